@@ -1,0 +1,69 @@
+# Every target installs what it misses, then does its work: Debian packages, the engine's virtual environment
+# and, on top of it, the tools of development. Stamps make the second time free.
+BUILD ?= build
+# QGIS's own Python.
+PYTHON ?= /usr/bin/python3
+# Which folders of tests/ to run, and more arguments for pytest: make test SUITES=core ARGS="-k grid"
+SUITES ?= core qgis gui end_to_end
+ARGS ?=
+
+TREE := $(BUILD)/tree
+VENV := $(BUILD)/venv
+ENGINE := $(VENV)/bin/python
+INSTALLER := core/installation.py core/interpreters.py core/programs.py
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint install package compat bench clean tree
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/engine.stamp tree ## Make example data, train two networks on them, serve them with qgis_process, save a PNG
+	.ci/demo $(BUILD)
+
+test: $(VENV)/tools.stamp tree ## Run all tests (SUITES=core ARGS="-k grid" for some)
+	$(PYTHON) .ci/test.py --build $(BUILD) --engine $(ENGINE) $(SUITES) -- $(ARGS)
+
+lint: $(VENV)/tools.stamp tree package ## Check format, types and what the QGIS plugin repository checks
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/bandit --quiet --recursive --skip B404 $(BUILD)/package
+	find $(BUILD)/package -type f -print0 | xargs -0 $(VENV)/bin/detect-secrets-hook --no-verify
+	$(VENV)/bin/flake8 --isolated --max-line-length 130 --extend-ignore E203,E701,E704 $(BUILD)/package
+
+install: $(BUILD)/system.stamp ## Install the plugin into the QGIS profile and enable it (honours QGIS_CUSTOM_CONFIG_PATH)
+	$(PYTHON) .ci/install.py
+
+package: $(BUILD)/system.stamp ## Make dist/otbtf_qgis.zip as plugins.qgis.org takes it
+	$(PYTHON) .ci/package.py --build $(BUILD)
+
+compat: ## Run the QGIS and end-to-end tests in a Debian 13 tree (QGIS 3.40, Python 3.13, NumPy 2)
+	.ci/compat $(BUILD)/compat SUITES="qgis end_to_end" ARGS="$(ARGS)"
+
+bench: $(VENV)/engine.stamp tree ## Measure speed and memory
+	PYTHONPATH=$(TREE) $(ENGINE) tests/bench $(ARGS)
+
+clean: ## Remove what the targets made, the virtual environment included
+	@[ ! -e $(BUILD)/compat ] || [ "$$(id -u)" -eq 0 ] || sudo rm -rf $(BUILD)/compat
+	rm -rf $(BUILD) dist
+
+tree:
+	@$(PYTHON) .ci/tree.py $(TREE) >/dev/null
+
+$(BUILD)/system.stamp: .ci/apt
+	.ci/apt $(PYTHON)
+	@mkdir -p $(@D) && touch $@
+
+# The engine as a user gets it, made by the plugin's own installer; the stamp lies inside, and goes with it.
+# (From the tree: the folder otbtf_qgis here is only a part of the package of that name, and would hide it.)
+$(VENV)/engine.stamp: $(INSTALLER) | $(BUILD)/system.stamp tree
+	cd $(TREE) && $(PYTHON) -m otbtf_qgis.core.installation $(abspath $(VENV))
+	@touch $@
+
+# Dependency groups need pip 25.1.
+$(VENV)/tools.stamp: pyproject.toml $(VENV)/engine.stamp
+	$(ENGINE) -m pip install --quiet "pip>=25.1"
+	$(ENGINE) -m pip install --quiet --group dev
+	@touch $@
