@@ -1,0 +1,63 @@
+"""The unfinished outputs of a run, and their removal when the run cannot do it itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+
+ATTEMPTS = 5
+PAUSE = 0.05  # seconds between two attempts
+
+
+def remove(path: str) -> bool:
+    """Remove a file, a link or a whole folder; one that is gone already is no error.
+
+    A folder may resist while a dying run still writes into it, and on Windows while a file in it is
+    open, so it is tried a few times.
+
+    Returns:
+        True when nothing is left at `path`.
+    """
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(PAUSE)
+        with contextlib.suppress(OSError):  # whether it worked is seen below
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+        if not os.path.lexists(path):
+            return True
+    return False
+
+
+class Temporaries:
+    """The paths that the run in progress would remove if it came to its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paths: list[str] = []
+
+    def add(self, path: str) -> None:
+        """Remember a file or folder to remove if the run dies."""
+        with self._lock:
+            self._paths.append(path)
+
+    def forget(self) -> None:
+        """Forget all paths: the run has ended and has looked after them."""
+        with self._lock:
+            self._paths.clear()
+
+    def remove(self) -> list[str]:
+        """Remove what is remembered; return the paths that resisted.
+
+        A second caller waits until the first is done: whoever removes before exiting must not exit
+        while another thread is still at it.
+        """
+        with self._lock:
+            left = [path for path in self._paths if not remove(path)]
+            self._paths.clear()
+            return left

@@ -1,0 +1,50 @@
+"""Writing a text file, such as a report, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from .errors import ParameterError
+from .progress import Progress
+from .vocabulary import parameter_name
+
+
+def check_text_file(key: str, path: str | None) -> None:
+    """Fail before work starts where a file cannot be written anyway.
+
+    Args:
+        key: the parameter, such as `out.html`.
+        path: its value; None or empty where no file is asked for.
+
+    Raises:
+        ParameterError: it is a folder, or its folder is missing or not writable.
+    """
+    if not path:
+        return
+    name, folder = parameter_name(key), Path(path).absolute().parent
+    if Path(path).is_dir():
+        raise ParameterError(f"{name} is {path}, which is a folder: name a file in it.")
+    if not folder.is_dir():
+        raise ParameterError(f"{name} is {path}, but there is no folder {folder}: make it first.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ParameterError(f"{name} is {path}, but its folder {folder} is not writable: choose another.")
+
+
+def write_text_file(key: str, path: Path, text: str, progress: Progress) -> None:
+    """Write under a temporary name and rename, so that an older file stays whole if this fails.
+
+    Raises:
+        ParameterError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    progress.temporary(str(temporary))
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ParameterError(
+            f"{parameter_name(key)} is {path}, which cannot be written: {error.strerror}. Name another file."
+        ) from error
