@@ -1,0 +1,423 @@
+"""Writing outputs so that the final path only ever holds a whole file, or the older one.
+
+An output is written into a hidden folder beside its final path, under its final name, so that files
+which name their companions (ENVI's header, an .aux.xml) stay right. When all is written, closed,
+reopened and checked, its files are moved, the main one last.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from osgeo import gdal
+
+from ..errors import ParameterError, RasterError
+from ..geometry.grid import Box, Grid
+from ..progress import Progress
+from .gdal_calls import collected_errors
+from .opening import Reference
+from .types import WORDS, gdal_type
+
+_PREFIX = ".otbtf-"
+
+
+class Staging:
+    """A hidden folder beside `path` in which the output is made, and from which it is moved when whole.
+
+    Used as a context manager: leaving it without `commit` removes what was made.
+    """
+
+    def __init__(self, path: str, progress: Progress) -> None:
+        """Make the folder, after removing those of processes that are gone.
+
+        Raises:
+            RasterError: the output's folder does not exist or cannot be written to.
+        """
+        self.final, self.progress = Path(path), progress
+        check_writable(path)
+        remove_abandoned(self.final.parent)
+        self.folder = self.final.parent / f"{_PREFIX}{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        progress.temporary(str(self.folder))
+        try:
+            self.folder.mkdir()
+        except OSError as error:
+            raise RasterError(
+                f"Cannot write to the folder {self.final.parent}: {error.strerror}. Choose another."
+            ) from error
+        self.path = self.folder / self.final.name
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def commit(self) -> None:
+        """Move what was made to its final place, the main file last; an older output is replaced.
+
+        Raises:
+            RasterError: a file cannot be moved, for instance because another program has it open.
+        """
+        made = sorted((p for p in self.folder.iterdir()), key=lambda p: p == self.path)
+        try:
+            for stale in _companions(self.final):
+                if not (self.folder / stale.name).exists():
+                    stale.unlink()
+            for item in made:
+                _replace(item, self.final.parent / item.name)
+        except OSError as error:
+            raise RasterError(
+                f"Cannot replace {error.filename2 or error.filename}: {error.strerror}. Is it open in another program?"
+            ) from error
+
+
+def _replace(made: Path, target: Path) -> None:
+    """Move `made` to `target`. An older folder there steps aside meanwhile, and comes back if that fails."""
+    if not target.is_dir() or target.is_symlink():
+        os.replace(made, target)
+        return
+    aside = target.with_name(f"{target.name}.replaced-{uuid.uuid4().hex[:8]}")
+    os.replace(target, aside)
+    try:
+        os.replace(made, target)
+    except OSError:
+        os.replace(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_writable(path: str) -> None:
+    """Raise RasterError unless a file can be made at `path`; makes nothing."""
+    parent = Path(path).parent
+    if not parent.is_dir():
+        raise RasterError(f"The folder {parent} of the output {path} does not exist: create it, or choose another.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RasterError(f"The folder {parent} of the output {path} is not writable: choose another.")
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the hidden folders that processes of this machine left in `folder` and that are gone since."""
+    for item in folder.glob(f"{_PREFIX}*"):
+        match = re.fullmatch(rf"{re.escape(_PREFIX)}(.+)-(\d+)-[0-9a-f]{{8}}", item.name)
+        if match and match[1] == _host() and not _alive(int(match[2])):
+            shutil.rmtree(item, ignore_errors=True)
+
+
+def _host() -> str:
+    return re.sub(r"\W+", "_", socket.gethostname()) or "host"
+
+
+def _alive(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # os.kill would end it; leave the folder
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+_COMPANIONS = {
+    ".gpkg": ("{name}-wal", "{name}-shm", "{name}-journal"),
+    ".sqlite": ("{name}-wal", "{name}-shm", "{name}-journal"),
+    ".shp": tuple(
+        "{stem}" + end for end in (".qix", ".sbn", ".sbx", ".cpg", ".prj", ".qpj", ".idm", ".ind", ".shp.xml")
+    ),
+    ".csv": ("{stem}.csvt", "{stem}.prj"),
+    ".gml": ("{stem}.gfs", "{stem}.xsd"),
+}
+
+
+def _companions(path: Path) -> list[Path]:
+    """Files that an older output may have beside it, and that would be read with a newer one."""
+    names = ("{name}.aux.xml", "{name}.ovr", "{name}.msk", *_COMPANIONS.get(path.suffix.lower(), ()))
+    return [p for p in (path.with_name(name.format(name=path.name, stem=path.stem)) for name in names) if p.exists()]
+
+
+def driver_for(path: str, name: str = "") -> gdal.Driver:
+    """Return the driver that writes `path`: the one called `name`, else by the extension.
+
+    Raises:
+        ParameterError: there is none, or it cannot write rasters (as VRT, which only refers to others).
+    """
+    if name:
+        with collected_errors():
+            driver = gdal.GetDriverByName(name)
+        if driver is None:
+            raise ParameterError(
+                f"OUT_FORMAT is {name!r}, but this GDAL has no such driver (gdalinfo --formats lists them)."
+            )
+        if not _writes(driver):
+            raise ParameterError(
+                f"OUT_FORMAT is {name!r}, but GDAL cannot write pixels in that format: choose GTiff or another."
+            )
+        return driver
+    extension = Path(path).suffix.lower().lstrip(".")
+    if extension in ("tif", "tiff"):
+        return gdal.GetDriverByName("GTiff")
+    found = []
+    for index in range(gdal.GetDriverCount()):
+        driver = gdal.GetDriver(index)
+        extensions = (driver.GetMetadataItem("DMD_EXTENSIONS") or "").lower().split()
+        if extension in extensions and driver.GetMetadataItem("DCAP_RASTER"):
+            found.append(driver)
+    writing = [driver for driver in found if _writes(driver)]
+    if writing:
+        return writing[0]
+    if found:
+        raise ParameterError(
+            f"The output {path} is of the format {found[0].LongName}, in which GDAL cannot write pixels: "
+            "choose a format that holds them, such as .tif."
+        )
+    raise ParameterError(
+        f"No raster format of GDAL has the extension {extension!r} of the output {path}: choose one such as .tif, "
+        "or name the driver in OUT_FORMAT."
+    )
+
+
+def _writes(driver: gdal.Driver) -> bool:
+    if driver.ShortName in ("VRT", "MEM", "Memory"):
+        return False
+    return bool(driver.GetMetadataItem("DCAP_CREATE") or driver.GetMetadataItem("DCAP_CREATECOPY"))
+
+
+def creation_options(text: str) -> list[str]:
+    """Return the list of `NAME=VALUE` in a text as QGIS writes it, `TILED=YES|COMPRESS=DEFLATE`.
+
+    Raises:
+        ParameterError: a part has no `=`.
+    """
+    options = [part.strip() for part in text.split("|") if part.strip()]
+    for option in options:
+        if "=" not in option:
+            raise ParameterError(f"OUT_CO holds {option!r}, but must be NAME=VALUE, several separated by |.")
+    return options
+
+
+def same_file(one: str, two: str) -> bool:
+    """Return whether both paths are the same existing file."""
+    try:
+        return os.path.samefile(one, two)
+    except OSError:
+        return False
+
+
+class OutputRaster:
+    """A raster that is being written, block by block, from one thread at a time.
+
+    Used as a context manager inside that of its staging: leaving it closes the file, committed or not.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        grid: Grid,
+        bands: int,
+        dtype: np.dtype,
+        reference: Reference,
+        driver: gdal.Driver,
+        options: Sequence[str] = (),
+        nodata: float | None = None,
+        block: tuple[int, int] = (256, 256),
+    ) -> None:
+        """Create it.
+
+        Args:
+            staging: where it is made.
+            grid: its pixels (north-up view).
+            bands: number of bands.
+            dtype: NumPy dtype of the pixels.
+            reference: coordinate system.
+            driver: GDAL's driver; one that can only copy gets a temporary GeoTIFF first.
+            options: creation options `NAME=VALUE`; they win over the defaults for GeoTIFF.
+            nodata: no-data value to declare, or None.
+            block: width and height of a GeoTIFF's blocks.
+
+        Raises:
+            RasterError: GDAL cannot create it.
+        """
+        self._staging, self._grid, self._dtype, self._bands = staging, grid, np.dtype(dtype), bands
+        self._driver = driver
+        _check_type(driver, self._dtype, staging.final)
+        self._copied = not driver.GetMetadataItem("DCAP_CREATE") or driver.ShortName == "COG"
+        self._options = list(options)
+        making = gdal.GetDriverByName("GTiff") if self._copied else driver
+        self._making = staging.folder / "pixels.partial.tif" if self._copied else staging.path
+        given = [] if self._copied else self._options
+        if making.ShortName == "GTiff":
+            given = _geotiff_options(given, self._dtype, block, compress=not self._copied)
+        with collected_errors() as errors:
+            self._dataset = making.Create(str(self._making), grid.width, grid.height, bands, gdal_type(dtype), given)
+        if errors.failed or self._dataset is None:
+            errors.failed = True
+            self._check(errors)
+        if errors.messages:  # such as a creation option that the format does not have
+            staging.progress.warning(f"{making.LongName}: {errors}.")
+        with collected_errors() as errors:
+            if reference.wkt:
+                self._dataset.SetProjection(reference.wkt)
+            if reference.georeferenced or grid.geotransform(False) != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
+                self._dataset.SetGeoTransform(grid.geotransform(reference.georeferenced))
+            if nodata is not None:
+                for band in range(1, bands + 1):
+                    self._dataset.GetRasterBand(band).SetNoDataValue(nodata)
+        # a format that cannot hold one of these says so by a warning: the pixels matter more
+
+    def __enter__(self) -> OutputRaster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with collected_errors():  # what cannot be written any more is abandoned
+            self._dataset = None
+
+    @property
+    def dataset(self) -> Any:
+        """The open GDAL dataset, for descriptions, colours and tables."""
+        return self._dataset
+
+    def write(self, box: Box, array: np.ndarray) -> None:
+        """Write `array`, of shape (box.height, box.width, bands) and the output's dtype, into `box`.
+
+        Raises:
+            RasterError: it cannot be written, for instance because the disk is full.
+        """
+        stored = self._grid.stored(box)
+        array = np.ascontiguousarray(array[::-1] if self._grid.south_up else array, dtype=self._dtype)
+        item = self._dtype.itemsize
+        with collected_errors() as errors:
+            self._dataset.WriteRaster(
+                stored.x,
+                stored.y,
+                stored.width,
+                stored.height,
+                array.data.cast("B"),
+                buf_type=gdal_type(self._dtype),
+                buf_pixel_space=item * self._bands,
+                buf_line_space=item * self._bands * box.width,
+                buf_band_space=item,
+            )
+        self._check(errors)
+
+    def _check(self, errors: Any) -> None:
+        if errors.failed:
+            raise RasterError(
+                f"Cannot write the output {self._staging.final} as {self._driver.LongName}: {errors}. {self._cure()} "
+                "Nothing was changed there."
+            )
+
+    def _cure(self) -> str:
+        """Say what may help: room on the disk where it lacks, else another format or other options."""
+        needed = self._grid.width * self._grid.height * self._bands * self._dtype.itemsize
+        free = shutil.disk_usage(self._staging.folder.parent).free
+        if free < needed:
+            return f"{free / 1e6:.1f} MB are free on its disk, where up to {needed / 1e6:.1f} MB are needed: make room."
+        return "Choose another format, pixel type (OUT_PIXELTYPE) or other creation options (OUT_CO)."
+
+    def commit(self, progress: Progress) -> None:
+        """Close and check the file as `close` does, then move it to the final path.
+
+        Raises:
+            RasterError: one of these fails; nothing is changed at the final path then.
+            Cancelled: while copying.
+        """
+        self.close(progress)
+        self._staging.commit()
+
+    def close(self, progress: Progress) -> None:
+        """Flush, close, copy where the format asks for it, reopen and check; where it is made, not where it belongs.
+
+        Several outputs of one run are all closed before the first of them is moved.
+
+        Raises:
+            RasterError: one of these fails.
+            Cancelled: while copying.
+        """
+        with collected_errors() as errors:
+            self._dataset.FlushCache()
+        self._check(errors)
+        with collected_errors() as errors:
+            self._dataset = None
+        self._check(errors)
+        if self._copied:
+            self._copy(progress)
+        self._verify()
+
+    def _copy(self, progress: Progress) -> None:
+        progress.info(f"Copying into {self._driver.LongName}, which cannot be written piece by piece.")
+        copy = None
+        with collected_errors() as errors:
+            source = gdal.OpenEx(str(self._making), gdal.OF_RASTER)
+            copy = self._driver.CreateCopy(
+                str(self._staging.path),
+                source,
+                strict=0,
+                options=self._options,
+                callback=lambda *_: 0 if progress.cancelled() else 1,
+            )
+            if copy is not None:
+                copy.FlushCache()
+        progress.check()
+        if copy is None:
+            errors.failed = True
+        self._check(errors)
+        with collected_errors() as errors:
+            copy = source = None
+        self._check(errors)
+        for left in self._staging.folder.glob("pixels.partial.tif*"):
+            left.unlink()
+
+    def _verify(self) -> None:
+        with collected_errors() as errors:
+            again = gdal.OpenEx(str(self._staging.path), gdal.OF_RASTER)
+            ok = again is not None and (again.RasterXSize, again.RasterYSize, again.RasterCount) == (
+                self._grid.width,
+                self._grid.height,
+                self._bands,
+            )
+            if ok:
+                last = again.GetRasterBand(self._bands)
+                last.ReadRaster(self._grid.width - 1, self._grid.height - 1, 1, 1)
+            again = None
+        if not ok or errors.failed:
+            errors.failed = True
+            self._check(errors)
+
+
+def _check_type(driver: gdal.Driver, dtype: np.dtype, path: Path) -> None:
+    """Raise RasterError where the format cannot hold `dtype`: GDAL would cut the values down to what it can.
+
+    Drivers name their types; one that names none is left to say so itself.
+    """
+    held = (driver.GetMetadataItem("DMD_CREATIONDATATYPES") or "").split()
+    if held and gdal.GetDataTypeName(gdal_type(dtype)) not in held:
+        words = [word for word, name in WORDS.items() if gdal.GetDataTypeName(gdal_type(name)) in held]
+        raise RasterError(
+            f"The output {path} is of the format {driver.LongName}, which cannot hold {dtype.name}: set OUT_PIXELTYPE to "
+            f"{' or '.join(words)}, or choose another format, such as .tif."
+        )
+
+
+def _geotiff_options(given: Sequence[str], dtype: np.dtype, block: tuple[int, int], compress: bool) -> list[str]:
+    """Defaults for GeoTIFF where they are not given: tiled, DEFLATE for whole numbers, BigTIFF where needed."""
+    names = {option.split("=", 1)[0].upper() for option in given}
+    options = list(given)
+    if "BIGTIFF" not in names:
+        options.append("BIGTIFF=IF_SAFER")
+    if "TILED" not in names:
+        options.append("TILED=YES")
+        for name, size in zip(("BLOCKXSIZE", "BLOCKYSIZE"), block):
+            if name not in names:
+                options.append(f"{name}={size}")
+    if "COMPRESS" not in names and compress and dtype.kind in "iu":
+        options += ["COMPRESS=DEFLATE", "NUM_THREADS=ALL_CPUS"]
+    return options
