@@ -1,0 +1,1 @@
+"""Reading and writing vector layers with OGR."""
