@@ -1,0 +1,297 @@
+"""Loading a model from a SavedModel folder or a .keras file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .kerasfile import check_keras_file
+from .model import Model, TensorInfo, plain_name
+from .safety import check_saved_model
+
+
+def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
+    """Load a model for computing.
+
+    Args:
+        path: a SavedModel's folder or the saved_model.pb inside, or a .keras file.
+        tags: tag set of the SavedModel's graph, separated by spaces or commas; empty for `serve`.
+        trust: True to load a model although it holds operations that could touch files or run code.
+
+    Raises:
+        ModelError: it is no model, is not to be trusted, or cannot be loaded.
+    """
+    place = Path(path)
+    if place.name in ("saved_model.pb", "saved_model.pbtxt"):
+        place = place.parent
+    if not place.exists():
+        raise ModelError(f"The model {path} does not exist: check the path.")
+    if place.is_dir():
+        return _load_saved_model(place, [t for t in re.split(r"[\s,]+", tags) if t] or ["serve"], trust)
+    return _load_keras(place, trust)
+
+
+def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
+    import tensorflow as tf
+
+    graphs = meta_graphs(folder)
+    graph = next((g for g in graphs if set(g.meta_info_def.tags) == set(tags)), None)
+    if graph is None:
+        known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
+        raise ModelError(
+            f"The model {folder} has no graph with the tags {' '.join(tags)}: set MODEL_TAGSETS to one of: {known}."
+        )
+    if not trust:
+        check_saved_model(str(folder))
+    try:
+        loaded = tf.saved_model.load(str(folder), tags=tags)
+    except Exception as error:  # TensorFlow raises whatever the part that failed raises
+        raise ModelError(
+            f"TensorFlow cannot load the model {folder}: {_first_line(error)} Is it whole (saved_model.pb and the "
+            "folder variables), and not from a newer TensorFlow?"
+        ) from error
+    if hasattr(loaded, "prune"):
+        return GraphModel(str(folder), loaded, _signature_names(graph))
+    if not loaded.signatures:
+        raise ModelError(
+            f"The model {folder} has no signature to call: export it with model.export() or with signatures=."
+        )
+    key = "serving_default" if "serving_default" in loaded.signatures else next(iter(loaded.signatures))
+    return SignatureModel(str(folder), loaded, key)
+
+
+def meta_graphs(folder: Path) -> Any:
+    """Return the graphs in a SavedModel's folder, unloaded, as TensorFlow's messages.
+
+    Raises:
+        ModelError: it is no SavedModel, or is damaged.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    file = folder / "saved_model.pb"
+    if not file.exists():
+        raise ModelError(
+            f"{folder} is not a model: it holds no saved_model.pb. Give a SavedModel's folder, or a .keras file."
+        )
+    model = saved_model_pb2.SavedModel()
+    try:
+        model.ParseFromString(file.read_bytes())
+    except Exception as error:  # protobuf's DecodeError has a different home in each implementation
+        raise ModelError(f"{file} is not a SavedModel, or is damaged: {_first_line(error)}") from error
+    return model.meta_graphs
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__).rstrip(".") + "."
+
+
+def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """Input and output names of a TF1 graph's signature, with the tensors they stand for."""
+    signatures = dict(graph.signature_def)
+    signatures.pop("__saved_model_init_op", None)
+    signatures.pop("__saved_model_train_op", None)
+    if not signatures:
+        return {}, {}
+    signature = signatures.get("serving_default") or signatures[next(iter(signatures))]
+    return (
+        {name: info.name for name, info in signature.inputs.items()},
+        {name: info.name for name, info in signature.outputs.items()},
+    )
+
+
+def _info(name: str, tensor: Any) -> TensorInfo:
+    shape = None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
+    return TensorInfo(name, shape, tensor.dtype.base_dtype.name)
+
+
+class SignatureModel(Model):
+    """A TF2 SavedModel, called through one of its signatures."""
+
+    kind = "TF2 SavedModel"
+
+    def __init__(self, path: str, loaded: Any, key: str) -> None:
+        self.path = path
+        self._loaded = loaded  # keeps the variables alive
+        self._signature = loaded.signatures[key]
+        inputs = self._signature.structured_input_signature[1]
+        outputs = self._signature.structured_outputs
+        self.inputs = {name: _info(name, inputs[name]) for name in sorted(inputs)}
+        self.outputs = {name: _info(name, outputs[name]) for name in sorted(outputs)}
+
+    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return all inputs: a signature needs each of them."""
+        return list(self.inputs)
+
+    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
+        """See `Model.function`."""
+        names = [plain_name(name) for name in outputs]
+
+        def call(feeds: Mapping[str, Any]) -> list[Any]:
+            found = self._signature(**feeds)
+            return [found[name] for name in names]
+
+        return call
+
+
+class GraphModel(Model):
+    """A TF1 SavedModel: a graph of which any tensor may be fed or fetched."""
+
+    kind = "TF1 SavedModel"
+
+    def __init__(self, path: str, loaded: Any, signature: tuple[dict[str, str], dict[str, str]]) -> None:
+        self.path = path
+        self._loaded = loaded
+        self._graph = loaded.graph
+        self._feeds, self._fetches = signature
+        held = set(self._feeds.values())
+        for operation in self._graph.get_operations():
+            if operation.type in ("Placeholder", "PlaceholderWithDefault"):
+                tensor = operation.outputs[0].name
+                if tensor not in held and operation.outputs[0].dtype.name != "string":  # a saver's file name
+                    self._feeds[operation.name] = tensor
+        self.inputs = {n: _info(n, self._tensor(t)) for n, t in sorted(self._feeds.items())}
+        self.outputs = {n: _info(n, self._tensor(t)) for n, t in sorted(self._fetches.items())}
+
+    def _tensor(self, name: str) -> Any:
+        return self._graph.get_tensor_by_name(name if ":" in name else name + ":0")
+
+    def output(self, name: str) -> TensorInfo:
+        """Return an output of the signature, or any tensor of the graph, by name."""
+        plain = plain_name(name)
+        if plain in self.outputs:
+            return self.outputs[plain]
+        try:
+            return _info(plain, self._tensor(name))
+        except (KeyError, ValueError):
+            raise self.unknown("output", name, self.outputs) from None
+
+    def _fetched(self, name: str) -> Any:
+        return self._tensor(self._fetches.get(plain_name(name), name))
+
+    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return the placeholders from which `outputs` are computed."""
+        names = {self._tensor(tensor).op.name: name for name, tensor in self._feeds.items()}
+        needed, seen = set(), set()
+        ahead = [self._fetched(name).op for name in outputs]
+        while ahead:
+            operation = ahead.pop()
+            if operation.name in seen:
+                continue
+            seen.add(operation.name)
+            if operation.name in names:
+                if operation.type != "PlaceholderWithDefault":
+                    needed.add(names[operation.name])
+                continue
+            ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+        return sorted(needed)
+
+    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
+        """See `Model.function`."""
+        names = [plain_name(name) for name in inputs]
+        pruned = self._loaded.prune(
+            [self._tensor(self._feeds[name]) for name in names], [self._fetched(name) for name in outputs]
+        )
+
+        def call(feeds: Mapping[str, Any]) -> list[Any]:
+            return list(pruned(*(feeds[name] for name in names)))
+
+        return call
+
+
+def _load_keras(file: Path, trust: bool) -> Model:
+    import keras
+
+    # Registered with Keras on import.
+    from .. import layers  # noqa: F401
+    from . import targetsmodel, tracedlayer  # noqa: F401
+
+    if not trust:
+        check_keras_file(str(file))
+
+    try:
+        loaded = keras.models.load_model(str(file), compile=False, safe_mode=not trust)
+    except Exception as error:  # Keras raises whatever the layer that failed raises
+        raise ModelError(
+            f"Keras cannot load the model {file}: {_first_line(error)} A Lambda layer or a layer of your own needs "
+            "TRUST_MODEL, or export the model as a SavedModel (model.export)."
+        ) from error
+    if not getattr(loaded, "inputs", None):
+        raise ModelError(
+            f"The Keras model {file} has no fixed inputs (a subclassed model): export it with model.export()."
+        )
+    return KerasModel(str(file), loaded)
+
+
+class KerasModel(Model):
+    """A functional or sequential Keras model."""
+
+    kind = "Keras"
+
+    def __init__(self, path: str, loaded: Any) -> None:
+        self.path = path
+        self._keras = loaded
+        self._inputs = {tensor.name: tensor for tensor in loaded.inputs}
+        graph = getattr(loaded, "_functional", None) or loaded  # a Sequential model wraps a functional one
+        self._outputs = dict(zip(graph.output_names, graph.outputs))
+        self.inputs = {name: self._describe(name, tensor) for name, tensor in sorted(self._inputs.items())}
+        self.outputs = {name: self._describe(name, tensor) for name, tensor in sorted(self._outputs.items())}
+        self._layers = _layer_outputs(graph)
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the layers whose outputs may be had by name, from the first to the last."""
+        return list(self._layers)
+
+    def output(self, name: str) -> TensorInfo:
+        """Return an output, or the output of any layer, by name."""
+        plain = plain_name(name)
+        if plain not in self.outputs and plain not in self._layers:
+            raise self.unknown("output", name, [*self.outputs, *self._layers])
+        return self.outputs.get(plain) or self._describe(plain, self._layers[plain])
+
+    def tensor(self, name: str) -> Any:
+        """Return the Keras tensor of an output or layer."""
+        plain = self.output(name).name
+        return self._outputs[plain] if plain in self._outputs else self._layers[plain]
+
+    @property
+    def input_tensors(self) -> list[Any]:
+        """The Keras tensors of the inputs, in the model's order."""
+        return list(self._inputs.values())
+
+    @staticmethod
+    def _describe(name: str, tensor: Any) -> TensorInfo:
+        return TensorInfo(name, tuple(tensor.shape), str(tensor.dtype))
+
+    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return all inputs: a signature needs each of them."""
+        return list(self.inputs)
+
+    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
+        """See `Model.function`."""
+        import keras
+
+        ordered = list(self._inputs)
+        part = keras.Model(list(self._inputs.values()), [self.tensor(name) for name in outputs])
+
+        def call(feeds: Mapping[str, Any]) -> list[Any]:
+            return keras.tree.flatten(part([feeds[name] for name in ordered], training=False))
+
+        return call
+
+
+def _layer_outputs(graph: Any) -> dict[str, Any]:
+    """The output of each layer that is called once and gives one tensor.
+
+    From the model's own graph: `layer.output` of a model inside a model is a tensor of the inner graph.
+    """
+    found: dict[str, list[Any]] = {}
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            found.setdefault(node.operation.name, []).extend(node.output_tensors)
+    inputs = {tensor.name for tensor in graph.inputs}
+    return {name: tensors[0] for name, tensors in found.items() if len(tensors) == 1 and name not in inputs}

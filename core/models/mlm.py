@@ -1,0 +1,166 @@
+"""A model as a STAC item with the machine learning model extension (MLM) 1.5.0.
+
+https://github.com/stac-extensions/mlm; classes are those of the classification extension, whose `name`
+is for machines, so the name that people read stands in `title` (2.0.0) and in `description` (1.1.0).
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .model import Model, TensorInfo
+from .sidecar import Classes, Geometry, fingerprint, geometry_as_json
+
+MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
+CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+
+_DATA_TYPES = {"complex64": "cfloat32", "complex128": "cfloat64"}
+_PLAIN_TYPES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
+    f"float{bits}" for bits in (16, 32, 64)
+}
+_DIMENSIONS = {
+    4: ("batch", "height", "width", "channel"),
+    3: ("batch", "height", "width"),
+    2: ("batch", "channel"),
+    1: ("batch",),
+}
+
+
+def build_item(
+    model: Model,
+    outputs: Sequence[TensorInfo],
+    geometries: Sequence[Geometry],
+    classes: Mapping[str, Classes],
+    bands: Mapping[str, Sequence[str]],
+    href: str,
+) -> dict[str, Any]:
+    """Return a model's STAC item.
+
+    Args:
+        model: the model.
+        outputs: those that are described.
+        geometries: of the outputs for which one was found.
+        classes: by name of the output.
+        bands: names of the bands by name of the input, where they are known.
+        href: the model's place as seen from the item.
+    """
+    found = {geometry.output: geometry for geometry in geometries}
+    described = [_output(info, found.get(info.name), classes.get(info.name, ())) for info in outputs]
+    origin = _origin(model)
+    name = _name(Path(model.path).stem)
+    properties: dict[str, Any] = {
+        "datetime": _modified(model.path),
+        "mlm:name": name,
+        "mlm:architecture": origin.pop("name", "") or "unknown",
+        "mlm:tasks": sorted({task for output in described for task in output["tasks"]}),
+        **origin,
+        "mlm:input": [_input(info, bands.get(info.name, ())) for info in model.inputs.values()],
+        "mlm:output": described,
+        "otbtf:model_kind": model.kind,
+        "otbtf:fingerprint": fingerprint(model.path),
+        "otbtf:geometry": [geometry_as_json(geometry) for geometry in geometries],
+    }
+    every = list(dict.fromkeys(band for names in bands.values() for band in names))
+    if every:  # MLM asks that bands named by an input are defined somewhere
+        properties["bands"] = [{"name": band} for band in every]
+    return {
+        "type": "Feature",
+        "stac_version": "1.1.0",
+        "stac_extensions": [MLM, *([CLASSIFICATION] if any(classes.values()) else [])],
+        "id": name,
+        "geometry": None,
+        "properties": properties,
+        "links": [],
+        "assets": {
+            "model": {
+                "href": href,
+                "title": f"{model.kind} {Path(model.path).name}",
+                "roles": ["mlm:model", "mlm:weights"],
+                "mlm:artifact_type": "tf.keras.Model.save" if model.kind == "Keras" else "tf.saved_model.save",
+            }
+        },
+    }
+
+
+def _input(info: TensorInfo, bands: Sequence[str]) -> dict[str, Any]:
+    return {"name": info.name, "bands": list(bands), "input": _structure(info)}
+
+
+def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> dict[str, Any]:
+    output: dict[str, Any] = {"name": info.name, "tasks": _tasks(info, geometry, classes), "result": _structure(info)}
+    if classes:
+        output["classification:classes"] = [
+            {
+                "value": item.value,
+                "name": re.sub(r"[^0-9A-Za-z_-]+", "_", item.name).strip("_")
+                or f"class_{item.value}".replace("-", "m"),
+                "title": item.name or str(item.value),
+                "description": item.name or str(item.value),
+                **({"color_hint": item.color.lstrip("#").upper()} if item.color else {}),
+            }
+            for item in classes
+        ]
+    return output
+
+
+def _tasks(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> list[str]:
+    """The tasks that follow from what is known; none is guessed."""
+    regions = geometry is not None and geometry.x is not None
+    if classes or info.dtype == "bool" or info.dtype.startswith(("int", "uint")):
+        return ["semantic-segmentation" if regions else "classification"]
+    if geometry is not None and geometry.x is not None and geometry.x.scale < 1:
+        return ["super-resolution"]
+    return []
+
+
+def _structure(info: TensorInfo) -> dict[str, Any]:
+    data_type = _DATA_TYPES.get(info.dtype, info.dtype if info.dtype in _PLAIN_TYPES else "other")
+    if not info.shape:  # a scalar, or of unknown rank
+        return {"shape": [-1 if info.shape is None else 1], "dim_order": ["value"], "data_type": data_type}
+    letters = "abcdefgh"
+    order = _DIMENSIONS.get(len(info.shape)) or tuple(
+        f"dimension-{letters[i % 8] * (1 + i // 8)}" for i in range(len(info.shape))
+    )
+    return {
+        "shape": [-1 if size is None else size for size in info.shape],
+        "dim_order": list(order),
+        "data_type": data_type,
+    }
+
+
+def _name(text: str) -> str:
+    """A name as MLM asks for: it begins with a letter, ends with a letter or figure, and has three of them."""
+    name = re.sub(r"[^a-zA-Z0-9_.-]+", "-", text).strip("-_.")
+    if not re.match("[a-zA-Z]", name):
+        name = f"model-{name}".rstrip("-")
+    return name if len(name) > 2 else f"model-{name}"
+
+
+def _modified(path: str) -> str:
+    file = Path(path) / "saved_model.pb" if Path(path).is_dir() else Path(path)
+    moment = datetime.datetime.fromtimestamp(int(file.stat().st_mtime), datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _origin(model: Model) -> dict[str, str]:
+    """What the model's file says of the program that wrote it, and of its name."""
+    if model.kind == "Keras":
+        with zipfile.ZipFile(model.path) as archive:
+            version = json.loads(archive.read("metadata.json")).get("keras_version", "")
+            name = json.loads(archive.read("config.json")).get("config", {}).get("name", "")
+        return {"name": str(name), "mlm:framework": "Keras", **_version(str(version))}
+    from .loading import meta_graphs
+
+    version = next((graph.meta_info_def.tensorflow_version for graph in meta_graphs(Path(model.path))), "")
+    return {"mlm:framework": "TensorFlow", **_version(version)}
+
+
+def _version(text: str) -> dict[str, str]:
+    match = re.match(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", text)
+    return {"mlm:framework_version": match[0]} if match else {}

@@ -1,0 +1,105 @@
+"""What every model looks like to the rest, whatever file it came from."""
+
+from __future__ import annotations
+
+import abc
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ..errors import ModelError
+
+Shape = Optional[tuple[Optional[int], ...]]
+
+_LISTED = 40
+"""How many names a message lists."""
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output: its name, its shape (None where unknown) and TensorFlow's name of its dtype."""
+
+    name: str
+    shape: Shape
+    dtype: str
+
+    @property
+    def rank(self) -> int | None:
+        """Number of dimensions, None where unknown."""
+        return None if self.shape is None else len(self.shape)
+
+    def size(self, dimension: int) -> int | None:
+        """Return the size of one dimension, None where it is free or the rank is another."""
+        if self.shape is None or not -len(self.shape) <= dimension < len(self.shape):
+            return None
+        return self.shape[dimension]
+
+    def describe(self) -> str:
+        """Return name, dtype and shape for a message."""
+        shape = "unknown shape" if self.shape is None else "x".join("?" if d is None else str(d) for d in self.shape)
+        return f"{self.name} ({self.dtype}, {shape or 'scalar'})"
+
+
+class Model(abc.ABC):
+    """A loaded model.
+
+    Attributes:
+        path: where it was loaded from.
+        kind: `TF1 SavedModel`, `TF2 SavedModel` or `Keras`.
+        inputs, outputs: by name, in alphabetical order. More outputs may be had by name where
+            `output` finds them.
+    """
+
+    path: str
+    kind: str
+    inputs: dict[str, TensorInfo]
+    outputs: dict[str, TensorInfo]
+
+    def input(self, name: str) -> TensorInfo:
+        """Return the input called `name` (`name:0` is the same).
+
+        Raises:
+            ModelError: there is none; those that exist are listed.
+        """
+        found = self.inputs.get(plain_name(name))
+        if found is None:
+            raise self.unknown("input", name, self.inputs)
+        return found
+
+    def output(self, name: str) -> TensorInfo:
+        """Return the output called `name`.
+
+        Raises:
+            ModelError: there is none; those that exist are listed.
+        """
+        found = self.outputs.get(plain_name(name))
+        if found is None:
+            raise self.unknown("output", name, self.outputs)
+        return found
+
+    def unknown(self, what: str, name: str, known: Iterable[str]) -> ModelError:
+        """Return the error for an input or output that does not exist."""
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        return ModelError(
+            f"The model {self.path} has no {what} {name!r}; it has: {', '.join(names[:_LISTED])}{more}.{hint}"
+        )
+
+    @abc.abstractmethod
+    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return the names of the inputs without which `outputs` cannot be computed."""
+
+    @abc.abstractmethod
+    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
+        """Return a function of tensors by input name that returns the output tensors in order.
+
+        To be called inside a `tf.function`.
+        """
+
+
+def plain_name(name: str) -> str:
+    """Return a tensor's name without its `:0`."""
+    return name[:-2] if name.endswith(":0") else name

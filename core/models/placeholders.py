@@ -1,0 +1,68 @@
+"""User placeholders: values for further inputs of a model, as `name=value` in a text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Union
+
+from ..errors import ParameterError
+
+Value = Union[bool, int, float, "list[bool]", "list[int]", "list[float]"]
+
+FORM = "name=value, where value is a number, true or false, or a list such as (1, 2.5); several are separated by spaces"
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text; spaces inside parentheses belong to a word, and so do those around `=`.
+
+    Raises:
+        ParameterError: a parenthesis is not closed, or closed twice.
+    """
+    words, word, depth = [], "", 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            break
+        if character.isspace() and depth == 0:
+            words.append(word)
+            word = ""
+        else:
+            word += character
+    if depth != 0:
+        raise ParameterError(f"The parentheses in {text!r} do not match: write {FORM}.")
+    return [w for w in [*words, word] if w]
+
+
+def parse_userplaceholders(text: str, parameter: str = "MODEL_USERPLACEHOLDERS") -> dict[str, Value]:
+    """Return the values by name of a text such as `lr=1e-3 dates=(1, 2, 3) training=false`.
+
+    Raises:
+        ParameterError: a word is no `name=value`, or a name is given twice.
+    """
+    values: dict[str, Value] = {}
+    for word in split_words(re.sub(r"\s*=\s*", "=", text)):
+        name, equals, value = word.partition("=")
+        if not equals or not name or not value:
+            raise ParameterError(f"{parameter} holds {word!r}, but must be {FORM}.")
+        if name in values:
+            raise ParameterError(f"{parameter} gives {name} twice: once is enough.")
+        values[name] = _value(value, word, parameter)
+    return values
+
+
+def _value(text: str, word: str, parameter: str) -> Value:
+    if text.startswith("(") and text.endswith(")"):
+        items: list[Any] = [_scalar(item.strip(), word, parameter) for item in text[1:-1].split(",")]
+        return items
+    return _scalar(text, word, parameter)
+
+
+def _scalar(text: str, word: str, parameter: str) -> bool | int | float:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for read in (int, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    raise ParameterError(f"{parameter} holds {word!r}, but {text!r} is no value; write {FORM}.")

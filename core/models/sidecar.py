@@ -1,0 +1,304 @@
+"""What is known of a model, kept beside it: a STAC MLM item with OTBTF's numbers under `otbtf:`.
+
+For a SavedModel it is `mlm.json` in the model's folder, so that both move together (TensorFlow does not
+look at files that it does not know); for `net.keras` it is `net.keras.json` beside it. Serve reads it
+instead of probing the model, and names and colours its output by the classes in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+
+FILE_NAME = "mlm.json"
+"""The sidecar's name inside a SavedModel's folder."""
+
+_CURE = "Delete the sidecar, or describe the model again (otbtf:describemodel with SIDECAR=on)."
+
+
+@dataclass(frozen=True)
+class AxisNumbers:
+    """What one axis of the model does to sizes; see `core.serving.probing.AxisLaw`."""
+
+    scale: Fraction
+    lattice: int
+    rfield: int
+    efield: int
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """How far a model looks; see `core.serving.context.Context`.
+
+    It is right for regions that differ from `size` (width and height in pixels of the first source) by
+    multiples of the stride.
+    """
+
+    size: tuple[int, int]
+
+    whole: bool
+    stride: int = 1
+    margin_x: tuple[int, int] = (0, 0)
+    margin_y: tuple[int, int] = (0, 0)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a model is applied for one of its outputs.
+
+    Attributes:
+        output: its name.
+        inputs: names of the inputs that sources feed, in the order of the sources.
+        bands: bands of each source.
+        ratios: pixels of each source per pixel of the first.
+        offsets: what each source's size has beyond its share of the ground, in its own pixels.
+        verdict: in words: pixel-wise, fully convolutional, ...
+        placeholders: the user placeholders' values with which it was found.
+        x, y: along both axes; None where the model returns one output for a patch.
+        patch: width and height of the patches of such a model; None where any size is taken.
+        surroundings: how far it looks; None where that was not found.
+        seen: (width, height) in pixels of each source that a single output depends on, at most; empty where
+            that was not found.
+    """
+
+    output: str
+    inputs: tuple[str, ...]
+    bands: tuple[int, ...]
+    ratios: tuple[Fraction, ...]
+    offsets: tuple[int, ...]
+    verdict: str = ""
+    placeholders: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    x: AxisNumbers | None = None
+    y: AxisNumbers | None = None
+    patch: tuple[int, int] | None = None
+    surroundings: Surroundings | None = None
+    seen: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class ModelClass:
+    """A class that an output holds: its value, its name and its colour as `#rrggbb`; empty where it has none."""
+
+    value: int
+    name: str = ""
+    color: str = ""
+
+
+Classes = tuple[ModelClass, ...]
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """A sidecar as it was read.
+
+    Attributes:
+        path: its file.
+        digest: of its text.
+        fingerprint: of the model it describes; empty where another program wrote it.
+        geometries: by name of the output.
+        classes: by name of the output, where it has any.
+    """
+
+    path: str
+    digest: str
+    fingerprint: str
+    geometries: dict[str, Geometry] = field(default_factory=dict)
+    classes: dict[str, Classes] = field(default_factory=dict)
+
+    def classes_of(self, outputs: Sequence[str]) -> Classes:
+        """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
+        if len(outputs) != 1:
+            return ()
+        return self.classes.get(outputs[0]) or self.classes.get(re.sub(r"_crop\d+$", "", outputs[0]), ())
+
+    def contradiction(self, what: str, here: object, there: object) -> ModelError:
+        """Return the error for a value of the sidecar that the model shows to be wrong."""
+        return ModelError(
+            f"The sidecar {self.path} does not belong to its model: {what} is {here} in the sidecar, but {there} in "
+            f"the model. {_CURE}"
+        )
+
+
+def sidecar_path(model_path: str) -> Path:
+    """Return where the sidecar of a model lies: inside a SavedModel's folder, beside a `.keras` file."""
+    place = Path(model_path)
+    if place.name in ("saved_model.pb", "saved_model.pbtxt"):
+        place = place.parent
+    return place / FILE_NAME if place.is_dir() else place.with_name(place.name + ".json")
+
+
+def fingerprint(model_path: str) -> str:
+    """Return the SHA-256 of a model's program, as `sha256:...`: of its saved_model.pb, or of its `.keras` file."""
+    file = Path(model_path)
+    if file.is_dir():
+        file = file / "saved_model.pb"
+    status = file.stat()
+    return _hash(str(file), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=32)
+def _hash(file: str, _modified: int, _size: int) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        for part in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(part)
+    return "sha256:" + digest.hexdigest()
+
+
+def read_sidecar(model_path: str) -> Sidecar | None:
+    """Return the sidecar of a model; None where it has none.
+
+    Raises:
+        ModelError: it cannot be read, or it belongs to another model.
+    """
+    path = sidecar_path(model_path)
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        sidecar = _parse(str(path), text)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"The sidecar {path} cannot be read ({type(error).__name__}: {error}). {_CURE}") from error
+    own = fingerprint(model_path)
+    if sidecar.fingerprint and sidecar.fingerprint != own:
+        raise sidecar.contradiction("the fingerprint (otbtf:fingerprint)", sidecar.fingerprint, own)
+    return sidecar
+
+
+def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
+    """Write a model's sidecar, in one step, and return its path.
+
+    Args:
+        model_path: the model.
+        item: as `core.models.mlm.build_item` returns it.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    path = sidecar_path(model_path)
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    try:
+        temporary.write_text(as_text(item), encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ModelError(
+            f"The sidecar {path} cannot be written: {error.strerror}. Copy the model to a folder of your own, or leave "
+            "SIDECAR off."
+        ) from error
+    return str(path)
+
+
+def as_text(item: Mapping[str, Any]) -> str:
+    """Return an item as it is written to a file."""
+    return json.dumps(item, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+# ----------------------------------------------------------------- as JSON
+
+
+def geometry_as_json(geometry: Geometry) -> dict[str, Any]:
+    """Return a geometry as it stands in the item, under `otbtf:geometry`."""
+    described: dict[str, Any] = {
+        "output": geometry.output,
+        "verdict": geometry.verdict,
+        "inputs": list(geometry.inputs),
+        "bands": list(geometry.bands),
+        "ratios": [str(ratio) for ratio in geometry.ratios],
+        "offsets": list(geometry.offsets),
+        "placeholders": {name: list(values) for name, values in geometry.placeholders},
+    }
+    if geometry.patch:
+        described["patch"] = list(geometry.patch)
+    for name, axis in (("x", geometry.x), ("y", geometry.y)):
+        if axis:
+            described[name] = {**vars(axis), "scale": str(axis.scale)}
+    if geometry.surroundings:
+        described["surroundings"] = dict(vars(geometry.surroundings))
+    if geometry.seen:
+        described["true_receptive_fields"] = [list(size) for size in geometry.seen]
+    return described
+
+
+def _parse(path: str, text: str) -> Sidecar:
+    properties = json.loads(text)["properties"]
+    geometries = [_geometry(described) for described in properties.get("otbtf:geometry", ())]
+    classes = {
+        str(output["name"]): tuple(_class(row) for row in output["classification:classes"])
+        for output in properties.get("mlm:output", ())
+        if output.get("classification:classes")
+    }
+    return Sidecar(
+        path,
+        hashlib.sha256(text.encode()).hexdigest(),
+        str(properties.get("otbtf:fingerprint", "")),
+        {geometry.output: geometry for geometry in geometries},
+        classes,
+    )
+
+
+def _geometry(described: Mapping[str, Any]) -> Geometry:
+    patch, around = described.get("patch"), described.get("surroundings")
+    return Geometry(
+        str(described["output"]),
+        tuple(str(name) for name in described["inputs"]),
+        tuple(int(number) for number in described["bands"]),
+        tuple(Fraction(ratio) for ratio in described["ratios"]),
+        tuple(int(number) for number in described["offsets"]),
+        str(described.get("verdict", "")),
+        tuple((str(name), tuple(values)) for name, values in sorted(described.get("placeholders", {}).items())),
+        _axis(described.get("x")),
+        _axis(described.get("y")),
+        None if patch is None else _pair(patch),
+        None
+        if around is None
+        else Surroundings(
+            _pair(around["size"]),
+            bool(around["whole"]),
+            int(around["stride"]),
+            _pair(around["margin_x"]),
+            _pair(around["margin_y"]),
+            str(around.get("reason", "")),
+        ),
+        tuple(_pair(size) for size in described.get("true_receptive_fields", ())),
+    )
+
+
+def _axis(numbers: Mapping[str, Any] | None) -> AxisNumbers | None:
+    if numbers is None:
+        return None
+    axis = AxisNumbers(
+        Fraction(numbers["scale"]),
+        int(numbers["lattice"]),
+        int(numbers["rfield"]),
+        int(numbers["efield"]),
+        bool(numbers.get("fixed", False)),
+    )
+    if any(number <= 0 for number in (axis.scale, axis.lattice, axis.rfield, axis.efield)):
+        raise ValueError(f"scale, lattice, rfield and efield must be positive, not {dict(numbers)}")
+    return axis
+
+
+def _pair(values: Sequence[Any]) -> tuple[int, int]:
+    first, second = values
+    return int(first), int(second)
+
+
+def _class(row: Mapping[str, Any]) -> ModelClass:
+    """One class of the STAC classification extension: `title` is for people, `name` for machines."""
+    color = str(row.get("color_hint", ""))
+    name = str(row.get("title") or row.get("description") or row.get("name") or "")
+    return ModelClass(int(row["value"]), name, f"#{color.lower()}" if re.fullmatch("[0-9A-Fa-f]{6}", color) else "")
