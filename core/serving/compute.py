@@ -1,0 +1,216 @@
+"""Calling the model on arrays: whole regions, or batches of patches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ModelError
+from ..geometry.grid import Box
+from ..models.model import Model
+from .devices import Scope
+from .sources import Feeds, OpenSource
+
+REFUSALS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+)
+"""How TensorFlow says that a size or value does not fit; oneDNN's pooling aborts on an image smaller than itself."""
+
+
+class Compute:
+    """A model's outputs, stacked as bands, from the sources' arrays.
+
+    One `tf.function` of fixed signature: it is traced once, casts the images to what the model asks for,
+    and feeds the user placeholders.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        feeds: Feeds,
+        outputs: Sequence[str],
+        sources: Sequence[OpenSource],
+        scope: Scope,
+        own_types: bool = False,
+    ) -> None:
+        """Trace the model.
+
+        Args:
+            model: the model.
+            feeds: what goes into it.
+            outputs: names of the outputs, in the order of their bands.
+            sources: the sources, for their bands and dtypes.
+            scope: the device.
+            own_types: True to take images in the dtypes that the model asks for, not the sources'.
+        """
+        self._model, self._outputs = model, [model.output(name) for name in outputs]
+        self._scope = scope
+        call = model.function([info.name for info in feeds.inputs] + list(feeds.constants), list(outputs))
+        constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in feeds.constants.items()}
+
+        def body(*images: tf.Tensor) -> list[tf.Tensor]:
+            tensors = {
+                info.name: tf.ensure_shape(tf.cast(image, info.dtype), info.shape)
+                for info, image in zip(feeds.inputs, images)
+            }
+            return [tf.convert_to_tensor(tensor) for tensor in call({**tensors, **constants})]
+
+        signature = []
+        for info, source in zip(feeds.inputs, sources):
+            batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
+            dtype = info.dtype if own_types else source.stack.dtype
+            signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
+        self.function = tf.function(body, input_signature=signature, autograph=False)
+        sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
+        self.batch: int | None = min(sizes) if sizes else None
+
+    @property
+    def dtype_name(self) -> str:
+        """Name of the dtype that holds the values of all outputs."""
+        names = {info.dtype for info in self._outputs}
+        if len(names) == 1:
+            return names.pop()
+        return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs for images of shape (batch, height, width, bands).
+
+        Raises:
+            ModelError: the model does not take them.
+        """
+        try:
+            with self._scope():
+                return [_array(tensor) for tensor in self.function(*images)]
+        except tf.errors.ResourceExhaustedError as error:
+            sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
+            raise ModelError(
+                f"The model {self._model.path} ran out of memory on {len(images[0])} images of {sizes} pixels: lower "
+                "MEMORY, or set smaller tiles."
+            ) from error
+        except (*REFUSALS, ValueError) as error:
+            sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
+            raise ModelError(
+                f"The model {self._model.path} does not take images of {sizes} pixels: {_short(error)} "
+                "Check the receptive field, or the mode (MODEL_FULLYCONV)."
+            ) from error
+
+    def one(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs for images of shape (1, height, width, bands), by a model of any batch size."""
+        if self.batch in (None, 1):
+            return self(images)
+        repeated = [np.repeat(image, self.batch, axis=0) for image in images]
+        return [array[: len(array) // self.batch] for array in self(repeated)]
+
+    def region(self, images: Sequence[np.ndarray], width: int, height: int) -> np.ndarray:
+        """Return the model's outputs for one region of each source.
+
+        Args:
+            images: arrays of shape (height_k, width_k, bands_k).
+            width, height: of the outputs that the geometry says the model returns.
+
+        Returns:
+            An array of shape (height, width, bands).
+
+        Raises:
+            ModelError: the model returns another size.
+        """
+        found = self.one([image[None] for image in images])
+        bands = []
+        for info, array in zip(self._outputs, found):
+            shape = array.shape[1:3] if array.ndim >= 3 else None
+            depth = array.shape[-1] if array.ndim in (2, 4) else 1
+            if array.ndim > 4 or array.size != width * height * depth or (shape and shape != (height, width)):
+                inputs = " and ".join(f"{i.shape[1]} x {i.shape[0]}" for i in images)
+                raise ModelError(
+                    f"The output {info.name} of the model has the shape {array.shape} for {inputs} pixels, where "
+                    f"{width} x {height} pixels were expected: check the receptive field, the expression field and "
+                    "OUTPUT_SPCSCALE, or leave them out to have them found."
+                )
+            bands.append(array.reshape(height, width, depth))
+        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+    def patches(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the model's outputs for patches.
+
+        Args:
+            images: arrays of shape (patches, height_k, width_k, bands_k).
+
+        Returns:
+            An array of shape (patches, bands).
+
+        Raises:
+            ModelError: the model returns more than one pixel per patch.
+        """
+        count = len(images[0])
+        if self.batch is None:
+            return self._batch(images)
+        parts = []
+        for start in range(0, count, self.batch):
+            part = [image[start : start + self.batch] for image in images]
+            lacking = self.batch - len(part[0])
+            if lacking:
+                part = [np.concatenate([p, np.zeros((lacking, *p.shape[1:]), p.dtype)]) for p in part]
+            parts.append(self._batch(part))
+        return np.concatenate(parts)[:count]
+
+    def _batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        count = len(images[0])
+        bands = []
+        for info, array in zip(self._outputs, self(images)):
+            depth = array.shape[-1] if array.ndim in (2, 4) else 1
+            if array.size != count * depth:
+                inputs = " and ".join(f"{i.shape[2]} x {i.shape[1]}" for i in images)
+                raise ModelError(
+                    f"The output {info.name} of the model has the shape {array.shape} for {count} patches of {inputs} "
+                    "pixels, where one pixel per patch was expected: check the receptive field, or set MODEL_FULLYCONV=on."
+                )
+            bands.append(array.reshape(count, depth))
+        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+
+def _array(tensor: tf.Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.numpy()
+    return array.astype("float32") if tensor.dtype == tf.bfloat16 else array
+
+
+def _short(error: Exception) -> str:
+    lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".") + "."
+
+
+def cut_patches(
+    image: np.ndarray, starts_x: Sequence[int], starts_y: Sequence[int], width: int, height: int
+) -> np.ndarray:
+    """Return a view of the patches of `image` that start at each pair of columns and rows.
+
+    Args:
+        image: pixels of shape (rows, columns, bands).
+        starts_x, starts_y: first column and row of the patches, counted in `image`.
+        width, height: of a patch.
+
+    Returns:
+        An array of shape (len(starts_y), len(starts_x), height, width, bands); patches are copied
+        only where the starts are not evenly spaced.
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))  # type: ignore[call-overload]
+    chosen = windows[_index(starts_y)][:, _index(starts_x)]
+    return np.moveaxis(chosen, 2, -1)
+
+
+def _index(starts: Sequence[int]) -> Any:
+    steps = np.diff(starts)
+    if len(starts) == 1 or (steps == steps[0]).all() and steps[0] > 0:
+        step = int(steps[0]) if len(starts) > 1 else 1
+        return slice(starts[0], starts[-1] + 1, step)
+    return np.asarray(starts)
+
+
+def whole(box: Box) -> tuple[slice, slice]:
+    """Return the slices (rows, columns) of a box."""
+    return slice(box.y, box.bottom), slice(box.x, box.right)

@@ -1,0 +1,39 @@
+"""Choosing the device that computes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from ..errors import ParameterError
+
+Scope = Callable[[], AbstractContextManager[Any]]
+
+
+def device_scope(device: str) -> Scope:
+    """Return a function that makes the scope in which a model is loaded and called.
+
+    Args:
+        device: `auto` (TensorFlow's own choice: a GPU where it sees one), `cpu`, or `gpu:N`.
+
+    Raises:
+        ParameterError: no such device; those that TensorFlow sees are listed.
+    """
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except (RuntimeError, ValueError):  # already in use, or split into logical devices
+            break
+    word = device.strip().lower()
+    if word in ("", "auto"):
+        return nullcontext
+    match = re.fullmatch(r"(cpu|gpu)(?::(\d+))?", word)
+    seen = [(d.device_type.lower(), int(d.name.rsplit(":", 1)[1])) for d in tf.config.list_logical_devices()]
+    if match is None or (match[1], int(match[2] or 0)) not in seen:
+        names = ", ".join(["auto"] + [f"{kind}:{number}" for kind, number in seen if kind in ("cpu", "gpu")])
+        raise ParameterError(f"DEVICE is {device!r}, but TensorFlow sees only: {names}.")
+    return lambda: tf.device(f"/{match[1].upper()}:{int(match[2] or 0)}")

@@ -1,0 +1,201 @@
+"""From parameters and sources to how the model is applied, by probing it on a sample of the input."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..geometry.grid import Box
+from ..geometry.serving import LARGEST_DENOMINATOR
+from ..models.model import Model
+from ..models.sidecar import Sidecar
+from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..rasters.opening import is_nodata
+from .compute import Compute
+from .context import SIDES, Context, find_context
+from .devices import Scope
+from .geometry import Fields, choose_fields, given_axes, given_offsets
+from .probing import Law, Probe, find_law
+from .sidecars import check_law, known_geometry
+from .sources import Feeds, OpenSource, tie
+
+SAMPLE = 320
+"""Side in pixels of the sample of each source on which a model is probed."""
+
+DRAWN = 20000
+"""From how many pixels of a source the sample is drawn."""
+
+_laws: dict[Any, Law] = {}
+_contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
+
+
+class Resolver:
+    """Probes one model on one set of sources; what it finds is remembered while the engine lives."""
+
+    def __init__(
+        self,
+        model: Model,
+        feeds: Feeds,
+        outputs: Sequence[str],
+        sources: Sequence[OpenSource],
+        scope: Scope,
+        sidecar: Sidecar | None = None,
+    ) -> None:
+        self._compute = Compute(model, feeds, outputs, sources, scope, own_types=True)
+        self._sources, self._feeds = sources, feeds
+        self.ratios = [_ratio(sources[0], source) for source in sources]
+        self._key = (
+            os.path.realpath(model.path),
+            _modified(model.path),
+            tuple(outputs),
+            tuple(info.name for info in feeds.inputs),
+            tuple((name, value.tobytes()) for name, value in sorted(feeds.constants.items())),
+            tuple(source.stack.bands for source in sources),
+            tuple(self.ratios),
+            sidecar and sidecar.digest,
+        )
+        self._sidecar = sidecar
+        bands = [source.stack.bands for source in sources]
+        self._described = known_geometry(sidecar, outputs, feeds, bands, self.ratios)
+        self._probe: Probe | None = None
+
+    @property
+    def probe(self) -> Probe:
+        """The probe, with samples of the values of the sources."""
+        if self._probe is None:
+            samples = [_sample(source, info.dtype) for source, info in zip(self._sources, self._feeds.inputs)]
+            fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
+            self._probe = Probe(self._compute.one, samples, self.ratios, fixed)
+        return self._probe
+
+    def fields(self, parameters: TensorflowModelServe) -> Fields:
+        """Return how the model is applied.
+
+        Raises:
+            ParameterError, ModelError: see `choose_fields`.
+        """
+        axes = given_axes(parameters)
+        offsets = given_offsets(axes, self.ratios)
+        patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
+        free = all(info.size(1) is None and info.size(2) is None for info in self._feeds.inputs)
+        if patches_given and free:
+            return choose_fields("off", axes, None, self.ratios)
+        try:
+            law: Law | None = self.law(offsets)
+        except ModelError:
+            if not (axes[0].complete and axes[1].complete):
+                raise
+            law = None
+        return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
+
+    def law(self, offsets: tuple[int, ...] | None = None) -> Law:
+        """Return what the model does to sizes.
+
+        Raises:
+            ModelError: it takes no size that was tried.
+        """
+        key = (self._key, offsets)
+        if key not in _laws:
+            _laws[key] = self._described_law(offsets) or find_law(self.probe, offsets)
+        self.probe.reset(_laws[key].offsets)
+        return _laws[key]
+
+    def _described_law(self, offsets: tuple[int, ...] | None) -> Law | None:
+        """Return what the sidecar says, checked by calling the model; None where it does not cover this use."""
+        if self._sidecar is None or self._described is None or offsets not in (None, self._described[0].offsets):
+            return None
+        law = self._described[0]
+        self.probe.reset(law.offsets)
+        check_law(self._sidecar, law, self.probe)
+        return law
+
+    def context(
+        self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None
+    ) -> Context:
+        """Return how far the model looks; see `find_context`."""
+        law = self.law(offsets)
+        known = _contexts.setdefault((self._key, law.offsets), [])
+        if not known and self._described and law == self._described[0]:
+            known += self._described[1]
+        for context, size in known:
+            if all((one - two) % context.stride == 0 for one, two in zip(size, whole)):
+                return context
+        found = find_context(self.probe, law, affordable, whole)
+        if not found.whole or affordable(SIDES[-1]):  # another time, more memory may be allowed
+            known.append((found, whole))
+        return found
+
+
+def _ratio(first: OpenSource, other: OpenSource) -> Fraction:
+    spacing = first.stack.grid.x.spacing / other.stack.grid.x.spacing
+    return Fraction(spacing).limit_denominator(LARGEST_DENOMINATOR)
+
+
+def _modified(path: str) -> int:
+    file = os.path.join(path, "saved_model.pb") if os.path.isdir(path) else path
+    return os.stat(file).st_mtime_ns
+
+
+def _sample(source: OpenSource, dtype_name: str) -> np.ndarray:
+    """Return a square of pixels of a source, in the dtype that the model takes.
+
+    Its pixels are drawn from those in the middle that are not no-data, each value as often as another. So
+    neighbours differ even where the image is flat, or one pixel wide: a shift that is no stride shows.
+    """
+    grid = source.stack.grid
+    width, height = min(SAMPLE, grid.width), min(SAMPLE, grid.height)
+    pixels = source.stack.read(Box((grid.width - width) // 2, (grid.height - height) // 2, width, height))
+    valid = np.isfinite(pixels).all(axis=2)
+    if source.nodata is not None:
+        valid &= ~is_nodata(pixels, source.nodata)
+    dtype = np.dtype("float32") if dtype_name == "bfloat16" else np.dtype(dtype_name)
+    generator = np.random.default_rng(0)
+    kept = pixels[valid]
+    if len(kept) > DRAWN:
+        kept = kept[generator.integers(0, len(kept), DRAWN)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.unique(kept.astype(dtype), axis=0)
+    if len(values) < 2:  # nothing to see: as good as noise
+        noise = generator.random((DRAWN, source.stack.bands))
+        values = (values[0] if len(values) else 0) + (noise if dtype.kind in "fc" else noise < 0.5)
+        values = values.astype(dtype)
+    return values[generator.integers(0, len(values), (SAMPLE, SAMPLE))]
+
+
+def smallest_exact_crop(
+    model: Model,
+    name: str,
+    parameters: TensorflowModelServe,
+    sources: Sequence[OpenSource],
+    scope: Scope,
+    sidecar: Sidecar | None = None,
+) -> str:
+    """Return the output to serve where the model offers `name` with crops of several sizes (`name_crop16`, ...).
+
+    That is the smallest crop behind which no output depends on what lies outside; the largest where
+    none is; `name` itself where the model offers no crops, or needs the whole image.
+    """
+    base = re.sub(r"_crop\d+$", "", name)
+    crops = {
+        int(other[len(base) + 5 :]): other
+        for other in model.outputs
+        if re.fullmatch(re.escape(base) + r"_crop\d+", other)
+    }
+    if not crops or base not in model.outputs:
+        return name
+    resolver = Resolver(model, tie(model, parameters, sources, [base]), [base], sources, scope, sidecar)
+    try:
+        law = resolver.law()
+        context = resolver.context(lambda side: side <= 512, (512, 512))
+    except ModelError:
+        return name
+    if context.whole or law.x is None:
+        return base
+    needed = max(*context.margin_x, *context.margin_y)
+    return crops[min((crop for crop in crops if crop >= needed), default=max(crops))]

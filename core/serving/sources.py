@@ -1,0 +1,142 @@
+"""The sources of a run: opened, checked against each other, and tied to the model's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ModelError, ParameterError
+from ..models.model import Model, TensorInfo
+from ..models.placeholders import FORM, Value, parse_userplaceholders
+from ..operations.tensorflowmodelserve import Source, TensorflowModelServe
+from ..rasters.opening import NoData, Stack, check_references
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """A source whose rasters are open: what it feeds, and its no-data values (None where it has none)."""
+
+    number: int
+    stack: Stack
+    nodata: NoData | None
+    given: Source
+
+
+def open_sources(parameters: TensorflowModelServe) -> list[OpenSource]:
+    """Open the rasters of every source.
+
+    Raises:
+        RasterError: a raster cannot be opened, is rotated, or lies in another coordinate system.
+    """
+    opened = []
+    for number, source in enumerate(parameters.sources, 1):
+        stack = Stack(source.il)
+        nodata: NoData | None = None
+        if source.nodata is not None:
+            nodata = (source.nodata,) * stack.bands
+        elif parameters.nodata_from_layer and None not in stack.nodata:
+            nodata = stack.nodata
+        opened.append(OpenSource(number, stack, nodata, source))
+    check_references([(source.stack.names[0], source.stack.reference) for source in opened])
+    return opened
+
+
+@dataclass(frozen=True)
+class Feeds:
+    """What goes into the model: the input of each source in order, and the constants of the others."""
+
+    inputs: tuple[TensorInfo, ...]
+    constants: dict[str, np.ndarray]
+
+
+def tie(model: Model, parameters: TensorflowModelServe, sources: Sequence[OpenSource], outputs: Sequence[str]) -> Feeds:
+    """Find the input that each source feeds, and the values of the user placeholders.
+
+    Raises:
+        ModelError: an unknown name, a wrong number of bands, or an input that nothing feeds.
+        ParameterError: a user placeholder cannot be read or has another type.
+    """
+    values = parse_userplaceholders(parameters.model_userplaceholders)
+    constants = {model.input(name).name: _constant(model.input(name), value) for name, value in values.items()}
+    needed = model.needed_inputs(outputs)
+    free = [name for name in sorted(needed or model.inputs) if name not in constants]
+    inputs = []
+    for position, source in enumerate(sources):
+        if source.given.placeholder:
+            info = model.input(source.given.placeholder)
+        elif position < len(free):
+            info = model.inputs[free[position]]
+        else:
+            raise ModelError(
+                f"The model {model.path} takes images in {len(free)} of its inputs ({', '.join(free) or 'none'}), but "
+                f"{len(sources)} sources are given: leave some out."
+            )
+        if info.name in constants or info in inputs:
+            raise ModelError(
+                f"The input {info.name} of the model is fed twice: check SOURCE{source.number}_PLACEHOLDER."
+            )
+        _check_input(info, source)
+        inputs.append(info)
+    missing = sorted(set(needed) - {info.name for info in inputs} - set(constants))
+    if missing:
+        described = ", ".join(model.inputs[name].describe() for name in missing)
+        raise ModelError(
+            f"The model {model.path} also needs {described}: feed it by another source (SOURCE{len(sources) + 1}_IL), or "
+            f"give its value in MODEL_USERPLACEHOLDERS as {FORM}."
+        )
+    return Feeds(tuple(inputs), {name: value for name, value in constants.items() if name in needed})
+
+
+def _check_input(info: TensorInfo, source: OpenSource) -> None:
+    if info.rank not in (None, 4):
+        raise ModelError(
+            f"The input {info.describe()} of the model has {info.rank} dimensions, but images are fed as batch x height "
+            f"x width x bands: name another input in SOURCE{source.number}_PLACEHOLDER, or give this one's value in "
+            f"MODEL_USERPLACEHOLDERS as {FORM}."
+        )
+    bands = info.size(3)
+    if bands is not None and bands != source.stack.bands:
+        raise ModelError(
+            f"The input {info.name} of the model expects {bands} bands, but source {source.number} has "
+            f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
+        )
+    if info.dtype == "string":
+        raise ModelError(f"The input {info.name} of the model takes text, not images.")
+
+
+def _constant(info: TensorInfo, value: Value) -> np.ndarray:
+    """Return a user placeholder's value with the dtype and rank that the model asks for."""
+    dtype = np.dtype("float32") if info.dtype == "bfloat16" else np.dtype(info.dtype)
+    array = np.asarray(value)
+    if dtype.kind in "iu" and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
+        raise ParameterError(
+            f"The user placeholder {info.name}={value} is not whole, but the model asks for {info.dtype}: round it."
+        )
+    array = array.astype(dtype)
+    if info.rank is None or array.ndim == info.rank:
+        return array
+    if array.ndim < info.rank:
+        return array.reshape((1,) * (info.rank - array.ndim) + array.shape)
+    if array.size == 1:
+        return array.reshape(())
+    raise ParameterError(
+        f"The user placeholder {info.name} has {array.size} values, but the model asks for a single one: {info.describe()}."
+    )
+
+
+def output_names(model: Model, text: str) -> list[str]:
+    """Return the names of the outputs to compute: those asked for, else the first in alphabetical order.
+
+    Raises:
+        ModelError: an output does not exist, or the model names none by itself.
+    """
+    names = text.split()
+    if not names:
+        if not model.outputs:
+            raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
+        return [min(model.outputs)]
+    for name in names:
+        model.output(name)
+    return names
