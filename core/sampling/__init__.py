@@ -1,0 +1,1 @@
+"""Choosing samples and cutting patches: what the sampling operations are made of."""

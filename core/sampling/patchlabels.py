@@ -1,0 +1,50 @@
+"""The labels of patches: their pixel type, and what the classes are called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..rasters.types import written_type
+from .legend import Legend, as_rows
+from .patchpoints import PatchPoints
+
+_MOST_CLASSES = 1000  # more values than that are no classes
+
+
+def label_type(labels: np.ndarray, word: str) -> np.dtype:
+    """Return the dtype in which labels are written.
+
+    Args:
+        labels: int64 or float64.
+        word: OTB's word for a pixel type; for `auto` the smallest type that holds all labels.
+
+    Raises:
+        ParameterError: no type, or not the one asked for, holds them.
+    """
+    names = ["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
+    if word != "auto":
+        names = [written_type("", word).name]
+    elif labels.dtype.kind == "f":
+        names = names[-2:]
+    for name in names:
+        with np.errstate(over="ignore", invalid="ignore"):
+            same = labels.astype(name).astype(labels.dtype) == labels
+        if (same | (word != "auto" and labels.dtype.kind == "f" and np.dtype(name).kind == "f")).all():
+            return np.dtype(name)
+    wrong = labels[~same][0]
+    raise ParameterError(
+        f"A label is {wrong}, which the pixel type {names[-1]} cannot hold: set OUTLABELS_PIXELTYPE to another, or auto."
+    )
+
+
+def class_rows(points: PatchPoints, legend: Legend) -> list[dict[str, Any]]:
+    """Return the classes as they are written to JSON; empty where the labels are no classes."""
+    if points.texts is not None:
+        return [{"value": number, "name": text} for number, text in enumerate(points.texts)]
+    if points.labels.dtype.kind == "f":
+        return []
+    values = np.unique(points.labels)
+    return as_rows(values.tolist(), legend) if len(values) <= _MOST_CLASSES else []
