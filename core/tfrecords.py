@@ -1,0 +1,321 @@
+"""TFRecords: data sets as files that TensorFlow reads fast, in OTBTF's layout.
+
+A folder holds `0.records`, `1.records`, ..., and `output_types.json` and `output_shapes.json` with
+dtype and shape of each tensor of a sample.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .errors import ParameterError, RecordsError
+from .sampling.recordframes import compression_of, count_records, damaged
+
+_log = logging.getLogger(__name__)
+_READ_AHEAD = 1 << 18  # bytes
+_DAMAGED = "The data of a record is not what was written; file and record, counted from 0:"
+_CURE = "Write or copy the file again, or take it out of the folder."
+
+
+class TFRecords:
+    """A folder of TFRecords, to write or to read.
+
+    Attributes:
+        dirpath: the folder.
+        output_types, output_shapes: dtypes and shapes of a sample's tensors by name; None while there
+            are no files.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Read the descriptions, if there are any.
+
+        Args:
+            path: the folder; it is made when records are written.
+
+        Raises:
+            RecordsError: a description is damaged.
+        """
+        self.dirpath = os.fspath(path)
+        self.output_types_file = os.path.join(self.dirpath, "output_types.json")
+        self.output_shapes_file = os.path.join(self.dirpath, "output_shapes.json")
+        self._describe()
+
+    def _describe(self) -> None:
+        self.output_types = self.load(self.output_types_file) if os.path.exists(self.output_types_file) else None
+        self.output_shapes = self.load(self.output_shapes_file) if os.path.exists(self.output_shapes_file) else None
+
+    def ds2tfrecord(
+        self, dataset: Any, n_samples_per_shard: int = 100, drop_remainder: bool = True, compression: str = ""
+    ) -> None:
+        """Write one epoch of a data set.
+
+        The files get their names when all are written: a run that fails leaves an older set as it was.
+
+        Args:
+            dataset: has `size`, `output_types`, `output_shapes` and `read_one_sample()`, as `Dataset`.
+            n_samples_per_shard: number of samples in a file.
+            drop_remainder: leave out the samples that do not fill a file, so that all files are as long, as
+                workers that share them need.
+            compression: empty, or `GZIP` for smaller files that take longer to read.
+
+        Raises:
+            ParameterError: there are not enough samples for one file, or the compression is another.
+            RecordsError: the folder cannot be written.
+        """
+        if compression not in ("", "GZIP"):
+            raise ParameterError(f"compression is {compression!r}, but must be '' or 'GZIP'.")
+        if n_samples_per_shard < 1:
+            raise ParameterError(f"n_samples_per_shard is {n_samples_per_shard}, but must be at least 1.")
+        shards, rest = divmod(dataset.size, n_samples_per_shard)
+        counts = [n_samples_per_shard] * shards + ([rest] if rest and not drop_remainder else [])
+        if not counts:
+            raise ParameterError(
+                f"The {dataset.size} samples do not fill a file of n_samples_per_shard={n_samples_per_shard}, and "
+                "drop_remainder leaves out the rest: lower n_samples_per_shard, or set drop_remainder=False."
+            )
+        names = [f"{number}.records" for number in range(len(counts))]
+        written: list[str] = []
+        try:
+            os.makedirs(self.dirpath, exist_ok=True)
+            for name, count in zip(names, counts):
+                written.append(name)
+                self._write(self._temporary(name), dataset, count, compression)
+                _log.info("%s: %d samples", name, count)
+            types = {key: dtype.name for key, dtype in dataset.output_types.items()}
+            shapes = {key: list(shape) for key, shape in dataset.output_shapes.items()}
+            for path, content in ((self.output_types_file, types), (self.output_shapes_file, shapes)):
+                written.append(os.path.basename(path))
+                self.save(content, self._temporary(written[-1]))
+            self._replace(written)
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
+            raise RecordsError(f"Cannot write TFRecords into {self.dirpath}: {reason}.") from error
+        finally:
+            for name in written:
+                Path(self._temporary(name)).unlink(missing_ok=True)
+        self._describe()
+
+    def _temporary(self, name: str) -> str:
+        return os.path.join(self.dirpath, f".{name}.{os.getpid()}.part")
+
+    def _write(self, path: str, dataset: Any, count: int, compression: str) -> None:
+        with tf.io.TFRecordWriter(path, compression or None) as writer:
+            for _ in range(count):
+                writer.write(_example(dataset.read_one_sample()))
+
+    def _replace(self, names: Iterable[str]) -> None:
+        """Give new files their names, and remove those of an older set that are left."""
+        kept = set(names)
+        for name in kept:
+            os.replace(self._temporary(name), os.path.join(self.dirpath, name))
+        for path in Path(self.dirpath).glob("*.records"):
+            if path.name not in kept and path.stem.isdecimal():
+                path.unlink()
+
+    @staticmethod
+    def save(data: Mapping[str, Any], filepath: str) -> None:
+        """Write a dictionary as JSON."""
+        Path(filepath).write_text(json.dumps(data, indent=4), encoding="utf-8")
+
+    @staticmethod
+    def load(filepath: str) -> dict[str, Any]:
+        """Return a dictionary from JSON.
+
+        Raises:
+            RecordsError: the file is no such thing.
+        """
+        try:
+            content = json.loads(Path(filepath).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RecordsError(
+                f"{filepath} cannot be read as JSON ({error}): write or copy the TFRecords again."
+            ) from error
+        if not isinstance(content, dict):
+            raise RecordsError(f"{filepath} holds no dictionary of names: write or copy the TFRecords again.")
+        return content
+
+    def parse_tfrecord(
+        self,
+        example: Any,
+        target_keys: Iterable[str],
+        preprocessing_fn: Callable[..., Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Turn a record into tensors; for use in `tf.data.Dataset.map`.
+
+        Args:
+            example: the record, a scalar string tensor.
+            target_keys: names of the targets, after preprocessing.
+            preprocessing_fn: takes the dictionary of a sample's tensors and returns another.
+            **kwargs: further arguments of `preprocessing_fn`.
+
+        Returns:
+            Inputs and targets by name.
+        """
+        types, shapes = self._described()
+        parsed = tf.io.parse_single_example(example, {key: tf.io.FixedLenFeature([], tf.string) for key in types})
+        sample = {
+            key: tf.ensure_shape(tf.io.parse_tensor(parsed[key], tf.as_dtype(dtype)), shapes[key])
+            for key, dtype in types.items()
+        }
+        if preprocessing_fn:
+            sample = preprocessing_fn(sample, **kwargs)
+        targets = set(target_keys)
+        check_keys("target_keys", targets, sample)
+        inputs = {key: tensor for key, tensor in sample.items() if key not in targets}
+        return inputs, {key: tensor for key, tensor in sample.items() if key in targets}
+
+    def read(
+        self,
+        batch_size: int,
+        target_keys: Iterable[str],
+        n_workers: int = 1,
+        drop_remainder: bool = True,
+        shuffle_buffer_size: int | None = None,
+        preprocessing_fn: Callable[..., Any] | None = None,
+        shard_policy: Any = tf.data.experimental.AutoShardPolicy.AUTO,
+        prefetch_buffer_size: int = tf.data.AUTOTUNE,
+        num_parallel_calls: int = tf.data.AUTOTUNE,
+        **kwargs: Any,
+    ) -> tf.data.Dataset:
+        """Return one epoch of the records in batches.
+
+        Lengths are checked before reading, so that a truncated file is found here. A damaged record
+        inside a file stops the reading with a TensorFlow error that names file and record; `check` looks
+        for it beforehand.
+
+        Args:
+            batch_size: number of samples in a batch.
+            target_keys: names of the targets, after preprocessing.
+            n_workers: so many workers share the files; files beyond a multiple of it are left out.
+            drop_remainder: leave out the last batch where it is smaller.
+            shuffle_buffer_size: shuffle within so many samples; None to keep the order.
+            preprocessing_fn: takes the dictionary of a sample's tensors and returns another.
+            shard_policy: how tf.data shares the files among workers.
+            prefetch_buffer_size: batches to prepare ahead.
+            num_parallel_calls: of parsing and preprocessing.
+            **kwargs: further arguments of `preprocessing_fn`.
+
+        Returns:
+            Tuples (inputs, targets) of dictionaries of tensors, whose shapes begin with the batch.
+
+        Raises:
+            RecordsError: the descriptions are missing, there are no records, or a file is damaged.
+            ParameterError: there are fewer files than workers, or a target is missing.
+        """
+        self._described()
+        files = self._files()
+        if n_workers < 1 or len(files) < n_workers:
+            raise ParameterError(
+                f"n_workers is {n_workers}, but {self.dirpath} holds {len(files)} files of records, and each worker needs "
+                "one at least: write more files (a smaller n_samples_per_shard), or use fewer workers."
+            )
+        files = files[: len(files) // n_workers * n_workers]
+        packed = [compression_of(path) for path in files]
+        counts = [count_records(path, compression) for path, compression in zip(files, packed)]
+        _log.info("%d samples in %d files of %s", sum(counts), len(files), self.dirpath)
+        options = tf.data.Options()
+        options.deterministic = not shuffle_buffer_size
+        options.experimental_distribute.auto_shard_policy = shard_policy
+        targets = set(target_keys)
+
+        def parse(path: Any, number: Any, record: Any) -> Any:
+            return self.parse_tfrecord(_checked(path, number, record), targets, preprocessing_fn, **kwargs)
+
+        listed = tf.data.Dataset.from_tensor_slices(([str(path) for path in files], packed, np.array(counts, "int64")))
+        records = listed.interleave(_records, cycle_length=1)
+        records = records.apply(tf.data.experimental.assert_cardinality(sum(counts)))  # so that Keras knows its steps
+        samples = records.map(parse, num_parallel_calls=num_parallel_calls)
+        if shuffle_buffer_size:
+            samples = samples.shuffle(shuffle_buffer_size)
+        batches = samples.batch(batch_size, drop_remainder=drop_remainder)
+        return batches.prefetch(prefetch_buffer_size).with_options(options)
+
+    def check(self) -> int:
+        """Read all records through, and return their number.
+
+        Raises:
+            RecordsError: there are none, or one is damaged; the message says which, in which file.
+        """
+        total = 0
+        for path in self._files():
+            compression, number = compression_of(path), 0
+            expected = count_records(path, compression)
+            try:
+                for _ in tf.data.TFRecordDataset(str(path), compression, _READ_AHEAD):
+                    number += 1
+            except tf.errors.OpError as error:
+                raise damaged(path, number, "its data is not what was written") from error
+            total += expected
+        return total
+
+    def _described(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self.output_types is None or self.output_shapes is None:
+            missing = self.output_types_file if self.output_types is None else self.output_shapes_file
+            raise RecordsError(
+                f"{missing} is missing, without which the records cannot be understood: give the folder that "
+                "to_tfrecords or PatchesExtraction wrote, with its JSON files."
+            )
+        return self.output_types, self.output_shapes
+
+    def _files(self) -> list[Path]:
+        """Return the files of records in the order of their numbers."""
+        files = Path(self.dirpath).glob("*.records")
+        found = sorted(files, key=lambda path: [int(part) if part.isdecimal() else part for part in _parts(path.stem)])
+        if not found:
+            raise RecordsError(f"{self.dirpath} holds no files of records (*.records): check the path.")
+        return found
+
+
+def check_keys(parameter: str, wanted: Iterable[str], sample: Mapping[str, Any]) -> None:
+    """Raise ParameterError where a sample lacks one of the keys that `parameter` names."""
+    missing = sorted(set(wanted) - set(sample))
+    if missing:
+        raise ParameterError(
+            f"{parameter} names {', '.join(missing)}, but after preprocessing a sample has: {', '.join(sorted(sample))}. "
+            "Correct the name, or what preprocessing_fn returns."
+        )
+
+
+def _parts(stem: str) -> list[str]:
+    return re.split(r"(\d+)", stem)
+
+
+def _example(sample: Mapping[str, Any]) -> bytes:
+    """Return a sample as a tf.train.Example, each tensor serialised."""
+    features = {}
+    for name, array in sample.items():
+        content = tf.io.serialize_tensor(array).numpy()
+        features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))
+    example = tf.train.Example(features=tf.train.Features(feature=features))
+    return bytes(example.SerializeToString(deterministic=True))
+
+
+def _records(path: Any, compression: Any, count: Any) -> tf.data.Dataset:
+    """Return `count` elements for a file: its path, the record's number, and the record.
+
+    TensorFlow's own error names neither file nor record. So a damaged record ends the file without an
+    error, and empty ones take the place of the rest; `_checked` finds them. No function is mapped and
+    nothing repeated here: either would be set up anew for each file or record, and cost more than the reading.
+    """
+    records = tf.data.TFRecordDataset(path, compression, _READ_AHEAD).ignore_errors()
+    filled = records.concatenate(tf.data.Dataset.from_tensors(b"").repeat())
+    paths = tf.data.Dataset.from_tensor_slices(tf.fill([count], path))
+    return tf.data.Dataset.zip((paths, tf.data.Dataset.range(count), filled))
+
+
+def _checked(path: Any, number: Any, record: Any) -> Any:
+    """Return the record; a damaged one is an error that names it."""
+    place = [_DAMAGED, path, number, _CURE]
+    found = tf.raw_ops.Assert(condition=tf.not_equal(record, b""), data=place, summarize=1)
+    with tf.control_dependencies([found] if found is not None else []):
+        return tf.identity(record)
