@@ -1,0 +1,48 @@
+"""DensePolygonClassStatistics: how many pixels of an image each class has, every pixel counted once."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..errors import ParameterError
+from ..progress import Progress
+from ..rasters.opening import Stack
+from ..sampling.counting import count, count_dense
+from ..sampling.footprint import POLYGON
+from ..sampling.training import StagedStatistics, StatisticsOutputs, TrainingLayer
+from ..sampling.validity import Validity
+
+
+@dataclass(frozen=True)
+class DensePolygonClassStatistics(StatisticsOutputs, TrainingLayer):
+    """Parameters of `run`; see OTBTF's application of the same name."""
+
+    NEEDS_ENGINE: ClassVar[bool] = False
+
+
+def run(parameters: DensePolygonClassStatistics, progress: Progress) -> dict[str, Any]:
+    """Count the pixels and write the statistics.
+
+    Returns:
+        `out` and `outtable`, their paths; `classes` and `samples`, their numbers.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    with ExitStack() as stack:
+        outputs = StagedStatistics(parameters, (parameters.image, parameters.vec), stack, progress)
+        image = Stack([parameters.image])
+        validity = Validity(image, parameters.nodata, parameters.nodata_from_layer)
+        shapes = parameters.open(image, only=POLYGON)
+        counted = count(shapes, Validity(image, None, False), parameters.ram, progress, share=0.5)
+        samples = count_dense(shapes, counted, validity, parameters.ram, progress)
+        if not samples.any():
+            raise ParameterError(
+                f"The polygons of {parameters.vec} hold no valid pixel of {image.names[0]}: they are smaller than its "
+                "pixels, or lie where it has no data. Check NODATA."
+            )
+        image.check_unchanged()
+        return outputs.write(counted.dense_statistics(samples))

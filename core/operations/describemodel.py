@@ -1,0 +1,105 @@
+"""DescribeModel: what a model takes, what it returns, and how far it looks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..progress import Progress
+from .tensorflowmodelserve import MOST_SOURCES
+
+
+@dataclass(frozen=True)
+class DescribedSource:
+    """Rasters to compare with one input of the model."""
+
+    il: tuple[Any, ...] = voc.rasters(
+        "il",
+        "Images",
+        "Rasters on one grid, their bands stacked in this order, to compare with an input of the model. Without "
+        "rasters the model is probed on random images.",
+    )
+    placeholder: str = voc.text(
+        "placeholder",
+        "Model input",
+        "Name of the model's input that this source feeds. Empty: the inputs in alphabetical order.",
+    )
+
+
+@dataclass(frozen=True)
+class DescribeModel:
+    """Parameters of `run`."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+    model_dir: str = voc.file(
+        "model.dir",
+        "Model",
+        "A SavedModel (its folder, or the saved_model.pb inside) or a .keras file.",
+        file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)",
+    )
+    output_names: str = voc.text(
+        "output.names",
+        "Model outputs",
+        "Names of the outputs to describe, separated by spaces; of a .keras file any layer's too. Empty: all that "
+        "the model names.",
+    )
+    sources: tuple[DescribedSource, ...] = voc.numbered(DescribedSource, MOST_SOURCES)
+    model_userplaceholders: str = voc.text(
+        "model.userplaceholders",
+        "User placeholders",
+        "Values for further inputs of the model: name=value, several separated by spaces.",
+    )
+    classes: str | None = voc.file(
+        "classes",
+        "Classes",
+        "A label raster, or a labels image made by PatchesExtraction, whose class names and colours the described "
+        "outputs have. Not given: those in the model's sidecar, if it has one.",
+        required=False,
+    )
+    sidecar: bool = voc.boolean(
+        "sidecar",
+        "Write the sidecar",
+        "Keep the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a .keras "
+        "file): serving then needs no probing, and names and colours its output by the classes.",
+    )
+    model_tagsets: str = voc.text(
+        "model.tagsets",
+        "Tag sets",
+        "Tags of the SavedModel's graph, separated by spaces or commas. Empty: serve.",
+        advanced=True,
+    )
+    trust_model: bool = voc.boolean(
+        "trust_model",
+        "Trust the model",
+        "A model is a program. On: load it although it holds operations that could touch files, the network or code.",
+        advanced=True,
+    )
+    out_html: str | None = voc.file_out(
+        "out.html", "Description", "The description as a page to read.", file_filter="HTML files (*.html)"
+    )
+    out_json: str | None = voc.file_out(
+        "out.json",
+        "Description as JSON",
+        "The description as a STAC item with the machine learning model extension (MLM).",
+        file_filter="JSON files (*.json)",
+    )
+
+
+def run(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:
+    """Describe the model.
+
+    Returns:
+        Paths of the files written under `out.html`, `out.json` and `sidecar.path`; `verdict` (of the first
+        output), `fits` (`yes`, `no`, or empty without rasters), `misfits` (a text, one reason per line),
+        `parameters` (of the first output, as parameters of TensorflowModelServe).
+
+    Raises:
+        ModelError, ParameterError: the model cannot be loaded, or a file cannot be written. Rasters that do
+            not fit are no error.
+        Cancelled: `progress` asked to stop.
+    """
+    from ..serving.describing import describe_model  # imports TensorFlow
+
+    return describe_model(parameters, progress)

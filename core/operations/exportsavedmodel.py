@@ -1,0 +1,62 @@
+"""ExportSavedModel: a .keras file to a SavedModel, with chosen outputs, crops and a sidecar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..progress import Progress
+
+
+@dataclass(frozen=True)
+class ExportSavedModel:
+    """Parameters of `run`."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+    model_dir: str = voc.file(
+        "model.dir", "Model", "A .keras file.", file_filter="Keras models (*.keras);;All files (*)"
+    )
+    output_names: str = voc.text(
+        "output.names",
+        "Model outputs",
+        "Names of the outputs to keep, separated by spaces: the model's own, or those of any of its layers. Empty: "
+        "the model's own.",
+    )
+    crops: str = voc.text(
+        "crops",
+        "Crops",
+        "Adds outputs without so many pixels at each side, where values depend on what lies outside: 16 32 adds "
+        "NAME_crop16 and NAME_crop32 for each output.",
+    )
+    model_userplaceholders: str = voc.text(
+        "model.userplaceholders",
+        "User placeholders",
+        "Values for further inputs of the model, with which its geometry is found for the sidecar: name=value, "
+        "several separated by spaces.",
+        advanced=True,
+    )
+    trust_model: bool = voc.boolean(
+        "trust_model",
+        "Trust the model",
+        "A model is a program. On: load it although it holds layers that could touch files, the network or code.",
+        advanced=True,
+    )
+    out: str = voc.folder_out("out", "SavedModel", "The folder to write. An older SavedModel there is replaced.")
+
+
+def run(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
+    """Export the model.
+
+    Returns:
+        `out` (the folder), `outputs` (names of what it returns, separated by spaces) and `sidecar.path`.
+
+    Raises:
+        ModelError, ParameterError, RasterError: it is no `.keras` file, an output does not exist or cannot be
+            cropped, or the folder cannot be written.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    from ..serving.exporting import export  # imports TensorFlow
+
+    return export(parameters, progress)

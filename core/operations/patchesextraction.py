@@ -1,0 +1,115 @@
+"""PatchesExtraction: patches of one or several sources around points, for training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..errors import ParameterError
+from ..progress import Progress
+from ..sampling.extractpatches import extract
+
+MOST_SOURCES = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source: rasters on one grid, stacked, and the patches to cut out of them."""
+
+    il: tuple[Any, ...] = voc.rasters(
+        "il", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
+    )
+    patchsizex: int = voc.integer("patchsizex", "Patch width", "In pixels of this source.", minimum=1, required=True)
+    patchsizey: int = voc.integer("patchsizey", "Patch height", "In pixels of this source.", minimum=1, required=True)
+    nodata: float | None = voc.number(
+        "nodata",
+        "No-data value",
+        "A patch is left out where any band of any pixel has this value (nan is possible). Not given: the layer's own, "
+        "where NODATA_FROM_LAYER is on.",
+    )
+    out: str | None = voc.raster_out(
+        "out",
+        "Patches",
+        "The patches one below the other: as wide as a patch, as high as all together.",
+        required=False,
+    )
+    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Patches")
+
+
+@dataclass(frozen=True)
+class PatchesExtraction:
+    """Parameters of `run`; see OTBTF's application of the same name."""
+
+    NEEDS_ENGINE: ClassVar[bool] = False
+
+    sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
+    vec: str = voc.vector(
+        "vec",
+        "Points",
+        "A patch is cut around each; in any coordinate system.",
+        geometry="point",
+    )
+    field: str = voc.attribute(
+        "field",
+        "Field",
+        "The field of the labels: numbers, or texts, which are numbered from 0 in alphabetical order.",
+        of="vec",
+    )
+    nodata_from_layer: bool = voc.boolean(
+        "nodata_from_layer",
+        "No-data values from the layers",
+        "Where a source's no-data value is not given, use the layer's own.",
+        default=True,
+        advanced=True,
+    )
+    memory: int | None = voc.integer(
+        "memory",
+        "Memory (MB)",
+        "Budget for patches; more of them wait in a file beside the output. Not given: 512.",
+        minimum=64,
+        advanced=True,
+    )
+    ram: int | None = voc.integer("ram", "RAM (MB)", "OTB's name for MEMORY.", minimum=64, advanced=True)
+    outlabels: str | None = voc.raster_out(
+        "outlabels",
+        "Labels",
+        "The labels of the patches: an image one pixel wide, one row per patch.",
+        required=False,
+    )
+    outlabels_pixeltype: str = voc.pixel_type("outlabels.pixeltype", "Labels")
+    out_tfrecords: str | None = voc.folder_out(
+        "out.tfrecords",
+        "TFRecords",
+        "A folder for the patches as TFRecords, in the form of OTBTF's Python API, with the features source1, "
+        "source2, ... and label.",
+        required=False,
+    )
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+        if not self.out_tfrecords and not all(source.out for source in self.sources):
+            missing = [number for number, source in enumerate(self.sources, 1) if not source.out]
+            raise ParameterError(
+                f"SOURCE{missing[0]}_OUT (the patches of source {missing[0]}) is missing: name a file, or a folder in "
+                "OUT_TFRECORDS."
+            )
+        if self.memory and self.ram and self.memory != self.ram:
+            raise ParameterError(
+                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
+            )
+
+
+def run(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
+    """Cut the patches and write them with their labels.
+
+    Returns:
+        The outputs' paths by key; `patches`, their number; `rejected`, that of the features left out, and
+        `reasons`, a JSON text of the reasons with the number for each.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    return extract(parameters, progress)

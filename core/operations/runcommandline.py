@@ -1,0 +1,107 @@
+"""RunCommandLine: OTBTF's command lines, shown as the Processing calls that do the same, and run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..commandline import Call, described, parse_commands
+from ..errors import Cancelled, OtbtfError
+from ..progress import Progress
+from . import run as run_operation
+
+
+@dataclass(frozen=True)
+class RunCommandLine:
+    """Parameters of `run`."""
+
+    NEEDS_ENGINE: ClassVar[bool] = False
+
+    command: str = voc.text(
+        "command",
+        "Command lines",
+        "One OTBTF command per line, such as: otbcli_TensorflowModelServe -source1.il image.tif -model.dir model -out "
+        '"map.tif?&box=0:0:100:100" uint8. A backslash at the end continues a line; # begins a comment.',
+    )
+    show_only: bool = voc.boolean(
+        "show_only", "Show only", "On: check the commands and show the equivalent calls, without running them."
+    )
+
+    def __post_init__(self) -> None:
+        parse_commands(self.command)
+
+
+class Share(Progress):
+    """The progress of one of several runs, passed on as its share of the whole."""
+
+    def __init__(self, whole: Progress, number: int, total: int) -> None:
+        """Take the part `number` (from 0) of `total` equal ones."""
+        self._whole, self._number, self._total = whole, number, total
+
+    def fraction(self, done: float) -> None:
+        """Pass on how far the whole is."""
+        self._whole.fraction((self._number + done) / self._total)
+
+    def info(self, message: str) -> None:
+        """Pass a line on."""
+        self._whole.info(message)
+
+    def warning(self, message: str) -> None:
+        """Pass a line on."""
+        self._whole.warning(message)
+
+    def temporary(self, path: str) -> None:
+        """Pass a path on."""
+        self._whole.temporary(path)
+
+    def cancelled(self) -> bool:
+        """Return True once the user has asked to stop."""
+        return self._whole.cancelled()
+
+
+Perform = Callable[[Call, Progress], dict[str, Any]]
+
+
+def run(parameters: RunCommandLine, progress: Progress, perform: Perform | None = None) -> dict[str, Any]:
+    """Show the calls that the commands stand for and, unless they are only to be shown, run them in order.
+
+    Args:
+        parameters: the commands.
+        progress: receives the calls as text, and what each run reports.
+        perform: runs one call and returns its results; in this process by default.
+
+    Returns:
+        `calls`, the equivalent Processing calls as text; `count`, how many; `results`, a JSON text: the results of each
+        run in order, empty where nothing was run.
+
+    Raises:
+        ParameterError: a command cannot be read; nothing has run then.
+        OtbtfError: a run failed; those before it are done.
+        Cancelled: `progress` asked to stop.
+    """
+    calls = parse_commands(parameters.command)
+    shown = described(calls)
+    progress.info(shown)
+    results = []
+    for number, call in enumerate([] if parameters.show_only else calls):
+        progress.check()
+        progress.info(f"Running {call.algorithm} ({number + 1} of {len(calls)}).")
+        try:
+            results.append((perform or _here)(call, Share(progress, number, len(calls))))
+        except OtbtfError as error:
+            raise type(error)(f"Line {call.line}, {call.application}: {error}{_done(number)}") from error
+        except Cancelled:
+            progress.warning(f"{call.application} of line {call.line} was cancelled.{_done(number)}")
+            raise
+    return {"calls": shown, "count": len(calls), "results": json.dumps(results, ensure_ascii=False, default=str)}
+
+
+def _done(number: int) -> str:
+    return f" What the {number} commands before it wrote stays." if number else ""
+
+
+def _here(call: Call, progress: Progress) -> dict[str, Any]:
+    return run_operation(call.application, call.values, progress)

@@ -1,0 +1,265 @@
+"""The engine: a process that runs operations for QGIS, which must not load TensorFlow itself.
+
+    python -m otbtf_qgis.core.worker [--idle-minutes 10]
+
+One JSON object per line. Requests on standard input:
+
+    {"id": 1, "run": "TensorflowModelServe", "values": {"source1.il": ["a.tif"]}}
+    {"cancel": 1}
+
+Events on standard output, those of a request with its id:
+
+    {"event": "ready", "pid": 123}                      once, before TensorFlow is imported
+    {"event": "started", "id": 1}
+    {"event": "progress", "id": 1, "fraction": 0.5}
+    {"event": "info", "id": 1, "message": "..."}        and "warning"
+    {"event": "temporary", "id": 1, "path": "..."}      to be removed if the engine dies
+    {"event": "result", "id": 1, "results": {}}         one of these three ends a request
+    {"event": "error", "id": 1, "message": "..."}
+    {"event": "cancelled", "id": 1}
+    {"event": "idle"}                                   nothing to do for long: it leaves, status 0
+
+Standard error is the log, where a line marks the beginning of each request. NaN and Infinity are
+written as Python's json writes them. The end of standard input means that the parent is gone: the
+engine removes its unfinished output and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO, NoReturn
+
+from . import operations
+from .errors import Cancelled, OtbtfError
+from .progress import Progress
+from .temporaries import Temporaries
+
+PROGRESS_INTERVAL = 0.1  # seconds between two progress events
+REQUEST_MARK = "=== "  # begins the line that marks a request in the log
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+Run = Callable[[str, Mapping[str, Any], Progress], dict[str, Any]]
+
+
+class Worker:
+    """Answers requests one after the other, in the main thread; other threads watch its surroundings."""
+
+    def __init__(self, requests: BinaryIO, events: BinaryIO, run: Run, idle: float) -> None:
+        """Make a worker that reads `requests`, writes `events` and leaves after `idle` seconds without work."""
+        self._requests = requests
+        self._events = events
+        self._run = run
+        self._idle = idle
+        self._lock = threading.Lock()
+        self._waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._temporaries = Temporaries()
+        self._broken: Exception | None = None
+        self.cancelled: set[int] = set()
+
+    def watch(self) -> None:
+        """Begin to watch signals and standard input. Call it before anything else starts a thread."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks to cancel
+        if os.name == "posix":
+            # Blocked here, and so in every later thread, SIGTERM waits for the one thread that takes it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+            threading.Thread(target=self._await_sigterm, daemon=True).start()
+        if sys.platform == "linux":
+            # Tells of the parent's death even where another process holds our standard input open.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def warm(self, load: Callable[[], object]) -> None:
+        """Load what most requests need. If that fails, the request that needs it will say so."""
+        try:
+            load()
+        except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
+            traceback.print_exc()
+            self._broken = error
+
+    def serve(self) -> None:
+        """Answer requests until there has been none for the idle time."""
+        while True:
+            try:
+                request = self._waiting.get(timeout=self._idle)
+            except queue.Empty:
+                self.send("idle")
+                return
+            self._answer(request["id"], request["run"], request["values"])
+            gc.collect()  # models and tracebacks are full of cycles, and the next request needs the memory
+
+    def send(self, event: str, **fields: Any) -> None:
+        """Write one event, from any thread."""
+        line = json.dumps({"event": event, **fields}, default=_plain).encode() + b"\n"
+        try:
+            with self._lock:
+                self._events.write(line)
+                self._events.flush()
+        except OSError:
+            self.leave(1)  # nobody reads any more
+
+    def announce(self, number: int, path: str) -> None:
+        """Take note of an unfinished output, here and in the parent: either may be the one to remove it."""
+        self._temporaries.add(path)
+        self.send("temporary", id=number, path=path)
+
+    def leave(self, status: int) -> NoReturn:
+        """Remove the unfinished output and end at once, whatever other threads are doing."""
+        self._temporaries.remove()
+        sys.stderr.flush()
+        os._exit(status)
+
+    def _answer(self, number: int, name: str, values: Mapping[str, Any]) -> None:
+        progress = RequestProgress(self, number)
+        print(f"{REQUEST_MARK}{name}", file=sys.stderr)
+        self.send("started", id=number)
+        try:
+            self.send("result", id=number, results=self._perform(name, values, progress))
+        except Cancelled:
+            self.send("cancelled", id=number)
+        except OtbtfError as error:
+            self.send("error", id=number, message=str(error))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - reported; the next request may do better
+            traceback.print_exc()
+            self.send("error", id=number, message=explain(error, self._broken))
+
+    def _perform(self, name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+        progress.check()  # it may have been cancelled while it waited
+        try:
+            return self._run(name, values, progress)
+        finally:
+            self._temporaries.forget()  # the operation has looked after them itself
+
+    def _listen(self) -> None:
+        try:
+            for line in self._requests:
+                message = json.loads(line)
+                if "cancel" in message:
+                    self.cancelled.add(message["cancel"])
+                else:
+                    self._waiting.put(message)
+        except (OSError, ValueError):  # that is not our parent, then
+            traceback.print_exc()
+        self.leave(0)
+
+    def _await_sigterm(self) -> None:
+        signal.sigwait({signal.SIGTERM})
+        self.leave(128 + signal.SIGTERM)
+
+
+class RequestProgress(Progress):
+    """Turns what an operation reports into events."""
+
+    def __init__(self, worker: Worker, number: int) -> None:
+        """Make the progress of the request `number`."""
+        self._worker = worker
+        self._number = number
+        self._next = 0.0
+
+    def fraction(self, done: float) -> None:
+        """Send the share of the work that is done, not too often."""
+        now = time.monotonic()
+        if now >= self._next or done >= 1:
+            self._next = now + PROGRESS_INTERVAL
+            self._worker.send("progress", id=self._number, fraction=done)
+
+    def info(self, message: str) -> None:
+        """Send a line for the log."""
+        self._worker.send("info", id=self._number, message=message)
+
+    def warning(self, message: str) -> None:
+        """Send a line for the log that the user should see."""
+        self._worker.send("warning", id=self._number, message=message)
+
+    def temporary(self, path: str) -> None:
+        """Announce a file or folder to remove if this process dies."""
+        self._worker.announce(self._number, path)
+
+    def cancelled(self) -> bool:
+        """Return True once a cancel for this request has been read."""
+        return self._number in self._worker.cancelled
+
+
+def explain(error: BaseException, broken: Exception | None) -> str:
+    """Return what to tell the user about an unexpected exception.
+
+    Args:
+        error: what an operation raised.
+        broken: why TensorFlow could not be imported, where it could not; then it is to blame.
+    """
+    if isinstance(error, MemoryError) or any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__):
+        return f"Not enough memory: {_first_line(error)}. Give a lower MEMORY (in MB), or close other programs."
+    if broken is not None or isinstance(error, ImportError):
+        what = "TensorFlow" if broken is not None else getattr(error, "name", None) or "a package"
+        return (
+            f"The engine's Python ({sys.executable}) cannot import {what}: {_first_line(broken or error)}. "
+            f"Run otbtf:installengine, which also repairs an installation, or name another interpreter."
+        )
+    return f"Internal error: {type(error).__name__}: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:500].rstrip(".") if lines else type(error).__name__
+
+
+def _plain(value: Any) -> Any:
+    """Turn what json does not know, NumPy's numbers and paths, into what it does."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Take standard input and output for the protocol, so that no library can read or write there.
+
+    What anything else prints goes to standard error, the log.
+    """
+    requests = os.fdopen(os.dup(0), "rb")
+    events = os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    sys.stdout = sys.stderr
+    return requests, events
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow, which takes some seconds."""
+    importlib.import_module("tensorflow")
+
+
+def main(run: Run = operations.run, load: Callable[[], object] = import_tensorflow) -> NoReturn:
+    """Be the engine, until the parent is gone or there has been nothing to do for long.
+
+    Args:
+        run: runs the operation called by a name, with values and a progress.
+        load: called once the engine is ready, to have loaded what requests will need.
+    """
+    parser = argparse.ArgumentParser(prog="otbtf_qgis.core.worker", description="The engine process of otbtf_qgis.")
+    parser.add_argument("--idle-minutes", type=float, default=10.0, help="leave after so long without work (10)")
+    arguments = parser.parse_args()
+    requests, events = _take_pipes()
+    faulthandler.enable(all_threads=False)
+    worker = Worker(requests, events, run, arguments.idle_minutes * 60)
+    worker.watch()
+    worker.send("ready", pid=os.getpid())
+    worker.warm(load)
+    worker.serve()
+    worker.leave(0)
+
+
+if __name__ == "__main__":
+    main()
