@@ -1,0 +1,52 @@
+"""Which Python the engine runs in."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..core.errors import EngineError
+from ..core.installation import engine_python, is_complete
+
+VARIABLE = "OTBTF_PYTHON"
+
+_HOW_TO_INSTALL = "Run Engine > Install engine in the toolbox, or `qgis_process run otbtf:installengine`."
+
+
+def find(option: str, folder: Path) -> Path:
+    """Return the interpreter that the engine is to be started with, without starting it.
+
+    Args:
+        option: what the plugin's options name; empty for none.
+        folder: the private environment, in the user's profile.
+
+    Returns:
+        The one that the environment variable OTBTF_PYTHON names, else that of the option, else the private one.
+
+    Raises:
+        EngineError: what is named is no program, or nothing is named and the private environment is
+            missing or incomplete.
+    """
+    named = os.environ.get(VARIABLE, "").strip()
+    if named:
+        return _program(named, f"the environment variable {VARIABLE}")
+    if option.strip():
+        return _program(option.strip(), "the plugin's option for the engine's Python")
+    if is_complete(folder):
+        return engine_python(folder)
+    if folder.exists():
+        raise EngineError(f"The engine in {folder} is incomplete. To repair it: {_HOW_TO_INSTALL}")
+    raise EngineError(f"The engine (TensorFlow in a Python of its own) is not installed. {_HOW_TO_INSTALL}")
+
+
+def _program(named: str, where: str) -> Path:
+    path = Path(named).expanduser()
+    if path.is_dir() and engine_python(path).is_file():
+        raise EngineError(f"{where} names the folder {path}: name its interpreter, {engine_python(path)}.")
+    if not path.is_file() or not os.access(path, os.X_OK):
+        fault = "is no program that can be started" if path.exists() else "does not exist"
+        raise EngineError(
+            f"{path}, named by {where}, {fault}. Name a Python that has TensorFlow and GDAL, or leave it empty and "
+            f"install the plugin's own: {_HOW_TO_INSTALL}"
+        )
+    return path

@@ -1,0 +1,127 @@
+"""The Processing provider: lists the algorithms, and gives them the options and the engine."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from osgeo import gdal
+from qgis.core import QgsApplication, QgsProcessingProvider
+from qgis.PyQt.QtGui import QIcon
+
+from . import __version__, options
+from .algorithms import algorithm_classes
+from .algorithms.base import ICONS
+from .core.errors import EngineError
+from .core.progress import Progress
+from .engine import interpreter
+from .engine.client import Engine
+
+
+class OtbtfProvider(QgsProcessingProvider):
+    """`otbtf:` in the toolbox."""
+
+    def __init__(self):
+        super().__init__()
+        self._engine = Engine(self._interpreter)
+
+    def id(self):
+        return "otbtf"
+
+    def name(self):
+        return "OTBTF"
+
+    def longName(self):
+        return f"OTBTF {__version__}"
+
+    def versionInfo(self):
+        return __version__
+
+    def icon(self):
+        return QIcon(self.svgIconPath())
+
+    def svgIconPath(self):
+        return str(ICONS / "icon.svg")
+
+    def load(self):
+        options.register(self.name(), self.icon())
+        self.refreshAlgorithms()
+        return True
+
+    def unload(self):
+        self.stop_engine()
+        options.unregister()
+
+    def loadAlgorithms(self):
+        for algorithm_class in algorithm_classes():
+            algorithm = algorithm_class()
+            # addAlgorithm asks for the parameters before it does this, and those shown depend on our options.
+            algorithm.setProvider(self)
+            self.addAlgorithm(algorithm)
+
+    def supportsNonFileBasedOutput(self):
+        return False
+
+    def supportedOutputRasterLayerExtensions(self):
+        return _raster_extensions()
+
+    # ------------------------------------------- what the algorithms ask for
+
+    def options(self) -> options.Options:
+        """Return the plugin's options as they are now."""
+        return options.read()
+
+    def engine_folder(self) -> str:
+        """Return the folder in the profile that holds the engine for this Python."""
+        version = f"engine-py{sys.version_info[0]}.{sys.version_info[1]}"
+        return str(Path(QgsApplication.qgisSettingsDirPath()) / "otbtf" / version)
+
+    def engine_problem(self) -> str:
+        """Return why there is no engine and how to get one; empty where there is one."""
+        try:
+            self._interpreter()
+        except EngineError as error:
+            return str(error)
+        return ""
+
+    def warm_engine(self) -> None:
+        """Start the engine, without waiting for it, so that it is ready when it is asked.
+
+        Raises:
+            EngineError: there is none.
+        """
+        self._engine.warm()
+
+    def run_in_engine(
+        self, operation: str, values: dict[str, Any], progress: Progress, poll: Callable[[], None]
+    ) -> dict[str, Any]:
+        """Run an operation in the engine and return its results.
+
+        Raises:
+            OtbtfError: bad input, or the engine is missing or has died.
+            Cancelled: the user asked to stop.
+        """
+        return self._engine.run(operation, values, progress, poll)
+
+    def stop_engine(self) -> None:
+        """End the engine; the next request starts it anew."""
+        self._engine.stop()
+
+    def _interpreter(self) -> Path:
+        return interpreter.find(self.options().interpreter, Path(self.engine_folder()))
+
+
+def _raster_extensions() -> list[str]:
+    """Return the file extensions of the formats that GDAL creates or copies into, tif first.
+
+    QGIS's own list has only those that it can create.
+    """
+    found: set[str] = set()
+    for number in range(gdal.GetDriverCount()):
+        driver = gdal.GetDriver(number)
+        writes = driver.GetMetadataItem("DCAP_CREATE") or driver.GetMetadataItem("DCAP_CREATECOPY")
+        if driver.GetMetadataItem("DCAP_RASTER") and writes and driver.ShortName != "VRT":
+            found.update((driver.GetMetadataItem("DMD_EXTENSIONS") or "").lower().split())
+    return ["tif", *sorted(found - {"tif"})]
