@@ -1,0 +1,231 @@
+"""What all our algorithms share: parameters in, a request to core, outputs back."""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from qgis.core import (
+    Qgis,
+    QgsApplication,
+    QgsMapLayer,
+    QgsMessageLog,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingLayerPostProcessorInterface,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..core.errors import Cancelled, OtbtfError
+from ..core.operations import run as run_here
+from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
+from .definitions import definition, help_page
+from .feedback import FeedbackProgress
+from .reading import Reader
+from .translate import tr
+
+ICONS = Path(__file__).parents[1] / "resources" / "icons"
+
+
+class OtbtfAlgorithm(QgsProcessingAlgorithm):
+    """An operation of core as a Processing algorithm. A derived class names the operation and says what it does.
+
+    Attributes:
+        OPERATION: the operation's dataclass; parameters, their help and the algorithm's id follow from it.
+        GROUP: id of its group in the toolbox, a key of `groups()`.
+        MORE_SOURCES: how many sources it shows beyond the number in the options.
+    """
+
+    OPERATION: ClassVar[Any]
+    GROUP: ClassVar[str]
+    MORE_SOURCES: ClassVar[int] = 0
+
+    _inputs: dict[str, Any]
+    _problem: str
+
+    def createInstance(self):
+        return type(self)()
+
+    def description(self) -> str:
+        """Say in one or two paragraphs what the algorithm does; the help page begins with it."""
+        raise NotImplementedError
+
+    def name(self):
+        return self.OPERATION.__name__.lower()
+
+    def group(self):
+        return groups()[self.GROUP]
+
+    def groupId(self):
+        return self.GROUP
+
+    def icon(self):
+        return QIcon(str(ICONS / f"{self.GROUP}.svg"))
+
+    def svgIconPath(self):
+        return str(ICONS / f"{self.GROUP}.svg")
+
+    def shortHelpString(self):
+        every = keys(self.OPERATION)
+        shown = [key for key in every if not self._is_hidden(key)]
+        return help_page(self.description(), shown, [key for key in every if self._is_hidden(key)])
+
+    def shortDescription(self):
+        return self.description().split("\n\n")[0]
+
+    def initAlgorithm(self, configuration=None):
+        defaults = self.defaults()
+        for key in keys(self.OPERATION):
+            self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
+
+    def _is_hidden(self, key: Key) -> bool:
+        return key.group > self.provider().options().sources + self.MORE_SOURCES
+
+    def defaults(self) -> dict[str, Any]:
+        """Return the values, under OTBTF's keys, that the options set where the user does not."""
+        options = self.provider().options()
+        known = {key.name for key in keys(self.OPERATION)}
+        values = {"memory": options.memory, "device": options.device}
+        return {name: value for name, value in values.items() if name in known and value}
+
+    # ------------------------------------------------------------ running
+
+    def canExecute(self):
+        problem = self.provider().engine_problem() if self.OPERATION.NEEDS_ENGINE else ""
+        return not problem, problem
+
+    def checkParameterValues(self, parameters, context):
+        try:
+            with _explained():
+                reader = self._reader(parameters, context)
+                reader.check_names()
+                self._parse({**reader.inputs(), **reader.destinations(resolve=False)})
+                if self.OPERATION.NEEDS_ENGINE:
+                    self.provider().warm_engine()
+        except QgsProcessingException as error:
+            return False, str(error)
+        return True, ""
+
+    def prepareAlgorithm(self, parameters, context, feedback):
+        # Layers belong to the main thread, and this is the only step that QGIS runs there. What goes wrong is told by
+        # processAlgorithm: an exception from here would reach the log, but neither scripts nor models.
+        self._inputs, self._problem = {}, ""
+        try:
+            with _explained():
+                reader = self._reader(parameters, context)
+                reader.check_names()
+                self._inputs = reader.inputs(export=feedback)
+        except QgsProcessingException as error:
+            self._problem = str(error)
+        return True
+
+    def processAlgorithm(self, parameters, context, feedback):
+        if self._problem:
+            raise QgsProcessingException(self._problem)
+        runnable, problem = self.canExecute()  # qgis_process does not ask
+        if not runnable:
+            raise QgsProcessingException(problem)
+        with _explained():
+            paths = self._reader(parameters, context).destinations(resolve=True)
+            values = self._with_defaults({**self._inputs, **paths})
+            self._parse(values)
+            found = self._run(values, FeedbackProgress(feedback))
+            results = {parameter_name(name): value for name, value in {**paths, **found}.items() if _tellable(value)}
+            self._style_layers(results, context)
+        return results
+
+    def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
+        return Reader(self, keys(self.OPERATION), parameters, context)
+
+    def _with_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
+        defaults = self.defaults()
+        if "ram" in values:  # OTB's name for it
+            defaults.pop("memory", None)
+        return {**defaults, **values}
+
+    def _parse(self, values: dict[str, Any]) -> None:
+        parse(self.OPERATION, values)
+
+    def _run(self, values: dict[str, Any], progress: FeedbackProgress) -> dict[str, Any]:
+        name = self.OPERATION.__name__
+        if self.OPERATION.NEEDS_ENGINE:
+            return self.provider().run_in_engine(name, values, progress, progress.poll)
+        return run_here(name, values, progress)
+
+    # ------------------------------------------------------------ styling
+
+    @staticmethod
+    def style(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> None:
+        """Style a layer that QGIS has loaded from our output; called in the main thread. Does nothing by itself.
+
+        Args:
+            output: name of the output, such as OUT.
+            layer: the layer.
+            results: the algorithm's results.
+        """
+
+    def _style_layers(self, results: dict[str, Any], context: QgsProcessingContext) -> None:
+        for key in keys(self.OPERATION):
+            path = results.get(key.parameter)
+            if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT) and path and context.willLoadLayerOnCompletion(path):
+                details = context.layerToLoadOnCompletionDetails(path)
+                details.setPostProcessor(_Styler(type(self), key.parameter, results))
+
+
+class _Styler(QgsProcessingLayerPostProcessorInterface):
+    """Calls an algorithm's `style` once QGIS has loaded the layer."""
+
+    # QGIS keeps no reference of its own to a post-processor.
+    _waiting: ClassVar[set[_Styler]] = set()
+
+    def __init__(self, algorithm: type[OtbtfAlgorithm], output: str, results: dict[str, Any]):
+        super().__init__()
+        self._algorithm, self._output, self._results = algorithm, output, results
+        self._waiting.add(self)
+
+    def postProcessLayer(self, layer, context, feedback):
+        self._waiting.discard(self)
+        with _explained():
+            self._algorithm.style(self._output, layer, self._results)
+
+
+def groups() -> dict[str, str]:
+    """Return the toolbox's groups: id to title."""
+    return {
+        "sampling": tr("Sampling"),
+        "training": tr("Training"),
+        "inference": tr("Inference"),
+        "models": tr("Models"),
+        "engine": tr("Engine"),
+    }
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn whatever is raised into a QgsProcessingException with a message for the user."""
+    try:
+        yield
+    except QgsProcessingException:
+        raise
+    except Cancelled:
+        raise QgsProcessingException(tr("Cancelled.")) from None
+    except OtbtfError as error:
+        raise QgsProcessingException(str(error)) from None
+    except Exception as error:  # noqa: BLE001 (a bug of ours: the user gets a sentence, the log the traceback)
+        if QgsApplication.platform() != "qgis_process":  # there the log is what the user sees
+            QgsMessageLog.logMessage(traceback.format_exc(), "OTBTF", Qgis.MessageLevel.Critical)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        told = tr("Internal error, please report it: {} in {}, line {}: {}")
+        raise QgsProcessingException(
+            told.format(type(error).__name__, Path(place.filename).name, place.lineno, error)
+        ) from None
+
+
+def _tellable(value: Any) -> bool:
+    """Return whether a result can be handed to QGIS; a NaN would come out of qgis_process as null."""
+    return value is not None and not (isinstance(value, float) and not math.isfinite(value))

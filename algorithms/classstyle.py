@@ -1,0 +1,41 @@
+"""Styling layers by class, with the names and colours that came with the data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsRendererCategory, QgsSymbol, QgsVectorLayer
+from qgis.PyQt.QtGui import QColor
+
+_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#edc948", "#76b7b2", "#9c755f", "#ff9da7", "#bab0ac")
+_MOST = 200  # more categories than that are slow to draw and nobody reads them
+
+
+def style_by_class(layer: QgsMapLayer, field: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Give a vector layer a category per class; colours that are not given are taken from a palette.
+
+    Args:
+        layer: the layer.
+        field: name of its field of classes.
+        rows: per class `value`, and `name` and `color` where known, as `core.sampling.legend.as_rows` gives them.
+    """
+    rows = list(rows)
+    if not isinstance(layer, QgsVectorLayer) or not 0 < len(rows) <= _MOST:
+        return
+    categories = []
+    for number, row in enumerate(rows):
+        symbol = QgsSymbol.defaultSymbol(layer.geometryType())
+        symbol.setColor(QColor(row.get("color") or _COLORS[number % len(_COLORS)]))
+        symbol.setSize(1.6)
+        name = row.get("name")
+        label = f"{row['value']} {name}" if name else str(row["value"])
+        categories.append(QgsRendererCategory(row["value"], symbol, label))
+    layer.setRenderer(QgsCategorizedSymbolRenderer(field, categories))
+    layer.triggerRepaint()
+
+
+def style_by_result(layer: QgsMapLayer, field: str, results: Mapping[str, Any]) -> None:
+    """Style by the classes in the result LEGEND, where the operation tells them."""
+    style_by_class(layer, field, json.loads(results.get("LEGEND") or "[]"))

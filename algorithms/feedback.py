@@ -1,0 +1,52 @@
+"""An operation's progress, shown through QGIS's feedback."""
+
+from __future__ import annotations
+
+import threading
+
+from qgis.core import QgsApplication, QgsProcessingFeedback
+from qgis.PyQt.QtCore import QCoreApplication, QThread
+
+from ..core.progress import Progress
+
+
+class FeedbackProgress(Progress):
+    """Passes progress and messages to a QgsProcessingFeedback, and its cancelling back.
+
+    QgsProcessingFeedback keeps its log without a lock of its own; this one lets any thread report.
+    """
+
+    def __init__(self, feedback: QgsProcessingFeedback):
+        """Wrap `feedback`; call it in the thread that runs the algorithm."""
+        self._feedback = feedback
+        self._lock = threading.Lock()
+        in_main_thread = QThread.currentThread() == QCoreApplication.instance().thread()
+        # The application's dialogs run algorithms in a thread, so their clicks get through by themselves. qgis_process
+        # runs them in its main thread: Ctrl-C arrives only when we look for events. A script that calls us in the
+        # main thread of the application must not have its user's clicks handled in the middle of a line.
+        self._home = threading.get_ident() if in_main_thread and QgsApplication.platform() == "qgis_process" else None
+
+    def fraction(self, done: float) -> None:
+        """Show the share of the work that is done."""
+        with self._lock:
+            self._feedback.setProgress(100 * done)
+
+    def info(self, message: str) -> None:
+        """Show a line in the log."""
+        with self._lock:
+            self._feedback.pushInfo(message)
+
+    def warning(self, message: str) -> None:
+        """Show a line in the log, highlighted."""
+        with self._lock:
+            self._feedback.pushWarning(message)
+
+    def cancelled(self) -> bool:
+        """Return True once the user has pressed Cancel, or Ctrl-C in qgis_process."""
+        self.poll()
+        return self._feedback.isCanceled()
+
+    def poll(self) -> None:
+        """Let qgis_process see its signals; elsewhere do nothing."""
+        if threading.get_ident() == self._home:
+            QCoreApplication.processEvents()

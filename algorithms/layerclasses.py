@@ -1,0 +1,41 @@
+"""The classes of a training layer, as the user has styled it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsVectorLayer
+
+from ..core.sampling.legend import write_legend
+
+
+def categories_of(layer: QgsMapLayer | None, field: str) -> dict[str, dict[str, str]]:
+    """Return name and colour of each class of a layer that is categorized by `field`, by the class as text.
+
+    Call it in the main thread.
+    """
+    renderer = layer.renderer() if isinstance(layer, QgsVectorLayer) else None
+    if not isinstance(renderer, QgsCategorizedSymbolRenderer) or renderer.classAttribute().strip('"') != field:
+        return {}
+    found = {}
+    for category in renderer.categories():
+        value, symbol = category.value(), category.symbol()
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            name = category.label() if category.label() != str(one) else ""
+            found[str(one)] = {"name": name, "color": symbol.color().name() if symbol is not None else ""}
+    return found
+
+
+def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:
+    """Put the names and colours into the result LEGEND, and beside the output, where the data has none of its own."""
+    rows = json.loads(results["LEGEND"])
+    for row in rows:
+        if not row.get("name") and not row.get("color"):
+            row.update({key: text for key, text in categories.get(str(row["value"]), {}).items() if text})
+    results["LEGEND"] = json.dumps(rows, ensure_ascii=False)
+    if all(isinstance(row["value"], int) for row in rows):
+        kept = [{key: part for key, part in row.items() if key != "count"} for row in rows]
+        out = Path(results["OUT"])
+        write_legend(out.parent, out.name, kept)

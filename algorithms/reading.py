@@ -1,0 +1,250 @@
+"""What QGIS hands an algorithm, read as plain values under OTBTF's keys.
+
+QGIS passes whatever a dialog, a model, a script or qgis_process came up with: layers, their ids and
+names, properties, NULL, text for numbers. All algorithms read it here and nowhere else, since the
+`parameterAs...` methods guess: `abc` becomes 0, `off` becomes True, and a layer that does not load
+is dropped from a list.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qgis.core import (
+    NULL,
+    QgsMapLayer,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingUtils,
+    QgsProperty,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+
+from ..core.errors import ParameterError
+from ..core.vocabulary import OUTPUTS, Key, Kind, read_value, unknown_key
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_EXTENT = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*(?:\[[^\]]+\]\s*)?")
+_DATABASES = ("memory:", "ogr:", "postgres:", "postgis:", "mssql:", "oracle:", "spatialite:", "hana:")
+
+
+class Reader:
+    """Reads the parameters of one run of an algorithm.
+
+    Args:
+        algorithm: the algorithm, for what only it can look up.
+        keys: the operation's keys.
+        parameters: what QGIS passed.
+        context: what QGIS passed.
+    """
+
+    def __init__(
+        self,
+        algorithm: QgsProcessingAlgorithm,
+        keys: Iterable[Key],
+        parameters: Mapping[str, Any],
+        context: QgsProcessingContext,
+    ):
+        self._algorithm = algorithm
+        self._keys = {key.parameter: key for key in keys}
+        self._parameters = dict(parameters)
+        self._context = context
+
+    def check_names(self) -> None:
+        """Raise ParameterError for a parameter that does not exist, naming the nearest that does."""
+        for name in self._parameters:
+            if name not in self._keys:
+                raise unknown_key(name, self._keys)
+
+    def inputs(self, export: QgsProcessingFeedback | None = None) -> dict[str, Any]:
+        """Return the values of all that is given and is no output, under OTBTF's keys.
+
+        Call it in the main thread: it looks at layers.
+
+        Args:
+            export: where given, vector layers that only QGIS can read (memory layers, databases, filtered or edited
+                ones) are exported to a temporary GeoPackage, reporting here; otherwise their names stand for them.
+
+        Raises:
+            ParameterError: a value cannot be read.
+        """
+        values: dict[str, Any] = {}
+        for name, raw in self._parameters.items():
+            key = self._keys.get(name)
+            if key is None or key.kind in OUTPUTS:
+                continue
+            value = self._value(key, raw, export)
+            if value is None:
+                continue
+            # A dialog sends the defaults of every source shown; that alone does not make it a source in use.
+            if key.group and read_value(key, value) == key.default:
+                continue
+            values[key.name] = value
+        return values
+
+    def destinations(self, resolve: bool) -> dict[str, str]:
+        """Return the paths of the outputs that are asked for, under OTBTF's keys.
+
+        Args:
+            resolve: True to make up temporary paths and to have layers loaded on completion; call it so once per
+                run, in the thread of the run. False returns what was passed.
+
+        Raises:
+            ParameterError: an output is no file, or of a format that QGIS does not know.
+        """
+        values: dict[str, str] = {}
+        for name, raw in self._parameters.items():
+            key = self._keys.get(name)
+            if key is None or key.kind not in OUTPUTS:
+                continue
+            text = self._destination(key, raw)
+            if text:
+                values[key.name] = self._resolved(key) if resolve else text
+        return values
+
+    # ------------------------------------------------------------ inputs
+
+    def _value(self, key: Key, raw: Any, export: QgsProcessingFeedback | None) -> Any:
+        value = self._plain(key, raw)
+        if value is None or value == "" or value == []:
+            return None
+        if key.kind is Kind.RASTERS:
+            several = list(value) if isinstance(value, (list, tuple)) else [value]
+            return [self._raster(key, self._plain(key, item), number) for number, item in enumerate(several, 1)]
+        if key.kind is Kind.RASTER:
+            return self._raster(key, value, 0)
+        if key.kind is Kind.VECTOR:
+            return self._vector(key, value, export)
+        if key.kind is Kind.EXTENT:
+            return self._extent(key, value)
+        if key.kind is Kind.FIELD and isinstance(value, (list, tuple)) and len(value) == 1:
+            return value[0]
+        return value
+
+    def _plain(self, key: Key, raw: Any) -> Any:
+        """Return what `raw` stands for; None for NULL."""
+        if isinstance(raw, QgsProperty):
+            raw, ok = raw.value(self._context.expressionContext(), None)
+            if not ok:
+                raise ParameterError(
+                    f"{key.parameter} is an expression or field that has no value here. Give the value itself."
+                )
+        return None if raw is None or raw == NULL else raw
+
+    def _raster(self, key: Key, value: Any, number: int) -> str:
+        place = f"{key.parameter}, image {number}," if number else key.parameter
+        if value is None or value == "":
+            raise ParameterError(f"{place} is empty. Remove it from the list, or name a raster.")
+        if isinstance(value, str):
+            if value.lower().startswith(("http://", "https://")):
+                return value
+            layer = self._layer(value, QgsProcessingUtils.LayerHint.Raster)
+            if layer is None:
+                return value
+        else:
+            layer = value
+        if not isinstance(layer, QgsRasterLayer):
+            raise ParameterError(f"{place} is {_called(layer)}, which is no raster layer. Choose a raster.")
+        if layer.providerType() != "gdal":
+            raise ParameterError(
+                f"{place} is the layer {layer.name()!r} of type {layer.providerType()!r}, which GDAL cannot read. "
+                f"Save it as a GeoTIFF first (Export > Save As...)."
+            )
+        return str(layer.source())
+
+    def _vector(self, key: Key, value: Any, export: QgsProcessingFeedback | None) -> str:
+        selected = False
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):
+            selected = value.selectedFeaturesOnly
+            value = self._plain(key, value.source)
+        if isinstance(value, str):
+            layer = self._layer(value, QgsProcessingUtils.LayerHint.Vector)
+            if layer is None:
+                return value
+        else:
+            layer = value
+        if not isinstance(layer, QgsVectorLayer):
+            raise ParameterError(f"{key.parameter} is {_called(layer)}, which is no vector layer. Choose one.")
+        source = None if selected or layer.isModified() else _ogr_source(layer)
+        if source is not None:
+            return source
+        return self._exported(key, layer, selected, export) if export else str(layer.name())
+
+    def _exported(self, key: Key, layer: QgsVectorLayer, selected: bool, feedback: QgsProcessingFeedback) -> str:
+        path = QgsProcessingUtils.convertToCompatibleFormat(
+            layer, selected, key.parameter.lower(), [], "gpkg", self._context, feedback
+        )
+        if not os.path.exists(path):
+            raise ParameterError(
+                f"{key.parameter}: the layer {layer.name()!r} could not be exported to {path}. "
+                f"Save it as a GeoPackage first, and choose that."
+            )
+        return str(path)
+
+    def _layer(self, text: str, hint: QgsProcessingUtils.LayerHint) -> QgsMapLayer | None:
+        """Return the open layer with this id, name or source: one of the kind asked for, if there is one."""
+        layer = QgsProcessingUtils.mapLayerFromString(text, self._context, False, hint)
+        if layer is None:
+            other = QgsProcessingUtils.mapLayerFromString(text, self._context, False)
+            # By its source a GeoPackage is found as a vector layer, though it may hold the raster that is meant.
+            layer = other if other is not None and text in (other.id(), other.name()) else None
+        return layer
+
+    def _extent(self, key: Key, value: Any) -> str:
+        if isinstance(value, str) and _EXTENT.fullmatch(value):
+            return value.strip()
+        name = key.parameter
+        box = self._algorithm.parameterAsExtent({name: value}, name, self._context)
+        if box.isNull():
+            raise ParameterError(
+                f"{name} is {value!r}, but must be xmin,xmax,ymin,ymax and may name a CRS: 0,100,0,50 [EPSG:32654]."
+            )
+        crs = self._algorithm.parameterAsExtentCrs({name: value}, name, self._context)
+        limits = ",".join(repr(v) for v in (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()))
+        return f"{limits} [{crs.authid()}]" if crs.authid() else limits
+
+    # ----------------------------------------------------------- outputs
+
+    def _destination(self, key: Key, raw: Any) -> str:
+        sink = raw.sink if isinstance(raw, QgsProcessingOutputLayerDefinition) else raw
+        value = self._plain(key, sink)
+        if value is None or value == "":
+            return ""
+        if not isinstance(value, str):
+            raise ParameterError(f"{key.parameter} is {value!r}, but must be a path to write to.")
+        if value.lower().startswith(_DATABASES):
+            raise ParameterError(f"{key.parameter} is {value!r}, but must be a file: save to a GeoPackage instead.")
+        if key.kind is Kind.VECTOR_OUT:
+            definition = self._algorithm.parameterDefinition(key.parameter)
+            ok, problem = definition.isSupportedOutputValue(raw, self._context)
+            if not ok:
+                raise ParameterError(f"{key.parameter} is {value!r}: {problem}")
+        return value
+
+    def _resolved(self, key: Key) -> str:
+        if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT):
+            return str(self._algorithm.parameterAsOutputLayer(self._parameters, key.parameter, self._context))
+        return str(self._algorithm.parameterAsFileOutput(self._parameters, key.parameter, self._context))
+
+
+def _ogr_source(layer: QgsVectorLayer) -> str | None:
+    """Return the source that OGR opens with the same features as the layer has, or None."""
+    if layer.providerType() != "ogr" or layer.subsetString():
+        return None
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    known = {"path", "layerName", "vsiPrefix", "vsiSuffix", "databaseName"}
+    if any(value not in (None, "", NULL) for name, value in parts.items() if name not in known):
+        return None  # a layer by number, one geometry type of several, open options
+    return str(layer.source())
+
+
+def _called(value: Any) -> str:
+    return f"the layer {value.name()!r}" if isinstance(value, QgsMapLayer) else repr(value)

@@ -1,0 +1,99 @@
+"""otbtf:runcommandline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingUtils,
+)
+
+from ..core.commandline import Call, parse_commands
+from ..core.errors import EngineError
+from ..core.operations.runcommandline import RunCommandLine as Operation
+from ..core.operations.runcommandline import Share, run
+from ..core.progress import Progress
+from ..core.vocabulary import Kind, keys, parse
+from .base import OtbtfAlgorithm
+from .translate import tr
+
+_HINTS = {
+    Kind.RASTER_OUT: QgsProcessingUtils.LayerHint.Raster,
+    Kind.VECTOR_OUT: QgsProcessingUtils.LayerHint.Vector,
+}
+
+
+class RunCommandLine(OtbtfAlgorithm):
+    """OTBTF's command lines as they are."""
+
+    OPERATION = Operation
+    GROUP = "inference"
+
+    def displayName(self):
+        return tr("Run OTBTF command lines")
+
+    def description(self):
+        return tr(
+            "Takes command lines of OTBTF as they are (otbcli_TensorflowModelServe ..., extended file names included), "
+            "shows the Processing calls that do the same, for Python and for qgis_process, and runs them one after the "
+            "other.\n\n"
+            "What OTBTF assumes for a parameter that is not given is assumed here too. All commands are checked before "
+            "the first one runs. User names, passwords and keys in web addresses are not shown."
+        )
+
+    def initAlgorithm(self, configuration=None):
+        super().initAlgorithm(configuration)
+        self.parameterDefinition("COMMAND").setMultiLine(True)
+        self.addOutput(QgsProcessingOutputString("CALLS", tr("Equivalent calls")))
+        self.addOutput(QgsProcessingOutputString("RESULTS", tr("Results of the runs (JSON)")))
+        self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of commands")))
+
+    def processAlgorithm(self, parameters, context, feedback):
+        results = super().processAlgorithm(parameters, context, feedback)
+        calls = parse_commands(self._inputs["command"])
+        for call, found in zip(calls, json.loads(results["RESULTS"])):
+            self._load_outputs(call, found, context)
+        return results
+
+    def _run(self, values, progress):
+        parameters = parse(self.OPERATION, values)
+
+        def perform(call: Call, share: Progress):
+            child = self._child(call)
+            polled = _Polled(share, progress.poll)  # all that is asked of a FeedbackProgress
+            return child._run(child._with_defaults(call.values), polled)  # type: ignore[arg-type]
+
+        if not parameters.show_only:
+            for call in parse_commands(parameters.command):
+                runnable, problem = self._child(call).canExecute()
+                if not runnable:
+                    raise EngineError(problem)
+        return run(parameters, progress, perform)
+
+    def _child(self, call: Call) -> OtbtfAlgorithm:
+        """Return the algorithm that runs a call."""
+        return self.provider().algorithm(call.application.lower()).create()
+
+    def _load_outputs(self, call: Call, found: dict, context: QgsProcessingContext) -> None:
+        """Have a run's layers loaded and styled, as if its own algorithm had been run."""
+        child = self._child(call)
+        results = {key.parameter: found[key.name] for key in keys(child.OPERATION) if key.name in found}
+        for key in keys(child.OPERATION):
+            if key.kind in _HINTS and key.name in found:
+                path, name = found[key.name], Path(found[key.name]).stem
+                details = QgsProcessingContext.LayerDetails(name, context.project(), key.parameter, _HINTS[key.kind])
+                context.addLayerToLoadOnCompletion(path, details)
+        child._style_layers(results, context)
+
+
+class _Polled(Share):
+    """The progress of one run, with which it also lets qgis_process see its signals."""
+
+    def __init__(self, share: Progress, poll: Callable[[], None]):
+        super().__init__(share, 0, 1)
+        self.poll = poll
