@@ -1,0 +1,82 @@
+"""Measure speed: run the benchmarks beside this file, print a table and write build/bench.json.
+
+    make bench                            all, at full size
+    make bench ARGS="--quick serving"     small sizes, and only what has `serving` in its name
+
+A benchmark is a function `bench_*(quick, folder)` in a module of this folder. It works in the empty `folder`, which
+is the current one too, and returns rows: dictionaries with `case`, `seconds` and whatever else it has to say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded: errors only
+
+HERE = Path(__file__).resolve().parent
+RESULT = HERE.parents[1] / "build" / "bench.json"
+
+Row = Mapping[str, Any]
+Bench = Callable[[bool, Path], Sequence[Row]]
+
+
+def benches(words: Sequence[str]) -> Iterator[tuple[str, Bench]]:
+    """Yield name and function of each benchmark whose name holds one of the words; all where none is given."""
+    for module in pkgutil.iter_modules([str(HERE)]):
+        if module.name == "__main__":
+            continue
+        for name, function in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+            full = f"{module.name}.{name.removeprefix('bench_')}"
+            if name.startswith("bench_") and (not words or any(word in full for word in words)):
+                yield full, function
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as lines of text, a column for each key."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_text(row.get(column, "")) for column in columns] for row in rows]
+    widths = [max(len(line[index]) for line in [columns, *cells]) for index in range(len(columns))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in [columns, *cells])
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _text(value: Any) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="run only benchmarks with one of these in their names")
+    parser.add_argument("--quick", action="store_true", help="small sizes: to see that the benchmarks work")
+    arguments = parser.parse_args()
+    # The Python processes that benchmarks start find the package by this alone: not from the repository's top folder,
+    # whose folder otbtf_qgis is only a part of it.
+    os.environ["PYTHONPATH"] = os.path.abspath(os.environ["PYTHONPATH"])
+    found: dict[str, Sequence[Row]] = {}
+    for name, bench in benches(arguments.words):
+        with tempfile.TemporaryDirectory(prefix="otbtf-bench-") as folder:
+            os.chdir(folder)
+            start = time.monotonic()
+            found[name] = bench(arguments.quick, Path(folder))
+        print(f"\n{name} ({time.monotonic() - start:.0f} s)\n{table(found[name])}", flush=True)
+    RESULT.parent.mkdir(exist_ok=True)
+    machine = {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+    report = {"quick": arguments.quick, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **machine, "benches": found}
+    RESULT.write_text(json.dumps(report, indent=2) + "\n")
+    print(f"\nWritten to {RESULT}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,8 @@
+"""The folder's helpers can be imported by their names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))

@@ -1,0 +1,103 @@
+"""Record what OTB makes of the scene of tests/core/otb_scene.py. Needs OTB (Debian's otb-bin) and GDAL.
+
+/usr/bin/python3 tests/data/otb_sampling/record.py
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from osgeo import ogr
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "core"))
+from otb_scene import LAYERS, SELECTIONS, make  # noqa: E402
+
+WITHOUT_POSITIONS = ("all", "total_too_many", "random", "jitter")
+"""Of these cases only the numbers are kept: they are large, or drawn at random."""
+
+
+def otb(application: str, folder: Path, **parameters: str) -> None:
+    """Run an application in `folder`."""
+    words = [word for key, value in parameters.items() for word in (f"-{key}", value)]
+    command = [f"otbcli_{application}", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode or "(FATAL)" in done.stdout + done.stderr:
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}{done.stderr}")
+
+
+def statistics(path: Path) -> dict[str, dict[str, int]]:
+    """Return what a file of statistics says."""
+    found: dict[str, dict[str, int]] = {}
+    for name, body in re.findall(r'<Statistic name="(\w+)">(.*?)</Statistic>', path.read_text(), re.DOTALL):
+        entries = re.findall(r'key="(.*?)" value="(\d+)"', body)
+        found[name] = {key: int(value) for key, value in sorted(entries, key=lambda e: (len(e[0]), e[0]))}
+    return found
+
+
+def features(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Return the points of a layer: x, y and the values of `fields`."""
+    dataset = ogr.Open(str(path))
+    rows = []
+    for feature in dataset.GetLayer(0):
+        geometry = feature.GetGeometryRef()
+        rows.append((f"{geometry.GetX():.9g}", f"{geometry.GetY():.9g}", *(feature[field] for field in fields)))
+    return rows
+
+
+def main() -> None:
+    """Write the record beside this file."""
+    os.environ["OTB_LOGGER_LEVEL"] = "WARNING"
+    counts: dict[str, Any] = {}
+    rates: dict[str, str] = {}
+    numbers: dict[str, Counter[str]] = {}
+    samples: list[tuple[Any, ...]] = []
+    values: list[tuple[Any, ...]] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        make(folder)
+        for layer in LAYERS:
+            vector = {"in": "image.tif", "vec": f"{layer}.gpkg", "field": "class"}
+            for mask in ("", "mask.tif"):
+                case, masked = f"{layer} {mask}".strip(), {"mask": mask} if mask else {}
+                stem = f"{layer}_{mask[:4]}"
+                otb("PolygonClassStatistics", folder, **vector, **masked, out=f"{stem}.xml")
+                counts[case] = statistics(folder / f"{stem}.xml")
+                given = {**vector, **masked, "instats": f"{stem}.xml", "out": f"{stem}.gpkg"}
+                names = SELECTIONS if layer == "polygons" and not mask else ("percent",)
+                for name in names:
+                    (folder / f"{stem}.gpkg").unlink(missing_ok=True)
+                    otb("SampleSelection", folder, **given, **SELECTIONS[name], outrates="rates.csv")
+                    rates[f"{case} {name}"] = (folder / "rates.csv").read_text()
+                    rows = features(folder / f"{stem}.gpkg", ("class", "originfid"))
+                    numbers[f"{case} {name}"] = Counter(str(row[2]) for row in rows)
+                    if name not in WITHOUT_POSITIONS:
+                        samples += [(f"{case} {name}", *row) for row in rows]
+                otb("SampleExtraction", folder, **{**vector, "vec": f"{stem}.gpkg"}, out=f"values_{stem}.gpkg")
+                rows = features(folder / f"values_{stem}.gpkg", ("originfid", "value_0", "value_1"))
+                values += [(case, *row) for row in rows]
+    (HERE / "statistics.json").write_text(json.dumps(counts, indent=0) + "\n")
+    (HERE / "rates.json").write_text(json.dumps(rates, indent=0) + "\n")
+    (HERE / "numbers.json").write_text(json.dumps(numbers, indent=0) + "\n")
+    _write(HERE / "samples.csv", ("case", "x", "y", "class", "originfid"), samples)
+    _write(HERE / "values.csv", ("layer", "x", "y", "originfid", "value_0", "value_1"), values)
+
+
+def _write(path: Path, header: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Layers styled by class."""
+
+from __future__ import annotations
+
+from qgis.core import QgsVectorLayer
+
+from otbtf_qgis.algorithms.classstyle import style_by_class
+from otbtf_qgis.algorithms.patchesselection import PatchesSelection
+
+
+def layer() -> QgsVectorLayer:
+    return QgsVectorLayer("Point?crs=EPSG:32654&field=class:integer", "samples", "memory")
+
+
+def test_classes_get_their_names_and_colours_and_the_others_one_of_a_palette(qgis_app) -> None:
+    points = layer()
+    style_by_class(points, "class", [{"value": 1, "name": "wood", "color": "#0080ff"}, {"value": 4}])
+    renderer = points.renderer()
+    assert renderer.type() == "categorizedSymbol" and renderer.classAttribute() == "class"
+    one, four = renderer.categories()
+    assert (one.value(), one.label(), one.symbol().color().name()) == (1, "1 wood", "#0080ff")
+    assert (four.value(), four.label()) == (4, "4") and four.symbol().color().name() != "#0080ff"
+
+
+def test_too_many_classes_are_left_to_one_symbol(qgis_app) -> None:
+    points = layer()
+    style_by_class(points, "class", [{"value": value} for value in range(500)])
+    assert points.renderer().type() == "singleSymbol"
+
+
+def test_groups_of_patches_differ_in_colour(qgis_app) -> None:
+    colors = set()
+    for output in ("OUTTRAIN", "OUTVALID", "OUTTEST"):
+        points = layer()
+        PatchesSelection.style(output, points, {})
+        colors.add(points.renderer().symbol().color().name())
+    assert len(colors) == 3

@@ -1,0 +1,134 @@
+"""Sampling polygons from QGIS: the classes keep the names and colours that the user has given them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import processing
+import pytest
+from osgeo import ogr, osr
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRendererCategory,
+    QgsSymbol,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtGui import QColor
+
+from otbtf_qgis.plugin import OtbtfPlugin
+
+# Fixtures hold paths, not layers: pytest frees the last ones after QGIS has exited.
+
+
+@pytest.fixture
+def image(make_raster: Callable[[str], str]) -> str:
+    return make_raster("image.tif")
+
+
+@pytest.fixture
+def fields(image: str, tmp_path: Path) -> str:
+    """Two fields in the left and right half of the image."""
+    raster = QgsRasterLayer(image, "image")
+    path = str(tmp_path / "fields.gpkg")
+    dataset = ogr.GetDriverByName("GPKG").CreateDataSource(path)
+    system = osr.SpatialReference()
+    system.ImportFromWkt(raster.crs().toWkt())
+    made = dataset.CreateLayer("fields", system, ogr.wkbPolygon)
+    made.CreateField(ogr.FieldDefn("crop", ogr.OFTInteger))
+    box = raster.extent()
+    for crop, left, right in ((3, box.xMinimum(), box.center().x()), (5, box.center().x(), box.xMaximum())):
+        feature = ogr.Feature(made.GetLayerDefn())
+        feature["crop"] = crop
+        low, high = box.yMinimum(), box.yMaximum()
+        text = f"POLYGON(({left} {low},{right} {low},{right} {high},{left} {high},{left} {low}))"
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(text))
+        made.CreateFeature(feature)
+    feature = made = dataset = None
+    return path
+
+
+def styled(path: str, field: str = "crop") -> QgsVectorLayer:
+    """Return the fields as a layer with a name and colour for each crop."""
+    layer = QgsVectorLayer(path, "fields")
+    categories = []
+    for crop, name, color in ((3, "wheat", "#ffcc00"), (5, "5", "#336699")):
+        symbol = QgsSymbol.defaultSymbol(layer.geometryType())
+        symbol.setColor(QColor(color))
+        categories.append(QgsRendererCategory(crop, symbol, name))
+    layer.setRenderer(QgsCategorizedSymbolRenderer(field, categories))
+    return layer
+
+
+def select(image: str, fields: QgsVectorLayer | str, out: Path, **more: Any) -> dict[str, Any]:
+    parameters = {"IN": image, "VEC": fields, "FIELD": "crop", "OUT": str(out), "STRATEGY": "constant", **more}
+    return processing.run("otbtf:sampleselection", {"STRATEGY_CONSTANT_NB": 4, **parameters})
+
+
+ROWS = [{"value": 3, "name": "wheat", "color": "#ffcc00"}, {"value": 5, "color": "#336699"}]
+
+
+def test_categories_of_the_layer_travel_with_the_samples(
+    plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "samples.gpkg"
+    results = select(image, styled(fields), out)
+    rows = json.loads(results["LEGEND"])
+    assert sorted(rows[0].items()) == sorted({**ROWS[0], "count": 4}.items())
+    assert sorted(rows[1].items()) == sorted({**ROWS[1], "count": 4}.items())
+    assert json.loads(Path(f"{out}.json").read_text())["classes"] == ROWS
+    assert (results["SAMPLES"], results["CLASSES"], results["FIELD"]) == (8, 2, "crop")
+
+
+def test_samples_load_in_the_colours_of_the_layer(plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path) -> None:
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
+    context.setProject(QgsProject.instance())
+    out = str(tmp_path / "samples.gpkg")
+    for algorithm, given in (
+        ("otbtf:sampleselection", {"VEC": styled(fields), "STRATEGY": "all"}),
+        ("otbtf:sampleextraction", {"VEC": out}),
+    ):
+        target = out if "STRATEGY" in given else str(tmp_path / "values.gpkg")
+        details = QgsProcessingContext.LayerDetails("samples", QgsProject.instance(), "OUT")
+        context.addLayerToLoadOnCompletion(target, details)
+        parameters = {"IN": image, "FIELD": "crop", "OUT": target, **given}
+        processing.run(algorithm, parameters, context=context, feedback=feedback)
+        layer = QgsVectorLayer(target, "samples")
+        context.layerToLoadOnCompletionDetails(target).postProcessor().postProcessLayer(layer, context, feedback)
+        found = {c.value(): (c.label(), c.symbol().color().name()) for c in layer.renderer().categories()}
+        assert found == {3: ("3 wheat", "#ffcc00"), 5: ("5", "#336699")}
+        assert layer.renderer().classAttribute() == "crop"
+
+
+def test_a_layer_styled_by_something_else_gives_no_names(
+    plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "samples.gpkg"
+    results = select(image, styled(fields, "other"), out)
+    assert json.loads(results["LEGEND"]) == [{"value": 3, "count": 4}, {"value": 5, "count": 4}]
+    assert not Path(f"{out}.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"FIELD": "corp"}, "Did you mean crop"), ({"STRATEGY_CONSTANT_NB": None}, "STRATEGY_CONSTANT_NB is missing")],
+)
+def test_bad_input_is_told(
+    plugin: OtbtfPlugin,
+    image: str,
+    fields: str,
+    tmp_path: Path,
+    changed: dict[str, Any],
+    told: str,
+) -> None:
+    with pytest.raises(QgsProcessingException, match=told):
+        # A path, not a layer: the caught exception would keep it until QGIS has gone.
+        select(image, fields, tmp_path / "samples.gpkg", **changed)
+    assert not list(tmp_path.glob("samples*"))
