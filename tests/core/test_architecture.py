@@ -27,10 +27,23 @@ CORE = (
     {"geometry"},
     {"interpreters", "programs", "rasters", "temporaries", "textfiles", "vectors"},
     {"layers", "models"},
-    {"installation", "ops"},
-    # the operations, what they are made of, and what reads their files
-    {"commandline", "exampledata", "operations", "sampling", "serving", "tfrecords", "utils"},
-    {"dataset", "model"},
+    {"accuracy", "installation", "ops"},
+    # the operations, what they are made of, and the Python API
+    {
+        "classifiers",
+        "commandline",
+        "dataset",
+        "exampledata",
+        "model",
+        "operations",
+        "sampling",
+        "serving",
+        "templates",
+        "tfrecords",
+        "training",
+        "tricks",
+        "utils",
+    },
     {"worker"},
 )
 """Core from the bottom to the top; a module may import those of its own layer and of the layers below."""

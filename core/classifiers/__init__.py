@@ -1,0 +1,1 @@
+"""Classic classifiers on pixels and on deep features, by scikit-learn."""

@@ -1,0 +1,1 @@
+"""Untrained models from templates."""
