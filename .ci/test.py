@@ -24,6 +24,8 @@ import qgis_process
 
 TOP = Path(__file__).resolve().parents[1]
 WITH_QGIS = ("qgis", "gui")
+SEVERAL_AT_ONCE = ("core", "end_to_end")
+"""Suites whose files are shared out among processes."""
 NOTHING_RAN = 5
 """Pytest's status for a run without tests."""
 LONGEST = 40 * 60
@@ -35,6 +37,9 @@ def command(suite: str, engine: Path, build: Path, config: Path, more: list[str]
     line = [str(engine), "-m", "pytest", f"tests/{suite}"]
     line += ["-o", f"pythonpath={build / 'tree'} {TOP / '.ci'}", "-o", f"cache_dir={build / 'pytest'}"]
     line += [f"--junitxml={report(suite, build)}", *more]
+    if suite in SEVERAL_AT_ONCE:
+        # A file's tests stay together: they share what is costly to make.
+        line[4:4] = [f"--numprocesses={min(4, os.cpu_count() or 1)}", "--dist=loadfile"]
     if suite in WITH_QGIS:
         # pytest-qgis keeps its QGIS configuration in pytest's root folder: not in the sources, and new each time.
         line += ["-c", "pyproject.toml", f"--rootdir={config}"]
