@@ -135,6 +135,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             values = self._with_defaults({**self._inputs, **paths})
             self._parse(values)
             found = self._run(values, FeedbackProgress(feedback))
+            feedback.setProgress(100)
             results = {parameter_name(name): value for name, value in {**paths, **found}.items() if _tellable(value)}
             self._style_layers(results, context)
         return results
