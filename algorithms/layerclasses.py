@@ -1,4 +1,4 @@
-"""The classes of a training layer, as the user has styled it."""
+"""The classes of a layer, as the user has styled it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsVectorLayer
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsMapLayer,
+    QgsPalettedRasterRenderer,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 
 from ..core.sampling.legend import write_legend
 
@@ -26,6 +32,18 @@ def categories_of(layer: QgsMapLayer | None, field: str) -> dict[str, dict[str, 
             name = category.label() if category.label() != str(one) else ""
             found[str(one)] = {"name": name, "color": symbol.color().name() if symbol is not None else ""}
     return found
+
+
+def palette_of(layer: QgsMapLayer | None) -> dict[str, str]:
+    """Return the name of each class of a raster layer that is shown by a palette, by the class as text.
+
+    Call it in the main thread.
+    """
+    renderer = layer.renderer() if isinstance(layer, QgsRasterLayer) else None
+    if not isinstance(renderer, QgsPalettedRasterRenderer):
+        return {}
+    values = {f"{item.value:.0f}": item.label for item in renderer.classes()}
+    return {value: name for value, name in values.items() if name and name != value}
 
 
 def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:

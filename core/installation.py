@@ -89,6 +89,8 @@ def requirements(python: tuple[int, int], platform: str, machine: str, numpy_maj
         f"keras{_keras_bound(python)}",
         _numpy(numpy_major),
         *_OTHERS,
+        # The TensorBoard that Python 3.9 gets, 2.20, needs pkg_resources.
+        *(["setuptools<82"] if python == (3, 9) else []),
     ]
 
 

@@ -18,6 +18,7 @@ from .core.errors import EngineError
 from .core.progress import Progress
 from .engine import interpreter
 from .engine.client import Engine
+from .engine.tensorboards import TensorBoards
 
 
 class OtbtfProvider(QgsProcessingProvider):
@@ -26,6 +27,7 @@ class OtbtfProvider(QgsProcessingProvider):
     def __init__(self):
         super().__init__()
         self._engine = Engine(self._interpreter)
+        self._tensorboards = TensorBoards(self.run_in_engine)
 
     def id(self):
         return "otbtf"
@@ -105,8 +107,17 @@ class OtbtfProvider(QgsProcessingProvider):
         """
         return self._engine.run(operation, values, progress, poll)
 
+    def open_tensorboard(self, values: dict[str, Any], progress: Progress, poll: Callable[[], None]) -> str:
+        """Return the address of a TensorBoard, which is started unless it runs, and ends with the engine.
+
+        Raises:
+            OtbtfError: it cannot be started.
+            Cancelled: the user asked to stop.
+        """
+        return self._tensorboards.open(values, progress, poll)
+
     def stop_engine(self) -> None:
-        """End the engine; the next request starts it anew."""
+        """End the engine and what runs in it; the next request starts it anew."""
         self._engine.stop()
 
     def _interpreter(self) -> Path:

@@ -14,7 +14,7 @@ from ..progress import Progress
 from .footprint import Outlines, Runs
 from .shapes import Shapes
 from .statistics import Statistics, natural_order
-from .validity import Validity
+from .validity import ValidPixels
 
 _FEATURES = 1024  # read again together
 _WINDOW = 2048  # pixels, greatest width and height of what is labelled together
@@ -69,7 +69,7 @@ class Counted:
 
 def count(
     shapes: Shapes,
-    validity: Validity,
+    validity: ValidPixels,
     memory: int,
     progress: Progress,
     share: float = 1.0,
@@ -111,7 +111,7 @@ def count(
     return Counted(labels, fids, places, rank[given], counts, boxes, where)
 
 
-def _count_outlines(outlines: Outlines, validity: Validity, most: int, progress: Progress) -> np.ndarray:
+def _count_outlines(outlines: Outlines, validity: ValidPixels, most: int, progress: Progress) -> np.ndarray:
     count = len(outlines.boxes)
     samples = np.zeros(count, np.int64)
     for first, behind in outlines.slices(most):
@@ -131,7 +131,7 @@ def corners(box: Box) -> np.ndarray:
 
 
 def valid_pieces(
-    runs: Runs, outlines: Outlines, validity: Validity, most: int, progress: Progress
+    runs: Runs, outlines: Outlines, validity: ValidPixels, most: int, progress: Progress
 ) -> Iterator[tuple[Runs, np.ndarray]]:
     """Yield the runs by pieces (see `Runs.pieces`), with the numbers of the valid ones among the piece's pixels."""
     for piece in runs.pieces(outlines.boxes, most):
@@ -140,7 +140,7 @@ def valid_pieces(
         yield piece, np.flatnonzero(validity.read(box).reshape(-1)[piece.flat(box)])
 
 
-def _tell_left_out(shapes: Shapes, validity: Validity, progress: Progress, taking_part: bool) -> None:
+def _tell_left_out(shapes: Shapes, validity: ValidPixels, progress: Progress, taking_part: bool) -> None:
     told = shapes.left_out.describe()
     if not taking_part:
         layer, image = shapes.layer, validity.image
@@ -153,7 +153,7 @@ def _tell_left_out(shapes: Shapes, validity: Validity, progress: Progress, takin
         progress.warning(f"Features left out: {told}.")
 
 
-def count_dense(shapes: Shapes, counted: Counted, validity: Validity, memory: int, progress: Progress) -> np.ndarray:
+def count_dense(shapes: Shapes, counted: Counted, validity: ValidPixels, memory: int, progress: Progress) -> np.ndarray:
     """Return the valid pixels of each feature where every pixel belongs to the last feature that covers it.
 
     Args:
@@ -167,29 +167,46 @@ def count_dense(shapes: Shapes, counted: Counted, validity: Validity, memory: in
         Cancelled: `progress` asked to stop.
     """
     samples = np.zeros(len(counted.fids), np.int64)
+    for done, window, owner in owners(shapes, counted, validity.pixels_within(memory), progress):
+        if not validity.everywhere:
+            owner[~validity.read(window).reshape(-1)] = -1
+        samples += np.bincount(owner[owner >= 0], minlength=len(samples))
+        progress.fraction(0.5 + 0.5 * done)
+    return samples
+
+
+def owners(shapes: Shapes, counted: Counted, most: int, progress: Progress) -> Iterator[tuple[float, Box, np.ndarray]]:
+    """Yield, window by window, to which feature each pixel belongs: the last that covers it.
+
+    Args:
+        shapes: the features.
+        counted: what `count` found, without tiles.
+        most: pixels to look at together.
+        progress: asked for cancelling.
+
+    Yields:
+        The share of the windows that is done with this one, the window, and per pixel of it, in scan order, the index
+        of its feature in `counted`, or -1; int32, shape (pixels,).
+    """
     left, top, right, bottom = counted.boxes.T
     x, y = int(left.min()), int(top.min())
     covered = Box(x, y, int(right.max()) - x, int(bottom.max()) - y)
-    most = validity.pixels_within(memory)
     windows = list(_windows(covered, min(_WINDOW, math.isqrt(most))))
-    for number, window in enumerate(windows):
+    for number, window in enumerate(windows, 1):
         owner = np.full(window.area, -1, np.int32)
         inside = (left < window.right) & (right > window.x) & (top < window.bottom) & (bottom > window.y)
-        for indices in _portions(np.flatnonzero(inside)):
+        for indices in portions(np.flatnonzero(inside)):
             progress.check()
             batch = shapes.again(shapes.feature(fid) for fid in counted.fids[indices].tolist())
             outlines = batch.outlines.within(corners(window))
             for first, behind in outlines.slices(most):
                 runs = outlines.runs(first, behind)
                 owner[runs.flat(window)] = np.repeat(indices[runs.shape], runs.lengths)  # where twice, the last stays
-        if not validity.everywhere:
-            owner[~validity.read(window).reshape(-1)] = -1
-        samples += np.bincount(owner[owner >= 0], minlength=len(samples))
-        progress.fraction(0.5 + 0.5 * (number + 1) / len(windows))
-    return samples
+        yield number / len(windows), window, owner
 
 
-def _portions(indices: np.ndarray) -> Iterator[np.ndarray]:
+def portions(indices: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield features' indices, as many at a time as are read again together."""
     for start in range(0, len(indices), _FEATURES):
         yield indices[start : start + _FEATURES]
 

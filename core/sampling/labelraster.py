@@ -23,14 +23,17 @@ class LabelRaster:
         nodata: the value that marks pixels without a label.
     """
 
-    def __init__(self, source: Any, nodata: float | None, nodata_from_layer: bool, key: str = "INREF") -> None:
+    def __init__(
+        self, source: Any, nodata: float | None, nodata_from_layer: bool, key: str = "INREF", otherwise: float = -1.0
+    ) -> None:
         """Open it.
 
         Args:
             source: what GDAL opens.
-            nodata: value of pixels without a label, or None for the layer's own, else -1.
+            nodata: value of pixels without a label, or None for the layer's own, else `otherwise`.
             nodata_from_layer: whether the layer's own counts.
             key: the parameter, for messages.
+            otherwise: NaN where every value is a label.
 
         Raises:
             RasterError: it cannot be opened, or it is no raster of labels.
@@ -45,7 +48,7 @@ class LabelRaster:
         if self.stack.dtype.kind not in "iuf":
             raise ParameterError(f"{key} is {source}, whose pixels are complex numbers, but labels are whole numbers.")
         own = self.stack.nodata[0] if nodata_from_layer else None
-        self.nodata = nodata if nodata is not None else own if own is not None else -1.0
+        self.nodata = nodata if nodata is not None else own if own is not None else otherwise
 
     def rows_at_a_time(self) -> int:
         """Return how many rows a block has: whole blocks of the file, as far as that fits."""

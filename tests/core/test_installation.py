@@ -138,6 +138,11 @@ def test_numpy_keeps_the_major_version_of_gdals():
     assert "numpy<2" in requirements((3, 11), "linux", "x86_64", 1, False)
 
 
+def test_the_old_tensorboard_gets_what_it_needs() -> None:
+    assert "setuptools<82" in requirements((3, 9), "linux", "x86_64", 1, False)
+    assert not any("setuptools" in wanted for wanted in requirements((3, 10), "linux", "x86_64", 1, False))
+
+
 @pytest.mark.parametrize("python", [(3, 8), (3, 15)])
 def test_python_without_tensorflow(python):
     with pytest.raises(EngineError, match=rf"Python 3\.{python[1]}: .*3\.9 to 3\.14.*OTBTF_PYTHON"):

@@ -1,0 +1,48 @@
+"""otbtf:tensorboard."""
+
+from __future__ import annotations
+
+from qgis.core import QgsApplication, QgsProcessingOutputString
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+
+from ..core.operations.tensorboard import TensorBoard as Operation
+from .base import OtbtfAlgorithm
+from .translate import tr
+
+
+class TensorBoard(OtbtfAlgorithm):
+    """Trainings in the browser."""
+
+    OPERATION = Operation
+    GROUP = "training"
+
+    _address = ""
+
+    def displayName(self):
+        return tr("Open TensorBoard")
+
+    def description(self):
+        return tr(
+            "Starts TensorBoard for a folder of training logs and opens it in the browser: curves of loss and metrics, "
+            "while a training runs or afterwards. It can be reached from this machine alone.\n\n"
+            "It goes on beside QGIS and stops with it; run again, the same page opens. In qgis_process it runs, and "
+            "tells its address in the log, until you press Ctrl-C."
+        )
+
+    def initAlgorithm(self, configuration=None):
+        super().initAlgorithm(configuration)
+        self.addOutput(QgsProcessingOutputString("ADDRESS", tr("Address of TensorBoard")))
+
+    def _run(self, values, progress):
+        if QgsApplication.platform() == "qgis_process":
+            return super()._run(values, progress)  # what it starts would end with it
+        self._address = self.provider().open_tensorboard(values, progress, progress.poll)
+        progress.info(tr("TensorBoard: {}").format(self._address))
+        return {"address": self._address}
+
+    def postProcessAlgorithm(self, context, feedback):
+        # In the main thread, to which the desktop belongs. A script without one gets the address alone.
+        if self._address and QgsApplication.platform() == "desktop":
+            QDesktopServices.openUrl(QUrl(self._address))
+        return {}

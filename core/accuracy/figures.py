@@ -1,0 +1,113 @@
+"""Pictures of scores and of the course of a training, as PNG; made by matplotlib without a screen."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .scores import ClassScores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_MOST_COUNTS = 20
+"""Classes up to which each cell of the matrix shows its count; beyond, the numbers would be unreadable."""
+
+_VALIDATION = "val_"
+_OWN, _VALIDATED = "#30648f", "#d9822b"
+
+
+def confusion_figure(scores: ClassScores) -> bytes:
+    """Return the confusion matrix as a picture: counts, coloured by their share of the class's reference."""
+    count = len(scores.labels)
+    side = min(max(3.2, 1.2 + 0.55 * count), 12.0)
+    figure = _figure(side + 1.2, side)
+    axes = figure.add_subplot()
+    totals = scores.matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(scores.matrix, totals, out=np.zeros(scores.matrix.shape), where=totals > 0)
+    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ticks = [_shortened(name) for name in scores.names]
+    upright = all(len(tick) <= 4 for tick in ticks)
+    axes.set_xticks(range(count), ticks, rotation=0 if upright else 45, ha="center" if upright else "right")
+    axes.set_yticks(range(count), ticks)
+    axes.set_xlabel("found")
+    axes.set_ylabel("reference")
+    if count <= _MOST_COUNTS:
+        for (row, column), number in np.ndenumerate(scores.matrix):
+            color = "white" if shares[row, column] > 0.55 else "black"
+            axes.text(column, row, _count(int(number)), ha="center", va="center", color=color, fontsize=8)
+    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the reference")
+    return _png(figure)
+
+
+def curves_figure(history: Mapping[str, Sequence[float]], title: str) -> bytes:
+    """Return the curves of a training, one panel for each quantity.
+
+    Args:
+        history: as Keras gives it: values per epoch by name; `val_loss` is drawn beside `loss`.
+            Values that came every n-th epoch stand at these epochs.
+        title: of the picture.
+    """
+    own = [key for key in history if not _is_validation(key, history)]
+    columns = 1 if len(own) < 2 else 2
+    rows = max(1, -(-len(own) // columns))
+    figure = _figure(4.2 * columns, 0.4 + 2.7 * rows)
+    figure.suptitle(_literal(title))
+    for number, key in enumerate(own, 1):
+        _curves(figure.add_subplot(rows, columns, number), key, history)
+    return _png(figure)
+
+
+def _is_validation(key: str, history: Mapping[str, Sequence[float]]) -> bool:
+    return key.startswith(_VALIDATION) and key[len(_VALIDATION) :] in history
+
+
+def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> None:
+    epochs = max(len(values) for values in history.values())
+    drawn = [(key, "training", _OWN)]
+    if _VALIDATION + key in history:
+        drawn.append((_VALIDATION + key, "validation", _VALIDATED))
+    for name, label, color in drawn:
+        values = np.asarray(history[name], np.float64)
+        every = max(1, epochs // max(1, len(values)))
+        marker = "o" if len(values) <= 25 else ""
+        axes.plot(every * np.arange(1, len(values) + 1), values, label=label, color=color, marker=marker, markersize=3)
+    axes.set_title(_literal(key.replace("_", " ")), fontsize=10)
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(color="#dddddd", linewidth=0.5)
+    if len(drawn) > 1:
+        axes.legend(fontsize=8)
+
+
+def _shortened(name: str) -> str:
+    return _literal(name if len(name) <= 18 else name[:17] + "…")
+
+
+def _literal(text: str) -> str:
+    """Return a text in which matplotlib sees no formula."""
+    return text.replace("$", r"\$")
+
+
+def _count(number: int) -> str:
+    """Return a count in at most five characters, for a cell."""
+    if number < 100_000:
+        return str(number)
+    return f"{number / 1e3:.0f}k" if number < 10_000_000 else f"{number / 1e6:.0f}M"
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Return an empty figure; no pyplot, which keeps figures alive and asks for a screen."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()

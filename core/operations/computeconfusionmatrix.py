@@ -1,0 +1,137 @@
+"""ComputeConfusionMatrix: how good a map of classes is, against a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..accuracy.matrixfile import FORMATS
+from ..errors import ParameterError
+from ..progress import Progress
+
+
+@dataclass(frozen=True)
+class ComputeConfusionMatrix:
+    """Parameters of `run`; the keys are those of OTB's application of the same name."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True  # scikit-learn and matplotlib are there; TensorFlow takes no part
+
+    image: Any = voc.raster("in", "Map", "The map of classes: one band of whole numbers.")
+    ref: str = voc.choice(
+        "ref",
+        "Kind of reference",
+        "What the map is compared with: a raster of labels, or a vector layer.",
+        ("raster", "vector"),
+    )
+    ref_raster_in: Any = voc.raster(
+        "ref.raster.in",
+        "Reference raster",
+        "Labels, one band of whole numbers. On another grid or in another coordinate system, each pixel of the map is "
+        "compared with the pixel that holds its centre.",
+        required=False,
+    )
+    ref_raster_nodata: float | None = voc.number(
+        "ref.raster.nodata",
+        "No-data value of the reference raster",
+        "Pixels with this value are no reference. Not given: the raster's own, where NODATA_FROM_LAYER is on.",
+        advanced=True,
+    )
+    ref_vector_in: str | None = voc.vector(
+        "ref.vector.in",
+        "Reference layer",
+        "Points, lines or polygons with a class. Each point counts; under polygons (pixels whose centre lies inside) "
+        "and lines (pixels that they touch) each pixel counts once, for the last feature that covers it.",
+        required=False,
+    )
+    ref_vector_field: str | None = voc.attribute(
+        "ref.vector.field",
+        "Class field",
+        "The field of the reference layer that holds the class: whole numbers as in the map, or texts, which are the "
+        "names of the map's classes.",
+        of="ref.vector.in",
+        required=False,
+    )
+    ref_vector_nodata: int | None = voc.integer(
+        "ref.vector.nodata",
+        "No-data value of the reference layer",
+        "Features of this class are no reference.",
+        advanced=True,
+    )
+    nodatalabel: float | None = voc.number(
+        "nodatalabel",
+        "No-data value of the map",
+        "Pixels of the map with this value do not count. Not given: the map's own, where NODATA_FROM_LAYER is on.",
+        advanced=True,
+    )
+    nodata_from_layer: bool = voc.boolean(
+        "nodata_from_layer",
+        "No-data values from the layers",
+        "Where a no-data value is not given, use the raster's own. Off: every pixel counts, as in OTB.",
+        default=True,
+        advanced=True,
+    )
+    class_names: str = voc.text(
+        "class.names",
+        "Class names",
+        'Names for the report, as JSON: {"1": "water", "2": "forest"}. Those not given are taken from the rasters '
+        "(attribute table, category names) and, in QGIS, from the layers' styles.",
+        advanced=True,
+    )
+    format: str = voc.choice(
+        "format",
+        "Format of the matrix",
+        "confusionmatrix: numbers, with the classes in lines of comment; contingencytable: a table with the classes in "
+        "its first row and column.",
+        FORMATS,
+        advanced=True,
+    )
+    ram: int = voc.integer(
+        "ram",
+        "RAM (MB)",
+        "Memory for the pixels under features that are looked at together, in MB.",
+        default=256,
+        minimum=16,
+        advanced=True,
+    )
+    out: str | None = voc.file_out(
+        "out",
+        "Confusion matrix",
+        "CSV file as OTB writes it; rows are the reference, columns the map.",
+        required=True,
+        file_filter="CSV files (*.csv)",
+    )
+    out_report: str | None = voc.file_out(
+        "out.report",
+        "Report",
+        "Matrix, scores, and accuracies and areas adjusted for what each class covers, as a page to read.",
+        file_filter="HTML files (*.html)",
+    )
+
+    def __post_init__(self) -> None:
+        given = {"raster": self.ref_raster_in, "vector": self.ref_vector_in}
+        if not given[self.ref]:
+            other = "vector" if self.ref == "raster" else "raster"
+            key = f"REF_{self.ref.upper()}_IN"
+            cure = f"; for REF_{other.upper()}_IN, which is given, set REF to {other}" if given[other] else ""
+            raise ParameterError(f"{key} (the reference) is missing, and REF is {self.ref}: name a layer{cure}.")
+        if self.ref == "vector" and not self.ref_vector_field:
+            raise ParameterError("REF_VECTOR_FIELD is missing: name the field that holds the class.")
+
+
+def run(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
+    """Compare map and reference, and write the matrix and the report.
+
+    Returns:
+        `out` and `out.report`, the paths of what was written; `kappa`, `overall_accuracy` and `f1_macro`, where they
+        are defined; `samples`, the pixels or points compared; `overall_accuracy_adjusted` and
+        `overall_accuracy_adjusted_ci` (half of its 95 % confidence interval), where each mapped class has samples;
+        `classes`, a JSON text with the scores of each class.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    from ..sampling.mapaccuracy import assess
+
+    return assess(parameters, progress)

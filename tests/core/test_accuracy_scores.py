@@ -1,0 +1,157 @@
+"""Scores of classes and of values, and the files of confusion matrices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import otbtf_qgis
+from otbtf_qgis.core.accuracy import matrixfile
+from otbtf_qgis.core.accuracy.scores import class_scores, class_scores_of, numbers, regression_scores
+from otbtf_qgis.core.errors import ParameterError
+
+NAN = float("nan")
+
+# What OTB 8.1.1 writes (otbcli_ComputeConfusionMatrix) for a map without class 5 and 9, and a reference without 0 and 3.
+OTB_MATRIX = """\
+#Reference labels (rows):1,2,4,5,9
+#Produced labels (columns):0,1,2,3,4
+7,69,3,5,14
+8,4,90,8,13
+7,8,10,9,87
+7,10,6,8,7
+6,3,10,83,8
+"""
+OTB_TABLE = """\
+labels,0,1,2,3,4
+1,7,69,3,5,14
+2,8,4,90,8,13
+4,7,8,10,9,87
+5,7,10,6,8,7
+9,6,3,10,83,8
+
+"""
+
+
+def test_scores_of_classes_worked_out_by_hand() -> None:
+    scores = class_scores([1, 1, 1, 2, 2, 7], [1, 1, 2, 2, 2, 1])
+    assert scores.labels == (1, 2, 7)
+    assert scores.names == ("1", "2", "7")
+    assert scores.matrix.tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 0]]
+    assert scores.matrix.dtype == np.int64
+    np.testing.assert_allclose(scores.precision, [2 / 3, 2 / 3, NAN])
+    np.testing.assert_allclose(scores.recall, [2 / 3, 1, 0])
+    np.testing.assert_allclose(scores.fscore, [2 / 3, 0.8, 0])
+    assert scores.support.tolist() == [3, 2, 1]
+    assert scores.overall_accuracy == pytest.approx(4 / 6)
+    by_chance = (3 * 3 + 2 * 3 + 1 * 0) / 36
+    assert scores.kappa == pytest.approx((4 / 6 - by_chance) / (1 - by_chance))
+    assert scores.f1_macro == pytest.approx((2 / 3 + 0.8) / 3)
+
+
+def test_a_class_that_does_not_occur_has_no_scores() -> None:
+    scores = class_scores([0, 1], [0, 1], labels=[0, 1, 2], names=["a", "b", "c"])
+    assert scores.names == ("a", "b", "c")
+    assert np.isnan([scores.precision[2], scores.recall[2], scores.fscore[2]]).all()
+    assert scores.f1_macro == 1
+    assert numbers(scores) == {"kappa": 1, "overall_accuracy": 1, "f1_macro": 1}
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_undefined_is_left_out() -> None:
+    assert numbers(class_scores([3, 3], [3, 3])) == {"overall_accuracy": 1, "f1_macro": 1}
+    assert numbers(class_scores([], [], labels=[1, 2])) == {}
+    assert numbers(class_scores([], [])) == {}
+
+
+def test_texts_can_be_labels_and_keep_the_order_given() -> None:
+    scores = class_scores(["b", "a"], ["b", "b"], labels=["b", "a"])
+    assert scores.matrix.tolist() == [[1, 0], [1, 0]]
+
+
+def test_a_label_that_is_no_class_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"Label 5 occurs, but the classes are 1, 2\."):
+        class_scores([1, 5], [1, 2], labels=[1, 2])
+    with pytest.raises(ParameterError, match="2 reference labels, but 1"):
+        class_scores([1, 2], [1])
+    with pytest.raises(ParameterError, match="does not fit 3 classes"):
+        class_scores_of(np.eye(2), [1, 2, 3])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(-2, 3), st.integers(-2, 3)), min_size=2, max_size=40))
+def test_the_matrix_tells_the_same_as_the_samples(pairs: list[tuple[int, int]]) -> None:
+    from sklearn.metrics import f1_score
+
+    reference, predicted = np.array(pairs).T
+    scores = class_scores(reference, predicted)
+    assert scores.matrix.sum() == len(pairs)
+    assert scores.overall_accuracy == pytest.approx(np.mean(reference == predicted))
+    assert scores.f1_macro == pytest.approx(f1_score(reference, predicted, average="macro"))
+
+
+def test_scores_of_values() -> None:
+    reference = np.array([[1.0, 5.0], [2.0, 5.0], [3.0, 5.0]])
+    scores = regression_scores(reference, reference + [[1, 0], [0, 0], [-1, 3]])
+    np.testing.assert_allclose(scores.rmse, [np.sqrt(2 / 3), np.sqrt(3)])
+    np.testing.assert_allclose(scores.mae, [2 / 3, 1])
+    np.testing.assert_allclose(scores.r2, [0, NAN], atol=1e-12)
+    found = numbers(scores)
+    assert found["r2"] == pytest.approx(0, abs=1e-12)
+    assert found["mae"] == pytest.approx(5 / 6)
+    assert numbers(regression_scores(np.zeros((0, 2)), np.zeros((0, 2)))) == {}
+    assert regression_scores([1, 2], [1, 2]).r2.tolist() == [1]
+
+
+def test_values_that_are_not_finite_have_no_scores() -> None:
+    assert numbers(regression_scores([1, 2], [1, NAN])) == {}
+
+
+@pytest.mark.parametrize(("form", "text"), [("confusionmatrix", OTB_MATRIX), ("contingencytable", OTB_TABLE)])
+def test_matrices_are_read_and_written_as_otb_does(tmp_path: Path, form: str, text: str) -> None:
+    (tmp_path / "otb.csv").write_text(text)
+    scores = matrixfile.read(tmp_path / "otb.csv")
+    assert scores.labels == (0, 1, 2, 3, 4, 5, 9)
+    assert scores.matrix[1].tolist() == [7, 69, 3, 5, 14, 0, 0]
+    assert scores.matrix[:, 9 - 3].tolist() == [0] * 7
+    matrixfile.write(tmp_path / "own.csv", scores, form)
+    assert (tmp_path / "own.csv").read_text().split() == text.split()
+
+
+def test_labels_that_are_texts_are_quoted_where_they_need_it(tmp_path: Path) -> None:
+    scores = class_scores(["wood, dense", "water"], ["water", "water"])
+    matrixfile.write(tmp_path / "m.csv", scores)
+    assert matrixfile.read(tmp_path / "m.csv").labels == ("water", "wood, dense")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a,b\n1,2\n", "#Reference labels (rows):1\n", OTB_MATRIX[:-5], "labels,1\n1,x\n", "labels,1\n1\n"]
+)
+def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(ParameterError, match="is not a confusion matrix"):
+        matrixfile.read(tmp_path / "m.csv")
+
+
+def test_a_matrix_that_cannot_be_read_or_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="Cannot read the confusion matrix"):
+        matrixfile.read(tmp_path / "missing.csv")
+    with pytest.raises(ParameterError, match="Cannot write the confusion matrix"):
+        matrixfile.write(tmp_path / "missing" / "m.csv", class_scores([1], [1]))
+
+
+def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
+    program = (
+        "import sys; from otbtf_qgis.core.accuracy import figures, matrixfile, olofsson, report, scores; "
+        "import otbtf_qgis.core.operations.computeconfusionmatrix; "
+        "print({'tensorflow', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules))"
+    )
+    tree = Path(otbtf_qgis.__path__[0]).parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=tree, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "set()", done.stderr
