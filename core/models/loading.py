@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .kerasfile import check_keras_file
-from .model import Model, TensorInfo, plain_name
+from .model import Model, TensorInfo, is_real, plain_name
 from .safety import check_saved_model
 
 
@@ -30,8 +30,13 @@ def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
     if not place.exists():
         raise ModelError(f"The model {path} does not exist: check the path.")
     if place.is_dir():
-        return _load_saved_model(place, [t for t in re.split(r"[\s,]+", tags) if t] or ["serve"], trust)
+        return _load_saved_model(place, split_tags(tags), trust)
     return _load_keras(place, trust)
+
+
+def split_tags(text: str) -> list[str]:
+    """Return the tags of a graph, written with spaces or commas between them; `serve` where there are none."""
+    return [tag for tag in re.split(r"[\s,]+", text) if tag] or ["serve"]
 
 
 def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
@@ -169,6 +174,21 @@ class GraphModel(Model):
         except (KeyError, ValueError):
             raise self.unknown("output", name, self.outputs) from None
 
+    def values_behind(self, output: str) -> list[str]:
+        """Return the nearest real-valued tensors from which the graph computes it; see `Model`."""
+        found, seen = [], set()
+        ahead = [self._fetched(output)]
+        while ahead:
+            tensor = ahead.pop(0)
+            if tensor.name in seen:
+                continue
+            seen.add(tensor.name)
+            if is_real(_info(tensor.name, tensor)):
+                found.append(tensor.name)
+            else:
+                ahead += tensor.op.inputs
+        return found
+
     def _fetched(self, name: str) -> Any:
         return self._tensor(self._fetches.get(plain_name(name), name))
 
@@ -207,6 +227,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
 
     # Registered with Keras on import.
     from .. import layers  # noqa: F401
+    from ..bandmath import layer  # noqa: F401
     from . import targetsmodel, tracedlayer  # noqa: F401
 
     if not trust:
@@ -224,6 +245,10 @@ def _load_keras(file: Path, trust: bool) -> Model:
             f"The Keras model {file} has no fixed inputs (a subclassed model): export it with model.export()."
         )
     return KerasModel(str(file), loaded)
+
+
+_LAST = 4
+"""How many layers before the end may hold what a class number is made of."""
 
 
 class KerasModel(Model):
@@ -257,6 +282,10 @@ class KerasModel(Model):
         """Return the Keras tensor of an output or layer."""
         plain = self.output(name).name
         return self._outputs[plain] if plain in self._outputs else self._layers[plain]
+
+    def values_behind(self, output: str) -> list[str]:
+        """Return the last real-valued layers; see `Model`."""
+        return [name for name in reversed(self._layers) if is_real(self._describe(name, self._layers[name]))][:_LAST]
 
     @property
     def input_tensors(self) -> list[Any]:

@@ -1,0 +1,298 @@
+"""A TensorFlow 1 graph that is trained: loaded into a session, fed by name, and saved again."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ModelError, ParameterError, TrainingError
+from ..models.loading import meta_graphs, split_tags
+from ..models.model import plain_name
+from ..models.placeholders import parse_userplaceholders
+from ..models.safety import check_saved_model
+from ..serving.devices import device_scope
+
+_SAVED = "variables"
+"""Name of the folder, and of the files, in which a SavedModel keeps its variables."""
+
+_LISTED = 30
+_UPDATES = ("Apply", "ResourceApply", "SparseApply", "ResourceSparseApply", "Assign")
+_MADE_TO_SAVE = ("save/", "save_1/", "init")
+
+
+class TrainableGraph:
+    """A graph with its variables, in a session of its own.
+
+    Attributes:
+        folder: where it was loaded from.
+        inputs, outputs: names of the signature's tensors.
+        variables: all variables, those of optimizers included.
+    """
+
+    def __init__(self, path: str, tags: str, trust: bool, device: str) -> None:
+        """Load the graph; close it with `close`.
+
+        Args:
+            path: a SavedModel's folder or the saved_model.pb inside.
+            tags: tag set of the graph, separated by spaces or commas; empty for `serve`.
+            trust: True to load a graph although it holds operations that could touch files or run code.
+            device: `auto`, `cpu` or `gpu:N`.
+
+        Raises:
+            ModelError: it is no TensorFlow 1 graph, is not to be trusted, or cannot be loaded.
+            ParameterError: there is no such device.
+        """
+        place = Path(path)
+        self.folder = place.parent if place.name == "saved_model.pb" else place
+        wanted = split_tags(tags)
+        graphs = meta_graphs(self.folder)
+        graph = next((g for g in graphs if set(g.meta_info_def.tags) == set(wanted)), None)
+        if graph is None:
+            known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
+            raise ModelError(
+                f"The model {path} has no graph with the tags {' '.join(wanted)}: set MODEL_TAGSETS to one of: {known}."
+            )
+        if len(graph.object_graph_def.nodes):
+            raise ModelError(
+                f"MODEL_DIR is {path}, a SavedModel of TensorFlow 2, which holds no way to train it. Give the .keras file that "
+                "it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow 1."
+            )
+        if not trust:
+            check_saved_model(str(self.folder))
+        self._graph = tf.Graph()
+        self.session = tf.compat.v1.Session(graph=self._graph, config=_configuration(device))
+        with self._graph.as_default():
+            loaded = tf.compat.v1.saved_model.load(self.session, wanted, str(self.folder))
+            self.variables = tf.compat.v1.global_variables()
+            self._saver = tf.compat.v1.train.Saver(self.variables) if self.variables else None
+        signature = next(iter(loaded.signature_def.values()), None)
+        if "serving_default" in loaded.signature_def:
+            signature = loaded.signature_def["serving_default"]
+        self.inputs = {n: t.name for n, t in sorted(signature.inputs.items())} if signature else {}
+        self.outputs = {n: t.name for n, t in sorted(signature.outputs.items())} if signature else {}
+
+    def close(self) -> None:
+        """Give up the session."""
+        self.session.close()
+
+    # ------------------------------------------------------------- names
+
+    def tensor(self, name: str, parameter: str) -> Any:
+        """Return the tensor of an input or output of the signature, or any of the graph.
+
+        Raises:
+            ModelError: there is none of that name; the signature's are listed.
+        """
+        plain = plain_name(name)
+        full = self.inputs.get(plain) or self.outputs.get(plain) or plain + ":0"
+        try:
+            return self._graph.get_tensor_by_name(full if ":" not in name or plain != name else name)
+        except (KeyError, ValueError):
+            known = [*self.inputs, *self.outputs] or [op.name for op in self._placeholders()]
+            raise ModelError(
+                f"{parameter} names {name!r}, but the graph {self.folder} has no such tensor.{_nearest(name, known)} "
+                f"Its inputs and outputs are: {', '.join(known)}."
+            ) from None
+
+    def operation(self, name: str) -> Any:
+        """Return the operation that a target node is.
+
+        Raises:
+            ModelError: there is none of that name; those that train are listed.
+        """
+        try:
+            return self._graph.get_operation_by_name(plain_name(name))
+        except (KeyError, ValueError):
+            known = self._training_operations()
+            raise ModelError(
+                f"TRAINING_TARGETNODES names {name!r}, but the graph {self.folder} has no such node.{_nearest(name, known)} "
+                f"Nodes that change variables: {', '.join(known[:_LISTED]) or 'none'}."
+            ) from None
+
+    def require_targets(self, names: Sequence[str]) -> list[Any]:
+        """Return the operations to run for each batch.
+
+        Raises:
+            ParameterError: none is named. ModelError: one does not exist.
+        """
+        if not names:
+            known = ", ".join(self._training_operations()[:_LISTED]) or "none"
+            raise ParameterError(
+                f"TRAINING_TARGETNODES is missing: name the node that trains the graph. Nodes that change variables: {known}."
+            )
+        return [self.operation(name) for name in names]
+
+    def _training_operations(self) -> list[str]:
+        """Names of the operations that only gather updates of variables, as the result of `optimizer.minimize` does."""
+        found = []
+        for operation in self._graph.get_operations():
+            if operation.type in ("NoOp", "AssignAddVariableOp", "AssignAdd") and not operation.name.startswith(
+                _MADE_TO_SAVE
+            ):
+                before = [*operation.control_inputs, *(c for b in operation.control_inputs for c in b.control_inputs)]
+                if any(other.type.startswith(_UPDATES) for other in before):
+                    found.append(operation.name)
+        return found
+
+    def _placeholders(self) -> list[Any]:
+        kinds = ("Placeholder", "PlaceholderWithDefault")
+        return [
+            op
+            for op in self._graph.get_operations()
+            if op.type in kinds and op.outputs[0].dtype.base_dtype != tf.string
+        ]
+
+    def free_inputs(self, taken: Iterable[str]) -> list[str]:
+        """Return the names of inputs in alphabetical order, without those of `taken` (names of tensors)."""
+        named = self.inputs or {op.name: op.outputs[0].name for op in self._placeholders()}
+        return [name for name, tensor in sorted(named.items()) if tensor not in set(taken)]
+
+    def user_values(self, text: str, parameter: str) -> dict[Any, np.ndarray]:
+        """Return the values of user placeholders by tensor, with the dtype and rank that each asks for.
+
+        Raises:
+            ParameterError: a word is no `name=value`, or the value does not fit. ModelError: there is no such tensor.
+        """
+        found = {}
+        for name, value in parse_userplaceholders(text, parameter).items():
+            tensor = self.tensor(name, parameter)
+            array = np.asarray(value).astype(tensor.dtype.base_dtype.as_numpy_dtype)
+            rank = tensor.shape.rank
+            if rank is not None and array.ndim != rank:
+                if array.ndim > rank and array.size != 1:
+                    raise ParameterError(
+                        f"{parameter} gives {name} {array.size} values, but the graph asks for a single one: {tensor.shape}."
+                    )
+                array = array.reshape((1,) * (rank - array.ndim) + array.shape if rank > array.ndim else ())
+            found[tensor] = array
+        return found
+
+    def needed(self, fetches: Iterable[Any]) -> list[Any]:
+        """Return the placeholders, tensors, without which the fetches cannot be computed."""
+        found, seen = [], set()
+        ahead = [getattr(fetch, "op", fetch) for fetch in fetches]
+        while ahead:
+            operation = ahead.pop()
+            if operation.name in seen:
+                continue
+            seen.add(operation.name)
+            if operation.type == "Placeholder":
+                found.append(operation.outputs[0])
+            ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+        return sorted(found, key=lambda tensor: tensor.name)
+
+    # --------------------------------------------------------- variables
+
+    def values(self) -> list[np.ndarray]:
+        """Return the values of all variables."""
+        return [np.asarray(value) for value in self.session.run(self.variables)]
+
+    def set_values(self, values: Sequence[np.ndarray]) -> None:
+        """Give all variables their values."""
+        starts = [variable.initializer for variable in self.variables]
+        self.session.run(starts, {start.inputs[1]: value for start, value in zip(starts, values)})
+
+    def restore(self, path: str) -> None:
+        """Take the variables from saved ones.
+
+        Args:
+            path: a SavedModel's folder, or the prefix of saved variables such as DIR/variables/variables.
+
+        Raises:
+            ParameterError: there are none, or they are of another graph.
+        """
+        place = Path(path)
+        prefix = place / _SAVED / _SAVED if place.is_dir() else place
+        if self._saver is None or not Path(f"{prefix}.index").is_file():
+            raise ParameterError(
+                f"MODEL_RESTOREFROM is {path}, but {prefix}.index does not exist: give the folder of a SavedModel, or the "
+                "prefix of saved variables (DIR/variables/variables)."
+            )
+        try:
+            with self._graph.as_default():
+                self._saver.restore(self.session, str(prefix))
+        except (tf.errors.OpError, ValueError) as error:
+            first = str(error).strip().splitlines()[0].rstrip(".")
+            raise ParameterError(
+                f"MODEL_RESTOREFROM is {path}, whose variables do not fit the graph {self.folder}: {first}. Give those of the "
+                "same graph."
+            ) from error
+
+    def save(self, prefix: Path) -> None:
+        """Write the variables as `prefix`.index and `prefix`.data-*.
+
+        Raises:
+            TrainingError: they cannot be written.
+        """
+        if self._saver is None:
+            raise ModelError(f"The graph {self.folder} has no variables: there is nothing to train.")
+        prefix.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._graph.as_default():  # else the saver takes it that TensorFlow is eager
+                self._saver.save(self.session, str(prefix), write_meta_graph=False, write_state=False)
+        except (tf.errors.OpError, OSError, ValueError) as error:
+            first = str(error).strip().splitlines()[0].rstrip(".")
+            raise TrainingError(f"The variables cannot be written to {prefix.parent}: {first}.") from error
+
+
+def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
+    """Return a batch as a placeholder takes it.
+
+    Args:
+        tensor: the placeholder.
+        array: shape (batch, rows, columns, bands), or (batch, ...).
+        what: the parameter, for messages.
+
+    Raises:
+        ParameterError: it has another size.
+    """
+    shape = tensor.shape.as_list() if tensor.shape.rank is not None else None
+    if shape is not None and len(shape) < array.ndim:
+        squeezed = array.reshape(array.shape[0], *[size for size in array.shape[1:] if size != 1])
+        array = squeezed if squeezed.ndim >= len(shape) else array.reshape(array.shape[: len(shape) - 1] + (-1,))
+    if shape is not None and (
+        len(shape) != array.ndim or any(w not in (None, s) for w, s in zip(shape[1:], array.shape[1:]))
+    ):
+        wanted = " x ".join("any" if size is None else str(size) for size in shape[1:])
+        raise ParameterError(
+            f"{what} has patches of {' x '.join(map(str, array.shape[1:]))} (rows, columns, bands), but the placeholder "
+            f"{plain_name(tensor.name)} of the graph takes {wanted or 'one value'}: extract patches of that size."
+        )
+    return array.astype(tensor.dtype.base_dtype.as_numpy_dtype, copy=False)
+
+
+def is_prefix(path: str) -> bool:
+    """Return whether MODEL_SAVETO is the prefix of a SavedModel's variables rather than a folder."""
+    place = Path(path)
+    return place.name == _SAVED and place.parent.name == _SAVED
+
+
+def variables_of(folder: Path) -> Path:
+    """Return the prefix of the variables of a SavedModel."""
+    return folder / _SAVED / _SAVED
+
+
+def _configuration(device: str) -> Any:
+    device_scope(device)  # says what is wrong with it
+    configuration = tf.compat.v1.ConfigProto(allow_soft_placement=True)
+    wanted = device.strip().lower()
+    if wanted == "cpu":
+        configuration.device_count["GPU"] = 0
+    elif wanted.startswith("gpu:"):
+        configuration.gpu_options.visible_device_list = wanted.partition(":")[2]
+    return configuration
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def describe_feeds(feeds: Mapping[Any, np.ndarray]) -> str:
+    """Return the values of user placeholders as words."""
+    return ", ".join(f"{plain_name(tensor.name)} = {value.tolist()}" for tensor, value in feeds.items())

@@ -1,0 +1,87 @@
+"""What is written of a TensorFlow 1 graph that was trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OtbtfError, ParameterError
+from ..models.loading import load_model
+from ..models.sidecar import write_sidecar
+from ..progress import Progress
+from ..rasters.output import Staging
+from ..serving.describe import describe as describe_model
+from ..serving.describing import item
+from ..serving.devices import device_scope
+from .graph import is_prefix, variables_of
+from .outputs import Outputs
+from .reporting import history_csv
+from .scoring import Scores
+
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+    from .graphtraining import GraphRun
+
+
+class GraphOutputs:
+    """The files of a training: a SavedModel or variables alone, history, report, logs for TensorBoard."""
+
+    def __init__(self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress) -> None:
+        self._parameters, self._progress = parameters, progress
+        self._variables: Staging | None = None
+        saveto = parameters.model_saveto
+        if saveto and is_prefix(saveto):
+            prefix = Path(saveto).absolute()
+            if prefix.is_dir():
+                raise ParameterError(f"MODEL_SAVETO is {saveto}, which is a folder, but should name files: remove it.")
+            prefix.parent.mkdir(parents=True, exist_ok=True)
+            self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
+            parameters = dataclasses.replace(parameters, model_saveto=None)
+        self._outputs = Outputs(parameters, stack, progress, kept=self._variables is not None)
+
+    def write(self, run: GraphRun, scores: Mapping[str, Scores]) -> dict[str, Any]:
+        """Write what is asked for, and return the paths by key."""
+        if self._variables is not None:
+            run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
+        elif self._outputs.wants("model.saveto"):
+            self._write_model(run, scores, self._outputs.path("model.saveto"))
+        self._outputs.write_text("out.history", history_csv(run.state.history))
+        if self._outputs.wants("out.report"):
+            self._outputs.write_text("out.report", run.report(scores))
+        if self._parameters.tensorboard_dir:
+            _write_logs(Path(self._parameters.tensorboard_dir), run.state.history)
+        results = self._outputs.commit()
+        if self._variables is not None:
+            self._variables.commit()
+            results["model.saveto"] = self._parameters.model_saveto
+        return results
+
+    def _write_model(self, run: GraphRun, scores: Mapping[str, Scores], folder: Path) -> None:
+        """The graph as it was loaded, with the variables as they are now."""
+        old = ("variables", "mlm.json")
+        shutil.copytree(run.graph.folder, folder, ignore=lambda _, names: [name for name in names if name in old])
+        run.graph.save(variables_of(folder))
+        scope = device_scope(self._parameters.device)
+        try:
+            model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
+            values = self._parameters.validation_userplaceholders
+            described = describe_model(model, (), scope, self._progress, placeholders=values)
+            write_sidecar(str(folder), item(described, run.classes(scores), "."))
+        except OtbtfError as error:
+            self._progress.warning(f"The trained graph gets no sidecar, serving will probe it: {error}")
+
+
+def _write_logs(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    import tensorflow as tf
+
+    with tf.summary.create_file_writer(str(folder / time.strftime("%Y%m%d-%H%M%S"))).as_default():
+        for row in history:
+            for name, value in row.items():
+                if name != "epoch" and math.isfinite(value):
+                    tf.summary.scalar(name, value, step=int(row["epoch"]))

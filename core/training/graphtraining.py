@@ -1,0 +1,354 @@
+"""Training a TensorFlow 1 graph: its target nodes are run for each batch, as OTBTF does."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..accuracy.scores import ClassScores, numbers
+from ..errors import Cancelled, ParameterError, TrainingError
+from ..models.model import plain_name
+from ..models.sidecar import Classes, ModelClass
+from ..progress import Progress
+from ..sampling.legend import Legend
+from .augmentation import augment, check_augmentation
+from .checkpoints import Checkpoints, State, checkpoint_folder
+from .graph import TrainableGraph, describe_feeds, feedable
+from .graphoutputs import GraphOutputs
+from .graphwiring import as_target, wire
+from .labels import legend_of
+from .parameters import Fitting, TrainingData
+from .preparation import SampleSets, open_sets
+from .reporting import report_html
+from .scoring import LabelTally, Scores, Tally, ValueTally, describe, describe_classes
+from .sources import Feed, Samples
+
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+
+_EVERY = 3.0  # seconds between two lines about batches
+
+_OF_KERAS = (
+    "loss",
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "metrics",
+    "patience",
+    "freeze",
+    "mixed_precision",
+    "strategy",
+    "class_weights",
+    "remap_labels",
+)
+"""Fields that a graph, which holds its own loss and optimizer, has no use for."""
+
+
+def train_graph(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+    """Train a graph; see `core.operations.tensorflowmodeltrain.run`."""
+    _check_keys(parameters)
+    with ExitStack() as stack:
+        outputs = GraphOutputs(parameters, stack, progress)
+        graph = stack.enter_context(
+            closing(
+                TrainableGraph(
+                    parameters.model_dir, parameters.model_tagsets, parameters.trust_model, parameters.device
+                )
+            )
+        )
+        if parameters.model_restorefrom:
+            graph.restore(parameters.model_restorefrom)
+        run = GraphRun(parameters, graph, open_sets(parameters, progress), progress)
+        run.fit()
+        scores = run.score()
+        results = {**run.results(scores), **outputs.write(run, scores)}
+    if parameters.checkpoints is None:
+        run.checkpoints.remove()
+    return results
+
+
+def _check_keys(parameters: TensorflowModelTrain) -> None:
+    fields = {field.name: field for base in (Fitting, TrainingData) for field in dataclasses.fields(base)}
+    for name in _OF_KERAS:
+        value = getattr(parameters, name)
+        if value != fields[name].default:
+            raise ParameterError(
+                f"{name.upper()} is {value}, but {parameters.model_dir} is a graph, which holds its own loss and optimizer: "
+                "leave it out; values such as a learning rate go into TRAINING_USERPLACEHOLDERS."
+            )
+    if parameters.out_keras:
+        raise ParameterError(
+            f"OUT_KERAS is {parameters.out_keras}, but {parameters.model_dir} is a graph: name a folder in MODEL_SAVETO."
+        )
+
+
+class GraphRun:
+    """One training.
+
+    Attributes:
+        checkpoints: where its state is kept.
+        state: where it is.
+        legend: names and colours of the classes; empty for values.
+    """
+
+    def __init__(
+        self, parameters: TensorflowModelTrain, graph: TrainableGraph, sets: SampleSets, progress: Progress
+    ) -> None:
+        """Find what is fed and run, and try it on one batch.
+
+        Raises:
+            ParameterError, ModelError: a name is not in the graph, or samples do not fit it.
+        """
+        self._parameters, self.graph, self._sets, self._progress = parameters, graph, sets, progress
+        self._targets = graph.require_targets(parameters.training_targetnodes.split())
+        self._told = {
+            name: graph.tensor(name, "TRAINING_OUTPUTTENSORS") for name in parameters.training_outputtensors.split()
+        }
+        self._values = {
+            "TRAINING": graph.user_values(parameters.training_userplaceholders, "TRAINING_USERPLACEHOLDERS"),
+            "VALIDATION": graph.user_values(parameters.validation_userplaceholders, "VALIDATION_USERPLACEHOLDERS"),
+        }
+        self._wiring = wire(parameters, graph, sets.training.keys, self._values["TRAINING"])
+        self._check_fed([*self._targets, *self._told.values()], "TRAINING")
+        check_augmentation(parameters.augmentation, sets.training.shapes)
+        self._feed = sets.training.feed(parameters.batchsize, shuffled=True, change=self._change())
+        self._check_sizes()
+        self.legend: Legend = {}
+        if parameters.validation_mode == "class":
+            self.legend = legend_of(sets.training, self._wiring.reference)
+        self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress)
+        self.state = State()
+        placed = {source: plain_name(tensor.name) for source, tensor in self._wiring.fed.items()}
+        told = ", ".join(f"{source} feeds {name}" for source, name in placed.items())
+        values = describe_feeds(self._values["TRAINING"])
+        progress.info(f"Training {graph.folder}: {told}{'; ' if values else ''}{values}.")
+
+    def _change(self) -> Any:
+        kind = self._parameters.augmentation
+        return None if kind == "none" else lambda batch, seed: augment(batch, kind, seed)
+
+    def _identity(self) -> dict[str, Any]:
+        own = self._parameters
+        return {
+            "the graph (its variables)": [variable.op.name for variable in self.graph.variables],
+            "the number of samples for training": self._sets.training.size,
+            "TRAINING_BATCHSIZE": own.batchsize,
+            "TRAINING_TARGETNODES": own.training_targetnodes,
+            "TRAINING_USERPLACEHOLDERS": own.training_userplaceholders,
+            "AUGMENTATION": own.augmentation,
+            "SEED": own.seed,
+        }
+
+    # ----------------------------------------------------------- checks
+
+    def _check_fed(self, fetches: Sequence[Any], what: str) -> None:
+        """Raise ParameterError where something is needed that nothing feeds."""
+        wiring = self._wiring
+        fed = {tensor.name for tensor in self._inputs(what).values()} | {tensor.name for tensor in self._user(what)}
+        missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches) if tensor.name not in fed]
+        if missing:
+            known = ", ".join(plain_name(tensor.name) for tensor in wiring.fed.values())
+            raise ParameterError(
+                f"The graph also needs {', '.join(missing)} ({what.lower()}); the sources feed {known}. Give values in "
+                f"{what}_USERPLACEHOLDERS, as {missing[0]}=0.001, or another source with this PLACEHOLDER."
+            )
+
+    def _check_sizes(self) -> None:
+        for source, tensor in self._wiring.fed.items():
+            one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
+            feedable(tensor, one, f"TRAINING_{source.upper()}_IL")
+        if self._wiring.scored is not None:
+            self._check_fed([self._wiring.scored], "VALIDATION")
+
+    def _inputs(self, what: str) -> dict[str, Any]:
+        """The placeholders by source; when scoring those without which the scored output cannot be computed."""
+        if what == "TRAINING":
+            return dict(self._wiring.fed)
+        needed = {tensor.name for tensor in self.graph.needed([self._wiring.scored])}
+        found = {source: tensor for source, tensor in self._wiring.fed.items() if tensor.name in needed}
+        if self._wiring.reference in found:
+            raise ParameterError(
+                f"The output {plain_name(self._wiring.scored.name)} is computed from {self._wiring.reference}, against which "
+                "it shall be scored: name another output in VALIDATION_SOURCE*_NAME."
+            )
+        return found
+
+    def _user(self, what: str) -> dict[Any, np.ndarray]:
+        """The values of user placeholders; when scoring those of training stand where none is given."""
+        return self._values["TRAINING"] if what == "TRAINING" else {**self._values["TRAINING"], **self._values[what]}
+
+    # ----------------------------------------------------------- fitting
+
+    def fit(self) -> None:
+        """Run the target nodes for each batch of each epoch.
+
+        Raises:
+            TrainingError: a number that is told, or a variable, is no number; or a checkpoint cannot be written.
+            Cancelled: the user asked to stop.
+        """
+        self._take_up()
+        run = self._stepper()
+        while self.state.epoch < self._parameters.epochs:
+            try:
+                self._epoch(run)
+            except Cancelled:
+                if self.checkpoints.folder and self.state.epoch:
+                    self._progress.info(
+                        f"Stopped. Training goes on after epoch {self.state.epoch} where RESUME is on, from "
+                        f"{self.checkpoints.folder}."
+                    )
+                raise
+
+    def _take_up(self) -> None:
+        found = self.checkpoints.read() if self._parameters.resume else None
+        if found is None:
+            self.checkpoints.clear()
+            return
+        self.state, values = found
+        self.graph.set_values(values)
+        self._progress.info(f"Going on after epoch {self.state.epoch}, from {self.checkpoints.folder}.")
+
+    def _stepper(self) -> Any:
+        """Return a function of a batch that trains on it and returns the values of the output tensors."""
+        fed, user = self._inputs("TRAINING"), self._user("TRAINING")
+        call = self.graph.session.make_callable(
+            [*self._targets, *self._told.values()], [*fed.values(), *user], accept_options=False
+        )
+
+        def step(batch: Mapping[str, Any]) -> list[np.ndarray]:
+            arrays = [feedable(tensor, batch[source].numpy(), source) for source, tensor in fed.items()]
+            return [np.asarray(value) for value in call(*arrays, *user.values())[len(self._targets) :]]
+
+        return step
+
+    def _epoch(self, step: Any) -> None:
+        epoch, parameters, feed = self.state.epoch, self._parameters, self._feed
+        feed.begin(parameters.seed + epoch)
+        start = told = time.monotonic()
+        waited = feed.waited
+        sums = dict.fromkeys(self._told, 0.0)
+        for number, batch in enumerate(feed.data):
+            self._progress.check()
+            values = dict(zip(self._told, step(batch)))
+            size = len(next(iter(batch.values())))
+            for name, value in values.items():
+                self._check_number(name, value, epoch * feed.steps + number + 1)
+                sums[name] += float(value.mean()) * size
+            self._progress.fraction((epoch + (number + 1) / feed.steps) / parameters.epochs)
+            if time.monotonic() - told > _EVERY:
+                told = time.monotonic()
+                shown = ", ".join(f"{name} {float(value.mean()):.4g}" for name, value in values.items())
+                self._progress.info(f"Epoch {epoch + 1}/{parameters.epochs}, batch {number + 1}/{feed.steps}: {shown}")
+        row = {"epoch": float(epoch + 1), **{name: total / feed.used for name, total in sums.items()}}
+        row.update(seconds=time.monotonic() - start, seconds_waited=feed.waited - waited)
+        self._end_epoch(row)
+
+    def _check_number(self, name: str, value: np.ndarray, step: int) -> None:
+        if not np.all(np.isfinite(value.astype("float64"))):
+            raise TrainingError(
+                f"{name} is {float(value.mean())} after step {step}: training stops. {self._kept()} Try a smaller "
+                f"learning rate (now {describe_feeds(self._values['TRAINING']) or 'as the graph has it'}), or scale the inputs."
+            )
+
+    def _kept(self) -> str:
+        if not self.state.epoch:
+            return "No epoch was done, so nothing is kept."
+        where = f" in {self.checkpoints.folder}" if self.checkpoints.folder else " nowhere: MODEL_SAVETO is not given"
+        return f"The variables after epoch {self.state.epoch} are kept{where}."
+
+    def _end_epoch(self, row: dict[str, float]) -> None:
+        values = self.graph.values()
+        wrong = [
+            variable.op.name
+            for variable, value in zip(self.graph.variables, values)
+            if value.dtype.kind == "f" and not np.all(np.isfinite(value))
+        ]
+        epoch, parameters = int(row["epoch"]), self._parameters
+        if wrong:
+            raise TrainingError(
+                f"The variable {wrong[0]} is no number after epoch {epoch} (step {epoch * self._feed.steps}): training stops. "
+                f"{self._kept()} Try a smaller learning rate "
+                f"(now {describe_feeds(self._values['TRAINING']) or 'as the graph has it'}), or scale the inputs."
+            )
+        shown = ", ".join(f"{name} {row[name]:.4g}" for name in self._told)
+        self._progress.info(f"Epoch {epoch}/{parameters.epochs}: {shown} ({row['seconds']:.1f} s)")
+        scored = parameters.validation_mode != "none"
+        if scored and (epoch % parameters.validation_step == 0 or epoch == parameters.epochs):
+            for what in ("TRAINING", "VALIDATION"):
+                if what in self._sets.by_purpose:
+                    prefix = "val_" if what == "VALIDATION" else ""
+                    found = self._scores(what)
+                    row.update({f"{prefix}{name}": value for name, value in numbers(found).items()})
+                    self._progress.info(f"Scores on data for {what.lower()}: {describe(found)}")
+                    for line in describe_classes(found):
+                        self._progress.info(line)
+        self.state.epoch = epoch
+        self.state.history.append(row)
+        self.checkpoints.write(self.state, values)
+        self._progress.check()
+
+    # ------------------------------------------------------------ scores
+
+    def _scores(self, what: str) -> Scores:
+        samples, scored = self._sets.by_purpose[what], self._wiring.scored
+        fed, user = self._inputs("VALIDATION"), self._user("VALIDATION")
+        used = {tensor.name for tensor in self.graph.needed([scored])}
+        user = {
+            tensor: value for tensor, value in user.items() if tensor.name in used or tensor.op.type != "Placeholder"
+        }
+        call = self.graph.session.make_callable(scored, [*fed.values(), *user])
+        tally: Tally = ValueTally() if self._parameters.validation_mode == "rmse" else LabelTally(self.legend)
+        feed = self._feed_of(samples)
+        for batch in feed.data:
+            self._progress.check()
+            arrays = [feedable(tensor, batch[source].numpy(), source) for source, tensor in fed.items()]
+            target = batch[self._wiring.reference].numpy()
+            found = np.asarray(call(*arrays, *user.values()))
+            tally.add(target, as_target(found, target, plain_name(scored.name), self._parameters.validation_mode))
+        return tally.scores()
+
+    def _feed_of(self, samples: Samples) -> Feed:
+        return samples.feed(self._parameters.batchsize)
+
+    def score(self) -> dict[str, Scores]:
+        """Return the scores of the final variables, by purpose."""
+        if self._parameters.validation_mode == "none":
+            return {}
+        found = {}
+        for what in self._sets.by_purpose:
+            found[what.lower()] = self._scores(what)
+            self._progress.info(f"Final scores on data for {what.lower()}: {describe(found[what.lower()])}")
+        return found
+
+    def results(self, scores: Mapping[str, Scores]) -> dict[str, Any]:
+        """Return the numbers that the operation results in."""
+        last = scores.get("validation") or scores.get("training")
+        return {
+            **(numbers(last) if last else {}),
+            "epochs_run": self.state.epoch,
+            "samples_per_epoch": self._feed.used,
+        }
+
+    def report(self, scores: Mapping[str, Scores]) -> str:
+        """Return the report's page."""
+        counts = {what.lower(): samples.size for what, samples in self._sets.by_purpose.items()}
+        facts = {"Model": str(self.graph.folder), "Epochs": str(self.state.epoch)}
+        return report_html(self._parameters, self.state.history, scores, counts, facts)
+
+    def classes(self, scores: Mapping[str, Scores]) -> dict[str, Classes]:
+        """Return the classes of the scored output, by its name, for the sidecar."""
+        last = scores.get("validation") or scores.get("training")
+        if not isinstance(last, ClassScores):
+            return {}
+        named = ((int(value), self.legend.get(int(value))) for value in last.labels)
+        described = tuple(
+            ModelClass(v, entry.name if entry else "", entry.color if entry else "") for v, entry in named
+        )
+        scored = self._wiring.scored
+        key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
+        return {key: described}
