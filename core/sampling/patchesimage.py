@@ -58,6 +58,12 @@ class BandStatistics:
         self._sum += by_band.sum(axis=1)
         self._squares += np.einsum("bi,bi->b", by_band, by_band)
 
+    @property
+    def counts(self) -> list[float]:
+        """How many numbers each band has."""
+        counts: list[float] = self._count.tolist()
+        return counts
+
     def rows(self) -> list[dict[str, float | None]]:
         """Return a dictionary of min, max, mean and std per band; None where a band has no number."""
         shift = 0.0 if self._shift is None else self._shift[:, 0]
@@ -162,7 +168,8 @@ def described_patches(
         dtype: of the pixels.
         files: the images that they were cut from.
         statistics: of all pixels.
-        samples: where the points came from: `points`, `field`, `labels`, `classes`.
+        samples: where the points came from: `points`, `field`, `labels`, `classes`, and `groups` (a text of one number
+            per patch, the same for neighbours).
     """
     height, width, bands = shape
     return {

@@ -98,6 +98,7 @@ def describe(
     progress: Progress,
     sources: Sequence[Source] = (),
     placeholders: str = "",
+    true_fields: bool = True,
 ) -> Description:
     """Describe a model.
 
@@ -108,6 +109,8 @@ def describe(
         progress: receives a line per output.
         sources: rasters to compare with the model, and to probe it on.
         placeholders: values of the user placeholders.
+        true_fields: False to leave out the true receptive fields, which serving does not need: they take most of the
+            time, minutes for a deep U-Net.
 
     Raises:
         ModelError: an output does not exist.
@@ -123,7 +126,8 @@ def describe(
     outputs = []
     for number, info in enumerate(infos):
         progress.check()
-        outputs.append(_describe_output(model, info, parameters, opened if usable else [], scope, progress))
+        given = opened if usable else []
+        outputs.append(_describe_output(model, info, parameters, given, scope, progress, true_fields))
         progress.info(f"{info.name}: {outputs[-1].verdict}. {outputs[-1].parameters or outputs[-1].problem}")
         progress.fraction((number + 1) / len(infos))
     if usable:
@@ -207,17 +211,23 @@ def _describe_output(
     given: Sequence[OpenSource],
     scope: Scope,
     progress: Progress,
+    true_fields: bool,
 ) -> OutputDescription:
     try:
         if given:
-            return _probed(model, info, parameters, given, scope, progress)
-        return _probed_on_noise(model, info, parameters, scope, progress)
+            return _probed(model, info, parameters, given, scope, progress, true_fields)
+        return _probed_on_noise(model, info, parameters, scope, progress, true_fields)
     except OtbtfError as error:
         return OutputDescription(info, problem=str(error))
 
 
 def _probed_on_noise(
-    model: Model, info: TensorInfo, parameters: TensorflowModelServe, scope: Scope, progress: Progress
+    model: Model,
+    info: TensorInfo,
+    parameters: TensorflowModelServe,
+    scope: Scope,
+    progress: Progress,
+    true_fields: bool,
 ) -> OutputDescription:
     """Probe a model on random images with its own numbers of bands, at the pixel sizes that it takes."""
     values = {model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)}
@@ -236,10 +246,10 @@ def _probed_on_noise(
         progress.check()
         sources = [_noise(k, item, ratio, parameters.sources[k]) for k, (item, ratio) in enumerate(zip(images, ratios))]
         if len(images) == 1 or _accepts(model, info, parameters, sources, scope):
-            return _probed(model, info, parameters, sources, scope, progress, (0,) * len(images))
+            return _probed(model, info, parameters, sources, scope, progress, true_fields, (0,) * len(images))
     # Their sizes may differ by some pixels: that is sought at one pixel size only.
     sources = [_noise(k, item, Fraction(1), parameters.sources[k]) for k, item in enumerate(images)]
-    return _probed(model, info, parameters, sources, scope, progress)
+    return _probed(model, info, parameters, sources, scope, progress, true_fields)
 
 
 def _accepts(
@@ -261,7 +271,7 @@ def _ratios(images: Sequence[TensorInfo]) -> list[tuple[Fraction, ...]]:
 
 def _noise(index: int, info: TensorInfo, ratio: Fraction, given: Source) -> OpenSource:
     """A source of random pixels in the range that its dtype suggests."""
-    side, bands = max(1, int(SAMPLE * ratio)), info.size(3) or 1
+    side, bands = max(1, min(SAMPLE, int(SAMPLE * ratio))), info.size(3) or 1  # no more is looked at
     dtype = written_type(info.dtype)
     generator = np.random.default_rng(index)
     if dtype.kind in "iu":
@@ -282,6 +292,7 @@ def _probed(
     sources: Sequence[OpenSource],
     scope: Scope,
     progress: Progress,
+    true_fields: bool,
     offsets: tuple[int, ...] | None = None,
 ) -> OutputDescription:
     feeds: Feeds = tie(model, parameters, sources, [info.name])
@@ -293,8 +304,10 @@ def _probed(
     if law.x is not None and law.y is not None:
         size = _typical(law)
         context = find_context(resolver.probe, law, lambda side: side <= SIDES[-1], size)
-        if not context.whole:
-            fields = tuple(find_true_fields(resolver.probe, law, context.stride, _affordable, progress.check))
+        if not context.whole and (true_fields or _sees_nothing_around(law, context)):
+            largest = LARGEST if true_fields else SIDES[0]
+            found = find_true_fields(resolver.probe, law, context.stride, lambda side: side <= largest, progress.check)
+            fields = tuple(found)
     verdict = _verdict(law, context, fields)
     bands = [source.stack.bands for source in sources]
     seen = [(item.x.size, item.y.size) for item in fields]
@@ -307,8 +320,9 @@ def _probed(
     return OutputDescription(info, geometry, text, fields)
 
 
-def _affordable(side: int) -> bool:
-    return side <= LARGEST
+def _sees_nothing_around(law: Law, context: Context) -> bool:
+    """Return whether an output may depend on one pixel alone."""
+    return context.margin_x == context.margin_y == (0, 0) and law.x is not None and law.x.crop == 0
 
 
 def _typical(law: Law) -> tuple[int, int]:

@@ -21,7 +21,7 @@ def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
     """Export a model; see `core.operations.exportsavedmodel.run`."""
     crops = crops_of(parameters.crops)
     target = str(Path(parameters.out).absolute())
-    _check_replaceable(Path(target))
+    check_replaceable(Path(target), "OUT")
     if Path(parameters.model_dir).is_dir() or Path(parameters.model_dir).name.startswith("saved_model.pb"):
         raise ParameterError(f"MODEL_DIR is {parameters.model_dir}, which is a SavedModel already: give a .keras file.")
     scope = device_scope("cpu")
@@ -44,9 +44,15 @@ def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
     return {"out": parameters.out, "outputs": " ".join(made.outputs), "sidecar.path": str(sidecar_path(target))}
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Let nothing but a SavedModel or an empty folder be replaced."""
+def check_replaceable(folder: Path, key: str) -> None:
+    """Let nothing but a SavedModel or an empty folder be replaced; `key` names the parameter.
+
+    Raises:
+        ParameterError: it is a file, or holds other files.
+    """
     if folder.is_file():
-        raise ParameterError(f"OUT is {folder}, which is a file: name a folder.")
+        raise ParameterError(f"{key} is {folder}, which is a file: name a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
-        raise ParameterError(f"OUT is {folder}, which holds other files: name a new folder, or one with a SavedModel.")
+        raise ParameterError(
+            f"{key} is {folder}, which holds other files: name a new folder, or one with a SavedModel."
+        )

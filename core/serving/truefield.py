@@ -64,7 +64,7 @@ def find_true_fields(
     if x.fixed or y.fixed:
         sizes = [(x.rfield, y.rfield)]
     else:
-        accepted = [accepted_size(probe, x, side) for side in SIDES]
+        accepted = [accepted_size(probe, x, side) for side in SIDES if affordable(side)]
         sizes = [(size, size) for size in accepted if size is not None and affordable(size)]
     for size in sizes:
         fields = _fields(probe, x, y, size, stride, check)

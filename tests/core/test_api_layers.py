@@ -71,6 +71,37 @@ def test_argmax_and_max() -> None:
     np.testing.assert_allclose(layers.Max()(values).numpy(), [[[[0.6], [0.5]]]])
 
 
+def test_pixel_shuffle() -> None:
+    image = np.arange(8, dtype="float32").reshape(1, 1, 2, 4)
+    assert layers.PixelShuffle(2)(image).numpy()[..., 0].tolist() == [[[0, 1, 4, 5], [2, 3, 6, 7]]]
+    with pytest.raises(ParameterError, match="factor is 1"):
+        layers.PixelShuffle(1)
+
+
+def test_harmonic_fit_is_the_least_squares_solution() -> None:
+    generator = np.random.default_rng(0)
+    times = np.sort(generator.choice(800, 30, replace=False)).astype(float)
+    series = generator.random((1, 2, 3, 30)).astype("float32")
+    series[0, 0, 0, ::4] = -1.0
+    found = layers.HarmonicFit(times, period=200.0, harmonics=1, nodata=-1.0)(series).numpy()
+    design = np.stack(
+        [
+            np.ones(30),
+            (times - (times[0] + times[-1]) / 2) / 365.25,
+            np.cos(2 * np.pi * times / 200),
+            np.sin(2 * np.pi * times / 200),
+        ],
+        axis=1,
+    )
+    for index in np.ndindex(1, 2, 3):
+        known = series[index] != -1.0
+        expected = np.linalg.lstsq(design[known], series[index][known], rcond=None)[0]
+        rest = np.sqrt(np.mean((series[index][known] - design[known] @ expected) ** 2))
+        np.testing.assert_allclose(found[index], [*expected, rest], rtol=1e-4, atol=1e-5)
+    with pytest.raises(ParameterError, match="30 different times for 32 unknowns"):
+        layers.HarmonicFit(times, harmonics=15)
+
+
 def test_one_hot() -> None:
     labels = np.array([[[0], [2]], [[1], [5]]], "uint8")
     encoded = ops.one_hot(labels, 3)

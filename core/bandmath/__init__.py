@@ -1,0 +1,1 @@
+"""Expressions in the language of OTB's BandMathX."""

@@ -1,0 +1,259 @@
+"""Reading an expression: its words, and the tree that they make.
+
+The language is that part of muParserX, as OTB's BandMathX uses it, that looks at one pixel at a time:
+
+    im1b2             second band of the first image (a number)
+    im1               the first image (a vector: all its bands)
+    im1b2Mini ...     statistics of a band: Mini, Maxi, Mean, Sum, Var
+    {im1b1, 2}        a vector
+    + - * /  ^        arithmetic; -x^2 is -(x^2), and 2^3^2 is 2^(3^2)
+    mlt dv pw         a vector and a number;  mult div pow: two vectors, band by band
+    < <= > >= == !=   comparisons;  and or && ||: of them
+    c ? a : b         choice
+    f(a, b)           functions (core.bandmath.meaning)
+    a ; b             several results, one after the other
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Union
+
+from ..errors import ParameterError
+
+MOST_LEVELS, MOST_WORDS = 60, 500
+"""How deep brackets may be nested, and how long an expression may be: trees are walked by recursion."""
+
+_WORDS = re.compile(
+    r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+    r"|(?P<name>[A-Za-z_]\w*)"
+    r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^<>?:;,(){}])"
+)
+_VARIABLE = re.compile(r"im([1-9]\d*)(?:b([1-9]\d*)(Mini|Maxi|Mean|Sum|Var)?)?")
+
+_LEVELS = {
+    **dict.fromkeys(("or", "||"), 1),
+    **dict.fromkeys(("and", "&&"), 2),
+    **dict.fromkeys(("==", "!="), 3),
+    **dict.fromkeys(("<", "<=", ">", ">="), 4),
+    **dict.fromkeys(("+", "-"), 5),
+    **dict.fromkeys(("*", "/", "mlt", "dv", "pw", "mult", "div"), 6),
+    **dict.fromkeys(("^", "pow"), 8),
+}
+"""How tightly operators bind; a sign in front (7) binds tighter than * and looser than ^."""
+
+_SIGN = 7
+_SAME = {"&&": "and", "||": "or"}
+_CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045}
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number."""
+
+    value: float
+    at: int
+
+
+@dataclass(frozen=True)
+class Truth:
+    """`true` or `false`."""
+
+    value: bool
+    at: int
+
+
+@dataclass(frozen=True)
+class Variable:
+    """An image (band 0), one of its bands, or a statistic of a band; images and bands are counted from 1."""
+
+    image: int
+    band: int
+    statistic: str
+    at: int
+
+    @property
+    def name(self) -> str:
+        """As the expression has it."""
+        return f"im{self.image}" + (f"b{self.band}{self.statistic}" if self.band else "")
+
+
+@dataclass(frozen=True)
+class Vector:
+    """Numbers side by side."""
+
+    items: tuple[Node, ...]
+    at: int
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function or an operator (`?:`, `neg` and the binary ones by their own signs) and what it is applied to."""
+
+    name: str
+    operands: tuple[Node, ...]
+    at: int
+    operator: bool = False
+
+
+Node = Union[Number, Truth, Variable, Vector, Call]
+
+
+@dataclass(frozen=True)
+class _Word:
+    kind: str  # number, name, sign, end
+    text: str
+    at: int
+
+
+def fault(text: str, at: int, problem: str) -> ParameterError:
+    """Return the error for what is wrong at character `at` (from 0) of the expression."""
+    shown = f"{text[max(0, at - 30) : at]}>>>{text[at : at + 30]}"
+    return ParameterError(f"EXPRESSION, character {at + 1}: {problem} Here: {shown}")
+
+
+def parse(text: str) -> tuple[Node, ...]:
+    """Return the trees of an expression's parts, of which each gives one or more bands.
+
+    Raises:
+        ParameterError: it is no expression; the message says where.
+    """
+    return _Parser(text).parts()
+
+
+def variables(nodes: tuple[Node, ...]) -> Iterator[Variable]:
+    """Yield the variables of trees, from left to right."""
+    for node in nodes:
+        if isinstance(node, Variable):
+            yield node
+        elif isinstance(node, Vector):
+            yield from variables(node.items)
+        elif isinstance(node, Call):
+            yield from variables(node.operands)
+
+
+def _words(text: str) -> Iterator[_Word]:
+    at = 0
+    while at < len(text):
+        if text[at].isspace():
+            at += 1
+            continue
+        found = _WORDS.match(text, at)
+        if found is None:
+            raise fault(text, at, f"{text[at]!r} has no meaning in expressions.")
+        yield _Word(str(found.lastgroup), found[0], at)
+        at = found.end()
+    yield _Word("end", "", len(text))
+
+
+class _Parser:
+    """Reads words from left to right; each operator takes what binds tighter than itself."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._words, self._next, self._depth = text, list(_words(text)), 0, 0
+        if len(self._words) > MOST_WORDS:
+            raise fault(text, self._words[MOST_WORDS].at, f"more than {MOST_WORDS} words: split the expression.")
+
+    @property
+    def _word(self) -> _Word:
+        return self._words[self._next]
+
+    def _take(self) -> _Word:
+        word = self._word
+        self._next += 1
+        return word
+
+    def _fault(self, word: _Word, problem: str) -> ParameterError:
+        return fault(self._text, word.at, problem)
+
+    def _expect(self, sign: str, opened: _Word) -> None:
+        if self._word.text != sign:
+            found = repr(self._word.text) if self._word.text else "the end"
+            raise self._fault(
+                self._word, f"{sign!r} is missing for the {opened.text!r} at {opened.at + 1}; found {found}."
+            )
+        self._take()
+
+    def parts(self) -> tuple[Node, ...]:
+        found = [self._choice()]
+        while self._word.text == ";":
+            self._take()
+            found.append(self._choice())
+        if self._word.kind != "end":
+            raise self._fault(self._word, f"{self._word.text!r} was not expected: is an operator missing before it?")
+        return tuple(found)
+
+    def _choice(self) -> Node:
+        self._depth += 1
+        if self._depth > MOST_LEVELS:
+            raise self._fault(self._word, f"more than {MOST_LEVELS} levels of brackets: write it simpler.")
+        condition = self._binary(1)
+        if self._word.text == "?":
+            mark = self._take()
+            first = self._choice()
+            self._expect(":", mark)
+            condition = Call("?:", (condition, first, self._choice()), mark.at, True)
+        self._depth -= 1
+        return condition
+
+    def _binary(self, level: int) -> Node:
+        """Return operands joined by operators that bind at least as tightly as `level`."""
+        left = self._operand()
+        while _LEVELS.get(self._word.text, 0) >= level:
+            word = self._take()
+            own = _LEVELS[word.text]
+            right = self._binary(own if own == _LEVELS["^"] else own + 1)  # powers go from right to left
+            left = Call(_SAME.get(word.text, word.text), (left, right), word.at, True)
+        return left
+
+    def _operand(self) -> Node:
+        word = self._take()
+        if word.kind == "number":
+            return Number(float(word.text), word.at)
+        if word.text == "-":
+            self._depth += 1
+            if self._depth > MOST_LEVELS:
+                raise self._fault(word, f"more than {MOST_LEVELS} signs: write it simpler.")
+            found = Call("neg", (self._binary(_SIGN),), word.at, True)
+            self._depth -= 1
+            return found
+        if word.text == "(":
+            inner = self._choice()
+            self._expect(")", word)
+            return inner
+        if word.text == "{":
+            return Vector(self._list("}", word), word.at)
+        if word.kind == "name" and self._word.text == "(":
+            return Call(word.text, self._list(")", self._take()), word.at)
+        if word.kind == "name":
+            return self._name(word)
+        found_text = repr(word.text) if word.text else "the end"
+        raise self._fault(word, f"a number, a variable, a function or a bracket is missing; found {found_text}.")
+
+    def _list(self, sign: str, opened: _Word) -> tuple[Node, ...]:
+        found = [self._choice()]
+        while self._word.text == ",":
+            self._take()
+            found.append(self._choice())
+        self._expect(sign, opened)
+        return tuple(found)
+
+    def _name(self, word: _Word) -> Node:
+        if word.text in _CONSTANTS:
+            return Number(_CONSTANTS[word.text], word.at)
+        if word.text in ("true", "false"):
+            return Truth(word.text == "true", word.at)
+        found = _VARIABLE.fullmatch(word.text)
+        if found:
+            return Variable(int(found[1]), int(found[2] or 0), found[3] or "", word.at)
+        if re.fullmatch(r"im\d+b\d+N\d+x\d+", word.text):
+            raise self._fault(word, f"{word.text}: neighbourhoods are not supported, each pixel is computed by itself.")
+        if re.fullmatch(r"im\d+Phy[XY]|idx[XY]", word.text):
+            raise self._fault(word, f"{word.text} is not supported: a model does not know where a pixel lies.")
+        raise self._fault(
+            word,
+            f"{word.text!r} is not known. Variables are im1 (all bands), im1b1, and im1b1Mini, Maxi, Mean, Sum and Var; "
+            "images and bands are counted from 1.",
+        )

@@ -1,0 +1,212 @@
+"""CreateModel: an untrained model from a template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..bandmath.expression import Expression
+from ..errors import ParameterError
+from ..progress import Progress
+from ..templates.names import NAMES, TEMPLATES
+from ..templates.normalization import KINDS
+from ..templates.options import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
+
+MOST_SOURCES = 8
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Images that one source of the model will be fed with."""
+
+    il: tuple[Any, ...] = voc.rasters(
+        "il",
+        "Images",
+        "Patches images, or rasters on one grid, as this source of the model will get them; their bands are stacked. From "
+        "them come the number of bands and, where they are asked for, statistics: of patches those in the JSON beside "
+        "them.",
+    )
+
+
+@dataclass(frozen=True)
+class CreateModel:
+    """Parameters of `run`."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+    template: str = voc.choice(
+        "template", "Template", "Kind of the network; the description tells what each is for.", NAMES
+    )
+    sources: tuple[ModelSource, ...] = voc.numbered(ModelSource, MOST_SOURCES)
+    bands: str = voc.text(
+        "bands",
+        "Bands",
+        "Number of bands of each source, separated by spaces: 4, or 1 4. Empty: those of the images given as sources.",
+    )
+    classes: int | None = voc.integer(
+        "classes",
+        "Classes",
+        "Number of classes, or of output bands (mlp). Of a backbone: given, a classifier is added to it. Not given: the "
+        "classes that the JSON beside patches names; 1 for mlp.",
+        minimum=1,
+    )
+    normalization: str = voc.choice(
+        "normalization",
+        "Normalization",
+        "How pixels are scaled inside the model: none; scale (multiplied by SCALE); maximum (divided by the maximum of "
+        "their band); standard (mean 0 and deviation 1 in each band). The last two take the images' statistics.",
+        KINDS,
+    )
+    scale: float = voc.number(
+        "scale",
+        "Scale factor",
+        "Of NORMALIZATION=scale; 0.0001 suits reflectances that are stored times 10000.",
+        default=0.0001,
+    )
+    width: int | None = voc.integer(
+        "width",
+        "Width",
+        "Number of filters or units of the first layer; later ones follow from it. Not given: the template's own.",
+        minimum=1,
+        maximum=4096,
+    )
+    depth: int | None = voc.integer(
+        "depth",
+        "Depth",
+        "Levels of unet and gap_filling, residual blocks of super_resolution, layers of mlp. Not given: the template's "
+        "own.",
+        minimum=1,
+        maximum=8,
+    )
+    factor: int | None = voc.integer(
+        "factor",
+        "Factor",
+        f"Of super_resolution, {' or '.join(map(str, FACTORS))}: output pixels per pixel along each side. Not given: 2.",
+        minimum=2,
+        maximum=4,
+    )
+    expression: str = voc.text(
+        "expression",
+        "Expression",
+        "Of band_arithmetic, in the language of BandMathX: im1 is the first image, im1b2 its second band, im1b2Mini, Maxi, "
+        "Mean, Sum and Var are its statistics; a semicolon separates results.",
+    )
+    dates: str = voc.text(
+        "dates",
+        "Dates",
+        "Of harmonic: the date of each band, as 2015-07-11, separated by spaces. Of time_series_vhr: the same, or the "
+        "number of dates; its bands are stored date by date. Empty: the dates in the band names of the image; of "
+        "time_series_vhr one per band.",
+    )
+    period: float | None = voc.number(
+        "period",
+        "Period (days)",
+        f"Of harmonic: length of the longest wave. Not given: a year, {DAYS_OF_A_YEAR}.",
+        advanced=True,
+    )
+    harmonics: int | None = voc.integer(
+        "harmonics",
+        "Harmonics",
+        "Of harmonic: number of waves; the second has half the period of the first, and so on. Not given: 2.",
+        minimum=0,
+        maximum=20,
+        advanced=True,
+    )
+    weights: str = voc.choice(
+        "weights",
+        "Weights",
+        "Of a backbone: none (random), imagenet (trained on photographs, downloaded by Keras), or file. The first "
+        "convolution is adapted to the number of bands. Use NORMALIZATION=standard with them.",
+        WEIGHTS,
+    )
+    weights_file: str | None = voc.file(
+        "weights.file",
+        "Weights file",
+        "For WEIGHTS=file: weights of the same network without its classifier.",
+        required=False,
+        file_filter="Weights (*.h5);;All files (*)",
+    )
+    layer: str = voc.text(
+        "layer",
+        "Layer",
+        "Of a backbone: name of the layer whose output are the features. Empty: the last.",
+        advanced=True,
+    )
+    patchsize: int | None = voc.integer(
+        "patchsize",
+        "Patch size",
+        "Fixed rows and columns of patches. Of a backbone: features are averaged over the patch; not given: any size, and "
+        "features for each part of the image. Of time_series_vhr: of its second source; not given: 25.",
+        minimum=1,
+        advanced=True,
+    )
+    nodata: float | None = voc.number(
+        "nodata",
+        "No-data value",
+        "Left out of statistics, and of the series of harmonic; nan always is. Not given: the images' own, where "
+        "NODATA_FROM_LAYER is on.",
+        advanced=True,
+    )
+    nodata_from_layer: bool = voc.boolean(
+        "nodata_from_layer",
+        "No-data values from the images",
+        "Where the no-data value is not given, use the images' own.",
+        default=True,
+        advanced=True,
+    )
+    seed: int | None = voc.integer(
+        "seed",
+        "Seed",
+        "The same seed gives the same initial weights. Not given: other ones each time.",
+        minimum=0,
+        maximum=2**32 - 1,
+        advanced=True,
+    )
+    out_keras: str | None = voc.file_out(
+        "out.keras",
+        "Model as .keras",
+        "The model as one file, to train or to serve, with its sidecar beside it.",
+        file_filter="Keras models (*.keras)",
+    )
+    out_savedmodel: str | None = voc.folder_out(
+        "out.savedmodel",
+        "Model as SavedModel",
+        "The model as a SavedModel's folder, with its sidecar in it. An older SavedModel there is replaced.",
+        required=False,
+    )
+
+    def __post_init__(self) -> None:
+        if not self.out_keras and not self.out_savedmodel:
+            raise ParameterError("OUT_KERAS or OUT_SAVEDMODEL is missing: name at least one of them.")
+        if self.out_keras and not self.out_keras.endswith(".keras"):
+            raise ParameterError(f"OUT_KERAS is {self.out_keras}, but its name must end with .keras.")
+        if self.normalization == "scale" and not 0 < self.scale < float("inf"):
+            raise ParameterError(f"SCALE is {self.scale:g}, but must be above 0.")
+        lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
+        if lacking:
+            raise ParameterError(f"SOURCE{lacking[0]}_IL (images of source {lacking[0]}) is missing.")
+        number = len(TEMPLATES[self.template].inputs)
+        if number and len(self.sources) > number:
+            raise ParameterError(
+                f"SOURCE{number + 1}_IL is given, but the template {self.template} has {number} sources."
+            )
+        if self.template == "band_arithmetic" and self.expression:
+            Expression(self.expression)
+
+
+def run(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
+    """Create the model.
+
+    Returns:
+        The outputs' paths by key; `parameters` (number of weights), `verdict` and `geometry` (how it is applied, in
+        words and as parameters of TensorflowModelServe), `inputs` and `outputs` (names, separated by spaces), `loss`
+        (Keras's name of the loss that suits it; empty where there is nothing to train).
+
+    Raises:
+        ParameterError, ModelError, RasterError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    from ..templates.creating import create_model  # imports TensorFlow
+
+    return create_model(parameters, progress)

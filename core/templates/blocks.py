@@ -1,0 +1,49 @@
+"""What the templates have in common: inputs, the end of a classifier, blocks of layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from .options import Options
+
+
+def inputs(options: Options, sides: tuple[int | None, ...] = ()) -> tuple[list[Any], list[Any]]:
+    """Return the inputs `source1`, `source2`, ..., and the same scaled as the options ask for.
+
+    Args:
+        options: bands and scalings.
+        sides: rows and columns of each source; empty for free ones.
+    """
+    sides = sides or (None,) * len(options.bands)
+    raw = [
+        keras.Input((side, side, bands), name=f"source{number}")
+        for number, (side, bands) in enumerate(zip(sides, options.bands), 1)
+    ]
+    scaled = [
+        image if scaling is None else scaling.apply(image, f"{image.name}_scaled")
+        for image, scaling in zip(raw, options.scalings)
+    ]
+    return raw, scaled
+
+
+def classified(features: Any, classes: int) -> Any:
+    """Return probabilities of classes along the last axis, from features for each output pixel.
+
+    A dense layer on one pixel is a convolution of 1 x 1: so rows and columns may stay free.
+    """
+    logits = keras.layers.Conv2D(classes, 1, name="logits")(features)
+    # float32 also under mixed precision, in which small probabilities would become 0.
+    return keras.layers.Softmax(name="predictions", dtype="float32")(logits)
+
+
+def convolution(image: Any, filters: int, size: int, name: str | None = None, **more: Any) -> Any:
+    """Return a convolution with ReLU; without padding unless `padding` says otherwise."""
+    return keras.layers.Conv2D(filters, size, activation="relu", name=name, **more)(image)
+
+
+def normalized_convolution(image: Any, filters: int, size: int, name: str | None = None, **more: Any) -> Any:
+    """Return a convolution, batch normalization and ReLU (called `name`)."""
+    x = keras.layers.Conv2D(filters, size, use_bias=False, **more)(image)
+    return keras.layers.ReLU(name=name)(keras.layers.BatchNormalization()(x))

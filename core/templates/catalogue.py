@@ -1,0 +1,56 @@
+"""Making a model from a template."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from ..errors import ParameterError
+from . import formulas, images, multisource, patches, segmentation
+from .backbones import backbone
+from .names import FEATURES, TEMPLATES
+from .options import Options, resolve
+
+_BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
+    "cnn16": patches.cnn16,
+    "cnn16_deep": patches.cnn16_deep,
+    "fcnn": segmentation.fcnn,
+    "unet": segmentation.unet,
+    "maggiori": segmentation.maggiori,
+    "pan_xs": multisource.pan_xs,
+    "two_resolution": multisource.two_resolution,
+    "time_series_vhr": multisource.time_series_vhr,
+    "super_resolution": images.super_resolution,
+    "gap_filling": images.gap_filling,
+    "mlp": images.mlp,
+    "scalar_product": formulas.scalar_product,
+    "norm": formulas.norm,
+    "band_arithmetic": formulas.band_arithmetic,
+    "harmonic": formulas.harmonic,
+    **{name: backbone for name, template in TEMPLATES.items() if template.task == FEATURES},
+}
+
+
+def create(name: str, **options: Any) -> keras.Model:
+    """Return an untrained model.
+
+    Its inputs are called `source1`, `source2`, ... Its output is called `predictions`: of a classifier the
+    probabilities of the classes along the last axis, made from the layer `features`. A formula's output is `values`,
+    that of a backbone without classes `features`. The first weights follow from `keras.utils.set_random_seed`.
+
+    Args:
+        name: of the template, one of `names.NAMES`.
+        **options: attributes of `options.Options`; None stands for the template's default.
+
+    Raises:
+        ParameterError: there is no such template or option, or a value that it cannot have.
+        ModelError: pretrained weights cannot be had, or do not fit.
+    """
+    found = resolve(name, options)
+    try:
+        return _BUILDERS[name](found)
+    except ValueError as error:
+        told = str(error).strip().splitlines()[0]
+        raise ParameterError(f"Keras cannot build the template {name} with these options: {told}") from error

@@ -1,0 +1,49 @@
+"""The dates of a time series, as texts and band names have them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+
+from ..errors import ParameterError
+
+_DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+
+
+def days_of(words: Sequence[str], what: str) -> tuple[float, ...]:
+    """Return dates as days since 1970-01-01.
+
+    Args:
+        words: texts that hold one date each, as 2015-07-11 or 20150711.
+        what: where they come from, for messages.
+
+    Raises:
+        ParameterError: a text holds no date.
+    """
+    return tuple(_day(word, number, what) for number, word in enumerate(words, 1))
+
+
+def _day(word: str, number: int, what: str) -> float:
+    found = _DATE.search(word)
+    try:
+        date = datetime.date(*(int(part) for part in found.groups())) if found else None
+    except ValueError:
+        date = None
+    if date is None:
+        raise ParameterError(f"{what}: number {number}, {word!r}, is no date: write them as 2015-07-11.")
+    return float((date - datetime.date(1970, 1, 1)).days)
+
+
+def times_of(text: str) -> tuple[float, ...]:
+    """Return the times that DATES stands for: dates separated by spaces, or their number alone.
+
+    Raises:
+        ParameterError: a word is neither.
+    """
+    words = text.replace(",", " ").split()
+    if len(words) == 1 and re.fullmatch(r"\d{1,5}", words[0]):
+        if int(words[0]) < 1:
+            raise ParameterError("DATES is 0, but must be dates, or their number from 1 on.")
+        return tuple(float(index) for index in range(int(words[0])))
+    return days_of(words, "DATES")

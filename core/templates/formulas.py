@@ -1,0 +1,48 @@
+"""Models without weights: formulas on pixels."""
+
+from __future__ import annotations
+
+import keras
+
+from ..bandmath.layer import BandArithmetic
+from ..errors import ParameterError
+from ..layers import HarmonicFit
+from .blocks import inputs
+from .options import Options
+
+
+def scalar_product(options: Options) -> keras.Model:
+    """Return the sum over the bands of the products of two images."""
+    if options.bands[0] != options.bands[1]:
+        raise ParameterError(
+            f"The sources of scalar_product have {options.bands[0]} and {options.bands[1]} bands, but both must have as many."
+        )
+    raw, (one, two) = inputs(options)
+    product = keras.ops.sum(keras.layers.Multiply()([one, two]), axis=-1, keepdims=True)
+    return keras.Model(raw, keras.layers.Identity(name="values")(product), name="scalar_product")
+
+
+def norm(options: Options) -> keras.Model:
+    """Return the root of the sum over the bands of squares."""
+    raw, (image,) = inputs(options)
+    length = keras.ops.sqrt(keras.ops.sum(keras.ops.square(image), axis=-1, keepdims=True))
+    return keras.Model(raw, keras.layers.Identity(name="values")(length), name="norm")
+
+
+def band_arithmetic(options: Options) -> keras.Model:
+    """Return what an expression of BandMathX makes of each pixel."""
+    raw, images = inputs(options)
+    layer = BandArithmetic(options.expression, dict(options.statistics), name="values")
+    return keras.Model(raw, layer(images), name="band_arithmetic")
+
+
+def harmonic(options: Options) -> keras.Model:
+    """Return the coefficients of a trend and of sine waves that fit each pixel's time series best."""
+    if len(options.times) != options.bands[0]:
+        raise ParameterError(
+            f"DATES holds {len(options.times)} dates, but source 1 has {options.bands[0]} bands: the template harmonic needs "
+            "the date of each band."
+        )
+    raw, (series,) = inputs(options)
+    layer = HarmonicFit(options.times, options.period, options.harmonics, options.nodata, name="values")
+    return keras.Model(raw, layer(series), name="harmonic")

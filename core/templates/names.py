@@ -1,0 +1,329 @@
+"""The templates: what each is for, what it takes, how it looks at an image, and where it comes from.
+
+Nothing of TensorFlow is imported, so that dialogs and help pages can be made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+CLASSIFICATION, REGRESSION, FEATURES, FIXED = "classification", "regression", "features", "fixed"
+"""What a template's output is: probabilities of classes, quantities, features, or a formula without weights."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a template is applied with its default options, as `otbtf:describemodel` finds it.
+
+    Attributes:
+        rfields: side of the smallest region that it takes, in pixels of each source.
+        efield: side of what it returns for that, in output pixels.
+        scale: size of an output pixel in pixels of the first source.
+        verdict: in words.
+    """
+
+    rfields: tuple[int, ...]
+    efield: int
+    scale: Fraction = Fraction(1)
+    verdict: str = "fully convolutional"
+
+    def describe(self) -> str:
+        """Return the numbers in a sentence."""
+        fields = " and ".join(f"{side} x {side}" for side in self.rfields)
+        outputs = "1 output" if self.efield == 1 else f"{self.efield} x {self.efield} outputs"
+        return f"{self.verdict}; {outputs} from {fields} pixels, scale {self.scale}"
+
+
+@dataclass(frozen=True)
+class Template:
+    """One template.
+
+    Attributes:
+        name: as TEMPLATE names it.
+        use: what it is for, in a sentence.
+        inputs: what each source holds; empty where their number is free.
+        origin: paper or program that it follows.
+        task: one of the four words above.
+        geometry: with the default options.
+        training: the patches that it trains on, and the target for each.
+        loss: Keras's name of the loss that suits its targets; empty where there is nothing to train.
+        width: default number of filters or units of the first layer; None where it has no such option.
+        depth: default number of levels or layers; None where it has no such option.
+        patch: default of PATCHSIZE; 0 where rows and columns are free by default.
+        outputs: default of CLASSES; None where it has to be given, 0 where the template sets it.
+        options: its further options.
+        remark: what else one should know.
+    """
+
+    name: str
+    use: str
+    inputs: tuple[str, ...]
+    origin: str
+    task: str
+    geometry: Geometry
+    training: str = ""
+    loss: str = ""
+    width: int | None = None
+    depth: int | None = None
+    patch: int = 0
+    outputs: int | None = None
+    options: tuple[str, ...] = ()
+    remark: str = ""
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Names of all its options."""
+        more = {
+            "scalings": self.task != FIXED,
+            "classes": self.outputs != 0,
+            "width": self.width,
+            "depth": self.depth,
+        }
+        return ("bands", *(name for name, has in more.items() if has), *self.options)
+
+
+_CROSS_ENTROPY, _ABSOLUTE, _SQUARED = "sparse_categorical_crossentropy", "mean_absolute_error", "mean_squared_error"
+_TUTORIAL = "network of the OTBTF tutorial (R. Cresson, Deep Learning for Remote Sensing Images, CRC Press 2020)"
+_PIXELWISE = "pixel-wise"
+_BACKBONE_OPTIONS = ("classes", "weights", "weights_file", "layer", "patch")
+_BACKBONE_TRAINING = (
+    "with CLASSES: patches of PATCHSIZE with a label for each; else nothing, its features feed a classifier"
+)
+_WHOLE = "whole image only"
+_FAR = "Its later layers look at the whole image, or nearly: set PATCHSIZE, or cut it at an early LAYER."
+
+_TEMPLATES = (
+    Template(
+        "cnn16",
+        "Classifies the pixel in the middle of a patch.",
+        ("image",),
+        f"the first {_TUTORIAL}",
+        CLASSIFICATION,
+        Geometry((16,), 1, Fraction(4)),
+        "patches of 16 x 16, a label for each",
+        _CROSS_ENTROPY,
+        width=16,
+        remark="Served with MODEL_FULLYCONV=off and OUTPUT_SPCSCALE=1 it gives a map of the image's own pixels.",
+    ),
+    Template(
+        "cnn16_deep",
+        "As cnn16, by convolutions alone, so that a whole region gives one output per pixel at once.",
+        ("image",),
+        f"the second {_TUTORIAL}, its convolution of 5 x 5 as two of 3 x 3",
+        CLASSIFICATION,
+        Geometry((16,), 1),
+        "patches of 16 x 16, a label for each",
+        _CROSS_ENTROPY,
+        width=16,
+    ),
+    Template(
+        "fcnn",
+        "Classifies every pixel: four strided convolutions down and four up, joined by sums.",
+        ("image",),
+        "the U-Net-like network of the tutorial of OTBTF's Python API",
+        CLASSIFICATION,
+        Geometry((16,), 16),
+        "tiles whose sides are multiples of 16, such as 64 x 64, with label tiles of the same size",
+        _CROSS_ENTROPY,
+        width=16,
+    ),
+    Template(
+        "unet",
+        "Classifies every pixel, with more context and finer edges than fcnn.",
+        ("image",),
+        "O. Ronneberger, P. Fischer, T. Brox, U-Net, MICCAI 2015; here padded, and with batch normalization",
+        CLASSIFICATION,
+        Geometry((16,), 16),
+        "tiles whose sides are multiples of 2 to the power of DEPTH, with label tiles of the same size",
+        _CROSS_ENTROPY,
+        width=32,
+        depth=4,
+    ),
+    Template(
+        "maggiori",
+        "Classifies every pixel from a wide surrounding; made for aerial and very-high-resolution images.",
+        ("image",),
+        "E. Maggiori, Y. Tarabalka, G. Charpiat, P. Alliez, IEEE TGRS 55(2), 2017; as in OTBTF's example, with ReLU",
+        CLASSIFICATION,
+        Geometry((67,), 4),
+        "patches of 80 x 80, label patches of 16 x 16 from their middle",
+        _CROSS_ENTROPY,
+        width=64,
+    ),
+    Template(
+        "pan_xs",
+        "Classifies the middle of a patch from a panchromatic image and a multispectral one with pixels four times as "
+        "large.",
+        ("panchromatic", "multispectral, pixels 4 times as large"),
+        "OTBTF's example of two sources; compare R. Gaetano, D. Ienco, K. Ose, R. Cresson, Remote Sensing 10(11), 2018",
+        CLASSIFICATION,
+        Geometry((32, 8), 1, Fraction(4)),
+        "patches of 32 x 32 and 8 x 8, a label for each pair",
+        _CROSS_ENTROPY,
+        width=16,
+    ),
+    Template(
+        "two_resolution",
+        "Classifies the middle of a patch from bands of two resolutions, such as Sentinel-2's 10 m and 20 m.",
+        ("fine bands (10 m)", "coarse bands (20 m)"),
+        f"the third {_TUTORIAL}",
+        CLASSIFICATION,
+        Geometry((16, 8), 1, Fraction(2)),
+        "patches of 16 x 16 and 8 x 8, a label for each pair",
+        _CROSS_ENTROPY,
+        width=16,
+    ),
+    Template(
+        "time_series_vhr",
+        "Classifies a pixel from its time series (recurrent layer with attention) and a very-high-resolution patch "
+        "around it (CNN).",
+        ("time series, bands date by date", "very-high-resolution image"),
+        "P. Benedetti, D. Ienco et al., M3Fusion, IEEE JSTARS 11(12), 2018; smaller, and without its auxiliary classifiers",
+        CLASSIFICATION,
+        Geometry((1, 25), 1, verdict="patches of 1 x 1"),
+        "patches of 1 x 1 and PATCHSIZE (25 x 25), a label for each pair",
+        _CROSS_ENTROPY,
+        width=128,
+        patch=25,
+        options=("times", "patch"),
+    ),
+    Template(
+        "super_resolution",
+        "Makes an image of 2 or 4 times the resolution: residual blocks and pixel shuffle. It learns by the absolute "
+        "error (L1); there is no adversarial training.",
+        ("image",),
+        "B. Lim et al., EDSR, CVPR Workshops 2017; pixel shuffle after W. Shi et al., CVPR 2016",
+        REGRESSION,
+        Geometry((1,), 2, Fraction(1, 2)),
+        "patches, and patches of FACTOR times their size in the same units and bands",
+        _ABSOLUTE,
+        width=64,
+        depth=8,
+        outputs=0,
+        options=("factor",),
+    ),
+    Template(
+        "gap_filling",
+        "Estimates the optical image below clouds from the cloudy one, a radar image and elevation.",
+        ("cloudy optical", "radar (SAR)", "elevation"),
+        "R. Cresson et al., Optical image gap filling using deep convolutional autoencoder from optical and radar "
+        "images, IGARSS 2019; here with elevation as a further source",
+        REGRESSION,
+        Geometry((16, 16, 16), 16),
+        "patches of the same size in all sources, sides multiples of 2 to the power of DEPTH, and cloud-free patches "
+        "with the bands of source 1",
+        _ABSOLUTE,
+        width=32,
+        depth=4,
+        outputs=0,
+    ),
+    Template(
+        "mlp",
+        "Estimates quantities pixel by pixel from its bands, such as soil moisture from radar and optical images.",
+        ("image",),
+        "a multilayer perceptron, as M. El Hajj et al., Remote Sensing 9(12), 2017, map soil moisture by neural networks",
+        REGRESSION,
+        Geometry((1,), 1, verdict=_PIXELWISE),
+        "patches of 1 x 1, and as many values for each as CLASSES says",
+        _SQUARED,
+        width=32,
+        depth=2,
+        outputs=1,
+    ),
+    Template(
+        "scalar_product",
+        "The scalar product of the pixels of two images.",
+        ("image", "image with as many bands"),
+        "OTBTF's example",
+        FIXED,
+        Geometry((1, 1), 1, verdict=_PIXELWISE),
+        outputs=0,
+    ),
+    Template(
+        "norm",
+        "The Euclidean norm of each pixel.",
+        ("image",),
+        "OTBTF's example",
+        FIXED,
+        Geometry((1,), 1, verdict=_PIXELWISE),
+        outputs=0,
+    ),
+    Template(
+        "band_arithmetic",
+        "A formula in the language of OTB's BandMathX, such as im1b1 / im1b1Maxi; statistics of the images given as "
+        "SOURCE1_IL, ... are computed and stored in the model.",
+        (),
+        "Orfeo ToolBox, application BandMathX",
+        FIXED,
+        Geometry((1,), 1, verdict=_PIXELWISE),
+        outputs=0,
+        options=("expression", "statistics"),
+    ),
+    Template(
+        "harmonic",
+        "Fits a constant, a trend and sine waves to the time series of each pixel, leaving missing values out.",
+        ("time series, one band for each date",),
+        "harmonic regression, as Z. Zhu and C. E. Woodcock, Remote Sensing of Environment 144, 2014, fit to Landsat's series",
+        FIXED,
+        Geometry((1,), 1, verdict=_PIXELWISE),
+        outputs=0,
+        options=("times", "period", "harmonics", "nodata"),
+        remark="Its bands: constant (at the middle of the series), trend per year, then cosine and sine for each "
+        "harmonic, and the root mean square of what is left. Pixels with fewer values than unknowns are NaN.",
+    ),
+    Template(
+        "backbone_efficientnetv2b0",
+        "Features of a network for photographs.",
+        ("image",),
+        "M. Tan, Q. V. Le, EfficientNetV2, ICML 2021, from keras.applications",
+        FEATURES,
+        Geometry((64,), 2, Fraction(32), _WHOLE),
+        _BACKBONE_TRAINING,
+        _CROSS_ENTROPY,
+        outputs=0,
+        options=_BACKBONE_OPTIONS,
+        remark=_FAR,
+    ),
+    Template(
+        "backbone_efficientnetv2s",
+        "As backbone_efficientnetv2b0, larger.",
+        ("image",),
+        "M. Tan, Q. V. Le, EfficientNetV2, ICML 2021, from keras.applications",
+        FEATURES,
+        Geometry((64,), 2, Fraction(32), _WHOLE),
+        _BACKBONE_TRAINING,
+        _CROSS_ENTROPY,
+        outputs=0,
+        options=_BACKBONE_OPTIONS,
+        remark=_FAR,
+    ),
+    Template(
+        "backbone_resnet50v2",
+        "Features of a network for photographs.",
+        ("image",),
+        "K. He et al., Identity Mappings in Deep Residual Networks, ECCV 2016, from keras.applications",
+        FEATURES,
+        Geometry((64,), 2, Fraction(32)),
+        _BACKBONE_TRAINING,
+        _CROSS_ENTROPY,
+        outputs=0,
+        options=_BACKBONE_OPTIONS,
+    ),
+    Template(
+        "backbone_convnext_tiny",
+        "Features of a network for photographs.",
+        ("image",),
+        "Z. Liu et al., A ConvNet for the 2020s, CVPR 2022, from keras.applications",
+        FEATURES,
+        Geometry((64,), 2, Fraction(32), _WHOLE),
+        _BACKBONE_TRAINING,
+        _CROSS_ENTROPY,
+        outputs=0,
+        options=_BACKBONE_OPTIONS,
+        remark=_FAR,
+    ),
+)
+
+TEMPLATES = {template.name: template for template in _TEMPLATES}
+NAMES: tuple[str, ...] = tuple(TEMPLATES)

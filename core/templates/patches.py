@@ -1,0 +1,28 @@
+"""Networks without padding that classify the middle of what they see: trained on patches with one label each."""
+
+from __future__ import annotations
+
+import keras
+
+from .blocks import classified, convolution, inputs
+from .options import Options
+
+
+def cnn16(options: Options) -> keras.Model:
+    """Return the OTBTF tutorial's first network: 16 x 16 pixels to one, every 4 pixels."""
+    raw, (x,) = inputs(options)
+    x = convolution(x, options.width, 5)
+    x = keras.layers.MaxPooling2D()(x)
+    x = convolution(x, options.width, 3)
+    x = keras.layers.MaxPooling2D()(x)
+    x = convolution(x, 2 * options.width, 2, "features")
+    return keras.Model(raw, classified(x, options.classes), name="cnn16")
+
+
+def cnn16_deep(options: Options) -> keras.Model:
+    """Return the OTBTF tutorial's second network: 16 x 16 pixels to one, at every pixel."""
+    raw, (x,) = inputs(options)
+    for filters in (1, 1, 1, 1, 2, 2, 2):
+        x = convolution(x, filters * options.width, 3)
+    x = convolution(x, 2 * options.width, 2, "features")  # 3 x 3 alone would see an odd number of pixels
+    return keras.Model(raw, classified(x, options.classes), name="cnn16_deep")

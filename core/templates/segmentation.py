@@ -1,0 +1,81 @@
+"""Fully convolutional networks that classify every pixel: trained on tiles with label tiles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from ..errors import ParameterError
+from .blocks import classified, convolution, inputs, normalized_convolution
+from .options import Options
+
+_MOST_FILTERS = 8192  # a U-Net of as many at the bottom has billions of weights
+
+
+def fcnn(options: Options) -> keras.Model:
+    """Return the network of OTBTF's API tutorial: four strided convolutions and as many transposed ones."""
+    raw, (x,) = inputs(options)
+    filters = [options.width * factor for factor in (1, 2, 4, 4)]
+    levels = []
+    for number in filters:
+        x = convolution(x, number, 3, strides=2, padding="same")
+        levels.append(x)
+    for number, level in zip((filters[2], filters[1], filters[0]), (levels[2], levels[1], levels[0])):
+        x = keras.layers.Add()([_enlarged(x, number), level])
+    x = _enlarged(x, options.width, "features")
+    return keras.Model(raw, classified(x, options.classes), name="fcnn")
+
+
+def _enlarged(x: Any, filters: int, name: str | None = None) -> Any:
+    layer = keras.layers.Conv2DTranspose(filters, 3, strides=2, padding="same", activation="relu", name=name)
+    return layer(x)
+
+
+def unet(options: Options) -> keras.Model:
+    """Return a U-Net with so many poolings as the depth says; the width doubles with each."""
+    if options.width * 2**options.depth > _MOST_FILTERS:
+        raise ParameterError(
+            f"WIDTH is {options.width} and DEPTH {options.depth}, which makes {options.width * 2**options.depth} filters at the "
+            f"bottom of the U-Net; there may be {_MOST_FILTERS} at most: lower one of them."
+        )
+    raw, (x,) = inputs(options)
+    x = _unet_body(x, options.width, options.depth)
+    return keras.Model(raw, classified(x, options.classes), name="unet")
+
+
+def _unet_body(x: Any, width: int, depth: int) -> Any:
+    """Return the features of a U-Net, called `features`: of the size of `x`, which is a multiple of 2**depth."""
+    levels = []
+    for level in range(depth):
+        x = _double(x, width * 2**level)
+        levels.append(x)
+        x = keras.layers.MaxPooling2D()(x)
+    x = _double(x, width * 2**depth)
+    for level in reversed(range(depth)):
+        x = keras.layers.Conv2DTranspose(width * 2**level, 2, strides=2)(x)
+        x = keras.layers.Concatenate()([levels[level], x])
+        x = _double(x, width * 2**level, "features" if level == 0 else None)
+    return x
+
+
+def _double(x: Any, filters: int, name: str | None = None) -> Any:
+    x = normalized_convolution(x, filters, 3, padding="same")
+    return normalized_convolution(x, filters, 3, name, padding="same")
+
+
+def maggiori(options: Options) -> keras.Model:
+    """Return a network whose scores, at a quarter of the resolution, are enlarged by a learned interpolation."""
+    raw, (x,) = inputs(options)
+    x = _activated_then_normalized(x, options.width, 12)
+    x = keras.layers.MaxPooling2D(4)(x)
+    x = _activated_then_normalized(x, options.width * 7 // 4, 4)
+    x = _activated_then_normalized(x, options.width * 5 // 4, 3, "features")
+    x = keras.layers.Conv2D(options.classes, 8)(x)
+    x = keras.layers.Conv2DTranspose(options.classes, 8, strides=4)(x)
+    x = keras.layers.Cropping2D(4, name="logits")(x)  # where fewer than all of the scores take part
+    return keras.Model(raw, keras.layers.Softmax(name="predictions", dtype="float32")(x), name="maggiori")
+
+
+def _activated_then_normalized(x: Any, filters: int, size: int, name: str | None = None) -> Any:
+    return keras.layers.BatchNormalization(name=name)(convolution(x, filters, size))
