@@ -105,8 +105,18 @@ def _vector(key, name, label, default, optional):
     return QgsProcessingParameterVectorLayer(name, label, [kind], default, optional)
 
 
+def _vectors(key, name, label, default, optional):
+    kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVector)
+    return QgsProcessingParameterMultipleLayers(name, label, kind, optional=optional)
+
+
 def _field(key, name, label, default, optional):
     return QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=optional)
+
+
+def _fields(key, name, label, default, optional):
+    parent = parameter_name(key.of)
+    return QgsProcessingParameterField(name, label, None, parent, allowMultiple=True, optional=optional)
 
 
 def _file(key, name, label, default, optional):
@@ -177,7 +187,9 @@ _MAKERS: dict[Kind, _Maker] = {
     Kind.RASTERS: _rasters,
     Kind.RASTER: _raster,
     Kind.VECTOR: _vector,
+    Kind.VECTORS: _vectors,
     Kind.FIELD: _field,
+    Kind.FIELDS: _fields,
     Kind.FILE: _file,
     Kind.FOLDER: _folder,
     Kind.TEXT: _text,

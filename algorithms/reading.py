@@ -123,6 +123,9 @@ class Reader:
             return self._raster(key, value, 0)
         if key.kind is Kind.VECTOR:
             return self._vector(key, value, export)
+        if key.kind is Kind.VECTORS:
+            several = list(value) if isinstance(value, (list, tuple)) else [value]
+            return [self._vector(key, self._plain(key, item), export) for item in several]
         if key.kind is Kind.EXTENT:
             return self._extent(key, value)
         if key.kind is Kind.FIELD and isinstance(value, (list, tuple)) and len(value) == 1:

@@ -19,9 +19,11 @@ from pathlib import PurePath
 from typing import Any
 
 from . import operations
-from .addresses import address_of, masked
+from .addresses import masked
+from .classifiers.choices import LEFT_OUT
 from .commandwords import Words, split_commands
 from .errors import ParameterError
+from .extendedfilenames import check_reading, output_values, split
 from .vocabulary import Key, Kind, keys, parameter_name, parse, read_value, unknown_key
 
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
@@ -71,7 +73,7 @@ class Call:
 
 
 def _plain(key: Key, value: Any) -> Any:
-    if key.kind is Kind.RASTERS:
+    if key.kind in (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS):
         return list(value)
     read = read_value(key, value)
     # Python has no literal for NaN and infinity; QGIS takes the text.
@@ -188,6 +190,9 @@ def _values(words: Words, known: dict[str, Key], notes: list[str]) -> dict[str, 
         if name in _OTB_ONLY:
             continue
         key = known.get(name)
+        if key is None and name in LEFT_OUT and known.keys() & {"classifier", "nodatalabel"}:
+            notes.append(f"{name}={' '.join(given)} is left out: {LEFT_OUT[name]}.")
+            continue
         if key is None:
             raise unknown_key(name, known)
         if name in values:
@@ -235,8 +240,10 @@ _SWITCHED = {"true": "on", "1": "on", "false": "off", "0": "off"}
 def _of_key(key: Key, given: Words, known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
     if key.kind is Kind.RASTERS:
         return {key.name: tuple(_input(key, word, notes) for word in given)}
+    if key.kind in (Kind.VECTORS, Kind.FIELDS):
+        return {key.name: tuple(given)}
     if key.kind is Kind.RASTER_OUT:
-        return _raster_out(key, given, known, notes)
+        return output_values(f"-{key.name}", key, given, known, notes, lenient=True)
     if key.kind is Kind.TEXT:
         return {key.name: " ".join(given)}
     if len(given) > 1:
@@ -252,91 +259,12 @@ def _of_key(key: Key, given: Words, known: dict[str, Key], notes: list[str]) -> 
     return {key.name: _input(key, given[0], notes) if key.kind is Kind.RASTER else given[0]}
 
 
-# -------------------------------------------------------- extended filenames
-
-_EXTENDED = re.compile(r"(?s)(?P<file>.*?)\?&(?P<options>.*)")
-_EXTENDED_LOCAL = re.compile(r"(?s)(?P<file>.*?)\?&?(?P<options>.*)")
-_READING = ("skipcarto", "skipgeom", "skiprpctag", "geom")
-_WRITING = ("writegeom", "writerpctags", "multiwrite", "srsvalidity")
-
-
-def _split(word: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return the file and the options of an extended filename; an address keeps its query."""
-    match = (_EXTENDED if address_of(word) else _EXTENDED_LOCAL).fullmatch(word)
-    if not match:
-        return word, []
-    parts = [part.partition("=") for part in match["options"].split("&") if part]
-    return match["file"], [(name, value) for name, _, value in parts]
-
-
 def _input(key: Key, word: str, notes: list[str]) -> str:
-    file, options = _split(word)
-    for name, value in options:
-        if name == "bands":
-            raise ParameterError(
-                f"-{key.name}: bands={value} of {masked(file)} cannot be carried over: extract these bands into a file of "
-                "their own first (gdal_translate -b), and give that."
-            )
-        if name not in _READING:
-            raise ParameterError(
-                f"-{key.name}: {name}={value} of {masked(file)} cannot be carried over: leave it out, or prepare the "
-                "image with gdal_translate."
-            )
-        notes.append(f"{name}={value} of {masked(file)} is left out: georeferencing is read as GDAL gives it.")
+    """Return the raster that an extended filename names; a Processing call has no place for its options."""
+    file, options = split(word, lenient=True)
+    cure = "prepare the image with gdal_translate (-b for bands), and give that, or leave it out."
+    check_reading(f"-{key.name}", file, options, (), cure, notes)
     return file
-
-
-def _raster_out(key: Key, given: Words, known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
-    if len(given) > 2:
-        raise ParameterError(
-            f"-{key.name} takes a file and a pixel type, but {len(given)} values are given ({' '.join(given)}): put "
-            "quotes around a file name with spaces."
-        )
-    file, options = _split(given[0])
-    values: dict[str, Any] = {key.name: file}
-    if len(given) == 2:
-        values[_companion(key, "pixeltype", given[1], known)] = given[1]
-    creation = []
-    for name, value in options:
-        if name == "box":
-            values[_companion(key, "box", f"box={value}", known)] = value
-        elif name.startswith("gdal:co:"):
-            creation.append(f"{name[len('gdal:co:') :]}={value}")
-        elif name == "nodata":
-            notes.append(
-                f"nodata={value} of {file} is left out: an output declares the no-data value that it was written with "
-                "(OUTPUT_BV, where a source has no-data pixels)."
-            )
-        elif name.startswith("streaming:"):
-            notes.append(f"{name}={value} of {file} is left out: tiles are planned from the memory.")
-        elif name in _WRITING:
-            notes.append(f"{name}={value} of {file} is left out: it does not change the pixels.")
-        else:
-            raise _unknown_option(key, name, value)
-    if creation and f"{key.name}.co" in known:
-        values[f"{key.name}.co"] = "|".join(creation)
-    elif creation:
-        notes.append(f"{', '.join(creation)} of {file} is left out: {key.name} has no creation options here.")
-    return values
-
-
-def _companion(key: Key, what: str, given: str, known: dict[str, Key]) -> str:
-    name = f"{key.name}.{what}"
-    if name not in known:
-        raise ParameterError(
-            f"-{key.name}: {given} cannot be carried over, for {key.parameter} has no {what}: remove it."
-        )
-    return name
-
-
-def _unknown_option(key: Key, name: str, value: str) -> ParameterError:
-    names = ("box", "gdal:co:", "nodata", "streaming:type", *_WRITING)
-    near = difflib.get_close_matches(name, names, n=1)
-    if name == "bands":
-        hint = "Choose the model's outputs in output.names, or extract the bands afterwards (gdal_translate -b)."
-    else:
-        hint = f"Did you mean {near[0]}?" if near else "Leave it out."
-    return ParameterError(f"-{key.name}: the option {name}={value} of the file name cannot be carried over. {hint}")
 
 
 # ------------------------------------------------------------------ defaults
@@ -348,6 +276,7 @@ _DEFAULTS = {
     "output.efieldy": "1",
     "output.spcscale": "1",
     "model.fullyconv": "off",
+    "deepmodel.fullyconv": "off",
     "nodata_from_layer": "off",
 }
 """What OTBTF takes for a key that is not given, where we find it out ourselves; by the last words of the key."""

@@ -30,6 +30,14 @@ class ModelError(OtbtfError):
     """A model cannot be loaded, is not to be trusted, or does not fit its inputs."""
 
 
+class TrainingError(OtbtfError):
+    """Training cannot go on; what it has reached is kept."""
+
+
+class ClassifierError(OtbtfError):
+    """A classifier cannot be read or written, is not to be trusted, or does not fit its features."""
+
+
 class EngineError(OtbtfError):
     """The engine (the Python process that runs TensorFlow) is missing, broken or has died."""
 

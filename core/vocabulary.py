@@ -37,7 +37,9 @@ class Kind(enum.Enum):
     RASTERS = "rasters"  # tuple[str, ...]: sources that GDAL opens, in the order given
     RASTER = "raster"  # str
     VECTOR = "vector"  # str: a source that OGR opens, `path|layername=name` included
+    VECTORS = "vectors"  # tuple[str, ...]: such sources, in the order given
     FIELD = "field"  # str: name of a field of the vector named by `of`
+    FIELDS = "fields"  # tuple[str, ...]: several of them
     FILE = "file"  # str: an existing file (or, for a model, a folder)
     FOLDER = "folder"  # str: an existing folder
     TEXT = "text"  # str
@@ -133,9 +135,19 @@ def vector(name: str, label: str, help: str, *, required: bool = True, **more: A
     return _field(Key(name, Kind.VECTOR, label, help, None, required, **more))
 
 
+def vectors(name: str, label: str, help: str, *, required: bool = True, **more: Any) -> Any:
+    """A list of vector layers."""
+    return _field(Key(name, Kind.VECTORS, label, help, (), required, **more))
+
+
 def attribute(name: str, label: str, help: str, *, of: str, required: bool = True, **more: Any) -> Any:
     """The name of a field of the vector layer whose key is `of`."""
     return _field(Key(name, Kind.FIELD, label, help, more.pop("default", None), required, of=of, **more))
+
+
+def attributes(name: str, label: str, help: str, *, of: str, **more: Any) -> Any:
+    """The names of fields of the vector layers whose key is `of`; as a text separated by semicolons, or by spaces."""
+    return _field(Key(name, Kind.FIELDS, label, help, (), more.pop("required", True), of=of, **more))
 
 
 def file(name: str, label: str, help: str, *, required: bool = True, **more: Any) -> Any:
@@ -211,7 +223,7 @@ def pixel_type(name: str, of: str) -> Any:
 
 
 def numbered(item: type, most: int, prefix: str = "source") -> Any:
-    """One `item` dataclass per source; its keys are prefixed with `source1.`, `source2.`, ...
+    """One `item` dataclass per source; its keys are prefixed with `source1.`, `source2.`, ... (or another `prefix`).
 
     The parsed field is a tuple of the items of which any key was given; a gap in the numbers is an
     error.
@@ -236,10 +248,11 @@ def keys(operation: type) -> tuple[Key, ...]:
 
 
 def _prefixed(key: Key, several: _Numbered, number_: int) -> Key:
+    what = several.prefix.replace(".", " ")  # training.source -> Training source
     return dataclasses.replace(
         key,
         name=f"{several.prefix}{number_}.{key.name}",
-        label=f"Source {number_}: {key.label[:1].lower()}{key.label[1:]}",
+        label=f"{what[:1].upper()}{what[1:]} {number_}: {key.label[:1].lower()}{key.label[1:]}",
         of=f"{several.prefix}{number_}.{key.of}" if key.of else "",
         required=key.required and number_ == 1,
         group=number_,
@@ -317,7 +330,9 @@ def read_value(key: Key, value: Any) -> Any:
     Raises:
         ParameterError: the value cannot be read as that kind, or is out of bounds.
     """
-    if key.kind is Kind.RASTERS:
+    if key.kind is Kind.FIELDS and isinstance(value, str):
+        return tuple(name for name in map(str.strip, value.split(";" if ";" in value else None)) if name)
+    if key.kind in (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS):
         items = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
         return tuple(item for item in items if item != "")
     if isinstance(value, str) and not value.strip() and key.kind is not Kind.TEXT:

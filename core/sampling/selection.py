@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..geometry.grid import Grid
 from ..progress import Progress
 from ..vectors.opening import DTYPES, INTEGER, TEXT, Field
-from ..vectors.output import Column, OutputVector
+from ..vectors.output import Column
 from .counting import Counted, valid_pieces
 from .footprint import Outlines, Runs
 from .samplers import Sampler
 from .shapes import Shapes
-from .validity import Validity
+from .validity import ValidPixels
 
 ORIGIN = "originfid"
 """OTB's name of the field that holds the id of the feature in which a sample lies."""
 
 _FEATURES, _POINTS = 1024, 200_000  # written together, about
+
+
+class Destination(Protocol):
+    """Takes samples, as `core.vectors.output.OutputVector` does."""
+
+    def write(self, columns: Sequence[Column], x: np.ndarray, y: np.ndarray) -> None:
+        """Append samples: a column per field, and their coordinates in the image's system."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,7 @@ class Selection:
     """Chooses and writes the samples in OTB's order: tile by tile, class by class, then in the layer's order."""
 
     def __init__(
-        self, shapes: Shapes, counted: Counted, validity: Validity, samplers: Mapping[str, Sampler], memory: int
+        self, shapes: Shapes, counted: Counted, validity: ValidPixels, samplers: Mapping[str, Sampler], memory: int
     ) -> None:
         """Prepare.
 
@@ -67,7 +74,7 @@ class Selection:
         self.fields = (*self._copied, Field(ORIGIN, INTEGER))
         """The fields of the output: those of the layer, and the origin."""
 
-    def write(self, output: OutputVector, progress: Progress) -> dict[str, int]:
+    def write(self, output: Destination, progress: Progress) -> dict[str, int]:
         """Write the samples and return how many each class has.
 
         Raises:
@@ -97,7 +104,7 @@ class Selection:
         features = [self._shapes.feature(fid) for fid in self._counted.fids[list(indices)].tolist()]
         return _Hits(features, self._counted.samples[list(indices)], self._counted.boxes[list(indices)], chosen)
 
-    def _write_hits(self, hits: _Hits, output: OutputVector, progress: Progress) -> None:
+    def _write_hits(self, hits: _Hits, output: Destination, progress: Progress) -> None:
         batch = self._shapes.again(hits.features)
         outlines = batch.outlines.within(hits.boxes)
         before = np.cumsum(hits.samples) - hits.samples

@@ -32,14 +32,23 @@ def open_training_layer(source: str, number: int | None) -> VectorLayer:
     Raises:
         ParameterError, VectorError: it cannot be opened, or has no such layer or no geometry.
     """
-    if number is not None and not split_source(source)[1]:
-        source = f"{source}|layername={_layer_name(source, number)}"
-    layer = VectorLayer(source)
+    layer = VectorLayer(layer_source(source, number))
     if layer.geometry == "none":
         raise VectorError(
             f"The layer {layer.name} of {layer.path} is a table without geometry: choose polygons, lines or points."
         )
     return layer
+
+
+def layer_source(source: str, number: int | None) -> str:
+    """Return `path|layername=name` of the layer with a number in the file, where `source` names none.
+
+    Raises:
+        ParameterError, VectorError: the file cannot be opened, or has no such layer.
+    """
+    if number is None or split_source(source)[1]:
+        return source
+    return f"{source}|layername={_layer_name(source, number)}"
 
 
 def _layer_name(path: str, number: int) -> str:

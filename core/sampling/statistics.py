@@ -74,14 +74,14 @@ def read_class_totals(path: str) -> dict[str, int]:
     if tree is None or errors.failed:
         raise ParameterError(f"INSTATS: {path} is no XML: {errors}. It is the output of PolygonClassStatistics.")
     totals: dict[str, int] = {}
-    for statistic in _elements(tree, "Statistic"):
-        if _attribute(statistic, "name") != _CLASS:
+    for statistic in xml_elements(tree, "Statistic"):
+        if xml_attribute(statistic, "name") != _CLASS:
             continue
-        for entry in _elements(statistic, "StatisticMap"):
-            number = _attribute(entry, "value")
+        for entry in xml_elements(statistic, "StatisticMap"):
+            number = xml_attribute(entry, "value")
             if not number.isdecimal():
                 raise ParameterError(f"INSTATS: {path} says {number!r} pixels of a class, which is no whole number.")
-            totals[_attribute(entry, "key")] = int(number)
+            totals[xml_attribute(entry, "key")] = int(number)
     totals.pop("", None)  # OTB's class of the features that have none
     if not totals:
         raise ParameterError(
@@ -91,16 +91,17 @@ def read_class_totals(path: str) -> dict[str, int]:
     return {name: totals[name] for name in sorted(totals, key=natural_order)}
 
 
-def _elements(node: Any, name: str) -> Iterator[Any]:
+def xml_elements(node: Any, name: str) -> Iterator[Any]:
     """Yield the elements called `name` at any depth; a node of GDAL's is [type, value, child, ...]."""
     if node[0] == gdal.CXT_Element and node[1] == name:
         yield node
         return
     for child in node[2:]:
-        yield from _elements(child, name)
+        yield from xml_elements(child, name)
 
 
-def _attribute(node: Any, name: str) -> str:
+def xml_attribute(node: Any, name: str) -> str:
+    """Return the attribute called `name` of an element; empty where it has none."""
     for child in node[2:]:
         if child[0] == gdal.CXT_Attribute and child[1] == name:
             return str(child[2][1]) if len(child) > 2 else ""

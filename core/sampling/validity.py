@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import RasterError
-from ..geometry.grid import Box
-from ..rasters.opening import NoData, Stack, is_nodata
+from ..geometry.grid import Box, Grid
+from ..rasters.opening import NoData, Reference, Stack, is_nodata
+
+
+class Image(Protocol):
+    """What samples are placed on."""
+
+    @property
+    def grid(self) -> Grid:
+        """Its pixels."""
+
+    @property
+    def reference(self) -> Reference:
+        """Its coordinate system."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What it was made from, for people."""
+
+
+class ValidPixels(Protocol):
+    """Says which pixels of an image may become samples; see `Validity` for what the names mean."""
+
+    @property
+    def image(self) -> Image:
+        """The image."""
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether every pixel is valid and none needs to be read."""
+
+    def read(self, box: Box) -> np.ndarray:
+        """Return where the pixels of `box` are valid, as a boolean array of shape (height, width)."""
+
+    def pixels_within(self, megabytes: int) -> int:
+        """Return how many pixels may be looked at together within a budget of memory."""
 
 
 class Validity:

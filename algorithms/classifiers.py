@@ -1,0 +1,60 @@
+"""What the algorithms of classifiers share: outputs, the classes of a layer's categories, and the maps' style."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingOutputNumber,
+    QgsRasterLayer,
+)
+
+from .layerclasses import categories_of
+from .styling import style_classes
+from .translate import tr
+
+
+def add_training_outputs(algorithm: QgsProcessingAlgorithm) -> None:
+    """Add the numbers that training a classifier finds, and have the report made by default."""
+    algorithm.parameterDefinition("OUT_REPORT").setCreateByDefault(True)  # it is shown in the results viewer
+    for name, label in (
+        ("KAPPA", tr("Kappa")),
+        ("OVERALL_ACCURACY", tr("Overall accuracy")),
+        ("F1_MACRO", tr("Mean F-score of the classes")),
+        ("CLASSES", tr("Number of classes")),
+        ("TRAINING_SAMPLES", tr("Samples for training")),
+        ("VALIDATION_SAMPLES", tr("Samples for validation")),
+    ):
+        algorithm.addOutput(QgsProcessingOutputNumber(name, label))
+
+
+def legend_of(layer: QgsMapLayer | None, field: str) -> str:
+    """Return the classes of a layer that is categorized by `field`, as the parameter LEGEND takes them; may be empty.
+
+    Call it in the main thread.
+    """
+    rows = [{"value": _number(value), **entry} for value, entry in categories_of(layer, field).items() if value]
+    return json.dumps(rows, ensure_ascii=False) if rows else ""
+
+
+def _number(value: str) -> Any:
+    try:
+        return int(value)
+    except ValueError:
+        return value
+
+
+def first_layer(algorithm: QgsProcessingAlgorithm, parameters: Any, name: str, context: QgsProcessingContext) -> Any:
+    """Return the first of several vector layers that a parameter names; None where there is none."""
+    layers = algorithm.parameterAsLayerList(parameters, name, context)
+    return layers[0] if layers else None
+
+
+def style_map(output: str, layer: QgsRasterLayer, results: dict[str, Any]) -> None:
+    """Show the classes of a map in their colours; leave the confidence map as it is."""
+    if output == "OUT" and results.get("CLASSES"):
+        style_classes(layer, results["CLASSES"])

@@ -1,0 +1,64 @@
+"""The work of ImageClassifierFromDeepFeatures: a network's features, tile by tile, straight through a classifier."""
+
+from __future__ import annotations
+
+import re
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import OtbtfError
+from ..progress import Progress
+from ..serving.area import wanted_box
+from ..serving.convert import Converter
+from ..serving.memory import MB, gdal_cache, release
+from ..serving.opening import Budget, open_model
+from .classifyimage import opened as opened_classifier
+from .mapping import PixelMapper
+from .maps import MapWriter
+from .traindeep import PREFERRED, check_features
+
+if TYPE_CHECKING:
+    from ..operations.imageclassifierfromdeepfeatures import ImageClassifierFromDeepFeatures
+
+
+def classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.imageclassifierfromdeepfeatures.run` says."""
+    try:
+        return _classify(parameters, progress)
+    except OtbtfError as error:  # serving knows the network's parameters as MODEL_...
+        told = re.sub(r"\bMODEL_(DIR|USERPLACEHOLDERS|FULLYCONV|TAGSETS)\b", r"DEEPMODEL_\1", str(error))
+        raise type(error)(told) from error
+
+
+def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
+    classifier = opened_classifier(parameters.classifier, parameters.imstat)
+    outputs = [path for path in (parameters.out, parameters.confmap) if path]
+    with ExitStack() as stack:
+        maps = MapWriter(parameters, classifier, [parameters.classifier, parameters.imstat], stack, progress)
+        opened = open_model(parameters, outputs, progress, PREFERRED)
+        check_features(opened)
+        reference = opened.sources[0].stack.reference
+        box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
+        memory = Budget.of(parameters)
+        stack.enter_context(gdal_cache(memory.cache))
+        mapper = PixelMapper(classifier, parameters.nodatalabel)
+        background = np.array([parameters.nodatalabel, 0.0])
+        job = opened.job(parameters, box, Converter(np.dtype("float64"), 0.0), background)
+        features = job.learn()
+        classifier.check_features(features, f"the output {' '.join(opened.outputs)} of {opened.loaded.model.path}")
+        opened.choose_way(job, memory.planned, progress)
+        job.finish = mapper
+        job.learn()
+        tile = opened.tile(parameters, job, memory.planned, features, progress)
+        progress.info(f"Tiles of {tile[0]} x {tile[1]} outputs, {memory.memory // MB} MB.")
+        mapper.replaced = 0
+        release()
+        maps.open(job.plan.grid.part(box), reference, opened.masked)
+        job.run(maps, tile, progress)
+        opened.check_unchanged()
+        maps.commit()
+    if mapper.told():
+        progress.warning(mapper.told())
+    return maps.results(box)

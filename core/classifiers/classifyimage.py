@@ -1,0 +1,140 @@
+"""The work of ImageClassifier: an image, tile by tile, through a classifier."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..geometry.grid import Box
+from ..progress import Progress
+from ..rasters.opening import NoData, Stack, is_nodata
+from ..sampling.validity import Validity
+from ..serving import tiles
+from ..serving.area import wanted_box
+from ..serving.memory import MB, budget, gdal_cache, peak_growth, release
+from ..serving.pipeline import IN_FLIGHT, stream
+from .building import standardiser
+from .imstat import read_statistics
+from .mapping import PixelMapper
+from .maps import MapWriter
+from .store import Classifier, load
+
+if TYPE_CHECKING:
+    from ..operations.imageclassifier import ImageClassifier
+
+SECONDS_PER_TILE = 2.0
+"""Tiles are planned to take no longer, so that progress moves and a cancel is soon obeyed."""
+
+PLANNED_SHARE = 0.85
+"""Share of the memory budget for which tiles are planned: the C library keeps some of what was freed."""
+
+_TRIALS = (32, 64, 128, 256)  # sides of the pieces on which time and memory are measured
+
+
+def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.imageclassifier.run` says."""
+    classifier = opened(parameters.model, parameters.imstat)
+    image = Stack([parameters.image])
+    classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
+    nodata: NoData = (parameters.nodata,) * image.bands
+    if parameters.nodata is None and parameters.nodata_from_layer:
+        nodata = image.nodata
+    mask = Validity(image, None, False, parameters.mask)
+    box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
+    memory = budget(parameters.memory or parameters.ram)
+    cache = max(16 * MB, min(256 * MB, memory // 8))
+    with ExitStack() as stack:
+        inputs = [*image.names, parameters.mask, parameters.model, parameters.imstat]
+        maps = MapWriter(parameters, classifier, inputs, stack, progress)
+        stack.enter_context(gdal_cache(cache))
+        run = _Run(image, nodata, mask, PixelMapper(classifier, parameters.nodatalabel), box)
+        tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
+        progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
+        release()
+        maps.open(image.grid.part(box), image.reference, None not in nodata or not mask.everywhere)
+        run.all(maps, tile, progress)
+        image.check_unchanged()
+        maps.commit()
+    if run.mapper.told():
+        progress.warning(run.mapper.told())
+    return maps.results(box)
+
+
+def opened(path: str, imstat: str | None) -> Classifier:
+    """Return the classifier in a file, standardising by other statistics where they are given.
+
+    Raises:
+        ClassifierError, ParameterError: one of the files cannot be used.
+    """
+    classifier = load(path)
+    if imstat is None:
+        return classifier
+    statistics = read_statistics(imstat)
+    statistics.check(len(classifier.features))
+    pipeline = classifier.pipeline
+    steps = [("standardiser", standardiser(statistics)), *pipeline.steps[1:]]
+    return dataclasses.replace(classifier, pipeline=type(pipeline)(steps))
+
+
+class _Run:
+    """Reads and classifies any box of the image."""
+
+    def __init__(self, image: Stack, nodata: NoData, mask: Validity, mapper: PixelMapper, box: Box) -> None:
+        self._image, self._nodata, self._mask, self.mapper, self._box = image, nodata, mask, mapper, box
+
+    def all(self, maps: MapWriter, tile: tuple[int, int], progress: Progress) -> None:
+        """Classify the whole box into the maps."""
+        done = 0
+
+        def write(part: Box, values: np.ndarray) -> None:
+            nonlocal done
+            maps.write(part, values)
+            done += part.area
+            progress.fraction(done / self._box.area)
+
+        stream(
+            tiles.tiles(self._box.width, self._box.height, *tile),
+            lambda part: self._read(Box(part.x + self._box.x, part.y + self._box.y, part.width, part.height)),
+            lambda _, read: self.mapper(*read),
+            write,
+            progress.check,
+        )
+
+    def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the pixels of a box, and where they are no-data."""
+        pixels = self._image.read(box)
+        empty = None if None in self._nodata else is_nodata(pixels, self._nodata)
+        if not self._mask.everywhere:
+            masked = ~self._mask.read(box)
+            empty = masked if empty is None else empty | masked
+        return pixels, empty
+
+    def tile_size(self, memory: int) -> tuple[int, int]:
+        """Return width and height of the tiles: as large as memory (in bytes) and time allow, as measured."""
+        seconds = growth = 0.0
+        width, height = self._box.width, self._box.height
+        for side in _TRIALS:
+            trial = Box(
+                self._box.x + max(0, width - side) // 2,
+                self._box.y + max(0, height - side) // 2,
+                min(side, width),
+                min(side, height),
+            )
+            pixels = self._image.read(trial)
+            start = time.monotonic()
+            grown = peak_growth(lambda pixels=pixels: self.mapper(pixels, None))  # type: ignore[misc]
+            seconds, growth = (time.monotonic() - start) / trial.area, 1.25 * grown / trial.area
+            if 4 * seconds * trial.area > SECONDS_PER_TILE or trial == self._box:
+                break
+        self.mapper.replaced = 0
+        each = growth + IN_FLIGHT * (self._image.bands * self._image.dtype.itemsize + 8 * PixelMapper.BANDS + 1)
+
+        def cost(tile_width: int, tile_height: int) -> float:
+            area = tile_width * tile_height
+            return max(each * area / memory, seconds * area / SECONDS_PER_TILE)
+
+        return tiles.plan(width, height, cost, 1.0, strips=True)

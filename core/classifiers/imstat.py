@@ -1,0 +1,61 @@
+"""OTB's file of means and standard deviations, as ComputeImagesStatistics writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from osgeo import gdal
+
+from ..errors import ParameterError
+from ..rasters.gdal_calls import collected_errors
+from ..sampling.statistics import xml_attribute, xml_elements
+
+
+@dataclass(frozen=True)
+class ImageStatistics:
+    """Mean and standard deviation of each feature, float64, shape (features,)."""
+
+    path: str
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def check(self, features: int) -> None:
+        """Raise ParameterError where they are of another number of features."""
+        if len(self.mean) != features:
+            raise ParameterError(
+                f"The statistics {self.path} are of {len(self.mean)} features, but there are {features}: compute them from "
+                "the image whose values are classified."
+            )
+
+
+def read_statistics(path: str) -> ImageStatistics:
+    """Read the XML file.
+
+    Raises:
+        ParameterError: it cannot be read, or does not hold as many means as standard deviations.
+    """
+    cure = "Give the XML file of OTB's ComputeImagesStatistics, or leave it out."
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"Cannot read the statistics {path}: {error}. {cure}") from error
+    tree = None
+    with collected_errors() as errors:
+        tree = gdal.ParseXMLString(text)
+    if tree is None or errors.failed:
+        raise ParameterError(f"The statistics {path} are no XML: {errors}. {cure}")
+    found: dict[str, np.ndarray] = {}
+    for statistic in xml_elements(tree, "Statistic"):
+        values = [xml_attribute(entry, "value") for entry in xml_elements(statistic, "StatisticVector")]
+        try:
+            found[xml_attribute(statistic, "name")] = np.array(values, np.float64)
+        except ValueError:
+            raise ParameterError(f"The statistics {path} hold {values}, which are no numbers. {cure}") from None
+    mean, deviation = found.get("mean"), found.get("stddev")
+    if mean is None or deviation is None or not len(mean) or len(mean) != len(deviation):
+        raise ParameterError(f"{path} holds no means (mean) and standard deviations (stddev) of features. {cure}")
+    if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0).all()):
+        raise ParameterError(f"The statistics {path} hold values that no mean or standard deviation can have. {cure}")
+    return ImageStatistics(path, mean, deviation)

@@ -1,0 +1,150 @@
+"""The work of TrainClassifierFromDeepFeatures: a network's features at samples, and a classifier learned from them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ModelError, ParameterError
+from ..geometry.grid import Box, Grid
+from ..progress import Part, Progress
+from ..rasters.opening import Reference
+from ..sampling.shapes import open_training_layer
+from ..serving.convert import Converter
+from ..serving.memory import MB, gdal_cache
+from ..serving.opening import Budget, OpenModel, open_model
+from ..vectors.opening import split_source
+from .choosing import Chooser, Chosen, describe
+from .imstat import read_statistics
+from .learning import Samples, learn, seed_of
+from .mapping import feature_type
+from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from ..operations.trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures
+    from ..serving.job import Job
+    from ..serving.points import Points
+
+PREFERRED = "features"
+"""The output that is taken where none is asked for and the model has it."""
+
+_SAMPLING_MB = 256  # for the pixels of polygons that are looked at together
+
+
+def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.trainclassifierfromdeepfeatures.run` says."""
+    paths = {"OUT": parameters.out, "CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
+    layers = [layer for layer in (parameters.vd, parameters.valid) if layer]
+    with ExitStack() as stack:
+        inputs = [*(split_source(layer)[0] for layer in layers), parameters.imstat]
+        outcome = Outcome(paths, inputs, stack, progress)
+        for layer in layers:  # before the model is loaded
+            open_training_layer(layer, None).field(parameters.sample_vfn)
+        statistics = read_statistics(parameters.imstat) if parameters.imstat else None
+        seed = seed_of(parameters)
+        opened = open_model(parameters, [path for path in paths.values() if path], progress, PREFERRED)
+        check_features(opened)
+        memory = Budget.of(parameters)
+        stack.enter_context(gdal_cache(memory.cache))
+        job, points = _points(parameters, opened, memory.planned, progress)
+        if statistics:
+            statistics.check(job.learn())
+        progress.fraction(0.1)
+        chosen = Chooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
+        training, validation = _features(points, chosen, progress)
+        opened.check_unchanged()
+        progress.fraction(0.8)
+        progress.check()
+        names = [f"feature_{number}" for number in range(training.features.shape[1])]
+        classifier = learn(parameters, training, names, chosen.legend, statistics, seed, progress)
+        progress.fraction(0.95)
+        return outcome.write(classifier, training, validation, parameters, _tested_on(parameters))
+
+
+def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
+    return "the validation layer" if parameters.valid else "samples of the training layer that were held back"
+
+
+def check_features(opened: OpenModel) -> None:
+    """Raise ModelError where an output holds no features."""
+    model = opened.loaded.model
+    for name in opened.outputs:
+        info = model.output(name)
+        if info.rank not in (None, 2, 4) or info.dtype in ("string", "bool"):
+            raise ModelError(
+                f"The output {info.describe()} of the model {model.path} holds no features: they have the rank 2 (batch x "
+                f"features) or 4 (batch x height x width x features), this has {info.rank}. Name another in OUTPUT_NAMES: "
+                f"{', '.join(model.outputs)}, or of a .keras file a layer."
+            )
+
+
+def _points(
+    parameters: TrainClassifierFromDeepFeatures, opened: OpenModel, memory: int, progress: Progress
+) -> tuple[Job, Points]:
+    """Return what computes the outputs, and what computes single ones of them."""
+    from ..serving.points import Points
+
+    grid = opened.plan.grid
+    job = opened.job(parameters, grid.box, Converter(np.dtype("float32"), 0.0), 0.0)
+    bands = job.learn()
+    tile = (grid.width, grid.height)
+    if opened.plan.fields.fullyconv:
+        tile = opened.tile(parameters, job, memory, bands, progress)
+    return job, Points(job, tile, memory)
+
+
+def _features(points: Points, chosen: Chosen, progress: Progress) -> tuple[Samples, Samples]:
+    """Return the samples for training and validation with their features."""
+    both = [chosen.training, chosen.validation]
+    told = {label: entry.name for label, entry in chosen.legend.items()}
+    progress.info(f"Samples for training: {describe(told, chosen.training.labels)}.")
+    if len(chosen.validation):
+        progress.info(f"Samples for validation: {describe(told, chosen.validation.labels)}.")
+    columns, rows = (np.concatenate([getattr(places, name) for places in both]) for name in ("columns", "rows"))
+    values, empty = points(columns, rows, Part(progress, 0.2, 0.8))
+    features = values.astype(feature_type(values.dtype), copy=False)
+    usable = ~empty & np.isfinite(features).all(axis=1)
+    if not usable.all():
+        progress.warning(
+            f"{np.count_nonzero(~usable)} samples have no data, or features that are NaN or infinite: left out."
+        )
+    cut = len(chosen.training)
+    parts = (slice(None, cut), slice(cut, None))
+    training, validation = (
+        Samples(features[part][usable[part]], places.labels[usable[part]]) for part, places in zip(parts, both)
+    )
+    if not len(training):
+        raise ParameterError(
+            "All samples have no data, or features that are NaN or infinite: check the no-data values of the sources, and "
+            "the model."
+        )
+    return training, validation
+
+
+class Output:
+    """The output of a model as the image on which samples are placed; see `core.sampling.validity.ValidPixels`."""
+
+    def __init__(self, opened: OpenModel, job: Job) -> None:
+        self.grid: Grid = opened.plan.grid
+        self.reference: Reference = opened.sources[0].stack.reference
+        self.names = (f"that the model {opened.loaded.model.path} returns",)
+        self.everywhere = not opened.masked
+        self._job = job
+
+    @property
+    def image(self) -> Output:
+        """Itself."""
+        return self
+
+    def read(self, box: Box) -> np.ndarray:
+        """Return which outputs have data, bool, shape (box.height, box.width)."""
+        nodata = self._job.read(box).nodata
+        return np.ones((box.height, box.width), bool) if nodata is None else ~nodata
+
+    def pixels_within(self, megabytes: int) -> int:
+        """Return how many outputs may be looked at together within a budget of memory."""
+        few = Box(0, 0, min(64, self.grid.width), min(64, self.grid.height))
+        each = 100 + (0 if self.everywhere else self._job.bytes_held(few, 0) / few.area)
+        return max(1 << 12, int(megabytes * MB / each))

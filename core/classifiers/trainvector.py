@@ -1,0 +1,62 @@
+"""The work of TrainVectorClassifier: attributes of vector layers to a classifier."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..progress import Progress
+from ..vectors.opening import split_source
+from .attributes import Attributes, read_attributes
+from .classes import Coding
+from .imstat import read_statistics
+from .learning import Samples, learn, seed_of
+from .outcome import Outcome
+
+if TYPE_CHECKING:
+    from ..operations.trainvectorclassifier import TrainVectorClassifier
+
+
+def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.trainvectorclassifier.run` says."""
+    paths = {"IO_OUT": parameters.out, "IO_CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
+    inputs = [split_source(source)[0] for source in (*parameters.vd, *parameters.valid_vd)]
+    with ExitStack() as stack:
+        outcome = Outcome(paths, [*inputs, parameters.stats], stack, progress)
+        statistics = read_statistics(parameters.stats) if parameters.stats else None
+        if len(set(parameters.feat)) < len(parameters.feat):
+            raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")
+        found = _read(parameters, parameters.vd, parameters.layer, "training", progress)
+        coding = Coding(found.field, map(str, found.classes))
+        training = _samples(found, coding)
+        validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
+        if parameters.valid_vd:
+            layer = parameters.layer if parameters.valid_layer is None else parameters.valid_layer
+            validation = _samples(_read(parameters, parameters.valid_vd, layer, "validation", progress), coding)
+        progress.fraction(0.3)
+        progress.check()
+        legend = coding.legend(parameters.vd[0], parameters.legend)
+        classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
+        progress.fraction(0.9)
+        return outcome.write(classifier, training, validation, parameters, "the validation layers")
+
+
+def _read(
+    parameters: TrainVectorClassifier, sources: tuple[str, ...], layer: int | None, what: str, progress: Progress
+) -> Attributes:
+    found = read_attributes(sources, layer, parameters.feat, parameters.cfield, progress)
+    if not found.classes:
+        raise ParameterError(
+            f"No feature of the {what} layers ({', '.join(sources)}) has a class and all attributes ({found.left_out} lack "
+            "one): check CFIELD and FEAT."
+        )
+    if found.left_out:
+        progress.warning(f"{found.left_out} features of the {what} layers lack the class or an attribute: left out.")
+    return found
+
+
+def _samples(found: Attributes, coding: Coding) -> Samples:
+    return Samples(found.features, coding.numbers(found.classes))

@@ -1,0 +1,88 @@
+"""ImageClassifier: the pixels of a raster through a trained classifier, into a map of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..classifiers.choices import FILE_FILTER
+from ..classifiers.maps import MapOutputs
+from ..errors import ParameterError
+from ..progress import Progress
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The parameters that name what is classified, and by what."""
+
+    image: Any = voc.raster(
+        "in", "Image", "Its bands are the features, in the order in which the classifier was trained."
+    )
+    mask: Any = voc.raster(
+        "mask",
+        "Mask",
+        "Raster of one band on the image's grid: only where it is not 0 is the image classified.",
+        required=False,
+    )
+    model: str = voc.file("model", "Classifier", "A classifier that was trained here.", file_filter=FILE_FILTER)
+    imstat: str | None = voc.file(
+        "imstat",
+        "Statistics",
+        "XML file of OTB's ComputeImagesStatistics: means and standard deviations in place of those that the classifier was "
+        "trained with, as for an image of another date. Not given: those of the training.",
+        required=False,
+        file_filter="XML files (*.xml)",
+        advanced=True,
+    )
+    nodata: float | None = voc.number(
+        "nodata",
+        "No-data value",
+        "A pixel is no-data where all bands have this value (nan is possible). Not given: the layer's own, where "
+        "NODATA_FROM_LAYER is on.",
+        advanced=True,
+    )
+    nodata_from_layer: bool = voc.boolean(
+        "nodata_from_layer",
+        "No-data value from the layer",
+        "Where the no-data value is not given, use the layer's own.",
+        default=True,
+        advanced=True,
+    )
+    memory: int | None = voc.integer(
+        "memory",
+        "Memory (MB)",
+        "Budget for the image and the classification, in MB. Not given: a quarter of the machine's, at most 4096.",
+        minimum=64,
+        advanced=True,
+    )
+    ram: int | None = voc.integer("ram", "RAM (MB)", "OTB's name for MEMORY.", minimum=64, advanced=True)
+
+
+@dataclass(frozen=True)
+class ImageClassifier(MapOutputs, Inputs):
+    """Parameters of `run`; see OTB's application of the same name. The last base's fields come first."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.memory and self.ram and self.memory != self.ram:
+            raise ParameterError(
+                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
+            )
+
+
+def run(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
+    """Classify the image.
+
+    Returns:
+        `out` and `confmap`, the maps' paths; `width` and `height` in pixels; `classes`, a list of value, name and color.
+
+    Raises:
+        ParameterError, RasterError, ClassifierError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    from ..classifiers.classifyimage import classify  # imports scikit-learn
+
+    return classify(parameters, progress)

@@ -1,0 +1,76 @@
+"""TrainClassifierFromDeepFeatures: a classifier learned from a network's features of images, at the places of samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..classifiers.choices import FILE_FILTER, ClassifierChoice
+from ..classifiers.choosing import SampleChoice
+from ..progress import Progress
+from .tensorflowmodelserve import ServedModel
+
+FEATURES_HELP = (
+    "Names of the model's outputs that are the features, separated by spaces; of a .keras file, layers too. Empty: "
+    "features, where the model has an output or layer of this name, else the first output in alphabetical order."
+)
+
+
+@dataclass(frozen=True)
+class FeatureModel(ServedModel):
+    """The parameters of a model whose outputs are features."""
+
+    output_names: str = voc.text("output.names", "Features", FEATURES_HELP)
+    imstat: str | None = voc.file(
+        "imstat",
+        "Statistics",
+        "XML file of OTB's ComputeImagesStatistics: the means and standard deviations by which features are standardised. "
+        "Not given: those of the training samples. The classifier keeps them.",
+        required=False,
+        file_filter="XML files (*.xml)",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The parameters that name what is written."""
+
+    out: str = voc.file_out("out", "Classifier", "What was learned.", required=True, file_filter=FILE_FILTER)
+    confmatout: str | None = voc.file_out(
+        "confmatout",
+        "Confusion matrix",
+        "CSV file as OTB writes it; rows are the reference.",
+        file_filter="CSV files (*.csv)",
+    )
+    out_report: str | None = voc.file_out(
+        "out.report",
+        "Report",
+        "A page with confusion matrix, scores per class, numbers of samples and the parameters used.",
+        file_filter="HTML files (*.html)",
+    )
+
+
+@dataclass(frozen=True)
+class TrainClassifierFromDeepFeatures(Outputs, ClassifierChoice, SampleChoice, FeatureModel):
+    """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+
+def run(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
+    """Learn the classifier; features are computed at the samples only.
+
+    Returns:
+        The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
+        numbers `classes`, `training.samples` and `validation.samples`.
+
+    Raises:
+        ParameterError, RasterError, VectorError, ModelError: bad input, before anything is learned where it can be known.
+        ClassifierError: the classifier cannot be written.
+        Cancelled: `progress` asked to stop.
+    """
+    from ..classifiers.traindeep import train  # imports TensorFlow
+
+    return train(parameters, progress)

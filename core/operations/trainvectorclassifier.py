@@ -1,0 +1,109 @@
+"""TrainVectorClassifier: a classifier learned from the attributes of vector layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..classifiers.choices import FILE_FILTER, ClassifierChoice
+from ..progress import Progress
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """The parameters that name layers and their fields."""
+
+    vd: tuple[str, ...] = voc.vectors(
+        "io.vd",
+        "Training layers",
+        "Layers whose features are the samples, such as the points that SampleExtraction writes; a table without geometry "
+        "will do.",
+    )
+    layer: int | None = voc.integer(
+        "layer",
+        "Layer index",
+        "Number of the layer, from 0, in files of several of which IO_VD names none.",
+        minimum=0,
+        advanced=True,
+    )
+    feat: tuple[str, ...] = voc.attributes(
+        "feat",
+        "Features",
+        "Fields of numbers from which the class is learned, in the order of an image's bands.",
+        of="io.vd",
+    )
+    cfield: str = voc.attribute(
+        "cfield",
+        "Class field",
+        "Field that holds the class: whole numbers, or texts, which are numbered from 0 in alphabetical order.",
+        of="io.vd",
+    )
+    legend: str = voc.text(
+        "legend",
+        "Names and colours of the classes",
+        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
+        "those kept beside it.",
+        advanced=True,
+    )
+    stats: str | None = voc.file(
+        "io.stats",
+        "Statistics",
+        "XML file of OTB's ComputeImagesStatistics: the means and standard deviations by which features are standardised. "
+        "Not given: those of the training samples. The classifier keeps them.",
+        required=False,
+        file_filter="XML files (*.xml)",
+        advanced=True,
+    )
+    valid_vd: tuple[str, ...] = voc.vectors(
+        "valid.vd",
+        "Validation layers",
+        "Layers with the same fields on which the classifier is tested. Not given: the training samples, which flatters.",
+        required=False,
+    )
+    valid_layer: int | None = voc.integer(
+        "valid.layer", "Validation layer index", "As LAYER, for VALID_VD.", minimum=0, advanced=True
+    )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The parameters that name what is written."""
+
+    out: str = voc.file_out("io.out", "Classifier", "What was learned.", required=True, file_filter=FILE_FILTER)
+    confmatout: str | None = voc.file_out(
+        "io.confmatout",
+        "Confusion matrix",
+        "CSV file as OTB writes it; rows are the reference.",
+        file_filter="CSV files (*.csv)",
+    )
+    out_report: str | None = voc.file_out(
+        "out.report",
+        "Report",
+        "A page with confusion matrix, scores per class, numbers of samples and the parameters used.",
+        file_filter="HTML files (*.html)",
+    )
+
+
+@dataclass(frozen=True)
+class TrainVectorClassifier(Outputs, ClassifierChoice, Attributes):
+    """Parameters of `run`; see OTB's application of the same name. The last base's fields come first."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+
+def run(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, Any]:
+    """Learn the classifier.
+
+    Returns:
+        The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
+        numbers `classes`, `training.samples` and `validation.samples`.
+
+    Raises:
+        ParameterError, VectorError: bad input, before anything is learned where it can be known.
+        ClassifierError: the classifier cannot be written.
+        Cancelled: `progress` asked to stop.
+    """
+    from ..classifiers.trainvector import train  # imports scikit-learn
+
+    return train(parameters, progress)

@@ -1,0 +1,178 @@
+"""A model tied to rasters, ready to compute any part of its output: what serving begins with, whatever comes after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import preloading
+from ..errors import ModelError, ParameterError
+from ..geometry.grid import Box
+from ..models.model import Model
+from ..models.sidecar import Classes, read_sidecar
+from ..operations.tensorflowmodelserve import ServedModel
+from ..progress import Progress
+from ..rasters.output import same_file
+from .convert import Converter
+from .devices import Scope, computing, device_scope
+from .geometry import Plan, make_plan
+from .memory import MB, budget
+from .sources import Feeds, OpenSource, open_sources, output_names, tie
+
+if TYPE_CHECKING:  # these import TensorFlow
+    from .compute import Compute
+    from .job import Job
+    from .kept import LoadedModel
+    from .resolve import Resolver
+
+PLANNED_SHARE = 0.85
+"""Share of the memory budget for which tiles are planned: the C library keeps some of what was freed."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Memory in bytes: all of it, what GDAL may keep of blocks, and what tiles are planned for."""
+
+    memory: int
+    cache: int
+
+    @classmethod
+    def of(cls, parameters: Any) -> Budget:
+        """Return the budget that MEMORY or RAM gives."""
+        memory = budget(parameters.memory or parameters.ram)
+        return cls(memory, max(16 * MB, min(256 * MB, memory // 8)))
+
+    @property
+    def planned(self) -> int:
+        """What tiles are planned for."""
+        return int(PLANNED_SHARE * self.memory) - self.cache
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A model and its sources.
+
+    Attributes:
+        loaded: the model, with what other runs have found out about it.
+        sources: in order.
+        outputs: names of what is computed, in the order of their bands.
+        feeds: what goes into the model.
+        resolver: finds out how it is applied.
+        classes: that its sidecar names for these outputs.
+        plan: the geometry of the whole output.
+        compute: calls the model, and `key` stands for it among what is kept of it.
+        scope: the device.
+    """
+
+    loaded: LoadedModel
+    sources: list[OpenSource]
+    outputs: list[str]
+    feeds: Feeds
+    resolver: Resolver
+    classes: Classes
+    plan: Plan
+    key: Any
+    compute: Compute
+    scope: Scope
+
+    @property
+    def masked(self) -> bool:
+        """Whether a source has a no-data value."""
+        return any(source.nodata is not None for source in self.sources)
+
+    def job(self, parameters: ServedModel, box: Box, converter: Converter, background: Any) -> Job:
+        """Return what reads, computes and writes the outputs in `box`; see `Job`."""
+        from .job import Job
+
+        padding = "reflect" if parameters.padding == "none" else parameters.padding
+        return Job(self.sources, self.plan, box, self.compute, converter, background, padding)
+
+    def choose_way(self, job: Job, memory: int, progress: Progress) -> None:
+        """Choose how patches are computed, and say so; nothing to choose where regions are.
+
+        Args:
+            job: of this model.
+            memory: bytes for images and computation.
+            progress: told which way, and why.
+        """
+        if not self.plan.fields.fullyconv:
+            telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+            job.choose_way(telling, memory, progress)
+
+    def tile(self, parameters: ServedModel, job: Job, memory: int, bands: int, progress: Progress) -> tuple[int, int]:
+        """Return width and height of the tiles, after measuring what computing takes; see `plan_tiles`."""
+        from .planning import overlap, plan_tiles
+
+        rate = None
+        if not self.plan.fields.fixed:
+            key = (self.key, job.trial, memory)
+            kept = job.finish is None  # what comes after the model is not the model's
+            rate = self.loaded.once(key, lambda: job.calibrate(memory)) if kept else job.calibrate(memory)
+        tile = plan_tiles(parameters, job, self.resolver, memory, bands, rate, progress)
+        ways = dict.fromkeys(source.stack.way for source in self.sources)
+        progress.info(
+            f"Chosen: read {' and '.join(ways)}; computed on {computing(parameters.device)}; "
+            f"{overlap(job, *tile):.1%} more pixels computed than at once, where tiles meet."
+        )
+        return tile
+
+    def check_unchanged(self) -> None:
+        """Raise RasterError where a source has changed since it was opened."""
+        for source in self.sources:
+            source.stack.check_unchanged()
+
+
+def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progress, preferred: str = "") -> OpenModel:
+    """Open sources and model, and find out how the model is applied.
+
+    Args:
+        parameters: what to open.
+        outputs: paths that will be written, and must be no input.
+        progress: told what was found.
+        preferred: name of the output to take where none is asked for and the model has one of that name.
+
+    Raises:
+        ParameterError, RasterError, ModelError: bad input.
+    """
+    sources = open_sources(parameters)
+    for source in sources:
+        for name in source.stack.names:
+            clash = next((path for path in outputs if same_file(name, path)), None)
+            if clash is not None:
+                raise ParameterError(f"The output {clash} is also an input: choose another path.")
+
+    preloading.wait()
+    # These import TensorFlow, so not sooner.
+    from .kept import loaded_model
+    from .resolve import Resolver, smallest_exact_crop
+
+    scope = device_scope(parameters.device)
+    loaded = loaded_model(parameters, scope)
+    model = loaded.model
+    sidecar = read_sidecar(model.path)
+    names = output_names(model, parameters.output_names or _offered(model, preferred))
+    if not parameters.output_names:
+        names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]
+    feeds = tie(model, parameters, sources, names)
+    resolver = Resolver(model, feeds, names, sources, scope, sidecar)
+    classes = sidecar.classes_of(names) if sidecar else ()
+    fields = resolver.fields(parameters)
+    plan = make_plan(sources, fields)
+    key, compute = loaded.compute(feeds, names, sources, scope)
+    progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")
+    progress.info(f"Geometry: {fields.as_parameters()}")
+    if not fields.fullyconv and parameters.output_spcscale is None and fields.x.scale == 1:
+        progress.info(
+            "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
+            "For a coarser map in less time give OUTPUT_SPCSCALE."
+        )
+    return OpenModel(loaded, sources, names, feeds, resolver, classes, plan, key, compute, scope)
+
+
+def _offered(model: Model, name: str) -> str:
+    """Return `name` where the model has such an output, else nothing."""
+    try:
+        return model.output(name).name if name else ""
+    except ModelError:
+        return ""
