@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import functools
 import itertools
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -32,6 +33,10 @@ __all__ = [
     "PatchesReaderBase",
     "RandomIterator",
 ]
+
+
+_RUNS = 16  # of samples that lie together, among which batches are drawn
+_WINDOW = 1 << 26  # bytes of them at most, where buffer_length does not ask for more
 
 
 class IteratorBase(abc.ABC):
@@ -101,10 +106,9 @@ class Dataset:
     Attributes:
         patches_reader: where the samples come from.
         size: number of samples in an epoch; each comes once.
-        output_types: TensorFlow's dtypes by name.
-        output_shapes: shapes of one sample by name.
+        output_types: TensorFlow's dtypes by name: of patches in memory float32, of streamed ones the files' own.
+        output_shapes: shapes of one sample by name: (rows, columns, bands) for patches, () for scalars.
         iterator: gives the order.
-        tf_dataset: one epoch as a tf.data.Dataset of single samples (dictionaries of tensors).
     """
 
     def __init__(
@@ -119,7 +123,8 @@ class Dataset:
 
         Args:
             patches_reader: where the samples come from.
-            buffer_length: how many samples are read together, and kept in memory three times at most.
+            buffer_length: how many samples are read and shuffled together, and kept in memory three times at most;
+                more where they are so small that the reader has several times as many lie together.
             iterator_cls: makes the order of the samples.
             max_nb_of_samples: takes so many samples, drawn once, and leaves out the others.
             seed: repeats the draw and RandomIterator's orders.
@@ -137,23 +142,33 @@ class Dataset:
             patches_reader = Subset(patches_reader, np.sort(drawn))
         self.patches_reader = patches_reader
         self.size = patches_reader.get_size()
-        self._buffer_length, self._iterator_cls, self._seed = min(buffer_length, self.size), iterator_cls, seed
-        self.iterator = iterator_cls(patches_reader=patches_reader)
-        if isinstance(self.iterator, RandomIterator):
-            self.iterator.arrange(self._buffer_length, seed)
+        self._buffer_length, self._iterator_cls, self._seed = buffer_length, iterator_cls, seed
 
         sample = {key: np.asarray(value) for key, value in patches_reader.get_sample(0).items()}
         self.output_types = {key: tf.dtypes.as_dtype(array.dtype) for key, array in sample.items()}
         self.output_shapes = {key: array.shape for key, array in sample.items()}
-        signature = {
-            key: tf.TensorSpec([None, *shape], self.output_types[key]) for key, shape in self.output_shapes.items()
-        }
-        windows = tf.data.Dataset.from_generator(self._stacked_windows, output_signature=signature)
-        self.tf_dataset = windows.unbatch().apply(tf.data.experimental.assert_cardinality(self.size))
+        small = min(_RUNS * patches_reader.run, _WINDOW // max(1, sum(array.nbytes for array in sample.values())))
+        self._window = min(max(buffer_length, small), self.size)
+        self.iterator = iterator_cls(patches_reader=patches_reader)
+        if isinstance(self.iterator, RandomIterator):
+            self.iterator.arrange(self._window, seed)
 
         self._waited = 0.0
         self._order_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._single: Generator[Sample, None, None] = self._samples()
+
+    @functools.cached_property
+    def tf_dataset(self) -> tf.data.Dataset:
+        """One epoch as a tf.data.Dataset of single samples, dictionaries of tensors."""
+        return self._tf_windows.unbatch().apply(tf.data.experimental.assert_cardinality(self.size))
+
+    @functools.cached_property
+    def _tf_windows(self) -> tf.data.Dataset:
+        """One epoch in parts of some samples, as they are read."""
+        signature = {
+            key: tf.TensorSpec([None, *shape], self.output_types[key]) for key, shape in self.output_shapes.items()
+        }
+        return tf.data.Dataset.from_generator(self._windows, output_signature=signature)
 
     def get_tf_dataset(
         self,
@@ -173,8 +188,8 @@ class Dataset:
             targets_keys: the names that are targets, after preprocessing.
 
         Returns:
-            Dictionaries of tensors, or tuples (inputs, targets) of two where there are `targets_keys`.
-            Shapes begin with the batch.
+            Dictionaries of tensors, or tuples (inputs, targets) of two where there are `targets_keys`. Without
+            `preprocessing_fn` they have the dtypes of `output_types`, and the shapes (batch, ...) of `output_shapes`.
 
         Raises:
             ParameterError: the batch is larger than the data set, so that none would come; a target is missing.
@@ -184,21 +199,43 @@ class Dataset:
                 f"batch_size is {batch_size}, but there are {self.size} samples, and drop_remainder leaves out a smaller "
                 "batch: lower batch_size, or set drop_remainder=False."
             )
-        samples = self.tf_dataset
+        # Without a function of single samples, batches are cut from what was read together: samples are copied once less.
+        samples = self.tf_dataset if preprocessing_fn else self._tf_windows
         if preprocessing_fn:
             samples = samples.map(preprocessing_fn, num_parallel_calls=tf.data.AUTOTUNE)
         if targets_keys:
             keys = set(targets_keys)
             check_keys("targets_keys", keys, samples.element_spec)
             samples = samples.map(lambda sample: _split(sample, keys))
-        return samples.batch(batch_size, drop_remainder=drop_remainder).prefetch(tf.data.AUTOTUNE)
+        if preprocessing_fn:
+            batches = samples.batch(batch_size, drop_remainder=drop_remainder)
+        else:
+            count = self.size // batch_size if drop_remainder else -(-self.size // batch_size)
+            batches = samples.rebatch(batch_size, drop_remainder=drop_remainder)
+            batches = batches.apply(tf.data.experimental.assert_cardinality(count))
+        return batches.prefetch(tf.data.AUTOTUNE)
 
     def get_stats(self) -> Statistics:
-        """Return smallest, largest, mean value and standard deviation per source and band, as the reader says."""
+        """Return the reader's statistics.
+
+        Returns:
+            By source, then by `min`, `max`, `mean` and `std`: one float64 per band, of all samples' pixels; NaN where a
+            band has no number.
+
+        Raises:
+            RasterError: a patch cannot be read.
+        """
         return self.patches_reader.get_stats()
 
     def read_one_sample(self) -> Sample:
-        """Return the next sample: NumPy arrays by name. After the last of an epoch comes the first of the next."""
+        """Return the next sample. After the last of an epoch comes the first of the next.
+
+        Returns:
+            NumPy arrays by name, in the dtypes and shapes of `output_types` and `output_shapes`.
+
+        Raises:
+            RasterError: it cannot be read.
+        """
         with self._read_lock:
             sample = next(self._single, None)
             if sample is None:
@@ -207,7 +244,7 @@ class Dataset:
             return sample
 
     def get_total_wait_in_seconds(self) -> float:
-        """Return for how many seconds altogether samples were waited for."""
+        """Return how many seconds altogether were spent waiting for samples that were still being read."""
         return self._waited
 
     def to_tfrecords(
@@ -217,7 +254,18 @@ class Dataset:
         drop_remainder: bool = True,
         compression: str = "",
     ) -> None:
-        """Write one epoch as TFRecords; see `TFRecords.ds2tfrecord`."""
+        """Write one epoch as TFRecords, in the dtypes and shapes of `output_types` and `output_shapes`.
+
+        Args:
+            output_dir: the folder; it is made where it does not exist.
+            n_samples_per_shard: number of samples in a file.
+            drop_remainder: leave out the samples that do not fill a file.
+            compression: empty, or `GZIP`.
+
+        Raises:
+            ParameterError, RecordsError: see `TFRecords.ds2tfrecord`.
+            RasterError: a sample cannot be read.
+        """
         with self._read_lock:
             self._single.close()
             self._single = self._samples()
@@ -243,23 +291,12 @@ class Dataset:
         Raises:
             ParameterError: the share is not between 0 and 1, or there are fewer than two groups.
         """
-        if not 0 < share < 1:
-            raise ParameterError(f"share is {share}, but must lie between 0 and 1, such as 0.2.")
         labels = np.asarray(self._default_groups() if groups is None else groups)
         if len(labels) != self.size:
             raise ParameterError(
                 f"groups has {len(labels)} values, but there are {self.size} samples: give one for each."
             )
-        _, member = np.unique(labels, return_inverse=True)
-        sizes = np.bincount(member)
-        if len(sizes) < 2:
-            raise ParameterError(
-                "All samples are in one group, so none is left for validation: give at least two groups."
-            )
-        order = np.random.default_rng(seed).permutation(len(sizes))
-        taken = np.cumsum(sizes[order])[:-1]
-        chosen = order[: int(np.argmin(np.abs(taken - share * self.size))) + 1]
-        validation = np.isin(member, chosen)
+        validation = held_back(share, labels, seed)
         return self._part(np.flatnonzero(~validation)), self._part(np.flatnonzero(validation))
 
     def _part(self, indices: np.ndarray) -> Dataset:
@@ -273,25 +310,24 @@ class Dataset:
     def _samples(self) -> Generator[Sample, None, None]:
         with contextlib.closing(self._windows()) as windows:
             for window in windows:
-                yield from window.container
+                for number in range(len(next(iter(window.values())))):
+                    yield {key: array[number, ...] for key, array in window.items()}
 
-    def _stacked_windows(self) -> Iterator[dict[str, np.ndarray]]:
-        with contextlib.closing(self._windows()) as windows:
-            for window in windows:
-                yield {key: np.stack([sample[key] for sample in window.container]) for key in self.output_types}
-
-    def _windows(self) -> Generator[Buffer, None, None]:
-        """Yield the samples of one epoch, `buffer_length` at a time, read ahead by a thread."""
+    def _windows(self) -> Generator[Sample, None, None]:
+        """Yield the samples of one epoch, a window of them stacked at a time, read ahead by a thread."""
         with self._order_lock:
             order = list(itertools.islice(self.iterator, self.size))
-        with contextlib.closing(read_ahead(self.patches_reader, order, self._buffer_length)) as windows:
+        with contextlib.closing(read_ahead(self.patches_reader, order, self._window)) as windows:
             for window, waited in windows:
                 self._waited += waited
                 yield window
 
 
 class DatasetFromPatchesImages(Dataset):
-    """Samples for training from patches images; see `PatchesImagesReader` and `Dataset`."""
+    """Samples for training from patches images; see `PatchesImagesReader` and `Dataset`.
+
+    Patches have the shape (rows, columns, bands); float32 from memory, the files' own dtype when streamed.
+    """
 
     def __init__(
         self,
@@ -319,6 +355,32 @@ class DatasetFromPatchesImages(Dataset):
         """
         reader = PatchesImagesReader(filenames_dict, use_streaming, scalar_dict)
         super().__init__(reader, buffer_length, iterator_cls, max_nb_of_samples, seed)
+
+
+def held_back(share: float, groups: np.ndarray, seed: int | None = None) -> np.ndarray:
+    """Return which samples to hold back for validation, whole groups at a time: booleans, shape (samples,).
+
+    Args:
+        share: of the samples, between 0 and 1; met as nearly as the groups allow.
+        groups: one value per sample, equal for the samples of a group.
+        seed: repeats the draw.
+
+    Raises:
+        ParameterError: the share is not between 0 and 1, or there are fewer than two groups.
+    """
+    if not 0 < share < 1:
+        raise ParameterError(f"share is {share}, but must lie between 0 and 1, such as 0.2.")
+    _, member = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(member)
+    if len(sizes) < 2:
+        raise ParameterError("All samples are in one group, so none is left for validation: give at least two groups.")
+    wanted, have = share * len(member), 0
+    chosen: list[int] = []
+    for group in np.random.default_rng(seed).permutation(len(sizes)):
+        if len(chosen) < len(sizes) - 1 and abs(have + sizes[group] - wanted) < abs(have - wanted):
+            chosen.append(group)
+            have += sizes[group]
+    return np.isin(member, chosen or [np.argmin(sizes)])
 
 
 def _split(sample: Mapping[str, Any], targets: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:

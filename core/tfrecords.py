@@ -20,10 +20,11 @@ import tensorflow as tf
 from .errors import ParameterError, RecordsError
 from .sampling.recordframes import compression_of, count_records, damaged
 
+__all__ = ["TFRecords"]
+
 _log = logging.getLogger(__name__)
 _READ_AHEAD = 1 << 18  # bytes
-_DAMAGED = "The data of a record is not what was written; file and record, counted from 0:"
-_CURE = "Write or copy the file again, or take it out of the folder."
+_NO_RECORD = "The file "  # no tf.train.Example begins so: with the end of a group that never began
 
 
 class TFRecords:
@@ -31,8 +32,8 @@ class TFRecords:
 
     Attributes:
         dirpath: the folder.
-        output_types, output_shapes: dtypes and shapes of a sample's tensors by name; None while there
-            are no files.
+        output_types: dtypes of a sample's tensors by name, as TensorFlow calls them; None while there are no files.
+        output_shapes: shapes of a sample's tensors by name; None while there are no files.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -159,7 +160,12 @@ class TFRecords:
             **kwargs: further arguments of `preprocessing_fn`.
 
         Returns:
-            Inputs and targets by name.
+            Inputs and targets by name, without `preprocessing_fn` in the dtypes and shapes of `output_types` and
+            `output_shapes`: patches are (rows, columns, bands).
+
+        Raises:
+            ParameterError: a target is missing.
+            RecordsError: the descriptions are missing.
         """
         types, shapes = self._described()
         parsed = tf.io.parse_single_example(example, {key: tf.io.FixedLenFeature([], tf.string) for key in types})
@@ -185,6 +191,7 @@ class TFRecords:
         shard_policy: Any = tf.data.experimental.AutoShardPolicy.AUTO,
         prefetch_buffer_size: int = tf.data.AUTOTUNE,
         num_parallel_calls: int = tf.data.AUTOTUNE,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> tf.data.Dataset:
         """Return one epoch of the records in batches.
@@ -203,10 +210,12 @@ class TFRecords:
             shard_policy: how tf.data shares the files among workers.
             prefetch_buffer_size: batches to prepare ahead.
             num_parallel_calls: of parsing and preprocessing.
+            seed: repeats the order of shuffling.
             **kwargs: further arguments of `preprocessing_fn`.
 
         Returns:
-            Tuples (inputs, targets) of dictionaries of tensors, whose shapes begin with the batch.
+            Tuples (inputs, targets) of dictionaries of tensors. Without `preprocessing_fn` they have the dtypes of
+            `output_types`, and the shapes (batch, ...) of `output_shapes`.
 
         Raises:
             RecordsError: the descriptions are missing, there are no records, or a file is damaged.
@@ -223,22 +232,33 @@ class TFRecords:
         packed = [compression_of(path) for path in files]
         counts = [count_records(path, compression) for path, compression in zip(files, packed)]
         _log.info("%d samples in %d files of %s", sum(counts), len(files), self.dirpath)
+        if seed is None and shard_policy == tf.data.experimental.AutoShardPolicy.DATA:
+            seed = 0  # each worker takes its part of one order, which must be the same for all
         options = tf.data.Options()
-        options.deterministic = not shuffle_buffer_size
+        options.deterministic = not shuffle_buffer_size or seed is not None
         options.experimental_distribute.auto_shard_policy = shard_policy
         targets = set(target_keys)
 
-        def parse(path: Any, number: Any, record: Any) -> Any:
-            return self.parse_tfrecord(_checked(path, number, record), targets, preprocessing_fn, **kwargs)
+        def parse(record: Any) -> Any:
+            return self.parse_tfrecord(record, targets, preprocessing_fn, **kwargs)
 
         listed = tf.data.Dataset.from_tensor_slices(([str(path) for path in files], packed, np.array(counts, "int64")))
-        records = listed.interleave(_records, cycle_length=1)
+        records = listed.flat_map(_records)
         records = records.apply(tf.data.experimental.assert_cardinality(sum(counts)))  # so that Keras knows its steps
         samples = records.map(parse, num_parallel_calls=num_parallel_calls)
         if shuffle_buffer_size:
-            samples = samples.shuffle(shuffle_buffer_size)
+            samples = samples.shuffle(shuffle_buffer_size, seed=seed)
         batches = samples.batch(batch_size, drop_remainder=drop_remainder)
         return batches.prefetch(prefetch_buffer_size).with_options(options)
+
+    def count(self) -> int:
+        """Return the number of records, found from their lengths without reading them.
+
+        Raises:
+            RecordsError: the descriptions are missing, there are no records, or a file is damaged.
+        """
+        self._described()
+        return sum(count_records(path, compression_of(path)) for path in self._files())
 
     def check(self) -> int:
         """Read all records through, and return their number.
@@ -301,21 +321,26 @@ def _example(sample: Mapping[str, Any]) -> bytes:
 
 
 def _records(path: Any, compression: Any, count: Any) -> tf.data.Dataset:
-    """Return `count` elements for a file: its path, the record's number, and the record.
+    """Return the records of a file; in place of a damaged one, and of those behind it, a text that says so.
 
-    TensorFlow's own error names neither file nor record. So a damaged record ends the file without an
-    error, and empty ones take the place of the rest; `_checked` finds them. No function is mapped and
-    nothing repeated here: either would be set up anew for each file or record, and cost more than the reading.
+    TensorFlow's own error names neither file nor record. So here a damaged record ends the file without an error, and
+    the text instead cannot be parsed: that is the error, and it shows the text. Nothing is numbered or compared on the
+    way, which would be done for every record.
     """
     records = tf.data.TFRecordDataset(path, compression, _READ_AHEAD).ignore_errors()
-    filled = records.concatenate(tf.data.Dataset.from_tensors(b"").repeat())
-    paths = tf.data.Dataset.from_tensor_slices(tf.fill([count], path))
-    return tf.data.Dataset.zip((paths, tf.data.Dataset.range(count), filled))
+    damage = tf.data.Dataset.from_tensors((path, compression)).map(_damage).repeat()
+    return records.concatenate(damage).take(count)
 
 
-def _checked(path: Any, number: Any, record: Any) -> Any:
-    """Return the record; a damaged one is an error that names it."""
-    place = [_DAMAGED, path, number, _CURE]
-    found = tf.raw_ops.Assert(condition=tf.not_equal(record, b""), data=place, summarize=1)
-    with tf.control_dependencies([found] if found is not None else []):
-        return tf.identity(record)
+def _damage(path: Any, compression: Any) -> Any:
+    """Return the text about the damaged record of a file: it follows on the last that can be read."""
+    records = tf.data.TFRecordDataset(path, compression, _READ_AHEAD).ignore_errors()
+    number = tf.strings.as_string(records.reduce(np.int64(0), lambda so_far, _: so_far + 1))
+    where = [
+        _NO_RECORD,
+        path,
+        " is damaged at its record ",
+        number,
+        " (counted from 0): its data is not what was written.",
+    ]
+    return tf.strings.join([*where, " Write or copy the file again, or take it out of the folder."])

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from .errors import EngineError, RasterError
+from .errors import GDAL_MISSING, EngineError, RasterError
+
+__all__ = ["cropped_tensor_name", "gdal_open", "read_as_np_arr"]
 
 
-def gdal_open(filename: str | os.PathLike[str]) -> Any:
+def gdal_open(filename: Any) -> Any:
     """Open a raster.
 
     Args:
-        filename: a path, or any other name that GDAL opens.
+        filename: a path, or any other name that GDAL opens; an open dataset is returned as it is.
 
     Returns:
         GDAL's dataset.
@@ -27,17 +29,20 @@ def gdal_open(filename: str | os.PathLike[str]) -> Any:
         EngineError: GDAL is missing.
     """
     _check_gdal()
+    from .rasters.gdal_calls import mapped_files
     from .rasters.opening import open_dataset
 
-    return open_dataset(os.fspath(filename))[0]
+    with mapped_files():
+        return open_dataset(os.fspath(filename) if isinstance(filename, os.PathLike) else filename)[0]
 
 
-def read_as_np_arr(gdal_ds: Any, as_patches: bool = True) -> np.ndarray:
+def read_as_np_arr(gdal_ds: Any, as_patches: bool = True, patch_rows: int | None = None) -> np.ndarray:
     """Read a whole raster.
 
     Args:
         gdal_ds: GDAL's dataset.
         as_patches: True for a patches image, whose patches lie one below the other.
+        patch_rows: rows of a patch; None for those of `patch_height`.
 
     Returns:
         A float32 array of shape (n, patch rows, patch columns, bands), or (1, rows, columns, bands)
@@ -46,20 +51,21 @@ def read_as_np_arr(gdal_ds: Any, as_patches: bool = True) -> np.ndarray:
     Raises:
         RasterError: it cannot be read, or its height is no multiple of the patch's.
     """
-    height = patch_height(gdal_ds) if as_patches else gdal_ds.RasterYSize
-    pixels = read_rows(gdal_ds, 0, gdal_ds.RasterYSize, np.dtype("float32"))
+    height = patch_height(gdal_ds, patch_rows) if as_patches else gdal_ds.RasterYSize
+    pixels = np.empty((gdal_ds.RasterYSize, gdal_ds.RasterXSize, gdal_ds.RasterCount), "float32")
+    read_rows(gdal_ds, 0, pixels)
     return pixels.reshape(-1, height, *pixels.shape[1:])
 
 
-def patch_height(gdal_ds: Any) -> int:
-    """Return the rows of a patch: what the JSON beside the patches image says, else as many as it has columns.
+def patch_height(gdal_ds: Any, given: int | None = None) -> int:
+    """Return the rows of a patch: `given`, else what the JSON beside the patches image says, else as many as columns.
 
     Raises:
         RasterError: the height of the image is no multiple of it.
     """
     from .sampling.patchesimage import read_description
 
-    height = int(read_description(gdal_ds.GetDescription()).get("patch_height", gdal_ds.RasterXSize))
+    height = given or int(read_description(gdal_ds.GetDescription()).get("patch_height", gdal_ds.RasterXSize))
     if gdal_ds.RasterYSize % height:
         raise RasterError(
             f"{gdal_ds.GetDescription()} has {gdal_ds.RasterXSize} x {gdal_ds.RasterYSize} pixels, so its height is no "
@@ -68,17 +74,13 @@ def patch_height(gdal_ds: Any) -> int:
     return height
 
 
-def read_rows(gdal_ds: Any, start: int, rows: int, dtype: np.dtype) -> np.ndarray:
+def read_rows(gdal_ds: Any, start: int, pixels: np.ndarray) -> None:
     """Read rows of a raster over its whole width.
 
     Args:
         gdal_ds: GDAL's dataset.
         start: the first row.
-        rows: how many.
-        dtype: of the result.
-
-    Returns:
-        An array of shape (rows, columns, bands).
+        pixels: receives them in its own dtype; contiguous, of shape (rows, columns, bands).
 
     Raises:
         RasterError: they cannot be read.
@@ -86,18 +88,22 @@ def read_rows(gdal_ds: Any, start: int, rows: int, dtype: np.dtype) -> np.ndarra
     from .rasters.gdal_calls import collected_errors
     from .rasters.types import gdal_type
 
-    bands, columns = gdal_ds.RasterCount, gdal_ds.RasterXSize
-    pixels = np.empty((rows, columns, bands) if bands > 1 else (rows, columns), dtype)
+    rows, columns, bands = pixels.shape
     read = None
     with collected_errors() as errors:
         read = gdal_ds.ReadAsArray(
-            0, start, columns, rows, buf_obj=pixels, buf_type=gdal_type(dtype), interleave="pixel"
+            0,
+            start,
+            columns,
+            rows,
+            buf_obj=pixels if bands > 1 else pixels[..., 0],
+            buf_type=gdal_type(pixels.dtype),
+            interleave="pixel",
         )
     if read is None:
         raise RasterError(
             f"Cannot read rows {start} to {start + rows - 1} of {gdal_ds.GetDescription()}: {errors}. Is the file whole?"
         )
-    return pixels.reshape(rows, columns, bands)
 
 
 def cropped_tensor_name(tensor_name: str, crop: int) -> str:
@@ -109,7 +115,4 @@ def _check_gdal() -> None:
     try:
         from osgeo import gdal  # noqa: F401
     except ImportError as error:
-        raise EngineError(
-            f"GDAL's Python bindings are missing ({error}), without which no raster can be read: install them in the "
-            "version of the system's GDAL (python3-gdal, or conda install gdal). TFRecords are read without."
-        ) from error
+        raise EngineError(GDAL_MISSING) from error

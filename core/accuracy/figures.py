@@ -49,7 +49,7 @@ def curves_figure(history: Mapping[str, Sequence[float]], title: str) -> bytes:
 
     Args:
         history: as Keras gives it: values per epoch by name; `val_loss` is drawn beside `loss`.
-            Values that came every n-th epoch stand at these epochs.
+            Values that came every n-th epoch stand at these epochs; NaN stands for an epoch without one.
         title: of the picture.
     """
     own = [key for key in history if not _is_validation(key, history)]
@@ -74,8 +74,10 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
     for name, label, color in drawn:
         values = np.asarray(history[name], np.float64)
         every = max(1, epochs // max(1, len(values)))
-        marker = "o" if len(values) <= 25 else ""
-        axes.plot(every * np.arange(1, len(values) + 1), values, label=label, color=color, marker=marker, markersize=3)
+        known = np.isfinite(values)
+        marker = "o" if known.sum() <= 25 else ""
+        at = every * np.arange(1, len(values) + 1)
+        axes.plot(at[known], values[known], label=label, color=color, marker=marker, markersize=3)
     axes.set_title(_literal(key.replace("_", " ")), fontsize=10)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -153,4 +153,9 @@ def _parameter_rows(parameters: Any, prefix: str, source: str) -> Iterator[tuple
         elif "numbered" in field.metadata:
             name = field.metadata["numbered"].prefix
             for number, item in enumerate(value, 1):
-                yield from _parameter_rows(item, f"{prefix}{name}{number}.", f"{source}Source {number}: ")
+                yield from _parameter_rows(item, f"{prefix}{name}{number}.", f"{source}{_words(name)} {number}: ")
+
+
+def _words(prefix: str) -> str:
+    """`training.source` -> `Training source`."""
+    return prefix.replace(".", " ").capitalize()

@@ -18,6 +18,7 @@ from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
 from .legend import read_legend
+from .neighbours import block_numbers, block_side
 from .patchesimage import PatchesImage, described_patches, write_description
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
@@ -182,17 +183,26 @@ class _Writer:
                 self._records.write(tensors)
             progress.fraction(0.7 + 0.3 * end / len(self._points))
 
+    def _neighbours(self) -> np.ndarray:
+        """Return for each patch the number of the block of the first source in which it lies."""
+        first = self._sources[0]
+        side = block_side(max(first.width, first.height), first.stack.grid.width, first.stack.grid.height)
+        return block_numbers(self._points.columns[0][self._valid], self._points.rows[0][self._valid], side)
+
     def close(self, progress: Progress) -> None:
         """Close all outputs and write their descriptions."""
         samples: dict[str, Any] = {"points": self._parameters.vec, "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name
         samples["classes"] = class_rows(self._points, read_legend(self._parameters.vec))
+        groups = " ".join(map(str, self._neighbours().tolist()))  # in one line of the JSON
         for image, source, shape in zip(self._images, self._sources, self._shapes):
             if image is not None:
                 image.close(progress)
                 files = list(source.stack.names)
-                content = described_patches(shape, self._count, image.dtype, files, image.statistics, samples)
+                content = described_patches(
+                    shape, self._count, image.dtype, files, image.statistics, {**samples, "groups": groups}
+                )
                 write_description(image.staging, content)
         if self._labels is not None:
             self._labels.close(progress)

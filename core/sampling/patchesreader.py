@@ -7,13 +7,15 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
 
 from ..errors import ParameterError, RasterError
 from ..utils import gdal_open, patch_height, read_as_np_arr, read_rows
+from .bandstatistics import BandStatistics
+from .recycling import Recycled
 
 Sample = dict[str, Any]
 """NumPy arrays by name; patches have the shape (rows, columns, bands)."""
@@ -23,7 +25,8 @@ Statistics = dict[str, dict[str, np.ndarray]]
 
 Path = Union[str, "os.PathLike[str]"]
 
-_FEWEST, _MOST = 8, 64  # patches that are read at once
+_TOGETHER = 1 << 18  # bytes that are worth one read, of all sources together
+_MOST = 64  # patches that are read at once
 _AT_ONCE = 64  # samples whose statistics are computed at a time
 
 
@@ -42,15 +45,21 @@ class PatchesReaderBase(abc.ABC):
 
     @abc.abstractmethod
     def get_stats(self) -> Statistics:
-        """Return smallest, largest, mean value and standard deviation per source and band."""
+        """Return smallest, largest, mean value and standard deviation per source and band, as `Statistics`."""
 
     @abc.abstractmethod
     def get_size(self) -> int:
         """Return the number of samples."""
 
-    def get_samples(self, indices: Sequence[int]) -> list[Any]:
-        """Return samples in the order of `indices`; from several threads, one after the other."""
-        return [self.get_sample(index) for index in indices]
+    def get_batch(self, indices: Sequence[int]) -> Sample:
+        """Return samples stacked, in the order of `indices`: by name an array whose first dimension is the sample."""
+        samples = [self.get_sample(int(index)) for index in indices]
+        return {key: np.stack([sample[key] for sample in samples]) for key in samples[0]}
+
+    def get_samples(self, indices: Sequence[int]) -> list[Sample]:
+        """Return samples in the order of `indices`."""
+        batch = self.get_batch(indices)
+        return [{key: array[number, ...] for key, array in batch.items()} for number in range(len(indices))]
 
 
 class PatchesImagesReader(PatchesReaderBase):
@@ -70,6 +79,7 @@ class PatchesImagesReader(PatchesReaderBase):
         filenames_dict: Mapping[str, Sequence[Path]],
         use_streaming: bool = False,
         scalar_dict: Mapping[str, Sequence[Any]] | None = None,
+        patch_heights: Mapping[str, int] | None = None,
     ) -> None:
         """Open the patches images, and read them unless they are streamed.
 
@@ -79,6 +89,8 @@ class PatchesImagesReader(PatchesReaderBase):
                 are asked for, in the dtype of the files.
             scalar_dict: by name, a number, text or vector for each of a source's patches images, which
                 all samples from there get.
+            patch_heights: by source, the rows of a patch, where neither the JSON beside the images nor
+                their width tells.
 
         Raises:
             ParameterError: the sources have different numbers of patches images, or a name comes twice.
@@ -93,17 +105,24 @@ class PatchesImagesReader(PatchesReaderBase):
         self.use_streaming = use_streaming
         self.gdal_ds = {key: [gdal_open(name) for name in names] for key, names in files.items()}
         self.scalar_dict = scalars
-        self._heights = {key: _one_shape(key, datasets) for key, datasets in self.gdal_ds.items()}
+        given = patch_heights or {}
+        self._heights = {key: _one_shape(key, datasets, given.get(key)) for key, datasets in self.gdal_ds.items()}
         self.nb_of_channels = {key: datasets[0].RasterCount for key, datasets in self.gdal_ds.items()}
         self.ds_sizes = self._patches_per_image()
         self.size = sum(self.ds_sizes)
         self._starts = list(itertools.accumulate(self.ds_sizes, initial=0))
+        self._scalars = {key: np.stack(values) for key, values in scalars.items()}
+        self._recycled = Recycled()
         self._lock = threading.Lock()  # GDAL's datasets are not for two threads at a time
         self._dtypes = {key: _dtype(datasets) for key, datasets in self.gdal_ds.items()}
-        self.run = self._patches_per_block() if use_streaming else 1
+        self._shapes = {
+            key: (self._heights[key], datasets[0].RasterXSize, datasets[0].RasterCount)
+            for key, datasets in self.gdal_ds.items()
+        }
+        self.run = self._patches_together() if use_streaming else 1
         if not use_streaming:
             self.patches_buffer = {
-                key: np.concatenate([read_as_np_arr(dataset) for dataset in datasets])
+                key: np.concatenate([read_as_np_arr(dataset, patch_rows=self._heights[key]) for dataset in datasets])
                 for key, datasets in self.gdal_ds.items()
             }
 
@@ -124,48 +143,68 @@ class PatchesImagesReader(PatchesReaderBase):
             ParameterError: there is no such sample.
             RasterError: it cannot be read.
         """
-        return self.get_samples([index])[0]
+        return {key: array[0, ...] for key, array in self._stacked([index]).items()}
 
-    def get_samples(self, indices: Sequence[int]) -> list[Sample]:
-        """Return samples in the order of `indices`; those that lie together in a file are read at once."""
-        for index in indices:
-            if not 0 <= index < self.size:
-                raise ParameterError(
-                    f"There is no sample {index}: the patches images hold {self.size}, numbered from 0 on."
-                )
-        found: dict[int, Sample] = {}
-        for image, first, last in self._runs(indices):
-            values = {key: scalars[image] for key, scalars in self.scalar_dict.items()}
-            patches = {key: self._patches(key, image, first, last) for key in self.gdal_ds}
-            for number in range(first, last):
-                patch = {key: array[number - first] for key, array in patches.items()}
-                found[self._starts[image] + number] = {**values, **patch}
-        return [found[int(index)] for index in indices]
+    def get_batch(self, indices: Sequence[int]) -> Sample:
+        """Return samples stacked, in the order of `indices`; those that lie together in a file are read at once.
+
+        Args:
+            indices: from 0 to `size` - 1; one may come several times.
+
+        Returns:
+            By source patches of shape (n, rows, columns, bands), and by name the scalars, (n, ...).
+
+        Raises:
+            ParameterError: there is no such sample.
+            RasterError: one cannot be read.
+        """
+        if type(self).get_sample is not PatchesImagesReader.get_sample:  # a derived class makes something else of them
+            return super().get_batch(indices)
+        return self._stacked(indices)
+
+    def _stacked(self, indices: Sequence[int]) -> Sample:
+        wanted = np.asarray(indices, "int64")
+        for index in wanted[(wanted < 0) | (wanted >= self.size)]:
+            raise ParameterError(
+                f"There is no sample {index}: the patches images hold {self.size}, numbered from 0 on."
+            )
+        images = np.searchsorted(self._starts, wanted, side="right") - 1
+        batch = {key: values[images] for key, values in self._scalars.items()}
+        for key in self.gdal_ds:
+            batch[key] = self._streamed(key, wanted) if self.use_streaming else self.patches_buffer[key][wanted]
+        return batch
 
     def get_stats(self) -> Statistics:
-        """Return statistics of all patches, computed in float64 whatever the dtype; NaN and infinity are left out."""
+        """Return statistics of all patches, computed in float64 whatever the dtype; NaN and infinity are left out.
+
+        Raises:
+            RasterError: a patch cannot be read.
+        """
         return statistics(self, range(self.size), self.gdal_ds)
 
-    def _runs(self, indices: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-        """Yield image, first and last + 1 of the patches in it that are asked for and lie together."""
-        wanted = np.unique(np.asarray(indices, "int64"))
-        images = np.searchsorted(self._starts, wanted, side="right") - 1
-        breaks = np.flatnonzero((np.diff(wanted) > 1) | (np.diff(images) > 0)) + 1
-        for part in np.split(np.arange(len(wanted)), breaks):
-            for start in range(0, len(part), _MOST):
-                numbers = wanted[part[start : start + _MOST]]
-                image = int(images[part[0]])
-                first = int(numbers[0]) - self._starts[image]
-                yield image, first, first + len(numbers)
+    def _streamed(self, key: str, wanted: np.ndarray) -> np.ndarray:
+        """Return patches of one source read from its files, of shape (n, rows, columns, bands)."""
+        shape, dtype = self._shapes[key], self._dtypes[key]
+        order = np.argsort(wanted, kind="stable")
+        runs = np.split(order, self._breaks(wanted[order]))
+        patches = self._recycled.array((len(wanted), *shape), dtype)
+        read = np.empty((max(map(len, runs)), *shape), dtype)  # small enough to stay in the processor's cache
+        for places in runs:
+            image = int(np.searchsorted(self._starts, wanted[places[0]], side="right")) - 1
+            numbers = wanted[places] - wanted[places[0]]
+            run = read[: numbers[-1] + 1]
+            first = int(wanted[places[0]]) - self._starts[image]
+            with self._lock:
+                read_rows(self.gdal_ds[key][image], first * shape[0], run.reshape(-1, *shape[1:]))
+            patches[places] = run if len(run) == len(places) else run[numbers]  # some come several times
+        return patches
 
-    def _patches(self, key: str, image: int, first: int, last: int) -> np.ndarray:
-        """Return patches of one image, of shape (n, rows, columns, bands)."""
-        if not self.use_streaming:
-            return self.patches_buffer[key][self._starts[image] + first : self._starts[image] + last]
-        height = self._heights[key]
-        with self._lock:
-            rows = read_rows(self.gdal_ds[key][image], first * height, (last - first) * height, self._dtypes[key])
-        return rows.reshape(last - first, height, *rows.shape[1:])
+    def _breaks(self, numbers: np.ndarray) -> np.ndarray:
+        """Return where among sorted numbers a run ends, which is read at once: at a gap, an image's end, or when long."""
+        images = np.searchsorted(self._starts, numbers, side="right")
+        far = np.flatnonzero((np.diff(numbers) > 1) | (np.diff(images) > 0)) + 1
+        edges = [0, *far.tolist(), len(numbers)]
+        return np.array([place for one, two in zip(edges, edges[1:]) for place in range(one, two, _MOST)][1:], "int64")
 
     def _patches_per_image(self) -> list[int]:
         first = next(iter(self.gdal_ds))
@@ -182,13 +221,16 @@ class PatchesImagesReader(PatchesReaderBase):
                     )
         return sizes[first]
 
-    def _patches_per_block(self) -> int:
+    def _patches_together(self) -> int:
+        """Return how many patches are read at once: enough bytes, and whole blocks where they must be unpacked."""
+        size = sum(math.prod(shape) * self._dtypes[key].itemsize for key, shape in self._shapes.items())
         blocks = [
-            math.ceil(dataset.GetRasterBand(1).GetBlockSize()[1] / self._heights[key])
+            math.ceil(dataset.GetRasterBand(1).GetBlockSize()[1] / self._shapes[key][0])
             for key, datasets in self.gdal_ds.items()
             for dataset in datasets
+            if dataset.GetDriver().ShortName != "GTiff" or dataset.GetMetadataItem("COMPRESSION", "IMAGE_STRUCTURE")
         ]
-        return min(_MOST, max(_FEWEST, *blocks))
+        return min(_MOST, max(math.ceil(_TOGETHER / size), *blocks, 1))
 
 
 class Subset(PatchesReaderBase):
@@ -207,9 +249,9 @@ class Subset(PatchesReaderBase):
         """Return one sample."""
         return self._reader.get_sample(int(self._indices[index]))
 
-    def get_samples(self, indices: Sequence[int]) -> list[Any]:
-        """Return samples in the order of `indices`."""
-        return self._reader.get_samples([int(number) for number in self._indices[np.asarray(indices, "int64")]])
+    def get_batch(self, indices: Sequence[int]) -> Sample:
+        """Return samples stacked, in the order of `indices`."""
+        return self._reader.get_batch(self._indices[np.asarray(indices, "int64")].tolist())
 
     def get_stats(self) -> Statistics:
         """Return statistics of these samples alone."""
@@ -228,15 +270,12 @@ def statistics(reader: PatchesReaderBase, indices: Sequence[int], keys: Iterable
         indices: which samples, at least one.
         keys: of which sources; None for all whose samples have the shape (rows, columns, bands).
     """
-    from .patchesimage import BandStatistics
-
     chosen = list(keys) if keys is not None else _patch_keys(reader.get_sample(indices[0]))
     found: dict[str, BandStatistics] = {}
     for start in range(0, len(indices), _AT_ONCE):
-        samples = reader.get_samples(indices[start : start + _AT_ONCE])
+        batch = reader.get_batch(indices[start : start + _AT_ONCE])
         for key in chosen:
-            patches = np.stack([sample[key] for sample in samples])
-            found.setdefault(key, BandStatistics(patches.shape[-1])).add(patches)
+            found.setdefault(key, BandStatistics(batch[key].shape[-1])).add(batch[key])
     return {
         key: {
             name: np.array([math.nan if row[name] is None else row[name] for row in bands.rows()], "float64")
@@ -264,10 +303,10 @@ def _check_numbers(files: Mapping[str, Sequence[Any]], scalars: Mapping[str, Seq
         )
 
 
-def _one_shape(key: str, datasets: Sequence[Any]) -> int:
+def _one_shape(key: str, datasets: Sequence[Any], height: int | None) -> int:
     """Return the rows of a source's patches, once sure that they and the other sizes are the same in all images."""
     shapes = {
-        dataset.GetDescription(): (patch_height(dataset), dataset.RasterXSize, dataset.RasterCount)
+        dataset.GetDescription(): (patch_height(dataset, height), dataset.RasterXSize, dataset.RasterCount)
         for dataset in datasets
     }
     if len(set(shapes.values())) > 1:

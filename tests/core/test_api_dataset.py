@@ -17,6 +17,8 @@ from otbtf_qgis.core.errors import ParameterError, RasterError
 pytest.importorskip("tensorflow")
 pytest.importorskip("osgeo")
 
+from osgeo import gdal
+
 from otbtf_qgis import core
 from otbtf_qgis.core.dataset import (
     Buffer,
@@ -27,6 +29,7 @@ from otbtf_qgis.core.dataset import (
     PatchesReaderBase,
     RandomIterator,
 )
+from otbtf_qgis.core.sampling.recycling import Recycled
 
 
 @pytest.fixture(scope="module")
@@ -191,8 +194,12 @@ def readers() -> set[threading.Thread]:
 
 
 def test_thread_ends_when_samples_are_no_longer_wanted() -> None:
+    class Endless(Numbers):
+        def get_size(self) -> int:
+            return 100_000  # more than is read ahead
+
     others = readers()
-    dataset = Dataset(Numbers(), buffer_length=2)
+    dataset = Dataset(Endless(), buffer_length=2)
     iterator = iter(dataset.get_tf_dataset(2))
     next(iterator)
     assert readers() - others
@@ -212,6 +219,52 @@ def test_patches_that_are_not_square(tmp_path: Path) -> None:
         np.testing.assert_array_equal([sample["a"] for sample in reader.get_samples(range(5))], array)
     assert core.read_as_np_arr(core.gdal_open(path)).shape == (5, 3, 6, 2)
     assert core.read_as_np_arr(core.gdal_open(path), as_patches=False).shape == (1, 15, 6, 2)
+
+
+def test_a_derived_reader_changes_samples(files: dict[str, list[str]]) -> None:
+    class Halved(PatchesImagesReader):
+        def get_sample(self, index: int) -> dict[str, Any]:
+            sample = super().get_sample(index)
+            return {**sample, "image": sample["image"] / 2}
+
+    dataset = Dataset(Halved(files, use_streaming=True), buffer_length=4)
+    assert sorted(2 * sample["image"][0, 0, 0] for sample in (dataset.read_one_sample() for _ in range(33))) == [
+        *range(33)
+    ]
+
+
+@pytest.mark.parametrize("compress", ["NONE", "DEFLATE"])
+def test_batches_are_stacked_samples(tmp_path: Path, compress: str) -> None:
+    array = patches(150, 4, 2)
+    path = str(tmp_path / "a.tif")
+    gdal.Translate(path, write(tmp_path / "plain.tif", array), creationOptions=[f"COMPRESS={compress}"])
+    reader = PatchesImagesReader({"a": [path, path]}, use_streaming=True, scalar_dict={"s": [1.5, 2.5]})
+    indices = [7, 299, 7, 3, 150, *range(200, 100, -1), 4]
+    batch = reader.get_batch(indices)
+    np.testing.assert_array_equal(batch["a"], np.concatenate([array, array])[indices])
+    assert batch["a"].dtype == "uint16"
+    np.testing.assert_array_equal(batch["s"], np.where(np.array(indices) < 150, 1.5, 2.5))
+
+
+def test_memory_is_used_again_once_nobody_has_it() -> None:
+    recycled, dtype = Recycled(), np.dtype("uint16")
+    first = recycled.array((5, 3), dtype)
+    place, view = first.ctypes.data, first[2:]
+    first[:] = 7
+    del first
+    assert recycled.array((5, 3), dtype).ctypes.data != place  # the view is still there
+    assert (view == 7).all()
+    del view
+    assert place in [recycled.array((3, 5), dtype).ctypes.data for _ in range(2)]
+
+
+def test_truncated_patches_image_is_told(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "a.tif", patches(2000, 8, 2)))
+    path.write_bytes(path.read_bytes()[:100_000])
+    reader = PatchesImagesReader({"a": [path]}, use_streaming=True)
+    assert reader.get_sample(0)["a"].shape == (8, 8, 2)
+    with pytest.raises(RasterError, match=r"Cannot read rows 12\d\d\d to .*a\.tif.*whole"):
+        reader.get_batch(range(1600, 1650))
 
 
 def test_bad_patches_images_are_explained(tmp_path: Path, files: dict[str, list[str]]) -> None:

@@ -16,7 +16,8 @@ from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.sampling import cutting, extractpatches
 from otbtf_qgis.core.sampling.cutting import any_nodata
-from otbtf_qgis.core.sampling.patchesimage import BandStatistics, read_description
+from otbtf_qgis.core.sampling.bandstatistics import BandStatistics
+from otbtf_qgis.core.sampling.patchesimage import read_description
 
 COARSE = (300000.0, 20.0, 0.0, 4000000.0, 0.0, -20.0)
 
@@ -210,6 +211,8 @@ def test_the_description_says_what_the_image_is(tmp_path: Path) -> None:
         assert row == pytest.approx(
             {"min": values.min(), "max": values.max(), "mean": values.mean(), "std": values.std()}
         )
+    groups = content.pop("groups").split()
+    assert len(groups) == results["patches"] and 2 <= len(set(groups)) <= 9, "blocks of 24 x 24 pixels"
     assert content == {
         "version": 1,
         "content": "patches",

@@ -1,0 +1,66 @@
+"""TensorflowModelTrain: patches to a trained model, with scores and a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..errors import ParameterError
+from ..progress import Progress
+from ..training.parameters import Fitting, GraphTraining, TrainedModel, TrainingData, TrainingOutputs, Validation
+
+
+@dataclass(frozen=True)
+class TensorflowModelTrain(TrainingOutputs, GraphTraining, Fitting, Validation, TrainingData, TrainedModel):
+    """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_data("TRAINING", self.sources, self.training_tfrecords)
+        if not self.sources and not self.training_tfrecords:
+            raise ParameterError(
+                "TRAINING_SOURCE1_IL (the patches images of the first source) is missing: give at least one, or a folder in "
+                "TRAINING_TFRECORDS."
+            )
+        _check_data("VALIDATION", self.validation_sources, self.validation_tfrecords)
+        _check_data("TEST", self.test_sources, self.test_tfrecords)
+        validated = self.validation_sources or self.validation_tfrecords
+        if validated and self.validation_share:
+            raise ParameterError(
+                f"VALIDATION_SHARE is {self.validation_share:g}, but there are validation sources too: choose one of them."
+            )
+        if self.memory and self.ram and self.memory != self.ram:
+            raise ParameterError(
+                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
+            )
+
+
+def _check_data(what: str, sources: Any, records: str | None) -> None:
+    """Raise ParameterError where a source has no images and there are no TFRecords in their place."""
+    lacking = [number for number, source in enumerate(sources, 1) if not source.il]
+    if records and len(lacking) < len(sources):
+        raise ParameterError(f"{what}_TFRECORDS and {what}_SOURCE1_IL are both given: choose one of them.")
+    if lacking and not records:
+        raise ParameterError(
+            f"{what}_SOURCE{lacking[0]}_IL (the patches images of source {lacking[0]}) is missing: give at least one, or a "
+            f"folder in {what}_TFRECORDS."
+        )
+
+
+def run(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+    """Train the model.
+
+    Returns:
+        The outputs' paths by key; `epochs.run` and `samples.per.epoch`; of the last validation (of the training data
+        where there is none) `kappa`, `overall.accuracy` and `f1.macro`, or `rmse`, `mae` and `r2`, those left out that
+        are not defined.
+
+    Raises:
+        ParameterError, RasterError, RecordsError, ModelError: bad input, as far as possible before training starts.
+        TrainingError: the loss became NaN, or a checkpoint cannot be written; the last good weights are kept.
+        Cancelled: `progress` asked to stop; the checkpoints stay.
+    """
+    from ..training.run import train  # imports TensorFlow
+
+    return train(parameters, progress)

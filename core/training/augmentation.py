@@ -1,0 +1,51 @@
+"""Flips and quarter turns of patches, the same for all sources and targets of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from ..errors import ParameterError
+
+Tensors = dict[str, Any]
+
+
+def check_augmentation(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ParameterError where patches cannot be turned because they are not square.
+
+    Args:
+        kind: `none`, `flips` or `flips_turns`.
+        shapes: rows, columns and bands by source.
+    """
+    for key, shape in shapes.items():
+        if kind == "flips_turns" and len(shape) == 3 and shape[0] != shape[1]:
+            raise ParameterError(
+                f"AUGMENTATION is flips_turns, but the patches of {key} have {shape[1]} x {shape[0]} pixels, which cannot "
+                "be turned: choose flips, or square patches."
+            )
+
+
+def augment(samples: Tensors, kind: str, seed: Any) -> Tensors:
+    """Return a batch with each sample flipped and turned at random.
+
+    Flips of both axes and a transposition give all eight positions of a square, with equal chance.
+
+    Args:
+        samples: tensors by source; those of shape (batch, rows, columns, bands) are changed.
+        kind: `flips` (left and right, top and bottom) or `flips_turns` (quarter turns too).
+        seed: two whole numbers, a tensor of shape (2,): the same numbers repeat the draw.
+    """
+    count = tf.shape(next(iter(samples.values())))[0]
+    draws = tf.random.stateless_uniform([count, 3], seed, 0, 2, tf.int32) > 0
+
+    def moved(image: Any) -> Any:
+        across, down, diagonal = (draws[:, axis, None, None, None] for axis in range(3))
+        image = tf.where(across, image[:, :, ::-1], image)
+        image = tf.where(down, image[:, ::-1], image)
+        if kind == "flips_turns":
+            image = tf.where(diagonal, tf.transpose(image, [0, 2, 1, 3]), image)
+        return image
+
+    return {key: moved(tensor) if len(tensor.shape) == 4 else tensor for key, tensor in samples.items()}

@@ -1,0 +1,191 @@
+"""The state of a training at the end of each epoch, so that a run that was stopped goes on as if it had not been."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ParameterError, TrainingError
+from ..progress import Progress
+from ..temporaries import remove
+
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+
+LAST, BEST = "checkpoint.npz", "best.keras"
+
+
+@dataclass
+class State:
+    """Where a training is.
+
+    Attributes:
+        epoch: number of epochs that are done.
+        best: the smallest loss (of validation, where there is one) so far.
+        best_epoch: when it was reached, from 1 on; 0 before the first epoch.
+        lowered: the epoch in which the plateau schedule lowered the learning rate last.
+        history: a row of numbers by name for each epoch.
+    """
+
+    epoch: int = 0
+    best: float = float("inf")
+    best_epoch: int = 0
+    lowered: int = 0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Checkpoints:
+    """A folder of one checkpoint, which each epoch replaces, and of the best model so far.
+
+    Attributes:
+        folder: None where nothing is kept.
+    """
+
+    def __init__(
+        self, folder: Path | None, identity: Mapping[str, Any], progress: Progress, writing: bool = True
+    ) -> None:
+        """Make the folder.
+
+        Args:
+            folder: where to keep the state; None for nowhere.
+            identity: parameters (and what else) that a run must have in common with the one that it goes on with.
+            progress: is told of files that are being written.
+            writing: False for a worker that leaves writing to another.
+
+        Raises:
+            ParameterError: the folder cannot be written to.
+        """
+        self.folder, self._identity, self._progress = folder, dict(identity), progress
+        self._target = folder if writing else None
+        if self._target is None:
+            return
+        folder = self._target
+        try:
+            folder.mkdir(exist_ok=True)
+            for left in (left for name in (LAST, BEST) for left in folder.glob(f".{Path(name).stem}-*")):
+                left.unlink()  # a run was killed while it wrote
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise ParameterError(
+                f"CHECKPOINTS is {folder}, where nothing can be written: {error.strerror}. Name a folder in one that exists "
+                "and is yours."
+            ) from error
+
+    @property
+    def best(self) -> Path | None:
+        """The file of the best model so far; None where there is none."""
+        return self.folder / BEST if self.folder and (self.folder / BEST).is_file() else None
+
+    def read(self) -> tuple[State, list[np.ndarray]] | None:
+        """Return the last checkpoint: the state, and the values of all variables; None where there is none.
+
+        Raises:
+            ParameterError: it is damaged, or of a run with other parameters.
+        """
+        path = self.folder / LAST if self.folder else None
+        if path is None or not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                described = json.loads(str(content["state"]))
+                values = [content[f"v{number}"] for number in range(described["variables"])]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ParameterError(
+                f"The checkpoint {path} is damaged ({error}): delete it, or set RESUME to off, to train anew."
+            ) from error
+        for name, value in self._identity.items():
+            was = described["identity"].get(name)
+            if was != value:
+                raise ParameterError(
+                    f"RESUME is on, but the checkpoint {path} is of a run in which {name} was {was}, not {value}: set it back, "
+                    "or set RESUME to off to train anew."
+                )
+        return State(**described["state"]), values
+
+    def write(self, state: State, variables: Sequence[Any]) -> None:
+        """Replace the checkpoint, in one step.
+
+        Args:
+            state: where the training is.
+            variables: Keras variables of the model and the optimizer.
+
+        Raises:
+            TrainingError: it cannot be written; the older one is whole.
+        """
+        if self._target is None:
+            return
+        described = {"identity": self._identity, "state": dataclasses.asdict(state), "variables": len(variables)}
+        arrays = {f"v{number}": np.asarray(variable) for number, variable in enumerate(variables)}
+        text = np.array(json.dumps(described))
+        self._replace(LAST, state, lambda path: np.savez(path, state=text, **arrays))
+
+    def write_best(self, state: State, save: Callable[[Path], None]) -> None:
+        """Replace the best model, in one step.
+
+        Args:
+            state: where the training is.
+            save: writes the model into a file.
+
+        Raises:
+            TrainingError: it cannot be written; the older one is whole.
+        """
+        if self._target is not None:
+            self._replace(BEST, state, save)
+
+    def clear(self) -> None:
+        """Remove what older runs have left, for one that begins anew."""
+        if self._target is not None:
+            for name in (LAST, BEST):
+                (self._target / name).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Remove the folder: the training has come to its end."""
+        if self._target is not None:
+            remove(str(self._target))
+
+    def _replace(self, name: str, state: State, save: Callable[[Path], None]) -> None:
+        assert self._target is not None  # nosec B101 (tells mypy)
+        temporary = _temporary(self._target, name)
+        self._progress.temporary(str(temporary))
+        try:
+            save(temporary)
+            os.replace(temporary, self._target / name)
+        except (OSError, RuntimeError) as error:  # h5py has its own words for a full disk
+            temporary.unlink(missing_ok=True)
+            raise TrainingError(self._failed(name, state, error)) from error
+
+    def _failed(self, name: str, state: State, error: Exception) -> str:
+        assert self._target is not None  # nosec B101 (tells mypy)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        free = shutil.disk_usage(self._target).free / 1e6
+        older = f"That of epoch {state.epoch - 1} is whole" if state.epoch > 1 else "There is none before it"
+        return (
+            f"The checkpoint {self._target / name} of epoch {state.epoch} cannot be written: {reason} ({free:.0f} MB are free). "
+            f"{older}: make room, then go on with RESUME."
+        )
+
+
+def checkpoint_folder(parameters: TensorflowModelTrain) -> Path | None:
+    """Return where checkpoints are kept: where it is said, else beside the trained model; None where neither is named."""
+    if parameters.checkpoints:
+        return Path(parameters.checkpoints)
+    named = parameters.model_saveto or parameters.out_keras
+    place = Path(named or "").absolute()
+    return place.with_name(f"{place.name}.checkpoints") if named else None
+
+
+def _temporary(folder: Path, name: str) -> Path:
+    """Return a path beside the final one, with the same suffix."""
+    place = Path(name)
+    return folder / f".{place.stem}-{os.getpid()}{place.suffix}"

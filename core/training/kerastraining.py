@@ -1,0 +1,304 @@
+"""Training a Keras model: compile, fit, score, and write what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from ..accuracy.scores import numbers
+from ..errors import Cancelled, ParameterError
+from ..progress import Progress
+from ..serving.devices import device_scope
+from . import setup
+from .checkpoints import Checkpoints, State, checkpoint_folder
+from .finishing import FinishedModel
+from .fitting import fit
+from .network import Network, load_network, template_of
+from .opening import plain_errors
+from .outputs import Outputs
+from .precision import mixed_policy
+from .preparation import SampleSets, Task, predictor, prepare
+from .reporting import history_csv, report_html
+from .scoring import Scores, describe, score
+from .sources import Feed, Samples
+from .strategies import is_chief, make_strategy
+from .watching import Rules, Watch
+
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+
+
+def train_keras(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+    """Train a Keras model; see `core.operations.tensorflowmodeltrain.run`."""
+    _check_keys(parameters)
+    strategy = make_strategy(parameters.strategy)  # several workers: before TensorFlow does anything else
+    scope = _scope(parameters, strategy)
+    chief = is_chief(strategy)
+    with ExitStack() as stack:
+        outputs = Outputs(parameters, stack, progress) if chief else None
+        with scope(), plain_errors():
+            keras.utils.set_random_seed(parameters.seed)
+            sets, network, task = prepare(parameters, progress)
+            run = _Run(parameters, sets, network, task, strategy, progress)
+            run.fit()
+            scores = run.score()
+        results = run.results(scores)
+        if outputs is not None:
+            results.update(run.write(outputs, scores))
+    if parameters.checkpoints is None:
+        run.checkpoints.remove()
+    return results
+
+
+def _check_keys(parameters: TensorflowModelTrain) -> None:
+    given = {
+        "TRAINING_TARGETNODES": parameters.training_targetnodes,
+        "TRAINING_USERPLACEHOLDERS": parameters.training_userplaceholders,
+        "TRAINING_OUTPUTTENSORS": parameters.training_outputtensors,
+        "VALIDATION_USERPLACEHOLDERS": parameters.validation_userplaceholders,
+    }
+    for name, value in given.items():
+        if value.strip():
+            raise ParameterError(
+                f"{name} is {value!r}, but {parameters.model_dir} is a Keras model, which is trained by LOSS and OPTIMIZER: "
+                "leave it out."
+            )
+    if parameters.strategy != "none" and parameters.device.strip().lower() not in ("", "auto"):
+        raise ParameterError(
+            f"DEVICE is {parameters.device}, but STRATEGY is {parameters.strategy}, which chooses the devices: set DEVICE to "
+            "auto."
+        )
+
+
+def _scope(parameters: TensorflowModelTrain, strategy: Any) -> Callable[[], AbstractContextManager[Any]]:
+    if parameters.strategy == "none":
+        return device_scope(parameters.device)
+    scope: Callable[[], AbstractContextManager[Any]] = strategy.scope
+    return scope
+
+
+class _Run:
+    """One training.
+
+    Attributes:
+        checkpoints: where its state is kept.
+    """
+
+    def __init__(
+        self,
+        parameters: TensorflowModelTrain,
+        sets: SampleSets,
+        network: Network,
+        task: Task,
+        strategy: Any,
+        progress: Progress,
+    ) -> None:
+        """Compile the network.
+
+        Raises:
+            ParameterError: loss, metrics, layers to freeze or checkpoints do not fit.
+        """
+        self._parameters, self._sets, self._network, self._task = parameters, sets, network, task
+        self._progress, self._strategy = progress, strategy
+        target = sets.training.shapes[task.roles["TRAINING"].target]
+        template = template_of(parameters.model_dir)
+        self._loss, loss = setup.choose_loss(
+            parameters.loss, task.kind, task.output, target, template.loss if template else ""
+        )
+        if self._loss == "dice" and task.weights:
+            raise ParameterError(
+                "CLASS_WEIGHTS is balanced, but the loss dice weighs all classes the same by itself: set it to none."
+            )
+        metrics = setup.choose_metrics(parameters.metrics, task.kind, task.output)
+        if parameters.mixed_precision:
+            network.use_mixed_precision(mixed_policy())
+        frozen = setup.freeze(network.trained, parameters.freeze.split())
+        self._feed = self._fed("TRAINING", sets.training, shuffled=True)
+        optimizer = setup.make_optimizer(
+            parameters.optimizer, parameters.learning_rate, parameters.schedule, self._feed.steps, parameters.epochs
+        )
+        network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+        network.trained.optimizer.build(network.trained.trainable_variables)
+        self._finished = FinishedModel(network, task)
+        self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))
+        self._watch = self._watching()
+        counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
+        progress.info(
+            f"Training {network.name}: {counted} weights, loss {self._loss}, {parameters.optimizer}, "
+            f"{self._feed.steps} batches of {parameters.batchsize} in an epoch."
+        )
+        if frozen:
+            progress.info(f"Frozen layers: {', '.join(frozen)}.")
+
+    # ----------------------------------------------------------- fitting
+
+    def fit(self) -> None:
+        """Train, from the last checkpoint where that is asked for, and take the best weights.
+
+        Raises:
+            TrainingError: the loss is no number, or a checkpoint cannot be written.
+            Cancelled: the user asked to stop.
+        """
+        self._take_up()
+        state = self._watch.state
+        if not self._rules.is_over(state):
+            try:
+                self._fit(state)
+            except Cancelled:
+                self._tell_kept(state)
+                raise
+        best = self._watch.best_weights
+        if self._rules.validated and best is not None:
+            self._network.trained.set_weights(best)
+            self._progress.info(
+                f"The weights are those of epoch {state.best_epoch}, with the smallest {self._rules.monitor}: {state.best:.4g}."
+            )
+        self._network.take_over()
+
+    def _fit(self, state: State) -> None:
+        validation = self._sets.validation
+        fit(
+            self._network.trained,
+            self._feed.data,
+            epochs=self._parameters.epochs,
+            initial_epoch=state.epoch,
+            validation_data=self._fed("VALIDATION", validation).data if validation is not None else None,
+            callbacks=[self._watch, *self._logging()],
+            class_weight=self._task.weights or None,
+            shuffle=False,  # the data set does it
+        )
+
+    def _take_up(self) -> None:
+        """Go on from the last checkpoint, or forget what older runs have left."""
+        found = self.checkpoints.read() if self._parameters.resume else None
+        if found is None:
+            self.checkpoints.clear()
+            if self._parameters.resume:
+                self._progress.info("There is no checkpoint to go on from: training begins anew.")
+            return
+        state, values = found
+        best = self.checkpoints.best
+        weights = None
+        if best is not None:
+            older = load_network(str(best), False)
+            older.choose(self._task.output.name)
+            weights = older.trained.get_weights()
+        self._watch.take_up(state, values, weights)
+        self._progress.info(f"Going on after epoch {state.epoch}, from {self.checkpoints.folder}.")
+
+    def _tell_kept(self, state: State) -> None:
+        if self.checkpoints.best is not None:
+            self._progress.info(
+                f"Stopped. The best weights so far, of epoch {state.best_epoch}, are in {self.checkpoints.best}; training goes "
+                "on after the last whole epoch where RESUME is on."
+            )
+
+    def _watching(self) -> Watch:
+        parameters, validation = self._parameters, self._sets.validation
+        scored = parameters.validation_mode != "none"
+        self._rules = Rules(
+            parameters.epochs,
+            parameters.seed,
+            validation is not None,
+            parameters.patience,
+            parameters.schedule == "plateau",
+            parameters.validation_step if scored else 0,
+        )
+        self._scorers = {what.lower(): self._scorer(what, samples) for what, samples in self._sets.by_purpose.items()}
+        scorers = {purpose: self._scorers[purpose] for purpose in self._scorers if purpose != "test"}
+        return Watch(
+            self._network.trained,
+            self._rules,
+            self._feed,
+            State(),
+            self.checkpoints,
+            scorers,
+            self._finished.save,
+            self._progress,
+        )
+
+    def _fed(self, what: str, samples: Samples, shuffled: bool = False) -> Feed:
+        change = self._task.change(what, augmented=shuffled)
+        whole = shuffled and self._strategy.num_replicas_in_sync > 1
+        return samples.feed(self._parameters.batchsize, shuffled, change, whole)
+
+    def _logging(self) -> list[keras.callbacks.Callback]:
+        if not self._parameters.tensorboard_dir:
+            return []
+        folder = Path(self._parameters.tensorboard_dir) / time.strftime("%Y%m%d-%H%M%S")
+        return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+
+    def _identity(self) -> dict[str, Any]:
+        """What a run that goes on must have in common with the one that was stopped."""
+        own = self._parameters
+        shapes = [list(weight.shape) for weight in self._network.trained.weights]
+        found = {
+            "the network (shapes of its weights)": hashlib.sha256(repr(shapes).encode()).hexdigest()[:12],
+            "the number of samples for training": self._sets.training.size,
+            "TRAINING_BATCHSIZE": own.batchsize,
+            "LOSS": self._loss,
+            "OPTIMIZER": own.optimizer,
+            "LEARNING_RATE": own.learning_rate,
+            "SCHEDULE": own.schedule,
+            "AUGMENTATION": own.augmentation,
+            "CLASS_WEIGHTS": own.class_weights,
+            "FREEZE": own.freeze,
+            "MIXED_PRECISION": own.mixed_precision,
+            "SEED": own.seed,
+            "the monitored loss": "val_loss" if self._sets.validation is not None else "loss",
+        }
+        if own.schedule in ("cosine", "exponential"):  # which span all epochs
+            found["TRAINING_EPOCHS"] = own.epochs
+        return found
+
+    # ------------------------------------------------------------ scores
+
+    def _scorer(self, what: str, samples: Samples) -> Callable[[], Scores]:
+        data = self._fed(what, samples).data
+        predict = predictor(self._network, self._task, data)
+        return lambda: score(predict, data, self._task.tally(), self._progress)
+
+    def score(self) -> dict[str, Scores]:
+        """Return the scores of the final weights, by purpose."""
+        chosen = [purpose for purpose in ("validation", "test", "training") if purpose in self._scorers]
+        if self._parameters.validation_mode == "none" and "validation" in chosen:
+            chosen.remove("training")
+        found: dict[str, Scores] = {}
+        for purpose in chosen:
+            found[purpose] = self._scorers[purpose]()
+            self._progress.info(f"Final scores on data for {purpose}: {describe(found[purpose])}")
+        return found
+
+    def results(self, scores: dict[str, Scores]) -> dict[str, Any]:
+        """Return the numbers that the operation results in."""
+        return {
+            **numbers(scores.get("validation") or scores["training"]),
+            "epochs_run": self._watch.state.epoch,
+            "samples_per_epoch": self._feed.used,
+        }
+
+    # ----------------------------------------------------------- outputs
+
+    def write(self, outputs: Outputs, scores: dict[str, Scores]) -> dict[str, Any]:
+        """Write what is asked for, and return the paths by key."""
+        rows = self._watch.state.history
+        outputs.write_model(self._finished, device_scope(self._parameters.device))
+        outputs.write_text("out.history", history_csv(rows))
+        if outputs.wants("out.report"):
+            counts = {what.lower(): samples.size for what, samples in self._sets.by_purpose.items()}
+            facts = {
+                "Model": self._network.name,
+                "Loss": self._loss,
+                "Epochs": str(self._watch.state.epoch),
+            }
+            if self._rules.validated:
+                facts["Best epoch"] = str(self._watch.state.best_epoch)
+            outputs.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
+        return outputs.commit()

@@ -1,0 +1,48 @@
+"""A copy of a Keras model that computes with 16 bits where that is safe, for training with mixed precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def mixed_copy(model: keras.Model, policy: str) -> keras.Model:
+    """Return a copy with the same weights that computes with 16 bits; its weights stay at 32 bits.
+
+    The outputs' layers stay at 32 bits, for small probabilities, and so do layers without weights between an input and
+    the first layer with weights: they bring pixels, which 16 bits cannot hold, into range.
+
+    Args:
+        model: a functional model.
+        policy: Keras's name of the policy.
+    """
+    kept = _outputs(model) | _before_weights(model)
+
+    def copied(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name not in kept and "autocast" not in config and config.get("dtype") is not None:
+            config["dtype"] = policy
+        return layer.__class__.from_config(config)
+
+    copy = keras.models.clone_model(model, clone_function=copied)
+    copy.set_weights(model.get_weights())
+    for old, new in zip(model.layers, copy.layers):
+        new.trainable = old.trainable
+    return copy
+
+
+def _outputs(model: keras.Model) -> set[str]:
+    return {tensor._keras_history.operation.name for tensor in model.outputs}
+
+
+def _before_weights(model: keras.Model) -> set[str]:
+    """Names of the layers that no layer with trainable weights comes before."""
+    found = {tensor._keras_history.operation.name for tensor in model.inputs}
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            layer = node.operation
+            before = {tensor._keras_history.operation.name for tensor in node.input_tensors}
+            if before <= found and not getattr(layer, "trainable_weights", None):
+                found.add(layer.name)
+    return found

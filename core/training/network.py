@@ -1,0 +1,248 @@
+"""The network that is trained: where it comes from, and the part of it that takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..errors import ModelError, ParameterError
+from ..layers import ClassValues
+from ..models.loading import KerasModel, load_model
+from ..templates.names import TEMPLATES, Template
+
+KERAS_INSIDE = Path("assets.extra", "model.keras")
+"""Where a trained SavedModel keeps the Keras model that it was exported from; TensorFlow ignores the folder."""
+
+_WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
+"""Layers through which one looks for the activation of an output."""
+
+
+TRAINABLE = tuple(name for name, template in TEMPLATES.items() if template.loss)
+"""The templates that MODEL_DIR may name."""
+
+
+def template_of(model_dir: str) -> Template | None:
+    """Return the template that MODEL_DIR names; None where it is a path.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    if Path(model_dir).exists():
+        return None
+    if model_dir not in TRAINABLE:
+        why = "a template without weights to train" if model_dir in TEMPLATES else "which does not exist"
+        raise ParameterError(
+            f"MODEL_DIR is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
+            f"{', '.join(TRAINABLE)}."
+        )
+    return TEMPLATES[model_dir]
+
+
+def is_keras(model_dir: str) -> bool:
+    """Return whether MODEL_DIR is a template, or holds a Keras model."""
+    return template_of(model_dir) is not None or keras_file(model_dir) is not None
+
+
+def keras_file(model_dir: str) -> Path | None:
+    """Return the file of the Keras model: MODEL_DIR, or the one in the SavedModel's folder; None where there is none."""
+    place = Path(model_dir)
+    if place.name in ("saved_model.pb", "saved_model.pbtxt"):
+        place = place.parent
+    if place.is_dir():
+        return place / KERAS_INSIDE if (place / KERAS_INSIDE).is_file() else None
+    return None if place.suffix in (".pb", ".pbtxt") else place
+
+
+class Network:
+    """A Keras model, and the part of it that is trained.
+
+    Attributes:
+        name: for messages: MODEL_DIR.
+        outputs: names of its outputs, without labels of classes that an earlier training added.
+        layers: names of the layers whose outputs may be had, without those either.
+        inputs: names and shapes (with the batch) of its inputs.
+        whole: the Keras model with all `outputs`, computing with 32 bits; its weights are those that were trained once
+            `take_over` was called.
+        trained: from a dictionary of the inputs to the output that is trained.
+        trained_tensor: that output in `whole`, with the bands last.
+    """
+
+    def __init__(self, name: str, model: KerasModel) -> None:
+        self.name = name
+        self._model = model
+        self.layers = [layer for layer in model.layers if not isinstance(_maker(model.tensor(layer)), ClassValues)]
+        self.outputs = [output for output in model.outputs if output in self.layers or output not in model.layers]
+        if not self.outputs:
+            raise ModelError(f"The model {name} has no output but labels of classes, which cannot be trained.")
+        self.inputs = {tensor.name: tuple(tensor.shape) for tensor in model.input_tensors}
+        self.dtypes = {tensor.name: str(tensor.dtype) for tensor in model.input_tensors}
+        tensors = {output: model.tensor(output) for output in self.outputs}
+        self.whole = keras.Model(model.input_tensors, tensors, name=_plain(name))
+        self.trained: keras.Model = self.whole
+        self.trained_tensor: Any = None
+        self._output, self._copied = "", False
+
+    @property
+    def output(self) -> Any:
+        """The Keras tensor of the output that is trained, in `whole`."""
+        return self._model.tensor(self._output)
+
+    def tensor(self, name: str) -> Any:
+        """Return the Keras tensor of an output or layer of `whole`."""
+        return self._model.tensor(name)
+
+    @property
+    def input_tensors(self) -> list[Any]:
+        """The Keras tensors of the inputs."""
+        return self._model.input_tensors
+
+    @property
+    def bands(self) -> int | None:
+        """Number of classes, or of values, of the output that is trained; None where it is unknown."""
+        shape = self.output.shape
+        return 1 if len(shape) in (1, 3) else shape[-1]
+
+    @property
+    def activation(self) -> str:
+        """Keras's name of the activation that makes the output that is trained; empty where no layer tells."""
+        layer = _maker(self.output)
+        while type(layer).__name__ in _WITHOUT_WORK and _activation(layer) in ("", "linear"):
+            before = layer.input
+            layer = _maker(before) if not isinstance(before, (list, dict)) else None
+        return "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
+
+    def choose(self, output: str) -> None:
+        """Take an output to train."""
+        self._output = output
+        tensor = self.output
+        if len(tensor.shape) in (1, 3):  # without bands
+            tensor = keras.ops.expand_dims(tensor, -1)
+        self.trained_tensor = tensor
+        self.trained = self._part()
+
+    def _part(self) -> keras.Model:
+        """The part of `whole` that is trained, with its weights."""
+        return keras.Model({tensor.name: tensor for tensor in self.input_tensors}, self.trained_tensor)
+
+    def use_mixed_precision(self, policy: str) -> None:
+        """Let `trained` become a copy that computes with 16 bits."""
+        from .mixed import mixed_copy
+
+        self.trained, self._copied = mixed_copy(self.trained, policy), True
+
+    def take_over(self) -> None:
+        """Give `whole` the weights that were trained."""
+        if self._copied:
+            for own, trained in zip(self._part().variables, self.trained.variables):
+                own.assign(trained)
+
+    def check_inputs(self, feeds: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
+        """Raise ParameterError where a source has not the size that its input takes.
+
+        Args:
+            feeds: by input, a source's name for messages and the shape of its samples.
+        """
+        for name, (source, shape) in feeds.items():
+            wanted = self.inputs[name][1:]
+            shown = fitted_shape(shape, len(wanted))
+            if len(shown) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shown)):
+                sizes = " x ".join("any" if size is None else str(size) for size in wanted)
+                raise ParameterError(
+                    f"{source} has patches of {' x '.join(map(str, shape))} (rows, columns, bands), but the input {name} of the "
+                    f"model {self.name} takes {sizes}: extract patches of that size, or choose another model."
+                )
+
+    def try_on(self, batch: Mapping[str, Any], sizes: str) -> np.ndarray:
+        """Return what `trained` makes of a batch.
+
+        Args:
+            batch: tensors by input.
+            sizes: of the patches, for messages.
+
+        Raises:
+            ParameterError: the model cannot be applied to patches of this size.
+        """
+        import tensorflow as tf
+
+        try:
+            return np.asarray(self.trained(batch, training=False), "float64")
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            first = str(error).strip().splitlines()[0].rstrip(".")
+            raise ParameterError(
+                f"The model {self.name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that it "
+                "takes (otbtf:describemodel tells), or choose another model."
+            ) from error
+
+
+def load_network(model_dir: str, trust: bool) -> Network:
+    """Load the Keras model of MODEL_DIR.
+
+    Raises:
+        ModelError: it cannot be loaded, or is not to be trusted.
+    """
+    model = load_model(str(keras_file(model_dir)), trust=trust)
+    if not isinstance(model, KerasModel):
+        raise ModelError(f"MODEL_DIR is {model_dir}, which is no Keras model: give a .keras file.")
+    return Network(model_dir, model)
+
+
+def make_network(template: Template, **options: Any) -> Network:
+    """Return the network of a template; see `templates.catalogue.create`."""
+    from ..templates.catalogue import create
+
+    return Network(template.name, KerasModel(template.name, create(template.name, **options)))
+
+
+def restore(network: Network, path: str) -> None:
+    """Take weights from a file: a .keras file, a trained SavedModel's folder, or a .weights.h5 file.
+
+    Raises:
+        ParameterError, ModelError: it cannot be read, or is of another network.
+    """
+    if path.endswith(".weights.h5"):
+        try:
+            network.whole.load_weights(path)
+        except (ValueError, OSError) as error:
+            raise _of_another(network, path, str(error)) from error
+        return
+    file = keras_file(path)
+    if file is None or not file.is_file():
+        raise ParameterError(f"MODEL_RESTOREFROM is {path}, but must be a .keras or .weights.h5 file that exists.")
+    other = load_network(path, False).whole
+    here, there = network.whole.weights, other.weights
+    if [tuple(weight.shape) for weight in here] != [tuple(weight.shape) for weight in there]:
+        raise _of_another(network, path, f"it has {len(there)} weights, the model {len(here)}, or they differ in shape")
+    network.whole.set_weights(other.get_weights())
+
+
+def _of_another(network: Network, path: str, why: str) -> ParameterError:
+    first = why.strip().splitlines()[0].rstrip(".")
+    return ParameterError(
+        f"MODEL_RESTOREFROM is {path}, which does not fit the model {network.name}: {first}. Give weights of the same "
+        "network."
+    )
+
+
+def fitted_shape(shape: Sequence[int], rank: int) -> tuple[int, ...]:
+    """Return the shape of a sample for an input of so many dimensions: one pixel may lose its rows and columns."""
+    return tuple(shape[2:]) if rank == 1 and len(shape) == 3 and tuple(shape[:2]) == (1, 1) else tuple(shape)
+
+
+def _maker(tensor: Any) -> Any:
+    """Return the layer that makes a tensor."""
+    history = getattr(tensor, "_keras_history", None)
+    return history.operation if history else None
+
+
+def _activation(layer: Any) -> str:
+    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
+
+
+def _plain(name: str) -> str:
+    """Return a name that Keras allows, from a path."""
+    stem = Path(name).stem
+    return "".join(letter if letter.isalnum() else "_" for letter in stem) or "model"

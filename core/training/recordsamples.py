@@ -1,0 +1,103 @@
+"""Samples for training from TFRecords."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ParameterError
+from ..tfrecords import TFRecords
+from .sources import AT_ONCE, Batches, Samples
+
+
+class RecordSamples(Samples):
+    """Samples from a folder of TFRecords; its tensors in their order are the sources."""
+
+    def __init__(self, folder: str, budget: int) -> None:
+        """Look at the descriptions and count the records.
+
+        Args:
+            folder: of the records.
+            budget: bytes for samples among which the order is drawn.
+
+        Raises:
+            RecordsError: there are none, or one is damaged.
+        """
+        self._records = TFRecords(folder)
+        self.size = self._records.count()
+        types, shapes = self._records.output_types or {}, self._records.output_shapes or {}
+        if "string" in types.values():
+            raise ParameterError(f"{folder} holds texts, which no model is trained on here: write the records without.")
+        self._names = {f"source{number}": name for number, name in enumerate(types, 1)}
+        self.shapes = {key: tuple(shapes[name]) for key, name in self._names.items()}
+        self.dtypes = {key: np.dtype(types[name]) for key, name in self._names.items()}
+        each = sum(int(np.prod(self.shapes[key])) * self.dtypes[key].itemsize for key in self.shapes)
+        self._within = int(min(self.size, max(AT_ONCE, budget // max(1, each))))
+
+    def batches(self, batch_size: int, shuffled: bool, whole: bool) -> Batches:
+        """See `Samples.batches`."""
+        epochs = _Epochs(self, batch_size, shuffled, whole)
+        first = batch_size if whole else None
+        signature = {
+            key: tf.TensorSpec((first, *shape), tf.as_dtype(self.dtypes[key])) for key, shape in self.shapes.items()
+        }
+        return tf.data.Dataset.from_generator(epochs, output_signature=signature), epochs.arrange, lambda: epochs.waited
+
+    def read(self, batch_size: int, seed: int | None, whole: bool) -> Any:
+        """Return one epoch of batches, tensors by source; a seed draws the order."""
+        batches = self._records.read(
+            batch_size,
+            (),
+            drop_remainder=whole,
+            shuffle_buffer_size=None if seed is None else self._within,
+            preprocessing_fn=self._renamed,
+            seed=seed,
+        )
+        return batches.map(lambda inputs, _: inputs)
+
+    def values(self, key: str) -> Iterator[np.ndarray]:
+        """See `Samples.values`."""
+        name = self._names[key]
+        read = self._records.read(
+            AT_ONCE, (), drop_remainder=False, preprocessing_fn=lambda sample: {key: sample[name]}
+        )
+        for inputs, _ in read:
+            yield inputs[key].numpy()
+
+    def _renamed(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: sample[name] for key, name in self._names.items()}
+
+
+class _Epochs:
+    """Reads TFRecords, in another order in each epoch.
+
+    tf.data's own shuffling cannot be told a seed anew for each epoch, so each epoch is a data set of its own.
+
+    Attributes:
+        waited: seconds for which batches were waited for.
+    """
+
+    def __init__(self, samples: RecordSamples, batch_size: int, shuffled: bool, whole: bool) -> None:
+        self._samples, self._batch_size, self._shuffled, self._whole = samples, batch_size, shuffled, whole
+        self._seed = 0
+        self.waited = 0.0
+
+    def arrange(self, seed: int) -> None:
+        """Take the seed of the next epoch."""
+        self._seed = seed
+
+    def __call__(self) -> Iterator[dict[str, np.ndarray]]:
+        """Yield the batches of an epoch."""
+        batches = self._samples.read(self._batch_size, self._seed if self._shuffled else None, self._whole)
+        reading = batches.as_numpy_iterator()
+        while True:
+            start = time.monotonic()
+            batch = next(reading, None)
+            self.waited += time.monotonic() - start
+            if batch is None:
+                return
+            yield batch

@@ -1,0 +1,125 @@
+"""Scores of a model on samples, counted batch by batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol, Union
+
+import numpy as np
+
+from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, numbers, regression_scores
+from ..progress import Progress
+from ..sampling.legend import Legend
+from .labels import ClassTable
+
+Scores = Union[ClassScores, RegressionScores]
+
+
+class Tally(Protocol):
+    """Takes targets and predictions, and returns scores."""
+
+    def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
+        """Take a batch."""
+
+    def scores(self) -> Scores:
+        """Return the scores of what was taken."""
+
+
+class ClassTally:
+    """Counts class numbers: predictions are numbers too; targets below 0 do not count."""
+
+    def __init__(self, table: ClassTable) -> None:
+        self._table = table
+        self._counts = np.zeros(len(table.values) ** 2, "int64")
+
+    def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
+        """Take a batch: whole numbers of one shape."""
+        target, predicted = target.ravel(), predicted.ravel()
+        counts = target >= 0
+        places = target[counts].astype("int64") * len(self._table.values) + predicted[counts]
+        self._counts += np.bincount(places, minlength=len(self._counts))
+
+    def scores(self) -> ClassScores:
+        """Return the scores of the classes that occur or were predicted."""
+        side = len(self._table.values)
+        matrix = self._counts.reshape(side, side)
+        used = np.flatnonzero(matrix.sum(axis=0) + matrix.sum(axis=1))
+        names = self._table.names
+        return class_scores_of(
+            matrix[np.ix_(used, used)], [self._table.values[i] for i in used], [names[i] for i in used]
+        )
+
+
+class LabelTally:
+    """Counts pairs of labels, whatever their values."""
+
+    def __init__(self, legend: Legend) -> None:
+        self._legend = legend
+        self._counts: Counter[tuple[int, int]] = Counter()
+
+    def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
+        """Take a batch: labels of one shape."""
+        pairs = np.stack([target.ravel(), predicted.ravel()], axis=1).astype("int64")
+        found, counts = np.unique(pairs, axis=0, return_counts=True)
+        self._counts.update(dict(zip(map(tuple, found.tolist()), counts.tolist())))
+
+    def scores(self) -> ClassScores:
+        """Return the scores of the labels that occur or were predicted."""
+        labels = sorted({label for pair in self._counts for label in pair})
+        matrix = np.array([[self._counts[reference, other] for other in labels] for reference in labels], "int64")
+        names = [(self._legend[v].name if v in self._legend else "") or str(v) for v in labels]
+        return class_scores_of(matrix, labels, names)
+
+
+class ValueTally:
+    """Collects values: predictions and targets of shape (..., bands)."""
+
+    def __init__(self) -> None:
+        self._targets: list[np.ndarray] = []
+        self._predicted: list[np.ndarray] = []
+
+    def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
+        """Take a batch."""
+        self._targets.append(target.reshape(-1, target.shape[-1]))
+        self._predicted.append(predicted.reshape(-1, predicted.shape[-1]))
+
+    def scores(self) -> RegressionScores:
+        """Return the errors, band by band."""
+        return regression_scores(np.concatenate(self._targets), np.concatenate(self._predicted))
+
+
+def score(predict: Callable[[Any], Any], data: Any, tally: Tally, progress: Progress) -> Scores:
+    """Return the scores of a model.
+
+    Args:
+        predict: takes a batch of inputs, and returns what the tally takes, a tensor.
+        data: batches of (inputs, targets).
+        tally: counts.
+        progress: asked to stop between batches.
+
+    Raises:
+        Cancelled: it said so.
+    """
+    for inputs, targets in data:
+        progress.check()
+        tally.add(np.asarray(targets), np.asarray(predict(inputs)))
+    return tally.scores()
+
+
+def describe(scores: Scores) -> str:
+    """Return the numbers that sum the scores up, as words for the log."""
+    found = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers(scores).items())
+    return found or "no score is defined"
+
+
+def describe_classes(scores: Scores) -> list[str]:
+    """Return a line for each class, and its row of the confusion matrix; for values a line for each band."""
+    if isinstance(scores, RegressionScores):
+        each = zip(scores.rmse, scores.mae, scores.r2)
+        return [f"  band {n}: RMSE {rmse:.4g}, MAE {mae:.4g}, R2 {r2:.4g}" for n, (rmse, mae, r2) in enumerate(each, 1)]
+    rows = zip(scores.names, scores.precision, scores.recall, scores.fscore, scores.matrix.tolist())
+    return [
+        f"  {name}: precision {precision:.3f}, recall {recall:.3f}, F-score {fscore:.3f}; found as {counts}"
+        for name, precision, recall, fscore, counts in rows
+    ]
