@@ -34,6 +34,8 @@ from .models.loading import KerasModel
 from .models.targetsmodel import TargetsModel
 from .models.tracedlayer import trace
 from .serving.exactcrop import exact_crop
+from .training import fitting
+from .training.strategies import is_chief, out_of_scope
 from .utils import cropped_tensor_name
 
 __all__ = ["ModelBase", "cropped_tensor_name"]
@@ -149,7 +151,7 @@ class ModelBase(abc.ABC):
             for crop in self.inference_cropping:
                 name = cropped_tensor_name(_layer_name(tensor, key), crop)
                 part = tensor[:, crop:-crop, crop:-crop]
-                cropped[cropped_tensor_name(key, crop)] = keras.layers.Identity(name=name)(part)
+                cropped[cropped_tensor_name(key, crop)] = _named(part, name)
         return cropped
 
     def create_network(self) -> keras.Model:
@@ -178,11 +180,58 @@ class ModelBase(abc.ABC):
         if method == "normalize_inputs":
             return dict(made)
         # Keras names outputs after the layers that make them.
-        return {key: keras.layers.Identity(name=key)(tensor) for key, tensor in made.items()}
+        return {key: _named(tensor, key) for key, tensor in made.items()}
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        **more: Any,
+    ) -> keras.callbacks.History:
+        """Fit the model: Keras's `fit`, and the same under MultiWorkerMirroredStrategy, where that fails.
+
+        Args:
+            x: the data set, of tuples (inputs, targets); or arrays, where there is one worker.
+            y: targets, where `x` are arrays.
+            batch_size: where `x` are arrays.
+            epochs: number of the last epoch.
+            verbose: as in Keras; on the chief only.
+            **more: see `training.fitting.fit`.
+
+        Returns:
+            Keras's history.
+
+        Raises:
+            ParameterError, TrainingError: see `training.fitting.fit`.
+        """
+        arrays: dict[str, Any] = {
+            key: value for key, value in (("y", y), ("batch_size", batch_size)) if value is not None
+        }
+        return fitting.fit(self.model, x, epochs=epochs, verbose=verbose, **arrays, **more)
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: Any = "auto", **more: Any
+    ) -> Any:
+        """Return loss and metrics: Keras's `evaluate`, and the same under MultiWorkerMirroredStrategy.
+
+        Args:
+            x: the data set, of tuples (inputs, targets); or arrays, where there is one worker.
+            y: targets, where `x` are arrays.
+            batch_size: where `x` are arrays.
+            verbose: as in Keras; on the chief only.
+            **more: see `training.fitting.evaluate`.
+        """
+        arrays: dict[str, Any] = {
+            key: value for key, value in (("y", y), ("batch_size", batch_size)) if value is not None
+        }
+        return fitting.evaluate(self.model, x, verbose=verbose, **arrays, **more)
 
     def summary(self, strategy: Any = None) -> None:
         """Print the model's layers; under a strategy, only the chief does."""
-        if _is_chief(strategy):
+        if is_chief(strategy):
             self.model.summary(line_length=150)
 
     def plot(self, output_path: str, strategy: Any = None, show_shapes: bool = False) -> None:
@@ -193,11 +242,11 @@ class ModelBase(abc.ABC):
             strategy: the strategy, if any.
             show_shapes: write the shapes of tensors into it.
         """
-        if _is_chief(strategy):
+        if is_chief(strategy):
             keras.utils.plot_model(self.model, output_path, show_shapes=show_shapes)
 
     def save(self, filepath: str | os.PathLike[str], **kwargs: Any) -> None:
-        """Save the model.
+        """Save the model; among several workers, only the chief does.
 
         Args:
             filepath: a `.keras` file; any other name is the folder of a SavedModel, whose outputs are named
@@ -206,11 +255,14 @@ class ModelBase(abc.ABC):
             **kwargs: for Keras, such as `overwrite`.
         """
         path = os.fspath(filepath)
-        if path.endswith((".keras", ".h5")):
-            self.model.save(path, **kwargs)
+        if not is_chief(self.model.distribute_strategy):
             return
-        model = KerasModel(path, self.model)
-        export_saved_model(model, list(model.outputs), (), path)
+        with out_of_scope():
+            if path.endswith((".keras", ".h5")):
+                self.model.save(path, **kwargs)
+                return
+            model = KerasModel(path, self.model)
+            export_saved_model(model, list(model.outputs), (), path)
 
     def smallest_exact_crop(self, output_key: str | None = None, images: Mapping[str, np.ndarray] | None = None) -> int:
         """Return the smallest crop behind which no output depends on what lies outside a tile.
@@ -272,17 +324,13 @@ def _inputs_and_targets(spec: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]
     return spec[0], targets
 
 
+def _named(tensor: Any, name: str) -> Any:
+    """Return the tensor from a layer of that name; mixed precision does not round it."""
+    dtype = keras.backend.standardize_dtype(tensor.dtype)
+    return keras.layers.Identity(name=name, dtype=dtype if "float" in dtype else None)(tensor)
+
+
 def _layer_name(tensor: Any, key: str) -> str:
     """Return the name of the layer that makes a tensor; the key for TensorFlow's own tensors."""
     history = getattr(tensor, "_keras_history", None)
     return str(history.operation.name) if history else key
-
-
-def _is_chief(strategy: Any) -> bool:
-    """Return whether this process writes and prints for all workers of a tf.distribute strategy; None has one worker."""
-    resolver = getattr(strategy, "cluster_resolver", None)
-    if resolver is None or resolver.task_type is None:
-        return True
-    if "chief" in resolver.cluster_spec().jobs:
-        return bool(resolver.task_type == "chief")
-    return bool(resolver.task_type == "worker" and resolver.task_id == 0)
