@@ -95,7 +95,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Input and output names of a TF1 graph's signature, with the tensors they stand for."""
+    """Input and output names of a TF1 graph's signature, without `:0`, with the tensors they stand for."""
     signatures = dict(graph.signature_def)
     signatures.pop("__saved_model_init_op", None)
     signatures.pop("__saved_model_train_op", None)
@@ -103,8 +103,8 @@ def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
         return {}, {}
     signature = signatures.get("serving_default") or signatures[next(iter(signatures))]
     return (
-        {name: info.name for name, info in signature.inputs.items()},
-        {name: info.name for name, info in signature.outputs.items()},
+        {plain_name(name): info.name for name, info in signature.inputs.items()},
+        {plain_name(name): info.name for name, info in signature.outputs.items()},
     )
 
 

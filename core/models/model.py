@@ -88,6 +88,10 @@ class Model(abc.ABC):
             f"The model {self.path} has no {what} {name!r}; it has: {', '.join(names[:_LISTED])}{more}.{hint}"
         )
 
+    def values_behind(self, output: str) -> list[str]:
+        """Return names of real-valued outputs of which one of whole numbers may be made, the likeliest first."""
+        return [name for name, info in self.outputs.items() if is_real(info) and name != plain_name(output)]
+
     @abc.abstractmethod
     def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
         """Return the names of the inputs without which `outputs` cannot be computed."""
@@ -98,6 +102,11 @@ class Model(abc.ABC):
 
         To be called inside a `tf.function`.
         """
+
+
+def is_real(info: TensorInfo) -> bool:
+    """Return whether a tensor holds real numbers: a small change of the input shows in them, not in whole ones."""
+    return "float" in info.dtype
 
 
 def plain_name(name: str) -> str:

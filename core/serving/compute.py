@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,6 +10,7 @@ import tensorflow as tf
 from ..errors import ModelError
 from ..geometry.grid import Box
 from ..models.model import Model
+from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .devices import Scope
 from .sources import Feeds, OpenSource
 
@@ -28,6 +28,10 @@ class Compute:
 
     One `tf.function` of fixed signature: it is traced once, casts the images to what the model asks for,
     and feeds the user placeholders.
+
+    Attributes:
+        batch: the number of images that the model asks for at a time; None where it is free.
+        takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
 
     def __init__(
@@ -68,7 +72,10 @@ class Compute:
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
         self.function = tf.function(body, input_signature=signature, autograph=False)
         sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
-        self.batch: int | None = min(sizes) if sizes else None
+        self.batch = min(sizes) if sizes else None
+        self.takes_regions = self.batch in (None, 1) and all(
+            size is None for spec in signature for size in spec.shape[1:3]
+        )
 
     @property
     def dtype_name(self) -> str:
@@ -86,7 +93,7 @@ class Compute:
         """
         try:
             with self._scope():
-                return [_array(tensor) for tensor in self.function(*images)]
+                return [_array(tensor) for tensor in self.function(*(_tensor(image) for image in images))]
         except tf.errors.ResourceExhaustedError as error:
             sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
             raise ModelError(
@@ -174,41 +181,26 @@ class Compute:
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
 
 
+def _tensor(image: np.ndarray) -> tf.Tensor:
+    """Return an image as a tensor: its own memory where TensorFlow can use it as it lies, else copied once."""
+    if image.size == 0:
+        return tf.constant(image)
+    if not image.flags.c_contiguous or not image.flags.writeable or image.ctypes.data % ALIGNMENT:
+        copy = aligned_empty(image.shape, image.dtype)
+        copy[...] = image
+        image = copy
+    return tf.experimental.dlpack.from_dlpack(image.__dlpack__())
+
+
 def _array(tensor: tf.Tensor) -> np.ndarray:
-    array: np.ndarray = tensor.numpy()
+    """Return a tensor's values, which are not to be changed: they are its own memory where that can be reached."""
+    array: np.ndarray = np.asarray(tensor)
     return array.astype("float32") if tensor.dtype == tf.bfloat16 else array
 
 
 def _short(error: Exception) -> str:
     lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300].rstrip(".") + "."
-
-
-def cut_patches(
-    image: np.ndarray, starts_x: Sequence[int], starts_y: Sequence[int], width: int, height: int
-) -> np.ndarray:
-    """Return a view of the patches of `image` that start at each pair of columns and rows.
-
-    Args:
-        image: pixels of shape (rows, columns, bands).
-        starts_x, starts_y: first column and row of the patches, counted in `image`.
-        width, height: of a patch.
-
-    Returns:
-        An array of shape (len(starts_y), len(starts_x), height, width, bands); patches are copied
-        only where the starts are not evenly spaced.
-    """
-    windows = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))  # type: ignore[call-overload]
-    chosen = windows[_index(starts_y)][:, _index(starts_x)]
-    return np.moveaxis(chosen, 2, -1)
-
-
-def _index(starts: Sequence[int]) -> Any:
-    steps = np.diff(starts)
-    if len(starts) == 1 or (steps == steps[0]).all() and steps[0] > 0:
-        step = int(steps[0]) if len(starts) > 1 else 1
-        return slice(starts[0], starts[-1] + 1, step)
-    return np.asarray(starts)
 
 
 def whole(box: Box) -> tuple[slice, slice]:

@@ -141,9 +141,9 @@ def _reaches_edge(seen: np.ndarray) -> bool:
 def _stride(probe: Probe, law: AxisLaw, size: Size) -> int | None:
     """Return the smallest shift in pixels that leaves the middle of the outputs as it is, shifted."""
     unit = math.lcm(probe.unit, law.scale.numerator)
-    first, inner, rough = np.empty(0), (slice(0), slice(0)), False
-    for rough in (False, True):
-        first = probe.outputs(probe.images(size, rough=rough))
+    first, inner, kind = np.empty(0), (slice(0), slice(0)), "drawn"
+    for kind in ("drawn", "rough"):
+        first = probe.outputs(probe.images(size, kind=kind))
         inner = _middle(first.shape[0]), _middle(first.shape[1])
         if _varies(first[inner]):
             break
@@ -154,7 +154,7 @@ def _stride(probe: Probe, law: AxisLaw, size: Size) -> int | None:
         moved = int(shift / law.scale)
         if shift > min(size) // 4:
             return None
-        second = probe.outputs(probe.images(size, shift, rough))
+        second = probe.outputs(probe.images(size, shift, kind))
         rows, columns = (slice(part.start - moved, part.stop - moved) for part in inner)
         if rows.start < 0 or columns.start < 0:
             return None

@@ -10,7 +10,7 @@ from fractions import Fraction
 from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box, Grid
 from ..geometry.serving import AxisFields, ServingAxis, Span, as_scale, serving_axis
-from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..operations.tensorflowmodelserve import ServedModel
 from .context import Context
 from .probing import AxisLaw, Law
 from .sources import OpenSource
@@ -87,7 +87,7 @@ class Given:
         return None not in self.rfields and self.efield is not None and self.scale is not None
 
 
-def given_axes(parameters: TensorflowModelServe) -> tuple[Given, Given]:
+def given_axes(parameters: ServedModel) -> tuple[Given, Given]:
     """Return what the user gives along x and y."""
     scale = None if parameters.output_spcscale is None else as_scale(parameters.output_spcscale)
     padded = parameters.padding != "none"
@@ -189,7 +189,8 @@ def _region_axis(given: Given, law: AxisLaw | None, offsets: Sequence[int], rati
     if given.scale is not None and given.scale != law.scale and not law.fixed:
         raise ParameterError(
             f"OUTPUT_SPCSCALE is {float(given.scale):g}, but the model's outputs are {float(law.scale):g} pixels of the "
-            f"first source apart: set OUTPUT_SPCSCALE={float(law.scale):g}, or leave it out."
+            f"first source apart: set OUTPUT_SPCSCALE={float(law.scale):g}, or leave it out"
+            + (", or set MODEL_FULLYCONV=off to compute patches at any distance." if law.efield == 1 else ".")
         )
     scale = given.scale if given.scale is not None and law.fixed else law.scale
     crop = law.rfield - law.efield * scale

@@ -15,6 +15,7 @@ from typing import Optional
 import numpy as np
 
 from ..errors import ModelError
+from .samples import KINDS, mirrored
 
 SIZES = (64, 128, 96, 80, 100, 120, 256, 48, 40, 32, 24, 16, 12, 8, 4, 2, 1, 3, 5, 7, 9, 512, 188, 380, 572)
 """Sizes in pixels of the first source that are tried until one is accepted; the last are those of U-Nets without padding."""
@@ -121,7 +122,7 @@ class Probe:
         fixed: Sequence[tuple[int | None, int | None]],
     ) -> None:
         self._call, self.samples, self.ratios, self.fixed = call, list(samples), tuple(ratios), tuple(fixed)
-        self._rough = [_roughened(sample) for sample in samples]
+        self._made: dict[str, list[np.ndarray]] = {}
         self.offsets: tuple[int, ...] = (0,) * len(self.samples)
         self.tried: list[str] = []
         self._known: dict[int, Size] = {}
@@ -134,20 +135,22 @@ class Probe:
             unit = math.lcm(unit, ratio.denominator)
         return unit
 
-    def images(self, size: int | tuple[int, int], shift: int = 0, rough: bool = False) -> list[np.ndarray]:
+    def images(self, size: int | tuple[int, int], shift: int = 0, kind: str = "drawn") -> list[np.ndarray]:
         """Return a part of each sample.
 
         Args:
             size: width and height in pixels of the first source; one number for a square.
             shift: how far the part is moved along both axes.
-            rough: True for samples with outliers, which make a saturated model vary.
+            kind: of the sample, see `core.serving.samples`.
         """
         width, height = (size, size) if isinstance(size, int) else size
+        if kind not in self._made:
+            self._made[kind] = [KINDS[kind](sample) for sample in self.samples]
         found = []
-        for sample, ratio, offset in zip(self._rough if rough else self.samples, self.ratios, self.offsets):
+        for sample, ratio, offset in zip(self._made[kind], self.ratios, self.offsets):
             start = int(shift * ratio)
-            rows = _mirrored(start, int(height * ratio) + offset, sample.shape[0])
-            columns = _mirrored(start, int(width * ratio) + offset, sample.shape[1])
+            rows = mirrored(start, int(height * ratio) + offset, sample.shape[0])
+            columns = mirrored(start, int(width * ratio) + offset, sample.shape[1])
             found.append(sample[np.ix_(rows, columns)])
         return found
 
@@ -179,31 +182,6 @@ class Probe:
     def reset(self, offsets: tuple[int, ...]) -> None:
         """Try other offsets of the sources' sizes."""
         self.offsets, self._known = offsets, {}
-
-
-def _roughened(sample: np.ndarray) -> np.ndarray:
-    """Return a sample with a tenth of its pixels multiplied, or anything where they are whole numbers."""
-    generator = np.random.default_rng(1)
-    where = generator.random(sample.shape[:2]) < 0.1
-    rough = sample.copy()
-    shape = rough[where].shape
-    if sample.dtype.kind == "b":
-        rough[where] = generator.random(shape) < 0.5
-    elif sample.dtype.kind in "iu":
-        rough[where] = generator.choice(sample.reshape(-1), shape)
-    else:
-        factors = generator.choice([-1.0, 1.0], shape) * 10.0 ** generator.integers(0, 4, shape)
-        limit = float(np.finfo(sample.dtype).max) / 1e3
-        rough[where] = np.clip(rough[where].astype("float64") * factors, -limit, limit)
-    return rough
-
-
-def _mirrored(start: int, size: int, limit: int) -> np.ndarray:
-    if limit == 1:
-        return np.zeros(size, int)
-    period = 2 * (limit - 1)
-    indices = np.abs(np.arange(start, start + size)) % period
-    return np.minimum(indices, period - indices)
 
 
 def _as_map(array: np.ndarray) -> np.ndarray:
@@ -263,8 +241,12 @@ def _offsets(sources: int) -> Iterator[tuple[int, ...]]:
             yield 0, -distance
 
 
-def _fixed_law(probe: Probe) -> Law:
-    """The law of a model whose first input has one size."""
+def take_fixed_size(probe: Probe) -> tuple[int, int]:
+    """Return width and height that a model of one size takes, in pixels of the first source; the probe gets its offsets.
+
+    Raises:
+        ModelError: it fixes some sizes and leaves others free, or they differ along the axes.
+    """
     width, height = probe.fixed[0]
     if width is None or height is None or any(None in fixed for fixed in probe.fixed):
         raise ModelError(
@@ -280,6 +262,12 @@ def _fixed_law(probe: Probe) -> Law:
             "The sizes of the model's inputs differ otherwise along x than along y: give MODEL_FULLYCONV=off."
         )
     probe.reset(tuple(x for x, _ in beyond))
+    return width, height
+
+
+def _fixed_law(probe: Probe) -> Law:
+    """The law of a model whose first input has one size."""
+    width, height = take_fixed_size(probe)
     images = probe.images((width, height))
     base = probe.outputs(images)
     if base.shape[:2] == (1, 1):
@@ -333,6 +321,7 @@ def _axis_law(probe: Probe, start: int, axis: int) -> AxisLaw:
         raise ModelError(f"The output does not grow evenly with the image (sizes tried: {_listed(probe.tried)}).")
     scale = Fraction(step, one)
     crop, exact = _crop(scale, {pixels: outputs(pixels) for pixels in range(start, start + step, lattice)})
+    lattice = _even_lattice(outputs, lattice, step, scale, crop, exact)
     jump = math.lcm(lattice, scale.numerator)
     smallest = exact - int((exact - crop - scale) / jump) * jump
     if crop == 0 and scale > 1:  # padded inside: two outputs show where the grid lies
@@ -340,6 +329,20 @@ def _axis_law(probe: Probe, start: int, axis: int) -> AxisLaw:
     while smallest < exact and outputs(smallest) * scale != smallest - crop:
         smallest += jump
     return AxisLaw(scale, lattice, smallest, int((smallest - crop) / scale))
+
+
+def _even_lattice(
+    outputs: Callable[[int], int], lattice: int, step: int, scale: Fraction, crop: Fraction, exact: int
+) -> int:
+    """Return the lattice of the sizes for which the law holds: some models complete others by themselves.
+
+    One that halves twice, rounding up, and doubles twice takes 90 pixels and returns 92.
+    """
+    jump = math.lcm(lattice, scale.numerator)
+    for wider in range(jump, step, jump):
+        if step % wider == 0 and all(outputs(n) * scale == n - crop for n in range(exact, exact + step, wider)):
+            return lattice if wider == jump else wider
+    return lattice if step == jump else step
 
 
 def _crop(scale: Fraction, sizes: dict[int, int]) -> tuple[Fraction, int]:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from ..geometry.grid import Box
 from ..geometry.serving import LARGEST_DENOMINATOR
 from ..models.model import Model
 from ..models.sidecar import Sidecar
-from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..operations.tensorflowmodelserve import ServedModel
 from ..rasters.opening import is_nodata
 from .compute import Compute
 from .context import SIDES, Context, find_context
 from .devices import Scope
 from .geometry import Fields, choose_fields, given_axes, given_offsets
 from .probing import Law, Probe, find_law
+from .scores import telling_outputs
 from .sidecars import check_law, known_geometry
 from .sources import Feeds, OpenSource, tie
 
@@ -32,6 +34,7 @@ DRAWN = 20000
 """From how many pixels of a source the sample is drawn."""
 
 _laws: dict[Any, Law] = {}
+_tellings: dict[Any, list[str]] = {}
 _contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
 
 
@@ -47,7 +50,7 @@ class Resolver:
         scope: Scope,
         sidecar: Sidecar | None = None,
     ) -> None:
-        self._compute = Compute(model, feeds, outputs, sources, scope, own_types=True)
+        self._model, self._scope, self._outputs = model, scope, list(outputs)
         self._sources, self._feeds = sources, feeds
         self.ratios = [_ratio(sources[0], source) for source in sources]
         self._key = (
@@ -64,17 +67,33 @@ class Resolver:
         bands = [source.stack.bands for source in sources]
         self._described = known_geometry(sidecar, outputs, feeds, bands, self.ratios)
         self._probe: Probe | None = None
+        self._offsets = (0,) * len(sources)
+
+    @property
+    def telling(self) -> list[str]:
+        """The outputs by which the model is probed: for numbers of classes the values that they are made of."""
+        if self._key not in _tellings:
+            _tellings[self._key] = telling_outputs(self._model, self._outputs, self._probe_of)
+        return _tellings[self._key]
 
     @property
     def probe(self) -> Probe:
         """The probe, with samples of the values of the sources."""
         if self._probe is None:
-            samples = [_sample(source, info.dtype) for source, info in zip(self._sources, self._feeds.inputs)]
-            fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
-            self._probe = Probe(self._compute.one, samples, self.ratios, fixed)
+            self._probe = self._probe_of(self.telling)
+            self._probe.reset(self._offsets)
         return self._probe
 
-    def fields(self, parameters: TensorflowModelServe) -> Fields:
+    def _probe_of(self, outputs: Sequence[str]) -> Probe:
+        compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+        fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
+        return Probe(compute.one, self._samples, self.ratios, fixed)
+
+    @cached_property
+    def _samples(self) -> list[np.ndarray]:
+        return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self._feeds.inputs)]
+
+    def fields(self, parameters: ServedModel) -> Fields:
         """Return how the model is applied.
 
         Raises:
@@ -103,7 +122,9 @@ class Resolver:
         key = (self._key, offsets)
         if key not in _laws:
             _laws[key] = self._described_law(offsets) or find_law(self.probe, offsets)
-        self.probe.reset(_laws[key].offsets)
+        self._offsets = _laws[key].offsets
+        if self._probe is not None:
+            self._probe.reset(self._offsets)
         return _laws[key]
 
     def _described_law(self, offsets: tuple[int, ...] | None) -> Law | None:
@@ -142,7 +163,7 @@ def _modified(path: str) -> int:
     return os.stat(file).st_mtime_ns
 
 
-def _sample(source: OpenSource, dtype_name: str) -> np.ndarray:
+def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
     """Return a square of pixels of a source, in the dtype that the model takes.
 
     Its pixels are drawn from those in the middle that are not no-data, each value as often as another. So
@@ -171,7 +192,7 @@ def _sample(source: OpenSource, dtype_name: str) -> np.ndarray:
 def smallest_exact_crop(
     model: Model,
     name: str,
-    parameters: TensorflowModelServe,
+    parameters: ServedModel,
     sources: Sequence[OpenSource],
     scope: Scope,
     sidecar: Sidecar | None = None,

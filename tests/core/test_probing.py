@@ -44,6 +44,7 @@ SIZES = {
     "thirds, then doubled": (lambda n: 2 * -(-n // 3), (Fraction(3, 2), 1, 6, 4)),
     "tripled, then pooled by 4": (lambda n: 3 * n // 4, (Fraction(4, 3), 1, 8, 6)),
     "transposed, valid": (lambda n: n + 2, (1, 1, 1, 3)),
+    "halved, rounded up, and doubled": (lambda n: 4 * -(-n // 4), (1, 4, 4, 4)),
     "ninths in two steps": (lambda n: -(-((n - 5) // 3 + 1) // 3), (9, 1, 18, 2)),
 }
 
