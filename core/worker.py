@@ -42,7 +42,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, NoReturn
 
-from . import operations
+from . import operations, preloading
 from .errors import Cancelled, OtbtfError
 from .progress import Progress
 from .temporaries import Temporaries
@@ -70,24 +70,38 @@ class Worker:
         self.cancelled: set[int] = set()
 
     def watch(self) -> None:
-        """Begin to watch signals and standard input. Call it before anything else starts a thread."""
+        """Begin to watch signals and standard input."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks to cancel
         if os.name == "posix":
-            # Blocked here, and so in every later thread, SIGTERM waits for the one thread that takes it.
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            threading.Thread(target=self._await_sigterm, daemon=True).start()
+            # Whichever thread the system interrupts, one of a library too: Python writes the signal's number into the
+            # pipe at once, however long the main thread, which alone runs handlers, is busy.
+            told, tell = os.pipe()
+            os.set_blocking(tell, False)
+            signal.set_wakeup_fd(tell)
+            signal.signal(signal.SIGTERM, lambda *_: None)
+            threading.Thread(target=self._await_sigterm, args=(told,), daemon=True).start()
         if sys.platform == "linux":
             # Tells of the parent's death even where another process holds our standard input open.
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         threading.Thread(target=self._listen, daemon=True).start()
 
     def warm(self, load: Callable[[], object]) -> None:
-        """Load what most requests need. If that fails, the request that needs it will say so."""
-        try:
-            load()
-        except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
-            traceback.print_exc()
-            self._broken = error
+        """Begin to load what most requests need, and return; see `preloading`.
+
+        If that fails, the request that needs it will say so.
+        """
+
+        def loading() -> None:
+            gc.disable()  # it would look again and again at what only grows: an eighth of the time
+            try:
+                load()
+            except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
+                traceback.print_exc()
+                self._broken = error
+            gc.freeze()  # it stays: collecting after each request need not look at it
+            gc.enable()
+
+        preloading.begin(loading)
 
     def serve(self) -> None:
         """Answer requests until there has been none for the idle time."""
@@ -154,8 +168,9 @@ class Worker:
             traceback.print_exc()
         self.leave(0)
 
-    def _await_sigterm(self) -> None:
-        signal.sigwait({signal.SIGTERM})
+    def _await_sigterm(self, told: int) -> None:
+        while os.read(told, 1) != bytes([signal.SIGTERM]):
+            pass
         self.leave(128 + signal.SIGTERM)
 
 
@@ -236,9 +251,20 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, events
 
 
+UNUSED_BY_KERAS = ("matplotlib", "matplotlib.pyplot", "sklearn")
+"""What Keras imports where it is installed, for functions that no operation calls: a fifth of the time of a start."""
+
+
 def import_tensorflow() -> None:
-    """Import TensorFlow, which takes some seconds."""
-    importlib.import_module("tensorflow")
+    """Import TensorFlow, and Keras with it, which takes some seconds; what they can do without is not found meanwhile."""
+    hidden: list[str] = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
+    modules: dict[str, Any] = sys.modules
+    modules.update(dict.fromkeys(hidden))  # Python takes None as "cannot be imported"
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        for name in hidden:
+            del modules[name]
 
 
 def main(run: Run = operations.run, load: Callable[[], object] = import_tensorflow) -> NoReturn:
@@ -256,6 +282,7 @@ def main(run: Run = operations.run, load: Callable[[], object] = import_tensorfl
     worker = Worker(requests, events, run, arguments.idle_minutes * 60)
     worker.watch()
     worker.send("ready", pid=os.getpid())
+    preloading.gdal()  # before TensorFlow
     worker.warm(load)
     worker.serve()
     worker.leave(0)

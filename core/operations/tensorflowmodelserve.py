@@ -54,10 +54,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class TensorflowModelServe:
-    """Parameters of `run`; see OTBTF's application of the same name."""
-
-    NEEDS_ENGINE: ClassVar[bool] = True
+class ServedModel:
+    """The parameters of all operations that apply a model to rasters: what, to what, and how."""
 
     sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
     model_dir: str = voc.file(
@@ -97,13 +95,6 @@ class TensorflowModelServe:
         "Model outputs",
         "Names of the model's outputs to write, separated by spaces; their bands are stacked. "
         "Empty: the first in alphabetical order.",
-    )
-    output_bv: float = voc.number(
-        "output.bv",
-        "Background value",
-        "Value of output pixels whose input is no-data, and of values that an integer output cannot hold.",
-        default=0.0,
-        advanced=True,
     )
     output_efieldx: int | None = voc.integer(
         "output.efieldx",
@@ -147,12 +138,6 @@ class TensorflowModelServe:
         PADDINGS,
         advanced=True,
     )
-    extent: str = voc.extent(
-        "extent",
-        "Extent",
-        "Part of the output to compute, snapped outwards to output pixels. Not given: all of it.",
-        advanced=True,
-    )
     memory: int | None = voc.integer(
         "memory",
         "Memory (MB)",
@@ -182,12 +167,48 @@ class TensorflowModelServe:
         default=True,
         advanced=True,
     )
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+        if self.memory and self.ram and self.memory != self.ram:
+            raise ParameterError(
+                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
+            )
+
+
+@dataclass(frozen=True)
+class TensorflowModelServe(ServedModel):
+    """Parameters of `run`; see OTBTF's application of the same name."""
+
+    NEEDS_ENGINE: ClassVar[bool] = True
+
+    output_bv: float = voc.number(
+        "output.bv",
+        "Background value",
+        "Value of output pixels whose input is no-data, and of values that an integer output cannot hold.",
+        default=0.0,
+        advanced=True,
+    )
+    extent: str = voc.extent(
+        "extent",
+        "Extent",
+        "Part of the output to compute, snapped outwards to output pixels. Not given: all of it.",
+        advanced=True,
+    )
     out: str = voc.raster_out("out", "Output", "The raster to write, in any format that GDAL can create.")
     out_pixeltype: str = voc.pixel_type("out.pixeltype", "Output")
     out_box: str = voc.text(
         "out.box",
         "Output: box",
         "Part of the output to compute, startx:starty:sizex:sizey in output pixels (OTB's extended filename).",
+        advanced=True,
+    )
+    out_nodata: float | None = voc.number(
+        "out.nodata",
+        "Output: no-data value",
+        "The value that the output declares as no-data. Not given: the background value, where a source has no-data "
+        "values.",
         advanced=True,
     )
     out_co: str = voc.text(
@@ -204,14 +225,9 @@ class TensorflowModelServe:
     )
 
     def __post_init__(self) -> None:
-        if not self.sources:
-            raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+        super().__post_init__()
         if self.out_box and self.extent:
             raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
-        if self.memory and self.ram and self.memory != self.ram:
-            raise ParameterError(
-                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
-            )
 
 
 def run(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:

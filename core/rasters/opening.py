@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Optional
@@ -13,7 +15,10 @@ from osgeo import gdal, osr
 from ..addresses import address_of, masked
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
-from .gdal_calls import collected_errors
+from .buffers import aligned_empty
+from .coverage import is_gap
+from .gdal_calls import collected_errors, decoding_options, direct_reading, reads_directly
+from .inmemory import Opened, name_of
 from .remote import Remote, open_remote
 from .types import gdal_type, numpy_type
 
@@ -21,11 +26,22 @@ NoData = tuple[Optional[float], ...]
 """A no-data value per band; None for a band that has none."""
 
 
+SEPARATE = ("GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "PNG", "JPEG", "HFA", "ENVI", "EHdr")
+"""Formats whose files are read by several threads at a time, a file by each. Those that open others are not: several
+of them, opened in one thread, can share what they open."""
+
+WORTH_ASKING = 1 << 14
+"""Pixels of a window from which it is asked whether there is data at all before it is read."""
+
+WORTH_THREADS = 1 << 18
+"""Bytes of a window from which files are read by several threads."""
+
+
 def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     """Open a raster for reading.
 
     Args:
-        source: what GDAL opens (a path, an http(s) address, a subdataset's name), or an open dataset.
+        source: what GDAL opens (a path, an http(s) address, a subdataset's name), an open dataset, or `Opened`.
 
     Returns:
         The dataset, and what is known of the file where it lies at an http(s) address.
@@ -33,8 +49,8 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     Raises:
         RasterError: it does not exist, is no raster, or has no bands.
     """
-    if isinstance(source, gdal.Dataset):
-        return source, None
+    if isinstance(source, (gdal.Dataset, Opened)):
+        return source.dataset if isinstance(source, Opened) else source, None
     address = address_of(source)
     dataset, remote = open_remote(address) if address else (_open_local(source), None)
     if dataset.RasterCount == 0:
@@ -43,9 +59,16 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
 
 
 def _open_local(source: str) -> gdal.Dataset:
+    def attempt() -> gdal.Dataset:
+        flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
+        return gdal.OpenEx(source, flags, open_options=decoding_options())
+
     dataset = None
     with collected_errors() as errors:
-        dataset = gdal.OpenEx(source, gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR)
+        dataset = attempt()
+        if dataset is not None and reads_directly(dataset):
+            with direct_reading():
+                dataset = attempt()
     if dataset is None:
         raise RasterError(
             f"Cannot open the raster {masked(source)}: {masked(str(errors))}. Check the path and that GDAL reads the "
@@ -126,7 +149,10 @@ class Stack:
         opened = [open_dataset(source) for source in sources]
         self.datasets = [dataset for dataset, _ in opened]
         self._remotes = [remote for _, remote in opened]
-        self.names = tuple(remote.address if remote else masked(dataset.GetDescription()) for dataset, remote in opened)
+        self.names = tuple(
+            remote.address if remote else masked(name_of(source if isinstance(source, Opened) else dataset))
+            for source, (dataset, remote) in zip(sources, opened)
+        )
         self.grid = grid_of(self.datasets[0])
         self.reference = Reference.of(self.datasets[0])
         for dataset, name in zip(self.datasets[1:], self.names[1:]):
@@ -135,7 +161,23 @@ class Stack:
         self.bands = len(bands)
         self.dtype: np.dtype = np.result_type(*(numpy_type(band.DataType) for band in bands))
         self.nodata: NoData = tuple(band.GetNoDataValue() for band in bands)
+        counts = [dataset.RasterCount for dataset in self.datasets]
+        self._firsts = [sum(counts[:number]) for number in range(len(counts))]
+        separate = all(dataset.GetDriver().ShortName in SEPARATE for dataset in self.datasets)
+        self._apart = separate and len(counts) > 1 and len(set(map(id, self.datasets))) == len(counts)
         self.block_size: tuple[int, int] = tuple(bands[0].GetBlockSize())
+
+    @property
+    def way(self) -> str:
+        """How it is read, for the log."""
+        ways = []
+        if all(reads_directly(dataset) and not remote for dataset, remote in zip(self.datasets, self._remotes)):
+            ways.append("without GDAL's cache of blocks")
+        elif decoding_options() and any(d.GetDriver().ShortName == "GTiff" for d in self.datasets):
+            ways.append("decompressed in several threads")
+        if self._apart:
+            ways.append(f"{len(self.datasets)} files side by side")
+        return ", ".join(ways) or "through GDAL's cache of blocks"
 
     def _check_fits_first(self, dataset: gdal.Dataset, name: str) -> None:
         first = self.names[0]
@@ -162,15 +204,37 @@ class Stack:
         Raises:
             RasterError: a part cannot be read.
         """
-        array = np.empty((box.height, box.width, self.bands), self.dtype)
+        array = aligned_empty((box.height, box.width, self.bands), self.dtype)
+        if box.area >= WORTH_ASKING and (values := self.without_data(box)) is not None:
+            array[:] = values
+            return array
+        self._fill(array, box)
+        return array[::-1] if self.grid.south_up else array
+
+    def without_data(self, box: Box) -> np.ndarray | None:
+        """Return the values (one per band) that all pixels of `box` have because no file holds any for them.
+
+        Sparse files, and mosaics with gaps, say what they hold without being read. None where there is data, or
+        where a format does not tell.
+        """
+        stored = self.grid.stored(box)
+        window = stored.x, stored.y, stored.width, stored.height
+        if not all(is_gap(dataset, *window) for dataset in self.datasets):
+            return None
+        pixel = np.empty((1, 1, self.bands), self.dtype)
+        self._fill(pixel, Box(box.x, box.y, 1, 1))
+        return pixel[0, 0]
+
+    def _fill(self, array: np.ndarray, box: Box) -> None:
+        """Read `box` into an array, its rows in the order they are stored in."""
         stored = self.grid.stored(box)
         item = self.dtype.itemsize
         pixel, flat = self.bands * item, array.reshape(-1)
-        first = 0
         where = (
             f"columns {stored.x} to {stored.x + stored.width - 1}, rows {stored.y} to {stored.y + stored.height - 1}"
         )
-        for dataset, remote, name in zip(self.datasets, self._remotes, self.names):
+
+        def read_one(dataset: gdal.Dataset, remote: Remote | None, name: str, first: int) -> None:
             attempt = partial(
                 dataset.ReadRaster,
                 stored.x,
@@ -187,8 +251,14 @@ class Stack:
                 remote.read(attempt, where)
             else:
                 _read_local(attempt, where, name)
-            first += dataset.RasterCount
-        return array[::-1] if self.grid.south_up else array
+
+        parts = zip(self.datasets, self._remotes, self.names, self._firsts)
+        if self._apart and box.area * pixel >= WORTH_THREADS:
+            with ThreadPoolExecutor(min(len(self.datasets), os.cpu_count() or 1)) as threads:
+                list(threads.map(read_one, *zip(*parts)))
+        else:
+            for part in parts:
+                read_one(*part)
 
     def check_unchanged(self) -> None:
         """Raise RasterError where a raster at an http(s) address has changed since it was opened.
@@ -281,6 +351,8 @@ def is_nodata(array: np.ndarray, nodata: NoData) -> np.ndarray:
             mask[:] = False
         else:
             mask &= values == values.dtype.type(value)
+        if not mask.any():
+            break
     return mask
 
 

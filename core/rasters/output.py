@@ -22,9 +22,11 @@ from osgeo import gdal
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
+from .buffers import spaced
+from .creation import check_type, geotiff_options, threaded
 from .gdal_calls import collected_errors
 from .opening import Reference
-from .types import WORDS, gdal_type
+from .types import gdal_type
 
 _PREFIX = ".otbtf-"
 
@@ -248,14 +250,15 @@ class OutputRaster:
         """
         self._staging, self._grid, self._dtype, self._bands = staging, grid, np.dtype(dtype), bands
         self._driver = driver
-        _check_type(driver, self._dtype, staging.final)
+        check_type(driver, self._dtype, staging.final)
         self._copied = not driver.GetMetadataItem("DCAP_CREATE") or driver.ShortName == "COG"
         self._options = list(options)
         making = gdal.GetDriverByName("GTiff") if self._copied else driver
         self._making = staging.folder / "pixels.partial.tif" if self._copied else staging.path
         given = [] if self._copied else self._options
         if making.ShortName == "GTiff":
-            given = _geotiff_options(given, self._dtype, block, compress=not self._copied)
+            given = geotiff_options(given, self._dtype, block, compress=not self._copied)
+        given = threaded(making, given)
         with collected_errors() as errors:
             self._dataset = making.Create(str(self._making), grid.width, grid.height, bands, gdal_type(dtype), given)
         if errors.failed or self._dataset is None:
@@ -292,19 +295,18 @@ class OutputRaster:
             RasterError: it cannot be written, for instance because the disk is full.
         """
         stored = self._grid.stored(box)
-        array = np.ascontiguousarray(array[::-1] if self._grid.south_up else array, dtype=self._dtype)
-        item = self._dtype.itemsize
+        values = spaced((array[::-1] if self._grid.south_up else array).astype(self._dtype, copy=False))
         with collected_errors() as errors:
             self._dataset.WriteRaster(
                 stored.x,
                 stored.y,
                 stored.width,
                 stored.height,
-                array.data.cast("B"),
+                values.data,
                 buf_type=gdal_type(self._dtype),
-                buf_pixel_space=item * self._bands,
-                buf_line_space=item * self._bands * box.width,
-                buf_band_space=item,
+                buf_pixel_space=values.pixel,
+                buf_line_space=values.line,
+                buf_band_space=values.band,
             )
         self._check(errors)
 
@@ -361,7 +363,7 @@ class OutputRaster:
                 str(self._staging.path),
                 source,
                 strict=0,
-                options=self._options,
+                options=threaded(self._driver, self._options),
                 callback=lambda *_: 0 if progress.cancelled() else 1,
             )
             if copy is not None:
@@ -391,33 +393,3 @@ class OutputRaster:
         if not ok or errors.failed:
             errors.failed = True
             self._check(errors)
-
-
-def _check_type(driver: gdal.Driver, dtype: np.dtype, path: Path) -> None:
-    """Raise RasterError where the format cannot hold `dtype`: GDAL would cut the values down to what it can.
-
-    Drivers name their types; one that names none is left to say so itself.
-    """
-    held = (driver.GetMetadataItem("DMD_CREATIONDATATYPES") or "").split()
-    if held and gdal.GetDataTypeName(gdal_type(dtype)) not in held:
-        words = [word for word, name in WORDS.items() if gdal.GetDataTypeName(gdal_type(name)) in held]
-        raise RasterError(
-            f"The output {path} is of the format {driver.LongName}, which cannot hold {dtype.name}: set OUT_PIXELTYPE to "
-            f"{' or '.join(words)}, or choose another format, such as .tif."
-        )
-
-
-def _geotiff_options(given: Sequence[str], dtype: np.dtype, block: tuple[int, int], compress: bool) -> list[str]:
-    """Defaults for GeoTIFF where they are not given: tiled, DEFLATE for whole numbers, BigTIFF where needed."""
-    names = {option.split("=", 1)[0].upper() for option in given}
-    options = list(given)
-    if "BIGTIFF" not in names:
-        options.append("BIGTIFF=IF_SAFER")
-    if "TILED" not in names:
-        options.append("TILED=YES")
-        for name, size in zip(("BLOCKXSIZE", "BLOCKYSIZE"), block):
-            if name not in names:
-                options.append(f"{name}={size}")
-    if "COMPRESS" not in names and compress and dtype.kind in "iu":
-        options += ["COMPRESS=DEFLATE", "NUM_THREADS=ALL_CPUS"]
-    return options

@@ -17,7 +17,7 @@ from osgeo import gdal
 
 from ..addresses import masked
 from ..errors import RasterError
-from .gdal_calls import Errors, collected_errors
+from .gdal_calls import Errors, collected_errors, decoding_options
 
 RETRIES = 3
 """How often GDAL repeats a request that is answered with 429 or 5xx, and we a read that broke off."""
@@ -125,7 +125,8 @@ def open_remote(address: str) -> tuple[gdal.Dataset, Remote]:
             forget(name)  # so that opening asks again, and tells the status
         dataset = None
         with collected_errors() as errors:
-            dataset = gdal.OpenEx(name, gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR)
+            flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
+            dataset = gdal.OpenEx(name, flags, open_options=decoding_options())
         if dataset is not None:
             return dataset, Remote(name, masked(address), state or ())
         refusal = _refusal(address, errors)

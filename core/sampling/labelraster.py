@@ -42,11 +42,13 @@ class LabelRaster:
         self._key = key
         if self.stack.bands != 1:
             raise ParameterError(
-                f"{key} is {source}, which has {self.stack.bands} bands, but labels are one band: extract one "
+                f"{key} is {self.stack.names[0]}, which has {self.stack.bands} bands, but labels are one band: extract one "
                 "(Raster > Conversion > Rearrange bands)."
             )
         if self.stack.dtype.kind not in "iuf":
-            raise ParameterError(f"{key} is {source}, whose pixels are complex numbers, but labels are whole numbers.")
+            raise ParameterError(
+                f"{key} is {self.stack.names[0]}, whose pixels are complex numbers, but labels are whole numbers."
+            )
         own = self.stack.nodata[0] if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise
 

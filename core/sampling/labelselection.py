@@ -27,8 +27,8 @@ def quotas(counts: Mapping[int, int], strategy: str, constant: int, total: int) 
 
     Args:
         counts: class to its number of pixels, all above 0.
-        strategy: `constant`, `total`, `smallest` or `all`.
-        constant: samples per class, for `constant`.
+        strategy: `constant`, `total`, `smallest`, `all`, or `atmost`, which OTBTF does not have.
+        constant: samples per class, for `constant` and `atmost`.
         total: samples altogether, for `total`.
 
     Raises:
@@ -37,6 +37,8 @@ def quotas(counts: Mapping[int, int], strategy: str, constant: int, total: int) 
     smallest = min(counts.values())
     if strategy == "all":
         return {label: Quota(n, n, 1) for label, n in counts.items()}
+    if strategy == "atmost":
+        return {label: Quota(n, min(n, constant), n // min(n, constant)) for label, n in counts.items()}
     if strategy == "total":
         step = max(1, sum(counts.values()) // total)
         for label, n in counts.items():

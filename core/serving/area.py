@@ -8,20 +8,19 @@ from osgeo import osr
 
 from ..errors import ParameterError
 from ..geometry.grid import Box, Grid, ceil, floor
-from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..rasters.opening import Reference
 
 
-def wanted_box(parameters: TensorflowModelServe, grid: Grid, reference: Reference) -> Box:
-    """Return the outputs to compute (north-up view): OUT_BOX, EXTENT snapped outwards, or all.
+def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
+    """Return the outputs to compute (north-up view): OUT_BOX, EXTENT snapped outwards, or all where both are empty.
 
     Raises:
         ParameterError: it cannot be read, or lies outside the output.
     """
-    if parameters.out_box:
-        return _box(parameters.out_box, grid)
-    if parameters.extent:
-        return _extent(parameters.extent, grid, reference)
+    if box:
+        return _box(box, grid)
+    if extent:
+        return _extent(extent, grid, reference)
     return grid.box
 
 

@@ -36,7 +36,9 @@ def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
         progress.check()
         with scope():
             made = load_model(str(staging.path), trust=parameters.trust_model)
-        described = describe(made, (), scope, progress, placeholders=parameters.model_userplaceholders)
+        described = describe(
+            made, (), scope, progress, placeholders=parameters.model_userplaceholders, true_fields=False
+        )
         classes = {name: older.classes_of([name]) for name in made.outputs if older and older.classes_of([name])}
         write_sidecar(made.path, item(described, classes, "."))
         staging.commit()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -103,7 +104,7 @@ def stream(
     guarded(computing)()
     for thread in threads:
         while thread.is_alive():
-            thread.join(_POLL)
+            guarded(partial(thread.join, _POLL))()  # Ctrl-C too must not leave it behind
             if not stop.is_set():
                 guarded(check)()
     if failures:

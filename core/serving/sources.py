@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ModelError, ParameterError
 from ..models.model import Model, TensorInfo
 from ..models.placeholders import FORM, Value, parse_userplaceholders
-from ..operations.tensorflowmodelserve import Source, TensorflowModelServe
+from ..operations.tensorflowmodelserve import ServedModel, Source
 from ..rasters.opening import NoData, Stack, check_references
 
 
@@ -24,7 +24,7 @@ class OpenSource:
     given: Source
 
 
-def open_sources(parameters: TensorflowModelServe) -> list[OpenSource]:
+def open_sources(parameters: ServedModel) -> list[OpenSource]:
     """Open the rasters of every source.
 
     Raises:
@@ -51,7 +51,7 @@ class Feeds:
     constants: dict[str, np.ndarray]
 
 
-def tie(model: Model, parameters: TensorflowModelServe, sources: Sequence[OpenSource], outputs: Sequence[str]) -> Feeds:
+def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]) -> Feeds:
     """Find the input that each source feeds, and the values of the user placeholders.
 
     Raises:

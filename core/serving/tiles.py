@@ -9,23 +9,39 @@ from ..geometry.grid import Box
 BLOCK = 256
 """Side of the blocks of a tiled output; tiles are made of whole blocks where memory allows."""
 
+Enough = Callable[[int, int], bool]
 
-def plan(width: int, height: int, cost: Callable[[int, int], float], budget: float, strips: bool) -> tuple[int, int]:
-    """Return width and height of the largest tile whose `cost(width, height)` is within `budget`.
+
+def plan(
+    width: int,
+    height: int,
+    cost: Callable[[int, int], float],
+    budget: float,
+    strips: bool,
+    enough: Enough = lambda width, height: False,
+    unit: int = BLOCK,
+) -> tuple[int, int]:
+    """Return width and height of a tile: the largest whose `cost(width, height)` is within `budget`.
+
+    Tiles are of even size, so that none at the right or bottom is a sliver.
 
     Args:
         width, height: of the output, in pixels.
         cost: bytes (or whatever `budget` counts) that a tile of that size takes; grows with both.
         budget: the limit; a tile of 1 x 1 is returned where even that is above it.
-        strips: True for models that see one pixel at a time: tiles as wide as the output, so that
-            rows are read and written whole. Else squares, which overlap their neighbours least.
+        strips: True for tiles as wide as the output, so that rows are read and written whole, where
+            they are at least a block high. Else squares, which overlap their neighbours least.
+        enough: whether a tile is so large that a larger one brings nothing; then it is no larger.
+        unit: a multiple of which the sides are made where that fits: a multiple of `BLOCK`.
     """
     if strips:
-        rows = _largest(height, lambda rows: cost(width, rows) <= budget)
-        if rows >= min(BLOCK, height) and cost(width, rows) <= budget:
-            return width, _whole_blocks(rows, height)
-    side = _largest(max(width, height), lambda side: cost(min(side, width), min(side, height)) <= budget)
-    return _whole_blocks(side, width), _whole_blocks(side, height)
+        fit = _largest(height, lambda rows: cost(width, rows) <= budget)
+        if fit >= min(BLOCK, height) and cost(width, fit) <= budget:
+            return width, _side(height, fit, _smallest(height, unit, lambda rows: enough(width, rows)), unit)
+    longest = max(width, height)
+    fit = _largest(longest, lambda side: cost(min(side, width), min(side, height)) <= budget)
+    wanted = _smallest(longest, unit, lambda side: enough(min(side, width), min(side, height)))
+    return _side(width, fit, wanted, unit), _side(height, fit, wanted, unit)
 
 
 def _largest(limit: int, fits: Callable[[int], bool]) -> int:
@@ -39,11 +55,35 @@ def _largest(limit: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _whole_blocks(side: int, limit: int) -> int:
-    if side >= limit:
+def _smallest(limit: int, unit: int, suffices: Callable[[int], bool]) -> int:
+    """Return the smallest multiple of `unit` that suffices; the first that is not below `limit` where none does."""
+    low, high = 1, -(-limit // unit)
+    while low < high:
+        middle = (low + high) // 2
+        if suffices(min(middle * unit, limit)):
+            high = middle
+        else:
+            low = middle + 1
+    return low * unit
+
+
+def _side(limit: int, fit: int, wanted: int, unit: int) -> int:
+    """Return one side of the tiles of an output that is `limit` long: at most `fit`, and no longer than `wanted` asks."""
+    if min(fit, wanted) >= limit:
         return limit
-    if side >= BLOCK:
-        return side // BLOCK * BLOCK
+    side = wanted if wanted <= fit else _whole_blocks(fit, unit)
+    if side < BLOCK:
+        return min(side, limit)
+    unit = unit if side % unit == 0 else BLOCK
+    count = -(-limit // side)
+    return min(limit, -(-limit // (count * unit)) * unit)
+
+
+def _whole_blocks(side: int, unit: int) -> int:
+    """Return the largest multiple of `unit`, else of a block, else part of a block, that is not above `side`."""
+    for step in (unit, BLOCK):
+        if side >= step:
+            return side // step * step
     block = BLOCK
     while block > side:
         block //= 2

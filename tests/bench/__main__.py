@@ -1,7 +1,11 @@
-"""Measure speed: run the benchmarks beside this file, print a table and write build/bench.json.
+"""Measure speed: run the benchmarks beside this file, print tables and write build/bench/results.json.
 
     make bench                            all, at full size
-    make bench ARGS="--quick serving"     small sizes, and only what has `serving` in its name
+    make bench ARGS="--quick rounds"      small sizes (into quick.json), and only what has `rounds` in its name
+    make bench PEERS=1                    as root: install the programs to compare with (Debian's otb-bin) first
+
+What is measured replaces the same in results.json, and the rest stays there: docs/figures/performance.py makes the
+table and the figures of docs/performance.md of it.
 
 A benchmark is a function `bench_*(quick, folder)` in a module of this folder. It works in the empty `folder`, which
 is the current one too, and returns rows: dictionaries with `case`, `seconds` and whatever else it has to say.
@@ -16,6 +20,8 @@ import json
 import os
 import pkgutil
 import platform
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +31,8 @@ from typing import Any, Callable
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded: errors only
 
 HERE = Path(__file__).resolve().parent
-RESULT = HERE.parents[1] / "build" / "bench.json"
+PLACE = HERE.parents[1] / "build" / "bench"
+
 
 Row = Mapping[str, Any]
 Bench = Callable[[bool, Path], Sequence[Row]]
@@ -64,18 +71,43 @@ def main() -> None:
     # The Python processes that benchmarks start find the package by this alone: not from the repository's top folder,
     # whose folder otbtf_qgis is only a part of it.
     os.environ["PYTHONPATH"] = os.path.abspath(os.environ["PYTHONPATH"])
-    found: dict[str, Sequence[Row]] = {}
+    if os.environ.get("PEERS") == "1":
+        _install_peers()
+    PLACE.mkdir(parents=True, exist_ok=True)
+    result = PLACE / ("quick.json" if arguments.quick else "results.json")
     for name, bench in benches(arguments.words):
-        with tempfile.TemporaryDirectory(prefix="otbtf-bench-") as folder:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=PLACE) as folder:
             os.chdir(folder)
             start = time.monotonic()
-            found[name] = bench(arguments.quick, Path(folder))
-        print(f"\n{name} ({time.monotonic() - start:.0f} s)\n{table(found[name])}", flush=True)
-    RESULT.parent.mkdir(exist_ok=True)
+            rows = bench(arguments.quick, Path(folder))
+            os.chdir(PLACE)
+        print(f"\n{name} ({time.monotonic() - start:.0f} s)\n{table(rows)}", flush=True)
+        _keep(result, name, rows)
+    print(f"\nWritten to {result}")
+
+
+def _keep(result: Path, name: str, rows: Sequence[Row]) -> None:
+    """Put what one benchmark found into the file of results."""
+    report = json.loads(result.read_text()) if result.exists() else {"benches": {}}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     machine = {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
-    report = {"quick": arguments.quick, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **machine, "benches": found}
-    RESULT.write_text(json.dumps(report, indent=2) + "\n")
-    print(f"\nWritten to {RESULT}")
+    report["benches"][name] = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "load": load,
+        **machine,
+        "rows": rows,
+    }
+    result.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _install_peers() -> None:
+    """Install Orfeo ToolBox and GDAL's programs by apt."""
+    if hasattr(os, "geteuid") and os.geteuid() != 0:
+        sys.exit("PEERS=1 installs Debian packages, which takes root.")
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", "otb-bin", "gdal-bin"]
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    )
 
 
 if __name__ == "__main__":

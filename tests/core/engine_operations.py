@@ -16,6 +16,7 @@ from typing import Any
 
 sys.path.insert(0, sys.argv.pop(1))
 
+from otbtf_qgis.core import preloading
 from otbtf_qgis.core.errors import ModelError
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.worker import import_tensorflow, main
@@ -98,6 +99,9 @@ def die(values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
 
 
 def use_tensorflow(values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    progress.info("opens")
+    preloading.wait()
+    progress.info("computes")
     import_tensorflow()
     return {}
 

@@ -137,16 +137,19 @@ def test_cancelling_one_that_runs_and_one_that_waits(pipe: Pipe, tmp_path: Path)
     assert pipe.until(*ENDS)[-1]["event"] == "result"
 
 
-def test_requests_wait_while_tensorflow_is_loaded(pipe: Pipe, tmp_path: Path) -> None:
+def test_a_request_begins_while_tensorflow_is_loaded_and_waits_where_it_needs_it(pipe: Pipe, tmp_path: Path) -> None:
     pipe.close()
     slow = tmp_path / "slow_tensorflow"
     slow.touch()
     pipe = Pipe()
     pipe.next()
-    pipe.send(id=1, run="echo", values={})
+    assert pipe.ask(1, "echo")[-1]["event"] == "result"
+    pipe.send(id=2, run="use_tensorflow", values={})
+    assert [event["event"] for event in pipe.until("info")] == ["started", "info"]
     threading.Timer(0.2, slow.unlink).start()
-    assert pipe.next() == {"event": "started", "id": 1}
+    assert pipe.until("info")[-1]["message"] == "computes"
     assert not slow.exists()
+    assert pipe.until(*ENDS)[-1]["event"] == "result"
     pipe.close()
 
 
@@ -252,3 +255,13 @@ def test_a_folder_still_written_into_is_removed(tmp_path: Path) -> None:
     writer.start()
     assert remove(str(folder))
     writer.join()
+
+
+def test_tensorflow_is_imported_without_what_keras_does_not_need_and_others_find_it_later() -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(TREE)!r}); from otbtf_qgis.core import worker; worker.import_tensorflow(); "
+        "before = set(worker.UNUSED_BY_KERAS) & set(sys.modules); import keras, sklearn.base, matplotlib.pyplot; "
+        "print(sorted(before), keras.layers.Dense.__name__, 'tensorflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[] Dense True\n"

@@ -1,0 +1,53 @@
+"""How a raster is made in its format: pixel types it can hold, and creation options that are not given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from osgeo import gdal
+
+from ..errors import RasterError
+from .types import WORDS, gdal_type
+
+
+def check_type(driver: gdal.Driver, dtype: np.dtype, path: Path) -> None:
+    """Raise RasterError where the format cannot hold `dtype`: GDAL would cut the values down to what it can.
+
+    Drivers name their types; one that names none is left to say so itself.
+    """
+    held = (driver.GetMetadataItem("DMD_CREATIONDATATYPES") or "").split()
+    if held and gdal.GetDataTypeName(gdal_type(dtype)) not in held:
+        words = [word for word, name in WORDS.items() if gdal.GetDataTypeName(gdal_type(name)) in held]
+        raise RasterError(
+            f"The output {path} is of the format {driver.LongName}, which cannot hold {dtype.name}: set OUT_PIXELTYPE to "
+            f"{' or '.join(words)}, or choose another format, such as .tif."
+        )
+
+
+def geotiff_options(given: Sequence[str], dtype: np.dtype, block: tuple[int, int], compress: bool) -> list[str]:
+    """Defaults for GeoTIFF where they are not given: tiled, DEFLATE for whole numbers, BigTIFF where needed."""
+    names = {option.split("=", 1)[0].upper() for option in given}
+    options = list(given)
+    if "BIGTIFF" not in names:
+        options.append("BIGTIFF=IF_SAFER")
+    if "TILED" not in names:
+        options.append("TILED=YES")
+        for name, size in zip(("BLOCKXSIZE", "BLOCKYSIZE"), block):
+            if name not in names:
+                options.append(f"{name}={size}")
+    if "COMPRESS" not in names and compress and dtype.kind in "iu":
+        # The lowest level: a tenth of the time of the usual one, for an eighth more bytes (measured on a map of classes).
+        options += ["COMPRESS=DEFLATE", *([] if "ZLEVEL" in names else ["ZLEVEL=1"])]
+    return options
+
+
+def threaded(driver: gdal.Driver, options: Sequence[str]) -> list[str]:
+    """Return the options, and the one that compresses in several threads where the format has it and compresses."""
+    given = dict(option.upper().split("=", 1) for option in options)
+    known = driver.GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
+    compresses = given.get("COMPRESS", "NONE" if driver.ShortName == "GTiff" else "") != "NONE"
+    if "NUM_THREADS" in given or not compresses or "NUM_THREADS" not in known:
+        return list(options)
+    return [*options, "NUM_THREADS=ALL_CPUS"]

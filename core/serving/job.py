@@ -1,0 +1,252 @@
+"""One run's work: reading, computing and writing any box of the output, and what that takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..geometry.grid import Box
+from ..geometry.serving import Span
+from ..progress import Progress
+from ..rasters.opening import is_nodata
+from . import tiles
+from .compute import Compute, whole
+from .convert import Converter
+from .geometry import Plan
+from .memory import peak_growth
+from .nodata import holds_nothing, nodata_outputs, under
+from .patches import Patches
+from .pipeline import IN_FLIGHT, stream
+from .shifting import Shifts, choose_way
+from .sources import OpenSource
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What computing takes, as measured: seconds and bytes per output pixel, and the most outputs of a batch."""
+
+    seconds: float
+    bytes: float
+    batch: float
+
+    def memory(self, outputs: float) -> float:
+        """Return the bytes that computing so many outputs takes."""
+        return self.bytes * min(outputs, self.batch)
+
+
+@dataclass
+class Tile:
+    """One tile as it was read: pixels of each source (none where all may be spared), and where the output is no-data."""
+
+    images: list[np.ndarray]
+    nodata: np.ndarray | None
+
+
+MASK_BYTES = 24
+"""What finding no-data takes for a source pixel: counts along columns and along both, and what is copied on the way."""
+
+TRIALS = (64, 128, 256)
+"""Sides in pixels of the pieces on which time and memory are measured."""
+
+CONVERT_BYTES = 24
+"""What a value takes on its way to another pixel type: as double, clipped, and where it is finite."""
+
+
+class Writer(Protocol):
+    """Takes tiles in order, as `core.rasters.output.OutputRaster` does."""
+
+    def write(self, box: Box, array: np.ndarray) -> None:
+        """Write an array of shape (box.height, box.width, bands)."""
+
+
+class Job:
+    """Reads, computes and writes any box of the output.
+
+    Attributes:
+        finish: what becomes of a tile's values, given these and where they are no-data (None for nowhere): what is
+            written in their place, the background value where they are no-data; None to write them as they are.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[OpenSource],
+        plan: Plan,
+        box: Box,
+        compute: Compute,
+        converter: Converter,
+        background: float | np.ndarray,
+        padding: str = "reflect",
+    ) -> None:
+        self.sources, self.plan, self.box = sources, plan, box
+        self.compute, self.converter = compute, converter
+        self._background, self._padding = background, padding
+        self.finish: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = None
+        self._bands = 0
+        self._patches: Patches | Shifts = Patches(plan, compute)
+
+    def learn(self) -> int:
+        """Compute one small piece, so that a model that does not fit fails now; return the number of bands."""
+        middle = Box(self.box.x + self.box.width // 2, self.box.y + self.box.height // 2, 1, 1)
+        return self.compute_tile(middle, self.read(middle, masked=False)).shape[-1]
+
+    def choose_way(self, telling: Compute, memory: int, progress: Progress) -> None:
+        """Choose how patches are computed: as shifted whole regions where that gives the same values; say so.
+
+        `telling` calls the model for the values that numbers of classes are made of.
+        """
+
+        def read(box: Box) -> list[np.ndarray]:
+            return self.read(box, masked=False).images
+
+        self._patches = choose_way(self.plan, self.compute, telling, self.sources, read, memory, progress)
+
+    @property
+    def trial(self) -> tuple[Any, ...]:
+        """What `calibrate` depends on, beside the model, its sources' types and the memory."""
+        way = () if self.plan.fields.fullyconv else (type(self._patches), self._patches.batch)
+        return (self.plan.fields, self._piece(TRIALS[-1]), *way)
+
+    def _piece(self, side: int) -> tuple[int, int]:
+        """Return width and height in outputs of what so many pixels give, as far as the box has them."""
+        scale = float(self.plan.fields.x.scale)
+        width, height = (max(1, min(int(side / scale), size)) for size in (self.box.width, self.box.height))
+        return width, height
+
+    def calibrate(self, memory: int) -> Rate:
+        """Measure time and memory of the model on growing pieces of the input, as far as the memory allows."""
+        batch = float("inf") if self.plan.fields.fullyconv else float(self._patches.batch)
+        rate = Rate(0.0, 0.0, batch)
+        for side in TRIALS:
+            width, height = self._piece(side)
+            box = Box(
+                self.box.x + (self.box.width - width) // 2, self.box.y + (self.box.height - height) // 2, width, height
+            )
+            tile, seconds = self.read(box, masked=False), 0.0
+
+            def work(box: Box = box, tile: Tile = tile) -> None:
+                nonlocal seconds
+                start = time.perf_counter()
+                self.compute_tile(box, tile)
+                seconds = time.perf_counter() - start
+
+            growth = peak_growth(work)
+            area = self.plan.computable(box).area if self.plan.fields.fullyconv else box.area
+            rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch)
+            if 16 * growth > memory or box == self.box:  # attention takes sixteen times as much for twice the side
+                break
+        return rate
+
+    def bytes_held(self, outputs: Box, bands: int) -> float:
+        """Return the bytes of the tiles on their way through the three stages, each of so many outputs."""
+        total = 0.0
+        for number, source in enumerate(self.sources):
+            area = self.plan.region(number, outputs).area
+            total += IN_FLIGHT * area * source.stack.bands * source.stack.dtype.itemsize
+            total += MASK_BYTES * area if source.nodata is not None else 0
+        values = outputs.area * bands
+        name = self.compute.dtype_name
+        model = np.dtype("float32" if name == "bfloat16" else name)
+        return total + values * (IN_FLIGHT * model.itemsize + (CONVERT_BYTES if model != self.converter.dtype else 0))
+
+    def bytes_moved(self, outputs: Box, bands: int) -> float:
+        """Return the bytes of the pixels that are read, and of the values that are written, for so many outputs."""
+        pixels = (
+            self.plan.region(k, outputs).area * s.stack.bands * s.stack.dtype.itemsize
+            for k, s in enumerate(self.sources)
+        )
+        return sum(pixels) + outputs.area * bands * self.converter.dtype.itemsize
+
+    @property
+    def shares(self) -> bool:
+        """Whether outputs beside each other are computed together, so that less is computed in large tiles."""
+        return self.plan.fields.fullyconv or isinstance(self._patches, Shifts)
+
+    def pixels(self, box: Box) -> Box:
+        """Return the pixels of the first source from which the outputs in `box` are computed."""
+        return self.plan.region(0, self.plan.computable(box) if self.plan.fields.fullyconv else box)
+
+    @property
+    def stored_by_lines(self) -> bool:
+        """Whether a source is stored in whole lines of pixels, all of which are read for any part of them."""
+        return any(s.stack.block_size[0] >= s.stack.grid.width > tiles.BLOCK for s in self.sources)
+
+    def run(self, raster: Writer, tile: tuple[int, int], progress: Progress) -> None:
+        """Compute the whole box into `raster`, tile by tile."""
+        done = 0
+
+        def write(part: Box, values: np.ndarray) -> None:
+            nonlocal done
+            raster.write(part, self.converter(values))
+            done += part.area
+            progress.fraction(done / self.box.area)
+
+        def moved(part: Box) -> Box:
+            return Box(part.x + self.box.x, part.y + self.box.y, part.width, part.height)
+
+        stream(
+            self._cells() if self.plan.fields.fixed else tiles.tiles(self.box.width, self.box.height, *tile),
+            lambda part: self.read(moved(part), sparing=True),
+            lambda part, data: self.compute_tile(moved(part), data),
+            write,
+            progress.check,
+        )
+
+    def _cells(self) -> Iterator[Box]:
+        """Yield the parts of the box, counted from its corner, that a model of one size computes in one go."""
+        for y in self.plan.y.cells(Span(self.box.y, self.box.height)):
+            for x in self.plan.x.cells(Span(self.box.x, self.box.width)):
+                yield Box(x.start - self.box.x, y.start - self.box.y, x.size, y.size)
+
+    def read(self, box: Box, masked: bool = True, sparing: bool = False) -> Tile:
+        """Return the pixels of each source for the outputs in `box`, and with `masked` where these are no-data.
+
+        With `sparing`, where all of them are, no further source is read, nothing of one that holds no data, and no
+        pixels are returned.
+        """
+        outputs = self.plan.computable(box) if self.plan.fields.fullyconv else box
+        regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
+        if not masked or all(source.nodata is None for source in self.sources):
+            stacks = (source.stack for source in self.sources)
+            return Tile([stack.read_padded(region, self._padding) for stack, region in zip(stacks, regions)], None)
+        columns, rows = Span(box.x, box.width), Span(box.y, box.height)
+        below = [
+            (self.plan.x.footprint(number, columns), self.plan.y.footprint(number, rows))
+            for number in range(len(self.sources))
+        ]
+        if sparing and any(holds_nothing(source, *lines) for source, lines in zip(self.sources, below)):
+            return Tile([], np.ones((box.height, box.width), bool))
+        mask, images = np.zeros((box.height, box.width), bool), dict.fromkeys(range(len(self.sources)), np.empty(0))
+        for number in sorted(images, key=lambda number: self.sources[number].nodata is None):  # those that tell first
+            source, region = self.sources[number], regions[number]
+            if source.nodata is None:
+                images[number] = source.stack.read_padded(region, self._padding)
+                continue
+            window = region.hull(under(*below[number]))
+            pixels = source.stack.read_padded(window, self._padding)
+            mask |= nodata_outputs(is_nodata(pixels, source.nodata), *below[number], window)
+            if sparing and mask.all():
+                return Tile([], mask)
+            images[number] = pixels[whole(Box(region.x - window.x, region.y - window.y, region.width, region.height))]
+        return Tile(list(images.values()), mask)
+
+    def compute_tile(self, box: Box, tile: Tile) -> np.ndarray:
+        """Return the outputs in `box`, of shape (box.height, box.width, bands), from what `read` returned for it."""
+        if tile.nodata is not None and tile.nodata.all() and self._bands:
+            return np.full((box.height, box.width, self._bands), self._background, self.converter.dtype)
+        if self.plan.fields.fullyconv:
+            outputs = self.plan.computable(box)
+            values = self.compute.region(tile.images, outputs.width, outputs.height)
+            values = values[whole(Box(box.x - outputs.x, box.y - outputs.y, box.width, box.height))]
+        else:
+            values = self._patches(box, tile.images)
+        if self.finish is not None:
+            values = self.finish(values, tile.nodata)
+        self._bands = values.shape[-1]
+        if tile.nodata is not None and tile.nodata.any():
+            values = values.copy()
+            values[tile.nodata] = self._background
+        return values
