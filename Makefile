@@ -14,7 +14,7 @@ INSTALLER := core/installation.py core/interpreters.py core/programs.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat bench clean tree
+.PHONY: help demo test lint install package compat bench docs clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ compat: ## Run the QGIS and end-to-end tests in a Debian 13 tree (QGIS 3.40, Pyt
 
 bench: $(VENV)/engine.stamp tree ## Measure speed and memory
 	PYTHONPATH=$(TREE) $(ENGINE) tests/bench $(ARGS)
+
+docs: $(VENV)/tools.stamp tree ## Write docs/api from the docstrings
+	PYTHONPATH=$(TREE) $(ENGINE) docs/make_api.py
 
 clean: ## Remove what the targets made, the virtual environment included
 	@[ ! -e $(BUILD)/compat ] || [ "$$(id -u)" -eq 0 ] || sudo rm -rf $(BUILD)/compat

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import GDAL_MISSING, EngineError, RasterError
+from . import preloading
+from .errors import EngineError, RasterError
+from .running import GDAL_MISSING
 
 __all__ = ["cropped_tensor_name", "gdal_open", "read_as_np_arr"]
 
@@ -112,6 +114,7 @@ def cropped_tensor_name(tensor_name: str, crop: int) -> str:
 
 
 def _check_gdal() -> None:
+    preloading.gdal()
     try:
         from osgeo import gdal  # noqa: F401
     except ImportError as error:

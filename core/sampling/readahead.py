@@ -10,7 +10,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ..errors import ParameterError
-from .patchesreader import PatchesReaderBase
+from .patchesreader import PatchesReaderBase, Sample
 
 THREAD = "otbtf-samples"
 """Name of the threads that read."""
@@ -51,8 +51,8 @@ class Buffer:
 
 def read_ahead(
     reader: PatchesReaderBase, order: Sequence[int], length: int
-) -> Generator[tuple[Buffer, float], None, None]:
-    """Yield samples, `length` at a time, and how many seconds they were waited for; a thread reads the next ones.
+) -> Generator[tuple[Sample, float], None, None]:
+    """Yield samples, `length` stacked at a time, and the seconds they were waited for; a thread reads the next ones.
 
     The thread ends when the generator is closed. Its errors are raised here.
 
@@ -61,7 +61,7 @@ def read_ahead(
         order: which of them, in the order of their use.
         length: how many are read together.
     """
-    ready: queue.Queue[Buffer | Exception | None] = queue.Queue(maxsize=1)
+    ready: queue.Queue[Sample | Exception | None] = queue.Queue(maxsize=1)
     unwanted = threading.Event()
     arguments = (reader, order, length, ready, unwanted)
     threading.Thread(target=_read, args=arguments, name=THREAD, daemon=True).start()
@@ -82,12 +82,12 @@ def _read(
     reader: PatchesReaderBase,
     order: Sequence[int],
     length: int,
-    ready: queue.Queue[Buffer | Exception | None],
+    ready: queue.Queue[Sample | Exception | None],
     unwanted: threading.Event,
 ) -> None:
-    """Read samples in the order given into buffers, then say None; an error is handed over in place of a buffer."""
+    """Read samples in the order given, then say None; an error is handed over in place of samples."""
 
-    def hand_over(item: Buffer | Exception | None) -> None:
+    def hand_over(item: Sample | Exception | None) -> None:
         while not unwanted.is_set():
             with contextlib.suppress(queue.Full):
                 ready.put(item, timeout=_PAUSE)
@@ -95,11 +95,7 @@ def _read(
 
     try:
         for start in range(0, len(order), length):
-            indices = order[start : start + length]
-            window = Buffer(len(indices))
-            for sample in reader.get_samples(indices):
-                window.add(sample)
-            hand_over(window)
+            hand_over(reader.get_batch(order[start : start + length]))
             if unwanted.is_set():
                 return
         hand_over(None)

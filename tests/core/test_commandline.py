@@ -139,17 +139,18 @@ class TestExtendedFilenames:
     def test_box_type_and_creation_options(self) -> None:
         call = one(
             "TensorflowModelServe -source1.il a.tif -model.dir m "
-            '-out "map.tif?&box=10:20:30:40&gdal:co:COMPRESS=DEFLATE&gdal:co:TILED=YES" uint8'
+            '-out "map.tif?&box=10:20:30:40&gdal:co:COMPRESS=DEFLATE&nodata=255&gdal:co:TILED=YES" uint8'
         )
         assert {key: value for key, value in call.values.items() if key.split(".")[0] == "out"} == {
             "out": "map.tif",
             "out.box": "10:20:30:40",
             "out.co": "COMPRESS=DEFLATE|TILED=YES",
+            "out.nodata": "255",
             "out.pixeltype": "uint8",
         }
         assert call.notes == ()
 
-    @pytest.mark.parametrize("option", ["nodata=0", "streaming:type=none", "writegeom=false"])
+    @pytest.mark.parametrize("option", ["streaming:type=none", "writegeom=false"])
     def test_what_does_not_change_the_pixels_is_noted(self, option: str) -> None:
         call = one(f"{SERVE}?&{option}")
         assert call.values == one(SERVE).values

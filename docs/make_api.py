@@ -1,0 +1,318 @@
+"""Write docs/api from the docstrings: a page for each public module, and one for all operations.
+
+    make docs
+
+The code is read, not run, but for the operations: their keys are known once they are imported (that needs GDAL, no
+TensorFlow). tests/core/test_api_reference.py compares the pages with what this writes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import griffe
+
+HERE = Path(__file__).resolve().parent
+PACKAGE = "otbtf_qgis"
+
+PAGES: dict[str, tuple[str, ...]] = {
+    "running": (
+        "core.operations.run",
+        "core.rasters.inmemory.ArrayRaster",
+        "core.progress.Progress",
+        "core.errors",
+    ),
+    "dataset": ("core.dataset",),
+    "tfrecords": ("core.tfrecords",),
+    "model": ("core.model",),
+    "training": ("core.training.train", "core.training.fitting", "core.training.strategies"),
+    "layers": ("core.layers",),
+    "ops": ("core.ops",),
+    "utils": ("core.utils",),
+    "tricks": ("core.tricks",),
+}
+"""Pages by name: the modules, of which all public names are shown, and single names, that make them."""
+
+TITLES = {
+    "running": "Running operations",
+    "training": "core.training",
+}
+
+ABOUT_OPERATIONS = (
+    "For `core.run(name, values)`; see [Running operations](running.md). `sourceN` stands for `source1`, `source2`, ...",
+    "Words in capitals are keys as QGIS writes them: `OUT_BOX` is `out.box`.",
+)
+
+KERAS = ("call", "get_config")
+"""Methods of layers that Keras calls; the class says what they do."""
+
+DOCSTRINGS = {"returns_multiple_items": False, "returns_named_value": False}
+"""How the parser reads Returns: one text, whose words before a colon are no name."""
+
+MADE = "<!-- Made by `make docs` from the docstrings; do not edit. -->"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by its file name."""
+    logging.getLogger("griffe").setLevel(logging.ERROR)  # it would ask for each argument in its own line
+    tree = Path(sys.modules[PACKAGE].__path__[0]).parent if PACKAGE in sys.modules else HERE.parent / "build" / "tree"
+    package = griffe.load(
+        PACKAGE,
+        search_paths=[str(tree)],
+        try_relative_path=False,  # the folder otbtf_qgis of the repository is only a part of the package
+        docstring_parser="google",
+        docstring_options=DOCSTRINGS,
+    )
+    found = {f"{name}.md": _page(package, name, paths) for name, paths in PAGES.items()}
+    found["operations.md"] = _operations(package)
+    return {"index.md": _index(package), **found}
+
+
+# ------------------------------------------------------------------- modules
+
+
+def _page(package: Any, name: str, paths: Iterable[str]) -> str:
+    objects = [_target(package[path]) for path in paths]
+    lines = [f"# {TITLES.get(name, f'core.{name}')}", "", MADE, ""]
+    for item in objects:
+        if item.is_module:
+            alone = len(objects) == 1
+            lines += [
+                *([] if alone else [f"## {item.path.partition('.')[2]}", ""]),
+                *_text(item),
+                "",
+                *_types(item),
+                "",
+            ]
+            for member in _public(item):
+                lines += _described(member, 2 if alone else 3)
+        else:
+            lines += _described(item)
+    return _joined(lines)
+
+
+def _public(module: Any) -> list[Any]:
+    """Return a module's classes and functions that others may use: `__all__`, else those defined in it."""
+    if module.exports:
+        return [_target(module.members[str(name)]) for name in module.exports]
+    return [
+        member
+        for name, member in module.members.items()
+        if not name.startswith("_") and not member.is_alias and (member.is_class or member.is_function)
+    ]
+
+
+def _types(module: Any) -> list[str]:
+    """Return the constants, and the names for types, that a module tells of."""
+    ours = [
+        name
+        for name, member in module.members.items()
+        if not name.startswith("_") and (not member.is_alias or member.target_path.startswith(f"{PACKAGE}."))
+    ]
+    members = {name: _target(module.members[name]) for name in ours}
+    told = {name: member for name, member in members.items() if member.is_attribute and member.docstring}
+    return [_item(f"`{name} = {member.value}`", member.docstring.value) for name, member in told.items()]
+
+
+def _target(item: Any) -> Any:
+    return item.final_target if item.is_alias else item
+
+
+def _described(item: Any, level: int = 2, owner: str = "") -> list[str]:
+    """Return a class or function: its signature, and its docstring section by section."""
+    mark = "#" * level
+    if item.is_function:
+        return [f"{mark} {owner}{item.name}", "", *_signature(item, owner), *_sections(item), ""]
+    lines = [f"{mark} {item.name}", ""]
+    made = item.members.get("__init__")
+    bases = [str(base) for base in item.bases if not str(base).startswith("_") and str(base) != "abc.ABC"]
+    if made is not None and made.is_function:
+        lines += _signature(made, "", item.name)
+    elif "dataclass" in item.labels:
+        fields = [f"{field.name}: {field.annotation}" + _default(field.value) for field in _fields(item)]
+        lines += _code(f"{item.name}({', '.join(fields)})")
+    if bases:
+        lines += [f"Derived from {', '.join(f'`{base}`' for base in bases)}.", ""]
+    lines += _sections(item)
+    if made is not None and made.is_function and made.docstring:
+        lines += _sections(made)
+    properties = [member for member in item.members.values() if "property" in member.labels and member.docstring]
+    told = [_item(f"`{member.name}`", member.docstring.value) for member in properties if member.name[0] != "_"]
+    lines += ["**Properties**", "", *told, ""] if told else []
+    for name, member in item.members.items():
+        if member.is_function and not name.startswith("_") and name not in KERAS and member.docstring:
+            lines += _described(member, level + 1, f"{item.name}.")
+    return lines
+
+
+def _fields(item: Any) -> Iterator[Any]:
+    for member in item.members.values():
+        if member.is_attribute and member.annotation is not None and "ClassVar" not in str(member.annotation):
+            yield member
+
+
+def _signature(function: Any, owner: str, name: str = "") -> list[str]:
+    stars = {"variadic positional": "*", "variadic keyword": "**"}
+    parts, keyword_only = [], False
+    for parameter in function.parameters:
+        if parameter.name in ("self", "cls"):
+            continue
+        kind = parameter.kind.value
+        if kind == "keyword-only" and not keyword_only:
+            parts.append("*")
+        keyword_only = keyword_only or kind in ("keyword-only", "variadic positional")
+        annotation = f": {parameter.annotation}" if parameter.annotation is not None else ""
+        default = "" if kind in stars else _default(parameter.default)
+        parts.append(f"{stars.get(kind, '')}{parameter.name}{annotation}{default}")
+    returns = "" if name or str(function.returns) in ("None", "") else f" -> {function.returns}"
+    return _code(f"{owner}{name or function.name}({', '.join(parts)}){returns}", parts)
+
+
+def _default(value: Any) -> str:
+    return "" if value is None else f" = {value}"
+
+
+def _code(line: str, parts: Iterable[str] = ()) -> list[str]:
+    """Return a signature as code, an argument per line where it is long."""
+    parts = list(parts)
+    if len(line) > 100 and parts:
+        head, _, tail = line.partition("(")
+        line = "\n".join([f"{head}(", *(f"    {part}," for part in parts), ")" + tail[len(", ".join(parts)) + 1 :]])
+    return ["```python", line, "```", ""]
+
+
+# ---------------------------------------------------------------- docstrings
+
+
+def _sections(item: Any, summary: bool = True) -> list[str]:
+    lines: list[str] = []
+    for section in item.docstring.parsed if item.docstring else []:
+        kind = section.kind.value
+        if kind == "text":
+            lines += [section.value, ""] if summary else []
+        elif kind in ("parameters", "attributes"):
+            title = "Arguments" if kind == "parameters" else "Attributes"
+            lines += [f"**{title}**", "", *(_item(f"`{entry.name}`", entry.description) for entry in section.value), ""]
+        elif kind in ("returns", "yields"):
+            lines += [f"**{kind.capitalize()}**", "", *map(_returned, section.value), ""]
+        elif kind == "raises":
+            named = [(str(entry.annotation).strip("()"), entry.description) for entry in section.value]
+            lines += ["**Raises**", "", *(_item(f"`{name}`", description) for name, description in named), ""]
+        else:
+            raise ValueError(f"{item.path}: a section {kind!r} of its docstring has no place on a page.")
+    return lines
+
+
+def _returned(entry: Any) -> str:
+    """Return the text about what is returned; the parser takes words before a colon for a type."""
+    words = f"{entry.annotation}: " if isinstance(entry.annotation, str) else ""
+    return " ".join(f"{words}{entry.description}".split())
+
+
+def _item(name: str, description: str) -> str:
+    return f"- {name}: {' '.join(description.split())}"
+
+
+def _text(item: Any) -> list[str]:
+    return [item.docstring.value.strip()] if item.docstring else []
+
+
+def _joined(lines: Iterable[str]) -> str:
+    text = "\n".join(line.rstrip() for part in lines for line in part.split("\n"))
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text.strip() + "\n"
+
+
+# ---------------------------------------------------------------- operations
+
+
+def _operations(package: Any) -> str:
+    from otbtf_qgis.core import operations
+
+    lines = ["# Operations", "", MADE, "", *ABOUT_OPERATIONS, ""]
+    for name in operations.NAMES:
+        operation, _ = operations.load(name)
+        module = package[f"core.operations.{name.lower()}"]
+        lines += [f"## {name}", "", _about(module), ""]
+        lines += ["Needs TensorFlow." if operation.NEEDS_ENGINE else "Needs no TensorFlow.", ""]
+        lines += [*_table(operation), ""]
+        lines += _sections(module["run"], summary=False)
+    return _joined(lines)
+
+
+def _about(module: Any) -> str:
+    """Return what the first paragraph of an operation's module says behind the operation's name."""
+    first = " ".join(module.docstring.value.strip().split("\n\n")[0].split())
+    text = first.partition(": ")[2] or first
+    return text[:1].upper() + text[1:]
+
+
+def _table(operation: type) -> list[str]:
+    lines = ["| Key | Takes | Default | |", "| --- | --- | --- | --- |"]
+    for name, key in _keys(operation):
+        cells = [f"`{name}`", _takes(key), _given(key), key.help]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return lines
+
+
+def _keys(operation: type) -> Iterator[tuple[str, Any]]:
+    """Yield all keys with their names; those of numbered sources once, with N for the number."""
+    for field in dataclasses.fields(operation):
+        if "key" in field.metadata:
+            yield field.metadata["key"].name, field.metadata["key"]
+        elif "numbered" in field.metadata:
+            several = field.metadata["numbered"]
+            for name, key in _keys(several.item):
+                yield f"{several.prefix}N.{name}", key
+
+
+def _takes(key: Any) -> str:
+    if key.choices:
+        return ", ".join(f"`{word}`" for word in key.choices)
+    bounds = [("from", key.minimum), ("to", key.maximum)]
+    words = [f"{word} {int(bound) if bound == int(bound) else bound}" for word, bound in bounds if bound is not None]
+    return " ".join([key.kind.value, *words])
+
+
+def _given(key: Any) -> str:
+    if key.required:
+        return "required"
+    if key.default in (None, "", ()):
+        return ""
+    return f"`{str(key.default).lower() if isinstance(key.default, bool) else key.default}`"
+
+
+def _index(package: Any) -> str:
+    lines = ["# The Python API", "", MADE, "", "See [Using it from Python](../python.md) for an introduction.", ""]
+    for name, paths in PAGES.items():
+        names = [f"`{item.name}`" for path in paths for item in _named(package, path)]
+        lines.append(f"- [{TITLES.get(name, f'core.{name}')}]({name}.md): {', '.join(names)}")
+    lines.append("- [Operations](operations.md): all keys of all operations")
+    return _joined(lines)
+
+
+def _named(package: Any, path: str) -> list[Any]:
+    item = _target(package[path])
+    return _public(item) if item.is_module else [item]
+
+
+def main() -> None:
+    """Write the pages, and remove those that are no longer made."""
+    folder = HERE / "api"
+    folder.mkdir(exist_ok=True)
+    made = pages()
+    for old in folder.glob("*.md"):
+        if old.name not in made:
+            old.unlink()
+    for name, text in made.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
