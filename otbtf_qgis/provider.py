@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
-from qgis.core import QgsApplication, QgsProcessingProvider
+from qgis.core import QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from . import __version__, options
@@ -19,6 +19,9 @@ from .core.progress import Progress
 from .engine import interpreter
 from .engine.client import Engine
 from .engine.tensorboards import TensorBoards
+
+MODELS = Path(__file__).parent / "resources" / "models"
+"""The graphical models that the plugin brings."""
 
 
 class OtbtfProvider(QgsProcessingProvider):
@@ -50,9 +53,11 @@ class OtbtfProvider(QgsProcessingProvider):
     def load(self):
         options.register(self.name(), self.icon())
         self.refreshAlgorithms()
+        QgsApplication.processingRegistry().providerAdded.connect(self._on_provider_added)
         return True
 
     def unload(self):
+        QgsApplication.processingRegistry().providerAdded.disconnect(self._on_provider_added)
         self.stop_engine()
         options.unregister()
 
@@ -62,6 +67,20 @@ class OtbtfProvider(QgsProcessingProvider):
             # addAlgorithm asks for the parameters before it does this, and those shown depend on our options.
             algorithm.setProvider(self)
             self.addAlgorithm(algorithm)
+        if QgsApplication.processingRegistry().providerById(self.id()) is not None:
+            self._add_models()
+
+    def _on_provider_added(self, identifier):
+        """Add the models once the registry finds our algorithms, which they are made of."""
+        if identifier == self.id():
+            self._add_models()
+            self.algorithmsLoaded.emit()
+
+    def _add_models(self):
+        for path in sorted(MODELS.glob("*.model3")):
+            model = QgsProcessingModelAlgorithm()
+            if model.fromFile(str(path)):
+                self.addAlgorithm(model)
 
     def supportsNonFileBasedOutput(self):
         return False

@@ -11,7 +11,8 @@ from ..errors import ParameterError
 from ..geometry.grid import Box
 from ..progress import Progress
 from ..rasters.opening import Stack
-from ..sampling.patchesimage import BandStatistics, read_description
+from ..sampling.bandstatistics import BandStatistics
+from ..sampling.patchesimage import read_description
 
 Row = Mapping[str, "float | None"]
 

@@ -113,9 +113,12 @@ _TEMPLATES = (
         f"the second {_TUTORIAL}, its convolution of 5 x 5 as two of 3 x 3",
         CLASSIFICATION,
         Geometry((16,), 1),
-        "patches of 16 x 16, a label for each",
+        "patches of PATCHSIZE (16 x 16), a label for each",
         _CROSS_ENTROPY,
         width=16,
+        patch=16,
+        options=("patch",),
+        remark="Small patches, such as 5 x 5, suit objects of few pixels.",
     ),
     Template(
         "fcnn",

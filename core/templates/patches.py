@@ -20,9 +20,11 @@ def cnn16(options: Options) -> keras.Model:
 
 
 def cnn16_deep(options: Options) -> keras.Model:
-    """Return the OTBTF tutorial's second network: 16 x 16 pixels to one, at every pixel."""
+    """Return the OTBTF tutorial's second network: 16 x 16 pixels (or those of the option `patch`) to one, at every pixel."""
     raw, (x,) = inputs(options)
-    for filters in (1, 1, 1, 1, 2, 2, 2):
-        x = convolution(x, filters * options.width, 3)
-    x = convolution(x, 2 * options.width, 2, "features")  # 3 x 3 alone would see an odd number of pixels
+    convolutions = (options.patch - 1) // 2
+    for number in range(convolutions):
+        x = convolution(x, options.width * (2 if 2 * number > convolutions else 1), 3)
+    # Those of 3 x 3 alone see an odd number of pixels.
+    x = convolution(x, 2 * options.width, 2 - options.patch % 2, "features")
     return keras.Model(raw, classified(x, options.classes), name="cnn16_deep")

@@ -7,12 +7,15 @@ from qgis.PyQt.QtWidgets import QAction
 
 from ..algorithms.base import ICONS
 from ..algorithms.translate import tr
+from ..provider import MODELS
+from .models import edit_copy
 
 NAME = "OTBTF"
+LAND_COVER_MODEL = MODELS / "landcovermodel.model3"
 
 
 class Menu:
-    """Opens the dialogs of the engine's algorithms.
+    """Opens the dialogs of the engine's algorithms, and a copy of the land cover model.
 
     Args:
         iface: the application's interface.
@@ -21,8 +24,9 @@ class Menu:
     def __init__(self, iface):
         self._iface = iface
         self._actions = [
-            self._add(tr("Install engine…"), "otbtf:installengine"),
-            self._add(tr("Engine report…"), "otbtf:enginereport"),
+            self._add(tr("Install engine…"), "engine", lambda: _open("otbtf:installengine")),
+            self._add(tr("Engine report…"), "engine", lambda: _open("otbtf:enginereport")),
+            self._add(tr("Copy the land cover model into my models and open it"), "models", self._edit_model),
         ]
 
     def remove(self):
@@ -30,11 +34,19 @@ class Menu:
         for action in self._actions:
             self._iface.removePluginMenu(NAME, action)
 
-    def _add(self, text, algorithm):
-        action = QAction(QIcon(str(ICONS / "engine.svg")), text, self._iface.mainWindow())
-        action.triggered.connect(lambda: _open(algorithm))
+    def _add(self, text, icon, work):
+        action = QAction(QIcon(str(ICONS / f"{icon}.svg")), text, self._iface.mainWindow())
+        action.triggered.connect(lambda: work())
         self._iface.addPluginToMenu(NAME, action)
         return action
+
+    def _edit_model(self):
+        try:
+            path = edit_copy(LAND_COVER_MODEL)
+        except OSError as error:
+            self._iface.messageBar().pushWarning(NAME, tr("The model could not be copied: {}").format(error))
+            return
+        self._iface.messageBar().pushInfo(NAME, tr("The model is now among your models: {}").format(path))
 
 
 def _open(algorithm: str) -> None:

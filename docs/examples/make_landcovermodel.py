@@ -1,0 +1,188 @@
+"""Make resources/models/landcovermodel.model3, the graphical model that the provider lists.
+
+    python3 docs/examples/make_landcovermodel.py [FILE]
+
+Run it in QGIS's Python, with the plugin's tree on the path (PYTHONPATH=build/tree) and QT_QPA_PLATFORM=offscreen. The
+model is what `otbtf:landcovermap` does for a raster of labels, step by step: to see how the steps belong together, and
+to change them in the model designer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsApplication,
+    QgsProcessing,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+from qgis.PyQt.QtCore import QPointF
+
+TOP = Path(__file__).resolve().parents[2]
+FILE = TOP / "resources" / "models" / "landcovermodel.model3"
+PATCH = 16
+
+HELP = (
+    "Learns from a raster of labels what each class looks like, and maps the images: otbtf:landcovermap for patches, step "
+    "by step. To change it, use Plugins > OTBTF > Copy the land cover model..."
+)
+
+Source = QgsProcessingModelChildParameterSource
+INTEGER = QgsProcessingParameterNumber.Type.Integer
+
+
+class Maker:
+    """Puts the model together, from left to right."""
+
+    def __init__(self) -> None:
+        self.model = QgsProcessingModelAlgorithm("landcovermodel", "training")  # the group's id: QGIS has no other
+        self.model.setHelpContent({"ALG_DESC": HELP, "ALG_CREATOR": "otbtf_qgis"})
+        self._steps = 0
+
+    def parameter(self, definition: Any, row: int) -> None:
+        """Add an input of the model, in a row of the designer."""
+        component = QgsProcessingModelParameter(definition.name())
+        component.setDescription(definition.description())
+        component.setPosition(QPointF(150, 60 + 70 * row))
+        self.model.addModelParameter(definition, component)
+
+    def step(
+        self, name: str, algorithm: str, values: Mapping[str, Any], results: Mapping[str, str] | None = None
+    ) -> None:
+        """Add a step; each parameter that is no source and has a default gets it, so that every value is stored.
+
+        Args:
+            name: of the step.
+            algorithm: its id.
+            values: sources, or values, by parameter.
+            results: outputs of the step that are results of the model, and what they are called.
+        """
+        child = QgsProcessingModelChildAlgorithm(algorithm)
+        child.setChildId(name)
+        child.setDescription(child.algorithm().displayName())
+        child.setPosition(QPointF(420 + 260 * self._steps, 200))
+        for definition in child.algorithm().parameterDefinitions():
+            given = values.get(definition.name(), definition.defaultValue())
+            if definition.name() in values or (given is not None and not definition.isDestination()):
+                source = given if isinstance(given, Source) else Source.fromStaticValue(given)
+                child.addParameterSources(definition.name(), [source])
+        unknown = set(values) - {definition.name() for definition in child.algorithm().parameterDefinitions()}
+        if unknown:
+            raise ValueError(f"{algorithm} has no {unknown}")
+        outputs = {}
+        for key, title in (results or {}).items():
+            output = QgsProcessingModelOutput(title, title)
+            output.setChildId(name)
+            output.setChildOutputName(key)
+            output.setPosition(QPointF(420 + 260 * self._steps, 330 + 60 * len(outputs)))
+            outputs[title] = output
+        child.setModelOutputs(outputs)
+        self.model.addChildAlgorithm(child)
+        self._steps += 1
+
+
+def make() -> QgsProcessingModelAlgorithm:
+    """Return the model."""
+    maker = Maker()
+    rasters = QgsProcessing.SourceType.TypeRaster
+    maker.parameter(QgsProcessingParameterMultipleLayers("images", "Images", rasters), 0)
+    maker.parameter(QgsProcessingParameterRasterLayer("labels", "Labels (raster)"), 1)
+    maker.parameter(QgsProcessingParameterNumber("samples", "Samples per class", INTEGER, 1000, False, 2), 2)
+    maker.parameter(QgsProcessingParameterString("network", "Network (a template, or a .keras file)", "cnn16"), 3)
+    maker.parameter(QgsProcessingParameterNumber("epochs", "Epochs", INTEGER, 50, False, 1), 4)
+
+    given, made = Source.fromModelParameter, Source.fromChildOutput
+    maker.step(
+        "samples",
+        "otbtf:labelimagesampleselection",
+        {
+            "INREF": given("labels"),
+            "STRATEGY": "atmost",
+            "STRATEGY_CONSTANT_NB": given("samples"),
+            "PAD": PATCH // 2,
+            "SEED": 0,
+        },
+    )
+    maker.step(
+        "patches",
+        "otbtf:patchesextraction",
+        {
+            "SOURCE1_IL": given("images"),
+            "SOURCE1_PATCHSIZEX": PATCH,
+            "SOURCE1_PATCHSIZEY": PATCH,
+            "VEC": made("samples", "OUTVEC"),
+            "FIELD": "class",
+        },
+    )
+    maker.step(
+        "training",
+        "otbtf:tensorflowmodeltrain",
+        {
+            "MODEL_DIR": given("network"),
+            "TRAINING_SOURCE1_IL": made("patches", "SOURCE1_OUT"),
+            "TRAINING_SOURCE2_IL": made("patches", "OUTLABELS"),
+            "TRAINING_BATCHSIZE": 64,
+            "TRAINING_EPOCHS": given("epochs"),
+            "AUGMENTATION": "flips_turns",
+            "REMAP_LABELS": True,
+            "VALIDATION_MODE": "class",
+            "VALIDATION_SHARE": 0.25,
+            "SCHEDULE": "plateau",
+            "PATIENCE": 15,
+        },
+        {"MODEL_SAVETO": "Model", "OUT_REPORT": "Report"},
+    )
+    maker.step(
+        "map",
+        "otbtf:tensorflowmodelserve",
+        {
+            "SOURCE1_IL": given("images"),
+            "SOURCE1_RFIELDX": PATCH,
+            "SOURCE1_RFIELDY": PATCH,
+            "MODEL_DIR": made("training", "MODEL_SAVETO"),
+            "MODEL_FULLYCONV": "off",
+            "OUTPUT_SPCSCALE": 1,
+            "OUTPUT_BV": 255,
+            "PADDING": "reflect",
+        },
+        {"OUT": "Map"},
+    )
+    return maker.model
+
+
+def main() -> None:
+    """Make the model, check it and write it."""
+    application = QgsApplication([], False)
+    application.initQgis()
+    from otbtf_qgis.provider import OtbtfProvider
+
+    provider = OtbtfProvider()
+    QgsApplication.processingRegistry().addProvider(provider)
+    try:
+        model = make()
+        valid, problems = model.validate()
+        if not valid:
+            sys.exit("\n".join(problems))
+        file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
+        file.parent.mkdir(exist_ok=True)
+        if not model.toFile(str(file)):
+            sys.exit(f"Cannot write {file}.")
+        print(file)
+    finally:
+        QgsApplication.processingRegistry().removeProvider(provider)
+        application.exitQgis()
+
+
+if __name__ == "__main__":
+    main()

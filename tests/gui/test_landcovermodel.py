@@ -1,0 +1,44 @@
+"""The menu's entry that opens a copy of the land cover model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processing.core.ProcessingConfig import ProcessingConfig
+from processing.modeler.ModelerDialog import ModelerDialog
+from processing.modeler.ModelerUtils import ModelerUtils
+from qgis.core import QgsApplication
+
+from otbtf_qgis.gui.menu import LAND_COVER_MODEL
+from otbtf_qgis.gui.models import edit_copy
+from otbtf_qgis.plugin import OtbtfPlugin
+
+
+@pytest.fixture
+def folder(plugin: OtbtfPlugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder of the user's models; the designer does without a main window."""
+    monkeypatch.setattr("processing.modeler.ModelerDialog.iface", None)
+    before = ModelerUtils.modelsFolders()
+    ProcessingConfig.setSettingValue(ModelerUtils.MODELS_FOLDER, str(tmp_path))
+    yield tmp_path
+    ProcessingConfig.setSettingValue(ModelerUtils.MODELS_FOLDER, ";".join(before))
+    QgsApplication.processingRegistry().providerById("model").refreshAlgorithms()
+
+
+def test_a_copy_opens_in_the_designer(folder: Path, screenshot: Any) -> None:
+    path = edit_copy(LAND_COVER_MODEL)
+    assert Path(path) == folder / "landcovermodel.model3"
+    dialog = ModelerDialog.dlgs[-1]
+    try:
+        assert dialog.isVisible()
+        steps = {child.algorithmId() for child in dialog.model().childAlgorithms().values()}
+        assert "otbtf:tensorflowmodeltrain" in steps and len(steps) == 4
+        assert dialog.model().sourceFilePath() == path
+        screenshot(dialog, "landcovermodel")
+    finally:
+        dialog.close()
+        ModelerDialog.dlgs.remove(dialog)
+    assert QgsApplication.processingRegistry().algorithmById("model:landcovermodel") is not None

@@ -1,0 +1,68 @@
+"""The graphical model that the provider lists, and its copy for the user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qgis.core import QgsProcessingModelAlgorithm
+
+from otbtf_qgis.gui.menu import LAND_COVER_MODEL
+from otbtf_qgis.gui.models import copied
+from otbtf_qgis.provider import OtbtfProvider
+
+STEPS = {
+    "samples": "otbtf:labelimagesampleselection",
+    "patches": "otbtf:patchesextraction",
+    "training": "otbtf:tensorflowmodeltrain",
+    "map": "otbtf:tensorflowmodelserve",
+}
+
+
+def listed(provider: OtbtfProvider) -> Any:
+    return next(algorithm for algorithm in provider.algorithms() if algorithm.id() == "otbtf:landcovermodel")
+
+
+def test_it_is_listed_with_inputs_outputs_and_help(provider: OtbtfProvider) -> None:
+    model = listed(provider)
+    assert model.groupId() == "training"
+    assert {p.name() for p in model.parameterDefinitions() if not p.isDestination()} == {
+        "images",
+        "labels",
+        "samples",
+        "network",
+        "epochs",
+    }
+    assert {output.description() for output in model.outputDefinitions()} == {"Map", "Model", "Report"}
+    assert "otbtf:landcovermap" in model.shortHelpString()
+    provider.refreshAlgorithms()
+    assert {output.description() for output in listed(provider).outputDefinitions()} == {"Map", "Model", "Report"}
+
+
+def test_it_is_made_of_our_algorithms_and_every_value_is_stored(provider: OtbtfProvider) -> None:
+    model = QgsProcessingModelAlgorithm()
+    assert model.fromFile(str(LAND_COVER_MODEL))
+    assert model.validate() == (True, [])
+    children = model.childAlgorithms()
+    assert {name: child.algorithmId() for name, child in children.items()} == STEPS
+    for child in children.values():
+        known = {definition.name(): definition for definition in child.algorithm().parameterDefinitions()}
+        assert set(child.parameterSources()) <= set(known)
+        for name, definition in known.items():
+            stored = name in child.parameterSources() or definition.isDestination()
+            assert stored or definition.defaultValue() is None, f"{child.algorithmId()}: {name} is not in the model"
+
+
+def test_a_copy_gets_a_name_that_is_free(provider: OtbtfProvider, tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    first, second = copied(LAND_COVER_MODEL, folder), copied(LAND_COVER_MODEL, folder)
+    assert [path.name for path in (first, second)] == ["landcovermodel.model3", "landcovermodel2.model3"]
+    model = QgsProcessingModelAlgorithm()
+    assert model.fromFile(str(second))
+    assert (model.name(), model.validate()) == ("landcovermodel2", (True, []))
+
+
+def test_a_copy_that_cannot_be_made_is_told(provider: OtbtfProvider, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="is no model"):
+        copied(tmp_path / "missing.model3", tmp_path)
