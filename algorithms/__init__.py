@@ -5,13 +5,18 @@ from __future__ import annotations
 
 def algorithm_classes() -> list[type]:
     """Return the classes of all algorithms. Importing them needs QGIS; importing this package does not."""
+    from .computeconfusionmatrix import ComputeConfusionMatrix
     from .createexampledata import CreateExampleData
+    from .createmodel import CreateModel
     from .densepolygonclassstatistics import DensePolygonClassStatistics
     from .describemodel import DescribeModel
     from .enginereport import EngineReport
     from .exportsavedmodel import ExportSavedModel
+    from .imageclassifier import ImageClassifier
+    from .imageclassifierfromdeepfeatures import ImageClassifierFromDeepFeatures
     from .installengine import InstallEngine
     from .labelimagesampleselection import LabelImageSampleSelection
+    from .landcovermap import LandCoverMap
     from .patchesextraction import PatchesExtraction
     from .patchesmosaic import PatchesMosaic
     from .patchesselection import PatchesSelection
@@ -19,16 +24,25 @@ def algorithm_classes() -> list[type]:
     from .runcommandline import RunCommandLine
     from .sampleextraction import SampleExtraction
     from .sampleselection import SampleSelection
+    from .tensorboard import TensorBoard
     from .tensorflowmodelserve import TensorflowModelServe
+    from .tensorflowmodeltrain import TensorflowModelTrain
+    from .trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures
+    from .trainvectorclassifier import TrainVectorClassifier
 
     return [
+        ComputeConfusionMatrix,
         CreateExampleData,
+        CreateModel,
         DensePolygonClassStatistics,
         DescribeModel,
         EngineReport,
         ExportSavedModel,
+        ImageClassifier,
+        ImageClassifierFromDeepFeatures,
         InstallEngine,
         LabelImageSampleSelection,
+        LandCoverMap,
         PatchesExtraction,
         PatchesMosaic,
         PatchesSelection,
@@ -36,5 +50,9 @@ def algorithm_classes() -> list[type]:
         RunCommandLine,
         SampleExtraction,
         SampleSelection,
+        TensorBoard,
         TensorflowModelServe,
+        TensorflowModelTrain,
+        TrainClassifierFromDeepFeatures,
+        TrainVectorClassifier,
     ]

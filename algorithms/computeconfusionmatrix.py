@@ -46,15 +46,12 @@ class ComputeConfusionMatrix(OtbtfAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         prepared = super().prepareAlgorithm(parameters, context, feedback)
-        names = {}
         layer = self.parameterAsVectorLayer(parameters, "REF_VECTOR_IN", context)
-        for value, entry in categories_of(
-            layer, self.parameterAsString(parameters, "REF_VECTOR_FIELD", context)
-        ).items():
-            names[value] = entry["name"]
+        styles = [categories_of(layer, self.parameterAsString(parameters, "REF_VECTOR_FIELD", context))]
         for raster in ("REF_RASTER_IN", "IN"):
-            names.update(palette_of(self.parameterAsRasterLayer(parameters, raster, context)))
-        names = {value: name for value, name in names.items() if name and value.lstrip("-").isdigit()}
+            styles.append(palette_of(self.parameterAsRasterLayer(parameters, raster, context)))
+        named = [(value, entry["name"]) for style in styles for value, entry in style.items() if entry["name"]]
+        names = {value: name for value, name in named if value.lstrip("-").isdigit()}
         if names:
             self._inputs.setdefault("class.names", json.dumps(names, ensure_ascii=False))
         return prepared

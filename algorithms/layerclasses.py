@@ -34,16 +34,18 @@ def categories_of(layer: QgsMapLayer | None, field: str) -> dict[str, dict[str, 
     return found
 
 
-def palette_of(layer: QgsMapLayer | None) -> dict[str, str]:
-    """Return the name of each class of a raster layer that is shown by a palette, by the class as text.
+def palette_of(layer: QgsMapLayer | None) -> dict[str, dict[str, str]]:
+    """Return name and colour of each class of a raster layer that is shown by a palette, by the class as text.
 
     Call it in the main thread.
     """
     renderer = layer.renderer() if isinstance(layer, QgsRasterLayer) else None
     if not isinstance(renderer, QgsPalettedRasterRenderer):
         return {}
-    values = {f"{item.value:.0f}": item.label for item in renderer.classes()}
-    return {value: name for value, name in values.items() if name and name != value}
+    values = [(f"{item.value:.0f}", item) for item in renderer.classes()]
+    return {
+        value: {"name": item.label if item.label != value else "", "color": item.color.name()} for value, item in values
+    }
 
 
 def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:

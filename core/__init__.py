@@ -6,11 +6,11 @@ TensorFlow nor GDAL.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import os
 import sys
 from typing import Any
+
+from . import preloading
 
 _HOMES = {
     "ArrayRaster": "rasters.inmemory",
@@ -42,24 +42,8 @@ _MODULES = ("dataset", "layers", "model", "ops", "tfrecords", "tricks", "utils")
 __all__ = [*_HOMES, *_MODULES]
 
 
-def _load_gdal() -> None:
-    """Load GDAL, if there is one, before TensorFlow or shielded from it.
-
-    On Linux, TensorFlow's library shows those that are loaded after it an SQLite of its own, which lacks what
-    GeoPackages need.
-    """
-    flags = sys.getdlopenflags() if "tensorflow" in sys.modules and hasattr(os, "RTLD_DEEPBIND") else None
-    try:
-        if flags is not None:
-            sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
-        with contextlib.suppress(ImportError):
-            importlib.import_module("osgeo.gdal")
-    finally:
-        if flags is not None:
-            sys.setdlopenflags(flags)
-
-
-_load_gdal()
+if "tensorflow" in sys.modules:
+    preloading.gdal()
 
 
 def __getattr__(name: str) -> Any:
@@ -67,6 +51,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from .running import missing_packages_explained
 
+    preloading.gdal()
     with missing_packages_explained():
         module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
     return getattr(module, name) if name in _HOMES else module

@@ -12,18 +12,25 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .. import preloading
 from ..errors import ParameterError
 from ..progress import Progress
+from ..running import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
 from ..vocabulary import parse
 
 NAMES = (
+    "ComputeConfusionMatrix",
     "CreateExampleData",
+    "CreateModel",
     "DensePolygonClassStatistics",
     "DescribeModel",
     "EngineReport",
     "ExportSavedModel",
+    "ImageClassifier",
+    "ImageClassifierFromDeepFeatures",
     "InstallEngine",
     "LabelImageSampleSelection",
+    "LandCoverMap",
     "PatchesExtraction",
     "PatchesMosaic",
     "PatchesSelection",
@@ -31,11 +38,18 @@ NAMES = (
     "RunCommandLine",
     "SampleExtraction",
     "SampleSelection",
+    "TensorBoard",
     "TensorflowModelServe",
+    "TensorflowModelTrain",
+    "TrainClassifierFromDeepFeatures",
+    "TrainVectorClassifier",
 )
 
+OPENS_FIRST = ("computeconfusionmatrix", "tensorflowmodelserve")
+"""Operations that call `preloading.wait` themselves, once they have opened (or read) their sources."""
 
-def load(name: str) -> tuple[type, Callable[[Any, Progress], dict[str, Any]]]:
+
+def load(name: str) -> tuple[Any, Callable[[Any, Progress], dict[str, Any]]]:
     """Return the parameters' dataclass and the run function of the operation called `name`.
 
     Raises:
@@ -44,6 +58,7 @@ def load(name: str) -> tuple[type, Callable[[Any, Progress], dict[str, Any]]]:
     spelling = {known.lower(): known for known in NAMES}.get(name.lower())
     if spelling is None:
         raise ParameterError(f"There is no operation {name!r}. Known: {', '.join(NAMES)}.")
+    preloading.gdal()
     module = importlib.import_module(f"{__name__}.{spelling.lower()}")
     return getattr(module, spelling), module.run
 
@@ -51,17 +66,37 @@ def load(name: str) -> tuple[type, Callable[[Any, Progress], dict[str, Any]]]:
 def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
     """Run the operation called `name` in this process, with values under OTBTF's keys.
 
+    A raster may be a path, one with OTB's options (`image.tif?&bands=1,3`), a VRT, an open `gdal.Dataset`, a NumPy array
+    as `core.ArrayRaster`, or an xarray DataArray; a raster to write a path (`map.tif?&box=0:0:100:100&gdal:co:TILED=YES`),
+    alone or with its pixel type: `("map.tif", "uint8")`.
+
+    Without a `progress` of your own, a bar is shown on a terminal (elsewhere messages are logged), and Ctrl-C stops the
+    operation: KeyboardInterrupt is raised once its threads have ended and its output is removed. A second Ctrl-C does
+    not wait for them.
+
     Args:
         name: the application's name, such as `TensorflowModelServe`.
         values: keys such as `source1.il` to values (text is read as on a command line).
-        progress: receives progress and asks to cancel; silent by default.
+        progress: receives progress and asks to cancel.
 
     Returns:
-        The operation's results by key.
+        The operation's results by key: the outputs' paths, and the numbers that it found.
 
     Raises:
         OtbtfError: bad input, with a message for the user.
-        Cancelled: `progress` asked to stop.
+        Cancelled: `progress` asked to stop; as after every error, nothing is left behind.
     """
+    if progress is not None:
+        return _run(name, values, progress)
+    with missing_packages_explained(), on_terminal(name) as shown, stopped_by_ctrl_c(shown) as stoppable:
+        return _run(name, values, stoppable)
+
+
+def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters, operation = load(name)
-    return operation(parse(parameters, values), progress or Progress())
+    given = parse(parameters, understood(parameters, values, progress))
+    if parameters.NEEDS_ENGINE:
+        check_eager()
+    if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
+        preloading.wait()
+    return operation(given, progress)

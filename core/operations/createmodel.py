@@ -137,7 +137,8 @@ class CreateModel:
         "patchsize",
         "Patch size",
         "Fixed rows and columns of patches. Of a backbone: features are averaged over the patch; not given: any size, and "
-        "features for each part of the image. Of time_series_vhr: of its second source; not given: 25.",
+        "features for each part of the image. Of time_series_vhr: of its second source; not given: 25. Of cnn16_deep: what it "
+        "sees; not given: 16.",
         minimum=1,
         advanced=True,
     )

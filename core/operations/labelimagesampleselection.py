@@ -19,7 +19,7 @@ from ..sampling.legend import as_rows, raster_legend, write_legend
 from ..vectors.opening import INTEGER, Field
 from ..vectors.output import OutputVector, check_vector_output, vector_staging
 
-STRATEGIES = ("constant", "total", "smallest", "all")
+STRATEGIES = ("constant", "total", "smallest", "all", "atmost")
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,12 @@ class LabelImageSampleSelection:
         "strategy",
         "Strategy",
         "constant: the same number for each class, no more than the smallest class has. total: so many altogether, each "
-        "class by its share. smallest: as many as the smallest class has. all: every pixel.",
+        "class by its share. smallest: as many as the smallest class has. all: every pixel. atmost: the number of constant for "
+        "each class, and all of a class that has fewer.",
         STRATEGIES,
     )
     strategy_constant_nb: int = voc.integer(
-        "strategy.constant.nb", "Samples per class", "For the strategy constant.", default=1000, minimum=1
+        "strategy.constant.nb", "Samples per class", "For the strategies constant and atmost.", default=1000, minimum=1
     )
     strategy_total_v: int = voc.integer(
         "strategy.total.v", "Samples altogether", "For the strategy total.", default=1000, minimum=1

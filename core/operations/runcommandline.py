@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from .. import vocabulary as voc
 from ..commandline import Call, described, parse_commands
 from ..errors import Cancelled, OtbtfError
-from ..progress import Progress
+from ..progress import Passed, Progress
 from . import run as run_operation
 
 
@@ -34,32 +34,17 @@ class RunCommandLine:
         parse_commands(self.command)
 
 
-class Share(Progress):
+class Share(Passed):
     """The progress of one of several runs, passed on as its share of the whole."""
 
     def __init__(self, whole: Progress, number: int, total: int) -> None:
         """Take the part `number` (from 0) of `total` equal ones."""
-        self._whole, self._number, self._total = whole, number, total
+        super().__init__(whole)
+        self._number, self._total = number, total
 
     def fraction(self, done: float) -> None:
         """Pass on how far the whole is."""
-        self._whole.fraction((self._number + done) / self._total)
-
-    def info(self, message: str) -> None:
-        """Pass a line on."""
-        self._whole.info(message)
-
-    def warning(self, message: str) -> None:
-        """Pass a line on."""
-        self._whole.warning(message)
-
-    def temporary(self, path: str) -> None:
-        """Pass a path on."""
-        self._whole.temporary(path)
-
-    def cancelled(self) -> bool:
-        """Return True once the user has asked to stop."""
-        return self._whole.cancelled()
+        super().fraction((self._number + done) / self._total)
 
 
 Perform = Callable[[Call, Progress], dict[str, Any]]

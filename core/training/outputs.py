@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
-from ..progress import Progress
+from ..progress import Part, Progress
 from ..rasters.output import Staging
 from ..sampling.training import file_staging, write_text
 from ..serving.devices import Scope
 from ..serving.exporting import check_replaceable
 from .finishing import FinishedModel
+from .watching import FITTED
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -76,7 +77,7 @@ class Outputs:
             self._spare.mkdir()
             file = self._spare / "model.keras"
         finished.save(file)
-        described = finished.describe(file, scope, self._progress)
+        described = finished.describe(file, scope, Part(self._progress, FITTED, 1.0))
         if "model.saveto" in self._staged:
             finished.export(self._staged["model.saveto"].path, file, described, scope, self._progress)
 

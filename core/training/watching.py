@@ -20,7 +20,7 @@ from .scoring import Scores, describe, describe_classes
 from .sources import Feed
 
 _EVERY = 3.0  # seconds between two lines about batches
-_SHARE = 0.95  # of the progress; the rest is for scores and files
+FITTED = 0.95  # of the progress; the rest is for scores and files
 _PLATEAU = 5  # epochs without a better loss after which the plateau schedule acts
 _LOWERED = 0.5  # what it makes of the learning rate
 
@@ -127,7 +127,7 @@ class Watch(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise TrainingError(self._no_number(batch, loss))
         done = (self._epoch + (batch + 1) / self._feed.steps) / self._rules.epochs
-        self._progress.fraction(_SHARE * done)
+        self._progress.fraction(FITTED * done)
         now = time.monotonic()
         if now - self._told > _EVERY:
             self._told = now

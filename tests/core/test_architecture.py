@@ -23,17 +23,18 @@ PACKAGES = {
 }
 
 CORE = (
-    {"addresses", "commandwords", "errors", "progress", "vocabulary"},
+    {"addresses", "commandwords", "errors", "extendedfilenames", "preloading", "progress", "vocabulary"},
     {"geometry"},
     {"interpreters", "programs", "rasters", "temporaries", "textfiles", "vectors"},
-    {"layers", "models"},
-    {"accuracy", "installation", "ops"},
+    {"bandmath", "layers", "models"},
+    {"accuracy", "installation", "ops", "running"},
     # the operations, what they are made of, and the Python API
     {
         "classifiers",
         "commandline",
         "dataset",
         "exampledata",
+        "landcover",
         "model",
         "operations",
         "sampling",

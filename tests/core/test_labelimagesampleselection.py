@@ -151,6 +151,14 @@ def test_quotas_never_ask_for_more_than_there_is(counts: dict[int, int], number:
             assert 1 <= quota.target * quota.step <= counts[label]
 
 
+def test_at_most_so_many_of_each_class(tmp_path: Path) -> None:
+    labels = np.zeros((20, 30), "uint8")
+    labels[3, 4:11] = 1
+    points, results = select(tmp_path, labels, strategy="atmost", strategy_constant_nb=50, seed=0)
+    assert Counter(points[:, 2].tolist()) == {0: 50, 1: 7}
+    assert results["samples"] == 57
+
+
 def test_names_and_colours_of_the_classes_travel_along(tmp_path: Path) -> None:
     image = write(tmp_path / "labels.tif", checkered()[..., None])
     dataset = gdal.Open(image, gdal.GA_Update)

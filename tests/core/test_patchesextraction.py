@@ -15,8 +15,8 @@ from serving import ORIGIN, Log, hidden, noise, read, write
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.sampling import cutting, extractpatches
-from otbtf_qgis.core.sampling.cutting import any_nodata
 from otbtf_qgis.core.sampling.bandstatistics import BandStatistics
+from otbtf_qgis.core.sampling.cutting import any_nodata
 from otbtf_qgis.core.sampling.patchesimage import read_description
 
 COARSE = (300000.0, 20.0, 0.0, 4000000.0, 0.0, -20.0)

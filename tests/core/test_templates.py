@@ -17,6 +17,7 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
 from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.names import CLASSIFICATION, FEATURES, FIXED, NAMES, TEMPLATES
 from otbtf_qgis.core.templates.normalization import Scaling
 
@@ -110,6 +111,13 @@ def test_its_names_and_numbers(made, name):
         assert "features" in [layer.name for layer in model.layers]
         probabilities = model.predict(images(name), verbose=0)
         np.testing.assert_allclose(probabilities.sum(axis=-1), 1.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("patch", [1, 3, 8])
+def test_cnn16_deep_sees_other_patches(patch):
+    model = catalogue.create("cnn16_deep", bands=(3,), classes=4, width=2, patch=patch)
+    assert model([np.zeros((2, patch, patch, 3), "float32")]).shape == (2, 1, 1, 4)
+    assert model([np.zeros((1, patch + 5, patch, 3), "float32")]).shape == (1, 6, 1, 4)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -44,7 +44,11 @@ def test_menu_comes_and_goes(plugin: OtbtfPlugin, qgis_iface: Any, monkeypatch: 
         qgis_iface, "removePluginMenu", lambda name, action: entries.remove(action.text()), raising=False
     )
     plugin.initGui()
-    assert entries == ["Install engine…", "Engine report…"]
+    assert entries == [
+        "Install engine…",
+        "Engine report…",
+        "Copy the land cover model into my models and open it",
+    ]
     plugin.unload()
     assert entries == []
     plugin.initProcessing()
@@ -57,7 +61,7 @@ def test_provider_is_known_by_its_id(provider: OtbtfProvider) -> None:
 
 
 def test_provider_lists_every_operation(provider: OtbtfProvider) -> None:
-    assert sorted(a.id() for a in provider.algorithms()) == sorted(IDS)
+    assert sorted(a.id() for a in provider.algorithms()) == sorted([*IDS, "otbtf:landcovermodel"])
     assert sorted(IDS) == sorted(f"otbtf:{name.lower()}" for name in NAMES)
 
 
