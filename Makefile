@@ -68,5 +68,6 @@ $(VENV)/engine.stamp: $(INSTALLER) | $(BUILD)/system.stamp tree
 # Dependency groups need pip 25.1.
 $(VENV)/tools.stamp: pyproject.toml $(VENV)/engine.stamp
 	$(ENGINE) -m pip install --quiet "pip>=25.1"
-	$(ENGINE) -m pip install --quiet --group dev
+	# NumPy stays as the engine has it, which fits GDAL's bindings: else a tool's dependency may raise it.
+	$(ENGINE) -m pip install --quiet --group dev "numpy==$$($(ENGINE) -c 'import numpy; print(numpy.__version__)')"
 	@touch $@

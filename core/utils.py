@@ -6,6 +6,7 @@ GDAL is imported by the functions that need it, so that the rest of the API work
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def read_as_np_arr(gdal_ds: Any, as_patches: bool = True, patch_rows: int | None
     """
     height = patch_height(gdal_ds, patch_rows) if as_patches else gdal_ds.RasterYSize
     pixels = np.empty((gdal_ds.RasterYSize, gdal_ds.RasterXSize, gdal_ds.RasterCount), "float32")
-    read_rows(gdal_ds, 0, pixels)
+    read_rows([(gdal_ds, 0, pixels)])
     return pixels.reshape(-1, height, *pixels.shape[1:])
 
 
@@ -76,36 +77,41 @@ def patch_height(gdal_ds: Any, given: int | None = None) -> int:
     return height
 
 
-def read_rows(gdal_ds: Any, start: int, pixels: np.ndarray) -> None:
-    """Read rows of a raster over its whole width.
+def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
+    """Read rows of rasters over their whole width, one part after the other.
 
     Args:
-        gdal_ds: GDAL's dataset.
-        start: the first row.
-        pixels: receives them in its own dtype; contiguous, of shape (rows, columns, bands).
+        parts: GDAL's dataset, the first row, and the array that receives the rows in its own dtype: contiguous, of shape
+            (rows, columns, bands). A generator may use an array again for its next part.
 
     Raises:
-        RasterError: they cannot be read.
+        RasterError: one cannot be read.
     """
     from .rasters.gdal_calls import collected_errors
     from .rasters.types import gdal_type
 
-    rows, columns, bands = pixels.shape
-    read = None
-    with collected_errors() as errors:
-        read = gdal_ds.ReadAsArray(
-            0,
-            start,
-            columns,
-            rows,
-            buf_obj=pixels if bands > 1 else pixels[..., 0],
-            buf_type=gdal_type(pixels.dtype),
-            interleave="pixel",
-        )
-    if read is None:
-        raise RasterError(
-            f"Cannot read rows {start} to {start + rows - 1} of {gdal_ds.GetDescription()}: {errors}. Is the file whole?"
-        )
+    with collected_errors() as errors:  # not for each part: it takes as long as to read a small one
+        for gdal_ds, start, pixels in parts:
+            rows, columns, bands = pixels.shape
+            item, read = pixels.itemsize, None
+            read = gdal_ds.ReadRaster(
+                0,
+                start,
+                columns,
+                rows,
+                buf_type=gdal_type(pixels.dtype),
+                buf_pixel_space=item * bands,
+                buf_line_space=item * bands * columns,
+                buf_band_space=item,
+                buf_obj=pixels.reshape(-1),
+            )
+            if read is None or errors.failed:
+                break
+        else:
+            return
+    raise RasterError(
+        f"Cannot read rows {start} to {start + rows - 1} of {gdal_ds.GetDescription()}: {errors}. Is the file whole?"
+    )
 
 
 def cropped_tensor_name(tensor_name: str, crop: int) -> str:

@@ -7,7 +7,7 @@ import itertools
 import math
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Union
 
 import numpy as np
@@ -189,14 +189,18 @@ class PatchesImagesReader(PatchesReaderBase):
         runs = np.split(order, self._breaks(wanted[order]))
         patches = self._recycled.array((len(wanted), *shape), dtype)
         read = np.empty((max(map(len, runs)), *shape), dtype)  # small enough to stay in the processor's cache
-        for places in runs:
-            image = int(np.searchsorted(self._starts, wanted[places[0]], side="right")) - 1
-            numbers = wanted[places] - wanted[places[0]]
-            run = read[: numbers[-1] + 1]
-            first = int(wanted[places[0]]) - self._starts[image]
-            with self._lock:
-                read_rows(self.gdal_ds[key][image], first * shape[0], run.reshape(-1, *shape[1:]))
-            patches[places] = run if len(run) == len(places) else run[numbers]  # some come several times
+
+        def parts() -> Iterator[tuple[Any, int, np.ndarray]]:
+            for places in runs:
+                image = int(np.searchsorted(self._starts, wanted[places[0]], side="right")) - 1
+                numbers = wanted[places] - wanted[places[0]]
+                run = read[: numbers[-1] + 1]
+                first = int(wanted[places[0]]) - self._starts[image]
+                yield self.gdal_ds[key][image], first * shape[0], run.reshape(-1, *shape[1:])
+                patches[places] = run if len(run) == len(places) else run[numbers]  # some come several times
+
+        with self._lock:
+            read_rows(parts())
         return patches
 
     def _breaks(self, numbers: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "geometry": first.parameters,
         "inputs": " ".join(described.model.inputs),
         "outputs": " ".join(described.model.outputs),
-        "loss": TEMPLATES[parameters.template].loss,
+        "loss": TEMPLATES[parameters.template].loss.replace("sparse_", ""),  # TensorflowModelTrain's word
     }
 
 
