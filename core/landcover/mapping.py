@@ -24,7 +24,7 @@ from .preparing import TRAINING, VALIDATION, Prepared, prepare
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
-LABEL_OUTPUTS = ("classes", "class_labels")
+_LABEL_OUTPUTS = ("classes", "class_labels")
 """What `training.finishing` calls the output of labels."""
 
 
@@ -163,7 +163,15 @@ def _train(
         values["ignored_label"] = prepared.classes.ignored
     for what, files in prepared.files.items():
         values.update({f"{what}.source{number}.il": [path] for number, path in enumerate(files, 1)})
-    return run("TensorflowModelTrain", values, progress)
+    try:
+        return run("TensorflowModelTrain", values, progress)
+    except ParameterError as error:
+        if not parameters.model_dir:
+            raise
+        mode = "dense" if plan.dense else "patches"
+        raise ParameterError(
+            f"{error} MODE ({mode} here) and PATCHSIZE ({plan.size} here) must be as MODEL_DIR needs them."
+        ) from error
 
 
 def _serve(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str, progress: Progress) -> dict[str, Any]:
@@ -188,4 +196,4 @@ def _serve(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str,
 def _labels_output(model: str) -> str:
     """Return the output in which a trained model tells the classes, as its sidecar names it."""
     sidecar = read_sidecar(model)
-    return next((name for name in LABEL_OUTPUTS if sidecar and name in sidecar.classes), "")
+    return next((name for name in _LABEL_OUTPUTS if sidecar and name in sidecar.classes), "")

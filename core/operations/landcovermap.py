@@ -200,6 +200,8 @@ class LandCoverMap:
 def run(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     """Make the map.
 
+    A model that was trained stays where it is asked for, should the map fail after it.
+
     Returns:
         The outputs' paths by key; `mode`, `patches` or `dense`; `kappa`, `overall_accuracy` and `f1_macro` of the samples
         held back (of those for training where there are none), left out where they are not defined; `samples_training`

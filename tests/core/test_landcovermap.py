@@ -116,6 +116,8 @@ def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None
     assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
     second = run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"), patchsize=5, epochs=1)
     assert [row["name"] for row in second["classes"]] == ["crops", "water", "wood"]
+    with pytest.raises(ParameterError, match=r"PATCHSIZE \(16 here\) must be as MODEL_DIR needs them"):
+        run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"))
 
 
 def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> None:
