@@ -13,21 +13,47 @@ import sys
 import threading
 from collections.abc import Callable
 
-_threads: list[threading.Thread] = []
+Load = Callable[[], object]
+
+_left: list[Load] = []
+_loading = threading.Lock()
+_enough = threading.Event()
 
 
-def begin(load: Callable[[], object]) -> None:
-    """Call `load` in a thread of its own, and return at once."""
-    thread = threading.Thread(target=load, name="preloading", daemon=True)
-    _threads.append(thread)
-    thread.start()
+def begin(*loads: Load) -> None:
+    """Call `loads` one after the other in a thread of their own, and return at once."""
+    _enough.clear()
+    _left.extend(loads)
+    threading.Thread(target=_in_background, name="preloading", daemon=True).start()
 
 
-def wait() -> None:
-    """Return once what was begun has ended; at once where nothing was."""
-    for thread in _threads:
-        thread.join()
-    _threads.clear()
+def _in_background() -> None:
+    while not _enough.is_set() and _load_next(0):
+        pass
+
+
+def wait(leaving: int = 0) -> None:
+    """Return once what was begun has ended; at once where nothing was.
+
+    Args:
+        leaving: so many of the last may be left out, for one that needs them to load.
+    """
+    _enough.set()
+    while _load_next(leaving):
+        pass
+
+
+def _load_next(leaving: int) -> bool:
+    """Load the first of what is left, if that is more than `leaving`, after what another thread is loading."""
+    with _loading:
+        if len(_left) <= leaving:
+            return False
+        load = _left[0]
+        try:
+            load()
+        finally:
+            del _left[0]
+    return True
 
 
 def gdal() -> None:

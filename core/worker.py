@@ -27,6 +27,7 @@ engine removes its unfinished output and ends.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import faulthandler
 import gc
@@ -39,11 +40,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
 from . import operations, preloading
 from .errors import Cancelled, OtbtfError
+from .preloading import Load
 from .progress import Progress
 from .temporaries import Temporaries
 
@@ -85,23 +88,23 @@ class Worker:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def warm(self, load: Callable[[], object]) -> None:
+    def warm(self, *loads: Load) -> None:
         """Begin to load what most requests need, and return; see `preloading`.
 
         If that fails, the request that needs it will say so.
         """
 
-        def loading() -> None:
+        def loading(load: Load) -> None:
             gc.disable()  # it would look again and again at what only grows: an eighth of the time
             try:
                 load()
             except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
                 traceback.print_exc()
-                self._broken = error
+                self._broken = self._broken or error
             gc.freeze()  # it stays: collecting after each request need not look at it
             gc.enable()
 
-        preloading.begin(loading)
+        preloading.begin(*(partial(loading, load) for load in loads))
 
     def serve(self) -> None:
         """Answer requests until there has been none for the idle time."""
@@ -251,28 +254,41 @@ def _take_pipes() -> tuple[BinaryIO, BinaryIO]:
     return requests, events
 
 
-UNUSED_BY_KERAS = ("matplotlib", "matplotlib.pyplot", "sklearn")
-"""What Keras imports where it is installed, for functions that no operation calls: a fifth of the time of a start."""
+UNUSED_BY_KERAS = ("matplotlib", "matplotlib.pyplot", "pandas", "sklearn")
+"""What Keras imports where it is installed, for functions that no operation calls: up to half a second of a start."""
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow, and Keras with it, which takes some seconds; what they can do without is not found meanwhile."""
-    hidden: list[str] = [name for name in UNUSED_BY_KERAS if name not in sys.modules]
+    """Import TensorFlow, which takes one or two seconds, without Keras, which it imports in its last line else."""
+    with _hidden("keras.src.optimizers"):
+        importlib.import_module("tensorflow")
+
+
+def import_keras() -> None:
+    """Import Keras; what it can do without is not found meanwhile."""
+    with _hidden(*UNUSED_BY_KERAS):
+        importlib.import_module("keras")
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Let modules that are not imported yet look as if they were not there: their importers do without."""
+    hidden = [name for name in names if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
     modules.update(dict.fromkeys(hidden))  # Python takes None as "cannot be imported"
     try:
-        importlib.import_module("tensorflow")
+        yield
     finally:
         for name in hidden:
             del modules[name]
 
 
-def main(run: Run = operations.run, load: Callable[[], object] = import_tensorflow) -> NoReturn:
+def main(run: Run = operations.run, loads: Sequence[Load] = (import_tensorflow, import_keras)) -> NoReturn:
     """Be the engine, until the parent is gone or there has been nothing to do for long.
 
     Args:
         run: runs the operation called by a name, with values and a progress.
-        load: called once the engine is ready, to have loaded what requests will need.
+        loads: called one after the other once the engine is ready, to have loaded what requests will need.
     """
     parser = argparse.ArgumentParser(prog="otbtf_qgis.core.worker", description="The engine process of otbtf_qgis.")
     parser.add_argument("--idle-minutes", type=float, default=10.0, help="leave after so long without work (10)")
@@ -283,7 +299,7 @@ def main(run: Run = operations.run, load: Callable[[], object] = import_tensorfl
     worker.watch()
     worker.send("ready", pid=os.getpid())
     preloading.gdal()  # before TensorFlow
-    worker.warm(load)
+    worker.warm(*loads)
     worker.serve()
     worker.leave(0)
 

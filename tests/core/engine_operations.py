@@ -123,4 +123,4 @@ def load() -> None:
 
 
 if __name__ == "__main__":
-    main(run=run, load=load)
+    main(run=run, loads=(load,))
