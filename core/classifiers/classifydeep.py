@@ -41,7 +41,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         check_features(opened)
         reference = opened.sources[0].stack.reference
         box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
-        memory = Budget.of(parameters)
+        memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
         mapper = PixelMapper(classifier, parameters.nodatalabel)
         background = np.array([parameters.nodatalabel, 0.0])

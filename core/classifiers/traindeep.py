@@ -46,7 +46,7 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
         seed = seed_of(parameters)
         opened = open_model(parameters, [path for path in paths.values() if path], progress, PREFERRED)
         check_features(opened)
-        memory = Budget.of(parameters)
+        memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
         job, points = _points(parameters, opened, memory.planned, progress)
         if statistics:

@@ -171,13 +171,22 @@ class Stack:
     def way(self) -> str:
         """How it is read, for the log."""
         ways = []
-        if all(reads_directly(dataset) and not remote for dataset, remote in zip(self.datasets, self._remotes)):
+        if not self.line_of_blocks:
             ways.append("without GDAL's cache of blocks")
         elif decoding_options() and any(d.GetDriver().ShortName == "GTiff" for d in self.datasets):
             ways.append("decompressed in several threads")
         if self._apart:
             ways.append(f"{len(self.datasets)} files side by side")
         return ", ".join(ways) or "through GDAL's cache of blocks"
+
+    @property
+    def line_of_blocks(self) -> int:
+        """Bytes of one line of blocks across the rasters that are read through GDAL's cache of blocks."""
+        cached = [
+            dataset for dataset, remote in zip(self.datasets, self._remotes) if remote or not reads_directly(dataset)
+        ]
+        bands = [dataset.GetRasterBand(number + 1) for dataset in cached for number in range(dataset.RasterCount)]
+        return sum(self.grid.width * band.GetBlockSize()[1] * numpy_type(band.DataType).itemsize for band in bands)
 
     def _check_fits_first(self, dataset: gdal.Dataset, name: str) -> None:
         first = self.names[0]

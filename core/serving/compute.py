@@ -182,10 +182,10 @@ class Compute:
 
 
 def _tensor(image: np.ndarray) -> tf.Tensor:
-    """Return an image as a tensor: its own memory where TensorFlow can use it as it lies, else copied once."""
-    if image.size == 0:
+    """Return an image as a tensor: its own memory where TensorFlow can use it as it lies, else a copy's."""
+    if not image.size:
         return tf.constant(image)
-    if not image.flags.c_contiguous or not image.flags.writeable or image.ctypes.data % ALIGNMENT:
+    if not (image.flags.c_contiguous and image.flags.writeable and image.ctypes.data % ALIGNMENT == 0):
         copy = aligned_empty(image.shape, image.dtype)
         copy[...] = image
         image = copy

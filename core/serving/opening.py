@@ -38,10 +38,15 @@ class Budget:
     cache: int
 
     @classmethod
-    def of(cls, parameters: Any) -> Budget:
-        """Return the budget that MEMORY or RAM gives."""
+    def of(cls, parameters: Any, sources: Sequence[OpenSource]) -> Budget:
+        """Return the budget that MEMORY or RAM gives.
+
+        GDAL keeps what neighbouring tiles read twice, two lines of blocks, and little more: outputs are written faster
+        through a small cache, which stays in the processor's.
+        """
         memory = budget(parameters.memory or parameters.ram)
-        return cls(memory, max(16 * MB, min(256 * MB, memory // 8)))
+        lines = sum(source.stack.line_of_blocks for source in sources)
+        return cls(memory, max(16 * MB, min(32 * MB + 2 * lines, 512 * MB, memory // 8)))
 
     @property
     def planned(self) -> int:

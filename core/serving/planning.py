@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..errors import ModelError
 from ..geometry.grid import Box
+from ..geometry.serving import ServingAxis
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
 from . import tiles
@@ -112,7 +113,7 @@ def planned_size(job: Job, memory: float, bands: int, rate: Rate) -> tuple[int, 
 
     def enough(across: int, down: int) -> bool:
         outputs = middle(across, down)
-        seconds, share = rate.seconds * outputs.area, overlap(job, across, down)
+        seconds, share = rate.seconds * outputs.area, _borders(job, across, down)
         if share > ENOUGH_OVERLAP:
             return seconds >= LONG_SECONDS and share <= MOST_OVERLAP
         return seconds >= ENOUGH_SECONDS or job.bytes_moved(outputs, bands) >= ENOUGH_BYTES
@@ -139,6 +140,21 @@ def overlap(job: Job, width: int, height: int) -> float:
         return float(columns * rows)
 
     return pixels(width, height) / pixels(box.width, box.height) - 1
+
+
+def _borders(job: Job, width: int, height: int) -> float:
+    """Return `overlap` as it would be in an endless image: so tiles are as large in a small one."""
+    if not job.shares:
+        return 0.0
+
+    def share(axis: ServingAxis, side: int, limit: int) -> float:
+        fields = axis.fields
+        outputs = sum(-(-margin // axis.step) * axis.step for margin in fields.margin)
+        pixels = outputs * fields.scale + fields.rfields[0] - fields.efield * fields.scale
+        return 1.0 + float(pixels / (side * fields.scale)) if side < limit else 1.0
+
+    x, y = job.plan.x, job.plan.y
+    return share(x, width, job.box.width) * share(y, height, job.box.height) - 1
 
 
 def _total(limit: int, side: int, pixels: Callable[[int, int], int]) -> int:

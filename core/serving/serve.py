@@ -31,7 +31,7 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         declared = parameters.out_nodata
         check_fits(declared, dtype, "OUT_NODATA")
     job = opened.job(parameters, box, Converter(dtype, parameters.output_bv), parameters.output_bv)
-    memory = Budget.of(parameters)
+    memory = Budget.of(parameters, opened.sources)
     with gdal_cache(memory.cache), Staging(parameters.out, progress) as staging:
         progress.check()
         bands = job.learn()

@@ -23,8 +23,6 @@ def plan(
 ) -> tuple[int, int]:
     """Return width and height of a tile: the largest whose `cost(width, height)` is within `budget`.
 
-    Tiles are of even size, so that none at the right or bottom is a sliver.
-
     Args:
         width, height: of the output, in pixels.
         cost: bytes (or whatever `budget` counts) that a tile of that size takes; grows with both.
@@ -74,9 +72,10 @@ def _side(limit: int, fit: int, wanted: int, unit: int) -> int:
     side = wanted if wanted <= fit else _whole_blocks(fit, unit)
     if side < BLOCK:
         return min(side, limit)
-    unit = unit if side % unit == 0 else BLOCK
-    count = -(-limit // side)
-    return min(limit, -(-limit // (count * unit)) * unit)
+    if 2 * side >= limit:  # two even ones, so that one is read while the other is computed
+        unit = unit if side % unit == 0 else BLOCK
+        side = -(-limit // (2 * unit)) * unit
+    return min(side, limit)
 
 
 def _whole_blocks(side: int, unit: int) -> int:

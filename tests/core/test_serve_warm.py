@@ -149,3 +149,14 @@ def test_few_models_are_kept_and_no_large_ones(
     monkeypatch.setattr(kept, "MOST_BYTES", 10)
     run(image, models[1], tmp_path / "out.tif")
     assert len(kept._kept) == 0
+
+
+def test_the_log_says_what_was_chosen(tmp_path: Path, image: str) -> None:
+    log = serving.Log()
+    model = a_keras_file(tmp_path / "net.keras", 1)
+    serving.serve(log, source1_il=image, model_dir=model, out=str(tmp_path / "out.tif"), optim_tilesizex=64)
+    (chosen,) = (line for line in log.infos if line.startswith("Chosen: "))
+    for words in ("read through GDAL's cache of blocks", "computed on the CPU", "oneDNN", "no XLA", "more pixels"):
+        assert words in chosen
+    share = float(chosen.split("; ")[-1].split("%")[0])
+    assert 5 < share < 15  # 150 x 170 in tiles of 64 x 64, each with a line of its neighbours on either side
