@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,8 @@ from ..geometry.grid import Box
 from ..models.model import Model
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .devices import Scope
+from .freezing import frozen
+from .phases import NoPhases, by_phases
 from .sources import Feeds, OpenSource
 
 REFUSALS = (
@@ -30,6 +34,7 @@ class Compute:
     and feeds the user placeholders.
 
     Attributes:
+        frozen: whether the model's variables have become constants; None before `freeze`.
         batch: the number of images that the model asks for at a time; None where it is free.
         takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
@@ -70,12 +75,51 @@ class Compute:
             batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
             dtype = info.dtype if own_types else source.stack.dtype
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
-        self.function = tf.function(body, input_signature=signature, autograph=False)
+        self._traced = tf.function(body, input_signature=signature, autograph=False)
+        self.function: Callable[..., list[tf.Tensor]] = self._traced
+        self._phased: dict[int, Callable[..., list[tf.Tensor]]] = {}
+        self.frozen: bool | None = None
         sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
         self.batch = min(sizes) if sizes else None
         self.takes_regions = self.batch in (None, 1) and all(
             size is None for spec in signature for size in spec.shape[1:3]
         )
+
+    def freeze(self, trial: Callable[[Compute], np.ndarray]) -> bool:
+        """Make the model's variables constants where that changes no bit of what `trial` returns; return whether it did.
+
+        The first answer stands for further calls.
+        """
+        if self.frozen is not None:
+            return self.frozen
+        before, changing, constant = trial(self), self.function, self._constant
+        self.frozen = constant is not None
+        if constant is not None:
+            self.function = constant
+            try:
+                self.frozen = trial(self).tobytes() == before.tobytes()
+            finally:
+                if not self.frozen:
+                    self.function = changing
+        return self.frozen
+
+    @cached_property
+    def _constant(self) -> Any:
+        with self._scope():
+            return frozen(self._traced)
+
+    def by_phases(self, stride: int) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """Return a function that takes and returns what calling this does, but gives the outputs of each pixel.
+
+        Raises:
+            NoPhases: there is none; see `phases.by_phases`.
+        """
+        if stride not in self._phased:
+            if self._constant is None:
+                raise NoPhases("its variables cannot be made constants")
+            with self._scope():
+                self._phased[stride] = by_phases(self._constant, stride)
+        return partial(self._called, self._phased[stride])
 
     @property
     def dtype_name(self) -> str:
@@ -91,9 +135,12 @@ class Compute:
         Raises:
             ModelError: the model does not take them.
         """
+        return self._called(self.function, images)
+
+    def _called(self, function: Callable[..., list[tf.Tensor]], images: Sequence[np.ndarray]) -> list[np.ndarray]:
         try:
             with self._scope():
-                return [_array(tensor) for tensor in self.function(*(_tensor(image) for image in images))]
+                return [_array(tensor) for tensor in function(*(_tensor(image) for image in images))]
         except tf.errors.ResourceExhaustedError as error:
             sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
             raise ModelError(

@@ -40,11 +40,18 @@ def device_scope(device: str) -> Scope:
     return lambda: tf.device(f"/{match[1].upper()}:{int(match[2] or 0)}")
 
 
+def on_gpu(device: str) -> bool:
+    """Return whether a GPU computes: where TensorFlow sees one, unless the CPU is asked for."""
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU")) and not device.strip().lower().startswith("cpu")
+
+
 def computing(device: str) -> str:
     """Return what computes and how, for the log: measured, oneDNN's kernels are the fastest here, and XLA gains nothing."""
     import tensorflow as tf
 
-    if tf.config.list_physical_devices("GPU") and not device.strip().lower().startswith("cpu"):
+    if on_gpu(device):
         return f"a GPU ({device}), cuDNN"
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     kernels = "Eigen" if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else "oneDNN"

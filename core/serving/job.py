@@ -23,6 +23,7 @@ from .patches import Patches
 from .pipeline import IN_FLIGHT, stream
 from .shifting import Shifts, choose_way
 from .sources import OpenSource
+from .stitching import Phases
 
 
 @dataclass(frozen=True)
@@ -86,23 +87,24 @@ class Job:
         self._background, self._padding = background, padding
         self.finish: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = None
         self._bands = 0
-        self._patches: Patches | Shifts = Patches(plan, compute)
+        self._patches: Patches | Shifts | Phases = Patches(plan, compute)
 
     def learn(self) -> int:
         """Compute one small piece, so that a model that does not fit fails now; return the number of bands."""
         middle = Box(self.box.x + self.box.width // 2, self.box.y + self.box.height // 2, 1, 1)
         return self.compute_tile(middle, self.read(middle, masked=False)).shape[-1]
 
-    def choose_way(self, telling: Compute, memory: int, progress: Progress) -> None:
-        """Choose how patches are computed: as shifted whole regions where that gives the same values; say so.
+    def choose_way(self, telling: Compute, memory: int, progress: Progress, rebuilding: bool) -> None:
+        """Choose how patches are computed: as whole regions where that gives the same values; say so.
 
-        `telling` calls the model for the values that numbers of classes are made of.
+        `telling` calls the model for the values that numbers of classes are made of; `rebuilding` says whether the
+        model may be built anew for that.
         """
 
         def read(box: Box) -> list[np.ndarray]:
             return self.read(box, masked=False).images
 
-        self._patches = choose_way(self.plan, self.compute, telling, self.sources, read, memory, progress)
+        self._patches = choose_way(self.plan, self.compute, telling, self.sources, read, memory, progress, rebuilding)
 
     @property
     def trial(self) -> tuple[Any, ...]:
@@ -116,16 +118,28 @@ class Job:
         width, height = (max(1, min(int(side / scale), size)) for size in (self.box.width, self.box.height))
         return width, height
 
+    def _middle(self, side: int) -> tuple[Box, Tile]:
+        """Return the outputs in the middle of the box of what so many pixels give, and the pixels for them."""
+        width, height = self._piece(side)
+        left, top = (self.box.width - width) // 2, (self.box.height - height) // 2
+        box = Box(self.box.x + left, self.box.y + top, width, height)
+        return box, self.read(box, masked=False)
+
+    def trial_values(self, compute: Compute) -> np.ndarray:
+        """Return what `compute` gives for a piece in the middle, computed in the way that was chosen."""
+        box, tile = self._middle(TRIALS[-1] if self.shares else TRIALS[0])
+        if not self.plan.fields.fullyconv:
+            return self._patches.by(compute)(box, tile.images)
+        outputs = self.computed(box)
+        return compute.region(tile.images, outputs.width, outputs.height)
+
     def calibrate(self, memory: int) -> Rate:
         """Measure time and memory of the model on growing pieces of the input, as far as the memory allows."""
         batch = float("inf") if self.plan.fields.fullyconv else float(self._patches.batch)
         rate = Rate(0.0, 0.0, batch)
         for side in TRIALS:
-            width, height = self._piece(side)
-            box = Box(
-                self.box.x + (self.box.width - width) // 2, self.box.y + (self.box.height - height) // 2, width, height
-            )
-            tile, seconds = self.read(box, masked=False), 0.0
+            box, tile = self._middle(side)
+            seconds = 0.0
 
             def work(box: Box = box, tile: Tile = tile) -> None:
                 nonlocal seconds
@@ -134,7 +148,7 @@ class Job:
                 seconds = time.perf_counter() - start
 
             growth = peak_growth(work)
-            area = self.plan.computable(box).area if self.plan.fields.fullyconv else box.area
+            area = self.computed(box).area
             rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch)
             if 16 * growth > memory or box == self.box:  # attention takes sixteen times as much for twice the side
                 break
@@ -161,13 +175,22 @@ class Job:
         return sum(pixels) + outputs.area * bands * self.converter.dtype.itemsize
 
     @property
+    def constant(self) -> bool:
+        """Whether the model's weights are constants by the way that was chosen."""
+        return isinstance(self._patches, Phases)
+
+    @property
     def shares(self) -> bool:
         """Whether outputs beside each other are computed together, so that less is computed in large tiles."""
-        return self.plan.fields.fullyconv or isinstance(self._patches, Shifts)
+        return self.plan.fields.fullyconv or not isinstance(self._patches, Patches)
+
+    def computed(self, box: Box) -> Box:
+        """Return the outputs that are computed to have those in `box`."""
+        return self.plan.computable(box) if self.plan.fields.fullyconv else box
 
     def pixels(self, box: Box) -> Box:
         """Return the pixels of the first source from which the outputs in `box` are computed."""
-        return self.plan.region(0, self.plan.computable(box) if self.plan.fields.fullyconv else box)
+        return self.plan.region(0, self.computed(box))
 
     @property
     def stored_by_lines(self) -> bool:
@@ -207,7 +230,7 @@ class Job:
         With `sparing`, where all of them are, no further source is read, nothing of one that holds no data, and no
         pixels are returned.
         """
-        outputs = self.plan.computable(box) if self.plan.fields.fullyconv else box
+        outputs = self.computed(box)
         regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
         if not masked or all(source.nodata is None for source in self.sources):
             stacks = (source.stack for source in self.sources)

@@ -31,10 +31,18 @@ Value = TypeVar("Value")
 
 @dataclass
 class LoadedModel:
-    """A model, and what runs with it have found and made."""
+    """A model, and what runs with it have found and made.
+
+    Attributes:
+        model: the model.
+        bytes: size of its files.
+        seconds: that computing takes in all runs with it, as far as that was measured.
+        found: see `once`.
+    """
 
     model: Model
     bytes: int
+    seconds: float = 0.0
     found: dict[Any, Any] = field(default_factory=dict)
 
     def once(self, key: Any, make: Callable[[], Value]) -> Value:

@@ -15,19 +15,30 @@ from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
 from ..rasters.output import same_file
 from .convert import Converter
-from .devices import Scope, computing, device_scope
+from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
 from .memory import MB, budget
 from .sources import Feeds, OpenSource, open_sources, output_names, tie
 
 if TYPE_CHECKING:  # these import TensorFlow
     from .compute import Compute
-    from .job import Job
+    from .job import Job, Rate
     from .kept import LoadedModel
     from .resolve import Resolver
 
 PLANNED_SHARE = 0.85
 """Share of the memory budget for which tiles are planned: the C library keeps some of what was freed."""
+
+
+FREEZING_PAYS, FREEZING_PAYS_PER_MB = 0.5, 0.5
+"""Seconds of computing, and more for each MB of the model's file, from which making its weights constants pays: ten times
+what that takes, since computing then takes up to a tenth less."""
+
+LARGEST_REBUILT = 16 * MB
+"""The largest file of a model of patches that is built anew, which takes a second then."""
+
+LARGEST_FROZEN = 256 * MB
+"""The largest file of a model whose weights are made constants: they are held twice then."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class OpenModel:
         """
         if not self.plan.fields.fullyconv:
             telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
-            job.choose_way(telling, memory, progress)
+            job.choose_way(telling, memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
 
     def tile(self, parameters: ServedModel, job: Job, memory: int, bands: int, progress: Progress) -> tuple[int, int]:
         """Return width and height of the tiles, after measuring what computing takes; see `plan_tiles`."""
@@ -115,12 +126,27 @@ class OpenModel:
             kept = job.finish is None  # what comes after the model is not the model's
             rate = self.loaded.once(key, lambda: job.calibrate(memory)) if kept else job.calibrate(memory)
         tile = plan_tiles(parameters, job, self.resolver, memory, bands, rate, progress)
+        weights = ", weights as constants" if rate and self._freeze(parameters, job, rate) else ""
         ways = dict.fromkeys(source.stack.way for source in self.sources)
         progress.info(
-            f"Chosen: read {' and '.join(ways)}; computed on {computing(parameters.device)}; "
+            f"Chosen: read {' and '.join(ways)}; computed on {computing(parameters.device)}{weights}; "
             f"{overlap(job, *tile):.1%} more pixels computed than at once, where tiles meet."
         )
         return tile
+
+    def _freeze(self, parameters: ServedModel, job: Job, rate: Rate) -> bool:
+        """Make the model's weights constants where that pays and changes no bit of the output; return whether it did."""
+        if job.constant:
+            return True
+        self.loaded.seconds += rate.seconds * job.computed(job.box).area
+        pays = self.loaded.seconds >= FREEZING_PAYS + self.loaded.bytes / MB * FREEZING_PAYS_PER_MB
+        if not pays or self.loaded.bytes > LARGEST_FROZEN or on_gpu(parameters.device):
+            return False
+        telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+        try:
+            return telling.freeze(job.trial_values) and self.compute.freeze(job.trial_values)
+        except ModelError:  # what numbers of classes are made of may have another size
+            return False
 
     def check_unchanged(self) -> None:
         """Raise RasterError where a source has changed since it was opened."""
@@ -147,7 +173,7 @@ def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progre
             if clash is not None:
                 raise ParameterError(f"The output {clash} is also an input: choose another path.")
 
-    preloading.wait()
+    preloading.wait(leaving=0 if parameters.model_dir.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
     from .kept import loaded_model
     from .resolve import Resolver, smallest_exact_crop

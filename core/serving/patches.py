@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,6 +41,12 @@ class Patches:
     def __init__(self, plan: Plan, compute: Compute) -> None:
         self.plan, self._compute = plan, compute
         self.batch = TRIAL_BATCH
+
+    def by(self, compute: Compute) -> Patches:
+        """Return the same, computed by another call of the model."""
+        other = copy.copy(self)
+        other._compute = compute
+        return other
 
     def __call__(self, box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the values of the outputs in `box`, of shape (box.height, box.width, bands).

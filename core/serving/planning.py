@@ -16,7 +16,7 @@ from .job import Job, Rate
 from .memory import MB
 from .resolve import Resolver
 
-ENOUGH_OVERLAP = 0.035
+ENOUGH_OVERLAP = 0.045
 """Share of pixels that are computed twice where tiles meet, below which larger tiles bring nothing."""
 
 MOST_OVERLAP = 0.05
@@ -87,7 +87,7 @@ def _given_size(parameters: ServedModel, job: Job, rate: Rate | None) -> tuple[i
 
 
 def _small(job: Job, memory: int, bands: int, rate: Rate) -> bool:
-    outputs = job.plan.computable(job.box) if job.plan.fields.fullyconv else job.box
+    outputs = job.computed(job.box)
     return (
         job.bytes_held(outputs, bands) + rate.memory(outputs.area) <= memory
         and job.bytes_moved(outputs, bands) <= SMALL_BYTES
@@ -105,7 +105,7 @@ def planned_size(job: Job, memory: float, bands: int, rate: Rate) -> tuple[int, 
 
     def middle(across: int, down: int) -> Box:
         box = Box(job.box.x + (width - across) // 2, job.box.y + (height - down) // 2, across, down)
-        return job.plan.computable(box) if job.plan.fields.fullyconv else box
+        return job.computed(box)
 
     def cost(across: int, down: int) -> float:
         outputs = middle(across, down)

@@ -11,8 +11,11 @@ actual input, and on pixels of it put together so that the outputs vary.
 
 from __future__ import annotations
 
+import copy
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -26,12 +29,17 @@ from .compute import Compute
 from .context import TOLERANCE, relative_difference
 from .geometry import Plan
 from .patches import TRIED, Patches
+from .phases import NoPhases
 from .resolve import drawn_sample
 from .samples import KINDS, mirrored
 from .sources import OpenSource
+from .stitching import ENOUGH_OUTPUTS, Phases
 
 COMPARED = 5
 """Most outputs of a region, along each side, that are compared with those of patches."""
+
+UNDER_WAY = 2
+"""How many regions are cut, computed and interleaved at a time."""
 
 ENOUGH = 2
 """In how many trials the outputs must vary."""
@@ -75,19 +83,34 @@ class Shifts:
         """Pixels of the first source between two outputs of one region."""
         return self.shifts * self._plan.fields.x.scale
 
+    def by(self, compute: Compute) -> Shifts:
+        """Return the same, computed by another call of the model."""
+        other = copy.copy(self)
+        other._compute = compute
+        return other
+
     def __call__(self, box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the values of the outputs in `box`; see `Patches`."""
+        """Return the values of the outputs in `box`; see `Patches`.
+
+        Two regions are under way at a time: one is cut out, and what it gives interleaved, while the other is computed.
+        """
         values: np.ndarray | None = None
-        for top in range(min(self.shifts, box.height)):
-            for left in range(min(self.shifts, box.width)):
-                columns, rows = (
-                    range(box.x + left, box.right, self.shifts),
-                    range(box.y + top, box.bottom, self.shifts),
-                )
-                found = self.at(columns, rows, box, images)
+        making = threading.Lock()
+
+        def shifted(top: int, left: int) -> None:
+            nonlocal values
+            columns = range(box.x + left, box.right, self.shifts)
+            rows = range(box.y + top, box.bottom, self.shifts)
+            found = self.at(columns, rows, box, images)
+            with making:
                 if values is None:
                     values = np.empty((box.height, box.width, found.shape[-1]), found.dtype)
-                values[top :: self.shifts, left :: self.shifts] = found
+            values[top :: self.shifts, left :: self.shifts] = found
+
+        tops, lefts = range(min(self.shifts, box.height)), range(min(self.shifts, box.width))
+        with ThreadPoolExecutor(UNDER_WAY) as pool:
+            for one in [pool.submit(shifted, top, left) for top in tops for left in lefts]:
+                one.result()
         assert values is not None  # nosec B101 (tells mypy)
         return values
 
@@ -124,8 +147,9 @@ def choose_way(
     read: Read,
     memory: float,
     progress: Progress,
-) -> Patches | Shifts:
-    """Return how patches are computed: as shifted regions where trials show that they give the same values.
+    rebuilding: bool = True,
+) -> Patches | Shifts | Phases:
+    """Return how patches are computed: as whole regions where trials show that they give the same values.
 
     Args:
         plan: the geometry, of patches.
@@ -135,6 +159,7 @@ def choose_way(
         read: reads any part of the whole plan.
         memory: bytes for images and computation.
         progress: told which way, and why.
+        rebuilding: whether the model may be built anew to compute all regions in one go.
     """
     try:
         shifts = _proven(plan, compute, telling, sources, read, progress)
@@ -145,11 +170,49 @@ def choose_way(
         patches.fit(memory, box, read(box))
         progress.info(f"Patches are computed one by one, in batches of {patches.batch}: {why}.")
         return patches
+    origins = f"whole regions from {shifts.shifts} x {shifts.shifts} origins"
+    if rebuilding and plan.x.size * plan.y.size >= ENOUGH_OUTPUTS:
+        try:
+            phases = _in_one_go(plan, compute, telling, shifts, sources, read, progress)
+        except (NoPhases, _Unproven):
+            pass
+        else:
+            progress.info(
+                f"Patches are computed together, as {origins} in one go: that gives the same values, as trials on the "
+                "images show."
+            )
+            return phases
     progress.info(
-        f"Patches are computed together, as whole regions from {shifts.shifts} x {shifts.shifts} origins: that gives the "
-        "same values, as trials on the images show."
+        f"Patches are computed together, as {origins}: that gives the same values, as trials on the images show."
     )
     return shifts
+
+
+def _in_one_go(
+    plan: Plan,
+    compute: Compute,
+    telling: Compute,
+    shifts: Shifts,
+    sources: Sequence[OpenSource],
+    read: Read,
+    progress: Progress,
+) -> Phases:
+    """Return all shifted regions computed in one go, once trials have shown that this gives the values of patches."""
+    if shifts.pixels != shifts.shifts:
+        raise NoPhases("outputs and pixels are not equally far apart")
+    samples = [drawn_sample(source, source.stack.dtype.name) for source in sources]
+    ways = [(Patches(plan, each), Phases(plan, each, shifts.shifts)) for each in dict.fromkeys((telling, compute))]
+    for box, images in _places(plan, shifts, samples, read):
+        progress.check()
+        try:
+            for patches, phases in ways:
+                found = phases(box, images)
+                columns, rows = _spread(found.shape[1]), _spread(found.shape[0])
+                expected = patches.at([box.x + x for x in columns], [box.y + y for y in rows], box, images)
+                _check_equal(expected, found[np.ix_(rows, columns)])
+        except ModelError as error:
+            raise _Unproven(str(error)) from error
+    return ways[-1][1]
 
 
 def _proven(
@@ -262,11 +325,20 @@ def _compared(patches: Patches, shifts: Shifts, box: Box, images: Sequence[np.nd
         _Unproven: they differ.
     """
     columns, rows = range(box.x, box.right, shifts.shifts), range(box.y, box.bottom, shifts.shifts)
-    across, down = (np.unique(np.linspace(0, len(line) - 1, COMPARED).round().astype(int)) for line in (columns, rows))
+    across, down = _spread(len(columns)), _spread(len(rows))
     expected = patches.at([columns[i] for i in across], [rows[i] for i in down], box, images)
     found = shifts.at(columns, rows, box, images)[np.ix_(down, across)]
+    _check_equal(expected, found)
+    with np.errstate(invalid="ignore"):
+        return bool((np.isfinite(expected) & (expected != expected[:1, :1])).any())
+
+
+def _spread(count: int) -> np.ndarray:
+    """Return the numbers of a few of so many outputs, from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, COMPARED).round().astype(int))
+
+
+def _check_equal(expected: np.ndarray, found: np.ndarray) -> None:
     difference = relative_difference(expected, found)
     if difference > (0.0 if expected.dtype.kind in "iub" else TOLERANCE):
         raise _Unproven(f"whole regions give other values (they differ by {difference:.2g})")
-    with np.errstate(invalid="ignore"):
-        return bool((np.isfinite(expected) & (expected != expected[:1, :1])).any())

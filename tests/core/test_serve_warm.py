@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras")
 
 import serving  # noqa: E402
 
-from otbtf_qgis.core.serving import kept  # noqa: E402
+from otbtf_qgis.core.serving import kept, opening  # noqa: E402
 from otbtf_qgis.core.serving.compute import Compute  # noqa: E402
 from otbtf_qgis.core.serving.job import Job  # noqa: E402
 
@@ -160,3 +160,52 @@ def test_the_log_says_what_was_chosen(tmp_path: Path, image: str) -> None:
         assert words in chosen
     share = float(chosen.split("; ")[-1].split("%")[0])
     assert 5 < share < 15  # 150 x 170 in tiles of 64 x 64, each with a line of its neighbours on either side
+
+
+def normalized(path: Path) -> str:
+    """A network whose weights can be put together: batch normalisation becomes part of the convolution, rounded otherwise."""
+    keras.utils.set_random_seed(5)
+    x = keras.Input((None, None, 2))
+    y = keras.layers.BatchNormalization(moving_variance_initializer=keras.initializers.RandomUniform(0.5, 2.0))(
+        keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    )
+    keras.Model(x, keras.layers.Conv2D(1, 3, padding="same", activation="relu")(y)).save(path)
+    return str(path)
+
+
+def counting(folder: Path) -> str:
+    """A model that counts its calls."""
+
+    class Counting(tf.Module):
+        def __init__(self) -> None:
+            self.calls = tf.Variable(0.0)
+            self.weight = tf.Variable(2.0)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 2), tf.float32, name="x")])
+        def serve(self, x: Any) -> Any:
+            self.calls.assign_add(1.0)
+            return {"y": self.weight * x}
+
+    module = Counting()
+    tf.saved_model.save(module, str(folder), module.serve)
+    return str(folder)
+
+
+def test_weights_become_constants_where_that_pays_and_changes_nothing(
+    tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {}
+    models = {"plain": a_keras_file(tmp_path / "a.keras", 1), "counting": counting(tmp_path / "counting")}
+    models["normalized"] = normalized(tmp_path / "normalized.keras")
+    for name, model in models.items():
+        before[name] = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)
+    monkeypatch.setattr(opening, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(opening, "FREEZING_PAYS_PER_MB", 0.0)
+    for name, model in models.items():
+        for _ in range(2):
+            log = serving.Log()
+            out = tmp_path / "out.tif"
+            serving.serve(log, source1_il=image, model_dir=model, out=str(out), optim_tilesizex=64)
+            np.testing.assert_array_equal(serving.read(str(out)), before[name])
+            (chosen,) = (line for line in log.infos if line.startswith("Chosen: "))
+            assert ("weights as constants" in chosen) == (name == "plain"), name

@@ -17,6 +17,7 @@ keras = pytest.importorskip("keras")
 from serving_helpers import Log, serve, texture, write  # noqa: E402
 
 from otbtf_qgis.core.errors import ParameterError  # noqa: E402
+from otbtf_qgis.core.serving import opening, shifting  # noqa: E402
 from otbtf_qgis.core.serving.patches import cut_patches  # noqa: E402
 
 L = keras.layers
@@ -27,6 +28,14 @@ Build = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     keras.utils.set_random_seed(11)
+
+
+@pytest.fixture(params=["origin by origin", "in one go"])
+def one_go(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the model may be built anew although the image is small."""
+    allowed = bool(request.param == "in one go")
+    monkeypatch.setattr(shifting, "ENOUGH_OUTPUTS", 0 if allowed else math.inf)
+    return allowed
 
 
 def way(log: Log) -> str:
@@ -92,7 +101,7 @@ def random_network(seed: int) -> tuple[Build, int, int]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_networks(tmp_path: Path, seed: int) -> None:
+def test_random_networks(tmp_path: Path, seed: int, one_go: bool) -> None:
     build, size, stride = random_network(seed)
     generator = random.Random(seed)
     scale = generator.choice([1, 1, 2, stride])
@@ -109,6 +118,7 @@ def test_random_networks(tmp_path: Path, seed: int) -> None:
     assert said.startswith(
         f"{TOGETHER}, as whole regions from {shifts} x {shifts} origins" if shifts * scale <= size else ALONE
     )
+    assert ("in one go" in said) == (one_go and scale == 1 and stride <= size)
 
 
 def pooled_context(x: Any) -> Any:
@@ -178,15 +188,16 @@ def classifier(shape: tuple[int | None, ...]) -> Any:
     return keras.Model(image, [x, L.Identity(name="classes", dtype="uint8")(numbers)])
 
 
-def test_numbers_of_classes_are_the_same(tmp_path: Path) -> None:
+def test_numbers_of_classes_are_the_same(tmp_path: Path, one_go: bool) -> None:
     image = write(tmp_path / "image.tif", texture(64, 60, 2))
     out, expected, said = both_ways(tmp_path, classifier, [10], [image], output__names="classes")
-    assert said.startswith(TOGETHER)
+    assert said.startswith(TOGETHER) and ("in one go" in said) == one_go
     assert out.dtype == np.uint8 and len(np.unique(expected)) > 1
     np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize("form", ["tf1", "tf2"])
+@pytest.mark.usefixtures("one_go")
 def test_saved_models_whose_outputs_are_a_list_of_pixels(tmp_path: Path, form: str) -> None:
     """As OTBTF's tutorial has them: the last layers work on the pixels' features as rows."""
     folder = str(tmp_path / form)
@@ -227,7 +238,7 @@ def test_saved_models_whose_outputs_are_a_list_of_pixels(tmp_path: Path, form: s
 
 
 @pytest.mark.parametrize(("spacing", "scale"), [(10.0, 1), (20.0, 1), (20.0, 2), (5.0, 1), (20.0, 4)])
-def test_two_sources(tmp_path: Path, spacing: float, scale: int) -> None:
+def test_two_sources(tmp_path: Path, spacing: float, scale: int, one_go: bool) -> None:
     """Of one and of several pixel sizes, on grids that are moved against each other."""
     ratio = 10.0 / spacing
 
@@ -248,7 +259,7 @@ def test_two_sources(tmp_path: Path, spacing: float, scale: int) -> None:
     ]
     more = {"output__spcscale": scale, "optim__tilesizex": 9, "padding": "edge"}
     out, expected, said = both_ways(tmp_path, build, sizes, images, **more)
-    assert said.startswith(TOGETHER)
+    assert said.startswith(TOGETHER) and ("in one go" in said) == (one_go and spacing == 10 and scale == 1)
     agree(out, expected)
 
 
@@ -277,3 +288,42 @@ def test_another_distance_is_had_patch_by_patch(tmp_path: Path) -> None:
     more = {"source1__rfieldx": 10, "source1__rfieldy": 10, "output__spcscale": 1, "output__names": "predictions"}
     with pytest.raises(ParameterError, match="2 pixels of the first source apart: .* or set MODEL_FULLYCONV=off"):
         serve(tmp_path, classifier((None, None, 2)), image, **more)
+
+
+def branches(shape: tuple[int | None, ...]) -> Any:
+    """Two ways of one stride, by different steps, meet again."""
+    image = keras.Input(shape)
+    one = L.MaxPooling2D(4)(L.Conv2D(3, 3)(image))
+    two = L.AveragePooling2D(2)(L.MaxPooling2D(2)(L.Conv2D(3, 3)(image)))
+    return keras.Model(image, L.Conv2D(2, 2)(L.Concatenate()([one, two])))
+
+
+def dilated(shape: tuple[int | None, ...]) -> Any:
+    image = keras.Input(shape)
+    return keras.Model(image, L.Conv2D(2, 3, dilation_rate=2, activation="tanh")(L.MaxPooling2D(2)(image)))
+
+
+def enlarged(shape: tuple[int | None, ...]) -> Any:
+    """The stride is made good before the end."""
+    image = keras.Input(shape)
+    return keras.Model(image, L.UpSampling2D(2)(L.MaxPooling2D(2)(L.Conv2D(3, 3)(image)))[:, :-1, :-1])
+
+
+@pytest.mark.parametrize(
+    ("build", "size", "possible"), [(branches, 10, False), (dilated, 10, True), (enlarged, 4, False)]
+)
+def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build, size: int, possible: bool
+) -> None:
+    monkeypatch.setattr(shifting, "ENOUGH_OUTPUTS", 0)
+    image = write(tmp_path / "image.tif", texture(40, 44, 2))
+    out, expected, said = both_ways(tmp_path, build, [size], [image])
+    assert ("in one go" in said) == possible
+    agree(out, expected)
+
+
+def test_a_large_model_is_not_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shifting, "ENOUGH_OUTPUTS", 0)
+    monkeypatch.setattr(opening, "LARGEST_REBUILT", 1000)
+    said = both_ways(tmp_path, classifier, [10], [write(tmp_path / "image.tif", texture(40, 44, 2))])[2]
+    assert said.startswith(TOGETHER) and "in one go" not in said

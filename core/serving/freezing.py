@@ -1,0 +1,39 @@
+"""Making a model's variables constants, so that TensorFlow can put operations together before the run.
+
+TensorFlow adds a bias while it convolves, and orders weights as the processor wants them, only where they are
+constants. Nothing else changes; what does more than compute from its inputs and variables stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorflow.python.framework import op_def_registry
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "StatefulPartitionedCall", "VarHandleOp"}
+"""Operations with a state that only read it, or call a function, whose operations are looked at too."""
+
+
+def frozen(function: Any) -> Any:
+    """Return a concrete function whose variables are constants; None where it has none, or that cannot be done.
+
+    Args:
+        function: a `tf.function` with a signature, which returns a list of tensors.
+    """
+    traced = function.get_concrete_function()
+    graph = traced.graph.as_graph_def()
+    nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    operations = {node.op for node in nodes}
+    if not operations & READING or any(_does_more(operation) for operation in operations - READING):
+        return None
+    try:
+        return convert_variables_to_constants_v2(traced)
+    except Exception:  # noqa: BLE001 - it is not made for every graph, and raises whatever it trips over
+        return None
+
+
+def _does_more(operation: str) -> bool:
+    """Return whether an operation could do more than compute from its inputs; unknown ones could."""
+    definition = op_def_registry.get(operation)
+    return definition is None or bool(definition.is_stateful)
