@@ -71,6 +71,7 @@ def main() -> None:
     # The Python processes that benchmarks start find the package by this alone: not from the repository's top folder,
     # whose folder otbtf_qgis is only a part of it.
     os.environ["PYTHONPATH"] = os.path.abspath(os.environ["PYTHONPATH"])
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a plugin is compiled once
     if os.environ.get("PEERS") == "1":
         _install_peers()
     PLACE.mkdir(parents=True, exist_ok=True)

@@ -36,14 +36,16 @@ def bench_unet(quick: bool, folder: Path) -> list[Row]:
 
 def bench_cnn16_regions(quick: bool, folder: Path) -> list[Row]:
     """The tutorial's CNN of 16 x 16 pixels, fully convolutional: an output every 4 pixels."""
-    width, height = (1000, 500) if quick else (3000, 2500)
-    source = inputs.image("cnn", width, height, "uint16")
-    case = f"CNN 16 x 16, fully convolutional, {width} x {height} x 4 uint16"
-    return _against_bare(case, folder, inputs.network(folder, "cnn16", 6), source, quick, 0.85, scale=4)
+    rows: list[Row] = []
+    for width, height in ((1000, 500),) if quick else ((3000, 2500), (9000, 7500)):
+        source = inputs.image("cnn", width, height, "uint16")
+        case = f"CNN 16 x 16, fully convolutional, {width} x {height} x 4 uint16"
+        rows += _against_bare(case, folder, inputs.network(folder, "cnn16", 6), source, quick, 0.85)
+    return rows
 
 
 def bench_cnn16_patches(quick: bool, folder: Path) -> list[Row]:
-    """The same CNN at every pixel, patch by patch: whole regions from shifted origins, against batches of patches.
+    """The same CNN at every pixel, of patches: whole regions from all origins, against batches of patches.
 
     The latter is the same network with the size of its input fixed, on some rows only, its time multiplied.
     """
@@ -93,9 +95,7 @@ def bench_tile_size(quick: bool, folder: Path) -> list[Row]:
     return rows
 
 
-def _against_bare(
-    case: str, folder: Path, model: Path, source: Path, quick: bool, share: float, scale: int = 1
-) -> list[Row]:
+def _against_bare(case: str, folder: Path, model: Path, source: Path, quick: bool, share: float) -> list[Row]:
     """Compare pixel rates."""
     dataset = gdal.Open(str(source))
     pixels = dataset.RasterXSize * dataset.RasterYSize
