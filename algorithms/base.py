@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -138,7 +139,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             feedback.setProgress(100)
             results = {parameter_name(name): value for name, value in {**paths, **found}.items() if _tellable(value)}
             self._style_layers(results, context)
-        return results
+        return {name: _written(value) for name, value in results.items()}
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
         return Reader(self, keys(self.OPERATION), parameters, context)
@@ -225,6 +226,12 @@ def _explained() -> Iterator[None]:
         raise QgsProcessingException(
             told.format(type(error).__name__, Path(place.filename).name, place.lineno, error)
         ) from None
+
+
+def _written(value: Any) -> Any:
+    """Return a value as qgis_process can print it: lists of classes as JSON."""
+    rows = isinstance(value, list) and value and isinstance(value[0], Mapping)
+    return json.dumps(value, ensure_ascii=False) if rows else value
 
 
 def _tellable(value: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from osgeo import gdal, osr
@@ -69,7 +71,7 @@ def test_trained_and_mapped(qgis, files):
             "CONFMAP": files / "confidence.tif",
         },
     )
-    assert [row["value"] for row in mapped["CLASSES"]] == [3, 7]
+    assert [row["value"] for row in json.loads(mapped["CLASSES"])] == [3, 7]
     labels = gdal.Open(str(files / "map.tif")).ReadAsArray()
     assert labels.shape == (28, 38)
     assert (labels[:, :18] == 3).all() and (labels[:, 20:] == 7).all()

@@ -57,7 +57,7 @@ def test_described_exported_and_served(qgis, files):
         "otbtf:tensorflowmodelserve",
         {"SOURCE1_IL": files / "image.tif", "MODEL_DIR": files / "net", "OUT": files / "map.tif"},
     )
-    assert [row["name"] for row in served["CLASSES"]] == ["water", "forest", "crops"]
+    assert [row["name"] for row in json.loads(served["CLASSES"])] == ["water", "forest", "crops"]
     dataset = gdal.Open(str(files / "map.tif"))
     shown = [(entry.name, entry.color) for entry in raster_legend(dataset).values() if entry.name]
     assert shown == [("water", "#0000ff"), ("forest", "#008000"), ("crops", "#ffc800")]
