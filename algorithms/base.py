@@ -137,9 +137,10 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             self._parse(values)
             found = self._run(values, FeedbackProgress(feedback))
             feedback.setProgress(100)
-            results = {parameter_name(name): value for name, value in {**paths, **found}.items() if _tellable(value)}
+            told = {name: value for name, value in {**paths, **found}.items() if _tellable(value)}
+            results = {parameter_name(name): _written(value) for name, value in told.items()}
             self._style_layers(results, context)
-        return {name: _written(value) for name, value in results.items()}
+        return results
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
         return Reader(self, keys(self.OPERATION), parameters, context)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
 
 from qgis.core import QgsLimitedRandomColorRamp, QgsPalettedRasterRenderer, QgsRasterLayer
 from qgis.PyQt.QtGui import QColor
 
 
-def style_classes(layer: QgsRasterLayer, classes: Sequence[Mapping[str, Any]]) -> None:
+def style_classes(layer: QgsRasterLayer, text: str) -> None:
     """Show each class of a single-band layer in its colour, under its name.
 
     Args:
         layer: the layer.
-        classes: `value`, `name` and `color` (`#rrggbb`) of each; one without a colour gets a random one.
+        text: JSON: `value`, `name` and `color` (`#rrggbb`) of each; one without a colour gets a random one.
     """
+    classes = json.loads(text)
     ramp = QgsLimitedRandomColorRamp(len(classes))
     shown = []
     for number, item in enumerate(classes):

@@ -95,7 +95,8 @@ def test_maps_are_styled_by_the_classes(tmp_path: Path) -> None:
     path = str(tmp_path / "map.tif")
     gdal.GetDriverByName("GTiff").Create(path, 4, 4, 1, gdal.GDT_Byte)
     layer = QgsRasterLayer(path, "map", "gdal")
-    results = {"CLASSES": [{"value": 3, "name": "Water", "color": "#0000ff"}, {"value": 5, "name": "", "color": ""}]}
+    classes = [{"value": 3, "name": "Water", "color": "#0000ff"}, {"value": 5, "name": "", "color": ""}]
+    results = {"CLASSES": json.dumps(classes)}
     ImageClassifier.style("CONFMAP", layer, results)
     assert not isinstance(layer.renderer(), QgsPalettedRasterRenderer)
     ImageClassifier.style("OUT", layer, results)

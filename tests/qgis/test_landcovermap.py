@@ -21,6 +21,7 @@ def request(engine: Any, context: Any, folder: Path, **parameters: Any) -> dict[
     engine.answer = lambda values, progress: {"kappa": 0.5, "classes": CLASSES}
     results = processing.run(ID, {"OUT": str(folder / "map.tif"), **parameters}, context=context)
     assert results["KAPPA"] == 0.5
+    assert json.loads(results["CLASSES"]) == CLASSES
     return dict(engine.requests[-1][1])
 
 
@@ -54,5 +55,5 @@ def test_without_a_style_nothing_is_sent(
 
 def test_the_map_is_shown_by_its_classes(make_raster: Callable[[str], str]) -> None:
     layer = QgsRasterLayer(make_raster("map.tif"), "map")
-    LandCoverMap.style("OUT", layer, {"CLASSES": CLASSES})
+    LandCoverMap.style("OUT", layer, {"CLASSES": json.dumps(CLASSES)})
     assert [item.label for item in layer.renderer().classes()] == ["Water", "Wood"]

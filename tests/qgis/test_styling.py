@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
 from otbtf_qgis.algorithms.styling import style_classes
 from otbtf_qgis.algorithms.tensorflowmodelserve import TensorflowModelServe
 
-CLASSES = [
-    {"value": 1, "name": "open water", "color": "#0000ff"},
-    {"value": 7, "name": "", "color": "#008000"},
-    {"value": -3, "name": "no colour", "color": ""},
-]
+CLASSES = json.dumps(
+    [
+        {"value": 1, "name": "open water", "color": "#0000ff"},
+        {"value": 7, "name": "", "color": "#008000"},
+        {"value": -3, "name": "no colour", "color": ""},
+    ]
+)
 
 
 def layer(tmp_path):
