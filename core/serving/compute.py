@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -93,14 +94,13 @@ class Compute:
         if self.frozen is not None:
             return self.frozen
         before, changing, constant = trial(self), self.function, self._constant
-        self.frozen = constant is not None
+        self.frozen = False
         if constant is not None:
             self.function = constant
-            try:
+            with contextlib.suppress(ModelError, tf.errors.OpError):
                 self.frozen = trial(self).tobytes() == before.tobytes()
-            finally:
-                if not self.frozen:
-                    self.function = changing
+            if not self.frozen:
+                self.function = changing
         return self.frozen
 
     @cached_property

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+import tensorflow as tf
 
 from ..errors import ModelError
 from ..geometry.grid import Box
@@ -210,7 +211,7 @@ def _in_one_go(
                 columns, rows = _spread(found.shape[1]), _spread(found.shape[0])
                 expected = patches.at([box.x + x for x in columns], [box.y + y for y in rows], box, images)
                 _check_equal(expected, found[np.ix_(rows, columns)])
-        except ModelError as error:
+        except (ModelError, tf.errors.OpError) as error:
             raise _Unproven(str(error)) from error
     return ways[-1][1]
 

@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras")
 
 import serving  # noqa: E402
 
-from otbtf_qgis.core.serving import kept, opening  # noqa: E402
+from otbtf_qgis.core.serving import compute, kept, opening  # noqa: E402
 from otbtf_qgis.core.serving.compute import Compute  # noqa: E402
 from otbtf_qgis.core.serving.job import Job  # noqa: E402
 
@@ -209,3 +209,16 @@ def test_weights_become_constants_where_that_pays_and_changes_nothing(
             np.testing.assert_array_equal(serving.read(str(out)), before[name])
             (chosen,) = (line for line in log.infos if line.startswith("Chosen: "))
             assert ("weights as constants" in chosen) == (name == "plain"), name
+
+
+def test_constants_that_fail_are_not_used(tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = a_keras_file(tmp_path / "net.keras", 1)
+    before = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)
+    monkeypatch.setattr(opening, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(opening, "FREEZING_PAYS_PER_MB", 0.0)
+
+    def failing(*images: Any) -> Any:
+        raise tf.errors.NotFoundError(None, None, "no such function")
+
+    monkeypatch.setattr(compute, "frozen", lambda function: failing)
+    np.testing.assert_array_equal(run(image, model, tmp_path / "out.tif", optim_tilesizex=64), before)
