@@ -91,20 +91,20 @@ class Worker:
     def warm(self, *loads: Load) -> None:
         """Begin to load what most requests need, and return; see `preloading`.
 
-        If that fails, the request that needs it will say so.
+        If that fails, the request that needs it will say so; without the first, none can run.
         """
 
-        def loading(load: Load) -> None:
+        def loading(load: Load, needed: bool) -> None:
             gc.disable()  # it would look again and again at what only grows: an eighth of the time
             try:
                 load()
             except Exception as error:  # noqa: BLE001 - a broken installation can raise anything
                 traceback.print_exc()
-                self._broken = self._broken or error
+                self._broken = error if needed else self._broken
             gc.freeze()  # it stays: collecting after each request need not look at it
             gc.enable()
 
-        preloading.begin(*(partial(loading, load) for load in loads))
+        preloading.begin(*(partial(loading, load, number == 0) for number, load in enumerate(loads)))
 
     def serve(self) -> None:
         """Answer requests until there has been none for the idle time."""

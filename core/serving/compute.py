@@ -89,18 +89,24 @@ class Compute:
     def freeze(self, trial: Callable[[Compute], np.ndarray]) -> bool:
         """Make the model's variables constants where that changes no bit of what `trial` returns; return whether it did.
 
-        The first answer stands for further calls.
+        Where that does not vary, it shows nothing. The first answer stands for further calls.
         """
         if self.frozen is not None:
             return self.frozen
         before, changing, constant = trial(self), self.function, self._constant
         self.frozen = False
-        if constant is not None:
+        values = before.reshape(-1, before.shape[-1])
+        if (
+            constant is not None
+            and constant is not self._traced.get_concrete_function()
+            and (values != values[:1]).any()
+        ):
             self.function = constant
             with contextlib.suppress(ModelError, tf.errors.OpError):
                 self.frozen = trial(self).tobytes() == before.tobytes()
             if not self.frozen:
                 self.function = changing
+                del self._constant
         return self.frozen
 
     @cached_property

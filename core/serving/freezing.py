@@ -15,8 +15,13 @@ READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "StatefulPart
 """Operations with a state that only read it, or call a function, whose operations are looked at too."""
 
 
+BRANCHING = {"Case", "Enter", "Exit", "If", "Merge", "NextIteration", "RefMerge", "RefSwitch", "StatelessCase"}
+BRANCHING |= {"StatelessIf", "StatelessWhile", "Switch", "While"}
+"""Operations that run a part of the graph or not, or again and again: such graphs are left as they are."""
+
+
 def frozen(function: Any) -> Any:
-    """Return a concrete function whose variables are constants; None where it has none, or that cannot be done.
+    """Return a concrete function whose variables are constants; as it is where it has none; None where it cannot be done.
 
     Args:
         function: a `tf.function` with a signature, which returns a list of tensors.
@@ -25,8 +30,10 @@ def frozen(function: Any) -> Any:
     graph = traced.graph.as_graph_def()
     nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
     operations = {node.op for node in nodes}
-    if not operations & READING or any(_does_more(operation) for operation in operations - READING):
+    if operations & BRANCHING or any(_does_more(operation) for operation in operations - READING):
         return None
+    if not operations & (READING - {"StatefulPartitionedCall"}):
+        return traced
     try:
         return convert_variables_to_constants_v2(traced)
     except Exception:  # noqa: BLE001 - it is not made for every graph, and raises whatever it trips over

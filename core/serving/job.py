@@ -21,6 +21,8 @@ from .memory import peak_growth
 from .nodata import holds_nothing, nodata_outputs, under
 from .patches import Patches
 from .pipeline import IN_FLIGHT, stream
+from .resolve import drawn_sample
+from .samples import KINDS, part
 from .shifting import Shifts, choose_way
 from .sources import OpenSource
 from .stitching import Phases
@@ -28,11 +30,16 @@ from .stitching import Phases
 
 @dataclass(frozen=True)
 class Rate:
-    """What computing takes, as measured: seconds and bytes per output pixel, and the most outputs of a batch."""
+    """What computing takes, as measured: seconds and bytes per output pixel, and the most outputs of a batch.
+
+    Attributes:
+        side: in pixels, of the largest piece that was tried.
+    """
 
     seconds: float
     bytes: float
     batch: float
+    side: int = 0
 
     def memory(self, outputs: float) -> float:
         """Return the bytes that computing so many outputs takes."""
@@ -118,28 +125,36 @@ class Job:
         width, height = (max(1, min(int(side / scale), size)) for size in (self.box.width, self.box.height))
         return width, height
 
-    def _middle(self, side: int) -> tuple[Box, Tile]:
-        """Return the outputs in the middle of the box of what so many pixels give, and the pixels for them."""
-        width, height = self._piece(side)
-        left, top = (self.box.width - width) // 2, (self.box.height - height) // 2
-        box = Box(self.box.x + left, self.box.y + top, width, height)
-        return box, self.read(box, masked=False)
+    def trial_values(self, side: int, compute: Compute) -> np.ndarray:
+        """Return what `compute` gives, in the way that was chosen, for pixels as the sources have them.
 
-    def trial_values(self, compute: Compute) -> np.ndarray:
-        """Return what `compute` gives for a piece in the middle, computed in the way that was chosen."""
-        box, tile = self._middle(TRIALS[-1] if self.shares else TRIALS[0])
-        if not self.plan.fields.fullyconv:
-            return self._patches.by(compute)(box, tile.images)
+        They are put together so that the outputs vary, and are the same for each part of a run. `side` is that of what
+        may be computed at once, in pixels of the first source.
+        """
+        if not self.shares:
+            side = min(side, TRIALS[0])
+        scale = float(self.plan.fields.x.scale)
+        width, height = (max(1, min(int(side / scale), axis.size)) for axis in (self.plan.x, self.plan.y))
+        box = Box(0, 0, width, height)
         outputs = self.computed(box)
-        return compute.region(tile.images, outputs.width, outputs.height)
+        regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
+        samples = [drawn_sample(source, source.stack.dtype.name) for source in self.sources]
+        way = None if self.plan.fields.fullyconv else self._patches.by(compute)
+        found = []
+        for make in KINDS.values():
+            images = [part(make(sample), 0, r.width, r.height) for sample, r in zip(samples, regions)]
+            found.append(way(box, images) if way else compute.region(images, outputs.width, outputs.height))
+        return np.concatenate(found)
 
     def calibrate(self, memory: int) -> Rate:
         """Measure time and memory of the model on growing pieces of the input, as far as the memory allows."""
         batch = float("inf") if self.plan.fields.fullyconv else float(self._patches.batch)
         rate = Rate(0.0, 0.0, batch)
         for side in TRIALS:
-            box, tile = self._middle(side)
-            seconds = 0.0
+            width, height = self._piece(side)
+            left, top = (self.box.width - width) // 2, (self.box.height - height) // 2
+            box = Box(self.box.x + left, self.box.y + top, width, height)
+            tile, seconds = self.read(box, masked=False), 0.0
 
             def work(box: Box = box, tile: Tile = tile) -> None:
                 nonlocal seconds
@@ -149,7 +164,7 @@ class Job:
 
             growth = peak_growth(work)
             area = self.computed(box).area
-            rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch)
+            rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch, side)
             if 16 * growth > memory or box == self.box:  # attention takes sixteen times as much for twice the side
                 break
         return rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import preloading
@@ -143,8 +144,9 @@ class OpenModel:
         if not pays or self.loaded.bytes > LARGEST_FROZEN or on_gpu(parameters.device):
             return False
         telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+        trial = partial(job.trial_values, rate.side)
         try:
-            return telling.freeze(job.trial_values) and self.compute.freeze(job.trial_values)
+            return telling.freeze(trial) and self.compute.freeze(trial)
         except ModelError:  # what numbers of classes are made of may have another size
             return False
 

@@ -88,6 +88,8 @@ class _Walk:
         return tensors[int(number or 0)], levels
 
     def _make(self, node: Any) -> tuple[list[tf.Tensor], Levels]:
+        if any(self._nodes[name[1:]].op not in ("Const", "NoOp") for name in node.input if name.startswith("^")):
+            raise NoPhases("an operation waits for another")
         inputs: list[tf.Tensor] = []
         levels: set[Levels] = {()}
         for name in _inputs(node):

@@ -22,6 +22,11 @@ def mirrored(start: int, size: int, limit: int) -> np.ndarray:
     return np.minimum(indices, period - indices)
 
 
+def part(sample: np.ndarray, start: int, width: int, height: int) -> np.ndarray:
+    """Return so many pixels of a square sample from (`start`, `start`), which goes on mirrored."""
+    return sample[np.ix_(mirrored(start, height, len(sample)), mirrored(start, width, len(sample)))]
+
+
 def roughened(sample: np.ndarray) -> np.ndarray:
     """Return a sample with a tenth of its pixels multiplied, or anything where they are whole numbers."""
     generator = np.random.default_rng(1)

@@ -32,7 +32,7 @@ from .geometry import Plan
 from .patches import TRIED, Patches
 from .phases import NoPhases
 from .resolve import drawn_sample
-from .samples import KINDS, mirrored
+from .samples import KINDS, part
 from .sources import OpenSource
 from .stitching import ENOUGH_OUTPUTS, Phases
 
@@ -110,8 +110,11 @@ class Shifts:
 
         tops, lefts = range(min(self.shifts, box.height)), range(min(self.shifts, box.width))
         with ThreadPoolExecutor(UNDER_WAY) as pool:
-            for one in [pool.submit(shifted, top, left) for top in tops for left in lefts]:
-                one.result()
+            try:
+                for one in [pool.submit(shifted, top, left) for top in tops for left in lefts]:
+                    one.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
         assert values is not None  # nosec B101 (tells mypy)
         return values
 
@@ -258,7 +261,7 @@ def _find_period(plan: Plan, compute: Compute, samples: Sequence[np.ndarray]) ->
         images = []
         for number, sample in enumerate(samples):
             size = [int(f + more * r) for f, r in zip(plan.fields.rfield(number), ratios[number])]
-            images.append(_part(sample, 0, *size))
+            images.append(part(sample, 0, *size))
         try:
             sides = {_side(array) for array in compute.one([image[None] for image in images])}
         except ModelError:
@@ -293,10 +296,6 @@ def _side(array: np.ndarray) -> int:
     return side if side * side == len(array) else 0
 
 
-def _part(sample: np.ndarray, start: int, width: int, height: int) -> np.ndarray:
-    return sample[np.ix_(mirrored(start, height, len(sample)), mirrored(start, width, len(sample)))]
-
-
 def _places(
     plan: Plan, shifts: Shifts, samples: Sequence[np.ndarray], read: Read
 ) -> Iterator[tuple[Box, list[np.ndarray]]]:
@@ -310,7 +309,7 @@ def _places(
     for place, make in enumerate(KINDS.values()):
         box = Box(place % shifts.shifts, place // 2 % shifts.shifts, side, side + shifts.shifts)
         regions = [plan.region(number, box) for number in range(len(samples))]
-        yield box, [_part(make(sample), 7 * place, r.width, r.height) for sample, r in zip(samples, regions)]
+        yield box, [part(make(sample), 7 * place, r.width, r.height) for sample, r in zip(samples, regions)]
     width, height = (
         (min(count, (size - 1) // shifts.shifts + 1) - 1) * shifts.shifts + 1 for size in (plan.x.size, plan.y.size)
     )

@@ -8,6 +8,7 @@ Without an argument, build/bench/results.json is read. A benchmark that is missi
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,7 +39,17 @@ def targets(report: Mapping[str, Any]) -> Iterator[str]:
     for found in report["benches"].values():
         for row in found["rows"]:
             if "target" in row:
-                yield f"| {row['case']} | {row['target']} | {row['measured']:.3g} | {'yes' if row['reached'] else 'no'} |"
+                yield f"| {row['case']} | {row['target']} | {with_unit(row)} | {'yes' if row['reached'] else 'no'} |"
+
+
+def with_unit(row: Mapping[str, Any]) -> str:
+    """Return what was measured, in the unit of the target: percent, seconds or times."""
+    target, measured = row["target"], row["measured"]
+    if "%" in target:
+        return f"{measured:.1%}"
+    if re.search(r"\d s$", target):
+        return f"{measured:.2f} s"
+    return f"{measured:.2f} times" if "times" in target else f"{measured:.3g}"
 
 
 def times(report: Mapping[str, Any]) -> Iterator[str]:

@@ -211,6 +211,17 @@ def test_weights_become_constants_where_that_pays_and_changes_nothing(
             assert ("weights as constants" in chosen) == (name == "plain"), name
 
 
+def test_an_image_that_is_flat_in_its_middle_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = serving.noise(300, 300, 2, "uint16")
+    pixels[20:-20, 20:-20] = 0
+    flat = serving.write(tmp_path / "flat.tif", pixels, options=["TILED=YES"])
+    model = normalized(tmp_path / "normalized.keras")
+    before = run(flat, model, tmp_path / "out.tif", optim_tilesizex=64)
+    monkeypatch.setattr(opening, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(opening, "FREEZING_PAYS_PER_MB", 0.0)
+    np.testing.assert_array_equal(run(flat, model, tmp_path / "out.tif", optim_tilesizex=64), before)
+
+
 def test_constants_that_fail_are_not_used(tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = a_keras_file(tmp_path / "net.keras", 1)
     before = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)

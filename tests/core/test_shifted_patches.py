@@ -309,8 +309,20 @@ def enlarged(shape: tuple[int | None, ...]) -> Any:
     return keras.Model(image, L.UpSampling2D(2)(L.MaxPooling2D(2)(L.Conv2D(3, 3)(image)))[:, :-1, :-1])
 
 
+def constant(shape: tuple[int | None, ...]) -> Any:
+    """No weights at all."""
+    image = keras.Input(shape)
+    return keras.Model(image, L.MaxPooling2D(2)(L.AveragePooling2D(3, strides=1)(keras.ops.tanh(image))))
+
+
 @pytest.mark.parametrize(
-    ("build", "size", "possible"), [(branches, 10, False), (dilated, 10, True), (enlarged, 4, False)]
+    ("build", "size", "possible"),
+    [
+        (branches, 10, False),
+        (dilated, 10, True),
+        (enlarged, 4, False),
+        (constant, 4, True),
+    ],
 )
 def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build, size: int, possible: bool
@@ -327,3 +339,31 @@ def test_a_large_model_is_not_built_anew(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(opening, "LARGEST_REBUILT", 1000)
     said = both_ways(tmp_path, classifier, [10], [write(tmp_path / "image.tif", texture(40, 44, 2))])[2]
     assert said.startswith(TOGETHER) and "in one go" not in said
+
+
+LOOPS = {
+    "while": lambda x: tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 0.5), (0, x))[1],
+    "cond": lambda x: tf.cond(tf.reduce_sum(x) < -1e9, lambda: x + 1.0, lambda: x * 7.0),
+    "map_fn": lambda x: tf.map_fn(lambda y: y * 2.0, x),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_branches_and_loops_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(shifting, "ENOUGH_OUTPUTS", 0)
+    module = tf.Module()
+    module.weights = tf.Variable(np.random.default_rng(3).normal(size=(3, 3, 2, 3)).astype("float32"))
+
+    def body(x: Any) -> Any:
+        return tf.nn.max_pool2d(LOOPS[name](tf.nn.conv2d(x, module.weights, 1, "VALID")), 2, 2, "VALID")
+
+    module.serve = tf.function(
+        lambda x: {"y": body(x)}, input_signature=[tf.TensorSpec((None, None, None, 2), name="x")]
+    )
+    tf.saved_model.save(module, str(tmp_path / "model"), module.serve)
+    pixels, log = texture(33, 31, 2), Log()
+    size = {"source1__rfieldx": 4, "source1__rfieldy": 4, "model__fullyconv": "off"}
+    out = serve(tmp_path, str(tmp_path / "model"), write(tmp_path / "image.tif", pixels), log=log, **size)
+    assert way(log).startswith(TOGETHER) and "in one go" not in way(log)
+    windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(pixels, (4, 4), axis=(0, 1)), 2, -1)
+    agree(out, body(tf.constant(windows.reshape(-1, 4, 4, 2))).numpy().reshape(30, 28, 3))
