@@ -23,6 +23,7 @@ from otbtf_qgis.core.serving.job import Job  # noqa: E402
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept, "_kept", type(kept._kept)())
+    monkeypatch.setattr(opening, "FREEZING_PAYS", float("inf"))  # how long computing takes must not matter
 
 
 @pytest.fixture
