@@ -1,0 +1,31 @@
+"""Models of templates, as CreateModel makes them, and images of patches to make them for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import serving_helpers as helpers
+
+from otbtf_qgis.core import operations
+from otbtf_qgis.core.templates.names import CLASSIFICATION, TEMPLATES
+
+DATES = " ".join(f"2020-{month:02}-10" for month in range(1, 13))
+
+
+def create(folder, template, progress=None, **values):
+    """Run CreateModel; `bands` and so on as keywords, `out_keras` as `out__keras`."""
+    if TEMPLATES[template].task == CLASSIFICATION:
+        values.setdefault("classes", 3)
+    given = {key.replace("__", "."): value for key, value in values.items()}
+    given.setdefault("out.keras", str(folder / f"{template}.keras"))
+    return operations.run("CreateModel", {"template": template, "seed": 1, **given}, progress)
+
+
+def patches(folder, name, bands, classes=(), **statistics):
+    """Write patches of 16 x 16 and the JSON beside them; statistics: one value per band."""
+    path = helpers.write(folder / name, helpers.texture(32, 16, bands, dtype="uint16"))
+    rows = [{key: values[band] for key, values in statistics.items()} for band in range(bands)]
+    content = {"version": 1, "content": "patches", "classes": list(classes), "statistics": rows}
+    Path(f"{path}.json").write_text(json.dumps(content), encoding="utf-8")
+    return path
