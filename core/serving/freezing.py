@@ -14,9 +14,10 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "StatefulPartitionedCall", "VarHandleOp"}
 """Operations with a state that only read it, or call a function, whose operations are looked at too."""
 
-
-BRANCHING = {"Case", "Enter", "Exit", "If", "Merge", "NextIteration", "RefMerge", "RefSwitch", "StatelessCase"}
-BRANCHING |= {"StatelessIf", "StatelessWhile", "Switch", "While"}
+BRANCHING = {
+    *("Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"),
+    *("Enter", "Exit", "Merge", "NextIteration", "RefMerge", "RefSwitch", "Switch"),  # TensorFlow 1
+}
 """Operations that run a part of the graph or not, or again and again: such graphs are left as they are."""
 
 

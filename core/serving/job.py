@@ -139,6 +139,7 @@ class Job:
         outputs = self.computed(box)
         regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
         samples = [drawn_sample(source, source.stack.dtype.name) for source in self.sources]
+        assert not isinstance(self._patches, Phases)  # nosec B101 (tells mypy; its weights are constants already)
         way = None if self.plan.fields.fullyconv else self._patches.by(compute)
         found = []
         for make in KINDS.values():

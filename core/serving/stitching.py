@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 
@@ -44,15 +43,9 @@ class Phases:
         apart = {axis.patch_start(k, 1) - axis.patch_start(k, 0) for axis in (plan.x, plan.y) for k in sources}
         if apart != {1}:
             raise NoPhases("patches are not one pixel apart")
-        self._plan, self._compute, self._stride = plan, compute, stride
+        self._plan, self._stride = plan, stride
         self._call = compute.by_phases(stride)
         self._starts = Patches(plan, compute).starts
-
-    def by(self, compute: Compute) -> Phases:
-        """Return the same, computed by another call of the model."""
-        other = copy.copy(self)
-        other._compute, other._call = compute, compute.by_phases(self._stride)
-        return other
 
     def __call__(self, box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the values of the outputs in `box`; see `Patches`."""
