@@ -16,6 +16,7 @@ from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
+from ..rasters.inmemory import Opened
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
 from ..vectors.opening import VectorLayer
 from .counting import Counted, count, owners, portions
@@ -116,7 +117,7 @@ def _nodata_of(dataset: Any, nodata: float | None, nodata_from_layer: bool) -> s
     return "None" if value is None else repr(float(value))
 
 
-def _warped(dataset: Any, image: Stack, nodata: str, key: str) -> Any:
+def _warped(dataset: Any, image: Stack, nodata: str, key: str) -> Opened:
     """Return the reference on the map's grid (its north-up view), read when it is asked for; NaN where there is none."""
     grid, known = image.grid, dataset.GetProjection() and image.reference.wkt
     warped = None
@@ -140,8 +141,8 @@ def _warped(dataset: Any, image: Stack, nodata: str, key: str) -> Any:
             f"{key}: {masked(dataset.GetDescription())} cannot be brought to the grid of the map: {masked(str(errors))}. "
             "Warp it yourself (Raster > Projections > Warp)."
         )
-    warped.SetDescription(dataset.GetDescription())  # for messages
-    return warped
+    # Named beside the data set, never by it: GDAL writes a virtual raster's XML into the file that its description names.
+    return Opened(warped, masked(dataset.GetDescription()))
 
 
 def compare_rasters(image: LabelRaster, reference: LabelRaster, progress: Progress) -> Comparison:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,18 @@ def test_a_reference_in_another_system_and_the_other_way_up(tmp_path: Path) -> N
     fine = gdal.Warp("", path, format="MEM", dstSRS="EPSG:4326", xRes=2e-6, yRes=2e-6, dstNodata=0)
     gdal.GetDriverByName("GTiff").CreateCopy(str(tmp_path / "degrees.tif"), fine)
     assert compare(tmp_path, ref_raster_in=str(tmp_path / "degrees.tif"))[0] == OTB_RASTER
+
+
+def test_a_reference_on_another_grid_stays_as_it_was(tmp_path: Path) -> None:
+    image = raster(tmp_path / "map.tif", MAP)
+    path = Path(raster(tmp_path / "reference.tif", np.kron(REFERENCE, np.ones((2, 2), int))))
+    dataset = gdal.Open(str(path), gdal.GA_Update)
+    dataset.SetGeoTransform((X, 5, 0, Y, 0, -5))
+    dataset = None
+    before = path.read_bytes()
+    compare(tmp_path, image=image, ref_raster_in=str(path), ref_raster_nodata=0)
+    gc.collect()  # GDAL writes when the last reference to a data set goes
+    assert path.read_bytes() == before
 
 
 def test_a_rotated_reference_is_turned(tmp_path: Path) -> None:
