@@ -200,6 +200,7 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
 def groups() -> dict[str, str]:
     """Return the toolbox's groups: id to title."""
     return {
+        "images": tr("Images"),
         "sampling": tr("Sampling"),
         "training": tr("Training"),
         "inference": tr("Inference"),

@@ -31,7 +31,7 @@ class BandArithmetic(keras.layers.Layer):
         """
         kwargs["autocast"] = False  # half precision would round pixels
         super().__init__(**kwargs)
-        self._expression = Expression(expression)
+        self._expression = Expression.of_pixels(expression)
         given = dict(statistics or {})
         missing = [name for name in self._expression.statistics if name not in given]
         if missing:

@@ -1,22 +1,32 @@
 """What operators and functions take and return, and how they are computed with Keras's operations.
 
-A value is logical (of a comparison), a number, or a vector of so many bands. As tensors, numbers have 1 along the
-last axis and vectors their bands, so that a number meets each band of a vector. BandMathX refuses some of these
-meetings (im1 + 1); where it gives a result, ours is the same.
+A value is logical (of a comparison), a number, a vector of so many bands, or a matrix (a neighbourhood of several rows).
+As arrays, numbers have 1 along the last axis, vectors their bands and matrices their elements row by row, so that a
+number meets each band of a vector. BandMathX refuses some of these meetings (im1 + 1); where it gives a result, ours is
+the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Union
 
-from .syntax import Node, Number, Vector
+from .syntax import CONSTANTS, Node, Number, Vector
 
 LOGICAL, NUMBER = -1, 0
 """Kinds of values; a vector's kind is the number of its bands, from 1 on."""
 
-Kinds = Sequence[int]
+
+class Matrix(NamedTuple):
+    """The kind of a matrix."""
+
+    rows: int
+    columns: int
+
+
+Kind = Union[int, Matrix]
+Kinds = Sequence[Kind]
 
 
 class Misfit(Exception):
@@ -35,20 +45,56 @@ class Meaning:
 
     least: int
     most: int
-    kind: Callable[[Kinds], int]
+    kind: Callable[[Kinds], Kind]
     compute: Callable[..., Any]
 
 
-def describe(kind: int) -> str:
+@dataclass(frozen=True)
+class Language:
+    """What names and signs mean.
+
+    Attributes:
+        name: for messages.
+        constants: names of numbers.
+        operators, functions: by sign and by name.
+        vectors: whether there are vectors, neighbourhoods and statistics, and several results.
+    """
+
+    name: str
+    constants: Mapping[str, float]
+    operators: Mapping[str, Meaning]
+    functions: Mapping[str, Meaning]
+    vectors: bool
+
+
+def describe(kind: Kind) -> str:
     """Return a kind in words."""
+    if isinstance(kind, Matrix):
+        return f"a neighbourhood of {kind.columns} x {kind.rows} pixels"
     if kind == LOGICAL:
         return "a comparison"
     return "a number" if kind == NUMBER else f"a vector of {kind}"
 
 
-def _small(kind: int) -> bool:
+def small(kind: Kind) -> bool:
     """Return whether a kind can stand for a number: a vector of one band can, too."""
     return kind in (NUMBER, 1)
+
+
+def bands(kind: Kind) -> int:
+    """Return how many bands a value gives.
+
+    Raises:
+        Misfit: it is a matrix.
+    """
+    if isinstance(kind, Matrix):
+        raise Misfit(f"takes no {describe(kind)[2:]}: take its mean, var, median, vmin, vmax or vnorm.")
+    return max(kind, 1)
+
+
+def _size(kind: Kind) -> Kind:
+    """Return what must be alike where elements meet one by one."""
+    return kind if isinstance(kind, Matrix) else max(kind, 1)
 
 
 # ------------------------------------------------------------- what they return
@@ -59,10 +105,10 @@ def _no_logical(kinds: Kinds) -> None:
         raise Misfit("takes no comparison: make it a number by (... ? 1 : 0).")
 
 
-def _numbers(hint: str = "") -> Callable[[Kinds], int]:
-    def kind(kinds: Kinds) -> int:
+def _numbers(hint: str = "") -> Callable[[Kinds], Kind]:
+    def kind(kinds: Kinds) -> Kind:
         _no_logical(kinds)
-        wide = next((kind for kind in kinds if not _small(kind)), None)
+        wide = next((kind for kind in kinds if not small(kind)), None)
         if wide is not None:
             raise Misfit(f"takes numbers, but this is {describe(wide)}{hint}.")
         return NUMBER
@@ -70,56 +116,56 @@ def _numbers(hint: str = "") -> Callable[[Kinds], int]:
     return kind
 
 
-def _together(kinds: Kinds) -> int:
+def _together(kinds: Kinds) -> Kind:
     """The kind of two operands of which each may be a number, or both are vectors of as many bands."""
     _no_logical(kinds)
     wide = {kind for kind in kinds if kind != NUMBER}
     if len(wide) > 1 and 1 in wide:
         wide.discard(1)
     if len(wide) > 1:
-        raise Misfit(f"takes vectors of as many bands, but they have {' and '.join(map(str, kinds))}.")
+        raise Misfit(f"takes vectors of as many bands, but these are {' and '.join(map(describe, kinds))}.")
     return wide.pop() if wide else NUMBER
 
 
-def _product(kinds: Kinds) -> int:
-    if not any(_small(kind) for kind in kinds):
+def _product(kinds: Kinds) -> Kind:
+    if not any(small(kind) for kind in kinds):
         raise Misfit("takes at least one number; band by band, vectors are multiplied by mult (dotpr gives the sum).")
     return _together(kinds)
 
 
-def _by_number(other: str) -> Callable[[Kinds], int]:
-    def kind(kinds: Kinds) -> int:
+def _by_number(other: str) -> Callable[[Kinds], Kind]:
+    def kind(kinds: Kinds) -> Kind:
         _no_logical(kinds)
-        if not _small(kinds[1]):
+        if not small(kinds[1]):
             raise Misfit(f"takes a number on its right, but this is {describe(kinds[1])}: band by band it is {other}.")
         return kinds[0]
 
     return kind
 
 
-def _equal(kinds: Kinds) -> int:
+def _equal(kinds: Kinds) -> Kind:
     _no_logical(kinds)
-    if len({max(kind, 1) for kind in kinds}) > 1:
-        raise Misfit(f"takes vectors of as many bands, but these are {' and '.join(describe(kind) for kind in kinds)}.")
-    return max(kinds)
+    if len({_size(kind) for kind in kinds}) > 1:
+        raise Misfit(f"takes vectors of as many bands, but these are {' and '.join(map(describe, kinds))}.")
+    return next((kind for kind in kinds if kind != NUMBER), NUMBER)
 
 
-def _comparison(kinds: Kinds) -> int:
+def _comparison(kinds: Kinds) -> Kind:
     _numbers(": compare its bands one by one")(kinds)
     return LOGICAL
 
 
-def _equality(kinds: Kinds) -> int:
+def _equality(kinds: Kinds) -> Kind:
     return LOGICAL if set(kinds) == {LOGICAL} else _comparison(kinds)
 
 
-def _logical(kinds: Kinds) -> int:
+def _logical(kinds: Kinds) -> Kind:
     if any(kind != LOGICAL for kind in kinds):
         raise Misfit("takes comparisons, such as (im1b1 > 2).")
     return LOGICAL
 
 
-def _choice(kinds: Kinds) -> int:
+def _choice(kinds: Kinds) -> Kind:
     if kinds[0] != LOGICAL:
         raise Misfit(f"takes a comparison before the ?, such as (im1b1 > 2), but this is {describe(kinds[0])}.")
     if kinds[1] == kinds[2] == LOGICAL:
@@ -127,32 +173,37 @@ def _choice(kinds: Kinds) -> int:
     return _together(kinds[1:])
 
 
-def _same(kinds: Kinds) -> int:
+def _same(kinds: Kinds) -> Kind:
     _no_logical(kinds)
     return kinds[0]
 
 
-def _number(kinds: Kinds) -> int:
+def _number(kinds: Kinds) -> Kind:
     _no_logical(kinds)
     return NUMBER
 
 
-def _dot(kinds: Kinds) -> int:
+def _dot(kinds: Kinds) -> Kind:
     _equal(kinds)
     return NUMBER if len(kinds) == 2 else len(kinds) - 1
 
 
-def _one_each(kinds: Kinds) -> int:
+def _one_each(kinds: Kinds) -> Kind:
     _no_logical(kinds)
     return NUMBER if len(kinds) == 1 else len(kinds)
 
 
-def _side_by_side(kinds: Kinds) -> int:
+def _side_by_side(kinds: Kinds) -> Kind:
     _no_logical(kinds)
-    return sum(max(kind, 1) for kind in kinds)
+    return sum(bands(kind) for kind in kinds)
 
 
-def _single(kinds: Kinds) -> int:
+def _one_number(kinds: Kinds) -> Kind:
+    _equal(kinds)
+    return NUMBER
+
+
+def _single(kinds: Kinds) -> Kind:
     _numbers(", and only a vector of one band is one")(kinds)
     return NUMBER
 
@@ -238,7 +289,7 @@ _ELEMENTWISE = {
 }
 """Functions of numbers that have one of vectors beside them (vsin, ...), and Keras's names of them."""
 
-_MANY = 1000
+MOST_OPERANDS = 1000
 
 FUNCTIONS = {
     **{
@@ -250,25 +301,29 @@ FUNCTIONS = {
     "ln": Meaning(1, 1, _numbers(": vlog takes vectors"), _by_name("log")),
     "log2": Meaning(1, 1, _numbers(), _by_name("log2")),
     "pow": Meaning(2, 2, _numbers(), _by_name("power")),
-    "min": Meaning(1, _MANY, _numbers(": vmin takes a vector"), _folded("minimum")),
-    "max": Meaning(1, _MANY, _numbers(": vmax takes a vector"), _folded("maximum")),
-    "sum": Meaning(1, _MANY, _numbers(), _folded("add")),
+    "min": Meaning(1, MOST_OPERANDS, _numbers(": vmin takes a vector"), _folded("minimum")),
+    "max": Meaning(1, MOST_OPERANDS, _numbers(": vmax takes a vector"), _folded("maximum")),
+    "sum": Meaning(1, MOST_OPERANDS, _numbers(), _folded("add")),
     "ndvi": Meaning(2, 2, _numbers(), _ndvi),
     "vmin": Meaning(1, 1, _number, _over_bands("min")),
     "vmax": Meaning(1, 1, _number, _over_bands("max")),
     "vnorm": Meaning(1, 1, _number, _norm),
     "vect2scal": Meaning(1, 1, _single, lambda ops, x: x),
-    "dotpr": Meaning(2, _MANY, _dot, _dot_products),
-    "corr": Meaning(2, 2, lambda kinds: min(_equal(kinds), NUMBER), _correlation),
-    "mean": Meaning(1, _MANY, _one_each, _each(_over_bands("mean"))),
-    "var": Meaning(1, _MANY, _one_each, _each(_over_bands("var"))),
-    "median": Meaning(1, _MANY, _one_each, _each(_median)),
-    "cat": Meaning(1, _MANY, _side_by_side, lambda ops, *operands: ops.concatenate(operands, axis=-1)),
+    "dotpr": Meaning(2, MOST_OPERANDS, _dot, _dot_products),
+    "corr": Meaning(2, 2, _one_number, _correlation),
+    "trunc": Meaning(1, 1, _numbers(": (int) takes numbers"), lambda ops, x: ops.sign(x) * ops.floor(ops.abs(x))),
+    "real": Meaning(1, 1, _numbers(": (float) takes numbers"), lambda ops, x: x),
+    "mean": Meaning(1, MOST_OPERANDS, _one_each, _each(_over_bands("mean"))),
+    "var": Meaning(1, MOST_OPERANDS, _one_each, _each(_over_bands("var"))),
+    "median": Meaning(1, MOST_OPERANDS, _one_each, _each(_median)),
+    "cat": Meaning(1, MOST_OPERANDS, _side_by_side, lambda ops, *operands: ops.concatenate(operands, axis=-1)),
 }
 """Beside these, `bands(vector, {1, 3})` chooses bands; see `chosen_bands`."""
 
+BANDMATHX = Language("BandMathX", CONSTANTS, OPERATORS, FUNCTIONS, True)
 
-def chosen_bands(operands: tuple[Node, ...], kind: int) -> list[int]:
+
+def chosen_bands(operands: tuple[Node, ...], kind: Kind) -> list[int]:
     """Return which bands, from 0 on, `bands(x, {...})` chooses of a value of that kind.
 
     Raises:
@@ -277,7 +332,8 @@ def chosen_bands(operands: tuple[Node, ...], kind: int) -> list[int]:
     if len(operands) != 2 or not isinstance(operands[1], Vector):
         raise Misfit("takes a vector and the numbers of its bands in curly brackets: bands(im1, {1, 3}).")
     numbers = [item.value if isinstance(item, Number) else 0.0 for item in operands[1].items]
+    most = bands(kind)
     for number in numbers:
-        if not number.is_integer() or not 1 <= number <= max(kind, 1):
-            raise Misfit(f"chooses by whole numbers from 1 to {max(kind, 1)}, the bands of its first operand.")
+        if not number.is_integer() or not 1 <= number <= most:
+            raise Misfit(f"chooses by whole numbers from 1 to {most}, the bands of its first operand.")
     return [int(number) - 1 for number in numbers]

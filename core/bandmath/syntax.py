@@ -1,10 +1,13 @@
 """Reading an expression: its words, and the tree that they make.
 
-The language is that part of muParserX, as OTB's BandMathX uses it, that looks at one pixel at a time:
+The language is that part of muParserX that OTB's BandMathX uses:
 
     im1b2             second band of the first image (a number)
     im1               the first image (a vector: all its bands)
+    im1b2N3x5         the pixels of a band around the pixel: 3 columns, 5 rows (a matrix)
     im1b2Mini ...     statistics of a band: Mini, Maxi, Mean, Sum, Var
+    idxX idxY         column and row of the pixel, from 0
+    im1PhyX im1PhyY   spacing of the first image
     {im1b1, 2}        a vector
     + - * /  ^        arithmetic; -x^2 is -(x^2), and 2^3^2 is 2^(3^2)
     mlt dv pw         a vector and a number;  mult div pow: two vectors, band by band
@@ -12,12 +15,16 @@ The language is that part of muParserX, as OTB's BandMathX uses it, that looks a
     c ? a : b         choice
     f(a, b)           functions (core.bandmath.meaning)
     a ; b             several results, one after the other
+
+As OTB does, `;` inside of brackets is read as `,`, and once there is a `;` in an expression, so is `,` outside of them as
+`;`. BandMath's language (`core.bandmath.scalar`) has the same words, but for what is marked with its language.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Union
 
@@ -31,7 +38,10 @@ _WORDS = re.compile(
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<sign><=|>=|==|!=|&&|\|\||[-+*/^<>?:;,(){}])"
 )
-_VARIABLE = re.compile(r"im([1-9]\d*)(?:b([1-9]\d*)(Mini|Maxi|Mean|Sum|Var)?)?")
+_VARIABLE = re.compile(r"im([1-9]\d*)(?:b([1-9]\d*)(?:(Mini|Maxi|Mean|Sum|Var)|N(\d+)x(\d+))?)?")
+_PLACE = re.compile(r"(?:im([1-9]\d*)Phy|idx|idxPhy)([XY])")
+LARGEST_WINDOW = 99
+"""Columns and rows of the largest neighbourhood."""
 
 _LEVELS = {
     **dict.fromkeys(("or", "||"), 1),
@@ -46,7 +56,9 @@ _LEVELS = {
 
 _SIGN = 7
 _SAME = {"&&": "and", "||": "or"}
-_CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045}
+_CASTS = {"int": "trunc", "float": "real"}
+CONSTANTS = {"pi": math.pi, "e": math.e}
+"""Constants of BandMathX."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +79,39 @@ class Truth:
 
 @dataclass(frozen=True)
 class Variable:
-    """An image (band 0), one of its bands, or a statistic of a band; images and bands are counted from 1."""
+    """An image (band 0), one of its bands, or a statistic or the neighbourhood of a band; counted from 1.
+
+    Attributes:
+        window: columns and rows of the neighbourhood; (1, 1) for the pixel itself.
+        neighbourhood: whether it was written as one.
+    """
 
     image: int
     band: int
     statistic: str
     at: int
+    window: tuple[int, int] = (1, 1)
+    neighbourhood: bool = False
 
     @property
     def name(self) -> str:
         """As the expression has it."""
-        return f"im{self.image}" + (f"b{self.band}{self.statistic}" if self.band else "")
+        around = f"N{self.window[0]}x{self.window[1]}" if self.neighbourhood else ""
+        return f"im{self.image}" + (f"b{self.band}{self.statistic}{around}" if self.band else "")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the pixel lies, or an image's spacing.
+
+    Attributes:
+        name: as the expression has it: idxX, idxY, im1PhyX, im1PhyY and, in BandMath, idxPhyX and idxPhyY.
+        image: whose spacing it is, from 1; 0 where it is no spacing.
+    """
+
+    name: str
+    image: int
+    at: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +132,7 @@ class Call:
     operator: bool = False
 
 
-Node = Union[Number, Truth, Variable, Vector, Call]
+Node = Union[Number, Truth, Variable, Place, Vector, Call]
 
 
 @dataclass(frozen=True)
@@ -114,24 +148,28 @@ def fault(text: str, at: int, problem: str) -> ParameterError:
     return ParameterError(f"EXPRESSION, character {at + 1}: {problem} Here: {shown}")
 
 
-def parse(text: str) -> tuple[Node, ...]:
+def parse(text: str, constants: Mapping[str, float] = CONSTANTS) -> tuple[Node, ...]:
     """Return the trees of an expression's parts, of which each gives one or more bands.
+
+    Args:
+        text: the expression.
+        constants: names of numbers.
 
     Raises:
         ParameterError: it is no expression; the message says where.
     """
-    return _Parser(text).parts()
+    return _Parser(text, constants).parts()
 
 
-def variables(nodes: tuple[Node, ...]) -> Iterator[Variable]:
-    """Yield the variables of trees, from left to right."""
+def leaves(nodes: tuple[Node, ...]) -> Iterator[Node]:
+    """Yield what trees are made of (numbers, variables, places) from left to right."""
     for node in nodes:
-        if isinstance(node, Variable):
-            yield node
-        elif isinstance(node, Vector):
-            yield from variables(node.items)
+        if isinstance(node, Vector):
+            yield from leaves(node.items)
         elif isinstance(node, Call):
-            yield from variables(node.operands)
+            yield from leaves(node.operands)
+        else:
+            yield node
 
 
 def _words(text: str) -> Iterator[_Word]:
@@ -151,8 +189,9 @@ def _words(text: str) -> Iterator[_Word]:
 class _Parser:
     """Reads words from left to right; each operator takes what binds tighter than itself."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, constants: Mapping[str, float]) -> None:
         self._text, self._words, self._next, self._depth = text, list(_words(text)), 0, 0
+        self._constants = constants
         if len(self._words) > MOST_WORDS:
             raise fault(text, self._words[MOST_WORDS].at, f"more than {MOST_WORDS} words: split the expression.")
 
@@ -177,8 +216,9 @@ class _Parser:
         self._take()
 
     def parts(self) -> tuple[Node, ...]:
+        between = (";", ",") if any(word.text == ";" for word in self._words) else (";",)
         found = [self._choice()]
-        while self._word.text == ";":
+        while self._word.text in between:
             self._take()
             found.append(self._choice())
         if self._word.kind != "end":
@@ -213,12 +253,13 @@ class _Parser:
         if word.kind == "number":
             return Number(float(word.text), word.at)
         if word.text == "-":
-            self._depth += 1
-            if self._depth > MOST_LEVELS:
-                raise self._fault(word, f"more than {MOST_LEVELS} signs: write it simpler.")
-            found = Call("neg", (self._binary(_SIGN),), word.at, True)
-            self._depth -= 1
-            return found
+            return Call("neg", (self._signed(word),), word.at, True)
+        if word.text == "+":
+            return self._signed(word)
+        if word.text == "(" and self._word.text in _CASTS and self._words[self._next + 1].text == ")":
+            cast = self._take()
+            self._take()
+            return Call(_CASTS[cast.text], (self._signed(word),), cast.at)
         if word.text == "(":
             inner = self._choice()
             self._expect(")", word)
@@ -232,28 +273,47 @@ class _Parser:
         found_text = repr(word.text) if word.text else "the end"
         raise self._fault(word, f"a number, a variable, a function or a bracket is missing; found {found_text}.")
 
+    def _signed(self, word: _Word) -> Node:
+        """Return what follows a sign, or a cast."""
+        self._depth += 1
+        if self._depth > MOST_LEVELS:
+            raise self._fault(word, f"more than {MOST_LEVELS} signs: write it simpler.")
+        found = self._binary(_SIGN)
+        self._depth -= 1
+        return found
+
     def _list(self, sign: str, opened: _Word) -> tuple[Node, ...]:
         found = [self._choice()]
-        while self._word.text == ",":
+        while self._word.text in (",", ";"):
             self._take()
             found.append(self._choice())
         self._expect(sign, opened)
         return tuple(found)
 
     def _name(self, word: _Word) -> Node:
-        if word.text in _CONSTANTS:
-            return Number(_CONSTANTS[word.text], word.at)
+        if word.text in self._constants:
+            return Number(self._constants[word.text], word.at)
         if word.text in ("true", "false"):
             return Truth(word.text == "true", word.at)
         found = _VARIABLE.fullmatch(word.text)
         if found:
-            return Variable(int(found[1]), int(found[2] or 0), found[3] or "", word.at)
-        if re.fullmatch(r"im\d+b\d+N\d+x\d+", word.text):
-            raise self._fault(word, f"{word.text}: neighbourhoods are not supported, each pixel is computed by itself.")
-        if re.fullmatch(r"im\d+Phy[XY]|idx[XY]", word.text):
-            raise self._fault(word, f"{word.text} is not supported: a model does not know where a pixel lies.")
+            return self._variable(word, found)
+        place = _PLACE.fullmatch(word.text)
+        if place:
+            return Place(word.text, int(place[1] or 0), word.at)
         raise self._fault(
             word,
-            f"{word.text!r} is not known. Variables are im1 (all bands), im1b1, and im1b1Mini, Maxi, Mean, Sum and Var; "
-            "images and bands are counted from 1.",
+            f"{word.text!r} is not known. Variables are im1 (all bands), im1b1, im1b1N3x3 (its neighbourhood), im1b1Mini, "
+            "Maxi, Mean, Sum and Var, idxX, idxY, im1PhyX and im1PhyY; images and bands are counted from 1.",
         )
+
+    def _variable(self, word: _Word, found: re.Match[str]) -> Variable:
+        image, band, statistic = int(found[1]), int(found[2] or 0), found[3] or ""
+        if not found[4]:
+            return Variable(image, band, statistic, word.at)
+        columns, rows = int(found[4]), int(found[5])
+        if not (columns % 2 and rows % 2 and max(columns, rows) <= LARGEST_WINDOW):
+            raise self._fault(
+                word, f"{word.text}: a neighbourhood has odd numbers of columns and rows, up to {LARGEST_WINDOW}."
+            )
+        return Variable(image, band, "", word.at, (columns, rows), True)

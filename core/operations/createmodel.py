@@ -193,7 +193,7 @@ class CreateModel:
                 f"SOURCE{number + 1}_IL is given, but the template {self.template} has {number} sources."
             )
         if self.template == "band_arithmetic" and self.expression:
-            Expression(self.expression)
+            Expression.of_pixels(self.expression)
 
 
 def run(parameters: CreateModel, progress: Progress) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progres
 
 def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress) -> dict[str, float]:
     """The statistics that the expression names."""
-    expression = Expression(parameters.expression)
+    expression = Expression.of_pixels(parameters.expression)
     expression.check(bands)
     found: dict[str, float] = {}
     for image in expression.images_with_statistics:

@@ -37,6 +37,7 @@ CORE = (
         "landcover",
         "model",
         "operations",
+        "otbtools",
         "sampling",
         "serving",
         "templates",

@@ -1,0 +1,76 @@
+"""ExtractROI: a part of an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..errors import ParameterError
+from ..otbtools.output import ToolOutput
+from ..progress import Progress
+
+_UNITS = ("pxl", "phy", "lonlat")
+
+
+def _coordinate(name: str, label: str) -> Any:
+    return voc.number(name, label, "In the unit of the mode: pixels from 0, map coordinates, or degrees.", default=0.0)
+
+
+@dataclass(frozen=True)
+class _Region:
+    image: Any = voc.raster("in", "Image", "The image of which a part is taken.")
+    mode: str = voc.choice(
+        "mode",
+        "Mode",
+        "standard: STARTX, STARTY, SIZEX and SIZEY in pixels; fit: the extent of another image or layer; extent: two "
+        "corners, both included; radius: a square around a point.",
+        ("standard", "fit", "extent", "radius"),
+    )
+    startx: int = voc.integer("startx", "Start X", "First column, from 0.", default=0, minimum=0)
+    starty: int = voc.integer("starty", "Start Y", "First row, from 0.", default=0, minimum=0)
+    sizex: int = voc.integer("sizex", "Size X", "Number of columns; 0 for all that follow.", default=0, minimum=0)
+    sizey: int = voc.integer("sizey", "Size Y", "Number of rows; 0 for all that follow.", default=0, minimum=0)
+    cl: str = voc.text(
+        "cl", "Bands", "Bands to keep, separated by spaces: Channel1 Channel3, or 1 3. Empty: all of them."
+    )
+    mode_fit_im: Any = voc.raster("mode.fit.im", "Fit: image", "The image whose extent is taken.", required=False)
+    mode_fit_vect: str | None = voc.vector(
+        "mode.fit.vect", "Fit: layer", "The vector layer whose extent is taken.", required=False
+    )
+    mode_extent_ulx: float = _coordinate("mode.extent.ulx", "Extent: upper left X")
+    mode_extent_uly: float = _coordinate("mode.extent.uly", "Extent: upper left Y")
+    mode_extent_lrx: float = _coordinate("mode.extent.lrx", "Extent: lower right X")
+    mode_extent_lry: float = _coordinate("mode.extent.lry", "Extent: lower right Y")
+    mode_extent_unit: str = voc.choice("mode.extent.unit", "Extent: unit", "Unit of the corners.", _UNITS)
+    mode_radius_r: float = voc.number("mode.radius.r", "Radius", "Half the side of the square.", default=0.0, minimum=0)
+    mode_radius_unitr: str = voc.choice("mode.radius.unitr", "Radius: unit", "Unit of the radius.", _UNITS[:2])
+    mode_radius_cx: float = _coordinate("mode.radius.cx", "Radius: centre X")
+    mode_radius_cy: float = _coordinate("mode.radius.cy", "Radius: centre Y")
+    mode_radius_unitc: str = voc.choice(
+        "mode.radius.unitc", "Radius: unit of the centre", "Unit of the centre.", _UNITS
+    )
+
+
+@dataclass(frozen=True)
+class ExtractROI(ToolOutput, _Region):
+    """Parameters of `run`; see OTB's application of the same name."""
+
+    NEEDS_ENGINE: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        given = [value for value in (self.mode_fit_im, self.mode_fit_vect) if value is not None]
+        if self.mode == "fit" and len(given) != 1:
+            raise ParameterError("MODE is fit: give one of MODE_FIT_IM and MODE_FIT_VECT, whose extent is taken.")
+
+
+def run(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
+    """Write the part of the image; return `out`, `width`, `height` and `bands`.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    from ..otbtools.regions import extract
+
+    return extract(parameters, progress)

@@ -1,0 +1,43 @@
+"""Superimpose: an image on the grid of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .. import vocabulary as voc
+from ..otbtools.output import ToolOutput
+from ..progress import Progress
+
+
+@dataclass(frozen=True)
+class _Images:
+    inr: Any = voc.raster("inr", "Reference image", "Its grid and coordinate system are those of the output.")
+    inm: Any = voc.raster("inm", "Image to bring there", "Its pixels are interpolated.")
+    interpolator: str = voc.choice(
+        "interpolator",
+        "Interpolation",
+        "bco: bicubic (4 x 4 pixels); linear: bilinear; nn: nearest neighbour, for classes. Nothing is averaged where the "
+        "output is coarser.",
+        ("bco", "nn", "linear"),
+    )
+    fv: float = voc.number("fv", "Fill value", "Value of pixels that the image does not reach.", default=0.0)
+
+
+@dataclass(frozen=True)
+class Superimpose(ToolOutput, _Images):
+    """Parameters of `run`; see OTB's application of the same name."""
+
+    NEEDS_ENGINE: ClassVar[bool] = False
+
+
+def run(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
+    """Write the image on the grid of the reference; return `out`, `width`, `height` and `bands`.
+
+    Raises:
+        ParameterError, RasterError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    from ..otbtools.superimposing import superimpose
+
+    return superimpose(parameters, progress)

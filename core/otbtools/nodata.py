@@ -1,0 +1,99 @@
+"""The work of ManageNoData: masks of no-data pixels, and other no-data values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..geometry.grid import Box
+from ..progress import Progress
+from ..rasters.opening import Stack
+from ..rasters.types import check_fits, written_type
+from ..sampling.cutting import any_nodata
+from ..sampling.validity import Validity
+from ..serving.convert import Converter
+from .output import converted, results, write_by_tiles
+
+if TYPE_CHECKING:
+    from ..operations.managenodata import ManageNoData
+
+
+def manage(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.managenodata.run` says."""
+    image = Stack([parameters.image])
+    parameters.check(image.names)
+    if parameters.mode == "buildmask":
+        return _mask(parameters, image, progress)
+    if parameters.mode == "changevalue":
+        return _changed(parameters, image, progress)
+    return _applied(parameters, image, progress)
+
+
+def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    dtype = written_type("float32", parameters.out_pixeltype)
+    inside, outside = parameters.mode_buildmask_inv, parameters.mode_buildmask_outv
+    check_fits(inside, dtype, "MODE_BUILDMASK_INV")
+    check_fits(outside, dtype, "MODE_BUILDMASK_OUTV")
+
+    def pixels(part: Box) -> np.ndarray:
+        read = image.read(part)
+        empty = any_nodata(read, image.nodata)
+        if parameters.usenan and read.dtype.kind == "f":
+            empty |= np.isnan(read).any(axis=-1)
+        return np.where(empty, outside, inside).astype(dtype)[..., None]
+
+    return _written(parameters, image, 1, dtype, pixels, None, progress)
+
+
+def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    dtype = written_type(image.dtype.name, parameters.out_pixeltype)
+    value = parameters.mode_changevalue_newv
+    check_fits(value, dtype, "MODE_CHANGEVALUE_NEWV")
+    converter = Converter(dtype, value)
+
+    def pixels(part: Box) -> np.ndarray:
+        read = image.read(part)
+        found = converted(read, converter)
+        for band, own in enumerate(image.nodata):
+            empty = any_nodata(read[..., band : band + 1], (own,))
+            if parameters.usenan and read.dtype.kind == "f":
+                empty |= np.isnan(read[..., band])
+            if empty.any():
+                found = found.copy() if found is read else found
+                found[..., band][empty] = value
+        return found
+
+    return _written(parameters, image, image.bands, dtype, pixels, value, progress)
+
+
+def _applied(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    dtype = written_type(image.dtype.name, parameters.out_pixeltype)
+    value = parameters.mode_apply_ndval
+    check_fits(value, dtype, "MODE_APPLY_NDVAL")
+    mask, converter = Validity(image, None, False, parameters.mode_apply_mask), Converter(dtype, value)
+
+    def pixels(part: Box) -> np.ndarray:
+        found = np.array(converted(image.read(part), converter))
+        found[~mask.read(part)] = value
+        return found
+
+    return _written(parameters, image, image.bands, dtype, pixels, value, progress)
+
+
+def _written(
+    parameters: ManageNoData,
+    image: Stack,
+    bands: int,
+    dtype: np.dtype,
+    pixels: Any,
+    nodata: float | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    box = image.grid.box
+    with parameters.raster(image.grid, bands, dtype, image.reference, progress, nodata) as raster:
+        each = float(image.bands * (2 * image.dtype.itemsize + 16))
+        write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
+        image.check_unchanged()
+        raster.commit(progress)
+    return results(parameters.out, box, bands)

@@ -1,0 +1,72 @@
+"""The work of Superimpose: an image brought to the grid of another, by GDAL's warper."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from osgeo import gdal
+
+from ..addresses import masked
+from ..errors import RasterError
+from ..geometry.grid import Box
+from ..progress import Progress
+from ..rasters.gdal_calls import collected_errors
+from ..rasters.inmemory import Opened
+from ..rasters.opening import Stack, check_references
+from ..rasters.types import check_fits, written_type
+from ..serving.convert import Converter
+from .output import converted, results, write_by_tiles
+
+if TYPE_CHECKING:
+    from ..operations.superimpose import Superimpose
+
+_ALGORITHMS = {"nn": "near", "linear": "bilinear", "bco": "cubic"}
+
+
+def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.superimpose.run` says. The fill value is declared as no-data, as OTB does."""
+    reference, moved = Stack([parameters.inr]), Stack([parameters.inm])
+    parameters.check([*reference.names, *moved.names])
+    if not (reference.reference.wkt and moved.reference.wkt):
+        check_references([(stack.names[0], stack.reference) for stack in (reference, moved)])
+    dtype = written_type(moved.dtype.name, parameters.out_pixeltype)
+    check_fits(parameters.fv, dtype, "FV")
+    warped, converter = Stack([_warped(parameters, reference, moved)]), Converter(dtype, parameters.fv)
+
+    def pixels(part: Box) -> np.ndarray:
+        read = warped.read(part)
+        return converted(np.where(np.isnan(read), parameters.fv, read), converter)
+
+    grid, box = reference.grid, reference.grid.box
+    with parameters.raster(grid, moved.bands, dtype, reference.reference, progress, parameters.fv) as raster:
+        write_by_tiles(raster, box, 40.0 * moved.bands, parameters.memory, pixels, progress)
+        moved.check_unchanged()
+        raster.commit(progress)
+    return results(parameters.out, box, moved.bands)
+
+
+def _warped(parameters: Superimpose, reference: Stack, moved: Stack) -> Opened:
+    """Return the image on the reference's grid (its north-up view), read when it is asked for; NaN where it is not."""
+    grid, dataset = reference.grid, moved.datasets[0]
+    warped = None
+    with collected_errors() as errors:
+        warped = gdal.Warp(
+            "",
+            dataset,
+            format="VRT",
+            outputBounds=(grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin),
+            width=grid.width,
+            height=grid.height,
+            srcSRS=moved.reference.wkt or None,
+            dstSRS=reference.reference.wkt or None,
+            outputType=gdal.GDT_Float64,
+            dstNodata="nan",  # any other value would be changed where a pixel has it
+            resampleAlg=_ALGORITHMS[parameters.interpolator],
+            errorThreshold=0,
+            # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.
+            warpOptions=["XSCALE=1", "YSCALE=1"],
+        )
+    if warped is None:
+        raise RasterError(f"INM: {moved.names[0]} cannot be brought to the grid of INR: {masked(str(errors))}.")
+    return Opened(warped, moved.names[0])
