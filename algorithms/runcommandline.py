@@ -55,7 +55,7 @@ class RunCommandLine(OtbtfAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):
         results = super().processAlgorithm(parameters, context, feedback)
-        calls = parse_commands(self._inputs["command"])
+        calls = [call for call in parse_commands(self._inputs["command"]) if not call.help]
         for call, found in zip(calls, json.loads(results["RESULTS"])):
             self._load_outputs(call, found, context)
         return results
@@ -69,7 +69,7 @@ class RunCommandLine(OtbtfAlgorithm):
             return child._run(child._with_defaults(call.values), polled)  # type: ignore[arg-type]
 
         if not parameters.show_only:
-            for call in parse_commands(parameters.command):
+            for call in (call for call in parse_commands(parameters.command) if not call.help):
                 runnable, problem = self._child(call).canExecute()
                 if not runnable:
                     raise EngineError(problem)

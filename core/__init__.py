@@ -26,12 +26,16 @@ _HOMES = {
     "RandomIterator": "dataset",
     "TFRecords": "tfrecords",
     "ModelBase": "model",
+    "CheckpointToSavedModel": "tricks",
+    "CreateSavedModel": "tricks",
     "ckpt_to_savedmodel": "tricks",
     "create_savedmodel": "tricks",
     "gdal_open": "utils",
     "is_chief": "training.strategies",
     "make_strategy": "training.strategies",
     "read_as_np_arr": "utils",
+    "read_image_as_np": "tricks",
+    "read_samples": "tricks",
     "run": "operations",
     "train": "training.train",
 }
@@ -47,14 +51,26 @@ if "tensorflow" in sys.modules:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("..", __name__).__version__
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _operation(name)
     from .running import missing_packages_explained
 
     preloading.gdal()
     with missing_packages_explained():
         module = importlib.import_module(f"{__name__}.{_HOMES.get(name, name)}")
     return getattr(module, name) if name in _HOMES else module
+
+
+def _operation(name: str) -> Any:
+    """Return the function that runs the operation called `name`: core.TensorflowModelServe(...)."""
+    if name[:1].isupper():
+        from . import operations
+
+        if name in operations.NAMES:
+            return operations.function(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -42,12 +42,14 @@ class Call:
         values: OTBTF's keys to values: a text, or a tuple of texts for a list of rasters.
         notes: what was left out, and why.
         line: the line of the text where it begins, from 1.
+        help: what -help shows; such a call is not run. Empty for one that is.
     """
 
     application: str
     values: dict[str, Any]
     notes: tuple[str, ...] = ()
     line: int = 1
+    help: str = ""
 
     @property
     def algorithm(self) -> str:
@@ -118,6 +120,9 @@ def described(calls: Sequence[Call]) -> str:
     """Return the calls as text for people, once for Python and once for a shell, without what is secret in them."""
     parts = []
     for call in calls:
+        if call.help:
+            parts.append(call.help)
+            continue
         notes = "".join(f"# {note}\n" for note in call.notes)
         parts.append(f"{notes}{call.as_python()}\n\n{call.as_qgis_process()}")
     return masked("\n\n".join(parts))
@@ -142,6 +147,8 @@ def _call(words: Words, line: int) -> Call | None:
     operation = operations.load(application)[0]
     known = {key.name: key for key in keys(operation)}
     try:
+        if any(word in ("-help", "--help") for word in words):
+            return Call(application, {}, line=line, help=_help(application, words, known))
         given = _values(words, known, notes)
         values = {**given, **_defaults(application, given, known)}
         parse(operation, values)
@@ -178,6 +185,20 @@ def _application(words: Words) -> tuple[str, Words]:
     spelling = {known.lower(): known for known in applications}
     hint = f"Did you mean {spelling[near[0]]}?" if near else f"Known: {', '.join(applications)}."
     raise ParameterError(f"There is no application {name!r}. {hint}")
+
+
+def _help(application: str, words: Words, known: dict[str, Key]) -> str:
+    """Return what -help shows: the keys that are named after it, else all, of the first source only."""
+    wanted = [word for word in words[words.index(next(w for w in words if w.endswith("-help"))) + 1 :] if word in known]
+    shown = [known[name] for name in wanted] or [key for key in known.values() if key.group <= 1]
+    lines = [f"{application}: {(operations.load(application)[1].__doc__ or '').partition(chr(10))[0]}"]
+    for key in shown:
+        marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
+        words_of = [f"one of {', '.join(key.choices)}"] if key.choices else [key.kind.value]
+        lines.append(f"  -{key.name} ({'; '.join(words_of + marks)}): {key.help}")
+    if len(shown) < len(known) and not wanted:
+        lines.append("Further sources have the same keys with their number.")
+    return "\n".join(lines)
 
 
 # -------------------------------------------------------------------- values

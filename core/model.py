@@ -43,6 +43,7 @@ __all__ = ["ModelBase", "cropped_tensor_name"]
 Tensors = dict[str, Any]
 """Keras tensors by name; images have the shape (batch, rows, columns, bands)."""
 
+_is_chief = is_chief  # OTBTF's name
 _CROPS = (16, 32, 64, 96, 128)
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@
 
 The whole graph is kept: TensorflowModelTrain runs its `optimizer` by name, TensorflowModelServe feeds and fetches what is
 in the lists, or any other tensor. (Where a script builds its graph outside of a `tf.Graph`, it needs
-`tf.compat.v1.disable_v2_behavior()` first; this module leaves TensorFlow 2 as it is.)
+`tf.compat.v1.disable_v2_behavior()` first; this module leaves TensorFlow 2 as it is, where OTBTF's switches it off.)
 """
 
 from __future__ import annotations
@@ -23,11 +23,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
+import numpy as np
+import tensorflow.compat.v1 as tf
 
 from .errors import ModelError, ParameterError
+from .utils import gdal_open
+from .utils import read_as_np_arr as read_as_np_arr_from_gdal_ds
 
-v1 = tf.compat.v1
+__all__ = [
+    "CheckpointToSavedModel",
+    "CreateSavedModel",
+    "ckpt_to_savedmodel",
+    "create_savedmodel",
+    "gdal_open",
+    "read_as_np_arr_from_gdal_ds",
+    "read_image_as_np",
+    "read_samples",
+    "tf",
+]
+"""What `from tricks import *` brings: OTBTF's names, and TensorFlow 1 as `tf`."""
 
 
 def create_savedmodel(
@@ -48,11 +62,11 @@ def create_savedmodel(
     graph = sess.graph
     feeds, fetches = ({name: _tensor(graph, name) for name in names} for names in (inputs, outputs))
     with _replaced(Path(directory)) as folder, graph.as_default():
-        signature = v1.saved_model.signature_def_utils.predict_signature_def(feeds, fetches)
-        builder = v1.saved_model.Builder(str(folder))
+        signature = tf.saved_model.signature_def_utils.predict_signature_def(feeds, fetches)
+        builder = tf.saved_model.Builder(str(folder))
         try:
             builder.add_meta_graph_and_variables(
-                sess, [tf.saved_model.SERVING], {"serving_default": signature}, clear_devices=True
+                sess, [tf.saved_model.tag_constants.SERVING], {"serving_default": signature}, clear_devices=True
             )
         except tf.errors.FailedPreconditionError as error:
             raise ModelError(
@@ -88,9 +102,9 @@ def ckpt_to_savedmodel(
             f"There is no {path}.meta: give the path of the checkpoint's files without .meta, .index or .data-..., as "
             "tf.compat.v1.train.Saver wrote them."
         )
-    with tf.Graph().as_default(), v1.Session() as sess:
+    with tf.Graph().as_default(), tf.Session() as sess:
         try:
-            saver = v1.train.import_meta_graph(f"{path}.meta", clear_devices=clear_devices)
+            saver = tf.train.import_meta_graph(f"{path}.meta", clear_devices=clear_devices)
             saver.restore(sess, path)
         except (tf.errors.OpError, ValueError, OSError, AttributeError) as error:  # the last: there are no variables
             raise ModelError(
@@ -98,6 +112,32 @@ def ckpt_to_savedmodel(
                 "clear_devices where it was made on other devices."
             ) from error
         create_savedmodel(sess, inputs, outputs, savedmodel_path)
+
+
+CreateSavedModel = create_savedmodel
+CheckpointToSavedModel = ckpt_to_savedmodel
+"""OTBTF's older names."""
+
+
+def read_image_as_np(filename: Any, as_patches: bool = False) -> np.ndarray:
+    """Read a whole raster.
+
+    Args:
+        filename: what `gdal_open` takes.
+        as_patches: True for a patches image.
+
+    Returns:
+        See `read_as_np_arr`.
+
+    Raises:
+        RasterError: it cannot be read.
+    """
+    return read_as_np_arr_from_gdal_ds(gdal_open(filename), as_patches=as_patches)
+
+
+def read_samples(filename: Any) -> np.ndarray:
+    """Read a patches image; see `read_image_as_np`."""
+    return read_image_as_np(filename, as_patches=True)
 
 
 def _tensor(graph: tf.Graph, name: str) -> Any:

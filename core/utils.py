@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from . import preloading
 from .errors import EngineError, RasterError
@@ -39,25 +40,40 @@ def gdal_open(filename: Any) -> Any:
         return open_dataset(os.fspath(filename) if isinstance(filename, os.PathLike) else filename)[0]
 
 
-def read_as_np_arr(gdal_ds: Any, as_patches: bool = True, patch_rows: int | None = None) -> np.ndarray:
+def read_as_np_arr(
+    gdal_ds: Any, as_patches: bool = True, dtype: npt.DTypeLike | None = None, patch_rows: int | None = None
+) -> np.ndarray:
     """Read a whole raster.
 
     Args:
         gdal_ds: GDAL's dataset.
         as_patches: True for a patches image, whose patches lie one below the other.
+        dtype: of the array; None for float32. Values are cast as NumPy casts them.
         patch_rows: rows of a patch; None for those of `patch_height`.
 
     Returns:
-        A float32 array of shape (n, patch rows, patch columns, bands), or (1, rows, columns, bands)
+        An array of shape (n, patch rows, patch columns, bands), or (1, rows, columns, bands)
         where `as_patches` is False.
 
     Raises:
         RasterError: it cannot be read, or its height is no multiple of the patch's.
     """
     height = patch_height(gdal_ds, patch_rows) if as_patches else gdal_ds.RasterYSize
-    pixels = np.empty((gdal_ds.RasterYSize, gdal_ds.RasterXSize, gdal_ds.RasterCount), "float32")
+    pixels = np.empty((gdal_ds.RasterYSize, gdal_ds.RasterXSize, gdal_ds.RasterCount), _read_type(gdal_ds, dtype))
     read_rows([(gdal_ds, 0, pixels)])
+    pixels = pixels if dtype is None else pixels.astype(dtype, copy=False)
     return pixels.reshape(-1, height, *pixels.shape[1:])
+
+
+def _read_type(gdal_ds: Any, dtype: npt.DTypeLike | None) -> np.dtype:
+    """Return the dtype in which pixels are read: the raster's own where another one is asked for, which they are cast to."""
+    from .rasters.types import numpy_type
+
+    if dtype is None:
+        return np.dtype("float32")
+    return np.result_type(
+        *(numpy_type(gdal_ds.GetRasterBand(band + 1).DataType) for band in range(gdal_ds.RasterCount))
+    )
 
 
 def patch_height(gdal_ds: Any, given: int | None = None) -> int:

@@ -344,6 +344,8 @@ def read_value(key: Key, value: Any) -> Any:
     if key.kind is Kind.BOOLEAN:
         return _boolean(key, value)
     if key.kind is Kind.CHOICE:
+        if isinstance(value, bool) and {"on", "off"} <= set(key.choices):
+            value = "on" if value else "off"
         if value not in key.choices:
             raise ParameterError(f"{key.parameter} is {value!r}, but must be one of: {', '.join(key.choices)}.")
         return value

@@ -16,7 +16,7 @@ from .. import preloading
 from ..errors import ParameterError
 from ..progress import Progress
 from ..running import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
-from ..vocabulary import parse
+from ..vocabulary import keys, parse
 
 NAMES = (
     "BandMath",
@@ -96,6 +96,32 @@ def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) 
         return _run(name, values, progress)
     with missing_packages_explained(), on_terminal(name) as shown, stopped_by_ctrl_c(shown) as stoppable:
         return _run(name, values, stoppable)
+
+
+def function(name: str) -> Callable[..., dict[str, Any]]:
+    """Return the operation called `name` as a function: `core.TensorflowModelServe(source1_il=["a.tif"], out="m.tif")`.
+
+    It takes keywords, OTBTF's keys with `_` for each dot, and before them any number of dictionaries of keys to values,
+    as pyotb does; `progress` is that of `run`. It returns and raises what `run` does.
+
+    Raises:
+        ParameterError: there is no such operation.
+    """
+    parameters = load(name)[0]
+    names = {key.name.replace(".", "_"): key.name for key in keys(parameters)}
+
+    def call(*given: Mapping[str, Any], progress: Progress | None = None, **keywords: Any) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for several in (*given, {names.get(word, word): value for word, value in keywords.items()}):
+            for key in several:
+                if key in values:
+                    raise ParameterError(f"{name}: {key} is given twice: keep one.")
+            values.update(several)
+        return run(name, values, progress)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"Run {name}; its keys are: {', '.join(names)}."
+    return call
 
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -35,6 +35,13 @@ class Source:
         required=False,
     )
     out_pixeltype: str = voc.pixel_type("out.pixeltype", "Patches")
+    out_co: str = voc.text(
+        "out.co",
+        "Patches: creation options",
+        "GDAL's creation options, as COMPRESS=DEFLATE|PREDICTOR=2. Empty: strips of whole patches without compression, which "
+        "training reads fastest.",
+        advanced=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,9 @@ class PatchesExtraction:
         required=False,
     )
     outlabels_pixeltype: str = voc.pixel_type("outlabels.pixeltype", "Labels")
+    outlabels_co: str = voc.text(
+        "outlabels.co", "Labels: creation options", "GDAL's creation options, as COMPRESS=DEFLATE.", advanced=True
+    )
     out_tfrecords: str | None = voc.folder_out(
         "out.tfrecords",
         "TFRecords",

@@ -68,10 +68,12 @@ def run(parameters: RunCommandLine, progress: Progress, perform: Perform | None 
         Cancelled: `progress` asked to stop.
     """
     calls = parse_commands(parameters.command)
+    count = len(calls)
     shown = described(calls)
     progress.info(shown)
     results = []
-    for number, call in enumerate([] if parameters.show_only else calls):
+    calls = [] if parameters.show_only else [call for call in calls if not call.help]
+    for number, call in enumerate(calls):
         progress.check()
         progress.info(f"Running {call.algorithm} ({number + 1} of {len(calls)}).")
         try:
@@ -81,7 +83,7 @@ def run(parameters: RunCommandLine, progress: Progress, perform: Perform | None 
         except Cancelled:
             progress.warning(f"{call.application} of line {call.line} was cancelled.{_done(number)}")
             raise
-    return {"calls": shown, "count": len(calls), "results": json.dumps(results, ensure_ascii=False, default=str)}
+    return {"calls": shown, "count": count, "results": json.dumps(results, ensure_ascii=False, default=str)}
 
 
 def _done(number: int) -> str:

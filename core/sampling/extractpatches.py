@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import NoData, Stack
-from ..rasters.output import Staging, same_file
+from ..rasters.output import Staging, creation_options, same_file
 from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
@@ -34,6 +34,8 @@ _PART = 16.0  # MB of patches written at a time
 
 def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.patchesextraction.run` says."""
+    for text in (*(source.out_co for source in parameters.sources), parameters.outlabels_co):
+        creation_options(text)  # a wrong one is refused before work starts
     layer = VectorLayer(parameters.vec)
     field = layer.field(parameters.field)
     sources = [
@@ -151,12 +153,18 @@ class _Writer:
             for source, given in zip(sources, parameters.sources)
         ]
         self._images: list[PatchesImage | None] = [
-            PatchesImage(places[key], self._count, shape, dtype) if (key := f"source{n}.out") in places else None
-            for n, (shape, dtype) in enumerate(zip(self._shapes, self._dtypes), 1)
+            PatchesImage(places[key], self._count, shape, dtype, creation_options(given.out_co))
+            if (key := f"source{n}.out") in places
+            else None
+            for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)
         ]
         self._labels_type = labels_type
         self._labels = (
-            PatchesImage(places["outlabels"], self._count, (1, 1, 1), labels_type) if "outlabels" in places else None
+            PatchesImage(
+                places["outlabels"], self._count, (1, 1, 1), labels_type, creation_options(parameters.outlabels_co)
+            )
+            if "outlabels" in places
+            else None
         )
         self._records: RecordsWriter | None = None
         if "out.tfrecords" in places:

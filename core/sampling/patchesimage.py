@@ -31,7 +31,9 @@ class PatchesImage:
         statistics: of what was written.
     """
 
-    def __init__(self, staging: Staging, count: int, shape: tuple[int, int, int], dtype: np.dtype) -> None:
+    def __init__(
+        self, staging: Staging, count: int, shape: tuple[int, int, int], dtype: np.dtype, options: Sequence[str] = ()
+    ) -> None:
         """Create it.
 
         Args:
@@ -39,6 +41,7 @@ class PatchesImage:
             count: number of patches.
             shape: height, width and bands of a patch.
             dtype: of the pixels written; values are clamped to it and their fractions cut off.
+            options: creation options `NAME=VALUE`; they win over those for fast reading.
 
         Raises:
             ParameterError, RasterError: it cannot be created.
@@ -48,7 +51,10 @@ class PatchesImage:
         driver = driver_for(str(staging.final))
         row = width * bands * self.dtype.itemsize
         rows = max(1, _STRIP // (row * height)) * height
-        options = ["TILED=NO", f"BLOCKYSIZE={min(rows, count * height)}", "COMPRESS=NONE"]
+        fast = {"TILED": "NO", "BLOCKYSIZE": str(min(rows, count * height)), "COMPRESS": "NONE"}
+        given = {name.upper(): value for name, _, value in (option.partition("=") for option in options)}
+        if driver.ShortName == "GTiff":
+            given = {**(fast if given.get("TILED", "NO").upper() == "NO" else {}), **given}
         grid = Grid(Axis(0.0, 1.0, width), Axis(0.0, 1.0, count * height))
         self._image = OutputRaster(
             staging,
@@ -57,7 +63,7 @@ class PatchesImage:
             self.dtype,
             Reference("", False),
             driver,
-            options if driver.ShortName == "GTiff" else (),
+            [f"{name}={value}" for name, value in given.items()],
         )
         self._convert = Converter(self.dtype, 0.0)
         self._written = 0

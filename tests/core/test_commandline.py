@@ -185,7 +185,7 @@ class TestExtendedFilenames:
             "\notbcli_TensorflowModelSrve -out a",
             ["Line 2", "'TensorflowModelSrve'", "Did you mean TensorflowModelServe?"],
         ),
-        ("otbcli_BandMath -il a", ["'BandMath'", "Known: "]),
+        ("otbcli_OrthoRectification -io.in a", ["'OrthoRectification'", "Known: "]),
         ("otbcli", ["names no application"]),
         ("-out b.tif", ["begins with -out", "backslash"]),
         (SERVE + " -source1.rfeildx 3", ["source1.rfeildx", "Did you mean source1.rfieldx?"]),
@@ -368,3 +368,26 @@ def test_a_cancel_stops_before_the_next_run() -> None:
 
     with pytest.raises(Cancelled):
         operations.run("RunCommandLine", {"command": SERVE}, Impatient())
+
+
+@pytest.mark.parametrize("word", ["-help", "--help"])
+def test_help_lists_the_keys_and_runs_nothing(word: str) -> None:
+    (call,) = parse_commands(f"otbcli_TensorflowModelServe {word}")
+    shown = described([call])
+    assert "-source1.il (rasters; needed)" in shown
+    assert "-optim.tilesizex" in shown
+    assert "-source2.il" not in shown
+    (call,) = parse_commands(f"otbcli_PatchesExtraction {word} vec field")
+    assert [line.split()[0] for line in call.help.splitlines()[1:]] == ["-vec", "-field"]
+    results = operations.run("RunCommandLine", {"command": f"otbcli_BandMathX {word}"})
+    assert results["results"] == "[]"
+    assert "-exp" in results["calls"]
+
+
+def test_creation_options_of_patches_are_carried_over() -> None:
+    (call,) = parse_commands(
+        "otbcli_PatchesExtraction -source1.il a.tif -source1.patchsizex 4 -source1.patchsizey 4 -vec p.gpkg -field c "
+        '-source1.out "p.tif?&gdal:co:COMPRESS=DEFLATE&gdal:co:TILED=YES" -outlabels "l.tif?&gdal:co:COMPRESS=LZW" uint8'
+    )
+    assert call.values["source1.out.co"] == "COMPRESS=DEFLATE|TILED=YES"
+    assert call.values["outlabels.co"] == "COMPRESS=LZW"
