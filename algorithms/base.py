@@ -72,7 +72,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return str(ICONS / f"{self.GROUP}.svg")
 
     def shortHelpString(self):
-        every = keys(self.OPERATION)
+        every = self._keys()
         shown = [key for key in every if not self._is_hidden(key)]
         return help_page(self.description(), shown, [key for key in every if self._is_hidden(key)])
 
@@ -81,8 +81,12 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration=None):
         defaults = self.defaults()
-        for key in keys(self.OPERATION):
+        for key in self._keys():
             self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
+
+    def _keys(self) -> tuple[Key, ...]:
+        """Return the keys that have a parameter: those of as many sources as dialogs show, or of more."""
+        return keys(self.OPERATION, sources=self.provider().options().sources + self.MORE_SOURCES)
 
     def _is_hidden(self, key: Key) -> bool:
         return key.group > self.provider().options().sources + self.MORE_SOURCES
@@ -143,7 +147,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return results
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
-        return Reader(self, keys(self.OPERATION), parameters, context)
+        return Reader(self, keys(self.OPERATION, parameters), parameters, context)
 
     def _with_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
         defaults = self.defaults()

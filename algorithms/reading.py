@@ -107,7 +107,9 @@ class Reader:
                 continue
             text = self._destination(key, raw)
             if text:
-                values[key.name] = self._resolved(key) if resolve else text
+                # Sources beyond those with a parameter of their own are not known to QGIS.
+                known = self._algorithm.parameterDefinition(key.parameter) is not None
+                values[key.name] = self._resolved(key) if resolve and known else text
         return values
 
     # ------------------------------------------------------------ inputs

@@ -58,7 +58,7 @@ class Call:
 
     def parameters(self) -> dict[str, Any]:
         """Return the Processing parameters: names to texts, numbers, booleans and lists of texts."""
-        known = {key.name: key for key in keys(operations.load(self.application)[0])}
+        known = {key.name: key for key in keys(operations.load(self.application)[0], self.values)}
         return {parameter_name(name): _plain(known[name], value) for name, value in self.values.items()}
 
     def as_qgis_process(self) -> str:
@@ -145,7 +145,8 @@ def _call(words: Words, line: int) -> Call | None:
         return None
     application, words = _application(words)
     operation = operations.load(application)[0]
-    known = {key.name: key for key in keys(operation)}
+    named = [match[1] for match in map(_KEY.fullmatch, words) if match]
+    known = {key.name: key for key in keys(operation, named)}
     try:
         if any(word in ("-help", "--help") for word in words):
             return Call(application, {}, line=line, help=_help(application, words, known))

@@ -37,7 +37,7 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
         ParameterError: a value is of no such kind, an option cannot be followed, or two values contradict each other.
         RasterError: a raster in memory is none, or the bands of an extended filename do not exist.
     """
-    known = {key.name: key for key in keys(operation)}
+    known = {key.name: key for key in keys(operation, values)}
     found: dict[str, Any] = {}
     notes: list[str] = []
     for name, value in values.items():

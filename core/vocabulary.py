@@ -19,7 +19,8 @@ import dataclasses
 import difflib
 import enum
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -101,11 +102,11 @@ class Key:
 
 @dataclass(frozen=True)
 class _Numbered:
-    """A field that holds one dataclass per source: source1.*, source2.*, ..."""
+    """A field that holds one dataclass per source: source1.*, source2.*, ...; `listed` of them in documentation."""
 
     prefix: str
     item: type
-    most: int
+    listed: int
 
 
 def parameter_name(key: str) -> str:
@@ -222,29 +223,43 @@ def pixel_type(name: str, of: str) -> Any:
     )
 
 
-def numbered(item: type, most: int, prefix: str = "source") -> Any:
+def numbered(item: type, listed: int, prefix: str = "source") -> Any:
     """One `item` dataclass per source; its keys are prefixed with `source1.`, `source2.`, ... (or another `prefix`).
 
-    The parsed field is a tuple of the items of which any key was given; a gap in the numbers is an
-    error.
+    The parsed field is a tuple of the items of which any key was given; a gap in the numbers is an error. There may be
+    any number of them; the first `listed` are among an operation's keys unasked.
     """
-    return dataclasses.field(default=(), metadata={"numbered": _Numbered(prefix, item, most)})
+    return dataclasses.field(default=(), metadata={"numbered": _Numbered(prefix, item, listed)})
 
 
 # ------------------------------------------------------------------ reading
 
 
-def keys(operation: type) -> tuple[Key, ...]:
-    """Return all keys of an operation's dataclass, in the order of its fields."""
+def keys(operation: type, names: Iterable[str] = (), sources: int = 0) -> tuple[Key, ...]:
+    """Return all keys of an operation's dataclass, in the order of its fields.
+
+    Args:
+        operation: the dataclass.
+        names: names of keys or of Processing parameters in use: the sources that they number are among the keys, too.
+        sources: so many sources are among the keys, too.
+    """
+    used = {name.lower().replace(".", "_") for name in names}
     found: list[Key] = []
     for field in dataclasses.fields(operation):
         if "key" in field.metadata:
             found.append(field.metadata["key"])
         elif "numbered" in field.metadata:
             several: _Numbered = field.metadata["numbered"]
-            for number_ in range(1, several.most + 1):
+            numbers = {*range(1, max(several.listed, sources) + 1), *_numbers(several, used)}
+            for number_ in sorted(numbers):
                 found.extend(_prefixed(key, several, number_) for key in keys(several.item))
     return tuple(found)
+
+
+def _numbers(several: _Numbered, used: Iterable[str]) -> Iterator[int]:
+    """Yield the numbers of the sources that names (in lower case, with underscores) belong to."""
+    form = re.compile(re.escape(several.prefix.replace(".", "_")) + r"([1-9]\d{0,5})_")
+    return (int(match[1]) for match in map(form.match, used) if match)
 
 
 def _prefixed(key: Key, several: _Numbered, number_: int) -> Key:
@@ -278,7 +293,7 @@ def parse(operation: type[T], values: Mapping[str, Any]) -> T:
     Raises:
         ParameterError: an unknown key, a missing one, or a value that cannot be read.
     """
-    known = {key.name: key for key in keys(operation)}
+    known = {key.name: key for key in keys(operation, values)}
     for name in values:
         if name not in known:
             raise unknown_key(name, known)
@@ -304,7 +319,7 @@ def _build(operation: type[T], given: Mapping[str, Any], prefix: str) -> T:
 
 def _build_numbered(several: _Numbered, given: Mapping[str, Any]) -> tuple[Any, ...]:
     items: list[Any] = []
-    for number_ in range(1, several.most + 1):
+    for number_ in sorted(set(_numbers(several, (name.replace(".", "_") for name in given)))):
         prefix = f"{several.prefix}{number_}."
         used = [key for key in keys(several.item) if prefix + key.name in given]
         if not used:

@@ -12,7 +12,8 @@ from qgis.PyQt.QtGui import QIcon
 from .algorithms.translate import tr
 
 DEFAULT_SOURCES = 2
-MOST_SOURCES = 9
+MOST_SOURCES = 64
+"""A dialog with more is none; scripts and command lines may have any number."""
 LEAST_MEMORY = 64
 
 _INTERPRETER, _SOURCES, _MEMORY, _DEVICE = "OTBTF_INTERPRETER", "OTBTF_SOURCES", "OTBTF_MEMORY", "OTBTF_DEVICE"

@@ -108,9 +108,9 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
         ParameterError: there is no such operation.
     """
     parameters = load(name)[0]
-    names = {key.name.replace(".", "_"): key.name for key in keys(parameters)}
 
     def call(*given: Mapping[str, Any], progress: Progress | None = None, **keywords: Any) -> dict[str, Any]:
+        names = {key.name.replace(".", "_"): key.name for key in keys(parameters, keywords)}
         values: dict[str, Any] = {}
         for several in (*given, {names.get(word, word): value for word, value in keywords.items()}):
             for key in several:
@@ -120,7 +120,7 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
         return run(name, values, progress)
 
     call.__name__ = call.__qualname__ = name
-    call.__doc__ = f"Run {name}; its keys are: {', '.join(names)}."
+    call.__doc__ = f"Run {name}; its keys are: {', '.join(key.name for key in keys(parameters))}."
     return call
 
 
