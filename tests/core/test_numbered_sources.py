@@ -51,7 +51,10 @@ def test_the_keys_of_many_are_found_by_key_and_by_parameter() -> None:
 def test_thirteen_are_served(tmp_path: Path) -> None:
     inputs = [keras.Input((None, None, 1), name=f"x{number:02}") for number in range(COUNT)]
     weighted = [number * tensor for number, tensor in enumerate(inputs, 1)]
-    keras.Model(inputs, keras.layers.Identity(name="y")(keras.ops.sum(keras.ops.stack(weighted), axis=0))).save(tmp_path / "m.keras")
+    total = keras.layers.Identity(name="y")(keras.ops.sum(keras.ops.stack(weighted), axis=0))
+    keras.Model(inputs, total).save(tmp_path / "m.keras")
+        tmp_path / "m.keras"
+    )
     images = [texture(6, 7, 1, seed) for seed in range(COUNT)]
     paths = [write(tmp_path / f"{number}.tif", image) for number, image in enumerate(images)]
     expected = sum(number * image.astype("float64") for number, image in enumerate(images, 1))
