@@ -53,8 +53,6 @@ def test_thirteen_are_served(tmp_path: Path) -> None:
     weighted = [number * tensor for number, tensor in enumerate(inputs, 1)]
     total = keras.layers.Identity(name="y")(keras.ops.sum(keras.ops.stack(weighted), axis=0))
     keras.Model(inputs, total).save(tmp_path / "m.keras")
-        tmp_path / "m.keras"
-    )
     images = [texture(6, 7, 1, seed) for seed in range(COUNT)]
     paths = [write(tmp_path / f"{number}.tif", image) for number, image in enumerate(images)]
     expected = sum(number * image.astype("float64") for number, image in enumerate(images, 1))
