@@ -30,6 +30,7 @@ import tensorflow as tf
 
 from .errors import ModelError, ParameterError
 from .models.exporting import export_saved_model
+from .models.kerasresize import repair
 from .models.loading import KerasModel
 from .models.targetsmodel import TargetsModel
 from .models.tracedlayer import trace
@@ -43,6 +44,7 @@ __all__ = ["ModelBase", "cropped_tensor_name"]
 Tensors = dict[str, Any]
 """Keras tensors by name; images have the shape (batch, rows, columns, bands)."""
 
+repair()
 _is_chief = is_chief  # OTBTF's name
 _CROPS = (16, 32, 64, 96, 128)
 _log = logging.getLogger(__name__)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, ParameterError
+from .kerasresize import repair
 from .loading import KerasModel
 
 
@@ -45,8 +47,58 @@ def export_saved_model(
         ModelError: an output does not exist, or cannot be cropped.
     """
     import keras
+
+    endpoint = _endpoint(model, outputs, crops)
+    archive = keras.export.ExportArchive()
+    archive.track(endpoint.part)
+    archive.add_endpoint("serving_default", endpoint.serve, [endpoint.signature])
+    archive.write_out(str(folder), verbose=False)
+    return {old: new for old, new in endpoint.names.items() if old != new}
+
+
+def check_exportable(model: KerasModel, outputs: Sequence[str]) -> None:
+    """Trace what `export_saved_model` would write, so that a model that cannot be exported fails before it is trained.
+
+    Raises:
+        ModelError: it cannot be exported; the message says why.
+    """
     import tensorflow as tf
 
+    endpoint = _endpoint(model, outputs, ())
+    try:
+        tf.function(endpoint.serve).get_concrete_function(endpoint.signature)
+    except Exception as error:  # a layer raises whatever it likes
+        raise ModelError(
+            f"The model {model.path} cannot be exported as a SavedModel: {_reason(error)} Give OUT_KERAS in place of "
+            "MODEL_SAVETO, make the model for images of one size, or replace the layer."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what a layer said, and which one, of what Keras and TensorFlow wrap around it."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    found = re.search(r"Exception encountered when calling (\S+?)\.?\s+(\S.*)", text)
+    if found:
+        return f"{found[1]}: {found[2].strip()}"
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """What a SavedModel is made of: the model, the function that is called, its signature, and its inputs' names."""
+
+    part: Any
+    serve: Callable[[Mapping[str, Any]], Any]
+    signature: dict[str, Any]
+    names: dict[str, str]
+
+
+def _endpoint(model: KerasModel, outputs: Sequence[str], crops: Sequence[int]) -> _Endpoint:
+    import keras
+    import tensorflow as tf
+
+    repair()
     tensors: dict[str, Any] = {}
     for name in outputs:
         info = model.output(name)
@@ -63,11 +115,7 @@ def export_saved_model(
         names[tensor.name]: tf.TensorSpec(tensor.shape, tensor.dtype, name=names[tensor.name])
         for tensor in model.input_tensors
     }
-    archive = keras.export.ExportArchive()
-    archive.track(part)
-    archive.add_endpoint("serving_default", serve, [signature])
-    archive.write_out(str(folder), verbose=False)
-    return {old: new for old, new in names.items() if old != new}
+    return _Endpoint(part, serve, signature, names)
 
 
 def _cropped(model: KerasModel, name: str, crop: int) -> Any:

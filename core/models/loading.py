@@ -229,7 +229,9 @@ def _load_keras(file: Path, trust: bool) -> Model:
     from .. import layers  # noqa: F401
     from ..bandmath import layer  # noqa: F401
     from . import targetsmodel, tracedlayer  # noqa: F401
+    from .kerasresize import repair
 
+    repair()
     if not trust:
         check_keras_file(str(file))
 

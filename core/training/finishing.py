@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from ..layers import ClassValues
-from ..models.exporting import export_saved_model
+from ..models.exporting import check_exportable, export_saved_model
 from ..models.loading import KerasModel, load_model
 from ..models.model import Model
 from ..models.sidecar import Classes, write_sidecar
@@ -52,6 +52,10 @@ class FinishedModel:
                 self.classes[task.output.name] = task.table.described
         self.model = keras.Model(network.input_tensors, tensors, name=network.whole.name)
         self._features = task.table is not None and _FEATURES in network.layers
+
+    def check_exportable(self) -> None:
+        """Raise ModelError where the model, trained or not, cannot be exported as a SavedModel."""
+        check_exportable(KerasModel(self._network.whole.name, self.model), self._exported)
 
     def save(self, path: Path) -> None:
         """Write the model as a .keras file."""

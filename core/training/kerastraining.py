@@ -127,6 +127,8 @@ class _Run:
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
         network.trained.optimizer.build(network.trained.trainable_variables)
         self._finished = FinishedModel(network, task)
+        if parameters.model_saveto and is_chief(strategy):
+            self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))
         self._watch = self._watching()
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
