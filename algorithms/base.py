@@ -27,7 +27,7 @@ from ..core.operations import run as run_here
 from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
 from .definitions import definition, help_page
 from .feedback import FeedbackProgress
-from .reading import Reader
+from .reading import Reader, written
 from .translate import tr
 
 ICONS = Path(__file__).parents[1] / "resources" / "icons"
@@ -124,7 +124,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             with _explained():
                 reader = self._reader(parameters, context)
                 reader.check_names()
-                self._inputs = reader.inputs(export=feedback)
+                self._inputs = reader.inputs(run=True)
         except QgsProcessingException as error:
             self._problem = str(error)
         return True
@@ -137,9 +137,11 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             raise QgsProcessingException(problem)
         with _explained():
             paths = self._reader(parameters, context).destinations(resolve=True)
+            progress = FeedbackProgress(feedback)
+            self._inputs = written(self._inputs, progress)
             values = self._with_defaults({**self._inputs, **paths})
             self._parse(values)
-            found = self._run(values, FeedbackProgress(feedback))
+            found = self._run(values, progress)
             feedback.setProgress(100)
             told = {name: value for name, value in {**paths, **found}.items() if _tellable(value)}
             results = {parameter_name(name): _written(value) for name, value in told.items()}

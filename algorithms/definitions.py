@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
@@ -22,7 +23,6 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
-    QgsProcessingParameterVectorLayer,
 )
 
 from ..core.vocabulary import OUTPUTS, Key, Kind, parameter_name
@@ -33,6 +33,9 @@ _GEOMETRIES = {
     "line": QgsProcessing.SourceType.TypeVectorLine,
     "polygon": QgsProcessing.SourceType.TypeVectorPolygon,
 }
+CLASS_FIELD = "class"
+"""The class field of our own outputs: a dialog offers it where a layer has it, else none."""
+
 _Number = QgsProcessingParameterNumber.Type
 _Behavior = QgsProcessingParameterFile.Behavior
 
@@ -102,7 +105,7 @@ def _raster(key, name, label, default, optional):
 
 def _vector(key, name, label, default, optional):
     kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVector)
-    return QgsProcessingParameterVectorLayer(name, label, [kind], default, optional)
+    return QgsProcessingParameterFeatureSource(name, label, [kind], default, optional)
 
 
 def _vectors(key, name, label, default, optional):
@@ -111,7 +114,10 @@ def _vectors(key, name, label, default, optional):
 
 
 def _field(key, name, label, default, optional):
-    return QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=optional)
+    parameter = QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=optional)
+    if default is None and not optional:  # else the dialog offers the first field, which is often the number `fid`
+        parameter.setGuiDefaultValueOverride(CLASS_FIELD)
+    return parameter
 
 
 def _fields(key, name, label, default, optional):

@@ -15,11 +15,12 @@ from typing import Any
 
 from qgis.core import (
     NULL,
+    Qgis,
+    QgsFeatureRequest,
     QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
-    QgsProcessingFeedback,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingUtils,
     QgsProperty,
@@ -29,7 +30,14 @@ from qgis.core import (
 )
 
 from ..core.errors import ParameterError
+from ..core.progress import Progress
+from ..core.vectors.source import Address
 from ..core.vocabulary import OUTPUTS, Key, Kind, read_value, unknown_key
+from .exporting import Choice, Export
+from .memoryfiles import PREFIX as MEMORY
+from .memoryfiles import MemoryRaster
+from .rastersources import credentials_of, described, of_text
+from .vectorsources import readable_source
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _EXTENT = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*(?:\[[^\]]+\]\s*)?")
@@ -64,14 +72,14 @@ class Reader:
             if name not in self._keys:
                 raise unknown_key(name, self._keys)
 
-    def inputs(self, export: QgsProcessingFeedback | None = None) -> dict[str, Any]:
+    def inputs(self, run: bool = False) -> dict[str, Any]:
         """Return the values of all that is given and is no output, under OTBTF's keys.
 
         Call it in the main thread: it looks at layers.
 
         Args:
-            export: where given, vector layers that only QGIS can read (memory layers, databases, filtered or edited
-                ones) are exported to a temporary GeoPackage, reporting here; otherwise their names stand for them.
+            run: True to have layers that only QGIS can read (memory layers, databases, filtered or edited ones, ...)
+                as `Export`s, which `written` writes; otherwise their names stand for them.
 
         Raises:
             ParameterError: a value cannot be read.
@@ -81,7 +89,7 @@ class Reader:
             key = self._keys.get(name)
             if key is None or key.kind in OUTPUTS:
                 continue
-            value = self._value(key, raw, export)
+            value = self._value(key, raw, run)
             if value is None:
                 continue
             # A dialog sends the defaults of every source shown; that alone does not make it a source in use.
@@ -114,20 +122,20 @@ class Reader:
 
     # ------------------------------------------------------------ inputs
 
-    def _value(self, key: Key, raw: Any, export: QgsProcessingFeedback | None) -> Any:
+    def _value(self, key: Key, raw: Any, run: bool) -> Any:
         value = self._plain(key, raw)
         if value is None or value == "" or value == []:
             return None
         if key.kind is Kind.RASTERS:
             several = list(value) if isinstance(value, (list, tuple)) else [value]
-            return [self._raster(key, self._plain(key, item), number) for number, item in enumerate(several, 1)]
+            return [self._raster(key, self._plain(key, item), number, run) for number, item in enumerate(several, 1)]
         if key.kind is Kind.RASTER:
-            return self._raster(key, value, 0)
+            return self._raster(key, value, 0, run)
         if key.kind is Kind.VECTOR:
-            return self._vector(key, value, export)
+            return self._vector(key, value, run)
         if key.kind is Kind.VECTORS:
             several = list(value) if isinstance(value, (list, tuple)) else [value]
-            return [self._vector(key, self._plain(key, item), export) for item in several]
+            return [self._vector(key, self._plain(key, item), run) for item in several]
         if key.kind is Kind.EXTENT:
             return self._extent(key, value)
         if key.kind is Kind.FIELD and isinstance(value, (list, tuple)) and len(value) == 1:
@@ -142,20 +150,21 @@ class Reader:
                 raise ParameterError(
                     f"{key.parameter} is an expression or field that has no value here. Give the value itself."
                 )
-        return None if raw is None or raw == NULL else raw
+        if raw is None or raw == NULL:
+            return None
+        return os.fspath(raw) if isinstance(raw, os.PathLike) else raw
 
-    def _raster(self, key: Key, value: Any, number: int) -> str:
+    def _raster(self, key: Key, value: Any, number: int, run: bool) -> Any:
         place = f"{key.parameter}, image {number}," if number else key.parameter
         if value is None or value == "":
             raise ParameterError(f"{place} is empty. Remove it from the list, or name a raster.")
+        layer = value
         if isinstance(value, str):
             if value.lower().startswith(("http://", "https://")):
                 return value
             layer = self._layer(value, QgsProcessingUtils.LayerHint.Raster)
             if layer is None:
-                return value
-        else:
-            layer = value
+                return self._for_engine(place, value, of_text(value), run)
         if not isinstance(layer, QgsRasterLayer):
             raise ParameterError(f"{place} is {_called(layer)}, which is no raster layer. Choose a raster.")
         if layer.providerType() != "gdal":
@@ -163,36 +172,68 @@ class Reader:
                 f"{place} is the layer {layer.name()!r} of type {layer.providerType()!r}, which GDAL cannot read. "
                 f"Save it as a GeoTIFF first (Export > Save As...)."
             )
-        return str(layer.source())
+        return self._for_engine(place, str(layer.source()), described(layer), run)
 
-    def _vector(self, key: Key, value: Any, export: QgsProcessingFeedback | None) -> str:
-        selected = False
+    def _for_engine(self, place: str, text: str, source: dict[str, Any], run: bool) -> Any:
+        """Return how a request names a raster whose source in QGIS is `text`, if need be in a way that leaves QGIS."""
+        named = source if len(source) > 1 else source["path"]
+        if not self._algorithm.OPERATION.NEEDS_ENGINE:
+            return named
+        credentials = credentials_of(text)
+        if credentials:
+            raise ParameterError(
+                f"{place} is read with credentials that only QGIS has ({', '.join(credentials)}): set them as variables of "
+                "the environment before QGIS starts, or save the raster as a GeoTIFF first."
+            )
+        if run and source["path"].startswith(MEMORY):
+            return MemoryRaster(named, self._temporary("memory"))
+        return named
+
+    def _vector(self, key: Key, value: Any, run: bool) -> Any:
+        choice = Choice()
         if isinstance(value, QgsProcessingFeatureSourceDefinition):
-            selected = value.selectedFeaturesOnly
-            value = self._plain(key, value.source)
+            choice, value = _choice(value), self._plain(key, value.source)
+        layer = value
         if isinstance(value, str):
-            layer = self._layer(value, QgsProcessingUtils.LayerHint.Vector)
-            if layer is None:
+            layer = self._vector_layer(value, run and choice != Choice())
+            if layer is None and choice == Choice():
                 return value
-        else:
-            layer = value
+            if layer is None and not run:
+                return value
         if not isinstance(layer, QgsVectorLayer):
             raise ParameterError(f"{key.parameter} is {_called(layer)}, which is no vector layer. Choose one.")
-        source = None if selected or layer.isModified() else _ogr_source(layer)
-        if source is not None:
-            return source
-        return self._exported(key, layer, selected, export) if export else str(layer.name())
-
-    def _exported(self, key: Key, layer: QgsVectorLayer, selected: bool, feedback: QgsProcessingFeedback) -> str:
-        path = QgsProcessingUtils.convertToCompatibleFormat(
-            layer, selected, key.parameter.lower(), [], "gpkg", self._context, feedback
-        )
-        if not os.path.exists(path):
+        if choice.selected and not layer.selectedFeatureCount():
             raise ParameterError(
-                f"{key.parameter}: the layer {layer.name()!r} could not be exported to {path}. "
-                f"Save it as a GeoPackage first, and choose that."
+                f"{key.parameter} is limited to the selected features of the layer {layer.name()!r}, but none is selected: "
+                "select some, or untick that."
             )
-        return str(path)
+        source = readable_source(layer) if choice == Choice() else None
+        if source is not None and not self._only_here(source):
+            return source
+        if not run:
+            return str(layer.name())
+        return Export(key.parameter, layer, choice, self._temporary(f"{key.parameter.lower()}.gpkg"), self._context)
+
+    def _vector_layer(self, text: str, load: bool) -> QgsMapLayer | None:
+        """Return the layer of a name, id or source; None where core opens the text as it is.
+
+        Args:
+            text: what names it.
+            load: whether QGIS must open it, since it follows what core does not.
+        """
+        layer = self._layer(text, QgsProcessingUtils.LayerHint.Vector)
+        if layer is not None or not (load or _only_for_qgis(text)):
+            return layer
+        return QgsProcessingUtils.mapLayerFromString(text, self._context, True, QgsProcessingUtils.LayerHint.Vector)
+
+    def _only_here(self, source: str | dict[str, Any]) -> bool:
+        path = source["path"] if isinstance(source, dict) else source
+        return bool(self._algorithm.OPERATION.NEEDS_ENGINE and path.startswith(MEMORY))
+
+    def _temporary(self, name: str) -> str:
+        if Qgis.QGIS_VERSION_INT >= 33200:
+            return str(QgsProcessingUtils.generateTempFilename(name, self._context))
+        return str(QgsProcessingUtils.generateTempFilename(name))
 
     def _layer(self, text: str, hint: QgsProcessingUtils.LayerHint) -> QgsMapLayer | None:
         """Return the open layer with this id, name or source: one of the kind asked for, if there is one."""
@@ -240,15 +281,41 @@ class Reader:
         return str(self._algorithm.parameterAsFileOutput(self._parameters, key.parameter, self._context))
 
 
-def _ogr_source(layer: QgsVectorLayer) -> str | None:
-    """Return the source that OGR opens with the same features as the layer has, or None."""
-    if layer.providerType() != "ogr" or layer.subsetString():
-        return None
-    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
-    known = {"path", "layerName", "vsiPrefix", "vsiSuffix", "databaseName"}
-    if any(value not in (None, "", NULL) for name, value in parts.items() if name not in known):
-        return None  # a layer by number, one geometry type of several, open options
-    return str(layer.source())
+def _choice(definition: QgsProcessingFeatureSourceDefinition) -> Choice:
+    """Return which features of a layer a definition asks for. QGIS 3.22 knows less of it than later versions."""
+    checks = QgsFeatureRequest.InvalidGeometryCheck
+    words = {checks.GeometrySkipInvalid: "skip", checks.GeometryAbortOnInvalid: "stop"}
+    overrides = definition.flags & QgsProcessingFeatureSourceDefinition.Flag.FlagOverrideDefaultGeometryCheck
+    return Choice(
+        bool(definition.selectedFeaturesOnly),
+        int(getattr(definition, "featureLimit", -1)),
+        str(getattr(definition, "filterExpression", "") or ""),
+        words.get(definition.geometryCheck, "") if overrides else "",
+    )
+
+
+def _only_for_qgis(text: str) -> bool:
+    """Return whether a text is a source that QGIS reads, but not core: of another provider, or with a filter."""
+    provider = text.partition("://")[0]
+    return bool(Address.of(text).others) or provider in QgsProviderRegistry.instance().providerList()
+
+
+def written(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Return a request's values with all that only QGIS has written to files, which then stand for it.
+
+    Args:
+        values: as `Reader.inputs` returns them for a run.
+        progress: hears of it, and may ask to stop.
+
+    Raises:
+        ParameterError, RasterError: a layer cannot be exported.
+        Cancelled: `progress` asked to stop.
+    """
+
+    def one(value: Any) -> Any:
+        return value.write(progress) if isinstance(value, (Export, MemoryRaster)) else value
+
+    return {key: [*map(one, value)] if isinstance(value, list) else one(value) for key, value in values.items()}
 
 
 def _called(value: Any) -> str:

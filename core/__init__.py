@@ -25,6 +25,7 @@ _HOMES = {
     "Progress": "progress",
     "RandomIterator": "dataset",
     "TFRecords": "tfrecords",
+    "VectorSource": "vectors.source",
     "ModelBase": "model",
     "CheckpointToSavedModel": "tricks",
     "CreateSavedModel": "tricks",

@@ -15,6 +15,7 @@ from .errors import Cancelled, EngineError, ParameterError, RasterError
 from .extendedfilenames import check_reading, output_values, split
 from .progress import Passed, Progress
 from .temporaries import Temporaries
+from .vectors.source import VectorSource, described
 from .vocabulary import Key, Kind, keys
 
 _log = logging.getLogger("otbtf_qgis")
@@ -26,7 +27,7 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
 
     Paths may be `pathlib.Path`s. A raster may be an extended filename of OTB, an open `gdal.Dataset`, an `ArrayRaster`
     or an xarray DataArray; a raster to write may be an extended filename, alone or in a pair with its pixel type, as
-    `("map.tif", "uint8")`.
+    `("map.tif", "uint8")`. A layer may be a `VectorSource`, or the JSON object that it is in a request.
 
     Args:
         operation: its dataclass.
@@ -48,6 +49,10 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
             given = {name: tuple(_source(key, item, notes) for item in _items(value))}
         elif key.kind is Kind.RASTER:
             given = {name: _source(key, value, notes)}
+        elif key.kind is Kind.VECTORS:
+            given = {name: tuple(_layer(key, item, notes) for item in _items(value))}
+        elif key.kind is Kind.VECTOR:
+            given = {name: _layer(key, _single(key, value), notes)}
         elif key.kind is Kind.RASTER_OUT:
             given = output_values(key.parameter, key, _words(value), known, notes)
         else:
@@ -78,6 +83,17 @@ def _single(key: Key, value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_path(item) for item in value)
     return _path(value)
+
+
+def _layer(key: Key, layer: Any, notes: list[str]) -> Any:
+    """Return a layer as `vectors.opening.VectorLayer` opens it; note a coordinate system that is not its file's own."""
+    try:
+        layer = described(layer)
+    except ParameterError as error:
+        raise ParameterError(f"{key.parameter}: {error}") from None
+    if isinstance(layer, VectorSource) and layer.crs:
+        notes.append(f"{key.parameter}: {layer} is read in the coordinate system assigned to it, {layer.crs}.")
+    return layer
 
 
 def _path(value: Any) -> Any:

@@ -37,8 +37,8 @@ class Kind(enum.Enum):
 
     RASTERS = "rasters"  # tuple[str, ...]: sources that GDAL opens, in the order given
     RASTER = "raster"  # str
-    VECTOR = "vector"  # str: a source that OGR opens, `path|layername=name` included
-    VECTORS = "vectors"  # tuple[str, ...]: such sources, in the order given
+    VECTOR = "vector"  # str: a source that OGR opens, `path|layername=name` included; see core.vectors.source too
+    VECTORS = "vectors"  # tuple of such sources, in the order given
     FIELD = "field"  # str: name of a field of the vector named by `of`
     FIELDS = "fields"  # tuple[str, ...]: several of them
     FILE = "file"  # str: an existing file (or, for a model, a folder)
@@ -348,7 +348,8 @@ def read_value(key: Key, value: Any) -> Any:
     if key.kind is Kind.FIELDS and isinstance(value, str):
         return tuple(name for name in map(str.strip, value.split(";" if ";" in value else None)) if name)
     if key.kind in (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS):
-        items = [value] if isinstance(value, str) or not isinstance(value, Iterable) else list(value)
+        single = isinstance(value, (str, Mapping)) or not isinstance(value, Iterable)
+        items = [value] if single else list(value)
         return tuple(item for item in items if item != "")
     if isinstance(value, str) and not value.strip() and key.kind is not Kind.TEXT:
         return None
@@ -366,6 +367,8 @@ def read_value(key: Key, value: Any) -> Any:
         return value
     if key.kind is Kind.RASTER and not isinstance(value, str):
         return value  # an open dataset or an array, in a script
+    if key.kind is Kind.VECTOR:
+        return value  # a path, or a description of a layer
     if not isinstance(value, str):
         if key.kind is Kind.TEXT and isinstance(value, (list, tuple)):
             return " ".join(str(item) for item in value)

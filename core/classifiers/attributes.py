@@ -13,6 +13,8 @@ from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..sampling.shapes import layer_source
 from ..vectors.opening import TEXT, Field, VectorLayer
+from ..vectors.source import LayerSource
+from ..vectors.texts import field_text
 
 _CHUNK = 8192  # features read at a time
 
@@ -35,7 +37,7 @@ class Attributes:
 
 
 def read_attributes(
-    sources: Sequence[str], number: int | None, names: Sequence[str], class_name: str, progress: Progress
+    sources: Sequence[LayerSource], number: int | None, names: Sequence[str], class_name: str, progress: Progress
 ) -> Attributes:
     """Read attributes and classes of all features.
 
@@ -89,7 +91,7 @@ def _chunks(layer: VectorLayer, columns: Sequence[Field], field: Field) -> Itera
                 if feature is None:
                     break
                 rows.append([_number(feature, column) for column in columns])
-                classes.append(_class(feature, field))
+                classes.append(_class(feature, field, layer.path))
         if errors.failed:
             raise VectorError(f"Cannot read the layer {layer.name} of {layer.path}: {errors}.")
         if rows:
@@ -102,9 +104,9 @@ def _number(feature: Any, field: Field) -> float:
     return float(feature.GetFieldAsDouble(field.index)) if feature.IsFieldSetAndNotNull(field.index) else float("nan")
 
 
-def _class(feature: Any, field: Field) -> Any:
+def _class(feature: Any, field: Field, path: str) -> Any:
     if field.index < 0:
         return feature.GetFID()
     if not feature.IsFieldSetAndNotNull(field.index):
         return None
-    return (feature.GetFieldAsString(field.index) or None) if field.kind == TEXT else feature.GetField(field.index)
+    return (field_text(feature, field.index, path) or None) if field.kind == TEXT else feature.GetField(field.index)

@@ -22,6 +22,7 @@ from ..sampling.shapes import Shapes, open_training_layer
 from ..sampling.statistics import natural_order
 from ..sampling.strategies import Rates, Totals
 from ..sampling.validity import ValidPixels
+from ..vectors.source import LayerSource
 from .classes import Coding
 
 JITTER = 50
@@ -32,13 +33,13 @@ JITTER = 50
 class SampleChoice:
     """The parameters that say where samples come from, and how many are taken."""
 
-    vd: str = voc.vector(
+    vd: LayerSource = voc.vector(
         "vd",
         "Training layer",
         "Polygons, lines or points that have a class, in any coordinate system: samples are the output pixels whose centre "
         "lies in a polygon, that a line touches, or in which a point lies.",
     )
-    valid: str | None = voc.vector(
+    valid: LayerSource | None = voc.vector(
         "valid",
         "Validation layer",
         "Features with a class on which the classifier is tested. Not given: a part of the training samples is held back "
@@ -147,7 +148,7 @@ class Chooser:
         self._training = self._open(parameters.vd)
         self._validation = self._open(parameters.valid) if parameters.valid else None
 
-    def _open(self, source: str) -> Shapes:
+    def _open(self, source: LayerSource) -> Shapes:
         image = self._validity.image
         return Shapes(open_training_layer(source, None), self._parameters.sample_vfn, image.grid, image.reference)
 

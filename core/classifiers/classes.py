@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..rasters.types import written_type
 from ..sampling.legend import ClassEntry, Legend, from_rows, read_legend
 from ..vectors.opening import TEXT, Field
+from ..vectors.source import LayerSource
 
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
 
@@ -52,7 +53,7 @@ class Coding:
             )
         return exact.astype(np.int64)
 
-    def legend(self, source: str, given: str) -> Legend:
+    def legend(self, source: LayerSource, given: str) -> Legend:
         """Return what is known of the classes: what is given, else what lies beside a layer, or the texts themselves.
 
         Args:

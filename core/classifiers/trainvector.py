@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..progress import Progress
 from ..vectors.opening import split_source
+from ..vectors.source import LayerSource
 from .attributes import Attributes, read_attributes
 from .classes import Coding
 from .imstat import read_statistics
@@ -45,13 +46,17 @@ def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, An
 
 
 def _read(
-    parameters: TrainVectorClassifier, sources: tuple[str, ...], layer: int | None, what: str, progress: Progress
+    parameters: TrainVectorClassifier,
+    sources: tuple[LayerSource, ...],
+    layer: int | None,
+    what: str,
+    progress: Progress,
 ) -> Attributes:
     found = read_attributes(sources, layer, parameters.feat, parameters.cfield, progress)
     if not found.classes:
         raise ParameterError(
-            f"No feature of the {what} layers ({', '.join(sources)}) has a class and all attributes ({found.left_out} lack "
-            "one): check CFIELD and FEAT."
+            f"No feature of the {what} layers ({', '.join(map(str, sources))}) has a class and all attributes "
+            f"({found.left_out} lack one): check CFIELD and FEAT."
         )
     if found.left_out:
         progress.warning(f"{found.left_out} features of the {what} layers lack the class or an attribute: left out.")

@@ -19,6 +19,7 @@ from ..sampling.legend import ClassEntry, Legend, raster_legend, read_legend
 from ..sampling.mapcomparison import reference_raster
 from ..sampling.shapes import Shapes, open_training_layer
 from ..vectors.opening import TEXT, Field, Transformation
+from ..vectors.source import LayerSource
 
 _MOST_CLASSES = 1000  # more are no classes, but numbers
 _STEPS = 21  # points along each side of an extent that is transformed
@@ -57,7 +58,7 @@ class VectorLabels:
         legend: names and colours that are kept beside the layer.
     """
 
-    source: str
+    source: LayerSource
     shapes: Shapes
     legend: Legend
 
@@ -106,7 +107,7 @@ def open_raster(source: Any, nodata: float | None, image: Stack, progress: Progr
     return RasterLabels(raster, counts, raster_legend(dataset))
 
 
-def open_vector(source: str, field: str, image: Stack) -> VectorLabels:
+def open_vector(source: LayerSource, field: str, image: Stack) -> VectorLabels:
     """Open a layer of features with a class.
 
     Raises:

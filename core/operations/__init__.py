@@ -15,6 +15,7 @@ from typing import Any
 from .. import preloading
 from ..errors import ParameterError
 from ..progress import Progress
+from ..replacing import check_outputs
 from ..running import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
 from ..vocabulary import keys, parse
 
@@ -74,7 +75,8 @@ def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) 
 
     A raster may be a path, one with OTB's options (`image.tif?&bands=1,3`), a VRT, an open `gdal.Dataset`, a NumPy array
     as `core.ArrayRaster`, or an xarray DataArray; a raster to write a path (`map.tif?&box=0:0:100:100&gdal:co:TILED=YES`),
-    alone or with its pixel type: `("map.tif", "uint8")`.
+    alone or with its pixel type: `("map.tif", "uint8")`. A layer may be a path, `path|layername=name`, or a
+    `core.VectorSource`, which gives it another coordinate system than its file's.
 
     Without a `progress` of your own, a bar is shown on a terminal (elsewhere messages are logged), and Ctrl-C stops the
     operation: KeyboardInterrupt is raised once its threads have ended and its output is removed. A second Ctrl-C does
@@ -126,7 +128,9 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters, operation = load(name)
-    given = parse(parameters, understood(parameters, values, progress))
+    read = understood(parameters, values, progress)
+    given = parse(parameters, read)
+    check_outputs(keys(parameters), read)
     if parameters.NEEDS_ENGINE:
         check_eager()
     if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:

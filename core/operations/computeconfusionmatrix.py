@@ -9,6 +9,7 @@ from .. import vocabulary as voc
 from ..accuracy.matrixfile import FORMATS
 from ..errors import ParameterError
 from ..progress import Progress
+from ..vectors.source import LayerSource
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class ComputeConfusionMatrix:
         "Pixels with this value are no reference. Not given: the raster's own, where NODATA_FROM_LAYER is on.",
         advanced=True,
     )
-    ref_vector_in: str | None = voc.vector(
+    ref_vector_in: LayerSource | None = voc.vector(
         "ref.vector.in",
         "Reference layer",
         "Points, lines or polygons with a class. Each point counts; under polygons (pixels whose centre lies inside) "

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
+from ..vectors.source import LayerSource
 
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
@@ -31,7 +32,7 @@ class LandCoverMap:
         "A raster of one band with the number of the class where it is known; on another grid the nearest pixel counts.",
         required=False,
     )
-    labels_vector: str | None = voc.vector(
+    labels_vector: LayerSource | None = voc.vector(
         "labels.vector",
         "Labels: polygons, lines or points",
         "In place of a raster: features that have a class, in any coordinate system.",

@@ -9,6 +9,7 @@ from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
 from ..sampling.extractpatches import extract
+from ..vectors.source import LayerSource
 
 MOST_SOURCES = 8
 
@@ -51,7 +52,7 @@ class PatchesExtraction:
     NEEDS_ENGINE: ClassVar[bool] = False
 
     sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
-    vec: str = voc.vector(
+    vec: LayerSource = voc.vector(
         "vec",
         "Points",
         "A patch is cut around each; in any coordinate system.",

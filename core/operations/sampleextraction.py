@@ -15,6 +15,7 @@ from ..sampling.legend import as_rows, read_legend, write_legend
 from ..sampling.shapes import open_training_layer
 from ..vectors.opening import INTEGER, REAL, Field, Transformation, VectorLayer
 from ..vectors.output import OutputVector, vector_staging
+from ..vectors.source import LayerSource
 
 NAMINGS = ("prefix", "list")
 MOST_CLASSES = 1000
@@ -28,7 +29,7 @@ class SampleExtraction:
     NEEDS_ENGINE: ClassVar[bool] = False
 
     image: Any = voc.raster("in", "Image", "The image whose values are taken.")
-    vec: str = voc.vector(
+    vec: LayerSource = voc.vector(
         "vec", "Samples", "Points, such as SampleSelection makes; they are reprojected to the image.", geometry="point"
     )
     field: str | None = voc.attribute(

@@ -25,6 +25,7 @@ from ..sampling.training import TrainingLayer, file_staging, write_text
 from ..sampling.validity import Validity
 from ..vectors.opening import INTEGER, Field
 from ..vectors.output import OutputVector, vector_staging
+from ..vectors.source import LayerSource
 
 SAMPLERS = ("periodic", "random")
 
@@ -175,7 +176,7 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _legend(source: str, field: Field, written: Mapping[str, int]) -> list[dict[str, Any]]:
+def _legend(source: LayerSource, field: Field, written: Mapping[str, int]) -> list[dict[str, Any]]:
     """Return the classes that have samples, with the names and colours kept beside the training layer."""
     labels = [label for label, number in written.items() if number]
     if field.kind == INTEGER:

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 from .. import vocabulary as voc
 from ..classifiers.choices import FILE_FILTER, ClassifierChoice
 from ..progress import Progress
+from ..vectors.source import LayerSource
 
 
 @dataclass(frozen=True)
 class Attributes:
     """The parameters that name layers and their fields."""
 
-    vd: tuple[str, ...] = voc.vectors(
+    vd: tuple[LayerSource, ...] = voc.vectors(
         "io.vd",
         "Training layers",
         "Layers whose features are the samples, such as the points that SampleExtraction writes; a table without geometry "
@@ -55,7 +56,7 @@ class Attributes:
         file_filter="XML files (*.xml)",
         advanced=True,
     )
-    valid_vd: tuple[str, ...] = voc.vectors(
+    valid_vd: tuple[LayerSource, ...] = voc.vectors(
         "valid.vd",
         "Validation layers",
         "Layers with the same fields on which the classifier is tested. Not given: the training samples, which flatters.",

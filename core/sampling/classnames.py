@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ParameterError
 from ..progress import Progress
 from ..vectors.opening import TEXT, Field
+from ..vectors.source import LayerSource
 from .legend import Legend, raster_legend, read_legend
 
 
@@ -43,7 +44,7 @@ class ClassNames:
         self._add(raster_legend(dataset))
         self._add(read_legend(dataset.GetDescription()))
 
-    def add_vector(self, source: str) -> None:
+    def add_vector(self, source: LayerSource) -> None:
         """Take names from the JSON beside a vector layer."""
         self._add(read_legend(source))
 

@@ -199,7 +199,7 @@ class _Writer:
 
     def close(self, progress: Progress) -> None:
         """Close all outputs and write their descriptions."""
-        samples: dict[str, Any] = {"points": self._parameters.vec, "field": self._parameters.field}
+        samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name
         samples["classes"] = class_rows(self._points, read_legend(self._parameters.vec))

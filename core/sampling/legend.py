@@ -16,6 +16,7 @@ from osgeo import gdal
 
 from ..rasters.gdal_calls import collected_errors
 from ..vectors.opening import split_source
+from ..vectors.source import LayerSource
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ Legend = dict[int, ClassEntry]
 """Class value to what is known of it."""
 
 
-def sidecar(path: str) -> Path:
+def sidecar(path: LayerSource) -> Path:
     """Return the path of the JSON that belongs to the file `path` (`|layername=` and the like are left out)."""
     return Path(split_source(path)[0] + ".json")
 
@@ -97,7 +98,7 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> Legend:
     return {int(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
 
 
-def read_legend(path: str) -> Legend:
+def read_legend(path: LayerSource) -> Legend:
     """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read."""
     try:
         rows = json.loads(sidecar(path).read_text(encoding="utf-8"))["classes"]

@@ -92,7 +92,7 @@ def _compared(
         reference.stack.check_unchanged()
         pairs, where = comparison.pairs, f"the raster {reference.stack.names[0]}"
     else:
-        layer = open_training_layer(str(parameters.ref_vector_in), None)
+        layer = open_training_layer(parameters.ref_vector_in or "", None)
         names.add_vector(layer.source)
         shapes = Shapes(layer, str(parameters.ref_vector_field), image.stack.grid, image.stack.reference)
         comparison, texts = compare_features(image, shapes, parameters.ram, progress)

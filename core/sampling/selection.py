@@ -12,6 +12,7 @@ from ..geometry.grid import Grid
 from ..progress import Progress
 from ..vectors.opening import DTYPES, INTEGER, TEXT, Field
 from ..vectors.output import Column
+from ..vectors.texts import field_text
 from .counting import Counted, valid_pieces
 from .footprint import Outlines, Runs
 from .samplers import Sampler
@@ -120,7 +121,7 @@ class Selection:
                 places[here] = outlines.places(runs, chosen[here] - before[first])
             else:
                 places[here] = self._among_valid(chosen[here], runs, before, outlines, progress)
-        columns = [_column(hits.features, field, hits.numbers) for field in self._copied]
+        columns = [_column(hits.features, field, hits.numbers, self._shapes.layer.path) for field in self._copied]
         origins = np.repeat(np.array(batch.fids, np.int64), hits.numbers)
         x, y = _on_map(places, self._validity.image.grid)
         output.write([*columns, origins], x, y)
@@ -155,11 +156,11 @@ def _on_map(places: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def _column(features: Sequence[Any], field: Field, numbers: np.ndarray) -> Column:
-    """Return the values of `field` of the features, each repeated; masked where null."""
+def _column(features: Sequence[Any], field: Field, numbers: np.ndarray, path: str) -> Column:
+    """Return the values of `field` of the features of the file `path`, each repeated; masked where null."""
     null = np.array([not feature.IsFieldSetAndNotNull(field.index) for feature in features])
     if field.kind == TEXT:
-        values: list[Any] = [feature.GetFieldAsString(field.index) for feature in features]
+        values: list[Any] = [field_text(feature, field.index, path) for feature in features]
     else:
         values = [feature.GetField(field.index) or 0 for feature in features]
     column: Any = np.ma.MaskedArray(np.array(values, DTYPES[field.kind]), null)

@@ -14,7 +14,9 @@ from ..geometry.grid import Grid
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
-from ..vectors.opening import Field, Transformation, VectorLayer, split_source
+from ..vectors.opening import Field, Transformation, VectorLayer
+from ..vectors.source import Address, LayerSource, VectorSource
+from ..vectors.texts import field_text
 from .footprint import LINE, POINT, POLYGON, Outlines, pixel_of
 
 _FEATURES, _VERTICES = 8192, 500_000  # held in memory together, about
@@ -22,11 +24,11 @@ _KINDS = {ogr.wkbPolygon: POLYGON, ogr.wkbLineString: LINE, ogr.wkbPoint: POINT}
 _NAMES = {POLYGON: "polygon", LINE: "line", POINT: "point"}
 
 
-def open_training_layer(source: str, number: int | None) -> VectorLayer:
+def open_training_layer(source: LayerSource, number: int | None) -> VectorLayer:
     """Open the layer of a training data set.
 
     Args:
-        source: `path` or `path|layername=name`.
+        source: a path, or what else `VectorLayer` opens.
         number: of the layer in the file, from 0, where `source` names none; None where there is but one.
 
     Raises:
@@ -40,15 +42,17 @@ def open_training_layer(source: str, number: int | None) -> VectorLayer:
     return layer
 
 
-def layer_source(source: str, number: int | None) -> str:
-    """Return `path|layername=name` of the layer with a number in the file, where `source` names none.
+def layer_source(source: LayerSource, number: int | None) -> LayerSource:
+    """Return the source of the layer with a number in the file, where `source` names none.
 
     Raises:
         ParameterError, VectorError: the file cannot be opened, or has no such layer.
     """
-    if number is None or split_source(source)[1]:
+    address = Address.of(source)
+    if number is None or address.layer or address.number is not None:
         return source
-    return f"{source}|layername={_layer_name(source, number)}"
+    name = _layer_name(address.path, number)
+    return source.named(name) if isinstance(source, VectorSource) else f"{source}|layername={name}"
 
 
 def _layer_name(path: str, number: int) -> str:
@@ -163,7 +167,7 @@ class Shapes:
                 yield batch
 
     def _collect(self, feature: Any, place: int, collector: _Collector) -> None:
-        label = _label(feature, self.field)
+        label = _label(feature, self.field, self.layer.path)
         geometry = feature.GetGeometryRef()
         if not label:
             self.left_out.without_class += 1
@@ -199,7 +203,8 @@ class Shapes:
         count = 0
         for place, feature in enumerate(features):
             geometry = feature.GetGeometryRef()
-            collector.add(feature.GetFID(), place, _label(feature, self.field), self._parts(geometry, feature))
+            label = _label(feature, self.field, self.layer.path)
+            collector.add(feature.GetFID(), place, label, self._parts(geometry, feature))
             count += 1
         batch, _ = collector.batch()
         if len(batch) != count:
@@ -309,7 +314,7 @@ class _Collector:
         return boxes.clip(0, (*size, *size))
 
 
-def _label(feature: Any, field: Field) -> str:
+def _label(feature: Any, field: Field, path: str) -> str:
     if field.index < 0:
         return str(feature.GetFID())
-    return str(feature.GetFieldAsString(field.index)) if feature.IsFieldSetAndNotNull(field.index) else ""
+    return field_text(feature, field.index, path) if feature.IsFieldSetAndNotNull(field.index) else ""

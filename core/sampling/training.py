@@ -15,6 +15,7 @@ from ..rasters.opening import Stack
 from ..rasters.output import Staging, same_file
 from ..vectors.opening import split_source
 from ..vectors.output import vector_staging
+from ..vectors.source import LayerSource
 from .shapes import Shapes, open_training_layer
 from .statistics import Statistics, write_table, xml
 
@@ -26,7 +27,7 @@ class TrainingLayer:
     image: Any = voc.raster(
         "in", "Image", "The image whose pixels are looked at; the layer is reprojected to its grid."
     )
-    vec: str = voc.vector(
+    vec: LayerSource = voc.vector(
         "vec",
         "Training layer",
         "Features that have a class. A polygon has the pixels whose centre lies inside, a line those that it touches, a "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
 from .columns import POINT_SIZES, batches
+from .source import Address, LayerSource, VectorSource
+from .texts import field_text, readable, shown
 
 INTEGER, REAL, TEXT = "integer", "real", "text"
 """The kinds of a field, as far as sampling tells them apart."""
@@ -39,6 +42,9 @@ _GEOMETRIES = {
     ogr.wkbMultiSurface: "polygon",
     ogr.wkbNone: "none",
 }
+_UNDEFINED = ("Undefined geographic SRS", "Undefined Cartesian SRS")
+"""What a GeoPackage calls the coordinate system of a layer that has none."""
+
 _CHUNK = 65536  # features read at a time
 _EMPTY = struct.pack("<dd", math.nan, math.nan)
 
@@ -79,47 +85,41 @@ class Points:
         return len(self.fids)
 
 
-def split_source(source: str) -> tuple[str, str]:
-    """Return path and layer name of `path|layername=name`; the name is empty where none is given."""
-    path, *options = source.split("|")
-    for option in options:
-        key, _, value = option.partition("=")
-        if key.strip().lower() == "layername":
-            return path, value
-    return path, ""
+def split_source(source: LayerSource) -> tuple[str, str]:
+    """Return path and layer name of a source; the name is empty where none is given."""
+    address = Address.of(source)
+    return address.path, address.layer
 
 
 class VectorLayer:
     """A layer open for reading; not for use by two threads at a time.
 
     Attributes:
-        source: what was opened.
+        source: what was opened, as it was given.
         path: the file's part of it.
         dataset: GDAL's dataset, and `layer` its layer, for what is not offered here.
         name: the layer's name.
         geometry: `point`, `line`, `polygon`, `none`, or `unknown` where features may be of any type.
         fields: its fields in order.
-        reference: coordinate system.
+        reference: coordinate system: the one that is assigned, else the file's own.
         count: number of features.
     """
 
-    def __init__(self, source: str) -> None:
-        """Open `path` or `path|layername=name`.
+    def __init__(self, source: LayerSource) -> None:
+        """Open a layer: `path`, `path|layername=name`, or a `VectorSource`.
 
         Raises:
-            VectorError: it cannot be opened, or it is not clear which layer is meant.
+            VectorError: it cannot be opened, it is not clear which layer is meant, or its names cannot be read.
         """
+        given = source if isinstance(source, VectorSource) else VectorSource(source)
         self.source = source
-        self.path, wanted = split_source(source)
-        self.dataset = _open(self.path)
-        self.layer = _choose(self.dataset, self.path, wanted)
-        self.name: str = self.layer.GetName()
+        address = Address.of(source)
+        self.path = address.path
+        self.dataset, self.layer = _opened(address)
+        self.name: str = readable(self.layer.GetName(), self.path, "the name of a layer")
         self.geometry = _GEOMETRIES.get(ogr.GT_Flatten(self.layer.GetGeomType()), "unknown")
-        definition = self.layer.GetLayerDefn()
-        fields = [definition.GetFieldDefn(index) for index in range(definition.GetFieldCount())]
-        self.fields = tuple(Field(f.GetName(), _KINDS.get(f.GetType(), TEXT), i) for i, f in enumerate(fields))
-        system = self.layer.GetSpatialRef()
-        self.reference = Reference(system.ExportToWkt() if system is not None else "", True)
+        self._columns, self.fields = _fields(self.layer, given)
+        self.reference = Reference(_assigned(given) if given.crs else _own_system(self.layer), True)
         with collected_errors():
             self.count = int(self.layer.GetFeatureCount())
 
@@ -165,13 +165,13 @@ class VectorLayer:
             Cancelled: `progress` asked to stop.
         """
         self.check_points()
-        wanted = {field.name for field in fields}
-        self.layer.SetIgnoredFields([field.name for field in self.fields if field.name not in wanted])
+        wanted = {field.index for field in fields}
+        self.layer.SetIgnoredFields([self._columns[f.index] for f in self.fields if f.index not in wanted])
         try:
             self.layer.ResetReading()
             done, more = 0, True
             if all(field.kind != TEXT and field.index >= 0 for field in fields):
-                for batch in batches(self.layer, [field.name for field in fields], chunk):
+                for batch in batches(self.layer, [self._columns[field.index] for field in fields], chunk):
                     progress.check()
                     done += len(batch[0])
                     yield Points(*batch)
@@ -198,7 +198,7 @@ class VectorLayer:
             raise VectorError(f"The layer {self.name} of {self.path} has no geometry, but points are needed.")
 
     def _read_chunk(self, fields: Sequence[Field], chunk: int) -> tuple[Points, bool]:
-        getters = [_getter(field) for field in fields]
+        getters = [self._getter(field) for field in fields]
         fids: list[int] = []
         shapes: list[bytes] = []
         values: list[list[Any]] = [[] for _ in fields]
@@ -229,6 +229,18 @@ class VectorLayer:
         points = Points(np.array(fids, "int64"), places[:, 0].copy(), places[:, 1].copy(), columns, without)
         return points, feature is not None
 
+    def _getter(self, field: Field) -> Callable[[Any], Any]:
+        """Return a function of a feature that gives the field's value, or None where it is null."""
+        index = field.index
+        if index < 0:
+            return lambda feature: feature.GetFID()
+        get = {
+            INTEGER: ogr.Feature.GetFieldAsInteger64,
+            REAL: ogr.Feature.GetFieldAsDouble,
+            TEXT: partial(field_text, path=self.path),
+        }[field.kind]
+        return lambda feature: get(feature, index) if feature.IsFieldSetAndNotNull(index) else None
+
     def _only_part(self, feature: Any, geometry: Any) -> bytes | None:
         """Return the bytes of the only point of `geometry`; None where it has none."""
         if geometry.IsEmpty():
@@ -246,41 +258,111 @@ class VectorLayer:
         return bytes(geometry.GetGeometryRef(0).ExportToWkb(ogr.wkbNDR))
 
 
-def _open(path: str) -> Any:
+def _opened(address: Address) -> tuple[Any, Any]:
+    """Return dataset and layer, its texts decoded as its files say."""
+    if address.others:
+        raise VectorError(
+            f"The layer {address.path} is given with {address.others[0]!r}, which only QGIS follows: choose the layer in "
+            "QGIS, or save what it shows as a file of its own."
+        )
+    dataset = _open(address.path, address.options)
+    layer = _choose(dataset, address)
+    encoding = _passed_over(layer, address.options)
+    if encoding:
+        layer = None
+        dataset = _open(address.path, (*address.options, f"ENCODING={encoding}"))
+        layer = _choose(dataset, address)
+    return dataset, layer
+
+
+def _open(path: str, options: Sequence[str]) -> Any:
     dataset = None
     with collected_errors() as errors:
-        dataset = gdal.OpenEx(path, gdal.OF_VECTOR | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR)
+        flags = gdal.OF_VECTOR | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
+        dataset = gdal.OpenEx(path, flags, open_options=list(options))
     if dataset is None:
         raise VectorError(f"Cannot open the layer {path}: {errors}. Check the path and that OGR reads the format.")
     return dataset
 
 
-def _choose(dataset: Any, path: str, wanted: str) -> Any:
-    names = [dataset.GetLayer(index).GetName() for index in range(dataset.GetLayerCount())]
-    if wanted:
+def text_encoding(source: LayerSource) -> str:
+    """Return the encoding from which a layer's texts are decoded, as far as its files or options name one.
+
+    Raises:
+        VectorError: it cannot be opened.
+    """
+    address = Address.of(source)
+    _dataset, layer = _opened(address)  # the layer lives as long as its data set
+    return str((layer.GetMetadata("SHAPEFILE") or {}).get("SOURCE_ENCODING") or "")
+
+
+def _passed_over(layer: Any, options: Sequence[str]) -> str:
+    """Return the encoding that a shapefile's own files name, where GDAL does not follow it; else nothing.
+
+    QGIS switches the decoding of shapefiles off (SHAPE_ENCODING is empty) for the whole process.
+    """
+    if any(option.upper().startswith("ENCODING=") for option in options):
+        return ""
+    known = layer.GetMetadata("SHAPEFILE") or {}
+    if known.get("SOURCE_ENCODING"):
+        return ""
+    return str(known.get("ENCODING_FROM_CPG") or known.get("ENCODING_FROM_LDID") or "")
+
+
+def _choose(dataset: Any, address: Address) -> Any:
+    path, count = address.path, dataset.GetLayerCount()
+    names = [shown(dataset.GetLayer(index).GetName()) for index in range(count)]
+    if address.layer:
         layer = None
         with collected_errors():
-            layer = dataset.GetLayerByName(wanted)
+            layer = dataset.GetLayerByName(address.layer)
         if layer is None:
-            raise VectorError(f"{path} has no layer {wanted!r}. Its layers are: {', '.join(names) or 'none'}.")
+            raise VectorError(f"{path} has no layer {address.layer!r}. Its layers are: {', '.join(names) or 'none'}.")
         return layer
-    if len(names) != 1:
+    if address.number is not None:
+        if address.number >= count:
+            raise VectorError(f"{path} has no layer number {address.number}: it has {count}, numbered from 0.")
+        return dataset.GetLayer(address.number)
+    if count != 1:
         raise VectorError(
-            f"{path} has {len(names)} layers ({', '.join(names[:8])}): name one, as {path}|layername={names[0]}."
+            f"{path} has {count} layers ({', '.join(names[:8])}): name one, as {path}|layername={names[0]}."
             if names
             else f"{path} holds no vector layer."
         )
     return dataset.GetLayer(0)
 
 
-def _getter(field: Field) -> Any:
-    """Return a function of a feature that gives the field's value, or None where it is null."""
-    index = field.index
-    if index < 0:
-        return lambda feature: feature.GetFID()
-    name = {INTEGER: "GetFieldAsInteger64", REAL: "GetFieldAsDouble", TEXT: "GetFieldAsString"}[field.kind]
-    get = getattr(ogr.Feature, name)
-    return lambda feature: get(feature, index) if feature.IsFieldSetAndNotNull(index) else None
+def _fields(layer: Any, given: VectorSource) -> tuple[tuple[str, ...], tuple[Field, ...]]:
+    """Return the names of the columns as OGR knows them, and the fields."""
+    definition = layer.GetLayerDefn()
+    made = [definition.GetFieldDefn(index) for index in range(definition.GetFieldCount())]
+    columns = tuple(readable(field.GetName(), Address.of(given).path, "the name of a field") for field in made)
+    names = given.fields or columns
+    if len(names) != len(columns):
+        raise VectorError(
+            f"The layer {given} is described with {len(names)} fields, but has {len(columns)}: did the file change?"
+        )
+    kinds = [_KINDS.get(field.GetType(), TEXT) for field in made]
+    return columns, tuple(Field(name, kind, index) for index, (name, kind) in enumerate(zip(names, kinds)))
+
+
+def _own_system(layer: Any) -> str:
+    """Return the WKT of the layer's own coordinate system; empty where it has none."""
+    system = layer.GetSpatialRef()
+    return system.ExportToWkt() if system is not None and system.GetName() not in _UNDEFINED else ""
+
+
+def _assigned(given: VectorSource) -> str:
+    """Return the WKT of the coordinate system that the user has assigned."""
+    system, code = osr.SpatialReference(), 1
+    with collected_errors() as errors:
+        code = system.SetFromUserInput(given.crs)
+    if code or errors.failed:
+        raise VectorError(
+            f"The coordinate system {given.crs!r} of the layer {given} is not understood ({errors}): give a code such as "
+            "EPSG:32654, or WKT."
+        )
+    return str(system.ExportToWkt())
 
 
 def _masked(values: list[Any], kind: str) -> np.ma.MaskedArray:

@@ -20,6 +20,7 @@ from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
 from ..rasters.output import Staging, check_writable, same_file
 from .geopackage import Filler
+from .names import distinct_names, free_name
 from .opening import REAL, TEXT, Field, split_source
 
 Column = Union[np.ndarray, np.ma.MaskedArray]
@@ -32,6 +33,9 @@ _LAYER_OPTIONS = {
     "ESRI Shapefile": ["SPATIAL_INDEX=YES", "ENCODING=UTF-8"],
     "CSV": ["GEOMETRY=AS_XY", "CREATE_CSVT=YES"],
 }
+_CASELESS = ("GPKG", "SQLite")
+"""Formats in which names of fields that differ only by the case of letters are one name."""
+
 _BATCH = 20_000  # features between two looks at the user's wish to stop
 
 
@@ -209,10 +213,13 @@ class OutputVector:
     def _create_fields(self, fields: Sequence[Field]) -> None:
         has_64_bits = "Integer64" in (self._driver.GetMetadataItem("DMD_CREATIONFIELDDATATYPES") or "Integer64").split()
         whole = ogr.OFTInteger64 if has_64_bits else ogr.OFTInteger
-        for field in fields:
+        names = [field.name for field in fields]
+        if self._driver.ShortName in _CASELESS:
+            names = distinct_names(names)
+        for field, name in zip(fields, names):
             code = ogr.OGRERR_FAILURE
             with collected_errors() as errors:
-                code = self._layer.CreateField(ogr.FieldDefn(field.name, _TYPES.get(field.kind, whole)))
+                code = self._layer.CreateField(ogr.FieldDefn(name, _TYPES.get(field.kind, whole)))
             self._check(errors, code == ogr.OGRERR_NONE)
         definition = self._layer.GetLayerDefn()
         made = [definition.GetFieldDefn(index).GetName() for index in range(definition.GetFieldCount())]
@@ -317,9 +324,9 @@ def _reserved_names(driver: str, fields: Sequence[Field]) -> list[str]:
     """Move OGR's own columns out of the way of fields that have their names."""
     if driver != "GPKG":
         return []
-    taken = {field.name.lower() for field in fields}
+    taken = [field.name for field in fields]
     options = []
     for option, name, other in (("FID", "fid", "ogc_fid"), ("GEOMETRY_NAME", "geom", "ogc_geom")):
-        if name in taken:
-            options.append(f"{option}={other}")
+        if free_name(name, taken) != name:
+            options.append(f"{option}={free_name(other, taken)}")
     return options

@@ -18,7 +18,6 @@ from qgis.core import (
     QgsGeometry,
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
-    QgsProcessingFeedback,
     QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsProperty,
@@ -29,9 +28,10 @@ from qgis.core import (
 )
 
 from otbtf_qgis.algorithms.base import OtbtfAlgorithm
-from otbtf_qgis.algorithms.reading import Reader
+from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core import vocabulary as voc
 from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.provider import OtbtfProvider
 
 
@@ -98,7 +98,7 @@ def read(reader: Callable[..., Reader]) -> Read:
     def read(**parameters: Any) -> dict[str, Any]:
         one = reader(**parameters)
         one.check_names()
-        values = one.inputs(export=QgsProcessingFeedback())
+        values = written(one.inputs(run=True), Progress())
         voc.parse(Everything, values)
         return values
 

@@ -1,0 +1,190 @@
+"""What a run would destroy by writing its outputs: asked before the work, for all outputs of all operations."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .addresses import masked
+from .errors import ParameterError
+from .vectors.source import Address, VectorSource
+from .vocabulary import Key, Kind
+
+_RASTERS, _LAYERS = (Kind.RASTER, Kind.RASTERS), (Kind.VECTOR, Kind.VECTORS)
+_FILES = (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)
+
+_SIDECARS = {
+    ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".qpj", ".idm", ".ind"),
+    ".tab": (".dat", ".map", ".id", ".ind"),
+    ".mif": (".mid",),
+    ".csv": (".csvt", ".prj"),
+    ".gml": (".gfs", ".xsd"),
+    **dict.fromkeys((".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".raw"), (".hdr", ".prj", ".stx", ".clr", ".ige")),
+}
+"""Extensions of the files that are written, or removed, with an output of that extension."""
+_BESIDE = (".aux.xml", ".ovr", ".msk", ".json", ".hdr")
+"""What is appended to an output's name for files that are written, or removed, with it."""
+
+_TILES = ("tiles", "2d-gridded-coverage")
+_SYSTEM_TABLES = re.compile(r"(gpkg|rtree|sqlite|ogr|nga|layer_styles|qgis_projects)(_.*)?", re.IGNORECASE)
+
+
+def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
+    """Raise ParameterError where an output would replace more than an older output of its own.
+
+    That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), and a
+    file that holds other layers.
+
+    Args:
+        known: the operation's keys.
+        values: what is given, by key.
+    """
+    given = [(key, values[key.name]) for key in known if values.get(key.name)]
+    outputs = [(key, str(path)) for key, path in given if key.kind in _FILES]
+    replaced = [(key, path, [name for name in _written(path) if os.path.exists(name)]) for key, path in outputs]
+    for key, path, files in replaced:
+        if files:
+            _check_not_read(key, path, files, given)
+        if os.path.isfile(path):
+            _check_holds_no_other(key, path)
+
+
+def _written(path: str) -> list[str]:
+    """Return the files that are written or removed with an output."""
+    stem, extension = os.path.splitext(path)
+    beside = [path + end for end in _BESIDE]
+    return [path, *beside, *(stem + end for end in _SIDECARS.get(extension.lower(), ()))]
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key, Any]]) -> None:
+    """Raise ParameterError where one of the `files` that go with an output is read."""
+    for other, value in given:
+        if other.kind not in (*_RASTERS, *_LAYERS):
+            continue
+        for source in value if isinstance(value, (list, tuple)) else [value]:
+            name = masked(_text(source) or "a data set")
+            for file in _files_of(source, other.kind in _LAYERS):
+                clash = next((mine for mine in files if _same(mine, file)), None)
+                if clash == path and _same(path, _file_of(source)):
+                    raise ParameterError(f"{key.parameter} is {path}, which is also an input: choose another file.")
+                if clash:
+                    what = "which" if clash == path else f"with which {clash} is replaced, which"
+                    raise ParameterError(
+                        f"{key.parameter} is {path}, {what} is also an input: {other.parameter} ({name}) is read from it. "
+                        "Choose another file."
+                    )
+            if _mentions(_text(source), path):
+                raise ParameterError(
+                    f"{key.parameter} is {path}, which is also an input ({name}): choose another file."
+                )
+
+
+def _text(source: Any) -> str:
+    """Return how a source is written; empty for a raster in memory."""
+    if isinstance(source, (str, VectorSource)):
+        return str(source)
+    path = getattr(source, "path", "")
+    return path if isinstance(path, str) else ""
+
+
+def _file_of(source: Any) -> str:
+    return Address.of(_text(source)).path
+
+
+def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
+    """Yield the files on this machine from which a source is read."""
+    if hasattr(source, "GetFileList"):  # an open dataset
+        yield from source.GetFileList() or []
+        return
+    seen: set[str] = set()
+    waiting = [_file_of(source)]
+    while waiting:
+        file = waiting.pop()
+        if not file or file in seen or "://" in file:
+            continue
+        seen.add(file)
+        yield file
+        if not _is_sqlite(file):  # which has nothing but itself, and may change by being opened
+            from .contents import files_of
+
+            found = files_of(file, is_layer)
+            yield from found
+            waiting += [name for name in found if name.lower().endswith(".vrt")]
+
+
+def _same(one: str, two: str) -> bool:
+    try:
+        return os.path.samefile(one, two)
+    except OSError:
+        return False
+
+
+def _mentions(text: str, path: str) -> bool:
+    """Return whether the name of a part of a file (a subdataset, a file in an archive) names the file `path`."""
+    if not re.match(r"/vsi|[A-Za-z0-9_]{2,}:", text):
+        return False
+    names = {os.path.abspath(path), os.path.realpath(path), path}
+    return any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", text) for name in names)
+
+
+# ---------------------------------------------------------------- containers
+
+
+def _check_holds_no_other(key: Key, path: str) -> None:
+    """Raise ParameterError where the file at `path` holds more than an output of that name."""
+    others = _others(key.kind, path)
+    if others:
+        told = ", ".join(others[:8]) + (", ..." if len(others) > 8 else "")
+        raise ParameterError(
+            f"{key.parameter} is {path}, which exists and holds {told}: that would be lost, since the file is written anew. "
+            "Choose another file."
+        )
+
+
+def _others(kind: Kind, path: str) -> list[str]:
+    """Return the names of what the file holds beside an older output of the kind."""
+    stem = Path(path).stem
+    if _is_sqlite(path):
+        held = _tables(path)
+        if held is not None:
+            own = {Kind.RASTER_OUT: True, Kind.VECTOR_OUT: False}.get(kind)
+            return [name for name, tiles in held if name != stem or tiles is not own]
+    if kind is Kind.FILE_OUT and not _is_sqlite(path):
+        return []
+    from .contents import other_layers, other_rasters  # a run without GDAL has no such output
+
+    if kind is Kind.RASTER_OUT:
+        return other_rasters(path)
+    return other_layers(path, stem if kind is Kind.VECTOR_OUT else "")
+
+
+def _is_sqlite(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(15) == b"SQLite format 3"
+    except OSError:
+        return False
+
+
+def _tables(path: str) -> list[tuple[str, bool]] | None:
+    """Return the tables of a GeoPackage, and whether each holds a raster; None where it is another database."""
+    address = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode=ro"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1)) as database:
+            tables = {str(name) for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "gpkg_contents" not in tables:
+                return None
+            contents = dict(database.execute("SELECT table_name, data_type FROM gpkg_contents").fetchall())
+    except sqlite3.Error:
+        return None  # damaged or locked: opening it for writing says so
+    found = {*contents, *tables}
+    return sorted((name, contents.get(name) in _TILES) for name in found if not _SYSTEM_TABLES.fullmatch(name))

@@ -1,0 +1,136 @@
+"""How a request or a script names a vector layer, and what a path does not say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+from ..errors import ParameterError
+
+FORM = '{"path": ..., "crs": ..., "fields": [...]}'
+
+
+@dataclass(frozen=True)
+class VectorSource:
+    """A vector layer, and what is known of it beside its file: a source for every parameter that takes a layer.
+
+        points = VectorSource("points.gpkg|layername=first", crs="EPSG:32654")
+        core.run("SampleExtraction", {"vec": points, ...})
+
+    In a request to the engine it is a JSON object with the same names.
+
+    Attributes:
+        path: what OGR opens, as `Address` reads it.
+        crs: the coordinate system to use in place of the file's own: a code such as `EPSG:32654`, or WKT; empty for the
+            file's own.
+        fields: what the fields are called, in the file's order, where its format could not hold their names; empty for
+            the file's own names.
+
+    Raises:
+        ParameterError: one of them is of another type.
+    """
+
+    path: str
+    crs: str = ""
+    fields: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        path = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
+        if not isinstance(path, str) or not path.strip():
+            raise _refused("path", self.path, "a text that is not empty")
+        if not isinstance(self.crs, str):
+            raise _refused("crs", self.crs, "a text")
+        listed = isinstance(self.fields, (list, tuple)) and all(isinstance(name, str) for name in self.fields)
+        if not listed:
+            raise _refused("fields", self.fields, "a list of texts")
+        for name, value in (("path", path), ("crs", self.crs.strip()), ("fields", tuple(self.fields))):
+            object.__setattr__(self, name, value)
+
+    def __str__(self) -> str:
+        return self.path
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> VectorSource:
+        """Return the layer that a JSON object describes.
+
+        Raises:
+            ParameterError: it has a key that is unknown, none for the path, or a value of another type.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [str(key) for key in given if key not in known]
+        if unknown:
+            raise ParameterError(f"A layer is described with {', '.join(unknown)}, which is unknown: give {FORM}.")
+        if "path" not in given:
+            raise ParameterError(f"A layer is described without its path: give {FORM}.")
+        return cls(**given)
+
+    def named(self, layer: str) -> VectorSource:
+        """Return the layer called `layer` of the same file."""
+        return dataclasses.replace(self, path=f"{self.path}|layername={layer}")
+
+
+LayerSource = Union[str, VectorSource]
+"""What names a layer: `path`, `path|layername=name`, or an object that tells more."""
+
+
+def described(source: Any) -> Any:
+    """Return a JSON object as the `VectorSource` that it is, a path object as text, anything else as it is.
+
+    Raises:
+        ParameterError: see `VectorSource.read`.
+    """
+    if isinstance(source, Mapping):
+        return VectorSource.read(source)
+    return os.fspath(source) if isinstance(source, os.PathLike) else source
+
+
+def _refused(name: str, value: Any, wanted: str) -> ParameterError:
+    return ParameterError(f"{name} of a layer is {value!r}, but must be {wanted}: give {FORM}.")
+
+
+@dataclass(frozen=True)
+class Address:
+    """The parts of `path|layername=name|option:KEY=VALUE`, as QGIS writes the source of a layer.
+
+    Attributes:
+        path: the file.
+        layer: the layer's name; empty where none is given.
+        number: the layer's number from 0, as `|layerid=` gives it; None where none is given.
+        options: open options of OGR's driver, each as `KEY=VALUE`.
+        others: parts that only QGIS follows, such as `subset=...`.
+    """
+
+    path: str
+    layer: str = ""
+    number: int | None = None
+    options: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, source: LayerSource) -> Address:
+        """Return the parts of a source. A `|` that belongs to the name of an existing file divides nothing."""
+        text = str(source)
+        if "|" not in text or os.path.exists(text):
+            return cls(text)
+        path, *words = text.split("|")
+        layer, number = "", None
+        options: list[str] = []
+        others: list[str] = []
+        for place, word in enumerate(words):
+            key, _, value = word.partition("=")
+            key = key.strip().lower()
+            if key == "layername":
+                layer = value
+            elif key == "layerid" and value.strip().isdigit():
+                number = int(value)
+            elif key.startswith("option:"):
+                options.append(word.strip()[len("option:") :])
+            elif key == "subset":  # it stands last, and may hold a | itself
+                others.append("|".join(words[place:]))
+                break
+            elif word.strip():
+                others.append(word)
+        return cls(path, layer, number, tuple(options), tuple(others))
