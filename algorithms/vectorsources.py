@@ -25,7 +25,7 @@ def readable_source(layer: QgsVectorLayer) -> str | dict[str, Any] | None:
         return None
     source = str(layer.source())
     address = Address.of(source)
-    if address.others or "authcfg=" in source or not _same_texts(layer, source):
+    if address.others or "authcfg=" in source or _is_one_of_several(layer, address) or not _same_texts(layer, source):
         return None
     own, shown = layer.dataProvider().crs(), layer.crs()
     if shown.isValid():
@@ -47,6 +47,17 @@ def _has_added_fields(layer: QgsVectorLayer) -> bool:
     fields = layer.fields()
     origins = {fields.fieldOrigin(index) for index in range(fields.count())}
     return bool(origins - {QgsFields.FieldOrigin.OriginProvider})
+
+
+def _is_one_of_several(layer: QgsVectorLayer, address: Address) -> bool:
+    """Return whether QGIS shows one layer of a file without saying in its source which."""
+    if address.layer or address.number is not None or layer.dataProvider().subLayerCount() < 2:
+        return False
+    try:
+        text_encoding(layer.source())
+    except VectorError:
+        return True
+    return False  # the others are styles, which core knows
 
 
 def _same_texts(layer: QgsVectorLayer, source: str) -> bool:

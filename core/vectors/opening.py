@@ -45,6 +45,9 @@ _GEOMETRIES = {
 _UNDEFINED = ("Undefined geographic SRS", "Undefined Cartesian SRS")
 """What a GeoPackage calls the coordinate system of a layer that has none."""
 
+_TABLES_OF_QGIS = ("layer_styles", "qgis_projects")
+"""What QGIS adds to a database beside its layers."""
+
 _CHUNK = 65536  # features read at a time
 _EMPTY = struct.pack("<dd", math.nan, math.nan)
 
@@ -141,6 +144,15 @@ class VectorLayer:
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"Did you mean {near[0]}?" if near else f"Its fields are: {', '.join(names) or 'none'}."
         raise VectorError(f"The layer {self.name} of {self.path} has no field {name!r}. {hint}")
+
+    def check_class_field(self, field: Field, progress: Progress) -> None:
+        """Warn of a field that numbers the features: each of them would be a class of its own."""
+        own = (self.layer.GetFIDColumn() or "fid").lower()
+        if field.index < 0 or field.name.lower() in ("fid", "ogc_fid", own):
+            progress.warning(
+                f"The class field {field.name} of {self.path} is the number of each feature, so that each would be a class "
+                "of its own: choose the field that holds the class."
+            )
 
     def extent(self) -> tuple[float, float, float, float]:
         """Return xmin, xmax, ymin, ymax in the layer's coordinate system; NaN where it has no features."""
@@ -323,13 +335,14 @@ def _choose(dataset: Any, address: Address) -> Any:
         if address.number >= count:
             raise VectorError(f"{path} has no layer number {address.number}: it has {count}, numbered from 0.")
         return dataset.GetLayer(address.number)
-    if count != 1:
+    numbers = [number for number, name in enumerate(names) if name not in _TABLES_OF_QGIS]
+    if len(numbers) != 1:
         raise VectorError(
             f"{path} has {count} layers ({', '.join(names[:8])}): name one, as {path}|layername={names[0]}."
             if names
             else f"{path} holds no vector layer."
         )
-    return dataset.GetLayer(0)
+    return dataset.GetLayer(numbers[0])
 
 
 def _fields(layer: Any, given: VectorSource) -> tuple[tuple[str, ...], tuple[Field, ...]]:
