@@ -57,6 +57,7 @@ def read_attributes(
     classes: list[Any] = []
     left_out = 0
     field = layers[0].field(class_name)
+    layers[0].check_class_field(field, progress)
     for layer in layers:
         columns = [_numeric(layer, name) for name in names]
         for values, found in _chunks(layer, columns, layer.field(class_name)):

@@ -92,6 +92,7 @@ def count(
     most = validity.pixels_within(memory)
     numbers: dict[str, int] = {}
     parts: list[tuple[np.ndarray, ...]] = []
+    shapes.layer.check_class_field(shapes.field, progress)
     for batch in shapes.read(progress):
         classes = np.array([numbers.setdefault(label, len(numbers)) for label in batch.labels])
         for number, tile in enumerate(tiles or (validity.image.grid.box,)):

@@ -95,6 +95,7 @@ def locate(layer: VectorLayer, field: Field, sources: Sequence[PatchSource], pro
         ParameterError: no point has its patch inside every source.
         VectorError: the layer holds no points, or cannot be read.
     """
+    layer.check_class_field(field, progress)
     ways = [Transformation(layer.reference, source.stack.reference) for source in sources]
     for source in sources:
         if bool(layer.reference.wkt) != bool(source.stack.reference.wkt):

@@ -19,6 +19,7 @@ from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
 from .columns import POINT_SIZES, batches
 from .source import Address, LayerSource, VectorSource
+from .systems import assigned_system, own_system
 from .texts import field_text, readable, shown
 
 INTEGER, REAL, TEXT = "integer", "real", "text"
@@ -42,9 +43,6 @@ _GEOMETRIES = {
     ogr.wkbMultiSurface: "polygon",
     ogr.wkbNone: "none",
 }
-_UNDEFINED = ("Undefined geographic SRS", "Undefined Cartesian SRS")
-"""What a GeoPackage calls the coordinate system of a layer that has none."""
-
 _TABLES_OF_QGIS = ("layer_styles", "qgis_projects")
 """What QGIS adds to a database beside its layers."""
 
@@ -122,7 +120,7 @@ class VectorLayer:
         self.name: str = readable(self.layer.GetName(), self.path, "the name of a layer")
         self.geometry = _GEOMETRIES.get(ogr.GT_Flatten(self.layer.GetGeomType()), "unknown")
         self._columns, self.fields = _fields(self.layer, given)
-        self.reference = Reference(_assigned(given) if given.crs else _own_system(self.layer), True)
+        self.reference = Reference(assigned_system(given) if given.crs else own_system(self.layer), True)
         with collected_errors():
             self.count = int(self.layer.GetFeatureCount())
 
@@ -357,25 +355,6 @@ def _fields(layer: Any, given: VectorSource) -> tuple[tuple[str, ...], tuple[Fie
         )
     kinds = [_KINDS.get(field.GetType(), TEXT) for field in made]
     return columns, tuple(Field(name, kind, index) for index, (name, kind) in enumerate(zip(names, kinds)))
-
-
-def _own_system(layer: Any) -> str:
-    """Return the WKT of the layer's own coordinate system; empty where it has none."""
-    system = layer.GetSpatialRef()
-    return system.ExportToWkt() if system is not None and system.GetName() not in _UNDEFINED else ""
-
-
-def _assigned(given: VectorSource) -> str:
-    """Return the WKT of the coordinate system that the user has assigned."""
-    system, code = osr.SpatialReference(), 1
-    with collected_errors() as errors:
-        code = system.SetFromUserInput(given.crs)
-    if code or errors.failed:
-        raise VectorError(
-            f"The coordinate system {given.crs!r} of the layer {given} is not understood ({errors}): give a code such as "
-            "EPSG:32654, or WKT."
-        )
-    return str(system.ExportToWkt())
 
 
 def _masked(values: list[Any], kind: str) -> np.ma.MaskedArray:

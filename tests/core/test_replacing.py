@@ -1,0 +1,244 @@
+"""No output destroys an input, or other layers in a file of its name: refused before the work, naming them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from osgeo import gdal, ogr
+from polygon_scene import box, layer, raster
+
+from otbtf_qgis import core
+from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.operations import NAMES, load
+from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.replacing import check_outputs
+from otbtf_qgis.core.vocabulary import Key, Kind, keys
+
+VECTOR = Key("out", Kind.VECTOR_OUT, "", "")
+RASTER = Key("out", Kind.RASTER_OUT, "", "")
+FILE = Key("out", Kind.FILE_OUT, "", "")
+
+
+def make(path: Path, driver: str, *names: str) -> Path:
+    """A file with layers of these names, of one feature each."""
+    data = ogr.GetDriverByName(driver).CreateDataSource(str(path))
+    for name in names:
+        made = data.CreateLayer(name, None, ogr.wkbPoint)
+        if driver != "DXF":
+            made.CreateField(ogr.FieldDefn("class", ogr.OFTInteger))
+        feature = ogr.Feature(made.GetLayerDefn())
+        feature.SetGeometry(ogr.CreateGeometryFromWkt("POINT (1 2)"))
+        if driver == "DXF":
+            feature["Layer"] = name
+        made.CreateFeature(feature)
+    return path
+
+
+def tiles(path: Path, name: str) -> Path:
+    """Add a raster to a GeoPackage, or make one of it."""
+    source = gdal.GetDriverByName("MEM").Create("", 4, 4, 3)
+    source.SetGeoTransform((0, 1, 0, 0, 0, -1))
+    options = [f"RASTER_TABLE={name}", *(["APPEND_SUBDATASET=YES"] if path.exists() else [])]
+    assert gdal.GetDriverByName("GPKG").CreateCopy(str(path), source, options=options) is not None
+    return path
+
+
+def check(key: Key, path: Path) -> None:
+    check_outputs([key], {"out": str(path)})
+
+
+class TestContainers:
+    @pytest.mark.parametrize(
+        ("driver", "name"),
+        [
+            ("GPKG", "a.gpkg"),
+            ("SQLite", "a.sqlite"),
+            ("ODS", "a.ods"),
+            ("XLSX", "a.xlsx"),
+            ("KML", "a.kml"),
+            ("LIBKML", "b.kml"),
+        ],
+    )
+    def test_other_layers(self, tmp_path: Path, driver: str, name: str) -> None:
+        path = tmp_path / name
+        check(VECTOR, path)  # nothing is there yet
+        check(VECTOR, make(path, driver, path.stem))
+        path.unlink()
+        before = make(path, driver, path.stem, "roads", "rivers").read_bytes()
+        with pytest.raises(
+            ParameterError, match=r"OUT is .*, which exists and holds (roads, rivers|rivers, roads): that"
+        ):
+            check(VECTOR, path)
+        assert path.read_bytes() == before
+        path.unlink()
+        with pytest.raises(ParameterError, match="holds roads: that would be lost"):
+            check(VECTOR, make(path, driver, "roads"))
+
+    @pytest.mark.parametrize(
+        ("driver", "name"),
+        [
+            ("GeoJSON", "a.geojson"),
+            ("ESRI Shapefile", "a.shp"),
+            ("FlatGeobuf", "a.fgb"),
+            ("GML", "a.gml"),
+            ("MapInfo File", "a.tab"),
+        ],
+    )
+    def test_files_of_one_layer_are_replaced(self, tmp_path: Path, driver: str, name: str) -> None:
+        check(VECTOR, make(tmp_path / name, driver, "a"))
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+        check(VECTOR, make(tmp_path / name, driver, "other"))
+
+    def test_layers_of_a_drawing(self, tmp_path: Path) -> None:
+        check(VECTOR, make(tmp_path / "a.dxf", "DXF", "0"))
+        with pytest.raises(ParameterError, match="holds walls: that would be lost"):
+            check(VECTOR, make(tmp_path / "b.dxf", "DXF", "walls"))
+
+    def test_rasters_in_a_geopackage(self, tmp_path: Path) -> None:
+        path = tiles(tmp_path / "a.gpkg", "a")
+        check(RASTER, path)
+        with pytest.raises(ParameterError, match="holds a: that would be lost"):
+            check(VECTOR, path)
+        tiles(path, "ortho")
+        for key in (RASTER, VECTOR, FILE):
+            with pytest.raises(ParameterError, match="holds .*ortho: that would be lost"):
+                check(key, path)
+        with pytest.raises(ParameterError, match="holds b: that would be lost"):
+            check(RASTER, make(tmp_path / "b.gpkg", "GPKG", "b"))  # a layer of points of the raster's name
+
+    def test_tables_that_are_no_layers(self, tmp_path: Path) -> None:
+        path = make(tmp_path / "a.gpkg", "GPKG", "a")
+        with sqlite3.connect(path) as database:
+            database.execute("CREATE TABLE notes (text TEXT)")
+        with pytest.raises(ParameterError, match="holds notes: that would be lost"):
+            check(VECTOR, path)
+
+    def test_styles_belong_to_the_layer(self, tmp_path: Path) -> None:
+        path = make(tmp_path / "a.gpkg", "GPKG", "a")
+        data = ogr.Open(str(path), 1)
+        data.CreateLayer("layer_styles", None, ogr.wkbNone)
+        data = None
+        check(VECTOR, path)
+
+    def test_a_text_in_place_of_a_database(self, tmp_path: Path) -> None:
+        for driver, name in (("GPKG", "a.gpkg"), ("SQLite", "a.sqlite")):
+            with pytest.raises(ParameterError, match="holds a: that would be lost"):
+                check(FILE, make(tmp_path / name, driver, "a"))
+
+    def test_damaged_files_are_replaced(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.gpkg"
+        path.write_bytes(b"SQLite format 3\0" + bytes(1000))
+        check(VECTOR, path)
+
+
+class TestInputs:
+    @pytest.fixture
+    def image(self, tmp_path: Path) -> str:
+        return raster(tmp_path / "image.tif", [np.ones((4, 4))])
+
+    def refused(self, tmp_path: Path, kind: Kind, source: Any, out: str, told: str, key: Key = RASTER) -> None:
+        several = kind in (Kind.RASTERS, Kind.VECTORS)
+        known = [Key("il", kind, "", ""), key]
+        with pytest.raises(ParameterError, match=told):
+            check_outputs(known, {"il": [source] if several else source, "out": str(tmp_path / out)})
+
+    def test_images_of_virtual_rasters(self, tmp_path: Path, image: str) -> None:
+        inner, outer = str(tmp_path / "inner.vrt"), str(tmp_path / "outer.vrt")
+        assert gdal.BuildVRT(inner, [image]) is not None
+        assert gdal.BuildVRT(outer, [inner]) is not None
+        text = gdal.BuildVRT("", [image]).GetMetadata("xml:VRT")[0]
+        for source in (inner, outer):
+            self.refused(
+                tmp_path, Kind.RASTERS, source, "image.tif", rf"also an input: IL \({source}\) is read from it"
+            )
+        self.refused(tmp_path, Kind.RASTER, outer, "inner.vrt", "also an input: IL")
+        self.refused(tmp_path, Kind.RASTER, image, "image.tif", "image.tif, which is also an input: choose another")
+        self.refused(tmp_path, Kind.RASTER, gdal.Open(inner), "image.tif", "also an input")
+        self.refused(tmp_path, Kind.RASTER, text, "image.tif", "also an input")
+
+    def test_a_link_is_the_file(self, tmp_path: Path, image: str) -> None:
+        (tmp_path / "link.tif").symlink_to(image)
+        self.refused(tmp_path, Kind.RASTER, image, "link.tif", "also an input")
+
+    def test_parts_of_files(self, tmp_path: Path) -> None:
+        tiles(tmp_path / "a.gpkg", "a")
+        self.refused(tmp_path, Kind.RASTER, f"GPKG:{tmp_path}/a.gpkg:a", "a.gpkg", "also an input")
+        shutil.make_archive(str(tmp_path / "b"), "zip", tmp_path, "a.gpkg")
+        self.refused(tmp_path, Kind.RASTER, f"/vsizip/{tmp_path}/b.zip/a.gpkg", "b.zip", "also an input")
+
+    def test_files_of_a_shapefile(self, tmp_path: Path) -> None:
+        path = str(make(tmp_path / "a.shp", "ESRI Shapefile", "a"))
+        self.refused(tmp_path, Kind.VECTOR, path, "a.dbf", "also an input", VECTOR)
+        self.refused(tmp_path, Kind.VECTORS, core.VectorSource(path, "EPSG:32631"), "a.shp", "also an input", VECTOR)
+        table = tmp_path / "b.dbf"
+        shutil.copyfile(tmp_path / "a.dbf", table)
+        self.refused(
+            tmp_path, Kind.VECTOR, str(table), "b.shp", "with which .*b.dbf is replaced, which is also", VECTOR
+        )
+        virtual = tmp_path / "v.vrt"
+        source = '<SrcDataSource relativeToVRT="1">a.shp</SrcDataSource>'
+        virtual.write_text(f'<OGRVRTDataSource><OGRVRTLayer name="a">{source}</OGRVRTLayer></OGRVRTDataSource>')
+        self.refused(tmp_path, Kind.VECTOR, str(virtual), "a.shp", "also an input", VECTOR)
+
+    def test_headers(self, tmp_path: Path, image: str) -> None:
+        gdal.Translate(str(tmp_path / "a.dat"), image, format="ENVI")
+        self.refused(tmp_path, Kind.RASTER, str(tmp_path / "a.dat"), "a.img", "with which .*a.hdr is replaced")
+
+    def test_neighbours_are_no_inputs(self, tmp_path: Path, image: str) -> None:
+        other = raster(tmp_path / "image2.tif", [np.ones((4, 4))])
+        known = [Key("in", Kind.RASTER, "", ""), RASTER]
+        check_outputs(known, {"in": image, "out": other})
+        check_outputs(known, {"in": f"GPKG:{tmp_path}/image2.tif.gpkg:a", "out": other})
+
+    def test_databases_are_not_opened(self, tmp_path: Path) -> None:
+        """SQLite changes a file in WAL mode by opening it."""
+        path = make(tmp_path / "a.gpkg", "GPKG", "a")
+        with sqlite3.connect(path) as database:
+            database.execute("PRAGMA journal_mode = WAL")
+        database.close()
+        before, other = path.read_bytes(), tmp_path / "other.txt"
+        other.touch()
+        check_outputs([Key("vec", Kind.VECTOR, "", ""), FILE], {"vec": str(path), "out": str(other)})
+        assert path.read_bytes() == before
+        assert sorted(item.name for item in tmp_path.iterdir()) == ["a.gpkg", "other.txt"]
+
+
+def outputs() -> list[tuple[str, Key]]:
+    """Every output of every operation that is a file."""
+    found = []
+    for name in NAMES:
+        kinds = (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)
+        found += [(name, key) for key in keys(load(name)[0]) if key.kind in kinds and key.group <= 1]
+    return found
+
+
+@pytest.mark.parametrize(("name", "key"), outputs())
+def test_every_output_of_every_operation(tmp_path: Path, name: str, key: Key) -> None:
+    path = make(tmp_path / "a.gpkg", "GPKG", "a", "roads")
+    with pytest.raises(ParameterError, match=f"{key.parameter} is {path}, .*holds .*roads: that would be lost"):
+        check_outputs(keys(load(name)[0]), {key.name: str(path)})
+
+
+def test_a_run_asks_before_the_work(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.gpkg", "GPKG", "a", "roads")
+    before = path.read_bytes()
+    values = {"in": "nowhere.tif", "vec": "nowhere.gpkg", "field": "class", "out": str(path)}
+    with pytest.raises(ParameterError, match="OUT is .*holds roads"):
+        core.run("SampleSelection", values, Progress())
+    assert path.read_bytes() == before
+
+
+def test_a_run_that_is_repeated_replaces_its_output(tmp_path: Path) -> None:
+    image = raster(tmp_path / "image.tif", [np.ones((8, 8))])
+    training = layer(tmp_path / "training.gpkg", [(1, box(1, 1, 3, 3)), (2, box(4, 4, 7, 7))])
+    out = tmp_path / "out.gpkg"
+    values = {"in": image, "vec": training, "field": "class", "strategy": "all", "out": str(out)}
+    for _ in range(2):
+        assert json.loads(core.run("SampleSelection", values, Progress())["legend"])[0]["count"] == 4
