@@ -25,9 +25,16 @@ class QgisProcess:
     environment: Mapping[str, str]
 
     def command(self, algorithm: str, parameters: Mapping[str, Any], json_output: bool = True) -> list[str]:
-        """Return the command line; a list or tuple repeats its key, as for a list of rasters."""
-        line = [qgis_process.program(), *(["--json"] if json_output else []), "run", algorithm, "--"]
+        """Return the command line; a list or tuple repeats its key, as for a list of rasters.
+
+        A key such as `--PROJECT_PATH` is an option of qgis_process.
+        """
+        line = [qgis_process.program(), *(["--json"] if json_output else []), "run", algorithm]
+        line += [f"{key}={value}" for key, value in parameters.items() if key.startswith("--")]
+        line.append("--")
         for key, value in parameters.items():
+            if key.startswith("--"):
+                continue
             several = value if isinstance(value, (list, tuple)) else [value]
             line += [f"{key}={item}" for item in several]
         return line
