@@ -12,7 +12,6 @@ from typing import Any
 
 from osgeo import gdal, ogr, osr
 from qgis.core import (
-    NULL,
     QgsCoordinateReferenceSystem,
     QgsExpression,
     QgsExpressionContext,
@@ -24,7 +23,7 @@ from qgis.core import (
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
-from qgis.PyQt.QtCore import QByteArray, QDate, QDateTime, Qt, QTime
+from qgis.PyQt.QtCore import QByteArray, QDate, QDateTime, Qt, QTime, QVariant
 
 from ..core.errors import ParameterError
 from ..core.progress import Progress
@@ -96,8 +95,7 @@ class Export:
         writer = _Writer(self._path, self._name, self._type, self._crs, columns, self._failed)
         for features in self._batches():
             progress.check()
-            for feature in features:
-                writer.add(feature)
+            writer.write(features)
             if self._expected:
                 progress.fraction(min(1.0, writer.count / self._expected))
         written = writer.close()
@@ -180,20 +178,22 @@ class _Column:
     def __init__(self, field: QgsField) -> None:
         self.name = field.name()
         code = int(getattr(field.type(), "value", field.type()))
-        self.type = ogr.OFTString
         self._convert: Callable[[Any], Any] = _text
+        self.type, self._set = ogr.OFTString, ogr.Feature.SetFieldString
         if code in _INTEGERS:
-            self.type, self._convert = ogr.OFTInteger64, _whole
+            self.type, self._convert, self._set = ogr.OFTInteger64, _whole, ogr.Feature.SetFieldInteger64
         elif code in _REALS:
-            self.type, self._convert = ogr.OFTReal, float
+            self.type, self._convert, self._set = ogr.OFTReal, float, ogr.Feature.SetField
 
-    def value(self, raw: Any) -> Any:
-        """Return a value as it is written; None for NULL.
+    def set(self, made: Any, index: int, raw: Any) -> None:
+        """Set the field of a feature; NULL leaves it as it is.
 
         Raises:
             ValueError, TypeError, OverflowError: it is no number, but the field has numbers.
         """
-        return None if raw is None or raw == NULL else self._convert(raw)
+        value = None if raw is None or (isinstance(raw, QVariant) and raw.isNull()) else self._convert(raw)
+        if value is not None:
+            self._set(made, index, value)
 
 
 def _whole(value: Any) -> int:
@@ -275,47 +275,48 @@ class _Writer:
             )
             for column, own in zip(columns, self.names):
                 self._layer.CreateField(ogr.FieldDefn(own, column.type))
+            self._definition = self._layer.GetLayerDefn()
         self._check(errors)
 
-    def add(self, feature: QgsFeature) -> None:
-        """Write a feature.
+    def write(self, features: list[QgsFeature]) -> None:
+        """Write some features.
 
         Raises:
-            ParameterError: it cannot be written.
+            ParameterError: one cannot be written.
         """
-        made = ogr.Feature(self._layer.GetLayerDefn())
+        with collected_errors() as errors:
+            for feature in features:
+                self._add(feature)
+        self._check(errors)
+
+    def _add(self, feature: QgsFeature) -> None:
+        made, number = ogr.Feature(self._definition), feature.id()
         for index, (column, raw) in enumerate(zip(self._columns, feature.attributes())):
             try:
-                value = column.value(raw)
+                column.set(made, index, raw)
             except (ValueError, TypeError, OverflowError):
                 raise self._failed(
-                    f"the field {column.name} of feature {feature.id()} is {raw!r}, which is not of the field's type"
+                    f"the field {column.name} of feature {number} is {raw!r}, which is not of the field's type"
                 ) from None
-            if value is not None:
-                made.SetField(index, value)
-        with collected_errors() as errors:
-            if feature.hasGeometry():
-                made.SetGeometryDirectly(ogr.CreateGeometryFromWkb(bytes(feature.geometry().asWkb())))
-        self._check(errors)
+        if feature.hasGeometry():
+            made.SetGeometryDirectly(ogr.CreateGeometryFromWkb(bytes(feature.geometry().asWkb())))
         self.count += 1
-        if feature.id() < 0 or feature.id() in self._ids:  # new in the layer: numbered after all others
+        if number < 0 or number in self._ids:  # new in the layer: numbered after all others
             self._without_id.append(made)
             return
-        self._ids.add(feature.id())
-        made.SetFID(feature.id())
+        self._ids.add(number)
+        made.SetFID(number)
         self._create(made)
 
     def _create(self, made: Any) -> None:
-        with collected_errors() as errors:
-            code = self._layer.CreateFeature(made)
-        if errors.failed or code != ogr.OGRERR_NONE:
-            raise self._failed(f"feature {made.GetFID()} cannot be written to {self._path} ({errors})")
+        if self._layer.CreateFeature(made) != ogr.OGRERR_NONE:
+            raise self._failed(f"feature {made.GetFID()} cannot be written to {self._path}")
 
     def close(self) -> int:
         """Finish the file; return how many features it holds."""
-        for made in self._without_id:
-            self._create(made)
         with collected_errors() as errors:
+            for made in self._without_id:
+                self._create(made)
             self._dataset.CommitTransaction()
             self._layer = None
             self._dataset = None
