@@ -18,7 +18,9 @@ from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProcessingLayerPostProcessorInterface,
+    QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -147,6 +149,15 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             results = {parameter_name(name): _written(value) for name, value in told.items()}
             self._style_layers(results, context)
         return results
+
+    def vector_layer(
+        self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
+    ) -> QgsVectorLayer | None:
+        """Return the layer that a parameter names; None where QGIS opens none. Call it in the main thread."""
+        value = parameters.get(name)
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):  # which QGIS 3.22 does not look into
+            value = value.source
+        return self.parameterAsVectorLayer({**parameters, name: value}, name, context)
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
         return Reader(self, keys(self.OPERATION, parameters), parameters, context)

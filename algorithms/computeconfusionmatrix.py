@@ -46,7 +46,7 @@ class ComputeConfusionMatrix(OtbtfAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         prepared = super().prepareAlgorithm(parameters, context, feedback)
-        layer = self.parameterAsVectorLayer(parameters, "REF_VECTOR_IN", context)
+        layer = self.vector_layer(parameters, "REF_VECTOR_IN", context)
         styles = [categories_of(layer, self.parameterAsString(parameters, "REF_VECTOR_FIELD", context))]
         for raster in ("REF_RASTER_IN", "IN"):
             styles.append(palette_of(self.parameterAsRasterLayer(parameters, raster, context)))

@@ -51,7 +51,7 @@ class LandCoverMap(OtbtfAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         prepared = super().prepareAlgorithm(parameters, context, feedback)
-        vector = self.parameterAsVectorLayer(parameters, "LABELS_VECTOR", context)
+        vector = self.vector_layer(parameters, "LABELS_VECTOR", context)
         found = categories_of(vector, self.parameterAsString(parameters, "LABELS_FIELD", context))
         found.update(palette_of(self.parameterAsRasterLayer(parameters, "LABELS_RASTER", context)))
         if found:

@@ -196,9 +196,12 @@ class Reader:
         layer = value
         if isinstance(value, str):
             layer = self._vector_layer(value, run and choice != Choice())
-            if layer is None and choice == Choice():
-                return value
-            if layer is None and not run:
+            if layer is None and choice != Choice() and run:
+                raise ParameterError(
+                    f"{key.parameter} is {value!r}, which QGIS cannot open, so that it cannot limit or filter its features: "
+                    "check the path, or leave limit and filter out."
+                )
+            if layer is None:
                 return value
         if not isinstance(layer, QgsVectorLayer):
             raise ParameterError(f"{key.parameter} is {_called(layer)}, which is no vector layer. Choose one.")

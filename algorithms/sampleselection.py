@@ -37,7 +37,7 @@ class SampleSelection(OtbtfAlgorithm):
         self.addOutput(QgsProcessingOutputString("LEGEND", tr("Classes, their names, colours and samples, as JSON")))
 
     def prepareAlgorithm(self, parameters, context, feedback):
-        layer = self.parameterAsVectorLayer(parameters, "VEC", context)
+        layer = self.vector_layer(parameters, "VEC", context)
         self._categories = categories_of(layer, self.parameterAsString(parameters, "FIELD", context))
         return super().prepareAlgorithm(parameters, context, feedback)
 

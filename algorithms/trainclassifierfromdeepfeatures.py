@@ -33,7 +33,7 @@ class TrainClassifierFromDeepFeatures(OtbtfAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         prepared = super().prepareAlgorithm(parameters, context, feedback)
-        layer = self.parameterAsVectorLayer(parameters, "VD", context)
+        layer = self.vector_layer(parameters, "VD", context)
         legend = legend_of(layer, str(self._inputs.get("sample.vfn", "")))
         if legend:
             self._inputs.setdefault("legend", legend)

@@ -11,19 +11,23 @@ import pytest
 from osgeo import gdal, ogr, osr
 from qgis.core import (
     NULL,
+    QgsCategorizedSymbolRenderer,
     QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsFeatureRequest,
     QgsField,
     QgsGeometry,
+    QgsMarkerSymbol,
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
+    QgsRendererCategory,
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
 )
 from qgis.PyQt.QtCore import QByteArray, QDate, QDateTime, QTime, QVariant
 
+from otbtf_qgis.algorithms.layerclasses import categories_of
 from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core import vocabulary as voc
 from otbtf_qgis.core.errors import Cancelled, ParameterError
@@ -412,6 +416,11 @@ class TestDefinitions:
         assert rows(source(QgsProcessingFeatureSourceDefinition(path, featureLimit=2)), "class") == [(1,), (2,)]
         assert rows(source(QgsProcessingFeatureSourceDefinition(path, featureLimit=-1)), "class") == [(1,), (2,), (3,)]
 
+    def test_what_qgis_cannot_open(self, source: Source) -> None:
+        with pytest.raises(ParameterError, match="VEC is 'nowhere.gpkg', which QGIS cannot open"):
+            source(QgsProcessingFeatureSourceDefinition("nowhere.gpkg", featureLimit=1))
+        assert source(QgsProcessingFeatureSourceDefinition("nowhere.gpkg")) == "nowhere.gpkg"  # core says what is wrong
+
     def test_filter(self, source: Source, tmp_path: Path) -> None:
         definition = QgsProcessingFeatureSourceDefinition(package(tmp_path / "a.gpkg"))
         if not hasattr(definition, "filterExpression"):
@@ -446,6 +455,18 @@ def test_a_layer_in_a_group_by_name(source: Source, tmp_path: Path) -> None:
     QgsProject.instance().addMapLayer(layer, False)
     QgsProject.instance().layerTreeRoot().addGroup("group").addLayer(layer)
     assert source('Lager "Süd" | 2') == source(layer.id()) == path
+
+
+@pytest.mark.parametrize("only", [True, False])
+def test_categories_of_a_selection(provider: OtbtfProvider, context: QgsProcessingContext, only: bool) -> None:
+    layer = memory("Point?field=class:integer", [("Point(0 0)", [1])])
+    layer.setRenderer(QgsCategorizedSymbolRenderer("class", [QgsRendererCategory(1, QgsMarkerSymbol(), "water")]))
+    layer.selectAll()
+    QgsProject.instance().addMapLayer(layer)
+    algorithm = provider.algorithm("sampleselection").create()
+    given = {"VEC": QgsProcessingFeatureSourceDefinition(layer.id(), only), "FIELD": "class"}
+    assert algorithm.vector_layer(given, "VEC", context) == layer
+    assert categories_of(layer, "class")["1"]["name"] == "water"
 
 
 def test_gdal_is_as_it_was(source: Source) -> None:
