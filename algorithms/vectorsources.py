@@ -7,7 +7,7 @@ import locale
 from typing import Any
 
 from osgeo import osr
-from qgis.core import QgsCoordinateReferenceSystem, QgsFields, QgsVectorLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsVectorLayer
 
 from ..core.errors import VectorError
 from ..core.rasters.gdal_calls import collected_errors
@@ -44,9 +44,8 @@ def crs_text(crs: QgsCoordinateReferenceSystem) -> str:
 
 
 def _has_added_fields(layer: QgsVectorLayer) -> bool:
-    fields = layer.fields()
-    origins = {fields.fieldOrigin(index) for index in range(fields.count())}
-    return bool(origins - {QgsFields.FieldOrigin.OriginProvider})
+    """Return whether joins or expressions give the layer fields that its file has not."""
+    return bool(layer.fields().count() != layer.dataProvider().fields().count())
 
 
 def _is_one_of_several(layer: QgsVectorLayer, address: Address) -> bool:
