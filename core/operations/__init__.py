@@ -130,7 +130,7 @@ def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, 
     parameters, operation = load(name)
     read = understood(parameters, values, progress)
     given = parse(parameters, read)
-    check_outputs(keys(parameters), read)
+    check_outputs(keys(parameters, read), read)
     if parameters.NEEDS_ENGINE:
         check_eager()
     if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:

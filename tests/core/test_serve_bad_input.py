@@ -208,7 +208,7 @@ def test_the_output_is_an_input(files: Path, tmp_path: Path) -> None:
     before = image.read_bytes()
     (tmp_path / "link.tif").symlink_to(image)
     for name in ("out.tif", "link.tif"):
-        with pytest.raises(ParameterError, match=f"{name} is also an input"):
+        with pytest.raises(ParameterError, match=f"{name}, which is also an input"):
             attempt(files, tmp_path, {"source1.il": str(image), "out": name})
     assert image.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.tif", "out.tif"]
