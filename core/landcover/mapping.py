@@ -16,7 +16,7 @@ from ..progress import Part, Progress
 from ..rasters.opening import Stack
 from ..rasters.output import Staging, check_writable, driver_for, same_file
 from ..serving.exporting import check_replaceable
-from ..templates.names import TEMPLATES
+from ..templates.names import TEMPLATE_PREFIX, TEMPLATES
 from ..vectors.opening import split_source
 from .labels import Labels, RasterLabels, open_raster, open_vector, parse_legend
 from .preparing import TRAINING, VALIDATION, Prepared, prepare
@@ -53,7 +53,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     labels = _open_labels(parameters, image, progress)
     plan = _plan(parameters, labels, image)
     progress.info(
-        f"{'Tiles' if plan.dense else 'Patches'} of {plan.size} x {plan.size} pixels for the network {plan.model}."
+        f"{'Tiles' if plan.dense else 'Patches'} of {plan.size} x {plan.size} pixels for the network "
+        f"{plan.model.removeprefix(TEMPLATE_PREFIX)}."
     )
     with ExitStack() as stack:
         folder = _work_folder(parameters, stack, progress)
@@ -126,7 +127,9 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> Plan:
             f"PATCHSIZE is {size}, but {image.names[0]} has only {image.grid.width} x {image.grid.height} pixels: choose "
             "smaller ones, or a larger image."
         )
-    return Plan(parameters.model_dir or template, dense, size, parameters.batchsize or (8 if dense else 64))
+    return Plan(
+        parameters.model_dir or TEMPLATE_PREFIX + template, dense, size, parameters.batchsize or (8 if dense else 64)
+    )
 
 
 def _work_folder(parameters: LandCoverMap, stack: ExitStack, progress: Progress) -> Path:

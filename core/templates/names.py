@@ -330,3 +330,6 @@ _TEMPLATES = (
 
 TEMPLATES = {template.name: template for template in _TEMPLATES}
 NAMES: tuple[str, ...] = tuple(TEMPLATES)
+
+TEMPLATE_PREFIX = "template:"
+"""Before a template's name in MODEL_DIR, where a file or folder of that name shall not be meant."""

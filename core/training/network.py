@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import ModelError, ParameterError
 from ..layers import ClassValues
 from ..models.loading import KerasModel, load_model
-from ..templates.names import TEMPLATES, Template
+from ..templates.names import TEMPLATE_PREFIX, TEMPLATES, Template
 
 KERAS_INSIDE = Path("assets.extra", "model.keras")
 """Where a trained SavedModel keeps the Keras model that it was exported from; TensorFlow ignores the folder."""
@@ -26,20 +26,32 @@ TRAINABLE = tuple(name for name, template in TEMPLATES.items() if template.loss)
 
 
 def template_of(model_dir: str) -> Template | None:
-    """Return the template that MODEL_DIR names; None where it is a path.
+    """Return the template that MODEL_DIR names, as `template:cnn16` or `cnn16`; None where it is a path that exists.
 
     Raises:
         ParameterError: it is neither.
     """
-    if Path(model_dir).exists():
+    name = model_dir.removeprefix(TEMPLATE_PREFIX)
+    if name == model_dir and Path(model_dir).exists():
         return None
-    if model_dir not in TRAINABLE:
-        why = "a template without weights to train" if model_dir in TEMPLATES else "which does not exist"
+    if name not in TRAINABLE:
+        why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
         raise ParameterError(
             f"MODEL_DIR is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
             f"{', '.join(TRAINABLE)}."
         )
-    return TEMPLATES[model_dir]
+    return TEMPLATES[name]
+
+
+def taken_for_a_path(model_dir: str) -> str:
+    """Return a warning where MODEL_DIR is a path, but could have been meant as the template of that name; else nothing."""
+    path = Path(model_dir)
+    if path.name not in TRAINABLE or not path.exists():
+        return ""
+    return (
+        f"MODEL_DIR is {model_dir}: the file or folder {path.absolute()} is taken, not the template {path.name}. For the "
+        f"template write {TEMPLATE_PREFIX}{path.name}."
+    )
 
 
 def is_keras(model_dir: str) -> bool:

@@ -87,7 +87,8 @@ class TrainedModel:
         "model.dir",
         "Model",
         "A .keras file, a SavedModel of this plugin or of TensorFlow 1 (its folder, or the saved_model.pb inside), or the "
-        "name of a template of otbtf:createmodel, such as cnn16, that is made for the bands and classes of the sources.",
+        "name of a template of otbtf:createmodel, such as cnn16 or template:cnn16, that is made for the bands and classes of "
+        "the sources. A file or folder called cnn16 comes first; with template: before it, it does not.",
         file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)",
     )
     model_restorefrom: str | None = voc.file(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..progress import Progress
-from .network import is_keras
+from .network import is_keras, taken_for_a_path
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 def train(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
     """Train the model; see `core.operations.tensorflowmodeltrain.run`."""
+    doubt = taken_for_a_path(parameters.model_dir)
+    if doubt:
+        progress.warning(doubt)
     if is_keras(parameters.model_dir):
         from .kerastraining import train_keras
 

@@ -14,6 +14,7 @@ from osgeo import gdal
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
+from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.sidecar import read_sidecar
 
 
@@ -204,6 +205,21 @@ def test_values(folder: Path, tmp_path: Path) -> None:
     assert results["r2"] > 0.9 and results["rmse"] < 0.2 and results["mae"] < 0.2
     assert "kappa" not in results
     assert "RMSE" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_template_and_a_folder_of_its_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = {**scene.keyed("training", scene.values(folder, "values", 40)), "training__epochs": 1}
+    scene.train(**values, model__dir="template:mlp", out__keras="one.keras", model__saveto="mlp")
+    for name, warned in (("mlp", True), ("./mlp", True), ("template:mlp", False)):
+        log = scene.Log()
+        scene.train(log, **values, model__dir=name, out__keras="two.keras")
+        told = [message for message in log.lines if "For the template write template:mlp." in message]
+        assert bool(told) == warned
+        if warned:
+            assert str(tmp_path / "mlp") in told[0]
+    with pytest.raises(ParameterError, match="MODEL_DIR is template:mlpp, which does not exist: .* templates cnn16"):
+        scene.train(**values, model__dir="template:mlpp", out__keras="three.keras")
 
 
 def test_two_inputs_by_name_and_as_tfrecords(folder: Path, tmp_path: Path) -> None:
