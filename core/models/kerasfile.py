@@ -1,57 +1,48 @@
 """Looking into a `.keras` file before Keras loads it.
 
 A `.keras` file is a zip with config.json (which layers, and their settings), metadata.json and
-model.weights.h5. The caller loads it with `keras.models.load_model(path, compile=False,
-safe_mode=True)`. In Keras 3.15 that refuses Python code in the file (`__lambda__`), Lambda,
-TFSMLayer and TorchModuleWrapper layers, vocabularies read from other files, weights linked to other
-files, and modules other than Keras's own; custom layers load only if this process has registered
-them, such as OTBTF's.
+model.weights.h5. Keras's `safe_mode` refuses some of what a configuration can name, in each version
+something else, and Keras calls whatever else it finds. So `check_keras_file` reads config.json itself
+and lets through only what models are made of (see `kerasnames`), and weights that lie in the file itself.
+`loadable_copy` writes what Keras then loads: the configuration as it was checked, without the
+configurations for compiling, which Keras would run in nested models, and the weights and vocabularies.
 
-It does not refuse everything: measured with 3.15, a public function of Keras that is no part of a
-model (`keras.utils.plot_model`, `keras.datasets.mnist.load_data`) still loads as an activation, and
-is called with a tensor. And Keras 3.10, the last for Python 3.9, lacks several of the guards above.
-So `check_keras_file` reads config.json itself and lets through only modules that models are made of.
-
-What is left: bugs in Keras's own layers and, before Keras 3.13, in how it reads the weights (HDF5
-links to other files); a model that uses up memory or time.
+What is left: bugs in Keras's own layers and in HDF5; a model that uses up memory or time.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .files import check_whole
+from .kerasnames import foreign_packages, offences, without_compile_configurations
 
 _HDF5 = {".h5", ".hdf5"}
 _PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth"}
 _PARTS = ("config.json", "metadata.json", "model.weights.h5")
-
-_REFUSED = {
-    "__lambda__": "Python code",
-    "Lambda": "Python code",
-    "TorchModuleWrapper": "a pickle",
-    "TFSMLayer": "another model's path",
-    "JaxLayer": "Python code",
-    "FlaxLayer": "Python code",
-}
-"""Class names that stand for what safe mode cannot hold, with what they bring."""
-
-_FUNCTIONS = {"activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers"}
-_CLASSES = _FUNCTIONS | {"dtype_policies", "layers", "models", "optimizers", "quantizers", "random", "src"}
-"""The parts of Keras whose functions, and whose classes, models are made of."""
+_WEIGHTS = "model.weights.h5"
+_ASSETS = "assets/"
+_SHOWN = 5
 
 
-def check_keras_file(path: str) -> None:
+def check_keras_file(path: str) -> Any:
     """Check that `path` is a `.keras` file whose configuration names only what models are made of.
 
     Nothing of the model is loaded or run.
 
     Args:
         path: the file.
+
+    Returns:
+        Its configuration, without configurations for compiling.
 
     Raises:
         ModelError: the file is of a kind that runs code when it is loaded (HDF5, pickle), or no
@@ -70,54 +61,162 @@ def check_keras_file(path: str) -> None:
         )
     if suffix != ".keras":
         raise ModelError(f"{path} is no model file that is known here: give a SavedModel folder or a .keras file.")
-    offences = list(dict.fromkeys(_offences(_configuration(path))))
-    if offences:
+    configuration = _configuration(path)
+    found = list(dict.fromkeys(offences(configuration)))
+    if found:
+        cure = _cure(path, configuration)
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ModelError(
-            f"{path} is not loaded, since it could do more than compute: {'; '.join(offences[:5])}. A model is a "
-            f"program: set TRUST_MODEL to load it all the same if you know who made it."
+            f"{path} is not loaded, since it could do more than compute: {'; '.join(found[:_SHOWN])}{more}. {cure}"
+        )
+    with _archive(path) as archive, archive.open(_WEIGHTS) as weights:
+        _check_links(weights, path)
+    return without_compile_configurations(configuration)
+
+
+def trusted_configuration(path: str) -> Any:
+    """Return the configuration of a `.keras` file that is not checked, without configurations for compiling.
+
+    Raises:
+        ModelError: it is no `.keras` file, or damaged.
+    """
+    return without_compile_configurations(_configuration(path))
+
+
+def _cure(path: str, configuration: Any) -> str:
+    """Return what to do about a configuration that is refused."""
+    version = keras_version(path)
+    if version.startswith(("1.", "2.")):
+        return keras_2_cure(version)
+    packages = foreign_packages(configuration)
+    if packages:
+        return (
+            f"The model needs {', '.join(packages)}, which is no part of Keras: export it as a SavedModel where it was "
+            f"made (model.export). Or install {', '.join(packages)} beside the engine and set TRUST_MODEL if you know who "
+            "made it."
+        )
+    return "A model is a program: set TRUST_MODEL to load it all the same if you know who made it."
+
+
+def keras_2_cure(version: str) -> str:
+    """Return what to do with a `.keras` file that Keras 2 wrote."""
+    return (
+        f"The file was written by Keras {version}, whose files Keras 3 does not read: load it with TensorFlow 2.15 or "
+        "older (or with TF_USE_LEGACY_KERAS=1 and the package tf_keras), and write it as a SavedModel with "
+        "model.export('folder')."
+    )
+
+
+def keras_version(path: str) -> str:
+    """Return the version of the Keras that wrote a `.keras` file; empty where it does not say."""
+    try:
+        with _archive(path) as archive:
+            return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
+    except (ModelError, ValueError, AttributeError, KeyError):
+        return ""
+
+
+def check_weights_file(path: str) -> None:
+    """Check that a `.weights.h5` file holds its weights itself.
+
+    Raises:
+        ModelError: it takes them from other files, or is damaged.
+    """
+    check_whole(Path(path), "a .weights.h5 file")
+    try:
+        with open(path, "rb") as weights:
+            _check_links(weights, path)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error}). Copy the file again.") from error
+
+
+def _check_links(weights: Any, path: str) -> None:
+    """Refuse an HDF5 file of which a part lies in another file."""
+    import h5py
+
+    links: list[str] = []
+
+    def look(group: Any, prefix: str) -> None:
+        for name in group:
+            link = group.get(name, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                links.append(f"{prefix}{name} is in {link.filename}")
+            elif isinstance(link, h5py.HardLink):  # a soft link leads to what a hard one leads to
+                item = group[name]
+                if isinstance(item, h5py.Group):
+                    address = h5py.h5o.get_info(item.id).addr
+                    if address not in seen:
+                        seen.add(address)
+                        look(item, f"{prefix}{name}/")
+                elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
+                    links.append(f"{prefix}{name} is in another file")
+
+    seen: set[int] = set()
+    try:
+        with h5py.File(weights, "r") as file:
+            look(file, "")
+    except (OSError, RuntimeError, KeyError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is damaged: its weights cannot be read ({error}). Copy the model again.") from error
+    if links:
+        raise ModelError(
+            f"{path} is not loaded, since its weights would be read from other files: {'; '.join(links[:_SHOWN])}. "
+            "Save the model again, with its weights inside."
         )
 
 
-def _configuration(path: str) -> Any:
-    """Return what config.json holds."""
+@contextmanager
+def loadable_copy(path: str, configuration: Any) -> Iterator[str]:
+    """Write a `.keras` file with another configuration; its weights and assets stay as they are.
+
+    Args:
+        path: the file.
+        configuration: what config.json shall hold.
+
+    Yields:
+        The path of the copy, which is removed afterwards.
+
+    Raises:
+        ModelError: it cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="otbtf-model-") as folder:
+        copy = Path(folder) / "model.keras"
+        try:
+            with _archive(path) as archive, zipfile.ZipFile(copy, "w") as target:
+                for name in dict.fromkeys(archive.namelist()):
+                    if name == "config.json":
+                        target.writestr(name, json.dumps(configuration))
+                    elif name in _PARTS or (name.startswith(_ASSETS) and ".." not in name.split("/")):
+                        with archive.open(name) as source, target.open(name, "w", force_zip64=True) as sink:
+                            shutil.copyfileobj(source, sink, 1 << 20)
+        except OSError as error:
+            raise ModelError(
+                f"{path} is copied to {folder} to be loaded, which failed: {error.strerror or error}. Make room there, "
+                "or set TMPDIR to another folder."
+            ) from error
+        yield str(copy)
+
+
+@contextmanager
+def _archive(path: str) -> Iterator[zipfile.ZipFile]:
+    """Open the zip; whatever reading it raises is a ModelError."""
+    check_whole(Path(path), "a .keras file")
     try:
         with zipfile.ZipFile(path) as archive:
-            missing = [part for part in _PARTS if part not in archive.namelist()]
-            if missing:
-                raise ModelError(
-                    f"{path} is not a .keras file, or is damaged: it lacks {', '.join(missing)}. Save the model again "
-                    f"with model.save('model.keras') of Keras 3."
-                )
-            return json.loads(archive.read("config.json"))
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist.") from error
+            yield archive
     # Whatever the zip module and JSON make of damaged bytes: bad marks, checksums, encodings, depth, encryption.
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError, RecursionError, RuntimeError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, RecursionError, RuntimeError, NotImplementedError) as error:
         raise ModelError(
             f"{path} is not a .keras file, or is damaged ({error}). Save or copy the model again."
         ) from error
 
 
-def _offences(configuration: Any) -> Iterator[str]:
-    """Yield what is wrong with any of the objects that the configuration describes."""
-    waiting = [configuration]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, list):
-            waiting.extend(item)
-        elif isinstance(item, dict):
-            waiting.extend(item.values())
-            if "class_name" in item:
-                yield from _object_offences(item)
-
-
-def _object_offences(described: dict[str, Any]) -> Iterator[str]:
-    name, module, config = str(described["class_name"]), described.get("module"), described.get("config")
-    if name in _REFUSED:
-        yield f"{name} ({_REFUSED[name]})"
-    package, _, rest = str(module or "").partition(".")
-    allowed = _FUNCTIONS if name == "function" else _CLASSES
-    if package.startswith("keras") and rest and rest.split(".")[0] not in allowed:
-        yield f"{module}.{config if name == 'function' else name} (no part of a model)"
-    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
-        yield f"{name} (reads {config['vocabulary']})"
+def _configuration(path: str) -> Any:
+    """Return what config.json holds."""
+    with _archive(path) as archive:
+        missing = [part for part in _PARTS if part not in archive.namelist()]
+        if missing:
+            raise ModelError(
+                f"{path} is not a .keras file, or is damaged: it lacks {', '.join(missing)}. Save the model again "
+                f"with model.save('model.keras') of Keras 3."
+            )
+        return json.loads(archive.read("config.json"))

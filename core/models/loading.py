@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .kerasfile import check_keras_file
+from .files import PROGRAM, check_whole, model_place
+from .kerasfile import check_keras_file, keras_2_cure, keras_version, loadable_copy, trusted_configuration
 from .model import Model, TensorInfo, is_real, plain_name
 from .safety import check_saved_model
+
+_LONGEST = 2000
+"""How many characters of another program's message are told."""
 
 
 def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
@@ -24,9 +29,7 @@ def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
     Raises:
         ModelError: it is no model, is not to be trusted, or cannot be loaded.
     """
-    place = Path(path)
-    if place.name in ("saved_model.pb", "saved_model.pbtxt"):
-        place = place.parent
+    place = model_place(path)
     if not place.exists():
         raise ModelError(f"The model {path} does not exist: check the path.")
     if place.is_dir():
@@ -55,7 +58,7 @@ def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
         loaded = tf.saved_model.load(str(folder), tags=tags)
     except Exception as error:  # TensorFlow raises whatever the part that failed raises
         raise ModelError(
-            f"TensorFlow cannot load the model {folder}: {_first_line(error)} Is it whole (saved_model.pb and the "
+            f"TensorFlow cannot load the model {folder}: {_reason(error)} Is it whole (saved_model.pb and the "
             "folder variables), and not from a newer TensorFlow?"
         ) from error
     if hasattr(loaded, "prune"):
@@ -76,22 +79,26 @@ def meta_graphs(folder: Path) -> Any:
     """
     from tensorflow.core.protobuf import saved_model_pb2
 
-    file = folder / "saved_model.pb"
+    file = folder / PROGRAM
     if not file.exists():
         raise ModelError(
             f"{folder} is not a model: it holds no saved_model.pb. Give a SavedModel's folder, or a .keras file."
         )
+    check_whole(file, "a SavedModel")
     model = saved_model_pb2.SavedModel()
     try:
         model.ParseFromString(file.read_bytes())
     except Exception as error:  # protobuf's DecodeError has a different home in each implementation
-        raise ModelError(f"{file} is not a SavedModel, or is damaged: {_first_line(error)}") from error
+        raise ModelError(f"{file} is not a SavedModel, or is damaged: {_reason(error)}") from error
     return model.meta_graphs
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__).rstrip(".") + "."
+def _reason(error: BaseException) -> str:
+    """Return what went wrong, in full: what Keras wraps with the settings of each layer around it, and they may be long."""
+    text = str(error).rpartition("Exception encountered: ")[2]
+    text = re.split(r"Full object config: |\n\nconfig=\{", text)[0]
+    words = " ".join(text.split()) or type(error).__name__
+    return (words if len(words) <= _LONGEST else words[:_LONGEST] + "...").rstrip(".") + "."
 
 
 def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
@@ -232,21 +239,38 @@ def _load_keras(file: Path, trust: bool) -> Model:
     from .kerasresize import repair
 
     repair()
-    if not trust:
-        check_keras_file(str(file))
-
-    try:
-        loaded = keras.models.load_model(str(file), compile=False, safe_mode=not trust)
-    except Exception as error:  # Keras raises whatever the layer that failed raises
-        raise ModelError(
-            f"Keras cannot load the model {file}: {_first_line(error)} A Lambda layer or a layer of your own needs "
-            "TRUST_MODEL, or export the model as a SavedModel (model.export)."
-        ) from error
+    with _keras_source(file, trust) as source:
+        try:
+            loaded = keras.models.load_model(source, compile=False, safe_mode=not trust)
+        except Exception as error:  # Keras raises whatever the layer that failed raises
+            raise _keras_error(file, error) from error
     if not getattr(loaded, "inputs", None):
         raise ModelError(
             f"The Keras model {file} has no fixed inputs (a subclassed model): export it with model.export()."
         )
     return KerasModel(str(file), loaded)
+
+
+@contextmanager
+def _keras_source(file: Path, trust: bool) -> Iterator[str]:
+    """Yield what Keras shall load: the configuration as it was checked, none of it for compiling."""
+    if trust and file.suffix.lower() != ".keras":
+        yield str(file)
+        return
+    read = trusted_configuration if trust else check_keras_file
+    with loadable_copy(str(file), read(str(file))) as copy:
+        yield copy
+
+
+def _keras_error(file: Path, error: Exception) -> ModelError:
+    if isinstance(error, ModelError):
+        return error
+    version = keras_version(str(file)) if file.suffix.lower() == ".keras" else ""
+    if version.startswith(("1.", "2.")):
+        cure = keras_2_cure(version)
+    else:
+        cure = "A layer of your own cannot be loaded here: export the model as a SavedModel (model.export)."
+    return ModelError(f"Keras cannot load the model {file}: {_reason(error)} {cure}")
 
 
 _LAST = 4

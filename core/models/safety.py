@@ -24,6 +24,7 @@ this check and its loading is not seen.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -81,17 +82,32 @@ def check_graph(graph: Any, name: str) -> None:
     Raises:
         ModelError: it holds an operation that is not on the list.
     """
-    from tensorflow.python.framework import op_def_registry
-
-    functions = {function.signature.name for function in graph.library.function}
-    offences = [f"a function named {taken}" for taken in sorted(functions) if op_def_registry.get(taken) is not None]
-    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    offences += [f"{node.op} (node {node.name})" for node in nodes if not _is_safe(node, functions)]
+    offences = list(_graph_offences(graph))
     if offences:
         raise ModelError(
             f"{name} is not loaded, since it could touch files, the network or run other code: "
             f"{'; '.join(offences[:_SHOWN])}. Write it without these operations and save the model again."
         )
+
+
+def encoded_graph_offences(text: Any) -> list[str]:
+    """Return what is wrong with a GraphDef in base64, as `TracedFunction` keeps it."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.framework import graph_pb2
+
+    try:
+        return list(_graph_offences(graph_pb2.GraphDef.FromString(base64.b64decode(text))))
+    except (DecodeError, TypeError, ValueError) as error:
+        return [f"a graph that cannot be read ({error})"]
+
+
+def _graph_offences(graph: Any) -> Iterator[str]:
+    from tensorflow.python.framework import op_def_registry
+
+    functions = {function.signature.name for function in graph.library.function}
+    yield from (f"a function named {taken}" for taken in sorted(functions) if op_def_registry.get(taken) is not None)
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    yield from (f"{node.op} (node {node.name})" for node in nodes if not _is_safe(node, functions))
 
 
 def _read(folder: str) -> Any:

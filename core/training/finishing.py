@@ -65,7 +65,7 @@ class FinishedModel:
 
     def describe(self, path: Path, scope: Scope, progress: Progress) -> Description:
         """Write the sidecar of a .keras file that `save` wrote, and return its description."""
-        described = self._describe(load_model(str(path)), scope, progress)
+        described = self._describe(load_model(str(path), trust=True), scope, progress)  # its layers ran already
         write_sidecar(str(path), item(described, self.classes, "."))
         return described
 
@@ -98,7 +98,7 @@ class FinishedModel:
             progress: receives a line per output where the SavedModel has to be described anew.
         """
         renamed = export_saved_model(KerasModel(str(keras_file), self.model), self._exported, (), folder)
-        made = load_model(str(folder))
+        made = load_model(str(folder), trust=True)
         if renamed:
             described = self._describe(made, scope, progress)
         write_sidecar(str(folder), item(dataclasses.replace(described, model=made), self.classes, "."))

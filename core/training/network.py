@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError
 from ..layers import ClassValues
+from ..models.kerasfile import check_weights_file
 from ..models.loading import KerasModel, load_model
 from ..templates.names import TEMPLATE_PREFIX, TEMPLATES, Template
 
@@ -209,13 +210,20 @@ def make_network(template: Template, **options: Any) -> Network:
     return Network(template.name, KerasModel(template.name, create(template.name, **options)))
 
 
-def restore(network: Network, path: str) -> None:
+def restore(network: Network, path: str, trust: bool = False) -> None:
     """Take weights from a file: a .keras file, a trained SavedModel's folder, or a .weights.h5 file.
+
+    Args:
+        network: that takes them.
+        path: the file.
+        trust: see `load_network`.
 
     Raises:
         ParameterError, ModelError: it cannot be read, or is of another network.
     """
     if path.endswith(".weights.h5"):
+        if Path(path).is_file():
+            check_weights_file(path)
         try:
             network.whole.load_weights(path)
         except (ValueError, OSError) as error:
@@ -224,7 +232,7 @@ def restore(network: Network, path: str) -> None:
     file = keras_file(path)
     if file is None or not file.is_file():
         raise ParameterError(f"MODEL_RESTOREFROM is {path}, but must be a .keras or .weights.h5 file that exists.")
-    other = load_network(path, False).whole
+    other = load_network(path, trust).whole
     here, there = network.whole.weights, other.weights
     if [tuple(weight.shape) for weight in here] != [tuple(weight.shape) for weight in there]:
         raise _of_another(network, path, f"it has {len(there)} weights, the model {len(here)}, or they differ in shape")

@@ -134,7 +134,7 @@ def open_network(parameters: TensorflowModelTrain, sets: SampleSets, labels: Lab
     else:
         network = make_network(template, **_template_options(template, parameters, sets, labels))
     if parameters.model_restorefrom:
-        restore(network, parameters.model_restorefrom)
+        restore(network, parameters.model_restorefrom, parameters.trust_model)
     return network
 
 

@@ -1,0 +1,69 @@
+"""The files that a model consists of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import ModelError
+
+PROGRAM = "saved_model.pb"
+"""The file of a SavedModel that holds its graphs."""
+
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_POINTER_BYTES = 1024
+"""How large a pointer of Git LFS is at most."""
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def model_place(path: str) -> Path:
+    """Return what a model's path stands for: the folder where it names the saved_model.pb inside."""
+    place = Path(path)
+    return place.parent if place.name in (PROGRAM, "saved_model.pbtxt") else place
+
+
+def model_files(place: Path) -> list[Path]:
+    """Return the files of a model that make its values: a SavedModel's program, variables and assets, or the one file.
+
+    Args:
+        place: as `model_place` returns it.
+    """
+    if not place.is_dir():
+        return [place] if place.exists() else []
+    inside = [file for folder in ("variables", "assets") for file in (place / folder).rglob("*") if not file.is_dir()]
+    return sorted([*(file for file in place.glob("saved_model.pb*") if file.is_file()), *inside])
+
+
+def check_whole(path: Path, kind: str) -> None:
+    """Check that a file of a model is one, and not what stands for it.
+
+    Args:
+        path: the file.
+        kind: what it shall be, with its article, for the error.
+
+    Raises:
+        ModelError: it does not exist, is empty, a pointer of Git LFS, or an HDF5 file under another name.
+    """
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(_POINTER_BYTES)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    found = ""
+    if not start:
+        found = "it is empty, as after a copy or download that was cut off. Copy the model again"
+    elif start.startswith(_POINTER) and len(start) < _POINTER_BYTES:
+        found = (
+            "it is a pointer of Git LFS, which stands for the file in a repository. Run `git lfs pull` in the clone, or "
+            "download the file itself from the repository's web page"
+        )
+    elif path.suffix.lower() == ".keras" and start.startswith(_HDF5):
+        found = (
+            "it is an HDF5 file, as Keras 2 wrote them under this name too. HDF5 can hold Python code that runs on loading: "
+            f"where you trust it, rename it to {path.stem}.h5, load it with the Keras that made it, and write it as a "
+            "SavedModel with model.export('folder')"
+        )
+    if found:
+        raise ModelError(f"{path} is not {kind}, or is damaged: {found}.")
