@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from ..errors import ModelError
 
@@ -67,3 +68,35 @@ def check_whole(path: Path, kind: str) -> None:
         )
     if found:
         raise ModelError(f"{path} is not {kind}, or is damaged: {found}.")
+
+
+def read_saved_model(folder: str) -> Any:
+    """Return the SavedModel message in `folder`.
+
+    Raises:
+        ModelError: there is none, or it is damaged.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = Path(folder) / PROGRAM
+    if not path.is_file():
+        if path.with_suffix(".pbtxt").exists():
+            raise ModelError(
+                f"The model in {folder} is a saved_model.pbtxt, which is not checked and so not loaded: "
+                f"save it again as saved_model.pb (as_text=False), or set TRUST_MODEL if you know who made it."
+            )
+        raise ModelError(
+            f"{folder} is not a SavedModel: it holds no saved_model.pb. Give the folder that does, or a .keras file."
+        )
+    check_whole(path, "a SavedModel")
+    saved_model = saved_model_pb2.SavedModel()
+    try:
+        saved_model.ParseFromString(path.read_bytes())
+    except (DecodeError, OSError) as error:
+        raise ModelError(f"{path} is not a SavedModel, or is damaged ({error}). Export the model again.") from error
+    if not saved_model.meta_graphs:
+        raise ModelError(f"{path} is not a SavedModel, or is damaged: it holds no graph. Export the model again.")
+    for file in (Path(folder) / "variables").glob("*"):
+        check_whole(file, "a file of variables")
+    return saved_model

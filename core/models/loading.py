@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .files import PROGRAM, check_whole, model_place
+from .files import model_place, read_saved_model
 from .kerasfile import check_keras_file, keras_2_cure, keras_version, loadable_copy, trusted_configuration
 from .model import Model, TensorInfo, is_real, plain_name
-from .safety import check_saved_model
+from .pruning import JudgedPart, node_of
+from .safety import check_saved_model, refused_node, served_signature
 
 _LONGEST = 2000
 """How many characters of another program's message are told."""
@@ -43,26 +44,18 @@ def split_tags(text: str) -> list[str]:
 
 
 def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
-    import tensorflow as tf
-
-    graphs = meta_graphs(folder)
-    graph = next((g for g in graphs if set(g.meta_info_def.tags) == set(tags)), None)
-    if graph is None:
-        known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
-        raise ModelError(
-            f"The model {folder} has no graph with the tags {' '.join(tags)}: set MODEL_TAGSETS to one of: {known}."
-        )
-    if not trust:
-        check_saved_model(str(folder))
+    graphs = read_saved_model(str(folder)).meta_graphs
+    graph = graph_of(graphs, tags, str(folder))
+    judged = JudgedPart(graph) if trust else check_saved_model(str(folder), tags)
     try:
-        loaded = tf.saved_model.load(str(folder), tags=tags)
+        loaded = _loaded(folder, tags, judged)
     except Exception as error:  # TensorFlow raises whatever the part that failed raises
         raise ModelError(
             f"TensorFlow cannot load the model {folder}: {_reason(error)} Is it whole (saved_model.pb and the "
             "folder variables), and not from a newer TensorFlow?"
         ) from error
     if hasattr(loaded, "prune"):
-        return GraphModel(str(folder), loaded, _signature_names(graph))
+        return GraphModel(str(folder), loaded, _signature_names(judged.meta_graph), judged.left_out)
     if not loaded.signatures:
         raise ModelError(
             f"The model {folder} has no signature to call: export it with model.export() or with signatures=."
@@ -71,26 +64,39 @@ def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
     return SignatureModel(str(folder), loaded, key)
 
 
-def meta_graphs(folder: Path) -> Any:
-    """Return the graphs in a SavedModel's folder, unloaded, as TensorFlow's messages.
+def graph_of(graphs: Any, tags: Sequence[str], path: str) -> Any:
+    """Return the graph with these tags, of a SavedModel's graphs.
 
     Raises:
-        ModelError: it is no SavedModel, or is damaged.
+        ModelError: there is none.
     """
+    graph = next((g for g in graphs if set(g.meta_info_def.tags) == set(tags)), None)
+    if graph is None:
+        known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
+        raise ModelError(
+            f"The model {path} has no graph with the tags {' '.join(tags)}: set MODEL_TAGSETS to one of: {known}."
+        )
+    return graph
+
+
+def _loaded(folder: Path, tags: list[str], judged: JudgedPart) -> Any:
+    """Return what TensorFlow makes of a SavedModel, of a graph of TensorFlow 1 no more than the part that was judged."""
+    import tensorflow as tf
+
+    if not judged.left_out:
+        return tf.saved_model.load(str(folder), tags=tags)
+    from tensorflow.python.saved_model.load_v1_in_v2 import _EagerSavedModelLoader
+
+    with tf.init_scope():
+        return use_part(_EagerSavedModelLoader(str(folder)), judged).load(tags=tags)
+
+
+def use_part(loader: Any, judged: JudgedPart) -> Any:
+    """Let one of TensorFlow's loaders load the part that was judged, in place of the file; return it."""
     from tensorflow.core.protobuf import saved_model_pb2
 
-    file = folder / PROGRAM
-    if not file.exists():
-        raise ModelError(
-            f"{folder} is not a model: it holds no saved_model.pb. Give a SavedModel's folder, or a .keras file."
-        )
-    check_whole(file, "a SavedModel")
-    model = saved_model_pb2.SavedModel()
-    try:
-        model.ParseFromString(file.read_bytes())
-    except Exception as error:  # protobuf's DecodeError has a different home in each implementation
-        raise ModelError(f"{file} is not a SavedModel, or is damaged: {_reason(error)}") from error
-    return model.meta_graphs
+    loader._saved_model = saved_model_pb2.SavedModel(meta_graphs=[judged.meta_graph])
+    return loader
 
 
 def _reason(error: BaseException) -> str:
@@ -103,12 +109,9 @@ def _reason(error: BaseException) -> str:
 
 def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
     """Input and output names of a TF1 graph's signature, without `:0`, with the tensors they stand for."""
-    signatures = dict(graph.signature_def)
-    signatures.pop("__saved_model_init_op", None)
-    signatures.pop("__saved_model_train_op", None)
-    if not signatures:
+    signature = served_signature(graph)
+    if signature is None:
         return {}, {}
-    signature = signatures.get("serving_default") or signatures[next(iter(signatures))]
     return (
         {plain_name(name): info.name for name, info in signature.inputs.items()},
         {plain_name(name): info.name for name, info in signature.outputs.items()},
@@ -154,8 +157,14 @@ class GraphModel(Model):
 
     kind = "TF1 SavedModel"
 
-    def __init__(self, path: str, loaded: Any, signature: tuple[dict[str, str], dict[str, str]]) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: str,
+        loaded: Any,
+        signature: tuple[dict[str, str], dict[str, str]],
+        left_out: Mapping[str, str],
+    ) -> None:
+        self.path, self._left_out = path, left_out
         self._loaded = loaded
         self._graph = loaded.graph
         self._feeds, self._fetches = signature
@@ -179,6 +188,9 @@ class GraphModel(Model):
         try:
             return _info(plain, self._tensor(name))
         except (KeyError, ValueError):
+            why = self._left_out.get(node_of(name))
+            if why:
+                raise refused_node(self.path, name, why) from None
             raise self.unknown("output", name, self.outputs) from None
 
     def values_behind(self, output: str) -> list[str]:

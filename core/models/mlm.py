@@ -155,9 +155,9 @@ def _origin(model: Model) -> dict[str, str]:
             version = json.loads(archive.read("metadata.json")).get("keras_version", "")
             name = json.loads(archive.read("config.json")).get("config", {}).get("name", "")
         return {"name": str(name), "mlm:framework": "Keras", **_version(str(version))}
-    from .loading import meta_graphs
+    from .files import read_saved_model
 
-    version = next((graph.meta_info_def.tensorflow_version for graph in meta_graphs(Path(model.path))), "")
+    version = next((graph.meta_info_def.tensorflow_version for graph in read_saved_model(model.path).meta_graphs), "")
     return {"mlm:framework": "TensorFlow", **_version(version)}
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from ..errors import ModelError, ParameterError, TrainingError
-from ..models.loading import meta_graphs, split_tags
+from ..models.files import model_place, read_saved_model
+from ..models.loading import graph_of, split_tags, use_part
 from ..models.model import plain_name
 from ..models.placeholders import parse_userplaceholders
-from ..models.safety import check_saved_model
+from ..models.pruning import JudgedPart, node_of
+from ..models.safety import check_saved_model, refused_node, served_signature
 from ..serving.devices import device_scope
 
 _SAVED = "variables"
@@ -47,32 +50,31 @@ class TrainableGraph:
             ModelError: it is no TensorFlow 1 graph, is not to be trusted, or cannot be loaded.
             ParameterError: there is no such device.
         """
-        place = Path(path)
-        self.folder = place.parent if place.name == "saved_model.pb" else place
+        self.folder = model_place(path)
         wanted = split_tags(tags)
-        graphs = meta_graphs(self.folder)
-        graph = next((g for g in graphs if set(g.meta_info_def.tags) == set(wanted)), None)
-        if graph is None:
-            known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
-            raise ModelError(
-                f"The model {path} has no graph with the tags {' '.join(wanted)}: set MODEL_TAGSETS to one of: {known}."
-            )
+        graph = graph_of(read_saved_model(str(self.folder)).meta_graphs, wanted, path)
         if len(graph.object_graph_def.nodes):
             raise ModelError(
                 f"MODEL_DIR is {path}, a SavedModel of TensorFlow 2, which holds no way to train it. Give the .keras file that "
                 "it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow 1."
             )
-        if not trust:
-            check_saved_model(str(self.folder))
+        judged = JudgedPart(graph) if trust else check_saved_model(str(self.folder), wanted)
+        self._left_out = judged.left_out
+        if judged.variables:
+            raise ModelError(
+                f"The graph {path} cannot be trained, since its variables could not be saved whole: "
+                f"{refused_node(str(self.folder), ', '.join(judged.variables), self._left_out[node_of(judged.variables[0])])}"
+            )
         self._graph = tf.Graph()
         self.session = tf.compat.v1.Session(graph=self._graph, config=_configuration(device))
         with self._graph.as_default():
-            loaded = tf.compat.v1.saved_model.load(self.session, wanted, str(self.folder))
+            if judged.left_out:
+                loaded = use_part(SavedModelLoader(str(self.folder)), judged).load(self.session, wanted)
+            else:
+                loaded = tf.compat.v1.saved_model.load(self.session, wanted, str(self.folder))
             self.variables = tf.compat.v1.global_variables()
             self._saver = tf.compat.v1.train.Saver(self.variables) if self.variables else None
-        signature = next(iter(loaded.signature_def.values()), None)
-        if "serving_default" in loaded.signature_def:
-            signature = loaded.signature_def["serving_default"]
+        signature = served_signature(loaded)
         self.inputs = {n: t.name for n, t in sorted(signature.inputs.items())} if signature else {}
         self.outputs = {n: t.name for n, t in sorted(signature.outputs.items())} if signature else {}
 
@@ -93,11 +95,16 @@ class TrainableGraph:
         try:
             return self._graph.get_tensor_by_name(full if ":" not in name or plain != name else name)
         except (KeyError, ValueError):
+            self._check_not_left_out(name)
             known = [*self.inputs, *self.outputs] or [op.name for op in self._placeholders()]
             raise ModelError(
                 f"{parameter} names {name!r}, but the graph {self.folder} has no such tensor.{_nearest(name, known)} "
                 f"Its inputs and outputs are: {', '.join(known)}."
             ) from None
+
+    def _check_not_left_out(self, name: str) -> None:
+        if node_of(name) in self._left_out:
+            raise refused_node(str(self.folder), name, self._left_out[node_of(name)])
 
     def operation(self, name: str) -> Any:
         """Return the operation that a target node is.
@@ -108,6 +115,7 @@ class TrainableGraph:
         try:
             return self._graph.get_operation_by_name(plain_name(name))
         except (KeyError, ValueError):
+            self._check_not_left_out(name)
             known = self._training_operations()
             raise ModelError(
                 f"TRAINING_TARGETNODES names {name!r}, but the graph {self.folder} has no such node.{_nearest(name, known)} "
