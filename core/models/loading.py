@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .files import model_place, read_saved_model
+from .identity import identity
 from .kerasfile import check_keras_file, keras_2_cure, keras_version, loadable_copy, trusted_configuration
 from .model import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart, node_of
@@ -33,9 +34,10 @@ def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
     place = model_place(path)
     if not place.exists():
         raise ModelError(f"The model {path} does not exist: check the path.")
-    if place.is_dir():
-        return _load_saved_model(place, split_tags(tags), trust)
-    return _load_keras(place, trust)
+    which = identity(path, split_tags(tags))
+    model = _load_saved_model(place, split_tags(tags), trust) if place.is_dir() else _load_keras(place, trust)
+    model.identity = which
+    return model
 
 
 def split_tags(text: str) -> list[str]:
@@ -129,7 +131,7 @@ class SignatureModel(Model):
     kind = "TF2 SavedModel"
 
     def __init__(self, path: str, loaded: Any, key: str) -> None:
-        self.path = path
+        super().__init__(path)
         self._loaded = loaded  # keeps the variables alive
         self._signature = loaded.signatures[key]
         inputs = self._signature.structured_input_signature[1]
@@ -164,7 +166,8 @@ class GraphModel(Model):
         signature: tuple[dict[str, str], dict[str, str]],
         left_out: Mapping[str, str],
     ) -> None:
-        self.path, self._left_out = path, left_out
+        super().__init__(path)
+        self._left_out = left_out
         self._loaded = loaded
         self._graph = loaded.graph
         self._feeds, self._fetches = signature
@@ -295,7 +298,7 @@ class KerasModel(Model):
     kind = "Keras"
 
     def __init__(self, path: str, loaded: Any) -> None:
-        self.path = path
+        super().__init__(path)
         self._keras = loaded
         self._inputs = {tensor.name: tensor for tensor in loaded.inputs}
         graph = getattr(loaded, "_functional", None) or loaded  # a Sequential model wraps a functional one

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .identity import Identity, fingerprint
 from .model import Model, TensorInfo
-from .sidecar import Classes, Geometry, fingerprint, geometry_as_json
+from .sidecar import Classes, Geometry, geometry_as_json
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
@@ -64,6 +65,7 @@ def build_item(
         "mlm:output": described,
         "otbtf:model_kind": model.kind,
         "otbtf:fingerprint": fingerprint(model.path),
+        **_tags(model),
         "otbtf:geometry": [geometry_as_json(geometry) for geometry in geometries],
     }
     every = list(dict.fromkeys(band for names in bands.values() for band in names))
@@ -146,6 +148,12 @@ def _modified(path: str) -> str:
     file = Path(path) / "saved_model.pb" if Path(path).is_dir() else Path(path)
     moment = datetime.datetime.fromtimestamp(int(file.stat().st_mtime), datetime.timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _tags(model: Model) -> dict[str, Any]:
+    """The tags of the graph that was described; nothing for a `.keras` file."""
+    tags = model.identity.tags if isinstance(model.identity, Identity) else ()
+    return {"otbtf:tags": list(tags)} if tags else {}
 
 
 def _origin(model: Model) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import difflib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -46,15 +46,21 @@ class Model(abc.ABC):
 
     Attributes:
         path: where it was loaded from.
+        identity: which model it is: what was found out about one holds for another of the same identity.
         kind: `TF1 SavedModel`, `TF2 SavedModel` or `Keras`.
         inputs, outputs: by name, in alphabetical order. More outputs may be had by name where
             `output` finds them.
     """
 
     path: str
+    identity: Hashable
     kind: str
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.identity = object()  # like no other, unless the one who loads it knows better
 
     def input(self, name: str) -> TensorInfo:
         """Return the input called `name` (`name:0` is the same).

@@ -13,13 +13,14 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .files import PROGRAM, model_place
+from .identity import file_fingerprint, fingerprint
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
@@ -108,6 +109,7 @@ class Sidecar:
         path: its file.
         digest: of its text.
         fingerprint: of the model it describes; empty where another program wrote it.
+        tags: of the graph that it describes, sorted; empty for a `.keras` file.
         geometries: by name of the output.
         classes: by name of the output, where it has any.
     """
@@ -115,6 +117,7 @@ class Sidecar:
     path: str
     digest: str
     fingerprint: str
+    tags: tuple[str, ...] = ()
     geometries: dict[str, Geometry] = field(default_factory=dict)
     classes: dict[str, Classes] = field(default_factory=dict)
 
@@ -134,32 +137,19 @@ class Sidecar:
 
 def sidecar_path(model_path: str) -> Path:
     """Return where the sidecar of a model lies: inside a SavedModel's folder, beside a `.keras` file."""
-    place = Path(model_path)
-    if place.name in ("saved_model.pb", "saved_model.pbtxt"):
-        place = place.parent
+    place = model_place(model_path)
     return place / FILE_NAME if place.is_dir() else place.with_name(place.name + ".json")
 
 
-def fingerprint(model_path: str) -> str:
-    """Return the SHA-256 of a model's program, as `sha256:...`: of its saved_model.pb, or of its `.keras` file."""
-    file = Path(model_path)
-    if file.is_dir():
-        file = file / "saved_model.pb"
-    status = file.stat()
-    return _hash(str(file), status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=32)
-def _hash(file: str, _modified: int, _size: int) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        for part in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(part)
-    return "sha256:" + digest.hexdigest()
-
-
-def read_sidecar(model_path: str) -> Sidecar | None:
+def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar | None:
     """Return the sidecar of a model; None where it has none.
+
+    Its geometries are left out where they are not known to hold: those of another graph of the model, and those of a
+    SavedModel whose sidecar knows only its program, as sidecars did before they told tags; its variables may be others.
+
+    Args:
+        model_path: the model.
+        tags: of the graph whose geometries are asked for; None where they do not matter.
 
     Raises:
         ModelError: it cannot be read, or it belongs to another model.
@@ -172,10 +162,16 @@ def read_sidecar(model_path: str) -> Sidecar | None:
         sidecar = _parse(str(path), text)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"The sidecar {path} cannot be read ({type(error).__name__}: {error}). {_CURE}") from error
-    own = fingerprint(model_path)
-    if sidecar.fingerprint and sidecar.fingerprint != own:
+    if not sidecar.fingerprint:
+        return sidecar
+    place = model_place(model_path)
+    if place.is_dir() and not sidecar.tags:
+        own, holds = file_fingerprint(place / PROGRAM), False
+    else:
+        own, holds = fingerprint(model_path), not place.is_dir() or tags is None or set(tags) == set(sidecar.tags)
+    if sidecar.fingerprint != own:
         raise sidecar.contradiction("the fingerprint (otbtf:fingerprint)", sidecar.fingerprint, own)
-    return sidecar
+    return sidecar if holds else replace(sidecar, geometries={})
 
 
 def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
@@ -245,6 +241,7 @@ def _parse(path: str, text: str) -> Sidecar:
         path,
         hashlib.sha256(text.encode()).hexdigest(),
         str(properties.get("otbtf:fingerprint", "")),
+        tuple(sorted(str(tag) for tag in properties.get("otbtf:tags", ()))),
         {geometry.output: geometry for geometry in geometries},
         classes,
     )

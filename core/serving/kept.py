@@ -10,10 +10,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-from ..models.loading import load_model
+from ..models.identity import identity
+from ..models.loading import load_model, split_tags
 from ..models.model import Model
 from ..operations.tensorflowmodelserve import ServedModel
 from .compute import Compute
@@ -76,27 +76,15 @@ def loaded_model(parameters: ServedModel, scope: Scope) -> LoadedModel:
         ModelError: see `load_model`.
     """
     path, tags, trust = parameters.model_dir, parameters.model_tagsets, parameters.trust_model
-    files = _files(Path(path))
-    key = (tuple(files), tags, trust, parameters.device)
+    found = identity(path, split_tags(tags))
+    key = (found, trust, parameters.device)
     with _lock:
         known = _kept.pop(key, None)
     if known is None:
         with scope():
-            known = LoadedModel(load_model(path, tags, trust), sum(size for _, _, size in files))
+            known = LoadedModel(load_model(path, tags, trust), found.bytes)
     with _lock:
         _kept[key] = known
         while len(_kept) > MOST_MODELS or sum(each.bytes for each in _kept.values()) > MOST_BYTES:
             _kept.popitem(last=False)
     return known
-
-
-def _files(path: Path) -> list[tuple[str, int, int]]:
-    """Return name, time of change and size of each file of a model."""
-    if path.name in ("saved_model.pb", "saved_model.pbtxt"):
-        path = path.parent
-    found = []
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path] if path.exists() else []:
-        if not file.is_dir():
-            status = file.stat()
-            found.append((str(file.resolve()), status.st_mtime_ns, status.st_size))
-    return found

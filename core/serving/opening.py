@@ -177,13 +177,14 @@ def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progre
 
     preloading.wait(leaving=0 if parameters.model_dir.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
+    from ..models.loading import split_tags
     from .kept import loaded_model
     from .resolve import Resolver, smallest_exact_crop
 
     scope = device_scope(parameters.device)
     loaded = loaded_model(parameters, scope)
     model = loaded.model
-    sidecar = read_sidecar(model.path)
+    sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
     names = output_names(model, parameters.output_names or _offered(model, preferred))
     if not parameters.output_names:
         names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -54,8 +53,7 @@ class Resolver:
         self._sources, self._feeds = sources, feeds
         self.ratios = [_ratio(sources[0], source) for source in sources]
         self._key = (
-            os.path.realpath(model.path),
-            _modified(model.path),
+            model.identity,
             tuple(outputs),
             tuple(info.name for info in feeds.inputs),
             tuple((name, value.tobytes()) for name, value in sorted(feeds.constants.items())),
@@ -156,11 +154,6 @@ class Resolver:
 def _ratio(first: OpenSource, other: OpenSource) -> Fraction:
     spacing = first.stack.grid.x.spacing / other.stack.grid.x.spacing
     return Fraction(spacing).limit_denominator(LARGEST_DENOMINATOR)
-
-
-def _modified(path: str) -> int:
-    file = os.path.join(path, "saved_model.pb") if os.path.isdir(path) else path
-    return os.stat(file).st_mtime_ns
 
 
 def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
