@@ -45,21 +45,11 @@ def check_whole(path: Path, kind: str) -> None:
     Raises:
         ModelError: it does not exist, is empty, a pointer of Git LFS, or an HDF5 file under another name.
     """
-    try:
-        with open(path, "rb") as stream:
-            start = stream.read(_POINTER_BYTES)
-    except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist.") from error
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+    start = _start(path)
+    check_no_pointer(path, kind)
     found = ""
     if not start:
         found = "it is empty, as after a copy or download that was cut off. Copy the model again"
-    elif start.startswith(_POINTER) and len(start) < _POINTER_BYTES:
-        found = (
-            "it is a pointer of Git LFS, which stands for the file in a repository. Run `git lfs pull` in the clone, or "
-            "download the file itself from the repository's web page"
-        )
     elif path.suffix.lower() == ".keras" and start.startswith(_HDF5):
         found = (
             "it is an HDF5 file, as Keras 2 wrote them under this name too. HDF5 can hold Python code that runs on loading: "
@@ -68,6 +58,30 @@ def check_whole(path: Path, kind: str) -> None:
         )
     if found:
         raise ModelError(f"{path} is not {kind}, or is damaged: {found}.")
+
+
+def check_no_pointer(path: Path, kind: str) -> None:
+    """Check that a file is not one of Git LFS that only stands for it; see `check_whole`.
+
+    Raises:
+        ModelError: it is, or cannot be read.
+    """
+    start = _start(path)
+    if start.startswith(_POINTER) and len(start) < _POINTER_BYTES:
+        raise ModelError(
+            f"{path} is not {kind}, or is damaged: it is a pointer of Git LFS, which stands for the file in a repository. "
+            "Run `git lfs pull` in the clone, or download the file itself from the repository's web page."
+        )
+
+
+def _start(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(_POINTER_BYTES)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path} does not exist.") from error
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def read_saved_model(folder: str) -> Any:
@@ -98,5 +112,5 @@ def read_saved_model(folder: str) -> Any:
     if not saved_model.meta_graphs:
         raise ModelError(f"{path} is not a SavedModel, or is damaged: it holds no graph. Export the model again.")
     for file in (Path(folder) / "variables").glob("*"):
-        check_whole(file, "a file of variables")
+        check_no_pointer(file, "a file of variables")
     return saved_model

@@ -18,19 +18,20 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
 from .files import check_whole
 from .kerasnames import foreign_packages, offences, without_compile_configurations
+from .safety import listed
 
 _HDF5 = {".h5", ".hdf5"}
 _PICKLED = {".pkl", ".pickle", ".joblib", ".pt", ".pth"}
 _PARTS = ("config.json", "metadata.json", "model.weights.h5")
 _WEIGHTS = "model.weights.h5"
 _ASSETS = "assets/"
-_SHOWN = 5
 
 
 def check_keras_file(path: str) -> Any:
@@ -64,11 +65,7 @@ def check_keras_file(path: str) -> Any:
     configuration = _configuration(path)
     found = list(dict.fromkeys(offences(configuration)))
     if found:
-        cure = _cure(path, configuration)
-        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-        raise ModelError(
-            f"{path} is not loaded, since it could do more than compute: {'; '.join(found[:_SHOWN])}{more}. {cure}"
-        )
+        raise _refusal(path, configuration, found)
     with _archive(path) as archive, archive.open(_WEIGHTS) as weights:
         _check_links(weights, path)
     return without_compile_configurations(configuration)
@@ -83,27 +80,36 @@ def trusted_configuration(path: str) -> Any:
     return without_compile_configurations(_configuration(path))
 
 
-def _cure(path: str, configuration: Any) -> str:
-    """Return what to do about a configuration that is refused."""
+def _refusal(path: str, configuration: Any, found: list[str]) -> ModelError:
+    """Return the error for a configuration that is refused, named as what it is."""
+    why = listed(found)
     version = keras_version(path)
-    if version.startswith(("1.", "2.")):
-        return keras_2_cure(version)
-    packages = foreign_packages(configuration)
-    if packages:
-        return (
-            f"The model needs {', '.join(packages)}, which is no part of Keras: export it as a SavedModel where it was "
-            f"made (model.export). Or install {', '.join(packages)} beside the engine and set TRUST_MODEL if you know who "
-            "made it."
+    if is_keras_2(version):
+        return ModelError(f"{path} is not loaded: {keras_2(version)} ({why}).")
+    packages = ", ".join(foreign_packages(configuration))
+    if packages and all(f"of the package {packages}" in offence for offence in found):
+        here = "which this engine lacks" if find_spec(packages) is None else "whose classes this engine does not check"
+        return ModelError(
+            f"{path} is not loaded: it needs the package {packages}, {here} ({why}). Export the model as a SavedModel where "
+            f"it was made (model.export('folder')), or install {packages} in the engine's Python and set TRUST_MODEL if you "
+            "know who made it."
         )
-    return "A model is a program: set TRUST_MODEL to load it all the same if you know who made it."
+    return ModelError(
+        f"{path} is not loaded, since it could do more than compute: {why}. A model is a program: set TRUST_MODEL to load "
+        "it all the same if you know who made it."
+    )
 
 
-def keras_2_cure(version: str) -> str:
-    """Return what to do with a `.keras` file that Keras 2 wrote."""
+def is_keras_2(version: str) -> bool:
+    """Return whether a version of Keras is one before Keras 3 (tf_keras has versions 2.16 and later)."""
+    return version.startswith(("1.", "2."))
+
+
+def keras_2(version: str) -> str:
+    """Return what a `.keras` file of Keras 2 is, and what to do with it."""
     return (
-        f"The file was written by Keras {version}, whose files Keras 3 does not read: load it with TensorFlow 2.15 or "
-        "older (or with TF_USE_LEGACY_KERAS=1 and the package tf_keras), and write it as a SavedModel with "
-        "model.export('folder')."
+        f"it was written by Keras {version}, whose files Keras 3 does not read. Load it with the Keras that made it "
+        "(TensorFlow 2.15 or older, or the package tf_keras), and write it as a SavedModel with model.export('folder')"
     )
 
 
@@ -159,7 +165,7 @@ def _check_links(weights: Any, path: str) -> None:
         raise ModelError(f"{path} is damaged: its weights cannot be read ({error}). Copy the model again.") from error
     if links:
         raise ModelError(
-            f"{path} is not loaded, since its weights would be read from other files: {'; '.join(links[:_SHOWN])}. "
+            f"{path} is not loaded, since its weights would be read from other files: {listed(links)}. "
             "Save the model again, with its weights inside."
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ModelError
 from .files import model_place, read_saved_model
 from .identity import identity
-from .kerasfile import check_keras_file, keras_2_cure, keras_version, loadable_copy, trusted_configuration
+from .kerasfile import check_keras_file, is_keras_2, keras_2, keras_version, loadable_copy, trusted_configuration
 from .model import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart, node_of
 from .safety import check_saved_model, refused_node, served_signature
@@ -281,11 +281,12 @@ def _keras_error(file: Path, error: Exception) -> ModelError:
     if isinstance(error, ModelError):
         return error
     version = keras_version(str(file)) if file.suffix.lower() == ".keras" else ""
-    if version.startswith(("1.", "2.")):
-        cure = keras_2_cure(version)
-    else:
-        cure = "A layer of your own cannot be loaded here: export the model as a SavedModel (model.export)."
-    return ModelError(f"Keras cannot load the model {file}: {_reason(error)} {cure}")
+    if is_keras_2(version):
+        return ModelError(f"Keras cannot load the model {file}: {keras_2(version)}. Keras said: {_reason(error)}")
+    return ModelError(
+        f"Keras cannot load the model {file}: {_reason(error)} If a layer of its own is what it lacks, export the model as "
+        "a SavedModel where it was made (model.export)."
+    )
 
 
 _LAST = 4

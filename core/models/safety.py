@@ -61,15 +61,20 @@ def check_saved_model(folder: str, tags: Sequence[str] | None = None) -> JudgedP
     judged = [_judged(graph, whole=len(graphs) == 1 and graph.HasField("object_graph_def")) for graph in wanted]
     offences = list(dict.fromkeys(offence for _, found in judged for offence in found))
     if offences:
-        more = f"; and {len(offences) - _SHOWN} more" if len(offences) > _SHOWN else ""
         raise ModelError(
             f"The model in {folder} is not loaded, since it could touch files, the network or run other code: "
-            f"{'; '.join(offences[:_SHOWN])}{more}. {_CURE}"
+            f"{listed(offences)}. {_CURE}"
         )
     return judged[-1][0]
 
 
 _CURE = "A model is a program: set TRUST_MODEL to load it all the same if you know who made it."
+
+
+def listed(offences: Sequence[str]) -> str:
+    """Return the first offences, and how many more there are."""
+    more = f"; and {len(offences) - _SHOWN} more" if len(offences) > _SHOWN else ""
+    return "; ".join(offences[:_SHOWN]) + more
 
 
 def refused_node(folder: str, name: str, why: str) -> ModelError:
@@ -96,7 +101,7 @@ def check_graph(graph: Any, name: str) -> None:
     if offences:
         raise ModelError(
             f"{name} is not loaded, since it could touch files, the network or run other code: "
-            f"{'; '.join(offences[:_SHOWN])}. Write it without these operations and save the model again."
+            f"{listed(offences)}. Write it without these operations and save the model again."
         )
 
 

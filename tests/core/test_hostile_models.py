@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,7 +127,7 @@ def test_hostile_file_is_refused_by_name(
     named = (
         evil if isinstance(evil, str) else evil["config"] if evil["class_name"] == "function" else evil["class_name"]
     )
-    assert str(named).rpartition(".")[2] in message and "is not loaded, since it could do more than compute" in message
+    assert str(named).rpartition(".")[2] in message and "is not loaded" in message and "TRUST_MODEL" in message
 
 
 ROUTES = ("describe", "serve", "export", "restore", "train", "deep features")
@@ -181,7 +184,7 @@ def test_no_route_runs_a_hostile_file(
     canary = tmp_path / "canary"
     evil = hostile.names(canary, evil_saved_model[0])[word]
     path = hostile.write(honest, tmp_path / "hostile.keras", "a layer", evil)
-    with nothing_happens(canary, evil_saved_model[1]), pytest.raises(OtbtfError, match="could do more than compute"):
+    with nothing_happens(canary, evil_saved_model[1]), pytest.raises(OtbtfError, match="is not loaded.*TRUST_MODEL"):
         run_route(route, path, tmp_path)
 
 
@@ -229,8 +232,6 @@ def test_losses_of_the_authors_own_do_not_keep_a_model_from_being_served(tmp_pat
 @pytest.mark.parametrize("name", ["MobileNetV2", "ConvNeXtTiny", "InceptionResNetV2"])
 def test_applications_of_keras_pass(name: str) -> None:
     """ConvNeXt and InceptionResNet have layers that Keras does not export."""
-    import json
-
     from otbtf_qgis.core.models.kerasnames import offences
 
     model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
@@ -252,8 +253,6 @@ def test_lists_name_every_operation_that_takes_a_function() -> None:
 
 @pytest.mark.parametrize("kind", ["external link", "external data", "virtual"])
 def test_weights_in_another_file_are_refused(honest: Path, tmp_path: Path, kind: str) -> None:
-    import zipfile
-
     import h5py
     import numpy as np
 
@@ -293,3 +292,75 @@ def test_refusal_names_place_and_reason(honest: Path, tmp_path: Path) -> None:
     assert re.search(r"keras\.utils\.get_file \(no part of a model\), activation of dense", refusal(path))
     path = hostile.write(honest, tmp_path / "n.keras", "a layer", hostile.described("keras", "layers.Lambda"))
     assert "keras.layers.Lambda (Python code), in " in refusal(path)
+
+
+KERAS_2 = {
+    "module": "tf_keras.src.engine.functional",
+    "class_name": "Functional",
+    "config": {
+        "name": "model",
+        "layers": [{"module": "keras.layers", "class_name": "Flatten", "config": {"name": "f"}}],
+    },
+    "registered_name": "Functional",
+}
+"""As tf_keras 2.21 writes it, but for the layers."""
+
+
+def test_file_of_keras_2_is_named(honest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "old.keras"
+    with zipfile.ZipFile(honest) as source, zipfile.ZipFile(path, "w") as target:
+        target.writestr("config.json", json.dumps(KERAS_2))
+        target.writestr("metadata.json", '{"keras_version": "2.15.0"}')
+        target.writestr("model.weights.h5", source.read("model.weights.h5"))
+    for trust in (False, True):
+        with pytest.raises(OtbtfError, match=r"written by Keras 2\.15\.0.*tf_keras.*model\.export\('folder'\)"):
+            load_model(str(path), trust=trust)
+
+
+def test_package_that_the_engine_lacks_is_named(honest: Path, tmp_path: Path) -> None:
+    evil = hostile.described("keras_nlp.layers", "TransformerEncoder")
+    message = refusal(hostile.write(honest, tmp_path / "hub.keras", "a layer", evil))
+    assert re.search(
+        r"needs the package keras_nlp, which this engine lacks \(keras_nlp\.layers\.TransformerEncoder", message
+    )
+    assert "model.export('folder')" in message
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1\n",
+            "a pointer of Git LFS.*git lfs pull",
+        ),
+        (b"", "it is empty"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file, as Keras 2 wrote them.*model.export"),
+    ],
+    ids=["pointer", "empty", "HDF5"],
+)
+def test_what_only_looks_like_a_keras_file_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "net.keras"
+    path.write_bytes(content)
+    with pytest.raises(OtbtfError, match=rf"net\.keras is not a \.keras file, or is damaged: .*{told}"):
+        load_model(str(path))
+
+
+def test_reason_of_a_layer_is_told_in_full(tmp_path: Path) -> None:
+    """Keras begins its message with the settings of the layer; a traced graph is thousands of characters long."""
+    from otbtf_qgis.core.models.tracedlayer import trace
+
+    x = keras.Input((4, 4, 3), name="x")
+    keras.Model(x, trace(lambda t: tf.reverse(t, [1]), [x], "flip")).save(tmp_path / "net.keras")
+
+    def evil(configuration: Any) -> None:
+        layer = configuration["config"]["layers"][1]["config"]
+        graph = tf.Graph()
+        with graph.as_default():
+            y = tf.io.read_file("/etc/hostname", name="reading")
+        layer["graph"] = base64.b64encode(graph.as_graph_def().SerializeToString()).decode()
+        layer["fetches"] = [y.name]
+
+    path = edited(tmp_path / "net.keras", tmp_path / "evil.keras", evil)
+    assert "ReadFile (node reading), in flip" in refusal(path)
+    with pytest.raises(OtbtfError, match=r"ReadFile \(node reading\)\. Write it without these operations"):
+        load_model(str(path), trust=True)
