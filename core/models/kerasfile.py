@@ -68,7 +68,7 @@ def check_keras_file(path: str) -> Any:
         raise _refusal(path, configuration, found)
     with _archive(path) as archive, archive.open(_WEIGHTS) as weights:
         _check_links(weights, path)
-    return without_compile_configurations(configuration)
+    return _cleaned(path, configuration)
 
 
 def trusted_configuration(path: str) -> Any:
@@ -77,7 +77,18 @@ def trusted_configuration(path: str) -> Any:
     Raises:
         ModelError: it is no `.keras` file, or damaged.
     """
-    return without_compile_configurations(_configuration(path))
+    return _cleaned(path, _configuration(path))
+
+
+def _cleaned(path: str, configuration: Any) -> Any:
+    try:
+        cleaned = without_compile_configurations(configuration)
+        json.dumps(cleaned)  # as it will be written
+    except RecursionError as error:
+        raise ModelError(
+            f"{path} is not a .keras file, or is damaged: its configuration is nested too deeply."
+        ) from error
+    return cleaned
 
 
 def _refusal(path: str, configuration: Any, found: list[str]) -> ModelError:

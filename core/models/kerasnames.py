@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -214,8 +214,8 @@ def _resolve(module: str, name: str, registered: str | None, function: bool) -> 
         # Keras up to 3.6 left out the package of a registered function.
         return found + [thing for other, thing in custom.items() if other.endswith(f">{name}")]
     if module.partition(".")[0] == "keras":  # Keras would import it; what it has not imported by itself stays unknown
-        found = vars(sys.modules[module]).get(name) if module in sys.modules else None
-        return [] if found is None else [found]
+        members = vars(sys.modules[module]) if module in sys.modules else {}
+        return [members[name]] if members.get(name) is not None else []
     return []
 
 
@@ -223,7 +223,7 @@ def _fault(thing: Any, function: bool) -> str:
     """Return why something that a configuration names may not be used; empty if it may."""
     if str(getattr(thing, "__module__", "")).startswith(_OWN):
         return ""
-    if inspect.isclass(thing):
+    if isinstance(thing, type):
         refused = [_REFUSED[each.__name__] for each in thing.__mro__ if each.__name__ in _REFUSED]
         if refused:
             return refused[0]
@@ -337,22 +337,22 @@ def _allowed_classes() -> frozenset[type]:
     from keras.src import api_export, models
     from keras.src.ops.operation import Operation
 
-    bases = (
+    bases: tuple[type, ...] = (
         *(keras.Layer, keras.Initializer, keras.Regularizer, keras.constraints.Constraint, keras.Loss, keras.Metric),
         *(keras.Optimizer, keras.optimizers.schedules.LearningRateSchedule, keras.Quantizer),
         *(keras.dtype_policies.DTypePolicy, keras.dtype_policies.DTypePolicyMap, keras.random.SeedGenerator),
         *filter(None, [getattr(keras.quantizers, "QuantizationConfig", None)]),
     )
-    exported = [thing for thing in api_export.REGISTERED_NAMES_TO_OBJS.values() if inspect.isclass(thing)]
+    exported: list[type] = [thing for thing in api_export.REGISTERED_NAMES_TO_OBJS.values() if isinstance(thing, type)]
     # Not exported, but Keras's applications are made of them: CustomScaleLayer, LayerScale.
     parts = [each for each in _derived(keras.Layer) if each.__module__.startswith("keras.src.applications.")]
     operations = [each for each in _derived(Operation) if each.__module__.startswith("keras.src.ops.")]
-    known = [each for each in exported if issubclass(each, bases)]
-    return frozenset([*known, *parts, *operations, models.Functional])
+    return frozenset([*(each for each in exported if issubclass(each, bases)), *parts, *operations, models.Functional])
 
 
 def _derived(base: type) -> Iterator[type]:
-    for each in base.__subclasses__():
+    below: list[type] = base.__subclasses__()
+    for each in below:
         yield each
         yield from _derived(each)
 
@@ -367,7 +367,9 @@ def _exported_functions() -> frozenset[Any]:
 
 
 @cache
-def takes_function(thing: Any) -> bool:
+def takes_function(thing: Hashable) -> bool:
     """Return whether a function, or an operation's class, has a parameter that takes a function."""
-    callables = [thing.__init__, thing.call] if inspect.isclass(thing) else [thing]
+    callables: list[Any] = (
+        [getattr(thing, name) for name in ("__init__", "call")] if inspect.isclass(thing) else [thing]
+    )
     return any(FUNCTION_PARAMETERS & inspect.signature(each).parameters.keys() for each in callables)

@@ -26,7 +26,7 @@ class JudgedPart:
 
     Attributes:
         meta_graph: the message; the original where nothing was left out.
-        left_out: why a node is not in it, by the node's name.
+        left_out: why a node, or an output of the signature, is not in it, by name.
         variables: names of the variables that are not in it.
     """
 

@@ -34,6 +34,7 @@ from .graphrules import (
     node_offence,
     references,
 )
+from .model import plain_name
 from .pruning import JudgedPart, judged_part, node_of
 
 _SHOWN = 5
@@ -143,6 +144,9 @@ def _judged(meta_graph: Any, whole: bool) -> tuple[JudgedPart, list[str]]:
     outputs = [node_of(tensor.name) for tensor in signature.outputs.values()]
     if part.left_out.keys() >= set(outputs):
         needed.update(dict.fromkeys(outputs, ""))
+    for key, tensor in signature.outputs.items():  # outputs are asked for by these names, too
+        if node_of(tensor.name) in part.left_out:
+            part.left_out.setdefault(plain_name(key), part.left_out[node_of(tensor.name)])
     lost = [part.left_out[name] for name in needed if name in part.left_out]
     return part, [*lost, *graph_offences(part.meta_graph)]
 
@@ -172,7 +176,8 @@ def _unsafe_functions(library: Any) -> dict[str, str]:
     """Return the functions that are not safe, with what is wrong in them, or in those that they reach."""
     functions = {function.signature.name for function in library.function}
     checkpoint = functions_holding(set(CHECKPOINT), library)
-    found, callers = {}, {}
+    found: dict[str, str] = {}
+    callers: dict[str, list[str]] = {}
     for function in library.function:
         name = function.signature.name
         offence = next(function_offences(function, functions, checkpoint), "")

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from ..errors import ModelError, ParameterError
+from ..models.kerasfile import check_weights_file
 from .blocks import classified, inputs
 from .options import Options
 
@@ -77,6 +78,7 @@ def _pretrained(make: Any, name: str, settings: dict[str, Any], options: Options
     for bands in dict.fromkeys((3, options.bands[0])):
         network = make(include_top=False, weights=None, input_shape=(None, None, bands), **settings)
         try:
+            check_weights_file(options.weights_file)
             network.load_weights(options.weights_file)
         except Exception as error:  # noqa: BLE001 (h5py and Keras raise whatever the part that failed raises)
             problem = error

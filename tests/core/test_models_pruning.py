@@ -85,7 +85,7 @@ def test_hidden_ways_to_an_unsafe_node_are_followed(tmp_path: Path, way: str) ->
 
     with tf1.Graph().as_default(), tf1.Session() as session:
         x = tf1.placeholder(tf.float32, [None], "x")
-        outputs = {"good": tf.identity(x * 2, name="good"), "bad": tf.identity(body(x), name="bad")}
+        outputs = {"good": tf.identity(x * 2, name="good"), "bad": tf.identity(body(x), name="badly_named")}
         tf1.saved_model.simple_save(session, str(tmp_path / "m"), {"x": x}, outputs)
     model = load_model(str(tmp_path / "m"))
     assert list(model.outputs) == ["good"]
