@@ -150,7 +150,10 @@ def _add_placeholders(part: Any, meta_graph: Any, renamed: Mapping[str, str]) ->
         described = next(tensor for tensor in tensors if tensor.name == old)
         node = part.graph_def.node.add(name=new, op="Placeholder")
         node.attr["dtype"].type = described.dtype
-        node.attr["shape"].shape.CopyFrom(described.tensor_shape)
+        shape = node.attr["shape"].shape
+        shape.CopyFrom(described.tensor_shape)
+        if shape.dim:
+            shape.dim[0].size = -1  # an iterator gives batches of one size
 
 
 def _prune_library(library: Any, unsafe: set[str]) -> None:

@@ -39,7 +39,7 @@ def save_with_pipeline(
     with tf1.Graph().as_default(), tf1.Session() as session:
         shapes = (tf.TensorShape([4, 4, 3]), tf.TensorShape([4, 4, 3]))
         data = tf.data.Dataset.from_generator(generate, (tf.float32, tf.float32), shapes)
-        iterator = tf1.data.make_initializable_iterator(data.repeat().batch(2))
+        iterator = tf1.data.make_initializable_iterator(data.repeat().batch(2, drop_remainder=True))
         tf1.add_to_collection(tf1.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
         patches, others = iterator.get_next("patches")
         if feed == "placeholder":
@@ -50,8 +50,10 @@ def save_with_pipeline(
             fed = patches if feed == "iterator" else others
         used = tf.py_function(lambda a: a, [fed], tf.float32, name="checked")
         weights = tf1.get_variable("w", initializer=WEIGHTS, use_resource=True)
-        y = tf.identity(tf.tensordot(fed, weights, 1), name="y")
-        loss = tf.reduce_mean((tf.tensordot(patches, weights, 1) - tf.reduce_mean(used)) ** 2, name="loss")
+        y = tf.identity(tf.nn.conv2d(fed, weights[None, None], 1, "SAME"), name="y")
+        loss = tf.reduce_mean(
+            (tf.nn.conv2d(patches, weights[None, None], 1, "SAME") - tf.reduce_mean(used)) ** 2, name="loss"
+        )
         fed_loss = tf.reduce_mean(y**2, name="fed_loss")
         tf1.train.GradientDescentOptimizer(0.1).minimize(loss, name="pipeline_optimizer")
         tf1.train.GradientDescentOptimizer(0.1).minimize(fed_loss, name="fed_optimizer")

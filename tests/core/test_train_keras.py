@@ -291,3 +291,20 @@ def test_training_ends_early_with_the_best_weights(data: dict[str, Any], network
     assert any("The weights are those of epoch 1, " in line for line in log.lines)
     with np.load(tmp_path / "kept" / "checkpoint.npz") as content:
         assert json.loads(str(content["state"]))["state"]["best_epoch"] == 1
+
+
+def test_a_trusted_model_with_python_code_is_trained_and_kept(data: dict[str, Any], tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((8, 8, 3), name="image")
+    scaled = keras.layers.Lambda(lambda pixels: pixels * 0.01, output_shape=(8, 8, 3))(image)
+    features = keras.layers.GlobalAveragePooling2D()(scaled)
+    keras.Model(image, keras.layers.Dense(3, activation="softmax", name="p")(features)).save(tmp_path / "net.keras")
+    kept = str(tmp_path / "kept.keras")
+    given = {**data, "model__dir": str(tmp_path / "net.keras"), "trust_model": True, "remap_labels": True}
+    given["training__epochs"] = 1
+    scene.train(**given, out__keras=kept)
+    assert read_sidecar(kept) is not None
+    again = str(tmp_path / "again.keras")
+    scene.train(**given, model__restorefrom=kept, out__keras=again)
+    assert read_sidecar(again) is not None
