@@ -22,6 +22,7 @@ _HOMES = {
     "OtbtfError": "errors",
     "PatchesImagesReader": "dataset",
     "PatchesReaderBase": "dataset",
+    "RasterSource": "rasters.source",
     "Progress": "progress",
     "RandomIterator": "dataset",
     "TFRecords": "tfrecords",

@@ -11,9 +11,11 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .addresses import masked
 from .errors import Cancelled, EngineError, ParameterError, RasterError
 from .extendedfilenames import check_reading, output_values, split
 from .progress import Passed, Progress
+from .rasters.source import RasterSource, has_options
 from .temporaries import Temporaries
 from .vectors.source import VectorSource, described
 from .vocabulary import Key, Kind, keys
@@ -25,9 +27,10 @@ _SEVERAL = (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS, Kind.TEXT)  # kinds that ta
 def understood(operation: type, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     """Return the values that a script gives as `vocabulary.parse` reads them.
 
-    Paths may be `pathlib.Path`s. A raster may be an extended filename of OTB, an open `gdal.Dataset`, an `ArrayRaster`
-    or an xarray DataArray; a raster to write may be an extended filename, alone or in a pair with its pixel type, as
-    `("map.tif", "uint8")`. A layer may be a `VectorSource`, or the JSON object that it is in a request.
+    Paths may be `pathlib.Path`s. A raster may be an extended filename of OTB, a source as QGIS writes it
+    (`image.tif|option:KEY=VALUE`), a `RasterSource` or the JSON object that it is in a request, an open `gdal.Dataset`,
+    an `ArrayRaster` or an xarray DataArray; a raster to write may be an extended filename, alone or in a pair with its
+    pixel type, as `("map.tif", "uint8")`. A layer may be a `VectorSource`, or the JSON object that it is in a request.
 
     Args:
         operation: its dataclass.
@@ -69,7 +72,7 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
 
 
 def _items(value: Any) -> list[Any]:
-    """Return the rasters of a list; one alone, which may be an array, is a list of one."""
+    """Return the rasters of a list; one alone, which may be an array or a description, is a list of one."""
     return list(value) if isinstance(value, (list, tuple, Iterator)) else [value]
 
 
@@ -108,14 +111,31 @@ def _source(key: Key, source: Any, notes: list[str]) -> Any:
             return _file(key, source, notes)
         from .rasters.inmemory import in_memory
 
-        return in_memory(source)
+        source = in_memory(source)
+        return _described(source, notes) if isinstance(source, RasterSource) else source
     except RasterError as error:
         raise RasterError(f"{key.parameter}: {error}") from error
 
 
+def _described(source: RasterSource, notes: list[str]) -> Any:
+    if source.crs:
+        from .rasters.inmemory import crs_wkt
+        from .rasters.opening import Reference
+
+        name = Reference(crs_wkt(source.crs), True).describe()
+        notes.append(
+            f"{masked(source.path)} is taken to be in {name}, which is assigned to it, whatever the file says."
+        )
+    return source.path if source.plain else source
+
+
 def _file(key: Key, word: str, notes: list[str]) -> Any:
     file, options = split(word)
-    if not options or os.path.exists(word) or word.lstrip().startswith("<"):  # the XML of a VRT
+    if os.path.exists(word) or word.lstrip().startswith("<"):  # the XML of a VRT
+        return word
+    if has_options(word):
+        return _described(RasterSource.of_text(word), notes)
+    if not options:
         return word
     cure = "leave it out, or prepare the image with gdal_translate."
     asked = check_reading(key.parameter, file, options, ("bands", "skipcarto"), cure, notes)

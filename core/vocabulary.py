@@ -35,8 +35,8 @@ PIXEL_TYPES = ("auto", "uint8", "int16", "uint16", "int32", "uint32", "float", "
 class Kind(enum.Enum):
     """What a key holds; the second column is the type of the parsed value."""
 
-    RASTERS = "rasters"  # tuple[str, ...]: sources that GDAL opens, in the order given
-    RASTER = "raster"  # str
+    RASTERS = "rasters"  # tuple[str, ...]: sources that GDAL opens, in the order given; see core.rasters.source too
+    RASTER = "raster"  # str, or a source of that kind
     VECTOR = "vector"  # str: a source that OGR opens, `path|layername=name` included; see core.vectors.source too
     VECTORS = "vectors"  # tuple of such sources, in the order given
     FIELD = "field"  # str: name of a field of the vector named by `of`
@@ -366,7 +366,7 @@ def read_value(key: Key, value: Any) -> Any:
             raise ParameterError(f"{key.parameter} is {value!r}, but must be one of: {', '.join(key.choices)}.")
         return value
     if key.kind is Kind.RASTER and not isinstance(value, str):
-        return value  # an open dataset or an array, in a script
+        return value  # a description of a raster; an open dataset or an array, in a script
     if key.kind is Kind.VECTOR:
         return value  # a path, or a description of a layer
     if not isinstance(value, str):

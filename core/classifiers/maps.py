@@ -16,7 +16,7 @@ from ..geometry.grid import Box, Grid
 from ..models.sidecar import Classes
 from ..progress import Progress
 from ..rasters.opening import Reference
-from ..rasters.output import OutputRaster, Staging, creation_options, driver_for, same_file
+from ..rasters.output import OutputRaster, Staging, creation_options, driver_for, is_source
 from ..rasters.types import written_type
 from ..serving.classes import declare_classes
 from .classes import label_type
@@ -110,7 +110,7 @@ class MapWriter:
         for key, path, dtype in outputs:
             driver = driver_for(path, given.out_format)
             for name in inputs:
-                if isinstance(name, str) and same_file(name, path):
+                if is_source(path, name):
                     raise ParameterError(f"{key} is {path}, which is also an input: choose another path.")
             self._made.append((stack.enter_context(Staging(path, progress)), driver, dtype))
         self._rasters: list[OutputRaster] = []

@@ -84,7 +84,7 @@ def open_raster(source: Any, nodata: float | None, image: Stack, progress: Progr
         ParameterError, RasterError: it cannot be read, does not lie on the image, or holds no labels there.
     """
     dataset, _ = open_dataset(source)
-    grid, reference = grid_of(dataset), Reference.of(dataset)
+    grid, reference = grid_of(dataset), Reference.of(dataset, source)
     bounds = (grid.x.origin, grid.x.end, -grid.y.end, -grid.y.origin)
     told = f"{grid.describe()} (coordinate system: {reference.describe()})"
     if reference.georeferenced and image.reference.georeferenced:

@@ -14,10 +14,9 @@ from ..operations import run
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..progress import Part, Progress
 from ..rasters.opening import Stack
-from ..rasters.output import Staging, check_writable, driver_for, same_file
+from ..rasters.output import Staging, check_writable, driver_for, is_source
 from ..serving.exporting import check_replaceable
 from ..templates.names import TEMPLATE_PREFIX, TEMPLATES
-from ..vectors.opening import split_source
 from .labels import Labels, RasterLabels, open_raster, open_vector, parse_legend
 from .preparing import TRAINING, VALIDATION, Prepared, prepare
 
@@ -87,7 +86,7 @@ def _check_outputs(parameters: LandCoverMap) -> None:
         if os.path.isdir(path):
             raise ParameterError(f"{name} is {path}, which is a folder: choose a file.")
         for source in (*parameters.image, parameters.labels_raster, parameters.labels_vector):
-            if isinstance(source, str) and same_file(path, split_source(source)[0]):
+            if is_source(path, source):
                 raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
     if parameters.model_saveto:
         check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")

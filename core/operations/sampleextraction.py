@@ -10,6 +10,7 @@ from .. import vocabulary as voc
 from ..errors import ParameterError, VectorError
 from ..progress import Progress
 from ..rasters.opening import Stack
+from ..rasters.source import path_of
 from ..sampling.extraction import values_under
 from ..sampling.legend import as_rows, read_legend, write_legend
 from ..sampling.shapes import open_training_layer
@@ -86,7 +87,7 @@ def run(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    inputs = [source for source in (parameters.image, parameters.vec) if isinstance(source, str)]
+    inputs = [path_of(parameters.image), parameters.vec]
     with vector_staging(parameters.out, progress, "OUT", inputs) as staging:
         image = Stack([parameters.image])
         layer = open_training_layer(parameters.vec, parameters.layer)

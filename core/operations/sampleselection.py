@@ -14,6 +14,7 @@ from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import Stack
+from ..rasters.source import path_of
 from ..sampling import strategies
 from ..sampling.counting import Counted, count, otb_tiles
 from ..sampling.legend import as_rows, read_legend, write_legend
@@ -133,7 +134,7 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop.
     """
     with ExitStack() as stack:
-        inputs = [p for p in (parameters.image, parameters.vec, parameters.mask) if isinstance(p, str)]
+        inputs = [*map(path_of, (parameters.image, parameters.vec, parameters.mask))]
         staging = stack.enter_context(vector_staging(parameters.out, progress, "OUT", inputs))
         rates_file = None
         if parameters.outrates:

@@ -6,10 +6,13 @@ GDAL). Errors are collected by a handler that is pushed for the current thread o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from osgeo import gdal
+
+from ..addresses import masked
+from ..errors import RasterError
 
 
 class Errors:
@@ -69,6 +72,19 @@ def decoding_options() -> list[str]:
     The @ lets other formats pass over it.
     """
     return ["@NUM_THREADS=ALL_CPUS"] if int(gdal.VersionInfo()) >= 3100000 else []
+
+
+def check_options(name: str, options: Sequence[str], errors: Errors) -> None:
+    """Raise RasterError where the format of a raster that was opened lacks one of the options given for it.
+
+    Args:
+        name: of the raster, for the message.
+        options: open options that the user gave.
+        errors: what GDAL said while it was opened, among it a mere warning of that.
+    """
+    lacking = [text for text in errors.messages if "open option" in text] if options else []
+    if lacking:
+        raise RasterError(f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Leave it out.")
 
 
 @contextmanager

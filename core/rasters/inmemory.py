@@ -6,6 +6,7 @@ A NumPy array is read through GDAL where it lies; nothing is copied.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from osgeo import gdal, gdal_array, osr
 
 from ..errors import RasterError
 from .gdal_calls import collected_errors
+from .source import RasterSource, described
 from .types import gdal_type
 
 NO_PLACE = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -72,15 +74,16 @@ class ArrayRaster:
         Raises:
             RasterError: the other raster cannot be opened, or has another size.
         """
-        from .opening import open_dataset
+        from .opening import Reference, open_dataset
 
-        source, name = open_dataset(in_memory(other))[0], name_of(other)
+        other = in_memory(other)
+        source, name = open_dataset(other)[0], name_of(other)
         if array.shape[:2] != (source.RasterYSize, source.RasterXSize):
             raise RasterError(
                 f"The array has the shape {array.shape}, but {name} has {source.RasterYSize} rows and "
                 f"{source.RasterXSize} columns: give an array of shape (rows, columns) or (rows, columns, bands)."
             )
-        return cls(array, source.GetGeoTransform(), source.GetProjection(), nodata)
+        return cls(array, source.GetGeoTransform(), Reference.of(source, other).wkt, nodata)
 
     def open(self) -> Opened:
         """Return the array as an open dataset of GDAL, which keeps it alive.
@@ -95,7 +98,7 @@ class ArrayRaster:
         if dataset is None or errors.failed:
             raise RasterError(f"GDAL cannot read the {name_of(self)}: {errors}.")
         dataset.SetGeoTransform(_six_numbers(self.geotransform))
-        dataset.SetProjection(_wkt(self.crs))
+        dataset.SetProjection(crs_wkt(self.crs))
         if self.nodata is not None:
             for band in range(dataset.RasterCount):
                 dataset.GetRasterBand(band + 1).SetNoDataValue(float(self.nodata))
@@ -106,8 +109,9 @@ def in_memory(source: Any) -> Any:
     """Return what `open_dataset` opens: arrays as open datasets, anything else as it is.
 
     Raises:
-        RasterError: an array has no grid, or is none that a raster can be made of.
+        RasterError: an array has no grid, or is none that a raster can be made of; a JSON object describes no raster.
     """
+    source = described(os.fspath(source) if isinstance(source, os.PathLike) else source)
     if isinstance(source, ArrayRaster):
         return source.open()
     if isinstance(source, np.ndarray):
@@ -120,10 +124,10 @@ def in_memory(source: Any) -> Any:
         from .dataarray import array_raster
 
         return Opened(array_raster(source).open().dataset, name_of(source))
-    if not isinstance(source, (str, gdal.Dataset, Opened)):
+    if not isinstance(source, (str, RasterSource, gdal.Dataset, Opened)):
         raise RasterError(
-            f"A source is a {kind.__module__}.{kind.__name__}, but must be a path, an open gdal.Dataset, an ArrayRaster or "
-            "an xarray DataArray."
+            f"A source is a {kind.__module__}.{kind.__name__}, but must be a path, a RasterSource, an open gdal.Dataset, an "
+            "ArrayRaster or an xarray DataArray."
         )
     return source
 
@@ -179,7 +183,12 @@ def _six_numbers(geotransform: Any) -> tuple[float, ...]:
     return numbers
 
 
-def _wkt(crs: Any) -> str:
+def crs_wkt(crs: Any) -> str:
+    """Return the WKT of a coordinate system: a text that GDAL understands, or what has a method `to_wkt`.
+
+    Raises:
+        RasterError: it is not understood.
+    """
     text = crs.to_wkt() if hasattr(crs, "to_wkt") else crs or ""
     if not text:
         return ""

@@ -17,9 +17,10 @@ from ..errors import RasterError
 from ..geometry.grid import Box, Grid
 from .buffers import aligned_empty
 from .coverage import is_gap
-from .gdal_calls import collected_errors, decoding_options, direct_reading, reads_directly
-from .inmemory import Opened, name_of
+from .gdal_calls import check_options, collected_errors, decoding_options, direct_reading, reads_directly
+from .inmemory import NO_PLACE, Opened, crs_wkt, name_of
 from .remote import Remote, open_remote
+from .source import RasterSource, described
 from .types import gdal_type, numpy_type
 
 NoData = tuple[Optional[float], ...]
@@ -41,7 +42,8 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     """Open a raster for reading.
 
     Args:
-        source: what GDAL opens (a path, an http(s) address, a subdataset's name), an open dataset, or `Opened`.
+        source: what GDAL opens (a path, an http(s) address, a subdataset's name), such a `RasterSource` or the JSON
+            object that it is in a request, an open dataset, or `Opened`.
 
     Returns:
         The dataset, and what is known of the file where it lies at an http(s) address.
@@ -49,19 +51,23 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     Raises:
         RasterError: it does not exist, is no raster, or has no bands.
     """
+    source = described(source)
     if isinstance(source, (gdal.Dataset, Opened)):
         return source.dataset if isinstance(source, Opened) else source, None
-    address = address_of(source)
-    dataset, remote = open_remote(address) if address else (_open_local(source), None)
+    path, options = (source.path, source.open_options) if isinstance(source, RasterSource) else (source, ())
+    address = address_of(path)
+    dataset, remote = open_remote(address, options) if address else (_open_local(path, options), None)
     if dataset.RasterCount == 0:
-        raise RasterError(f"{masked(source)} holds no bands of its own{masked(_subdatasets(dataset))}.")
+        raise RasterError(f"{masked(path)} holds no bands of its own{masked(_subdatasets(dataset))}.")
+    if isinstance(source, RasterSource):
+        source.check_bands(dataset.RasterCount)
     return dataset, remote
 
 
-def _open_local(source: str) -> gdal.Dataset:
+def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
     def attempt() -> gdal.Dataset:
         flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
-        return gdal.OpenEx(source, flags, open_options=decoding_options())
+        return gdal.OpenEx(source, flags, open_options=[*options, *decoding_options()])
 
     dataset = None
     with collected_errors() as errors:
@@ -70,10 +76,11 @@ def _open_local(source: str) -> gdal.Dataset:
             with direct_reading():
                 dataset = attempt()
     if dataset is None:
-        raise RasterError(
-            f"Cannot open the raster {masked(source)}: {masked(str(errors))}. Check the path and that GDAL reads the "
-            "format."
-        )
+        cure = "Check the path and that GDAL reads the format."
+        if source.startswith("/vsimem/"):
+            cure = "Files in memory can be read in the process alone that made them: save it to disk."
+        raise RasterError(f"Cannot open the raster {masked(source)}: {masked(str(errors))}. {cure}")
+    check_options(source, options, errors)
     return dataset
 
 
@@ -102,9 +109,15 @@ class Reference:
     georeferenced: bool
 
     @classmethod
-    def of(cls, dataset: gdal.Dataset) -> Reference:
-        """Return the reference of an open dataset."""
-        return cls(dataset.GetProjection() or "", dataset.GetGeoTransform() != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    def of(cls, dataset: gdal.Dataset, source: Any = None) -> Reference:
+        """Return the reference of an open dataset, which may be assigned to the source that was opened.
+
+        Raises:
+            RasterError: the one assigned is not understood.
+        """
+        source = described(source)
+        wkt = crs_wkt(source.crs) if isinstance(source, RasterSource) else ""
+        return cls(wkt or dataset.GetProjection() or "", dataset.GetGeoTransform() != NO_PLACE)
 
     def same_as(self, other: Reference) -> bool:
         """Return whether both name the same coordinate system."""
@@ -146,17 +159,19 @@ class Stack:
         Raises:
             RasterError: one cannot be opened, or they do not lie on one grid.
         """
+        sources = [described(source) for source in sources]
         opened = [open_dataset(source) for source in sources]
         self.datasets = [dataset for dataset, _ in opened]
         self._remotes = [remote for _, remote in opened]
         self.names = tuple(
-            remote.address if remote else masked(name_of(source if isinstance(source, Opened) else dataset))
+            remote.address if remote else masked(name_of(dataset if isinstance(source, gdal.Dataset) else source))
             for source, (dataset, remote) in zip(sources, opened)
         )
         self.grid = grid_of(self.datasets[0])
-        self.reference = Reference.of(self.datasets[0])
-        for dataset, name in zip(self.datasets[1:], self.names[1:]):
-            self._check_fits_first(dataset, name)
+        references = [Reference.of(dataset, source) for dataset, source in zip(self.datasets, sources)]
+        self.reference = references[0]
+        for dataset, reference, name in zip(self.datasets[1:], references[1:], self.names[1:]):
+            self._check_fits_first(dataset, reference, name)
         bands = [dataset.GetRasterBand(i + 1) for dataset in self.datasets for i in range(dataset.RasterCount)]
         self.bands = len(bands)
         self.dtype: np.dtype = np.result_type(*(numpy_type(band.DataType) for band in bands))
@@ -188,9 +203,8 @@ class Stack:
         bands = [dataset.GetRasterBand(number + 1) for dataset in cached for number in range(dataset.RasterCount)]
         return sum(self.grid.width * band.GetBlockSize()[1] * numpy_type(band.DataType).itemsize for band in bands)
 
-    def _check_fits_first(self, dataset: gdal.Dataset, name: str) -> None:
-        first = self.names[0]
-        grid, reference = grid_of(dataset), Reference.of(dataset)
+    def _check_fits_first(self, dataset: gdal.Dataset, reference: Reference, name: str) -> None:
+        first, grid = self.names[0], grid_of(dataset)
         if (grid.width, grid.height) != (self.grid.width, self.grid.height):
             raise RasterError(
                 f"{name} has {grid.width} x {grid.height} pixels, but {first} {self.grid.width} x {self.grid.height}: "

@@ -22,10 +22,12 @@ from osgeo import gdal
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
+from ..vectors.source import Address
 from .buffers import spaced
 from .creation import check_type, geotiff_options, threaded
 from .gdal_calls import collected_errors
 from .opening import Reference
+from .source import path_of
 from .types import gdal_type
 
 _PREFIX = ".otbtf-"
@@ -212,6 +214,11 @@ def same_file(one: str, two: str) -> bool:
         return os.path.samefile(one, two)
     except OSError:
         return False
+
+
+def is_source(path: str, source: Any) -> bool:
+    """Return whether an output is the existing file from which a raster or layer is read."""
+    return same_file(path, Address.of(path_of(source)).path)
 
 
 class OutputRaster:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 from urllib.parse import quote, urlsplit
@@ -17,7 +17,7 @@ from osgeo import gdal
 
 from ..addresses import masked
 from ..errors import RasterError
-from .gdal_calls import Errors, collected_errors, decoding_options
+from .gdal_calls import Errors, check_options, collected_errors, decoding_options
 
 RETRIES = 3
 """How often GDAL repeats a request that is answered with 429 or 5xx, and we a read that broke off."""
@@ -111,8 +111,12 @@ class Remote:
         )
 
 
-def open_remote(address: str) -> tuple[gdal.Dataset, Remote]:
+def open_remote(address: str, options: Sequence[str] = ()) -> tuple[gdal.Dataset, Remote]:
     """Open the raster at an address for reading.
+
+    Args:
+        address: http(s) address.
+        options: open options of its format, `KEY=VALUE`.
 
     Raises:
         RasterError: it cannot be reached or opened; the message says why.
@@ -126,8 +130,9 @@ def open_remote(address: str) -> tuple[gdal.Dataset, Remote]:
         dataset = None
         with collected_errors() as errors:
             flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
-            dataset = gdal.OpenEx(name, flags, open_options=decoding_options())
+            dataset = gdal.OpenEx(name, flags, open_options=[*options, *decoding_options()])
         if dataset is not None:
+            check_options(address, options, errors)
             return dataset, Remote(name, masked(address), state or ())
         refusal = _refusal(address, errors)
         if _status(errors) not in (400, 401, 403, 405, 501):

@@ -90,14 +90,14 @@ def reference_raster(source: Any, image: Stack, nodata: float | None, nodata_fro
         ParameterError, RasterError: it cannot be opened, or does not fit.
     """
     opened, _ = open_dataset(source)
-    if opened.RasterCount != 1 or _same_grid(opened, image):
+    reference = Reference.of(opened, source)
+    if opened.RasterCount != 1 or _same_grid(opened, reference, image):
         return LabelRaster(source, nodata, nodata_from_layer, key, math.nan)
-    dataset = _warped(opened, image, _nodata_of(opened, nodata, nodata_from_layer), key)
+    dataset = _warped(opened, reference, image, _nodata_of(opened, nodata, nodata_from_layer), key)
     return LabelRaster(dataset, math.nan, False, key)
 
 
-def _same_grid(dataset: Any, image: Stack) -> bool:
-    reference = Reference.of(dataset)
+def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
     if not reference.georeferenced and not image.reference.georeferenced and not grid_of(dataset).same_as(image.grid):
         raise RasterError(
             f"{masked(dataset.GetDescription())} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "
@@ -117,9 +117,9 @@ def _nodata_of(dataset: Any, nodata: float | None, nodata_from_layer: bool) -> s
     return "None" if value is None else repr(float(value))
 
 
-def _warped(dataset: Any, image: Stack, nodata: str, key: str) -> Opened:
+def _warped(dataset: Any, reference: Reference, image: Stack, nodata: str, key: str) -> Opened:
     """Return the reference on the map's grid (its north-up view), read when it is asked for; NaN where there is none."""
-    grid, known = image.grid, dataset.GetProjection() and image.reference.wkt
+    grid, known = image.grid, reference.wkt and image.reference.wkt
     warped = None
     with collected_errors() as errors:
         warped = gdal.Warp(
@@ -129,6 +129,7 @@ def _warped(dataset: Any, image: Stack, nodata: str, key: str) -> Opened:
             outputBounds=(grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin),
             width=grid.width,
             height=grid.height,
+            srcSRS=reference.wkt if known else None,
             dstSRS=image.reference.wkt if known else None,
             outputType=gdal.GDT_Float64,
             srcNodata=nodata,

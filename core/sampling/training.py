@@ -12,8 +12,8 @@ from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import Stack
-from ..rasters.output import Staging, same_file
-from ..vectors.opening import split_source
+from ..rasters.output import Staging, is_source
+from ..rasters.source import path_of
 from ..vectors.output import vector_staging
 from ..vectors.source import LayerSource
 from .shapes import Shapes, open_training_layer
@@ -108,7 +108,7 @@ class StagedStatistics:
         self._progress = progress
         self._table: Staging | None = None
         if outputs.outtable:
-            vector = vector_staging(outputs.outtable, progress, "OUTTABLE", [i for i in inputs if isinstance(i, str)])
+            vector = vector_staging(outputs.outtable, progress, "OUTTABLE", [*map(path_of, inputs)])
             self._table = stack.enter_context(vector)
         self._xml = stack.enter_context(file_staging(outputs.out, progress, "OUT", inputs))
 
@@ -144,7 +144,7 @@ def file_staging(path: str, progress: Progress, key: str, inputs: Sequence[Any] 
         RasterError: its folder cannot be written to.
     """
     for source in inputs:
-        if isinstance(source, str) and same_file(path, split_source(source)[0]):
+        if is_source(path, source):
             raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
     if os.path.isdir(path):
         raise ParameterError(f"{key} is {path}, which is a folder: choose a file.")

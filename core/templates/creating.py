@@ -20,6 +20,7 @@ from ..operations.createmodel import CreateModel
 from ..progress import Progress
 from ..rasters.opening import Stack
 from ..rasters.output import Staging
+from ..rasters.source import path_of
 from ..sampling.patchesimage import read_description
 from ..sampling.training import file_staging
 from ..serving.describe import Description, describe
@@ -116,7 +117,7 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
     """The number of classes that the patches were cut for; None where it is not known."""
     for source in parameters.sources:
         for path in source.il:
-            rows = read_description(path).get("classes") if isinstance(path, str) else None
+            rows = read_description(path_of(path)).get("classes")
             if rows:
                 progress.info(f"{len(rows)} classes, as {path}.json says.")
                 return len(rows)

@@ -11,6 +11,7 @@ from ..errors import ParameterError
 from ..geometry.grid import Box
 from ..progress import Progress
 from ..rasters.opening import Stack
+from ..rasters.source import path_of
 from ..sampling.bandstatistics import BandStatistics
 from ..sampling.patchesimage import read_description
 
@@ -27,7 +28,7 @@ def described_statistics(paths: Sequence[Any]) -> list[Row] | None:
     """
     rows: list[Row] = []
     for path in paths:
-        content = read_description(path) if isinstance(path, str) else {}
+        content = read_description(path_of(path))
         if content.get("content") != "patches" or not content.get("statistics"):
             return None
         rows += content["statistics"]

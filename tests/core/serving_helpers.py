@@ -33,13 +33,14 @@ def write(
     origin: tuple[float, float] = (500000.0, 4800000.0),
     south_up: bool = False,
     nodata: float | None = None,
+    crs: int = 32631,
 ) -> str:
     """Write an array of shape (height, width, bands), north row first, in UTM; return the path as text."""
     height, width, bands = array.shape
     dx, dy = spacing if isinstance(spacing, tuple) else (spacing, spacing)
     dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, bands, CODES[array.dtype.name])
     system = osr.SpatialReference()
-    system.ImportFromEPSG(32631)
+    system.ImportFromEPSG(crs)
     dataset.SetProjection(system.ExportToWkt())
     top = origin[1] - height * dy if south_up else origin[1]
     dataset.SetGeoTransform((origin[0], dx, 0.0, top, 0.0, dy if south_up else -dy))
