@@ -11,7 +11,8 @@ import numpy as np
 
 from ..geometry.grid import Box
 from ..progress import Progress
-from ..rasters.opening import NoData, Stack, is_nodata
+from ..rasters.missing import Missing
+from ..rasters.opening import Stack
 from ..sampling.validity import Validity
 from ..serving import tiles
 from ..serving.area import wanted_box
@@ -40,9 +41,7 @@ def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
     classifier = opened(parameters.model, parameters.imstat)
     image = Stack([parameters.image])
     classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
-    nodata: NoData = (parameters.nodata,) * image.bands
-    if parameters.nodata is None and parameters.nodata_from_layer:
-        nodata = image.nodata
+    missing = image.missing(parameters.nodata, parameters.nodata_from_layer)
     mask = Validity(image, None, False, parameters.mask)
     box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
     memory = budget(parameters.memory or parameters.ram)
@@ -51,11 +50,11 @@ def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
         inputs = [*image.names, parameters.mask, parameters.model, parameters.imstat]
         maps = MapWriter(parameters, classifier, inputs, stack, progress)
         stack.enter_context(gdal_cache(cache))
-        run = _Run(image, nodata, mask, PixelMapper(classifier, parameters.nodatalabel), box)
+        run = _Run(image, missing, mask, PixelMapper(classifier, parameters.nodatalabel), box)
         tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
         progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
         release()
-        maps.open(image.grid.part(box), image.reference, None not in nodata or not mask.everywhere)
+        maps.open(image.grid.part(box), image.reference, missing.possible or not mask.everywhere)
         run.all(maps, tile, progress)
         image.check_unchanged()
         maps.commit()
@@ -83,8 +82,8 @@ def opened(path: str, imstat: str | None) -> Classifier:
 class _Run:
     """Reads and classifies any box of the image."""
 
-    def __init__(self, image: Stack, nodata: NoData, mask: Validity, mapper: PixelMapper, box: Box) -> None:
-        self._image, self._nodata, self._mask, self.mapper, self._box = image, nodata, mask, mapper, box
+    def __init__(self, image: Stack, missing: Missing, mask: Validity, mapper: PixelMapper, box: Box) -> None:
+        self._image, self._missing, self._mask, self.mapper, self._box = image, missing, mask, mapper, box
 
     def all(self, maps: MapWriter, tile: tuple[int, int], progress: Progress) -> None:
         """Classify the whole box into the maps."""
@@ -107,7 +106,7 @@ class _Run:
     def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the pixels of a box, and where they are no-data."""
         pixels = self._image.read(box)
-        empty = None if None in self._nodata else is_nodata(pixels, self._nodata)
+        empty = self._missing.everywhere(pixels, box) if self._missing.possible else None
         if not self._mask.everywhere:
             masked = ~self._mask.read(box)
             empty = masked if empty is None else empty | masked

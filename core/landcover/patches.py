@@ -62,10 +62,11 @@ def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path
     """Choose pixels of a raster whose patches lie in the image; return the name of the field of classes."""
     raster = labels.raster
     values = {
-        "inref": raster.stack.datasets[0],
+        "inref": raster.source,
         "strategy": "atmost",
         "strategy.constant.nb": parameters.samples,
         "nodata": raster.nodata,
+        "nodata_from_layer": raster.nodata_from_layer,
         "pad": size // 2,
         "seed": parameters.seed,
         "outvec": path,

@@ -25,10 +25,11 @@ NO_PLACE = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class Opened:
-    """An open dataset, and what it is called in messages."""
+    """An open dataset, what it is called in messages, and what is told of its bands where that is more than it holds."""
 
     dataset: gdal.Dataset
     name: str
+    told: RasterSource | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 from osgeo import gdal, osr
@@ -19,13 +19,10 @@ from .buffers import aligned_empty
 from .coverage import is_gap
 from .gdal_calls import check_options, collected_errors, decoding_options, direct_reading, reads_directly
 from .inmemory import NO_PLACE, Opened, crs_wkt, name_of
+from .missing import Held, Missing, alpha_bands, held_by
 from .remote import Remote, open_remote
 from .source import RasterSource, described
 from .types import gdal_type, numpy_type
-
-NoData = tuple[Optional[float], ...]
-"""A no-data value per band; None for a band that has none."""
-
 
 SEPARATE = ("GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "PNG", "JPEG", "HFA", "ENVI", "EHdr")
 """Formats whose files are read by several threads at a time, a file by each. Those that open others are not: several
@@ -150,7 +147,9 @@ class Stack:
         reference: coordinate system.
         bands: number of bands, all rasters together.
         dtype: NumPy dtype that holds the values of every band.
-        nodata: the bands' own no-data values.
+        held: what the files, and those who name them, say of pixels that are missing in each band; see `missing`.
+        alphas: bands that are marked as alpha, each as the number of its data set and its own in it (from 1).
+        masks: those of them that are masks of the others, and no bands; see `take_as_masks`.
     """
 
     def __init__(self, sources: Sequence[Any]) -> None:
@@ -172,15 +171,36 @@ class Stack:
         self.reference = references[0]
         for dataset, reference, name in zip(self.datasets[1:], references[1:], self.names[1:]):
             self._check_fits_first(dataset, reference, name)
-        bands = [dataset.GetRasterBand(i + 1) for dataset in self.datasets for i in range(dataset.RasterCount)]
-        self.bands = len(bands)
-        self.dtype: np.dtype = np.result_type(*(numpy_type(band.DataType) for band in bands))
-        self.nodata: NoData = tuple(band.GetNoDataValue() for band in bands)
-        counts = [dataset.RasterCount for dataset in self.datasets]
-        self._firsts = [sum(counts[:number]) for number in range(len(counts))]
         separate = all(dataset.GetDriver().ShortName in SEPARATE for dataset in self.datasets)
-        self._apart = separate and len(counts) > 1 and len(set(map(id, self.datasets))) == len(counts)
-        self.block_size: tuple[int, int] = tuple(bands[0].GetBlockSize())
+        files = len(self.datasets)
+        self._apart = separate and files > 1 and len(set(map(id, self.datasets))) == files
+        self.block_size: tuple[int, int] = tuple(self.datasets[0].GetRasterBand(1).GetBlockSize())
+        self._sources = sources
+        self.alphas = tuple((n, band) for n, dataset in enumerate(self.datasets) for band in alpha_bands(dataset))
+        self.take_as_masks(())
+
+    def take_as_masks(self, alphas: Collection[tuple[int, int]]) -> None:
+        """Let some of `alphas` be masks of the other bands of their data sets, and all else bands, from now on."""
+        self.masks: tuple[tuple[int, int], ...] = tuple(alpha for alpha in self.alphas if alpha in alphas)
+        self._numbers = [
+            [band + 1 for band in range(dataset.RasterCount) if (number, band + 1) not in self.masks]
+            for number, dataset in enumerate(self.datasets)
+        ]
+        counts = [len(numbers) for numbers in self._numbers]
+        self._firsts = [sum(counts[:number]) for number in range(len(counts))]
+        self.bands = sum(counts)
+        self.held: tuple[Held, ...]
+        self.held, self._masks = held_by(self.datasets, self._sources, self._numbers, self.masks)
+        self.dtype: np.dtype = np.result_type(*(held.dtype for held in self.held))
+
+    def missing(self, nodata: float | None = None, from_layer: bool = True) -> Missing:
+        """Return what says which pixels are missing.
+
+        Args:
+            nodata: the no-data value of every band, which replaces those of the files.
+            from_layer: whether those, the masks of the files, and what the user has set for a layer count.
+        """
+        return Missing(self, nodata, from_layer)
 
     @property
     def way(self) -> str:
@@ -200,7 +220,7 @@ class Stack:
         cached = [
             dataset for dataset, remote in zip(self.datasets, self._remotes) if remote or not reads_directly(dataset)
         ]
-        bands = [dataset.GetRasterBand(number + 1) for dataset in cached for number in range(dataset.RasterCount)]
+        bands = [dataset.GetRasterBand(band + 1) for dataset in cached for band in range(dataset.RasterCount)]
         return sum(self.grid.width * band.GetBlockSize()[1] * numpy_type(band.DataType).itemsize for band in bands)
 
     def _check_fits_first(self, dataset: gdal.Dataset, reference: Reference, name: str) -> None:
@@ -253,13 +273,10 @@ class Stack:
         stored = self.grid.stored(box)
         item = self.dtype.itemsize
         pixel, flat = self.bands * item, array.reshape(-1)
-        where = (
-            f"columns {stored.x} to {stored.x + stored.width - 1}, rows {stored.y} to {stored.y + stored.height - 1}"
-        )
 
-        def read_one(dataset: gdal.Dataset, remote: Remote | None, name: str, first: int) -> None:
+        def read_one(number: int) -> None:
             attempt = partial(
-                dataset.ReadRaster,
+                self.datasets[number].ReadRaster,
                 stored.x,
                 stored.y,
                 stored.width,
@@ -268,20 +285,58 @@ class Stack:
                 buf_pixel_space=pixel,
                 buf_line_space=pixel * box.width,
                 buf_band_space=item,
-                buf_obj=flat[first:],
+                buf_obj=flat[self._firsts[number] :],
+                band_list=self._numbers[number],
             )
-            if remote:
-                remote.read(attempt, where)
-            else:
-                _read_local(attempt, where, name)
+            self._attempt(number, attempt, stored, "")
 
-        parts = zip(self.datasets, self._remotes, self.names, self._firsts)
+        files = range(len(self.datasets))
         if self._apart and box.area * pixel >= WORTH_THREADS:
-            with ThreadPoolExecutor(min(len(self.datasets), os.cpu_count() or 1)) as threads:
-                list(threads.map(read_one, *zip(*parts)))
+            with ThreadPoolExecutor(min(len(files), os.cpu_count() or 1)) as threads:
+                list(threads.map(read_one, files))
         else:
-            for part in parts:
-                read_one(*part)
+            for number in files:
+                read_one(number)
+
+    def _attempt(self, number: int, attempt: Callable[[], Any], stored: Box, what: str) -> None:
+        """Read a part of a raster by `attempt`; `what` of it, for the message."""
+        columns = f"columns {stored.x} to {stored.x + stored.width - 1}"
+        where = f"{what}{columns}, rows {stored.y} to {stored.y + stored.height - 1}"
+        remote = self._remotes[number]
+        if remote:
+            remote.read(attempt, where)
+        else:
+            _read_local(attempt, where, self.names[number])
+
+    def read_mask(self, number: int, box: Box, padding: str = "edge") -> np.ndarray:
+        """Return where a mask, one of those that `held` names, is 0, as a boolean array of shape (height, width).
+
+        Args:
+            number: of the mask.
+            box: what to read; it may reach beyond the raster.
+            padding: what stands there, as for `read_padded`; with `constant` nothing is masked.
+
+        Raises:
+            RasterError: a part cannot be read.
+        """
+        return self._padded(partial(self._read_mask, number), box, padding, False)
+
+    def _read_mask(self, number: int, box: Box) -> np.ndarray:
+        dataset, band = self._masks[number]
+        stored = self.grid.stored(box)
+        array = np.empty((box.height, box.width), numpy_type(band.DataType))
+        attempt = partial(
+            band.ReadRaster,
+            stored.x,
+            stored.y,
+            stored.width,
+            stored.height,
+            buf_type=gdal_type(array.dtype),
+            buf_obj=array,
+        )
+        self._attempt(dataset, attempt, stored, "the mask, ")
+        masked_: np.ndarray = array == 0
+        return masked_[::-1] if self.grid.south_up else masked_
 
     def check_unchanged(self) -> None:
         """Raise RasterError where a raster at an http(s) address has changed since it was opened.
@@ -301,19 +356,23 @@ class Stack:
                 edge pixels repeated) or `constant`.
             constant: the value for `constant`.
         """
+        return self._padded(self.read, box, padding, np.array(constant).astype(self.dtype))
+
+    def _padded(self, read: Callable[[Box], np.ndarray], box: Box, padding: str, constant: Any) -> np.ndarray:
+        """Return what `read` returns for a box inside the raster, for one that may reach beyond."""
         inside = box.intersection(self.grid.box)
         if inside == box:
-            return self.read(box)
+            return read(box)
         columns = padded_indices(box.x, box.width, self.grid.width, padding)
         rows = padded_indices(box.y, box.height, self.grid.height, padding)
         x, y = int(columns.min()), int(rows.min())
-        pixels = self.read(Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1))
+        pixels = read(Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1))
         pixels = pixels[np.ix_(rows - y, columns - x)]
         if padding == "constant":
             outside = np.ones(pixels.shape[:2], bool)
             if inside.area:
                 outside[inside.y - box.y : inside.bottom - box.y, inside.x - box.x : inside.right - box.x] = False
-            pixels[outside] = np.array(constant).astype(self.dtype)
+            pixels[outside] = constant
         return pixels
 
 
@@ -354,31 +413,3 @@ def check_references(named: Sequence[tuple[str, Reference]]) -> None:
                 f"{first_name} is in {first.describe()}, but {name} in {reference.describe()}: warp one of them to the "
                 "other's coordinate system (Raster > Projections > Warp)."
             )
-
-
-def is_nodata(array: np.ndarray, nodata: NoData) -> np.ndarray:
-    """Return where all bands are no-data, as a boolean array of shape (height, width).
-
-    Args:
-        array: pixels of shape (height, width, bands).
-        nodata: one value per band (NaN is one); where a band has none, nothing is no-data.
-    """
-    mask = np.ones(array.shape[:2], bool)
-    for band, value in enumerate(nodata):
-        if value is None:
-            return np.zeros(array.shape[:2], bool)
-        values = array[..., band]
-        if value != value:
-            mask &= np.isnan(values) if values.dtype.kind in "fc" else False
-        elif values.dtype.kind in "iu" and (value != int(value) or not _holds(values.dtype, int(value))):
-            mask[:] = False
-        else:
-            mask &= values == values.dtype.type(value)
-        if not mask.any():
-            break
-    return mask
-
-
-def _holds(dtype: np.dtype, value: int) -> bool:
-    info = np.iinfo(dtype)
-    return bool(info.min <= value <= info.max)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry.grid import Box
 from ..progress import Progress
-from ..rasters.opening import NoData, Stack
+from ..rasters.opening import Stack
 from .patchpoints import PatchSource
 from .patchstore import PatchStore
 
@@ -66,7 +66,7 @@ def cut(
                 for dataset in source.stack.datasets:
                     dataset.FlushCache()
             xs, ys = columns[members] - box.x, rows[members] - box.y
-            bad = _with_nodata(pixels, source, xs, ys)
+            bad = _with_nodata(pixels, box, source, xs, ys)
             if bad.any():
                 rejected += int(bad.sum())
                 valid[members[bad]] = False
@@ -113,9 +113,11 @@ def patches_at(pixels: np.ndarray, columns: np.ndarray, rows: np.ndarray, width:
     return runs[first].reshape(len(columns), height, width, bands)
 
 
-def _with_nodata(pixels: np.ndarray, source: PatchSource, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return which patches hold a no-data value in any band of any pixel."""
-    marked = any_nodata(pixels, source.nodata)
+def _with_nodata(
+    pixels: np.ndarray, box: Box, source: PatchSource, columns: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Return of which patches any band of any pixel is missing; `box` is where the pixels lie."""
+    marked = source.missing.anywhere(pixels, box)
     if not marked.any():
         return np.zeros(len(columns), bool)
     sums = np.zeros((marked.shape[0] + 1, marked.shape[1] + 1), "int64")
@@ -124,22 +126,3 @@ def _with_nodata(pixels: np.ndarray, source: PatchSource, columns: np.ndarray, r
     inside = sums[bottom, right] - sums[bottom, columns] - sums[rows, right] + sums[rows, columns]
     found: np.ndarray = inside > 0
     return found
-
-
-def any_nodata(pixels: np.ndarray, nodata: NoData) -> np.ndarray:
-    """Return where any band has its no-data value, bool, shape (height, width).
-
-    Args:
-        pixels: shape (height, width, bands).
-        nodata: a value per band; None for a band that has none.
-    """
-    marked = np.zeros(pixels.shape[:2], bool)
-    for band, value in enumerate(nodata):
-        if value is None:
-            continue
-        if value != value:
-            marked |= np.isnan(pixels[..., band])
-        elif pixels.dtype.kind not in "iu" or value == int(value):
-            # compared as floating point, a value that the type cannot hold equals no pixel
-            marked |= pixels[..., band] == (pixels.dtype.type(value) if pixels.dtype.kind == "f" else value)
-    return marked

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..progress import Progress
-from ..rasters.opening import NoData, Stack
+from ..rasters.opening import Stack
 from ..rasters.output import Staging, creation_options, same_file
 from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
@@ -78,10 +78,8 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
 
 def _opened(number: int, source: Source, nodata_from_layer: bool) -> PatchSource:
     stack = Stack(source.il)
-    nodata: NoData = (source.nodata,) * stack.bands
-    if source.nodata is None and nodata_from_layer:
-        nodata = stack.nodata
-    return PatchSource(number, stack, source.patchsizex, source.patchsizey, nodata)
+    missing = stack.missing(source.nodata, nodata_from_layer)
+    return PatchSource(number, stack, source.patchsizex, source.patchsizey, missing)
 
 
 def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:

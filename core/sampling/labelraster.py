@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
-from ..rasters.opening import Stack, is_nodata
+from ..rasters.opening import Stack
 
 _PIXELS = 4_000_000  # pixels read at a time
 _DENSE = 1 << 20  # a range of labels up to this long is looked up in a table
@@ -19,8 +19,10 @@ class LabelRaster:
     """A raster whose only band holds whole numbers, seen in blocks of whole rows of its north-up view.
 
     Attributes:
+        source: what was opened.
         stack: the open raster.
         nodata: the value that marks pixels without a label.
+        nodata_from_layer: whether the raster's own, its masks and what the user has set in it count.
     """
 
     def __init__(
@@ -31,13 +33,14 @@ class LabelRaster:
         Args:
             source: what GDAL opens.
             nodata: value of pixels without a label, or None for the layer's own, else `otherwise`.
-            nodata_from_layer: whether the layer's own counts.
+            nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
             key: the parameter, for messages.
             otherwise: NaN where every value is a label.
 
         Raises:
             RasterError: it cannot be opened, or it is no raster of labels.
         """
+        self.source, self.nodata_from_layer = source, nodata_from_layer
         self.stack = Stack([source])
         self._key = key
         if self.stack.bands != 1:
@@ -49,8 +52,9 @@ class LabelRaster:
             raise ParameterError(
                 f"{key} is {self.stack.names[0]}, whose pixels are complex numbers, but labels are whole numbers."
             )
-        own = self.stack.nodata[0] if nodata_from_layer else None
+        own = self.stack.held[0].tag if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise
+        self._missing = self.stack.missing(self.nodata, nodata_from_layer)
 
     def rows_at_a_time(self) -> int:
         """Return how many rows a block has: whole blocks of the file, as far as that fits."""
@@ -74,7 +78,7 @@ class LabelRaster:
             RasterError: a pixel holds a fraction, or cannot be read.
         """
         pixels = self.stack.read(box)
-        mask = ~is_nodata(pixels, (self.nodata,)).reshape(-1)
+        mask = ~self._missing.everywhere(pixels, box).reshape(-1)
         values = pixels.reshape(-1)
         if values.dtype.kind == "f":
             mask &= ~np.isnan(values)

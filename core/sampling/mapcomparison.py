@@ -17,7 +17,9 @@ from ..geometry.grid import Box
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.inmemory import Opened
+from ..rasters.missing import marks_of_first
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
+from ..rasters.source import Ranges, RasterSource
 from ..vectors.opening import VectorLayer
 from .counting import Counted, count, owners, portions
 from .labelraster import LabelRaster, count_labels
@@ -83,7 +85,7 @@ def reference_raster(source: Any, image: Stack, nodata: float | None, nodata_fro
         source: what GDAL opens.
         image: the map.
         nodata: the value that is no reference; None for the layer's own.
-        nodata_from_layer: whether the layer's own counts.
+        nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
         key: the parameter, for messages.
 
     Raises:
@@ -93,8 +95,11 @@ def reference_raster(source: Any, image: Stack, nodata: float | None, nodata_fro
     reference = Reference.of(opened, source)
     if opened.RasterCount != 1 or _same_grid(opened, reference, image):
         return LabelRaster(source, nodata, nodata_from_layer, key, math.nan)
-    dataset = _warped(opened, reference, image, _nodata_of(opened, nodata, nodata_from_layer), key)
-    return LabelRaster(dataset, math.nan, False, key)
+    values, view = _marked(opened, source, nodata, nodata_from_layer)
+    dataset = _warped(view, opened, reference, image, key)
+    # The warped pixels are those of the reference, in another place, so that values are looked up in them.
+    told = RasterSource(" ", nodata=(values,))
+    return LabelRaster(Opened(dataset, masked(opened.GetDescription()), told), math.nan, True, key)
 
 
 def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
@@ -111,20 +116,36 @@ def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
         return False
 
 
-def _nodata_of(dataset: Any, nodata: float | None, nodata_from_layer: bool) -> str:
-    own = dataset.GetRasterBand(1).GetNoDataValue() if nodata_from_layer else None
-    value = nodata if nodata is not None else own
-    return "None" if value is None else repr(float(value))
+def _marked(dataset: Any, source: Any, nodata: float | None, nodata_from_layer: bool) -> tuple[Ranges, Any]:
+    """Return the values that are no reference, and the reference in the form in which warping honours its mask alone.
+
+    Without a value of its own for no-data, since GDAL would pass over the mask then.
+    """
+    values, mask = marks_of_first(dataset, source, np.dtype("float64"), nodata, nodata_from_layer)
+    view = None
+    with collected_errors() as errors:
+        view = gdal.Translate("", dataset, format="VRT", bandList=[1], noData="none", maskBand=mask)
+    if view is None:
+        raise RasterError(f"Cannot read the mask of {masked(dataset.GetDescription())}: {masked(str(errors))}.")
+    return values, view
 
 
-def _warped(dataset: Any, reference: Reference, image: Stack, nodata: str, key: str) -> Opened:
-    """Return the reference on the map's grid (its north-up view), read when it is asked for; NaN where there is none."""
+def _warped(view: Any, dataset: Any, reference: Reference, image: Stack, key: str) -> Any:
+    """Return the reference on the map's grid (its north-up view), read when it is asked for; NaN where there is none.
+
+    Args:
+        view: the reference as it is to be warped.
+        dataset: itself.
+        reference: its coordinate system.
+        image: the map.
+        key: the parameter, for messages.
+    """
     grid, known = image.grid, reference.wkt and image.reference.wkt
     warped = None
     with collected_errors() as errors:
         warped = gdal.Warp(
             "",
-            dataset,
+            view,
             format="VRT",
             outputBounds=(grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin),
             width=grid.width,
@@ -132,7 +153,7 @@ def _warped(dataset: Any, reference: Reference, image: Stack, nodata: str, key: 
             srcSRS=reference.wkt if known else None,
             dstSRS=image.reference.wkt if known else None,
             outputType=gdal.GDT_Float64,
-            srcNodata=nodata,
+            srcNodata="None",
             dstNodata="nan",
             resampleAlg="near",
             errorThreshold=0,
@@ -142,8 +163,8 @@ def _warped(dataset: Any, reference: Reference, image: Stack, nodata: str, key: 
             f"{key}: {masked(dataset.GetDescription())} cannot be brought to the grid of the map: {masked(str(errors))}. "
             "Warp it yourself (Raster > Projections > Warp)."
         )
-    # Named beside the data set, never by it: GDAL writes a virtual raster's XML into the file that its description names.
-    return Opened(warped, masked(dataset.GetDescription()))
+    # The caller names it beside the data set: GDAL writes a virtual raster's XML into the file that its description names.
+    return warped
 
 
 def compare_rasters(image: LabelRaster, reference: LabelRaster, progress: Progress) -> Comparison:

@@ -12,26 +12,27 @@ import numpy as np
 from ..errors import ParameterError
 from ..geometry.grid import TOLERANCE, Axis
 from ..progress import Progress
-from ..rasters.opening import NoData, Stack
+from ..rasters.missing import Missing
+from ..rasters.opening import Stack
 from ..vectors.opening import TEXT, Field, Points, Transformation, VectorLayer
 
 
 @dataclass(frozen=True)
 class PatchSource:
-    """One source, open: its images, the size of its patches and the no-data values that reject a patch.
+    """One source, open: its images, the size of its patches and what rejects a patch.
 
     Attributes:
         number: 1 for the first source.
         stack: the images.
         width, height: size of a patch in pixels of this source.
-        nodata: per band the value that rejects a patch wherever it occurs in it; None rejects nothing.
+        missing: rejects a patch where any band of any of its pixels is missing.
     """
 
     number: int
     stack: Stack
     width: int
     height: int
-    nodata: NoData
+    missing: Missing
 
     @property
     def patch_bytes(self) -> int:

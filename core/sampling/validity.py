@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
-from ..rasters.opening import NoData, Reference, Stack, is_nodata
+from ..rasters.opening import Reference, Stack
 
 
 class Image(Protocol):
@@ -59,34 +59,29 @@ class Validity:
         Args:
             image: the image; a pixel is no-data where all its bands are.
             nodata: the value that means no-data, in every band; None for the layer's own.
-            nodata_from_layer: whether the layer's own is used where `nodata` is None.
+            nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
             mask: a raster of one band on the image's grid, or None.
 
         Raises:
             RasterError: the mask cannot be opened or does not fit the image.
         """
         self.image = image
-        self._nodata: NoData = (None,)
-        if nodata is not None:
-            self._nodata = (nodata,) * image.bands
-        elif nodata_from_layer:
-            self._nodata = image.nodata
-        self._reads_image = None not in self._nodata
+        self._missing = image.missing(nodata, nodata_from_layer)
         self._mask = None if mask is None else _open_mask(mask, image)
-        self.everywhere = not self._reads_image and self._mask is None
+        self.everywhere = not self._missing.possible and self._mask is None
 
     def read(self, box: Box) -> np.ndarray:
         """Return where the pixels of `box` are valid, as a boolean array of shape (height, width)."""
         valid = np.ones((box.height, box.width), bool)
-        if self._reads_image:
-            valid &= ~is_nodata(self.image.read(box), self._nodata)
+        if self._missing.possible:
+            valid &= ~self._missing.read(box)
         if self._mask is not None:
             valid &= self._mask.read(box)[..., 0] != 0
         return valid
 
     def pixels_within(self, megabytes: int) -> int:
         """Return how many pixels may be looked at together within a budget of memory."""
-        each = 100 + (self.image.bands * self.image.dtype.itemsize if self._reads_image else 0)
+        each = 100 + self._missing.pixel_bytes
         return max(1 << 12, megabytes * 1_000_000 // each)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from ..geometry.grid import Box
 from ..geometry.serving import Span
 from ..progress import Progress
-from ..rasters.opening import is_nodata
 from . import tiles
 from .compute import Compute, whole
 from .convert import Converter
@@ -266,7 +265,8 @@ class Job:
                 continue
             window = region.hull(under(*below[number]))
             pixels = source.stack.read_padded(window, self._padding)
-            mask |= nodata_outputs(is_nodata(pixels, source.nodata), *below[number], window)
+            empty = source.nodata.everywhere(pixels, window, self._padding)
+            mask |= nodata_outputs(empty, *below[number], window)
             if sparing and mask.all():
                 return Tile([], mask)
             images[number] = pixels[whole(Box(region.x - window.x, region.y - window.y, region.width, region.height))]

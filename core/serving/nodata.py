@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..geometry.grid import Box
-from ..rasters.opening import is_nodata
 from .sources import OpenSource
 
 Lines = tuple[list[int], list[int]]
@@ -16,8 +15,9 @@ def holds_nothing(source: OpenSource, columns: Lines, rows: Lines) -> bool:
     """Return whether all of a source's pixels below some outputs are no-data, as far as that is known unread."""
     if source.nodata is None:
         return False
-    values = source.stack.without_data(under(columns, rows))
-    return values is not None and bool(is_nodata(values[None, None], source.nodata).all())
+    box = under(columns, rows)
+    values = source.stack.without_data(box)
+    return values is not None and source.nodata.throughout(values, box)
 
 
 def under(columns: Lines, rows: Lines) -> Box:

@@ -16,7 +16,6 @@ from ..geometry.serving import LARGEST_DENOMINATOR
 from ..models.model import Model
 from ..models.sidecar import Sidecar
 from ..operations.tensorflowmodelserve import ServedModel
-from ..rasters.opening import is_nodata
 from .compute import Compute
 from .context import SIDES, Context, find_context
 from .devices import Scope
@@ -164,10 +163,11 @@ def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
     """
     grid = source.stack.grid
     width, height = min(SAMPLE, grid.width), min(SAMPLE, grid.height)
-    pixels = source.stack.read(Box((grid.width - width) // 2, (grid.height - height) // 2, width, height))
+    box = Box((grid.width - width) // 2, (grid.height - height) // 2, width, height)
+    pixels = source.stack.read(box)
     valid = np.isfinite(pixels).all(axis=2)
     if source.nodata is not None:
-        valid &= ~is_nodata(pixels, source.nodata)
+        valid &= ~source.nodata.everywhere(pixels, box)
     dtype = np.dtype("float32") if dtype_name == "bfloat16" else np.dtype(dtype_name)
     generator = np.random.default_rng(0)
     kept = pixels[valid]

@@ -11,16 +11,17 @@ from ..errors import ModelError, ParameterError
 from ..models.model import Model, TensorInfo
 from ..models.placeholders import FORM, Value, parse_userplaceholders
 from ..operations.tensorflowmodelserve import ServedModel, Source
-from ..rasters.opening import NoData, Stack, check_references
+from ..rasters.missing import Missing
+from ..rasters.opening import Stack, check_references
 
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source whose rasters are open: what it feeds, and its no-data values (None where it has none)."""
+    """A source whose rasters are open: what it feeds, and what says where it is no-data (None where it cannot be)."""
 
     number: int
     stack: Stack
-    nodata: NoData | None
+    nodata: Missing | None
     given: Source
 
 
@@ -33,12 +34,8 @@ def open_sources(parameters: ServedModel) -> list[OpenSource]:
     opened = []
     for number, source in enumerate(parameters.sources, 1):
         stack = Stack(source.il)
-        nodata: NoData | None = None
-        if source.nodata is not None:
-            nodata = (source.nodata,) * stack.bands
-        elif parameters.nodata_from_layer and None not in stack.nodata:
-            nodata = stack.nodata
-        opened.append(OpenSource(number, stack, nodata, source))
+        missing = stack.missing(source.nodata, parameters.nodata_from_layer)
+        opened.append(OpenSource(number, stack, missing if missing.possible else None, source))
     check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     return opened
 

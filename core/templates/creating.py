@@ -18,6 +18,7 @@ from ..models.model import Model
 from ..models.sidecar import write_sidecar
 from ..operations.createmodel import CreateModel
 from ..progress import Progress
+from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..rasters.output import Staging
 from ..rasters.source import path_of
@@ -93,7 +94,8 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     if given["times"] is None and parameters.template == "harmonic" and stacks:
         given["times"] = days_of(_band_names(stacks[0]), "The band names of source 1 (DATES is empty)")
     if "nodata" in template.takes and stacks:
-        given["nodata"] = _nodata(parameters, stacks[0])[0]
+        own = stacks[0].held[0].tag if parameters.nodata_from_layer else None
+        given["nodata"] = own if parameters.nodata is None else parameters.nodata
     elif "nodata" not in template.takes:
         given["nodata"] = None  # of statistics only
     return given
@@ -132,10 +134,8 @@ def _band_names(stack: Stack) -> list[str]:
     ]
 
 
-def _nodata(parameters: CreateModel, stack: Stack) -> tuple[float | None, ...]:
-    if parameters.nodata is not None or not parameters.nodata_from_layer:
-        return (parameters.nodata,) * stack.bands
-    return stack.nodata
+def _missing(parameters: CreateModel, stack: Stack) -> Missing:
+    return stack.missing(parameters.nodata, parameters.nodata_from_layer)
 
 
 # ------------------------------------------------------------- statistics
@@ -166,7 +166,7 @@ def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progres
     if rows is None or len(rows) != bands:
         stack = Stack(paths)
         progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
-        rows = list(computed_statistics(stack, _nodata(parameters, stack), progress).rows())
+        rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
     return scaling_of(kind, parameters.scale, bands, rows, where)
 
 
@@ -182,7 +182,7 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
             )
         stack = Stack(parameters.sources[image - 1].il)
         progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
-        found.update(variables_of(image, computed_statistics(stack, _nodata(parameters, stack), progress)))
+        found.update(variables_of(image, computed_statistics(stack, _missing(parameters, stack), progress)))
     chosen = {name: found[name] for name in expression.statistics}
     for name, value in chosen.items():
         progress.info(f"{name} = {value:.9g}")

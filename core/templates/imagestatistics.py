@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ParameterError
 from ..geometry.grid import Box
 from ..progress import Progress
+from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..rasters.source import path_of
 from ..sampling.bandstatistics import BandStatistics
@@ -35,12 +36,12 @@ def described_statistics(paths: Sequence[Any]) -> list[Row] | None:
     return rows
 
 
-def computed_statistics(stack: Stack, nodata: Sequence[float | None], progress: Progress) -> BandStatistics:
+def computed_statistics(stack: Stack, missing: Missing, progress: Progress) -> BandStatistics:
     """Return the statistics of all pixels of rasters, band by band.
 
     Args:
         stack: the rasters.
-        nodata: what does not count, per band; NaN and infinity never do.
+        missing: what does not count; NaN and infinity never do.
         progress: asked to cancel between blocks.
 
     Raises:
@@ -53,25 +54,17 @@ def computed_statistics(stack: Stack, nodata: Sequence[float | None], progress: 
     for start in range(0, stack.grid.height, rows):
         progress.check()
         box = Box(0, start, stack.grid.width, min(rows, stack.grid.height - start))
-        statistics.add(_without_nodata(stack.read(box), nodata))
+        statistics.add(_without_missing(stack.read(box), missing, box))
         progress.fraction((box.y + box.height) / stack.grid.height)
     return statistics
 
 
-def _without_nodata(pixels: np.ndarray, nodata: Sequence[float | None]) -> np.ndarray:
-    if not any(value is not None and value == value for value in nodata):
+def _without_missing(pixels: np.ndarray, missing: Missing, box: Box) -> np.ndarray:
+    if not missing.partly:
         return pixels
     numbers = pixels.astype("float64")
-    for band, value in enumerate(nodata):
-        if value is not None and value == value:
-            numbers[..., band][numbers[..., band] == _as_stored(value, pixels.dtype)] = np.nan
+    numbers[missing.by_band(pixels, box)] = np.nan
     return numbers
-
-
-def _as_stored(value: float, dtype: np.dtype) -> float:
-    """The no-data value as pixels of that type hold it: -3.4e38 is written shorter than float32 has it."""
-    with np.errstate(over="ignore"):
-        return float(dtype.type(value)) if dtype.kind == "f" else value
 
 
 def variables_of(image: int, statistics: BandStatistics) -> dict[str, float]:

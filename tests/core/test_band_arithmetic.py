@@ -295,7 +295,7 @@ def test_statistics_are_those_of_the_image(tmp_path):
     pixels[3:6, 4:9] = -9.0
     pixels[10, 10, 0] = np.nan
     stack = Stack([helpers.write(tmp_path / "image.tif", pixels, nodata=-9.0)])
-    found = variables_of(2, computed_statistics(stack, stack.nodata, Progress()))
+    found = variables_of(2, computed_statistics(stack, stack.missing(), Progress()))
     for band, (statistic, function) in itertools.product(
         (1, 2), {"Mini": np.min, "Maxi": np.max, "Mean": np.mean, "Sum": np.sum, "Var": np.var}.items()
     ):

@@ -16,7 +16,6 @@ from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.sampling import cutting, extractpatches
 from otbtf_qgis.core.sampling.bandstatistics import BandStatistics
-from otbtf_qgis.core.sampling.cutting import any_nodata
 from otbtf_qgis.core.sampling.patchesimage import read_description
 
 COARSE = (300000.0, 20.0, 0.0, 4000000.0, 0.0, -20.0)
@@ -141,14 +140,6 @@ def test_no_data_in_any_band_of_any_pixel_rejects_a_patch(
     reasons = json.loads(results["reasons"])
     inside = sum(patch is not None for patch in cut)
     assert reasons.get("with no-data in source 1", 0) == inside - len(kept)
-
-
-def test_nan_can_be_no_data() -> None:
-    pixels = np.array([[[1.0, np.nan], [2.0, 0.1]]], "float32")
-    assert any_nodata(pixels, (np.nan, np.nan)).tolist() == [[True, False]]
-    assert any_nodata(pixels, (None, 0.1)).tolist() == [[False, True]]
-    assert any_nodata(np.array([[[1], [2]]], "uint8"), (-1.0,)).tolist() == [[False, False]]
-    assert any_nodata(np.array([[[1], [2]]], "uint8"), (1.5,)).tolist() == [[False, False]]
 
 
 @pytest.mark.parametrize(
