@@ -300,6 +300,7 @@ _DEFAULTS = {
     "model.fullyconv": "off",
     "deepmodel.fullyconv": "off",
     "nodata_from_layer": "off",
+    "alpha": "band",
 }
 """What OTBTF takes for a key that is not given, where we find it out ourselves; by the last words of the key."""
 

@@ -223,6 +223,19 @@ def pixel_type(name: str, of: str) -> Any:
     )
 
 
+def alpha() -> Any:
+    """Whether bands that are marked as alpha are masks: a key of every operation that reads images."""
+    return choice(
+        "alpha",
+        "Alpha bands",
+        "What a band is that is marked as alpha. mask: where it is 0, the others are no-data. band: a band like the others. "
+        "auto: a mask where it holds nothing but 0 and the largest value of its type, and the model does not ask for it as "
+        "a band.",
+        ("auto", "mask", "band"),
+        advanced=True,
+    )
+
+
 def numbered(item: type, listed: int, prefix: str = "source") -> Any:
     """One `item` dataclass per source; its keys are prefixed with `source1.`, `source2.`, ... (or another `prefix`).
 

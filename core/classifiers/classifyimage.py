@@ -11,6 +11,7 @@ import numpy as np
 
 from ..geometry.grid import Box
 from ..progress import Progress
+from ..rasters.alpha import open_images
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..sampling.validity import Validity
@@ -39,7 +40,7 @@ _TRIALS = (32, 64, 128, 256)  # sides of the pieces on which time and memory are
 def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.imageclassifier.run` says."""
     classifier = opened(parameters.model, parameters.imstat)
-    image = Stack([parameters.image])
+    image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features))
     classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
     missing = image.missing(parameters.nodata, parameters.nodata_from_layer)
     mask = Validity(image, None, False, parameters.mask)

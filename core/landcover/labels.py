@@ -71,12 +71,13 @@ class VectorLabels:
 Labels = Union[RasterLabels, VectorLabels]
 
 
-def open_raster(source: Any, nodata: float | None, image: Stack, progress: Progress) -> RasterLabels:
+def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, progress: Progress) -> RasterLabels:
     """Open a raster of labels and count them on the image's grid; from another grid the nearest label is taken.
 
     Args:
         source: what GDAL opens.
         nodata: the value of pixels without a label; None for the raster's own.
+        alpha: what a second band is that is marked as alpha.
         image: the image.
         progress: may cancel.
 
@@ -89,7 +90,7 @@ def open_raster(source: Any, nodata: float | None, image: Stack, progress: Progr
     told = f"{grid.describe()} (coordinate system: {reference.describe()})"
     if reference.georeferenced and image.reference.georeferenced:
         _check_overlap(f"LABELS_RASTER is {source}, which covers {told}", bounds, reference, image)
-    raster = reference_raster(source, image, nodata, True, "LABELS_RASTER")
+    raster = reference_raster(source, image, nodata, True, "LABELS_RASTER", alpha, progress)
     counts: Counter[int] = Counter()
     for _, _, labels in raster.blocks():
         progress.check()

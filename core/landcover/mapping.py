@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ..models.sidecar import read_sidecar
 from ..operations import run
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..progress import Part, Progress
+from ..rasters.alpha import open_images, said
 from ..rasters.opening import Stack
 from ..rasters.output import Staging, check_writable, driver_for, is_source
 from ..serving.exporting import check_replaceable
@@ -48,8 +50,9 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     """Make the map; see `core.operations.landcovermap.run`."""
     _check_outputs(parameters)
     names = parse_legend(parameters.legend)
-    image = Stack(parameters.image)
-    labels = _open_labels(parameters, image, progress)
+    asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
+    parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
+    labels = _open_labels(parameters, asked, image, progress)
     plan = _plan(parameters, labels, image)
     progress.info(
         f"{'Tiles' if plan.dense else 'Patches'} of {plan.size} x {plan.size} pixels for the network "
@@ -96,10 +99,10 @@ def _check_outputs(parameters: LandCoverMap) -> None:
             raise ParameterError(f"KEEP is {parameters.keep}, which is a file: name a folder.")
 
 
-def _open_labels(parameters: LandCoverMap, image: Stack, progress: Progress) -> Labels:
+def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: Progress) -> Labels:
     if parameters.labels_vector:
         return open_vector(parameters.labels_vector, parameters.labels_field or "", image)
-    return open_raster(parameters.labels_raster, parameters.labels_nodata, image, progress)
+    return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
 
 
 def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> Plan:
@@ -181,6 +184,7 @@ def _serve(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str,
     values: dict[str, Any] = {
         "source1.il": parameters.image,
         "source1.nodata": parameters.nodata,
+        "alpha": parameters.alpha,
         "model.dir": model,
         "output.names": _labels_output(model),
         "output.bv": prepared.classes.ignored,

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..operations import run
 from ..progress import Progress
+from ..rasters.alpha import BAND, said
 from ..vectors.opening import VectorLayer
 from .candidates import Candidates, pixels_of
 from .labels import Labels, Names, RasterLabels, VectorLabels, classes_of
@@ -67,6 +68,7 @@ def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path
         "strategy.constant.nb": parameters.samples,
         "nodata": raster.nodata,
         "nodata_from_layer": raster.nodata_from_layer,
+        "alpha": said(raster.stack) or BAND,
         "pad": size // 2,
         "seed": parameters.seed,
         "outvec": path,
@@ -82,6 +84,7 @@ def _from_features(parameters: LandCoverMap, labels: VectorLabels, path: str, pr
         "vec": labels.source,
         "field": labels.field.name,
         "nodata": parameters.nodata,
+        "alpha": parameters.alpha,
         "strategy": "constant",
         "strategy.constant.nb": parameters.samples,
         "sampler": "random",

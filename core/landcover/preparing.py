@@ -135,6 +135,7 @@ def _extract(
         "source1.patchsizex": size,
         "source1.patchsizey": size,
         "source1.nodata": parameters.nodata,
+        "alpha": parameters.alpha,
         "source1.out": patches,
         "vec": points,
         "field": "class",

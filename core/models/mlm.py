@@ -40,6 +40,7 @@ def build_item(
     classes: Mapping[str, Classes],
     bands: Mapping[str, Sequence[str]],
     href: str,
+    alpha: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return a model's STAC item.
 
@@ -50,6 +51,7 @@ def build_item(
         classes: by name of the output.
         bands: names of the bands by name of the input, where they are known.
         href: the model's place as seen from the item.
+        alpha: by name of the input, what bands marked as alpha were in training; see `Sidecar`.
     """
     found = {geometry.output: geometry for geometry in geometries}
     described = [_output(info, found.get(info.name), classes.get(info.name, ())) for info in outputs]
@@ -61,7 +63,9 @@ def build_item(
         "mlm:architecture": origin.pop("name", "") or "unknown",
         "mlm:tasks": sorted({task for output in described for task in output["tasks"]}),
         **origin,
-        "mlm:input": [_input(info, bands.get(info.name, ())) for info in model.inputs.values()],
+        "mlm:input": [
+            _input(info, bands.get(info.name, ()), (alpha or {}).get(info.name, "")) for info in model.inputs.values()
+        ],
         "mlm:output": described,
         "otbtf:model_kind": model.kind,
         "otbtf:fingerprint": fingerprint(model.path),
@@ -90,8 +94,9 @@ def build_item(
     }
 
 
-def _input(info: TensorInfo, bands: Sequence[str]) -> dict[str, Any]:
-    return {"name": info.name, "bands": list(bands), "input": _structure(info)}
+def _input(info: TensorInfo, bands: Sequence[str], alpha: str) -> dict[str, Any]:
+    told = {"otbtf:alpha": alpha} if alpha else {}
+    return {"name": info.name, "bands": list(bands), "input": _structure(info), **told}
 
 
 def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> dict[str, Any]:

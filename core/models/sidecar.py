@@ -112,6 +112,7 @@ class Sidecar:
         tags: of the graph that it describes, sorted; empty for a `.keras` file.
         geometries: by name of the output.
         classes: by name of the output, where it has any.
+        alpha: by name of the input, what bands marked as alpha were in training, `mask` or `band`.
     """
 
     path: str
@@ -120,6 +121,7 @@ class Sidecar:
     tags: tuple[str, ...] = ()
     geometries: dict[str, Geometry] = field(default_factory=dict)
     classes: dict[str, Classes] = field(default_factory=dict)
+    alpha: dict[str, str] = field(default_factory=dict)
 
     def classes_of(self, outputs: Sequence[str]) -> Classes:
         """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
@@ -244,6 +246,11 @@ def _parse(path: str, text: str) -> Sidecar:
         tuple(sorted(str(tag) for tag in properties.get("otbtf:tags", ()))),
         {geometry.output: geometry for geometry in geometries},
         classes,
+        {
+            str(entry["name"]): str(entry["otbtf:alpha"])
+            for entry in properties.get("mlm:input", ())
+            if entry.get("otbtf:alpha") in ("mask", "band")
+        },
     )
 
 

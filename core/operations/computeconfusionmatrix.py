@@ -68,10 +68,11 @@ class ComputeConfusionMatrix:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data values from the layers",
-        "Where a no-data value is not given, use the raster's own. Off: every pixel counts, as in OTB.",
+        "Where a no-data value is not given, use the raster's own. Off: every pixel counts, masked ones too, as in OTB.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     class_names: str = voc.text(
         "class.names",
         "Class names",

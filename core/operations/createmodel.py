@@ -152,10 +152,12 @@ class CreateModel:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data values from the images",
-        "Where the no-data value is not given, use the images' own.",
+        "Where the no-data value is not given, use the images' own. Off: their masks, and no-data values set in a layer's "
+        "properties, do not count either.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     seed: int | None = voc.integer(
         "seed",
         "Seed",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ..errors import ParameterError
 from ..progress import Progress
-from ..rasters.opening import Stack
+from ..rasters.alpha import open_images
 from ..sampling.counting import count, count_dense
 from ..sampling.footprint import POLYGON
 from ..sampling.training import StagedStatistics, StatisticsOutputs, TrainingLayer
@@ -34,7 +34,7 @@ def run(parameters: DensePolygonClassStatistics, progress: Progress) -> dict[str
     """
     with ExitStack() as stack:
         outputs = StagedStatistics(parameters, (parameters.image, parameters.vec), stack, progress)
-        image = Stack([parameters.image])
+        image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer)
         shapes = parameters.open(image, only=POLYGON)
         counted = count(shapes, Validity(image, None, False), parameters.ram, progress, share=0.5)

@@ -64,6 +64,7 @@ class DescribeModel:
         "Keep the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a .keras "
         "file): serving then needs no probing, and names and colours its output by the classes.",
     )
+    alpha: str = voc.alpha()
     model_tagsets: str = voc.text(
         "model.tagsets",
         "Tag sets",

@@ -45,10 +45,12 @@ class Inputs:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data value from the layer",
-        "Where the no-data value is not given, use the layer's own.",
+        "Where the no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
+        "properties, do not count either.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     memory: int | None = voc.integer(
         "memory",
         "Memory (MB)",

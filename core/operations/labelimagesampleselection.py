@@ -62,10 +62,12 @@ class LabelImageSampleSelection:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data value from the layer",
-        "Where the no-data value is not given, use the layer's own.",
+        "Where the no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
+        "properties, do not count either.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     outvec: str = voc.vector_out(
         "outvec", "Samples", "Points at the centres of the chosen pixels, with a field class.", geometry="point"
     )
@@ -83,7 +85,9 @@ def run(parameters: LabelImageSampleSelection, progress: Progress) -> dict[str, 
         Cancelled: `progress` asked to stop.
     """
     check_vector_output(parameters.outvec, "OUTVEC")
-    raster = LabelRaster(parameters.inref, parameters.nodata, parameters.nodata_from_layer)
+    raster = LabelRaster(
+        parameters.inref, parameters.nodata, parameters.nodata_from_layer, alpha=parameters.alpha, progress=progress
+    )
     counts = _count(raster, parameters.pad, progress)
     wanted = quotas(counts, parameters.strategy, parameters.strategy_constant_nb, parameters.strategy_total_v)
     rows = as_rows(sorted(wanted), raster_legend(raster.stack.datasets[0]))

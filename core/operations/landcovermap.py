@@ -117,6 +117,7 @@ class LandCoverMap:
         "Of the images (nan is possible). Not given: the layers' own.",
         advanced=True,
     )
+    alpha: str = voc.alpha()
     legend: str = voc.text(
         "legend",
         "Class names and colours",

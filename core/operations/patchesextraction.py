@@ -67,10 +67,12 @@ class PatchesExtraction:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data values from the layers",
-        "Where a source's no-data value is not given, use the layer's own.",
+        "Where a source's no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
+        "properties, do not count either.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     memory: int | None = voc.integer(
         "memory",
         "Memory (MB)",

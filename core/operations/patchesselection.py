@@ -11,6 +11,7 @@ import numpy as np
 from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
+from ..rasters.alpha import open_images
 from ..rasters.opening import Stack
 from ..sampling import patchgroups as groups
 from ..sampling.balancing import balanced, class_histograms
@@ -107,10 +108,12 @@ class PatchesSelection:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data value from the layer",
-        "Where the no-data value is not given, use the layer's own.",
+        "Where the no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
+        "properties, do not count either.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     outtrain: str = voc.vector_out(
         "outtrain", "Training patches", "Points at the patches' middle pixels, with a field id.", geometry="point"
     )
@@ -156,7 +159,7 @@ def run(parameters: PatchesSelection, progress: Progress) -> dict[str, Any]:
     for name, path in zip(groups.NAMES, parameters.outputs()):
         if path:
             check_vector_output(path, f"OUT{name.upper()}")
-    image = Stack([parameters.image])
+    image = open_images([parameters.image], parameters.alpha, progress)
     patches = PatchGrid(
         image.grid, parameters.grid_psize, parameters.grid_step, parameters.grid_offsetx, parameters.grid_offsety
     )

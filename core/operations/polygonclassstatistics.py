@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from .. import vocabulary as voc
 from ..progress import Progress
-from ..rasters.opening import Stack
+from ..rasters.alpha import open_images
 from ..sampling.counting import count
 from ..sampling.training import StagedStatistics, StatisticsOutputs, TrainingLayer
 from ..sampling.validity import Validity
@@ -41,7 +41,7 @@ def run(parameters: PolygonClassStatistics, progress: Progress) -> dict[str, Any
     with ExitStack() as stack:
         inputs = (parameters.image, parameters.vec, parameters.mask)
         outputs = StagedStatistics(parameters, inputs, stack, progress)
-        image = Stack([parameters.image])
+        image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
         counted = count(parameters.open(image), validity, parameters.ram, progress)
         image.check_unchanged()

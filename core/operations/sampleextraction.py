@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from .. import vocabulary as voc
 from ..errors import ParameterError, VectorError
 from ..progress import Progress
+from ..rasters.alpha import open_images
 from ..rasters.opening import Stack
 from ..rasters.source import path_of
 from ..sampling.extraction import values_under
@@ -59,6 +60,7 @@ class SampleExtraction:
         minimum=0,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     ram: int = voc.integer(
         "ram",
         "RAM (MB)",
@@ -89,7 +91,7 @@ def run(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
     """
     inputs = [path_of(parameters.image), parameters.vec]
     with vector_staging(parameters.out, progress, "OUT", inputs) as staging:
-        image = Stack([parameters.image])
+        image = open_images([parameters.image], parameters.alpha, progress)
         layer = open_training_layer(parameters.vec, parameters.layer)
         layer.check_points()
         field = layer.field(parameters.field) if parameters.field else None

@@ -13,7 +13,7 @@ import numpy as np
 from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
-from ..rasters.opening import Stack
+from ..rasters.alpha import open_images
 from ..rasters.source import path_of
 from ..sampling import strategies
 from ..sampling.counting import Counted, count, otb_tiles
@@ -143,7 +143,7 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         given = read_class_totals(parameters.instats) if parameters.instats else None
         numbers = _numbers(parameters)
 
-        image = Stack([parameters.image])
+        image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
         shapes = parameters.open(image)
         tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)

@@ -193,6 +193,15 @@ class Stack:
         self.held, self._masks = held_by(self.datasets, self._sources, self._numbers, self.masks)
         self.dtype: np.dtype = np.result_type(*(held.dtype for held in self.held))
 
+    @property
+    def band_names(self) -> list[str]:
+        """The descriptions of the bands; empty texts where they have none."""
+        return [
+            dataset.GetRasterBand(band).GetDescription()
+            for dataset, numbers in zip(self.datasets, self._numbers)
+            for band in numbers
+        ]
+
     def missing(self, nodata: float | None = None, from_layer: bool = True) -> Missing:
         """Return what says which pixels are missing.
 
@@ -323,6 +332,22 @@ class Stack:
 
     def _read_mask(self, number: int, box: Box) -> np.ndarray:
         dataset, band = self._masks[number]
+        masked_: np.ndarray = self._read_band(dataset, band, box, "the mask, ") == 0
+        return masked_
+
+    def read_alpha(self, alpha: tuple[int, int], box: Box) -> np.ndarray:
+        """Return the values of one of `alphas`, whatever it is taken for, of shape (box.height, box.width).
+
+        Raises:
+            RasterError: a part cannot be read.
+        """
+        return self._read_band(alpha[0], self.datasets[alpha[0]].GetRasterBand(alpha[1]), box, "the alpha band, ")
+
+    def is_remote(self, number: int) -> bool:
+        """Return whether a data set lies at an address."""
+        return self._remotes[number] is not None
+
+    def _read_band(self, dataset: int, band: gdal.Band, box: Box, what: str) -> np.ndarray:
         stored = self.grid.stored(box)
         array = np.empty((box.height, box.width), numpy_type(band.DataType))
         attempt = partial(
@@ -334,9 +359,8 @@ class Stack:
             buf_type=gdal_type(array.dtype),
             buf_obj=array,
         )
-        self._attempt(dataset, attempt, stored, "the mask, ")
-        masked_: np.ndarray = array == 0
-        return masked_[::-1] if self.grid.south_up else masked_
+        self._attempt(dataset, attempt, stored, what)
+        return array[::-1] if self.grid.south_up else array
 
     def check_unchanged(self) -> None:
         """Raise RasterError where a raster at an http(s) address has changed since it was opened.

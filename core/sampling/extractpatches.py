@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..progress import Progress
-from ..rasters.opening import Stack
+from ..rasters.alpha import open_images, said
 from ..rasters.output import Staging, creation_options, same_file
 from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
@@ -38,9 +38,7 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
         creation_options(text)  # a wrong one is refused before work starts
     layer = VectorLayer(parameters.vec)
     field = layer.field(parameters.field)
-    sources = [
-        _opened(number, source, parameters.nodata_from_layer) for number, source in enumerate(parameters.sources, 1)
-    ]
+    sources = [_opened(number, source, parameters, progress) for number, source in enumerate(parameters.sources, 1)]
     for source in sources:
         source.check()
     outputs = _output_paths(parameters)
@@ -76,9 +74,9 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
     return {**outputs, "patches": count, "rejected": sum(points.rejected.values()), "reasons": reasons}
 
 
-def _opened(number: int, source: Source, nodata_from_layer: bool) -> PatchSource:
-    stack = Stack(source.il)
-    missing = stack.missing(source.nodata, nodata_from_layer)
+def _opened(number: int, source: Source, parameters: PatchesExtraction, progress: Progress) -> PatchSource:
+    stack = open_images(source.il, parameters.alpha, progress)
+    missing = stack.missing(source.nodata, parameters.nodata_from_layer)
     return PatchSource(number, stack, source.patchsizex, source.patchsizey, missing)
 
 
@@ -206,8 +204,9 @@ class _Writer:
             if image is not None:
                 image.close(progress)
                 files = list(source.stack.names)
+                alpha = {"alpha": said(source.stack)} if said(source.stack) else {}
                 content = described_patches(
-                    shape, self._count, image.dtype, files, image.statistics, {**samples, "groups": groups}
+                    shape, self._count, image.dtype, files, image.statistics, {**samples, **alpha, "groups": groups}
                 )
                 write_description(image.staging, content)
         if self._labels is not None:

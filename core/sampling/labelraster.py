@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
-from ..rasters.opening import Stack
+from ..progress import Progress
+from ..rasters.alpha import BAND, open_images
 
 _PIXELS = 4_000_000  # pixels read at a time
 _DENSE = 1 << 20  # a range of labels up to this long is looked up in a table
@@ -26,7 +27,14 @@ class LabelRaster:
     """
 
     def __init__(
-        self, source: Any, nodata: float | None, nodata_from_layer: bool, key: str = "INREF", otherwise: float = -1.0
+        self,
+        source: Any,
+        nodata: float | None,
+        nodata_from_layer: bool,
+        key: str = "INREF",
+        otherwise: float = -1.0,
+        alpha: str = BAND,
+        progress: Progress | None = None,
     ) -> None:
         """Open it.
 
@@ -36,12 +44,14 @@ class LabelRaster:
             nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
             key: the parameter, for messages.
             otherwise: NaN where every value is a label.
+            alpha: what a second band is that is marked as alpha; see `core.rasters.alpha.decide`.
+            progress: is told of that.
 
         Raises:
             RasterError: it cannot be opened, or it is no raster of labels.
         """
         self.source, self.nodata_from_layer = source, nodata_from_layer
-        self.stack = Stack([source])
+        self.stack = open_images([source], alpha, progress or Progress())
         self._key = key
         if self.stack.bands != 1:
             raise ParameterError(

@@ -42,7 +42,8 @@ class _Areas:
 
 def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.computeconfusionmatrix.run` says."""
-    image = LabelRaster(parameters.image, parameters.nodatalabel, parameters.nodata_from_layer, "IN", math.nan)
+    nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
+    image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress)
     with ExitStack() as stack:
         outputs = {
             key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_"), _inputs(parameters)))
@@ -86,7 +87,8 @@ def _compared(
     pairs: _Pairs
     if parameters.ref == "raster":
         source, nodata = parameters.ref_raster_in, parameters.ref_raster_nodata
-        reference = reference_raster(source, image.stack, nodata, parameters.nodata_from_layer, "REF_RASTER_IN")
+        from_layer, alpha = parameters.nodata_from_layer, parameters.alpha
+        reference = reference_raster(source, image.stack, nodata, from_layer, "REF_RASTER_IN", alpha, progress)
         names.add_raster(reference.stack.datasets[0])
         comparison = compare_rasters(image, reference, progress)
         reference.stack.check_unchanged()

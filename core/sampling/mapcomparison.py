@@ -15,9 +15,10 @@ from ..addresses import masked
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
 from ..progress import Progress
+from ..rasters.alpha import BAND
 from ..rasters.gdal_calls import collected_errors
-from ..rasters.inmemory import Opened
-from ..rasters.missing import marks_of_first
+from ..rasters.inmemory import Opened, name_of
+from ..rasters.missing import alpha_bands, marks_of_first
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
 from ..rasters.source import Ranges, RasterSource
 from ..vectors.opening import VectorLayer
@@ -75,7 +76,15 @@ def _no_classes(low: int, high: int) -> ParameterError:
 # ------------------------------------------------------------------- rasters
 
 
-def reference_raster(source: Any, image: Stack, nodata: float | None, nodata_from_layer: bool, key: str) -> LabelRaster:
+def reference_raster(
+    source: Any,
+    image: Stack,
+    nodata: float | None,
+    nodata_from_layer: bool,
+    key: str,
+    alpha: str = BAND,
+    progress: Progress | None = None,
+) -> LabelRaster:
     """Open the raster of a reference on the grid of the map.
 
     Where its own grid is another, each pixel of the map is compared with the pixel of the reference that holds its
@@ -87,19 +96,22 @@ def reference_raster(source: Any, image: Stack, nodata: float | None, nodata_fro
         nodata: the value that is no reference; None for the layer's own.
         nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
         key: the parameter, for messages.
+        alpha: what a second band is that is marked as alpha, and `progress`: see `LabelRaster`. From another grid, labels
+            that have one have it as their mask.
 
     Raises:
         ParameterError, RasterError: it cannot be opened, or does not fit.
     """
     opened, _ = open_dataset(source)
     reference = Reference.of(opened, source)
-    if opened.RasterCount != 1 or _same_grid(opened, reference, image):
-        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan)
+    bands = opened.RasterCount - (0 if alpha == BAND else len(alpha_bands(opened)))
+    if bands != 1 or _same_grid(opened, reference, image):
+        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan, alpha, progress)
     values, view = _marked(opened, source, nodata, nodata_from_layer)
     dataset = _warped(view, opened, reference, image, key)
     # The warped pixels are those of the reference, in another place, so that values are looked up in them.
-    told = RasterSource(" ", nodata=(values,))
-    return LabelRaster(Opened(dataset, masked(opened.GetDescription()), told), math.nan, True, key)
+    name = masked(name_of(opened))
+    return LabelRaster(Opened(dataset, name, RasterSource(name, nodata=(values,))), math.nan, True, key)
 
 
 def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:

@@ -56,10 +56,11 @@ class TrainingLayer:
     nodata_from_layer: bool = voc.boolean(
         "nodata_from_layer",
         "No-data value from the image",
-        "Where the no-data value is not given, use the image's own. Off: every pixel counts, as in OTB.",
+        "Where the no-data value is not given, use the image's own. Off: every pixel counts, masked ones too, as in OTB.",
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
     ram: int = voc.integer(
         "ram",
         "RAM (MB)",

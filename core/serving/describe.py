@@ -26,7 +26,7 @@ from .geometry import choose_fields, given_axes, make_plan
 from .probing import Law
 from .resolve import SAMPLE, Resolver
 from .sidecars import as_geometry, law_of
-from .sources import Feeds, OpenSource, tie
+from .sources import Feeds, OpenSource, settle_alphas, tie
 from .truefield import TrueField, find_true_fields
 
 LARGEST = 512
@@ -99,6 +99,7 @@ def describe(
     sources: Sequence[Source] = (),
     placeholders: str = "",
     true_fields: bool = True,
+    alpha: str = "auto",
 ) -> Description:
     """Describe a model.
 
@@ -111,6 +112,7 @@ def describe(
         placeholders: values of the user placeholders.
         true_fields: False to leave out the true receptive fields, which serving does not need: they take most of the
             time, minutes for a deep U-Net.
+        alpha: what bands are that are marked as alpha; see `core.rasters.alpha.decide`.
 
     Raises:
         ModelError: an output does not exist.
@@ -120,8 +122,8 @@ def describe(
     if not infos:
         raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
     parameters = TensorflowModelServe(sources=tuple(sources) or (Source(),), model_dir=model.path)
-    parameters = _with(parameters, model_userplaceholders=placeholders)
-    opened, misfits = _opened(model, parameters, infos) if sources else ([], [])
+    parameters = _with(parameters, model_userplaceholders=placeholders, alpha=alpha)
+    opened, misfits = _opened(model, parameters, infos, progress) if sources else ([], [])
     usable = bool(opened) and not misfits
     outputs = []
     for number, info in enumerate(infos):
@@ -152,7 +154,7 @@ def _listed(stack: Stack) -> str:
 
 
 def _opened(
-    model: Model, parameters: TensorflowModelServe, infos: Sequence[TensorInfo]
+    model: Model, parameters: TensorflowModelServe, infos: Sequence[TensorInfo], progress: Progress
 ) -> tuple[list[OpenSource], list[str]]:
     """Open the rasters, and say all that keeps them from the model's inputs."""
     misfits, opened = [], []
@@ -165,6 +167,7 @@ def _opened(
         lambda: check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     ]
     if len(opened) == len(parameters.sources):
+        tests.append(lambda: settle_alphas(model, parameters, opened, infos[0].name, None, progress))
         tests += [lambda info=info: tie(model, parameters, opened, [info.name]) for info in infos]  # type: ignore[misc]
     for test in tests if opened else []:
         try:
@@ -194,11 +197,7 @@ def _band_names(
     """The bands' own names, for the inputs whose bands all have one."""
     found = {}
     for info, source in zip(tie(model, parameters, sources, [output]).inputs, sources):
-        names = tuple(
-            dataset.GetRasterBand(band + 1).GetDescription()
-            for dataset in source.stack.datasets
-            for band in range(dataset.RasterCount)
-        )
+        names = tuple(source.stack.band_names)
         if all(names) and len(set(names)) == len(names):
             found[info.name] = names
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,33 +33,44 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     progress.info(f"{model.kind} {model.path}.")
     sources = [Source(il=source.il, placeholder=source.placeholder) for source in parameters.sources]
     described = describe(
-        model, parameters.output_names.split(), scope, progress, sources, parameters.model_userplaceholders
+        model,
+        parameters.output_names.split(),
+        scope,
+        progress,
+        sources,
+        parameters.model_userplaceholders,
+        alpha=parameters.alpha,
     )
     names = [output.info.name for output in described.outputs]
-    classes = _classes(parameters.classes, names, _older(parameters, model.path, progress))
+    older = _older(parameters, model.path, progress)
+    classes, alpha = _classes(parameters.classes, names, older), older.alpha if older else {}
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, "."))
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha))
         progress.info(f"Sidecar: {results['sidecar.path']}")
     for misfit in described.misfits:
         progress.warning(f"The rasters do not fit: {misfit}")
     for key, path in files.items():
         if path:
             text = (
-                page(described, classes) if key == "out.html" else as_text(item(described, classes, _uri(model.path)))
+                page(described, classes)
+                if key == "out.html"
+                else as_text(item(described, classes, _uri(model.path), alpha))
             )
             write_text_file(key, Path(path), text, progress)
             results[key] = path
     return results
 
 
-def item(described: Description, classes: dict[str, Classes], href: str) -> dict[str, Any]:
+def item(
+    described: Description, classes: dict[str, Classes], href: str, alpha: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
     path = Path(described.model.path)
     if href == "." and not path.is_dir():
         href = f"./{path.name}"
     infos = [output.info for output in described.outputs]
-    return build_item(described.model, infos, described.geometries, classes, described.bands, href)
+    return build_item(described.model, infos, described.geometries, classes, described.bands, href, alpha)
 
 
 def _results(described: Description) -> dict[str, Any]:

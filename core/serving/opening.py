@@ -19,7 +19,7 @@ from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
 from .memory import MB, budget
-from .sources import Feeds, OpenSource, open_sources, output_names, tie
+from .sources import Feeds, OpenSource, open_sources, output_names, settle_alphas, tie
 
 if TYPE_CHECKING:  # these import TensorFlow
     from .compute import Compute
@@ -186,6 +186,7 @@ def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progre
     model = loaded.model
     sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
     names = output_names(model, parameters.output_names or _offered(model, preferred))
+    sources = settle_alphas(model, parameters, sources, names[0], sidecar, progress)
     if not parameters.output_names:
         names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]
     feeds = tie(model, parameters, sources, names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,10 @@ import numpy as np
 from ..errors import ModelError, ParameterError
 from ..models.model import Model, TensorInfo
 from ..models.placeholders import FORM, Value, parse_userplaceholders
+from ..models.sidecar import Sidecar
 from ..operations.tensorflowmodelserve import ServedModel, Source
+from ..progress import Progress
+from ..rasters.alpha import decide
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack, check_references
 
@@ -33,11 +36,14 @@ def open_sources(parameters: ServedModel) -> list[OpenSource]:
     """
     opened = []
     for number, source in enumerate(parameters.sources, 1):
-        stack = Stack(source.il)
-        missing = stack.missing(source.nodata, parameters.nodata_from_layer)
-        opened.append(OpenSource(number, stack, missing if missing.possible else None, source))
+        opened.append(_opened(number, Stack(source.il), source, parameters))
     check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     return opened
+
+
+def _opened(number: int, stack: Stack, given: Source, parameters: ServedModel) -> OpenSource:
+    missing = stack.missing(given.nodata, parameters.nodata_from_layer)
+    return OpenSource(number, stack, missing if missing.possible else None, given)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,53 @@ class Feeds:
 
     inputs: tuple[TensorInfo, ...]
     constants: dict[str, np.ndarray]
+
+
+def settle_alphas(
+    model: Model,
+    parameters: ServedModel,
+    sources: Sequence[OpenSource],
+    output: str,
+    sidecar: Sidecar | None,
+    progress: Progress,
+) -> list[OpenSource]:
+    """Return the sources with what is decided of their bands that are marked as alpha, which depends on the model.
+
+    Args:
+        model: the model.
+        parameters: of the run.
+        sources: of which nothing has been read yet.
+        output: one that is asked for.
+        sidecar: of the model, which tells what they were in training.
+        progress: is told.
+
+    Raises:
+        ModelError: see `tie`.
+    """
+    settled = []
+    for source, info in zip(sources, _fed(model, parameters, sources, [output])):
+        known = sidecar.alpha.get(info.name, "") if sidecar else ""
+        decide(source.stack, parameters.alpha, progress, info.size(3), known)
+        settled.append(_opened(source.number, source.stack, source.given, parameters) if source.stack.masks else source)
+    return settled
+
+
+def _fed(
+    model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]
+) -> Iterator[TensorInfo]:
+    """Yield the input that each source feeds."""
+    constants = [model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)]
+    free = [name for name in sorted(model.needed_inputs(outputs) or model.inputs) if name not in constants]
+    for position, source in enumerate(sources):
+        if source.given.placeholder:
+            yield model.input(source.given.placeholder)
+        elif position < len(free):
+            yield model.inputs[free[position]]
+        else:
+            raise ModelError(
+                f"The model {model.path} takes images in {len(free)} of its inputs ({', '.join(free) or 'none'}), but "
+                f"{len(sources)} sources are given: leave some out."
+            )
 
 
 def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]) -> Feeds:
@@ -58,18 +111,8 @@ def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], ou
     values = parse_userplaceholders(parameters.model_userplaceholders)
     constants = {model.input(name).name: _constant(model.input(name), value) for name, value in values.items()}
     needed = model.needed_inputs(outputs)
-    free = [name for name in sorted(needed or model.inputs) if name not in constants]
-    inputs = []
-    for position, source in enumerate(sources):
-        if source.given.placeholder:
-            info = model.input(source.given.placeholder)
-        elif position < len(free):
-            info = model.inputs[free[position]]
-        else:
-            raise ModelError(
-                f"The model {model.path} takes images in {len(free)} of its inputs ({', '.join(free) or 'none'}), but "
-                f"{len(sources)} sources are given: leave some out."
-            )
+    inputs: list[TensorInfo] = []
+    for source, info in zip(sources, _fed(model, parameters, sources, outputs)):
         if info.name in constants or info in inputs:
             raise ModelError(
                 f"The input {info.name} of the model is fed twice: check SOURCE{source.number}_PLACEHOLDER."
@@ -98,9 +141,18 @@ def _check_input(info: TensorInfo, source: OpenSource) -> None:
         raise ModelError(
             f"The input {info.name} of the model expects {bands} bands, but source {source.number} has "
             f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
+            f"{_about_alpha(source.stack, bands)}"
         )
     if info.dtype == "string":
         raise ModelError(f"The input {info.name} of the model takes text, not images.")
+
+
+def _about_alpha(stack: Stack, bands: int) -> str:
+    """Say what another choice of ALPHA would do, where it would do."""
+    if stack.masks and stack.bands + len(stack.masks) == bands:
+        return " Its band that is marked as alpha is one of them with ALPHA=band."
+    bare = stack.bands + len(stack.masks) - len(stack.alphas)
+    return " Its band that is marked as alpha is a mask with ALPHA=mask." if bare == bands else ""
 
 
 def _constant(info: TensorInfo, value: Value) -> np.ndarray:

@@ -18,6 +18,7 @@ from ..models.model import Model
 from ..models.sidecar import write_sidecar
 from ..operations.createmodel import CreateModel
 from ..progress import Progress
+from ..rasters.alpha import BAND, open_images
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..rasters.output import Staging
@@ -71,7 +72,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
 
 def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     """Return the template's options but for what follows from statistics."""
-    stacks = [Stack(source.il) for source in parameters.sources]
+    stacks = [_images(parameters, number, progress) for number in range(len(parameters.sources))]
     given: dict[str, Any] = {
         "bands": _bands(parameters.bands, stacks),
         "classes": parameters.classes,
@@ -101,6 +102,15 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     return given
 
 
+def _images(parameters: CreateModel, number: int, progress: Progress) -> Stack:
+    """Open the images of a source; in patches all bands are what they are."""
+    paths = parameters.sources[number].il
+    patches = all(read_description(path_of(path)).get("content") == "patches" for path in paths)
+    told = parameters.bands.replace(",", " ").split()
+    wanted = int(told[number]) if number < len(told) and told[number].isdecimal() else None
+    return open_images(paths, BAND if patches else parameters.alpha, progress, wanted)
+
+
 def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
     words = text.replace(",", " ").split()
     if any(not word.isdecimal() for word in words):
@@ -127,11 +137,7 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
 
 
 def _band_names(stack: Stack) -> list[str]:
-    return [
-        dataset.GetRasterBand(band + 1).GetDescription()
-        for dataset in stack.datasets
-        for band in range(dataset.RasterCount)
-    ]
+    return stack.band_names
 
 
 def _missing(parameters: CreateModel, stack: Stack) -> Missing:
@@ -164,7 +170,7 @@ def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progres
     paths = parameters.sources[number].il
     rows = described_statistics(paths)
     if rows is None or len(rows) != bands:
-        stack = Stack(paths)
+        stack = _images(parameters, number, Progress())
         progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
         rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
     return scaling_of(kind, parameters.scale, bands, rows, where)
@@ -180,7 +186,7 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
             raise ParameterError(
                 f"EXPRESSION holds statistics of im{image}, but SOURCE{image}_IL is missing: give the images that they are of."
             )
-        stack = Stack(parameters.sources[image - 1].il)
+        stack = _images(parameters, image - 1, Progress())
         progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
         found.update(variables_of(image, computed_statistics(stack, _missing(parameters, stack), progress)))
     chosen = {name: found[name] for name in expression.statistics}

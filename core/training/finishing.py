@@ -33,12 +33,14 @@ class FinishedModel:
     Attributes:
         model: the Keras model.
         classes: by output, the classes that it holds.
+        alpha: by input, what bands marked as alpha were in its patches.
     """
 
     def __init__(self, network: Network, task: Task) -> None:
         self._network = network
         tensors = {name: network.tensor(name) for name in network.outputs}
         self.classes: dict[str, Classes] = {}
+        self.alpha = task.alpha
         self._trained, self._labels = task.output.name, ""
         if task.table is not None:
             # First in alphabetical order, so that serving takes it by default; a layer of that name may be another's.
@@ -66,7 +68,7 @@ class FinishedModel:
     def describe(self, path: Path, scope: Scope, progress: Progress) -> Description:
         """Write the sidecar of a .keras file that `save` wrote, and return its description."""
         described = self._describe(load_model(str(path), trust=True), scope, progress)  # its layers ran already
-        write_sidecar(str(path), item(described, self.classes, "."))
+        write_sidecar(str(path), item(described, self.classes, ".", self.alpha))
         return described
 
     @property
@@ -101,7 +103,8 @@ class FinishedModel:
         made = load_model(str(folder), trust=True)
         if renamed:
             described = self._describe(made, scope, progress)
-        write_sidecar(str(folder), item(dataclasses.replace(described, model=made), self.classes, "."))
+        alpha = {renamed.get(name, name): told for name, told in self.alpha.items()}
+        write_sidecar(str(folder), item(dataclasses.replace(described, model=made), self.classes, ".", alpha))
         (folder / KERAS_INSIDE).parent.mkdir(exist_ok=True)
         shutil.copyfile(keras_file, folder / KERAS_INSIDE)
 

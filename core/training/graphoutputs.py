@@ -72,7 +72,7 @@ class GraphOutputs:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
             described = describe_model(model, (), scope, self._progress, placeholders=values, true_fields=False)
-            write_sidecar(str(folder), item(described, run.classes(scores), "."))
+            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha))
         except OtbtfError as error:
             self._progress.warning(f"The trained graph gets no sidecar, serving will probe it: {error}")
 

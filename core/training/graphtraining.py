@@ -21,7 +21,7 @@ from .checkpoints import Checkpoints, State, checkpoint_folder
 from .graph import TrainableGraph, describe_feeds, feedable
 from .graphoutputs import GraphOutputs
 from .graphwiring import as_target, wire
-from .labels import legend_of
+from .labels import alphas_of, legend_of
 from .parameters import Fitting, TrainingData
 from .preparation import SampleSets, open_sets
 from .reporting import report_html
@@ -123,6 +123,7 @@ class GraphRun:
             self.legend = legend_of(sets.training, self._wiring.reference)
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress)
         self.state = State()
+        self.alpha = alphas_of(sets.training, {s: plain_name(tensor.name) for s, tensor in self._wiring.fed.items()})
         placed = {source: plain_name(tensor.name) for source, tensor in self._wiring.fed.items()}
         told = ", ".join(f"{source} feeds {name}" for source, name in placed.items())
         values = describe_feeds(self._values["TRAINING"])

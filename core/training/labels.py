@@ -165,6 +165,24 @@ def legend_of(samples: Samples, target: str) -> Legend:
     return found
 
 
+def alphas_of(samples: Samples, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return what bands marked as alpha were when patches were cut, by name of the input that these feed.
+
+    Args:
+        samples: for training.
+        inputs: names of the inputs by source.
+    """
+    if not isinstance(samples, PatchSamples):
+        return {}
+    found = {
+        name: str(read_description(path)["alpha"])
+        for source, name in inputs.items()
+        for path in reversed(samples.files.get(source, ()))
+        if read_description(path).get("alpha") in ("mask", "band")
+    }
+    return found
+
+
 def _legend_in(description: Mapping[str, Any]) -> Legend:
     try:
         return from_rows(description.get("classes", ()))

@@ -16,7 +16,7 @@ from ..templates.names import Template
 from ..templates.normalization import scaling_of
 from . import setup
 from .augmentation import augment, check_augmentation
-from .labels import ClassTable, balanced_weights, class_table, count_labels, legend_of, missing_labels
+from .labels import ClassTable, alphas_of, balanced_weights, class_table, count_labels, legend_of, missing_labels
 from .losses import class_numbers
 from .network import Network, fitted_shape, load_network, make_network, restore, template_of
 from .opening import open_samples, read_groups
@@ -188,6 +188,7 @@ class Task:
         weights: of the classes in the loss, by number; empty where all count the same.
         dtypes, ranks: of the model's inputs by name.
         augmentation: what is done to each sample.
+        alpha: by name of the input, what bands marked as alpha were when its patches were cut.
     """
 
     roles: Mapping[str, Roles]
@@ -198,6 +199,7 @@ class Task:
     dtypes: Mapping[str, str]
     ranks: Mapping[str, int]
     augmentation: str
+    alpha: Mapping[str, str]
 
     def change(self, what: str, augmented: bool) -> Change:
         """Return what turns a batch of sources into (inputs, target).
@@ -273,7 +275,9 @@ def prepare(parameters: TensorflowModelTrain, progress: Progress) -> tuple[Sampl
             "VALIDATION_MODE to class."
         )
     ranks = {name: len(size) for name, size in network.inputs.items()}
-    return sets, network, Task(roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation)
+    alpha = alphas_of(sets.training, roles["TRAINING"].inputs)
+    task = Task(roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)
+    return sets, network, task
 
 
 def _roles(parameters: TensorflowModelTrain, sets: SampleSets, network: Network) -> dict[str, Roles]:

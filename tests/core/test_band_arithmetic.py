@@ -307,7 +307,7 @@ def test_statistics_are_those_of_the_image(tmp_path):
 def test_statistics_without_a_number(tmp_path):
     stack = Stack([helpers.write(tmp_path / "image.tif", np.full((4, 4, 1), np.nan, "float32"))])
     with pytest.raises(OtbtfError, match="Band 1 of image 1 holds no number"):
-        variables_of(1, computed_statistics(stack, (None,), Progress()))
+        variables_of(1, computed_statistics(stack, stack.missing(), Progress()))
 
 
 def test_the_tutorials_normalization(tmp_path):
