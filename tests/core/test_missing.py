@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from osgeo import gdal, gdal_array
+from marked_rasters import made
+from osgeo import gdal
 
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.geometry.grid import Box
@@ -18,38 +19,6 @@ from otbtf_qgis.core.rasters.source import RasterSource
 
 F32 = np.float32
 LOWEST = F32(np.finfo("float32").min)
-PLACE = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)
-
-
-def made(
-    path: Path,
-    pixels: np.ndarray,
-    tags: Any = None,
-    mask: np.ndarray | None = None,
-    external: bool = False,
-    south_up: bool = False,
-    alpha: bool = False,
-    options: tuple[str, ...] = (),
-) -> str:
-    """Write pixels of shape (height, width, bands), with a tag per band, and a mask that is 0 where `mask` is."""
-    height, width, bands = pixels.shape
-    code = gdal_array.NumericTypeCodeToGDALTypeCode(pixels.dtype.type)
-    more = [*options, *(["ALPHA=YES", "PHOTOMETRIC=MINISBLACK"] if alpha else ["PHOTOMETRIC=MINISBLACK"])]
-    dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, bands, code, more)
-    dataset.SetGeoTransform((300000, 10, 0, 4000000 - 10 * height, 0, 10) if south_up else PLACE)
-    for band in range(bands):
-        tag = tags[band] if isinstance(tags, (list, tuple)) else tags
-        if tag is not None:
-            dataset.GetRasterBand(band + 1).SetNoDataValue(tag)
-        dataset.GetRasterBand(band + 1).WriteArray(np.ascontiguousarray(pixels[:: -1 if south_up else 1, :, band]))
-    if mask is not None:
-        before = gdal.GetThreadLocalConfigOption("GDAL_TIFF_INTERNAL_MASK")
-        gdal.SetThreadLocalConfigOption("GDAL_TIFF_INTERNAL_MASK", "NO" if external else "YES")
-        dataset.CreateMaskBand(gdal.GMF_PER_DATASET)
-        gdal.SetThreadLocalConfigOption("GDAL_TIFF_INTERNAL_MASK", before)
-        dataset.GetRasterBand(1).GetMaskBand().WriteArray(np.ascontiguousarray(mask[:: -1 if south_up else 1]))
-    del dataset
-    return str(path)
 
 
 def everywhere(source: Any, nodata: float | None = None, from_layer: bool = True) -> list[list[bool]]:
