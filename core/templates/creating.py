@@ -18,7 +18,7 @@ from ..models.model import Model
 from ..models.sidecar import write_sidecar
 from ..operations.createmodel import CreateModel
 from ..progress import Progress
-from ..rasters.alpha import BAND, open_images
+from ..rasters.alpha import open_images
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..rasters.output import Staging
@@ -105,10 +105,11 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
 def _images(parameters: CreateModel, number: int, progress: Progress) -> Stack:
     """Open the images of a source; in patches all bands are what they are."""
     paths = parameters.sources[number].il
-    patches = all(read_description(path_of(path)).get("content") == "patches" for path in paths)
+    if all(read_description(path_of(path)).get("content") == "patches" for path in paths):
+        return Stack(paths)
     told = parameters.bands.replace(",", " ").split()
     wanted = int(told[number]) if number < len(told) and told[number].isdecimal() else None
-    return open_images(paths, BAND if patches else parameters.alpha, progress, wanted)
+    return open_images(paths, parameters.alpha, progress, wanted)
 
 
 def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:

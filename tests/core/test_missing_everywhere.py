@@ -136,11 +136,6 @@ def train_from_features(scene: SimpleNamespace, image: Any, folder: Path, **more
 
 def classify_from_features(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any:
     values = {"source1__il": [image], "deepmodel__dir": scene.model, "model": scene.deep, "out": str(folder / "m.tif")}
-    known = {key.name for key in keys(load("ImageClassifierFromDeepFeatures")[0])}
-    values = {k: v for k, v in values.items() if k.replace("__", ".") in known}
-    if "deepmodel.source1.il" in known:
-        values["deepmodel__source1__il"] = [image]
-    more = {key if key in known else f"deepmodel__{key}": value for key, value in more.items()}
     run("ImageClassifierFromDeepFeatures", Log(), **values, **more)
     return read(str(folder / "m.tif")).tolist()
 
@@ -152,7 +147,7 @@ def normalised(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) ->
     values = {"template": "cnn16", "classes": 3, "normalization": "standard", "seed": 1, "out__keras": out}
     run("CreateModel", Log(), source1__il=[image], **values, **more)
     patch = pixels()[None, :16, :16].astype("float32")
-    return np.asarray(keras.models.load_model(out, compile=False)(patch)).tolist()
+    return np.asarray(keras.models.load_model(out, compile=False)({"source1": patch})).tolist()
 
 
 def label_samples(scene: SimpleNamespace, labels: Any, folder: Path, **more: Any) -> Any:
@@ -161,8 +156,7 @@ def label_samples(scene: SimpleNamespace, labels: Any, folder: Path, **more: Any
 
 
 def accuracy(scene: SimpleNamespace, labels: Any, folder: Path, **more: Any) -> Any:
-    coarse = {"path": scene.truth, "crs": "EPSG:32654"}
-    values = {"in": labels, "ref": "raster", "ref__raster__in": coarse, "out": str(folder / "m.csv")}
+    values = {"in": labels, "ref": "raster", "ref__raster__in": scene.truth, "out": str(folder / "m.csv")}
     run("ComputeConfusionMatrix", Log(), **values, **more)
     return text(folder / "m.csv")
 
