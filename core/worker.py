@@ -46,6 +46,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from . import operations, preloading
 from .errors import Cancelled, OtbtfError
+from .memoryfiles import check_reachable
 from .preloading import Load
 from .progress import Progress
 from .temporaries import Temporaries
@@ -154,6 +155,7 @@ class Worker:
 
     def _perform(self, name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         progress.check()  # it may have been cancelled while it waited
+        check_reachable(values)
         try:
             return self._run(name, values, progress)
         finally:

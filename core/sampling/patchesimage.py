@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..geometry.grid import Axis, Box, Grid
+from ..memoryfiles import read_text
 from ..progress import Progress
 from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, driver_for
@@ -98,7 +98,7 @@ def write_description(staging: Staging, content: Mapping[str, Any]) -> None:
 def read_description(path: str) -> dict[str, Any]:
     """Return the JSON beside the patches image `path`; empty where there is none, or one of another form."""
     try:
-        content = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
+        content = json.loads(read_text(f"{path}.json"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) and content.get("version") == VERSION else {}
