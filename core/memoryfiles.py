@@ -49,9 +49,12 @@ class MemoryFiles:
         self._folder, self._places, self._outputs = folder, dict[str, str](), list[str]()
         self.values = dict(values)
         inputs = {
-            str(item) for key in keys(operation) if key.kind not in OUTPUTS for item in _items(values.get(key.name))
+            str(item)
+            for key in keys(operation, values)
+            if key.kind not in OUTPUTS
+            for item in _items(values.get(key.name))
         }
-        for key in keys(operation):
+        for key in keys(operation, values):
             value = self.values.get(key.name)
             if key.kind in OUTPUTS and _in_memory(value):
                 if str(value) in {name.partition("|")[0] for name in inputs}:

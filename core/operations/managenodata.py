@@ -14,6 +14,7 @@ from ..progress import Progress
 @dataclass(frozen=True)
 class _NoData:
     image: Any = voc.raster("in", "Image", "The image whose no-data pixels are meant.")
+    alpha: str = voc.alpha()
     usenan: bool = voc.boolean("usenan", "NaN is no-data", "On: NaN is no-data, too.")
     mode: str = voc.choice(
         "mode",

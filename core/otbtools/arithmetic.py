@@ -11,9 +11,10 @@ import numpy as np
 from .. import vocabulary as voc
 from ..bandmath.expression import Expression, Surroundings
 from ..bandmath.meaning import Language
-from ..errors import RasterError
+from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
 from ..progress import Part, Progress
+from ..rasters.alpha import AUTO, BAND, decide
 from ..rasters.opening import Stack, check_references
 from ..rasters.types import check_fits, written_type
 from ..sampling.validity import Validity
@@ -44,6 +45,7 @@ class Images:
         default=True,
         advanced=True,
     )
+    alpha: str = voc.alpha()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class ArithmeticOutput(ToolOutput):
 def compute(parameters: Any, language: Language, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.bandmathx.run` and `core.operations.bandmath.run` say."""
     expression = Expression(parameters.exp, language)
-    images = [Stack([source]) for source in parameters.il]
+    images = _opened(parameters, expression, progress)
     _check_alike(images)
     bands = expression.check([image.bands for image in images])
     parameters.check([name for image in images for name in image.names])
@@ -93,6 +95,20 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
             f"{work.converter.replaced} values were NaN, which {dtype.name} cannot hold: they are {nodata:g}."
         )
     return results(parameters.out, box, bands)
+
+
+def _opened(parameters: Any, expression: Expression, progress: Progress) -> list[Stack]:
+    """Open the images; bands that are marked as alpha are bands where the expression cannot do without."""
+    images = [Stack([source]) for source in parameters.il]
+    alpha = parameters.alpha
+    if alpha == AUTO and any(image.alphas for image in images):
+        try:
+            expression.check([image.bands - len(image.alphas) for image in images])
+        except ParameterError:
+            alpha = BAND
+    for image in images:
+        decide(image, alpha, progress)
+    return images
 
 
 def _check_alike(images: Sequence[Stack]) -> None:
@@ -121,7 +137,7 @@ def _statistics(expression: Expression, images: Sequence[Stack], progress: Progr
     numbers = expression.images_with_statistics
     for done, number in enumerate(numbers):
         image, share = images[number - 1], Part(progress, done / len(numbers), (done + 1) / len(numbers))
-        found.update(variables_of(number, computed_statistics(image, (None,) * image.bands, share)))
+        found.update(variables_of(number, computed_statistics(image, image.missing(None, False), share)))
     return found
 
 

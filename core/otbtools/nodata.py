@@ -8,12 +8,12 @@ import numpy as np
 
 from ..geometry.grid import Box
 from ..progress import Progress
+from ..rasters.alpha import open_images
 from ..rasters.opening import Stack
 from ..rasters.types import check_fits, written_type
-from ..sampling.cutting import any_nodata
 from ..sampling.validity import Validity
 from ..serving.convert import Converter
-from .output import converted, results, write_by_tiles
+from .output import converted, results, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.managenodata import ManageNoData
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def manage(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.managenodata.run` says."""
-    image = Stack([parameters.image])
+    image = open_images([parameters.image], parameters.alpha, progress)
     parameters.check(image.names)
     if parameters.mode == "buildmask":
         return _mask(parameters, image, progress)
@@ -35,10 +35,11 @@ def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[st
     inside, outside = parameters.mode_buildmask_inv, parameters.mode_buildmask_outv
     check_fits(inside, dtype, "MODE_BUILDMASK_INV")
     check_fits(outside, dtype, "MODE_BUILDMASK_OUTV")
+    missing = image.missing()
 
     def pixels(part: Box) -> np.ndarray:
         read = image.read(part)
-        empty = any_nodata(read, image.nodata)
+        empty = missing.anywhere(read, part)
         if parameters.usenan and read.dtype.kind == "f":
             empty |= np.isnan(read).any(axis=-1)
         return np.where(empty, outside, inside).astype(dtype)[..., None]
@@ -50,13 +51,14 @@ def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     value = parameters.mode_changevalue_newv
     check_fits(value, dtype, "MODE_CHANGEVALUE_NEWV")
-    converter = Converter(dtype, value)
+    converter, missing = Converter(dtype, value), image.missing()
 
     def pixels(part: Box) -> np.ndarray:
         read = image.read(part)
         found = converted(read, converter)
-        for band, own in enumerate(image.nodata):
-            empty = any_nodata(read[..., band : band + 1], (own,))
+        marked = missing.by_band(read, part)
+        for band in range(image.bands):
+            empty = marked[..., band]
             if parameters.usenan and read.dtype.kind == "f":
                 empty |= np.isnan(read[..., band])
             if empty.any():
@@ -68,6 +70,7 @@ def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict
 
 
 def _applied(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    warn_of_marks(image, progress)
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     value = parameters.mode_apply_ndval
     check_fits(value, dtype, "MODE_APPLY_NDVAL")

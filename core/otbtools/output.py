@@ -13,7 +13,7 @@ from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
-from ..rasters.opening import Reference
+from ..rasters.opening import Reference, Stack
 from ..rasters.output import OutputRaster, Staging, check_writable, creation_options, driver_for, same_file
 from ..serving import tiles
 from ..serving.convert import Converter
@@ -122,6 +122,16 @@ def write_by_tiles(
         raster.write(part, compute(Box(part.x + box.x, part.y + box.y, part.width, part.height)))
         done += part.area
         progress.fraction(done / box.area)
+
+
+def warn_of_marks(stack: Stack, progress: Progress) -> None:
+    """Warn where pixels are missing for a reason that a copy of the bands does not keep."""
+    if any(held.masks or held.ranges or held.joint for held in stack.held):
+        progress.warning(
+            f"{', '.join(stack.names)}: a mask, or no-data values set in the layer's properties, say where there is no data, "
+            "and OUT does not keep them: turn such pixels into a no-data value first (otbtf:managenodata with "
+            "MODE=changevalue)."
+        )
 
 
 def converted(values: np.ndarray, converter: Converter) -> np.ndarray:

@@ -14,7 +14,7 @@ from ..rasters.opening import Reference, Stack, check_references
 from ..rasters.types import written_type
 from ..serving.convert import Converter
 from ..vectors.opening import Transformation, VectorLayer
-from .output import converted, results, write_by_tiles
+from .output import converted, results, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.extractroi import ExtractROI
@@ -28,6 +28,7 @@ def extract(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
     bands = channels(parameters.cl, image.bands, image.names[0])
     box = _region(parameters, image)
     parameters.check(image.names)
+    warn_of_marks(image, progress)
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)
     whole = bands == list(range(image.bands))
@@ -36,7 +37,7 @@ def extract(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
         read = image.read(part)
         return converted(read if whole else np.ascontiguousarray(read[..., bands]), converter)
 
-    grid, kept = image.grid.part(box), {image.nodata[band] for band in bands}
+    grid, kept = image.grid.part(box), {image.held[band].tag for band in bands}
     nodata = kept.pop() if len(kept) == 1 else None
     with parameters.raster(grid, len(bands), dtype, image.reference, progress, nodata) as raster:
         each = float(2 * image.bands * image.dtype.itemsize + 16 * len(bands))

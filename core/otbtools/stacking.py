@@ -11,7 +11,7 @@ from ..progress import Progress
 from ..rasters.opening import Stack
 from ..rasters.types import written_type
 from ..serving.convert import Converter
-from .output import converted, results, write_by_tiles
+from .output import converted, results, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.concatenateimages import ConcatenateImages
@@ -21,9 +21,10 @@ def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, 
     """Do what `core.operations.concatenateimages.run` says."""
     stack = Stack(parameters.il)
     parameters.check(stack.names)
+    warn_of_marks(stack, progress)
     dtype = written_type(stack.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)
-    kept = set(stack.nodata)
+    kept = {held.tag for held in stack.held}
     nodata = kept.pop() if len(kept) == 1 else None
 
     def pixels(part: Box) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..rasters.inmemory import Opened
 from ..rasters.opening import Stack, check_references
 from ..rasters.types import check_fits, written_type
 from ..serving.convert import Converter
-from .output import converted, results, write_by_tiles
+from .output import converted, results, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.superimpose import Superimpose
@@ -28,6 +28,7 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.superimpose.run` says. The fill value is declared as no-data, as OTB does."""
     reference, moved = Stack([parameters.inr]), Stack([parameters.inm])
     parameters.check([*reference.names, *moved.names])
+    warn_of_marks(moved, progress)
     if not (reference.reference.wkt and moved.reference.wkt):
         check_references([(stack.names[0], stack.reference) for stack in (reference, moved)])
     dtype = written_type(moved.dtype.name, parameters.out_pixeltype)
@@ -66,6 +67,7 @@ def _warped(parameters: Superimpose, reference: Stack, moved: Stack) -> Opened:
             errorThreshold=0,
             # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.
             warpOptions=["XSCALE=1", "YSCALE=1"],
+            options=["-nosrcalpha"],  # a band that is marked as alpha is brought there like the others
         )
     if warped is None:
         raise RasterError(f"INM: {moved.names[0]} cannot be brought to the grid of INR: {masked(str(errors))}.")

@@ -182,6 +182,22 @@ def probed(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any
     return results["fits"], results["parameters"]
 
 
+def arithmetic(name: str) -> Callable[..., Any]:
+    def found(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any:
+        out = str(folder / "sum.tif")
+        run(name, Log(), il=[image], exp="im1b1 + 2 * im1b3", out=out, out__nodata=-1, **more)
+        return read(out).tolist()
+
+    return found
+
+
+def managed(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any:
+    mask, changed = str(folder / "mask.tif"), str(folder / "changed.tif")
+    run("ManageNoData", Log(), **{"in": image}, mode="buildmask", out=mask, **more)
+    run("ManageNoData", Log(), **{"in": image}, mode="changevalue", mode__changevalue__newv=7, out=changed, **more)
+    return read(mask).tolist(), read(changed).tolist()
+
+
 CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     "TensorflowModelServe": ("images", serve),
     "TensorflowModelServe, patches": (
@@ -199,6 +215,9 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     "ImageClassifierFromDeepFeatures": ("images", classify_from_features),
     "CreateModel": ("images", normalised),
     "DescribeModel": ("images", probed),
+    "BandMath": ("images", arithmetic("BandMath")),
+    "BandMathX": ("images", arithmetic("BandMathX")),
+    "ManageNoData": ("images", managed),
     "LabelImageSampleSelection": ("labels", label_samples),
     "ComputeConfusionMatrix": ("labels", accuracy),
     "ComputeConfusionMatrix, reference": ("labels", reference),
@@ -242,7 +261,7 @@ def test_marks_are_switched_off_together(
     names = {key.name for key in keys(load(case.partition(",")[0])[0])}
     switch = next((name for name in names if name.endswith("nodata_from_layer")), "")
     if not switch:
-        assert case in VALUES_ALONE
+        assert case in (*VALUES_ALONE, "ManageNoData")
         return
     found = made_of(scene, getattr(scene, what)[how], tmp_path, **{switch.replace(".", "__"): False})
     assert found == expected(case, "none")
@@ -254,7 +273,10 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
     images = {
         name for name in operations.NAMES if any(key.kind.name in ("RASTER", "RASTERS") for key in keys(load(name)[0]))
     }
-    assert images - reading == {"PatchesMosaic", "TensorflowModelTrain"}  # patches: all of their bands are bands
+    assert images - reading == {
+        *("PatchesMosaic", "TensorflowModelTrain"),  # patches: all of their bands are bands
+        *("ConcatenateImages", "ExtractROI", "Superimpose"),  # which copy bands, whatever they are
+    }
 
 
 @pytest.mark.parametrize("how", ["tag", *MARKS])
