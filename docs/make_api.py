@@ -24,6 +24,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "running": (
         "core.operations.run",
         "core.rasters.inmemory.ArrayRaster",
+        "core.rasters.source.RasterSource",
         "core.vectors.source.VectorSource",
         "core.progress.Progress",
         "core.errors",

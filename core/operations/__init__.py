@@ -74,10 +74,10 @@ def load(name: str) -> tuple[Any, Callable[[Any, Progress], dict[str, Any]]]:
 def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
     """Run the operation called `name` in this process, with values under OTBTF's keys.
 
-    A raster may be a path, one with OTB's options (`image.tif?&bands=1,3`), a VRT, an open `gdal.Dataset`, a NumPy array
-    as `core.ArrayRaster`, or an xarray DataArray; a raster to write a path (`map.tif?&box=0:0:100:100&gdal:co:TILED=YES`),
-    alone or with its pixel type: `("map.tif", "uint8")`. A layer may be a path, `path|layername=name`, or a
-    `core.VectorSource`, which gives it another coordinate system than its file's.
+    A raster may be a path, one with OTB's options (`image.tif?&bands=1,3`), a VRT, a `core.RasterSource`, an open
+    `gdal.Dataset`, a NumPy array as `core.ArrayRaster`, or an xarray DataArray; a raster to write a path
+    (`map.tif?&box=0:0:100:100&gdal:co:TILED=YES`), alone or with its pixel type: `("map.tif", "uint8")`. A layer may be a
+    path, `path|layername=name`, or a `core.VectorSource`, which gives it another coordinate system than its file's.
 
     Without a `progress` of your own, a bar is shown on a terminal (elsewhere messages are logged), and Ctrl-C stops the
     operation: KeyboardInterrupt is raised once its threads have ended and its output is removed. A second Ctrl-C does
