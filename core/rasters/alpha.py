@@ -63,8 +63,13 @@ def decide(stack: Stack, choice: str, progress: Progress, wanted: int | None = N
 
 
 def said(stack: Stack) -> str:
-    """Return what was decided, as it is kept for a model: `mask`, `band`, or nothing where no band is marked as alpha."""
-    return "" if not stack.alphas else MASK if stack.masks else BAND
+    """Return what was decided, as it is kept for a model: `mask` or `band`.
+
+    Nothing where no band is marked as alpha, or where files differ, so that each must be looked at again.
+    """
+    if not stack.alphas or 0 < len(stack.masks) < len(stack.alphas):
+        return ""
+    return MASK if stack.masks else BAND
 
 
 def _called(stack: Stack, alpha: tuple[int, int]) -> str:

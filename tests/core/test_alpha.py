@@ -21,6 +21,7 @@ from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.rasters.alpha import open_images, said
 from otbtf_qgis.core.rasters.opening import Stack
+from otbtf_qgis.core.rasters.source import RasterSource
 
 HEIGHT, WIDTH = 30, 40
 BANDS = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3)).astype("uint8")
@@ -130,7 +131,7 @@ def test_each_file_of_a_stack_is_decided_by_itself(tmp_path: Path) -> None:
     dataset.SetProjection(gdal.Open(one).GetProjection())
     del dataset
     stack = open_images([one, two], "auto", Log())
-    assert stack.bands == 7
+    assert (stack.bands, said(stack)) == (7, "")
     np.testing.assert_array_equal(stack.read(stack.grid.box), np.dstack([BANDS, BANDS, BANDS[..., 0]]))
     assert not stack.missing().possible  # the second file has data everywhere
     assert stack.missing().anywhere(stack.read(stack.grid.box), stack.grid.box).tolist() == GAP.tolist()
@@ -150,6 +151,17 @@ def test_a_raster_at_an_address_is_not_read_for_that(server: RangeServer, tmp_pa
     assert "ALPHA=mask" in log.warnings[0]
     stack, log = opened(address, "mask")
     assert stack.missing().read(stack.grid.box).tolist() == GAP.tolist()
+
+
+def test_masks_and_descriptions_hold_for_rasters_at_addresses(server: RangeServer, tmp_path: Path) -> None:
+    mask = np.where(GAP, 0, 255).astype("uint8")
+    path = made(tmp_path / "a.tif", BANDS, None, mask)
+    address = server.add("/a.tif", Path(path).read_bytes())
+    stack = Stack([RasterSource(address, crs="EPSG:32631", nodata=[[[1, 9]]] * 3)])
+    assert stack.reference.describe() == "EPSG:32631"
+    low = ((BANDS >= 1) & (BANDS <= 9)).all(axis=2)
+    assert stack.missing().read(stack.grid.box).tolist() == (GAP | low).tolist()
+    assert {asked.path for asked in server.asked} == {"/a.tif"}  # no files beside it are looked for
 
 
 def test_a_raster_of_nothing_but_alpha_has_that_band() -> None:

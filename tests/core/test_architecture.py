@@ -25,7 +25,10 @@ PACKAGES = {
 CORE = (
     {"addresses", "commandwords", "errors", "extendedfilenames", "preloading", "progress", "vocabulary"},
     {"geometry"},
-    {"contents", "interpreters", "programs", "rasters", "replacing", "temporaries", "textfiles", "vectors"},
+    {
+        *("contents", "interpreters", "memoryfiles", "programs", "rasters", "replacing", "temporaries", "textfiles"),
+        "vectors",
+    },
     {"bandmath", "layers", "models"},
     {"accuracy", "installation", "ops", "running"},
     # the operations, what they are made of, and the Python API

@@ -110,6 +110,7 @@ class TestValues:
             "output.efieldx": "1",
             "output.efieldy": "1",
             "nodata_from_layer": "off",
+            "alpha": "band",
             "out.pixeltype": "float",
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,16 @@ def test_what_holds_nothing_is_no_data_only_where_its_mask_says_so(tmp_path: Pat
     assert not tagged.missing().throughout(np.ones(1, "uint8"), tagged.grid.box)
 
 
-def test_a_damaged_mask_is_an_error_that_says_so(tmp_path: Path) -> None:
+@pytest.fixture(params=[False, True], ids=["errors returned", "errors raised"])
+def exceptions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """GDAL's bindings as QGIS may have set them, either way."""
+    before = gdal.GetUseExceptions()
+    (gdal.UseExceptions if request.param else gdal.DontUseExceptions)()
+    yield
+    (gdal.UseExceptions if before else gdal.DontUseExceptions)()
+
+
+def test_a_damaged_mask_is_an_error_that_says_so(exceptions: None, tmp_path: Path) -> None:
     mask = np.random.default_rng(0).integers(0, 2, (300, 300)).astype("uint8") * 255
     path = made(tmp_path / "a.tif", np.ones((300, 300, 1), "uint8"), None, mask, external=True)
     broken = tmp_path / "a.tif.msk"
