@@ -207,6 +207,8 @@ def _grouped(parameters: PatchesSelection, patches: PatchGrid, whole: np.ndarray
             None,
             parameters.nodata_from_layer,
             "STRATEGY_BALANCED_LABELIMAGE",
+            alpha=parameters.alpha,
+            progress=progress,
         )
         if not labels.stack.grid.same_as(patches.image):
             raise ParameterError(

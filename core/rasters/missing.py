@@ -8,6 +8,7 @@ where all of its bands are missing.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from osgeo import gdal
 
+from ..errors import RasterError
 from ..geometry.grid import Box
 from .gdal_calls import collected_errors
 from .inmemory import Opened
@@ -333,6 +335,12 @@ def _masks_of(
             if flags & gdal.GMF_PER_DATASET:
                 return [*found, (band.GetMaskBand(), numbers)]
             found.append((band.GetMaskBand(), [number]))
+    beside = f"{dataset.GetDescription()}.msk"
+    if len(found) == len(alphas) and os.path.isfile(dataset.GetDescription()) and os.path.isfile(beside):
+        raise RasterError(
+            f"{beside} is the mask of the raster beside it by its name, but GDAL cannot read it: it is damaged or "
+            "incomplete. Get it again, or remove it if every pixel has data."
+        )
     return found
 
 

@@ -229,6 +229,14 @@ def test_what_holds_nothing_is_no_data_only_where_its_mask_says_so(tmp_path: Pat
     assert not tagged.missing().throughout(np.ones(1, "uint8"), tagged.grid.box)
 
 
+@pytest.mark.parametrize("content", [b"", b"garbage", b"II*\x00\x08\x00\x00\x00"])
+def test_a_mask_beside_the_file_that_is_none_is_not_passed_over(content: bytes, tmp_path: Path) -> None:
+    path = made(tmp_path / "a.tif", np.ones((3, 3, 1), "uint8"))
+    (tmp_path / "a.tif.msk").write_bytes(content)
+    with pytest.raises(RasterError, match=r"a.tif.msk is the mask .* cannot read it"):
+        Stack([path])
+
+
 @pytest.fixture(params=[False, True], ids=["errors returned", "errors raised"])
 def exceptions(request: pytest.FixtureRequest) -> Iterator[None]:
     """GDAL's bindings as QGIS may have set them, either way."""
