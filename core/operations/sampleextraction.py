@@ -89,7 +89,7 @@ def run(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    inputs = [path_of(parameters.image), parameters.vec]
+    inputs = [*map(path_of, (parameters.image, parameters.vec))]
     with vector_staging(parameters.out, progress, "OUT", inputs) as staging:
         image = open_images([parameters.image], parameters.alpha, progress)
         layer = open_training_layer(parameters.vec, parameters.layer)
