@@ -229,9 +229,9 @@ def test_any_text_is_an_expression_or_an_error(text):
         ("im1b0", "'im1b0' is not known"),
         ("im1b4", "character 1: im1b4 does not exist: im1 has 3 bands"),
         ("1 + im3b1", "character 5: im3b1 stands for image 3, but there are 2"),
-        ("mean(im1b1N3x3)", "im1b1N3x3: neighbourhoods are not supported"),
-        ("idxX", "idxX is not supported: a model does not know where a pixel lies"),
-        ("sine(1)", "there is no function 'sine'. Did you mean sin?"),
+        ("mean(im1b1N3x3)", "im1b1N3x3: a model computes each pixel by itself"),
+        ("idxX", "idxX: a model does not know where a pixel lies"),
+        ("sine(1)", "BandMathX has no function 'sine' here. Did you mean sin?"),
         ("pow(1)", "'pow' takes 2 values, but has 1"),
         ("dotpr(im1)", "'dotpr' takes at least 2 values, but has 1"),
         ("cos(im1)", "'cos' takes numbers, but this is a vector of 3: vcos takes vectors"),
@@ -239,7 +239,7 @@ def test_any_text_is_an_expression_or_an_error(text):
         ("im1 / im2", "band by band it is div"),
         ("im1 mlt im2", "band by band it is mult"),
         ("im1^2", "a vector's bands are raised by pw or pow"),
-        ("im1 + {1, 2}", "'+' takes vectors of as many bands, but they have 3 and 2"),
+        ("im1 + {1, 2}", "'+' takes vectors of as many bands, but these are a vector of 3 and a vector of 2"),
         ("im1 div {1, 2}", "these are a vector of 3 and a vector of 2"),
         ("im1 > 2", "'>' takes numbers, but this is a vector of 3: compare its bands one by one"),
         ("im1b1 > 2", "the result is a comparison, which is no number: write (... ? 1 : 0)"),
@@ -259,7 +259,7 @@ def test_any_text_is_an_expression_or_an_error(text):
 )
 def test_errors_say_where_and_why(text, message):
     with pytest.raises(ParameterError) as caught:
-        Expression(text).check((3, 3))
+        Expression.of_pixels(text).check((3, 3))
     assert message in str(caught.value) and str(caught.value).startswith("EXPRESSION, character ")
 
 
