@@ -24,13 +24,13 @@ class Attributes:
     Attributes:
         features: float64, shape (samples, features).
         classes: their classes, as the field holds them.
-        field: the class field, of the first layer.
+        layers: the layers, each with its class field.
         left_out: features without a class, or with an attribute that is no finite number.
     """
 
     features: np.ndarray
     classes: list[Any]
-    field: Field
+    layers: list[tuple[VectorLayer, Field]]
     left_out: int
 
 
@@ -54,17 +54,17 @@ def read_attributes(
     features: list[np.ndarray] = []
     classes: list[Any] = []
     left_out = 0
-    field = layers[0].field(class_name)
-    for layer in layers:
+    fields = [layer.field(class_name) for layer in layers]
+    for layer, field in zip(layers, fields):
         columns = [_numeric(layer, name) for name in names]
-        for values, found in _chunks(layer, columns, layer.field(class_name)):
+        for values, found in _chunks(layer, columns, field):
             progress.check()
             kept = np.isfinite(values).all(axis=1) & np.array([value is not None for value in found])
             features.append(values[kept])
             classes += [value for value, keep in zip(found, kept.tolist()) if keep]
             left_out += int((~kept).sum())
     everything = np.concatenate(features) if features else np.empty((0, len(names)))
-    return Attributes(everything, classes, field, left_out)
+    return Attributes(everything, classes, list(zip(layers, fields)), left_out)
 
 
 def _numeric(layer: VectorLayer, name: str) -> Field:

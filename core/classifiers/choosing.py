@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..geometry.grid import Grid
 from ..progress import Part, Progress
 from ..sampling import strategies
+from ..sampling.classfield import holds_names
 from ..sampling.counting import count
 from ..sampling.footprint import pixel_of
 from ..sampling.legend import Legend
@@ -48,7 +49,8 @@ class SampleChoice:
     sample_vfn: str = voc.attribute(
         "sample.vfn",
         "Class field",
-        "Field that holds the class: whole numbers, or texts, which are numbered from 0 in alphabetical order.",
+        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
+        "order.",
         of="vd",
     )
     sample_mt: int = voc.integer(
@@ -161,7 +163,9 @@ class Chooser:
         given = self._parameters
         dedicated = self._validation is not None
         found = self._of(self._training, training_limit(given, dedicated), Part(progress, 0, 0.5 if dedicated else 1))
-        coding = Coding(self._training.field, found[2])
+        layers = [self._training, *([self._validation] if self._validation is not None else [])]
+        named = holds_names([(shapes.layer, shapes.field) for shapes in layers], progress)
+        coding = Coding(self._training.field, named, found[2])
         places = self._placed(found, coding)
         if self._validation is not None:
             found = self._of(self._validation, validation_limit(given), Part(progress, 0.5, 1))

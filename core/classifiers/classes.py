@@ -1,4 +1,4 @@
-"""Classes as the field of a layer names them, and as the whole numbers that a map holds."""
+"""Classes as the field of layers names them, and as the whole numbers that a map holds."""
 
 from __future__ import annotations
 
@@ -9,48 +9,53 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..rasters.types import written_type
-from ..sampling.legend import ClassEntry, Legend, from_rows, read_legend
+from ..sampling.classfield import class_number, numbers_of
+from ..sampling.legend import Legend, by_text, of_texts, read_legend, read_texts
 from ..vectors.opening import TEXT, Field
 
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
 
 
 class Coding:
-    """Turns the values of class fields into whole numbers; texts are numbered from 0 in alphabetical order.
+    """Turns the values of class fields into whole numbers.
 
-    Attributes:
-        texts: the texts in the order of their numbers; empty where classes are numbers.
+    Texts that are numbers are these; names are numbered from 0 in alphabetical order, those of the training samples
+    before others.
     """
 
-    def __init__(self, field: Field, training: Iterable[str]) -> None:
-        """Take the classes of the training samples, as texts, from a field."""
-        self._field = field
-        self.texts = sorted(set(training)) if field.kind == TEXT else []
+    def __init__(self, field: Field, named: bool, training: Iterable[object]) -> None:
+        """Take the classes of the training samples.
+
+        Args:
+            field: of the training layer.
+            named: whether it holds names, as `holds_names` tells of all layers of the run.
+            training: the classes of the training samples.
+        """
+        self._field, self._named = field, named
+        self._texts = numbers_of(map(str, training), named=True) if named else {}
 
     def numbers(self, values: Iterable[object]) -> np.ndarray:
-        """Return the classes as int64; texts that are new here are numbered on.
+        """Return the classes as int64; names that are new here are numbered on.
 
         Raises:
             ParameterError: a number is not whole, or too large.
         """
-        if self._field.kind == TEXT:
-            given = [str(value) for value in values]
-            self.texts += sorted(set(given) - set(self.texts))
-            places = {text: number for number, text in enumerate(self.texts)}
-            return np.array([places[text] for text in given], np.int64)
-        try:
-            exact = np.array([float(value) for value in values], np.float64)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise ParameterError(
-                f"The class field {self._field.name} holds numbers in one layer and texts in another: choose layers alike."
-            ) from None
+        given = list(values)
+        if self._named:
+            for text in sorted({str(value) for value in given} - set(self._texts)):
+                self._texts[text] = len(self._texts)
+            return np.array([self._texts[str(value)] for value in given], np.int64)
+        exact = np.array([float(value) for value in given], np.float64)  # type: ignore[arg-type]
         wrong = exact[(exact != np.floor(exact)) | (np.abs(exact) > 2**31)]
         if len(wrong):
             raise ParameterError(
                 f"The class field {self._field.name} holds {wrong[0]:g}, but a class is a whole number of at most 32 bits, or "
                 "a text: choose another field."
             )
-        return exact.astype(np.int64)
+        numbers = exact.astype(np.int64)
+        if self._field.kind == TEXT:
+            self._texts.update({str(number): int(number) for number in np.unique(numbers)})
+        return numbers
 
     def legend(self, source: str, given: str) -> Legend:
         """Return what is known of the classes: what is given, else what lies beside a layer, or the texts themselves.
@@ -62,11 +67,11 @@ class Coding:
         Raises:
             ParameterError: what is given cannot be read.
         """
-        rows = _rows(given)
-        if not self.texts:
-            return {**read_legend(source), **from_rows(row for row in rows if _is_whole(row["value"]))}
-        colors = {str(row.get("value")): str(row.get("color", "")) for row in rows}
-        return {number: ClassEntry(text, colors.get(text, "")) for number, text in enumerate(self.texts)}
+        rows = by_text(_rows(given))
+        if self._field.kind == TEXT:
+            return of_texts(self._texts, self._named, {**read_texts(source, self._field.name), **rows})
+        found = ((class_number(text), entry) for text, entry in rows.items())
+        return {**read_legend(source, self._field.name), **{n: entry for n, entry in found if n is not None}}
 
 
 def _rows(given: str) -> list[dict[str, object]]:
@@ -80,15 +85,6 @@ def _rows(given: str) -> list[dict[str, object]]:
             f'LEGEND is {given[:80]!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": "#105c26"}}], '
             f"as the output LEGEND of other algorithms: {error}."
         ) from error
-
-
-def _is_whole(value: object) -> bool:
-    """Return whether a class of the legend is a number; others, such as that of all other values, are no class here."""
-    try:
-        int(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def label_type(labels: Iterable[int], word: str, key: str) -> np.dtype:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..progress import Progress
+from ..sampling.classfield import holds_names
 from ..vectors.opening import split_source
 from .attributes import Attributes, read_attributes
 from .classes import Coding
@@ -30,12 +31,16 @@ def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, An
         if len(set(parameters.feat)) < len(parameters.feat):
             raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")
         found = _read(parameters, parameters.vd, parameters.layer, "training", progress)
-        coding = Coding(found.field, map(str, found.classes))
-        training = _samples(found, coding)
-        validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
+        other = None
         if parameters.valid_vd:
             layer = parameters.layer if parameters.valid_layer is None else parameters.valid_layer
-            validation = _samples(_read(parameters, parameters.valid_vd, layer, "validation", progress), coding)
+            other = _read(parameters, parameters.valid_vd, layer, "validation", progress)
+        named = holds_names([*found.layers, *(other.layers if other else [])], progress)
+        coding = Coding(found.layers[0][1], named, found.classes)
+        training = _samples(found, coding)
+        validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
+        if other is not None:
+            validation = _samples(other, coding)
         progress.fraction(0.3)
         progress.check()
         legend = coding.legend(parameters.vd[0], parameters.legend)

@@ -98,7 +98,7 @@ def _check_outputs(parameters: LandCoverMap) -> None:
 
 def _open_labels(parameters: LandCoverMap, image: Stack, progress: Progress) -> Labels:
     if parameters.labels_vector:
-        return open_vector(parameters.labels_vector, parameters.labels_field or "", image)
+        return open_vector(parameters.labels_vector, parameters.labels_field or "", image, progress)
     return open_raster(parameters.labels_raster, parameters.labels_nodata, image, progress)
 
 

@@ -17,7 +17,7 @@ from ..rasters.output import Staging, creation_options, same_file
 from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
-from .legend import read_legend
+from .legend import read_texts
 from .neighbours import block_numbers, block_side
 from .patchesimage import PatchesImage, described_patches, write_description
 from .patchlabels import class_rows, label_type
@@ -202,7 +202,7 @@ class _Writer:
         samples: dict[str, Any] = {"points": self._parameters.vec, "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name
-        samples["classes"] = class_rows(self._points, read_legend(self._parameters.vec))
+        samples["classes"] = class_rows(self._points, read_texts(self._parameters.vec, self._parameters.field))
         groups = " ".join(map(str, self._neighbours().tolist()))  # in one line of the JSON
         for image, source, shape in zip(self._images, self._sources, self._shapes):
             if image is not None:

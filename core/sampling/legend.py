@@ -16,6 +16,7 @@ from osgeo import gdal
 
 from ..rasters.gdal_calls import collected_errors
 from ..vectors.opening import split_source
+from .classfield import class_number
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,14 @@ class ClassEntry:
     color: str = ""
 
 
+_FILLING = "#000000"
+"""What formats that store 256 colours or more have where none was given; one class may be black, several are not."""
+
 Legend = dict[int, ClassEntry]
 """Class value to what is known of it."""
+
+TextLegend = Mapping[str, ClassEntry]
+"""The same by the class as text, as a field holds it."""
 
 
 def sidecar(path: str) -> Path:
@@ -75,7 +82,10 @@ def _from_categories(names: Sequence[str], colors: Any) -> Legend:
         entry = ClassEntry(names[value] if value < len(names) else "", color)
         if entry != ClassEntry():
             legend[value] = entry
-    return legend
+    filling = [value for value, entry in legend.items() if entry.color == _FILLING]
+    for value in filling if len(filling) > 1 else ():
+        legend[value] = ClassEntry(legend[value].name)
+    return {value: entry for value, entry in legend.items() if entry != ClassEntry()}
 
 
 def _hex(rgb: Iterable[int]) -> str:
@@ -93,20 +103,58 @@ def as_rows(values: Iterable[int], legend: Mapping[int, ClassEntry]) -> list[dic
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]]) -> Legend:
-    """Return the legend that `as_rows` wrote."""
-    return {int(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
+    """Return the legend that `as_rows` wrote; classes that are no whole numbers are left out."""
+    found = ((class_number(text), entry) for text, entry in by_text(rows).items())
+    return {value: entry for value, entry in found if value is not None}
 
 
-def read_legend(path: str) -> Legend:
-    """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read."""
+def by_text(rows: Iterable[Mapping[str, Any]]) -> dict[str, ClassEntry]:
+    """Return what rows as `as_rows` returns them tell, by the class as text."""
+    return {str(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
+
+
+def of_texts(numbers: Mapping[str, int], named: bool, known: TextLegend) -> Legend:
+    """Return the legend of the classes of a text field.
+
+    Args:
+        numbers: of the classes, as `classfield.numbers_of` returns them.
+        named: whether the texts are names; numbers may have another name.
+        known: names and colours by text.
+    """
+    legend = {}
+    for text, number in numbers.items():
+        entry = known.get(text, ClassEntry())
+        legend[number] = ClassEntry(text if named else entry.name or text, entry.color)
+    return legend
+
+
+def read_legend(path: str, field: str = "") -> Legend:
+    """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read.
+
+    Args:
+        path: the file.
+        field: the field of a layer that holds the classes; what is kept of another one is passed over.
+    """
+    legend = ((class_number(text), entry) for text, entry in read_texts(path, field).items())
+    return {value: entry for value, entry in legend if value is not None}
+
+
+def read_texts(path: str, field: str = "") -> dict[str, ClassEntry]:
+    """Return what `read_legend` does, by the class as text: of names too."""
     try:
-        rows = json.loads(sidecar(path).read_text(encoding="utf-8"))["classes"]
-        return from_rows(rows)
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads(sidecar(path).read_text(encoding="utf-8"))
+        own = str(content.get("field", ""))
+        return {} if own and field and own.casefold() != field.casefold() else by_text(content["classes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def known_classes(dataset: Any) -> Legend:
+    """Return what is known of the classes of an open raster: by itself, else by the JSON beside it."""
+    return raster_legend(dataset) or read_legend(dataset.GetDescription())
+
+
+def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], field: str = "") -> None:
     """Write the classes of the file called `name` into `folder`, for `read_legend`; nothing where none has a name.
 
     Where an older file beside the final place says something of classes, an empty one takes its place.
@@ -115,10 +163,12 @@ def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> 
         folder: where the file is being made.
         name: the file's name.
         rows: as `as_rows` returns them.
+        field: the field of a layer that holds the classes.
     """
     named = any(len(row) > 1 for row in rows)
     if not named:
         rows = []
     if named or (folder.parent / f"{name}.json").exists():
-        text = json.dumps({"classes": list(rows)}, indent=1, ensure_ascii=False)
+        content = {**({"field": field} if field else {}), "classes": list(rows)}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import OtbtfError, ParameterError
 from ..models.sidecar import Classes, ModelClass
 from ..rasters.opening import open_dataset
-from ..sampling.legend import Legend, from_rows, raster_legend
+from ..sampling.legend import Legend, from_rows, known_classes
 from ..sampling.patchesimage import read_description
 from .sources import PatchSamples, Samples
 
@@ -177,7 +177,7 @@ def _legends_of(paths: Iterable[str]) -> list[Legend]:
     for path in paths:
         if Path(path).exists():
             try:
-                found.append(raster_legend(open_dataset(path)[0]))
+                found.append(known_classes(open_dataset(path)[0]))
             except OtbtfError:  # moved or replaced since: the names are a help, not a need
                 continue
     return found
