@@ -52,10 +52,10 @@ def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str
     """Put the names and colours into the result LEGEND, and beside the output, where the data has none of its own."""
     rows = json.loads(results["LEGEND"])
     for row in rows:
-        if not row.get("name") and not row.get("color"):
+        named = row.get("name") not in (None, "", str(row["value"]))  # a text that is a number is its own name
+        if not named and not row.get("color"):
             row.update({key: text for key, text in categories.get(str(row["value"]), {}).items() if text})
     results["LEGEND"] = json.dumps(rows, ensure_ascii=False)
-    if all(isinstance(row["value"], int) for row in rows):
-        kept = [{key: part for key, part in row.items() if key != "count"} for row in rows]
-        out = Path(results["OUT"])
-        write_legend(out.parent, out.name, kept)
+    kept = [{key: part for key, part in row.items() if key != "count"} for row in rows]
+    out = Path(results["OUT"])
+    write_legend(out.parent, out.name, kept, str(results["FIELD"]))

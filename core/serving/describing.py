@@ -15,6 +15,7 @@ from ..operations.tensorflowmodelserve import Source
 from ..progress import Progress
 from ..rasters.opening import Stack
 from ..sampling.legend import Legend, raster_legend, read_legend
+from ..sampling.palette import coloured
 from ..textfiles import check_text_file, write_text_file
 from .describe import Description, describe
 from .descriptionpage import page
@@ -96,7 +97,7 @@ def _classes(path: str | None, names: Sequence[str], older: Sidecar | None) -> d
             f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "
             f"attribute table, and there is no {Path(path).name}.json beside it. Give a label raster that has one."
         )
-    found = tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items()))
+    found = coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items())))
     return dict.fromkeys(names, found)
 
 

@@ -15,6 +15,7 @@ from ..models.sidecar import Classes, read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
 from ..rasters.output import same_file
+from ..sampling.palette import coloured
 from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
@@ -189,7 +190,7 @@ def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progre
         names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]
     feeds = tie(model, parameters, sources, names)
     resolver = Resolver(model, feeds, names, sources, scope, sidecar)
-    classes = sidecar.classes_of(names) if sidecar else ()
+    classes = coloured(sidecar.classes_of(names)) if sidecar else ()
     fields = resolver.fields(parameters)
     plan = make_plan(sources, fields)
     key, compute = loaded.compute(feeds, names, sources, scope)

@@ -13,7 +13,8 @@ import numpy as np
 from ..errors import OtbtfError, ParameterError
 from ..models.sidecar import Classes, ModelClass
 from ..rasters.opening import open_dataset
-from ..sampling.legend import Legend, from_rows, known_classes
+from ..sampling.legend import ClassEntry, Legend, from_rows, known_classes
+from ..sampling.palette import coloured
 from ..sampling.patchesimage import read_description
 from .sources import PatchSamples, Samples
 
@@ -44,9 +45,8 @@ class ClassTable:
 
     @property
     def described(self) -> Classes:
-        """The classes as a model's sidecar holds them."""
-        known = ((value, self.legend.get(value)) for value in self.values)
-        return tuple(ModelClass(v, entry.name if entry else "", entry.color if entry else "") for v, entry in known)
+        """The classes as a model's sidecar holds them, each with a colour."""
+        return described(self.values, self.legend)
 
     def numbers(self, labels: Any) -> Any:
         """Return the classes' numbers of labels, an int32 tensor of the same shape; `IGNORED` where they do not count."""
@@ -57,6 +57,12 @@ class ClassTable:
         if self.ignored is not None:
             found = tf.where(flat == self.ignored, IGNORED, found)
         return tf.reshape(found, tf.shape(labels))
+
+
+def described(values: Iterable[int], legend: Legend) -> Classes:
+    """Return classes as a model's sidecar holds them, each with a colour."""
+    known = ((value, legend.get(value, ClassEntry())) for value in values)
+    return coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in known))
 
 
 def count_labels(samples: Samples, target: str, what: str) -> Counter[int]:
