@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import ParameterError
 from ..rasters.types import written_type
 from ..sampling.classfield import class_number, numbers_of
-from ..sampling.legend import Legend, by_text, of_texts, read_legend, read_texts
-from ..vectors.opening import TEXT, Field
+from ..sampling.joining import joined
+from ..sampling.legend import ClassEntry, Legend, TextLegend, by_text, of_texts, read_legend, read_texts
+from ..vectors.opening import TEXT, Field, VectorLayer
 
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
 
@@ -57,21 +59,45 @@ class Coding:
             self._texts.update({str(number): int(number) for number in np.unique(numbers)})
         return numbers
 
-    def legend(self, source: str, given: str) -> Legend:
-        """Return what is known of the classes: what is given, else what lies beside a layer, or the texts themselves.
+    def legend(self, known: TextLegend, given: str) -> Legend:
+        """Return what is known of the classes: what is given, else what lies beside the layers, or the texts themselves.
 
         Args:
-            source: the layer.
+            known: what lies beside the layers, by the class as text.
             given: JSON, as the output LEGEND of other algorithms; may be empty.
 
         Raises:
             ParameterError: what is given cannot be read.
         """
-        rows = by_text(_rows(given))
+        found = {**known, **by_text(_rows(given))}
         if self._field.kind == TEXT:
-            return of_texts(self._texts, self._named, {**read_texts(source, self._field.name), **rows})
-        found = ((class_number(text), entry) for text, entry in rows.items())
-        return {**read_legend(source, self._field.name), **{n: entry for n, entry in found if n is not None}}
+            return of_texts(self._texts, self._named, found)
+        numbers = ((class_number(text), entry) for text, entry in found.items())
+        return {number: entry for number, entry in numbers if number is not None}
+
+
+Layers = Sequence[tuple[VectorLayer, Field]]
+"""Layers of a run, each with its class field."""
+
+
+def join_layers(layers: Layers, parts: Sequence[list[Any]]) -> tuple[list[list[Any]], TextLegend]:
+    """Return the classes of several layers numbered alike, where they are numbers that the layers name differently.
+
+    Args:
+        layers: the layers.
+        parts: of each the classes of its samples, as its field holds them.
+
+    Returns:
+        The classes of each, and what lies beside the layers of names and colours, by the class as text.
+    """
+    if any(field.kind == TEXT for _, field in layers):
+        known: dict[str, ClassEntry] = {}
+        for layer, field in layers:
+            known = {**read_texts(layer.source, field.name), **known}
+        return list(parts), known
+    together, changes = joined([read_legend(layer.source, field.name) for layer, field in layers])
+    classes = [[change.get(value, value) for value in part] for part, change in zip(parts, changes)]
+    return classes, {str(number): entry for number, entry in together.items()}
 
 
 def _rows(given: str) -> list[dict[str, object]]:

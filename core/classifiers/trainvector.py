@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from ..progress import Progress
 from ..sampling.classfield import holds_names
 from ..vectors.opening import split_source
 from .attributes import Attributes, read_attributes
-from .classes import Coding
+from .classes import Coding, join_layers
 from .imstat import read_statistics
 from .learning import Samples, learn, seed_of
 from .outcome import Outcome
@@ -35,15 +37,17 @@ def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, An
         if parameters.valid_vd:
             layer = parameters.layer if parameters.valid_layer is None else parameters.valid_layer
             other = _read(parameters, parameters.valid_vd, layer, "validation", progress)
-        named = holds_names([*found.layers, *(other.layers if other else [])], progress)
-        coding = Coding(found.layers[0][1], named, found.classes)
-        training = _samples(found, coding)
+        layers = [*found.layers, *(other.layers if other else [])]
+        classes, known = join_layers(layers, [*found.classes, *(other.classes if other else [])])
+        for_training = _together(classes[: len(found.layers)])
+        coding = Coding(found.layers[0][1], holds_names(layers, progress), for_training)
+        training = Samples(found.features, coding.numbers(for_training))
         validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
         if other is not None:
-            validation = _samples(other, coding)
+            validation = Samples(other.features, coding.numbers(_together(classes[len(found.layers) :])))
         progress.fraction(0.3)
         progress.check()
-        legend = coding.legend(parameters.vd[0], parameters.legend)
+        legend = coding.legend(known, parameters.legend)
         classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
         progress.fraction(0.9)
         return outcome.write(classifier, training, validation, parameters, "the validation layers")
@@ -53,7 +57,7 @@ def _read(
     parameters: TrainVectorClassifier, sources: tuple[str, ...], layer: int | None, what: str, progress: Progress
 ) -> Attributes:
     found = read_attributes(sources, layer, parameters.feat, parameters.cfield, progress)
-    if not found.classes:
+    if not any(found.classes):
         raise ParameterError(
             f"No feature of the {what} layers ({', '.join(sources)}) has a class and all attributes ({found.left_out} lack "
             "one): check CFIELD and FEAT."
@@ -63,5 +67,5 @@ def _read(
     return found
 
 
-def _samples(found: Attributes, coding: Coding) -> Samples:
-    return Samples(found.features, coding.numbers(found.classes))
+def _together(parts: Iterable[list[Any]]) -> list[Any]:
+    return list(itertools.chain.from_iterable(parts))

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import OtbtfError, ParameterError
+from ..errors import ParameterError
 from ..models.sidecar import Classes, ModelClass
-from ..rasters.opening import open_dataset
-from ..sampling.legend import ClassEntry, Legend, from_rows, known_classes
+from ..sampling.legend import ClassEntry, Legend
 from ..sampling.palette import coloured
-from ..sampling.patchesimage import read_description
-from .sources import PatchSamples, Samples
+from .sources import Samples
 
 IGNORED = -1
 """The class number of labels that do not count."""
@@ -159,31 +156,9 @@ def balanced_weights(table: ClassTable, counts: Mapping[int, int]) -> dict[int, 
 
 def legend_of(samples: Samples, target: str) -> Legend:
     """Return names and colours of the classes, from what the patches' JSON says of them or of the label raster."""
-    if not isinstance(samples, PatchSamples):
-        return {}
+    if samples.joined is not None and target == samples.keys[-1]:
+        return samples.joined
     found: Legend = {}
-    for path in samples.files[target]:
-        description = read_description(path)
-        dense = description.get("content") == "patches"  # label tiles: the classes are those of the raster
-        rasters = description.get("sources", ()) if dense else ()
-        for legend in [*_legends_of(rasters), *([] if dense else [_legend_in(description)])]:
-            found = {**legend, **found}
-    return found
-
-
-def _legend_in(description: Mapping[str, Any]) -> Legend:
-    try:
-        return from_rows(description.get("classes", ()))
-    except (KeyError, TypeError, ValueError):
-        return {}
-
-
-def _legends_of(paths: Iterable[str]) -> list[Legend]:
-    found = []
-    for path in paths:
-        if Path(path).exists():
-            try:
-                found.append(known_classes(open_dataset(path)[0]))
-            except OtbtfError:  # moved or replaced since: the names are a help, not a need
-                continue
+    for legend in samples.legends(target):
+        found = {**legend, **found}
     return found
