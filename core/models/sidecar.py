@@ -12,7 +12,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -20,9 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .meant import Meant
+from .meant import as_json as meant_as_json
+from .meant import from_json as meant_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
+
+MEANT = "otbtf:serving"
+"""Where an item says how the model is meant to be served."""
 
 _CURE = "Delete the sidecar, or describe the model again (otbtf:describemodel with SIDECAR=on)."
 
@@ -110,6 +116,7 @@ class Sidecar:
         fingerprint: of the model it describes; empty where another program wrote it.
         geometries: by name of the output.
         classes: by name of the output, where it has any.
+        meant: how the model is meant to be served; None where nothing tells.
     """
 
     path: str
@@ -117,6 +124,7 @@ class Sidecar:
     fingerprint: str
     geometries: dict[str, Geometry] = field(default_factory=dict)
     classes: dict[str, Classes] = field(default_factory=dict)
+    meant: Meant | None = None
 
     def classes_of(self, outputs: Sequence[str]) -> Classes:
         """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
@@ -202,6 +210,24 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
     return str(path)
 
 
+def write_meant(model_path: str, change: Callable[[Meant], Meant]) -> None:
+    """Change what the sidecar of a model says of how it is meant to be served.
+
+    Args:
+        model_path: a model that has a sidecar.
+        change: returns what it shall say, from what it says.
+
+    Raises:
+        ModelError: the sidecar cannot be read or written.
+    """
+    sidecar = read_sidecar(model_path)
+    if sidecar is None:
+        raise ModelError(f"The model {model_path} has no sidecar {sidecar_path(model_path)}.")
+    item = json.loads(Path(sidecar.path).read_text(encoding="utf-8"))
+    item["properties"][MEANT] = meant_as_json(change(sidecar.meant or Meant()))
+    write_sidecar(model_path, item)
+
+
 def as_text(item: Mapping[str, Any]) -> str:
     """Return an item as it is written to a file."""
     return json.dumps(item, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -247,6 +273,7 @@ def _parse(path: str, text: str) -> Sidecar:
         str(properties.get("otbtf:fingerprint", "")),
         {geometry.output: geometry for geometry in geometries},
         classes,
+        meant_from_json(properties.get(MEANT)),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ModelError, ParameterError
 from ..models.loading import load_model
+from ..models.meant import Meant
 from ..models.mlm import build_item
 from ..models.sidecar import Classes, ModelClass, Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
@@ -37,30 +38,33 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
         model, parameters.output_names.split(), scope, progress, sources, parameters.model_userplaceholders
     )
     names = [output.info.name for output in described.outputs]
-    classes = _classes(parameters.classes, names, _older(parameters, model.path, progress))
+    older = _older(parameters, model.path, progress)
+    classes, meant = _classes(parameters.classes, names, older), older.meant if older else None
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, "."))
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", meant))
         progress.info(f"Sidecar: {results['sidecar.path']}")
     for misfit in described.misfits:
         progress.warning(f"The rasters do not fit: {misfit}")
     for key, path in files.items():
         if path:
             text = (
-                page(described, classes) if key == "out.html" else as_text(item(described, classes, _uri(model.path)))
+                page(described, classes)
+                if key == "out.html"
+                else as_text(item(described, classes, _uri(model.path), meant))
             )
             write_text_file(key, Path(path), text, progress)
             results[key] = path
     return results
 
 
-def item(described: Description, classes: dict[str, Classes], href: str) -> dict[str, Any]:
+def item(described: Description, classes: dict[str, Classes], href: str, meant: Meant | None = None) -> dict[str, Any]:
     """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
     path = Path(described.model.path)
     if href == "." and not path.is_dir():
         href = f"./{path.name}"
     infos = [output.info for output in described.outputs]
-    return build_item(described.model, infos, described.geometries, classes, described.bands, href)
+    return build_item(described.model, infos, described.geometries, classes, described.bands, href, meant)
 
 
 def _results(described: Description) -> dict[str, Any]:

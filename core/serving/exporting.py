@@ -31,7 +31,8 @@ def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
     older = read_sidecar(model.path)
     outputs = parameters.output_names.split() or list(model.outputs)
     with Staging(target, progress) as staging:
-        for old, new in export_saved_model(model, outputs, crops, staging.path).items():
+        renamed = export_saved_model(model, outputs, crops, staging.path)
+        for old, new in renamed.items():
             progress.warning(f"The input {old!r} is called {new} in the SavedModel, which allows no other characters.")
         progress.check()
         with scope():
@@ -40,7 +41,8 @@ def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
             made, (), scope, progress, placeholders=parameters.model_userplaceholders, true_fields=False
         )
         classes = {name: older.classes_of([name]) for name in made.outputs if older and older.classes_of([name])}
-        write_sidecar(made.path, item(described, classes, "."))
+        meant = older.meant.exported(list(made.outputs), renamed) if older and older.meant else None
+        write_sidecar(made.path, item(described, classes, ".", meant))
         staging.commit()
     progress.info(f"SavedModel {target}: {', '.join(made.outputs)} from {', '.join(made.inputs)}.")
     return {"out": parameters.out, "outputs": " ".join(made.outputs), "sidecar.path": str(sidecar_path(target))}
