@@ -14,7 +14,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..core.sampling.legend import write_legend
+from ..core.sampling.legend import ClassEntry, complete_classes, write_legend
+from ..core.sampling.tfrecords import CLASSES
 
 
 def categories_of(layer: QgsMapLayer | None, field: str) -> dict[str, dict[str, str]]:
@@ -46,6 +47,16 @@ def palette_of(layer: QgsMapLayer | None) -> dict[str, dict[str, str]]:
     return {
         value: {"name": item.label if item.label != value else "", "color": item.color.name()} for value, item in values
     }
+
+
+def complete_patches(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:
+    """Put the names and colours into what lies beside patches and labels, where the data has none of its own."""
+    known = {text: ClassEntry(entry["name"], entry["color"]) for text, entry in categories.items()}
+    for key, path in results.items() if known else ():
+        if key == "OUT_TFRECORDS":
+            complete_classes(Path(path, CLASSES), known)
+        elif key == "OUTLABELS" or key.endswith("_OUT"):
+            complete_classes(Path(f"{path}.json"), known)
 
 
 def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:

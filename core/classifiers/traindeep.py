@@ -64,7 +64,7 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
         progress.check()
         names = [f"feature_{number}" for number in range(training.features.shape[1])]
         classifier = learn(parameters, training, names, chosen.legend, statistics, seed, progress)
-        classifier = dataclasses.replace(classifier, network=applied(opened))
+        classifier = dataclasses.replace(classifier, network=applied(opened, parameters.padding))
         progress.fraction(0.95)
         return outcome.write(classifier, training, validation, parameters, _tested_on(parameters))
 
@@ -73,14 +73,14 @@ def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
     return "the validation layer" if parameters.valid else "samples of the training layer that were held back"
 
 
-def applied(opened: OpenModel) -> Meant:
+def applied(opened: OpenModel, padding: str) -> Meant:
     """Return how a model is applied, so that a map is made from the features that a classifier has learned from."""
     fields = opened.plan.fields
     output = " ".join(opened.outputs)
     if fields.fullyconv:
-        return Meant(output, "on")
+        return Meant(output, "on", padding=padding)
     sizes = {info.name: MeantSource(fields.rfield(number)) for number, info in enumerate(opened.feeds.inputs)}
-    return Meant(output, "off", fields.x.scale, sources=sizes)
+    return Meant(output, "off", fields.x.scale, padding, sources=sizes)
 
 
 def check_features(opened: OpenModel) -> None:

@@ -7,6 +7,8 @@ has classes carries them on in a small JSON beside it, `<file name>.json`.
 from __future__ import annotations
 
 import json
+import os
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,9 +151,35 @@ def read_texts(path: str, field: str = "") -> dict[str, ClassEntry]:
         return {}
 
 
+def complete_classes(file: Path, known: TextLegend) -> None:
+    """Add names and colours to the classes that a JSON file lists, where it tells none; nothing where it lists none.
+
+    Args:
+        file: such as `write_legend` and `patchesimage.write_description` write.
+        known: names and colours by the class as text.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        rows = content["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for row in rows:
+        text = str(row["value"])
+        name = row.get("name") or text
+        entry = known.get(name, ClassEntry())
+        if name == text and entry.name:
+            row["name"] = entry.name
+        if not row.get("color") and entry.color:
+            row["color"] = entry.color
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, file)
+
+
 def known_classes(dataset: Any) -> Legend:
     """Return what is known of the classes of an open raster: by itself, else by the JSON beside it."""
-    return raster_legend(dataset) or read_legend(dataset.GetDescription())
+    name = dataset.GetDescription()  # a part of a raster, or one in memory, has none
+    return raster_legend(dataset) or (read_legend(name) if name else {})
 
 
 def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], field: str = "") -> None:

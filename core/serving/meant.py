@@ -39,7 +39,7 @@ def as_meant(parameters: Parameters, meant: Meant | None, progress: Progress) ->
     if meant is None:
         return parameters
     changes = {**_geometry(parameters, meant), **_no_data(parameters, meant)}
-    if parameters.padding == "auto" and meant.padding in PADDINGS:
+    if parameters.padding == "auto" and meant.padding in PADDINGS[1:]:
         changes["padding"] = meant.padding
     told = [f"{key.upper()}={_plain(value)}" for key, value in changes.items()]
     sources = list(parameters.sources)
