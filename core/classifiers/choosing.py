@@ -23,7 +23,7 @@ from ..sampling.shapes import Shapes, open_training_layer
 from ..sampling.statistics import natural_order
 from ..sampling.strategies import Rates, Totals
 from ..sampling.validity import ValidPixels
-from .classes import Coding, join_layers
+from .classes import Coding, join_layers, tell_strangers
 
 JITTER = 50
 """By so many pixels of its class, at most, a sample is moved on, as in OTB."""
@@ -173,6 +173,7 @@ class Chooser:
         places = [self._placed(x, y, own, coding) for (x, y, _), own in zip(parts, classes)]
         legend = coding.legend(known, given.legend)
         if dedicated:
+            tell_strangers(legend, places[0].labels, places[1].labels, progress)
             return Chosen(places[0], places[1], legend)
         held = held_back(places[0].labels, given.sample_vtr)
         return Chosen(places[0][~held], places[0][held], legend)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
+from ..progress import Progress
 from ..rasters.types import written_type
 from ..sampling.classfield import class_number, numbers_of
 from ..sampling.joining import joined
@@ -98,6 +99,25 @@ def join_layers(layers: Layers, parts: Sequence[list[Any]]) -> tuple[list[list[A
     together, changes = joined([read_legend(layer.source, field.name) for layer, field in layers])
     classes = [[change.get(value, value) for value in part] for part, change in zip(parts, changes)]
     return classes, {str(number): entry for number, entry in together.items()}
+
+
+def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:
+    """Warn, by name, of classes that only the samples for training or only those for validation have.
+
+    Args:
+        legend: names by number.
+        training, validation: the samples' classes; shape (n,) each.
+        progress: is told.
+    """
+    learned, tested = (set(np.unique(labels).tolist()) for labels in (training, validation))
+    for numbers, why in (
+        (tested - learned, "No sample for training has these classes, so that they count as errors"),
+        (learned - tested, "No sample for validation has these classes, so that nothing tells how well they are found"),
+    ):
+        names = [legend[number].name if number in legend else "" for number in sorted(numbers)]
+        if tested and numbers:
+            told = ", ".join(name or str(number) for name, number in zip(names, sorted(numbers)))
+            progress.warning(f"{why}: {told}.")
 
 
 def _rows(given: str) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from ..progress import Progress
 from ..sampling.classfield import holds_names
 from ..vectors.opening import split_source
 from .attributes import Attributes, read_attributes
-from .classes import Coding, join_layers
+from .classes import Coding, join_layers, tell_strangers
 from .imstat import read_statistics
 from .learning import Samples, learn, seed_of
 from .outcome import Outcome
@@ -48,6 +48,7 @@ def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, An
         progress.fraction(0.3)
         progress.check()
         legend = coding.legend(known, parameters.legend)
+        tell_strangers(legend, training.labels, validation.labels, progress)
         classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
         progress.fraction(0.9)
         return outcome.write(classifier, training, validation, parameters, "the validation layers")

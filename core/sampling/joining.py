@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -17,7 +18,8 @@ def joined(legends: Sequence[Legend], used: Iterable[int] = ()) -> tuple[Legend,
     """Return the classes of all files together, and how each file's are renumbered.
 
     The first file's numbers stay. A class whose name was seen before gets the number that it had there; one that is new
-    keeps its own where that is free, and else gets the next that is. Classes without a name go by their numbers.
+    keeps its own where that is free, and else gets the next that is. Classes without a name go by their numbers. The case
+    of letters counts only between names of a file that differ in it alone.
 
     Args:
         legends: of the files.
@@ -29,13 +31,15 @@ def joined(legends: Sequence[Legend], used: Iterable[int] = ()) -> tuple[Legend,
     renumberings: list[Renumbering] = []
     for legend in legends:
         renumbering = {}
+        folded = Counter(entry.name.casefold() for entry in legend.values())
         for value, entry in sorted(legend.items()):
-            number = numbers.get(entry.name, value) if entry.name else value
+            keys = [entry.name, *([entry.name.casefold()] if folded[entry.name.casefold()] == 1 else [])]
+            number = next((numbers[key] for key in keys if key in numbers), value) if entry.name else value
             other = together.get(number, ClassEntry()).name
-            if entry.name and other and other != entry.name:
+            if entry.name and other and other.casefold() not in keys and other != entry.name:
                 number = next(free for free in itertools.count(max(together) + 1) if free not in taken)
             if entry.name:
-                numbers.setdefault(entry.name, number)
+                numbers.update({key: numbers.get(key, number) for key in keys})
             known = together.get(number, ClassEntry())
             together[number] = ClassEntry(known.name or entry.name, known.color or entry.color)
             if number != value:

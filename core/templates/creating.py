@@ -20,7 +20,8 @@ from ..operations.createmodel import CreateModel
 from ..progress import Progress
 from ..rasters.opening import Stack
 from ..rasters.output import Staging
-from ..sampling.patchesimage import read_description
+from ..sampling.joining import joined
+from ..sampling.patchesimage import read_description, rows_legend
 from ..sampling.training import file_staging
 from ..serving.describe import Description, describe
 from ..serving.describing import item
@@ -115,11 +116,12 @@ def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
 def _described_classes(parameters: CreateModel, progress: Progress) -> int | None:
     """The number of classes that the patches were cut for; None where it is not known."""
     for source in parameters.sources:
-        for path in source.il:
-            rows = read_description(path).get("classes") if isinstance(path, str) else None
-            if rows:
-                progress.info(f"{len(rows)} classes, as {path}.json says.")
-                return len(rows)
+        paths = [path for path in source.il if isinstance(path, str) and rows_legend(read_description(path))]
+        if paths:
+            together, _ = joined([rows_legend(read_description(path)) for path in paths])
+            told = " and ".join(f"{path}.json" for path in paths)
+            progress.info(f"{len(together)} classes, as {told} {'say' if len(paths) > 1 else 'says'}.")
+            return len(together)
     return None
 
 

@@ -10,8 +10,8 @@ from ..errors import OtbtfError
 from ..progress import Progress
 from ..rasters.opening import open_dataset
 from ..sampling.joining import joined, told
-from ..sampling.legend import Legend, from_rows, known_classes
-from ..sampling.patchesimage import read_description
+from ..sampling.legend import Legend, known_classes
+from ..sampling.patchesimage import read_description, rows_legend
 
 
 def file_legend(path: str) -> Legend:
@@ -23,14 +23,6 @@ def file_legend(path: str) -> Legend:
     for legend in _legends_of(description.get("sources", ())):
         found = {**legend, **found}
     return found
-
-
-def rows_legend(description: Mapping[str, Any]) -> Legend:
-    """Return the classes that a description lists; empty where it has none that can be read."""
-    try:
-        return from_rows(description.get("classes", ()))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return {}
 
 
 def _legends_of(paths: Iterable[str]) -> list[Legend]:

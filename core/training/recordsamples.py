@@ -12,9 +12,9 @@ import tensorflow as tf
 from ..errors import ParameterError
 from ..sampling.joining import Renumbering, renumbered, wide_enough
 from ..sampling.legend import Legend
+from ..sampling.patchesimage import rows_legend
 from ..sampling.tfrecords import read_classes
 from ..tfrecords import TFRecords
-from .legends import rows_legend
 from .sources import AT_ONCE, Batches, Samples
 
 

@@ -41,6 +41,10 @@ def test_a_name_is_one_class() -> None:
     assert names_of(together) == {3: "a", 4: "", 6: "b"}, "4 is a class without a name, 5 is taken"
     assert changes == [{}, {3: 6}, {9: 6}]
     assert joined([legend(_1="a"), legend(_1="a", _2="b")])[1] == [{}, {}]
+    assert joined([legend(_1="Forest"), legend(_1="forest")])[1] == [{}, {}]
+    assert joined([legend(_1="crop", _2="Crop"), legend(_1="Crop")])[1] == [{}, {1: 2}]
+    together, changes = joined([legend(_1="crop"), legend(_0="Crop", _1="crop")])
+    assert names_of(together) == {0: "Crop", 1: "crop"} and changes == [{}, {}]
 
 
 def extract(folder: Path, name: str, classes: list[str], **more: str) -> dict[str, Any]:
@@ -147,7 +151,10 @@ def test_samples_of_two_runs(tmp_path: Path) -> None:
     two = samples(tmp_path, "two.gpkg", [1, 2] * 9, {1: "water", 2: "crop"})
     out = str(tmp_path / "c.skops")
     given = {"io__vd": [one], "valid__vd": [two], "feat": "value_0", "cfield": "class", "io__out": out, "rand": 1}
-    results = run("TrainVectorClassifier", classifier="knn", classifier__knn__k=1, **given)
+    log = Log()
+    results = run("TrainVectorClassifier", log, classifier="knn", classifier__knn__k=1, **given)
+    assert any(line.endswith("count as errors: crop.") for line in log.lines)
+    assert any(line.endswith("how well they are found: forest.") for line in log.lines)
     assert results["overall_accuracy"] == pytest.approx(0.5), "all water is found, crop was never seen"
     run("TrainVectorClassifier", classifier="knn", classifier__knn__k=1, **{**given, "io__vd": [one, two]})
     assert {item.value: item.name for item in load(out).classes} == {1: "forest", 2: "water", 3: "crop"}
