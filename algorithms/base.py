@@ -145,8 +145,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             self._parse(values)
             found = self._run(values, progress)
             feedback.setProgress(100)
-            told = {name: value for name, value in {**paths, **found}.items() if _tellable(value)}
-            results = {parameter_name(name): _written(value) for name, value in told.items()}
+            results = told({**paths, **found})
             self._style_layers(results, context)
         return results
 
@@ -245,6 +244,11 @@ def _explained() -> Iterator[None]:
         raise QgsProcessingException(
             told.format(type(error).__name__, Path(place.filename).name, place.lineno, error)
         ) from None
+
+
+def told(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an operation results in as Processing tells it: by names of parameters, in values that QGIS takes."""
+    return {parameter_name(name): _written(value) for name, value in found.items() if _tellable(value)}
 
 
 def _written(value: Any) -> Any:

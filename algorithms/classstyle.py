@@ -9,7 +9,8 @@ from typing import Any
 from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsRendererCategory, QgsSymbol, QgsVectorLayer
 from qgis.PyQt.QtGui import QColor
 
-_COLORS = ("#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#edc948", "#76b7b2", "#9c755f", "#ff9da7", "#bab0ac")
+from ..core.sampling.palette import colors_of
+
 _MOST = 200  # more categories than that are slow to draw and nobody reads them
 
 
@@ -24,13 +25,13 @@ def style_by_class(layer: QgsMapLayer, field: str, rows: Iterable[Mapping[str, A
     rows = list(rows)
     if not isinstance(layer, QgsVectorLayer) or not 0 < len(rows) <= _MOST:
         return
+    names = [row.get("name") or str(row["value"]) for row in rows]
     categories = []
-    for number, row in enumerate(rows):
+    for row, name, color in zip(rows, names, colors_of(names, [row.get("color") or "" for row in rows])):
         symbol = QgsSymbol.defaultSymbol(layer.geometryType())
-        symbol.setColor(QColor(row.get("color") or _COLORS[number % len(_COLORS)]))
+        symbol.setColor(QColor(color))
         symbol.setSize(1.6)
-        name = row.get("name")
-        label = f"{row['value']} {name}" if name else str(row["value"])
+        label = name if name == str(row["value"]) else f"{row['value']} {name}"
         categories.append(QgsRendererCategory(row["value"], symbol, label))
     layer.setRenderer(QgsCategorizedSymbolRenderer(field, categories))
     layer.triggerRepaint()

@@ -50,8 +50,7 @@ class ComputeConfusionMatrix(OtbtfAlgorithm):
         styles = [categories_of(layer, self.parameterAsString(parameters, "REF_VECTOR_FIELD", context))]
         for raster in ("REF_RASTER_IN", "IN"):
             styles.append(palette_of(self.parameterAsRasterLayer(parameters, raster, context)))
-        named = [(value, entry["name"]) for style in styles for value, entry in style.items() if entry["name"]]
-        names = {value: name for value, name in named if value.lstrip("-").isdigit()}
+        names = {value: entry["name"] for style in styles for value, entry in style.items() if value and entry["name"]}
         if names:
             self._inputs.setdefault("class.names", json.dumps(names, ensure_ascii=False))
         return prepared

@@ -14,7 +14,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..core.sampling.legend import write_legend
+from ..core.sampling.legend import ClassEntry, complete_classes, write_legend
+from ..core.sampling.tfrecords import CLASSES
 
 
 def categories_of(layer: QgsMapLayer | None, field: str) -> dict[str, dict[str, str]]:
@@ -48,14 +49,24 @@ def palette_of(layer: QgsMapLayer | None) -> dict[str, dict[str, str]]:
     }
 
 
+def complete_patches(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:
+    """Put the names and colours into what lies beside patches and labels, where the data has none of its own."""
+    known = {text: ClassEntry(entry["name"], entry["color"]) for text, entry in categories.items()}
+    for key, path in results.items() if known else ():
+        if key == "OUT_TFRECORDS":
+            complete_classes(Path(path, CLASSES), known)
+        elif key == "OUTLABELS" or key.endswith("_OUT"):
+            complete_classes(Path(f"{path}.json"), known)
+
+
 def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:
     """Put the names and colours into the result LEGEND, and beside the output, where the data has none of its own."""
     rows = json.loads(results["LEGEND"])
     for row in rows:
-        if not row.get("name") and not row.get("color"):
+        named = row.get("name") not in (None, "", str(row["value"]))  # a text that is a number is its own name
+        if not named and not row.get("color"):
             row.update({key: text for key, text in categories.get(str(row["value"]), {}).items() if text})
     results["LEGEND"] = json.dumps(rows, ensure_ascii=False)
-    if all(isinstance(row["value"], int) for row in rows):
-        kept = [{key: part for key, part in row.items() if key != "count"} for row in rows]
-        out = Path(results["OUT"])
-        write_legend(out.parent, out.name, kept)
+    kept = [{key: part for key, part in row.items() if key != "count"} for row in rows]
+    out = Path(results["OUT"])
+    write_legend(out.parent, out.name, kept, str(results["FIELD"]))

@@ -6,6 +6,7 @@ from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString
 
 from ..core.operations.patchesextraction import PatchesExtraction as Operation
 from .base import OtbtfAlgorithm
+from .layerclasses import categories_of, complete_patches
 from .translate import tr
 
 
@@ -32,3 +33,13 @@ class PatchesExtraction(OtbtfAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("PATCHES", tr("Number of patches")))
         self.addOutput(QgsProcessingOutputNumber("REJECTED", tr("Number of features left out")))
         self.addOutput(QgsProcessingOutputString("REASONS", tr("Why they were left out, as JSON")))
+
+    def prepareAlgorithm(self, parameters, context, feedback):
+        layer = self.parameterAsVectorLayer(parameters, "VEC", context)
+        self._categories = categories_of(layer, self.parameterAsString(parameters, "FIELD", context))
+        return super().prepareAlgorithm(parameters, context, feedback)
+
+    def processAlgorithm(self, parameters, context, feedback):
+        results = super().processAlgorithm(parameters, context, feedback)
+        complete_patches(results, self._categories)
+        return results

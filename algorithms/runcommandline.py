@@ -19,7 +19,7 @@ from ..core.operations.runcommandline import RunCommandLine as Operation
 from ..core.operations.runcommandline import Share, run
 from ..core.progress import Progress
 from ..core.vocabulary import Kind, keys, parse
-from .base import OtbtfAlgorithm
+from .base import OtbtfAlgorithm, told
 from .translate import tr
 
 _HINTS = {
@@ -82,13 +82,12 @@ class RunCommandLine(OtbtfAlgorithm):
     def _load_outputs(self, call: Call, found: dict, context: QgsProcessingContext) -> None:
         """Have a run's layers loaded and styled, as if its own algorithm had been run."""
         child = self._child(call)
-        results = {key.parameter: found[key.name] for key in keys(child.OPERATION) if key.name in found}
         for key in keys(child.OPERATION):
             if key.kind in _HINTS and key.name in found:
                 path, name = found[key.name], Path(found[key.name]).stem
                 details = QgsProcessingContext.LayerDetails(name, context.project(), key.parameter, _HINTS[key.kind])
                 context.addLayerToLoadOnCompletion(path, details)
-        child._style_layers(results, context)
+        child._style_layers(told(found), context)
 
 
 class _Polled(Share):

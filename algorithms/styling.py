@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
-from qgis.core import QgsLimitedRandomColorRamp, QgsPalettedRasterRenderer, QgsRasterLayer
+from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer
 from qgis.PyQt.QtGui import QColor
+
+from ..core.sampling.palette import colors_of
 
 
 def style_classes(layer: QgsRasterLayer, text: str) -> None:
@@ -13,13 +15,14 @@ def style_classes(layer: QgsRasterLayer, text: str) -> None:
 
     Args:
         layer: the layer.
-        text: JSON: `value`, `name` and `color` (`#rrggbb`) of each; one without a colour gets a random one.
+        text: JSON: `value`, `name` and `color` (`#rrggbb`) of each; one without a colour gets that of the palette.
     """
     classes = json.loads(text)
-    ramp = QgsLimitedRandomColorRamp(len(classes))
-    shown = []
-    for number, item in enumerate(classes):
-        color = QColor(item["color"]) if item.get("color") else ramp.color(number / max(1, len(classes) - 1))
-        shown.append(QgsPalettedRasterRenderer.Class(item["value"], color, item.get("name") or str(item["value"])))
+    names = [item.get("name") or str(item["value"]) for item in classes]
+    colors = colors_of(names, [item.get("color") or "" for item in classes])
+    shown = [
+        QgsPalettedRasterRenderer.Class(item["value"], QColor(color), name)
+        for item, name, color in zip(classes, names, colors)
+    ]
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, shown))
     layer.triggerRepaint()

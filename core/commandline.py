@@ -299,6 +299,8 @@ _DEFAULTS = {
     "output.spcscale": "1",
     "model.fullyconv": "off",
     "deepmodel.fullyconv": "off",
+    "output.bv": "0",
+    "padding": "none",
     "nodata_from_layer": "off",
     "alpha": "band",
 }

@@ -25,14 +25,14 @@ class Attributes:
 
     Attributes:
         features: float64, shape (samples, features).
-        classes: their classes, as the field holds them.
-        field: the class field, of the first layer.
+        classes: of each layer the classes of its samples, as the field holds them.
+        layers: the layers, each with its class field.
         left_out: features without a class, or with an attribute that is no finite number.
     """
 
     features: np.ndarray
-    classes: list[Any]
-    field: Field
+    classes: list[list[Any]]
+    layers: list[tuple[VectorLayer, Field]]
     left_out: int
 
 
@@ -54,20 +54,20 @@ def read_attributes(
     """
     layers = [VectorLayer(layer_source(source, number)) for source in sources]
     features: list[np.ndarray] = []
-    classes: list[Any] = []
+    classes: list[list[Any]] = [[] for _ in layers]
     left_out = 0
-    field = layers[0].field(class_name)
-    layers[0].check_class_field(field, progress)
-    for layer in layers:
+    fields = [layer.field(class_name) for layer in layers]
+    layers[0].check_class_field(fields[0], progress)
+    for own, layer, field in zip(classes, layers, fields):
         columns = [_numeric(layer, name) for name in names]
-        for values, found in _chunks(layer, columns, layer.field(class_name)):
+        for values, found in _chunks(layer, columns, field):
             progress.check()
             kept = np.isfinite(values).all(axis=1) & np.array([value is not None for value in found])
             features.append(values[kept])
-            classes += [value for value, keep in zip(found, kept.tolist()) if keep]
+            own += [value for value, keep in zip(found, kept.tolist()) if keep]
             left_out += int((~kept).sum())
     everything = np.concatenate(features) if features else np.empty((0, len(names)))
-    return Attributes(everything, classes, field, left_out)
+    return Attributes(everything, classes, list(zip(layers, fields)), left_out)
 
 
 def _numeric(layer: VectorLayer, name: str) -> Field:

@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..geometry.grid import Grid
 from ..progress import Part, Progress
 from ..sampling import strategies
+from ..sampling.classfield import holds_names
 from ..sampling.counting import count
 from ..sampling.footprint import pixel_of
 from ..sampling.legend import Legend
@@ -23,7 +24,7 @@ from ..sampling.statistics import natural_order
 from ..sampling.strategies import Rates, Totals
 from ..sampling.validity import ValidPixels
 from ..vectors.source import LayerSource
-from .classes import Coding
+from .classes import Coding, join_layers, tell_strangers
 
 JITTER = 50
 """By so many pixels of its class, at most, a sample is moved on, as in OTB."""
@@ -49,7 +50,8 @@ class SampleChoice:
     sample_vfn: str = voc.attribute(
         "sample.vfn",
         "Class field",
-        "Field that holds the class: whole numbers, or texts, which are numbered from 0 in alphabetical order.",
+        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
+        "order.",
         of="vd",
     )
     sample_mt: int = voc.integer(
@@ -162,14 +164,20 @@ class Chooser:
         given = self._parameters
         dedicated = self._validation is not None
         found = self._of(self._training, training_limit(given, dedicated), Part(progress, 0, 0.5 if dedicated else 1))
-        coding = Coding(self._training.field, found[2])
-        places = self._placed(found, coding)
+        parts = [found]
         if self._validation is not None:
-            found = self._of(self._validation, validation_limit(given), Part(progress, 0.5, 1))
-            other = self._placed(found, coding)
-            return Chosen(places, other, coding.legend(given.vd, given.legend))
-        held = held_back(places.labels, given.sample_vtr)
-        return Chosen(places[~held], places[held], coding.legend(given.vd, given.legend))
+            parts.append(self._of(self._validation, validation_limit(given), Part(progress, 0.5, 1)))
+        opened = [self._training, *([self._validation] if self._validation is not None else [])]
+        layers = [(shapes.layer, shapes.field) for shapes in opened]
+        classes, known = join_layers(layers, [part[2] for part in parts])
+        coding = Coding(self._training.field, holds_names(layers, progress), classes[0])
+        places = [self._placed(x, y, own, coding) for (x, y, _), own in zip(parts, classes)]
+        legend = coding.legend(known, given.legend)
+        if dedicated:
+            tell_strangers(legend, places[0].labels, places[1].labels, progress)
+            return Chosen(places[0], places[1], legend)
+        held = held_back(places[0].labels, given.sample_vtr)
+        return Chosen(places[0][~held], places[0][held], legend)
 
     def _of(self, shapes: Shapes, limit: int, progress: Progress) -> tuple[np.ndarray, np.ndarray, list[Any]]:
         """Return coordinates and classes of a layer's samples."""
@@ -190,8 +198,7 @@ class Chooser:
         selection.write(collected, progress)
         return collected.result()
 
-    def _placed(self, found: tuple[np.ndarray, np.ndarray, list[Any]], coding: Coding) -> Places:
-        x, y, classes = found
+    def _placed(self, x: np.ndarray, y: np.ndarray, classes: list[Any], coding: Coding) -> Places:
         columns, rows = pixels_of(x, y, self._validity.image.grid)
         return Places(columns, rows, coding.numbers(classes))
 

@@ -1,73 +1,123 @@
-"""Classes as the field of a layer names them, and as the whole numbers that a map holds."""
+"""Classes as the field of layers names them, and as the whole numbers that a map holds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from ..errors import ParameterError
+from ..progress import Progress
 from ..rasters.types import written_type
-from ..sampling.legend import ClassEntry, Legend, from_rows, read_legend
-from ..vectors.opening import TEXT, Field
-from ..vectors.source import LayerSource
+from ..sampling.classfield import class_number, numbers_of
+from ..sampling.joining import joined
+from ..sampling.legend import ClassEntry, Legend, TextLegend, by_text, of_texts, read_legend, read_texts
+from ..vectors.opening import TEXT, Field, VectorLayer
 
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
 
 
 class Coding:
-    """Turns the values of class fields into whole numbers; texts are numbered from 0 in alphabetical order.
+    """Turns the values of class fields into whole numbers.
 
-    Attributes:
-        texts: the texts in the order of their numbers; empty where classes are numbers.
+    Texts that are numbers are these; names are numbered from 0 in alphabetical order, those of the training samples
+    before others.
     """
 
-    def __init__(self, field: Field, training: Iterable[str]) -> None:
-        """Take the classes of the training samples, as texts, from a field."""
-        self._field = field
-        self.texts = sorted(set(training)) if field.kind == TEXT else []
+    def __init__(self, field: Field, named: bool, training: Iterable[object]) -> None:
+        """Take the classes of the training samples.
+
+        Args:
+            field: of the training layer.
+            named: whether it holds names, as `holds_names` tells of all layers of the run.
+            training: the classes of the training samples.
+        """
+        self._field, self._named = field, named
+        self._texts = numbers_of(map(str, training), named=True) if named else {}
 
     def numbers(self, values: Iterable[object]) -> np.ndarray:
-        """Return the classes as int64; texts that are new here are numbered on.
+        """Return the classes as int64; names that are new here are numbered on.
 
         Raises:
             ParameterError: a number is not whole, or too large.
         """
-        if self._field.kind == TEXT:
-            given = [str(value) for value in values]
-            self.texts += sorted(set(given) - set(self.texts))
-            places = {text: number for number, text in enumerate(self.texts)}
-            return np.array([places[text] for text in given], np.int64)
-        try:
-            exact = np.array([float(value) for value in values], np.float64)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise ParameterError(
-                f"The class field {self._field.name} holds numbers in one layer and texts in another: choose layers alike."
-            ) from None
+        given = list(values)
+        if self._named:
+            for text in sorted({str(value) for value in given} - set(self._texts)):
+                self._texts[text] = len(self._texts)
+            return np.array([self._texts[str(value)] for value in given], np.int64)
+        exact = np.array([float(value) for value in given], np.float64)  # type: ignore[arg-type]
         wrong = exact[(exact != np.floor(exact)) | (np.abs(exact) > 2**31)]
         if len(wrong):
             raise ParameterError(
                 f"The class field {self._field.name} holds {wrong[0]:g}, but a class is a whole number of at most 32 bits, or "
                 "a text: choose another field."
             )
-        return exact.astype(np.int64)
+        numbers = exact.astype(np.int64)
+        if self._field.kind == TEXT:
+            self._texts.update({str(number): int(number) for number in np.unique(numbers)})
+        return numbers
 
-    def legend(self, source: LayerSource, given: str) -> Legend:
-        """Return what is known of the classes: what is given, else what lies beside a layer, or the texts themselves.
+    def legend(self, known: TextLegend, given: str) -> Legend:
+        """Return what is known of the classes: what is given, else what lies beside the layers, or the texts themselves.
 
         Args:
-            source: the layer.
+            known: what lies beside the layers, by the class as text.
             given: JSON, as the output LEGEND of other algorithms; may be empty.
 
         Raises:
             ParameterError: what is given cannot be read.
         """
-        rows = _rows(given)
-        if not self.texts:
-            return {**read_legend(source), **from_rows(row for row in rows if _is_whole(row["value"]))}
-        colors = {str(row.get("value")): str(row.get("color", "")) for row in rows}
-        return {number: ClassEntry(text, colors.get(text, "")) for number, text in enumerate(self.texts)}
+        found = {**known, **by_text(_rows(given))}
+        if self._field.kind == TEXT:
+            return of_texts(self._texts, self._named, found)
+        numbers = ((class_number(text), entry) for text, entry in found.items())
+        return {number: entry for number, entry in numbers if number is not None}
+
+
+Layers = Sequence[tuple[VectorLayer, Field]]
+"""Layers of a run, each with its class field."""
+
+
+def join_layers(layers: Layers, parts: Sequence[list[Any]]) -> tuple[list[list[Any]], TextLegend]:
+    """Return the classes of several layers numbered alike, where they are numbers that the layers name differently.
+
+    Args:
+        layers: the layers.
+        parts: of each the classes of its samples, as its field holds them.
+
+    Returns:
+        The classes of each, and what lies beside the layers of names and colours, by the class as text.
+    """
+    if any(field.kind == TEXT for _, field in layers):
+        known: dict[str, ClassEntry] = {}
+        for layer, field in layers:
+            known = {**read_texts(layer.source, field.name), **known}
+        return list(parts), known
+    together, changes = joined([read_legend(layer.source, field.name) for layer, field in layers])
+    classes = [[change.get(value, value) for value in part] for part, change in zip(parts, changes)]
+    return classes, {str(number): entry for number, entry in together.items()}
+
+
+def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:
+    """Warn, by name, of classes that only the samples for training or only those for validation have.
+
+    Args:
+        legend: names by number.
+        training, validation: the samples' classes; shape (n,) each.
+        progress: is told.
+    """
+    learned, tested = (set(np.unique(labels).tolist()) for labels in (training, validation))
+    for numbers, why in (
+        (tested - learned, "No sample for training has these classes, so that they count as errors"),
+        (learned - tested, "No sample for validation has these classes, so that nothing tells how well they are found"),
+    ):
+        names = [legend[number].name if number in legend else "" for number in sorted(numbers)]
+        if tested and numbers:
+            told = ", ".join(name or str(number) for name, number in zip(names, sorted(numbers)))
+            progress.warning(f"{why}: {told}.")
 
 
 def _rows(given: str) -> list[dict[str, object]]:
@@ -81,15 +131,6 @@ def _rows(given: str) -> list[dict[str, object]]:
             f'LEGEND is {given[:80]!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": "#105c26"}}], '
             f"as the output LEGEND of other algorithms: {error}."
         ) from error
-
-
-def _is_whole(value: object) -> bool:
-    """Return whether a class of the legend is a number; others, such as that of all other values, are no class here."""
-    try:
-        int(str(value))
-    except ValueError:
-        return False
-    return True
 
 
 def label_type(labels: Iterable[int], word: str, key: str) -> np.dtype:

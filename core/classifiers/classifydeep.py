@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ..errors import OtbtfError
 from ..progress import Progress
 from ..serving.area import wanted_box
 from ..serving.convert import Converter
+from ..serving.meant import as_meant, meant_by
 from ..serving.memory import MB, gdal_cache, release
 from ..serving.opening import Budget, open_model
 from .classifyimage import opened as opened_classifier
@@ -37,7 +39,11 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
     outputs = [path for path in (parameters.out, parameters.confmap) if path]
     with ExitStack() as stack:
         maps = MapWriter(parameters, classifier, [parameters.classifier, parameters.imstat], stack, progress)
-        opened = open_model(parameters, outputs, progress, PREFERRED)
+        meant = classifier.network or meant_by(parameters.model_dir)
+        parameters = as_meant(parameters, meant, progress)
+        if classifier.network and not parameters.output_names:
+            parameters = dataclasses.replace(parameters, output_names=classifier.network.output)
+        opened = open_model(parameters, outputs, progress, meant, PREFERRED)
         check_features(opened)
         reference = opened.sources[0].stack.reference
         box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)

@@ -14,6 +14,7 @@ from ..errors import ParameterError
 from ..models.sidecar import Classes, ModelClass
 from ..progress import Progress
 from ..sampling.legend import ClassEntry, Legend
+from ..sampling.palette import coloured
 from .building import build, folds, grid, standardiser
 from .choices import ClassifierChoice
 from .imstat import ImageStatistics
@@ -123,7 +124,7 @@ def _fitted(
 
 def _classes(labels: Sequence[int], legend: Legend) -> Classes:
     entries = [(label, legend.get(label, ClassEntry())) for label in labels]
-    return tuple(ModelClass(label, entry.name, entry.color) for label, entry in entries)
+    return coloured(tuple(ModelClass(label, entry.name, entry.color) for label, entry in entries))
 
 
 def score(classifier: Classifier, samples: Samples) -> ClassScores:

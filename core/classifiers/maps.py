@@ -18,6 +18,7 @@ from ..progress import Progress
 from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, creation_options, driver_for, is_source
 from ..rasters.types import written_type
+from ..sampling.palette import coloured
 from ..serving.classes import declare_classes
 from .classes import label_type
 from .store import Classifier
@@ -94,7 +95,7 @@ class MapWriter:
             ParameterError, RasterError, ClassifierError: a map cannot be made.
         """
         self._given, self._stack, self._progress = given, stack, progress
-        self.classes: Classes = classifier.classes
+        self.classes: Classes = coloured(classifier.classes)
         labels = [item.value for item in self.classes]
         self.dtype = label_type([*labels, given.nodatalabel], given.out_pixeltype, "OUT_PIXELTYPE")
         if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
@@ -141,8 +142,7 @@ class MapWriter:
             nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None
             raster = OutputRaster(place, grid, 1, dtype, reference, driver, self._options, nodata)
             self._rasters.append(self._stack.enter_context(raster))
-        if any(item.name or item.color for item in self.classes):
-            declare_classes(self._rasters[0].dataset, self.classes)
+        declare_classes(self._rasters[0].dataset, self.classes)
 
     def write(self, box: Box, values: np.ndarray) -> None:
         """Write a tile.

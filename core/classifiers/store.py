@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ClassifierError
+from ..models.meant import Meant, as_json, from_json
 from ..models.sidecar import Classes, ModelClass
 
 _DESCRIPTION, _FORMAT = "otbtf.json", 1
@@ -44,6 +45,7 @@ class Classifier:
         features: their names.
         classes: the classes that it tells apart, in the pipeline's order.
         path: the file it was read from; empty where it comes from none.
+        network: how the network was applied whose features it has learned from; None where these are of no network.
     """
 
     pipeline: Any
@@ -51,6 +53,7 @@ class Classifier:
     features: tuple[str, ...]
     classes: Classes
     path: str = ""
+    network: Meant | None = None
 
     def check_features(self, number: int, what: str) -> None:
         """Raise ClassifierError where `what` (an image, a model's output) has another number of features."""
@@ -84,6 +87,7 @@ def save(classifier: Classifier, path: str | Path) -> None:
         "classifier": classifier.name,
         "features": list(classifier.features),
         "classes": [vars(item) for item in classifier.classes],
+        **({"network": as_json(classifier.network)} if classifier.network else {}),
     }
     try:
         skops.io.dump(classifier.pipeline, path, compression=zipfile.ZIP_DEFLATED)
@@ -107,13 +111,14 @@ def load(path: str) -> Classifier:
         classes = tuple(ModelClass(int(c["value"]), str(c["name"]), str(c["color"])) for c in described["classes"])
         features = tuple(str(name) for name in described["features"])
         name = str(described["classifier"])
-    except (KeyError, TypeError, ValueError) as error:
+        network = from_json(described.get("network"))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(path, error) from error
     pipeline = _pipeline(path)
     known = [getattr(pipeline, name, None) for name in ("n_features_in_", "classes_")]
     if known[0] != len(features) or known[1] is None or known[1].tolist() != [item.value for item in classes]:
         raise _damaged(path, "its parts contradict each other")
-    return Classifier(pipeline, name, features, classes, path)
+    return Classifier(pipeline, name, features, classes, path, network)
 
 
 def _description(path: str) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,12 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box, Grid
+from ..models.meant import Meant, MeantSource
 from ..progress import Part, Progress
 from ..rasters.opening import Reference
 from ..sampling.shapes import open_training_layer
 from ..serving.convert import Converter
+from ..serving.meant import as_meant, meant_by
 from ..serving.memory import MB, gdal_cache
 from ..serving.opening import Budget, OpenModel, open_model
 from ..vectors.opening import split_source
@@ -44,7 +47,9 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
             open_training_layer(layer, None).field(parameters.sample_vfn)
         statistics = read_statistics(parameters.imstat) if parameters.imstat else None
         seed = seed_of(parameters)
-        opened = open_model(parameters, [path for path in paths.values() if path], progress, PREFERRED)
+        meant = meant_by(parameters.model_dir)
+        parameters = as_meant(parameters, meant, progress)
+        opened = open_model(parameters, [path for path in paths.values() if path], progress, meant, PREFERRED)
         check_features(opened)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
@@ -59,12 +64,23 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
         progress.check()
         names = [f"feature_{number}" for number in range(training.features.shape[1])]
         classifier = learn(parameters, training, names, chosen.legend, statistics, seed, progress)
+        classifier = dataclasses.replace(classifier, network=applied(opened, parameters.padding))
         progress.fraction(0.95)
         return outcome.write(classifier, training, validation, parameters, _tested_on(parameters))
 
 
 def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
     return "the validation layer" if parameters.valid else "samples of the training layer that were held back"
+
+
+def applied(opened: OpenModel, padding: str) -> Meant:
+    """Return how a model is applied, so that a map is made from the features that a classifier has learned from."""
+    fields = opened.plan.fields
+    output = " ".join(opened.outputs)
+    if fields.fullyconv:
+        return Meant(output, "on", padding=padding)
+    sizes = {info.name: MeantSource(fields.rfield(number)) for number, info in enumerate(opened.feeds.inputs)}
+    return Meant(output, "off", fields.x.scale, padding, sources=sizes)
 
 
 def check_features(opened: OpenModel) -> None:

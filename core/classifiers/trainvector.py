@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +11,11 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..progress import Progress
+from ..sampling.classfield import holds_names
 from ..vectors.opening import split_source
 from ..vectors.source import LayerSource
 from .attributes import Attributes, read_attributes
-from .classes import Coding
+from .classes import Coding, join_layers, tell_strangers
 from .imstat import read_statistics
 from .learning import Samples, learn, seed_of
 from .outcome import Outcome
@@ -31,15 +34,22 @@ def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, An
         if len(set(parameters.feat)) < len(parameters.feat):
             raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")
         found = _read(parameters, parameters.vd, parameters.layer, "training", progress)
-        coding = Coding(found.field, map(str, found.classes))
-        training = _samples(found, coding)
-        validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
+        other = None
         if parameters.valid_vd:
             layer = parameters.layer if parameters.valid_layer is None else parameters.valid_layer
-            validation = _samples(_read(parameters, parameters.valid_vd, layer, "validation", progress), coding)
+            other = _read(parameters, parameters.valid_vd, layer, "validation", progress)
+        layers = [*found.layers, *(other.layers if other else [])]
+        classes, known = join_layers(layers, [*found.classes, *(other.classes if other else [])])
+        for_training = _together(classes[: len(found.layers)])
+        coding = Coding(found.layers[0][1], holds_names(layers, progress), for_training)
+        training = Samples(found.features, coding.numbers(for_training))
+        validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
+        if other is not None:
+            validation = Samples(other.features, coding.numbers(_together(classes[len(found.layers) :])))
         progress.fraction(0.3)
         progress.check()
-        legend = coding.legend(parameters.vd[0], parameters.legend)
+        legend = coding.legend(known, parameters.legend)
+        tell_strangers(legend, training.labels, validation.labels, progress)
         classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
         progress.fraction(0.9)
         return outcome.write(classifier, training, validation, parameters, "the validation layers")
@@ -53,7 +63,7 @@ def _read(
     progress: Progress,
 ) -> Attributes:
     found = read_attributes(sources, layer, parameters.feat, parameters.cfield, progress)
-    if not found.classes:
+    if not any(found.classes):
         raise ParameterError(
             f"No feature of the {what} layers ({', '.join(map(str, sources))}) has a class and all attributes "
             f"({found.left_out} lack one): check CFIELD and FEAT."
@@ -63,5 +73,5 @@ def _read(
     return found
 
 
-def _samples(found: Attributes, coding: Coding) -> Samples:
-    return Samples(found.features, coding.numbers(found.classes))
+def _together(parts: Iterable[list[Any]]) -> list[Any]:
+    return list(itertools.chain.from_iterable(parts))

@@ -14,8 +14,9 @@ import numpy as np
 from ..errors import ParameterError, VectorError
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
+from ..sampling.classfield import holds_names, numbers_of
 from ..sampling.labelraster import LabelRaster, count_labels
-from ..sampling.legend import ClassEntry, Legend, raster_legend, read_legend
+from ..sampling.legend import ClassEntry, Legend, TextLegend, known_classes, read_texts
 from ..sampling.mapcomparison import reference_raster
 from ..sampling.shapes import Shapes, open_training_layer
 from ..vectors.opening import TEXT, Field, Transformation
@@ -24,7 +25,7 @@ from ..vectors.source import LayerSource
 _MOST_CLASSES = 1000  # more are no classes, but numbers
 _STEPS = 21  # points along each side of an extent that is transformed
 
-Names = Mapping[str, ClassEntry]
+Names = TextLegend
 """Names and colours by label, as text."""
 
 
@@ -35,12 +36,12 @@ class RasterLabels:
     Attributes:
         raster: the labels.
         counts: how many pixels each has.
-        legend: names and colours that the raster tells.
+        known: names and colours that the raster tells.
     """
 
     raster: LabelRaster
     counts: Counter[int]
-    legend: Legend
+    known: Names
 
     @property
     def covered(self) -> float:
@@ -55,12 +56,14 @@ class VectorLabels:
     Attributes:
         source: `path` or `path|layername=name`.
         shapes: the features on the image's grid.
-        legend: names and colours that are kept beside the layer.
+        known: names and colours that are kept beside the layer.
+        named: whether the classes are names.
     """
 
     source: LayerSource
     shapes: Shapes
-    legend: Legend
+    known: Names
+    named: bool
 
     @property
     def field(self) -> Field:
@@ -105,11 +108,17 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
             f"LABELS_RASTER is {source}, which has no label on the image: all pixels there are no-data. Choose another, or "
             "check LABELS_NODATA."
         )
-    return RasterLabels(raster, counts, raster_legend(dataset))
+    return RasterLabels(raster, counts, {str(value): entry for value, entry in known_classes(dataset).items()})
 
 
-def open_vector(source: LayerSource, field: str, image: Stack) -> VectorLabels:
+def open_vector(source: LayerSource, field: str, image: Stack, progress: Progress) -> VectorLabels:
     """Open a layer of features with a class.
+
+    Args:
+        source: the layer.
+        field: that holds the class.
+        image: the image.
+        progress: may cancel.
 
     Raises:
         VectorError: it cannot be opened, or has no such field.
@@ -121,7 +130,8 @@ def open_vector(source: LayerSource, field: str, image: Stack) -> VectorLabels:
     if not np.isfinite(bounds).all():
         raise VectorError(f"LABELS_VECTOR is {source}, which has no features: choose another layer.")
     _check_overlap(f"LABELS_VECTOR is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
-    return VectorLabels(source, shapes, read_legend(source))
+    named = holds_names([(layer, shapes.field)], progress)
+    return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
 
 
 def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
@@ -170,7 +180,7 @@ class Classes:
 def classes_of(labels: Labels, found: Iterable[str], given: Names) -> Classes:
     """Return the classes.
 
-    Whole numbers stay what they are; texts are numbered from 0 in alphabetical order, and are the classes' names.
+    Whole numbers stay what they are, as texts too; names are numbered from 0 in alphabetical order.
 
     Args:
         labels: where they come from.
@@ -189,12 +199,14 @@ def classes_of(labels: Labels, found: Iterable[str], given: Names) -> Classes:
             "least: give labels of another class too."
         )
     as_text = field is not None and field.kind == TEXT
-    numbers = {text: place if as_text else _whole(text, where) for place, text in enumerate(texts)}
-    legend = dict(labels.legend)
+    named = isinstance(labels, VectorLabels) and labels.named
+    numbers = numbers_of(texts, named) if as_text else {text: _whole(text, where) for text in texts}
+    legend: Legend = {}
     for text, number in numbers.items():
-        own = ClassEntry(text) if as_text else legend.get(number, ClassEntry())
-        wished = given.get(text if as_text else str(number), ClassEntry())
-        legend[number] = ClassEntry(wished.name or own.name, wished.color or own.color)
+        key = text if named else str(number)
+        own, wished = labels.known.get(key, ClassEntry()), given.get(key, ClassEntry())
+        name = wished.name or ("" if named else own.name) or (text if as_text else "")
+        legend[number] = ClassEntry(name, wished.color or own.color)
     values = tuple(sorted(set(numbers.values())))
     return Classes(values, legend, _free(values), numbers)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError
-from ..models.sidecar import read_sidecar
+from ..models.meant import Meant
+from ..models.sidecar import write_meant
 from ..operations import run
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..progress import Part, Progress
@@ -25,8 +27,6 @@ from .preparing import TRAINING, VALIDATION, Prepared, prepare
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
-_LABEL_OUTPUTS = ("classes", "class_labels")
-"""What `training.finishing` calls the output of labels."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,10 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         step = Part(progress, 0.0, 0.1)
         prepared = prepare(parameters, image, labels, names, plan.dense, plan.size, folder, step)
         trained = _train(parameters, plan, prepared, folder, Part(progress, 0.1, 0.8))
-        served = _serve(parameters, plan, prepared, trained["out.keras"], Part(progress, 0.8, 1.0))
+        for model in (trained["out.keras"], trained.get("model.saveto")):
+            if model:
+                _remember(parameters, plan, prepared, model)
+        served = _serve(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
     told = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     return {
         "out": parameters.out,
@@ -101,7 +104,7 @@ def _check_outputs(parameters: LandCoverMap) -> None:
 
 def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: Progress) -> Labels:
     if parameters.labels_vector:
-        return open_vector(parameters.labels_vector, parameters.labels_field or "", image)
+        return open_vector(parameters.labels_vector, parameters.labels_field or "", image, progress)
     return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
 
 
@@ -179,27 +182,31 @@ def _train(
         ) from error
 
 
-def _serve(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str, progress: Progress) -> dict[str, Any]:
-    """Apply the trained model to the image, pixel by pixel; return the results of TensorflowModelServe."""
+def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str, Any]:
+    """Apply the trained model to the image as it is meant to be served; return the results of TensorflowModelServe."""
     values: dict[str, Any] = {
         "source1.il": parameters.image,
-        "source1.nodata": parameters.nodata,
         "alpha": parameters.alpha,
         "model.dir": model,
-        "output.names": _labels_output(model),
-        "output.bv": prepared.classes.ignored,
-        "padding": "reflect",
         "memory": parameters.memory,
         "device": parameters.device,
         "out": parameters.out,
     }
-    if not plan.dense:
-        fields = ("source1.rfieldx", "source1.rfieldy")
-        values.update({"model.fullyconv": "off", "output.spcscale": 1, **dict.fromkeys(fields, plan.size)})
     return run("TensorflowModelServe", values, progress)
 
 
-def _labels_output(model: str) -> str:
-    """Return the output in which a trained model tells the classes, as its sidecar names it."""
-    sidecar = read_sidecar(model)
-    return next((name for name in _LABEL_OUTPUTS if sidecar and name in sidecar.classes), "")
+def _remember(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str) -> None:
+    """Have a trained model served pixel by pixel, to all of the image, wherever it is served."""
+
+    def meant(trained: Meant) -> Meant:
+        sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}
+        return Meant(
+            trained.output,
+            "" if plan.dense else "off",
+            None if plan.dense else Fraction(1),
+            "reflect",
+            float(prepared.classes.ignored),
+            sources,
+        )
+
+    write_meant(model, meant)

@@ -120,7 +120,7 @@ def _write_points(
             out.write([candidates.labels[part]], candidates.x[part], candidates.y[part])
             out.close()
         classes = candidates.classes
-        write_legend(staging.folder, staging.final.name, as_rows(classes.values, classes.legend))
+        write_legend(staging.folder, staging.final.name, as_rows(classes.values, classes.legend), "class")
         staging.commit()
     return path
 

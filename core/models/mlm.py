@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from .identity import Identity, fingerprint
+from .meant import Meant, as_json
 from .model import Model, TensorInfo
-from .sidecar import Classes, Geometry, geometry_as_json
+from .sidecar import MEANT, Classes, Geometry, geometry_as_json
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
@@ -41,6 +42,7 @@ def build_item(
     bands: Mapping[str, Sequence[str]],
     href: str,
     alpha: Mapping[str, str] | None = None,
+    meant: Meant | None = None,
 ) -> dict[str, Any]:
     """Return a model's STAC item.
 
@@ -52,6 +54,7 @@ def build_item(
         bands: names of the bands by name of the input, where they are known.
         href: the model's place as seen from the item.
         alpha: by name of the input, what bands marked as alpha were in training; see `Sidecar`.
+        meant: how the model is meant to be served, where that is known.
     """
     found = {geometry.output: geometry for geometry in geometries}
     described = [_output(info, found.get(info.name), classes.get(info.name, ())) for info in outputs]
@@ -72,6 +75,8 @@ def build_item(
         **_tags(model),
         "otbtf:geometry": [geometry_as_json(geometry) for geometry in geometries],
     }
+    if meant is not None:
+        properties[MEANT] = as_json(meant)
     every = list(dict.fromkeys(band for names in bands.values() for band in names))
     if every:  # MLM asks that bands named by an input are defined somewhere
         properties["bands"] = [{"name": band} for band in every]

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,9 +21,15 @@ from typing import Any
 from ..errors import ModelError
 from .files import PROGRAM, model_place
 from .identity import file_fingerprint, fingerprint
+from .meant import Meant
+from .meant import as_json as meant_as_json
+from .meant import from_json as meant_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
+
+MEANT = "otbtf:serving"
+"""Where an item says how the model is meant to be served."""
 
 _CURE = "Delete the sidecar, or describe the model again (otbtf:describemodel with SIDECAR=on)."
 
@@ -113,6 +119,7 @@ class Sidecar:
         geometries: by name of the output.
         classes: by name of the output, where it has any.
         alpha: by name of the input, what bands marked as alpha were in training, `mask` or `band`.
+        meant: how the model is meant to be served; None where nothing tells.
     """
 
     path: str
@@ -122,6 +129,7 @@ class Sidecar:
     geometries: dict[str, Geometry] = field(default_factory=dict)
     classes: dict[str, Classes] = field(default_factory=dict)
     alpha: dict[str, str] = field(default_factory=dict)
+    meant: Meant | None = None
 
     def classes_of(self, outputs: Sequence[str]) -> Classes:
         """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
@@ -200,6 +208,24 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
     return str(path)
 
 
+def write_meant(model_path: str, change: Callable[[Meant], Meant]) -> None:
+    """Change what the sidecar of a model says of how it is meant to be served.
+
+    Args:
+        model_path: a model that has a sidecar.
+        change: returns what it shall say, from what it says.
+
+    Raises:
+        ModelError: the sidecar cannot be read or written.
+    """
+    sidecar = read_sidecar(model_path)
+    if sidecar is None:
+        raise ModelError(f"The model {model_path} has no sidecar {sidecar_path(model_path)}.")
+    item = json.loads(Path(sidecar.path).read_text(encoding="utf-8"))
+    item["properties"][MEANT] = meant_as_json(change(sidecar.meant or Meant()))
+    write_sidecar(model_path, item)
+
+
 def as_text(item: Mapping[str, Any]) -> str:
     """Return an item as it is written to a file."""
     return json.dumps(item, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -251,6 +277,7 @@ def _parse(path: str, text: str) -> Sidecar:
             for entry in properties.get("mlm:input", ())
             if entry.get("otbtf:alpha") in ("mask", "band")
         },
+        meant_from_json(properties.get(MEANT)),
     )
 
 

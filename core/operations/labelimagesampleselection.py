@@ -15,7 +15,7 @@ from ..errors import ParameterError
 from ..progress import Progress
 from ..sampling.labelraster import LabelRaster, count_labels, group_by_label
 from ..sampling.labelselection import Quota, pickers, quotas
-from ..sampling.legend import as_rows, raster_legend, write_legend
+from ..sampling.legend import as_rows, known_classes, write_legend
 from ..vectors.opening import INTEGER, Field
 from ..vectors.output import OutputVector, check_vector_output, vector_staging
 
@@ -90,7 +90,7 @@ def run(parameters: LabelImageSampleSelection, progress: Progress) -> dict[str, 
     )
     counts = _count(raster, parameters.pad, progress)
     wanted = quotas(counts, parameters.strategy, parameters.strategy_constant_nb, parameters.strategy_total_v)
-    rows = as_rows(sorted(wanted), raster_legend(raster.stack.datasets[0]))
+    rows = as_rows(sorted(wanted), known_classes(raster.stack.datasets[0]))
     for row in rows:
         quota = wanted[row["value"]]
         progress.info(f"Class {row['value']} {row.get('name', '')}: {quota.target} of {quota.count} pixels.")
@@ -100,7 +100,7 @@ def run(parameters: LabelImageSampleSelection, progress: Progress) -> dict[str, 
             for labels, x, y in _chosen(raster, wanted, parameters, progress):
                 out.write([labels], x, y)
             out.close()
-        write_legend(staging.folder, staging.final.name, rows)
+        write_legend(staging.folder, staging.final.name, rows, "class")
         raster.stack.check_unchanged()
         staging.commit()
     for row in rows:

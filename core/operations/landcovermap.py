@@ -41,8 +41,8 @@ class LandCoverMap:
     labels_field: str | None = voc.attribute(
         "labels.field",
         "Labels: class field",
-        "Field of the features that holds the class: whole numbers, or texts, which are numbered from 0 in alphabetical "
-        "order.",
+        "Field of the features that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in "
+        "alphabetical order.",
         of="labels.vector",
         required=False,
     )

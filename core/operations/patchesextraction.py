@@ -61,7 +61,7 @@ class PatchesExtraction:
     field: str = voc.attribute(
         "field",
         "Field",
-        "The field of the labels: numbers, or texts, which are numbered from 0 in alphabetical order.",
+        "The field of the labels: numbers, as texts too, or names, which are numbered from 0 in alphabetical order.",
         of="vec",
     )
     nodata_from_layer: bool = voc.boolean(

@@ -13,9 +13,10 @@ from ..rasters.alpha import open_images
 from ..rasters.opening import Stack
 from ..rasters.source import path_of
 from ..sampling.extraction import values_under
-from ..sampling.legend import as_rows, read_legend, write_legend
+from ..sampling.layerlegend import class_rows
+from ..sampling.legend import write_legend
 from ..sampling.shapes import open_training_layer
-from ..vectors.opening import INTEGER, REAL, Field, Transformation, VectorLayer
+from ..vectors.opening import REAL, Field, Transformation, VectorLayer
 from ..vectors.output import OutputVector, vector_staging
 from ..vectors.source import LayerSource
 
@@ -120,14 +121,9 @@ def run(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
         _tell(written, seen - written, without, progress)
         results: dict[str, Any] = {"out": parameters.out, "samples": written, "outside": seen - written}
         if field in kept and len(classes) <= MOST_CLASSES:
-            whole = field.kind == INTEGER
-            rows = (
-                as_rows(sorted(classes), read_legend(parameters.vec))
-                if whole
-                else [{"value": v} for v in sorted(classes)]
-            )
-            write_legend(staging.folder, staging.final.name, rows)
+            rows = class_rows(layer, field, sorted(classes), progress)
             results["field"] = output.names[kept.index(field)]
+            write_legend(staging.folder, staging.final.name, rows, results["field"])
             results["legend"] = json.dumps(rows, ensure_ascii=False)
         staging.commit()
     return results

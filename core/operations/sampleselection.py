@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,16 +16,15 @@ from ..rasters.alpha import open_images
 from ..rasters.source import path_of
 from ..sampling import strategies
 from ..sampling.counting import Counted, count, otb_tiles
-from ..sampling.legend import as_rows, read_legend, write_legend
+from ..sampling.layerlegend import class_rows
+from ..sampling.legend import write_legend
 from ..sampling.samplers import Periodic, Random, Sampler
 from ..sampling.selection import Selection
 from ..sampling.statistics import read_class_totals
 from ..sampling.strategies import Rates, Totals
 from ..sampling.training import TrainingLayer, file_staging, write_text
 from ..sampling.validity import Validity
-from ..vectors.opening import INTEGER, Field
 from ..vectors.output import OutputVector, vector_staging
-from ..vectors.source import LayerSource
 
 SAMPLERS = ("periodic", "random")
 
@@ -162,8 +160,9 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         if rates_file is not None:
             write_text(rates_file, strategies.rates_table(rates))
             rates_file.commit()
-        rows = _legend(parameters.vec, shapes.field, written)
-        write_legend(staging.folder, staging.final.name, rows)
+        own = dict(zip(selection.fields, output.names)).get(shapes.field, shapes.field.name)
+        rows = class_rows(shapes.layer, shapes.field, [label for label, number in written.items() if number], progress)
+        write_legend(staging.folder, staging.final.name, rows, own)
         staging.commit()
     for row in rows:
         row["count"] = written[str(row["value"])]
@@ -172,17 +171,9 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         **({"outrates": parameters.outrates} if parameters.outrates else {}),
         "classes": len(rows),
         "samples": sum(written.values()),
-        "field": dict(zip(selection.fields, output.names)).get(shapes.field, shapes.field.name),
+        "field": own,
         "legend": json.dumps(rows, ensure_ascii=False),
     }
-
-
-def _legend(source: LayerSource, field: Field, written: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Return the classes that have samples, with the names and colours kept beside the training layer."""
-    labels = [label for label, number in written.items() if number]
-    if field.kind == INTEGER:
-        return as_rows(map(int, labels), read_legend(source))
-    return [{"value": label} for label in labels]
 
 
 def _numbers(parameters: SampleSelection) -> Totals:

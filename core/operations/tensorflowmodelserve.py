@@ -10,7 +10,7 @@ from ..errors import ParameterError
 from ..progress import Progress
 
 MODES = ("auto", "on", "off")
-PADDINGS = ("none", "reflect", "edge", "constant")
+PADDINGS = ("auto", "none", "reflect", "edge", "constant")
 MOST_SOURCES = 8
 
 
@@ -73,7 +73,8 @@ class ServedModel:
     model_fullyconv: str = voc.choice(
         "model.fullyconv",
         "Fully convolutional",
-        "on: the model is applied to whole regions. off: to one patch per output pixel. auto: what the model allows.",
+        "on: the model is applied to whole regions. off: to one patch per output pixel. auto: as the model's sidecar says that "
+        "it is meant to be served, else what the model allows.",
         MODES,
     )
     model_tagsets: str = voc.text(
@@ -86,7 +87,7 @@ class ServedModel:
         "output.spcscale",
         "Spacing scale",
         "Pixel size of the output divided by that of the first source: 4 makes pixels four times as wide, 0.5 half. "
-        "Not given: found from the model.",
+        "Not given: as the model's sidecar says that it is meant to be served, else found from the model.",
         advanced=True,
         minimum=1e-6,
     )
@@ -94,7 +95,7 @@ class ServedModel:
         "output.names",
         "Model outputs",
         "Names of the model's outputs to write, separated by spaces; their bands are stacked. "
-        "Empty: the first in alphabetical order.",
+        "Empty: the one that is meant to make the map, as the model's sidecar says, else the first in alphabetical order.",
     )
     output_efieldx: int | None = voc.integer(
         "output.efieldx",
@@ -134,7 +135,8 @@ class ServedModel:
         "padding",
         "Padding",
         "What stands beyond the image, so that the output covers all of it: reflect mirrors the image at its edge, edge "
-        "repeats the last pixel, constant is 0. none: the output is smaller by what the model crops.",
+        "repeats the last pixel, constant is 0. none: the output is smaller by what the model crops. auto: as the model's "
+        "sidecar says that it is meant to be served, else none.",
         PADDINGS,
         advanced=True,
     )
@@ -185,11 +187,11 @@ class TensorflowModelServe(ServedModel):
 
     NEEDS_ENGINE: ClassVar[bool] = True
 
-    output_bv: float = voc.number(
+    output_bv: float | None = voc.number(
         "output.bv",
         "Background value",
-        "Value of output pixels whose input is no-data, and of values that an integer output cannot hold.",
-        default=0.0,
+        "Value of output pixels whose input is no-data, and of values that an integer output cannot hold. Not given: as "
+        "the model's sidecar says that it is meant to be served, else 0.",
         advanced=True,
     )
     extent: str = voc.extent(

@@ -37,7 +37,8 @@ class Attributes:
     cfield: str = voc.attribute(
         "cfield",
         "Class field",
-        "Field that holds the class: whole numbers, or texts, which are numbered from 0 in alphabetical order.",
+        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
+        "order.",
         of="io.vd",
     )
     legend: str = voc.text(

@@ -17,7 +17,7 @@ from ..rasters.output import Staging, creation_options, same_file
 from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
-from .legend import read_legend
+from .legend import read_texts
 from .neighbours import block_numbers, block_side
 from .patchesimage import PatchesImage, described_patches, write_description
 from .patchlabels import class_rows, label_type
@@ -154,6 +154,7 @@ class _Writer:
             else None
             for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)
         ]
+        self._classes = class_rows(points, read_texts(parameters.vec, parameters.field))
         self._labels_type = labels_type
         self._labels = (
             PatchesImage(
@@ -166,7 +167,7 @@ class _Writer:
         if "out.tfrecords" in places:
             features = [Feature(f"source{n}", s, d) for n, (s, d) in enumerate(zip(self._shapes, self._dtypes), 1)]
             features.append(Feature("label", (1, 1, 1), labels_type))
-            self._records = RecordsWriter(places["out.tfrecords"].path, features, self._count)
+            self._records = RecordsWriter(places["out.tfrecords"].path, features, self._count, self._classes)
 
     def write(self, stores: Sequence[PatchStore], progress: Progress) -> None:
         each = sum(source.patch_bytes for source in self._sources)
@@ -198,7 +199,7 @@ class _Writer:
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name
-        samples["classes"] = class_rows(self._points, read_legend(self._parameters.vec))
+        samples["classes"] = self._classes
         groups = " ".join(map(str, self._neighbours().tolist()))  # in one line of the JSON
         for image, source, shape in zip(self._images, self._sources, self._shapes):
             if image is not None:

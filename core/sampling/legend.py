@@ -7,6 +7,8 @@ has classes carries them on in a small JSON beside it, `<file name>.json`.
 from __future__ import annotations
 
 import json
+import os
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from osgeo import gdal
 from ..rasters.gdal_calls import collected_errors
 from ..vectors.opening import split_source
 from ..vectors.source import LayerSource
+from .classfield import class_number
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,14 @@ class ClassEntry:
     color: str = ""
 
 
+_FILLING = "#000000"
+"""What formats that store 256 colours or more have where none was given; one class may be black, several are not."""
+
 Legend = dict[int, ClassEntry]
 """Class value to what is known of it."""
+
+TextLegend = Mapping[str, ClassEntry]
+"""The same by the class as text, as a field holds it."""
 
 
 def sidecar(path: LayerSource) -> Path:
@@ -76,7 +85,10 @@ def _from_categories(names: Sequence[str], colors: Any) -> Legend:
         entry = ClassEntry(names[value] if value < len(names) else "", color)
         if entry != ClassEntry():
             legend[value] = entry
-    return legend
+    filling = [value for value, entry in legend.items() if entry.color == _FILLING]
+    for value in filling if len(filling) > 1 else ():
+        legend[value] = ClassEntry(legend[value].name)
+    return {value: entry for value, entry in legend.items() if entry != ClassEntry()}
 
 
 def _hex(rgb: Iterable[int]) -> str:
@@ -94,20 +106,84 @@ def as_rows(values: Iterable[int], legend: Mapping[int, ClassEntry]) -> list[dic
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]]) -> Legend:
-    """Return the legend that `as_rows` wrote."""
-    return {int(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
+    """Return the legend that `as_rows` wrote; classes that are no whole numbers are left out."""
+    found = ((class_number(text), entry) for text, entry in by_text(rows).items())
+    return {value: entry for value, entry in found if value is not None}
 
 
-def read_legend(path: LayerSource) -> Legend:
-    """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read."""
+def by_text(rows: Iterable[Mapping[str, Any]]) -> dict[str, ClassEntry]:
+    """Return what rows as `as_rows` returns them tell, by the class as text."""
+    return {str(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
+
+
+def of_texts(numbers: Mapping[str, int], named: bool, known: TextLegend) -> Legend:
+    """Return the legend of the classes of a text field.
+
+    Args:
+        numbers: of the classes, as `classfield.numbers_of` returns them.
+        named: whether the texts are names; numbers may have another name.
+        known: names and colours by text.
+    """
+    legend = {}
+    for text, number in numbers.items():
+        entry = known.get(text, ClassEntry())
+        legend[number] = ClassEntry(text if named else entry.name or text, entry.color)
+    return legend
+
+
+def read_legend(path: LayerSource, field: str = "") -> Legend:
+    """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read.
+
+    Args:
+        path: the file.
+        field: the field of a layer that holds the classes; what is kept of another one is passed over.
+    """
+    legend = ((class_number(text), entry) for text, entry in read_texts(path, field).items())
+    return {value: entry for value, entry in legend if value is not None}
+
+
+def read_texts(path: LayerSource, field: str = "") -> dict[str, ClassEntry]:
+    """Return what `read_legend` does, by the class as text: of names too."""
     try:
-        rows = json.loads(sidecar(path).read_text(encoding="utf-8"))["classes"]
-        return from_rows(rows)
-    except (OSError, ValueError, KeyError, TypeError):
+        content = json.loads(sidecar(path).read_text(encoding="utf-8"))
+        own = str(content.get("field", ""))
+        return {} if own and field and own.casefold() != field.casefold() else by_text(content["classes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 
-def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def complete_classes(file: Path, known: TextLegend) -> None:
+    """Add names and colours to the classes that a JSON file lists, where it tells none; nothing where it lists none.
+
+    Args:
+        file: such as `write_legend` and `patchesimage.write_description` write.
+        known: names and colours by the class as text.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        rows = content["classes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for row in rows:
+        text = str(row["value"])
+        name = row.get("name") or text
+        entry = known.get(name, ClassEntry())
+        if name == text and entry.name:
+            row["name"] = entry.name
+        if not row.get("color") and entry.color:
+            row["color"] = entry.color
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, file)
+
+
+def known_classes(dataset: Any) -> Legend:
+    """Return what is known of the classes of an open raster: by itself, else by the JSON beside it."""
+    name = dataset.GetDescription()  # a part of a raster, or one in memory, has none
+    return raster_legend(dataset) or (read_legend(name) if name else {})
+
+
+def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]], field: str = "") -> None:
     """Write the classes of the file called `name` into `folder`, for `read_legend`; nothing where none has a name.
 
     Where an older file beside the final place says something of classes, an empty one takes its place.
@@ -116,10 +192,12 @@ def write_legend(folder: Path, name: str, rows: Sequence[Mapping[str, Any]]) -> 
         folder: where the file is being made.
         name: the file's name.
         rows: as `as_rows` returns them.
+        field: the field of a layer that holds the classes.
     """
     named = any(len(row) > 1 for row in rows)
     if not named:
         rows = []
     if named or (folder.parent / f"{name}.json").exists():
-        text = json.dumps({"classes": list(rows)}, indent=1, ensure_ascii=False)
+        content = {**({"field": field} if field else {}), "classes": list(rows)}
+        text = json.dumps(content, indent=1, ensure_ascii=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")

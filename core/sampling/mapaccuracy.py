@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,12 @@ from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores, class_scores_of, numbers
 from ..errors import ParameterError
 from ..progress import Progress
-from ..rasters.opening import Stack
-from .classnames import ClassNames
+from ..rasters.opening import Stack, open_dataset
+from ..vectors.opening import TEXT
+from .classfield import holds_names
+from .classnames import ClassNames, Label, classes_of_field, classes_of_numbers
 from .labelraster import LabelRaster
+from .legend import known_classes, read_legend
 from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
 from .shapes import Shapes, open_training_layer
 from .training import file_staging, write_text
@@ -52,6 +55,7 @@ def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, 
         }
         names = ClassNames(parameters.class_names, image.stack.datasets[0])
         comparison, pairs = _compared(parameters, image, names, progress)
+        names.tell_strangers({label for label, _ in pairs}, comparison.mapped, progress)
         preloading.wait()  # scikit-learn is needed from here on, and shares packages with what may be loading
         scores = _scores(pairs, comparison.mapped, names)
         areas = _areas(scores, comparison.mapped, image.stack)
@@ -77,8 +81,8 @@ def _inputs(parameters: ComputeConfusionMatrix) -> list[Any]:
 
 # --------------------------------------------------------------- comparing
 
-_Pairs = Mapping[tuple[Any, Any], int]
-"""Label of the reference (a number, or the text of a class that the map does not know) and of the map, to samples."""
+_Pairs = Mapping[tuple[Label, int], int]
+"""Label of the reference and of the map, to samples."""
 
 
 def _compared(
@@ -89,18 +93,29 @@ def _compared(
         source, nodata = parameters.ref_raster_in, parameters.ref_raster_nodata
         from_layer, alpha = parameters.nodata_from_layer, parameters.alpha
         reference = reference_raster(source, image.stack, nodata, from_layer, "REF_RASTER_IN", alpha, progress)
-        names.add_raster(reference.stack.datasets[0])
+        legend = known_classes(open_dataset(source)[0])  # of the raster itself: what is warped has lost it
+        if not any(entry.name for entry in legend.values()):
+            names.check_numbers(f"REF_RASTER_IN ({reference.stack.names[0]})", _BY_NAME["raster"])
         comparison = compare_rasters(image, reference, progress)
         reference.stack.check_unchanged()
-        pairs, where = comparison.pairs, f"the raster {reference.stack.names[0]}"
+        numbers = sorted({number for number, _ in comparison.pairs})
+        labels = names.labels(classes_of_numbers(numbers, legend), "REF_RASTER_IN")
+        names.add({number: legend[number] for number in numbers if number in legend and number in labels})
+        pairs = _by_label(comparison.pairs, dict(zip(numbers, labels)))
+        where = f"the raster {reference.stack.names[0]}"
     else:
         layer = open_training_layer(parameters.ref_vector_in or "", None)
-        names.add_vector(layer.source)
         shapes = Shapes(layer, str(parameters.ref_vector_field), image.stack.grid, image.stack.reference)
+        named, legend = holds_names([(layer, shapes.field)], progress), read_legend(layer.source, shapes.field.name)
+        if shapes.field.kind != TEXT and not any(entry.name for entry in legend.values()):
+            names.check_numbers(f"REF_VECTOR_FIELD ({shapes.field.name})", _BY_NAME["vector"])
         comparison, texts = compare_features(image, shapes, parameters.ram, progress)
-        values = names.values(texts, shapes.field, progress)
+        classes = classes_of_field(texts, shapes.field, named, legend)
         without = parameters.ref_vector_nodata
-        pairs = _by_value(comparison.pairs, [None if value == without else value for value in values])
+        counted = [at for at, item in enumerate(classes) if item.number is None or item.number != without]
+        labels = names.labels([classes[at] for at in counted], f"REF_VECTOR_FIELD ({shapes.field.name})")
+        names.add({n: legend[n] for n in (classes[at].number for at in counted) if n in labels and n in legend})
+        pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
         where = f"the layer {layer.path}"
     if not pairs:
         raise ParameterError(
@@ -111,12 +126,19 @@ def _compared(
     return comparison, pairs
 
 
-def _by_value(pairs: _Pairs, values: Sequence[Any]) -> _Pairs:
-    """Return pairs of labels from pairs of indices into `values` and labels; None is no class."""
-    found: Counter[tuple[Any, Any]] = Counter()
-    for (index, label), number in pairs.items():
-        if values[index] is not None:
-            found[values[index], label] += number
+_BY_NAME = {
+    "raster": "Give a reference raster that names its classes, or a layer with a field of texts: they are compared by name.",
+    "vector": "Choose a field of texts (the field calculator's to_string makes one): they are compared by name.",
+}
+"""How classes are compared by their names."""
+
+
+def _by_label(pairs: Mapping[tuple[int, int], int], labels: Mapping[int, Label]) -> _Pairs:
+    """Return pairs whose first part is that of `labels` for it; those that have none there are left out."""
+    found: Counter[tuple[Label, int]] = Counter()
+    for (key, mapped), number in pairs.items():
+        if key in labels:
+            found[labels[key], mapped] += number
     return found
 
 

@@ -16,6 +16,7 @@ from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, driver_for
 from ..serving.convert import Converter
 from .bandstatistics import BandStatistics
+from .legend import Legend, from_rows
 
 VERSION = 1
 """Of the JSON's form; raised when a reader of the older form would misread the newer one."""
@@ -102,6 +103,14 @@ def read_description(path: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) and content.get("version") == VERSION else {}
+
+
+def rows_legend(description: Mapping[str, Any]) -> Legend:
+    """Return the classes that a description lists; empty where it has none that can be read."""
+    try:
+        return from_rows(description.get("classes", ()))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def described_patches(

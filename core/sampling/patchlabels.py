@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..rasters.types import written_type
-from .legend import Legend, as_rows
+from .legend import TextLegend, as_rows, of_texts
 from .patchpoints import PatchPoints
 
 _MOST_CLASSES = 1000  # more values than that are no classes
@@ -40,11 +40,17 @@ def label_type(labels: np.ndarray, word: str) -> np.dtype:
     )
 
 
-def class_rows(points: PatchPoints, legend: Legend) -> list[dict[str, Any]]:
-    """Return the classes as they are written to JSON; empty where the labels are no classes."""
+def class_rows(points: PatchPoints, known: TextLegend) -> list[dict[str, Any]]:
+    """Return the classes as they are written to JSON; empty where the labels are no classes.
+
+    Args:
+        points: with their labels.
+        known: names and colours that are kept beside the layer.
+    """
     if points.texts is not None:
-        return [{"value": number, "name": text} for number, text in enumerate(points.texts)]
+        return as_rows(sorted(points.texts.values()), of_texts(points.texts, points.named, known))
     if points.labels.dtype.kind == "f":
         return []
     values = np.unique(points.labels)
+    legend = {value: known[str(value)] for value in values.tolist() if str(value) in known}
     return as_rows(values.tolist(), legend) if len(values) <= _MOST_CLASSES else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..progress import Progress
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..vectors.opening import TEXT, Field, Points, Transformation, VectorLayer
+from .classfield import holds_names, numbers_of
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,17 @@ class PatchPoints:
 
     Attributes:
         columns, rows: per source the patches' first columns and rows, int32, shape (n,).
-        labels: values of the field, int64 or float64, shape (n,); for a text field places in `texts`.
-        texts: the texts of a text field, sorted; None for a field of numbers.
+        labels: values of the field, int64 or float64, shape (n,); for a text field the numbers of the classes.
+        texts: the classes of a text field with their numbers; None for a field of numbers.
+        named: whether these are names.
         rejected: reason to number of features left out.
     """
 
     columns: tuple[np.ndarray, ...]
     rows: tuple[np.ndarray, ...]
     labels: np.ndarray
-    texts: tuple[str, ...] | None
+    texts: Mapping[str, int] | None
+    named: bool
     rejected: Counter[str]
 
     def __len__(self) -> int:
@@ -134,15 +137,16 @@ def locate(layer: VectorLayer, field: Field, sources: Sequence[PatchSource], pro
         raise _nothing_left(layer, sources, rejected)
     values = np.concatenate(labels)
     texts = None
+    named = field.kind == TEXT and holds_names([(layer, field)], progress)
     if field.kind == TEXT:
-        texts = tuple(sorted(codes))
-        place = {text: number for number, text in enumerate(texts)}
-        values = np.array([place[text] for text in codes], "int64")[values]
+        texts = numbers_of(codes, named)
+        values = np.array([texts[text] for text in codes], "int64")[values]
     return PatchPoints(
         tuple(np.concatenate(parts) for parts in columns),
         tuple(np.concatenate(parts) for parts in rows),
         values,
         texts,
+        named,
         rejected,
     )
 
@@ -152,6 +156,8 @@ def _with_attribute(points: Points) -> np.ndarray:
     keep = ~np.ma.getmaskarray(values)
     if values.dtype.kind == "f":
         keep &= np.isfinite(values.data)
+    elif values.dtype.kind == "O":  # an empty text is no class
+        keep &= np.array([bool(text) for text in values.data], bool)
     return keep
 
 

@@ -16,12 +16,15 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from ..errors import ParameterError, RasterError
 from .crc32c import crc32c
+
+CLASSES = "classes.json"
+"""The file in a folder of records that tells the classes of the labels."""
 
 _DATATYPES = {
     "float32": 1,
@@ -60,13 +63,16 @@ class Feature:
 class RecordsWriter:
     """Writes records into a folder, some at a time."""
 
-    def __init__(self, folder: Path, features: Sequence[Feature], count: int) -> None:
-        """Make the folder and its two descriptions.
+    def __init__(
+        self, folder: Path, features: Sequence[Feature], count: int, classes: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        """Make the folder and its descriptions.
 
         Args:
             folder: is made.
             features: of every record.
             count: number of records to come.
+            classes: of the labels, as `legend.as_rows` returns them; written where one has a name or a colour.
         """
         self._folder = folder
         self._features = tuple(sorted(features, key=lambda feature: feature.name))
@@ -76,6 +82,8 @@ class RecordsWriter:
         folder.mkdir()
         self._describe("output_types.json", {f.name: np.dtype(f.dtype).name for f in features})
         self._describe("output_shapes.json", {f.name: list(f.shape) for f in features})
+        if any(len(row) > 1 for row in classes):
+            self._describe(CLASSES, {"classes": list(classes)})
         self._template, self._places = _template(self._features)
 
     def write(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -136,12 +144,21 @@ def check_folder(path: str, key: str) -> None:
     if not folder.exists():
         return
     names = [item.name for item in folder.iterdir()] if folder.is_dir() else [folder.name]
-    known = ("output_types.json", "output_shapes.json")
+    known = ("output_types.json", "output_shapes.json", CLASSES)
     foreign = [name for name in names if name not in known and not name.endswith(".records")]
     if foreign:
         raise ParameterError(
             f"{key} is {path}, which exists and holds other things than TFRecords ({foreign[0]}): choose a new folder."
         )
+
+
+def read_classes(folder: str) -> dict[str, Any]:
+    """Return what a folder of records tells of the classes of its labels; empty where it tells nothing."""
+    try:
+        content = json.loads((Path(folder) / CLASSES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _template(features: Sequence[Feature]) -> tuple[np.ndarray, list[int]]:

@@ -8,6 +8,7 @@ from osgeo import gdal
 
 from ..models.sidecar import Classes
 from ..rasters.gdal_calls import collected_errors
+from ..sampling.palette import coloured
 
 _TABLED = (gdal.GDT_Byte, gdal.GDT_UInt16)
 """The pixel types for which GeoTIFF and most others take a colour table."""
@@ -18,16 +19,17 @@ _WHOLE = (*_TABLED, gdal.GDT_Int16, gdal.GDT_UInt32, gdal.GDT_Int32)
 def declare_classes(dataset: Any, classes: Classes) -> None:
     """Write classes into a new raster, before its pixels.
 
-    A single band of whole numbers gets a colour table and category names where its values allow it, else an
-    attribute table. As many bands as classes are probabilities: they are called by the classes' names. What
-    the format cannot hold is left out: the pixels matter more.
+    A single band of whole numbers gets an attribute table and, where its values allow it, a colour table and category
+    names. As many bands as classes are probabilities: they are called by the classes' names. What the format cannot
+    hold is left out: the pixels matter more.
 
     Args:
         dataset: GDAL's dataset, just created.
-        classes: what the output holds; nothing is done where there are none.
+        classes: what the output holds; nothing is done where there are none. Those without a colour get one.
     """
     if not classes:
         return
+    classes = coloured(classes)
     band = dataset.GetRasterBand(1)
     with collected_errors():
         if dataset.RasterCount == len(classes) > 1:
@@ -36,8 +38,7 @@ def declare_classes(dataset: Any, classes: Classes) -> None:
         elif dataset.RasterCount == 1 and band.DataType in _WHOLE:
             if band.DataType in _TABLED and all(0 <= item.value <= 255 for item in classes):
                 _write_table(band, classes)
-            else:
-                band.SetDefaultRAT(_attribute_table(classes))
+            band.SetDefaultRAT(_attribute_table(classes))
 
 
 def _write_table(band: Any, classes: Classes) -> None:
@@ -45,26 +46,23 @@ def _write_table(band: Any, classes: Classes) -> None:
     colors = gdal.ColorTable()
     for item in classes:
         names[item.value] = item.name
-        if item.color:
-            colors.SetColorEntry(item.value, (*_rgb(item.color), 255))
-    band.SetCategoryNames(names)
-    if any(item.color for item in classes):
-        band.SetColorTable(colors)
+        colors.SetColorEntry(item.value, (*_rgb(item.color), 255))
+    if any(names):
+        band.SetCategoryNames(names)
+    band.SetColorTable(colors)
 
 
 def _attribute_table(classes: Classes) -> Any:
     table = gdal.RasterAttributeTable()
     table.CreateColumn("Value", gdal.GFT_Integer, gdal.GFU_MinMax)
     table.CreateColumn("Class", gdal.GFT_String, gdal.GFU_Name)
-    colored = all(item.color for item in classes)
-    if colored:
-        for name, usage in (("Red", gdal.GFU_Red), ("Green", gdal.GFU_Green), ("Blue", gdal.GFU_Blue)):
-            table.CreateColumn(name, gdal.GFT_Integer, usage)
+    for name, usage in (("Red", gdal.GFU_Red), ("Green", gdal.GFU_Green), ("Blue", gdal.GFU_Blue)):
+        table.CreateColumn(name, gdal.GFT_Integer, usage)
     table.SetRowCount(len(classes))
     for row, item in enumerate(classes):
         table.SetValueAsInt(row, 0, item.value)
         table.SetValueAsString(row, 1, item.name)
-        for column, part in enumerate(_rgb(item.color) if colored else ()):
+        for column, part in enumerate(_rgb(item.color)):
             table.SetValueAsInt(row, 2 + column, part)
     return table
 

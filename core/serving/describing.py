@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ModelError, ParameterError
 from ..models.loading import load_model
+from ..models.meant import Meant
 from ..models.mlm import build_item
 from ..models.sidecar import Classes, ModelClass, Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
@@ -15,6 +16,7 @@ from ..operations.tensorflowmodelserve import Source
 from ..progress import Progress
 from ..rasters.opening import Stack
 from ..sampling.legend import Legend, raster_legend, read_legend
+from ..sampling.palette import coloured
 from ..textfiles import check_text_file, write_text_file
 from .describe import Description, describe
 from .descriptionpage import page
@@ -43,10 +45,11 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     )
     names = [output.info.name for output in described.outputs]
     older = _older(parameters, model.path, progress)
-    classes, alpha = _classes(parameters.classes, names, older), older.alpha if older else {}
+    classes = _classes(parameters.classes, names, older)
+    alpha, meant = (older.alpha, older.meant) if older else ({}, None)
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha))
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, meant))
         progress.info(f"Sidecar: {results['sidecar.path']}")
     for misfit in described.misfits:
         progress.warning(f"The rasters do not fit: {misfit}")
@@ -55,7 +58,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
             text = (
                 page(described, classes)
                 if key == "out.html"
-                else as_text(item(described, classes, _uri(model.path), alpha))
+                else as_text(item(described, classes, _uri(model.path), alpha, meant))
             )
             write_text_file(key, Path(path), text, progress)
             results[key] = path
@@ -63,14 +66,18 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
 
 
 def item(
-    described: Description, classes: dict[str, Classes], href: str, alpha: Mapping[str, str] | None = None
+    described: Description,
+    classes: dict[str, Classes],
+    href: str,
+    alpha: Mapping[str, str] | None = None,
+    meant: Meant | None = None,
 ) -> dict[str, Any]:
     """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
     path = Path(described.model.path)
     if href == "." and not path.is_dir():
         href = f"./{path.name}"
     infos = [output.info for output in described.outputs]
-    return build_item(described.model, infos, described.geometries, classes, described.bands, href, alpha)
+    return build_item(described.model, infos, described.geometries, classes, described.bands, href, alpha, meant)
 
 
 def _results(described: Description) -> dict[str, Any]:
@@ -107,7 +114,7 @@ def _classes(path: str | None, names: Sequence[str], older: Sidecar | None) -> d
             f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "
             f"attribute table, and there is no {Path(path).name}.json beside it. Give a label raster that has one."
         )
-    found = tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items()))
+    found = coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items())))
     return dict.fromkeys(names, found)
 
 

@@ -90,11 +90,25 @@ class Given:
 def given_axes(parameters: ServedModel) -> tuple[Given, Given]:
     """Return what the user gives along x and y."""
     scale = None if parameters.output_spcscale is None else as_scale(parameters.output_spcscale)
-    padded = parameters.padding != "none"
+    padded = parameters.padding not in ("auto", "none")
     return (
         Given("X", tuple(s.rfieldx for s in parameters.sources), parameters.output_efieldx, scale, padded),
         Given("Y", tuple(s.rfieldy for s in parameters.sources), parameters.output_efieldy, scale, padded),
     )
+
+
+def with_patches(axes: tuple[Given, Given], sizes: Sequence[tuple[int, int] | None]) -> tuple[Given, Given]:
+    """Return what is given along both axes, with the sizes of patches where none are.
+
+    Args:
+        axes: what the user gives.
+        sizes: width and height of the patches of each source, as the model's sidecar tells them.
+    """
+    x, y = (
+        replace(axis, rfields=tuple(own or (size and size[place]) for own, size in zip(axis.rfields, sizes)))
+        for place, axis in enumerate(axes)
+    )
+    return x, y
 
 
 def given_offsets(axes: tuple[Given, Given], ratios: Sequence[Fraction]) -> tuple[int, ...] | None:

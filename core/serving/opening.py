@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 from .. import preloading
 from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box
+from ..models.meant import Meant
 from ..models.model import Model
 from ..models.sidecar import Classes, read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
 from ..rasters.output import same_file
+from ..sampling.palette import coloured
 from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
@@ -102,7 +104,7 @@ class OpenModel:
         """Return what reads, computes and writes the outputs in `box`; see `Job`."""
         from .job import Job
 
-        padding = "reflect" if parameters.padding == "none" else parameters.padding
+        padding = "reflect" if parameters.padding in ("auto", "none") else parameters.padding
         return Job(self.sources, self.plan, box, self.compute, converter, background, padding)
 
     def choose_way(self, job: Job, memory: int, progress: Progress) -> None:
@@ -156,13 +158,16 @@ class OpenModel:
             source.stack.check_unchanged()
 
 
-def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progress, preferred: str = "") -> OpenModel:
+def open_model(
+    parameters: ServedModel, outputs: Sequence[str], progress: Progress, meant: Meant | None = None, preferred: str = ""
+) -> OpenModel:
     """Open sources and model, and find out how the model is applied.
 
     Args:
-        parameters: what to open.
+        parameters: what to open, as `as_meant` returns them.
         outputs: paths that will be written, and must be no input.
         progress: told what was found.
+        meant: how the model is meant to be served.
         preferred: name of the output to take where none is asked for and the model has one of that name.
 
     Raises:
@@ -185,14 +190,15 @@ def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progre
     loaded = loaded_model(parameters, scope)
     model = loaded.model
     sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
-    names = output_names(model, parameters.output_names or _offered(model, preferred))
+    offered = _offered(model, preferred) or _offered(model, meant.output if meant else "")
+    names = output_names(model, parameters.output_names or offered)
     sources = settle_alphas(model, parameters, sources, names[0], sidecar, progress)
     if not parameters.output_names:
         names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]
     feeds = tie(model, parameters, sources, names)
     resolver = Resolver(model, feeds, names, sources, scope, sidecar)
-    classes = sidecar.classes_of(names) if sidecar else ()
-    fields = resolver.fields(parameters)
+    classes = coloured(sidecar.classes_of(names)) if sidecar else ()
+    fields = resolver.fields(parameters, meant.rfields if meant else {})
     plan = make_plan(sources, fields)
     key, compute = loaded.compute(feeds, names, sources, scope)
     progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")

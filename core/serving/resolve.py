@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from ..operations.tensorflowmodelserve import ServedModel
 from .compute import Compute
 from .context import SIDES, Context, find_context
 from .devices import Scope
-from .geometry import Fields, choose_fields, given_axes, given_offsets
+from .geometry import Fields, choose_fields, given_axes, given_offsets, with_patches
 from .probing import Law, Probe, find_law
 from .scores import telling_outputs
 from .sidecars import check_law, known_geometry
@@ -90,13 +90,20 @@ class Resolver:
     def _samples(self) -> list[np.ndarray]:
         return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self._feeds.inputs)]
 
-    def fields(self, parameters: ServedModel) -> Fields:
+    def fields(self, parameters: ServedModel, patches: Mapping[str, tuple[int, int] | None]) -> Fields:
         """Return how the model is applied.
+
+        Args:
+            parameters: what the user gives.
+            patches: by name of the input the width and height of the patches that it was trained on, where that is known.
 
         Raises:
             ParameterError, ModelError: see `choose_fields`.
         """
         axes = given_axes(parameters)
+        trained = with_patches(axes, [patches.get(info.name) for info in self._feeds.inputs])
+        if parameters.model_fullyconv == "off":
+            axes = trained
         offsets = given_offsets(axes, self.ratios)
         patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
         free = all(info.size(1) is None and info.size(2) is None for info in self._feeds.inputs)
@@ -108,6 +115,8 @@ class Resolver:
             if not (axes[0].complete and axes[1].complete):
                 raise
             law = None
+        if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
+            axes = trained
         return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
 
     def law(self, offsets: tuple[int, ...] | None = None) -> Law:

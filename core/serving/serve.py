@@ -11,6 +11,7 @@ from ..rasters.types import check_fits, written_type
 from .area import wanted_box
 from .classes import declare_classes
 from .convert import Converter
+from .meant import as_meant, meant_by
 from .memory import MB, gdal_cache, release
 from .opening import Budget, open_model
 
@@ -20,17 +21,20 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     driver = driver_for(parameters.out, parameters.out_format)
     options = creation_options(parameters.out_co)
     check_writable(parameters.out)
-    opened = open_model(parameters, [parameters.out], progress)
+    meant = meant_by(parameters.model_dir)
+    parameters = as_meant(parameters, meant, progress)
+    background = parameters.output_bv or 0.0
+    opened = open_model(parameters, [parameters.out], progress, meant)
     reference = opened.sources[0].stack.reference
     box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
     dtype = written_type(opened.compute.dtype_name, parameters.out_pixeltype)
     if opened.masked:
-        check_fits(parameters.output_bv, dtype, "OUTPUT_BV")
-    declared = parameters.output_bv if opened.masked else None
+        check_fits(background, dtype, "OUTPUT_BV")
+    declared = background if opened.masked else None
     if parameters.out_nodata is not None:
         declared = parameters.out_nodata
         check_fits(declared, dtype, "OUT_NODATA")
-    job = opened.job(parameters, box, Converter(dtype, parameters.output_bv), parameters.output_bv)
+    job = opened.job(parameters, box, Converter(dtype, background), background)
     memory = Budget.of(parameters, opened.sources)
     with gdal_cache(memory.cache), Staging(parameters.out, progress) as staging:
         progress.check()
@@ -57,7 +61,7 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     if job.converter.replaced:
         progress.warning(
             f"{job.converter.replaced} values were NaN or infinite, which {dtype.name} cannot hold: "
-            f"they are {parameters.output_bv:g} (OUTPUT_BV)."
+            f"they are {background:g} (OUTPUT_BV)."
         )
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
     if opened.classes and bands == 1 and dtype.kind in "iu":

@@ -23,7 +23,8 @@ from ..rasters.missing import Missing
 from ..rasters.opening import Stack
 from ..rasters.output import Staging
 from ..rasters.source import path_of
-from ..sampling.patchesimage import read_description
+from ..sampling.joining import joined
+from ..sampling.patchesimage import read_description, rows_legend
 from ..sampling.training import file_staging
 from ..serving.describe import Description, describe
 from ..serving.describing import item
@@ -129,11 +130,12 @@ def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
 def _described_classes(parameters: CreateModel, progress: Progress) -> int | None:
     """The number of classes that the patches were cut for; None where it is not known."""
     for source in parameters.sources:
-        for path in source.il:
-            rows = read_description(path_of(path)).get("classes")
-            if rows:
-                progress.info(f"{len(rows)} classes, as {path}.json says.")
-                return len(rows)
+        paths = [path for path in map(path_of, source.il) if path and rows_legend(read_description(path))]
+        if paths:
+            together, _ = joined([rows_legend(read_description(path)) for path in paths])
+            told = " and ".join(f"{path}.json" for path in paths)
+            progress.info(f"{len(together)} classes, as {told} {'say' if len(paths) > 1 else 'says'}.")
+            return len(together)
     return None
 
 

@@ -14,6 +14,7 @@ import keras
 from ..layers import ClassValues
 from ..models.exporting import check_exportable, export_saved_model
 from ..models.loading import KerasModel, load_model
+from ..models.meant import Meant
 from ..models.model import Model
 from ..models.sidecar import Classes, write_sidecar
 from ..progress import Progress
@@ -34,9 +35,10 @@ class FinishedModel:
         model: the Keras model.
         classes: by output, the classes that it holds.
         alpha: by input, what bands marked as alpha were in its patches.
+        meant: how it is meant to be served.
     """
 
-    def __init__(self, network: Network, task: Task) -> None:
+    def __init__(self, network: Network, task: Task, meant: Meant) -> None:
         self._network = network
         tensors = {name: network.tensor(name) for name in network.outputs}
         self.classes: dict[str, Classes] = {}
@@ -53,6 +55,7 @@ class FinishedModel:
             if task.output.bands == len(task.table.values):
                 self.classes[task.output.name] = task.table.described
         self.model = keras.Model(network.input_tensors, tensors, name=network.whole.name)
+        self.meant = dataclasses.replace(meant, output=self._labels or meant.output)
         self._features = task.table is not None and _FEATURES in network.layers
 
     def check_exportable(self) -> None:
@@ -68,7 +71,7 @@ class FinishedModel:
     def describe(self, path: Path, scope: Scope, progress: Progress) -> Description:
         """Write the sidecar of a .keras file that `save` wrote, and return its description."""
         described = self._describe(load_model(str(path), trust=True), scope, progress)  # its layers ran already
-        write_sidecar(str(path), item(described, self.classes, ".", self.alpha))
+        write_sidecar(str(path), item(described, self.classes, ".", self.alpha, self.meant))
         return described
 
     @property
@@ -104,7 +107,9 @@ class FinishedModel:
         if renamed:
             described = self._describe(made, scope, progress)
         alpha = {renamed.get(name, name): told for name, told in self.alpha.items()}
-        write_sidecar(str(folder), item(dataclasses.replace(described, model=made), self.classes, ".", alpha))
+        meant = self.meant.exported(self._exported, renamed)
+        made_now = dataclasses.replace(described, model=made)
+        write_sidecar(str(folder), item(made_now, self.classes, ".", alpha, meant))
         (folder / KERAS_INSIDE).parent.mkdir(exist_ok=True)
         shutil.copyfile(keras_file, folder / KERAS_INSIDE)
 

@@ -19,6 +19,7 @@ from ..rasters.output import Staging
 from ..serving.describe import describe as describe_model
 from ..serving.describing import item
 from ..serving.devices import device_scope
+from ..serving.meant import meant_by
 from .graph import is_prefix, variables_of
 from .outputs import Outputs
 from .reporting import history_csv
@@ -72,7 +73,8 @@ class GraphOutputs:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
             described = describe_model(model, (), scope, self._progress, placeholders=values, true_fields=False)
-            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha))
+            meant = meant_by(str(run.graph.folder))
+            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, meant))
         except OtbtfError as error:
             self._progress.warning(f"The trained graph gets no sidecar, serving will probe it: {error}")
 

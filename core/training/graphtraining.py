@@ -13,7 +13,7 @@ import numpy as np
 from ..accuracy.scores import ClassScores, numbers
 from ..errors import Cancelled, ParameterError, TrainingError
 from ..models.model import plain_name
-from ..models.sidecar import Classes, ModelClass
+from ..models.sidecar import Classes
 from ..progress import Progress
 from ..sampling.legend import Legend
 from .augmentation import augment, check_augmentation
@@ -21,7 +21,7 @@ from .checkpoints import Checkpoints, State, checkpoint_folder
 from .graph import TrainableGraph, describe_feeds, feedable
 from .graphoutputs import GraphOutputs
 from .graphwiring import as_target, wire
-from .labels import alphas_of, legend_of
+from .labels import alphas_of, described, legend_of
 from .parameters import Fitting, TrainingData
 from .preparation import SampleSets, open_sets
 from .reporting import report_html
@@ -346,10 +346,6 @@ class GraphRun:
         last = scores.get("validation") or scores.get("training")
         if not isinstance(last, ClassScores):
             return {}
-        named = ((int(value), self.legend.get(int(value))) for value in last.labels)
-        described = tuple(
-            ModelClass(v, entry.name if entry else "", entry.color if entry else "") for v, entry in named
-        )
         scored = self._wiring.scored
         key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
-        return {key: described}
+        return {key: described(map(int, last.labels), self.legend)}

@@ -20,6 +20,7 @@ from . import setup
 from .checkpoints import Checkpoints, State, checkpoint_folder
 from .finishing import FinishedModel
 from .fitting import fit
+from .meant import meant_to_be_served
 from .network import Network, load_network, template_of
 from .opening import plain_errors
 from .outputs import Outputs
@@ -126,7 +127,7 @@ class _Run:
         )
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
         network.trained.optimizer.build(network.trained.trainable_variables)
-        self._finished = FinishedModel(network, task)
+        self._finished = FinishedModel(network, task, meant_to_be_served(parameters, sets.training, task))
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))

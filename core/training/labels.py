@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import OtbtfError, ParameterError
+from ..errors import ParameterError
 from ..models.sidecar import Classes, ModelClass
-from ..rasters.opening import open_dataset
-from ..sampling.legend import Legend, from_rows, raster_legend
+from ..sampling.legend import ClassEntry, Legend
+from ..sampling.palette import coloured
 from ..sampling.patchesimage import read_description
 from .sources import PatchSamples, Samples
 
@@ -44,9 +43,8 @@ class ClassTable:
 
     @property
     def described(self) -> Classes:
-        """The classes as a model's sidecar holds them."""
-        known = ((value, self.legend.get(value)) for value in self.values)
-        return tuple(ModelClass(v, entry.name if entry else "", entry.color if entry else "") for v, entry in known)
+        """The classes as a model's sidecar holds them, each with a colour."""
+        return described(self.values, self.legend)
 
     def numbers(self, labels: Any) -> Any:
         """Return the classes' numbers of labels, an int32 tensor of the same shape; `IGNORED` where they do not count."""
@@ -57,6 +55,12 @@ class ClassTable:
         if self.ignored is not None:
             found = tf.where(flat == self.ignored, IGNORED, found)
         return tf.reshape(found, tf.shape(labels))
+
+
+def described(values: Iterable[int], legend: Legend) -> Classes:
+    """Return classes as a model's sidecar holds them, each with a colour."""
+    known = ((value, legend.get(value, ClassEntry())) for value in values)
+    return coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in known))
 
 
 def count_labels(samples: Samples, target: str, what: str) -> Counter[int]:
@@ -153,15 +157,11 @@ def balanced_weights(table: ClassTable, counts: Mapping[int, int]) -> dict[int, 
 
 def legend_of(samples: Samples, target: str) -> Legend:
     """Return names and colours of the classes, from what the patches' JSON says of them or of the label raster."""
-    if not isinstance(samples, PatchSamples):
-        return {}
+    if samples.joined is not None and target == samples.keys[-1]:
+        return samples.joined
     found: Legend = {}
-    for path in samples.files[target]:
-        description = read_description(path)
-        dense = description.get("content") == "patches"  # label tiles: the classes are those of the raster
-        rasters = description.get("sources", ()) if dense else ()
-        for legend in [*_legends_of(rasters), *([] if dense else [_legend_in(description)])]:
-            found = {**legend, **found}
+    for legend in samples.legends(target):
+        found = {**legend, **found}
     return found
 
 
@@ -174,28 +174,9 @@ def alphas_of(samples: Samples, inputs: Mapping[str, str]) -> dict[str, str]:
     """
     if not isinstance(samples, PatchSamples):
         return {}
-    found = {
+    return {
         name: str(read_description(path)["alpha"])
         for source, name in inputs.items()
         for path in reversed(samples.files.get(source, ()))
         if read_description(path).get("alpha") in ("mask", "band")
     }
-    return found
-
-
-def _legend_in(description: Mapping[str, Any]) -> Legend:
-    try:
-        return from_rows(description.get("classes", ()))
-    except (KeyError, TypeError, ValueError):
-        return {}
-
-
-def _legends_of(paths: Iterable[str]) -> list[Legend]:
-    found = []
-    for path in paths:
-        if Path(path).exists():
-            try:
-                found.append(raster_legend(open_dataset(path)[0]))
-            except OtbtfError:  # moved or replaced since: the names are a help, not a need
-                continue
-    return found

@@ -17,6 +17,7 @@ from ..templates.normalization import scaling_of
 from . import setup
 from .augmentation import augment, check_augmentation
 from .labels import ClassTable, alphas_of, balanced_weights, class_table, count_labels, legend_of, missing_labels
+from .legends import join_labels
 from .losses import class_numbers
 from .network import Network, fitted_shape, load_network, make_network, restore, template_of
 from .opening import open_samples, read_groups
@@ -80,6 +81,8 @@ def open_sets(parameters: TensorflowModelTrain, progress: Progress) -> SampleSet
         "VALIDATION", parameters.validation_sources, parameters.validation_tfrecords, streaming, room // 4, progress
     )
     test = open_samples("TEST", parameters.test_sources, parameters.test_tfrecords, streaming, room // 4, progress)
+    every = {"training": training, "validation": validation, "test": test}
+    join_labels({what: samples for what, samples in every.items() if samples}, parameters.ignored_label, progress)
     if parameters.validation_share:
         training, validation = _hold_back(parameters, training, progress)
     found = SampleSets(training, validation, test)
@@ -330,12 +333,17 @@ def _class_weights(
     missing = missing_labels(table, counts)
     if missing:
         progress.warning(
-            f"There are no samples for training of the labels {', '.join(map(str, missing[:20]))}: the model cannot learn "
+            f"There are no samples for training of the labels {_named(table, missing[:20])}: the model cannot learn "
             "them. REMAP_LABELS numbers those that there are."
         )
     shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))
     progress.info(f"Classes and their labels for training: {shown}.")
     return balanced_weights(table, counts) if parameters.class_weights == "balanced" else {}
+
+
+def _named(table: ClassTable, labels: Sequence[int]) -> str:
+    names = dict(zip(table.values, table.names))
+    return ", ".join(str(label) if names[label] == str(label) else f"{label} ({names[label]})" for label in labels)
 
 
 def predictor(network: Network, task: Task, data: Any) -> Any:

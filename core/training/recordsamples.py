@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..errors import ParameterError
+from ..sampling.joining import Renumbering, renumbered, wide_enough
+from ..sampling.legend import Legend
+from ..sampling.patchesimage import rows_legend
+from ..sampling.tfrecords import read_classes
 from ..tfrecords import TFRecords
 from .sources import AT_ONCE, Batches, Samples
 
@@ -27,7 +31,8 @@ class RecordSamples(Samples):
         Raises:
             RecordsError: there are none, or one is damaged.
         """
-        self._records = TFRecords(folder)
+        self._folder, self._records = folder, TFRecords(folder)
+        self._renumbering: Renumbering = {}
         self.size = self._records.count()
         types, shapes = self._records.output_types or {}, self._records.output_shapes or {}
         if "string" in types.values():
@@ -66,7 +71,28 @@ class RecordSamples(Samples):
             AT_ONCE, (), drop_remainder=False, preprocessing_fn=lambda sample: {key: sample[name]}
         )
         for inputs, _ in read:
-            yield inputs[key].numpy()
+            yield self._numbered(key, inputs[key].numpy())
+
+    def legends(self, key: str) -> list[Legend]:
+        """See `Samples.legends`; PatchesExtraction writes the classes of its labels beside the records."""
+        classes = rows_legend(read_classes(self._folder)) if key == self.keys[-1] else {}
+        return [classes] if classes else []
+
+    def join(self, legend: Legend, renumberings: Sequence[Renumbering]) -> None:
+        """See `Samples.join`."""
+        self.joined = legend
+        if any(renumberings):
+            key = self.keys[-1]
+            self._renumbering = renumberings[0]
+            self.dtypes[key] = wide_enough(self.dtypes[key], renumberings)
+
+    def _numbered(self, key: str, array: np.ndarray) -> np.ndarray:
+        joined = self._renumbering and key == self.keys[-1]
+        return renumbered(array, self._renumbering, self.dtypes[key]) if joined else array
+
+    def numbered(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return a batch with its labels numbered as in other files."""
+        return {key: self._numbered(key, array) for key, array in batch.items()}
 
     def _renamed(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         return {key: sample[name] for key, name in self._names.items()}
@@ -100,4 +126,4 @@ class _Epochs:
             self.waited += time.monotonic() - start
             if batch is None:
                 return
-            yield batch
+            yield self._samples.numbered(batch)

@@ -13,6 +13,8 @@ import tensorflow as tf
 from ..dataset import Dataset, IteratorBase, RandomIterator, held_back
 from ..errors import ParameterError
 from ..progress import Progress
+from ..sampling.joining import Renumbering, renumbered, wide_enough
+from ..sampling.legend import Legend
 from ..sampling.patchesimage import read_description
 from ..sampling.patchesreader import (
     PatchesImagesReader,
@@ -22,6 +24,7 @@ from ..sampling.patchesreader import (
     Subset,
     statistics,
 )
+from .legends import file_legend
 
 Change = Callable[[dict[str, Any], Any], dict[str, Any]]
 """Takes a batch (tensors by source) and a seed (int64 tensor of shape (2,)), and returns another batch."""
@@ -82,8 +85,10 @@ class Samples(abc.ABC):
         size: how many.
         shapes: of one sample's tensors, by source (`source1`, ...).
         dtypes: NumPy's, by source.
+        joined: the classes of the last source, once those of several files are numbered alike; None before.
     """
 
+    joined: Legend | None = None
     size: int
     shapes: dict[str, tuple[int, ...]]
     dtypes: dict[str, np.dtype]
@@ -112,6 +117,23 @@ class Samples(abc.ABC):
             batch_size: samples in a batch.
             shuffled: whether the order is drawn.
             whole: whether a last smaller batch is left out.
+        """
+
+    @abc.abstractmethod
+    def legends(self, key: str) -> list[Legend]:
+        """Return what each file of a source tells of the classes in it."""
+
+    def label_legends(self) -> list[Legend]:
+        """Return what each file of labels, which are the last source, tells of its classes."""
+        return self.legends(self.keys[-1])
+
+    @abc.abstractmethod
+    def join(self, legend: Legend, renumberings: Sequence[Renumbering]) -> None:
+        """Have the labels, which are the last source, numbered as in other files.
+
+        Args:
+            legend: the classes of all files.
+            renumberings: of each file that `label_legends` tells of.
         """
 
     @abc.abstractmethod
@@ -170,6 +192,41 @@ class InMemory(PatchesReaderBase):
         return self._size
 
 
+class Joined(PatchesReaderBase):
+    """Samples of a reader with their labels numbered as in other files.
+
+    Attributes:
+        ds_sizes: see `PatchesImagesReader`.
+    """
+
+    def __init__(self, reader: Any, key: str, renumberings: Sequence[Renumbering], dtype: np.dtype) -> None:
+        self._reader, self._key, self._renumberings, self._dtype = reader, key, renumberings, dtype
+        self.run, self.ds_sizes = reader.run, reader.ds_sizes
+        self._ends = np.cumsum(reader.ds_sizes)
+
+    def get_sample(self, index: int) -> Sample:
+        """See `PatchesReaderBase`."""
+        return {name: array[0] for name, array in self.get_batch([index]).items()}
+
+    def get_batch(self, indices: Sequence[int]) -> Sample:
+        """See `PatchesReaderBase`."""
+        batch: Sample = self._reader.get_batch(indices)
+        labels = batch[self._key].astype(self._dtype)
+        files = np.searchsorted(self._ends, np.asarray(indices, "int64"), side="right")
+        for file in np.unique(files).tolist():
+            here = files == file
+            labels[here] = renumbered(batch[self._key][here], self._renumberings[file], self._dtype)
+        return {**batch, self._key: labels}
+
+    def get_stats(self) -> Statistics:
+        """See `PatchesReaderBase`."""
+        return statistics(self, range(self.get_size()))
+
+    def get_size(self) -> int:
+        """See `PatchesReaderBase`."""
+        return int(self._ends[-1])
+
+
 class PatchSamples(Samples):
     """Samples from patches images.
 
@@ -213,6 +270,18 @@ class PatchSamples(Samples):
         for start in range(0, self.size, AT_ONCE):
             yield reader.get_batch(range(start, min(start + AT_ONCE, self.size)))[key]
 
+    def legends(self, key: str) -> list[Legend]:
+        """See `Samples.legends`."""
+        return [file_legend(path) for path in self.files[key]]
+
+    def join(self, legend: Legend, renumberings: Sequence[Renumbering]) -> None:
+        """See `Samples.join`; before a part is held back."""
+        self.joined = legend
+        if any(renumberings):
+            key = self.keys[-1]
+            self.dtypes[key] = wide_enough(self.dtypes[key], renumberings)
+            self._reader = Joined(self._reader, key, renumberings, self.dtypes[key])
+
     def hold_back(self, share: float, groups: np.ndarray | None, seed: int) -> tuple[PatchSamples, PatchSamples]:
         """Return the samples for training, and those held back for validation, in whole groups.
 
@@ -238,7 +307,9 @@ class PatchSamples(Samples):
         return self._part(~held), self._part(held)
 
     def _part(self, chosen: np.ndarray) -> PatchSamples:
-        return PatchSamples(Subset(self._reader, np.flatnonzero(chosen)), self.files, self._budget)
+        part = PatchSamples(Subset(self._reader, np.flatnonzero(chosen)), self.files, self._budget)
+        part.joined = self.joined
+        return part
 
     def _own_groups(self) -> np.ndarray:
         """Groups that the descriptions name, else the patches images where there are several, else the samples."""

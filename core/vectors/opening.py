@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -124,6 +124,11 @@ class VectorLayer:
         with collected_errors():
             self.count = int(self.layer.GetFeatureCount())
 
+    def ignore_others(self, wanted: Collection[int], geometry: bool = True) -> None:
+        """Have OGR read fewer fields, until `layer.SetIgnoredFields([])`: those of these indices, and the geometry or not."""
+        others = [self._columns[field.index] for field in self.fields if field.index not in wanted]
+        self.layer.SetIgnoredFields([*others, *([] if geometry else ["OGR_GEOMETRY"])])
+
     def field(self, name: str) -> Field:
         """Return the field called `name`; the case of letters counts only between fields that differ in it alone.
 
@@ -176,7 +181,7 @@ class VectorLayer:
         """
         self.check_points()
         wanted = {field.index for field in fields}
-        self.layer.SetIgnoredFields([self._columns[f.index] for f in self.fields if f.index not in wanted])
+        self.ignore_others(wanted)
         try:
             self.layer.ResetReading()
             done, more = 0, True

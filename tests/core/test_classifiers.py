@@ -20,6 +20,7 @@ from otbtf_qgis.core.classifiers.store import Classifier, load, save
 from otbtf_qgis.core.commandline import parse_commands
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.sampling.legend import ClassEntry
+from otbtf_qgis.core.sampling.palette import PALETTE
 from otbtf_qgis.core.vocabulary import keys, parse
 
 LABELS = (2, 5, 11)
@@ -69,7 +70,7 @@ def test_classes_keep_names_and_colours() -> None:
     assert [vars(item) for item in learned("dt").classes] == [
         {"value": 2, "name": "Water", "color": "#0000ff"},
         {"value": 5, "name": "Forest", "color": "#00ff00"},
-        {"value": 11, "name": "", "color": ""},
+        {"value": 11, "name": "", "color": PALETTE[11]},
     ]
 
 

@@ -109,6 +109,8 @@ class TestValues:
             "output.spcscale": "1",
             "output.efieldx": "1",
             "output.efieldy": "1",
+            "output.bv": "0",
+            "padding": "none",
             "nodata_from_layer": "off",
             "alpha": "band",
             "out.pixeltype": "float",

@@ -354,7 +354,10 @@ def test_values_that_are_no_classes_are_refused(tmp_path: Path) -> None:
     texts = layer(tmp_path / "texts.gpkg", [("lake", point(1, 1))], ogr.OFTString)
     vector = {"ref": "vector", "ref_vector_field": "class"}
     refused(
-        tmp_path, "holds the texts lake, but the classes of the map .* are called: none", **vector, ref_vector_in=texts
+        tmp_path,
+        "holds the classes lake, but the classes of the map .* are called: none",
+        **vector,
+        ref_vector_in=texts,
     )
     halves = layer(tmp_path / "halves.gpkg", [("1.5", point(1, 1))], ogr.OFTReal)
     refused(tmp_path, "holds 1.5, but classes are whole numbers", **vector, ref_vector_in=halves)

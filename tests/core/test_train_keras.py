@@ -118,7 +118,7 @@ def test_the_model_serves_labels_with_their_names(trained: dict[str, Any], tmp_p
         )
         assert [(row["name"], row.get("color", "")) for row in out["classes"][:2]] == [
             ("Water", "#0000ff"),
-            ("Wood", ""),
+            ("Wood", "#009e73"),
         ]
         served = gdal.Open(str(tmp_path / "map.tif"))
         assert served.ReadAsArray().ravel().tolist() == [7]

@@ -132,3 +132,36 @@ def test_bad_input_is_told(
         # A path, not a layer: the caught exception would keep it until QGIS has gone.
         select(image, fields, tmp_path / "samples.gpkg", **changed)
     assert not list(tmp_path.glob("samples*"))
+
+
+def test_patches_keep_names_and_colours_of_the_layer(
+    plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
+) -> None:
+    """Of the points that they were cut around, where nothing else tells them."""
+    samples = tmp_path / "samples.gpkg"
+    select(image, fields, samples)
+    assert not Path(f"{samples}.json").exists()
+    labels, records = tmp_path / "labels.tif", tmp_path / "records"
+    parameters = {"VEC": styled(str(samples)), "FIELD": "crop", "OUTLABELS": str(labels), "OUT_TFRECORDS": str(records)}
+    size = {"SOURCE1_PATCHSIZEX": 1, "SOURCE1_PATCHSIZEY": 1, "SOURCE1_IL": [image]}
+    results = processing.run("otbtf:patchesextraction", {**parameters, **size, "NODATA_FROM_LAYER": False})
+    assert results["PATCHES"] == 8
+    assert json.loads(Path(f"{labels}.json").read_text())["classes"] == ROWS
+
+
+def test_texts_that_are_numbers_take_the_names_of_categories(
+    plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
+) -> None:
+    dataset = ogr.Open(fields, 1)
+    layer = dataset.GetLayer(0)
+    layer.CreateField(ogr.FieldDefn("text", ogr.OFTString))
+    for feature in layer:
+        feature["text"] = str(feature["crop"])
+        layer.SetFeature(feature)
+    feature = layer = dataset = None
+    out = tmp_path / "samples.gpkg"
+    results = select(image, styled(fields, "text"), out, FIELD="text")
+    rows = [{**ROWS[0], "count": 4}, {"value": 5, "name": "5", "color": "#336699", "count": 4}]
+    assert [sorted(row.items()) for row in json.loads(results["LEGEND"])] == [sorted(row.items()) for row in rows]
+    kept = json.loads(Path(f"{out}.json").read_text())
+    assert kept["field"] == "text" and kept["classes"][0] == ROWS[0]

@@ -11,7 +11,13 @@ from typing import Any
 import processing
 import pytest
 from osgeo import gdal
-from qgis.core import QgsProcessingContext, QgsProcessingException, QgsProcessingFeedback, QgsProject
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRasterLayer,
+)
 
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.progress import Progress
@@ -100,6 +106,21 @@ def test_without_an_engine_nothing_runs(plugin: OtbtfPlugin, command: str, tmp_p
     with pytest.raises(QgsProcessingException, match="engine"):
         processing.run(RUN, {"COMMAND": f"{first}\n{command}"})
     assert not (tmp_path / "made").exists()
+
+
+def test_maps_have_the_colours_of_the_model(engine: Any, provider: OtbtfProvider, command: str, tmp_path: Path) -> None:
+    """Those of its results, as where the algorithm is run by itself: its file may not hold them."""
+    classes = [{"value": 70000, "name": "water", "color": "#0072b2"}, {"value": -1, "name": "", "color": "#123456"}]
+    engine.answer = lambda values, progress: {**copy_of_input(values, progress), "classes": classes}
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
+    context.setProject(QgsProject.instance())
+    _, ok = provider.algorithm("runcommandline").create().run({"COMMAND": command}, context, feedback)
+    assert ok
+    path = str(tmp_path / "map.tif")
+    layer = QgsRasterLayer(path, "map")
+    context.layerToLoadOnCompletionDetails(path).postProcessor().postProcessLayer(layer, context, feedback)
+    shown = [(int(item.value), item.label, item.color.name()) for item in layer.renderer().classes()]
+    assert shown == [(70000, "water", "#0072b2"), (-1, "-1", "#123456")]
 
 
 def test_the_command_is_a_text_of_several_lines(provider: OtbtfProvider) -> None:
