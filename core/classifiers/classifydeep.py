@@ -57,7 +57,6 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         release()
         maps.open(job.plan.grid.part(box), reference, opened.masked)
         job.run(maps, tile, progress)
-        opened.check_unchanged()
         maps.commit()
     if mapper.told():
         progress.warning(mapper.told())

@@ -57,7 +57,6 @@ def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
         release()
         maps.open(image.grid.part(box), image.reference, None not in nodata or not mask.everywhere)
         run.all(maps, tile, progress)
-        image.check_unchanged()
         maps.commit()
     if run.mapper.told():
         progress.warning(run.mapper.told())

@@ -54,7 +54,6 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
         progress.fraction(0.1)
         chosen = Chooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
         training, validation = _features(points, chosen, progress)
-        opened.check_unchanged()
         progress.fraction(0.8)
         progress.check()
         names = [f"feature_{number}" for number in range(training.features.shape[1])]

@@ -14,9 +14,10 @@ from typing import Any
 
 from .. import preloading
 from ..errors import ParameterError
+from ..inputs import watched
 from ..progress import Progress
 from ..replacing import check_outputs
-from ..running import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
+from ..running import check_eager, check_files, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
 from ..vocabulary import keys, parse
 
 NAMES = (
@@ -128,11 +129,13 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters, operation = load(name)
-    read = understood(parameters, values, progress)
-    given = parse(parameters, read)
-    check_outputs(keys(parameters, read), read)
-    if parameters.NEEDS_ENGINE:
-        check_eager()
-    if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
-        preloading.wait()
-    return operation(given, progress)
+    with watched(progress):
+        check_files(parameters, values)
+        read = understood(parameters, values, progress)
+        given = parse(parameters, read)
+        check_outputs(keys(parameters, read), read)
+        if parameters.NEEDS_ENGINE:
+            check_eager()
+        if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
+            preloading.wait()
+        return operation(given, progress)

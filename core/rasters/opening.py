@@ -12,14 +12,17 @@ from typing import Any, Optional
 import numpy as np
 from osgeo import gdal, osr
 
+from .. import inputs
 from ..addresses import address_of, masked
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
 from .buffers import aligned_empty
 from .coverage import is_gap
+from .files import check_whole, tells_of_truncation, watch_files
 from .gdal_calls import collected_errors, decoding_options, direct_reading, reads_directly
 from .inmemory import Opened, name_of
 from .remote import Remote, open_remote
+from .scaling import scaling
 from .types import gdal_type, numpy_type
 
 NoData = tuple[Optional[float], ...]
@@ -50,12 +53,27 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
         RasterError: it does not exist, is no raster, or has no bands.
     """
     if isinstance(source, (gdal.Dataset, Opened)):
-        return source.dataset if isinstance(source, Opened) else source, None
+        dataset = source.dataset if isinstance(source, Opened) else source
+        _look_at(dataset, masked(name_of(source)), None)
+        return dataset, None
     address = address_of(source)
     dataset, remote = open_remote(address) if address else (_open_local(source), None)
     if dataset.RasterCount == 0:
         raise RasterError(f"{masked(source)} holds no bands of its own{masked(_subdatasets(dataset))}.")
+    _look_at(dataset, masked(source), remote)
     return dataset, remote
+
+
+def _look_at(dataset: gdal.Dataset, name: str, remote: Remote | None) -> None:
+    """Check and watch the files of an open raster, and tell the run what a user may not expect of it."""
+    watching = inputs.current()
+    if remote is None:
+        check_whole(dataset, name)
+        watch_files(dataset, name)
+    elif watching is not None:
+        watching.watch_by(name, remote.check_unchanged)
+    if watching is not None and (told := scaling(dataset, name)):
+        watching.tell_once("scaling", told)
 
 
 def _open_local(source: str) -> gdal.Dataset:
@@ -63,6 +81,7 @@ def _open_local(source: str) -> gdal.Dataset:
         flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
         return gdal.OpenEx(source, flags, open_options=decoding_options())
 
+    inputs.check_ordinary(source)
     dataset = None
     with collected_errors() as errors:
         dataset = attempt()
@@ -269,15 +288,6 @@ class Stack:
             for part in parts:
                 read_one(*part)
 
-    def check_unchanged(self) -> None:
-        """Raise RasterError where a raster at an http(s) address has changed since it was opened.
-
-        Call it once the last pixel is read, before the output is moved to its place.
-        """
-        for remote in self._remotes:
-            if remote:
-                remote.check_unchanged()
-
     def read_padded(self, box: Box, padding: str, constant: float = 0.0) -> np.ndarray:
         """Return the pixels of `box`, which may reach beyond the raster, as `read` does.
 
@@ -306,7 +316,7 @@ class Stack:
 def _read_local(attempt: Callable[[], Any], where: str, name: str) -> None:
     with collected_errors() as errors:
         attempt()
-    if errors.failed:
+    if errors.failed or tells_of_truncation(errors.messages):
         raise RasterError(
             f"Cannot read {where} of {name}: {masked(str(errors))}. The file is damaged or incomplete: get it again."
         )

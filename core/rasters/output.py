@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from osgeo import gdal
 
+from .. import inputs
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
@@ -44,6 +45,7 @@ class Staging:
             RasterError: the output's folder does not exist or cannot be written to.
         """
         self.final, self.progress = Path(path), progress
+        inputs.check_not_read(self.final)
         check_writable(path)
         remove_abandoned(self.final.parent)
         self.folder = self.final.parent / f"{_PREFIX}{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -66,9 +68,14 @@ class Staging:
         """Move what was made to its final place, the main file last; an older output is replaced.
 
         Raises:
-            RasterError: a file cannot be moved, for instance because another program has it open.
+            RasterError: a file cannot be moved, for instance because another program has it open; or an input has
+                changed since it was opened.
+            ParameterError: an input would be replaced.
         """
+        inputs.check_unchanged()
         made = sorted((p for p in self.folder.iterdir()), key=lambda p: p == self.path)
+        for item in made:
+            inputs.check_not_read(self.final.parent / item.name)
         try:
             for stale in _companions(self.final):
                 if not (self.folder / stale.name).exists():

@@ -66,8 +66,6 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
         writer.close(progress)
         for store in stores:
             store.close()
-        for source in sources:
-            source.stack.check_unchanged()
         for place in places.values():
             place.commit()
     count = int(valid.sum())

@@ -54,7 +54,6 @@ def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, 
         preloading.wait()  # scikit-learn is needed from here on, and shares packages with what may be loading
         scores = _scores(pairs, comparison.mapped, names)
         areas = _areas(scores, comparison.mapped, image.stack)
-        image.stack.check_unchanged()
         write_text(outputs["out"], text(scores, parameters.format))
         if "out.report" in outputs:
             write_text(outputs["out.report"], _report(parameters, scores, areas, comparison.without))
@@ -89,7 +88,6 @@ def _compared(
         reference = reference_raster(source, image.stack, nodata, parameters.nodata_from_layer, "REF_RASTER_IN")
         names.add_raster(reference.stack.datasets[0])
         comparison = compare_rasters(image, reference, progress)
-        reference.stack.check_unchanged()
         pairs, where = comparison.pairs, f"the raster {reference.stack.names[0]}"
     else:
         layer = open_training_layer(parameters.ref_vector_in or "", None)

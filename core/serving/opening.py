@@ -150,11 +150,6 @@ class OpenModel:
         except ModelError:  # what numbers of classes are made of may have another size
             return False
 
-    def check_unchanged(self) -> None:
-        """Raise RasterError where a source has changed since it was opened."""
-        for source in self.sources:
-            source.stack.check_unchanged()
-
 
 def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progress, preferred: str = "") -> OpenModel:
     """Open sources and model, and find out how the model is applied.

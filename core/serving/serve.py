@@ -52,7 +52,6 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         ) as raster:
             declare_classes(raster.dataset, opened.classes)
             job.run(raster, tile, progress)
-            opened.check_unchanged()
             raster.commit(progress)
     if job.converter.replaced:
         progress.warning(
