@@ -79,7 +79,7 @@ def check_files(operation: type, values: Mapping[str, Any]) -> None:
     """
     known = {key.name: key for key in keys(operation, values)}
     for name, value in values.items():
-        if name not in known or known[name].kind not in _FILES:
+        if name not in known or known[name].kind not in _FILES or isinstance(value, Iterator):
             continue
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):

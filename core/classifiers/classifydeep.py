@@ -39,8 +39,8 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         maps = MapWriter(parameters, classifier, [parameters.classifier, parameters.imstat], stack, progress)
         opened = open_model(parameters, outputs, progress, PREFERRED)
         check_features(opened)
-        reference = opened.sources[0].stack.reference
-        box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
+        box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
+        reference = opened.reference(box)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
         mapper = PixelMapper(classifier, parameters.nodatalabel)

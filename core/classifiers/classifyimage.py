@@ -12,6 +12,7 @@ import numpy as np
 from ..geometry.grid import Box
 from ..progress import Progress
 from ..rasters.opening import NoData, Stack, is_nodata
+from ..rasters.placement import handed_on
 from ..sampling.validity import Validity
 from ..serving import tiles
 from ..serving.area import wanted_box
@@ -38,13 +39,14 @@ _TRIALS = (32, 64, 128, 256)  # sides of the pieces on which time and memory are
 def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.imageclassifier.run` says."""
     classifier = opened(parameters.model, parameters.imstat)
-    image = Stack([parameters.image])
+    image = Stack([parameters.image], placed=False)
     classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
     nodata: NoData = (parameters.nodata,) * image.bands
     if parameters.nodata is None and parameters.nodata_from_layer:
         nodata = image.nodata
     mask = Validity(image, None, False, parameters.mask)
     box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
+    reference = handed_on(image.names[0], image.reference, box == image.grid.box)
     memory = budget(parameters.memory or parameters.ram)
     cache = max(16 * MB, min(256 * MB, memory // 8))
     with ExitStack() as stack:
@@ -55,7 +57,7 @@ def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
         tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
         progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
         release()
-        maps.open(image.grid.part(box), image.reference, None not in nodata or not mask.everywhere)
+        maps.open(image.grid.part(box), reference, None not in nodata or not mask.everywhere)
         run.all(maps, tile, progress)
         maps.commit()
     if run.mapper.told():

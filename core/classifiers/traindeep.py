@@ -11,6 +11,7 @@ from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box, Grid
 from ..progress import Part, Progress
 from ..rasters.opening import Reference
+from ..rasters.placement import check_placed
 from ..sampling.shapes import open_training_layer
 from ..serving.convert import Converter
 from ..serving.memory import MB, gdal_cache
@@ -45,6 +46,8 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
         statistics = read_statistics(parameters.imstat) if parameters.imstat else None
         seed = seed_of(parameters)
         opened = open_model(parameters, [path for path in paths.values() if path], progress, PREFERRED)
+        for source in opened.sources:
+            check_placed(source.stack.names[0], source.stack.reference)
         check_features(opened)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))

@@ -64,7 +64,7 @@ def run(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]:
     Raises:
         ParameterError, RasterError: bad input; nothing is written then.
     """
-    stack = Stack([parameters.image])
+    stack = Stack([parameters.image], placed=False)
     name = stack.names[0]
     description = read_description(name)
     width = stack.grid.width
@@ -112,7 +112,7 @@ def _bands(text: str, available: int) -> list[int]:
 def _labels(source: Any, patches: int) -> np.ndarray | None:
     if source is None:
         return None
-    stack = Stack([source])
+    stack = Stack([source], placed=False)
     if stack.bands != 1 or stack.grid.width * stack.grid.height != patches:
         raise ParameterError(
             f"LABELS is {stack.names[0]}, which holds {stack.grid.width} x {stack.grid.height} labels in {stack.bands} "

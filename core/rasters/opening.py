@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Optional
 
@@ -21,6 +21,7 @@ from .coverage import is_gap
 from .files import check_whole, tells_of_truncation, watch_files
 from .gdal_calls import collected_errors, decoding_options, direct_reading, reads_directly
 from .inmemory import Opened, name_of
+from .placement import NOWHERE, Placement, check_placed, check_same
 from .remote import Remote, open_remote
 from .scaling import scaling
 from .types import gdal_type, numpy_type
@@ -115,15 +116,26 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
 
 @dataclass(frozen=True)
 class Reference:
-    """What ties a raster to the ground: its coordinate system and whether it has a geotransform."""
+    """What ties a raster to the ground: its coordinate system, whether it has a geotransform, and what else places it."""
 
     wkt: str
     georeferenced: bool
+    placement: Placement = NOWHERE
 
     @classmethod
     def of(cls, dataset: gdal.Dataset) -> Reference:
         """Return the reference of an open dataset."""
-        return cls(dataset.GetProjection() or "", dataset.GetGeoTransform() != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+        georeferenced = dataset.GetGeoTransform() != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+        return cls(dataset.GetProjection() or "", georeferenced, Placement.of(dataset))
+
+    @property
+    def by_points(self) -> bool:
+        """Whether only points place the raster: no coordinate can be looked up in it."""
+        return bool(self.placement) and not self.georeferenced
+
+    def without_placement(self) -> Reference:
+        """Return it for pixels that the points are not of."""
+        return replace(self, placement=NOWHERE)
 
     def same_as(self, other: Reference) -> bool:
         """Return whether both name the same coordinate system."""
@@ -159,11 +171,17 @@ class Stack:
         nodata: the bands' own no-data values.
     """
 
-    def __init__(self, sources: Sequence[Any]) -> None:
+    def __init__(self, sources: Sequence[Any], placed: bool = True, takes_complex: bool = False) -> None:
         """Open the rasters.
 
+        Args:
+            sources: what GDAL opens.
+            placed: False where no coordinate is looked up, and what is made has the same pixels: rasters may be placed
+                by control points only.
+            takes_complex: True where both parts of complex numbers are used.
+
         Raises:
-            RasterError: one cannot be opened, or they do not lie on one grid.
+            RasterError: one cannot be opened or is not taken, or they do not lie on one grid.
         """
         opened = [open_dataset(source) for source in sources]
         self.datasets = [dataset for dataset, _ in opened]
@@ -176,15 +194,32 @@ class Stack:
         self.reference = Reference.of(self.datasets[0])
         for dataset, name in zip(self.datasets[1:], self.names[1:]):
             self._check_fits_first(dataset, name)
+        check_same(self.names, [Reference.of(dataset) for dataset in self.datasets])
+        if placed:
+            check_placed(self.names[0], self.reference)
         bands = [dataset.GetRasterBand(i + 1) for dataset in self.datasets for i in range(dataset.RasterCount)]
         self.bands = len(bands)
         self.dtype: np.dtype = np.result_type(*(numpy_type(band.DataType) for band in bands))
+        if not takes_complex:
+            self.check_real()
         self.nodata: NoData = tuple(band.GetNoDataValue() for band in bands)
         counts = [dataset.RasterCount for dataset in self.datasets]
         self._firsts = [sum(counts[:number]) for number in range(len(counts))]
         separate = all(dataset.GetDriver().ShortName in SEPARATE for dataset in self.datasets)
         self._apart = separate and len(counts) > 1 and len(set(map(id, self.datasets))) == len(counts)
         self.block_size: tuple[int, int] = tuple(bands[0].GetBlockSize())
+
+    def check_real(self, why: str = "this operation computes with real ones") -> None:
+        """Raise RasterError where a raster holds complex numbers, of which the imaginary part would be lost."""
+        for dataset, name in zip(self.datasets, self.names):
+            kinds = {
+                numpy_type(dataset.GetRasterBand(number + 1).DataType).kind for number in range(dataset.RasterCount)
+            }
+            if "c" in kinds:
+                raise RasterError(
+                    f"{name} holds complex numbers, but {why}: make bands of them first, such as amplitude and phase, or "
+                    "real and imaginary part (gdal_calc.py --calc 'abs(A)', 'angle(A)', 'A.real' or 'A.imag')."
+                )
 
     @property
     def way(self) -> str:
@@ -337,6 +372,7 @@ def padded_indices(start: int, size: int, limit: int, padding: str) -> np.ndarra
 
 def check_references(named: Sequence[tuple[str, Reference]]) -> None:
     """Raise RasterError unless all are in one coordinate system, or none has one nor a geotransform."""
+    check_same(*zip(*named))
     for name, reference in named:
         if not reference.wkt and (reference.georeferenced or any(other.wkt for _, other in named)):
             raise RasterError(

@@ -278,6 +278,7 @@ class OutputRaster:
                 self._dataset.SetProjection(reference.wkt)
             if reference.georeferenced or grid.geotransform(False) != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
                 self._dataset.SetGeoTransform(grid.geotransform(reference.georeferenced))
+            reference.placement.write(self._dataset, reference.georeferenced)
             if nodata is not None:
                 for band in range(1, bands + 1):
                     self._dataset.GetRasterBand(band).SetNoDataValue(nodata)

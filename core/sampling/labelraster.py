@@ -24,7 +24,13 @@ class LabelRaster:
     """
 
     def __init__(
-        self, source: Any, nodata: float | None, nodata_from_layer: bool, key: str = "INREF", otherwise: float = -1.0
+        self,
+        source: Any,
+        nodata: float | None,
+        nodata_from_layer: bool,
+        key: str = "INREF",
+        otherwise: float = -1.0,
+        placed: bool = True,
     ) -> None:
         """Open it.
 
@@ -34,20 +40,17 @@ class LabelRaster:
             nodata_from_layer: whether the layer's own counts.
             key: the parameter, for messages.
             otherwise: NaN where every value is a label.
+            placed: see `Stack`.
 
         Raises:
             RasterError: it cannot be opened, or it is no raster of labels.
         """
-        self.stack = Stack([source])
+        self.stack = Stack([source], placed)
         self._key = key
         if self.stack.bands != 1:
             raise ParameterError(
                 f"{key} is {self.stack.names[0]}, which has {self.stack.bands} bands, but labels are one band: extract one "
                 "(Raster > Conversion > Rearrange bands)."
-            )
-        if self.stack.dtype.kind not in "iuf":
-            raise ParameterError(
-                f"{key} is {self.stack.names[0]}, whose pixels are complex numbers, but labels are whole numbers."
             )
         own = self.stack.nodata[0] if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise

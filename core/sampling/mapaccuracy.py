@@ -21,6 +21,7 @@ from ..accuracy.scores import ClassScores, class_scores_of, numbers
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import Stack
+from ..rasters.placement import check_placed
 from .classnames import ClassNames
 from .labelraster import LabelRaster
 from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
@@ -42,7 +43,9 @@ class _Areas:
 
 def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.computeconfusionmatrix.run` says."""
-    image = LabelRaster(parameters.image, parameters.nodatalabel, parameters.nodata_from_layer, "IN", math.nan)
+    image = LabelRaster(
+        parameters.image, parameters.nodatalabel, parameters.nodata_from_layer, "IN", math.nan, placed=False
+    )
     with ExitStack() as stack:
         outputs = {
             key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_"), _inputs(parameters)))
@@ -90,6 +93,7 @@ def _compared(
         comparison = compare_rasters(image, reference, progress)
         pairs, where = comparison.pairs, f"the raster {reference.stack.names[0]}"
     else:
+        check_placed(image.stack.names[0], image.stack.reference)
         layer = open_training_layer(parameters.ref_vector_in or "", None)
         names.add_vector(layer.source)
         shapes = Shapes(layer, str(parameters.ref_vector_field), image.stack.grid, image.stack.reference)

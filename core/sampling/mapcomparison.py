@@ -18,6 +18,7 @@ from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.inmemory import Opened
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
+from ..rasters.placement import check_same
 from ..vectors.opening import VectorLayer
 from .counting import Counted, count, owners, portions
 from .labelraster import LabelRaster, count_labels
@@ -91,13 +92,14 @@ def reference_raster(source: Any, image: Stack, nodata: float | None, nodata_fro
     """
     opened, _ = open_dataset(source)
     if opened.RasterCount != 1 or _same_grid(opened, image):
-        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan)
+        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan, placed=False)
     dataset = _warped(opened, image, _nodata_of(opened, nodata, nodata_from_layer), key)
     return LabelRaster(dataset, math.nan, False, key)
 
 
 def _same_grid(dataset: Any, image: Stack) -> bool:
     reference = Reference.of(dataset)
+    check_same((image.names[0], masked(dataset.GetDescription())), (image.reference, reference))
     if not reference.georeferenced and not image.reference.georeferenced and not grid_of(dataset).same_as(image.grid):
         raise RasterError(
             f"{masked(dataset.GetDescription())} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "

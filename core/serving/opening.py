@@ -14,7 +14,9 @@ from ..models.model import Model
 from ..models.sidecar import Classes, read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
+from ..rasters.opening import Reference
 from ..rasters.output import same_file
+from ..rasters.placement import handed_on
 from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
@@ -92,6 +94,15 @@ class OpenModel:
     key: Any
     compute: Compute
     scope: Scope
+
+    def reference(self, box: Box) -> Reference:
+        """Return the reference of the outputs in `box`.
+
+        Raises:
+            RasterError: they are no longer the pixels of the first source, and only points place it.
+        """
+        first = self.sources[0].stack
+        return handed_on(first.names[0], first.reference, self.plan.grid.part(box).same_as(first.grid))
 
     @property
     def masked(self) -> bool:

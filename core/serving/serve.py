@@ -21,8 +21,8 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     options = creation_options(parameters.out_co)
     check_writable(parameters.out)
     opened = open_model(parameters, [parameters.out], progress)
-    reference = opened.sources[0].stack.reference
-    box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
+    box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
+    reference = opened.reference(box)
     dtype = written_type(opened.compute.dtype_name, parameters.out_pixeltype)
     if opened.masked:
         check_fits(parameters.output_bv, dtype, "OUTPUT_BV")

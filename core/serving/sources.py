@@ -32,7 +32,7 @@ def open_sources(parameters: ServedModel) -> list[OpenSource]:
     """
     opened = []
     for number, source in enumerate(parameters.sources, 1):
-        stack = Stack(source.il)
+        stack = Stack(source.il, placed=False, takes_complex=True)
         nodata: NoData | None = None
         if source.nodata is not None:
             nodata = (source.nodata,) * stack.bands
@@ -102,6 +102,8 @@ def _check_input(info: TensorInfo, source: OpenSource) -> None:
             f"The input {info.name} of the model expects {bands} bands, but source {source.number} has "
             f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
         )
+    if not info.dtype.startswith("complex"):
+        source.stack.check_real(f"the input {info.name} of the model takes {info.dtype}")
     if info.dtype == "string":
         raise ModelError(f"The input {info.name} of the model takes text, not images.")
 

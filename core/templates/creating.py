@@ -69,7 +69,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
 
 def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     """Return the template's options but for what follows from statistics."""
-    stacks = [Stack(source.il) for source in parameters.sources]
+    stacks = [Stack(source.il, placed=False) for source in parameters.sources]
     given: dict[str, Any] = {
         "bands": _bands(parameters.bands, stacks),
         "classes": parameters.classes,
@@ -163,7 +163,7 @@ def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progres
     paths = parameters.sources[number].il
     rows = described_statistics(paths)
     if rows is None or len(rows) != bands:
-        stack = Stack(paths)
+        stack = Stack(paths, placed=False)
         progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
         rows = list(computed_statistics(stack, _nodata(parameters, stack), progress).rows())
     return scaling_of(kind, parameters.scale, bands, rows, where)
@@ -179,7 +179,7 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
             raise ParameterError(
                 f"EXPRESSION holds statistics of im{image}, but SOURCE{image}_IL is missing: give the images that they are of."
             )
-        stack = Stack(parameters.sources[image - 1].il)
+        stack = Stack(parameters.sources[image - 1].il, placed=False)
         progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
         found.update(variables_of(image, computed_statistics(stack, _nodata(parameters, stack), progress)))
     chosen = {name: found[name] for name in expression.statistics}
