@@ -14,6 +14,7 @@ from ..geometry.grid import Axis, Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack
 from ..rasters.output import OutputRaster, Staging, driver_for
+from ..rasters.trial import PICTURE
 from ..sampling.contactsheet import choose, sheet
 from ..sampling.legend import from_rows
 from ..sampling.patchesimage import read_description
@@ -92,7 +93,7 @@ def run(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]:
     grid = Grid(Axis(0.0, 1.0, picture.shape[1]), Axis(0.0, 1.0, picture.shape[0]))
     driver = driver_for(parameters.out)
     with Staging(parameters.out, progress) as staging:
-        output = OutputRaster(staging, grid, 3, picture.dtype, Reference("", False), driver)
+        output = OutputRaster(staging, grid, 3, picture.dtype, Reference("", False), driver, content=PICTURE)
         output.write(grid.box, picture)
         output.commit(progress)
     return {"out": parameters.out, "patches": len(chosen)}

@@ -14,12 +14,13 @@ from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import NoData, Stack
 from ..rasters.output import Staging, creation_options, same_file
+from ..rasters.trial import CLASSES
 from ..rasters.types import written_type
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
 from .legend import read_legend
 from .neighbours import block_numbers, block_side
-from .patchesimage import PatchesImage, described_patches, write_description
+from .patchesimage import PatchesImage, content_of, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
 from .patchstore import PatchStore
@@ -49,6 +50,7 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
         places = {key: context.enter_context(Staging(path, progress)) for key, path in outputs.items()}
+        _try_formats(parameters, places, sources, len(points), labels_type)
         folder = next(iter(places.values())).folder
         stores = _stores(sources, points, folder, (parameters.memory or parameters.ram or _MEMORY) / 2)
         for store in stores:
@@ -104,6 +106,32 @@ def _check_outputs(outputs: dict[str, str], sources: Sequence[PatchSource], laye
         check_folder(outputs["out.tfrecords"], "OUT_TFRECORDS")
 
 
+def _shapes_and_types(
+    parameters: PatchesExtraction, sources: Sequence[PatchSource]
+) -> tuple[list[tuple[int, int, int]], list[np.dtype]]:
+    """Return height, width and bands of each source's patches, and the dtype in which they are written."""
+    shapes = [(source.height, source.width, source.stack.bands) for source in sources]
+    given = zip(sources, parameters.sources)
+    return shapes, [written_type(source.stack.dtype.name, values.out_pixeltype) for source, values in given]
+
+
+def _try_formats(
+    parameters: PatchesExtraction,
+    places: dict[str, Staging],
+    sources: Sequence[PatchSource],
+    count: int,
+    labels_type: np.dtype,
+) -> None:
+    """Raise RasterError where an output's format does not hold what it shall, before patches are cut."""
+    shapes, dtypes = _shapes_and_types(parameters, sources)
+    for number, (shape, dtype, given) in enumerate(zip(shapes, dtypes, parameters.sources), 1):
+        if (key := f"source{number}.out") in places:
+            try_patches(places[key], count, shape, dtype, content_of(shape, dtype), creation_options(given.out_co))
+    if "outlabels" in places:
+        options = creation_options(parameters.outlabels_co)
+        try_patches(places["outlabels"], count, (1, 1, 1), labels_type, CLASSES, options)
+
+
 def _stores(sources: Sequence[PatchSource], points: PatchPoints, folder: Path, megabytes: float) -> list[PatchStore]:
     in_memory = len(points) * sum(source.patch_bytes for source in sources) <= megabytes * 1e6
     return [
@@ -145,13 +173,9 @@ class _Writer:
     ) -> None:
         self._parameters, self._sources, self._points, self._valid = parameters, sources, points, valid
         self._count = int(valid.sum())
-        self._shapes = [(source.height, source.width, source.stack.bands) for source in sources]
-        self._dtypes = [
-            written_type(source.stack.dtype.name, given.out_pixeltype)
-            for source, given in zip(sources, parameters.sources)
-        ]
+        self._shapes, self._dtypes = _shapes_and_types(parameters, sources)
         self._images: list[PatchesImage | None] = [
-            PatchesImage(places[key], self._count, shape, dtype, creation_options(given.out_co))
+            PatchesImage(places[key], self._count, shape, dtype, content_of(shape, dtype), creation_options(given.out_co))
             if (key := f"source{n}.out") in places
             else None
             for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)
@@ -159,7 +183,12 @@ class _Writer:
         self._labels_type = labels_type
         self._labels = (
             PatchesImage(
-                places["outlabels"], self._count, (1, 1, 1), labels_type, creation_options(parameters.outlabels_co)
+                places["outlabels"],
+                self._count,
+                (1, 1, 1),
+                labels_type,
+                CLASSES,
+                creation_options(parameters.outlabels_co),
             )
             if "outlabels" in places
             else None

@@ -14,6 +14,7 @@ from ..geometry.grid import Axis, Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, driver_for
+from ..rasters.trial import CLASSES, VALUES, Content
 from ..serving.convert import Converter
 from .bandstatistics import BandStatistics
 
@@ -32,7 +33,13 @@ class PatchesImage:
     """
 
     def __init__(
-        self, staging: Staging, count: int, shape: tuple[int, int, int], dtype: np.dtype, options: Sequence[str] = ()
+        self,
+        staging: Staging,
+        count: int,
+        shape: tuple[int, int, int],
+        dtype: np.dtype,
+        content: Content,
+        options: Sequence[str] = (),
     ) -> None:
         """Create it.
 
@@ -41,33 +48,18 @@ class PatchesImage:
             count: number of patches.
             shape: height, width and bands of a patch.
             dtype: of the pixels written; values are clamped to it and their fractions cut off.
+            content: what the values are.
             options: creation options `NAME=VALUE`; they win over those for fast reading.
 
         Raises:
             ParameterError, RasterError: it cannot be created.
         """
         self.staging, self._shape, self.dtype = staging, shape, np.dtype(dtype)
-        height, width, bands = shape
-        driver = driver_for(str(staging.final))
-        row = width * bands * self.dtype.itemsize
-        rows = max(1, _STRIP // (row * height)) * height
-        fast = {"TILED": "NO", "BLOCKYSIZE": str(min(rows, count * height)), "COMPRESS": "NONE"}
-        given = {name.upper(): value for name, _, value in (option.partition("=") for option in options)}
-        if driver.ShortName == "GTiff":
-            given = {**(fast if given.get("TILED", "NO").upper() == "NO" else {}), **given}
-        grid = Grid(Axis(0.0, 1.0, width), Axis(0.0, 1.0, count * height))
-        self._image = OutputRaster(
-            staging,
-            grid,
-            bands,
-            self.dtype,
-            Reference("", False),
-            driver,
-            [f"{name}={value}" for name, value in given.items()],
-        )
+        arguments = _as_raster(staging, count, shape, self.dtype, options)
+        self._image = OutputRaster(staging, **arguments, content=content)
         self._convert = Converter(self.dtype, 0.0)
         self._written = 0
-        self.statistics = BandStatistics(bands)
+        self.statistics = BandStatistics(shape[2])
         self._beside = ThreadPoolExecutor(1)  # statistics are computed while GDAL writes
 
     def write(self, patches: np.ndarray) -> np.ndarray:
@@ -86,6 +78,48 @@ class PatchesImage:
         """Close and check the file, still in its staging folder."""
         self._beside.shutdown()
         self._image.close(progress)
+
+
+def try_patches(
+    staging: Staging,
+    count: int,
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    content: Content,
+    options: Sequence[str] = (),
+) -> None:
+    """Make sure that a patches image of the same arguments would hold its values, before patches are cut.
+
+    Raises:
+        ParameterError, RasterError: it would not.
+    """
+    OutputRaster.try_out(staging, **_as_raster(staging, count, shape, np.dtype(dtype), options), content=content)
+
+
+def content_of(shape: tuple[int, int, int], dtype: np.dtype) -> Content:
+    """Return what patches hold: one band of whole numbers may be that of labels, as tiles of them have."""
+    return CLASSES if shape[2] == 1 and np.dtype(dtype).kind in "iu" else VALUES
+
+
+def _as_raster(
+    staging: Staging, count: int, shape: tuple[int, int, int], dtype: np.dtype, options: Sequence[str]
+) -> dict[str, Any]:
+    """Return the arguments of `OutputRaster`."""
+    height, width, bands = shape
+    driver = driver_for(str(staging.final))
+    rows = max(1, _STRIP // (width * bands * dtype.itemsize * height)) * height
+    fast = {"TILED": "NO", "BLOCKYSIZE": str(min(rows, count * height)), "COMPRESS": "NONE"}
+    given = {name.upper(): value for name, _, value in (option.partition("=") for option in options)}
+    if driver.ShortName == "GTiff":
+        given = {**(fast if given.get("TILED", "NO").upper() == "NO" else {}), **given}
+    return {
+        "grid": Grid(Axis(0.0, 1.0, width), Axis(0.0, 1.0, count * height)),
+        "bands": bands,
+        "dtype": dtype,
+        "reference": Reference("", False),
+        "driver": driver,
+        "options": [f"{name}={value}" for name, value in given.items()],
+    }
 
 
 def write_description(staging: Staging, content: Mapping[str, Any]) -> None:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..progress import Progress
 from ..rasters.output import OutputRaster, Staging, check_writable, creation_options, driver_for
+from ..rasters.trial import Content
 from ..rasters.types import check_fits, written_type
 from .area import wanted_box
 from .classes import declare_classes
 from .convert import Converter
 from .memory import MB, gdal_cache, release
-from .opening import Budget, open_model
+from .opening import Budget, OpenModel, open_model
+
+_WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+"""Types of what a model returns that are taken for numbers of classes."""
 
 
 def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
@@ -49,8 +55,8 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             driver,
             options,
             nodata=declared,
+            content=_content(opened, bands, [parameters.output_bv] if opened.masked else []),
         ) as raster:
-            declare_classes(raster.dataset, opened.classes)
             job.run(raster, tile, progress)
             raster.commit(progress)
     if job.converter.replaced:
@@ -62,3 +68,17 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     if opened.classes and bands == 1 and dtype.kind in "iu":
         results["classes"] = [vars(item) for item in opened.classes]
     return results
+
+
+def _content(opened: OpenModel, bands: int, others: Sequence[float]) -> Content:
+    """Return what the output holds: classes where the model returns whole numbers, or names its only band's classes.
+
+    One output of three or four bands of bytes is taken for a picture.
+    """
+    known = opened.classes if bands == 1 else ()
+    picture = opened.compute.dtype_name == "uint8" and bands in (3, 4) and len(opened.outputs) == 1
+    return Content(
+        classes=bool(known) or (opened.compute.dtype_name in _WHOLE and not picture),
+        values=[*(item.value for item in known), *others] if known else (),
+        describe=partial(declare_classes, classes=opened.classes),
+    )
