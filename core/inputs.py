@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import re
 import stat
@@ -22,9 +24,10 @@ _DATABASES = (".gpkg", ".sqlite", ".db", ".mbtiles")
 _LOOKED_AT = 10_000
 """Entries of a folder that are looked at."""
 
+_SOCKET = "a socket"
 _SPECIAL = (
     (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISSOCK, _SOCKET),
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
@@ -166,13 +169,14 @@ def local_file(name: str) -> str:
     return ""
 
 
-def check_ordinary(name: str, said: str = "", error: type[OtbtfError] = RasterError) -> None:
+def check_ordinary(name: str, said: str = "", error: type[OtbtfError] = RasterError, only_itself: bool = False) -> None:
     """Raise `error` where reading `name` could wait for ever: for a pipe, a socket, a device, or a folder with one.
 
     Args:
         name: a path, or another name for GDAL.
         said: begins the message; else it is the name.
         error: the exception's type.
+        only_itself: True for an output: what lies in a folder does not matter.
     """
     said = said or masked(name)
     if _STDIN.match(name):
@@ -182,9 +186,9 @@ def check_ordinary(name: str, said: str = "", error: type[OtbtfError] = RasterEr
         return
     if kind := _kind(path):
         raise error(f"{said} is {kind}, and reading it might never end: give a file.")
-    if os.path.isdir(path):
+    if os.path.isdir(path) and not only_itself:
         for entry in _entries(path):
-            if kind := _kind(entry):
+            if (kind := _kind(entry)) and kind != _SOCKET:  # which no program can open
                 raise error(
                     f"{said} is a folder that holds {kind} ({os.path.basename(entry)}), and reading it might never end: "
                     "give a file, or a folder of files."
@@ -200,13 +204,8 @@ def _kind(path: str) -> str:
 
 
 def _entries(folder: str) -> Iterator[str]:
-    """Yield the paths of what lies in a folder and in those within it, as many as may be looked at."""
-    left = _LOOKED_AT
-    for parent, folders, files in os.walk(folder):
-        if parent.count(os.sep) - folder.rstrip(os.sep).count(os.sep) >= 2:
-            folders.clear()
-        for name in files[:left]:
-            yield os.path.join(parent, name)
-        left -= len(files)
-        if left <= 0:
-            return
+    """Yield the paths of what lies in a folder, and in that of a SavedModel's variables, as many as may be looked at."""
+    for parent in (folder, os.path.join(folder, "variables")):
+        with contextlib.suppress(OSError), os.scandir(parent) as found:
+            for entry in itertools.islice(found, _LOOKED_AT):
+                yield entry.path

@@ -84,7 +84,8 @@ def check_files(operation: type, values: Mapping[str, Any]) -> None:
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 path = split(os.fspath(item))[0]
-                check_ordinary(path, f"{known[name].parameter} is {masked(path)}, which", ParameterError)
+                said = f"{known[name].parameter} is {masked(path)}, which"
+                check_ordinary(path, said, ParameterError, only_itself=known[name].kind in OUTPUTS)
 
 
 def _items(value: Any) -> list[Any]:

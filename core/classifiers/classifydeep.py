@@ -58,6 +58,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         maps.open(job.plan.grid.part(box), reference, opened.masked)
         job.run(maps, tile, progress)
         maps.commit()
-    if mapper.told():
-        progress.warning(mapper.told())
+    for told in (*job.told(), mapper.told()):
+        if told:
+            progress.warning(told)
     return maps.results(box)

@@ -105,6 +105,11 @@ class MapWriter:
                 "CLASSIFIER_LIBSVM_PROB=true, or leave the confidence map out."
             )
         confidence = written_type("float32", given.confmap_pixeltype)
+        if given.confmap and confidence.kind in "iu":
+            progress.warning(
+                f"CONFMAP_PIXELTYPE is {given.confmap_pixeltype}, but probabilities lie between 0 and 1: all below 1 become 0. "
+                "Set it to float."
+            )
         outputs = [("OUT", given.out, self.dtype)]
         outputs += [("CONFMAP", given.confmap, confidence)] if given.confmap else []
         self._options = creation_options(given.out_co)

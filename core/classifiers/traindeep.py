@@ -56,7 +56,10 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
             statistics.check(job.learn())
         progress.fraction(0.1)
         chosen = Chooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
+        job.count_anew()
         training, validation = _features(points, chosen, progress)
+        for told in job.told():
+            progress.warning(told)
         progress.fraction(0.8)
         progress.check()
         names = [f"feature_{number}" for number in range(training.features.shape[1])]

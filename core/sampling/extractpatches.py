@@ -16,6 +16,7 @@ from ..rasters.opening import NoData, Stack
 from ..rasters.output import Staging, creation_options, same_file
 from ..rasters.trial import CLASSES
 from ..rasters.types import written_type
+from ..serving.convert import Converter
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
 from .legend import read_legend
@@ -193,6 +194,9 @@ class _Writer:
             if "outlabels" in places
             else None
         )
+        self._converters = [
+            image.convert if image else Converter(dtype, 0.0) for image, dtype in zip(self._images, self._dtypes)
+        ]
         self._records: RecordsWriter | None = None
         if "out.tfrecords" in places:
             features = [Feature(f"source{n}", s, d) for n, (s, d) in enumerate(zip(self._shapes, self._dtypes), 1)]
@@ -208,10 +212,10 @@ class _Writer:
             keep = self._valid[start:end]
             labels = self._points.labels[start:end][keep].astype(self._labels_type).reshape(-1, 1, 1, 1)
             tensors = {"label": labels}
-            for number, (store, image, dtype) in enumerate(zip(stores, self._images, self._dtypes), 1):
+            for number, (store, image, convert) in enumerate(zip(stores, self._images, self._converters), 1):
                 patches = store.get(start, end)
                 patches = patches if keep.all() else patches[keep]
-                tensors[f"source{number}"] = image.write(patches) if image else patches.astype(dtype)
+                tensors[f"source{number}"] = image.write(patches) if image else convert(patches)
             if self._labels is not None:
                 self._labels.write(labels)
             if self._records is not None:
@@ -225,7 +229,10 @@ class _Writer:
         return block_numbers(self._points.columns[0][self._valid], self._points.rows[0][self._valid], side)
 
     def close(self, progress: Progress) -> None:
-        """Close all outputs and write their descriptions."""
+        """Close all outputs and write their descriptions; warn of values that have become others."""
+        for number, convert in enumerate(self._converters, 1):
+            for told in convert.told(f"SOURCE{number}_OUT_PIXELTYPE", "0"):
+                progress.warning(f"Source {number}: {told}")
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name

@@ -30,6 +30,7 @@ class PatchesImage:
     Attributes:
         staging: where it is made.
         statistics: of what was written.
+        convert: counts the values that its pixel type does not hold.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class PatchesImage:
         self.staging, self._shape, self.dtype = staging, shape, np.dtype(dtype)
         arguments = _as_raster(staging, count, shape, self.dtype, options)
         self._image = OutputRaster(staging, **arguments, content=content)
-        self._convert = Converter(self.dtype, 0.0)
+        self.convert = Converter(self.dtype, 0.0)
         self._written = 0
         self.statistics = BandStatistics(shape[2])
         self._beside = ThreadPoolExecutor(1)  # statistics are computed while GDAL writes
@@ -65,7 +66,7 @@ class PatchesImage:
     def write(self, patches: np.ndarray) -> np.ndarray:
         """Append patches of shape (n, height, width, bands), and return them as they were written."""
         height, width, bands = self._shape
-        values = self._convert(patches)
+        values = self.convert(patches)
         box = Box(0, self._written * height, width, len(values) * height)
         added = self._beside.submit(self.statistics.add, values)
         self._image.write(box, values.reshape(box.height, width, bands))

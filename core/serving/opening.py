@@ -14,6 +14,7 @@ from ..models.model import Model
 from ..models.sidecar import Classes, read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
+from ..rasters.narrowing import Narrowing
 from ..rasters.opening import Reference
 from ..rasters.output import same_file
 from ..rasters.placement import handed_on
@@ -116,6 +117,16 @@ class OpenModel:
         padding = "reflect" if parameters.padding == "none" else parameters.padding
         return Job(self.sources, self.plan, box, self.compute, converter, background, padding)
 
+    def tell_types(self, progress: Progress) -> None:
+        """Say where a source may hold pixels that the model's input cannot."""
+        for source, info in zip(self.sources, self.feeds.inputs):
+            narrowing = Narrowing(source.stack.dtype, info.dtype)
+            if narrowing.whole:
+                progress.info(
+                    f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model takes "
+                    f"{info.dtype} ({narrowing.range}): other pixels become the nearest value, and are counted."
+                )
+
     def choose_way(self, job: Job, memory: int, progress: Progress) -> None:
         """Choose how patches are computed, and say so; nothing to choose where regions are.
 
@@ -207,7 +218,9 @@ def open_model(parameters: ServedModel, outputs: Sequence[str], progress: Progre
             "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
             "For a coarser map in less time give OUTPUT_SPCSCALE."
         )
-    return OpenModel(loaded, sources, names, feeds, resolver, classes, plan, key, compute, scope)
+    opened = OpenModel(loaded, sources, names, feeds, resolver, classes, plan, key, compute, scope)
+    opened.tell_types(progress)
+    return opened
 
 
 def _offered(model: Model, name: str) -> str:

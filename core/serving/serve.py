@@ -59,11 +59,8 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         ) as raster:
             job.run(raster, tile, progress)
             raster.commit(progress)
-    if job.converter.replaced:
-        progress.warning(
-            f"{job.converter.replaced} values were NaN or infinite, which {dtype.name} cannot hold: "
-            f"they are {parameters.output_bv:g} (OUTPUT_BV)."
-        )
+    for told in [*job.told(), *job.converter.told("OUT_PIXELTYPE", f"{parameters.output_bv:g} (OUTPUT_BV)")]:
+        progress.warning(told)
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
     if opened.classes and bands == 1 and dtype.kind in "iu":
         results["classes"] = [vars(item) for item in opened.classes]
