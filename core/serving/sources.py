@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError
 from ..models.model import Model, TensorInfo
-from ..models.placeholders import FORM, Value, parse_userplaceholders
+from ..models.placeholders import FORM, Value, check_held, parse_userplaceholders
 from ..operations.tensorflowmodelserve import ServedModel, Source
 from ..rasters.opening import NoData, Stack, check_references
 
@@ -112,10 +112,7 @@ def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     """Return a user placeholder's value with the dtype and rank that the model asks for."""
     dtype = np.dtype("float32") if info.dtype == "bfloat16" else np.dtype(info.dtype)
     array = np.asarray(value)
-    if dtype.kind in "iu" and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise ParameterError(
-            f"The user placeholder {info.name}={value} is not whole, but the model asks for {info.dtype}: round it."
-        )
+    check_held(array, dtype, f"The user placeholder {info.name}={value}")
     array = array.astype(dtype)
     if info.rank is None or array.ndim == info.rank:
         return array

@@ -15,6 +15,7 @@ from points import write_points
 from otbtf_qgis.core.errors import OtbtfError, RasterError
 from otbtf_qgis.core.operations import run
 from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.rasters.inmemory import selected
 from otbtf_qgis.core.rasters.opening import Stack
 
 WIDTH, HEIGHT = 60, 48
@@ -117,6 +118,11 @@ class TestHandedOn:
         with pytest.raises(RasterError, match=rf"{WORDS[kind]}.*Warp it .*gdalwarp {CURES[kind]}"):
             serving.serve(source1_il=image, model_dir=net, out=str(out), **more)
         assert not out.exists()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_skipcarto_leaves_them_out(self, tmp_path: Path, kind: str) -> None:
+        reference = Stack([selected(placed(tmp_path / "image.tif", kind), without_place=True)]).reference
+        assert not reference.placement and not reference.georeferenced
 
 
 class TestDiffering:

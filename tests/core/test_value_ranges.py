@@ -124,6 +124,24 @@ class TestServing:
         values, log = through([-9999, 7, -9999, 3], "int16", "uint8", nodata=-9999, output_bv=99)
         assert values == [99, 7, 99, 3] and not log.warnings
 
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [("300", "outside of 0 to 255"), ("-1", "outside of 0 to 255"), ("1.5", "not whole"), ("nan", "")],
+    )
+    def test_user_placeholders_do_not_wrap_around(self, tmp_path: Path, value: str, said: str) -> None:
+        import tensorflow as tf
+
+        net = serving.save(
+            tmp_path / "net",
+            lambda x, number: {"out": x + tf.cast(number, tf.float32)},
+            x=([None, None, None, 1], "float32"),
+            number=([], "uint8"),
+        )
+        image = serving.write(tmp_path / "image.tif", np.zeros((4, 4, 1), "float32"))
+        with pytest.raises(ParameterError, match=rf"number={value}.*{said}"):
+            serving.serve(source1_il=image, model_dir=str(net), out=str(tmp_path / "out.tif"), source1_placeholder="x",
+                          model_userplaceholders=f"number={value}", **FIELDS)  # fmt: skip
+
 
 class TestOutputs:
     @pytest.mark.parametrize(
