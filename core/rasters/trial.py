@@ -49,6 +49,11 @@ class Content:
 VALUES, PICTURE, CLASSES = Content(), Content(picture=True), Content(classes=True)
 
 
+def content_of(bands: int, dtype: np.dtype) -> Content:
+    """Return what pixels of unknown meaning are taken for: one band of whole numbers may be that of classes."""
+    return CLASSES if bands == 1 and np.dtype(dtype).kind in "iu" else VALUES
+
+
 class Written(Protocol):
     """A raster that is being written, as `output.OutputRaster`."""
 

@@ -14,14 +14,14 @@ from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import NoData, Stack
 from ..rasters.output import Staging, creation_options, same_file
-from ..rasters.trial import CLASSES
+from ..rasters.trial import CLASSES, content_of
 from ..rasters.types import written_type
 from ..serving.convert import Converter
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
 from .legend import read_legend
 from .neighbours import block_numbers, block_side
-from .patchesimage import PatchesImage, content_of, described_patches, try_patches, write_description
+from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
 from .patchstore import PatchStore
@@ -127,7 +127,7 @@ def _try_formats(
     shapes, dtypes = _shapes_and_types(parameters, sources)
     for number, (shape, dtype, given) in enumerate(zip(shapes, dtypes, parameters.sources), 1):
         if (key := f"source{number}.out") in places:
-            try_patches(places[key], count, shape, dtype, content_of(shape, dtype), creation_options(given.out_co))
+            try_patches(places[key], count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co))
     if "outlabels" in places:
         options = creation_options(parameters.outlabels_co)
         try_patches(places["outlabels"], count, (1, 1, 1), labels_type, CLASSES, options)
@@ -176,7 +176,9 @@ class _Writer:
         self._count = int(valid.sum())
         self._shapes, self._dtypes = _shapes_and_types(parameters, sources)
         self._images: list[PatchesImage | None] = [
-            PatchesImage(places[key], self._count, shape, dtype, content_of(shape, dtype), creation_options(given.out_co))
+            PatchesImage(
+                places[key], self._count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co)
+            )
             if (key := f"source{n}.out") in places
             else None
             for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)

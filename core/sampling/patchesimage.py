@@ -14,7 +14,7 @@ from ..geometry.grid import Axis, Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, driver_for
-from ..rasters.trial import CLASSES, VALUES, Content
+from ..rasters.trial import Content
 from ..serving.convert import Converter
 from .bandstatistics import BandStatistics
 
@@ -95,11 +95,6 @@ def try_patches(
         ParameterError, RasterError: it would not.
     """
     OutputRaster.try_out(staging, **_as_raster(staging, count, shape, np.dtype(dtype), options), content=content)
-
-
-def content_of(shape: tuple[int, int, int], dtype: np.dtype) -> Content:
-    """Return what patches hold: one band of whole numbers may be that of labels, as tiles of them have."""
-    return CLASSES if shape[2] == 1 and np.dtype(dtype).kind in "iu" else VALUES
 
 
 def _as_raster(
