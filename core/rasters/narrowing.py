@@ -45,7 +45,8 @@ class Narrowing:
     def __init__(self, source: np.dtype, target: str) -> None:
         self.target, self.needed = target, not holds_all(source, target)
         self.whole = self.needed and target not in _DIGITS
-        self._low, self._high = _limits(source, target) if self.needed else (0, 0)
+        limits: tuple[float, float] = _limits(source, target) if self.needed else (0, 0)
+        self._low, self._high = limits
         self._from_float = source.kind == "f"
         self.reset()
 

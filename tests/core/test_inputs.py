@@ -207,20 +207,34 @@ def _operations(folder: Path) -> dict[str, dict[str, Any]]:
         "ComputeConfusionMatrix": {
             "in": image, "ref": "raster", "ref.raster.in": str(write(folder / "ref.tif", "GTiff", bands=1)),
             "out": f"{out}.csv"},
+        "BandMathX": {"il": [image], "exp": "im1", "out": f"{out}.tif"},
+        "ConcatenateImages": {"il": [image], "out": f"{out}.tif"},
+        "ExtractROI": {"in": image, "sizex": 100, "sizey": 100, "out": f"{out}.tif"},
+        "ManageNoData": {"in": image, "out": f"{out}.tif"},
+        "Superimpose": {
+            "inr": str(write(folder / "ref.tif", "GTiff", bands=1)), "inm": image, "out": f"{out}.tif"},
     }  # fmt: skip
 
 
 NAMES = (
+    "BandMathX",
     "ComputeConfusionMatrix",
+    "ConcatenateImages",
     "DensePolygonClassStatistics",
+    "ExtractROI",
     "LabelImageSampleSelection",
+    "ManageNoData",
     "PatchesExtraction",
     "PatchesMosaic",
     "PatchesSelection",
     "PolygonClassStatistics",
     "SampleExtraction",
     "SampleSelection",
+    "Superimpose",
 )
+
+
+ONE_BAND = ("LabelImageSampleSelection", "ComputeConfusionMatrix")
 
 
 def rewrite(path: Path) -> None:
@@ -238,8 +252,7 @@ class TestChanged:
     @pytest.mark.parametrize("name", NAMES)
     def test_in_every_operation(self, tmp_path: Path, name: str) -> None:
         values = _operations(tmp_path)[name]
-        one_band = name in ("LabelImageSampleSelection", "ComputeConfusionMatrix")
-        image = write(tmp_path / "image.tif", "GTiff", bands=1 if one_band else 3)
+        image = write(tmp_path / "image.tif", "GTiff", bands=1 if name in ONE_BAND else 3)
         before = sorted(path.name for path in tmp_path.iterdir())
         meddling = Meddling(lambda: rewrite(image))
         with pytest.raises(RasterError, match=r"image\.tif has changed while it was read \(it was written to\)"):
@@ -385,7 +398,7 @@ class Log(Progress):
 @pytest.mark.parametrize("name", NAMES)
 def test_scale_and_offset_are_told_once(tmp_path: Path, name: str) -> None:
     values = _operations(tmp_path)[name]
-    image = write(tmp_path / "image.tif", "GTiff", bands=1 if name[0] in "LC" else 3)
+    image = write(tmp_path / "image.tif", "GTiff", bands=1 if name in ONE_BAND else 3)
     dataset = gdal.Open(str(image), gdal.GA_Update)
     last = dataset.GetRasterBand(dataset.RasterCount)
     last.SetScale(0.0001)

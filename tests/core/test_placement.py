@@ -96,6 +96,24 @@ class TestHandedOn:
         run("ImageClassifier", {"in": image, "model": classifier, "out": out, "confmap": confmap}, Progress())
         assert placement(out) == placement(confmap) == placement(image)
 
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_by_otbs_small_applications(self, tmp_path: Path, kind: str) -> None:
+        image, out = placed(tmp_path / "image.tif", kind), str(tmp_path / "out.tif")
+        for name, values in (
+            ("BandMathX", {"il": [image], "exp": "im1"}),
+            ("ConcatenateImages", {"il": [image, image]}),
+            ("ManageNoData", {"in": image}),
+        ):
+            run(name, {**values, "out": out}, Progress())
+            assert placement(out) == placement(image)
+        for name, values in (
+            ("BandMathX", {"il": [image], "exp": "idxPhyX"}),
+            ("ExtractROI", {"in": image, "sizex": 5, "sizey": 5}),
+            ("Superimpose", {"inr": image, "inm": image}),
+        ):
+            with pytest.raises(RasterError, match=WORDS[kind]):
+                run(name, {**values, "out": str(tmp_path / "other.tif")}, Progress())
+
     def test_rpcs_beside_a_geotransform(self, tmp_path: Path, net: str) -> None:
         image = placed(tmp_path / "image.tif", "rpc")
         dataset = gdal.Open(image, gdal.GA_Update)
