@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from osgeo import gdal
 
@@ -35,18 +34,26 @@ def watch_files(dataset: gdal.Dataset, name: str) -> None:
             watching.watch(local, name)
 
 
-def _files(dataset: gdal.Dataset, deepest: int) -> Iterator[str]:
-    """Yield the names of files from which pixels are read, as far as GDAL tells them."""
-    with collected_errors():
-        own = dataset.GetDescription()
-        for path in dataset.GetFileList() or ():
-            if path.lower().endswith(_BESIDE):
-                continue
-            yield path
-            if path.lower().endswith(".vrt") and path != own and deepest:
+def _files(dataset: gdal.Dataset, deepest: int) -> list[str]:
+    """Return the names of files from which pixels are read, as far as GDAL tells them."""
+    own, found = dataset.GetDescription(), []
+    for path in _file_list(dataset):
+        if path.lower().endswith(_BESIDE):
+            continue
+        found.append(path)
+        if path.lower().endswith(".vrt") and path != own and deepest:
+            inner = None
+            with collected_errors():
                 inner = gdal.OpenEx(path, gdal.OF_RASTER)
-                if inner is not None:
-                    yield from _files(inner, deepest - 1)
+            if inner is not None:
+                found += _files(inner, deepest - 1)
+    return found
+
+
+def _file_list(dataset: gdal.Dataset) -> list[str]:
+    with collected_errors():
+        return dataset.GetFileList() or []
+    return []
 
 
 def tells_of_truncation(messages: list[str]) -> bool:
