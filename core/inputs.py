@@ -10,10 +10,9 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 from .addresses import masked
-from .errors import OtbtfError, ParameterError, RasterError
+from .errors import OtbtfError, RasterError
 from .progress import Progress
 
 State = tuple[int, ...]
@@ -76,15 +75,6 @@ class Inputs:
         if self._around is not None:
             self._around.check_unchanged()
 
-    def reads(self, path: Path) -> str:
-        """Return what is called by the file at `path` if this run reads it; else nothing."""
-        found = _state(str(path))
-        if found is not None:
-            for other, (name, _) in self._files.items():
-                if (_state(other) or ())[:2] == found[:2]:
-                    return name
-        return self._around.reads(path) if self._around is not None else ""
-
 
 @contextmanager
 def watched(progress: Progress) -> Iterator[None]:
@@ -109,13 +99,6 @@ def check_unchanged() -> None:
     """
     if (inputs := _current.get()) is not None:
         inputs.check_unchanged()
-
-
-def check_not_read(path: Path) -> None:
-    """Raise ParameterError where the run reads the file that an output would replace, as a virtual raster may do."""
-    if (inputs := _current.get()) is not None and (name := inputs.reads(path)):
-        also = "" if os.path.basename(name) == path.name else f" (it belongs to {name})"
-        raise ParameterError(f"The output {path} is also an input{also}: choose another path.")
 
 
 def _state(path: str) -> State | None:

@@ -46,7 +46,6 @@ class Staging:
             RasterError: the output's folder does not exist or cannot be written to.
         """
         self.final, self.progress = Path(path), progress
-        inputs.check_not_read(self.final)
         check_writable(path)
         remove_abandoned(self.final.parent)
         self.folder = self.final.parent / f"{_PREFIX}{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
@@ -71,12 +70,9 @@ class Staging:
         Raises:
             RasterError: a file cannot be moved, for instance because another program has it open; or an input has
                 changed since it was opened.
-            ParameterError: an input would be replaced.
         """
         inputs.check_unchanged()
         made = sorted((p for p in self.folder.iterdir()), key=lambda p: p == self.path)
-        for item in made:
-            inputs.check_not_read(self.final.parent / item.name)
         try:
             for stale in _companions(self.final):
                 if not (self.folder / stale.name).exists():

@@ -318,15 +318,6 @@ class TestChanged:
             with pytest.raises(RasterError, match=r"points\.geojson has changed"):
                 inputs.check_unchanged()
 
-    def test_an_output_that_a_virtual_raster_reads_is_kept(self, tmp_path: Path) -> None:
-        image = write(tmp_path / "image.tif", "GTiff")
-        before = image.read_bytes()
-        virtual = str(tmp_path / "virtual.vrt")
-        gdal.Translate(virtual, str(image), format="VRT").FlushCache()
-        with pytest.raises(ParameterError, match=r"image\.tif is also an input \(it belongs to .*virtual\.vrt\)"):
-            run("PatchesMosaic", {"in": virtual, "patchsizey": 10, "out": str(image)}, Progress())
-        assert image.read_bytes() == before
-
 
 class TestEndless:
     """Pipes, sockets and devices are refused before they are opened."""

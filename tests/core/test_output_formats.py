@@ -189,7 +189,7 @@ class TestClasses:
         log = serving.Log()
         with pytest.raises(RasterError, match="holds classes or labels|cannot hold"):
             run("LandCoverMap", {**values, "out": str(tmp_path / "map.jpg")}, log)
-        assert not any("poch" in line for line in log.lines)
+        assert not any("poch" in line for line in log.infos)
         assert not (tmp_path / "map.jpg").exists() and not serving.hidden(tmp_path)
 
 
