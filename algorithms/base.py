@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
 from ..core.operations import run as run_here
+from ..core.running import check_files
 from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
 from .definitions import definition, help_page
 from .feedback import FeedbackProgress
@@ -111,6 +112,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             with _explained():
                 reader = self._reader(parameters, context)
                 reader.check_names()
+                self._check_files(parameters)
                 self._parse({**reader.inputs(), **reader.destinations(resolve=False)})
                 if self.OPERATION.NEEDS_ENGINE:
                     self.provider().warm_engine()
@@ -126,6 +128,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             with _explained():
                 reader = self._reader(parameters, context)
                 reader.check_names()
+                self._check_files(parameters)
                 self._inputs = reader.inputs(run=True)
         except QgsProcessingException as error:
             self._problem = str(error)
@@ -160,6 +163,11 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
         return Reader(self, keys(self.OPERATION, parameters), parameters, context)
+
+    def _check_files(self, parameters: dict[str, Any]) -> None:
+        """Refuse a pipe or a device before QGIS loads it as a layer, from which nothing would wake it."""
+        known = keys(self.OPERATION, parameters)
+        check_files(self.OPERATION, {k.name: parameters[k.parameter] for k in known if k.parameter in parameters})
 
     def _with_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
         defaults = self.defaults()

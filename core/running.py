@@ -14,13 +14,16 @@ from typing import Any
 from .addresses import masked
 from .errors import Cancelled, EngineError, ParameterError, RasterError
 from .extendedfilenames import check_reading, output_values, split
+from .inputs import check_ordinary
 from .progress import Passed, Progress
 from .rasters.source import RasterSource, has_options
 from .temporaries import Temporaries
 from .vectors.source import VectorSource, described
-from .vocabulary import Key, Kind, keys
+from .vocabulary import OUTPUTS, Key, Kind, keys
 
 _log = logging.getLogger("otbtf_qgis")
+_READ = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
+_FILES = (*_READ, *OUTPUTS)
 _SEVERAL = (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS, Kind.TEXT)  # kinds that take lists
 
 
@@ -69,6 +72,22 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
     for note in notes:
         progress.info(note)
     return found
+
+
+def check_files(operation: type, values: Mapping[str, Any]) -> None:
+    """Raise ParameterError where a file that is given to read or to replace is a pipe, a socket or a device.
+
+    Opening one may wait for ever, where no Ctrl-C reaches.
+    """
+    known = {key.name: key for key in keys(operation, values)}
+    for name, value in values.items():
+        if name not in known or known[name].kind not in _FILES or isinstance(value, Iterator):
+            continue
+        for item in _items(value):
+            if isinstance(item, (str, os.PathLike)):
+                path = split(os.fspath(item))[0]
+                said = f"{known[name].parameter} is {masked(path)}, which"
+                check_ordinary(path, said, ParameterError, only_itself=known[name].kind in OUTPUTS)
 
 
 def _items(value: Any) -> list[Any]:

@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 
+from . import inputs
 from .errors import ParameterError
 from .progress import Progress
 from .vocabulary import parameter_name
@@ -38,6 +39,7 @@ def write_text_file(key: str, path: Path, text: str, progress: Progress) -> None
     Raises:
         ParameterError: it cannot be written.
     """
+    inputs.check_unchanged()
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     progress.temporary(str(temporary))
     try:

@@ -103,6 +103,7 @@ def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
     Raises:
         RasterError: one cannot be read.
     """
+    from .rasters.files import tells_of_truncation
     from .rasters.gdal_calls import collected_errors
     from .rasters.types import gdal_type
 
@@ -121,7 +122,7 @@ def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
                 buf_band_space=item,
                 buf_obj=pixels.reshape(-1),
             )
-            if read is None or errors.failed:
+            if read is None or errors.failed or (errors.messages and tells_of_truncation(errors.messages)):
                 break
         else:
             return

@@ -45,8 +45,8 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
             parameters = dataclasses.replace(parameters, output_names=classifier.network.output)
         opened = open_model(parameters, outputs, progress, meant, PREFERRED)
         check_features(opened)
-        reference = opened.sources[0].stack.reference
-        box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
+        box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
+        reference = opened.reference(box)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
         mapper = PixelMapper(classifier, parameters.nodatalabel)
@@ -63,8 +63,8 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         release()
         maps.open(job.plan.grid.part(box), reference, opened.masked)
         job.run(maps, tile, progress)
-        opened.check_unchanged()
         maps.commit()
-    if mapper.told():
-        progress.warning(mapper.told())
+    for told in (*job.told(), mapper.told()):
+        if told:
+            progress.warning(told)
     return maps.results(box)

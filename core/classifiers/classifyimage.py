@@ -14,6 +14,7 @@ from ..progress import Progress
 from ..rasters.alpha import open_images
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack
+from ..rasters.placement import handed_on
 from ..sampling.validity import Validity
 from ..serving import tiles
 from ..serving.area import wanted_box
@@ -40,11 +41,12 @@ _TRIALS = (32, 64, 128, 256)  # sides of the pieces on which time and memory are
 def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.imageclassifier.run` says."""
     classifier = opened(parameters.model, parameters.imstat)
-    image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features))
+    image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features), placed=False)
     classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
     missing = image.missing(parameters.nodata, parameters.nodata_from_layer)
     mask = Validity(image, None, False, parameters.mask)
     box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
+    reference = handed_on(image.names[0], image.reference, box == image.grid.box)
     memory = budget(parameters.memory or parameters.ram)
     cache = max(16 * MB, min(256 * MB, memory // 8))
     with ExitStack() as stack:
@@ -55,9 +57,8 @@ def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
         tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
         progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
         release()
-        maps.open(image.grid.part(box), image.reference, missing.possible or not mask.everywhere)
+        maps.open(image.grid.part(box), reference, missing.possible or not mask.everywhere)
         run.all(maps, tile, progress)
-        image.check_unchanged()
         maps.commit()
     if run.mapper.told():
         progress.warning(run.mapper.told())

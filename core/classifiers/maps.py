@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..models.sidecar import Classes
 from ..progress import Progress
 from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, creation_options, driver_for, is_source
+from ..rasters.trial import VALUES, Content
 from ..rasters.types import written_type
 from ..sampling.palette import coloured
 from ..serving.classes import declare_classes
@@ -104,6 +106,11 @@ class MapWriter:
                 "CLASSIFIER_LIBSVM_PROB=true, or leave the confidence map out."
             )
         confidence = written_type("float32", given.confmap_pixeltype)
+        if given.confmap and confidence.kind in "iu":
+            progress.warning(
+                f"CONFMAP_PIXELTYPE is {given.confmap_pixeltype}, but probabilities lie between 0 and 1: all below 1 become 0. "
+                "Set it to float."
+            )
         outputs = [("OUT", given.out, self.dtype)]
         outputs += [("CONFMAP", given.confmap, confidence)] if given.confmap else []
         self._options = creation_options(given.out_co)
@@ -140,9 +147,15 @@ class MapWriter:
             )
         for place, driver, dtype in self._made:
             nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None
-            raster = OutputRaster(place, grid, 1, dtype, reference, driver, self._options, nodata)
+            content = VALUES if self._rasters else self._labels()
+            raster = OutputRaster(place, grid, 1, dtype, reference, driver, self._options, nodata, content=content)
             self._rasters.append(self._stack.enter_context(raster))
-        declare_classes(self._rasters[0].dataset, self.classes)
+
+    def _labels(self) -> Content:
+        """Return what the map of labels holds."""
+        told = self.classes if any(item.name or item.color for item in self.classes) else ()
+        values = [*(item.value for item in self.classes), self._given.nodatalabel]
+        return Content(True, values, describe=partial(declare_classes, classes=told))
 
     def write(self, box: Box, values: np.ndarray) -> None:
         """Write a tile.

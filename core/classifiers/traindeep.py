@@ -13,6 +13,7 @@ from ..geometry.grid import Box, Grid
 from ..models.meant import Meant, MeantSource
 from ..progress import Part, Progress
 from ..rasters.opening import Reference
+from ..rasters.placement import check_placed
 from ..sampling.shapes import open_training_layer
 from ..serving.convert import Converter
 from ..serving.meant import as_meant, meant_by
@@ -50,6 +51,8 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
         meant = meant_by(parameters.model_dir)
         parameters = as_meant(parameters, meant, progress)
         opened = open_model(parameters, [path for path in paths.values() if path], progress, meant, PREFERRED)
+        for source in opened.sources:
+            check_placed(source.stack.names[0], source.stack.reference)
         check_features(opened)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
@@ -58,8 +61,10 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
             statistics.check(job.learn())
         progress.fraction(0.1)
         chosen = Chooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
+        job.count_anew()
         training, validation = _features(points, chosen, progress)
-        opened.check_unchanged()
+        for told in job.told():
+            progress.warning(told)
         progress.fraction(0.8)
         progress.check()
         names = [f"feature_{number}" for number in range(training.features.shape[1])]

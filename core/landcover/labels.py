@@ -224,6 +224,13 @@ _TYPES = (("uint8", 255), ("int16", -32768), ("uint16", 65535), ("int32", -(2**3
 """The pixel types of labels, the smallest first, and the value that is free in most of them."""
 
 
+def smallest_type(values: Iterable[int]) -> np.dtype:
+    """Return the smallest pixel type that holds all of some whole numbers, which `_free` has found to be possible."""
+    found = tuple(values)
+    names = (name for name, _ in _TYPES if np.iinfo(name).min <= min(found) and max(found) <= np.iinfo(name).max)
+    return np.dtype(next(names))
+
+
 def _free(values: tuple[int, ...]) -> int:
     """Return a number that is no class, in the smallest pixel type that holds the classes."""
     for name, free in _TYPES:

@@ -18,10 +18,11 @@ from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..progress import Part, Progress
 from ..rasters.alpha import open_images, said
 from ..rasters.opening import Stack
-from ..rasters.output import Staging, check_writable, driver_for, is_source
+from ..rasters.output import OutputRaster, Staging, check_writable, driver_for, is_source
+from ..rasters.trial import Content
 from ..serving.exporting import check_replaceable
 from ..templates.names import TEMPLATE_PREFIX, TEMPLATES
-from .labels import Labels, RasterLabels, open_raster, open_vector, parse_legend
+from .labels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .preparing import TRAINING, VALIDATION, Prepared, prepare
 
 _COVERED = 0.5  # of the image, from which labels are dense
@@ -62,6 +63,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         folder = _work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
         prepared = prepare(parameters, image, labels, names, plan.dense, plan.size, folder, step)
+        _try_format(parameters, image, prepared, progress)
         trained = _train(parameters, plan, prepared, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
@@ -100,6 +102,23 @@ def _check_outputs(parameters: LandCoverMap) -> None:
         check_writable(parameters.keep)
         if os.path.isfile(parameters.keep):
             raise ParameterError(f"KEEP is {parameters.keep}, which is a file: name a folder.")
+
+
+def _try_format(parameters: LandCoverMap, image: Stack, prepared: Prepared, progress: Progress) -> None:
+    """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
+    values, ignored = prepared.classes.values, prepared.classes.ignored
+    masked = image.missing(parameters.nodata).possible
+    with Staging(parameters.out, progress) as staging:
+        OutputRaster.try_out(
+            staging,
+            image.grid,
+            1,
+            smallest_type((*values, *((ignored,) if masked else ()))),
+            image.reference,
+            driver_for(parameters.out),
+            nodata=float(ignored) if masked else None,
+            content=Content(True, values),
+        )
 
 
 def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: Progress) -> Labels:

@@ -15,13 +15,14 @@ from ..models.sidecar import ModelClass
 from ..progress import Progress
 from ..rasters.opening import Stack
 from ..rasters.output import OutputRaster, Staging
+from ..rasters.trial import CLASSES
 from ..sampling.counting import Counted, count, owners
 from ..sampling.labelraster import LabelRaster
 from ..sampling.patchgrid import PatchGrid, whole_patches
 from ..sampling.validity import Validity
 from ..serving.classes import declare_classes
 from .candidates import Candidates
-from .labels import Classes, Labels, Names, RasterLabels, VectorLabels, classes_of
+from .labels import Classes, Labels, Names, RasterLabels, VectorLabels, classes_of, smallest_type
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
@@ -103,15 +104,11 @@ def _write(path: str, image: Stack, classes: Classes, parts: _Parts, progress: P
 
     It declares no no-data value: a tile with pixels that have no label is as good as others.
     """
-    dtype = next(
-        np.dtype(name)
-        for name in ("uint8", "int16", "uint16", "int32")
-        if all(np.iinfo(name).min <= value <= np.iinfo(name).max for value in (*classes.values, classes.ignored))
-    )
+    dtype = smallest_type((*classes.values, classes.ignored))
     driver = gdal.GetDriverByName("GTiff")
     with (
         Staging(path, progress) as staging,
-        OutputRaster(staging, image.grid, 1, dtype, image.reference, driver) as raster,
+        OutputRaster(staging, image.grid, 1, dtype, image.reference, driver, content=CLASSES) as raster,
     ):
         declare_classes(raster.dataset, tuple(_described(value, classes) for value in classes.values))
         for box, values in parts:

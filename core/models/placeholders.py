@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Union
 
+import numpy as np
+
 from ..errors import ParameterError
 
 Value = Union[bool, int, float, "list[bool]", "list[int]", "list[float]"]
@@ -66,3 +68,22 @@ def _scalar(text: str, word: str, parameter: str) -> bool | int | float:
         except ValueError:
             continue
     raise ParameterError(f"{parameter} holds {word!r}, but {text!r} is no value; write {FORM}.")
+
+
+def check_held(values: np.ndarray, dtype: np.dtype, said: str) -> None:
+    """Raise ParameterError where a type of whole numbers does not hold values, which would wrap around.
+
+    Args:
+        values: that are given.
+        dtype: what the model asks for.
+        said: begins the message.
+    """
+    if dtype.kind not in "iu" or values.dtype.kind == "b":
+        return
+    info, numbers = np.iinfo(dtype), [float(value) for value in np.ravel(values)]
+    if not all(number.is_integer() for number in numbers):
+        raise ParameterError(f"{said} is not whole, but the model asks for {dtype.name}: round it.")
+    if not all(info.min <= number <= info.max for number in numbers):
+        raise ParameterError(
+            f"{said} lies outside of {info.min} to {info.max}, which is what the model's {dtype.name} holds."
+        )

@@ -14,10 +14,11 @@ from typing import Any
 
 from .. import preloading
 from ..errors import ParameterError
+from ..inputs import watched
 from ..memoryfiles import memory_files
 from ..progress import Progress
 from ..replacing import check_outputs
-from ..running import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
+from ..running import check_eager, check_files, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
 from ..vocabulary import keys, parse
 
 NAMES = (
@@ -129,17 +130,19 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters, operation = load(name)
-    read = understood(parameters, values, progress)
-    given = parse(parameters, read)
-    check_outputs(keys(parameters, read), read)
-    with memory_files(parameters, read) as files:
-        given = parse(parameters, files.values) if files else given
+    with watched(progress):
+        check_files(parameters, values)
+        read = understood(parameters, values, progress)
+        given = parse(parameters, read)
+        check_outputs(keys(parameters, read), read)
+        with memory_files(parameters, read) as files:
+            given = parse(parameters, files.values) if files else given
         if parameters.NEEDS_ENGINE:
             check_eager()
         if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
             preloading.wait()
-        results = operation(given, progress)
-        if files:
-            files.bring_back()
-            results = {key: files.as_asked(value) for key, value in results.items()}
+            results = operation(given, progress)
+            if files:
+                files.bring_back()
+                results = {key: files.as_asked(value) for key, value in results.items()}
     return results

@@ -44,5 +44,4 @@ def run(parameters: DensePolygonClassStatistics, progress: Progress) -> dict[str
                 f"The polygons of {parameters.vec} hold no valid pixel of {image.names[0]}: they are smaller than its "
                 "pixels, or lie where it has no data. Check NODATA."
             )
-        image.check_unchanged()
         return outputs.write(counted.dense_statistics(samples))

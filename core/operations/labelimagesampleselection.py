@@ -101,7 +101,6 @@ def run(parameters: LabelImageSampleSelection, progress: Progress) -> dict[str, 
                 out.write([labels], x, y)
             out.close()
         write_legend(staging.folder, staging.final.name, rows, "class")
-        raster.stack.check_unchanged()
         staging.commit()
     for row in rows:
         row["count"] = wanted[row["value"]].target

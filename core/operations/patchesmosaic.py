@@ -14,6 +14,7 @@ from ..geometry.grid import Axis, Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack
 from ..rasters.output import OutputRaster, Staging, driver_for
+from ..rasters.trial import PICTURE
 from ..sampling.contactsheet import choose, sheet
 from ..sampling.legend import from_rows
 from ..sampling.patchesimage import read_description
@@ -64,7 +65,7 @@ def run(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]:
     Raises:
         ParameterError, RasterError: bad input; nothing is written then.
     """
-    stack = Stack([parameters.image])
+    stack = Stack([parameters.image], placed=False)
     name = stack.names[0]
     description = read_description(name)
     width = stack.grid.width
@@ -92,7 +93,7 @@ def run(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]:
     grid = Grid(Axis(0.0, 1.0, picture.shape[1]), Axis(0.0, 1.0, picture.shape[0]))
     driver = driver_for(parameters.out)
     with Staging(parameters.out, progress) as staging:
-        output = OutputRaster(staging, grid, 3, picture.dtype, Reference("", False), driver)
+        output = OutputRaster(staging, grid, 3, picture.dtype, Reference("", False), driver, content=PICTURE)
         output.write(grid.box, picture)
         output.commit(progress)
     return {"out": parameters.out, "patches": len(chosen)}
@@ -112,7 +113,7 @@ def _bands(text: str, available: int) -> list[int]:
 def _labels(source: Any, patches: int) -> np.ndarray | None:
     if source is None:
         return None
-    stack = Stack([source])
+    stack = Stack([source], placed=False)
     if stack.bands != 1 or stack.grid.width * stack.grid.height != patches:
         raise ParameterError(
             f"LABELS is {stack.names[0]}, which holds {stack.grid.width} x {stack.grid.height} labels in {stack.bands} "

@@ -244,6 +244,5 @@ def _write(
             out.close()
             progress.info(f"{len(rows)} patches in {key}.")
             places.append(place)
-        image.check_unchanged()
         for place in places:
             place.commit()

@@ -44,5 +44,4 @@ def run(parameters: PolygonClassStatistics, progress: Progress) -> dict[str, Any
         image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
         counted = count(parameters.open(image), validity, parameters.ram, progress)
-        image.check_unchanged()
         return outputs.write(counted.statistics())

@@ -117,7 +117,6 @@ def run(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
             if not written:
                 raise VectorError(_none_inside(layer, image))
             output.close()
-        image.check_unchanged()
         _tell(written, seen - written, without, progress)
         results: dict[str, Any] = {"out": parameters.out, "samples": written, "outside": seen - written}
         if field in kept and len(classes) <= MOST_CLASSES:

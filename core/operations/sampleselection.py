@@ -154,7 +154,6 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         output = stack.enter_context(OutputVector(staging, selection.fields, image.reference, progress))
         written = selection.write(output, progress)
         output.close()
-        image.check_unchanged()
         for name, number in written.items():
             progress.info(f"Class {name}: {number} of {totals[name]} pixels.")
         if rates_file is not None:

@@ -16,12 +16,13 @@ from ..geometry.grid import Box
 from ..progress import Part, Progress
 from ..rasters.alpha import AUTO, BAND, decide
 from ..rasters.opening import Stack, check_references
+from ..rasters.placement import check_same, handed_on
 from ..rasters.types import check_fits, written_type
 from ..sampling.validity import Validity
 from ..serving.area import wanted_box
 from ..serving.convert import Converter
 from ..templates.imagestatistics import computed_statistics, variables_of
-from .output import ToolOutput, converted, results, write_by_tiles
+from .output import ToolOutput, converted, results, warn, write_by_tiles
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     parameters.check([name for image in images for name in image.names])
     first = images[0]
     box = wanted_box(parameters.out_box, "", first.grid, first.reference)
+    reference = handed_on(first.names[0], first.reference, box == first.grid.box)
     dtype = written_type("float32", parameters.out_pixeltype)
     valid = [Validity(image, parameters.nodata, parameters.nodata_from_layer) for image in images]
     masked = not all(each.everywhere for each in valid)
@@ -84,22 +86,18 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     work = _Work(expression, images, statistics, valid, Converter(dtype, nodata), nodata)
     share = Part(progress, 0.5 if statistics else 0, 1)
     declared = nodata if masked or parameters.out_nodata is not None else None
-    with parameters.raster(first.grid.part(box), bands, dtype, first.reference, progress, declared) as raster:
+    with parameters.raster(first.grid.part(box), bands, dtype, reference, progress, declared) as raster:
         each = work.bytes_per_pixel(bands)
         write_by_tiles(raster, box, each, parameters.memory, work.tile, share)
-        for image in images:
-            image.check_unchanged()
         raster.commit(progress)
-    if work.converter.replaced:
-        progress.warning(
-            f"{work.converter.replaced} values were NaN, which {dtype.name} cannot hold: they are {nodata:g}."
-        )
+    warn(work.converter, nodata, progress)
     return results(parameters.out, box, bands)
 
 
 def _opened(parameters: Any, expression: Expression, progress: Progress) -> list[Stack]:
     """Open the images; bands that are marked as alpha are bands where the expression cannot do without."""
-    images = [Stack([source]) for source in parameters.il]
+    looks_up = "Phy" in parameters.exp  # the coordinates of a pixel, or its size
+    images = [Stack([source], placed=looks_up) for source in parameters.il]
     alpha = parameters.alpha
     if alpha == AUTO and any(image.alphas for image in images):
         try:
@@ -113,6 +111,7 @@ def _opened(parameters: Any, expression: Expression, progress: Progress) -> list
 
 def _check_alike(images: Sequence[Stack]) -> None:
     first = images[0]
+    check_same([image.names[0] for image in images], [image.reference for image in images])
     for image in images[1:]:
         if (image.grid.width, image.grid.height) != (first.grid.width, first.grid.height):
             raise RasterError(

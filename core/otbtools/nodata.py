@@ -13,7 +13,7 @@ from ..rasters.opening import Stack
 from ..rasters.types import check_fits, written_type
 from ..sampling.validity import Validity
 from ..serving.convert import Converter
-from .output import converted, results, warn_of_marks, write_by_tiles
+from .output import converted, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.managenodata import ManageNoData
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def manage(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.managenodata.run` says."""
-    image = open_images([parameters.image], parameters.alpha, progress)
+    image = open_images([parameters.image], parameters.alpha, progress, placed=False)
     parameters.check(image.names)
     if parameters.mode == "buildmask":
         return _mask(parameters, image, progress)
@@ -66,7 +66,9 @@ def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict
                 found[..., band][empty] = value
         return found
 
-    return _written(parameters, image, image.bands, dtype, pixels, value, progress)
+    found = _written(parameters, image, image.bands, dtype, pixels, value, progress)
+    warn(converter, value, progress)
+    return found
 
 
 def _applied(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
@@ -81,7 +83,9 @@ def _applied(parameters: ManageNoData, image: Stack, progress: Progress) -> dict
         found[~mask.read(part)] = value
         return found
 
-    return _written(parameters, image, image.bands, dtype, pixels, value, progress)
+    found = _written(parameters, image, image.bands, dtype, pixels, value, progress)
+    warn(converter, value, progress)
+    return found
 
 
 def _written(
@@ -97,6 +101,5 @@ def _written(
     with parameters.raster(image.grid, bands, dtype, image.reference, progress, nodata) as raster:
         each = float(image.bands * (2 * image.dtype.itemsize + 16))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
-        image.check_unchanged()
         raster.commit(progress)
     return results(parameters.out, box, bands)

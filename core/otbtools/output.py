@@ -15,6 +15,7 @@ from ..geometry.grid import Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack
 from ..rasters.output import OutputRaster, Staging, check_writable, creation_options, driver_for, same_file
+from ..rasters.trial import content_of
 from ..serving import tiles
 from ..serving.convert import Converter
 
@@ -81,7 +82,15 @@ class ToolOutput:
         with (
             Staging(self.out, progress) as staging,
             OutputRaster(
-                staging, grid, bands, dtype, reference, driver, creation_options(self.out_co), nodata
+                staging,
+                grid,
+                bands,
+                dtype,
+                reference,
+                driver,
+                creation_options(self.out_co),
+                nodata,
+                content=content_of(bands, dtype),
             ) as raster,
         ):
             yield raster
@@ -140,6 +149,12 @@ def converted(values: np.ndarray, converter: Converter) -> np.ndarray:
         largest = float(np.finfo("float32").max)
         values = np.clip(values, -largest, largest)
     return converter(values)
+
+
+def warn(converter: Converter, background: float, progress: Progress) -> None:
+    """Warn of values that the output's type does not hold; NaN has become `background`."""
+    for told in converter.told("OUT_PIXELTYPE", f"{background:g}"):
+        progress.warning(told)
 
 
 def results(path: str, box: Box, bands: int) -> dict[str, Any]:

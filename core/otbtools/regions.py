@@ -14,7 +14,7 @@ from ..rasters.opening import Reference, Stack, check_references
 from ..rasters.types import written_type
 from ..serving.convert import Converter
 from ..vectors.opening import Transformation, VectorLayer
-from .output import converted, results, warn_of_marks, write_by_tiles
+from .output import converted, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.extractroi import ExtractROI
@@ -42,8 +42,8 @@ def extract(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
     with parameters.raster(grid, len(bands), dtype, image.reference, progress, nodata) as raster:
         each = float(2 * image.bands * image.dtype.itemsize + 16 * len(bands))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
-        image.check_unchanged()
         raster.commit(progress)
+    warn(converter, 0.0, progress)
     return results(parameters.out, box, len(bands))
 
 

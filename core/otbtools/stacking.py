@@ -11,7 +11,7 @@ from ..progress import Progress
 from ..rasters.opening import Stack
 from ..rasters.types import written_type
 from ..serving.convert import Converter
-from .output import converted, results, warn_of_marks, write_by_tiles
+from .output import converted, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.concatenateimages import ConcatenateImages
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.concatenateimages.run` says."""
-    stack = Stack(parameters.il)
+    stack = Stack(parameters.il, placed=False)
     parameters.check(stack.names)
     warn_of_marks(stack, progress)
     dtype = written_type(stack.dtype.name, parameters.out_pixeltype)
@@ -34,6 +34,6 @@ def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, 
     with parameters.raster(stack.grid, stack.bands, dtype, stack.reference, progress, nodata) as raster:
         each = float(stack.bands * (2 * stack.dtype.itemsize + 16))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
-        stack.check_unchanged()
         raster.commit(progress)
+    warn(converter, 0.0, progress)
     return results(parameters.out, box, stack.bands)

@@ -16,7 +16,7 @@ from ..rasters.inmemory import Opened
 from ..rasters.opening import Stack, check_references
 from ..rasters.types import check_fits, written_type
 from ..serving.convert import Converter
-from .output import converted, results, warn_of_marks, write_by_tiles
+from .output import converted, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.superimpose import Superimpose
@@ -42,8 +42,8 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
     grid, box = reference.grid, reference.grid.box
     with parameters.raster(grid, moved.bands, dtype, reference.reference, progress, parameters.fv) as raster:
         write_by_tiles(raster, box, 40.0 * moved.bands, parameters.memory, pixels, progress)
-        moved.check_unchanged()
         raster.commit(progress)
+    warn(converter, parameters.fv, progress)
     return results(parameters.out, box, moved.bands)
 
 

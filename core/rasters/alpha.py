@@ -23,10 +23,15 @@ _PIXELS = 1 << 22  # that are looked at together
 
 
 def open_images(
-    sources: Sequence[Any], choice: str, progress: Progress, wanted: int | None = None, known: str = ""
+    sources: Sequence[Any],
+    choice: str,
+    progress: Progress,
+    wanted: int | None = None,
+    known: str = "",
+    placed: bool = True,
 ) -> Stack:
     """Open rasters on one grid, and decide what their alpha bands are; see `Stack`, and `decide`."""
-    stack = Stack(sources)
+    stack = Stack(sources, placed)
     decide(stack, choice, progress, wanted, known)
     return stack
 

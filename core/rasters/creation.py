@@ -51,3 +51,37 @@ def threaded(driver: gdal.Driver, options: Sequence[str]) -> list[str]:
     if "NUM_THREADS" in given or not compresses or "NUM_THREADS" not in known:
         return list(options)
     return [*options, "NUM_THREADS=ALL_CPUS"]
+
+
+_LOSSLESS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
+    "JP2OpenJPEG": ({"REVERSIBLE": "YES", "QUALITY": "100"}, ("QUALITY", "REVERSIBLE")),
+    "JP2KAK": ({"QUALITY": "100"}, ("QUALITY", "RATE")),
+    "WEBP": ({"LOSSLESS": "YES"}, ("LOSSLESS", "QUALITY")),
+    "JPEGXL": ({"LOSSLESS": "YES"}, ("LOSSLESS", "DISTANCE", "ALPHA_DISTANCE")),
+    "AVIF": ({"QUALITY": "100"}, ("QUALITY",)),
+    "GPKG": ({"TILE_FORMAT": "PNG"}, ("TILE_FORMAT", "QUALITY")),
+    "GTiff/WEBP": ({"WEBP_LOSSLESS": "YES"}, ("WEBP_LOSSLESS", "WEBP_LEVEL")),
+    "GTiff/JXL": ({"JXL_LOSSLESS": "YES"}, ("JXL_LOSSLESS", "JXL_DISTANCE")),
+    "COG/WEBP": ({"QUALITY": "100"}, ("QUALITY",)),
+    "COG/JXL": ({"JXL_LOSSLESS": "YES"}, ("JXL_LOSSLESS", "JXL_DISTANCE")),
+}
+"""By driver, and its compression: options that keep values, and those by which a user asks for another trade."""
+
+
+def lossless_options(driver: gdal.Driver, given: Sequence[str], dtype: np.dtype, classes: bool) -> list[str]:
+    """Return the options that a format needs to keep values, where nothing that is given says otherwise.
+
+    Overviews of classes are made of pixels as they are: means of their numbers would be other classes.
+    """
+    options = {name.upper(): value for name, _, value in (option.partition("=") for option in given)}
+    name = driver.ShortName
+    if name == "GPKG" and dtype != np.uint8:
+        return []
+    defaults, asked = _LOSSLESS.get(
+        f"{name}/{options['COMPRESS'].upper()}" if options.get("COMPRESS") else name, ({}, ())
+    )
+    wished = [option for option in asked if options.get(option, defaults.get(option)) != defaults.get(option)]
+    needed = {} if wished else dict(defaults)
+    if name == "COG" and classes and "RESAMPLING" not in options:
+        needed["OVERVIEW_RESAMPLING"] = "NEAREST"
+    return [f"{option}={value}" for option, value in needed.items() if option not in options]

@@ -262,4 +262,7 @@ def selected(source: Any, bands: str = "", without_place: bool = False) -> Opene
     if without_place:
         part.SetProjection("")
         part.SetGeoTransform(NO_PLACE)
+        part.SetGCPs([], "")
+        for domain in ("RPC", "GEOLOCATION"):
+            part.SetMetadata({}, domain)
     return Opened(part, str(source))

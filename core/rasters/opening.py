@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from osgeo import gdal, osr
 
+from .. import inputs
 from ..addresses import address_of, masked
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
 from .buffers import aligned_empty
 from .coverage import is_gap
+from .files import check_whole, tells_of_truncation, watch_files
 from .gdal_calls import check_options, collected_errors, decoding_options, direct_reading, reads_directly
 from .inmemory import NO_PLACE, Opened, crs_wkt, name_of
 from .missing import Held, Missing, alpha_bands, held_by
+from .placement import NOWHERE, Placement, check_placed, check_same
 from .remote import Remote, open_remote
+from .scaling import scaling
 from .source import RasterSource, described
 from .types import gdal_type, numpy_type
 
@@ -50,7 +54,9 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     """
     source = described(source)
     if isinstance(source, (gdal.Dataset, Opened)):
-        return source.dataset if isinstance(source, Opened) else source, None
+        dataset = source.dataset if isinstance(source, Opened) else source
+        _look_at(dataset, masked(name_of(source)), None)
+        return dataset, None
     path, options = (source.path, source.open_options) if isinstance(source, RasterSource) else (source, ())
     address = address_of(path)
     dataset, remote = open_remote(address, options) if address else (_open_local(path, options), None)
@@ -58,7 +64,20 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
         raise RasterError(f"{masked(path)} holds no bands of its own{masked(_subdatasets(dataset))}.")
     if isinstance(source, RasterSource):
         source.check_bands(dataset.RasterCount)
+    _look_at(dataset, masked(path), remote)
     return dataset, remote
+
+
+def _look_at(dataset: gdal.Dataset, name: str, remote: Remote | None) -> None:
+    """Check and watch the files of an open raster, and tell the run what a user may not expect of it."""
+    watching = inputs.current()
+    if remote is None:
+        check_whole(dataset, name)
+        watch_files(dataset, name)
+    elif watching is not None:
+        watching.watch_by(name, remote.check_unchanged)
+    if watching is not None and (told := scaling(dataset, name)):
+        watching.tell_once("scaling", told)
 
 
 def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
@@ -66,6 +85,7 @@ def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
         flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
         return gdal.OpenEx(source, flags, open_options=[*options, *decoding_options()])
 
+    inputs.check_ordinary(source)
     dataset = None
     with collected_errors() as errors:
         dataset = attempt()
@@ -100,10 +120,11 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
 
 @dataclass(frozen=True)
 class Reference:
-    """What ties a raster to the ground: its coordinate system and whether it has a geotransform."""
+    """What ties a raster to the ground: its coordinate system, whether it has a geotransform, and what else places it."""
 
     wkt: str
     georeferenced: bool
+    placement: Placement = NOWHERE
 
     @classmethod
     def of(cls, dataset: gdal.Dataset, source: Any = None) -> Reference:
@@ -114,7 +135,17 @@ class Reference:
         """
         source = described(source)
         wkt = crs_wkt(source.crs) if isinstance(source, RasterSource) else ""
-        return cls(wkt or dataset.GetProjection() or "", dataset.GetGeoTransform() != NO_PLACE)
+        georeferenced = dataset.GetGeoTransform() != NO_PLACE
+        return cls(wkt or dataset.GetProjection() or "", georeferenced, Placement.of(dataset))
+
+    @property
+    def by_points(self) -> bool:
+        """Whether only points place the raster: no coordinate can be looked up in it."""
+        return bool(self.placement) and not self.georeferenced
+
+    def without_placement(self) -> Reference:
+        """Return it for pixels that the points are not of."""
+        return replace(self, placement=NOWHERE)
 
     def same_as(self, other: Reference) -> bool:
         """Return whether both name the same coordinate system."""
@@ -152,11 +183,17 @@ class Stack:
         masks: those of them that are masks of the others, and no bands; see `take_as_masks`.
     """
 
-    def __init__(self, sources: Sequence[Any]) -> None:
+    def __init__(self, sources: Sequence[Any], placed: bool = True, takes_complex: bool = False) -> None:
         """Open the rasters.
 
+        Args:
+            sources: what GDAL opens.
+            placed: False where no coordinate is looked up, and what is made has the same pixels: rasters may be placed
+                by control points only.
+            takes_complex: True where both parts of complex numbers are used.
+
         Raises:
-            RasterError: one cannot be opened, or they do not lie on one grid.
+            RasterError: one cannot be opened or is not taken, or they do not lie on one grid.
         """
         sources = [described(source) for source in sources]
         opened = [open_dataset(source) for source in sources]
@@ -171,6 +208,11 @@ class Stack:
         self.reference = references[0]
         for dataset, reference, name in zip(self.datasets[1:], references[1:], self.names[1:]):
             self._check_fits_first(dataset, reference, name)
+        check_same(self.names, references)
+        if placed:
+            check_placed(self.names[0], self.reference)
+        if not takes_complex:
+            self.check_real()
         separate = all(dataset.GetDriver().ShortName in SEPARATE for dataset in self.datasets)
         files = len(self.datasets)
         self._apart = separate and files > 1 and len(set(map(id, self.datasets))) == files
@@ -210,6 +252,18 @@ class Stack:
             from_layer: whether those, the masks of the files, and what the user has set for a layer count.
         """
         return Missing(self, nodata, from_layer)
+
+    def check_real(self, why: str = "this operation computes with real ones") -> None:
+        """Raise RasterError where a raster holds complex numbers, of which the imaginary part would be lost."""
+        for dataset, name in zip(self.datasets, self.names):
+            kinds = {
+                numpy_type(dataset.GetRasterBand(number + 1).DataType).kind for number in range(dataset.RasterCount)
+            }
+            if "c" in kinds:
+                raise RasterError(
+                    f"{name} holds complex numbers, but {why}: make bands of them first, such as amplitude and phase, or "
+                    "real and imaginary part (gdal_calc.py --calc 'abs(A)', 'angle(A)', 'A.real' or 'A.imag')."
+                )
 
     @property
     def way(self) -> str:
@@ -362,15 +416,6 @@ class Stack:
         self._attempt(dataset, attempt, stored, what)
         return array[::-1] if self.grid.south_up else array
 
-    def check_unchanged(self) -> None:
-        """Raise RasterError where a raster at an http(s) address has changed since it was opened.
-
-        Call it once the last pixel is read, before the output is moved to its place.
-        """
-        for remote in self._remotes:
-            if remote:
-                remote.check_unchanged()
-
     def read_padded(self, box: Box, padding: str, constant: float = 0.0) -> np.ndarray:
         """Return the pixels of `box`, which may reach beyond the raster, as `read` does.
 
@@ -403,7 +448,7 @@ class Stack:
 def _read_local(attempt: Callable[[], Any], where: str, name: str) -> None:
     with collected_errors() as errors:
         attempt()
-    if errors.failed:
+    if errors.failed or tells_of_truncation(errors.messages):
         raise RasterError(
             f"Cannot read {where} of {name}: {masked(str(errors))}. The file is damaged or incomplete: get it again."
         )
@@ -424,6 +469,7 @@ def padded_indices(start: int, size: int, limit: int, padding: str) -> np.ndarra
 
 def check_references(named: Sequence[tuple[str, Reference]]) -> None:
     """Raise RasterError unless all are in one coordinate system, or none has one nor a geotransform."""
+    check_same(*zip(*named))
     for name, reference in named:
         if not reference.wkt and (reference.georeferenced or any(other.wkt for _, other in named)):
             raise RasterError(

@@ -19,15 +19,17 @@ from typing import Any
 import numpy as np
 from osgeo import gdal
 
+from .. import inputs
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
 from ..vectors.source import Address
 from .buffers import spaced
-from .creation import check_type, geotiff_options, threaded
+from .creation import check_type, geotiff_options, lossless_options, threaded
 from .gdal_calls import collected_errors
 from .opening import Reference
 from .source import path_of
+from .trial import VALUES, Content, try_format
 from .types import gdal_type
 
 _PREFIX = ".otbtf-"
@@ -68,8 +70,10 @@ class Staging:
         """Move what was made to its final place, the main file last; an older output is replaced.
 
         Raises:
-            RasterError: a file cannot be moved, for instance because another program has it open.
+            RasterError: a file cannot be moved, for instance because another program has it open; or an input has
+                changed since it was opened.
         """
+        inputs.check_unchanged()
         made = sorted((p for p in self.folder.iterdir()), key=lambda p: p == self.path)
         try:
             for stale in _companions(self.final):
@@ -238,8 +242,9 @@ class OutputRaster:
         options: Sequence[str] = (),
         nodata: float | None = None,
         block: tuple[int, int] = (256, 256),
+        content: Content | None = VALUES,
     ) -> None:
-        """Create it.
+        """Create it, after a trial that shows that the format holds what is to be written.
 
         Args:
             staging: where it is made.
@@ -251,15 +256,19 @@ class OutputRaster:
             options: creation options `NAME=VALUE`; they win over the defaults for GeoTIFF.
             nodata: no-data value to declare, or None.
             block: width and height of a GeoTIFF's blocks.
+            content: what the values are; None for the trial itself.
 
         Raises:
-            RasterError: GDAL cannot create it.
+            RasterError: GDAL cannot create it, or it would not hold the values.
         """
+        dtype = np.dtype(dtype)
         self._staging, self._grid, self._dtype, self._bands = staging, grid, np.dtype(dtype), bands
         self._driver = driver
-        check_type(driver, self._dtype, staging.final)
+        if content is not None:
+            self.try_out(staging, grid, bands, dtype, reference, driver, options, nodata, block, content)
         self._copied = not driver.GetMetadataItem("DCAP_CREATE") or driver.ShortName == "COG"
-        self._options = list(options)
+        classes = content is not None and content.classes
+        self._options = [*options, *lossless_options(driver, options, self._dtype, classes)]
         making = gdal.GetDriverByName("GTiff") if self._copied else driver
         self._making = staging.folder / "pixels.partial.tif" if self._copied else staging.path
         given = [] if self._copied else self._options
@@ -278,10 +287,42 @@ class OutputRaster:
                 self._dataset.SetProjection(reference.wkt)
             if reference.georeferenced or grid.geotransform(False) != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
                 self._dataset.SetGeoTransform(grid.geotransform(reference.georeferenced))
+            reference.placement.write(self._dataset, reference.georeferenced)
             if nodata is not None:
                 for band in range(1, bands + 1):
                     self._dataset.GetRasterBand(band).SetNoDataValue(nodata)
-        # a format that cannot hold one of these says so by a warning: the pixels matter more
+        if content is not None:
+            content.describe(self._dataset)
+
+    @classmethod
+    def try_out(
+        cls,
+        staging: Staging,
+        grid: Grid,
+        bands: int,
+        dtype: np.dtype,
+        reference: Reference,
+        driver: gdal.Driver,
+        options: Sequence[str] = (),
+        nodata: float | None = None,
+        block: tuple[int, int] = (256, 256),
+        content: Content = VALUES,
+    ) -> None:
+        """Make sure that a raster made of the same arguments would hold its values; make nothing.
+
+        Making one does so too: this is for what comes long before.
+
+        Raises:
+            RasterError: it would not.
+        """
+        check_type(driver, dtype, staging.final)
+
+        def make(place: Any, part: Grid) -> OutputRaster:
+            made = cls(place, part, bands, dtype, reference, driver, options, nodata, block, content=None)
+            content.describe(made.dataset)
+            return made
+
+        try_format(make, staging, driver, grid, bands, dtype, nodata, reference, content)
 
     def __enter__(self) -> OutputRaster:
         return self
@@ -388,11 +429,13 @@ class OutputRaster:
     def _verify(self) -> None:
         with collected_errors() as errors:
             again = gdal.OpenEx(str(self._staging.path), gdal.OF_RASTER)
-            ok = again is not None and (again.RasterXSize, again.RasterYSize, again.RasterCount) == (
-                self._grid.width,
-                self._grid.height,
-                self._bands,
-            )
+            wanted = (self._grid.width, self._grid.height, self._bands)
+            found = again and (again.RasterXSize, again.RasterYSize, again.RasterCount)
+            ok = found == wanted
+            if not ok and found:
+                errors.messages.append(
+                    "{} x {} pixels in {} bands".format(*wanted) + " come back as {} x {} in {}".format(*found)
+                )
             if ok:
                 last = again.GetRasterBand(self._bands)
                 last.ReadRaster(self._grid.width - 1, self._grid.height - 1, 1, 1)

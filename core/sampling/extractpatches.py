@@ -14,12 +14,14 @@ from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.alpha import open_images, said
 from ..rasters.output import Staging, creation_options, same_file
+from ..rasters.trial import CLASSES, content_of
 from ..rasters.types import written_type
+from ..serving.convert import Converter
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
 from .legend import read_texts
 from .neighbours import block_numbers, block_side
-from .patchesimage import PatchesImage, described_patches, write_description
+from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
 from .patchstore import PatchStore
@@ -47,6 +49,7 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
         places = {key: context.enter_context(Staging(path, progress)) for key, path in outputs.items()}
+        _try_formats(parameters, places, sources, len(points), labels_type)
         folder = next(iter(places.values())).folder
         stores = _stores(sources, points, folder, (parameters.memory or parameters.ram or _MEMORY) / 2)
         for store in stores:
@@ -64,8 +67,6 @@ def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]
         writer.close(progress)
         for store in stores:
             store.close()
-        for source in sources:
-            source.stack.check_unchanged()
         for place in places.values():
             place.commit()
     count = int(valid.sum())
@@ -100,6 +101,32 @@ def _check_outputs(outputs: dict[str, str], sources: Sequence[PatchSource], laye
             raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
     if "out.tfrecords" in outputs:
         check_folder(outputs["out.tfrecords"], "OUT_TFRECORDS")
+
+
+def _shapes_and_types(
+    parameters: PatchesExtraction, sources: Sequence[PatchSource]
+) -> tuple[list[tuple[int, int, int]], list[np.dtype]]:
+    """Return height, width and bands of each source's patches, and the dtype in which they are written."""
+    shapes = [(source.height, source.width, source.stack.bands) for source in sources]
+    given = zip(sources, parameters.sources)
+    return shapes, [written_type(source.stack.dtype.name, values.out_pixeltype) for source, values in given]
+
+
+def _try_formats(
+    parameters: PatchesExtraction,
+    places: dict[str, Staging],
+    sources: Sequence[PatchSource],
+    count: int,
+    labels_type: np.dtype,
+) -> None:
+    """Raise RasterError where an output's format does not hold what it shall, before patches are cut."""
+    shapes, dtypes = _shapes_and_types(parameters, sources)
+    for number, (shape, dtype, given) in enumerate(zip(shapes, dtypes, parameters.sources), 1):
+        if (key := f"source{number}.out") in places:
+            try_patches(places[key], count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co))
+    if "outlabels" in places:
+        options = creation_options(parameters.outlabels_co)
+        try_patches(places["outlabels"], count, (1, 1, 1), labels_type, CLASSES, options)
 
 
 def _stores(sources: Sequence[PatchSource], points: PatchPoints, folder: Path, megabytes: float) -> list[PatchStore]:
@@ -143,13 +170,11 @@ class _Writer:
     ) -> None:
         self._parameters, self._sources, self._points, self._valid = parameters, sources, points, valid
         self._count = int(valid.sum())
-        self._shapes = [(source.height, source.width, source.stack.bands) for source in sources]
-        self._dtypes = [
-            written_type(source.stack.dtype.name, given.out_pixeltype)
-            for source, given in zip(sources, parameters.sources)
-        ]
+        self._shapes, self._dtypes = _shapes_and_types(parameters, sources)
         self._images: list[PatchesImage | None] = [
-            PatchesImage(places[key], self._count, shape, dtype, creation_options(given.out_co))
+            PatchesImage(
+                places[key], self._count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co)
+            )
             if (key := f"source{n}.out") in places
             else None
             for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)
@@ -158,11 +183,19 @@ class _Writer:
         self._labels_type = labels_type
         self._labels = (
             PatchesImage(
-                places["outlabels"], self._count, (1, 1, 1), labels_type, creation_options(parameters.outlabels_co)
+                places["outlabels"],
+                self._count,
+                (1, 1, 1),
+                labels_type,
+                CLASSES,
+                creation_options(parameters.outlabels_co),
             )
             if "outlabels" in places
             else None
         )
+        self._converters = [
+            image.convert if image else Converter(dtype, 0.0) for image, dtype in zip(self._images, self._dtypes)
+        ]
         self._records: RecordsWriter | None = None
         if "out.tfrecords" in places:
             features = [Feature(f"source{n}", s, d) for n, (s, d) in enumerate(zip(self._shapes, self._dtypes), 1)]
@@ -178,10 +211,10 @@ class _Writer:
             keep = self._valid[start:end]
             labels = self._points.labels[start:end][keep].astype(self._labels_type).reshape(-1, 1, 1, 1)
             tensors = {"label": labels}
-            for number, (store, image, dtype) in enumerate(zip(stores, self._images, self._dtypes), 1):
+            for number, (store, image, convert) in enumerate(zip(stores, self._images, self._converters), 1):
                 patches = store.get(start, end)
                 patches = patches if keep.all() else patches[keep]
-                tensors[f"source{number}"] = image.write(patches) if image else patches.astype(dtype)
+                tensors[f"source{number}"] = image.write(patches) if image else convert(patches)
             if self._labels is not None:
                 self._labels.write(labels)
             if self._records is not None:
@@ -195,7 +228,10 @@ class _Writer:
         return block_numbers(self._points.columns[0][self._valid], self._points.rows[0][self._valid], side)
 
     def close(self, progress: Progress) -> None:
-        """Close all outputs and write their descriptions."""
+        """Close all outputs and write their descriptions; warn of values that have become others."""
+        for number, convert in enumerate(self._converters, 1):
+            for told in convert.told(f"SOURCE{number}_OUT_PIXELTYPE", "0"):
+                progress.warning(f"Source {number}: {told}")
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name

@@ -35,6 +35,7 @@ class LabelRaster:
         otherwise: float = -1.0,
         alpha: str = BAND,
         progress: Progress | None = None,
+        placed: bool = True,
     ) -> None:
         """Open it.
 
@@ -46,21 +47,18 @@ class LabelRaster:
             otherwise: NaN where every value is a label.
             alpha: what a second band is that is marked as alpha; see `core.rasters.alpha.decide`.
             progress: is told of that.
+            placed: see `Stack`.
 
         Raises:
             RasterError: it cannot be opened, or it is no raster of labels.
         """
         self.source, self.nodata_from_layer = source, nodata_from_layer
-        self.stack = open_images([source], alpha, progress or Progress())
+        self.stack = open_images([source], alpha, progress or Progress(), placed=placed)
         self._key = key
         if self.stack.bands != 1:
             raise ParameterError(
                 f"{key} is {self.stack.names[0]}, which has {self.stack.bands} bands, but labels are one band: extract one "
                 "(Raster > Conversion > Rearrange bands)."
-            )
-        if self.stack.dtype.kind not in "iuf":
-            raise ParameterError(
-                f"{key} is {self.stack.names[0]}, whose pixels are complex numbers, but labels are whole numbers."
             )
         own = self.stack.held[0].tag if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise

@@ -21,6 +21,7 @@ from ..accuracy.scores import ClassScores, class_scores_of, numbers
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import Stack, open_dataset
+from ..rasters.placement import check_placed
 from ..vectors.opening import TEXT
 from .classfield import holds_names
 from .classnames import ClassNames, Label, classes_of_field, classes_of_numbers
@@ -46,7 +47,7 @@ class _Areas:
 def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.computeconfusionmatrix.run` says."""
     nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
-    image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress)
+    image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress, placed=False)
     with ExitStack() as stack:
         outputs = {
             key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_"), _inputs(parameters)))
@@ -59,7 +60,6 @@ def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, 
         preloading.wait()  # scikit-learn is needed from here on, and shares packages with what may be loading
         scores = _scores(pairs, comparison.mapped, names)
         areas = _areas(scores, comparison.mapped, image.stack)
-        image.stack.check_unchanged()
         write_text(outputs["out"], text(scores, parameters.format))
         if "out.report" in outputs:
             write_text(outputs["out.report"], _report(parameters, scores, areas, comparison.without))
@@ -97,13 +97,13 @@ def _compared(
         if not any(entry.name for entry in legend.values()):
             names.check_numbers(f"REF_RASTER_IN ({reference.stack.names[0]})", _BY_NAME["raster"])
         comparison = compare_rasters(image, reference, progress)
-        reference.stack.check_unchanged()
         numbers = sorted({number for number, _ in comparison.pairs})
         labels = names.labels(classes_of_numbers(numbers, legend), "REF_RASTER_IN")
         names.add({number: legend[number] for number in numbers if number in legend and number in labels})
         pairs = _by_label(comparison.pairs, dict(zip(numbers, labels)))
         where = f"the raster {reference.stack.names[0]}"
     else:
+        check_placed(image.stack.names[0], image.stack.reference)
         layer = open_training_layer(parameters.ref_vector_in or "", None)
         shapes = Shapes(layer, str(parameters.ref_vector_field), image.stack.grid, image.stack.reference)
         named, legend = holds_names([(layer, shapes.field)], progress), read_legend(layer.source, shapes.field.name)

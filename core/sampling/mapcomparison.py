@@ -20,6 +20,7 @@ from ..rasters.gdal_calls import collected_errors
 from ..rasters.inmemory import Opened, name_of
 from ..rasters.missing import alpha_bands, marks_of_first
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
+from ..rasters.placement import check_same
 from ..rasters.source import Ranges, RasterSource
 from ..vectors.opening import VectorLayer
 from .counting import Counted, count, owners, portions
@@ -106,7 +107,7 @@ def reference_raster(
     reference = Reference.of(opened, source)
     bands = opened.RasterCount - (0 if alpha == BAND else len(alpha_bands(opened)))
     if bands != 1 or _same_grid(opened, reference, image):
-        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan, alpha, progress)
+        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan, alpha, progress, placed=False)
     values, view = _marked(opened, source, nodata, nodata_from_layer)
     dataset = _warped(view, opened, reference, image, key)
     # The warped pixels are those of the reference, in another place, so that values are looked up in them.
@@ -115,6 +116,7 @@ def reference_raster(
 
 
 def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
+    check_same((image.names[0], masked(dataset.GetDescription())), (image.reference, reference))
     if not reference.georeferenced and not image.reference.georeferenced and not grid_of(dataset).same_as(image.grid):
         raise RasterError(
             f"{masked(dataset.GetDescription())} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "

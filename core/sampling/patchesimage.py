@@ -14,6 +14,7 @@ from ..memoryfiles import read_text
 from ..progress import Progress
 from ..rasters.opening import Reference
 from ..rasters.output import OutputRaster, Staging, driver_for
+from ..rasters.trial import Content
 from ..serving.convert import Converter
 from .bandstatistics import BandStatistics
 from .legend import Legend, from_rows
@@ -30,10 +31,17 @@ class PatchesImage:
     Attributes:
         staging: where it is made.
         statistics: of what was written.
+        convert: counts the values that its pixel type does not hold.
     """
 
     def __init__(
-        self, staging: Staging, count: int, shape: tuple[int, int, int], dtype: np.dtype, options: Sequence[str] = ()
+        self,
+        staging: Staging,
+        count: int,
+        shape: tuple[int, int, int],
+        dtype: np.dtype,
+        content: Content,
+        options: Sequence[str] = (),
     ) -> None:
         """Create it.
 
@@ -42,39 +50,24 @@ class PatchesImage:
             count: number of patches.
             shape: height, width and bands of a patch.
             dtype: of the pixels written; values are clamped to it and their fractions cut off.
+            content: what the values are.
             options: creation options `NAME=VALUE`; they win over those for fast reading.
 
         Raises:
             ParameterError, RasterError: it cannot be created.
         """
         self.staging, self._shape, self.dtype = staging, shape, np.dtype(dtype)
-        height, width, bands = shape
-        driver = driver_for(str(staging.final))
-        row = width * bands * self.dtype.itemsize
-        rows = max(1, _STRIP // (row * height)) * height
-        fast = {"TILED": "NO", "BLOCKYSIZE": str(min(rows, count * height)), "COMPRESS": "NONE"}
-        given = {name.upper(): value for name, _, value in (option.partition("=") for option in options)}
-        if driver.ShortName == "GTiff":
-            given = {**(fast if given.get("TILED", "NO").upper() == "NO" else {}), **given}
-        grid = Grid(Axis(0.0, 1.0, width), Axis(0.0, 1.0, count * height))
-        self._image = OutputRaster(
-            staging,
-            grid,
-            bands,
-            self.dtype,
-            Reference("", False),
-            driver,
-            [f"{name}={value}" for name, value in given.items()],
-        )
-        self._convert = Converter(self.dtype, 0.0)
+        arguments = _as_raster(staging, count, shape, self.dtype, options)
+        self._image = OutputRaster(staging, **arguments, content=content)
+        self.convert = Converter(self.dtype, 0.0)
         self._written = 0
-        self.statistics = BandStatistics(bands)
+        self.statistics = BandStatistics(shape[2])
         self._beside = ThreadPoolExecutor(1)  # statistics are computed while GDAL writes
 
     def write(self, patches: np.ndarray) -> np.ndarray:
         """Append patches of shape (n, height, width, bands), and return them as they were written."""
         height, width, bands = self._shape
-        values = self._convert(patches)
+        values = self.convert(patches)
         box = Box(0, self._written * height, width, len(values) * height)
         added = self._beside.submit(self.statistics.add, values)
         self._image.write(box, values.reshape(box.height, width, bands))
@@ -87,6 +80,43 @@ class PatchesImage:
         """Close and check the file, still in its staging folder."""
         self._beside.shutdown()
         self._image.close(progress)
+
+
+def try_patches(
+    staging: Staging,
+    count: int,
+    shape: tuple[int, int, int],
+    dtype: np.dtype,
+    content: Content,
+    options: Sequence[str] = (),
+) -> None:
+    """Make sure that a patches image of the same arguments would hold its values, before patches are cut.
+
+    Raises:
+        ParameterError, RasterError: it would not.
+    """
+    OutputRaster.try_out(staging, **_as_raster(staging, count, shape, np.dtype(dtype), options), content=content)
+
+
+def _as_raster(
+    staging: Staging, count: int, shape: tuple[int, int, int], dtype: np.dtype, options: Sequence[str]
+) -> dict[str, Any]:
+    """Return the arguments of `OutputRaster`."""
+    height, width, bands = shape
+    driver = driver_for(str(staging.final))
+    rows = max(1, _STRIP // (width * bands * dtype.itemsize * height)) * height
+    fast = {"TILED": "NO", "BLOCKYSIZE": str(min(rows, count * height)), "COMPRESS": "NONE"}
+    given = {name.upper(): value for name, _, value in (option.partition("=") for option in options)}
+    if driver.ShortName == "GTiff":
+        given = {**(fast if given.get("TILED", "NO").upper() == "NO" else {}), **given}
+    return {
+        "grid": Grid(Axis(0.0, 1.0, width), Axis(0.0, 1.0, count * height)),
+        "bands": bands,
+        "dtype": dtype,
+        "reference": Reference("", False),
+        "driver": driver,
+        "options": [f"{name}={value}" for name, value in given.items()],
+    }
 
 
 def write_description(staging: Staging, content: Mapping[str, Any]) -> None:

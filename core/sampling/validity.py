@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
 from ..rasters.opening import Reference, Stack
+from ..rasters.placement import check_same
 
 
 class Image(Protocol):
@@ -86,7 +87,7 @@ class Validity:
 
 
 def _open_mask(source: Any, image: Stack) -> Stack:
-    mask = Stack([source])
+    mask = Stack([source], placed=False)
     name, first = mask.names[0], image.names[0]
     if mask.bands != 1:
         raise RasterError(f"The mask {name} has {mask.bands} bands, but must have one: choose a raster of one band.")
@@ -96,6 +97,7 @@ def _open_mask(source: Any, image: Stack) -> Stack:
             f"{mask.grid.describe()}) than {first} ({image.grid.width} x {image.grid.height} pixels, "
             f"{image.grid.describe()}): warp it to the image's grid (Raster > Projections > Warp)."
         )
+    check_same((first, name), (image.reference, mask.reference))
     if mask.reference.wkt and image.reference.wkt and not mask.reference.same_as(image.reference):
         raise RasterError(
             f"The mask {name} is in {mask.reference.describe()}, but {first} in {image.reference.describe()}: warp it to "

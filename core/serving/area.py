@@ -9,6 +9,7 @@ from osgeo import osr
 from ..errors import ParameterError
 from ..geometry.grid import Box, Grid, ceil, floor
 from ..rasters.opening import Reference
+from ..rasters.placement import check_placed
 
 
 def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
@@ -20,6 +21,7 @@ def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
     if box:
         return _box(box, grid)
     if extent:
+        check_placed("The image", reference, "EXTENT cannot be found in it")
         return _extent(extent, grid, reference)
     return grid.box
 

@@ -36,6 +36,7 @@ class Compute:
 
     Attributes:
         frozen: whether the model's variables have become constants; None before `freeze`.
+        inputs: what the sources feed, in order.
         batch: the number of images that the model asks for at a time; None where it is free.
         takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
@@ -60,7 +61,7 @@ class Compute:
             own_types: True to take images in the dtypes that the model asks for, not the sources'.
         """
         self._model, self._outputs = model, [model.output(name) for name in outputs]
-        self._scope = scope
+        self._scope, self.inputs = scope, feeds.inputs
         call = model.function([info.name for info in feeds.inputs] + list(feeds.constants), list(outputs))
         constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in feeds.constants.items()}
 

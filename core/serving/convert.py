@@ -12,11 +12,15 @@ class Converter:
 
     As OTB does, values beyond an integer type's range become its smallest or largest value and fractions
     are cut off towards zero. NaN and infinite values become the background value.
+
+    Attributes:
+        replaced: number of values that were NaN or infinite.
+        clipped: number of values that lay beyond the range.
     """
 
     def __init__(self, dtype: np.dtype, background: float) -> None:
         self.dtype, self._background = np.dtype(dtype), background
-        self.replaced = 0
+        self.replaced = self.clipped = 0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Return `values` (any shape) as the output's dtype."""
@@ -29,15 +33,39 @@ class Converter:
                 return values.astype(self.dtype)
         info = np.iinfo(self.dtype)
         if values.dtype.kind in "iub":
-            if values.dtype.kind == "b":
+            if values.dtype.kind == "b" or np.can_cast(values.dtype, self.dtype):
                 return values.astype(self.dtype)
             low, high = max(info.min, np.iinfo(values.dtype).min), min(info.max, np.iinfo(values.dtype).max)
-            return np.clip(values, low, high).astype(self.dtype)
+            clipped = np.clip(values, low, high)
+            self.clipped += int(np.count_nonzero(clipped != values))
+            return clipped.astype(self.dtype)
         if self.dtype.itemsize >= 4 or values.dtype == np.float16:
             values = values.astype("float64")  # float32 cannot tell the largest int32 from the next
         finite = np.isfinite(values)
         clipped = np.clip(values, info.min, info.max)
+        beyond = (np.trunc(values) != np.trunc(clipped)) & finite  # a fraction beyond is cut off anyway
+        self.clipped += int(np.count_nonzero(beyond))
         if finite.all():
             return clipped.astype(self.dtype)
         self.replaced += int(values.size - np.count_nonzero(finite))
         return np.where(finite, clipped, self._background).astype(self.dtype)
+
+    def told(self, key: str, background: str) -> list[str]:
+        """Return what was counted, as warnings.
+
+        Args:
+            key: the parameter of the pixel type.
+            background: what NaN and infinite values have become.
+        """
+        found = []
+        if self.replaced:
+            found.append(
+                f"{self.replaced} values were NaN or infinite, which {self.dtype.name} cannot hold: they are {background}."
+            )
+        if self.clipped:
+            info = np.iinfo(self.dtype)
+            found.append(
+                f"{self.clipped} values lay outside of {info.min} to {info.max}, which is what {self.dtype.name} holds: they "
+                f"have become the nearest of these two. Set {key} to a larger type, such as double, to keep them."
+            )
+        return found

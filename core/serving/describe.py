@@ -160,7 +160,7 @@ def _opened(
     misfits, opened = [], []
     for number, source in enumerate(parameters.sources, 1):
         try:
-            opened.append(OpenSource(number, Stack(source.il), None, source))
+            opened.append(OpenSource(number, Stack(source.il, placed=False, takes_complex=True), None, source))
         except OtbtfError as error:
             misfits.append(str(error))
     tests: list[Callable[[], object]] = [
@@ -281,7 +281,7 @@ def _noise(index: int, info: TensorInfo, ratio: Fraction, given: Source) -> Open
     spacing = float(1 / ratio)
     dataset.SetGeoTransform((0.0, spacing, 0.0, 0.0, 0.0, -spacing))
     dataset.WriteRaster(0, 0, side, side, pixels.tobytes(), buf_type=gdal_type(dtype))
-    return OpenSource(index + 1, Stack([dataset]), None, given)
+    return OpenSource(index + 1, Stack([dataset], placed=False, takes_complex=True), None, given)
 
 
 def _probed(

@@ -108,7 +108,7 @@ def _classes(path: str | None, names: Sequence[str], older: Sidecar | None) -> d
     """The classes of each output: those of the file that the user gives, else those of the older sidecar."""
     if path is None:
         return {name: older.classes_of([name]) for name in names if older.classes_of([name])} if older else {}
-    legend = read_legend(path) or _used(raster_legend(Stack([path]).datasets[0]))
+    legend = read_legend(path) or _used(raster_legend(Stack([path], placed=False).datasets[0]))
     if not legend:
         raise ParameterError(
             f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "

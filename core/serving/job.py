@@ -12,6 +12,7 @@ import numpy as np
 from ..geometry.grid import Box
 from ..geometry.serving import Span
 from ..progress import Progress
+from ..rasters.narrowing import Narrowing
 from . import tiles
 from .compute import Compute, whole
 from .convert import Converter
@@ -93,6 +94,9 @@ class Job:
         self._background, self._padding = background, padding
         self.finish: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = None
         self._bands = 0
+        self.narrowings = [
+            Narrowing(source.stack.dtype, info.dtype) for source, info in zip(self.sources, compute.inputs)
+        ]
         self._patches: Patches | Shifts | Phases = Patches(plan, compute)
 
     def learn(self) -> int:
@@ -215,6 +219,7 @@ class Job:
     def run(self, raster: Writer, tile: tuple[int, int], progress: Progress) -> None:
         """Compute the whole box into `raster`, tile by tile."""
         done = 0
+        self.count_anew()
 
         def write(part: Box, values: np.ndarray) -> None:
             nonlocal done
@@ -239,6 +244,21 @@ class Job:
             for x in self.plan.x.cells(Span(self.box.x, self.box.width)):
                 yield Box(x.start - self.box.x, y.start - self.box.y, x.size, y.size)
 
+    def count_anew(self) -> None:
+        """Forget what the sources' pixels were counted for: trials are over."""
+        for narrowing in self.narrowings:
+            narrowing.reset()
+
+    def told(self) -> list[str]:
+        """Return, as warnings, how many pixels the model's inputs do not hold as they are."""
+        return [
+            f"Source {source.number}: the input {info.name} of the model takes {info.dtype}, but of the pixels {counted} "
+            "(a pixel that several tiles or patches read counts for each). They have become the nearest value that it "
+            "holds; NaN has become 0. Scale or clip the image to what the model was trained on."
+            for source, info, narrowing in zip(self.sources, self.compute.inputs, self.narrowings)
+            if (counted := narrowing.told())
+        ]
+
     def read(self, box: Box, masked: bool = True, sparing: bool = False) -> Tile:
         """Return the pixels of each source for the outputs in `box`, and with `masked` where these are no-data.
 
@@ -249,7 +269,8 @@ class Job:
         regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
         if not masked or all(source.nodata is None for source in self.sources):
             stacks = (source.stack for source in self.sources)
-            return Tile([stack.read_padded(region, self._padding) for stack, region in zip(stacks, regions)], None)
+            images = [stack.read_padded(region, self._padding) for stack, region in zip(stacks, regions)]
+            return Tile([narrowing(image) for narrowing, image in zip(self.narrowings, images)], None)
         columns, rows = Span(box.x, box.width), Span(box.y, box.height)
         below = [
             (self.plan.x.footprint(number, columns), self.plan.y.footprint(number, rows))
@@ -257,11 +278,11 @@ class Job:
         ]
         if sparing and any(holds_nothing(source, *lines) for source, lines in zip(self.sources, below)):
             return Tile([], np.ones((box.height, box.width), bool))
-        mask, images = np.zeros((box.height, box.width), bool), dict.fromkeys(range(len(self.sources)), np.empty(0))
-        for number in sorted(images, key=lambda number: self.sources[number].nodata is None):  # those that tell first
+        mask, found = np.zeros((box.height, box.width), bool), dict.fromkeys(range(len(self.sources)), np.empty(0))
+        for number in sorted(found, key=lambda number: self.sources[number].nodata is None):  # those that tell first
             source, region = self.sources[number], regions[number]
             if source.nodata is None:
-                images[number] = source.stack.read_padded(region, self._padding)
+                found[number] = self.narrowings[number](source.stack.read_padded(region, self._padding))
                 continue
             window = region.hull(under(*below[number]))
             pixels = source.stack.read_padded(window, self._padding)
@@ -269,8 +290,9 @@ class Job:
             mask |= nodata_outputs(empty, *below[number], window)
             if sparing and mask.all():
                 return Tile([], mask)
-            images[number] = pixels[whole(Box(region.x - window.x, region.y - window.y, region.width, region.height))]
-        return Tile(list(images.values()), mask)
+            pixels = self.narrowings[number](pixels, empty)
+            found[number] = pixels[whole(Box(region.x - window.x, region.y - window.y, region.width, region.height))]
+        return Tile(list(found.values()), mask)
 
     def compute_tile(self, box: Box, tile: Tile) -> np.ndarray:
         """Return the outputs in `box`, of shape (box.height, box.width, bands), from what `read` returned for it."""

@@ -15,7 +15,10 @@ from ..models.model import Model
 from ..models.sidecar import Classes, read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
+from ..rasters.narrowing import Narrowing
+from ..rasters.opening import Reference
 from ..rasters.output import same_file
+from ..rasters.placement import handed_on
 from ..sampling.palette import coloured
 from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
@@ -95,6 +98,15 @@ class OpenModel:
     compute: Compute
     scope: Scope
 
+    def reference(self, box: Box) -> Reference:
+        """Return the reference of the outputs in `box`.
+
+        Raises:
+            RasterError: they are no longer the pixels of the first source, and only points place it.
+        """
+        first = self.sources[0].stack
+        return handed_on(first.names[0], first.reference, self.plan.grid.part(box).same_as(first.grid))
+
     @property
     def masked(self) -> bool:
         """Whether a source has a no-data value."""
@@ -106,6 +118,16 @@ class OpenModel:
 
         padding = "reflect" if parameters.padding in ("auto", "none") else parameters.padding
         return Job(self.sources, self.plan, box, self.compute, converter, background, padding)
+
+    def tell_types(self, progress: Progress) -> None:
+        """Say where a source may hold pixels that the model's input cannot."""
+        for source, info in zip(self.sources, self.feeds.inputs):
+            narrowing = Narrowing(source.stack.dtype, info.dtype)
+            if narrowing.whole:
+                progress.info(
+                    f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model takes "
+                    f"{info.dtype} ({narrowing.range}): other pixels become the nearest value, and are counted."
+                )
 
     def choose_way(self, job: Job, memory: int, progress: Progress) -> None:
         """Choose how patches are computed, and say so; nothing to choose where regions are.
@@ -151,11 +173,6 @@ class OpenModel:
             return telling.freeze(trial) and self.compute.freeze(trial)
         except ModelError:  # what numbers of classes are made of may have another size
             return False
-
-    def check_unchanged(self) -> None:
-        """Raise RasterError where a source has changed since it was opened."""
-        for source in self.sources:
-            source.stack.check_unchanged()
 
 
 def open_model(
@@ -208,7 +225,9 @@ def open_model(
             "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
             "For a coarser map in less time give OUTPUT_SPCSCALE."
         )
-    return OpenModel(loaded, sources, names, feeds, resolver, classes, plan, key, compute, scope)
+    opened = OpenModel(loaded, sources, names, feeds, resolver, classes, plan, key, compute, scope)
+    opened.tell_types(progress)
+    return opened
 
 
 def _offered(model: Model, name: str) -> str:

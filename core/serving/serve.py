@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..progress import Progress
 from ..rasters.output import OutputRaster, Staging, check_writable, creation_options, driver_for
+from ..rasters.trial import Content
 from ..rasters.types import check_fits, written_type
 from .area import wanted_box
 from .classes import declare_classes
 from .convert import Converter
 from .meant import as_meant, meant_by
 from .memory import MB, gdal_cache, release
-from .opening import Budget, open_model
+from .opening import Budget, OpenModel, open_model
+
+_WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+"""Types of what a model returns that are taken for numbers of classes."""
 
 
 def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
@@ -25,8 +31,8 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     parameters = as_meant(parameters, meant, progress)
     background = parameters.output_bv or 0.0
     opened = open_model(parameters, [parameters.out], progress, meant)
-    reference = opened.sources[0].stack.reference
-    box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, reference)
+    box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
+    reference = opened.reference(box)
     dtype = written_type(opened.compute.dtype_name, parameters.out_pixeltype)
     if opened.masked:
         check_fits(background, dtype, "OUTPUT_BV")
@@ -53,17 +59,27 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             driver,
             options,
             nodata=declared,
+            content=_content(opened, bands, [background] if opened.masked else []),
         ) as raster:
-            declare_classes(raster.dataset, opened.classes)
             job.run(raster, tile, progress)
-            opened.check_unchanged()
             raster.commit(progress)
-    if job.converter.replaced:
-        progress.warning(
-            f"{job.converter.replaced} values were NaN or infinite, which {dtype.name} cannot hold: "
-            f"they are {background:g} (OUTPUT_BV)."
-        )
+    for told in [*job.told(), *job.converter.told("OUT_PIXELTYPE", f"{background:g} (OUTPUT_BV)")]:
+        progress.warning(told)
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
     if opened.classes and bands == 1 and dtype.kind in "iu":
         results["classes"] = [vars(item) for item in opened.classes]
     return results
+
+
+def _content(opened: OpenModel, bands: int, others: Sequence[float]) -> Content:
+    """Return what the output holds: classes where the model returns whole numbers, or names its only band's classes.
+
+    One output of three or four bands of bytes is taken for a picture.
+    """
+    known = opened.classes if bands == 1 else ()
+    picture = opened.compute.dtype_name == "uint8" and bands in (3, 4) and len(opened.outputs) == 1
+    return Content(
+        classes=bool(known) or (opened.compute.dtype_name in _WHOLE and not picture),
+        values=[*(item.value for item in known), *others] if known else (),
+        describe=partial(declare_classes, classes=opened.classes),
+    )

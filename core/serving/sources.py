@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError
 from ..models.model import Model, TensorInfo
-from ..models.placeholders import FORM, Value, parse_userplaceholders
+from ..models.placeholders import FORM, Value, check_held, parse_userplaceholders
 from ..models.sidecar import Sidecar
 from ..operations.tensorflowmodelserve import ServedModel, Source
 from ..progress import Progress
@@ -36,7 +36,7 @@ def open_sources(parameters: ServedModel) -> list[OpenSource]:
     """
     opened = []
     for number, source in enumerate(parameters.sources, 1):
-        opened.append(_opened(number, Stack(source.il), source, parameters))
+        opened.append(_opened(number, Stack(source.il, placed=False, takes_complex=True), source, parameters))
     check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     return opened
 
@@ -143,6 +143,8 @@ def _check_input(info: TensorInfo, source: OpenSource) -> None:
             f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
             f"{_about_alpha(source.stack, bands)}"
         )
+    if not info.dtype.startswith("complex"):
+        source.stack.check_real(f"the input {info.name} of the model takes {info.dtype}")
     if info.dtype == "string":
         raise ModelError(f"The input {info.name} of the model takes text, not images.")
 
@@ -159,10 +161,7 @@ def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     """Return a user placeholder's value with the dtype and rank that the model asks for."""
     dtype = np.dtype("float32") if info.dtype == "bfloat16" else np.dtype(info.dtype)
     array = np.asarray(value)
-    if dtype.kind in "iu" and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise ParameterError(
-            f"The user placeholder {info.name}={value} is not whole, but the model asks for {info.dtype}: round it."
-        )
+    check_held(array, dtype, f"The user placeholder {info.name}={value}")
     array = array.astype(dtype)
     if info.rank is None or array.ndim == info.rank:
         return array

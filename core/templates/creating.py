@@ -107,10 +107,10 @@ def _images(parameters: CreateModel, number: int, progress: Progress) -> Stack:
     """Open the images of a source; in patches all bands are what they are."""
     paths = parameters.sources[number].il
     if all(read_description(path_of(path)).get("content") == "patches" for path in paths):
-        return Stack(paths)
+        return Stack(paths, placed=False)
     told = parameters.bands.replace(",", " ").split()
     wanted = int(told[number]) if number < len(told) and told[number].isdecimal() else None
-    return open_images(paths, parameters.alpha, progress, wanted)
+    return open_images(paths, parameters.alpha, progress, wanted, placed=False)
 
 
 def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:

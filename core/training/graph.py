@@ -15,7 +15,7 @@ from ..errors import ModelError, ParameterError, TrainingError
 from ..models.files import model_place, read_saved_model
 from ..models.loading import graph_of, split_tags, use_part
 from ..models.model import plain_name
-from ..models.placeholders import parse_userplaceholders
+from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
 from ..serving.devices import device_scope
@@ -169,7 +169,9 @@ class TrainableGraph:
         found = {}
         for name, value in parse_userplaceholders(text, parameter).items():
             tensor = self.tensor(name, parameter)
-            array = np.asarray(value).astype(tensor.dtype.base_dtype.as_numpy_dtype)
+            array, dtype = np.asarray(value), np.dtype(tensor.dtype.base_dtype.as_numpy_dtype)
+            check_held(array, dtype, f"{parameter}: {name}={value}")
+            array = array.astype(dtype)
             rank = tensor.shape.rank
             if rank is not None and array.ndim != rank:
                 if array.ndim > rank and array.size != 1:

@@ -24,6 +24,7 @@ from .graphwiring import as_target, wire
 from .labels import alphas_of, described, legend_of
 from .parameters import Fitting, TrainingData
 from .preparation import SampleSets, open_sets
+from .ranges import check_held
 from .reporting import report_html
 from .scoring import LabelTally, Scores, Tally, ValueTally, describe, describe_classes
 from .sources import Feed, Samples
@@ -115,6 +116,7 @@ class GraphRun:
         }
         self._wiring = wire(parameters, graph, sets.training.keys, self._values["TRAINING"])
         self._check_fed([*self._targets, *self._told.values()], "TRAINING")
+        self._check_held()
         check_augmentation(parameters.augmentation, sets.training.shapes)
         self._feed = sets.training.feed(parameters.batchsize, shuffled=True, change=self._change())
         self._check_sizes()
@@ -146,6 +148,14 @@ class GraphRun:
         }
 
     # ----------------------------------------------------------- checks
+
+    def _check_held(self) -> None:
+        """Raise ParameterError where a placeholder does not hold the values of the samples that it is fed with."""
+        for what, samples in self._sets.by_purpose.items():
+            for key, tensor in self._wiring.fed.items():
+                if what == "TRAINING" or key != self._wiring.reference:
+                    dtype = tensor.dtype.base_dtype.name
+                    check_held(samples, key, what, plain_name(tensor.name), dtype, self._progress)
 
     def _check_fed(self, fetches: Sequence[Any], what: str) -> None:
         """Raise ParameterError where something is needed that nothing feeds."""

@@ -21,6 +21,7 @@ from .legends import join_labels
 from .losses import class_numbers
 from .network import Network, fitted_shape, load_network, make_network, restore, template_of
 from .opening import open_samples, read_groups
+from .ranges import check_held
 from .roles import Roles, assign
 from .scoring import ClassTally, Tally, ValueTally
 from .sources import Change, PatchSamples, Samples
@@ -259,6 +260,9 @@ def prepare(parameters: TensorflowModelTrain, progress: Progress) -> tuple[Sampl
     roles = _roles(parameters, sets, network)
     target = roles["TRAINING"].target
     network.choose(roles["TRAINING"].output)
+    for what, samples in sets.by_purpose.items():
+        for key, name in roles[what].inputs.items():
+            check_held(samples, key, what, name, network.dtypes[name], progress)
     output = _tried(sets.training, roles["TRAINING"], network)
     shape = sets.training.shapes[target]
     check_augmentation(parameters.augmentation, sets.training.shapes)

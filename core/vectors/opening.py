@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, ogr, osr
 
+from .. import inputs
 from ..errors import VectorError
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
@@ -291,12 +292,16 @@ def _opened(address: Address) -> tuple[Any, Any]:
 
 
 def _open(path: str, options: Sequence[str]) -> Any:
+    inputs.check_ordinary(path, error=VectorError)
     dataset = None
     with collected_errors() as errors:
         flags = gdal.OF_VECTOR | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
         dataset = gdal.OpenEx(path, flags, open_options=list(options))
     if dataset is None:
         raise VectorError(f"Cannot open the layer {path}: {errors}. Check the path and that OGR reads the format.")
+    if (watching := inputs.current()) is not None:
+        for file in dataset.GetFileList() or ():
+            watching.watch(file, path)
     return dataset
 
 

@@ -23,7 +23,7 @@ PACKAGES = {
 }
 
 CORE = (
-    {"addresses", "commandwords", "errors", "extendedfilenames", "preloading", "progress", "vocabulary"},
+    {"addresses", "commandwords", "errors", "extendedfilenames", "inputs", "preloading", "progress", "vocabulary"},
     {"geometry"},
     {
         *("contents", "interpreters", "memoryfiles", "programs", "rasters", "replacing", "temporaries", "textfiles"),

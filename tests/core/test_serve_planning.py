@@ -48,7 +48,8 @@ def job(folder: Path, width: int, height: int, fields: AxisFields, blocks: tuple
         gdal.GetDriverByName("GTiff").Create(str(path), width, height, 4, gdal.GDT_UInt16, options).FlushCache()
     sources = [OpenSource(1, Stack([str(path)]), None, Source(il=(str(path),)))]
     plan = make_plan(sources, Fields(fields, fields))
-    compute: Any = SimpleNamespace(dtype_name="float32")
+    inputs = [SimpleNamespace(name="x", dtype="float32") for _ in sources]
+    compute: Any = SimpleNamespace(dtype_name="float32", inputs=inputs)
     return Job(sources, plan, Box(0, 0, plan.x.size, plan.y.size), compute, Converter(np.dtype("float32"), 0), 0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -326,3 +327,29 @@ class TestProgress:
         for thread in threads:
             thread.join()
         assert sorted(log.said) == sorted([("info", str(n)) for n in range(200)] * 4)
+
+
+@pytest.mark.parametrize("key", ["SOURCE1_IL", "MODEL_DIR"])
+def test_a_pipe_is_refused_before_qgis_loads_it(provider: OtbtfProvider, tmp_path: Path, key: str) -> None:
+    pipe = str(tmp_path / "pipe.tif")
+    os.mkfifo(pipe)
+    values = {"SOURCE1_IL": [str(tmp_path / "image.tif")], "MODEL_DIR": str(tmp_path), "OUT": str(tmp_path / "out.tif")}
+    algorithm = provider.algorithm("tensorflowmodelserve")
+    given = {**values, key: [pipe] if key == "SOURCE1_IL" else pipe}
+    usable, said = algorithm.checkParameterValues(given, QgsProcessingContext())
+    assert not usable and f"{key} is {pipe}, which is a named pipe" in said
+
+
+@pytest.mark.parametrize("key", ["VEC", "IN"])
+def test_a_pipe_as_layer(provider: OtbtfProvider, tmp_path: Path, key: str) -> None:
+    pipe = str(tmp_path / "pipe.gpkg")
+    os.mkfifo(pipe)
+    values = {
+        "IN": str(tmp_path / "a.tif"),
+        "VEC": str(tmp_path / "a.gpkg"),
+        "FIELD": "class",
+        "OUT": str(tmp_path / "o"),
+    }
+    algorithm = provider.algorithm("polygonclassstatistics")
+    usable, said = algorithm.checkParameterValues({**values, key: pipe}, QgsProcessingContext())
+    assert not usable and f"{key} is {pipe}, which is a named pipe" in said

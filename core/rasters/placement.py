@@ -1,0 +1,161 @@
+"""What places a raster on the ground without a geotransform: control points, RPCs and geolocation arrays.
+
+A grid of pixels tells nothing of where such a raster lies, so that its pixels can be computed with, and the points handed
+on to an output of the same pixels, but no coordinate can be looked up in it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from osgeo import gdal
+
+from ..errors import RasterError
+
+Items = tuple[tuple[str, str], ...]
+
+_CLOSE = 1e-9
+"""Relative difference of numbers that are the same, written and read in another way."""
+
+CURE = "Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {option})"
+_OPTIONS = {"ground control points": "-tps", "RPCs": "-rpc", "geolocation arrays": "-geoloc"}
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What a raster has of them.
+
+    Attributes:
+        points: column, row, x, y and z of each control point.
+        wkt: coordinate system of the points.
+        rpc: rational polynomial coefficients, as GDAL's metadata has them.
+        geolocation: where GDAL finds arrays of coordinates.
+    """
+
+    points: tuple[tuple[float, float, float, float, float], ...] = ()
+    wkt: str = ""
+    rpc: Items = ()
+    geolocation: Items = ()
+
+    @classmethod
+    def of(cls, dataset: gdal.Dataset) -> Placement:
+        """Return that of an open dataset."""
+        points = dataset.GetGCPs() if dataset.GetGCPCount() else ()
+        return cls(
+            tuple((p.GCPPixel, p.GCPLine, p.GCPX, p.GCPY, p.GCPZ) for p in points),
+            dataset.GetGCPProjection() or "" if points else "",
+            _items(dataset.GetMetadata("RPC")),
+            _items(dataset.GetMetadata("GEOLOCATION")),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.points or self.rpc or self.geolocation)
+
+    @property
+    def kind(self) -> str:
+        """What it is, in words."""
+        return "ground control points" if self.points else "RPCs" if self.rpc else "geolocation arrays"
+
+    @property
+    def cure(self) -> str:
+        """How to get rid of it."""
+        return CURE.format(option=_OPTIONS[self.kind])
+
+    def same_as(self, other: Placement) -> bool:
+        """Return whether both place pixels alike, but for how numbers are written."""
+        return (
+            len(self.points) == len(other.points)
+            and all(_close(one, two) for one, two in zip(self.points, other.points))
+            and _alike(self.rpc, other.rpc)
+            and _alike(self.geolocation, other.geolocation)
+        )
+
+    def write(self, dataset: gdal.Dataset, georeferenced: bool) -> None:
+        """Hand it on to a raster of the same pixels; beside a geotransform, without the control points."""
+        if self.points and not georeferenced:
+            points = [gdal.GCP(x, y, z, column, row) for column, row, x, y, z in self.points]
+            dataset.SetGCPs(points, self.wkt)
+        if self.rpc:
+            dataset.SetMetadata(dict(self.rpc), "RPC")
+        if self.geolocation and not georeferenced:
+            dataset.SetMetadata(dict(self.geolocation), "GEOLOCATION")
+
+
+NOWHERE = Placement()
+
+
+def check_same(names: Sequence[str], references: Sequence[Any]) -> None:
+    """Raise RasterError where one of several rasters is placed by points only, and not all by the same.
+
+    Args:
+        names: of the rasters.
+        references: `opening.Reference` of each.
+    """
+    first = references[0]
+    for name, reference in zip(names[1:], references[1:]):
+        if not (first.by_points or reference.by_points) or first.placement.same_as(reference.placement):
+            continue
+        one, two = (names[0], name) if first.by_points else (name, names[0])
+        placed = first if first.by_points else reference
+        raise RasterError(
+            f"{one} is placed by {placed.placement.kind} only, and {two} is not placed by the same, so that it is not "
+            f"known how they lie on each other. {placed.placement.cure}, all of them to the same one."
+        )
+
+
+def check_placed(name: str, reference: Any, why: str = "positions in it cannot be looked up") -> None:
+    """Raise RasterError where a raster is placed by points only."""
+    if reference.by_points:
+        raise RasterError(
+            f"{name} has no geotransform: it is placed by {reference.placement.kind} only, so that {why}. "
+            f"{reference.placement.cure}."
+        )
+
+
+def handed_on(name: str, reference: Any, same_pixels: bool) -> Any:
+    """Return the reference of an output.
+
+    Args:
+        name: of the raster whose grid the output's follows from.
+        reference: of that raster.
+        same_pixels: whether the output has the very same pixels.
+
+    Raises:
+        RasterError: it has others, and only points place the raster.
+    """
+    if same_pixels:
+        return reference
+    check_placed(
+        name,
+        reference,
+        "the output must have the same pixels, and it has others (by OUT_BOX, EXTENT or OUTPUT_SPCSCALE, or since the "
+        "model leaves out the border, which PADDING keeps)",
+    )
+    return reference.without_placement()
+
+
+def _items(metadata: Any) -> Items:
+    return tuple(sorted((str(key), str(value)) for key, value in (metadata or {}).items()))
+
+
+def _close(one: Sequence[float], two: Sequence[float]) -> bool:
+    return all(math.isclose(a, b, rel_tol=_CLOSE, abs_tol=1e-9) for a, b in zip(one, two))
+
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+def _alike(one: Items, two: Items) -> bool:
+    """Return whether both hold the same keys with the same numbers; texts without numbers must be equal."""
+    if [key for key, _ in one] != [key for key, _ in two]:
+        return False
+    for (_, a), (_, b) in zip(one, two):
+        numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (a, b)]
+        rests = [_NUMBER.sub("", text).split() for text in (a, b)]
+        if len(numbers[0]) != len(numbers[1]) or not _close(*numbers) or (a != b and rests[0] != rests[1]):
+            return False
+    return True

@@ -1,0 +1,24 @@
+"""Scale and offset of bands, which are told and not applied."""
+
+from __future__ import annotations
+
+from osgeo import gdal
+
+
+def scaling(dataset: gdal.Dataset, name: str) -> str:
+    """Return a line for the log where bands have a scale or an offset; else nothing.
+
+    The values are used as they are stored, as OTB does: a model is served as it was trained, and what it was trained on
+    need not have the same scale.
+    """
+    for number in range(1, dataset.RasterCount + 1):
+        band = dataset.GetRasterBand(number)
+        scale, offset = band.GetScale(), band.GetOffset()
+        scale, offset = 1.0 if scale is None else scale, offset or 0.0
+        if (scale, offset) != (1.0, 0.0):
+            return (
+                f"{name} has bands with a scale or an offset (band {number}: value x {scale:g} + {offset:g}). Values are "
+                "used as they are stored, not scaled; this holds for every raster of the run. For scaled ones, unscale "
+                "the raster first (gdal_translate -unscale)."
+            )
+    return ""
