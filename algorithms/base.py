@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
 from ..core.operations import run as run_here
+from ..core.relativepaths import absolute_path
 from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
 from .definitions import definition, help_page
 from .feedback import FeedbackProgress
@@ -145,7 +146,10 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             self._parse(values)
             found = self._run(values, progress)
             feedback.setProgress(100)
-            told = {name: value for name, value in {**paths, **found}.items() if _tellable(value)}
+            known = {absolute_path(path): path for path in paths.values()}  # QGIS loads what it has named
+            told = {
+                name: known.get(str(value), value) for name, value in {**paths, **found}.items() if _tellable(value)
+            }
             results = {parameter_name(name): _written(value) for name, value in told.items()}
             self._style_layers(results, context)
         return results
