@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 import numpy as np
 
 from ..errors import ParameterError
+from ..jsonvalues import OddJson, parse
 from ..rasters.types import written_type
 from ..sampling.legend import ClassEntry, Legend, from_rows, read_legend
 from ..vectors.opening import TEXT, Field
@@ -74,9 +74,12 @@ def _rows(given: str) -> list[dict[str, object]]:
     if not given:
         return []
     try:
-        rows = json.loads(given)
-        return [dict(row) for row in rows if row["value"] is not None]
-    except (ValueError, TypeError, KeyError) as error:
+        rows = [dict(row.fields()) for row in parse(given).items()]
+        if any("value" not in row for row in rows):
+            raise OddJson("a class has no value")
+        plain = [{name: part.value for name, part in row.items()} for row in rows]
+        return [row for row in plain if row["value"] is not None]
+    except OddJson as error:
         raise ParameterError(
             f'LEGEND is {given[:80]!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": "#105c26"}}], '
             f"as the output LEGEND of other algorithms: {error}."

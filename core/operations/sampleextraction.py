@@ -122,7 +122,7 @@ def run(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
         if field in kept and len(classes) <= MOST_CLASSES:
             whole = field.kind == INTEGER
             rows = (
-                as_rows(sorted(classes), read_legend(parameters.vec))
+                as_rows(sorted(classes), read_legend(parameters.vec, progress.warning))
                 if whole
                 else [{"value": v} for v in sorted(classes)]
             )

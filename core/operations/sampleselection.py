@@ -162,7 +162,7 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         if rates_file is not None:
             write_text(rates_file, strategies.rates_table(rates))
             rates_file.commit()
-        rows = _legend(parameters.vec, shapes.field, written)
+        rows = _legend(parameters.vec, shapes.field, written, progress)
         write_legend(staging.folder, staging.final.name, rows)
         staging.commit()
     for row in rows:
@@ -177,11 +177,11 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _legend(source: LayerSource, field: Field, written: Mapping[str, int]) -> list[dict[str, Any]]:
+def _legend(source: LayerSource, field: Field, written: Mapping[str, int], progress: Progress) -> list[dict[str, Any]]:
     """Return the classes that have samples, with the names and colours kept beside the training layer."""
     labels = [label for label, number in written.items() if number]
     if field.kind == INTEGER:
-        return as_rows(map(int, labels), read_legend(source))
+        return as_rows(map(int, labels), read_legend(source, progress.warning))
     return [{"value": label} for label in labels]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ParameterError
+from ..jsonvalues import parse
 from ..progress import Progress
 from ..vectors.opening import TEXT, Field
 from ..vectors.source import LayerSource
@@ -30,10 +30,10 @@ class ClassNames:
         self._names: dict[int, str] = {}
         if given.strip():
             try:
-                self._names = {int(label): str(name) for label, name in json.loads(given).items() if name}
-            except (ValueError, AttributeError) as error:
+                self._names = {int(label): str(name.value) for label, name in parse(given).fields() if name.value}
+            except ValueError as error:
                 raise ParameterError(
-                    f'CLASS_NAMES is {given}, but must be JSON with the name of each class: {{"1": "water"}}.'
+                    f'CLASS_NAMES is {given[:200]}, but must be JSON with the name of each class: {{"1": "water"}} ({error}).'
                 ) from error
         self._image = image.GetDescription()
         self.add_raster(image)

@@ -198,7 +198,7 @@ class _Writer:
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name
-        samples["classes"] = class_rows(self._points, read_legend(self._parameters.vec))
+        samples["classes"] = class_rows(self._points, read_legend(self._parameters.vec, progress.warning))
         groups = " ".join(map(str, self._neighbours().tolist()))  # in one line of the JSON
         for image, source, shape in zip(self._images, self._sources, self._shapes):
             if image is not None:

@@ -7,16 +7,20 @@ has classes carries them on in a small JSON beside it, `<file name>.json`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
 
+from ..jsonvalues import Json, OddJson, read
 from ..rasters.gdal_calls import collected_errors
 from ..vectors.opening import split_source
 from ..vectors.source import LayerSource
+
+_log = logging.getLogger("otbtf_qgis")
 
 
 @dataclass(frozen=True)
@@ -93,17 +97,40 @@ def as_rows(values: Iterable[int], legend: Mapping[int, ClassEntry]) -> list[dic
     return rows
 
 
-def from_rows(rows: Iterable[Mapping[str, Any]]) -> Legend:
-    """Return the legend that `as_rows` wrote."""
-    return {int(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
+def from_rows(rows: Any) -> Legend:
+    """Return the legend that `as_rows` wrote.
+
+    Raises:
+        OddJson: it is none.
+    """
+    return legend_in(Json(list(rows), "classes"))
 
 
-def read_legend(path: LayerSource) -> Legend:
-    """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read."""
+def legend_in(rows: Json) -> Legend:
+    """Return the legend that `as_rows` wrote, from JSON.
+
+    Raises:
+        OddJson: it is none.
+    """
+    found = {}
+    for row in rows.items():
+        name, color = (row.get(part) for part in ("name", "color"))
+        found[row["value"].whole()] = ClassEntry(name.text() if name else "", color.text() if color else "")
+    return found
+
+
+def read_legend(path: LayerSource, warn: Callable[[str], object] = _log.warning) -> Legend:
+    """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read.
+
+    Names and colours are a help, not a need: what is odd is left out, and `warn` is told.
+    """
     try:
-        rows = json.loads(sidecar(path).read_text(encoding="utf-8"))["classes"]
-        return from_rows(rows)
-    except (OSError, ValueError, KeyError, TypeError):
+        content = read(sidecar(path))
+        return legend_in(content["classes"]) if content.has("classes") else {}
+    except OSError:
+        return {}
+    except OddJson as error:
+        warn(f"{sidecar(path)} is left out, so that the classes in it have neither names nor colours: {error}.")
         return {}
 
 

@@ -43,7 +43,8 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     )
     names = [output.info.name for output in described.outputs]
     older = _older(parameters, model.path, progress)
-    classes, alpha = _classes(parameters.classes, names, older), older.alpha if older else {}
+    classes = _classes(parameters.classes, names, older, progress)
+    alpha = older.alpha if older else {}
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
         results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha))
@@ -97,11 +98,11 @@ def _older(parameters: DescribeModel, model_path: str, progress: Progress) -> Si
         return None
 
 
-def _classes(path: str | None, names: Sequence[str], older: Sidecar | None) -> dict[str, Classes]:
+def _classes(path: str | None, names: Sequence[str], older: Sidecar | None, progress: Progress) -> dict[str, Classes]:
     """The classes of each output: those of the file that the user gives, else those of the older sidecar."""
     if path is None:
         return {name: older.classes_of([name]) for name in names if older.classes_of([name])} if older else {}
-    legend = read_legend(path) or _used(raster_legend(Stack([path]).datasets[0]))
+    legend = read_legend(path, progress.warning) or _used(raster_legend(Stack([path]).datasets[0]))
     if not legend:
         raise ParameterError(
             f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "

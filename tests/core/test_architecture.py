@@ -23,10 +23,31 @@ PACKAGES = {
 }
 
 CORE = (
-    {"addresses", "commandwords", "errors", "extendedfilenames", "preloading", "progress", "vocabulary"},
+    {
+        "addresses",
+        "archives",
+        "commandwords",
+        "errors",
+        "extendedfilenames",
+        "jsonvalues",
+        "ownership",
+        "preloading",
+        "progress",
+        "relativepaths",
+        "vocabulary",
+    },
     {"geometry"},
     {
-        *("contents", "interpreters", "memoryfiles", "programs", "rasters", "replacing", "temporaries", "textfiles"),
+        "contents",
+        "interpreters",
+        "memoryfiles",
+        "programs",
+        "rasters",
+        "replacing",
+        "signals",
+        "staging",
+        "temporaries",
+        "textfiles",
         "vectors",
     },
     {"bandmath", "layers", "models"},
