@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
 from ..core.operations import run as run_here
+from ..core.relativepaths import absolute_path
 from ..core.running import check_files
 from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
 from .definitions import definition, help_page
@@ -148,7 +149,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             self._parse(values)
             found = self._run(values, progress)
             feedback.setProgress(100)
-            results = told({**paths, **found})
+            known = {absolute_path(path): path for path in paths.values()}  # QGIS loads what it has named
+            results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
         return results
 

@@ -18,13 +18,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import Cancelled, EngineError
-from .interpreters import Interpreter, base_python, environment, inspect_python
+from .interpreters import Interpreter, base_python, environment, inspect_python, program
+from .jsonvalues import OddJson, read
 from .programs import PipLog, run_streaming, status_text
 from .progress import Progress
+from .signals import cleaned_up_on_signals
 
 OLDEST, NEWEST = (3, 9), (3, 14)
 MARKER = "otbtf-engine.json"
 """Lies in an environment that passed its check: versions, and whether it is for a GPU."""
+
+CONSTRAINTS = Path(__file__).absolute().parent / "constraints"
 
 _OTHERS = ("psutil", "scikit-learn", "skops", "matplotlib", "tqdm", "tensorboard")
 _OTHER_MODULES = ("psutil", "sklearn", "skops", "matplotlib", "tqdm", "tensorboard")
@@ -47,7 +51,7 @@ print("OTBTF " + json.dumps(dict(python=platform.python_version(), tensorflow=te
 def requirements(python: tuple[int, int], platform: str, machine: str, numpy_major: int | None, gpu: bool) -> list[str]:
     """Return pip's requirements for an engine.
 
-    The versions are lower bounds; pip takes the newest that the Python version has wheels for.
+    The versions are lower bounds; `constraints` names the file with the upper ones.
 
     Args:
         python: (major, minor) of the interpreter.
@@ -86,7 +90,7 @@ def requirements(python: tuple[int, int], platform: str, machine: str, numpy_maj
     kind = "[and-cuda]" if gpu else "-cpu" if processor == "x86_64" else ""  # on others there is no -cpu
     return [
         f"tensorflow{kind}{_tensorflow_bound(python)}",
-        f"keras{_keras_bound(python)}",
+        *_keras(python),
         _numpy(numpy_major),
         *_OTHERS,
         # The TensorBoard that Python 3.9 gets, 2.20, needs pkg_resources.
@@ -102,12 +106,19 @@ def _tensorflow_bound(python: tuple[int, int]) -> str:
     return ">=2.21"
 
 
-def _keras_bound(python: tuple[int, int]) -> str:
+def _keras(python: tuple[int, int]) -> list[str]:
     if python == (3, 9):
-        return ">=3.10"  # the last for 3.9
+        return ["keras>=3.10"]  # the last for 3.9
     if python == (3, 10):
-        return ">=3.12.4"  # the last for 3.10
-    return ">=3.13.2"
+        return ["keras>=3.12.4"]  # the last for 3.10
+    if python == (3, 14):
+        return []  # TensorFlow 2.22.0rc0 brings keras-nightly, which writes the same files
+    return ["keras>=3.13.2"]
+
+
+def constraints(python: tuple[int, int]) -> Path:
+    """Return pip's file of the newest versions that are known to work, of all packages that are drawn in."""
+    return CONSTRAINTS / f"python{python[0]}.{python[1]}.txt"
 
 
 def _numpy(major: int | None) -> str:
@@ -154,6 +165,7 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
     folder = folder.absolute()
     base = _fit(python)
     wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
+    bounds = constraints(base.version)
     if folder.exists() and not folder.is_dir():
         raise EngineError(f"{folder} is a file: the engine needs a folder of its own.")
     used = folder.is_dir() and any(folder.iterdir())
@@ -161,16 +173,17 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
         raise EngineError(f"{folder} holds other things: give the engine a new or empty folder.")
     if used and _is_repairable(folder, base, gpu):
         progress.info(f"Repairing the engine in {folder}")
-        _fill_existing(folder, wanted, progress)
+        _fill_existing(folder, wanted, bounds, progress)
         try:
             return _finish(folder, gpu, progress)
         except EngineError as error:
             progress.warning(f"{error}\nSo it is made anew.")
     if used:
         _remove(folder)
+    progress.temporary(str(folder))
     try:
         _make(folder, python, progress)
-        _fill(folder, wanted, progress)
+        _fill(folder, wanted, bounds, progress)
         return _finish(folder, gpu, progress)
     except BaseException:  # KeyboardInterrupt too: nothing half-made may stay
         try:
@@ -202,21 +215,28 @@ def _is_repairable(folder: Path, base: Interpreter, gpu: bool) -> bool:
     except EngineError:
         return False
     same = (there.version, there.base_prefix) == (base.version, base.base_prefix)
-    return same and there.has_pip and not there.gdal_error and _was_for_gpu(folder) in (None, gpu)
+    fit = same and there.has_pip and not there.gdal_error and _was_for_gpu(folder) in (None, gpu)
+    return fit and not _has_two_keras(folder)
+
+
+def _has_two_keras(folder: Path) -> bool:
+    """Whether keras and keras-nightly lie there, which write the same files: neither is whole."""
+    found = {path.name.partition("-")[0] for path in folder.glob("[Ll]ib/**/site-packages/keras*.dist-info")}
+    return found >= {"keras", "keras_nightly"}
 
 
 def _was_for_gpu(folder: Path) -> bool | None:
     """What the environment was made for: both kinds write the same files, and would mix."""
     try:
-        return bool(json.loads((folder / MARKER).read_text(encoding="utf-8"))["gpu"])
-    except (OSError, ValueError, KeyError):
+        return read(folder / MARKER)["gpu"].flag()
+    except (OSError, OddJson):
         return None
 
 
 def _make(folder: Path, python: Path, progress: Progress) -> None:
     progress.info(f"Making a virtual environment of {python} in {folder}")
     last: list[str] = []
-    command = [str(python), "-m", "venv", "--system-site-packages", str(folder)]
+    command = [program(python), "-m", "venv", "--system-site-packages", str(folder)]
     try:
         status = run_streaming(command, environment(), last.append, progress)
     except OSError as error:
@@ -226,10 +246,10 @@ def _make(folder: Path, python: Path, progress: Progress) -> None:
     progress.fraction(0.05)
 
 
-def _fill_existing(folder: Path, wanted: Sequence[str], progress: Progress) -> None:
+def _fill_existing(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
     """As `_fill`, and tell in what state the environment is if that stops half-way."""
     try:
-        _fill(folder, wanted, progress)
+        _fill(folder, wanted, bounds, progress)
     except (EngineError, Cancelled) as error:
         whole = is_complete(folder)
         state = "was not changed and can be used" if whole else "is incomplete: run the installation again to repair it"
@@ -239,13 +259,13 @@ def _fill_existing(folder: Path, wanted: Sequence[str], progress: Progress) -> N
         raise EngineError(f"{error}\nThe engine that was in {folder} {state}.") from error
 
 
-def _fill(folder: Path, wanted: Sequence[str], progress: Progress) -> None:
-    """Have pip install what is wanted."""
+def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
+    """Have pip install what is wanted, within the bounds of a constraints file."""
     pip = [str(engine_python(folder)), "-m", "pip"]
     # `--user` in somebody's pip.conf would install beside the environment.
     variables = environment(engine_python(folder))
     variables.update(PIP_USER="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
-    install = [*pip, "install", "--only-binary=:all:", "--no-warn-script-location"]
+    install = [*pip, "install", "--only-binary=:all:", "--no-warn-script-location", "--constraint", str(bounds)]
 
     # Older ones do not tell how far a download is; an engine can do without that.
     renewal = PipLog(progress, 0.05, 0.08)
@@ -314,7 +334,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", type=Path, help="QGIS's Python, or another with GDAL (default: the one running)")
     given = parser.parse_args(arguments)
     try:
-        install(given.folder, given.python or base_python(), _Terminal(), given.gpu)
+        with cleaned_up_on_signals(_Terminal()) as progress:
+            install(given.folder, given.python or base_python(), progress, given.gpu)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import EngineError
-from .programs import status_text
+from .jsonvalues import Json, OddJson, parse
+from .programs import empty_folder, status_text
 
 _PROBE = """
 import json, platform, sys
@@ -75,10 +75,24 @@ def environment(interpreter: Path | None = None) -> dict[str, str]:
     """
     astray = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     kept = {name: value for name, value in os.environ.items() if name not in astray}
+    kept.update({name: os.path.abspath(value) for name, value in kept.items() if _names_file(name, value)})
     kept["PYTHONIOENCODING"] = "utf-8"
     if interpreter is not None and (interpreter.parent.parent / "pyvenv.cfg").is_file():
         kept["PYTHONNOUSERSITE"] = "1"
     return kept
+
+
+_FILE_VARIABLES = ("PIP_", "SSL_", "REQUESTS_", "CURL_", "GDAL_", "PROJ_", "CPL_", "AWS_", "GOOGLE_")
+
+
+def _names_file(name: str, value: str) -> bool:
+    """Return whether a variable of pip or GDAL names a file of the current folder, which is not that of the program."""
+    return name.startswith(_FILE_VARIABLES) and bool(value) and not os.path.isabs(value) and os.path.exists(value)
+
+
+def program(python: Path) -> str:
+    """Return what to start for an interpreter, from whatever folder; a bare name is looked for on the PATH."""
+    return str(python) if python.parent == Path(".") else str(python.absolute())
 
 
 def base_python() -> Path:
@@ -129,25 +143,38 @@ def inspect_python(python: Path) -> Interpreter:
         EngineError: it cannot be started, or fails at once.
     """
     # -s: without the user's site packages, so that NumPy is the one that GDAL's bindings were built for.
-    command = [str(python), "-s", "-c", _PROBE]
+    command = [program(python), "-s", "-c", _PROBE]
     try:
-        done = subprocess.run(  # nosec B603 (a list of arguments, no shell)
-            command, env=environment(), capture_output=True, stdin=subprocess.DEVNULL, timeout=60
-        )
+        with empty_folder() as folder:
+            done = subprocess.run(  # nosec B603 (a list of arguments, no shell)
+                command, env=environment(), cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, timeout=60
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineError(f"The Python interpreter {python} cannot be started: {error}.") from error
     said = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith("OTBTF ")]
     if done.returncode or not said:
         last = done.stderr.decode("utf-8", "replace").strip()[-500:]
         raise EngineError(f"The Python interpreter {python} does not work ({status_text(done.returncode)}): {last}")
-    facts = json.loads(said[-1][len("OTBTF ") :])
+    try:
+        return _interpreter(parse(said[-1][len("OTBTF ") :]))
+    except OddJson as error:
+        raise EngineError(
+            f"The Python interpreter {python} does not work: what it says of itself is odd, {error}."
+        ) from error
+
+
+def _interpreter(facts: Json) -> Interpreter:
+    version = tuple(part.whole() for part in facts["version"].items())
+    if len(version) != 2:
+        raise facts["version"].odd("two whole numbers")
+    numpy = facts.get("numpy")
     return Interpreter(
-        version=(facts["version"][0], facts["version"][1]),
-        platform=facts["platform"],
-        machine=facts["machine"],
-        base_prefix=facts["base_prefix"],
-        numpy_major=facts["numpy"],
-        gdal_error=facts["error"],
-        has_venv=facts["venv"],
-        has_pip=facts["pip"],
+        version=version,
+        platform=facts["platform"].text(),
+        machine=facts["machine"].text(),
+        base_prefix=facts["base_prefix"].text(),
+        numpy_major=numpy.whole() if numpy else None,
+        gdal_error=facts["error"].text(),
+        has_venv=facts["venv"].flag(),
+        has_pip=facts["pip"].flag(),
     )

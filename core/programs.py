@@ -6,14 +6,42 @@ import contextlib
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .progress import Progress
+
+_FOLDER = "otbtf-empty-"
+
+
+@contextlib.contextmanager
+def empty_folder() -> Iterator[str]:
+    """Yield a new folder for a Python to work in; it goes afterwards.
+
+    Python looks for modules in the current folder first (`-m`, `-c`): a `json.py` there would be run.
+    """
+    folder = tempfile.mkdtemp(prefix=_FOLDER)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_own_folder() -> None:
+    """Remove the empty folder that this process was started in: who made it may be gone."""
+    with contextlib.suppress(OSError):
+        folder = os.getcwd()
+        if os.path.basename(folder).startswith(_FOLDER):
+            os.rmdir(folder)  # on Windows it is still in use
+
+
+_started: set[subprocess.Popen[str]] = set()
 
 
 def run_streaming(
@@ -21,8 +49,10 @@ def run_streaming(
 ) -> int:
     """Run a program, hand on each line of its output (errors included) and return its exit status.
 
+    It works in an empty folder.
+
     Args:
-        command: the program and its arguments.
+        command: the program and its arguments, paths among them absolute.
         variables: its environment.
         on_line: called with each line, in this thread.
         progress: asked for cancelling at least every 100 ms.
@@ -31,9 +61,21 @@ def run_streaming(
         OSError: the program cannot be started.
         Cancelled: `progress` asked to stop; the program and those it started have been killed.
     """
+    with empty_folder() as folder:
+        return _run(command, variables, folder, on_line, progress)
+
+
+def _run(
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    folder: str,
+    on_line: Callable[[str], None],
+    progress: Progress,
+) -> int:
     process = subprocess.Popen(  # nosec B603 (a list of arguments, no shell)
         list(command),
         env=dict(variables),
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -42,6 +84,7 @@ def run_streaming(
         start_new_session=True,  # a group of its own, so that its children can be killed with it
         creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
     )
+    _started.add(process)
     lines: queue.Queue[str | None] = queue.Queue()
     reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
     reader.start()
@@ -58,6 +101,14 @@ def run_streaming(
     except BaseException:  # KeyboardInterrupt too
         _kill(process)
         raise
+    finally:
+        _started.discard(process)
+
+
+def kill_started() -> None:
+    """Kill the programs that are running, and wait until they are gone: this process is about to end."""
+    for process in list(_started):
+        _kill(process)
 
 
 def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
@@ -71,8 +122,9 @@ def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 def _kill(process: subprocess.Popen[str]) -> None:
     """Kill a process and its children, and wait until it is gone."""
     if os.name == "nt":
-        taskkill = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
-        subprocess.run(taskkill, capture_output=True, check=False)  # nosec B603 B607 (no shell)
+        taskkill = os.path.join(os.environ.get("SYSTEMROOT", r"C:\Windows"), "System32", "taskkill.exe")
+        command = [taskkill, "/F", "/T", "/PID", str(process.pid)]
+        subprocess.run(command, capture_output=True, check=False)  # nosec B603 (no shell)
     else:
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(process.pid, signal.SIGKILL)
@@ -113,7 +165,8 @@ _CAUSES = (
     ),
     (
         r"ResolutionImpossible|conflicting dependencies",
-        "The versions that the packages ask for do not fit together.",
+        "The package index was not reached, or has no versions that fit together, this Python and this system: check the "
+        "network connection (and the proxy), then run this again.",
     ),
     (
         r"from versions: none",

@@ -8,12 +8,19 @@ import shutil
 import threading
 import time
 
+from . import ownership
+
 ATTEMPTS = 5
 PAUSE = 0.05  # seconds between two attempts
 
+moving = threading.RLock()
+"""Held while a whole output is moved to its place: what removes unfinished ones waits, else it would take a part."""
+
+_MOVING_WAIT = 10.0  # seconds; a folder of many files on a slow server
+
 
 def remove(path: str) -> bool:
-    """Remove a file, a link or a whole folder; one that is gone already is no error.
+    """Remove a file, a link or a whole folder; one that is gone already is no error. A lock in it is given back.
 
     A folder may resist while a dying run still writes into it, and on Windows while a file in it is
     open, so it is tried a few times.
@@ -21,6 +28,7 @@ def remove(path: str) -> bool:
     Returns:
         True when nothing is left at `path`.
     """
+    ownership.release(path)
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(PAUSE)
@@ -52,12 +60,20 @@ class Temporaries:
             self._paths.clear()
 
     def remove(self) -> list[str]:
-        """Remove what is remembered; return the paths that resisted.
-
-        A second caller waits until the first is done: whoever removes before exiting must not exit
-        while another thread is still at it.
-        """
+        """Remove what is remembered; return the paths that resisted."""
         with self._lock:
-            left = [path for path in self._paths if not remove(path)]
-            self._paths.clear()
-            return left
+            return self._remove()
+
+    def remove_for_good(self) -> None:
+        """Remove what is remembered, in a process that is about to end.
+
+        Nothing is made or moved from now on: who wants to waits for the end, as does a second caller.
+        """
+        moving.acquire(timeout=_MOVING_WAIT)  # neither is ever given back
+        self._lock.acquire()
+        self._remove()
+
+    def _remove(self) -> list[str]:
+        left = [path for path in self._paths if not remove(path)]
+        self._paths.clear()
+        return left

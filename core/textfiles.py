@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
-from . import inputs
 from .errors import ParameterError
 from .progress import Progress
+from .staging import Staging
 from .vocabulary import parameter_name
 
 
@@ -34,19 +33,17 @@ def check_text_file(key: str, path: str | None) -> None:
 
 
 def write_text_file(key: str, path: Path, text: str, progress: Progress) -> None:
-    """Write under a temporary name and rename, so that an older file stays whole if this fails.
+    """Write the text beside its place and move it there, so that an older file stays whole if this fails.
 
     Raises:
         ParameterError: it cannot be written.
+        RasterError: its folder cannot be written to, or the older file cannot be replaced.
     """
-    inputs.check_unchanged()
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
-    progress.temporary(str(temporary))
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ParameterError(
-            f"{parameter_name(key)} is {path}, which cannot be written: {error.strerror}. Name another file."
-        ) from error
+    with Staging(str(path), progress) as staging:
+        try:
+            staging.path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise ParameterError(
+                f"{parameter_name(key)} is {path}, which cannot be written: {error.strerror}. Name another file."
+            ) from error
+        staging.commit()

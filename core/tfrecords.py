@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -17,12 +18,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .errors import ParameterError, RecordsError
+from .errors import ParameterError, RasterError, RecordsError
+from .jsonvalues import Json, OddJson
+from .jsonvalues import read as read_json
+from .progress import Progress
 from .sampling.recordframes import compression_of, count_records, damaged
+from .staging import Staging
 
 __all__ = ["TFRecords"]
 
 _log = logging.getLogger(__name__)
+_LARGEST_SAMPLE = 2**31 - 1  # values of a tensor; a record of more cannot be written
 _READ_AHEAD = 1 << 18  # bytes
 _NO_RECORD = "The file "  # no tf.train.Example begins so: with the end of a group that never began
 
@@ -53,6 +59,15 @@ class TFRecords:
     def _describe(self) -> None:
         self.output_types = self.load(self.output_types_file) if os.path.exists(self.output_types_file) else None
         self.output_shapes = self.load(self.output_shapes_file) if os.path.exists(self.output_shapes_file) else None
+        try:
+            for name, kind in Json(self.output_types or {}, self.output_types_file).fields():
+                _check_type(kind)
+                if self.output_shapes is not None and name not in self.output_shapes:
+                    raise kind.odd(f"named in {self.output_shapes_file} too")
+            for _, shape in Json(self.output_shapes or {}, self.output_shapes_file).fields():
+                _check_shape(shape)
+        except OddJson as error:
+            raise RecordsError(f"{error}: write or copy the TFRecords again.") from error
 
     def ds2tfrecord(
         self, dataset: Any, n_samples_per_shard: int = 100, drop_remainder: bool = True, compression: str = ""
@@ -84,40 +99,31 @@ class TFRecords:
                 "drop_remainder leaves out the rest: lower n_samples_per_shard, or set drop_remainder=False."
             )
         names = [f"{number}.records" for number in range(len(counts))]
-        written: list[str] = []
         try:
             os.makedirs(self.dirpath, exist_ok=True)
-            for name, count in zip(names, counts):
-                written.append(name)
-                self._write(self._temporary(name), dataset, count, compression)
-                _log.info("%s: %d samples", name, count)
-            types = {key: dtype.name for key, dtype in dataset.output_types.items()}
-            shapes = {key: list(shape) for key, shape in dataset.output_shapes.items()}
-            for path, content in ((self.output_types_file, types), (self.output_shapes_file, shapes)):
-                written.append(os.path.basename(path))
-                self.save(content, self._temporary(written[-1]))
-            self._replace(written)
-        except (OSError, tf.errors.OpError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "message", str(error))
-            raise RecordsError(f"Cannot write TFRecords into {self.dirpath}: {reason}.") from error
-        finally:
-            for name in written:
-                Path(self._temporary(name)).unlink(missing_ok=True)
+            with Staging(self.output_types_file, Progress()) as staging:
+                for name, count in zip(names, counts):
+                    self._write(str(staging.folder / name), dataset, count, compression)
+                    _log.info("%s: %d samples", name, count)
+                types = {key: dtype.name for key, dtype in dataset.output_types.items()}
+                shapes = {key: list(shape) for key, shape in dataset.output_shapes.items()}
+                for path, content in ((self.output_types_file, types), (self.output_shapes_file, shapes)):
+                    self.save(content, str(staging.folder / os.path.basename(path)))
+                staging.commit()
+            self._remove_others(names)
+        except (OSError, tf.errors.OpError, RasterError) as error:
+            reason = str(getattr(error, "strerror", None) or getattr(error, "message", error))
+            raise RecordsError(f"Cannot write TFRecords into {self.dirpath}: {reason.rstrip('.')}.") from error
         self._describe()
-
-    def _temporary(self, name: str) -> str:
-        return os.path.join(self.dirpath, f".{name}.{os.getpid()}.part")
 
     def _write(self, path: str, dataset: Any, count: int, compression: str) -> None:
         with tf.io.TFRecordWriter(path, compression or None) as writer:
             for _ in range(count):
                 writer.write(_example(dataset.read_one_sample()))
 
-    def _replace(self, names: Iterable[str]) -> None:
-        """Give new files their names, and remove those of an older set that are left."""
+    def _remove_others(self, names: Iterable[str]) -> None:
+        """Remove the files of an older set that are left beside the new ones."""
         kept = set(names)
-        for name in kept:
-            os.replace(self._temporary(name), os.path.join(self.dirpath, name))
         for path in Path(self.dirpath).glob("*.records"):
             if path.name not in kept and path.stem.isdecimal():
                 path.unlink()
@@ -135,13 +141,13 @@ class TFRecords:
             RecordsError: the file is no such thing.
         """
         try:
-            content = json.loads(Path(filepath).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            content = {name: item.value for name, item in read_json(filepath).fields()}
+        except OddJson as error:
             raise RecordsError(
                 f"{filepath} cannot be read as JSON ({error}): write or copy the TFRecords again."
             ) from error
-        if not isinstance(content, dict):
-            raise RecordsError(f"{filepath} holds no dictionary of names: write or copy the TFRecords again.")
+        except OSError as error:
+            raise RecordsError(f"{filepath} cannot be read: {error.strerror}. Copy the TFRecords again.") from error
         return content
 
     def parse_tfrecord(
@@ -294,6 +300,20 @@ class TFRecords:
         if not found:
             raise RecordsError(f"{self.dirpath} holds no files of records (*.records): check the path.")
         return found
+
+
+def _check_type(kind: Json) -> None:
+    try:
+        tf.as_dtype(kind.text())
+    except TypeError:
+        raise kind.odd("a type of TensorFlow, such as float32") from None
+
+
+def _check_shape(shape: Json) -> None:
+    """Check the sizes of a tensor: none is zero, and all together are what a sample can hold."""
+    sizes = [item.whole(1, 2**31) for item in shape.items(8) if item.value is not None]
+    if math.prod(sizes) > _LARGEST_SAMPLE:
+        raise shape.odd(f"a shape of at most {_LARGEST_SAMPLE} values")
 
 
 def check_keys(parameter: str, wanted: Iterable[str], sample: Mapping[str, Any]) -> None:

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +24,9 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from .errors import ModelError, ParameterError
+from .errors import ModelError, ParameterError, RasterError
+from .progress import Progress
+from .staging import Staging
 from .utils import gdal_open
 from .utils import read_as_np_arr as read_as_np_arr_from_gdal_ds
 
@@ -155,19 +155,14 @@ def _replaced(directory: Path) -> Iterator[Path]:
     """Yield a path beside `directory` to write to, and move it there at the end; an older SavedModel steps aside."""
     if directory.exists() and not (directory / "saved_model.pb").exists() and any(directory.iterdir()):
         raise ParameterError(f"{directory} exists and is no SavedModel: name a new folder.")
-    room = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        room = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        yield room / "new"
-        if directory.exists():
-            os.replace(directory, room / "old")
-        os.replace(room / "new", directory)
-    except OSError as error:
-        raise ParameterError(f"Cannot write the SavedModel {directory}: {error.strerror}.") from error
-    finally:
-        if room is not None:
-            shutil.rmtree(room, ignore_errors=True)
+        with Staging(str(directory), Progress()) as staging:
+            yield staging.path
+            staging.commit()
+    except (OSError, RasterError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ParameterError(f"Cannot write the SavedModel {directory}: {reason.rstrip('.')}.") from error
 
 
 def _first_line(error: BaseException) -> str:

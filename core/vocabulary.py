@@ -406,7 +406,7 @@ def _number(key: Key, value: Any) -> float:
 def _float(value: Any) -> float | None:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

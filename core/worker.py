@@ -46,12 +46,15 @@ from typing import Any, BinaryIO, NoReturn
 
 from . import operations, preloading
 from .errors import Cancelled, OtbtfError
+from .jsonvalues import OddJson, parse
 from .memoryfiles import check_reachable
 from .preloading import Load
+from .programs import remove_own_folder
 from .progress import Progress
 from .temporaries import Temporaries
 
 PROGRESS_INTERVAL = 0.1  # seconds between two progress events
+LARGEST_REQUEST = 256 << 20  # bytes
 REQUEST_MARK = "=== "  # begins the line that marks a request in the log
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -135,7 +138,8 @@ class Worker:
 
     def leave(self, status: int) -> NoReturn:
         """Remove the unfinished output and end at once, whatever other threads are doing."""
-        self._temporaries.remove()
+        self._temporaries.remove_for_good()
+        remove_own_folder()
         sys.stderr.flush()
         os._exit(status)
 
@@ -164,14 +168,26 @@ class Worker:
     def _listen(self) -> None:
         try:
             for line in self._requests:
-                message = json.loads(line)
-                if "cancel" in message:
-                    self.cancelled.add(message["cancel"])
-                else:
-                    self._waiting.put(message)
-        except (OSError, ValueError):  # that is not our parent, then
+                self._take(line)
+        except OSError:  # that is not our parent, then
             traceback.print_exc()
         self.leave(0)
+
+    def _take(self, line: bytes) -> None:
+        """Queue a request, or note a cancel; what is neither is answered by an error, and the engine goes on."""
+        number: Any = None
+        try:
+            message = parse(line, LARGEST_REQUEST, infinite=True)
+            number = message.value.get("id") if isinstance(message.value, dict) else None
+            if message.has("cancel"):
+                self.cancelled.add(message["cancel"].whole())
+                return
+            request = {"id": message["id"].whole(), "run": message["run"].text(), "values": message["values"].value}
+            dict(message["values"].fields())  # which values there are is for the operation to judge
+        except OddJson as error:
+            self.send("error", id=number, message=f"The engine cannot take the request: {error}.")
+        else:
+            self._waiting.put(request)
 
     def _await_sigterm(self, told: int) -> None:
         while os.read(told, 1) != bytes([signal.SIGTERM]):

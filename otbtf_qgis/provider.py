@@ -15,7 +15,9 @@ from . import __version__, options
 from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
 from .core.errors import EngineError
+from .core.operations import load
 from .core.progress import Progress
+from .core.relativepaths import absolute_values
 from .engine import interpreter
 from .engine.client import Engine
 from .engine.tensorboards import TensorBoards
@@ -118,13 +120,13 @@ class OtbtfProvider(QgsProcessingProvider):
     def run_in_engine(
         self, operation: str, values: dict[str, Any], progress: Progress, poll: Callable[[], None]
     ) -> dict[str, Any]:
-        """Run an operation in the engine and return its results.
+        """Run an operation in the engine, which works in a folder of its own, and return its results.
 
         Raises:
             OtbtfError: bad input, or the engine is missing or has died.
             Cancelled: the user asked to stop.
         """
-        return self._engine.run(operation, values, progress, poll)
+        return self._engine.run(operation, absolute_values(load(operation)[0], values), progress, poll)
 
     def open_tensorboard(self, values: dict[str, Any], progress: Progress, poll: Callable[[], None]) -> str:
         """Return the address of a TensorBoard, which is started unless it runs, and ends with the engine.

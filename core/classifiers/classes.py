@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ParameterError
+from ..jsonvalues import Json, OddJson, parse
 from ..progress import Progress
 from ..rasters.types import written_type
 from ..sampling.classfield import class_number, numbers_of
 from ..sampling.joining import joined
-from ..sampling.legend import ClassEntry, Legend, TextLegend, by_text, of_texts, read_legend, read_texts
+from ..sampling.legend import ClassEntry, Legend, TextLegend, of_texts, read_legend, read_texts, texts_in
 from ..vectors.opening import TEXT, Field, VectorLayer
 
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
@@ -70,7 +70,7 @@ class Coding:
         Raises:
             ParameterError: what is given cannot be read.
         """
-        found = {**known, **by_text(_rows(given))}
+        found = {**known, **_given(given)}
         if self._field.kind == TEXT:
             return of_texts(self._texts, self._named, found)
         numbers = ((class_number(text), entry) for text, entry in found.items())
@@ -120,13 +120,16 @@ def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray,
             progress.warning(f"{why}: {told}.")
 
 
-def _rows(given: str) -> list[dict[str, object]]:
+def _given(given: str) -> dict[str, ClassEntry]:
+    """Return what LEGEND tells, by the class as text; a row whose value is null is no class."""
     if not given:
-        return []
+        return {}
     try:
-        rows = json.loads(given)
-        return [dict(row) for row in rows if row["value"] is not None]
-    except (ValueError, TypeError, KeyError) as error:
+        rows = parse(given).items()
+        if any("value" not in dict(row.fields()) for row in rows):
+            raise OddJson("a class has no value")
+        return texts_in(Json([row.value for row in rows if row.has("value")], "LEGEND"))
+    except OddJson as error:
         raise ParameterError(
             f'LEGEND is {given[:80]!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": "#105c26"}}], '
             f"as the output LEGEND of other algorithms: {error}."

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..archives import DAMAGED, OddArchive, check_sizes, read_json
 from ..errors import ClassifierError
+from ..jsonvalues import Json, OddJson
 from ..models.meant import Meant, as_json, from_json
 from ..models.sidecar import Classes, ModelClass
 
@@ -106,13 +108,16 @@ def load(path: str) -> Classifier:
             scikit-learn.
     """
     described = _description(path)
-    _check_version(path, str(described.get("scikit-learn")))
     try:
-        classes = tuple(ModelClass(int(c["value"]), str(c["name"]), str(c["color"])) for c in described["classes"])
-        features = tuple(str(name) for name in described["features"])
-        name = str(described["classifier"])
+        _check_version(path, described["scikit-learn"].text())
+        classes = tuple(
+            ModelClass(item["value"].whole(), item["name"].text(), item["color"].text())
+            for item in described["classes"].items()
+        )
+        features = tuple(item.text() for item in described["features"].items())
+        name = described["classifier"].text()
         network = from_json(described.get("network"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except OddJson as error:
         raise _damaged(path, error) from error
     pipeline = _pipeline(path)
     known = [getattr(pipeline, name, None) for name in ("n_features_in_", "classes_")]
@@ -121,23 +126,24 @@ def load(path: str) -> Classifier:
     return Classifier(pipeline, name, features, classes, path, network)
 
 
-def _description(path: str) -> Mapping[str, Any]:
+def _description(path: str) -> Json:
     ours = "Give a classifier (.skops) that this plugin has trained: OTB's own models (.txt, .svm) and pickles are not read."
     try:
         with zipfile.ZipFile(path) as archive:
-            text = archive.read(_DESCRIPTION).decode("utf-8")
-        described = json.loads(text)
-        form = int(described["format"])
+            check_sizes(archive)
+            described = read_json(archive, _DESCRIPTION)
+        form = described["format"].whole()
+    except OddArchive as error:
+        raise _damaged(path, error) from error
     except OSError as error:
         raise ClassifierError(f"Cannot read the classifier {path}: {error.strerror}. {ours}") from error
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (*DAMAGED, KeyError, ValueError) as error:
         raise ClassifierError(f"{path} is not a classifier of ours. {ours}") from error
     if form > _FORMAT:
         raise ClassifierError(
             f"{path} was written by a newer version of this plugin (format {form}, where {_FORMAT} is known): update it."
         )
-    result: Mapping[str, Any] = described
-    return result
+    return described
 
 
 def _check_version(path: str, version: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Union
 import numpy as np
 
 from ..errors import ParameterError, VectorError
+from ..jsonvalues import OddJson, parse
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack, grid_of, open_dataset
 from ..sampling.classfield import holds_names, numbers_of
@@ -251,12 +251,12 @@ def parse_legend(text: str) -> dict[str, ClassEntry]:
     if not text.strip():
         return {}
     try:
-        rows = json.loads(text)
-        return {
-            str(label): ClassEntry(str(entry.get("name", "")), str(entry.get("color", "")))
-            for label, entry in rows.items()
-        }
-    except (ValueError, AttributeError) as error:
+        found = {}
+        for label, entry in parse(text).fields():
+            name, color = entry.get("name"), entry.get("color")
+            found[label] = ClassEntry(name.text() if name else "", color.text() if color else "")
+        return found
+    except OddJson as error:
         raise ParameterError(
-            f'LEGEND is {text!r}, but must be JSON such as {{"1": {{"name": "water", "color": "#3060c0"}}}}.'
+            f'LEGEND is {text[:200]!r} ({error}), but must be JSON such as {{"1": {{"name": "water", "color": "#3060c0"}}}}.'
         ) from error

@@ -13,15 +13,18 @@ What is left: bugs in Keras's own layers and in HDF5; a model that uses up memor
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..archives import OddArchive, check_sizes, check_unpacked, read_json
 from ..errors import ModelError
 from .files import check_whole
 from .kerasnames import foreign_packages, offences, without_compile_configurations
@@ -128,8 +131,9 @@ def keras_version(path: str) -> str:
     """Return the version of the Keras that wrote a `.keras` file; empty where it does not say."""
     try:
         with _archive(path) as archive:
-            return str(json.loads(archive.read("metadata.json")).get("keras_version", ""))
-    except (ModelError, ValueError, AttributeError, KeyError):
+            written = read_json(archive, "metadata.json").get("keras_version")
+            return written.text() if written else ""
+    except (ModelError, ValueError, KeyError):
         return ""
 
 
@@ -148,7 +152,7 @@ def check_weights_file(path: str) -> None:
 
 
 def _check_links(weights: Any, path: str) -> None:
-    """Refuse an HDF5 file of which a part lies in another file."""
+    """Refuse an HDF5 file of which a part lies in another file, or whose arrays are far larger than what it stores."""
     import h5py
 
     links: list[str] = []
@@ -165,13 +169,19 @@ def _check_links(weights: Any, path: str) -> None:
                     if address not in seen:
                         seen.add(address)
                         look(item, f"{prefix}{name}/")
-                elif isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-                    links.append(f"{prefix}{name} is in another file")
+                elif isinstance(item, h5py.Dataset):
+                    sizes.append(item.nbytes)
+                    if item.external or item.is_virtual:
+                        links.append(f"{prefix}{name} is in another file")
 
     seen: set[int] = set()
+    sizes: list[int] = []
     try:
         with h5py.File(weights, "r") as file:
             look(file, "")
+        check_unpacked(Path(path).stat().st_size, sum(sizes))
+    except OddArchive as error:
+        raise ModelError(f"{path} is not loaded: {error}. Save the model again where it was made.") from error
     except (OSError, RuntimeError, KeyError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: its weights cannot be read ({error}). Copy the model again.") from error
     if links:
@@ -219,9 +229,12 @@ def _archive(path: str) -> Iterator[zipfile.ZipFile]:
     check_whole(Path(path), "a .keras file")
     try:
         with zipfile.ZipFile(path) as archive:
+            check_sizes(archive)
             yield archive
+    except OddArchive as error:
+        raise ModelError(f"{path} is not loaded: {error}. Save the model again where it was made.") from error
     # Whatever the zip module and JSON make of damaged bytes: bad marks, checksums, encodings, depth, encryption.
-    except (zipfile.BadZipFile, ValueError, EOFError, RecursionError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, zlib.error, lzma.LZMAError) as error:
         raise ModelError(
             f"{path} is not a .keras file, or is damaged ({error}). Save or copy the model again."
         ) from error
@@ -236,4 +249,4 @@ def _configuration(path: str) -> Any:
                 f"{path} is not a .keras file, or is damaged: it lacks {', '.join(missing)}. Save the model again "
                 f"with model.save('model.keras') of Keras 3."
             )
-        return json.loads(archive.read("config.json"))
+        return read_json(archive, "config.json").value

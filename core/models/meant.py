@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from ..jsonvalues import Json
+
 _MODES = ("on", "off")
 
 
@@ -79,34 +81,44 @@ def as_json(meant: Meant) -> dict[str, Any]:
     return {key: value for key, value in described.items() if value}
 
 
-def from_json(described: Any) -> Meant | None:
+def from_json(described: Json | None) -> Meant | None:
     """Return what `as_json` wrote; None where nothing was.
 
     Raises:
-        ValueError, TypeError, KeyError, AttributeError: it is of another form.
+        OddJson: it is of another form.
     """
-    if not described:
+    if described is None:
         return None
-    mode, scale = str(described.get("fully_convolutional", "")), described.get("spacing_scale")
-    background = described.get("background")
+    scale, background = described.get("spacing_scale"), described.get("background")
+    mode = _text(described, "fully_convolutional")
     if mode and mode not in _MODES:
-        raise ValueError(f"fully_convolutional is {mode!r}, but must be on or off")
-    if scale and not 0 < Fraction(scale) < 10**6:
-        raise ValueError(f"spacing_scale is {scale!r}, but must be positive")
+        raise described["fully_convolutional"].odd("on or off")
+    sources = described["sources"].items() if described.has("sources") else []
     return Meant(
-        str(described.get("output", "")),
+        _text(described, "output"),
         mode,
-        Fraction(scale) if scale else None,
-        str(described.get("padding", "")),
-        None if background is None else float(background),
-        {str(source["input"]): _source(source) for source in described.get("sources", ())},
+        scale.ratio() if scale else None,
+        _text(described, "padding"),
+        None if background is None else _number(background),
+        {source["input"].text(): _source(source) for source in sources},
     )
 
 
-def _source(described: Mapping[str, Any]) -> MeantSource:
+def _text(described: Json, name: str) -> str:
+    return described[name].text() if described.has(name) else ""
+
+
+def _number(written: Json) -> float:
+    """Return a number that `as_json` wrote as text."""
+    try:
+        return float(written.text(100))
+    except ValueError:
+        raise written.odd("a number in a text") from None
+
+
+def _source(described: Json) -> MeantSource:
     size, nodata = described.get("receptive_field"), described.get("nodata")
-    if size is not None:
-        width, height = (int(side) for side in size)
-        if not (0 < width < 2**31 and 0 < height < 2**31):
-            raise ValueError(f"a receptive field is {size}, but must be positive")
-    return MeantSource(None if size is None else (width, height), None if nodata is None else float(nodata))
+    sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
+    if size and len(sides) != 2:
+        raise size.odd("width and height")
+    return MeantSource((sides[0], sides[1]) if sides else None, None if nodata is None else _number(nodata))

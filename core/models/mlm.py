@@ -7,13 +7,14 @@ is for machines, so the name that people read stands in `title` (2.0.0) and in `
 from __future__ import annotations
 
 import datetime
-import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..archives import DAMAGED, read_json
+from ..jsonvalues import OddJson
 from .identity import Identity, fingerprint
 from .meant import Meant, as_json
 from .model import Model, TensorInfo
@@ -169,14 +170,24 @@ def _tags(model: Model) -> dict[str, Any]:
 def _origin(model: Model) -> dict[str, str]:
     """What the model's file says of the program that wrote it, and of its name."""
     if model.kind == "Keras":
-        with zipfile.ZipFile(model.path) as archive:
-            version = json.loads(archive.read("metadata.json")).get("keras_version", "")
-            name = json.loads(archive.read("config.json")).get("config", {}).get("name", "")
-        return {"name": str(name), "mlm:framework": "Keras", **_version(str(version))}
+        return {"mlm:framework": "Keras", **_origin_of_keras(model.path)}
     from .files import read_saved_model
 
     version = next((graph.meta_info_def.tensorflow_version for graph in read_saved_model(model.path).meta_graphs), "")
     return {"mlm:framework": "TensorFlow", **_version(version)}
+
+
+def _origin_of_keras(path: str) -> dict[str, str]:
+    """Name and version; a help only, so that what cannot be read in a model that the user trusts is left out."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            written = read_json(archive, "metadata.json").get("keras_version")
+            config = read_json(archive, "config.json").get("config")
+        called = config.get("name") if config else None
+        version = _version(written.text() if written else "")
+        return {"name": called.text() if called else "", **version}
+    except (*DAMAGED, KeyError, OddJson):
+        return {}
 
 
 def _version(text: str) -> dict[str, str]:

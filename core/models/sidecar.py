@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, RasterError
+from ..jsonvalues import Json, OddJson, read
+from ..progress import Progress
+from ..staging import Staging
 from .files import PROGRAM, model_place
 from .identity import file_fingerprint, fingerprint
 from .meant import Meant
@@ -168,10 +169,9 @@ def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar 
     if not path.is_file():
         return None
     try:
-        text = path.read_text(encoding="utf-8")
-        sidecar = _parse(str(path), text)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelError(f"The sidecar {path} cannot be read ({type(error).__name__}: {error}). {_CURE}") from error
+        sidecar = _parse(path)
+    except (OSError, OddJson) as error:
+        raise ModelError(f"The sidecar {path} cannot be read ({error}). {_CURE}") from error
     if not sidecar.fingerprint:
         return sidecar
     place = model_place(model_path)
@@ -195,14 +195,14 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
         ModelError: it cannot be written.
     """
     path = sidecar_path(model_path)
-    temporary = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
     try:
-        temporary.write_text(as_text(item), encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with Staging(str(path), Progress()) as staging:
+            staging.path.write_text(as_text(item), encoding="utf-8")
+            staging.commit()
+    except (OSError, RasterError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(
-            f"The sidecar {path} cannot be written: {error.strerror}. Copy the model to a folder of your own, or leave "
+            f"The sidecar {path} cannot be written: {reason.rstrip('.')}. Copy the model to a folder of your own, or leave "
             "SIDECAR off."
         ) from error
     return str(path)
@@ -257,79 +257,103 @@ def geometry_as_json(geometry: Geometry) -> dict[str, Any]:
     return described
 
 
-def _parse(path: str, text: str) -> Sidecar:
-    properties = json.loads(text)["properties"]
-    geometries = [_geometry(described) for described in properties.get("otbtf:geometry", ())]
+_MANY = 1 << 24  # pixels along an axis, and bands
+
+
+def _parse(path: Path) -> Sidecar:
+    content = read(path)
+    properties = content["properties"]
+    geometries = [_geometry(item) for item in _items(properties, "otbtf:geometry")]
     classes = {
-        str(output["name"]): tuple(_class(row) for row in output["classification:classes"])
-        for output in properties.get("mlm:output", ())
-        if output.get("classification:classes")
+        output["name"].text(): tuple(_class(row) for row in output["classification:classes"].items())
+        for output in _items(properties, "mlm:output")
+        if output.has("classification:classes")
     }
     return Sidecar(
-        path,
-        hashlib.sha256(text.encode()).hexdigest(),
-        str(properties.get("otbtf:fingerprint", "")),
-        tuple(sorted(str(tag) for tag in properties.get("otbtf:tags", ()))),
+        str(path),
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+        _text(properties, "otbtf:fingerprint"),
+        tuple(sorted(tag.text() for tag in _items(properties, "otbtf:tags"))),
         {geometry.output: geometry for geometry in geometries},
-        classes,
+        {name: rows for name, rows in classes.items() if rows},
         {
-            str(entry["name"]): str(entry["otbtf:alpha"])
-            for entry in properties.get("mlm:input", ())
-            if entry.get("otbtf:alpha") in ("mask", "band")
+            entry["name"].text(): entry["otbtf:alpha"].text()
+            for entry in _items(properties, "mlm:input")
+            if entry.has("otbtf:alpha") and entry["otbtf:alpha"].value in ("mask", "band")
         },
         meant_from_json(properties.get(MEANT)),
     )
 
 
-def _geometry(described: Mapping[str, Any]) -> Geometry:
+def _geometry(described: Json) -> Geometry:
+    inputs = described["inputs"].items()
+    parts = [described[name].items() for name in ("bands", "ratios", "offsets")]
+    if any(len(part) != len(inputs) for part in parts):
+        raise described.odd(f"of {len(inputs)} bands, ratios and offsets, as it has inputs")
+    bands, ratios, offsets = parts
     patch, around = described.get("patch"), described.get("surroundings")
+    placeholders = described.get("placeholders")
     return Geometry(
-        str(described["output"]),
-        tuple(str(name) for name in described["inputs"]),
-        tuple(int(number) for number in described["bands"]),
-        tuple(Fraction(ratio) for ratio in described["ratios"]),
-        tuple(int(number) for number in described["offsets"]),
-        str(described.get("verdict", "")),
-        tuple((str(name), tuple(values)) for name, values in sorted(described.get("placeholders", {}).items())),
+        described["output"].text(),
+        tuple(item.text() for item in inputs),
+        tuple(item.whole(0, _MANY) for item in bands),
+        tuple(item.ratio() for item in ratios),
+        tuple(item.whole(-_MANY, _MANY) for item in offsets),
+        _text(described, "verdict"),
+        tuple(sorted((name, tuple(_scalar(item) for item in values.items())) for name, values in placeholders.fields()))
+        if placeholders
+        else (),
         _axis(described.get("x")),
         _axis(described.get("y")),
-        None if patch is None else _pair(patch),
-        None
-        if around is None
-        else Surroundings(
-            _pair(around["size"]),
-            bool(around["whole"]),
-            int(around["stride"]),
-            _pair(around["margin_x"]),
-            _pair(around["margin_y"]),
-            str(around.get("reason", "")),
-        ),
-        tuple(_pair(size) for size in described.get("true_receptive_fields", ())),
+        None if patch is None else _pair(patch, 1),
+        None if around is None else _surroundings(around),
+        tuple(_pair(size, 0) for size in _items(described, "true_receptive_fields")),
     )
 
 
-def _axis(numbers: Mapping[str, Any] | None) -> AxisNumbers | None:
+def _axis(numbers: Json | None) -> AxisNumbers | None:
     if numbers is None:
         return None
-    axis = AxisNumbers(
-        Fraction(numbers["scale"]),
-        int(numbers["lattice"]),
-        int(numbers["rfield"]),
-        int(numbers["efield"]),
-        bool(numbers.get("fixed", False)),
+    lattice, rfield, efield = (numbers[name].whole(1, _MANY) for name in ("lattice", "rfield", "efield"))
+    fixed = numbers.get("fixed")
+    return AxisNumbers(numbers["scale"].ratio(), lattice, rfield, efield, fixed.flag() if fixed else False)
+
+
+def _surroundings(around: Json) -> Surroundings:
+    return Surroundings(
+        _pair(around["size"], 1),
+        around["whole"].flag(),
+        around["stride"].whole(1, _MANY),
+        _pair(around["margin_x"], -_MANY),
+        _pair(around["margin_y"], -_MANY),
+        _text(around, "reason"),
     )
-    if any(number <= 0 for number in (axis.scale, axis.lattice, axis.rfield, axis.efield)):
-        raise ValueError(f"scale, lattice, rfield and efield must be positive, not {dict(numbers)}")
-    return axis
 
 
-def _pair(values: Sequence[Any]) -> tuple[int, int]:
-    first, second = values
-    return int(first), int(second)
+def _pair(values: Json, low: int) -> tuple[int, int]:
+    found = [item.whole(low, _MANY) for item in values.items()]
+    if len(found) != 2:
+        raise values.odd("two whole numbers")
+    return found[0], found[1]
 
 
-def _class(row: Mapping[str, Any]) -> ModelClass:
+def _items(content: Json, name: str) -> list[Json]:
+    found = content.get(name)
+    return found.items() if found else []
+
+
+def _text(content: Json, name: str) -> str:
+    found = content.get(name)
+    return found.text() if found else ""
+
+
+def _scalar(item: Json) -> Any:
+    return item.value if isinstance(item.value, (bool, str)) else item.number()
+
+
+def _class(row: Json) -> ModelClass:
     """One class of the STAC classification extension: `title` is for people, `name` for machines."""
-    color = str(row.get("color_hint", ""))
-    name = str(row.get("title") or row.get("description") or row.get("name") or "")
-    return ModelClass(int(row["value"]), name, f"#{color.lower()}" if re.fullmatch("[0-9A-Fa-f]{6}", color) else "")
+    color = _text(row, "color_hint")
+    name = _text(row, "title") or _text(row, "description") or _text(row, "name")
+    known = re.fullmatch("[0-9A-Fa-f]{6}", color)
+    return ModelClass(row["value"].whole(), name, f"#{color.lower()}" if known else "")

@@ -19,6 +19,7 @@ from ..memoryfiles import memory_files
 from ..progress import Progress
 from ..replacing import check_outputs
 from ..running import check_eager, check_files, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
+from ..signals import cleaned_up_on_signals
 from ..vocabulary import keys, parse
 
 NAMES = (
@@ -82,7 +83,7 @@ def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) 
 
     Without a `progress` of your own, a bar is shown on a terminal (elsewhere messages are logged), and Ctrl-C stops the
     operation: KeyboardInterrupt is raised once its threads have ended and its output is removed. A second Ctrl-C does
-    not wait for them.
+    not wait for them. In the main thread SIGTERM and SIGHUP remove the unfinished output, and end the process as ever.
 
     Args:
         name: the application's name, such as `TensorflowModelServe`.
@@ -135,13 +136,13 @@ def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, 
         read = understood(parameters, values, progress)
         given = parse(parameters, read)
         check_outputs(keys(parameters, read), read)
-        with memory_files(parameters, read) as files:
+        with cleaned_up_on_signals(progress) as cleaned_up, memory_files(parameters, read) as files:
             given = parse(parameters, files.values) if files else given
-        if parameters.NEEDS_ENGINE:
-            check_eager()
-        if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
-            preloading.wait()
-            results = operation(given, progress)
+            if parameters.NEEDS_ENGINE:
+                check_eager()
+            if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
+                preloading.wait()
+            results = operation(given, cleaned_up)
             if files:
                 files.bring_back()
                 results = {key: files.as_asked(value) for key, value in results.items()}

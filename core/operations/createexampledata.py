@@ -103,7 +103,7 @@ def run(parameters: CreateExampleData, progress: Progress) -> dict[str, Any]:
         )
     folder = Path(parameters.outdir)
     files = _Files.inside(folder)
-    with _folder(folder), ExitStack() as stack:
+    with _folder(folder, progress), ExitStack() as stack:
         stagings = [stack.enter_context(Staging(str(path), progress)) for path in dataclasses.astuple(files)]
         rasters = _create(stagings[:4], parameters.size)
         _draw(parameters, rasters, progress)
@@ -124,11 +124,12 @@ def run(parameters: CreateExampleData, progress: Progress) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
+def _folder(folder: Path, progress: Progress) -> Iterator[None]:
     """Make the output folder where it is missing, and take it away again if nothing comes of it."""
     made = not folder.exists()
     if made:
         check_writable(str(folder))
+        progress.temporary(str(folder))
         folder.mkdir()
     try:
         yield

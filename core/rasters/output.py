@@ -1,17 +1,9 @@
-"""Writing outputs so that the final path only ever holds a whole file, or the older one.
-
-An output is written into a hidden folder beside its final path, under its final name, so that files
-which name their companions (ENVI's header, an .aux.xml) stay right. When all is written, closed,
-reopened and checked, its files are moved, the main one last.
-"""
+"""Writing rasters: drivers, options, blocks, and the check that what was written can be read."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import socket
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +11,11 @@ from typing import Any
 import numpy as np
 from osgeo import gdal
 
-from .. import inputs
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
+from ..staging import Staging as Staging
+from ..staging import check_writable as check_writable
 from ..vectors.source import Address
 from .buffers import spaced
 from .creation import check_type, geotiff_options, lossless_options, threaded
@@ -31,125 +24,6 @@ from .opening import Reference
 from .source import path_of
 from .trial import VALUES, Content, try_format
 from .types import gdal_type
-
-_PREFIX = ".otbtf-"
-
-
-class Staging:
-    """A hidden folder beside `path` in which the output is made, and from which it is moved when whole.
-
-    Used as a context manager: leaving it without `commit` removes what was made.
-    """
-
-    def __init__(self, path: str, progress: Progress) -> None:
-        """Make the folder, after removing those of processes that are gone.
-
-        Raises:
-            RasterError: the output's folder does not exist or cannot be written to.
-        """
-        self.final, self.progress = Path(path), progress
-        check_writable(path)
-        remove_abandoned(self.final.parent)
-        self.folder = self.final.parent / f"{_PREFIX}{_host()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        progress.temporary(str(self.folder))
-        try:
-            self.folder.mkdir()
-        except OSError as error:
-            raise RasterError(
-                f"Cannot write to the folder {self.final.parent}: {error.strerror}. Choose another."
-            ) from error
-        self.path = self.folder / self.final.name
-
-    def __enter__(self) -> Staging:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def commit(self) -> None:
-        """Move what was made to its final place, the main file last; an older output is replaced.
-
-        Raises:
-            RasterError: a file cannot be moved, for instance because another program has it open; or an input has
-                changed since it was opened.
-        """
-        inputs.check_unchanged()
-        made = sorted((p for p in self.folder.iterdir()), key=lambda p: p == self.path)
-        try:
-            for stale in _companions(self.final):
-                if not (self.folder / stale.name).exists():
-                    stale.unlink()
-            for item in made:
-                _replace(item, self.final.parent / item.name)
-        except OSError as error:
-            raise RasterError(
-                f"Cannot replace {error.filename2 or error.filename}: {error.strerror}. Is it open in another program?"
-            ) from error
-
-
-def _replace(made: Path, target: Path) -> None:
-    """Move `made` to `target`. An older folder there steps aside meanwhile, and comes back if that fails."""
-    if not target.is_dir() or target.is_symlink():
-        os.replace(made, target)
-        return
-    aside = target.with_name(f"{target.name}.replaced-{uuid.uuid4().hex[:8]}")
-    os.replace(target, aside)
-    try:
-        os.replace(made, target)
-    except OSError:
-        os.replace(aside, target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
-
-
-def check_writable(path: str) -> None:
-    """Raise RasterError unless a file can be made at `path`; makes nothing."""
-    parent = Path(path).parent
-    if not parent.is_dir():
-        raise RasterError(f"The folder {parent} of the output {path} does not exist: create it, or choose another.")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise RasterError(f"The folder {parent} of the output {path} is not writable: choose another.")
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Remove the hidden folders that processes of this machine left in `folder` and that are gone since."""
-    for item in folder.glob(f"{_PREFIX}*"):
-        match = re.fullmatch(rf"{re.escape(_PREFIX)}(.+)-(\d+)-[0-9a-f]{{8}}", item.name)
-        if match and match[1] == _host() and not _alive(int(match[2])):
-            shutil.rmtree(item, ignore_errors=True)
-
-
-def _host() -> str:
-    return re.sub(r"\W+", "_", socket.gethostname()) or "host"
-
-
-def _alive(pid: int) -> bool:
-    if os.name == "nt":
-        return True  # os.kill would end it; leave the folder
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-_COMPANIONS = {
-    ".gpkg": ("{name}-wal", "{name}-shm", "{name}-journal"),
-    ".sqlite": ("{name}-wal", "{name}-shm", "{name}-journal"),
-    ".shp": tuple(
-        "{stem}" + end for end in (".qix", ".sbn", ".sbx", ".cpg", ".prj", ".qpj", ".idm", ".ind", ".shp.xml")
-    ),
-    ".csv": ("{stem}.csvt", "{stem}.prj"),
-    ".gml": ("{stem}.gfs", "{stem}.xsd"),
-}
-
-
-def _companions(path: Path) -> list[Path]:
-    """Files that an older output may have beside it, and that would be read with a newer one."""
-    names = ("{name}.aux.xml", "{name}.ovr", "{name}.msk", *_COMPANIONS.get(path.suffix.lower(), ()))
-    return [p for p in (path.with_name(name.format(name=path.name, stem=path.stem)) for name in names) if p.exists()]
 
 
 def driver_for(path: str, name: str = "") -> gdal.Driver:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ..errors import ParameterError
+from ..jsonvalues import parse
 from ..progress import Progress
 from ..vectors.opening import TEXT, Field
 from .classfield import class_number
@@ -222,10 +223,10 @@ def _read(given: str) -> dict[str, str]:
     if not given.strip():
         return {}
     try:
-        return {str(label): str(name) for label, name in json.loads(given).items() if name}
-    except (ValueError, AttributeError) as error:
+        return {label: str(name.value) for label, name in parse(given).fields() if name.value}
+    except ValueError as error:
         raise ParameterError(
-            f'CLASS_NAMES is {given}, but must be JSON with the name of each class: {{"1": "water"}}.'
+            f'CLASS_NAMES is {given[:200]}, but must be JSON with the name of each class: {{"1": "water"}} ({error}).'
         ) from error
 
 

@@ -7,19 +7,23 @@ has classes carries them on in a small JSON beside it, `<file name>.json`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
 
+from ..jsonvalues import Json, OddJson, read
 from ..rasters.gdal_calls import collected_errors
 from ..vectors.opening import split_source
 from ..vectors.source import LayerSource
 from .classfield import class_number
+
+_log = logging.getLogger("otbtf_qgis")
 
 
 @dataclass(frozen=True)
@@ -106,14 +110,42 @@ def as_rows(values: Iterable[int], legend: Mapping[int, ClassEntry]) -> list[dic
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]]) -> Legend:
-    """Return the legend that `as_rows` wrote; classes that are no whole numbers are left out."""
-    found = ((class_number(text), entry) for text, entry in by_text(rows).items())
-    return {value: entry for value, entry in found if value is not None}
+    """Return the legend that `as_rows` wrote; classes that are no whole numbers are left out.
+
+    Raises:
+        OddJson: it is none.
+    """
+    return legend_in(Json(list(rows), "classes"))
 
 
 def by_text(rows: Iterable[Mapping[str, Any]]) -> dict[str, ClassEntry]:
-    """Return what rows as `as_rows` returns them tell, by the class as text."""
-    return {str(row["value"]): ClassEntry(str(row.get("name", "")), str(row.get("color", ""))) for row in rows}
+    """Return what rows as `as_rows` returns them tell, by the class as text.
+
+    Raises:
+        OddJson: they are of another form.
+    """
+    return texts_in(Json(list(rows), "classes"))
+
+
+def legend_in(rows: Json) -> Legend:
+    """Return the legend that `as_rows` wrote, from JSON; see `from_rows`."""
+    return _numbered(texts_in(rows))
+
+
+def texts_in(rows: Json) -> dict[str, ClassEntry]:
+    """Return what rows tell, by the class as text, from JSON; see `by_text`."""
+    found = {}
+    for row in rows.items():
+        name, color = (row.get(part) for part in ("name", "color"))
+        value = row["value"]
+        text = value.text() if isinstance(value.value, str) else str(value.whole())
+        found[text] = ClassEntry(name.text() if name else "", color.text() if color else "")
+    return found
+
+
+def _numbered(texts: TextLegend) -> Legend:
+    found = ((class_number(text), entry) for text, entry in texts.items())
+    return {value: entry for value, entry in found if value is not None}
 
 
 def of_texts(numbers: Mapping[str, int], named: bool, known: TextLegend) -> Legend:
@@ -131,24 +163,33 @@ def of_texts(numbers: Mapping[str, int], named: bool, known: TextLegend) -> Lege
     return legend
 
 
-def read_legend(path: LayerSource, field: str = "") -> Legend:
+def read_legend(path: LayerSource, field: str = "", warn: Callable[[str], object] = _log.warning) -> Legend:
     """Return the classes kept beside the file `path`; empty where nothing is kept there that can be read.
+
+    Names and colours are a help, not a need: what is odd is left out, and `warn` is told.
 
     Args:
         path: the file.
         field: the field of a layer that holds the classes; what is kept of another one is passed over.
+        warn: takes a line for the user.
     """
-    legend = ((class_number(text), entry) for text, entry in read_texts(path, field).items())
-    return {value: entry for value, entry in legend if value is not None}
+    return _numbered(read_texts(path, field, warn))
 
 
-def read_texts(path: LayerSource, field: str = "") -> dict[str, ClassEntry]:
+def read_texts(
+    path: LayerSource, field: str = "", warn: Callable[[str], object] = _log.warning
+) -> dict[str, ClassEntry]:
     """Return what `read_legend` does, by the class as text: of names too."""
     try:
-        content = json.loads(sidecar(path).read_text(encoding="utf-8"))
-        own = str(content.get("field", ""))
-        return {} if own and field and own.casefold() != field.casefold() else by_text(content["classes"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        content = read(sidecar(path))
+        own = content["field"].text() if content.has("field") else ""
+        if own and field and own.casefold() != field.casefold():
+            return {}
+        return texts_in(content["classes"]) if content.has("classes") else {}
+    except OSError:
+        return {}
+    except OddJson as error:
+        warn(f"{sidecar(path)} is left out, so that the classes in it have neither names nor colours: {error}.")
         return {}
 
 

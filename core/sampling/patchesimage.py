@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from ..errors import ParameterError
 from ..geometry.grid import Axis, Box, Grid
+from ..jsonvalues import Json, OddJson, parse
 from ..memoryfiles import read_text
 from ..progress import Progress
 from ..rasters.opening import Reference
@@ -17,9 +21,12 @@ from ..rasters.output import OutputRaster, Staging, driver_for
 from ..rasters.trial import Content
 from ..serving.convert import Converter
 from .bandstatistics import BandStatistics
-from .legend import Legend, from_rows
+from .legend import Legend, from_rows, legend_in
 
 VERSION = 1
+
+_LARGEST = 512 << 20  # bytes: it names the group of every patch
+_GROUPS = re.compile(r"\s*(?:\d{1,9}(?:\s+|$))*")
 """Of the JSON's form; raised when a reader of the older form would misread the newer one."""
 
 _STRIP = 1 << 20  # bytes in a strip of the TIFF file
@@ -127,12 +134,65 @@ def write_description(staging: Staging, content: Mapping[str, Any]) -> None:
 
 
 def read_description(path: str) -> dict[str, Any]:
-    """Return the JSON beside the patches image `path`; empty where there is none, or one of another form."""
+    """Return the JSON beside the patches image `path`; empty where there is none, or one of another program.
+
+    Raises:
+        ParameterError: it is damaged, or says what cannot be: sizes, statistics and groups depend on it.
+    """
+    file = f"{path}.json"
     try:
-        content = json.loads(read_text(f"{path}.json"))
-    except (OSError, ValueError):
+        if os.path.isfile(file) and os.path.getsize(file) > _LARGEST:
+            raise _odd(path, OddJson(f"it has {os.path.getsize(file) / 1e6:.0f} MB"))
+        text = read_text(file)
+    except OSError:
         return {}
-    return content if isinstance(content, dict) and content.get("version") == VERSION else {}
+    except ValueError as error:
+        raise _odd(path, error) from error
+    try:
+        content = parse(text, _LARGEST)
+        if not content.has("version") or content.value["version"] != VERSION:
+            return {}
+        _check_description(content)
+    except OddJson as error:
+        raise _odd(path, error) from error
+    return {name: item.value for name, item in content.fields() if item.value is not None}
+
+
+def _odd(path: str, error: ValueError) -> ParameterError:
+    return ParameterError(
+        f"{path}.json describes the patches of {path}, but cannot be used: {error}. Extract the patches again; where they are "
+        "square and without classes, it can be deleted instead."
+    )
+
+
+def _check_description(content: Json) -> None:
+    for name in ("patch_width", "patch_height", "bands", "patches"):
+        if content.has(name):
+            content[name].whole(1, 2**31)
+    for name in ("content", "pixel_type", "points", "field"):
+        if content.has(name):
+            content[name].text()
+    if content.has("sources"):
+        for source in content["sources"].items():
+            source.text()
+    if content.has("classes"):
+        legend_in(content["classes"])
+    if content.has("groups") and not _GROUPS.fullmatch(content["groups"].text(_LARGEST)):
+        raise content["groups"].odd("a text of whole numbers")
+    if content.has("statistics"):
+        _check_statistics(content["statistics"].items(), content.get("bands"))
+
+
+def _check_statistics(rows: Sequence[Json], bands: Json | None) -> None:
+    for row in rows:
+        for name in ("min", "max", "mean", "std"):
+            value = row.get(name)
+            if value is not None:
+                value.number(0 if name == "std" else -1e300, 1e300)
+            elif name not in row.value:  # null is that of a band without a number
+                raise row.odd(f"a dictionary that has {name}")
+    if bands and len(rows) != bands.value:
+        raise bands.odd(f"as many as there are statistics ({len(rows)})")
 
 
 def rows_legend(description: Mapping[str, Any]) -> Legend:

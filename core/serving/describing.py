@@ -45,7 +45,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     )
     names = [output.info.name for output in described.outputs]
     older = _older(parameters, model.path, progress)
-    classes = _classes(parameters.classes, names, older)
+    classes = _classes(parameters.classes, names, older, progress)
     alpha, meant = (older.alpha, older.meant) if older else ({}, None)
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
@@ -104,11 +104,11 @@ def _older(parameters: DescribeModel, model_path: str, progress: Progress) -> Si
         return None
 
 
-def _classes(path: str | None, names: Sequence[str], older: Sidecar | None) -> dict[str, Classes]:
+def _classes(path: str | None, names: Sequence[str], older: Sidecar | None, progress: Progress) -> dict[str, Classes]:
     """The classes of each output: those of the file that the user gives, else those of the older sidecar."""
     if path is None:
         return {name: older.classes_of([name]) for name in names if older.classes_of([name])} if older else {}
-    legend = read_legend(path) or _used(raster_legend(Stack([path], placed=False).datasets[0]))
+    legend = read_legend(path, warn=progress.warning) or _used(raster_legend(Stack([path], placed=False).datasets[0]))
     if not legend:
         raise ParameterError(
             f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "

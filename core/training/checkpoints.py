@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 import tempfile
 import zipfile
@@ -15,8 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ParameterError, TrainingError
+from ..archives import DAMAGED, check_sizes
+from ..errors import ParameterError, RasterError, TrainingError
+from ..jsonvalues import Json, parse
+from ..ownership import remove_abandoned
 from ..progress import Progress
+from ..staging import Staging
 from ..temporaries import remove
 
 if TYPE_CHECKING:
@@ -72,8 +75,7 @@ class Checkpoints:
         folder = self._target
         try:
             folder.mkdir(exist_ok=True)
-            for left in (left for name in (LAST, BEST) for left in folder.glob(f".{Path(name).stem}-*")):
-                left.unlink()  # a run was killed while it wrote
+            remove_abandoned(folder)  # by a run that was killed while it wrote
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
@@ -97,21 +99,24 @@ class Checkpoints:
         if path is None or not path.is_file():
             return None
         try:
+            with zipfile.ZipFile(path) as archive:
+                check_sizes(archive)
             with np.load(path, allow_pickle=False) as content:
-                described = json.loads(str(content["state"]))
-                values = [content[f"v{number}"] for number in range(described["variables"])]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                described = parse(str(content["state"]), infinite=True)
+                values = [content[f"v{number}"] for number in range(described["variables"].whole(0, 1 << 20))]
+            state, identity = _state(described["state"]), dict(described["identity"].fields())
+        except (*DAMAGED, ValueError, KeyError, MemoryError) as error:
             raise ParameterError(
                 f"The checkpoint {path} is damaged ({error}): delete it, or set RESUME to off, to train anew."
             ) from error
         for name, value in self._identity.items():
-            was = described["identity"].get(name)
+            was = identity[name].value if name in identity else None
             if was != value:
                 raise ParameterError(
                     f"RESUME is on, but the checkpoint {path} is of a run in which {name} was {was}, not {value}: set it back, "
                     "or set RESUME to off to train anew."
                 )
-        return State(**described["state"]), values
+        return state, values
 
     def write(self, state: State, variables: Sequence[Any]) -> None:
         """Replace the checkpoint, in one step.
@@ -156,13 +161,11 @@ class Checkpoints:
 
     def _replace(self, name: str, state: State, save: Callable[[Path], None]) -> None:
         assert self._target is not None  # nosec B101 (tells mypy)
-        temporary = _temporary(self._target, name)
-        self._progress.temporary(str(temporary))
         try:
-            save(temporary)
-            os.replace(temporary, self._target / name)
-        except (OSError, RuntimeError) as error:  # h5py has its own words for a full disk
-            temporary.unlink(missing_ok=True)
+            with Staging(str(self._target / name), self._progress) as staging:
+                save(staging.path)
+                staging.commit()
+        except (OSError, RuntimeError, RasterError) as error:  # h5py has its own words for a full disk
             raise TrainingError(self._failed(name, state, error)) from error
 
     def _failed(self, name: str, state: State, error: Exception) -> str:
@@ -185,7 +188,9 @@ def checkpoint_folder(parameters: TensorflowModelTrain) -> Path | None:
     return place.with_name(f"{place.name}.checkpoints") if named else None
 
 
-def _temporary(folder: Path, name: str) -> Path:
-    """Return a path beside the final one, with the same suffix."""
-    place = Path(name)
-    return folder / f".{place.stem}-{os.getpid()}{place.suffix}"
+def _state(described: Json) -> State:
+    """Return the state that was written; a row of the history is numbers by name."""
+    counts = (described[name].whole(0) for name in ("epoch", "best_epoch", "lowered"))
+    history = [{name: item.number() for name, item in row.fields()} for row in described["history"].items()]
+    epoch, best_epoch, lowered = counts
+    return State(epoch, described["best"].number(), best_epoch, lowered, history)

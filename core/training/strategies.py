@@ -6,7 +6,6 @@ The workers of `multiworker` find each other by TF_CONFIG, or by what SLURM tell
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..errors import EngineError, ParameterError
+from ..jsonvalues import OddJson, parse
 
 NAMES = ("none", "mirrored", "multiworker")
 
@@ -131,13 +131,13 @@ def _resolver() -> tuple[Any, str]:
 def _checked(text: str) -> str:
     """Return this worker's address from a TF_CONFIG that is right."""
     try:
-        config = json.loads(text)
-        cluster, task = dict(config["cluster"]), config["task"]
-        kind, index = task["type"], task["index"]
-    except (ValueError, KeyError, TypeError) as error:
+        config = parse(text)
+        cluster = {name: [item.text() for item in places.items()] for name, places in config["cluster"].fields()}
+        kind, index = config["task"]["type"].text(), config["task"]["index"].value
+    except OddJson as error:
         raise ParameterError(
-            f"TF_CONFIG is {text!r}, but must be JSON with a cluster (addresses of the workers) and a task (type and "
-            f"index of this one): {error!r}."
+            f"TF_CONFIG is {text[:300]!r}, but must be JSON with a cluster (addresses of the workers) and a task (type and "
+            f"index of this one): {error}."
         ) from error
     if kind not in ("worker", "chief") or not isinstance(cluster.get(kind), list):
         raise ParameterError(

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ..core.interpreters import environment
+from ..core.interpreters import environment, program
+from ..core.jsonvalues import Json, OddJson, parse
+from ..core.programs import empty_folder
 from ..core.temporaries import Temporaries
-from ..core.worker import REQUEST_MARK
+from ..core.worker import LARGEST_REQUEST, REQUEST_MARK
 
 LOG_LINES = 200  # of the engine's log that are kept
 LAST_WORDS = 8  # of these, shown when it dies
@@ -46,7 +48,18 @@ logger = logging.getLogger(__name__)
 
 def command(interpreter: Path, idle_minutes: float, package: Path = PACKAGE) -> list[str]:
     """Return the command that starts an engine with the `package` folder's code."""
-    return [str(interpreter), "-c", START, str(package.parent), "--idle-minutes", str(idle_minutes)]
+    return [program(interpreter), "-c", START, str(package.parent), "--idle-minutes", str(idle_minutes)]
+
+
+_PARTS: dict[str, dict[str, Callable[[Json], Any]]] = {
+    "progress": {"fraction": Json.number},
+    "info": {"message": Json.text},
+    "warning": {"message": Json.text},
+    "error": {"message": Json.text},
+    "temporary": {"path": Json.text},
+    "result": {"results": lambda found: dict(found.fields())},
+}
+"""What an event of a kind must have."""
 
 
 class EngineProcess:
@@ -141,23 +154,28 @@ class EngineProcess:
 
     def _live(self) -> None:
         try:
-            self._process = subprocess.Popen(  # nosec B603 (a list of arguments, no shell)
-                self.arguments,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={"TF_CPP_MIN_LOG_LEVEL": "2", **environment(Path(self.arguments[0]))},
-                start_new_session=os.name == "posix",  # Ctrl-C is for us, who then ask it to cancel
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-            )
-            self._begun.set()
-            self._attend(self._process)
+            with empty_folder() as folder:
+                self._start(folder)
         except OSError as error:
             self._failure = error
         finally:
             self._begun.set()
             self._ended.set()
             self.events.put(None)
+
+    def _start(self, folder: str) -> None:
+        self._process = subprocess.Popen(  # nosec B603 (a list of arguments, no shell)
+            self.arguments,
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"TF_CPP_MIN_LOG_LEVEL": "2", **environment(Path(self.arguments[0]))},
+            start_new_session=os.name == "posix",  # Ctrl-C is for us, who then ask it to cancel
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+        self._begun.set()
+        self._attend(self._process)
 
     def _attend(self, process: subprocess.Popen[bytes]) -> None:
         log = threading.Thread(target=self._read_log, args=(process.stderr,), daemon=True)
@@ -173,9 +191,11 @@ class EngineProcess:
 
     def _receive(self, line: bytes) -> None:
         try:
-            event = json.loads(line)
-            kind = event["event"]
-        except (ValueError, TypeError, KeyError):
+            found = parse(line, LARGEST_REQUEST, infinite=True)
+            kind, event = found["event"].text(), found.value
+            for name, is_right in _PARTS.get(kind, {}).items():
+                is_right(found[name])
+        except OddJson:
             self._log.append(f"Not an event: {line!r}")  # that program is no engine
             return
         if kind == "temporary":

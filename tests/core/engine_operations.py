@@ -36,7 +36,8 @@ ERRORS = {
 
 
 def echo(values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    return {"values": values, "pid": os.getpid(), "cwd": os.getcwd(), "environment": dict(os.environ)}
+    place = {"cwd": os.getcwd(), "files": os.listdir()}
+    return {"values": values, "pid": os.getpid(), **place, "environment": dict(os.environ)}
 
 
 def report(values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 
-# Distribution: its module. The versions are above every bound.
+# Distribution: its module.
 PACKAGES = {
     "tensorflow": "tensorflow",
     "tensorflow-cpu": "tensorflow",
@@ -21,15 +23,20 @@ PACKAGES = {
     "tqdm": "tqdm",
     "tensorboard": "tensorboard",
 }
-VERSION = "99.0"
+BOUNDS = Path(__file__).parents[2] / "core" / "constraints" / f"python{sys.version_info[0]}.{sys.version_info[1]}.txt"
+VERSIONS = dict(line.split("<=") for line in BOUNDS.read_text().splitlines() if "<=" in line)
+"""The versions that are served: the newest that the engine is known to work with."""
+
+TOO_NEW = "99.0"
+"""Served as well, and not to be taken."""
 
 
-def wheel(name: str, code: str) -> bytes:
+def wheel(name: str, version: str, code: str) -> bytes:
     """A wheel with the module that `PACKAGES` names, made of `code`."""
-    stem = f"{name.replace('-', '_')}-{VERSION}"
+    stem = f"{name.replace('-', '_')}-{version}"
     files = {
         f"{PACKAGES[name]}/__init__.py": code,
-        f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {VERSION}\n",
+        f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     files[f"{stem}.dist-info/RECORD"] = "".join(f"{path},,\n" for path in files) + f"{stem}.dist-info/RECORD,,\n"
@@ -59,8 +66,10 @@ class Index:
 
     def reset(self, **code: str) -> None:
         """Serve every package, with other code for the modules named, and nothing hanging."""
-        plain = f"__version__ = {VERSION!r}\n"
-        self.wheels = {name: wheel(name, code.get(module, plain)) for name, module in PACKAGES.items()}
+        self.wheels = {
+            name: wheel(name, VERSIONS[name], code.get(module, f"__version__ = {VERSIONS[name]!r}\n"))
+            for name, module in PACKAGES.items()
+        }
         self.hanging = ""
         self.asked.clear()
 
@@ -78,8 +87,11 @@ def serve() -> Iterator[Index]:
             if name not in index.wheels:
                 self.send_error(404)
             elif kind == "simple":
-                file = f"{name.replace('-', '_')}-{VERSION}-py3-none-any.whl"
-                self._send(f'<a href="/files/{name}/{file}">{file}</a>'.encode(), {"Content-Type": "text/html"})
+                files = [
+                    f"{name.replace('-', '_')}-{version}-py3-none-any.whl" for version in (VERSIONS[name], TOO_NEW)
+                ]
+                links = "".join(f'<a href="/files/{name}/{file}">{file}</a>' for file in files)
+                self._send(links.encode(), {"Content-Type": "text/html"})
             elif name == index.hanging:
                 self._head(10_000_000, {})
                 index.asked.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,11 +18,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from otbtf_qgis.core import installation, operations
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
-from otbtf_qgis.core.installation import MARKER, engine_python, install, is_complete, requirements
-from otbtf_qgis.core.interpreters import _candidates, base_python, inspect_python
+from otbtf_qgis.core.installation import MARKER, constraints, engine_python, install, is_complete, requirements
+from otbtf_qgis.core.interpreters import _candidates, base_python, environment, inspect_python
 from otbtf_qgis.core.progress import Progress
 
 # Found beside this file: the tests are no package.
@@ -114,7 +117,6 @@ def uninstall(folder: Path, *distributions: str) -> None:
         ((3, 10), "tensorflow-cpu>=2.21", "keras>=3.12.4"),
         ((3, 11), "tensorflow-cpu>=2.21", "keras>=3.13.2"),
         ((3, 13), "tensorflow-cpu>=2.21", "keras>=3.13.2"),
-        ((3, 14), "tensorflow-cpu>=2.22.0rc0", "keras>=3.13.2"),
     ],
 )
 def test_requirements_by_python(python, tensorflow, keras):
@@ -132,6 +134,46 @@ def test_requirements_by_python(python, tensorflow, keras):
 )
 def test_requirements_by_platform(platform, machine, gpu, tensorflow):
     assert requirements((3, 12), platform, machine, None, gpu)[:3] == [tensorflow, "keras>=3.13.2", "numpy"]
+
+
+def test_python_314_gets_no_keras_beside_the_nightly_one_that_tensorflow_brings():
+    assert requirements((3, 14), "linux", "x86_64", 2, False)[:2] == ["tensorflow-cpu>=2.22.0rc0", "numpy>=2,<3"]
+    assert "keras-nightly" in bounds((3, 14)) and "keras" not in bounds((3, 14))
+
+
+PYTHONS = [(3, minor) for minor in range(9, 15)]
+
+
+def bounds(python: tuple[int, int]) -> dict[str, str]:
+    lines = [line for line in constraints(python).read_text().splitlines() if not line.startswith("#")]
+    return dict(line.split("<=") for line in lines)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_requirement_has_a_newest_version_that_it_admits(python):
+    for gpu in (False, True):
+        for text in requirements(python, "linux", "x86_64", None, gpu):
+            wanted = Requirement(text)
+            assert wanted.specifier.contains(bounds(python)[wanted.name], prereleases=True), text
+    newest = {(3, 9): "3.10.0", (3, 10): "3.12.4"}  # what Python 3.9 and 3.10 can have of Keras ends there
+    assert bounds(python).get("keras") == newest.get(python, None if python == (3, 14) else "3.15.1")
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_extra_of_the_package_asks_for_the_same(python):
+    """What pip takes of `otbtf_qgis[engine]` is what InstallEngine takes: name by name the same bounds."""
+    place = {"python_version": f"{python[0]}.{python[1]}"}
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    listed = re.findall(r'^    "([^"]+)",', project.partition("\nengine = [")[2].partition("\n]")[0], re.MULTILINE)
+    extra = [Requirement(text) for text in listed]
+    here = {wanted.name: wanted.specifier for wanted in extra if not wanted.marker or wanted.marker.evaluate(place)}
+    asked = [Requirement(text) for text in requirements(python, "linux", "aarch64", None, False)]
+    ours = {wanted.name: wanted.specifier for wanted in asked if wanted.name != "numpy"}  # of GDAL's major version
+    ours = {
+        name: spec & SpecifierSet(f"<={bounds(python)[name]}") if name != "setuptools" else spec
+        for name, spec in ours.items()
+    }
+    assert here == ours
 
 
 def test_numpy_keeps_the_major_version_of_gdals():
@@ -225,7 +267,8 @@ def test_python_that_is_not_there(tmp_path):
 def test_new_environment_works(made):
     folder, versions, _ = made
     assert is_complete(folder)
-    assert (versions["tensorflow"], versions["keras"]) == (package_index.VERSION,) * 2
+    tested = package_index.VERSIONS  # newer ones are there, too
+    assert (versions["tensorflow"], versions["keras"]) == (tested["tensorflow-cpu"], tested["keras"])
     assert json.loads((folder / MARKER).read_text()) == {"gpu": False, **versions}
     found = inspect_python(engine_python(folder))
     assert found.base_prefix == sys.base_prefix and not found.gdal_error
@@ -254,7 +297,7 @@ def test_again_installs_what_is_missing(engine, index):
     before = (engine / "pyvenv.cfg").stat().st_ino
     result = operations.run("InstallEngine", {"folder": str(engine)})
     assert result["interpreter"] == str(engine_python(engine))
-    assert result["keras"] == package_index.VERSION
+    assert result["keras"] == package_index.VERSIONS["keras"]
     assert (packages(engine) / "skops").is_dir() and is_complete(engine)
     assert (engine / "pyvenv.cfg").stat().st_ino == before
 
@@ -276,7 +319,7 @@ def test_offline_says_so_and_leaves_what_was_there(engine, index, base, monkeypa
     with pytest.raises(EngineError) as caught:
         install(engine, base, Progress())
     assert "The package index cannot be reached" in str(caught.value)
-    assert "No matching distribution found for skops" in str(caught.value)
+    assert "ERROR: Cannot install skops" in str(caught.value)
     assert "was not changed" in str(caught.value)
     assert (packages(engine) / "keras").is_dir() and is_complete(engine)
 
@@ -357,3 +400,34 @@ def test_the_engine_that_runs_this_test_was_installed_by_this_code():
     assert (tensorflow, keras, numpy) == (noted["tensorflow"], noted["keras"], noted["numpy"])
     assert int(numpy.split(".")[0]) == inspect_python(base_python()).numpy_major
     assert tuple(int(part) for part in tensorflow.split(".")[:2]) >= (2, 20)
+
+
+# ---------------------------------------------------------------- the current folder
+
+
+def test_nothing_of_the_current_folder_is_run(tmp_path, index, base, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("json", "pip", "venv", "ensurepip", "platform", "numpy", "osgeo", "tensorflow", "keras", "sklearn"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r} + ' ')\n")
+    monkeypatch.chdir(here)
+    install(Path("engine"), base, Progress())
+    assert is_complete(here / "engine")
+    install(Path("engine"), base, Progress())  # a repair
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
+def test_an_interpreter_is_named_relative_to_the_current_folder(tmp_path, base, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(base)
+    monkeypatch.chdir(tmp_path)
+    assert inspect_python(Path("bin/python")) == inspect_python(base)
+
+
+def test_variables_of_pip_are_relative_to_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wheels").mkdir()
+    monkeypatch.setenv("PIP_FIND_LINKS", "wheels")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://host/simple")
+    found = environment()
+    assert (found["PIP_FIND_LINKS"], found["PIP_INDEX_URL"]) == (str(tmp_path / "wheels"), "https://host/simple")

@@ -61,7 +61,7 @@ def test_several_workers_need_a_cluster() -> None:
     ("config", "message"),
     [
         ("{", "TF_CONFIG is '{', but must be JSON"),
-        ({"cluster": {"worker": ["a:1"]}}, "with a cluster .* and a task .*KeyError"),
+        ({"cluster": {"worker": ["a:1"]}}, "with a cluster .* and a task .*it has no task"),
         (
             {"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}},
             "this is worker 1, .* has 1, counted",
