@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import preloading
 from ..errors import ParameterError
+from ..inputfiles import private_copies
 from ..inputs import watched
 from ..memoryfiles import memory_files
 from ..progress import Progress
@@ -130,17 +131,17 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters, operation = load(name)
-    with watched(progress):
+    with private_copies(progress), watched(progress):
         check_files(parameters, values)
         read = understood(parameters, values, progress)
         given = parse(parameters, read)
         check_outputs(keys(parameters, read), read)
         with memory_files(parameters, read) as files:
             given = parse(parameters, files.values) if files else given
-        if parameters.NEEDS_ENGINE:
-            check_eager()
-        if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
-            preloading.wait()
+            if parameters.NEEDS_ENGINE:
+                check_eager()
+            if parameters.NEEDS_ENGINE and name.lower() not in OPENS_FIRST:
+                preloading.wait()
             results = operation(given, progress)
             if files:
                 files.bring_back()

@@ -26,8 +26,8 @@ CORE = (
     {"addresses", "commandwords", "errors", "extendedfilenames", "inputs", "preloading", "progress", "vocabulary"},
     {"geometry"},
     {
-        *("contents", "interpreters", "memoryfiles", "programs", "rasters", "replacing", "temporaries", "textfiles"),
-        "vectors",
+        *("contents", "inputfiles", "interpreters", "memoryfiles", "programs", "rasters", "replacing", "temporaries"),
+        *("textfiles", "vectors"),
     },
     {"bandmath", "layers", "models"},
     {"accuracy", "installation", "ops", "running"},
