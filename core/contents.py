@@ -7,7 +7,9 @@ from typing import Any
 
 from osgeo import gdal
 
-from .rasters.gdal_calls import collected_errors
+from .errors import ParameterError
+from .inputfiles import original
+from .rasters.gdal_calls import collected_errors, open_unchanged
 
 _BANDS = re.compile(r"Band\d+")
 
@@ -29,15 +31,15 @@ def files_of(file: str, is_layer: bool) -> list[str]:
     """Return the files from which GDAL reads what it opens as `file`."""
     dataset = None
     with collected_errors():
-        dataset = gdal.OpenEx(file, (gdal.OF_VECTOR if is_layer else gdal.OF_RASTER) | gdal.OF_READONLY)
-    return list(dataset.GetFileList() or []) if dataset is not None else []
+        dataset = open_unchanged(file, gdal.OF_VECTOR if is_layer else gdal.OF_RASTER, ParameterError)
+    return [original(name) for name in dataset.GetFileList() or []] if dataset is not None else []
 
 
 def other_layers(path: str, stem: str) -> list[str]:
     """Return the layers of a file beside the one that an output would have, which is called `stem`."""
     dataset = None
     with collected_errors():
-        dataset = gdal.OpenEx(path, gdal.OF_VECTOR | gdal.OF_READONLY)
+        dataset = open_unchanged(path, gdal.OF_VECTOR, ParameterError)
     if dataset is None:
         return []
     driver = dataset.GetDriver().ShortName
@@ -63,11 +65,11 @@ def other_rasters(path: str) -> list[str]:
     """Return the parts of a file of several rasters, or the layers of one that holds vectors."""
     dataset = layers = None
     with collected_errors():
-        dataset = gdal.OpenEx(path, gdal.OF_RASTER | gdal.OF_READONLY)
+        dataset = open_unchanged(path, gdal.OF_RASTER, ParameterError)
     if dataset is not None:
         parts = [name for name, _ in dataset.GetSubDatasets()]
         ours = all(_BANDS.fullmatch(name.rpartition(":")[2]) for name in parts)  # netCDF's bands
         return [] if ours else parts
     with collected_errors():
-        layers = gdal.OpenEx(path, gdal.OF_VECTOR | gdal.OF_READONLY)
+        layers = open_unchanged(path, gdal.OF_VECTOR, ParameterError)
     return [layers.GetLayer(index).GetName() for index in range(layers.GetLayerCount())] if layers is not None else []

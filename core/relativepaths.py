@@ -11,7 +11,7 @@ from .addresses import address_of
 from .vocabulary import OUTPUTS, Kind, keys
 
 _SOURCES = (Kind.RASTER, Kind.RASTERS, Kind.VECTOR, Kind.VECTORS)
-_FILES = (Kind.FILE, Kind.FOLDER, *OUTPUTS)
+_INPUTS = (Kind.FILE, Kind.FOLDER)
 _ARCHIVES = r"/vsi(?:zip|gzip|tar|7z|rar|subfile|sparse|crypt)/"
 _BORDERS = re.compile(rf"://|[|?\"'{{}}:,&=]|(?:{_ARCHIVES})+")
 """What may stand before or after a path in the name of a subdataset, a layer or a file in an archive."""
@@ -25,8 +25,7 @@ def absolute_values(operation: type, values: Mapping[str, Any]) -> dict[str, Any
     found = {}
     for name, value in values.items():
         kind = kinds.get(name)
-        change = absolute_source if kind in _SOURCES else absolute_path if kind in _FILES else None
-        found[name] = _changed(change, value) if change else value
+        found[name] = _changed(_CHANGES[kind], value) if kind in _CHANGES else value
     return found
 
 
@@ -43,6 +42,14 @@ def absolute_path(path: str) -> str:
     if not path.strip() or os.path.isabs(path) or "://" in path:
         return path
     return os.path.join(os.getcwd(), re.sub(r"^(?:\./+)+", "", path))
+
+
+def absolute_file(path: str) -> str:
+    """Return the path of a file that is read, made absolute; a bare name of none that is there may name something else.
+
+    MODEL_DIR may name a template.
+    """
+    return absolute_path(path) if os.path.exists(path) or os.path.dirname(path) else path
 
 
 def absolute_source(source: str) -> str:
@@ -77,3 +84,11 @@ def _existing(source: str) -> Iterator[tuple[int, int]]:
         for end in ends:
             if end > start and os.path.exists(source[start:end]):
                 yield start, end
+
+
+_CHANGES = {
+    **dict.fromkeys(_SOURCES, absolute_source),
+    **dict.fromkeys(_INPUTS, absolute_file),
+    **dict.fromkeys(OUTPUTS, absolute_path),
+}
+"""What makes the paths of a kind of key absolute."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from .addresses import masked
 from .errors import ParameterError
+from .inputfiles import is_database, source_to_open
 from .vectors.source import Address, VectorSource
 from .vocabulary import Key, Kind
 
@@ -113,7 +114,7 @@ def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
             continue
         seen.add(file)
         yield file
-        if not _is_sqlite(file):  # which has nothing but itself, and may change by being opened
+        if not is_database(file):  # which has nothing but itself, and may change by being opened
             from .contents import files_of
 
             found = files_of(file, is_layer)
@@ -153,12 +154,12 @@ def _check_holds_no_other(key: Key, path: str) -> None:
 def _others(kind: Kind, path: str) -> list[str]:
     """Return the names of what the file holds beside an older output of the kind."""
     stem = Path(path).stem
-    if _is_sqlite(path):
+    if is_database(path):
         held = _tables(path)
         if held is not None:
             own = {Kind.RASTER_OUT: True, Kind.VECTOR_OUT: False}.get(kind)
             return [name for name, tiles in held if name != stem or tiles is not own]
-    if kind is Kind.FILE_OUT and not _is_sqlite(path):
+    if kind is Kind.FILE_OUT and not is_database(path):
         return []
     from .contents import other_layers, other_rasters  # a run without GDAL has no such output
 
@@ -167,17 +168,10 @@ def _others(kind: Kind, path: str) -> list[str]:
     return other_layers(path, stem if kind is Kind.VECTOR_OUT else "")
 
 
-def _is_sqlite(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return file.read(15) == b"SQLite format 3"
-    except OSError:
-        return False
-
-
 def _tables(path: str) -> list[tuple[str, bool]] | None:
     """Return the tables of a GeoPackage, and whether each holds a raster; None where it is another database."""
-    address = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode=ro"
+    file = source_to_open(path, ParameterError)
+    address = f"file:{urllib.parse.quote(os.path.abspath(file))}?mode=ro"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=1)) as database:
             tables = {str(name) for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}

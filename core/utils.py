@@ -82,12 +82,13 @@ def patch_height(gdal_ds: Any, given: int | None = None) -> int:
     Raises:
         RasterError: the height of the image is no multiple of it.
     """
+    from .rasters.inmemory import name_of
     from .sampling.patchesimage import read_description
 
-    height = given or int(read_description(gdal_ds.GetDescription()).get("patch_height", gdal_ds.RasterXSize))
+    height = given or int(read_description(name_of(gdal_ds)).get("patch_height", gdal_ds.RasterXSize))
     if gdal_ds.RasterYSize % height:
         raise RasterError(
-            f"{gdal_ds.GetDescription()} has {gdal_ds.RasterXSize} x {gdal_ds.RasterYSize} pixels, so its height is no "
+            f"{name_of(gdal_ds)} has {gdal_ds.RasterXSize} x {gdal_ds.RasterYSize} pixels, so its height is no "
             f"multiple of a patch of {height} rows: give a patches image as PatchesExtraction writes it."
         )
     return height
@@ -105,6 +106,7 @@ def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
     """
     from .rasters.files import tells_of_truncation
     from .rasters.gdal_calls import collected_errors
+    from .rasters.inmemory import name_of
     from .rasters.types import gdal_type
 
     with collected_errors() as errors:  # not for each part: it takes as long as to read a small one
@@ -127,7 +129,7 @@ def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
         else:
             return
     raise RasterError(
-        f"Cannot read rows {start} to {start + rows - 1} of {gdal_ds.GetDescription()}: {errors}. Is the file whole?"
+        f"Cannot read rows {start} to {start + rows - 1} of {name_of(gdal_ds)}: {errors}. Is the file whole?"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import preloading
 from ..errors import ParameterError
+from ..inputfiles import private_copies
 from ..inputs import watched
 from ..memoryfiles import memory_files
 from ..progress import Progress
@@ -131,12 +132,12 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters, operation = load(name)
-    with watched(progress):
+    with cleaned_up_on_signals(progress) as cleaned_up, private_copies(cleaned_up), watched(cleaned_up):
         check_files(parameters, values)
-        read = understood(parameters, values, progress)
+        read = understood(parameters, values, cleaned_up)
         given = parse(parameters, read)
         check_outputs(keys(parameters, read), read)
-        with cleaned_up_on_signals(progress) as cleaned_up, memory_files(parameters, read) as files:
+        with memory_files(parameters, read) as files:
             given = parse(parameters, files.values) if files else given
             if parameters.NEEDS_ENGINE:
                 check_eager()

@@ -9,7 +9,7 @@ from osgeo import gdal
 from .. import inputs
 from ..addresses import masked
 from ..errors import RasterError
-from .gdal_calls import collected_errors
+from .gdal_calls import collected_errors, open_unchanged
 from .netcdfheader import promised_bytes
 
 _BESIDE = (".aux.xml", ".ovr")
@@ -44,7 +44,7 @@ def _files(dataset: gdal.Dataset, deepest: int) -> list[str]:
         if path.lower().endswith(".vrt") and path != own and deepest:
             inner = None
             with collected_errors():
-                inner = gdal.OpenEx(path, gdal.OF_RASTER)
+                inner = open_unchanged(path, gdal.OF_RASTER, RasterError)
             if inner is not None:
                 found += _files(inner, deepest - 1)
     return found

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from osgeo import gdal
 
 from ..addresses import masked
-from ..errors import RasterError
+from ..errors import OtbtfError, RasterError
+from ..inputfiles import source_to_open
 
 
 class Errors:
@@ -63,6 +65,33 @@ def direct_reading() -> AbstractContextManager[None]:
     Measured: a quarter of the processor's time that it takes through GDAL's cache of blocks.
     """
     return _thread_option("GTIFF_DIRECT_IO", "YES")
+
+
+def open_unchanged(source: str, flags: int, error: type[OtbtfError], options: Sequence[str] = ()) -> Any:
+    """Open a data set for reading as gdal.OpenEx does, and leave it and what lies beside it as they are.
+
+    Args:
+        source: what GDAL opens.
+        flags: what it may be, and more, as gdal.OpenEx takes them.
+        error: what is raised.
+        options: open options of its driver.
+
+    Raises:
+        OtbtfError: the file changes by being opened, and cannot be copied.
+    """
+    name = source_to_open(source, error)
+    options = list(options)
+    if flags & gdal.OF_VECTOR:
+        options += _without_traces(name)
+    with _thread_option("OGR_VFK_DB_NAME", ":memory:"):  # else GDAL makes a database beside the file
+        return gdal.OpenEx(name, flags | gdal.OF_READONLY, open_options=options)
+
+
+def _without_traces(source: str) -> list[str]:
+    """Return the options that keep a format from writing beside what it reads: GML its .gfs."""
+    driver = gdal.IdentifyDriverEx(source, gdal.OF_VECTOR)
+    known = (driver.GetMetadataItem("DMD_OPENOPTIONLIST") or "") if driver is not None else ""
+    return ["WRITE_GFS=NO"] if "'WRITE_GFS'" in known else []
 
 
 def decoding_options() -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from ..errors import RasterError
+from ..inputfiles import original
 from .gdal_calls import collected_errors
 from .source import RasterSource, described
 from .types import gdal_type
@@ -134,13 +135,13 @@ def in_memory(source: Any) -> Any:
 
 
 def name_of(source: Any) -> str:
-    """Return what a raster in memory is called in messages."""
+    """Return what a raster is called in messages, and where what belongs to it lies; not always where GDAL reads it."""
     if isinstance(source, Opened):
         return source.name
     if isinstance(source, ArrayRaster):
         return f"array of shape {source.array.shape} and type {source.array.dtype}"
     if isinstance(source, gdal.Dataset):
-        return source.GetDescription() or f"{source.GetDriver().ShortName} dataset in memory"
+        return original(source.GetDescription()) or f"{source.GetDriver().ShortName} dataset in memory"
     if type(source).__name__ == "DataArray":
         return f"DataArray {source.name}" if source.name else f"DataArray of shape {source.shape}"
     return str(source)

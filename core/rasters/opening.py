@@ -19,7 +19,14 @@ from ..geometry.grid import Box, Grid
 from .buffers import aligned_empty
 from .coverage import is_gap
 from .files import check_whole, tells_of_truncation, watch_files
-from .gdal_calls import check_options, collected_errors, decoding_options, direct_reading, reads_directly
+from .gdal_calls import (
+    check_options,
+    collected_errors,
+    decoding_options,
+    direct_reading,
+    open_unchanged,
+    reads_directly,
+)
 from .inmemory import NO_PLACE, Opened, crs_wkt, name_of
 from .missing import Held, Missing, alpha_bands, held_by
 from .placement import NOWHERE, Placement, check_placed, check_same
@@ -82,8 +89,8 @@ def _look_at(dataset: gdal.Dataset, name: str, remote: Remote | None) -> None:
 
 def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
     def attempt() -> gdal.Dataset:
-        flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
-        return gdal.OpenEx(source, flags, open_options=[*options, *decoding_options()])
+        flags = gdal.OF_RASTER | gdal.OF_VERBOSE_ERROR
+        return open_unchanged(source, flags, RasterError, [*options, *decoding_options()])
 
     inputs.check_ordinary(source)
     dataset = None
@@ -115,7 +122,7 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
     try:
         return Grid.from_geotransform(tuple(dataset.GetGeoTransform()), dataset.RasterXSize, dataset.RasterYSize)
     except RasterError as error:
-        raise RasterError(f"{masked(dataset.GetDescription())}: {error}.") from None
+        raise RasterError(f"{masked(name_of(dataset))}: {error}.") from None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any, Union
 from ..errors import ParameterError
 from ..jsonvalues import parse
 from ..progress import Progress
+from ..rasters.inmemory import name_of
 from ..vectors.opening import TEXT, Field
 from .classfield import class_number
 from .legend import Legend, known_classes
@@ -89,7 +90,7 @@ class ClassNames:
             ParameterError: `given` is no JSON of that form.
         """
         names = _read(given)
-        self._image = image.GetDescription()
+        self._image = name_of(image)
         self._given = {int(text): name for text, name in names.items() if class_number(text) is not None}
         self._synonyms = {text: name for text, name in names.items() if class_number(text) is None}
         self._own = {value: entry.name for value, entry in known_classes(image).items() if entry.name}

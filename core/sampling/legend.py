@@ -17,6 +17,7 @@ from typing import Any
 
 from osgeo import gdal
 
+from ..inputfiles import original
 from ..jsonvalues import Json, OddJson, read
 from ..rasters.gdal_calls import collected_errors
 from ..vectors.opening import split_source
@@ -220,7 +221,7 @@ def complete_classes(file: Path, known: TextLegend) -> None:
 
 def known_classes(dataset: Any) -> Legend:
     """Return what is known of the classes of an open raster: by itself, else by the JSON beside it."""
-    name = dataset.GetDescription()  # a part of a raster, or one in memory, has none
+    name = original(dataset.GetDescription())  # a part of a raster, or one in memory, has none
     return raster_legend(dataset) or (read_legend(name) if name else {})
 
 

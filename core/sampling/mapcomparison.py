@@ -116,10 +116,10 @@ def reference_raster(
 
 
 def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
-    check_same((image.names[0], masked(dataset.GetDescription())), (image.reference, reference))
+    check_same((image.names[0], masked(name_of(dataset))), (image.reference, reference))
     if not reference.georeferenced and not image.reference.georeferenced and not grid_of(dataset).same_as(image.grid):
         raise RasterError(
-            f"{masked(dataset.GetDescription())} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "
+            f"{masked(name_of(dataset))} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "
             f"{image.names[0]} {image.grid.width} x {image.grid.height}, and neither has coordinates that say how they lie "
             "on each other: georeference them."
         )
@@ -140,7 +140,7 @@ def _marked(dataset: Any, source: Any, nodata: float | None, nodata_from_layer: 
     with collected_errors() as errors:
         view = gdal.Translate("", dataset, format="VRT", bandList=[1], noData="none", maskBand=mask)
     if view is None:
-        raise RasterError(f"Cannot read the mask of {masked(dataset.GetDescription())}: {masked(str(errors))}.")
+        raise RasterError(f"Cannot read the mask of {masked(name_of(dataset))}: {masked(str(errors))}.")
     return values, view
 
 
@@ -174,7 +174,7 @@ def _warped(view: Any, dataset: Any, reference: Reference, image: Stack, key: st
         )
     if warped is None:
         raise RasterError(
-            f"{key}: {masked(dataset.GetDescription())} cannot be brought to the grid of the map: {masked(str(errors))}. "
+            f"{key}: {masked(name_of(dataset))} cannot be brought to the grid of the map: {masked(str(errors))}. "
             "Warp it yourself (Raster > Projections > Warp)."
         )
     # The caller names it beside the data set: GDAL writes a virtual raster's XML into the file that its description names.

@@ -211,6 +211,8 @@ class PatchesImagesReader(PatchesReaderBase):
         return np.array([place for one, two in zip(edges, edges[1:]) for place in range(one, two, _MOST)][1:], "int64")
 
     def _patches_per_image(self) -> list[int]:
+        from ..rasters.inmemory import name_of
+
         first = next(iter(self.gdal_ds))
         sizes = {
             key: [dataset.RasterYSize // self._heights[key] for dataset in datasets]
@@ -220,7 +222,7 @@ class PatchesImagesReader(PatchesReaderBase):
             for one, other, of_one, of_other in zip(sizes[first], counts, self.gdal_ds[first], self.gdal_ds[key]):
                 if one != other:
                     raise RasterError(
-                        f"{of_one.GetDescription()} ({first}) holds {one} patches, but {of_other.GetDescription()} ({key}) "
+                        f"{name_of(of_one)} ({first}) holds {one} patches, but {name_of(of_other)} ({key}) "
                         f"holds {other}: list patches images of the same points, in the same order for every source."
                     )
         return sizes[first]
@@ -309,8 +311,10 @@ def _check_numbers(files: Mapping[str, Sequence[Any]], scalars: Mapping[str, Seq
 
 def _one_shape(key: str, datasets: Sequence[Any], height: int | None) -> int:
     """Return the rows of a source's patches, once sure that they and the other sizes are the same in all images."""
+    from ..rasters.inmemory import name_of
+
     shapes = {
-        dataset.GetDescription(): (patch_height(dataset, height), dataset.RasterXSize, dataset.RasterCount)
+        name_of(dataset): (patch_height(dataset, height), dataset.RasterXSize, dataset.RasterCount)
         for dataset in datasets
     }
     if len(set(shapes.values())) > 1:

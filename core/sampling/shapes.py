@@ -14,7 +14,7 @@ from ..geometry.grid import Grid
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
-from ..vectors.opening import Field, Transformation, VectorLayer
+from ..vectors.opening import Field, Transformation, VectorLayer, open_vector
 from ..vectors.source import Address, LayerSource, VectorSource
 from ..vectors.texts import field_text
 from .footprint import LINE, POINT, POLYGON, Outlines, pixel_of
@@ -56,11 +56,7 @@ def layer_source(source: LayerSource, number: int | None) -> LayerSource:
 
 
 def _layer_name(path: str, number: int) -> str:
-    dataset = None
-    with collected_errors() as errors:
-        dataset = ogr.Open(path)
-    if dataset is None:
-        raise VectorError(f"Cannot open the layer {path}: {errors}. Check the path and that OGR reads the format.")
+    dataset = open_vector(path)
     count = dataset.GetLayerCount()
     if number >= count:
         raise ParameterError(f"LAYER is {number}, but {path} has {count} layers, numbered from 0: choose one of them.")

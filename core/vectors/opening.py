@@ -16,7 +16,7 @@ from osgeo import gdal, ogr, osr
 from .. import inputs
 from ..errors import VectorError
 from ..progress import Progress
-from ..rasters.gdal_calls import collected_errors
+from ..rasters.gdal_calls import collected_errors, open_unchanged
 from ..rasters.opening import Reference
 from .columns import POINT_SIZES, batches
 from .source import Address, LayerSource, VectorSource
@@ -281,22 +281,26 @@ def _opened(address: Address) -> tuple[Any, Any]:
             f"The layer {address.path} is given with {address.others[0]!r}, which only QGIS follows: choose the layer in "
             "QGIS, or save what it shows as a file of its own."
         )
-    dataset = _open(address.path, address.options)
+    dataset = open_vector(address.path, address.options)
     layer = _choose(dataset, address)
     encoding = _passed_over(layer, address.options)
     if encoding:
         layer = None
-        dataset = _open(address.path, (*address.options, f"ENCODING={encoding}"))
+        dataset = open_vector(address.path, (*address.options, f"ENCODING={encoding}"))
         layer = _choose(dataset, address)
     return dataset, layer
 
 
-def _open(path: str, options: Sequence[str]) -> Any:
+def open_vector(path: str, options: Sequence[str] = ()) -> Any:
+    """Open a vector file for reading; see `open_unchanged`.
+
+    Raises:
+        VectorError: it cannot be opened.
+    """
     inputs.check_ordinary(path, error=VectorError)
     dataset = None
     with collected_errors() as errors:
-        flags = gdal.OF_VECTOR | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
-        dataset = gdal.OpenEx(path, flags, open_options=list(options))
+        dataset = open_unchanged(path, gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR, VectorError, options)
     if dataset is None:
         raise VectorError(f"Cannot open the layer {path}: {errors}. Check the path and that OGR reads the format.")
     if (watching := inputs.current()) is not None:

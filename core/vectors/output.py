@@ -15,6 +15,7 @@ import numpy as np
 from osgeo import gdal, ogr, osr
 
 from ..errors import ParameterError, RasterError, VectorError
+from ..inputfiles import is_closed, is_database, is_unfinished
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
@@ -115,9 +116,14 @@ def _check_unlocked(path: str, key: str) -> None:
     """Raise VectorError where an existing output is write-protected, or another program writes to its database."""
     if not os.access(path, os.W_OK):
         raise VectorError(f"{key} is {path}, which exists and is write-protected: choose another file.")
-    with open(path, "rb") as file:
-        if file.read(15) != b"SQLite format 3":
-            return
+    if not is_database(path) or is_closed(path):
+        return
+    if is_unfinished(path):
+        raise VectorError(
+            f"{key} is {path}, which exists and has work beside it that is not in it yet ({Path(path).name}-wal or "
+            "-journal): another program has it open, or has died. Close it there, or open and close it in QGIS, or choose "
+            "another file."
+        )
     address = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode=rw"
     try:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)) as database:

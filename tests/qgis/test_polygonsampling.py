@@ -9,7 +9,7 @@ from typing import Any
 
 import processing
 import pytest
-from osgeo import ogr, osr
+from osgeo import gdal, ogr, osr
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsProcessingContext,
@@ -165,3 +165,25 @@ def test_texts_that_are_numbers_take_the_names_of_categories(
     assert [sorted(row.items()) for row in json.loads(results["LEGEND"])] == [sorted(row.items()) for row in rows]
     kept = json.loads(Path(f"{out}.json").read_text())
     assert kept["field"] == "text" and kept["classes"][0] == ROWS[0]
+
+
+def test_a_layer_that_is_being_edited_is_read_as_saved(
+    plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
+) -> None:
+    """In write-ahead mode, as QGIS keeps GeoPackages: neither the file nor the log beside it changes."""
+    gdal.SetThreadLocalConfigOption("OGR_SQLITE_JOURNAL", "WAL")  # QGIS sets it by itself on some file systems only
+    layer = QgsVectorLayer(fields, "fields")
+    crop = layer.fields().indexOf("crop")
+    assert layer.startEditing() and layer.changeAttributeValue(1, crop, 7) and layer.commitChanges(False)
+    gdal.SetThreadLocalConfigOption("OGR_SQLITE_JOURNAL", None)
+    log = Path(f"{fields}-wal")
+    assert log.exists()
+    before = (log.read_bytes(), log.stat().st_mtime_ns, Path(fields).read_bytes(), Path(fields).stat().st_mtime_ns)
+    results = select(image, layer, tmp_path / "samples.gpkg")
+    assert {row["value"] for row in json.loads(results["LEGEND"])} == {5, 7}
+    after = (log.read_bytes(), log.stat().st_mtime_ns, Path(fields).read_bytes(), Path(fields).stat().st_mtime_ns)
+    assert after == before
+    assert layer.changeAttributeValue(2, crop, 9) and layer.commitChanges(True)  # QGIS goes on as if nothing had been
+    del layer
+    dataset = ogr.Open(fields)
+    assert [feature["crop"] for feature in dataset.GetLayer(0)] == [7, 9]

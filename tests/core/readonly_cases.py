@@ -1,0 +1,276 @@
+"""A small run of every operation on the inputs of `readonly_scene`: together they give each input that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from readonly_scene import Scene
+
+Case = Callable[[Scene], dict[str, Any]]
+
+NO_INPUTS = ("InstallEngine",)
+"""Operations that take no file, and whose runs take a minute."""
+
+SLOW = ("LandCoverMap", "TensorflowModelTrain")
+"""Operations that train, for seconds."""
+
+ENDLESS = ("TensorBoard",)
+"""Operations that end by being cancelled."""
+
+
+def _confusion_raster(scene: Scene) -> dict[str, Any]:
+    return {
+        "in": scene.path("map.tif"),
+        "ref": "raster",
+        "ref.raster.in": scene.path("labels_20m.tif"),
+        "out": scene.out("confusion.csv"),
+        "out.report": scene.out("confusion.html"),
+    }
+
+
+def _confusion_vector(scene: Scene) -> dict[str, Any]:
+    where = {"ref": "vector", "ref.vector.in": scene.path("polygons.gpkg"), "ref.vector.field": "class"}
+    return {"in": scene.path("map.tif"), **where, "out": scene.out("confusion.csv")}
+
+
+def _example_data(scene: Scene) -> dict[str, Any]:
+    return {"outdir": scene.out("example"), "size": 256}
+
+
+def _model_for_patches(scene: Scene) -> dict[str, Any]:
+    images = {"source1.il": [scene.path("patches.tif")], "normalization": "standard"}
+    return {"template": "mlp", "classes": 2, **images, "out.keras": scene.out("made.keras")}
+
+
+def _model_from_other_weights(scene: Scene) -> dict[str, Any]:
+    weights = {"weights": "file", "weights.file": scene.path("small.weights.h5")}
+    return {"template": "backbone_resnet50v2", "bands": "3", **weights, "out.keras": scene.out("backbone.keras")}
+
+
+def _polygons(scene: Scene) -> dict[str, Any]:
+    return {"in": scene.path("image.tif"), "vec": scene.path("polygons.gpkg"), "field": "class"}
+
+
+def _statistics(scene: Scene) -> dict[str, Any]:
+    return {**_polygons(scene), "out": scene.out("pixels.xml"), "outtable": scene.out("pixels.csv")}
+
+
+def _masked_statistics(scene: Scene) -> dict[str, Any]:
+    return {**_statistics(scene), "mask": scene.path("mask.tif")}
+
+
+def _description(scene: Scene) -> dict[str, Any]:
+    model = {"model.dir": scene.path("saved"), "source1.il": [scene.path("image.tif")]}
+    outs = {"out.html": scene.out("model.html"), "out.json": scene.out("model.json")}
+    return {**model, "classes": scene.path("labels.tif"), **outs}
+
+
+def _report(scene: Scene) -> dict[str, Any]:
+    return {"out.html": scene.out("engine.html"), "out.json": scene.out("engine.json")}
+
+
+def _export(scene: Scene) -> dict[str, Any]:
+    return {"model.dir": scene.path("net.keras"), "out": scene.out("exported")}
+
+
+def _pixel_map(scene: Scene) -> dict[str, Any]:
+    images = {"in": scene.path("image.tif"), "mask": scene.path("mask.tif"), "imstat": scene.path("imstat.xml")}
+    outs = {"out": scene.out("pixel_map.tif"), "confmap": scene.out("sure.tif")}
+    return {**images, "model": scene.path("forest.skops"), **outs}
+
+
+def _deep_map(scene: Scene) -> dict[str, Any]:
+    models = {"deepmodel.dir": scene.path("net.keras"), "model": scene.path("deep.skops")}
+    return {"source1.il": [scene.path("image.tif")], **models, "out": scene.out("deep_map.tif")}
+
+
+def _deep_map_with_other_statistics(scene: Scene) -> dict[str, Any]:
+    return {**_deep_map(scene), "imstat": scene.path("imstat.xml")}
+
+
+def _label_points(scene: Scene) -> dict[str, Any]:
+    few = {"strategy": "constant", "strategy.constant.nb": 5}
+    return {"inref": scene.path("labels.tif"), **few, "outvec": scene.out("label_points.gpkg")}
+
+
+def _land_cover(scene: Scene) -> dict[str, Any]:
+    return {
+        "in": [scene.path("image.tif")],
+        "samples": 10,
+        "validation.share": 0,
+        "epochs": 1,
+        "out": scene.out("land_cover.tif"),
+    }
+
+
+def _land_cover_from_raster(scene: Scene) -> dict[str, Any]:
+    return {**_land_cover(scene), "labels.raster": scene.path("labels_20m.tif"), "mode": "patches", "template": "cnn16"}
+
+
+def _land_cover_from_polygons(scene: Scene) -> dict[str, Any]:
+    labels = {"labels.vector": scene.path("polygons.gpkg"), "labels.field": "class", "mode": "patches", "patchsize": 8}
+    return {**_land_cover(scene), **labels, "model.dir": scene.path("small.keras"), "keep": scene.out("kept")}
+
+
+def _patches(scene: Scene) -> dict[str, Any]:
+    image = {"source1.il": [scene.path("image.tif")], "source1.patchsizex": 8, "source1.patchsizey": 8}
+    outs = {"source1.out": scene.out("cut.tif"), "outlabels": scene.out("cut_labels.tif")}
+    return {**image, "vec": scene.path("points.gpkg"), "field": "class", **outs}
+
+
+def _mosaic(scene: Scene) -> dict[str, Any]:
+    patches = {"in": scene.path("patches.tif"), "labels": scene.path("patch_labels.tif")}
+    return {**patches, "count": 4, "out": scene.out("mosaic.tif")}
+
+
+def _selection(scene: Scene) -> dict[str, Any]:
+    outs = {"outtrain": scene.out("select_train.gpkg"), "outvalid": scene.out("select_valid.gpkg")}
+    grid = {"grid.step": 8, "grid.psize": 8}
+    return {"in": scene.path("image.tif"), "mask": scene.path("mask.tif"), **grid, **outs}
+
+
+def _balanced_selection(scene: Scene) -> dict[str, Any]:
+    balanced = {"strategy": "balanced", "strategy.balanced.labelimage": scene.path("labels.tif")}
+    out = {"outtrain": scene.out("balanced.gpkg")}
+    return {"in": scene.path("image.tif"), "grid.step": 8, "grid.psize": 8, **balanced, **out}
+
+
+def _command_lines(scene: Scene) -> dict[str, Any]:
+    words = f"-in {scene.path('image.tif')} -vec {scene.path('points.gpkg')} -field class"
+    return {"command": f"otbcli_SampleExtraction {words} -out {scene.out('by_command.gpkg')}"}
+
+
+def _extraction(scene: Scene) -> dict[str, Any]:
+    points = {"vec": scene.path("points.gpkg"), "layer": 0, "field": "class"}
+    return {"in": scene.path("image.tif"), **points, "out": scene.out("values.gpkg")}
+
+
+def _sample_selection(scene: Scene) -> dict[str, Any]:
+    rates = {"instats": scene.path("counts.xml"), "strategy": "byclass", "strategy.byclass.in": scene.path("rates.csv")}
+    outs = {"out": scene.out("chosen.gpkg"), "outrates": scene.out("chosen_rates.csv")}
+    return {**_polygons(scene), "mask": scene.path("mask.tif"), **rates, **outs}
+
+
+def _board(scene: Scene) -> dict[str, Any]:
+    return {"logdir": scene.path("logs")}
+
+
+def _serving_saved_model(scene: Scene) -> dict[str, Any]:
+    return {"source1.il": [scene.path("image.tif")], "model.dir": scene.path("saved"), "out": scene.out("served.tif")}
+
+
+def _serving_keras(scene: Scene) -> dict[str, Any]:
+    patches = {"model.fullyconv": "off", "source1.rfieldx": 8, "source1.rfieldy": 8, "output.spcscale": 4}
+    image = {"source1.il": [scene.path("image.tif")], "model.dir": scene.path("small.keras")}
+    return {**image, **patches, "out": scene.out("served_patches.tif")}
+
+
+def _training_on_images(scene: Scene) -> dict[str, Any]:
+    data: dict[str, Any] = {"validation.mode": "class"}
+    for what in ("validation", "test"):
+        data[f"{what}.source1.il"] = [scene.path("patches.tif")]
+        data[f"{what}.source2.il"] = [scene.path("patch_labels.tif")]
+        data[f"{what}.source2.name"] = "predictions"
+    weights = {"model.restorefrom": scene.path("small.weights.h5")}
+    return {**scene.training(), **data, **weights, "out.history": scene.out("history.csv")}
+
+
+def _training_in_groups(scene: Scene) -> dict[str, Any]:
+    share = {"validation.mode": "class", "validation.share": 0.3, "validation.groups": [scene.path("patch_labels.tif")]}
+    return {**scene.training(), **share, "model.restorefrom": scene.path("checkpoints/best.keras")}
+
+
+def _training_on_records(scene: Scene) -> dict[str, Any]:
+    given = {key: value for key, value in scene.training().items() if ".source" not in key}
+    records = {f"{what}.tfrecords": scene.path("records") for what in ("training", "validation", "test")}
+    return {**given, **records, "validation.mode": "class"}
+
+
+def _deep_training(scene: Scene) -> dict[str, Any]:
+    image = {"source1.il": [scene.path("image.tif")], "model.dir": scene.path("net.keras")}
+    layers = {"vd": scene.path("polygons.gpkg"), "valid": scene.path("points.gpkg"), "sample.vfn": "class"}
+    forest = {"classifier": "rf", "classifier.rf.nbtrees": 2, "imstat": scene.path("features.xml")}
+    outs = {"out": scene.out("learned.skops"), "confmatout": scene.out("learned.csv")}
+    return {**image, **layers, **forest, **outs}
+
+
+def _vector_training(scene: Scene) -> dict[str, Any]:
+    layers = {
+        "io.vd": [scene.path("points.gpkg"), scene.path("points.shp")],
+        "valid.vd": [scene.path("points.geojson")],
+    }
+    fields = {"feat": "value_0 value_1 value_2", "cfield": "class", "io.stats": scene.path("imstat.xml")}
+    forest = {"classifier": "rf", "classifier.rf.nbtrees": 2}
+    return {**layers, **fields, **forest, "io.out": scene.out("vector.skops")}
+
+
+def _band_math(scene: Scene) -> dict[str, Any]:
+    return {"il": [scene.path("image.tif")], "exp": "im1b1 + im1b2", "out": scene.out("sum.tif")}
+
+
+def _band_math_x(scene: Scene) -> dict[str, Any]:
+    """The mean of a band is computed, and not kept by GDAL."""
+    return {"il": [scene.path("image.tif"), scene.path("labels.tif")], "exp": "im1b1Mean", "out": scene.out("mean.tif")}
+
+
+def _stack(scene: Scene) -> dict[str, Any]:
+    return {"il": [scene.path("image.tif"), scene.path("labels.tif")], "out": scene.out("stack.tif")}
+
+
+def _part_of_an_image(scene: Scene) -> dict[str, Any]:
+    fit = {"mode": "fit", "mode.fit.im": scene.path("labels_20m.tif")}
+    return {"in": scene.path("image.tif"), **fit, "out": scene.out("part.tif")}
+
+
+def _part_under_a_layer(scene: Scene) -> dict[str, Any]:
+    fit = {"mode": "fit", "mode.fit.vect": scene.path("polygons.gpkg")}
+    return {"in": scene.path("image.tif"), **fit, "out": scene.out("part.tif")}
+
+
+def _masked(scene: Scene) -> dict[str, Any]:
+    apply = {"mode": "apply", "mode.apply.mask": scene.path("mask.tif")}
+    return {"in": scene.path("image.tif"), **apply, "out": scene.out("masked.tif")}
+
+
+def _brought_to_a_grid(scene: Scene) -> dict[str, Any]:
+    images = {"inr": scene.path("image.tif"), "inm": scene.path("labels_20m.tif"), "interpolator": "nn"}
+    return {**images, "out": scene.out("warped.tif")}
+
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "BandMath": (_band_math,),
+    "BandMathX": (_band_math_x,),
+    "ComputeConfusionMatrix": (_confusion_raster, _confusion_vector),
+    "ConcatenateImages": (_stack,),
+    "CreateExampleData": (_example_data,),
+    "CreateModel": (_model_for_patches, _model_from_other_weights),
+    "DensePolygonClassStatistics": (_statistics,),
+    "DescribeModel": (_description,),
+    "EngineReport": (_report,),
+    "ExportSavedModel": (_export,),
+    "ExtractROI": (_part_of_an_image, _part_under_a_layer),
+    "ImageClassifier": (_pixel_map,),
+    "ImageClassifierFromDeepFeatures": (_deep_map, _deep_map_with_other_statistics),
+    "InstallEngine": (),
+    "LabelImageSampleSelection": (_label_points,),
+    "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
+    "ManageNoData": (_masked,),
+    "PatchesExtraction": (_patches,),
+    "PatchesMosaic": (_mosaic,),
+    "PatchesSelection": (_selection, _balanced_selection),
+    "PolygonClassStatistics": (_masked_statistics,),
+    "RunCommandLine": (_command_lines,),
+    "SampleExtraction": (_extraction,),
+    "SampleSelection": (_sample_selection,),
+    "Superimpose": (_brought_to_a_grid,),
+    "TensorBoard": (_board,),
+    "TensorflowModelServe": (_serving_saved_model, _serving_keras),
+    "TensorflowModelTrain": (_training_on_images, _training_in_groups, _training_on_records),
+    "TrainClassifierFromDeepFeatures": (_deep_training,),
+    "TrainVectorClassifier": (_vector_training,),
+}
+"""Operation to its runs."""
+
+REFUSED = (_model_from_other_weights, _deep_map_with_other_statistics)
+"""Runs that end in an error once they have read their inputs."""
