@@ -52,7 +52,7 @@ compat: ## Run the tests with QGIS in trees of Debian 13 (QGIS 3.40) and sid (3.
 	done; if [ -n "$$failed" ]; then echo "Not passed in:$$failed"; exit 1; fi
 
 campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage inputs, and count what that harms (SEED, JOBS)
-	PYTHONPATH=$(TREE) $(ENGINE) tests/campaign --kills $(N) --seed $(SEED) --jobs $(JOBS)
+	PYTHONPATH=$(TREE):.ci:tests/support $(ENGINE) tests/campaign --kills $(N) --seed $(SEED) --jobs $(JOBS)
 
 bench: $(VENV)/engine.stamp tree ## Measure speed and memory
 	PYTHONPATH=$(TREE) $(ENGINE) tests/bench $(ARGS)

@@ -18,16 +18,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded: errors only
-TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / ".ci"), str(TOP / "tests" / "support")]
-
 import damage
 import install
 import qgis_process
 import scene
 from findings import Findings
 from kills import Kills
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded: errors only
 
 
 def main() -> int:

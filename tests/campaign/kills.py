@@ -152,7 +152,7 @@ class Kills:
     def _judge(self, run: Run, reference: Reference, case: str, before: Mapping[str, str], dead: bool) -> None:
         """Count what is wrong with what a run has left."""
         status = run.process.returncode
-        if -status in CRASHES or 128 + signal.SIGABRT == status:
+        if -status in CRASHES or status == 128 + signal.SIGABRT:
             self._findings.add(Fault.CRASHED, case, f"status {status} {run.log}")
         states = {name: _state(run.out / name, reference.out / name, before.get(name)) for name in reference.names}
         for name, state in states.items():
