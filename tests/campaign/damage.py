@@ -1,7 +1,8 @@
 """Runs with inputs that are truncated, altered, or change while they are read.
 
 What is wrong with an input must be said. A run that succeeds is judged by its output: it is that of the whole input,
-or, where single bytes were altered, that of what GDAL itself reads without a complaint. A warning counts as said.
+or, where single bytes were altered or a header of lines was cut off, that of what GDAL itself reads without a
+complaint. A warning counts as said.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ HUNG = 120.0
 DAMAGES = (files.truncated, files.emptied, files.altered)
 WITHOUT_CHECKSUM = (".json", ".pb")
 """Of models and records: wrong bytes in them cannot be told."""
+
+TEXT_HEADERS = (".hdr", ".xml")
+"""Beside rasters: lines without a mark of their end, so that a missing one cannot be told."""
 
 Pixels = np.ndarray
 
@@ -87,10 +91,16 @@ def rasters(folder: Path, made: Mapping[str, Any], choices: random.Random) -> It
         for part in files.parts(path.parent):
             for damage in DAMAGES:
                 what = f"{name}: {part.name} {damage.__name__}"
-                whole = None if damage is files.altered else pixels
+                readable = damage is files.altered or part.suffix in TEXT_HEADERS
                 hurt = _damaged(part, damage, choices)
-                yield Case(f"{what}, served", "TensorflowModelServe", _serve(path, model), _shows(whole, path), hurt)
-                if damage is not files.altered:  # a wrong origin, for one, cannot be told
+                yield Case(
+                    f"{what}, served",
+                    "TensorflowModelServe",
+                    _serve(path, model),
+                    _shows(None if readable else pixels, path),
+                    hurt,
+                )
+                if not readable:  # a wrong origin, for one, cannot be told
                     right = _holds_patches(pixels, places)
                     yield Case(f"{what}, cut", "PatchesExtraction", _cut(path, points), right, hurt)
 
