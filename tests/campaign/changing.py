@@ -14,7 +14,8 @@ import numpy as np
 import serving
 
 BEFORE, AFTER = 7.0, 9.0
-SHAPE = (60, 64, 1)
+SHAPE = (60, 4000, 1)
+"""Larger than what is read ahead."""
 
 
 def overwritten(path: Path, newer: Path) -> None:
@@ -27,8 +28,8 @@ def written_anew(path: Path, newer: Path) -> None:
     """Empty the file first, as most programs do, and write it in parts."""
     content = newer.read_bytes()
     with path.open("wb") as file:
-        for start in range(0, len(content), 4096):
-            file.write(content[start : start + 4096])
+        for start in range(0, len(content), 1 << 16):
+            file.write(content[start : start + (1 << 16)])
             file.flush()
             time.sleep(0.02)
 

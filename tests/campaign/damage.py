@@ -160,7 +160,7 @@ def changes(folder: Path, made: Mapping[str, Any], choices: random.Random) -> It
     """Yield rasters that are changed while a slow model is served on them."""
     slow = {key.replace("_", ".", 1): value for key, value in serving.SLOW.items()}
     path = folder / "image.tif"
-    for manner in changing.MANNERS:
+    for manner in 3 * changing.MANNERS:
         yield Case(
             f"raster {manner.__name__} during the run",
             "TensorflowModelServe",
