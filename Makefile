@@ -16,7 +16,7 @@ JOBS ?= 2
 TREE := $(BUILD)/tree
 VENV := $(BUILD)/venv
 ENGINE := $(VENV)/bin/python
-INSTALLER := core/installation.py core/interpreters.py core/programs.py
+INSTALLER := core/installation.py core/interpreters.py core/programs.py $(wildcard core/constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
