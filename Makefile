@@ -6,15 +6,21 @@ PYTHON ?= /usr/bin/python3
 # Which folders of tests/ to run, and more arguments for pytest: make test SUITES=core ARGS="-k grid"
 SUITES ?= core qgis gui end_to_end
 ARGS ?=
+# Debian's suites that make compat tests in.
+TREES ?= trixie sid
+# Of make campaign: interrupted runs, the seed of its choices, and runs at the same time.
+N ?= 500
+SEED ?= 1
+JOBS ?= 2
 
 TREE := $(BUILD)/tree
 VENV := $(BUILD)/venv
 ENGINE := $(VENV)/bin/python
-INSTALLER := core/installation.py core/interpreters.py core/programs.py
+INSTALLER := core/installation.py core/interpreters.py core/programs.py $(wildcard core/constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat bench docs clean tree
+.PHONY: help demo test lint install package compat campaign bench docs clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +28,7 @@ help: ## List the targets
 demo: $(VENV)/engine.stamp tree ## Make example data, train two networks on them, serve them with qgis_process, save a PNG
 	.ci/demo $(BUILD)
 
-test: $(VENV)/tools.stamp tree ## Run all tests (SUITES=core ARGS="-k grid" for some)
+test: $(VENV)/tools.stamp $(if $(filter core,$(SUITES)),$(BUILD)/pyqt6) tree ## Run all tests (SUITES=core ARGS="-k grid" for some)
 	$(PYTHON) .ci/test.py --build $(BUILD) --engine $(ENGINE) $(SUITES) -- $(ARGS)
 
 lint: $(VENV)/tools.stamp tree package ## Check format, types and what the QGIS plugin repository checks
@@ -39,8 +45,14 @@ install: $(BUILD)/system.stamp ## Install the plugin into the QGIS profile and e
 package: $(BUILD)/system.stamp ## Make dist/otbtf_qgis.zip as plugins.qgis.org takes it
 	$(PYTHON) .ci/package.py --build $(BUILD)
 
-compat: ## Run the QGIS and end-to-end tests in a Debian 13 tree (QGIS 3.40, Python 3.13, NumPy 2)
-	.ci/compat $(BUILD)/compat SUITES="qgis end_to_end" ARGS="$(ARGS)"
+compat: ## Run the tests with QGIS in trees of Debian 13 (QGIS 3.40) and sid (3.44 or later); TREES=sid for one
+	@failed=; for suite in $(TREES); do \
+	    printf '\n======== %s\n' $$suite; \
+	    .ci/compat $(BUILD)/compat $$suite SUITES="qgis gui end_to_end" ARGS="$(ARGS)" || failed="$$failed $$suite"; \
+	done; if [ -n "$$failed" ]; then echo "Not passed in:$$failed"; exit 1; fi
+
+campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage inputs, and count what that harms (SEED, JOBS)
+	PYTHONPATH=$(TREE):.ci:tests/support $(ENGINE) tests/campaign --kills $(N) --seed $(SEED) --jobs $(JOBS)
 
 bench: $(VENV)/engine.stamp tree ## Measure speed and memory
 	PYTHONPATH=$(TREE) $(ENGINE) tests/bench $(ARGS)
@@ -70,4 +82,10 @@ $(VENV)/tools.stamp: pyproject.toml $(VENV)/engine.stamp
 	$(ENGINE) -m pip install --quiet "pip>=25.1"
 	# NumPy stays as the engine has it, which fits GDAL's bindings: else a tool's dependency may raise it.
 	$(ENGINE) -m pip install --quiet --group dev "numpy==$$($(ENGINE) -c 'import numpy; print(numpy.__version__)')"
+	@touch $@
+
+# Beside the virtual environment: pytest-qgis there must find no other Qt than that of QGIS.
+$(BUILD)/pyqt6: pyproject.toml | $(VENV)/tools.stamp
+	@rm -rf $@
+	$(ENGINE) -m pip install --quiet --target $@ --group qt6
 	@touch $@

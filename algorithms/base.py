@@ -247,7 +247,8 @@ def _explained() -> Iterator[None]:
     except OtbtfError as error:
         raise QgsProcessingException(str(error)) from None
     except Exception as error:  # noqa: BLE001 (a bug of ours: the user gets a sentence, the log the traceback)
-        if QgsApplication.platform() != "qgis_process":  # there the log is what the user sees
+        # In qgis_process the log is what the user sees; at the exit of QGIS there is none.
+        if QgsApplication.platform() != "qgis_process" and QgsApplication.messageLog() is not None:
             QgsMessageLog.logMessage(traceback.format_exc(), "OTBTF", Qgis.MessageLevel.Critical)
         place = traceback.extract_tb(error.__traceback__)[-1]
         told = tr("Internal error, please report it: {} in {}, line {}: {}")

@@ -52,9 +52,9 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
     parameter = _MAKERS[key.kind](key, key.parameter, tr(key.label), shown, not key.required)
     parameter.setHelp(help_of(key))
     if key.advanced:
-        parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagAdvanced)
+        parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     if hidden:
-        parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagHidden)
+        parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagHidden)
     return parameter
 
 

@@ -299,6 +299,11 @@ class TFRecords:
         found = sorted(files, key=lambda path: [int(part) if part.isdecimal() else part for part in _parts(path.stem)])
         if not found:
             raise RecordsError(f"{self.dirpath} holds no files of records (*.records): check the path.")
+        for path in found:
+            if not path.stat().st_size:  # no writer makes such a file on purpose
+                raise RecordsError(
+                    f"{path} is empty, so its records are lost: write or copy it again, or remove it to do without them."
+                )
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,13 +88,11 @@ def register(group: str, icon: QIcon) -> None:
 
 def unregister() -> None:
     """Take the options off the Processing page; their values stay."""
-    try:
-        from processing.core.ProcessingConfig import ProcessingConfig
-    except ImportError:
-        return
+    # Not imported: at the exit of QGIS the Processing plugin may be gone, and would be loaded anew.
+    module = sys.modules.get("processing.core.ProcessingConfig")
+    settings = module.ProcessingConfig.settings if module else {}
     for name in (_INTERPRETER, _SOURCES, _MEMORY, _DEVICE):
-        if name in ProcessingConfig.settings:
-            ProcessingConfig.removeSetting(name)
+        settings.pop(name, None)
 
 
 def _stored(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import QgsApplication
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt import sip
 
 from .provider import OtbtfProvider
 
@@ -24,9 +24,9 @@ class OtbtfPlugin:
     def initProcessing(self):
         """Add the provider; qgis_process calls this and nothing else."""
         if self.provider is None:
-            self.provider = OtbtfProvider()
-            QgsApplication.processingRegistry().addProvider(self.provider)
-            QCoreApplication.instance().aboutToQuit.connect(self.provider.stop_engine)
+            provider = OtbtfProvider()
+            if QgsApplication.processingRegistry().addProvider(provider):  # else it has deleted it
+                self.provider = provider
 
     def initGui(self):
         """Add the provider and the menu."""
@@ -36,11 +36,19 @@ class OtbtfPlugin:
         self._menu = Menu(self._iface)
 
     def unload(self):
-        """Remove what was added, and end the engine."""
-        if self._menu is not None:
-            self._menu.remove()
-            self._menu = None
-        if self.provider is not None:
-            QCoreApplication.instance().aboutToQuit.disconnect(self.provider.stop_engine)
-            QgsApplication.processingRegistry().removeProvider(self.provider)  # unloads and deletes it
-            self.provider = None
+        """Remove what was added, and end the engine.
+
+        Never raises: QGIS takes itself down in an order that differs between its versions, and an exception then
+        aborts it. Its registry, and with it the provider, may be gone already.
+        """
+        menu, self._menu = self._menu, None
+        if menu is not None:
+            menu.remove()
+        provider, self.provider = self.provider, None
+        if provider is None or sip.isdeleted(provider):
+            return
+        registry = QgsApplication.processingRegistry()
+        if registry is not None:
+            registry.removeProvider(provider)  # unloads and deletes it
+        else:
+            provider.unload()

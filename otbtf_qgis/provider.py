@@ -9,6 +9,7 @@ from typing import Any
 
 from osgeo import gdal
 from qgis.core import QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingProvider
+from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from . import __version__, options
@@ -31,6 +32,7 @@ class OtbtfProvider(QgsProcessingProvider):
 
     def __init__(self):
         super().__init__()
+        self._loaded = False
         self._engine = Engine(self._interpreter)
         self._tensorboards = TensorBoards(self.run_in_engine)
 
@@ -56,10 +58,21 @@ class OtbtfProvider(QgsProcessingProvider):
         options.register(self.name(), self.icon())
         self.refreshAlgorithms()
         QgsApplication.processingRegistry().providerAdded.connect(self._on_provider_added)
+        QCoreApplication.instance().aboutToQuit.connect(self.stop_engine)
+        self._loaded = True
         return True
 
     def unload(self):
-        QgsApplication.processingRegistry().providerAdded.disconnect(self._on_provider_added)
+        # The registry calls this, at the exit of QGIS while it is being destroyed itself: then what we are connected
+        # to is gone, and an exception would abort QGIS.
+        if not self._loaded:
+            return
+        self._loaded = False
+        registry, application = QgsApplication.processingRegistry(), QCoreApplication.instance()
+        if registry is not None:
+            registry.providerAdded.disconnect(self._on_provider_added)
+        if application is not None:
+            application.aboutToQuit.disconnect(self.stop_engine)
         self.stop_engine()
         options.unregister()
 

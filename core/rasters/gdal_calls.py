@@ -124,9 +124,11 @@ def collected_errors() -> Iterator[Errors]:
     """
     errors = Errors()
 
-    def handler(level: int, _number: int, message: str) -> None:
+    def handler(*told: Any) -> None:
+        # The bindings hand over nothing where the message is no UTF-8: it may quote a damaged file.
+        level, _, message = told or (gdal.GetLastErrorType(), gdal.GetLastErrorNo(), gdal.GetLastErrorMsg())
         if level >= gdal.CE_Warning:
-            errors.messages.append(message)
+            errors.messages.append(message.encode("utf-8", "backslashreplace").decode())
         if level >= gdal.CE_Failure:
             errors.failed = True
 
@@ -137,5 +139,10 @@ def collected_errors() -> Iterator[Errors]:
         errors.failed = True
         if not errors.messages:
             errors.messages.append(str(error))
+    except SystemError as error:  # the same, as a call to the bindings may end then
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        errors.failed = True
+        errors.messages.append(error.__cause__.object.decode("utf-8", "backslashreplace"))
     finally:
         gdal.PopErrorHandler()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import QAction
 
@@ -32,7 +33,8 @@ class Menu:
     def remove(self):
         """Take the entries out of the menu."""
         for action in self._actions:
-            self._iface.removePluginMenu(NAME, action)
+            if not sip.isdeleted(action):  # the main window, whose they are, may be gone
+                self._iface.removePluginMenu(NAME, action)
 
     def _add(self, text, icon, work):
         action = QAction(QIcon(str(ICONS / f"{icon}.svg")), text, self._iface.mainWindow())

@@ -157,6 +157,13 @@ def test_truncated_file_is_named(dataset: Dataset, tmp_path: Path, compression: 
         read_all(tmp_path / "r")
 
 
+def test_emptied_file_is_named(dataset: Dataset, tmp_path: Path) -> None:
+    dataset.to_tfrecords(str(tmp_path / "r"), 10)
+    (tmp_path / "r" / "1.records").write_bytes(b"")
+    with pytest.raises(RecordsError, match=r"1\.records is empty"):
+        read_all(tmp_path / "r")
+
+
 def test_truncated_at_record(dataset: Dataset, tmp_path: Path) -> None:
     dataset.to_tfrecords(str(tmp_path / "r"), 10)
     path = tmp_path / "r" / "1.records"

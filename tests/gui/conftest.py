@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from qgis.core import QgsApplication
-from qgis.gui import QgsBrowserGuiModel
+from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView
 from qgis.PyQt.QtWidgets import QToolBar, QWidget
 
 sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
@@ -19,12 +19,11 @@ from qgis.utils import iface
 
 from otbtf_qgis.plugin import OtbtfPlugin
 
-# What Processing's dialogs ask of the application's main window, as of 3.22 and 3.40.
-_browser, _toolbar = QgsBrowserGuiModel(), QToolBar()
+# What Processing's dialogs ask of the application's main window, as of 3.22 to 3.44.
+_browser, _toolbar, _layers = QgsBrowserGuiModel(), QToolBar(), QgsLayerTreeView()
 iface.browserModel = lambda: _browser
 iface.selectionToolBar = lambda: _toolbar
-
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
+iface.layerTreeView = lambda: _layers
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +36,16 @@ def plugin(qgis_app: QgsApplication, qgis_iface: Any) -> Iterator[OtbtfPlugin]:
 
 
 @pytest.fixture
-def screenshot(qgis_app: QgsApplication) -> Callable[[QWidget, str], Path]:
+def screenshot(qgis_app: QgsApplication, pytestconfig: pytest.Config) -> Callable[[QWidget, str], Path]:
     """Saves a picture of a widget as build/screenshots/NAME.png, for people to look at."""
+    # Beside pytest's cache, since the sources may be read-only.
+    folder = pytestconfig.rootpath / Path(pytestconfig.getini("cache_dir")).parent / "screenshots"
 
     def save(widget: QWidget, name: str) -> Path:
         widget.show()
         QgsApplication.processEvents()
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{name}.png"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.png"
         assert widget.grab().save(str(path))
         return path
 

@@ -12,7 +12,7 @@ import pytest
 from osgeo import gdal
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from processing.gui.ConfigDialog import ConfigDialog
-from qgis.core import QgsApplication, QgsProcessingContext
+from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingParameterDefinition
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtWidgets import QWidget
@@ -103,7 +103,7 @@ def test_every_dialog_opens(open_dialog: Callable[[str], AlgorithmDialog], scree
     assert colours(screenshot(dialog, name)) > 3  # it is not blank
     wrappers = dialog.mainWidget().wrappers
     for parameter in dialog.algorithm().parameterDefinitions():
-        hidden = bool(parameter.flags() & type(parameter).FlagHidden)
+        hidden = bool(parameter.flags() & QgsProcessingParameterDefinition.Flag.FlagHidden)
         assert (parameter.name() in wrappers) is not hidden
 
 

@@ -10,14 +10,20 @@ from typing import Any
 import pytest
 from osgeo import gdal, osr
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProject
+from qgis.gui import QgsLayerTreeView
 
 sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
 
 from processing.core.Processing import Processing
+from qgis.utils import iface
 
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
+
+# Processing hands it to QGIS when it loads results (3.44); pytest-qgis's stand-in would not do.
+_layers = QgsLayerTreeView()
+iface.layerTreeView = lambda: _layers
 
 
 class RecordingEngine:

@@ -51,7 +51,8 @@ def test_it_is_made_of_our_algorithms_and_every_value_is_stored(provider: OtbtfP
         assert set(child.parameterSources()) <= set(known)
         for name, definition in known.items():
             stored = name in child.parameterSources() or definition.isDestination()
-            assert stored or definition.defaultValue() is None, f"{child.algorithmId()}: {name} is not in the model"
+            without_default = definition.defaultValue() in (None, "")  # the latter for a text in QGIS 3.44
+            assert stored or without_default, f"{child.algorithmId()}: {name} is not in the model"
 
 
 def test_a_copy_gets_a_name_that_is_free(provider: OtbtfProvider, tmp_path: Path) -> None:

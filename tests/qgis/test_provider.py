@@ -108,7 +108,7 @@ def test_sources_beyond_the_option_are_hidden(
         return [
             p.name()
             for p in algorithm.parameterDefinitions()
-            if p.name().endswith("_IL") and not p.flags() & QgsProcessingParameterDefinition.FlagHidden
+            if p.name().endswith("_IL") and not p.flags() & QgsProcessingParameterDefinition.Flag.FlagHidden
         ]
 
     assert shown() == ["SOURCE1_IL", "SOURCE2_IL"]

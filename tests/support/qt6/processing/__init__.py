@@ -1,0 +1,4 @@
+"""Stands for QGIS's Processing plugin, where the plugin meets it."""
+
+
+def execAlgorithmDialog(name): ...

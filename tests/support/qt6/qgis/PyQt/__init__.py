@@ -1,0 +1,1 @@
+"""PyQt6 under the names that QGIS gives it."""
