@@ -101,7 +101,9 @@ def _page(package: Any, name: str, paths: Iterable[str]) -> str:
 def _public(module: Any) -> list[Any]:
     """Return a module's classes and functions that others may use: `__all__`, else those defined in it."""
     if module.exports:
-        return [_target(module.members[str(name)]) for name in module.exports]
+        named = [module.members[str(name)] for name in module.exports]
+        ours = [_target(one) for one in named if not one.is_alias or one.target_path.startswith(f"{PACKAGE}.")]
+        return [member for member in ours if member.is_class or member.is_function]
     return [
         member
         for name, member in module.members.items()
