@@ -108,7 +108,7 @@ class _Copies:
     @contextlib.contextmanager
     def _place(self, path: str) -> Iterator[str]:
         """Yield where a file is to be made that stands for `path`; it stays unless that fails."""
-        from .rasters.output import Staging
+        from .staging import Staging
 
         wanted = os.path.join(tempfile.gettempdir(), Path(path).name)
         with contextlib.ExitStack() as folder:

@@ -17,11 +17,12 @@ from ..geometry.grid import Box, Grid
 from ..models.sidecar import Classes
 from ..progress import Progress
 from ..rasters.opening import Reference
-from ..rasters.output import OutputRaster, Staging, creation_options, driver_for, is_source
+from ..rasters.output import OutputRaster, creation_options, driver_for, is_source
 from ..rasters.trial import VALUES, Content
 from ..rasters.types import written_type
 from ..sampling.palette import coloured
 from ..serving.classes import declare_classes
+from ..staging import Staging
 from .classes import label_type
 from .store import Classifier
 

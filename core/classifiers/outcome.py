@@ -14,8 +14,8 @@ from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores, numbers
 from ..errors import ParameterError
 from ..progress import Progress
-from ..rasters.output import Staging
 from ..sampling.training import file_staging, write_text
+from ..staging import Staging
 from . import store
 from .choices import NAMES
 from .learning import Samples, score

@@ -7,7 +7,7 @@ from osgeo import gdal, ogr, osr
 from ..errors import RasterError, VectorError
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
-from ..rasters.output import Staging
+from ..staging import Staging
 from .parcels import LandCover
 
 CLASSES = {

@@ -18,9 +18,10 @@ from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..progress import Part, Progress
 from ..rasters.alpha import open_images, said
 from ..rasters.opening import Stack
-from ..rasters.output import OutputRaster, Staging, check_writable, driver_for, is_source
+from ..rasters.output import OutputRaster, driver_for, is_source
 from ..rasters.trial import Content
 from ..serving.exporting import check_replaceable
+from ..staging import Staging, check_writable
 from ..templates.names import TEMPLATE_PREFIX, TEMPLATES
 from .labels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .preparing import TRAINING, VALIDATION, Prepared, prepare

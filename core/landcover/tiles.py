@@ -14,13 +14,14 @@ from ..geometry.grid import Box
 from ..models.sidecar import ModelClass
 from ..progress import Progress
 from ..rasters.opening import Stack
-from ..rasters.output import OutputRaster, Staging
+from ..rasters.output import OutputRaster
 from ..rasters.trial import CLASSES
 from ..sampling.counting import Counted, count, owners
 from ..sampling.labelraster import LabelRaster
 from ..sampling.patchgrid import PatchGrid, whole_patches
 from ..sampling.validity import Validity
 from ..serving.classes import declare_classes
+from ..staging import Staging
 from .candidates import Candidates
 from .labels import Classes, Labels, Names, RasterLabels, VectorLabels, classes_of, smallest_type
 

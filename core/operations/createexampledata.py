@@ -21,7 +21,8 @@ from ..geometry.grid import Axis, Box, Grid
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
-from ..rasters.output import OutputRaster, Staging, check_writable
+from ..rasters.output import OutputRaster
+from ..staging import Staging, check_writable
 from ..vocabulary import folder_out, integer
 
 EPSG = 32654

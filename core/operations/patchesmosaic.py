@@ -13,11 +13,12 @@ from ..errors import ParameterError
 from ..geometry.grid import Axis, Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack
-from ..rasters.output import OutputRaster, Staging, driver_for
+from ..rasters.output import OutputRaster, driver_for
 from ..rasters.trial import PICTURE
 from ..sampling.contactsheet import choose, sheet
 from ..sampling.legend import from_rows
 from ..sampling.patchesimage import read_description
+from ..staging import Staging
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from ..errors import ParameterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
 from ..rasters.opening import Reference, Stack
-from ..rasters.output import OutputRaster, Staging, check_writable, creation_options, driver_for, same_file
+from ..rasters.output import OutputRaster, creation_options, driver_for, same_file
 from ..rasters.trial import content_of
 from ..serving import tiles
 from ..serving.convert import Converter
+from ..staging import Staging, check_writable
 
 ENOUGH_PIXELS = 1 << 18
 """Pixels of a tile that stay in the processor's cache: larger ones bring nothing."""

@@ -14,8 +14,7 @@ from osgeo import gdal
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box, Grid
 from ..progress import Progress
-from ..staging import Staging as Staging
-from ..staging import check_writable as check_writable
+from ..staging import Staging
 from ..vectors.source import Address
 from .buffers import spaced
 from .creation import check_type, geotiff_options, lossless_options, threaded

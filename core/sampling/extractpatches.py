@@ -13,10 +13,11 @@ import numpy as np
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.alpha import open_images, said
-from ..rasters.output import Staging, creation_options, same_file
+from ..rasters.output import creation_options, same_file
 from ..rasters.trial import CLASSES, content_of
 from ..rasters.types import written_type
 from ..serving.convert import Converter
+from ..staging import Staging
 from ..vectors.opening import VectorLayer, split_source
 from .cutting import cut
 from .legend import read_texts

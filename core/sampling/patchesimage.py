@@ -17,9 +17,10 @@ from ..jsonvalues import Json, OddJson, parse
 from ..memoryfiles import read_text
 from ..progress import Progress
 from ..rasters.opening import Reference
-from ..rasters.output import OutputRaster, Staging, driver_for
+from ..rasters.output import OutputRaster, driver_for
 from ..rasters.trial import Content
 from ..serving.convert import Converter
+from ..staging import Staging
 from .bandstatistics import BandStatistics
 from .legend import Legend, from_rows, legend_in
 

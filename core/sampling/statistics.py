@@ -17,7 +17,7 @@ from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
-from ..rasters.output import Staging
+from ..staging import Staging
 from ..vectors.opening import INTEGER, TEXT, Field
 from ..vectors.output import OutputVector
 

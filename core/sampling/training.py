@@ -12,8 +12,9 @@ from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..progress import Progress
 from ..rasters.opening import Stack
-from ..rasters.output import Staging, is_source
+from ..rasters.output import is_source
 from ..rasters.source import path_of
+from ..staging import Staging
 from ..vectors.output import vector_staging
 from ..vectors.source import LayerSource
 from .shapes import Shapes, open_training_layer

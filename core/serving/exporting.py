@@ -11,7 +11,7 @@ from ..models.loading import KerasModel, load_model
 from ..models.sidecar import read_sidecar, sidecar_path, write_sidecar
 from ..operations.exportsavedmodel import ExportSavedModel
 from ..progress import Progress
-from ..rasters.output import Staging
+from ..staging import Staging
 from .describe import describe
 from .describing import item
 from .devices import device_scope

@@ -8,9 +8,10 @@ from typing import Any
 
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..progress import Progress
-from ..rasters.output import OutputRaster, Staging, check_writable, creation_options, driver_for
+from ..rasters.output import OutputRaster, creation_options, driver_for
 from ..rasters.trial import Content
 from ..rasters.types import check_fits, written_type
+from ..staging import Staging, check_writable
 from .area import wanted_box
 from .classes import declare_classes
 from .convert import Converter

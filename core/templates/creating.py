@@ -21,7 +21,6 @@ from ..progress import Progress
 from ..rasters.alpha import open_images
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack
-from ..rasters.output import Staging
 from ..rasters.source import path_of
 from ..sampling.joining import joined
 from ..sampling.patchesimage import read_description, rows_legend
@@ -30,6 +29,7 @@ from ..serving.describe import Description, describe
 from ..serving.describing import item
 from ..serving.devices import device_scope
 from ..serving.exporting import check_replaceable
+from ..staging import Staging
 from .catalogue import create
 from .dates import days_of, times_of
 from .imagestatistics import computed_statistics, described_statistics, variables_of

@@ -15,11 +15,11 @@ from ..errors import OtbtfError, ParameterError
 from ..models.loading import load_model
 from ..models.sidecar import write_sidecar
 from ..progress import Progress
-from ..rasters.output import Staging
 from ..serving.describe import describe as describe_model
 from ..serving.describing import item
 from ..serving.devices import device_scope
 from ..serving.meant import meant_by
+from ..staging import Staging
 from .graph import is_prefix, variables_of
 from .outputs import Outputs
 from .reporting import history_csv

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
 from ..progress import Part, Progress
-from ..rasters.output import Staging
 from ..sampling.training import file_staging, write_text
 from ..serving.devices import Scope
 from ..serving.exporting import check_replaceable
+from ..staging import Staging
 from .finishing import FinishedModel
 from .watching import FITTED
 

@@ -19,7 +19,8 @@ from ..inputfiles import is_closed, is_database, is_unfinished
 from ..progress import Progress
 from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
-from ..rasters.output import Staging, check_writable, same_file
+from ..rasters.output import same_file
+from ..staging import Staging, check_writable
 from .geopackage import Filler
 from .names import distinct_names, free_name
 from .opening import REAL, TEXT, Field, split_source
