@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.operations.trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures as Operation
 from .base import OtbtfAlgorithm
-from .classifiers import add_training_outputs, legend_of
+from .classifiers import add_training_outputs, first_layer, legend_of
 from .translate import tr
 
 
@@ -33,7 +33,7 @@ class TrainClassifierFromDeepFeatures(OtbtfAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):
         prepared = super().prepareAlgorithm(parameters, context, feedback)
-        layer = self.vector_layer(parameters, "VD", context)
+        layer = first_layer(self, parameters, "VD", context)
         legend = legend_of(layer, str(self._inputs.get("sample.vfn", "")))
         if legend:
             self._inputs.setdefault("legend", legend)

@@ -14,7 +14,7 @@ from ..geometry.grid import Grid
 from ..progress import Part, Progress
 from ..sampling import strategies
 from ..sampling.classfield import holds_names
-from ..sampling.counting import count
+from ..sampling.counting import Counted, count
 from ..sampling.footprint import pixel_of
 from ..sampling.legend import Legend
 from ..sampling.samplers import Periodic
@@ -34,15 +34,16 @@ JITTER = 50
 class SampleChoice:
     """The parameters that say where samples come from, and how many are taken."""
 
-    vd: LayerSource = voc.vector(
+    vd: tuple[LayerSource, ...] = voc.vectors(
         "vd",
-        "Training layer",
-        "Polygons, lines or points that have a class, in any coordinate system: samples are the output pixels whose centre "
-        "lies in a polygon, that a line touches, or in which a point lies.",
+        "Training layers",
+        "Polygons, lines or points that have a class, in any coordinate systems: samples are the output pixels whose centre "
+        "lies in a polygon, that a line touches, or in which a point lies. They are chosen among those of all layers "
+        "together.",
     )
-    valid: LayerSource | None = voc.vector(
+    valid: tuple[LayerSource, ...] = voc.vectors(
         "valid",
-        "Validation layer",
+        "Validation layers",
         "Features with a class on which the classifier is tested. Not given: a part of the training samples is held back "
         "(SAMPLE_VTR), which lies among them and so flatters the scores.",
         required=False,
@@ -141,14 +142,14 @@ class Chooser:
         Raises:
             ParameterError, VectorError: a layer or its class field cannot be used.
         """
-        if parameters.valid is None and parameters.sample_vtr == 1:
+        if not parameters.valid and parameters.sample_vtr == 1:
             raise ParameterError(
                 "SAMPLE_VTR is 1, so no sample would be left for training: choose less, or give a validation layer (VALID)."
             )
         self._parameters, self._validity, self._memory = parameters, validity, memory
         self._random = np.random.default_rng(seed)
-        self._training = self._open(parameters.vd)
-        self._validation = self._open(parameters.valid) if parameters.valid else None
+        self._training = [self._open(source) for source in parameters.vd]
+        self._validation = [self._open(source) for source in parameters.valid]
 
     def _open(self, source: LayerSource) -> Shapes:
         image = self._validity.image
@@ -162,45 +163,63 @@ class Chooser:
             Cancelled: `progress` asked to stop.
         """
         given = self._parameters
-        dedicated = self._validation is not None
+        dedicated = bool(self._validation)
         found = self._of(self._training, training_limit(given, dedicated), Part(progress, 0, 0.5 if dedicated else 1))
-        parts = [found]
-        if self._validation is not None:
-            parts.append(self._of(self._validation, validation_limit(given), Part(progress, 0.5, 1)))
-        opened = [self._training, *([self._validation] if self._validation is not None else [])]
-        layers = [(shapes.layer, shapes.field) for shapes in opened]
-        classes, known = join_layers(layers, [part[2] for part in parts])
-        coding = Coding(self._training.field, holds_names(layers, progress), classes[0])
-        places = [self._placed(x, y, own, coding) for (x, y, _), own in zip(parts, classes)]
-        legend = coding.legend(known, given.legend)
+        parts = [*found]
         if dedicated:
-            tell_strangers(legend, places[0].labels, places[1].labels, progress)
-            return Chosen(places[0], places[1], legend)
-        held = held_back(places[0].labels, given.sample_vtr)
-        return Chosen(places[0][~held], places[0][held], legend)
+            parts += self._of(self._validation, validation_limit(given), Part(progress, 0.5, 1))
+        layers = [(shapes.layer, shapes.field) for shapes in (*self._training, *self._validation)]
+        classes, known = join_layers(layers, [part.classes for part in parts])
+        own = [value for several in classes[: len(found)] for value in several]
+        coding = Coding(self._training[0].field, holds_names(layers, progress), own)
+        training = self._placed(parts[: len(found)], classes[: len(found)], coding)
+        other = self._placed(parts[len(found) :], classes[len(found) :], coding) if dedicated else None
+        legend = coding.legend(known, given.legend)
+        if other is not None:
+            tell_strangers(legend, training.labels, other.labels, progress)
+            return Chosen(training, other, legend)
+        held = held_back(training.labels, given.sample_vtr)
+        return Chosen(training[~held], training[held], legend)
 
-    def _of(self, shapes: Shapes, limit: int, progress: Progress) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-        """Return coordinates and classes of a layer's samples."""
-        counted = count(shapes, self._validity, self._memory, progress, share=0.5)
-        totals = counted.statistics().per_class
-        rates = rates_of(totals, bool(self._parameters.sample_bm), limit)
+    def _of(self, layers: Sequence[Shapes], limit: int, progress: Progress) -> list[_Samples]:
+        """Return the samples of each layer, chosen as if the features of all stood in one."""
+        told = " and ".join(str(shapes.layer.path) for shapes in layers)
+        width = 1 / len(layers)
+        counting = [Part(progress, width * place / 2, width * (place + 1) / 2) for place in range(len(layers))]
+        counted = [count(shapes, self._validity, self._memory, part) for shapes, part in zip(layers, counting)]
+        rates = rates_of(_together(counted), bool(self._parameters.sample_bm), limit)
         if not any(rate.needed for rate in rates.values()):
             raise ParameterError(
-                f"No feature of {shapes.layer.path} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check "
-                "that layer and image overlap where the image has data, and the numbers of samples."
+                f"No feature of {told} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check that layer "
+                "and image overlap where the image has data, and the numbers of samples."
             )
         empty = sorted((name for name, rate in rates.items() if not rate.needed), key=natural_order)
         if empty:
-            progress.warning(f"No sample of the class {', '.join(empty)} of {shapes.layer.path} lies on a valid pixel.")
+            progress.warning(f"No sample of the class {', '.join(empty)} of {told} lies on a valid pixel.")
         samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
-        selection = Selection(shapes, counted, self._validity, samplers, self._memory)
-        collected = _Collected(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
-        selection.write(collected, progress)
-        return collected.result()
+        found = []
+        for place, (shapes, those) in enumerate(zip(layers, counted)):
+            # What it tells goes from one half on: that is where this layer's part begins.
+            part = Part(progress, 0.5 + width * (place - 1) / 2, 0.5 + width * (place + 1) / 2)
+            selection = Selection(shapes, those, self._validity, samplers, self._memory)
+            collected = _Collected(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
+            selection.write(collected, part)
+            found.append(collected.result())
+        return found
 
-    def _placed(self, x: np.ndarray, y: np.ndarray, classes: list[Any], coding: Coding) -> Places:
+    def _placed(self, found: Sequence[_Samples], classes: Sequence[list[Any]], coding: Coding) -> Places:
+        x, y = (np.concatenate([getattr(part, axis) for part in found]) for axis in ("x", "y"))
         columns, rows = pixels_of(x, y, self._validity.image.grid)
-        return Places(columns, rows, coding.numbers(classes))
+        return Places(columns, rows, coding.numbers(value for several in classes for value in several))
+
+
+def _together(counted: Sequence[Counted]) -> Totals:
+    """Return how many pixels each class has in all layers."""
+    totals: dict[str, int] = {}
+    for layer in counted:
+        for name, total in layer.statistics().per_class.items():
+            totals[name] = totals.get(name, 0) + total
+    return {name: totals[name] for name in sorted(totals, key=natural_order)}
 
 
 def pixels_of(x: np.ndarray, y: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -208,6 +227,15 @@ def pixels_of(x: np.ndarray, y: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.
     places = np.stack([(x - grid.x.origin) / grid.x.spacing, (-y - grid.y.origin) / grid.y.spacing], axis=1)
     columns, rows = pixel_of(places)
     return columns.clip(0, grid.width - 1), rows.clip(0, grid.height - 1)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Samples of a layer on the map, x and y of shape (n,), with what its field says of each."""
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: list[Any]
 
 
 class _Collected:
@@ -220,9 +248,9 @@ class _Collected:
     def write(self, columns: Sequence[Any], x: np.ndarray, y: np.ndarray) -> None:
         self._parts.append((x, y, columns[self._column].tolist()))
 
-    def result(self) -> tuple[np.ndarray, np.ndarray, list[Any]]:
-        x, y, classes = zip(*self._parts)
-        return np.concatenate(x), np.concatenate(y), [value for part in classes for value in part]
+    def result(self) -> _Samples:
+        x, y, classes = zip(*self._parts) if self._parts else ((np.empty(0),), (np.empty(0),), ([],))
+        return _Samples(np.concatenate(x), np.concatenate(y), [value for part in classes for value in part])
 
 
 def training_limit(given: SampleChoice, dedicated: bool) -> int:

@@ -40,7 +40,7 @@ _SAMPLING_MB = 256  # for the pixels of polygons that are looked at together
 def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
     """Do what `core.operations.trainclassifierfromdeepfeatures.run` says."""
     paths = {"OUT": parameters.out, "CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
-    layers = [layer for layer in (parameters.vd, parameters.valid) if layer]
+    layers = (*parameters.vd, *parameters.valid)
     with ExitStack() as stack:
         inputs = [*(split_source(layer)[0] for layer in layers), parameters.imstat]
         outcome = Outcome(paths, inputs, stack, progress)
@@ -75,7 +75,7 @@ def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> di
 
 
 def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
-    return "the validation layer" if parameters.valid else "samples of the training layer that were held back"
+    return "the validation layers" if parameters.valid else "samples of the training layers that were held back"
 
 
 def applied(opened: OpenModel, padding: str) -> Meant:

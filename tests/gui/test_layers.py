@@ -71,7 +71,7 @@ def test_the_class_field_is_not_the_number_of_the_features(
     wrapper, context = made.mainWidget().wrappers[vector], QgsProcessingContext()
     context.setProject(project)
     for shown, expected in ((ours, ("class",)), (other, ("", None)), (ours, ("class",))):
-        wrapper.setParameterValue(shown.id(), context)
+        wrapper.setParameterValue([shown.id()] if vector == "VD" else shown.id(), context)
         QgsApplication.processEvents()
         assert value(made, field) in expected
     made.close()

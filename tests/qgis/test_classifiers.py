@@ -79,7 +79,7 @@ def test_classes_of_a_layer_s_categories(
         "IO_OUT": str(tmp_path / "c.skops"),
     }
     if name == "trainclassifierfromdeepfeatures":
-        parameters = {"SOURCE1_IL": ["image.tif"], "MODEL_DIR": "net", "VD": layer, "SAMPLE_VFN": "class"}
+        parameters = {"SOURCE1_IL": ["image.tif"], "MODEL_DIR": "net", "VD": [layer], "SAMPLE_VFN": "class"}
         parameters |= {"OUT": str(tmp_path / "c.skops")}
     rows = json.loads(run(engine, context, name, **parameters)["legend"])
     assert rows[:2] == [
