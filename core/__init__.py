@@ -43,7 +43,7 @@ _HOMES = {
 }
 """The names of the API, and the modules that define them."""
 
-_MODULES = ("dataset", "layers", "model", "ops", "tfrecords", "tricks", "utils")
+_MODULES = ("dataset", "layers", "model", "ops", "otbApplication", "pyotb", "tfrecords", "tricks", "utils")
 
 __all__ = [*_HOMES, *_MODULES]
 

@@ -144,18 +144,40 @@ def _call(words: Words, line: int) -> Call | None:
     if not words:
         return None
     application, words = _application(words)
-    operation = operations.load(application)[0]
     named = [match[1] for match in map(_KEY.fullmatch, words) if match]
-    known = {key.name: key for key in keys(operation, named)}
     try:
         if any(word in ("-help", "--help") for word in words):
+            known = {key.name: key for key in keys(operations.load(application)[0], named)}
             return Call(application, {}, line=line, help=_help(application, words, known))
-        given = _values(words, known, notes)
+        pairs = list(_pairs(words))
+    except ParameterError as error:
+        raise ParameterError(f"{application}: {error}") from None
+    return call_of(application, pairs, line, tuple(notes))
+
+
+def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1, notes: tuple[str, ...] = ()) -> Call:
+    """Return the call of an application, with the defaults that OTBTF has and we do not.
+
+    Args:
+        application: its name, or how else a command line calls it.
+        pairs: OTBTF's keys, each with the words that stand after it on a command line.
+        line: where it stands.
+        notes: what was left out so far.
+
+    Raises:
+        ParameterError: the application or a key is unknown, or a value cannot be right.
+    """
+    application, _ = _application([application])
+    operation = operations.load(application)[0]
+    known = {key.name: key for key in keys(operation, [name for name, _ in pairs])}
+    told = list(notes)
+    try:
+        given = _values(pairs, known, told)
         values = {**given, **_defaults(application, given, known)}
         parse(operation, values)
     except ParameterError as error:
         raise ParameterError(f"{application}: {error}") from None
-    return Call(application, values, tuple(notes), line)
+    return Call(application, values, tuple(told), line)
 
 
 def known_applications() -> tuple[str, ...]:
@@ -205,10 +227,10 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
 # -------------------------------------------------------------------- values
 
 
-def _values(words: Words, known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
-    """Return what the words after the application give, by key."""
+def _values(pairs: Sequence[tuple[str, Words]], known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
+    """Return what the keys and their words give, by key."""
     values: dict[str, Any] = {}
-    for name, given in _pairs(words):
+    for name, given in pairs:
         if name in _OTB_ONLY:
             continue
         key = known.get(name)

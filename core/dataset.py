@@ -213,7 +213,9 @@ class Dataset:
             count = self.size // batch_size if drop_remainder else -(-self.size // batch_size)
             batches = samples.rebatch(batch_size, drop_remainder=drop_remainder)
             batches = batches.apply(tf.data.experimental.assert_cardinality(count))
-        return batches.prefetch(tf.data.AUTOTUNE)
+        batches = batches.prefetch(tf.data.AUTOTUNE)
+        # A script that builds a graph of TensorFlow 1 asks for output_types and output_shapes, which only its data sets have.
+        return batches if tf.executing_eagerly() else tf.compat.v1.data.Dataset.zip(batches)
 
     def get_stats(self) -> Statistics:
         """Return the reader's statistics.

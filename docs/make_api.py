@@ -37,6 +37,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "ops": ("core.ops",),
     "utils": ("core.utils",),
     "tricks": ("core.tricks",),
+    "otbApplication": ("core.otbApplication",),
+    "pyotb": ("core.pyotb",),
 }
 """Pages by name: the modules, of which all public names are shown, and single names, that make them."""
 
