@@ -24,7 +24,7 @@ from typing import Any
 from . import operations
 from .commandline import call_of, known_applications
 from .errors import ParameterError
-from .vocabulary import Kind, keys
+from .vocabulary import Key, Kind, keys
 
 ImagePixelType_uint8 = 0
 ImagePixelType_int16 = 1
@@ -85,9 +85,9 @@ class Application:
     # ------------------------------------------------------------ parameters
 
     def SetParameterValue(self, key: str, value: Any) -> None:
-        """Set a parameter: a text, a number, a boolean, or a list; images may be paths or `Image`s."""
-        several = isinstance(value, Iterable) and not isinstance(value, (str, os.PathLike))
-        self._given[key] = list(value) if several else [value]
+        """Set a parameter: a text, a number, a boolean, or a list; an image is a path, an `Image` or an `Application`."""
+        several = isinstance(value, (list, tuple))
+        self._given[key] = [_taken(item) for item in (value if several else [value])]
         self._results = None
         self._temporary.clear()
 
@@ -129,8 +129,12 @@ class Application:
     ClearValue = DisableParameter
 
     def ConnectImage(self, key: str, other: Application, output: str) -> None:
-        """Take an input from another application's output."""
-        self.SetParameterValue(key, other.GetParameterOutputImage(output))
+        """Take an input from another application's output; a list takes one more."""
+        image = other.GetParameterOutputImage(output)
+        if any(known.name == key and known.kind is Kind.RASTERS for known in self._known([key])):
+            self.AddParameterStringList(key, image)
+        else:
+            self.SetParameterValue(key, image)
 
     def UpdateParameters(self) -> None:
         """Do nothing: parameters are checked before the work."""
@@ -143,7 +147,7 @@ class Application:
 
     def GetParametersKeys(self) -> list[str]:
         """Return the names of all keys, with those of the sources in use."""
-        return [key.name for key in keys(operations.load(self._name)[0], self._given)]
+        return [key.name for key in self._known()]
 
     def HasValue(self, key: str) -> bool:
         """Return whether a parameter was set or found."""
@@ -180,6 +184,10 @@ class Application:
         """Return an output as another application takes it."""
         return Image(self, key)
 
+    def output(self) -> Image:
+        """Return the application's first raster output, as another application takes it."""
+        return self.GetParameterOutputImage(self._first(Kind.RASTER_OUT))
+
     # -------------------------------------------------------------- running
 
     def ExecuteAndWriteOutput(self) -> int:
@@ -189,7 +197,7 @@ class Application:
 
     def Execute(self) -> int:
         """Run an application that writes no image; an image is computed when it is written, or when it is used."""
-        if not any(key.kind is Kind.RASTER_OUT for key in keys(operations.load(self._name)[0])):
+        if not any(key.kind is Kind.RASTER_OUT for key in self._known()):
             self.ExecuteAndWriteOutput()
         return 0
 
@@ -207,12 +215,27 @@ class Application:
             self._temporary[key] = path
         return self._temporary[key]
 
+    def _known(self, named: Iterable[str] = ()) -> tuple[Key, ...]:
+        """Return the application's keys, with those of the sources that are in use or `named`."""
+        return keys(operations.load(self._name)[0], [*self._given, *named])
+
+    def _first(self, *kinds: Kind) -> str:
+        """Return the first key of one of these kinds."""
+        found = next((key.name for key in self._known() if key.kind in kinds), None)
+        if found is None:
+            raise ParameterError(f"{self._name} has no {kinds[0].value}: name the key that is meant.")
+        return found
+
     def _run(self, given: dict[str, list[Any]], types: dict[str, str]) -> dict[str, Any]:
         pairs = [(key, [*map(_word, values), *([types[key]] if key in types else [])]) for key, values in given.items()]
         call = call_of(self._name, pairs)
         for note in call.notes:
             _log.info("%s", note)
         return operations.run(call.application, call.values)
+
+
+def _taken(value: Any) -> Any:
+    return value.output() if isinstance(value, Application) else value
 
 
 def _word(value: Any) -> str:

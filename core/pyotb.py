@@ -16,13 +16,15 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import operations
 from .errors import ParameterError
 from .otbApplication import Application, Image, call_name
 from .otbtools.information import information
-from .vocabulary import OUTPUTS, Key, Kind, keys
+from .vocabulary import OUTPUTS, Kind
 
 __all__ = ["App", "Input", "get_nbchannels"]
+
+EXPRESSION = "write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB"
+"""What to do instead of arithmetic with images."""
 
 
 class App(Application):
@@ -43,10 +45,10 @@ class App(Application):
         for values in given:
             named = values if isinstance(values, Mapping) else {self._first(Kind.RASTERS, Kind.RASTER): values}
             for key, value in named.items():
-                self._set(key, value)
+                self.SetParameterValue(key, value)
         spelled = {key.name.replace(".", "_"): key.name for key in self._known(keywords)}
         for word, value in keywords.items():
-            self._set(spelled.get(word, word), value)
+            self.SetParameterValue(spelled.get(word, word), value)
         written = {key.name for key in self._known() if key.kind in OUTPUTS}
         if written & self._given.keys():
             self.ExecuteAndWriteOutput()
@@ -80,34 +82,24 @@ class App(Application):
         self.ExecuteAndWriteOutput()
 
     def __getitem__(self, key: str) -> Image:
-        """Return an output by its key, as another application takes it."""
+        """Return an output by its key, as another application takes it.
+
+        Raises:
+            ParameterError: `key` is none; parts of an image are not taken so.
+        """
+        if not isinstance(key, str):
+            raise ParameterError(f"{self.GetName()}[{key!r}] is not here: take a part of an image with ExtractROI.")
         return self.GetParameterOutputImage(key)
 
-    def output(self) -> Image:
-        """Return the application's first raster output, as another application takes it."""
-        return self.GetParameterOutputImage(self._first(Kind.RASTER_OUT))
+    def _arithmetic(self, other: Any) -> App:
+        raise ParameterError(f"Arithmetic with {self.GetName()} is not here: {EXPRESSION}.")
 
-    def _set(self, key: str, value: Any) -> None:
-        several = isinstance(value, (list, tuple))
-        self.SetParameterValue(key, [_taken(item) for item in value] if several else _taken(value))
-
-    def _first(self, *kinds: Kind) -> str:
-        """Return the first key of one of these kinds."""
-        found = next((key.name for key in self._known() if key.kind in kinds), None)
-        if found is None:
-            raise ParameterError(f"{self.GetName()} has no {kinds[0].value}: name the key, as in {{'out': 'a.tif'}}.")
-        return found
-
-    def _known(self, named: Mapping[str, Any] | None = None) -> tuple[Key, ...]:
-        return keys(operations.load(self.GetName())[0], {**self._given, **(named or {})})
+    __lt__ = __le__ = __gt__ = __ge__ = __add__ = __sub__ = __mul__ = __truediv__ = _arithmetic
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = _arithmetic
 
 
 def _extended(path: str, options: str) -> str:
     return f"{path}{'&' if '?' in path else '?&'}{options}" if options else path
-
-
-def _taken(value: Any) -> Any:
-    return value.output() if isinstance(value, App) else value
 
 
 def Input(path: str) -> App:
@@ -121,16 +113,13 @@ def get_nbchannels(image: Any) -> int:
     Raises:
         RasterError: it cannot be opened.
     """
-    taken = _taken(image)
+    taken = image.output() if isinstance(image, Application) else image
     return int(information(taken.path() if isinstance(taken, Image) else str(taken))["numberbands"])
 
 
 def __getattr__(name: str) -> Callable[..., App]:
     if not name[:1].isupper():
-        raise AttributeError(
-            f"pyotb.{name} is not here: write arithmetic with images as an expression, pyotb.BandMathX(il=[image], "
-            "exp='...'), or run that step with OTB."
-        )
+        raise AttributeError(f"pyotb.{name} is not here. Where it is arithmetic with images, {EXPRESSION}.")
     try:
         return functools.partial(App, call_name(name))
     except ParameterError as error:
