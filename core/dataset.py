@@ -22,7 +22,7 @@ import tensorflow as tf
 from .errors import ParameterError
 from .sampling.patchesreader import PatchesImagesReader, PatchesReaderBase, Path, Sample, Statistics, Subset
 from .sampling.readahead import Buffer, read_ahead
-from .tfrecords import TFRecords, check_keys
+from .tfrecords import TFRecords, check_keys, for_graphs
 
 __all__ = [
     "Buffer",
@@ -213,9 +213,7 @@ class Dataset:
             count = self.size // batch_size if drop_remainder else -(-self.size // batch_size)
             batches = samples.rebatch(batch_size, drop_remainder=drop_remainder)
             batches = batches.apply(tf.data.experimental.assert_cardinality(count))
-        batches = batches.prefetch(tf.data.AUTOTUNE)
-        # A script that builds a graph of TensorFlow 1 asks for output_types and output_shapes, which only its data sets have.
-        return batches if tf.executing_eagerly() else tf.compat.v1.data.Dataset.zip(batches)
+        return for_graphs(batches.prefetch(tf.data.AUTOTUNE))
 
     def get_stats(self) -> Statistics:
         """Return the reader's statistics.

@@ -33,6 +33,15 @@ _READ_AHEAD = 1 << 18  # bytes
 _NO_RECORD = "The file "  # no tf.train.Example begins so: with the end of a group that never began
 
 
+def for_graphs(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Return a data set as it is used where it is made.
+
+    A script that builds a graph of TensorFlow 1 asks for `output_types` and `output_shapes`, which only the data sets of
+    TensorFlow 1 have.
+    """
+    return batches if tf.executing_eagerly() else tf.compat.v1.data.Dataset.zip(batches)
+
+
 class TFRecords:
     """A folder of TFRecords, to write or to read.
 
@@ -255,7 +264,7 @@ class TFRecords:
         if shuffle_buffer_size:
             samples = samples.shuffle(shuffle_buffer_size, seed=seed)
         batches = samples.batch(batch_size, drop_remainder=drop_remainder)
-        return batches.prefetch(prefetch_buffer_size).with_options(options)
+        return for_graphs(batches.prefetch(prefetch_buffer_size).with_options(options))
 
     def count(self) -> int:
         """Return the number of records, found from their lengths without reading them.
