@@ -29,8 +29,8 @@ from .vocabulary import Key, Kind, keys, parameter_name, parse, read_value, unkn
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
 _KEY = re.compile(r"-{1,2}([A-Za-z][\w.]*)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
-_OTB_ONLY = ("progress",)
-"""Keys of OTB itself that change nothing in the result."""
+_OTB_ONLY = ("progress", "ram")
+"""Keys of OTB itself that change nothing in the result; left out where an operation has none of the name."""
 
 
 @dataclass(frozen=True)
@@ -231,9 +231,9 @@ def _values(pairs: Sequence[tuple[str, Words]], known: dict[str, Key], notes: li
     """Return what the keys and their words give, by key."""
     values: dict[str, Any] = {}
     for name, given in pairs:
-        if name in _OTB_ONLY:
-            continue
         key = known.get(name)
+        if key is None and name in _OTB_ONLY:
+            continue
         if key is None and name in LEFT_OUT and known.keys() & {"classifier", "nodatalabel"}:
             notes.append(f"{name}={' '.join(given)} is left out: {LEFT_OUT[name]}.")
             continue
