@@ -13,7 +13,7 @@ from ..errors import ParameterError
 from ..geometry.grid import Grid
 from ..progress import Part, Progress
 from ..sampling import strategies
-from ..sampling.classfield import holds_names
+from ..sampling.classfield import class_number, holds_names
 from ..sampling.counting import Counted, count
 from ..sampling.footprint import pixel_of
 from ..sampling.legend import Legend
@@ -24,7 +24,7 @@ from ..sampling.statistics import natural_order
 from ..sampling.strategies import Rates, Totals
 from ..sampling.validity import ValidPixels
 from ..vectors.source import LayerSource
-from .classes import Coding, join_layers, tell_strangers
+from .classes import Coding, renumbering, tell_strangers
 
 JITTER = 50
 """By so many pixels of its class, at most, a sample is moved on, as in OTB."""
@@ -162,32 +162,40 @@ class Chooser:
             ParameterError, VectorError: there are none, or a class cannot be read.
             Cancelled: `progress` asked to stop.
         """
-        given = self._parameters
-        dedicated = bool(self._validation)
-        found = self._of(self._training, training_limit(given, dedicated), Part(progress, 0, 0.5 if dedicated else 1))
-        parts = [*found]
-        if dedicated:
-            parts += self._of(self._validation, validation_limit(given), Part(progress, 0.5, 1))
+        given, dedicated = self._parameters, bool(self._validation)
         layers = [(shapes.layer, shapes.field) for shapes in (*self._training, *self._validation)]
-        classes, known = join_layers(layers, [part.classes for part in parts])
-        own = [value for several in classes[: len(found)] for value in several]
-        coding = Coding(self._training[0].field, holds_names(layers, progress), own)
-        training = self._placed(parts[: len(found)], classes[: len(found)], coding)
-        other = self._placed(parts[len(found) :], classes[len(found) :], coding) if dedicated else None
-        legend = coding.legend(known, given.legend)
-        if other is not None:
+        changes, known = renumbering(layers)
+        ours, theirs = changes[: len(self._training)], changes[len(self._training) :]
+        part = Part(progress, 0, 0.5 if dedicated else 1)
+        found = self._of(self._training, ours, training_limit(given, dedicated), part)
+        coding = Coding(self._training[0].field, holds_names(layers, progress), _classes(found))
+        training = self._placed(found, coding)
+        if dedicated:
+            found = self._of(self._validation, theirs, validation_limit(given), Part(progress, 0.5, 1))
+            other = self._placed(found, coding)
+            legend = coding.legend(known, given.legend)
             tell_strangers(legend, training.labels, other.labels, progress)
             return Chosen(training, other, legend)
+        legend = coding.legend(known, given.legend)
         held = held_back(training.labels, given.sample_vtr)
         return Chosen(training[~held], training[held], legend)
 
-    def _of(self, layers: Sequence[Shapes], limit: int, progress: Progress) -> list[_Samples]:
-        """Return the samples of each layer, chosen as if the features of all stood in one."""
+    def _of(
+        self, layers: Sequence[Shapes], changes: Sequence[dict[Any, int]], limit: int, progress: Progress
+    ) -> list[_Samples]:
+        """Return the samples of each layer, chosen as if the features of all stood in one.
+
+        Args:
+            layers: the layers.
+            changes: of each, the numbers of classes that become others.
+            limit: how many samples a class has at most; -1: no limit.
+            progress: hears of the work, and of classes without a sample.
+        """
         told = " and ".join(str(shapes.layer.path) for shapes in layers)
         width = 1 / len(layers)
         counting = [Part(progress, width * place / 2, width * (place + 1) / 2) for place in range(len(layers))]
         counted = [count(shapes, self._validity, self._memory, part) for shapes, part in zip(layers, counting)]
-        rates = rates_of(_together(counted), bool(self._parameters.sample_bm), limit)
+        rates = rates_of(_together(counted, changes), bool(self._parameters.sample_bm), limit)
         if not any(rate.needed for rate in rates.values()):
             raise ParameterError(
                 f"No feature of {told} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check that layer "
@@ -198,26 +206,38 @@ class Chooser:
             progress.warning(f"No sample of the class {', '.join(empty)} of {told} lies on a valid pixel.")
         samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
         found = []
-        for place, (shapes, those) in enumerate(zip(layers, counted)):
+        for place, (shapes, those, change) in enumerate(zip(layers, counted, changes)):
             # What it tells goes from one half on: that is where this layer's part begins.
             part = Part(progress, 0.5 + width * (place - 1) / 2, 0.5 + width * (place + 1) / 2)
-            selection = Selection(shapes, those, self._validity, samplers, self._memory)
+            own = {label: samplers[_named(label, change)] for label in those.labels}
+            selection = Selection(shapes, those, self._validity, own, self._memory)
             collected = _Collected(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
             selection.write(collected, part)
-            found.append(collected.result())
+            found.append(collected.result(change))
         return found
 
-    def _placed(self, found: Sequence[_Samples], classes: Sequence[list[Any]], coding: Coding) -> Places:
+    def _placed(self, found: Sequence[_Samples], coding: Coding) -> Places:
         x, y = (np.concatenate([getattr(part, axis) for part in found]) for axis in ("x", "y"))
         columns, rows = pixels_of(x, y, self._validity.image.grid)
-        return Places(columns, rows, coding.numbers(value for several in classes for value in several))
+        return Places(columns, rows, coding.numbers(_classes(found)))
 
 
-def _together(counted: Sequence[Counted]) -> Totals:
+def _classes(found: Sequence[_Samples]) -> list[Any]:
+    return [value for part in found for value in part.classes]
+
+
+def _named(label: str, change: dict[Any, int]) -> str:
+    """Return a class of a layer as it is called in all."""
+    number = class_number(label)
+    return str(change[number]) if number in change else label
+
+
+def _together(counted: Sequence[Counted], changes: Sequence[dict[Any, int]]) -> Totals:
     """Return how many pixels each class has in all layers."""
     totals: dict[str, int] = {}
-    for layer in counted:
-        for name, total in layer.statistics().per_class.items():
+    for layer, change in zip(counted, changes):
+        for label, total in layer.statistics().per_class.items():
+            name = _named(label, change)
             totals[name] = totals.get(name, 0) + total
     return {name: totals[name] for name in sorted(totals, key=natural_order)}
 
@@ -231,7 +251,7 @@ def pixels_of(x: np.ndarray, y: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.
 
 @dataclass(frozen=True)
 class _Samples:
-    """Samples of a layer on the map, x and y of shape (n,), with what its field says of each."""
+    """Samples of a layer on the map, x and y of shape (n,), with the class of each as all layers call it."""
 
     x: np.ndarray
     y: np.ndarray
@@ -248,9 +268,11 @@ class _Collected:
     def write(self, columns: Sequence[Any], x: np.ndarray, y: np.ndarray) -> None:
         self._parts.append((x, y, columns[self._column].tolist()))
 
-    def result(self) -> _Samples:
+    def result(self, change: Mapping[Any, int]) -> _Samples:
+        """Return them, with the numbers of classes changed as `change` says."""
         x, y, classes = zip(*self._parts) if self._parts else ((np.empty(0),), (np.empty(0),), ([],))
-        return _Samples(np.concatenate(x), np.concatenate(y), [value for part in classes for value in part])
+        values = [change.get(value, value) for part in classes for value in part]
+        return _Samples(np.concatenate(x), np.concatenate(y), values)
 
 
 def training_limit(given: SampleChoice, dedicated: bool) -> int:

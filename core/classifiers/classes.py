@@ -91,14 +91,19 @@ def join_layers(layers: Layers, parts: Sequence[list[Any]]) -> tuple[list[list[A
     Returns:
         The classes of each, and what lies beside the layers of names and colours, by the class as text.
     """
+    changes, known = renumbering(layers)
+    return [[change.get(value, value) for value in part] for part, change in zip(parts, changes)], known
+
+
+def renumbering(layers: Layers) -> tuple[list[dict[Any, int]], TextLegend]:
+    """Return which numbers become others, by layer, so that one number has one name in all; see `join_layers`."""
     if any(field.kind == TEXT for _, field in layers):
         known: dict[str, ClassEntry] = {}
         for layer, field in layers:
             known = {**read_texts(layer.source, field.name), **known}
-        return list(parts), known
+        return [{} for _ in layers], known
     together, changes = joined([read_legend(layer.source, field.name) for layer, field in layers])
-    classes = [[change.get(value, value) for value in part] for part, change in zip(parts, changes)]
-    return classes, {str(number): entry for number, entry in together.items()}
+    return [dict(change) for change in changes], {str(number): entry for number, entry in together.items()}
 
 
 def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:

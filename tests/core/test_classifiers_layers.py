@@ -13,9 +13,10 @@ from osgeo import osr
 
 from otbtf_qgis.core.classifiers.choosing import Chooser, Chosen, SampleChoice
 from otbtf_qgis.core.commandline import parse_commands
-from otbtf_qgis.core.errors import VectorError
+from otbtf_qgis.core.errors import ParameterError, VectorError
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.rasters.opening import Stack
+from otbtf_qgis.core.sampling.legend import write_legend
 from otbtf_qgis.core.sampling.validity import Validity
 from otbtf_qgis.core.vocabulary import parse
 
@@ -47,6 +48,30 @@ def test_as_if_they_stood_in_one(image: str, tmp_path: Path, more: dict[str, Any
     together = (places(several.training) + places(several.validation), places(one.training) + places(one.validation))
     assert sorted(together[0]) == sorted(together[1])
     assert np.unique(several.training.labels).tolist() == [3, 4, 9, 20, 50]
+
+
+def test_numbers_that_the_layers_name_differently(image: str, tmp_path: Path) -> None:
+    """Classes are chosen, limited and balanced by their names: 3 is water in one layer, and forest in the other."""
+    first, second = layer(tmp_path / "a.gpkg", QUARTERS[:2]), layer(tmp_path / "b.gpkg", OVERLAPPING[:2])
+    for path, names in ((first, {3: "water", 4: "forest"}), (second, {9: "water", 3: "forest"})):
+        rows = [{"value": value, "name": name} for value, name in names.items()]
+        write_legend(tmp_path, Path(path).name, rows, "class")
+    found = chosen(image, [first, second], sample__bm=0, sample__vtr=0, sample__mt=-1)
+    assert {number: entry.name for number, entry in found.legend.items()} == {3: "water", 4: "forest"}
+    numbers = dict(zip(*(values.tolist() for values in np.unique(found.training.labels, return_counts=True))))
+    assert numbers == {3: 18 * 12 + 10 * 10, 4: 18 * 12 + 10 * 9}
+    limited = chosen(image, [first, second], sample__bm=0, sample__vtr=0, sample__mt=250)
+    assert np.unique(limited.training.labels, return_counts=True)[1].tolist() == [250, 250]
+
+
+def test_texts_of_several_layers(image: str, tmp_path: Path) -> None:
+    first = layer(tmp_path / "a.gpkg", [(box(8, 8, 26, 20), "water"), (box(34, 8, 52, 20), "forest")])
+    second = layer(tmp_path / "b.gpkg", [(box(8, 28, 26, 40), "crop"), (box(34, 28, 52, 40), "water")])
+    found = chosen(image, [first, second], sample__bm=0, sample__vtr=0)
+    assert {number: entry.name for number, entry in found.legend.items()} == {0: "crop", 1: "forest", 2: "water"}
+    assert np.unique(found.training.labels, return_counts=True)[1].tolist() == [216, 216, 432]
+    with pytest.raises(ParameterError, match=r"holds numbers in .*c\.gpkg, but names in .*a\.gpkg"):
+        chosen(image, [first, layer(tmp_path / "c.gpkg")])
 
 
 def test_validation_layers(image: str, tmp_path: Path) -> None:
