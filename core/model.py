@@ -44,7 +44,6 @@ __all__ = ["ModelBase", "cropped_tensor_name"]
 Tensors = dict[str, Any]
 """Keras tensors by name; images have the shape (batch, rows, columns, bands)."""
 
-repair()
 _is_chief = is_chief  # OTBTF's name
 _CROPS = (16, 32, 64, 96, 128)
 _log = logging.getLogger(__name__)
@@ -80,6 +79,7 @@ class ModelBase(abc.ABC):
             ParameterError: the data set has no targets, or no input of that name; a crop is smaller than 1.
             ModelError: the outputs lack a target of the data set.
         """
+        repair()
         inputs, targets = _inputs_and_targets(dataset_element_spec)
         self.dataset_input_keys = list(input_keys or inputs)
         missing = [key for key in self.dataset_input_keys if key not in inputs]

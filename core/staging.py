@@ -12,7 +12,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from . import ownership
+from . import inputs, ownership
 from .errors import RasterError
 from .progress import Progress
 from .temporaries import moving, remove
@@ -53,8 +53,10 @@ class Staging:
         """Move what was made to its final place, the main file last; an older output is replaced.
 
         Raises:
-            RasterError: a file cannot be moved, for instance because another program has it open.
+            RasterError: a file cannot be moved, for instance because another program has it open; or an input has
+                changed since it was opened.
         """
+        inputs.check_unchanged()
         made = sorted((p for p in self.folder.iterdir() if p.name != ownership.LOCK), key=lambda p: p == self.path)
         try:
             with moving:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from .errors import ParameterError
+from .errors import ParameterError, RasterError
 from .progress import Progress
 from .staging import Staging
 from .vocabulary import parameter_name
@@ -37,13 +37,19 @@ def write_text_file(key: str, path: Path, text: str, progress: Progress) -> None
 
     Raises:
         ParameterError: it cannot be written.
-        RasterError: its folder cannot be written to, or the older file cannot be replaced.
+        RasterError: an input has changed since it was opened.
     """
-    with Staging(str(path), progress) as staging:
+    try:
+        staging = Staging(str(path), progress)
+    except RasterError as error:
+        raise _unwritable(key, path, error) from error
+    with staging:
         try:
             staging.path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise ParameterError(
-                f"{parameter_name(key)} is {path}, which cannot be written: {error.strerror}. Name another file."
-            ) from error
+            raise _unwritable(key, path, error.strerror) from error
         staging.commit()
+
+
+def _unwritable(key: str, path: Path, why: object) -> ParameterError:
+    return ParameterError(f"{parameter_name(key)} is {path}, which cannot be written: {why}. Name another file.")

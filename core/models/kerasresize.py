@@ -22,15 +22,17 @@ def repair() -> bool:
     import keras
     import tensorflow as tf
 
-    def resized(image: Any) -> Any:
-        return keras.ops.image.resize(image, (2 * tf.shape(image)[1], 2 * tf.shape(image)[2]))
+    def resize() -> None:
+        # In a graph of its own: strategies of several machines must come before anything else is computed.
+        with tf.Graph().as_default():
+            image = tf.compat.v1.placeholder("float32", (1, None, None, 1))
+            keras.ops.image.resize(image, (2 * tf.shape(image)[1], 2 * tf.shape(image)[2]))
 
-    image = tf.TensorSpec((1, None, None, 1), "float32")
     try:
-        tf.function(resized).get_concrete_function(image)
+        resize()
     except tf.errors.OperatorNotAllowedInGraphError:
         _replace_resize()
-        tf.function(resized).get_concrete_function(image)  # fails here where Keras has changed
+        resize()  # fails here where Keras has changed
         return True
     return False
 

@@ -24,6 +24,8 @@ from ..staging import Staging
 from .bandstatistics import BandStatistics
 from .legend import Legend, from_rows, legend_in
 
+_STATISTICS = ("min", "max", "mean", "std")
+
 VERSION = 1
 
 _LARGEST = 512 << 20  # bytes: it names the group of every patch
@@ -156,7 +158,10 @@ def read_description(path: str) -> dict[str, Any]:
         _check_description(content)
     except OddJson as error:
         raise _odd(path, error) from error
-    return {name: item.value for name, item in content.fields() if item.value is not None}
+    found = {name: item.value for name, item in content.fields() if item.value is not None}
+    if "statistics" in found:
+        found["statistics"] = [{**dict.fromkeys(_STATISTICS), **row} for row in found["statistics"]]
+    return found
 
 
 def _odd(path: str, error: ValueError) -> ParameterError:
@@ -186,12 +191,10 @@ def _check_description(content: Json) -> None:
 
 def _check_statistics(rows: Sequence[Json], bands: Json | None) -> None:
     for row in rows:
-        for name in ("min", "max", "mean", "std"):
+        for name in _STATISTICS:
             value = row.get(name)
-            if value is not None:
+            if value is not None:  # a band without a number has none
                 value.number(0 if name == "std" else -1e300, 1e300)
-            elif name not in row.value:  # null is that of a band without a number
-                raise row.odd(f"a dictionary that has {name}")
     if bands and len(rows) != bands.value:
         raise bands.odd(f"as many as there are statistics ({len(rows)})")
 

@@ -21,6 +21,7 @@ from readonly_scene import changes, classes, layer, pixels, points, raster, run,
 
 from otbtf_qgis.core.errors import Cancelled, OtbtfError, VectorError
 from otbtf_qgis.core.inputfiles import private_copies
+from otbtf_qgis.core.ownership import LOCK
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.rasters.opening import Stack
 from otbtf_qgis.core.vectors.opening import VectorLayer
@@ -259,7 +260,7 @@ class Meddling(Told):
         self.path, self.times = path, times
 
     def cancelled(self) -> bool:
-        if self.times and list(self.temporaries[0].iterdir()):
+        if self.times and [path for path in self.temporaries[0].iterdir() if path.name != LOCK]:
             self.times -= 1
             database = sqlite3.connect(self.path, isolation_level=None)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

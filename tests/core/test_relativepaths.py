@@ -75,7 +75,7 @@ def test_values(here: str) -> None:
     values = {
         "source1.il": ["a.tif", {"path": "sub/b c.tif", "crs": "a.tif"}],
         "source2.il": ("a.tif",),
-        "model.dir": "model",
+        "model.dir": "models/net",
         "out": "map.tif",
         "out.format": "image",
         "output.names": "image",
@@ -86,9 +86,18 @@ def test_values(here: str) -> None:
         **values,
         "source1.il": [f"{here}a.tif", {"path": f"{here}sub/b c.tif", "crs": "a.tif"}],
         "source2.il": [f"{here}a.tif"],
-        "model.dir": f"{here}model",
+        "model.dir": f"{here}models/net",
         "out": f"{here}map.tif",
     }
+
+
+def test_a_model_s_bare_name_is_a_file_only_where_there_is_one(here: str) -> None:
+    operation = operations.load("TensorflowModelTrain")[0]
+    for name in ("cnn16", "template:cnn16"):
+        assert absolute_values(operation, {"model.dir": name}) == {"model.dir": name}
+    Path(f"{here}cnn16").mkdir()
+    assert absolute_values(operation, {"model.dir": "cnn16"}) == {"model.dir": f"{here}cnn16"}
+    assert absolute_values(operation, {"model.dir": "template:cnn16"}) == {"model.dir": "template:cnn16"}
 
 
 def test_every_kind_is_opened_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,11 @@ BAD: dict[str, tuple[dict[str, Any], type[OtbtfError], tuple[str, ...]]] = {
     "no such device": ({"device": "gpu:7"}, ParameterError, ("DEVICE", "'gpu:7'", "auto, cpu:0")),
     # models
     "no model at that path": ({"model.dir": "nowhere"}, ModelError, ("nowhere", "does not exist", "check the path")),
-    "a folder that is no model": ({"model.dir": "empty"}, ModelError, ("empty", "not a model", "saved_model.pb")),
+    "a folder that is no model": (
+        {"model.dir": "empty"},
+        ModelError,
+        ("empty", "is not a SavedModel", "saved_model.pb"),
+    ),
     "a damaged model": ({"model.dir": "damaged"}, ModelError, ("saved_model.pb", "damaged")),
     "text as a model": ({"model.dir": "text.keras"}, ModelError, ("text.keras",)),
     "an .h5 file": ({"model.dir": "net.h5"}, ModelError, ("net.h5", ".keras")),
