@@ -77,13 +77,14 @@ def help_page(description: str, keys: Iterable[Key], hidden: Iterable[Key]) -> s
                 f"<p><b>{_escape(tr(key.label))}</b> ({key.parameter})<br>{_escape(help_of(key))}</p>"
                 for key in several
             ]
-    names = [key.parameter for key in hidden]
-    if names:
+    more = list(hidden)
+    if more:
+        first = min(key.group for key in more)
+        names = [key.parameter for key in more if key.group == first]
         told = tr(
-            "Not shown here (see the number of sources in the options), but accepted from models, scripts and "
-            "qgis_process:"
+            "The options of OTBTF say how many sources the dialog shows. Models, scripts and qgis_process take further ones:"
         )
-        lines.append(f"<p>{_escape(told)} {', '.join(names)}</p>")
+        lines.append(f"<p>{_escape(told)} {', '.join(names)}, {tr('and so on')}.</p>")
     return "\n".join(lines)
 
 

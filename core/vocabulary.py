@@ -228,9 +228,9 @@ def alpha() -> Any:
     return choice(
         "alpha",
         "Alpha bands",
-        "What a band is that is marked as alpha. mask: where it is 0, the others are no-data. band: a band like the others. "
-        "auto: a mask where it holds nothing but 0 and the largest value of its type, and the model does not ask for it as "
-        "a band.",
+        "How bands that are marked as alpha are read. mask: where the alpha band is 0, the other bands are no-data. band: it "
+        "is a band like the others. auto: it is a mask if it holds only 0 and the largest value of its type, and nothing (a "
+        "model, a classifier, an expression) needs it as a band.",
         ("auto", "mask", "band"),
         advanced=True,
     )

@@ -73,8 +73,8 @@ class ServedModel:
     model_fullyconv: str = voc.choice(
         "model.fullyconv",
         "Fully convolutional",
-        "on: the model is applied to whole regions. off: to one patch per output pixel. auto: as the model's sidecar says that "
-        "it is meant to be served, else what the model allows.",
+        "on: the model is applied to whole regions. off: to one patch per output pixel. auto: as the model's sidecar says, "
+        "else as the model allows.",
         MODES,
     )
     model_tagsets: str = voc.text(
@@ -87,7 +87,7 @@ class ServedModel:
         "output.spcscale",
         "Spacing scale",
         "Pixel size of the output divided by that of the first source: 4 makes pixels four times as wide, 0.5 half. "
-        "Not given: as the model's sidecar says that it is meant to be served, else found from the model.",
+        "Not given: as the model's sidecar says, else found from the model.",
         advanced=True,
         minimum=1e-6,
     )
@@ -95,7 +95,7 @@ class ServedModel:
         "output.names",
         "Model outputs",
         "Names of the model's outputs to write, separated by spaces; their bands are stacked. "
-        "Empty: the one that is meant to make the map, as the model's sidecar says, else the first in alphabetical order.",
+        "Empty: the one that the model's sidecar names, else the first in alphabetical order.",
     )
     output_efieldx: int | None = voc.integer(
         "output.efieldx",
@@ -136,7 +136,7 @@ class ServedModel:
         "Padding",
         "What stands beyond the image, so that the output covers all of it: reflect mirrors the image at its edge, edge "
         "repeats the last pixel, constant is 0. none: the output is smaller by what the model crops. auto: as the model's "
-        "sidecar says that it is meant to be served, else none.",
+        "sidecar says, else none.",
         PADDINGS,
         advanced=True,
     )
@@ -191,7 +191,7 @@ class TensorflowModelServe(ServedModel):
         "output.bv",
         "Background value",
         "Value of output pixels whose input is no-data, and of values that an integer output cannot hold. Not given: as "
-        "the model's sidecar says that it is meant to be served, else 0.",
+        "the model's sidecar says, else 0.",
         advanced=True,
     )
     extent: str = voc.extent(

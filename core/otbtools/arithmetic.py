@@ -84,13 +84,19 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     check_fits(nodata, dtype, "OUT_NODATA")
     statistics = _statistics(expression, images, Part(progress, 0, 0.5))
     work = _Work(expression, images, statistics, valid, Converter(dtype, nodata), nodata)
+    chosen = parameters.out_nodata is not None
     share = Part(progress, 0.5 if statistics else 0, 1)
-    declared = nodata if masked or parameters.out_nodata is not None else None
+    declared = nodata if masked or chosen else None
     with parameters.raster(first.grid.part(box), bands, dtype, reference, progress, declared) as raster:
         each = work.bytes_per_pixel(bands)
         write_by_tiles(raster, box, each, parameters.memory, work.tile, share)
         raster.commit(progress)
     warn(work.converter, nodata, progress)
+    if work.mistaken and not chosen:
+        progress.warning(
+            f"{work.mistaken} results are {nodata:g}, the value that the output declares as no-data: they count as no-data "
+            "now. Set OUT_NODATA to a value that the expression does not give, such as 255 for uint8."
+        )
     return results(parameters.out, box, bands)
 
 
@@ -141,7 +147,11 @@ def _statistics(expression: Expression, images: Sequence[Stack], progress: Progr
 
 
 class _Work:
-    """Computes any box of the output."""
+    """Computes any box of the output.
+
+    Attributes:
+        mistaken: number of results that equal the no-data value, though their pixels have data; 0 where all have.
+    """
 
     def __init__(
         self,
@@ -156,6 +166,7 @@ class _Work:
         self._valid = [each for each in valid if not each.everywhere]
         self.converter, self._nodata = converter, nodata
         self._grid = images[0].grid
+        self.mistaken = 0
 
     def bytes_per_pixel(self, bands: int) -> float:
         """Return about what computing a pixel takes: the images and every intermediate result in double precision."""
@@ -173,8 +184,10 @@ class _Work:
         with np.errstate(all="ignore"):
             values = self._expression.compute(np, pixels, self._statistics, surroundings)
             found = converted(values, self.converter)
-        for valid in self._valid:
-            found[~valid.read(box)] = self._nodata
+        if self._valid:
+            present = np.logical_and.reduce([valid.read(box) for valid in self._valid])
+            self.mistaken += int(np.count_nonzero((found == self._nodata) & (values == values) & present[..., None]))
+            found[~present] = self._nodata
         return found
 
     def _places(self, box: Box) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def as_meant(parameters: Parameters, meant: Meant | None, progress: Progress) ->
         sources[number] = dataclasses.replace(sources[number], nodata=value)
         told.append(f"SOURCE{number + 1}_NODATA={value:g}")
     if told:
-        progress.info(f"As the model is meant to be served, where nothing else is given: {' '.join(told)}")
+        progress.info(f"Not given, and taken from the model's sidecar: {' '.join(told)}")
     return dataclasses.replace(parameters, sources=tuple(sources), **changes)
 
 

@@ -11,6 +11,7 @@ from osgeo import gdal, osr
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.progress import Progress
 
 RECORDED = np.load(Path(__file__).parents[1] / "data" / "otb_tools" / "band_math.npz")
 CASES = list(enumerate(zip(RECORDED["applications"].tolist(), RECORDED["expressions"].tolist())))
@@ -80,6 +81,34 @@ def test_no_data_stays_no_data(tmp_path: Path) -> None:
     assert found.tolist() == [[[7, 0, 7, 1]]]
     found = compute(tmp_path, "BandMathX", "im1b1 + im2b1", [one, two], nodata_from_layer=False)
     assert found.tolist() == [[[5, 6, 11, 8]]]
+
+
+@pytest.mark.parametrize(("given", "told"), [({}, True), ({"out_nodata": 0.0}, False), ({"out_nodata": 7.0}, False)])
+def test_results_that_equal_the_no_data_value_are_told(tmp_path: Path, given: dict[str, float], told: bool) -> None:
+    """In a mask of bytes, 0 means "no": with 0 as no-data, which nobody chose, these pixels would vanish silently."""
+
+    lines: list[str] = []
+
+    class Told(Progress):
+        def warning(self, message: str) -> None:
+            lines.append(message)
+
+    image = write(tmp_path / "i.tif", [[[-1, 5, 1, np.nan, 2]]], nodata=-1)
+    values = {"il": [image], "exp": "im1b1 > 3", "out": str(tmp_path / "o.tif"), "out.pixeltype": "uint8"}
+    values.update({key.replace("_", "."): value for key, value in given.items()})
+    operations.run("BandMath", values, Told())
+    background = int(given.get("out_nodata", 0))
+    dataset = gdal.Open(str(tmp_path / "o.tif"))
+    assert dataset.ReadAsArray().tolist() == [[background, 1, 0, 0, 0]]
+    assert dataset.GetRasterBand(1).GetNoDataValue() == background
+    assert [line for line in lines if "OUT_NODATA" in line] == (
+        [
+            "3 results are 0, the value that the output declares as no-data: they count as no-data now. Set OUT_NODATA to a "
+            "value that the expression does not give, such as 255 for uint8."
+        ]
+        if told
+        else []
+    )
 
 
 def test_a_south_up_image_is_numbered_as_it_is_stored(tmp_path: Path) -> None:
