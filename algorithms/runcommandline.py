@@ -41,7 +41,8 @@ class RunCommandLine(OtbtfAlgorithm):
         return tr(
             "Takes command lines of OTBTF as they are (otbcli_TensorflowModelServe ..., extended file names included), "
             "shows the Processing calls that do the same, for Python and for qgis_process, and runs them one after the "
-            "other.\n\n"
+            "other. It also takes those of OTB's BandMathX, BandMath, ExtractROI, ConcatenateImages, Superimpose and "
+            "ManageNoData.\n\n"
             "What OTBTF assumes for a parameter that is not given is assumed here too. All commands are checked before "
             "the first one runs. User names, passwords and keys in web addresses are not shown."
         )

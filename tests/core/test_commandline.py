@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -385,6 +386,13 @@ def test_help_lists_the_keys_and_runs_nothing(word: str) -> None:
     results = operations.run("RunCommandLine", {"command": f"otbcli_BandMathX {word}"})
     assert results["results"] == "[]"
     assert "-exp" in results["calls"]
+
+
+@pytest.mark.parametrize("application", known_applications())
+def test_help_says_what_an_application_does(application: str) -> None:
+    """In words for users: nothing of Python, as docstrings of functions have it."""
+    (call,) = parse_commands(f"otbcli_{application} -help")
+    assert re.fullmatch(rf"{application}: [^`{{}}\"]+\.", call.help.splitlines()[0])
 
 
 def test_creation_options_of_patches_are_carried_over() -> None:
