@@ -25,6 +25,7 @@ from .classifiers.choices import LEFT_OUT
 from .commandwords import Words, split_commands
 from .errors import ParameterError
 from .extendedfilenames import check_reading, output_values, split
+from .otbtools.keys import why_left_out
 from .vocabulary import Key, Kind, keys, parameter_name, parse, read_value, unknown_key
 
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
@@ -238,6 +239,9 @@ def _values(pairs: Sequence[tuple[str, Words]], known: dict[str, Key], notes: li
             continue
         if key is None and name in LEFT_OUT and known.keys() & {"classifier", "nodatalabel"}:
             notes.append(f"{name}={' '.join(given)} is left out: {LEFT_OUT[name]}.")
+            continue
+        if key is None and (why := why_left_out(name, given, known)) is not None:
+            notes += [f"{name}={' '.join(given)} is left out: {why}."] if why else []
             continue
         if key is None:
             raise unknown_key(name, known)

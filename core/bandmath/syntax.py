@@ -145,7 +145,7 @@ class _Word:
 def fault(text: str, at: int, problem: str) -> ParameterError:
     """Return the error for what is wrong at character `at` (from 0) of the expression."""
     shown = f"{text[max(0, at - 30) : at]}>>>{text[at : at + 30]}"
-    return ParameterError(f"EXPRESSION, character {at + 1}: {problem} Here: {shown}")
+    return ParameterError(f"The expression, character {at + 1}: {problem} Here: {shown}")
 
 
 def parse(text: str, constants: Mapping[str, float] = CONSTANTS) -> tuple[Node, ...]:
@@ -180,6 +180,8 @@ def _words(text: str) -> Iterator[_Word]:
             continue
         found = _WORDS.match(text, at)
         if found is None:
+            if text[at] in "[]":
+                raise fault(text, at, "elements by index are not supported: write im1b1 for the first band of im1.")
             raise fault(text, at, f"{text[at]!r} has no meaning in expressions.")
         yield _Word(str(found.lastgroup), found[0], at)
         at = found.end()

@@ -87,7 +87,7 @@ def _standard(parameters: ExtractROI, grid: Grid) -> Box:
     if width <= 0 or height <= 0:
         raise ParameterError(
             f"STARTX and STARTY are {parameters.startx} and {parameters.starty}, but the image has {grid.width} x "
-            f"{grid.height} pixels."
+            f"{grid.height} pixels: choose a pixel inside it."
         )
     return grid.stored(Box(parameters.startx, parameters.starty, width, height))
 

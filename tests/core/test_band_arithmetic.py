@@ -203,7 +203,7 @@ def test_any_text_is_an_expression_or_an_error(text):
     try:
         found = Expression(text).check((3, 3))
     except ParameterError as error:
-        assert str(error).startswith("EXPRESSION, character ")
+        assert str(error).startswith("The expression, character ")
     else:
         assert found >= 1
 
@@ -260,7 +260,7 @@ def test_any_text_is_an_expression_or_an_error(text):
 def test_errors_say_where_and_why(text, message):
     with pytest.raises(ParameterError) as caught:
         Expression.of_pixels(text).check((3, 3))
-    assert message in str(caught.value) and str(caught.value).startswith("EXPRESSION, character ")
+    assert message in str(caught.value) and str(caught.value).startswith("The expression, character ")
 
 
 def test_the_longest_expression_is_computed():

@@ -388,6 +388,42 @@ def test_help_lists_the_keys_and_runs_nothing(word: str) -> None:
     assert "-exp" in results["calls"]
 
 
+@pytest.mark.parametrize(
+    ("line", "notes"),
+    [
+        ("Superimpose -inr a.tif -inm b.tif -mode default -interpolator.bco.radius 2", []),
+        ("Superimpose -inr a.tif -inm b.tif -lms 4", ["lms"]),
+        ("Superimpose -inr a.tif -inm b.tif -elev.default 10 -elev.dem srtm", ["elev.default", "elev.dem"]),
+        ("ExtractROI -in a.tif -elev.geoid egm96.grd", ["elev.geoid"]),
+        ("PolygonClassStatistics -in a.tif -vec b.gpkg -field c -elev.default 0", ["elev.default"]),
+    ],
+)
+def test_keys_of_otb_that_change_nothing_are_left_out(line: str, notes: list[str]) -> None:
+    call = one(f"otbcli_{line} -out c.tif")
+    assert [note.partition("=")[0] for note in call.notes] == notes
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Superimpose -inr a.tif -inm b.tif -mode phr -out c.tif", "-mode phr is not supported"),
+        (
+            "Superimpose -inr a.tif -inm b.tif -interpolator.bco.radius 3 -out c.tif",
+            "-interpolator.bco.radius 3 is not supp",
+        ),
+        (
+            "BandMathX -il a.tif -exp im1b1 -incontext c.txt -out b.tif",
+            "-incontext c.txt is not supported: write the const",
+        ),
+        ("BandMathX -il a.tif -exp im1b1 -outcontext c.txt -out b.tif", "-outcontext c.txt is not supported"),
+        ("BandMath -il a.tif -exp im1b1 -lsm 4 -out b.tif", "Unknown parameter lsm"),
+    ],
+)
+def test_keys_of_otb_that_would_change_the_result_are_refused(line: str, message: str) -> None:
+    with pytest.raises(ParameterError, match=f"Line 1: [A-Za-z]+: {message}"):
+        one(f"otbcli_{line}")
+
+
 @pytest.mark.parametrize("application", known_applications())
 def test_help_says_what_an_application_does(application: str) -> None:
     """In words for users: nothing of Python, as docstrings of functions have it."""

@@ -102,7 +102,10 @@ def test_nearest_neighbours_keep_classes(tmp_path: Path) -> None:
         ("ConcatenateImages -il three.tif coarse.tif", "4 x 4 pixels"),
         ("ManageNoData -in three.tif -mode apply", "MODE is apply: give the mask"),
         ("ManageNoData -in three.tif -mode apply -mode.apply.mask coarse.tif", "The mask .* lies on another grid"),
-        ("Superimpose -inr three.tif -inm one.tif -mode phr", "Unknown parameter mode"),
+        (
+            "Superimpose -inr three.tif -inm one.tif -mode phr",
+            "-mode phr is not supported: images are georeferenced by their grid",
+        ),
     ],
 )
 def test_refused_before_anything_is_written(scene: Path, tmp_path: Path, line: str, message: str) -> None:

@@ -45,7 +45,11 @@ from otbtf_qgis.core.progress import Progress
         ("harmonic", {"bands": "12", "dates": DATES, "harmonics": 6}, "12 different times for 14 unknowns"),
         ("harmonic", {"bands": "12", "dates": DATES, "period": 0}, "period is 0 and harmonics 2"),
         ("band_arithmetic", {"bands": "2"}, "EXPRESSION is missing"),
-        ("band_arithmetic", {"bands": "2", "expression": "im1b1 +"}, "EXPRESSION, character 8: a number, a variable"),
+        (
+            "band_arithmetic",
+            {"bands": "2", "expression": "im1b1 +"},
+            "The expression, character 8: a number, a variable",
+        ),
         ("band_arithmetic", {"bands": "2", "expression": "im1b3"}, "im1b3 does not exist: im1 has 2 bands"),
         ("band_arithmetic", {"bands": "2", "expression": "im1b1Maxi"}, "SOURCE1_IL is missing: give the images"),
         ("backbone_convnext_tiny", {"bands": "3", "layer": "convnext_tiny_stm"}, "Did you mean convnext_tiny_stem"),
