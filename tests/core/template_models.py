@@ -23,9 +23,10 @@ def create(folder, template, progress=None, **values):
 
 
 def patches(folder, name, bands, classes=(), **statistics):
-    """Write patches of 16 x 16 and the JSON beside them; statistics: one value per band."""
+    """Write patches of 16 x 16 and the JSON beside them; statistics: one value per band, null where none is given."""
     path = helpers.write(folder / name, helpers.texture(32, 16, bands, dtype="uint16"))
-    rows = [{key: values[band] for key, values in statistics.items()} for band in range(bands)]
+    none = dict.fromkeys(("min", "max", "mean", "std"))
+    rows = [{**none, **{key: values[band] for key, values in statistics.items()}} for band in range(bands)]
     content = {"version": 1, "content": "patches", "classes": list(classes), "statistics": rows}
     Path(f"{path}.json").write_text(json.dumps(content), encoding="utf-8")
     return path
