@@ -212,12 +212,12 @@ def folder_out(name: str, label: str, help: str, *, required: bool = True, **mor
     return _field(Key(name, Kind.FOLDER_OUT, label, help, None, required, **more))
 
 
-def pixel_type(name: str, of: str) -> Any:
-    """The pixel type of the output whose label is `of`."""
+def pixel_type(name: str, of: str, auto: str = "the type that the data has") -> Any:
+    """The pixel type of the output whose label is `of`; `auto` says which that choice takes."""
     return choice(
         name,
         f"{of}: pixel type",
-        f"Pixel type of {of[:1].lower()}{of[1:]}; auto takes the type that the data has.",
+        f"Pixel type of {of[:1].lower()}{of[1:]}; auto takes {auto}.",
         PIXEL_TYPES,
         advanced=True,
     )

@@ -66,7 +66,7 @@ class MapOutputs:
     confmap: str | None = voc.raster_out(
         "confmap",
         "Confidence map",
-        "The probability of the class of each pixel, from 0 to 1. An SVM (libsvm) tells it only when it was trained with "
+        "The probability of the class of each pixel, from 0 to 1. An SVM (libsvm) has one only if it was trained with "
         "CLASSIFIER_LIBSVM_PROB.",
         required=False,
     )

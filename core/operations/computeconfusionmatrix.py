@@ -48,8 +48,8 @@ class ComputeConfusionMatrix:
     ref_vector_field: str | None = voc.attribute(
         "ref.vector.field",
         "Class field",
-        "The field of the reference layer that holds the class: whole numbers as in the map, or texts, which are the "
-        "names of the map's classes.",
+        "The field of the reference layer that holds the class: whole numbers as in the map, or texts, which are looked up "
+        "among the names of the map's classes first, then as numbers.",
         of="ref.vector.in",
         required=False,
     )

@@ -53,6 +53,7 @@ class Images:
 class ArithmeticOutput(ToolOutput):
     """The parameters that name the output."""
 
+    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Output", "float")
     out_box: str = voc.text(
         "out.box",
         "Output: box",

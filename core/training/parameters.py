@@ -88,7 +88,7 @@ class TrainedModel:
         "Model",
         "A .keras file, a SavedModel of this plugin or of TensorFlow 1 (its folder, or the saved_model.pb inside), or the "
         "name of a template of otbtf:createmodel, such as cnn16 or template:cnn16, that is made for the bands and classes of "
-        "the sources. A file or folder called cnn16 comes first; with template: before it, it does not.",
+        "the sources. A file or folder called cnn16 comes first, with a warning; template:cnn16 is always the template.",
         file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)",
     )
     model_restorefrom: str | None = voc.file(
