@@ -22,6 +22,7 @@ from ..rasters.opening import Stack, check_references
 from ..rasters.types import gdal_type, written_type
 from .context import SIDES, Context, find_context
 from .devices import Scope
+from .feeding import image_inputs
 from .geometry import choose_fields, given_axes, make_plan
 from .probing import Law
 from .resolve import SAMPLE, Resolver
@@ -230,9 +231,9 @@ def _probed_on_noise(
 ) -> OutputDescription:
     """Probe a model on random images with its own numbers of bands, at the pixel sizes that it takes."""
     values = {model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)}
-    needed = [model.inputs[name] for name in sorted(model.needed_inputs([info.name])) if name not in values]
-    images = [item for item in needed if item.rank == 4]
-    unknown = [item.name for item in needed if item.rank is None or (item.rank == 4 and item.size(3) is None)]
+    taken = image_inputs(model, [info.name], values)
+    images = [item for item in taken if item.rank == 4]
+    unknown = [item.name for item in taken if item.rank is None or (item.rank == 4 and item.size(3) is None)]
     if unknown:
         raise ModelError(
             f"Not probed: the model does not say how many bands its input {', '.join(unknown)} takes. Give rasters as "

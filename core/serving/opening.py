@@ -24,7 +24,7 @@ from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
 from .memory import MB, budget
-from .sources import Feeds, OpenSource, open_sources, output_names, settle_alphas, tie
+from .sources import Feeds, OpenSource, open_sources, order_told, output_names, settle_alphas, tie
 
 if TYPE_CHECKING:  # these import TensorFlow
     from .compute import Compute
@@ -219,6 +219,8 @@ def open_model(
     plan = make_plan(sources, fields)
     key, compute = loaded.compute(feeds, names, sources, scope)
     progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")
+    if told := order_told(model, feeds, names, sources):
+        progress.warning(told)
     progress.info(f"Geometry: {fields.as_parameters()}")
     if not fields.fullyconv and parameters.output_spcscale is None and fields.x.scale == 1:
         progress.info(
