@@ -37,6 +37,7 @@ class Compute:
     Attributes:
         frozen: whether the model's variables have become constants; None before `freeze`.
         inputs: what the sources feed, in order.
+        alone: whether the values of a patch depend on what else is in a batch, so that each is computed by itself.
         batch: the number of images that the model asks for at a time; None where it is free.
         takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
@@ -81,6 +82,7 @@ class Compute:
         self.function: Callable[..., list[tf.Tensor]] = self._traced
         self._phased: dict[int, Callable[..., list[tf.Tensor]]] = {}
         self.frozen: bool | None = None
+        self.alone = False
         sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
         self.batch = min(sizes) if sizes else None
         self.takes_regions = self.batch in (None, 1) and all(
@@ -209,6 +211,9 @@ class Compute:
             ModelError: the model returns more than one pixel per patch.
         """
         count = len(images[0])
+        if self.alone:
+            each = ([image[number : number + 1] for image in images] for number in range(count))
+            return np.concatenate([self._batch(one, self.one) for one in each])
         if self.batch is None:
             return self._batch(images)
         parts = []
@@ -220,10 +225,12 @@ class Compute:
             parts.append(self._batch(part))
         return np.concatenate(parts)[:count]
 
-    def _batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def _batch(
+        self, images: Sequence[np.ndarray], call: Callable[[Sequence[np.ndarray]], list[np.ndarray]] | None = None
+    ) -> np.ndarray:
         count = len(images[0])
         bands = []
-        for info, array in zip(self._outputs, self(images)):
+        for info, array in zip(self._outputs, (call or self)(images)):
             depth = array.shape[-1] if array.ndim in (2, 4) else 1
             if array.size != count * depth:
                 inputs = " and ".join(f"{i.shape[2]} x {i.shape[1]}" for i in images)

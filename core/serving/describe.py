@@ -298,6 +298,7 @@ def _probed(
     feeds: Feeds = tie(model, parameters, sources, [info.name])
     resolver = Resolver(model, feeds, [info.name], sources, scope)
     law = resolver.law(offsets)
+    resolver.check_repeatable(law)
     context: Context | None = None
     size = (0, 0)
     fields: tuple[TrueField, ...] = ()

@@ -138,8 +138,13 @@ class OpenModel:
             progress: told which way, and why.
         """
         if not self.plan.fields.fullyconv:
-            telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
-            job.choose_way(telling, memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
+            job.choose_way(self._telling(), memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
+
+    def _telling(self) -> Compute:
+        """Return what calls the model for the values that numbers of classes are made of."""
+        telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+        telling.alone = self.compute.alone
+        return telling
 
     def tile(self, parameters: ServedModel, job: Job, memory: int, bands: int, progress: Progress) -> tuple[int, int]:
         """Return width and height of the tiles, after measuring what computing takes; see `plan_tiles`."""
@@ -167,7 +172,7 @@ class OpenModel:
         pays = self.loaded.seconds >= FREEZING_PAYS + self.loaded.bytes / MB * FREEZING_PAYS_PER_MB
         if not pays or self.loaded.bytes > LARGEST_FROZEN or on_gpu(parameters.device):
             return False
-        telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+        telling = self._telling()
         trial = partial(job.trial_values, rate.side)
         try:
             return telling.freeze(trial) and self.compute.freeze(trial)
@@ -218,6 +223,13 @@ def open_model(
     fields = resolver.fields(parameters, meant.rfields if meant else {})
     plan = make_plan(sources, fields)
     key, compute = loaded.compute(feeds, names, sources, scope)
+    compute.alone = resolver.alone(fields)
+    if compute.alone:
+        progress.warning(
+            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, as in "
+            "training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
+            "model for inference (with training=False) if that is not meant."
+        )
     progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")
     if told := order_told(model, feeds, names, sources):
         progress.warning(told)

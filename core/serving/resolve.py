@@ -16,11 +16,13 @@ from ..geometry.serving import LARGEST_DENOMINATOR
 from ..models.model import Model
 from ..models.sidecar import Sidecar
 from ..operations.tensorflowmodelserve import ServedModel
+from .answers import PATCHES, check_repeatable, depends_on_batch
 from .compute import Compute
-from .context import SIDES, Context, find_context
+from .context import SIDES, Context, accepted_size, find_context
 from .devices import Scope
 from .geometry import Fields, choose_fields, given_axes, given_offsets, with_patches
 from .probing import Law, Probe, find_law
+from .samples import part
 from .scores import telling_outputs
 from .sidecars import check_law, known_geometry
 from .sources import Feeds, OpenSource, tie
@@ -33,6 +35,7 @@ DRAWN = 20000
 
 _laws: dict[Any, Law] = {}
 _tellings: dict[Any, list[str]] = {}
+_alone: dict[Any, bool] = {}
 _contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
 
 
@@ -64,6 +67,8 @@ class Resolver:
         bands = [source.stack.bands for source in sources]
         self._described = known_geometry(sidecar, outputs, feeds, bands, self.ratios)
         self._probe: Probe | None = None
+        self._law: Law | None = None  # by which `fields` went
+        self._traced: dict[tuple[str, ...], Compute] = {}
         self._offsets = (0,) * len(sources)
 
     @property
@@ -82,9 +87,15 @@ class Resolver:
         return self._probe
 
     def _probe_of(self, outputs: Sequence[str]) -> Probe:
-        compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+        compute = self._computes(outputs)
         fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
         return Probe(compute.one, self._samples, self.ratios, fixed)
+
+    def _computes(self, outputs: Sequence[str]) -> Compute:
+        if tuple(outputs) not in self._traced:
+            compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+            self._traced[tuple(outputs)] = compute
+        return self._traced[tuple(outputs)]
 
     @cached_property
     def _samples(self) -> list[np.ndarray]:
@@ -108,6 +119,7 @@ class Resolver:
         patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
         free = all(info.size(1) is None and info.size(2) is None for info in self._feeds.inputs)
         if patches_given and free:
+            self._law = None
             return choose_fields("off", axes, None, self.ratios)
         try:
             law: Law | None = self.law(offsets)
@@ -115,6 +127,7 @@ class Resolver:
             if not (axes[0].complete and axes[1].complete):
                 raise
             law = None
+        self._law = law
         if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
             axes = trained
         return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
@@ -141,6 +154,45 @@ class Resolver:
         self.probe.reset(law.offsets)
         check_law(self._sidecar, law, self.probe)
         return law
+
+    def alone(self, fields: Fields) -> bool:
+        """Return whether each patch must be computed alone, since its values depend on what else is in the batch.
+
+        Raises:
+            ModelError: the model is random.
+        """
+        fitting = tuple(fields.rfield(number) for number in range(len(self._sources)))
+        key = (self._key, fields.fullyconv, fitting)
+        if key not in _alone:
+            sizes = self._common_sizes(self._law) if fields.fullyconv and self._law else fitting
+            _alone[key] = self._checked(sizes, patches=not fields.fullyconv)
+        return _alone[key]
+
+    def check_repeatable(self, law: Law) -> None:
+        """Raise ModelError where the model is random."""
+        self._checked(self._common_sizes(law), patches=False)
+
+    def _common_sizes(self, law: Law) -> list[tuple[int, int]]:
+        """Return width and height of an image of each source that the model takes and that shows much."""
+        if law.x is None or law.y is None:
+            width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
+        elif law.x.fixed or law.y.fixed:
+            width, height = law.x.rfield, law.y.rfield
+        else:
+            width = height = accepted_size(self.probe, law.x, SIDES[0]) or law.x.rfield
+        return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
+
+    def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:
+        compute = self._computes(self.telling)
+        count = (compute.batch or PATCHES) if patches else 1
+        images = [
+            np.stack([part(sample, number * width, width, height) for number in range(count)])
+            for sample, (width, height) in zip(self._samples, sizes)
+        ]
+        call = compute if patches else compute.one
+        switches = [name for name in self._model.used_inputs(self._outputs) if self._model.inputs[name].dtype == "bool"]
+        check_repeatable(call, images, self._model.path, switches)
+        return depends_on_batch(call, images)
 
     def context(
         self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None
