@@ -13,6 +13,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..errors import ModelError, OtbtfError
+from ..models.layout import channels_last
 from ..models.model import Model, TensorInfo
 from ..models.placeholders import parse_userplaceholders
 from ..models.sidecar import Geometry
@@ -124,6 +125,7 @@ def describe(
         raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
     parameters = TensorflowModelServe(sources=tuple(sources) or (Source(),), model_dir=model.path)
     parameters = _with(parameters, model_userplaceholders=placeholders, alpha=alpha)
+    described, model = model, channels_last(model)
     opened, misfits = _opened(model, parameters, infos, progress) if sources else ([], [])
     usable = bool(opened) and not misfits
     outputs = []
@@ -136,7 +138,7 @@ def describe(
     if usable:
         misfits = list(dict.fromkeys(_geometry_misfit(output, parameters, opened) for output in outputs))
     return Description(
-        model,
+        described,
         tuple(outputs),
         "the rasters" if usable else "random images",
         tuple(f"source {source.number}: {_listed(source.stack)}" for source in opened),

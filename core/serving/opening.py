@@ -204,6 +204,7 @@ def open_model(
 
     preloading.wait(leaving=0 if parameters.model_dir.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
+    from ..models.layout import ChannelsLast
     from ..models.loading import split_tags
     from .kept import loaded_model
     from .resolve import Resolver, smallest_exact_crop
@@ -231,6 +232,8 @@ def open_model(
             "model for inference (with training=False) if that is not meant."
         )
     progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")
+    if isinstance(model, ChannelsLast):
+        progress.info("The model has the bands first (batch x bands x height x width): its images are transposed.")
     if told := order_told(model, feeds, names, sources):
         progress.warning(told)
     progress.info(f"Geometry: {fields.as_parameters()}")

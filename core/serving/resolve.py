@@ -21,6 +21,7 @@ from .compute import Compute
 from .context import SIDES, Context, accepted_size, find_context
 from .devices import Scope
 from .geometry import Fields, choose_fields, given_axes, given_offsets, with_patches
+from .outputlayout import LayoutError
 from .probing import Law, Probe, find_law
 from .samples import part
 from .scores import telling_outputs
@@ -89,7 +90,7 @@ class Resolver:
     def _probe_of(self, outputs: Sequence[str]) -> Probe:
         compute = self._computes(outputs)
         fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
-        return Probe(compute.one, self._samples, self.ratios, fixed)
+        return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
 
     def _computes(self, outputs: Sequence[str]) -> Compute:
         if tuple(outputs) not in self._traced:
@@ -123,8 +124,8 @@ class Resolver:
             return choose_fields("off", axes, None, self.ratios)
         try:
             law: Law | None = self.law(offsets)
-        except ModelError:
-            if not (axes[0].complete and axes[1].complete):
+        except ModelError as error:
+            if isinstance(error, LayoutError) or not (axes[0].complete and axes[1].complete):
                 raise
             law = None
         self._law = law

@@ -169,10 +169,20 @@ def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None
         raise ModelError(
             f"The input {info.name} of the model expects {bands} bands, but source {source.number} has "
             f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
-            f"{_about_alpha(source.stack, bands)}{choice}"
+            f"{_about_alpha(source.stack, bands)}{_about_layout(info, source.stack.bands)}{choice}"
         )
     if not info.dtype.startswith("complex"):
         source.stack.check_real(f"the input {info.name} of the model takes {info.dtype}")
+
+
+def _about_layout(info: TensorInfo, bands: int) -> str:
+    """Say that the second dimension may be that of the bands, where it has their number."""
+    if info.size(1) != bands:
+        return ""
+    return (
+        f" The input's second dimension is {bands}, too: if it is batch x bands x height x width, save the model with inputs "
+        "that have their bands last, and begin it with tf.transpose(image, [0, 3, 1, 2])."
+    )
 
 
 def _about_alpha(stack: Stack, bands: int) -> str:
