@@ -206,8 +206,9 @@ def open_model(
     # These import TensorFlow, so not sooner.
     from ..models.layout import ChannelsLast
     from ..models.loading import split_tags
+    from .crops import smallest_exact_crop
     from .kept import loaded_model
-    from .resolve import Resolver, smallest_exact_crop
+    from .resolve import Resolver
 
     scope = device_scope(parameters.device)
     loaded = loaded_model(parameters, scope)
@@ -217,7 +218,7 @@ def open_model(
     names = output_names(model, parameters.output_names or offered)
     sources = settle_alphas(model, parameters, sources, names[0], sidecar, progress)
     if not parameters.output_names:
-        names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]
+        names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar, progress)]
     feeds = tie(model, parameters, sources, names)
     resolver = Resolver(model, feeds, names, sources, scope, sidecar)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -26,7 +25,7 @@ from .probing import Law, Probe, find_law
 from .samples import part
 from .scores import telling_outputs
 from .sidecars import check_law, known_geometry
-from .sources import Feeds, OpenSource, tie
+from .sources import Feeds, OpenSource
 
 SAMPLE = 320
 """Side in pixels of the sample of each source on which a model is probed."""
@@ -41,7 +40,12 @@ _contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
 
 
 class Resolver:
-    """Probes one model on one set of sources; what it finds is remembered while the engine lives."""
+    """Probes one model on one set of sources; what it finds is remembered while the engine lives.
+
+    Attributes:
+        key: stands for the model and for what is fed and asked.
+        ratios: pixels of each source per pixel of the first.
+    """
 
     def __init__(
         self,
@@ -55,7 +59,7 @@ class Resolver:
         self._model, self._scope, self._outputs = model, scope, list(outputs)
         self._sources, self._feeds = sources, feeds
         self.ratios = [_ratio(sources[0], source) for source in sources]
-        self._key = (
+        self.key = (
             model.identity,
             tuple(outputs),
             tuple(info.name for info in feeds.inputs),
@@ -75,9 +79,9 @@ class Resolver:
     @property
     def telling(self) -> list[str]:
         """The outputs by which the model is probed: for numbers of classes the values that they are made of."""
-        if self._key not in _tellings:
-            _tellings[self._key] = telling_outputs(self._model, self._outputs, self._probe_of)
-        return _tellings[self._key]
+        if self.key not in _tellings:
+            _tellings[self.key] = telling_outputs(self._model, self._outputs, self._probe_of)
+        return _tellings[self.key]
 
     @property
     def probe(self) -> Probe:
@@ -88,11 +92,12 @@ class Resolver:
         return self._probe
 
     def _probe_of(self, outputs: Sequence[str]) -> Probe:
-        compute = self._computes(outputs)
+        compute = self.computes(outputs)
         fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
         return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
 
-    def _computes(self, outputs: Sequence[str]) -> Compute:
+    def computes(self, outputs: Sequence[str]) -> Compute:
+        """Return what calls the model for some outputs, on images in the dtypes that it asks for."""
         if tuple(outputs) not in self._traced:
             compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
             self._traced[tuple(outputs)] = compute
@@ -139,7 +144,7 @@ class Resolver:
         Raises:
             ModelError: it takes no size that was tried.
         """
-        key = (self._key, offsets)
+        key = (self.key, offsets)
         if key not in _laws:
             _laws[key] = self._described_law(offsets) or find_law(self.probe, offsets)
         self._offsets = _laws[key].offsets
@@ -163,7 +168,7 @@ class Resolver:
             ModelError: the model is random.
         """
         fitting = tuple(fields.rfield(number) for number in range(len(self._sources)))
-        key = (self._key, fields.fullyconv, fitting)
+        key = (self.key, fields.fullyconv, fitting)
         if key not in _alone:
             sizes = self._common_sizes(self._law) if fields.fullyconv and self._law else fitting
             _alone[key] = self._checked(sizes, patches=not fields.fullyconv)
@@ -184,7 +189,7 @@ class Resolver:
         return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
 
     def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:
-        compute = self._computes(self.telling)
+        compute = self.computes(self.telling)
         count = (compute.batch or PATCHES) if patches else 1
         images = [
             np.stack([part(sample, number * width, width, height) for number in range(count)])
@@ -200,7 +205,7 @@ class Resolver:
     ) -> Context:
         """Return how far the model looks; see `find_context`."""
         law = self.law(offsets)
-        known = _contexts.setdefault((self._key, law.offsets), [])
+        known = _contexts.setdefault((self.key, law.offsets), [])
         if not known and self._described and law == self._described[0]:
             known += self._described[1]
         for context, size in known:
@@ -242,36 +247,3 @@ def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
         values = (values[0] if len(values) else 0) + (noise if dtype.kind in "fc" else noise < 0.5)
         values = values.astype(dtype)
     return values[generator.integers(0, len(values), (SAMPLE, SAMPLE))]
-
-
-def smallest_exact_crop(
-    model: Model,
-    name: str,
-    parameters: ServedModel,
-    sources: Sequence[OpenSource],
-    scope: Scope,
-    sidecar: Sidecar | None = None,
-) -> str:
-    """Return the output to serve where the model offers `name` with crops of several sizes (`name_crop16`, ...).
-
-    That is the smallest crop behind which no output depends on what lies outside; the largest where
-    none is; `name` itself where the model offers no crops, or needs the whole image.
-    """
-    base = re.sub(r"_crop\d+$", "", name)
-    crops = {
-        int(other[len(base) + 5 :]): other
-        for other in model.outputs
-        if re.fullmatch(re.escape(base) + r"_crop\d+", other)
-    }
-    if not crops or base not in model.outputs:
-        return name
-    resolver = Resolver(model, tie(model, parameters, sources, [base]), [base], sources, scope, sidecar)
-    try:
-        law = resolver.law()
-        context = resolver.context(lambda side: side <= 512, (512, 512))
-    except ModelError:
-        return name
-    if context.whole or law.x is None:
-        return base
-    needed = max(*context.margin_x, *context.margin_y)
-    return crops[min((crop for crop in crops if crop >= needed), default=max(crops))]
