@@ -41,11 +41,11 @@ class TensorInfo:
     def takes_images(self) -> bool:
         """Whether images can be fed: numbers of shape (batch, height, width, bands), or of a shape that is not known."""
         if self.rank is None:
-            return self.dtype != "bool" and self.takes_numbers  # a flag such as is_training
-        return self.rank == 4 and self.takes_numbers
+            return self.dtype != "bool" and self.holds_numbers  # a flag such as is_training
+        return self.rank == 4 and self.holds_numbers
 
     @property
-    def takes_numbers(self) -> bool:
+    def holds_numbers(self) -> bool:
         """Whether it is a tensor of numbers or booleans: no text, and nothing sparse or ragged."""
         return " " not in self.dtype and self.dtype not in ("string", "resource", "variant")
 

@@ -108,8 +108,12 @@ def _functions(loaded: Any) -> Iterator[tuple[str, Any]]:
 def _arguments(concrete: Any) -> str:
     import tensorflow as tf
 
-    named = _named(tf.nest.flatten(concrete.structured_input_signature))
-    return ", ".join(_described(name, spec).describe() for name, spec in named.items() if spec is not None)
+    given = tf.nest.flatten(concrete.structured_input_signature)
+    described = [
+        value if spec is None else _described(name, spec).describe()
+        for (name, spec), value in zip(_named(given).items(), given)
+    ]
+    return ", ".join(map(str, described))
 
 
 def _named(arguments: Sequence[Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ..errors import ModelError
 from ..geometry.grid import Box
-from ..models.model import Model
+from ..models.model import Model, TensorInfo
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .devices import Scope
 from .freezing import frozen
@@ -67,16 +67,14 @@ class Compute:
         constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in feeds.constants.items()}
 
         def body(*images: tf.Tensor) -> list[tf.Tensor]:
-            tensors = {
-                info.name: tf.ensure_shape(tf.cast(image, info.dtype), info.shape)
-                for info, image in zip(feeds.inputs, images)
-            }
+            tensors = {info.name: _as_input(image, info) for info, image in zip(feeds.inputs, images)}
             return [tf.convert_to_tensor(tensor) for tensor in call({**tensors, **constants})]
 
         signature = []
         for info, source in zip(feeds.inputs, sources):
             batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
-            dtype = info.dtype if own_types else source.stack.dtype
+            own = "float32" if info.dtype == "bfloat16" else info.dtype  # NumPy has no such type
+            dtype = own if own_types else source.stack.dtype
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
         self._traced = tf.function(body, input_signature=signature, autograph=False)
         self.function: Callable[..., list[tf.Tensor]] = self._traced
@@ -240,6 +238,11 @@ class Compute:
                 )
             bands.append(array.reshape(count, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+
+def _as_input(image: tf.Tensor, info: TensorInfo) -> tf.Tensor:
+    tensor = tf.cast(image, info.dtype)
+    return tensor if info.shape is None else tf.ensure_shape(tensor, info.shape)
 
 
 def _tensor(image: np.ndarray) -> tf.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..models.model import Model
+from ..models.model import Model, TensorInfo
 from ..models.sidecar import Sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
@@ -77,8 +77,9 @@ def smallest_exact_crop(
     given = {*(info.name for info in feeds.inputs), *feeds.constants}
     others = [other for other in model.outputs if other != name and given >= set(model.needed_inputs([other]))]
     bands = model.output(name).size(-1)
-    others = [other for other in others if bands is None or model.output(other).size(-1) in (None, bands)][: MOST - 1]
-    if not others:
+    others = [other for other in others if bands is None or model.output(other).size(-1) in (None, bands)]
+    others = [other for other in others if _is_real_map(model.output(other))][: MOST - 1]
+    if not others or not _is_real_map(model.output(name)):
         return name
     resolver = Resolver(model, feeds, [name], sources, scope, sidecar)
     if resolver.key not in _choices:
@@ -87,6 +88,10 @@ def smallest_exact_crop(
     if choice.told:
         progress.info(choice.told)
     return choice.name
+
+
+def _is_real_map(info: TensorInfo) -> bool:
+    return info.holds_numbers and "complex" not in info.dtype
 
 
 def _chosen(
@@ -166,7 +171,7 @@ def _telling_size(resolver: Resolver, law: Law, call: Call) -> tuple[int, int] |
 def _related(name: str, first: np.ndarray, second: np.ndarray) -> Kin | None:
     """Return what the second output has to do with the first, by their values for an image; None where it is nothing."""
     try:
-        one, two = as_map(first), as_map(second)
+        one, two = as_map(first, name), as_map(second, name)
     except ModelError:
         return None
     down, across = (one.shape[axis] - two.shape[axis] for axis in (0, 1))

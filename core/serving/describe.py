@@ -28,7 +28,7 @@ from .geometry import choose_fields, given_axes, make_plan
 from .probing import Law
 from .resolve import SAMPLE, Resolver
 from .sidecars import as_geometry, law_of
-from .sources import Feeds, OpenSource, settle_alphas, tie
+from .sources import Feeds, OpenSource, check_numbers, settle_alphas, tie
 from .truefield import TrueField, find_true_fields
 
 LARGEST = 512
@@ -216,6 +216,7 @@ def _describe_output(
     true_fields: bool,
 ) -> OutputDescription:
     try:
+        check_numbers(model, info)
         if given:
             return _probed(model, info, parameters, given, scope, progress, true_fields)
         return _probed_on_noise(model, info, parameters, scope, progress, true_fields)

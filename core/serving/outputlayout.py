@@ -55,8 +55,12 @@ def flattened(name: str, shape: Sequence[int], size: Sequence[int]) -> LayoutErr
     )
 
 
-def as_map(array: np.ndarray) -> np.ndarray:
-    """Return an output for one image as (height, width, bands); a flat list of pixels of a square is one too."""
+def as_map(array: np.ndarray, name: str) -> np.ndarray:
+    """Return an output for one image as (height, width, bands); a flat list of pixels of a square is one too.
+
+    Raises:
+        LayoutError: it is no map; `name` is the output's.
+    """
     if array.ndim == 4:
         return array[0]
     if array.ndim == 3:
@@ -65,4 +69,7 @@ def as_map(array: np.ndarray) -> np.ndarray:
         side = math.isqrt(array.shape[0])
         if side * side == array.shape[0]:
             return array.reshape(side, side, -1)
-    raise ModelError(f"An output has the shape {array.shape}, which is no image: choose another in OUTPUT_NAMES.")
+    raise LayoutError(
+        f"The output {name} has the shape {array.shape} for one image, which is neither a map (batch x height x width x bands) "
+        "nor a value for each patch (batch x bands): choose another in OUTPUT_NAMES, or export the model with such an output."
+    )

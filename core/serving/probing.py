@@ -129,6 +129,7 @@ class Probe:
         self._made: dict[str, list[np.ndarray]] = {}
         self.offsets: tuple[int, ...] = (0,) * len(self.samples)
         self.tried: list[str] = []
+        self.refusal = ""
         self._known: dict[int, Size] = {}
 
     @property
@@ -163,7 +164,7 @@ class Probe:
         arrays = self._call([image[None] for image in images])
         for array, name in self._named(arrays):
             check_layout(name, array.shape, images[0].shape[:2])
-        found = [as_map(array) for array in arrays]
+        found = [as_map(array, name) for array, name in self._named(arrays)]
         shapes = {array.shape[:2] for array in found}
         if len(shapes) != 1:
             raise ModelError(f"The outputs have different sizes ({sorted(shapes)}): serve them one by one.")
@@ -184,8 +185,11 @@ class Probe:
             height, width = self.outputs(self.images(pixels)).shape[:2]
         except LayoutError:
             raise
-        except ModelError:
+        except ModelError as error:
+            self.refusal = self.refusal or str(error)
             return None
+        if len(sides) > 1 and min(sides) == 1 < max(height, width):
+            return None  # one pixel may be taken for as many as another source has
         return (width, height) if width and height else None
 
     def check_growth(self, pixels: int, larger: int) -> None:
@@ -223,9 +227,16 @@ def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
         if start is not None:
             break
     if start is None:
+        several = len(probe.ratios) > 1
         raise ModelError(
             f"The model takes none of the image sizes that were tried (pixels of each source: {_listed(probe.tried)}): give "
             "the receptive field of each source, and the expression field and scale where the model has them."
+            + (
+                " If each source feeds another input than it should, name these in SOURCE1_PLACEHOLDER, ..."
+                if several
+                else ""
+            )
+            + (f" Of the first size it was said: {probe.refusal}" if probe.refusal else "")
         )
     found = probe.size(start)
     larger = next((n for n in (2 * start, 4 * start, start + 64 * probe.unit) if probe.size(n)), None)

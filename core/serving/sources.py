@@ -103,6 +103,12 @@ def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], ou
         _check_input(info, source, _choice(model, outputs, constants, sources))
         inputs.append(info)
     missing = sorted(set(model.needed_inputs(outputs)) - {info.name for info in inputs} - set(constants))
+    texts = [name for name in missing if not model.inputs[name].holds_numbers]
+    if texts:
+        raise ModelError(
+            f"The model {model.path} also needs {', '.join(model.inputs[name].describe() for name in texts)}, which cannot be "
+            "given: export it with inputs that are tensors of numbers."
+        )
     if missing:
         listed = ", ".join(model.inputs[name].describe() for name in missing)
         raise ModelError(
@@ -153,7 +159,7 @@ def _choice(model: Model, outputs: Sequence[str], constants: Collection[str], so
 
 
 def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None:
-    if not info.takes_numbers:
+    if not info.holds_numbers:
         raise ModelError(
             f"The input {info.name} of the model takes {'text' if info.dtype == 'string' else info.dtype}, not images: "
             f"name another in SOURCE{source.number}_PLACEHOLDER, or save the model with one that takes tensors of numbers."
@@ -195,7 +201,7 @@ def _about_alpha(stack: Stack, bands: int) -> str:
 
 def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     """Return a user placeholder's value with the dtype and rank that the model asks for."""
-    if not info.takes_numbers:
+    if not info.holds_numbers:
         raise ParameterError(
             f"The user placeholder {info.name}={value} is given, but this input of the model takes "
             f"{'text' if info.dtype == 'string' else info.dtype}, and only numbers and booleans can be given."
@@ -215,6 +221,15 @@ def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     )
 
 
+def check_numbers(model: Model, output: TensorInfo) -> None:
+    """Raise ModelError where an output is no tensor of numbers, but text, or sparse or ragged."""
+    if not output.holds_numbers:
+        raise ModelError(
+            f"The output {output.describe()} of the model {model.path} is no tensor of numbers: choose another in "
+            "OUTPUT_NAMES, or export the model with one."
+        )
+
+
 def output_names(model: Model, text: str) -> list[str]:
     """Return the names of the outputs to compute: those asked for, else the first in alphabetical order.
 
@@ -225,7 +240,7 @@ def output_names(model: Model, text: str) -> list[str]:
     if not names:
         if not model.outputs:
             raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
-        return [min(model.outputs)]
+        names = [min([n for n, info in model.outputs.items() if info.holds_numbers] or model.outputs)]
     for name in names:
-        model.output(name)
+        check_numbers(model, model.output(name))
     return names

@@ -32,10 +32,11 @@ def save_function(folder: Path, body: Callable[..., Any], *specs: Any, signed: b
     import tensorflow as tf
 
     module = tf.Module()
-    module.call = tf.function(body, input_signature=specs, autograph=False)
     if signed:
+        module.call = tf.function(body, input_signature=specs, autograph=False)
         tf.saved_model.save(module, str(folder), signatures=module.call)
-    else:
-        module.call.get_concrete_function()
+    else:  # a function that has an input_signature gets a signature by itself
+        module.call = tf.function(body, autograph=False)
+        module.call.get_concrete_function(*specs)
         tf.saved_model.save(module, str(folder))
     return str(folder)
