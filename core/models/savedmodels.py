@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ModelError
+from .graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
 from .model import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart, node_of
 from .safety import refused_node, served_signature
@@ -168,27 +169,19 @@ class GraphModel(Model):
         self._fed: dict[str, str] = {}  # of several names of one tensor the first
         for name in self._order:
             self._fed.setdefault(self._tensor(self._feeds[name]).name, name)
-        self.inputs = {name: self._input_info(name, name in signed) for name in sorted(self._feeds)}
+        fed = {name: self._tensor(self._feeds[name]) for name in sorted(self._feeds)}
+        self.inputs = {name: _info(name, tensor, has_own_value(tensor, name in signed)) for name, tensor in fed.items()}
         self.outputs = {n: _info(n, self._tensor(t)) for n, t in sorted(self._fetches.items())}
 
     def _unsigned(self, signed: set[str]) -> dict[str, str]:
         """Return the placeholders that the signature does not name, but those of text: a saver's file name."""
         found = {}
         for operation in self._graph.get_operations():
-            if operation.type in ("Placeholder", _WITH_DEFAULT):
+            if operation.type in PLACEHOLDERS:
                 tensor = operation.outputs[0]
                 if tensor.name not in signed and tensor.dtype.name != "string":
                     found[operation.name] = tensor.name
         return found
-
-    def _input_info(self, name: str, signed: bool) -> TensorInfo:
-        """Describe an input. A default of the rank of an image is none for one that the signature names: images are fed."""
-        tensor = self._tensor(self._feeds[name])
-        optional = tensor.op.type == _WITH_DEFAULT
-        if optional and signed:
-            rank = tensor.shape.rank if tensor.shape.rank is not None else tensor.op.inputs[0].shape.rank
-            optional = rank is not None and rank < _LEAST_RANK
-        return _info(name, tensor, optional)
 
     def _tensor(self, name: str) -> Any:
         return self._graph.get_tensor_by_name(name if ":" in name else name + ":0")
@@ -231,20 +224,12 @@ class GraphModel(Model):
 
     def used_inputs(self, outputs: Sequence[str]) -> list[str]:
         """Return the inputs from which `outputs` are computed, those of the signature first."""
-        used, seen = set(), set()
-        ahead = [self._fetched(name) for name in outputs]
-        while ahead:
-            tensor = ahead.pop()
-            if tensor.name in self._fed:
-                name = self._fed[tensor.name]
-                used.add(name)
-                if not self.inputs[name].optional:
-                    continue
-            if tensor.op.name in seen:
-                continue
-            seen.add(tensor.op.name)
-            ahead += tensor.op.inputs
-            ahead += _before(tensor.op.control_inputs, seen)
+        fed = self._fed
+        behind = tensors_behind(
+            [self._fetched(name) for name in outputs],
+            lambda tensor: tensor.name in fed and not self.inputs[fed[tensor.name]].optional,
+        )
+        used = {fed[tensor.name] for tensor in behind if tensor.name in fed}
         return sorted(used, key=self._order.__getitem__)
 
     def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
@@ -258,26 +243,6 @@ class GraphModel(Model):
             return list(pruned(*(feeds[name] for name in names)))
 
         return call
-
-
-_WITH_DEFAULT = "PlaceholderWithDefault"
-
-_LEAST_RANK = 3
-"""Rank from which on a default is taken for an image's: a learning rate or dates have less."""
-
-
-def _before(operations: Iterable[Any], seen: set[str]) -> list[Any]:
-    """Return tensors by which to go on from operations that run before another, and mark those without any as seen."""
-    found, ahead = [], list(operations)
-    while ahead:
-        operation = ahead.pop()
-        if operation.outputs:
-            found.append(operation.outputs[0])
-        elif operation.name not in seen:
-            seen.add(operation.name)
-            found += operation.inputs
-            ahead += operation.control_inputs
-    return found
 
 
 def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
