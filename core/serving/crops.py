@@ -15,8 +15,9 @@ from ..operations.tensorflowmodelserve import ServedModel
 from ..progress import Progress
 from .context import TOLERANCE, accepted_size, relative_difference
 from .devices import Scope
+from .geometry import Given, given_axes
 from .outputlayout import as_map
-from .probing import Call, Law
+from .probing import AxisLaw, Call, Law
 from .resolve import Resolver
 from .samples import KINDS
 from .sources import OpenSource, tie
@@ -71,7 +72,7 @@ def smallest_exact_crop(
 
     That is the smallest crop behind which no output depends on what lies outside; the largest where
     none is; the one that is not cropped where the model needs the whole image, and `name` where it offers no crops.
-    Outputs on another scale are told.
+    Receptive and expression fields that the user gives tell which crop is meant. Outputs on another scale are told.
     """
     feeds = tie(model, parameters, sources, [name])
     given = {*(info.name for info in feeds.inputs), *feeds.constants}
@@ -82,9 +83,10 @@ def smallest_exact_crop(
     if not others or not _is_real_map(model.output(name)):
         return name
     resolver = Resolver(model, feeds, [name], sources, scope, sidecar)
-    if resolver.key not in _choices:
-        _choices[resolver.key] = _chosen(model, name, others, resolver, parameters, sources, scope, sidecar)
-    choice = _choices[resolver.key]
+    key = resolver.key, given_axes(parameters)
+    if key not in _choices:
+        _choices[key] = _chosen(model, name, others, resolver, parameters, sources, scope, sidecar)
+    choice = _choices[key]
     if choice.told:
         progress.info(choice.told)
     return choice.name
@@ -115,6 +117,11 @@ def _chosen(
     least, _, base = crops[0]
     whole = Resolver(model, tie(model, parameters, sources, [base]), [base], sources, scope, sidecar)
     try:
+        meant = _of_given_fields(
+            whole.law().x, given_axes(parameters)[0], [(crop - least, each) for crop, _, each in crops]
+        )
+        if meant:
+            return _Choice(meant, told)
         context = whole.context(lambda side: side <= SIDES[-1], (SIDES[-1],) * 2)
     except ModelError:
         return _Choice(name, told)
@@ -122,6 +129,14 @@ def _chosen(
         return _Choice(base, told)
     needed = max(*context.margin_x, *context.margin_y)
     return _Choice(next((other for crop, _, other in crops if crop - least >= needed), crops[-1][2]), told)
+
+
+def _of_given_fields(law: AxisLaw | None, given: Given, crops: Sequence[tuple[int, str]]) -> str | None:
+    """Return the output for which the receptive and expression fields are right that the user gives, if both are."""
+    if law is None or given.rfields[0] is None or given.efield is None:
+        return None
+    missing = given.rfields[0] - given.efield * law.scale
+    return next((name for crop, name in crops if law.crop + 2 * crop * law.scale == missing), None)
 
 
 def _scales_told(name: str, kin: Sequence[Kin]) -> str:

@@ -28,7 +28,7 @@ from .geometry import choose_fields, given_axes, make_plan
 from .probing import Law
 from .resolve import SAMPLE, Resolver
 from .sidecars import as_geometry, law_of
-from .sources import Feeds, OpenSource, check_numbers, settle_alphas, tie
+from .sources import Feeds, OpenSource, check_numbers, order_told, settle_alphas, tie
 from .truefield import TrueField, find_true_fields
 
 LARGEST = 512
@@ -128,6 +128,8 @@ def describe(
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, parameters, infos, progress) if sources else ([], [])
     usable = bool(opened) and not misfits
+    if usable and (told := order_told(model, tie(model, parameters, opened, [infos[0].name]), [infos[0].name], opened)):
+        progress.info(told)
     outputs = []
     for number, info in enumerate(infos):
         progress.check()

@@ -188,8 +188,6 @@ class Probe:
         except ModelError as error:
             self.refusal = self.refusal or str(error)
             return None
-        if len(sides) > 1 and min(sides) == 1 < max(height, width):
-            return None  # one pixel may be taken for as many as another source has
         return (width, height) if width and height else None
 
     def check_growth(self, pixels: int, larger: int) -> None:
@@ -224,20 +222,11 @@ def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
         probe.reset(chosen)
         sizes = SIZES if chosen == (0,) * len(chosen) or offsets is not None else SIZES[:2]
         start = next((n * probe.unit for n in sizes if probe.size(n * probe.unit)), None)
-        if start is not None:
+        if start is not None and not _by_repetition(probe, start):
             break
+        start = None
     if start is None:
-        several = len(probe.ratios) > 1
-        raise ModelError(
-            f"The model takes none of the image sizes that were tried (pixels of each source: {_listed(probe.tried)}): give "
-            "the receptive field of each source, and the expression field and scale where the model has them."
-            + (
-                " If each source feeds another input than it should, name these in SOURCE1_PLACEHOLDER, ..."
-                if several
-                else ""
-            )
-            + (f" Of the first size it was said: {probe.refusal}" if probe.refusal else "")
-        )
+        raise _taken_by_none(probe)
     found = probe.size(start)
     larger = next((n for n in (2 * start, 4 * start, start + 64 * probe.unit) if probe.size(n)), None)
     if found == (1, 1) and (larger is None or probe.size(larger) == (1, 1)):
@@ -248,6 +237,22 @@ def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
         if larger:
             probe.check_growth(start, larger)
         raise
+
+
+def _by_repetition(probe: Probe, start: int) -> bool:
+    """Return whether a size was accepted last, since one pixel of a source was repeated to as many as another has."""
+    sides = [int(start * ratio) + offset for ratio, offset in zip(probe.ratios, probe.offsets)]
+    return min(sides) == 1 and len(sides) > 1 and probe.size(start) != (1, 1) and not probe.size(2 * start)
+
+
+def _taken_by_none(probe: Probe) -> ModelError:
+    tied = " If a source feeds another input than it should, name the inputs in SOURCE1_PLACEHOLDER, ..."
+    return ModelError(
+        f"The model takes none of the image sizes that were tried (pixels of each source: {_listed(probe.tried)}): give "
+        "the receptive field of each source, and the expression field and scale where the model has them."
+        + (tied if len(probe.ratios) > 1 else "")
+        + (f" Of the first size it was said: {probe.refusal}" if probe.refusal else "")
+    )
 
 
 def _listed(items: Sequence[str]) -> str:

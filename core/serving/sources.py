@@ -167,8 +167,8 @@ def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None
     if info.rank not in (None, 4):
         raise ModelError(
             f"The input {info.describe()} of the model has {info.rank} dimensions, but images are fed as batch x height "
-            f"x width x bands: name another input in SOURCE{source.number}_PLACEHOLDER, or give this one's value in "
-            f"MODEL_USERPLACEHOLDERS as {FORM}."
+            f"x width x bands: save the model with such an input, name another in SOURCE{source.number}_PLACEHOLDER, or give "
+            f"this one's value in MODEL_USERPLACEHOLDERS as {FORM}."
         )
     bands = info.size(3)
     if bands is not None and bands != source.stack.bands:

@@ -59,6 +59,17 @@ def test_smallest_exact_crop_of_a_graph(tmp_path: Path, name: str, size: int, cr
     np.testing.assert_allclose(out[..., 0], expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("crop", [8, 16, 32])
+def test_fields_that_are_given_tell_the_crop(tmp_path: Path, crop: int) -> None:
+    """As command lines of OTBTF give them, of one of the outputs; the means need no more than the crop of 8."""
+    pixels, log = texture(96, 100, 1), Log()
+    given = {f"source1.rfield{axis}": 80 for axis in "xy"} | {f"output.efield{axis}": 80 - 2 * crop for axis in "xy"}
+    model = save_graph(tmp_path / "m", graph(5, "output_{}"))
+    out = serve(tmp_path, model, write(tmp_path / "i.tif", pixels), log=log, **given)
+    assert f": output_{crop} from x" in log.text
+    np.testing.assert_allclose(out[..., 0], means(pixels, 5)[crop - 2 : 2 - crop, crop - 2 : 2 - crop], rtol=1e-4)
+
+
 def test_the_whole_map_where_nothing_is_wrong(tmp_path: Path) -> None:
     model = save_function(
         tmp_path / "m",

@@ -201,7 +201,7 @@ def test_pixels_that_are_taken_for_as_many_as_another_source_has(tmp_path: Path)
     model = save_function(tmp_path / "m", body, *specs)
     fine, coarse = texture(20, 24, 1), texture(10, 12, 1, seed=1)
     paths = write(tmp_path / "coarse.tif", coarse, 20), write(tmp_path / "fine.tif", fine)
-    with pytest.raises(ModelError, match="none of the image sizes.*name these in SOURCE1_PLACEHOLDER"):
+    with pytest.raises(ModelError, match="none of the image sizes.*name the inputs in SOURCE1_PLACEHOLDER"):
         serve(tmp_path, model, *paths)
     out = serve(tmp_path, model, *paths, source1__placeholder="b", source2__placeholder="a")
     np.testing.assert_allclose(out, fine + coarse.repeat(2, 0).repeat(2, 1), rtol=1e-6)
