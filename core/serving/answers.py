@@ -42,26 +42,32 @@ def check_repeatable(call: Call, images: Sequence[np.ndarray], path: str, switch
             )
 
 
-def depends_on_batch(call: Call, images: Sequence[np.ndarray]) -> bool:
-    """Return whether a model returns other values for the first of several images when the others are others.
+def depends_on_batch(call: Call, images: Sequence[np.ndarray], any_number: bool) -> bool:
+    """Return whether a model returns other values for an image in another place of a batch, or beside other images.
 
     Args:
         call: the model, on images of shape (batch, rows, columns, bands).
         images: of each source; a batch of one depends on nothing else.
+        any_number: whether it takes batches of another number, too.
     """
     count = len(images[0])
     if count < 2:
         return False
-    alike = [_first(array, count) for array in call([np.repeat(image[:1], count, axis=0) for image in images])]
+    alike = call([np.repeat(image[:1], count, axis=0) for image in images])
+    first = [_part(array, 0, count) for array in alike]
+    found = [[_part(array, place, count) for array in alike] for place in range(1, count)]
     for others in (images, *([_company(image, most) for image in images] for most in (False, True))):
-        found = [_first(array, count) for array in call(others)]
-        if any(relative_difference(one, two) > COMPANY_TOLERANCE for one, two in zip(alike, found)):
-            return True
-    return False
+        found.append([_part(array, 0, count) for array in call(others)])
+    if any_number:
+        found.append(call([image[:1] for image in images]))
+    pairs = [pair for each in found for pair in zip(first, each)]
+    return any(relative_difference(one, two) > COMPANY_TOLERANCE for one, two in pairs)
 
 
-def _first(array: np.ndarray, count: int) -> np.ndarray:
-    return array[: len(array) // count]
+def _part(array: np.ndarray, place: int, count: int) -> np.ndarray:
+    """Return what a batch of so many images gave for the one in a place."""
+    size = len(array) // count
+    return array[place * size : (place + 1) * size]
 
 
 def _company(image: np.ndarray, most: bool) -> np.ndarray:

@@ -228,8 +228,8 @@ def open_model(
     compute.alone = resolver.alone(fields)
     if compute.alone:
         progress.warning(
-            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, as in "
-            "training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
+            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, say, "
+            "as in training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
             "model for inference (with training=False) if that is not meant."
         )
     progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")

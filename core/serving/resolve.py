@@ -198,7 +198,7 @@ class Resolver:
         call = compute if patches else compute.one
         switches = [name for name in self._model.used_inputs(self._outputs) if self._model.inputs[name].dtype == "bool"]
         check_repeatable(call, images, self._model.path, switches)
-        return depends_on_batch(call, images)
+        return depends_on_batch(call, images, compute.batch is None)
 
     def context(
         self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None

@@ -240,7 +240,8 @@ def output_names(model: Model, text: str) -> list[str]:
     if not names:
         if not model.outputs:
             raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
-        names = [min([n for n, info in model.outputs.items() if info.holds_numbers] or model.outputs)]
+        maps = [name for name, info in model.outputs.items() if info.holds_numbers and info.rank != 0]  # no loss
+        names = [min(maps or model.outputs)]
     for name in names:
         check_numbers(model, model.output(name))
     return names

@@ -97,6 +97,20 @@ def test_patches_are_computed_alone_where_the_batch_matters(tmp_path: Path, batc
     np.testing.assert_allclose(out, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_places_in_a_batch(tmp_path: Path) -> None:
+    """Noise that is the same in each call, but another for each place."""
+
+    def body(x: Any) -> Any:
+        return {"y": tf.reshape(x + tf.random.stateless_normal(tf.shape(x), [1, 2]), [-1, 32]) @ WEIGHTS}
+
+    model = save_function(tmp_path / "m", body, tf.TensorSpec([None, 4, 4, 2], tf.float32, name="x"))
+    pixels, log = texture(9, 10, 2), Log()
+    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
+    assert "gives a patch other values in another batch" in log.warnings[0]
+    noise = tf.random.stateless_normal([4, 4, 2], [1, 2]).numpy()
+    np.testing.assert_allclose(out[3, 2], (pixels[3:7, 2:6] + noise).reshape(-1) @ WEIGHTS, rtol=1e-4)
+
+
 def test_nothing_is_said_of_others(tmp_path: Path) -> None:
     """Normalised by what was learnt, and dropout that is off."""
     image = keras.Input((4, 4, 2))

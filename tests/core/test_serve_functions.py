@@ -186,6 +186,12 @@ def test_what_is_no_image_is_named(tmp_path: Path, path: str, name: str) -> None
     assert run("DescribeModel", {"model.dir": model})["verdict"] == "not probed"
 
 
+def test_a_loss_is_no_map(tmp_path: Path, path: str, pixels: np.ndarray) -> None:
+    """Not the first output by alphabet, if none is asked for."""
+    model = save_function(tmp_path / "m", lambda x: {"a_loss": tf.reduce_mean(x), "y": x * 2}, image())
+    np.testing.assert_array_equal(serve(tmp_path, model, path), pixels * 2)
+
+
 def test_text_beside_numbers_is_left_alone(tmp_path: Path, path: str, pixels: np.ndarray) -> None:
     model = save_function(tmp_path / "m", lambda x: {"a": tf.strings.as_string(x), "b": x * 2}, image())
     np.testing.assert_array_equal(serve(tmp_path, model, path), pixels * 2)
