@@ -57,19 +57,20 @@ def _load_next(leaving: int) -> bool:
 
 
 def gdal() -> None:
-    """Load GDAL, if there is one, before TensorFlow or shielded from it.
+    """Load GDAL, if there is one, and Python's SQLite before TensorFlow or shielded from it.
 
     On Linux, TensorFlow's library shows those that are loaded after it an SQLite of its own, which lacks what
     GeoPackages need.
     """
-    if "osgeo.gdal" in sys.modules:
+    if "osgeo.gdal" in sys.modules and "sqlite3" in sys.modules:
         return
     flags = sys.getdlopenflags() if "tensorflow" in sys.modules and hasattr(os, "RTLD_DEEPBIND") else None
     try:
         if flags is not None:
             sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
-        with contextlib.suppress(ImportError):
-            importlib.import_module("osgeo.gdal")
+        for name in ("sqlite3", "osgeo.gdal"):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     finally:
         if flags is not None:
             sys.setdlopenflags(flags)

@@ -13,8 +13,9 @@ from .files import model_place, read_saved_model
 from .identity import identity
 from .kerasfile import check_keras_file, is_keras_2, keras_2, keras_version, loadable_copy, trusted_configuration
 from .model import Model, TensorInfo, is_real, plain_name
-from .pruning import JudgedPart, node_of
-from .safety import check_saved_model, refused_node, served_signature
+from .pruning import JudgedPart
+from .safety import NO_SIGNATURES, check_saved_model
+from .savedmodels import FunctionModel, GraphModel
 
 _LONGEST = 2000
 """How many characters of another program's message are told."""
@@ -49,21 +50,15 @@ def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
     graphs = read_saved_model(str(folder)).meta_graphs
     graph = graph_of(graphs, tags, str(folder))
     judged = JudgedPart(graph) if trust else check_saved_model(str(folder), tags)
+    objects = len(graphs) == 1 and graph.HasField("object_graph_def")  # as TensorFlow tells
     try:
-        loaded = _loaded(folder, tags, judged)
+        loaded = _loaded(folder, tags, judged, objects)
     except Exception as error:  # TensorFlow raises whatever the part that failed raises
         raise ModelError(
             f"TensorFlow cannot load the model {folder}: {_reason(error)} Is it whole (saved_model.pb and the "
             "folder variables), and not from a newer TensorFlow?"
         ) from error
-    if hasattr(loaded, "prune"):
-        return GraphModel(str(folder), loaded, _signature_names(judged.meta_graph), judged.left_out)
-    if not loaded.signatures:
-        raise ModelError(
-            f"The model {folder} has no signature to call: export it with model.export() or with signatures=."
-        )
-    key = "serving_default" if "serving_default" in loaded.signatures else next(iter(loaded.signatures))
-    return SignatureModel(str(folder), loaded, key)
+    return FunctionModel(str(folder), loaded) if objects else GraphModel(str(folder), loaded, judged)
 
 
 def graph_of(graphs: Any, tags: Sequence[str], path: str) -> Any:
@@ -81,16 +76,23 @@ def graph_of(graphs: Any, tags: Sequence[str], path: str) -> Any:
     return graph
 
 
-def _loaded(folder: Path, tags: list[str], judged: JudgedPart) -> Any:
-    """Return what TensorFlow makes of a SavedModel, of a graph of TensorFlow 1 no more than the part that was judged."""
+def _loaded(folder: Path, tags: list[str], judged: JudgedPart, objects: bool) -> Any:
+    """Return what TensorFlow makes of a SavedModel, of a graph of TensorFlow 1 no more than the part that was judged.
+
+    Its signatures are left out, since TensorFlow refuses one that does not name each placeholder of its outputs.
+    """
     import tensorflow as tf
 
-    if not judged.left_out:
+    if objects:
         return tf.saved_model.load(str(folder), tags=tags)
     from tensorflow.python.saved_model.load_v1_in_v2 import _EagerSavedModelLoader
 
     with tf.init_scope():
-        return use_part(_EagerSavedModelLoader(str(folder)), judged).load(tags=tags)
+        loader = use_part(_EagerSavedModelLoader(str(folder)), judged)
+        signatures = loader._saved_model.meta_graphs[0].signature_def
+        for key in signatures.keys() - NO_SIGNATURES:
+            del signatures[key]
+        return loader.load(tags=tags)
 
 
 def use_part(loader: Any, judged: JudgedPart) -> Any:
@@ -107,141 +109,6 @@ def _reason(error: BaseException) -> str:
     text = re.split(r"Full object config: |\n\nconfig=\{", text)[0]
     words = " ".join(text.split()) or type(error).__name__
     return (words if len(words) <= _LONGEST else words[:_LONGEST] + "...").rstrip(".") + "."
-
-
-def _signature_names(graph: Any) -> tuple[dict[str, str], dict[str, str]]:
-    """Input and output names of a TF1 graph's signature, without `:0`, with the tensors they stand for."""
-    signature = served_signature(graph)
-    if signature is None:
-        return {}, {}
-    return (
-        {plain_name(name): info.name for name, info in signature.inputs.items()},
-        {plain_name(name): info.name for name, info in signature.outputs.items()},
-    )
-
-
-def _info(name: str, tensor: Any) -> TensorInfo:
-    shape = None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
-    return TensorInfo(name, shape, tensor.dtype.base_dtype.name)
-
-
-class SignatureModel(Model):
-    """A TF2 SavedModel, called through one of its signatures."""
-
-    kind = "TF2 SavedModel"
-
-    def __init__(self, path: str, loaded: Any, key: str) -> None:
-        super().__init__(path)
-        self._loaded = loaded  # keeps the variables alive
-        self._signature = loaded.signatures[key]
-        inputs = self._signature.structured_input_signature[1]
-        outputs = self._signature.structured_outputs
-        self.inputs = {name: _info(name, inputs[name]) for name in sorted(inputs)}
-        self.outputs = {name: _info(name, outputs[name]) for name in sorted(outputs)}
-
-    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return all inputs: a signature needs each of them."""
-        return list(self.inputs)
-
-    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
-        """See `Model.function`."""
-        names = [plain_name(name) for name in outputs]
-
-        def call(feeds: Mapping[str, Any]) -> list[Any]:
-            found = self._signature(**feeds)
-            return [found[name] for name in names]
-
-        return call
-
-
-class GraphModel(Model):
-    """A TF1 SavedModel: a graph of which any tensor may be fed or fetched."""
-
-    kind = "TF1 SavedModel"
-
-    def __init__(
-        self,
-        path: str,
-        loaded: Any,
-        signature: tuple[dict[str, str], dict[str, str]],
-        left_out: Mapping[str, str],
-    ) -> None:
-        super().__init__(path)
-        self._left_out = left_out
-        self._loaded = loaded
-        self._graph = loaded.graph
-        self._feeds, self._fetches = signature
-        held = set(self._feeds.values())
-        for operation in self._graph.get_operations():
-            if operation.type in ("Placeholder", "PlaceholderWithDefault"):
-                tensor = operation.outputs[0].name
-                if tensor not in held and operation.outputs[0].dtype.name != "string":  # a saver's file name
-                    self._feeds[operation.name] = tensor
-        self.inputs = {n: _info(n, self._tensor(t)) for n, t in sorted(self._feeds.items())}
-        self.outputs = {n: _info(n, self._tensor(t)) for n, t in sorted(self._fetches.items())}
-
-    def _tensor(self, name: str) -> Any:
-        return self._graph.get_tensor_by_name(name if ":" in name else name + ":0")
-
-    def output(self, name: str) -> TensorInfo:
-        """Return an output of the signature, or any tensor of the graph, by name."""
-        plain = plain_name(name)
-        if plain in self.outputs:
-            return self.outputs[plain]
-        try:
-            return _info(plain, self._tensor(name))
-        except (KeyError, ValueError):
-            why = self._left_out.get(node_of(name))
-            if why:
-                raise refused_node(self.path, name, why) from None
-            raise self.unknown("output", name, self.outputs) from None
-
-    def values_behind(self, output: str) -> list[str]:
-        """Return the nearest real-valued tensors from which the graph computes it; see `Model`."""
-        found, seen = [], set()
-        ahead = [self._fetched(output)]
-        while ahead:
-            tensor = ahead.pop(0)
-            if tensor.name in seen:
-                continue
-            seen.add(tensor.name)
-            if is_real(_info(tensor.name, tensor)):
-                found.append(tensor.name)
-            else:
-                ahead += tensor.op.inputs
-        return found
-
-    def _fetched(self, name: str) -> Any:
-        return self._tensor(self._fetches.get(plain_name(name), name))
-
-    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return the placeholders from which `outputs` are computed."""
-        names = {self._tensor(tensor).op.name: name for name, tensor in self._feeds.items()}
-        needed, seen = set(), set()
-        ahead = [self._fetched(name).op for name in outputs]
-        while ahead:
-            operation = ahead.pop()
-            if operation.name in seen:
-                continue
-            seen.add(operation.name)
-            if operation.name in names:
-                if operation.type != "PlaceholderWithDefault":
-                    needed.add(names[operation.name])
-                continue
-            ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
-        return sorted(needed)
-
-    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
-        """See `Model.function`."""
-        names = [plain_name(name) for name in inputs]
-        pruned = self._loaded.prune(
-            [self._tensor(self._feeds[name]) for name in names], [self._fetched(name) for name in outputs]
-        )
-
-        def call(feeds: Mapping[str, Any]) -> list[Any]:
-            return list(pruned(*(feeds[name] for name in names)))
-
-        return call
 
 
 def _load_keras(file: Path, trust: bool) -> Model:
@@ -338,8 +205,8 @@ class KerasModel(Model):
     def _describe(name: str, tensor: Any) -> TensorInfo:
         return TensorInfo(name, tuple(tensor.shape), str(tensor.dtype))
 
-    def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return all inputs: a signature needs each of them."""
+    def used_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return all inputs: a model is called on each of them."""
         return list(self.inputs)
 
     def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:

@@ -18,16 +18,36 @@ _LISTED = 40
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output: its name, its shape (None where unknown) and TensorFlow's name of its dtype."""
+    """An input or output.
+
+    Attributes:
+        name: in the model.
+        shape: None where unknown.
+        dtype: TensorFlow's name of it.
+        optional: whether the model has a value of its own for this input.
+    """
 
     name: str
     shape: Shape
     dtype: str
+    optional: bool = False
 
     @property
     def rank(self) -> int | None:
         """Number of dimensions, None where unknown."""
         return None if self.shape is None else len(self.shape)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether images can be fed: numbers of shape (batch, height, width, bands), or of a shape that is not known."""
+        if self.rank is None:
+            return self.dtype != "bool" and self.holds_numbers  # a flag such as is_training
+        return self.rank == 4 and self.holds_numbers
+
+    @property
+    def holds_numbers(self) -> bool:
+        """Whether it is a tensor of numbers or booleans: no text, and nothing sparse or ragged."""
+        return " " not in self.dtype and self.dtype not in ("string", "resource", "variant")
 
     def size(self, dimension: int) -> int | None:
         """Return the size of one dimension, None where it is free or the rank is another."""
@@ -99,8 +119,12 @@ class Model(abc.ABC):
         return [name for name, info in self.outputs.items() if is_real(info) and name != plain_name(output)]
 
     @abc.abstractmethod
+    def used_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """Return the names of the inputs from which `outputs` are computed, in the order in which sources feed them."""
+
     def needed_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """Return the names of the inputs without which `outputs` cannot be computed."""
+        """Return the names of those of the used inputs for which the model has no value of its own."""
+        return [name for name in self.used_inputs(outputs) if not self.inputs[name].optional]
 
     @abc.abstractmethod
     def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:

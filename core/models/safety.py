@@ -153,11 +153,13 @@ def _judged(meta_graph: Any, whole: bool) -> tuple[JudgedPart, list[str]]:
 
 def served_signature(meta_graph: Any) -> Any:
     """Return the signature of a graph that is served: `serving_default`, or the first; None where there is none."""
-    signatures = {key: value for key, value in meta_graph.signature_def.items() if key not in _NO_SIGNATURES}
+    signatures = {key: value for key, value in meta_graph.signature_def.items() if key not in NO_SIGNATURES}
     return signatures.get("serving_default") or next(iter(signatures.values()), None)
 
 
-_NO_SIGNATURES = {"__saved_model_init_op", "__saved_model_train_op"}
+NO_SIGNATURES = {"__saved_model_init_op", "__saved_model_train_op"}
+"""Keys among a graph's signatures that are none: nodes to run when it is loaded, or trained."""
+
 _INITIALISERS = ("saved_model_main_op", "legacy_init_op")
 
 

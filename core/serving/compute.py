@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from ..errors import ModelError
 from ..geometry.grid import Box
-from ..models.model import Model
+from ..models.model import Model, TensorInfo
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .devices import Scope
 from .freezing import frozen
@@ -37,6 +37,7 @@ class Compute:
     Attributes:
         frozen: whether the model's variables have become constants; None before `freeze`.
         inputs: what the sources feed, in order.
+        alone: whether the values of a patch depend on what else is in a batch, so that each is computed by itself.
         batch: the number of images that the model asks for at a time; None where it is free.
         takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
@@ -66,21 +67,20 @@ class Compute:
         constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in feeds.constants.items()}
 
         def body(*images: tf.Tensor) -> list[tf.Tensor]:
-            tensors = {
-                info.name: tf.ensure_shape(tf.cast(image, info.dtype), info.shape)
-                for info, image in zip(feeds.inputs, images)
-            }
+            tensors = {info.name: _as_input(image, info) for info, image in zip(feeds.inputs, images)}
             return [tf.convert_to_tensor(tensor) for tensor in call({**tensors, **constants})]
 
         signature = []
         for info, source in zip(feeds.inputs, sources):
             batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
-            dtype = info.dtype if own_types else source.stack.dtype
+            own = "float32" if info.dtype == "bfloat16" else info.dtype  # NumPy has no such type
+            dtype = own if own_types else source.stack.dtype
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
         self._traced = tf.function(body, input_signature=signature, autograph=False)
         self.function: Callable[..., list[tf.Tensor]] = self._traced
         self._phased: dict[int, Callable[..., list[tf.Tensor]]] = {}
         self.frozen: bool | None = None
+        self.alone = False
         sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
         self.batch = min(sizes) if sizes else None
         self.takes_regions = self.batch in (None, 1) and all(
@@ -209,6 +209,9 @@ class Compute:
             ModelError: the model returns more than one pixel per patch.
         """
         count = len(images[0])
+        if self.alone:
+            each = ([image[number : number + 1] for image in images] for number in range(count))
+            return np.concatenate([self._batch(one, self.one) for one in each])
         if self.batch is None:
             return self._batch(images)
         parts = []
@@ -220,10 +223,12 @@ class Compute:
             parts.append(self._batch(part))
         return np.concatenate(parts)[:count]
 
-    def _batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
+    def _batch(
+        self, images: Sequence[np.ndarray], call: Callable[[Sequence[np.ndarray]], list[np.ndarray]] | None = None
+    ) -> np.ndarray:
         count = len(images[0])
         bands = []
-        for info, array in zip(self._outputs, self(images)):
+        for info, array in zip(self._outputs, (call or self)(images)):
             depth = array.shape[-1] if array.ndim in (2, 4) else 1
             if array.size != count * depth:
                 inputs = " and ".join(f"{i.shape[2]} x {i.shape[1]}" for i in images)
@@ -233,6 +238,11 @@ class Compute:
                 )
             bands.append(array.reshape(count, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+
+def _as_input(image: tf.Tensor, info: TensorInfo) -> tf.Tensor:
+    tensor = tf.cast(image, info.dtype)
+    return tensor if info.shape is None else tf.ensure_shape(tensor, info.shape)
 
 
 def _tensor(image: np.ndarray) -> tf.Tensor:

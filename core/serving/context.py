@@ -182,7 +182,7 @@ def relative_difference(one: np.ndarray, two: np.ndarray) -> float:
         return 0.0
     nan = np.isnan(one) & np.isnan(two)
     with np.errstate(invalid="ignore", over="ignore"):
-        difference = np.abs(one.astype("float64") - two)
+        difference = np.abs(one.astype(np.result_type(one, "float64")) - two)
     difference[nan | (one == two)] = 0.0
     largest = np.nanmax(np.abs(np.where(np.isfinite(one), one, 0.0)), initial=0.0)
     worst = float(np.max(np.where(np.isnan(difference), np.inf, difference)))

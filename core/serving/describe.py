@@ -13,6 +13,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..errors import ModelError, OtbtfError
+from ..models.layout import channels_last
 from ..models.model import Model, TensorInfo
 from ..models.placeholders import parse_userplaceholders
 from ..models.sidecar import Geometry
@@ -22,11 +23,12 @@ from ..rasters.opening import Stack, check_references
 from ..rasters.types import gdal_type, written_type
 from .context import SIDES, Context, find_context
 from .devices import Scope
+from .feeding import image_inputs
 from .geometry import choose_fields, given_axes, make_plan
 from .probing import Law
 from .resolve import SAMPLE, Resolver
 from .sidecars import as_geometry, law_of
-from .sources import Feeds, OpenSource, settle_alphas, tie
+from .sources import Feeds, OpenSource, check_numbers, order_told, settle_alphas, tie
 from .truefield import TrueField, find_true_fields
 
 LARGEST = 512
@@ -123,8 +125,11 @@ def describe(
         raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
     parameters = TensorflowModelServe(sources=tuple(sources) or (Source(),), model_dir=model.path)
     parameters = _with(parameters, model_userplaceholders=placeholders, alpha=alpha)
+    described, model = model, channels_last(model)
     opened, misfits = _opened(model, parameters, infos, progress) if sources else ([], [])
     usable = bool(opened) and not misfits
+    if usable and (told := order_told(model, tie(model, parameters, opened, [infos[0].name]), [infos[0].name], opened)):
+        progress.info(told)
     outputs = []
     for number, info in enumerate(infos):
         progress.check()
@@ -135,7 +140,7 @@ def describe(
     if usable:
         misfits = list(dict.fromkeys(_geometry_misfit(output, parameters, opened) for output in outputs))
     return Description(
-        model,
+        described,
         tuple(outputs),
         "the rasters" if usable else "random images",
         tuple(f"source {source.number}: {_listed(source.stack)}" for source in opened),
@@ -213,6 +218,7 @@ def _describe_output(
     true_fields: bool,
 ) -> OutputDescription:
     try:
+        check_numbers(model, info)
         if given:
             return _probed(model, info, parameters, given, scope, progress, true_fields)
         return _probed_on_noise(model, info, parameters, scope, progress, true_fields)
@@ -230,9 +236,9 @@ def _probed_on_noise(
 ) -> OutputDescription:
     """Probe a model on random images with its own numbers of bands, at the pixel sizes that it takes."""
     values = {model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)}
-    needed = [model.inputs[name] for name in sorted(model.needed_inputs([info.name])) if name not in values]
-    images = [item for item in needed if item.rank == 4]
-    unknown = [item.name for item in needed if item.rank is None or (item.rank == 4 and item.size(3) is None)]
+    taken = image_inputs(model, [info.name], values)
+    images = [item for item in taken if item.rank == 4]
+    unknown = [item.name for item in taken if item.rank is None or (item.rank == 4 and item.size(3) is None)]
     if unknown:
         raise ModelError(
             f"Not probed: the model does not say how many bands its input {', '.join(unknown)} takes. Give rasters as "
@@ -297,6 +303,7 @@ def _probed(
     feeds: Feeds = tie(model, parameters, sources, [info.name])
     resolver = Resolver(model, feeds, [info.name], sources, scope)
     law = resolver.law(offsets)
+    resolver.check_repeatable(law)
     context: Context | None = None
     size = (0, 0)
     fields: tuple[TrueField, ...] = ()

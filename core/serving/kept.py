@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..models.identity import identity
+from ..models.layout import channels_last
 from ..models.loading import load_model, split_tags
 from ..models.model import Model
 from ..operations.tensorflowmodelserve import ServedModel
@@ -82,7 +83,7 @@ def loaded_model(parameters: ServedModel, scope: Scope) -> LoadedModel:
         known = _kept.pop(key, None)
     if known is None:
         with scope():
-            known = LoadedModel(load_model(path, tags, trust), found.bytes)
+            known = LoadedModel(channels_last(load_model(path, tags, trust)), found.bytes)
     with _lock:
         _kept[key] = known
         while len(_kept) > MOST_MODELS or sum(each.bytes for each in _kept.values()) > MOST_BYTES:

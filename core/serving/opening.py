@@ -24,7 +24,7 @@ from .convert import Converter
 from .devices import Scope, computing, device_scope, on_gpu
 from .geometry import Plan, make_plan
 from .memory import MB, budget
-from .sources import Feeds, OpenSource, open_sources, output_names, settle_alphas, tie
+from .sources import Feeds, OpenSource, open_sources, order_told, output_names, settle_alphas, tie
 
 if TYPE_CHECKING:  # these import TensorFlow
     from .compute import Compute
@@ -138,8 +138,13 @@ class OpenModel:
             progress: told which way, and why.
         """
         if not self.plan.fields.fullyconv:
-            telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
-            job.choose_way(telling, memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
+            job.choose_way(self._telling(), memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
+
+    def _telling(self) -> Compute:
+        """Return what calls the model for the values that numbers of classes are made of."""
+        telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+        telling.alone = self.compute.alone
+        return telling
 
     def tile(self, parameters: ServedModel, job: Job, memory: int, bands: int, progress: Progress) -> tuple[int, int]:
         """Return width and height of the tiles, after measuring what computing takes; see `plan_tiles`."""
@@ -167,7 +172,7 @@ class OpenModel:
         pays = self.loaded.seconds >= FREEZING_PAYS + self.loaded.bytes / MB * FREEZING_PAYS_PER_MB
         if not pays or self.loaded.bytes > LARGEST_FROZEN or on_gpu(parameters.device):
             return False
-        telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
+        telling = self._telling()
         trial = partial(job.trial_values, rate.side)
         try:
             return telling.freeze(trial) and self.compute.freeze(trial)
@@ -199,9 +204,11 @@ def open_model(
 
     preloading.wait(leaving=0 if parameters.model_dir.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
+    from ..models.layout import ChannelsLast
     from ..models.loading import split_tags
+    from .crops import smallest_exact_crop
     from .kept import loaded_model
-    from .resolve import Resolver, smallest_exact_crop
+    from .resolve import Resolver
 
     scope = device_scope(parameters.device)
     loaded = loaded_model(parameters, scope)
@@ -211,14 +218,25 @@ def open_model(
     names = output_names(model, parameters.output_names or offered)
     sources = settle_alphas(model, parameters, sources, names[0], sidecar, progress)
     if not parameters.output_names:
-        names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar)]
+        names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar, progress)]
     feeds = tie(model, parameters, sources, names)
     resolver = Resolver(model, feeds, names, sources, scope, sidecar)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
     fields = resolver.fields(parameters, meant.rfields if meant else {})
     plan = make_plan(sources, fields)
     key, compute = loaded.compute(feeds, names, sources, scope)
+    compute.alone = resolver.alone(fields)
+    if compute.alone:
+        progress.warning(
+            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, say, "
+            "as in training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
+            "model for inference (with training=False) if that is not meant."
+        )
     progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")
+    if isinstance(model, ChannelsLast):
+        progress.info("The model has the bands first (batch x bands x height x width): its images are transposed.")
+    if told := order_told(model, feeds, names, sources):
+        progress.warning(told)
     progress.info(f"Geometry: {fields.as_parameters()}")
     if not fields.fullyconv and parameters.output_spcscale is None and fields.x.scale == 1:
         progress.info(

@@ -15,6 +15,7 @@ from typing import Optional
 import numpy as np
 
 from ..errors import ModelError
+from .outputlayout import LayoutError, as_map, check_growth, check_layout
 from .samples import KINDS, mirrored
 
 SIZES = (64, 128, 96, 80, 100, 120, 256, 48, 40, 32, 24, 16, 12, 8, 4, 2, 1, 3, 5, 7, 9, 512, 188, 380, 572)
@@ -112,6 +113,7 @@ class Probe:
             they are mirrored where more are needed.
         ratios: pixels of each source per pixel of the first.
         fixed: (width, height) that the model's inputs ask for, None where free, per source.
+        names: of the outputs, for messages.
     """
 
     def __init__(
@@ -120,11 +122,14 @@ class Probe:
         samples: Sequence[np.ndarray],
         ratios: Sequence[Fraction],
         fixed: Sequence[tuple[int | None, int | None]],
+        names: Sequence[str] = (),
     ) -> None:
+        self._names = list(names)
         self._call, self.samples, self.ratios, self.fixed = call, list(samples), tuple(ratios), tuple(fixed)
         self._made: dict[str, list[np.ndarray]] = {}
         self.offsets: tuple[int, ...] = (0,) * len(self.samples)
         self.tried: list[str] = []
+        self.refusal = ""
         self._known: dict[int, Size] = {}
 
     @property
@@ -156,7 +161,10 @@ class Probe:
 
     def outputs(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the outputs for one image of each source, stacked, of shape (height, width, bands)."""
-        found = [_as_map(array) for array in self._call([image[None] for image in images])]
+        arrays = self._call([image[None] for image in images])
+        for array, name in self._named(arrays):
+            check_layout(name, array.shape, images[0].shape[:2])
+        found = [as_map(array, name) for array, name in self._named(arrays)]
         shapes = {array.shape[:2] for array in found}
         if len(shapes) != 1:
             raise ModelError(f"The outputs have different sizes ({sorted(shapes)}): serve them one by one.")
@@ -175,26 +183,26 @@ class Probe:
         self.tried.append(" + ".join(str(side) for side in sides))
         try:
             height, width = self.outputs(self.images(pixels)).shape[:2]
-        except ModelError:
+        except LayoutError:
+            raise
+        except ModelError as error:
+            self.refusal = self.refusal or str(error)
             return None
         return (width, height) if width and height else None
+
+    def check_growth(self, pixels: int, larger: int) -> None:
+        """Raise LayoutError where the outputs for squares of two sizes have rows and columns elsewhere than a map."""
+        small, large = (self._call([image[None] for image in self.images(size)]) for size in (pixels, larger))
+        for (one, name), two in zip(self._named(small), large):
+            check_growth(name, one.shape, two.shape, (pixels, larger))
+
+    def _named(self, arrays: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, str]]:
+        names = self._names or [str(number) for number in range(len(arrays))]
+        return zip(arrays, names)
 
     def reset(self, offsets: tuple[int, ...]) -> None:
         """Try other offsets of the sources' sizes."""
         self.offsets, self._known = offsets, {}
-
-
-def _as_map(array: np.ndarray) -> np.ndarray:
-    """Return an output for one image as (height, width, bands); a flat list of pixels of a square is one too."""
-    if array.ndim == 4:
-        return array[0]
-    if array.ndim == 3:
-        return array[0][..., None]
-    if array.ndim in (1, 2):
-        side = math.isqrt(array.shape[0])
-        if side * side == array.shape[0]:
-            return array.reshape(side, side, -1)
-    raise ModelError(f"An output has the shape {array.shape}, which is no image: choose another in OUTPUT_NAMES.")
 
 
 def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
@@ -214,18 +222,37 @@ def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
         probe.reset(chosen)
         sizes = SIZES if chosen == (0,) * len(chosen) or offsets is not None else SIZES[:2]
         start = next((n * probe.unit for n in sizes if probe.size(n * probe.unit)), None)
-        if start is not None:
+        if start is not None and not _by_repetition(probe, start):
             break
+        start = None
     if start is None:
-        raise ModelError(
-            f"The model takes none of the image sizes that were tried (pixels of each source: {_listed(probe.tried)}): give "
-            "the receptive field of each source, and the expression field and scale where the model has them."
-        )
+        raise _taken_by_none(probe)
     found = probe.size(start)
     larger = next((n for n in (2 * start, 4 * start, start + 64 * probe.unit) if probe.size(n)), None)
     if found == (1, 1) and (larger is None or probe.size(larger) == (1, 1)):
         return Law(probe.offsets, patch=None if larger else (start, start))
-    return Law(probe.offsets, _axis_law(probe, start, 0), _axis_law(probe, start, 1))
+    try:
+        return Law(probe.offsets, _axis_law(probe, start, 0), _axis_law(probe, start, 1))
+    except ModelError:
+        if larger:
+            probe.check_growth(start, larger)
+        raise
+
+
+def _by_repetition(probe: Probe, start: int) -> bool:
+    """Return whether a size was accepted last, since one pixel of a source was repeated to as many as another has."""
+    sides = [int(start * ratio) + offset for ratio, offset in zip(probe.ratios, probe.offsets)]
+    return min(sides) == 1 and len(sides) > 1 and probe.size(start) != (1, 1) and not probe.size(2 * start)
+
+
+def _taken_by_none(probe: Probe) -> ModelError:
+    tied = " If a source feeds another input than it should, name the inputs in SOURCE1_PLACEHOLDER, ..."
+    return ModelError(
+        f"The model takes none of the image sizes that were tried (pixels of each source: {_listed(probe.tried)}): give "
+        "the receptive field of each source, and the expression field and scale where the model has them."
+        + (tied if len(probe.ratios) > 1 else "")
+        + (f" Of the first size it was said: {probe.refusal}" if probe.refusal else "")
+    )
 
 
 def _listed(items: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
@@ -16,14 +15,17 @@ from ..geometry.serving import LARGEST_DENOMINATOR
 from ..models.model import Model
 from ..models.sidecar import Sidecar
 from ..operations.tensorflowmodelserve import ServedModel
+from .answers import PATCHES, check_repeatable, depends_on_batch
 from .compute import Compute
-from .context import SIDES, Context, find_context
+from .context import SIDES, Context, accepted_size, find_context
 from .devices import Scope
 from .geometry import Fields, choose_fields, given_axes, given_offsets, with_patches
+from .outputlayout import LayoutError
 from .probing import Law, Probe, find_law
+from .samples import part
 from .scores import telling_outputs
 from .sidecars import check_law, known_geometry
-from .sources import Feeds, OpenSource, tie
+from .sources import Feeds, OpenSource
 
 SAMPLE = 320
 """Side in pixels of the sample of each source on which a model is probed."""
@@ -33,11 +35,17 @@ DRAWN = 20000
 
 _laws: dict[Any, Law] = {}
 _tellings: dict[Any, list[str]] = {}
+_alone: dict[Any, bool] = {}
 _contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
 
 
 class Resolver:
-    """Probes one model on one set of sources; what it finds is remembered while the engine lives."""
+    """Probes one model on one set of sources; what it finds is remembered while the engine lives.
+
+    Attributes:
+        key: stands for the model and for what is fed and asked.
+        ratios: pixels of each source per pixel of the first.
+    """
 
     def __init__(
         self,
@@ -51,7 +59,7 @@ class Resolver:
         self._model, self._scope, self._outputs = model, scope, list(outputs)
         self._sources, self._feeds = sources, feeds
         self.ratios = [_ratio(sources[0], source) for source in sources]
-        self._key = (
+        self.key = (
             model.identity,
             tuple(outputs),
             tuple(info.name for info in feeds.inputs),
@@ -64,14 +72,16 @@ class Resolver:
         bands = [source.stack.bands for source in sources]
         self._described = known_geometry(sidecar, outputs, feeds, bands, self.ratios)
         self._probe: Probe | None = None
+        self._law: Law | None = None  # by which `fields` went
+        self._traced: dict[tuple[str, ...], Compute] = {}
         self._offsets = (0,) * len(sources)
 
     @property
     def telling(self) -> list[str]:
         """The outputs by which the model is probed: for numbers of classes the values that they are made of."""
-        if self._key not in _tellings:
-            _tellings[self._key] = telling_outputs(self._model, self._outputs, self._probe_of)
-        return _tellings[self._key]
+        if self.key not in _tellings:
+            _tellings[self.key] = telling_outputs(self._model, self._outputs, self._probe_of)
+        return _tellings[self.key]
 
     @property
     def probe(self) -> Probe:
@@ -82,9 +92,16 @@ class Resolver:
         return self._probe
 
     def _probe_of(self, outputs: Sequence[str]) -> Probe:
-        compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+        compute = self.computes(outputs)
         fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
-        return Probe(compute.one, self._samples, self.ratios, fixed)
+        return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
+
+    def computes(self, outputs: Sequence[str]) -> Compute:
+        """Return what calls the model for some outputs, on images in the dtypes that it asks for."""
+        if tuple(outputs) not in self._traced:
+            compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+            self._traced[tuple(outputs)] = compute
+        return self._traced[tuple(outputs)]
 
     @cached_property
     def _samples(self) -> list[np.ndarray]:
@@ -108,13 +125,15 @@ class Resolver:
         patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
         free = all(info.size(1) is None and info.size(2) is None for info in self._feeds.inputs)
         if patches_given and free:
+            self._law = None
             return choose_fields("off", axes, None, self.ratios)
         try:
             law: Law | None = self.law(offsets)
-        except ModelError:
-            if not (axes[0].complete and axes[1].complete):
+        except ModelError as error:
+            if isinstance(error, LayoutError) or not (axes[0].complete and axes[1].complete):
                 raise
             law = None
+        self._law = law
         if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
             axes = trained
         return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
@@ -125,7 +144,7 @@ class Resolver:
         Raises:
             ModelError: it takes no size that was tried.
         """
-        key = (self._key, offsets)
+        key = (self.key, offsets)
         if key not in _laws:
             _laws[key] = self._described_law(offsets) or find_law(self.probe, offsets)
         self._offsets = _laws[key].offsets
@@ -142,12 +161,51 @@ class Resolver:
         check_law(self._sidecar, law, self.probe)
         return law
 
+    def alone(self, fields: Fields) -> bool:
+        """Return whether each patch must be computed alone, since its values depend on what else is in the batch.
+
+        Raises:
+            ModelError: the model is random.
+        """
+        fitting = tuple(fields.rfield(number) for number in range(len(self._sources)))
+        key = (self.key, fields.fullyconv, fitting)
+        if key not in _alone:
+            sizes = self._common_sizes(self._law) if fields.fullyconv and self._law else fitting
+            _alone[key] = self._checked(sizes, patches=not fields.fullyconv)
+        return _alone[key]
+
+    def check_repeatable(self, law: Law) -> None:
+        """Raise ModelError where the model is random."""
+        self._checked(self._common_sizes(law), patches=False)
+
+    def _common_sizes(self, law: Law) -> list[tuple[int, int]]:
+        """Return width and height of an image of each source that the model takes and that shows much."""
+        if law.x is None or law.y is None:
+            width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
+        elif law.x.fixed or law.y.fixed:
+            width, height = law.x.rfield, law.y.rfield
+        else:
+            width = height = accepted_size(self.probe, law.x, SIDES[0]) or law.x.rfield
+        return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
+
+    def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:
+        compute = self.computes(self.telling)
+        count = (compute.batch or PATCHES) if patches else 1
+        images = [
+            np.stack([part(sample, number * width, width, height) for number in range(count)])
+            for sample, (width, height) in zip(self._samples, sizes)
+        ]
+        call = compute if patches else compute.one
+        switches = [name for name in self._model.used_inputs(self._outputs) if self._model.inputs[name].dtype == "bool"]
+        check_repeatable(call, images, self._model.path, switches)
+        return depends_on_batch(call, images, compute.batch is None)
+
     def context(
         self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None
     ) -> Context:
         """Return how far the model looks; see `find_context`."""
         law = self.law(offsets)
-        known = _contexts.setdefault((self._key, law.offsets), [])
+        known = _contexts.setdefault((self.key, law.offsets), [])
         if not known and self._described and law == self._described[0]:
             known += self._described[1]
         for context, size in known:
@@ -189,36 +247,3 @@ def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
         values = (values[0] if len(values) else 0) + (noise if dtype.kind in "fc" else noise < 0.5)
         values = values.astype(dtype)
     return values[generator.integers(0, len(values), (SAMPLE, SAMPLE))]
-
-
-def smallest_exact_crop(
-    model: Model,
-    name: str,
-    parameters: ServedModel,
-    sources: Sequence[OpenSource],
-    scope: Scope,
-    sidecar: Sidecar | None = None,
-) -> str:
-    """Return the output to serve where the model offers `name` with crops of several sizes (`name_crop16`, ...).
-
-    That is the smallest crop behind which no output depends on what lies outside; the largest where
-    none is; `name` itself where the model offers no crops, or needs the whole image.
-    """
-    base = re.sub(r"_crop\d+$", "", name)
-    crops = {
-        int(other[len(base) + 5 :]): other
-        for other in model.outputs
-        if re.fullmatch(re.escape(base) + r"_crop\d+", other)
-    }
-    if not crops or base not in model.outputs:
-        return name
-    resolver = Resolver(model, tie(model, parameters, sources, [base]), [base], sources, scope, sidecar)
-    try:
-        law = resolver.law()
-        context = resolver.context(lambda side: side <= 512, (512, 512))
-    except ModelError:
-        return name
-    if context.whole or law.x is None:
-        return base
-    needed = max(*context.margin_x, *context.margin_y)
-    return crops[min((crop for crop in crops if crop >= needed), default=max(crops))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..progress import Progress
 from ..rasters.alpha import decide
 from ..rasters.missing import Missing
 from ..rasters.opening import Stack, check_references
+from .feeding import described, fed_inputs, image_inputs
 
 
 @dataclass(frozen=True)
@@ -83,24 +84,6 @@ def settle_alphas(
     return settled
 
 
-def _fed(
-    model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]
-) -> Iterator[TensorInfo]:
-    """Yield the input that each source feeds."""
-    constants = [model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)]
-    free = [name for name in sorted(model.needed_inputs(outputs) or model.inputs) if name not in constants]
-    for position, source in enumerate(sources):
-        if source.given.placeholder:
-            yield model.input(source.given.placeholder)
-        elif position < len(free):
-            yield model.inputs[free[position]]
-        else:
-            raise ModelError(
-                f"The model {model.path} takes images in {len(free)} of its inputs ({', '.join(free) or 'none'}), but "
-                f"{len(sources)} sources are given: leave some out."
-            )
-
-
 def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]) -> Feeds:
     """Find the input that each source feeds, and the values of the user placeholders.
 
@@ -110,43 +93,102 @@ def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], ou
     """
     values = parse_userplaceholders(parameters.model_userplaceholders)
     constants = {model.input(name).name: _constant(model.input(name), value) for name, value in values.items()}
-    needed = model.needed_inputs(outputs)
+    used = model.used_inputs(outputs)
     inputs: list[TensorInfo] = []
     for source, info in zip(sources, _fed(model, parameters, sources, outputs)):
         if info.name in constants or info in inputs:
             raise ModelError(
                 f"The input {info.name} of the model is fed twice: check SOURCE{source.number}_PLACEHOLDER."
             )
-        _check_input(info, source)
+        _check_input(info, source, _choice(model, outputs, constants, sources))
         inputs.append(info)
-    missing = sorted(set(needed) - {info.name for info in inputs} - set(constants))
-    if missing:
-        described = ", ".join(model.inputs[name].describe() for name in missing)
+    missing = sorted(set(model.needed_inputs(outputs)) - {info.name for info in inputs} - set(constants))
+    texts = [name for name in missing if not model.inputs[name].holds_numbers]
+    if texts:
         raise ModelError(
-            f"The model {model.path} also needs {described}: feed it by another source (SOURCE{len(sources) + 1}_IL), or "
+            f"The model {model.path} also needs {', '.join(model.inputs[name].describe() for name in texts)}, which cannot be "
+            "given: export it with inputs that are tensors of numbers."
+        )
+    if missing:
+        listed = ", ".join(model.inputs[name].describe() for name in missing)
+        raise ModelError(
+            f"The model {model.path} also needs {listed}: feed it by another source (SOURCE{len(sources) + 1}_IL), or "
             f"give its value in MODEL_USERPLACEHOLDERS as {FORM}."
         )
-    return Feeds(tuple(inputs), {name: value for name, value in constants.items() if name in needed})
+    if not any(info.name in used for info in inputs):
+        raise ModelError(
+            f"{', '.join(outputs)} of the model {model.path} depends on no image that is fed: it is computed from "
+            f"{', '.join(used) or 'none of its inputs'}. Name another output in OUTPUT_NAMES, or another input in "
+            "SOURCE1_PLACEHOLDER."
+        )
+    return Feeds(tuple(inputs), {name: value for name, value in constants.items() if name in used})
 
 
-def _check_input(info: TensorInfo, source: OpenSource) -> None:
+def _fed(
+    model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]
+) -> list[TensorInfo]:
+    """Return the input that each source feeds."""
+    constants = [model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)]
+    names, bands = [s.given.placeholder for s in sources], [s.stack.bands for s in sources]
+    return fed_inputs(model, outputs, constants, names, bands)
+
+
+def order_told(model: Model, feeds: Feeds, outputs: Sequence[str], sources: Sequence[OpenSource]) -> str:
+    """Say so where sources that name no input feed them in another order than the usual; empty where they do not."""
+    unnamed = [info for info, source in zip(feeds.inputs, sources) if not source.given.placeholder]
+    usual = [info.name for info in image_inputs(model, outputs, feeds.constants)]
+    places = [usual.index(info.name) for info in unnamed]
+    if places == sorted(places):
+        return ""
+    return (
+        f"The sources feed {described(feeds.inputs)}, in this order: the only one that fits their numbers of bands. To "
+        "choose another, name the inputs in SOURCE1_PLACEHOLDER, ..."
+    )
+
+
+def _choice(model: Model, outputs: Sequence[str], constants: Collection[str], sources: Sequence[OpenSource]) -> str:
+    """Say which inputs the sources may feed, and how to name them; empty where there is no choice."""
+    images = image_inputs(model, outputs, constants)
+    if len(images) < 2:
+        return ""
+    named = " ".join(f"SOURCE{number}_PLACEHOLDER={info.name}" for number, info in enumerate(images[: len(sources)], 1))
+    return (
+        f" The model takes {described(images)}, and sources feed them in this order if they are not named: put the sources "
+        f"into it, or name the input of each ({named}, say)."
+    )
+
+
+def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None:
+    if not info.holds_numbers:
+        raise ModelError(
+            f"The input {info.name} of the model takes {'text' if info.dtype == 'string' else info.dtype}, not images: "
+            f"name another in SOURCE{source.number}_PLACEHOLDER, or save the model with one that takes tensors of numbers."
+        )
     if info.rank not in (None, 4):
         raise ModelError(
             f"The input {info.describe()} of the model has {info.rank} dimensions, but images are fed as batch x height "
-            f"x width x bands: name another input in SOURCE{source.number}_PLACEHOLDER, or give this one's value in "
-            f"MODEL_USERPLACEHOLDERS as {FORM}."
+            f"x width x bands: save the model with such an input, name another in SOURCE{source.number}_PLACEHOLDER, or give "
+            f"this one's value in MODEL_USERPLACEHOLDERS as {FORM}."
         )
     bands = info.size(3)
     if bands is not None and bands != source.stack.bands:
         raise ModelError(
             f"The input {info.name} of the model expects {bands} bands, but source {source.number} has "
             f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
-            f"{_about_alpha(source.stack, bands)}"
+            f"{_about_alpha(source.stack, bands)}{_about_layout(info, source.stack.bands)}{choice}"
         )
     if not info.dtype.startswith("complex"):
         source.stack.check_real(f"the input {info.name} of the model takes {info.dtype}")
-    if info.dtype == "string":
-        raise ModelError(f"The input {info.name} of the model takes text, not images.")
+
+
+def _about_layout(info: TensorInfo, bands: int) -> str:
+    """Say that the second dimension may be that of the bands, where it has their number."""
+    if info.size(1) != bands:
+        return ""
+    return (
+        f" The input's second dimension is {bands}, too: if it is batch x bands x height x width, save the model with inputs "
+        "that have their bands last, and begin it with tf.transpose(image, [0, 3, 1, 2])."
+    )
 
 
 def _about_alpha(stack: Stack, bands: int) -> str:
@@ -159,6 +201,11 @@ def _about_alpha(stack: Stack, bands: int) -> str:
 
 def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     """Return a user placeholder's value with the dtype and rank that the model asks for."""
+    if not info.holds_numbers:
+        raise ParameterError(
+            f"The user placeholder {info.name}={value} is given, but this input of the model takes "
+            f"{'text' if info.dtype == 'string' else info.dtype}, and only numbers and booleans can be given."
+        )
     dtype = np.dtype("float32") if info.dtype == "bfloat16" else np.dtype(info.dtype)
     array = np.asarray(value)
     check_held(array, dtype, f"The user placeholder {info.name}={value}")
@@ -174,6 +221,15 @@ def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     )
 
 
+def check_numbers(model: Model, output: TensorInfo) -> None:
+    """Raise ModelError where an output is no tensor of numbers, but text, or sparse or ragged."""
+    if not output.holds_numbers:
+        raise ModelError(
+            f"The output {output.describe()} of the model {model.path} is no tensor of numbers: choose another in "
+            "OUTPUT_NAMES, or export the model with one."
+        )
+
+
 def output_names(model: Model, text: str) -> list[str]:
     """Return the names of the outputs to compute: those asked for, else the first in alphabetical order.
 
@@ -184,7 +240,8 @@ def output_names(model: Model, text: str) -> list[str]:
     if not names:
         if not model.outputs:
             raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
-        return [min(model.outputs)]
+        maps = [name for name, info in model.outputs.items() if info.holds_numbers and info.rank != 0]  # no loss
+        names = [min(maps or model.outputs)]
     for name in names:
-        model.output(name)
+        check_numbers(model, model.output(name))
     return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from ..errors import ModelError, ParameterError, TrainingError
 from ..models.files import model_place, read_saved_model
+from ..models.graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
 from ..models.loading import graph_of, split_tags, use_part
 from ..models.model import plain_name
 from ..models.placeholders import check_held, parse_userplaceholders
@@ -148,17 +149,22 @@ class TrainableGraph:
         return found
 
     def _placeholders(self) -> list[Any]:
-        kinds = ("Placeholder", "PlaceholderWithDefault")
         return [
             op
             for op in self._graph.get_operations()
-            if op.type in kinds and op.outputs[0].dtype.base_dtype != tf.string
+            if op.type in PLACEHOLDERS and op.outputs[0].dtype.base_dtype != tf.string
         ]
 
     def free_inputs(self, taken: Iterable[str]) -> list[str]:
-        """Return the names of inputs in alphabetical order, without those of `taken` (names of tensors)."""
+        """Return the names of inputs that take batches, in alphabetical order, without those of `taken` (names of tensors)."""
         named = self.inputs or {op.name: op.outputs[0].name for op in self._placeholders()}
-        return [name for name, tensor in sorted(named.items()) if tensor not in set(taken)]
+        return [
+            name for name, tensor in sorted(named.items()) if tensor not in set(taken) and self._takes_batches(tensor)
+        ]
+
+    def _takes_batches(self, name: str) -> bool:
+        tensor = self._graph.get_tensor_by_name(name)
+        return tensor.shape.rank != 0 and not has_own_value(tensor, name in self.inputs.values())
 
     def user_values(self, text: str, parameter: str) -> dict[Any, np.ndarray]:
         """Return the values of user placeholders by tensor, with the dtype and rank that each asks for.
@@ -182,18 +188,15 @@ class TrainableGraph:
             found[tensor] = array
         return found
 
-    def needed(self, fetches: Iterable[Any]) -> list[Any]:
-        """Return the placeholders, tensors, without which the fetches cannot be computed."""
-        found, seen = [], set()
-        ahead = [getattr(fetch, "op", fetch) for fetch in fetches]
-        while ahead:
-            operation = ahead.pop()
-            if operation.name in seen:
-                continue
-            seen.add(operation.name)
-            if operation.type == "Placeholder":
-                found.append(operation.outputs[0])
-            ahead += [tensor.op for tensor in operation.inputs] + list(operation.control_inputs)
+    def needed(self, fetches: Iterable[Any], fed: Collection[str]) -> list[Any]:
+        """Return the tensors that have to be fed for the fetches to be computed, those of `fed`, names, among them."""
+        signed = set(self.inputs.values())
+        found = [
+            tensor
+            for tensor in tensors_behind(fetches, lambda tensor: tensor.name in fed)
+            if tensor.name in fed
+            or (tensor.op.type in PLACEHOLDERS and not has_own_value(tensor, tensor.name in signed))
+        ]
         return sorted(found, key=lambda tensor: tensor.name)
 
     # --------------------------------------------------------- variables

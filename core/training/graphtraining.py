@@ -161,7 +161,7 @@ class GraphRun:
         """Raise ParameterError where something is needed that nothing feeds."""
         wiring = self._wiring
         fed = {tensor.name for tensor in self._inputs(what).values()} | {tensor.name for tensor in self._user(what)}
-        missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches) if tensor.name not in fed]
+        missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches, fed) if tensor.name not in fed]
         if missing:
             known = ", ".join(plain_name(tensor.name) for tensor in wiring.fed.values())
             raise ParameterError(
@@ -180,7 +180,8 @@ class GraphRun:
         """The placeholders by source; when scoring those without which the scored output cannot be computed."""
         if what == "TRAINING":
             return dict(self._wiring.fed)
-        needed = {tensor.name for tensor in self.graph.needed([self._wiring.scored])}
+        fed = {tensor.name for tensor in (*self._wiring.fed.values(), *self._user(what))}
+        needed = {tensor.name for tensor in self.graph.needed([self._wiring.scored], fed)}
         found = {source: tensor for source, tensor in self._wiring.fed.items() if tensor.name in needed}
         if self._wiring.reference in found:
             raise ParameterError(
@@ -308,10 +309,9 @@ class GraphRun:
     def _scores(self, what: str) -> Scores:
         samples, scored = self._sets.by_purpose[what], self._wiring.scored
         fed, user = self._inputs("VALIDATION"), self._user("VALIDATION")
-        used = {tensor.name for tensor in self.graph.needed([scored])}
-        user = {
-            tensor: value for tensor, value in user.items() if tensor.name in used or tensor.op.type != "Placeholder"
-        }
+        given = {tensor.name for tensor in (*fed.values(), *user)}
+        used = {tensor.name for tensor in self.graph.needed([scored], given)}
+        user = {tensor: value for tensor, value in user.items() if tensor.name in used}
         call = self.graph.session.make_callable(scored, [*fed.values(), *user])
         tally: Tally = ValueTally() if self._parameters.validation_mode == "rmse" else LabelTally(self.legend)
         feed = self._feed_of(samples)

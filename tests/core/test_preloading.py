@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -76,3 +78,15 @@ def test_what_is_being_loaded_is_waited_for(loads: Loads) -> None:
 
 def test_without_anything_begun() -> None:
     preloading.wait()
+
+
+def test_sqlite_is_not_that_of_tensorflow() -> None:
+    """Of GeoPackages, TensorFlow's knows no spatial index; each program that comes first is a process of its own."""
+    pytest.importorskip("tensorflow")
+    check = "import sqlite3; sqlite3.connect(':memory:').execute('CREATE VIRTUAL TABLE t USING rtree(id, a, b)')"
+    for program in (
+        f"import tensorflow; from otbtf_qgis import core; {check}",
+        f"from otbtf_qgis.core import operations; import tensorflow; operations.load('SampleSelection'); {check}",
+    ):
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]

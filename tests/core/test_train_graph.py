@@ -37,10 +37,15 @@ class Told(Progress):
         return bool(self._stop_at) and any(self._stop_at in line for line in self.lines)
 
 
-def make_graph(folder: Path) -> Path:
-    """Label 7 where the patch is bright: one dense layer; `used` counts the samples that were trained on."""
+def make_graph(folder: Path, default: bool = False) -> Path:
+    """Label 7 where the patch is bright: one dense layer; `used` counts the samples that were trained on.
+
+    With `default`, the images have a value of their own, of zeros.
+    """
     with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, (None, 4, 4, 2), "x")
+        zeros = tf.zeros((SAMPLES, 4, 4, 2))
+        shape = (None, 4, 4, 2)
+        x = v1.placeholder_with_default(zeros, shape, "x") if default else v1.placeholder(tf.float32, shape, "x")
         y = v1.placeholder(tf.int32, (None, 1, 1, 1), "y")
         lr = v1.placeholder(tf.float32, (), "lr")
         drop = v1.placeholder_with_default(tf.constant(0.0), (), "drop")
@@ -58,7 +63,8 @@ def make_graph(folder: Path) -> Path:
         best = tf.gather(tf.constant(LABELS), tf.argmax(probability, -1))
         prediction = tf.reshape(best, (-1, 1, 1, 1), name="prediction")
         session.run(v1.global_variables_initializer())
-        v1.saved_model.simple_save(session, str(folder), {"x": x, "y": y, "lr": lr}, {"prediction": prediction})
+        inputs = {"x": x, "y": y, "lr": lr, **({"a_drop": drop} if default else {})}
+        v1.saved_model.simple_save(session, str(folder), inputs, {"prediction": prediction})
     return folder
 
 
@@ -128,6 +134,18 @@ def test_trains_scores_saves_and_serves(data: dict[str, Any], tmp_path: Path) ->
     from osgeo import gdal
 
     assert gdal.Open(str(tmp_path / "map.tif")).ReadAsArray().tolist() == [[LABELS[1]]]
+
+
+def test_images_with_a_default_are_fed(data: dict[str, Any], tmp_path: Path) -> None:
+    """When scoring, too; and asked for where no source feeds them. Sources without a name do not feed rates."""
+    unnamed = {key: value for key, value in data.items() if not key.endswith("placeholder")}
+    given = {**unnamed, "model.dir": str(make_graph(tmp_path / "graph", default=True))}
+    results = train(given, model__saveto=tmp_path / "out", **validated(data))
+    assert results["kappa"] == results["overall_accuracy"] == 1.0
+    alone = {key.replace("source2", "source1"): value for key, value in given.items() if "source1" not in key}
+    alone["training.source1.placeholder"] = "y"
+    with pytest.raises(ParameterError, match=r"also needs x \(training\)"):
+        train(alone, model__saveto=tmp_path / "none")
 
 
 @pytest.mark.parametrize("batch", [1, 5, SAMPLES - 1, SAMPLES, SAMPLES + 1, 1000])

@@ -1,0 +1,94 @@
+"""Models whose images have their bands first, as those of other frameworks do, taken for ones that have them last."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .model import Model, TensorInfo
+
+_LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
+"""Orders of dimensions that move bands from the second place to the last, and back."""
+
+
+def channels_last(model: Model) -> Model:
+    """Return a model whose images have the shape batch x height x width x bands: itself where they do."""
+    first = [name for name, info in model.inputs.items() if has_bands_first(info)]
+    outputs = any(has_bands_first(info) for info in model.outputs.values())
+    return ChannelsLast(model, first) if first or outputs else model
+
+
+def has_bands_first(info: TensorInfo) -> bool:
+    """Return whether a shape is that of batch x bands x height x width.
+
+    It is where rows and columns are free and the second dimension is not, or where they make a square larger than the
+    second dimension.
+    """
+    if info.rank != 4 or info.size(1) is None:
+        return False
+    bands, height, width = (info.size(dimension) for dimension in (1, 2, 3))
+    if height is None or width is None:
+        return height is None and width is None
+    return height == width and (bands or 0) < height
+
+
+def _has_bands_last(info: TensorInfo) -> bool:
+    height, width, bands = (info.size(dimension) for dimension in (1, 2, 3))
+    if height is None or width is None:
+        return bands is not None
+    return height == width != bands
+
+
+class ChannelsLast(Model):
+    """A model of which some inputs and outputs have their bands first, with these transposed.
+
+    Attributes:
+        transposed: names of the inputs that are.
+    """
+
+    def __init__(self, model: Model, transposed: Sequence[str]) -> None:
+        super().__init__(model.path)
+        self._model, self.transposed = model, frozenset(transposed)
+        self.identity, self.kind = model.identity, model.kind
+        self.inputs = {n: _moved(i) if n in self.transposed else i for n, i in model.inputs.items()}
+        self.outputs = {name: self.output(name) for name in model.outputs}
+
+    def input(self, name: str) -> TensorInfo:
+        """See `Model.input`."""
+        return self.inputs[self._model.input(name).name]
+
+    def output(self, name: str) -> TensorInfo:
+        """See `Model.output`."""
+        info = self._model.output(name)
+        return _moved(info) if self._is_first(info) else info
+
+    def _is_first(self, info: TensorInfo) -> bool:
+        """Return whether an output has its bands first; one of which the shape does not tell is as the inputs are."""
+        return has_bands_first(info) or (info.rank == 4 and bool(self.transposed) and not _has_bands_last(info))
+
+    def values_behind(self, output: str) -> list[str]:
+        """See `Model.values_behind`."""
+        return self._model.values_behind(output)
+
+    def used_inputs(self, outputs: Sequence[str]) -> list[str]:
+        """See `Model.used_inputs`."""
+        return self._model.used_inputs(outputs)
+
+    def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
+        """See `Model.function`."""
+        import tensorflow as tf
+
+        inner = self._model.function(inputs, outputs)
+        first = [self._is_first(self._model.output(name)) for name in outputs]
+
+        def call(feeds: Mapping[str, Any]) -> list[Any]:
+            given = {n: tf.transpose(t, _FIRST) if n in self.transposed else t for n, t in feeds.items()}
+            return [tf.transpose(found, _LAST) if moved else found for found, moved in zip(inner(given), first)]
+
+        return call
+
+
+def _moved(info: TensorInfo) -> TensorInfo:
+    assert info.shape is not None  # nosec B101 (tells mypy)
+    return dataclasses.replace(info, shape=tuple(info.shape[place] for place in _LAST))

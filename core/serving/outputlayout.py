@@ -1,0 +1,75 @@
+"""What an output of a model looks like: a map, or something of which none can be made without knowing more."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import ModelError
+
+
+class LayoutError(ModelError):
+    """An output is no map, whatever the size of the image; the message says what it is, and the cure."""
+
+
+def check_layout(name: str, shape: Sequence[int], size: Sequence[int]) -> None:
+    """Raise LayoutError where the output for one image is a list of its pixels, and has rows and columns no more.
+
+    Args:
+        name: of the output.
+        shape: of the output.
+        size: rows and columns of the image.
+    """
+    rows, columns = size
+    if len(shape) >= 3 and (shape[0] > 1 or (len(shape) == 3 and shape[1] == rows * columns > columns > shape[2])):
+        raise flattened(name, shape, size)
+
+
+def check_growth(name: str, small: Sequence[int], large: Sequence[int], sizes: tuple[int, int]) -> None:
+    """Raise LayoutError where an output's shapes for square images of two sizes have rows and columns elsewhere than a map.
+
+    Args:
+        name: of the output.
+        small, large: its shapes.
+        sizes: sides of the images.
+    """
+    if len(small) == len(large) == 4 and small[1] == large[1] and large[2] > small[2]:
+        raise LayoutError(
+            f"The output {name} has the shapes {tuple(small)} and {tuple(large)} for images of {sizes[0]} and {sizes[1]} "
+            "pixels: it has the bands first. End the model with tf.transpose(y, [0, 2, 3, 1])."
+        )
+    if len(small) == len(large) == 3 and large[1] * sizes[0] ** 2 == small[1] * sizes[1] ** 2:
+        raise flattened(name, small, (sizes[0], sizes[0]))
+
+
+def flattened(name: str, shape: Sequence[int], size: Sequence[int]) -> LayoutError:
+    """Return the error for an output that is a list of pixels."""
+    bands = next((n for n in reversed(shape) if n > 1), 1)
+    return LayoutError(
+        f"The output {name} has the shape {tuple(shape)} for one image of {size[1]} x {size[0]} pixels: a flat list of pixels, "
+        "of which OTBTF makes no map either. Give it its rows and columns back: end the model with tf.reshape(y, "
+        f"[tf.shape(x)[0], tf.shape(x)[1], tf.shape(x)[2], {bands}]), where x is the image (divided by the scale where the "
+        "output is coarser)."
+    )
+
+
+def as_map(array: np.ndarray, name: str) -> np.ndarray:
+    """Return an output for one image as (height, width, bands); a flat list of pixels of a square is one too.
+
+    Raises:
+        LayoutError: it is no map; `name` is the output's.
+    """
+    if array.ndim == 4:
+        return array[0]
+    if array.ndim == 3:
+        return array[0][..., None]
+    if array.ndim in (1, 2):
+        side = math.isqrt(array.shape[0])
+        if side * side == array.shape[0]:
+            return array.reshape(side, side, -1)
+    raise LayoutError(
+        f"The output {name} has the shape {array.shape} for one image, which is neither a map (batch x height x width x bands) "
+        "nor a value for each patch (batch x bands): choose another in OUTPUT_NAMES, or export the model with such an output."
+    )
