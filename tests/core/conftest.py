@@ -7,4 +7,4 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent))
 
-import sqlite3  # noqa: F401, E402 (before TensorFlow, which hides what GeoPackages need of it)
+import sqlite3  # noqa: F401 (before TensorFlow, which hides what GeoPackages need of it)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -88,5 +89,7 @@ def test_sqlite_is_not_that_of_tensorflow() -> None:
         f"import tensorflow; from otbtf_qgis import core; {check}",
         f"from otbtf_qgis.core import operations; import tensorflow; operations.load('SampleSelection'); {check}",
     ):
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        command = [sys.executable, "-c", program]
+        tree = Path(preloading.__file__).parents[2]
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
