@@ -124,7 +124,7 @@ def _fitting(parameters: ExtractROI, image: Stack) -> Box:
         upper = grid.x.index(x.centre(0)), grid.y.index(y.centre(0))
         lower = grid.x.index(x.centre(x.size - 1)), grid.y.index(y.centre(y.size - 1))
         return _between(upper, lower, "MODE_FIT_IM")
-    layer = VectorLayer(str(parameters.mode_fit_vect))
+    layer = VectorLayer(parameters.mode_fit_vect)
     left, right, bottom, top = layer.extent()
     along = np.linspace(0, 1, 21)
     xs = np.concatenate([left + (right - left) * along] * 2 + [np.full(21, left), np.full(21, right)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def threaded(driver: gdal.Driver, options: Sequence[str]) -> list[str]:
     given = dict(option.upper().split("=", 1) for option in options)
     known = driver.GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
     compresses = given.get("COMPRESS", "NONE" if driver.ShortName == "GTiff" else "") != "NONE"
-    if "NUM_THREADS" in given or not compresses or "NUM_THREADS" not in known:
+    if "NUM_THREADS" in given or not compresses or not re.search(r"""name=['"]NUM_THREADS['"]""", known):
         return list(options)
     return [*options, "NUM_THREADS=ALL_CPUS"]
 

@@ -57,6 +57,9 @@ class TestSystems:
         matrix = {"in": image, "ref": "vector", "ref.vector.in": given, "ref.vector.field": "class"}
         matrix["out"] = str(tmp_path / "matrix.csv")
         assert core.run("ComputeConfusionMatrix", matrix, Progress())["samples"] == 12
+        part = {"in": image, "mode": "fit", "mode.fit.vect": given, "out": str(tmp_path / "part.tif")}
+        found = core.run("ExtractROI", part, Progress())  # pixels from corner to corner, both included
+        assert (found["width"], found["height"]) == (5, 4)
         with pytest.raises(OtbtfError):  # as the file says, it lies elsewhere
             run("PolygonClassStatistics", {**statistics, "vec": path})
 
@@ -137,7 +140,7 @@ class TestAddresses:
 
     def test_a_file_with_a_bar_in_its_name(self, tmp_path: Path) -> None:
         path = layer(tmp_path / "a|layername=b.gpkg", [(1, point(1, 1))])
-        assert VectorLayer(path).count == 1
+        assert VectorLayer(path).count == VectorLayer(f"{path}|layerid=0").count == 1
 
     @pytest.mark.parametrize("part", ["subset=class = 1", "geometrytype=Point", "nonsense"])
     def test_what_core_does_not_follow_is_refused(self, tmp_path: Path, part: str) -> None:
