@@ -210,6 +210,54 @@ class TestInputs:
         assert sorted(item.name for item in tmp_path.iterdir()) == ["a.gpkg", "other.txt"]
 
 
+class TestFolders:
+    @pytest.mark.parametrize("names", [("notes.txt",), ("a/0.0", "a/.zarray", "b/map.tif"), ()])
+    def test_other_folders_are_kept(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+        """What is made takes the place of what is there, with all that it holds."""
+        image, out = raster(tmp_path / "image.tif", [np.ones((4, 4))]), tmp_path / "maps.tif"
+        out.mkdir()
+        for name in names:
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_text("ours")
+        holds = f"holds .*{names[-1]}" if names else "choose a file"
+        with pytest.raises(ParameterError, match=f"OUT is {out}, which is a folder.*{holds}"):
+            core.run("ExtractROI", {"in": image, "out": str(out)}, Progress())
+        assert sorted(item.relative_to(out).as_posix() for item in out.rglob("*") if item.is_file()) == sorted(names)
+
+    @pytest.mark.parametrize(("driver", "name"), [("Zarr", "a.zarr"), ("MFF2", "a.hkv")])
+    def test_older_rasters_are_replaced(self, tmp_path: Path, driver: str, name: str) -> None:
+        if gdal.GetDriverByName(driver) is None:
+            pytest.skip(f"this GDAL has no {driver}")
+        image, out = raster(tmp_path / "image.tif", [np.full((4, 4), 3)]), tmp_path / name
+        values = {"in": image, "out": str(out), "out.format": driver, "out.pixeltype": "uint8"}
+        for _ in range(2):
+            core.run("ExtractROI", values, Progress())
+            assert out.is_dir()
+        assert (gdal.Open(str(out)).ReadAsArray() == 3).all()
+
+    def test_the_arrays_of_a_group(self, tmp_path: Path) -> None:
+        if gdal.GetDriverByName("Zarr") is None:
+            pytest.skip("this GDAL has no Zarr")
+        out = tmp_path / "a.zarr"
+        for name in ("one", "two"):
+            options = [f"ARRAY_NAME={name}", *(["APPEND_SUBDATASET=YES"] if out.exists() else [])]
+            assert gdal.GetDriverByName("Zarr").Create(str(out), 4, 4, 1, gdal.GDT_Byte, options) is not None
+        with pytest.raises(ParameterError, match="exists and holds .*one.*two"):
+            check(RASTER, out)
+
+
+@pytest.mark.parametrize("key", [VECTOR, RASTER, FILE])
+def test_a_write_protected_file_is_kept(tmp_path: Path, key: Key) -> None:
+    path = tmp_path / "a.tif"
+    path.touch()
+    check(key, path)
+    path.chmod(0o444)
+    with pytest.raises(
+        ParameterError, match=f"OUT is {path}, which exists and is write-protected: choose another file"
+    ):
+        check(key, path)
+
+
 def outputs() -> list[tuple[str, Key]]:
     """Every output of every operation that is a file."""
     found = []
