@@ -287,6 +287,27 @@ def test_the_number_of_the_features_as_class_is_warned_about(tmp_path: Path, ima
         assert (len(warned), found["classes"]) == ((0, 1) if field == "class" else (1, 2))
 
 
+def test_a_field_that_is_called_like_the_number_of_the_features_may_hold_classes(tmp_path: Path, image: str) -> None:
+    path = str(tmp_path / "a.geojson")
+    data = ogr.GetDriverByName("GeoJSON").CreateDataSource(path)
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(32631)
+    made = data.CreateLayer("a", system, ogr.wkbPolygon)
+    made.CreateField(ogr.FieldDefn("fid", ogr.OFTInteger))
+    for _ in range(2):
+        feature = ogr.Feature(made.GetLayerDefn())
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(box(1, 1, 3, 3)))
+        feature["fid"] = 7
+        made.CreateFeature(feature)
+    made = data = None
+    log = Log()
+    found = core.run(
+        "PolygonClassStatistics", {"in": image, "vec": path, "field": "fid", "out": str(tmp_path / "s.xml")}, log
+    )
+    assert found["classes"] == 1
+    assert [("has a name that" in text, "is the number of" in text) for text in log.warnings] == [(True, False)]
+
+
 def test_fields_that_differ_by_case_are_written(tmp_path: Path, image: str) -> None:
     path = tmp_path / "a.geojson"
     shape = {"type": "Point", "coordinates": [X + 15, Y - 15]}
