@@ -75,7 +75,8 @@ class Compute:
         signature = []
         for info, source in zip(feeds.inputs, sources):
             batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
-            dtype = info.dtype if own_types else source.stack.dtype
+            own = "float32" if info.dtype == "bfloat16" else info.dtype  # which NumPy lacks
+            dtype = own if own_types else source.stack.dtype
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
         self._traced = tf.function(body, input_signature=signature, autograph=False)
         self.function: Callable[..., list[tf.Tensor]] = self._traced
