@@ -92,8 +92,7 @@ class DescribeModel:
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(
-                f"SOURCE{lacking[0]}_IL is missing, though its source or a later one is described: give its images, or no "
-                "sources at all."
+                f"SOURCE{lacking[0]}_IL is missing, but SOURCE{lacking[0]}_PLACEHOLDER is given: give both, or neither."
             )
 
 

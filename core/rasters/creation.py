@@ -69,6 +69,16 @@ _LOSSLESS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 """By driver, and its compression: options that keep values, and those by which a user asks for another trade."""
 
 
+def mixing_overviews(driver: gdal.Driver, given: Sequence[str]) -> str:
+    """Return the option by which a format makes overviews of means of pixels, if one is given; else nothing."""
+    if driver.ShortName != "COG":
+        return ""
+    options = {name.upper(): value.upper() for name, _, value in (option.partition("=") for option in given)}
+    name = "OVERVIEW_RESAMPLING" if "OVERVIEW_RESAMPLING" in options else "RESAMPLING"
+    kept = options.get(name, "NEAREST") in ("NEAREST", "MODE") or options.get("OVERVIEWS") == "NONE"
+    return "" if kept else f"{name}={options[name]}"
+
+
 def lossless_options(driver: gdal.Driver, given: Sequence[str], dtype: np.dtype, classes: bool) -> list[str]:
     """Return the options that a format needs to keep values, where nothing that is given says otherwise.
 
