@@ -93,6 +93,10 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
                         f"{key.parameter} is {path}, {what} is also an input: {other.parameter} ({name}) is read from it. "
                         "Choose another file."
                     )
+                if _mentions(file, path):
+                    raise ParameterError(
+                        f"{key.parameter} is {path}, which is also an input ({masked(file)}): choose another file."
+                    )
             if _mentions(_text(source), path):
                 raise ParameterError(
                     f"{key.parameter} is {path}, which is also an input ({name}): choose another file."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import sqlite3
@@ -162,6 +163,15 @@ class TestInputs:
         self.refused(tmp_path, Kind.RASTER, image, "image.tif", "image.tif, which is also an input: choose another")
         self.refused(tmp_path, Kind.RASTER, gdal.Open(inner), "image.tif", "also an input")
         self.refused(tmp_path, Kind.RASTER, text, "image.tif", "also an input")
+
+    def test_archives_in_virtual_rasters(self, tmp_path: Path, image: str) -> None:
+        archive = tmp_path / "image.tif.gz"
+        archive.write_bytes(gzip.compress(Path(image).read_bytes()))
+        mosaic = tmp_path / "mosaic.vrt"
+        gdal.BuildVRT(str(mosaic), [f"/vsigzip/{archive}"]).FlushCache()
+        known = [Key("in", Kind.RASTER, "", ""), RASTER]
+        with pytest.raises(ParameterError, match=f"OUT is {archive}, which is also an input .*vsigzip"):
+            check_outputs(known, {"in": str(mosaic), "out": str(archive)})
 
     def test_a_link_is_the_file(self, tmp_path: Path, image: str) -> None:
         (tmp_path / "link.tif").symlink_to(image)
