@@ -46,8 +46,8 @@ _SYSTEM_TABLES = re.compile(r"(gpkg|rtree|sqlite|ogr|nga|layer_styles|qgis_proje
 def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     """Raise ParameterError where an output would replace more than an older output of its own.
 
-    That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), and a
-    file that holds other layers.
+    That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), a file
+    that holds other layers, one that is write-protected, and a folder of other things.
 
     Args:
         known: the operation's keys.
@@ -56,6 +56,9 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     given = [(key, values[key.name]) for key in known if values.get(key.name)]
     outputs = [(key, str(path)) for key, path in given if key.kind in _FILES]
     replaced = [(key, path, [name for name in _written(path) if os.path.exists(name)]) for key, path in outputs]
+    for key, value in given:
+        if key.kind is Kind.FOLDER_OUT and os.path.isfile(str(value)):
+            raise ParameterError(f"{key.parameter} is {value}, which is a file: name a folder.")
     for key, path, files in replaced:
         if files:
             _check_not_read(key, path, files, given)
@@ -79,6 +82,10 @@ def _written(path: str) -> list[str]:
 def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key, Any]]) -> None:
     """Raise ParameterError where one of the `files` that go with an output is read."""
     for other, value in given:
+        if other.kind is Kind.FILE and _same(path, str(value)):
+            raise ParameterError(
+                f"{key.parameter} is {path}, which is also an input ({other.parameter}): choose another file."
+            )
         if other.kind not in (*_RASTERS, *_LAYERS):
             continue
         for source in value if isinstance(value, (list, tuple)) else [value]:

@@ -268,6 +268,33 @@ def test_a_write_protected_file_is_kept(tmp_path: Path, key: Key) -> None:
         check(key, path)
 
 
+def pairs() -> list[tuple[str, Key, Key]]:
+    """Every file that an operation reads, with every output that it writes to a file."""
+    found = []
+    for name in NAMES:
+        known = [key for key in keys(load(name)[0]) if key.group <= 1]
+        written = [key for key in known if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)]
+        found += [(name, key, output) for key in known if key.kind is Kind.FILE for output in written]
+    return found
+
+
+@pytest.mark.parametrize(("name", "key", "output"), pairs())
+def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key: Key, output: Key) -> None:
+    """Models, statistics, rates, weights."""
+    path = tmp_path / "a.xml"
+    path.touch()
+    told = f"{output.parameter} is {path}, which is also an input \\({key.parameter}\\)"
+    with pytest.raises(ParameterError, match=told):
+        check_outputs(keys(load(name)[0]), {key.name: str(path), output.name: str(tmp_path / "." / "a.xml")})
+
+
+def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch()
+    with pytest.raises(ParameterError, match=f"OUT is {path}, which is a file: name a folder"):
+        check(Key("out", Kind.FOLDER_OUT, "", ""), path)
+
+
 def outputs() -> list[tuple[str, Key]]:
     """Every output of every operation that is a file."""
     found = []
