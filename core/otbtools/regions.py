@@ -117,7 +117,7 @@ def _circle(parameters: ExtractROI, image: Stack) -> Box:
 
 def _fitting(parameters: ExtractROI, image: Stack) -> Box:
     grid = image.grid
-    if parameters.mode_fit_im is not None:
+    if parameters.mode_fit_vect is None:
         other = Stack([parameters.mode_fit_im])
         check_references([(other.names[0], other.reference), (image.names[0], image.reference)])
         x, y = other.grid.x, other.grid.y
