@@ -27,11 +27,12 @@ from qgis.PyQt.QtGui import QIcon
 from ..core.errors import Cancelled, OtbtfError
 from ..core.operations import run as run_here
 from ..core.relativepaths import absolute_path
+from ..core.replacing import check_outputs
 from ..core.running import check_files
 from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
 from .definitions import definition, help_page
 from .feedback import FeedbackProgress
-from .reading import Reader, written
+from .reading import Reader, exported_files, written
 from .translate import tr
 
 ICONS = Path(__file__).parents[1] / "resources" / "icons"
@@ -144,6 +145,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         with _explained():
             paths = self._reader(parameters, context).destinations(resolve=True)
             progress = FeedbackProgress(feedback)
+            # The run knows of the files that layers are exported to, and not where they come from.
+            check_outputs(keys(self.OPERATION, self._inputs), {**exported_files(self._inputs), **paths})
             self._inputs = written(self._inputs, progress)
             values = self._with_defaults({**self._inputs, **paths})
             self._parse(values)

@@ -20,6 +20,8 @@ from qgis.core import (
     QgsFeatureRequest,
     QgsField,
     QgsProcessingContext,
+    QgsProject,
+    QgsProviderRegistry,
     QgsVectorLayer,
     QgsVectorLayerFeatureSource,
 )
@@ -57,7 +59,11 @@ class Choice:
 
 
 class Export:
-    """The features of a layer as QGIS shows them, to be written by the thread that runs the algorithm."""
+    """The features of a layer as QGIS shows them, to be written by the thread that runs the algorithm.
+
+    Attributes:
+        files: what the layer, and those that are joined to it, are read from; empty for layers in memory.
+    """
 
     def __init__(
         self, parameter: str, layer: QgsVectorLayer, choice: Choice, path: str, context: QgsProcessingContext
@@ -82,6 +88,7 @@ class Export:
         self._legend = sidecar(layer.source()) if layer.providerType() == "ogr" else None
         self._request = _request(parameter, layer, choice, context)
         self._source = QgsVectorLayerFeatureSource(layer)
+        self.files = sorted(_files(layer))
 
     def write(self, progress: Progress) -> str | dict[str, Any]:
         """Write the file and return how a request names the layer.
@@ -134,6 +141,23 @@ class Export:
             f"{self._parameter}: the layer {self._name} could not be exported: {why}. Save it as a GeoPackage, check that, "
             "and choose it."
         )
+
+
+def _files(layer: QgsVectorLayer) -> set[str]:
+    """Return the files from which QGIS reads a layer, those that are joined to it, and those that it is a query of."""
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = [layer]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, QgsVectorLayer) or one.id() in seen:
+            continue
+        seen.add(one.id())
+        found.add(str(QgsProviderRegistry.instance().decodeUri(one.providerType(), one.source()).get("path") or ""))
+        waiting += [join.joinLayer() for join in one.vectorJoins()]
+        asked = one.dataProvider().dependencies() if one.dataProvider() is not None else ()
+        waiting += [QgsProject.instance().mapLayer(dependency.layerId()) for dependency in asked]
+    return found - {""}
 
 
 def _geometry_type(layer: QgsVectorLayer) -> int:

@@ -303,6 +303,16 @@ def _only_for_qgis(text: str) -> bool:
     return bool(Address.of(text).others) or provider in QgsProviderRegistry.instance().providerList()
 
 
+def exported_files(values: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return, by key, the files from which the layers come that `written` would write to other files."""
+    found: dict[str, list[str]] = {}
+    for key, value in values.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, Export):
+                found.setdefault(key, []).extend(one.files)
+    return found
+
+
 def written(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Return a request's values with all that only QGIS has written to files, which then stand for it.
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import stat
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -32,6 +33,12 @@ _SIDECARS = {
 _BESIDE = (".aux.xml", ".ovr", ".msk", ".json", ".hdr")
 """What is appended to an output's name for files that are written, or removed, with it."""
 
+_OF_FOLDERS = (
+    re.compile(r"(.*/)?(\.z\w+|zarr\.json|[^/]+\.(array|group)\.json|(c/?)?\d+([./]\d+)*)"),  # Zarr
+    re.compile(r"image_data(_ovr)?(\.aux\.xml)?|attrib|georef"),  # MFF2
+)
+"""Names of the files in rasters that are folders, of each such format."""
+
 _TILES = ("tiles", "2d-gridded-coverage")
 _SYSTEM_TABLES = re.compile(r"(gpkg|rtree|sqlite|ogr|nga|layer_styles|qgis_projects)(_.*)?", re.IGNORECASE)
 
@@ -39,8 +46,8 @@ _SYSTEM_TABLES = re.compile(r"(gpkg|rtree|sqlite|ogr|nga|layer_styles|qgis_proje
 def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     """Raise ParameterError where an output would replace more than an older output of its own.
 
-    That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), and a
-    file that holds other layers.
+    That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), a file
+    that holds other layers, one that is write-protected, and a folder of other things.
 
     Args:
         known: the operation's keys.
@@ -49,11 +56,17 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     given = [(key, values[key.name]) for key in known if values.get(key.name)]
     outputs = [(key, str(path)) for key, path in given if key.kind in _FILES]
     replaced = [(key, path, [name for name in _written(path) if os.path.exists(name)]) for key, path in outputs]
+    for key, value in given:
+        if key.kind is Kind.FOLDER_OUT and os.path.isfile(str(value)):
+            raise ParameterError(f"{key.parameter} is {value}, which is a file: name a folder.")
     for key, path, files in replaced:
         if files:
             _check_not_read(key, path, files, given)
         if os.path.isfile(path):
+            _check_writable(key, path)
             _check_holds_no_other(key, path)
+        elif os.path.isdir(path) and key.kind is Kind.RASTER_OUT:
+            _check_is_raster(key, path)
 
 
 def _written(path: str) -> list[str]:
@@ -69,6 +82,10 @@ def _written(path: str) -> list[str]:
 def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key, Any]]) -> None:
     """Raise ParameterError where one of the `files` that go with an output is read."""
     for other, value in given:
+        if other.kind is Kind.FILE and _same(path, str(value)):
+            raise ParameterError(
+                f"{key.parameter} is {path}, which is also an input ({other.parameter}): choose another file."
+            )
         if other.kind not in (*_RASTERS, *_LAYERS):
             continue
         for source in value if isinstance(value, (list, tuple)) else [value]:
@@ -82,6 +99,10 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
                     raise ParameterError(
                         f"{key.parameter} is {path}, {what} is also an input: {other.parameter} ({name}) is read from it. "
                         "Choose another file."
+                    )
+                if _mentions(file, path):
+                    raise ParameterError(
+                        f"{key.parameter} is {path}, which is also an input ({masked(file)}): choose another file."
                     )
             if _mentions(_text(source), path):
                 raise ParameterError(
@@ -144,11 +165,33 @@ def _check_holds_no_other(key: Key, path: str) -> None:
     """Raise ParameterError where the file at `path` holds more than an output of that name."""
     others = _others(key.kind, path)
     if others:
-        told = ", ".join(others[:8]) + (", ..." if len(others) > 8 else "")
         raise ParameterError(
-            f"{key.parameter} is {path}, which exists and holds {told}: that would be lost, since the file is written anew. "
-            "Choose another file."
+            f"{key.parameter} is {path}, which exists and holds {_told(others)}: that would be lost, since the file "
+            "is written anew. Choose another file."
         )
+
+
+def _check_writable(key: Key, path: str) -> None:
+    """Raise ParameterError where the file at `path` is write-protected: it could be replaced all the same."""
+    if not os.access(path, os.W_OK) or not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+        raise ParameterError(f"{key.parameter} is {path}, which exists and is write-protected: choose another file.")
+
+
+def _check_is_raster(key: Key, path: str) -> None:
+    """Raise ParameterError where the folder at `path` is no older raster, of a format that makes folders, alone."""
+    files = [item.relative_to(path).as_posix() for item in Path(path).rglob("*") if not item.is_dir()]
+    if not files:
+        raise ParameterError(f"{key.parameter} is {path}, which is a folder: choose a file.")
+    others = min(([name for name in files if not names.fullmatch(name)] for names in _OF_FOLDERS), key=len)
+    if others:
+        raise ParameterError(
+            f"{key.parameter} is {path}, which is a folder that holds {_told(others)}: that would be lost. Choose a file."
+        )
+    _check_holds_no_other(key, path)
+
+
+def _told(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def _others(kind: Kind, path: str) -> list[str]:

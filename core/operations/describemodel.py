@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .. import vocabulary as voc
+from ..errors import ParameterError
 from ..progress import Progress
 from .tensorflowmodelserve import MOST_SOURCES
 
@@ -86,6 +87,13 @@ class DescribeModel:
         "The description as a STAC item with the machine learning model extension (MLM).",
         file_filter="JSON files (*.json)",
     )
+
+    def __post_init__(self) -> None:
+        lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
+        if lacking:
+            raise ParameterError(
+                f"SOURCE{lacking[0]}_IL is missing, but SOURCE{lacking[0]}_PLACEHOLDER is given: give both, or neither."
+            )
 
 
 def run(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:

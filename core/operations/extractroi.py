@@ -9,6 +9,7 @@ from .. import vocabulary as voc
 from ..errors import ParameterError
 from ..otbtools.output import ToolOutput
 from ..progress import Progress
+from ..vectors.source import LayerSource
 
 _UNITS = ("pxl", "phy", "lonlat")
 
@@ -35,7 +36,7 @@ class _Region:
         "cl", "Bands", "Bands to keep, separated by spaces: Channel1 Channel3, or 1 3. Empty: all of them."
     )
     mode_fit_im: Any = voc.raster("mode.fit.im", "Fit: image", "The image whose extent is taken.", required=False)
-    mode_fit_vect: str | None = voc.vector(
+    mode_fit_vect: LayerSource | None = voc.vector(
         "mode.fit.vect", "Fit: layer", "The vector layer whose extent is taken.", required=False
     )
     mode_extent_ulx: float = _coordinate("mode.extent.ulx", "Extent: upper left X")

@@ -117,14 +117,14 @@ def _circle(parameters: ExtractROI, image: Stack) -> Box:
 
 def _fitting(parameters: ExtractROI, image: Stack) -> Box:
     grid = image.grid
-    if parameters.mode_fit_im is not None:
+    if parameters.mode_fit_vect is None:
         other = Stack([parameters.mode_fit_im])
         check_references([(other.names[0], other.reference), (image.names[0], image.reference)])
         x, y = other.grid.x, other.grid.y
         upper = grid.x.index(x.centre(0)), grid.y.index(y.centre(0))
         lower = grid.x.index(x.centre(x.size - 1)), grid.y.index(y.centre(y.size - 1))
         return _between(upper, lower, "MODE_FIT_IM")
-    layer = VectorLayer(str(parameters.mode_fit_vect))
+    layer = VectorLayer(parameters.mode_fit_vect)
     left, right, bottom, top = layer.extent()
     along = np.linspace(0, 1, 21)
     xs = np.concatenate([left + (right - left) * along] * 2 + [np.full(21, left), np.full(21, right)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def threaded(driver: gdal.Driver, options: Sequence[str]) -> list[str]:
     given = dict(option.upper().split("=", 1) for option in options)
     known = driver.GetMetadataItem("DMD_CREATIONOPTIONLIST") or ""
     compresses = given.get("COMPRESS", "NONE" if driver.ShortName == "GTiff" else "") != "NONE"
-    if "NUM_THREADS" in given or not compresses or "NUM_THREADS" not in known:
+    if "NUM_THREADS" in given or not compresses or not re.search(r"""name=['"]NUM_THREADS['"]""", known):
         return list(options)
     return [*options, "NUM_THREADS=ALL_CPUS"]
 
@@ -66,6 +67,16 @@ _LOSSLESS: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "COG/JXL": ({"JXL_LOSSLESS": "YES"}, ("JXL_LOSSLESS", "JXL_DISTANCE")),
 }
 """By driver, and its compression: options that keep values, and those by which a user asks for another trade."""
+
+
+def mixing_overviews(driver: gdal.Driver, given: Sequence[str]) -> str:
+    """Return the option by which a format makes overviews of means of pixels, if one is given; else nothing."""
+    if driver.ShortName != "COG":
+        return ""
+    options = {name.upper(): value.upper() for name, _, value in (option.partition("=") for option in given)}
+    name = "OVERVIEW_RESAMPLING" if "OVERVIEW_RESAMPLING" in options else "RESAMPLING"
+    kept = options.get(name, "NEAREST") in ("NEAREST", "MODE") or options.get("OVERVIEWS") == "NONE"
+    return "" if kept else f"{name}={options[name]}"
 
 
 def lossless_options(driver: gdal.Driver, given: Sequence[str], dtype: np.dtype, classes: bool) -> list[str]:

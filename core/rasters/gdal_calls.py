@@ -81,9 +81,10 @@ def open_unchanged(source: str, flags: int, error: type[OtbtfError], options: Se
     """
     name = source_to_open(source, error)
     options = list(options)
-    if flags & gdal.OF_VECTOR:
-        options += _without_traces(name)
-    with _thread_option("OGR_VFK_DB_NAME", ":memory:"):  # else GDAL makes a database beside the file
+    # Else GDAL makes a database beside the file, or notes how large it is when unpacked.
+    with _thread_option("OGR_VFK_DB_NAME", ":memory:"), _thread_option("CPL_VSIL_GZIP_WRITE_PROPERTIES", "NO"):
+        if flags & gdal.OF_VECTOR:
+            options += _without_traces(name)
         return gdal.OpenEx(name, flags | gdal.OF_READONLY, open_options=options)
 
 

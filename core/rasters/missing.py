@@ -252,7 +252,15 @@ def _stored(low: Any, high: Any, own: np.dtype, dtype: np.dtype) -> Ranges:
         last = info.max if high >= info.max else math.floor(high)
         return ((dtype.type(first), dtype.type(last)),) if first <= last else ()
     with np.errstate(over="ignore"):
-        return ((dtype.type(own.type(low)), dtype.type(own.type(high))),)
+        first, last = own.type(low), own.type(high)
+    if (
+        low < high and own.kind == "f"
+    ):  # rounded to what the band holds, the ends must not leave the range; a single value is that nearest
+        first = np.nextafter(first, own.type(math.inf)) if first < low else first
+        last = np.nextafter(last, own.type(-math.inf)) if last > high else last
+        if first > last:
+            return ()
+    return ((dtype.type(first), dtype.type(last)),)
 
 
 # ---------------------------------------------------- asking the files

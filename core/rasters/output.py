@@ -17,7 +17,7 @@ from ..progress import Progress
 from ..staging import Staging
 from ..vectors.source import Address
 from .buffers import spaced
-from .creation import check_type, geotiff_options, lossless_options, threaded
+from .creation import check_type, geotiff_options, lossless_options, mixing_overviews, threaded
 from .gdal_calls import collected_errors
 from .opening import Reference
 from .source import path_of
@@ -142,6 +142,12 @@ class OutputRaster:
         self._copied = not driver.GetMetadataItem("DCAP_CREATE") or driver.ShortName == "COG"
         classes = content is not None and content.classes
         self._options = [*options, *lossless_options(driver, options, self._dtype, classes)]
+        mixing = mixing_overviews(driver, options) if classes else ""
+        if mixing:
+            staging.progress.warning(
+                f"{mixing} makes overviews of means of pixels: if the output {staging.final} holds classes, it shows others "
+                "where it is drawn small. NEAREST and MODE keep them (OUT_CO)."
+            )
         making = gdal.GetDriverByName("GTiff") if self._copied else driver
         self._making = staging.folder / "pixels.partial.tif" if self._copied else staging.path
         given = [] if self._copied else self._options

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -120,17 +120,29 @@ def try_format(
     while width * height * bands * dtype.itemsize > _BYTES and max(width, height) > 8:
         width, height = max(1, width // 2), max(1, height // 2)
     part = grid.part(Box(0, 0, width, height))
-    values = _values((height, width, bands), dtype, content, nodata)
     folder = staging.folder / "trial"
-    folder.mkdir()
-    try:
-        place = Place(folder, folder / staging.final.name, staging.final, _Quiet(staging.progress))
-        with make(place, part) as raster:
-            raster.write(part.box, values)
-            raster.close(place.progress)
-        trial.check(place.path, part, values)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    place = Place(folder, folder / staging.final.name, staging.final, _Quiet(staging.progress))
+    for values in _pictures((height, width, bands), dtype, content, nodata):
+        folder.mkdir()
+        try:
+            with make(place, part) as raster:
+                raster.write(part.box, values)
+                raster.close(place.progress)
+            trial.check(place.path, part, values)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pictures(
+    shape: tuple[int, int, int], dtype: np.dtype, content: Content, nodata: float | None
+) -> Iterator[np.ndarray]:
+    """Yield pixels as the output may hold them; each is for a trial of its own.
+
+    Some formats (GRIB, HF2) pack values by how far they reach, so that few classes may not be kept where many values are.
+    """
+    yield _values(shape, dtype, content, nodata)
+    if content.classes and not content.values and dtype.kind in "iu":
+        yield _values(shape, dtype, replace(content, values=range(9)), None)
 
 
 def _values(shape: tuple[int, int, int], dtype: np.dtype, content: Content, nodata: float | None) -> np.ndarray:

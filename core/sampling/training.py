@@ -150,8 +150,6 @@ def file_staging(path: str, progress: Progress, key: str, inputs: Sequence[Any] 
             raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
     if os.path.isdir(path):
         raise ParameterError(f"{key} is {path}, which is a folder: choose a file.")
-    if os.path.exists(path) and not os.access(path, os.W_OK):
-        raise ParameterError(f"{key} is {path}, which exists and is write-protected: choose another file.")
     return Staging(path, progress)
 
 

@@ -150,12 +150,16 @@ class VectorLayer:
         raise VectorError(f"The layer {self.name} of {self.path} has no field {name!r}. {hint}")
 
     def check_class_field(self, field: Field, progress: Progress) -> None:
-        """Warn of a field that numbers the features: each of them would be a class of its own."""
-        own = (self.layer.GetFIDColumn() or "fid").lower()
-        if field.index < 0 or field.name.lower() in ("fid", "ogc_fid", own):
+        """Warn of a field that numbers the features, or is called so: each of them would be a class of its own."""
+        if field.index < 0:
             progress.warning(
-                f"The class field {field.name} of {self.path} is the number of each feature, so that each would be a class "
-                "of its own: choose the field that holds the class."
+                f"The class field {field.name} of {self.path} is the number of each feature, so that each is a class of its "
+                "own: choose the field that holds the class."
+            )
+        elif field.name.lower() in ("fid", "ogc_fid"):
+            progress.warning(
+                f"The class field {field.name} of {self.path} has a name that the numbers of features have: if it holds "
+                "these, each feature is a class of its own. Then choose the field that holds the class."
             )
 
     def extent(self) -> tuple[float, float, float, float]:

@@ -114,9 +114,7 @@ def check_vector_output(path: str, key: str = "OUT", inputs: Sequence[str] = ())
 
 
 def _check_unlocked(path: str, key: str) -> None:
-    """Raise VectorError where an existing output is write-protected, or another program writes to its database."""
-    if not os.access(path, os.W_OK):
-        raise VectorError(f"{key} is {path}, which exists and is write-protected: choose another file.")
+    """Raise VectorError where another program writes to the database that an existing output is."""
     if not is_database(path) or is_closed(path):
         return
     if is_unfinished(path):

@@ -111,11 +111,11 @@ class Address:
 
     @classmethod
     def of(cls, source: LayerSource) -> Address:
-        """Return the parts of a source. A `|` that belongs to the name of an existing file divides nothing."""
-        text = str(source)
-        if "|" not in text or os.path.exists(text):
-            return cls(text)
-        path, *words = text.split("|")
+        """Return the parts of a source. A `|` that belongs to the path of an existing file divides nothing."""
+        parts = str(source).split("|")
+        ends = range(len(parts), 1, -1)
+        end = next((end for end in ends if os.path.exists("|".join(parts[:end]))), 1)
+        path, words = "|".join(parts[:end]), parts[end:]
         layer, number = "", None
         options: list[str] = []
         others: list[str] = []

@@ -177,6 +177,11 @@ def test_a_raster_smaller_than_the_receptive_field(tmp_path):
     assert results["fits"] == "no" and "12 pixels along x, but the image has only 11" in results["misfits"]
 
 
+def test_a_source_without_rasters():
+    with pytest.raises(ParameterError, match="SOURCE1_IL is missing"):
+        operations.run("DescribeModel", {"model.dir": "net.keras", "source1.placeholder": "x"})
+
+
 def test_a_raster_that_is_missing(tmp_path, unet_path):
     results, _ = describe(unet_path, tmp_path, **{"source1.il": [str(tmp_path / "gone.tif")]})
     assert results["fits"] == "no" and "gone.tif" in results["misfits"]

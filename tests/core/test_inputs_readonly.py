@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import gzip
 import re
 import shutil
 from pathlib import Path
@@ -181,6 +182,16 @@ def test_a_model_is_not_unpacked_beside_itself(scene: Scene, monkeypatch: pytest
     loaded = load_model(scene.path(name))
     assert loaded.path == scene.path(name)
     assert changes(before, state(scene.folder)) == {}
+
+
+def test_the_size_of_a_packed_file_is_not_noted_beside_it(scene: Scene, tmp_path: Path) -> None:
+    """GDAL writes NAME.gz.properties once it has come to the end."""
+    for name in ("image.tif", "points.geojson"):
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((scene.folder / name).read_bytes()))
+    before = state(tmp_path)
+    layer, image = f"/vsigzip/{tmp_path}/points.geojson.gz", f"/vsigzip/{tmp_path}/image.tif.gz"
+    run("SampleExtraction", {"in": image, "vec": layer, "field": "class", "out": scene.out("packed.gpkg")})
+    assert changes(before, state(tmp_path)) == {}
 
 
 def test_a_database_of_another_format_is_not_made(tmp_path: Path) -> None:

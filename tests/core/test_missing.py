@@ -112,6 +112,10 @@ def test_a_pixel_is_no_data_where_all_bands_are(tmp_path: Path) -> None:
         ("uint8", [[math.nan, math.nan]], [0, 0, 0, 0, 0, 0]),
         ("float32", [[2, 4]], [0, 0, 1, 1, 1, 0]),
         ("float32", [[-math.inf, 0], [4.5, math.inf]], [1, 0, 0, 0, 0, 1]),
+        # What QGIS has as "above 0" and "below 4" begins and ends beside them, nearer than float32 can tell.
+        ("float32", [[math.ulp(0), 2], [3, math.nextafter(4, 0)]], [0, 1, 1, 1, 0, 0]),
+        ("float32", [[math.nextafter(2, 3), math.nextafter(3, 2)]], [0, 0, 0, 0, 0, 0]),
+        ("float64", [[math.ulp(0), math.nextafter(2, 0)]], [0, 1, 0, 0, 0, 0]),
     ],
 )
 def test_both_ends_of_a_range_belong_to_it(dtype: str, ranges: Any, expected: list[int], tmp_path: Path) -> None:

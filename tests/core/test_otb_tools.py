@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from marked_rasters import made
 from osgeo import gdal, ogr, osr
+from serving import Log
 from test_band_math import write
 
 from otbtf_qgis.core import operations
@@ -89,6 +91,51 @@ def test_nearest_neighbours_keep_classes(tmp_path: Path) -> None:
     dataset = gdal.Open(values["out"])
     assert dataset.GetRasterBand(1).DataType == gdal.GDT_Byte
     assert dataset.ReadAsArray().tolist() == [[200, 9, 9], [4, 9, 9]]
+
+
+NOT_KEPT = "m.tif: a mask, or no-data values set in the layer's properties"
+
+
+@pytest.mark.parametrize(
+    ("told", "expected", "warned"),
+    [
+        ({}, [[9, 2, 3, 4], [9, 1, 1, 1]], False),
+        ({"use_source_nodata": False}, [[0, 2, 3, 4], [0, 1, 1, 1]], False),
+        ({"use_source_nodata": False, "nodata": [[[3, 3]], []]}, [[0, 2, 9, 4], [0, 1, 1, 1]], False),
+        ({"use_source_nodata": False, "nodata": [[[3, 3]], [[1, 1]]]}, [[0, 2, 9, 4], [0, 9, 9, 9]], False),
+        ({"nodata": [[[0, 0]], []]}, [[9, 2, 3, 4], [9, 1, 1, 1]], True),  # two values of a band
+        ({"use_source_nodata": False, "nodata": [[[3, 4]], []]}, [[0, 2, 3, 4], [0, 1, 1, 1]], True),
+    ],
+)
+def test_a_band_is_brought_to_a_grid_as_the_user_sees_it(
+    told: dict[str, Any], expected: list[list[int]], warned: bool, tmp_path: Path
+) -> None:
+    """Bands are missing each by itself, by the values that count in the layer's properties."""
+    moved = write(tmp_path / "m.tif", [[[0, 2, 3, 4]], [[0, 1, 1, 1]]], nodata=0)
+    values = {
+        "inr": moved,
+        "inm": {"path": moved, **told},
+        "interpolator": "nn",
+        "fv": 9,
+        "out": str(tmp_path / "o.tif"),
+    }
+    log = Log()
+    operations.run("Superimpose", values, log)
+    assert gdal.Open(values["out"]).ReadAsArray()[:, 0].tolist() == expected
+    assert [NOT_KEPT in text for text in log.warnings] == [True] * warned
+
+
+@pytest.mark.parametrize(("tag", "warned"), [(None, False), (-1, True)])
+def test_a_mask_is_honoured_or_its_loss_told(tag: float | None, warned: bool, tmp_path: Path) -> None:
+    """GDAL's warper follows a mask; where there is a no-data value too, it depends on the pixels whether it does."""
+    pixels, mask = np.arange(1, 7, dtype="float32").reshape(2, 3, 1), np.array([[255, 0, 255], [255, 255, 0]], "uint8")
+    moved = made(tmp_path / "m.tif", pixels, tag, mask)
+    values = {"inr": moved, "inm": moved, "interpolator": "nn", "fv": 9, "out": str(tmp_path / "o.tif")}
+    log = Log()
+    operations.run("Superimpose", values, log)
+    if not warned:
+        assert gdal.Open(values["out"]).ReadAsArray().tolist() == np.where(mask == 0, 9, pixels[..., 0]).tolist()
+    assert [NOT_KEPT in text for text in log.warnings] == [True] * warned
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,19 @@ class TestClasses:
                           out_pixeltype="uint8", out_co=given)  # fmt: skip
         assert not log.worked and not (tmp_path / name).exists()
 
+    @pytest.mark.parametrize(("driver", "kind"), [("GRIB", "uint8"), ("HF2", "uint16")])
+    def test_formats_that_pack_values_by_how_far_they_reach(
+        self, scene: dict[str, Any], tmp_path: Path, driver: str, kind: str
+    ) -> None:
+        """GDAL's GRIB makes the largest of a few small values 0, though it keeps values that use the whole type."""
+        if not has(driver):
+            pytest.skip("not in this GDAL")
+        log = Watched()
+        with pytest.raises(RasterError, match="holds classes or labels|cannot hold"):
+            serving.serve(log, source1_il=scene["image"], model_dir=scene["of classes"], out=str(tmp_path / "out.bin"),
+                          out_pixeltype=kind, out_format=driver)  # fmt: skip
+        assert not log.worked and not (tmp_path / "out.bin").exists()
+
     def test_overviews_of_a_cog_hold_no_other_classes(self, tmp_path: Path) -> None:
         labels = np.random.default_rng(5).choice(np.array([1, 9], "uint8"), (1100, 1100, 1))
 
@@ -150,6 +163,23 @@ class TestClasses:
         serving.serve(source1_il=image, model_dir=net, out=out, out_pixeltype="uint8", out_format="COG")
         dataset = gdal.Open(out)
         assert set(np.unique(dataset.GetRasterBand(1).GetOverview(0).ReadAsArray())) == {1, 9}
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ("OVERVIEW_RESAMPLING=AVERAGE", True),
+            ("RESAMPLING=BILINEAR", True),
+            ("OVERVIEW_RESAMPLING=MODE|RESAMPLING=CUBIC", False),
+            ("OVERVIEW_RESAMPLING=AVERAGE|OVERVIEWS=NONE", False),
+        ],
+    )
+    def test_overviews_of_means_are_warned_about(
+        self, scene: dict[str, Any], tmp_path: Path, given: str, told: bool
+    ) -> None:
+        log = serving.Log()
+        serving.serve(log, source1_il=scene["image"], model_dir=scene["of classes"], out=str(tmp_path / "out.tif"),
+                      out_pixeltype="uint8", out_format="COG", out_co=given)  # fmt: skip
+        assert [given in line and "overviews" in line for line in log.warnings] == [True] * told
 
     def test_labels_of_patches(self, tmp_path: Path) -> None:
         image = serving.write(tmp_path / "image.tif", serving.noise(HEIGHT, WIDTH, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import sqlite3
@@ -163,6 +164,15 @@ class TestInputs:
         self.refused(tmp_path, Kind.RASTER, gdal.Open(inner), "image.tif", "also an input")
         self.refused(tmp_path, Kind.RASTER, text, "image.tif", "also an input")
 
+    def test_archives_in_virtual_rasters(self, tmp_path: Path, image: str) -> None:
+        archive = tmp_path / "image.tif.gz"
+        archive.write_bytes(gzip.compress(Path(image).read_bytes()))
+        mosaic = tmp_path / "mosaic.vrt"
+        gdal.BuildVRT(str(mosaic), [f"/vsigzip/{archive}"]).FlushCache()
+        known = [Key("in", Kind.RASTER, "", ""), RASTER]
+        with pytest.raises(ParameterError, match=f"OUT is {archive}, which is also an input .*vsigzip"):
+            check_outputs(known, {"in": str(mosaic), "out": str(archive)})
+
     def test_a_link_is_the_file(self, tmp_path: Path, image: str) -> None:
         (tmp_path / "link.tif").symlink_to(image)
         self.refused(tmp_path, Kind.RASTER, image, "link.tif", "also an input")
@@ -208,6 +218,81 @@ class TestInputs:
         check_outputs([Key("vec", Kind.VECTOR, "", ""), FILE], {"vec": str(path), "out": str(other)})
         assert path.read_bytes() == before
         assert sorted(item.name for item in tmp_path.iterdir()) == ["a.gpkg", "other.txt"]
+
+
+class TestFolders:
+    @pytest.mark.parametrize("names", [("notes.txt",), ("a/0.0", "a/.zarray", "b/map.tif"), ()])
+    def test_other_folders_are_kept(self, tmp_path: Path, names: tuple[str, ...]) -> None:
+        """What is made takes the place of what is there, with all that it holds."""
+        image, out = raster(tmp_path / "image.tif", [np.ones((4, 4))]), tmp_path / "maps.tif"
+        out.mkdir()
+        for name in names:
+            (out / name).parent.mkdir(exist_ok=True)
+            (out / name).write_text("ours")
+        holds = f"holds .*{names[-1]}" if names else "choose a file"
+        with pytest.raises(ParameterError, match=f"OUT is {out}, which is a folder.*{holds}"):
+            core.run("ExtractROI", {"in": image, "out": str(out)}, Progress())
+        assert sorted(item.relative_to(out).as_posix() for item in out.rglob("*") if item.is_file()) == sorted(names)
+
+    @pytest.mark.parametrize(("driver", "name"), [("Zarr", "a.zarr"), ("MFF2", "a.hkv")])
+    def test_older_rasters_are_replaced(self, tmp_path: Path, driver: str, name: str) -> None:
+        if gdal.GetDriverByName(driver) is None:
+            pytest.skip(f"this GDAL has no {driver}")
+        image, out = raster(tmp_path / "image.tif", [np.full((4, 4), 3)]), tmp_path / name
+        values = {"in": image, "out": str(out), "out.format": driver, "out.pixeltype": "uint8"}
+        for _ in range(2):
+            core.run("ExtractROI", values, Progress())
+            assert out.is_dir()
+        assert (gdal.Open(str(out)).ReadAsArray() == 3).all()
+
+    def test_the_arrays_of_a_group(self, tmp_path: Path) -> None:
+        if gdal.GetDriverByName("Zarr") is None:
+            pytest.skip("this GDAL has no Zarr")
+        out = tmp_path / "a.zarr"
+        for name in ("one", "two"):
+            options = [f"ARRAY_NAME={name}", *(["APPEND_SUBDATASET=YES"] if out.exists() else [])]
+            assert gdal.GetDriverByName("Zarr").Create(str(out), 4, 4, 1, gdal.GDT_Byte, options) is not None
+        with pytest.raises(ParameterError, match="exists and holds .*one.*two"):
+            check(RASTER, out)
+
+
+@pytest.mark.parametrize("key", [VECTOR, RASTER, FILE])
+def test_a_write_protected_file_is_kept(tmp_path: Path, key: Key) -> None:
+    path = tmp_path / "a.tif"
+    path.touch()
+    check(key, path)
+    path.chmod(0o444)
+    with pytest.raises(
+        ParameterError, match=f"OUT is {path}, which exists and is write-protected: choose another file"
+    ):
+        check(key, path)
+
+
+def pairs() -> list[tuple[str, Key, Key]]:
+    """Every file that an operation reads, with every output that it writes to a file."""
+    found = []
+    for name in NAMES:
+        known = [key for key in keys(load(name)[0]) if key.group <= 1]
+        written = [key for key in known if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)]
+        found += [(name, key, output) for key in known if key.kind is Kind.FILE for output in written]
+    return found
+
+
+@pytest.mark.parametrize(("name", "key", "output"), pairs())
+def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key: Key, output: Key) -> None:
+    """Models, statistics, rates, weights."""
+    path = tmp_path / "a.xml"
+    path.touch()
+    told = f"{output.parameter} is {path}, which is also an input \\({key.parameter}\\)"
+    with pytest.raises(ParameterError, match=told):
+        check_outputs(keys(load(name)[0]), {key.name: str(path), output.name: str(tmp_path / "." / "a.xml")})
+
+
+def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.touch()
+    with pytest.raises(ParameterError, match=f"OUT is {path}, which is a file: name a folder"):
+        check(Key("out", Kind.FOLDER_OUT, "", ""), path)
 
 
 def outputs() -> list[tuple[str, Key]]:

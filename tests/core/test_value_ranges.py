@@ -120,6 +120,12 @@ class TestServing:
             values, log = through([0, 7, 255, 100], source, target)
             assert values == [0, 7, 255, 100] and not log.warnings
 
+    def test_a_type_that_numpy_lacks_where_the_field_is_found(self, tmp_path: Path) -> None:
+        """bfloat16 has 8 digits of float32's 24: 257 becomes 256."""
+        image = serving.write(tmp_path / "image.tif", np.array([[0, 7, 256, 257]], "float32").reshape(1, -1, 1))
+        serving.serve(source1_il=image, model_dir=as_is(tmp_path, "bfloat16"), out=str(tmp_path / "out.tif"))
+        assert serving.read(tmp_path / "out.tif").ravel().tolist() == [0, 7, 256, 256]
+
     def test_no_data_does_not_count(self, through: Any) -> None:
         values, log = through([-9999, 7, -9999, 3], "int16", "uint8", nodata=-9999, output_bv=99)
         assert values == [99, 7, 99, 3] and not log.warnings

@@ -57,6 +57,9 @@ class TestSystems:
         matrix = {"in": image, "ref": "vector", "ref.vector.in": given, "ref.vector.field": "class"}
         matrix["out"] = str(tmp_path / "matrix.csv")
         assert core.run("ComputeConfusionMatrix", matrix, Progress())["samples"] == 12
+        part = {"in": image, "mode": "fit", "mode.fit.vect": given, "out": str(tmp_path / "part.tif")}
+        found = core.run("ExtractROI", part, Progress())  # pixels from corner to corner, both included
+        assert (found["width"], found["height"]) == (5, 4)
         with pytest.raises(OtbtfError):  # as the file says, it lies elsewhere
             run("PolygonClassStatistics", {**statistics, "vec": path})
 
@@ -137,7 +140,7 @@ class TestAddresses:
 
     def test_a_file_with_a_bar_in_its_name(self, tmp_path: Path) -> None:
         path = layer(tmp_path / "a|layername=b.gpkg", [(1, point(1, 1))])
-        assert VectorLayer(path).count == 1
+        assert VectorLayer(path).count == VectorLayer(f"{path}|layerid=0").count == 1
 
     @pytest.mark.parametrize("part", ["subset=class = 1", "geometrytype=Point", "nonsense"])
     def test_what_core_does_not_follow_is_refused(self, tmp_path: Path, part: str) -> None:
@@ -282,6 +285,27 @@ def test_the_number_of_the_features_as_class_is_warned_about(tmp_path: Path, ima
         )
         warned = [text for text in log.warnings if "is the number of each feature" in text]
         assert (len(warned), found["classes"]) == ((0, 1) if field == "class" else (1, 2))
+
+
+def test_a_field_that_is_called_like_the_number_of_the_features_may_hold_classes(tmp_path: Path, image: str) -> None:
+    path = str(tmp_path / "a.geojson")
+    data = ogr.GetDriverByName("GeoJSON").CreateDataSource(path)
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(32631)
+    made = data.CreateLayer("a", system, ogr.wkbPolygon)
+    made.CreateField(ogr.FieldDefn("fid", ogr.OFTInteger))
+    for _ in range(2):
+        feature = ogr.Feature(made.GetLayerDefn())
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(box(1, 1, 3, 3)))
+        feature["fid"] = 7
+        made.CreateFeature(feature)
+    made = data = None
+    log = Log()
+    found = core.run(
+        "PolygonClassStatistics", {"in": image, "vec": path, "field": "fid", "out": str(tmp_path / "s.xml")}, log
+    )
+    assert found["classes"] == 1
+    assert [("has a name that" in text, "is the number of" in text) for text in log.warnings] == [(True, False)]
 
 
 def test_fields_that_differ_by_case_are_written(tmp_path: Path, image: str) -> None:

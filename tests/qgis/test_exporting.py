@@ -20,6 +20,7 @@ from qgis.core import (
     QgsMarkerSymbol,
     QgsProcessingContext,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
     QgsProject,
     QgsRendererCategory,
     QgsVectorLayer,
@@ -455,6 +456,64 @@ def test_a_layer_in_a_group_by_name(source: Source, tmp_path: Path) -> None:
     QgsProject.instance().addMapLayer(layer, False)
     QgsProject.instance().layerTreeRoot().addGroup("group").addLayer(layer)
     assert source('Lager "Süd" | 2') == source(layer.id()) == path
+
+
+def _filtered(layer: QgsVectorLayer) -> Any:
+    QgsProject.instance().addMapLayer(layer)
+    assert layer.setSubsetString('"class" = 2')
+    return layer
+
+
+def _with_selection(layer: QgsVectorLayer) -> Any:
+    layer.selectByIds([2])
+    return selected(layer)
+
+
+def _joined(layer: QgsVectorLayer) -> Any:
+    """Another layer, to which it is joined."""
+    QgsProject.instance().addMapLayer(layer)
+    other = memory("Point?field=number:integer&field=class:integer", [("Point(1 0)", [1, 1])], "other")
+    join = QgsVectorLayerJoinInfo()
+    join.setJoinLayer(layer)
+    join.setJoinFieldName("class")
+    join.setTargetFieldName("number")
+    QgsProject.instance().addMapLayer(other)
+    assert other.addJoin(join)
+    return other
+
+
+def _queried(layer: QgsVectorLayer) -> Any:
+    """A query of it, by its id."""
+    QgsProject.instance().addMapLayer(layer)
+    found = QgsVectorLayer(f"?query=SELECT * FROM '{layer.id()}'", "query", "virtual")
+    assert found.isValid()
+    QgsProject.instance().addMapLayer(found)
+    return found
+
+
+@pytest.mark.parametrize("how", [_filtered, _with_selection, _joined, _queried])
+@pytest.mark.parametrize(("name", "driver"), [("a.gpkg", "GPKG"), ("a.shp", "ESRI Shapefile")])
+def test_the_file_of_an_exported_layer_is_not_replaced(
+    provider: OtbtfProvider,
+    context: QgsProcessingContext,
+    make_raster: Callable[[str], str],
+    tmp_path: Path,
+    how: Callable[[QgsVectorLayer], Any],
+    name: str,
+    driver: str,
+) -> None:
+    path = package(tmp_path / name, driver=driver)
+    given = {
+        "IN": make_raster("image.tif"),
+        "VEC": how(QgsVectorLayer(path, "a", "ogr")),
+        "FIELD": "class",
+        "OUT": path,
+    }
+    algorithm = provider.algorithm("sampleextraction").create()
+    feedback = QgsProcessingFeedback()
+    assert not algorithm.run(given, context, feedback)[1]
+    assert f"OUT is {path}, which is also an input: choose another file." in feedback.textLog()
+    assert QgsVectorLayer(path, "a", "ogr").featureCount() == 3
 
 
 @pytest.mark.parametrize("only", [True, False])
