@@ -62,6 +62,9 @@ FUNCTION_PARAMETERS = frozenset(
 _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__"}
 """Class names that stand for plain values."""
 
+_NAMES = frozenset({"class_name", "module", "registered_name", "spec_name"})
+"""Keys that name an object where they are texts; Keras looks for objects in whatever else stands there."""
+
 _CODE = {"__lambda__": "Python code", "__typespec__": "a class of TensorFlow"}
 
 _TABLES = {
@@ -112,13 +115,14 @@ def offences(configuration: Any) -> Iterator[str]:
         if isinstance(item, list):
             waiting.extend((value, place) for value in item)
         elif isinstance(item, dict):
+            names: frozenset[str] = frozenset()  # of this object, which are judged together
             if "class_name" in item or "spec_name" in item:
                 yield from _object_offences(item, place)
-                place = place._replace(owner=_called(item))
+                place, names = place._replace(owner=_called(item)), _NAMES
             waiting.extend(
                 (value, Place(key, place.owner, place.dropped or key == "compile_config"))
                 for key, value in item.items()
-                if key not in ("class_name", "module", "registered_name", "spec_name")
+                if key not in names or isinstance(value, (dict, list))
             )
         elif isinstance(item, str):
             yield from _text_offences(item, place, custom)

@@ -117,6 +117,12 @@ def _replace(layer: str) -> Callable[[Json, Json], None]:
     return put
 
 
+def _node_of_named(configuration: Json, evil: Json) -> None:
+    """Beside the names of an honest class: without `config`, Keras takes it for a dictionary of objects."""
+    named = {"class_name": "Dense", "module": "keras.layers", "registered_name": None, "spec_name": evil}
+    _layer(configuration, "last")["inbound_nodes"][0]["kwargs"]["training"] = named
+
+
 def _root(configuration: Json, evil: Json) -> None:
     configuration.clear()
     configuration.update(evil if isinstance(evil, dict) else {"class_name": evil, "config": {}})
@@ -129,9 +135,11 @@ def _compiled(*keys: str) -> Callable[[Json, Json], None]:
     return put
 
 
-def _node(kind: str) -> Callable[[Json, Json], None]:
+def _node(kind: str, *keys: str) -> Callable[[Json, Json], None]:
     def put(configuration: Json, evil: Json) -> None:
         node = _layer(configuration, "last")["inbound_nodes"][0]
+        for key in reversed(keys):
+            evil = {key: evil}
         if kind == "args":
             node["args"].append(evil)
         else:
@@ -159,6 +167,12 @@ PLACES: dict[str, Callable[[Json, Json], None]] = {
     "initializer in a nested model": _setting("inner", "layers", 1, "config", "kernel_initializer"),
     "argument of a call": _node("args"),
     "keyword of a call": _node("kwargs"),
+    "dictionary under module": _node("kwargs", "module"),
+    "dictionary under registered_name": _node("args", "registered_name"),
+    "dictionary under spec_name": _node_of_named,
+    "activation under module": lambda configuration, evil: _layer(configuration, "last")["config"].update(
+        activation={"module": evil}
+    ),
     "build configuration": lambda configuration, evil: _layer(configuration, "last").update(build_config={"x": evil}),
     "compile configuration": lambda configuration, evil: configuration.update(compile_config={"loss": evil}),
     "nested loss": _compiled("loss"),
