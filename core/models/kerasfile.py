@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 import shutil
 import tempfile
 import zipfile
@@ -127,6 +128,19 @@ def keras_2(version: str) -> str:
     )
 
 
+def newer_keras(version: str) -> str:
+    """Return what to tell of a file that a Keras newer than the engine's wrote; empty for any other."""
+    import keras
+
+    written, here = (re.match(r"(\d+)\.(\d+)", text) for text in (version, keras.__version__))
+    if not written or not here or tuple(map(int, written.groups())) <= tuple(map(int, here.groups())):
+        return ""
+    return (
+        f"It was written by Keras {version}, which is newer than the engine's Keras {keras.__version__}: install the engine "
+        "in a newer Python, or export the model as a SavedModel where it was made (model.export)."
+    )
+
+
 def keras_version(path: str) -> str:
     """Return the version of the Keras that wrote a `.keras` file; empty where it does not say."""
     try:
@@ -234,7 +248,9 @@ def _archive(path: str) -> Iterator[zipfile.ZipFile]:
     except OddArchive as error:
         raise ModelError(f"{path} is not loaded: {error}. Save the model again where it was made.") from error
     # Whatever the zip module and JSON make of damaged bytes: bad marks, checksums, encodings, depth, encryption.
-    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, zlib.error, lzma.LZMAError) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's, not that of bz2
+            raise
         raise ModelError(
             f"{path} is not a .keras file, or is damaged ({error}). Save or copy the model again."
         ) from error

@@ -11,7 +11,15 @@ from typing import Any
 from ..errors import ModelError
 from .files import model_place, read_saved_model
 from .identity import identity
-from .kerasfile import check_keras_file, is_keras_2, keras_2, keras_version, loadable_copy, trusted_configuration
+from .kerasfile import (
+    check_keras_file,
+    is_keras_2,
+    keras_2,
+    keras_version,
+    loadable_copy,
+    newer_keras,
+    trusted_configuration,
+)
 from .model import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart
 from .safety import NO_SIGNATURES, check_saved_model
@@ -150,10 +158,10 @@ def _keras_error(file: Path, error: Exception) -> ModelError:
     version = keras_version(str(file)) if file.suffix.lower() == ".keras" else ""
     if is_keras_2(version):
         return ModelError(f"Keras cannot load the model {file}: {keras_2(version)}. Keras said: {_reason(error)}")
-    return ModelError(
-        f"Keras cannot load the model {file}: {_reason(error)} If a layer of its own is what it lacks, export the model as "
-        "a SavedModel where it was made (model.export)."
+    cure = newer_keras(version) or (
+        "If a layer of its own is what it lacks, export the model as a SavedModel where it was made (model.export)."
     )
+    return ModelError(f"Keras cannot load the model {file}: {_reason(error)} {cure}")
 
 
 _LAST = 4

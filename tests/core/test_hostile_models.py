@@ -317,6 +317,21 @@ def test_file_of_keras_2_is_named(honest: Path, tmp_path: Path) -> None:
             load_model(str(path), trust=trust)
 
 
+def test_file_of_a_newer_keras_is_named(honest: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new.keras"
+    with zipfile.ZipFile(honest) as source, zipfile.ZipFile(path, "w") as target:
+        configuration = json.loads(source.read("config.json"))
+        configuration["config"]["layers"][-1]["config"]["setting_of_tomorrow"] = None
+        target.writestr("config.json", json.dumps(configuration))
+        target.writestr("metadata.json", '{"keras_version": "3.999.0"}')
+        target.writestr("model.weights.h5", source.read("model.weights.h5"))
+    told = (
+        rf"setting_of_tomorrow.*written by Keras 3\.999\.0, which is newer than the engine's Keras {keras.__version__}"
+    )
+    with pytest.raises(OtbtfError, match=told):
+        load_model(str(path))
+
+
 def test_package_that_the_engine_lacks_is_named(honest: Path, tmp_path: Path) -> None:
     evil = hostile.described("keras_nlp.layers", "TransformerEncoder")
     message = refusal(hostile.write(honest, tmp_path / "hub.keras", "a layer", evil))

@@ -121,7 +121,7 @@ def test_zip_that_lacks_a_part(saved: Path, tmp_path: Path, part: str) -> None:
         check_keras_file(str(path))
 
 
-@pytest.mark.parametrize("damage", ["cut", "no zip", "no JSON", "deep", "bits"])
+@pytest.mark.parametrize("damage", ["cut", "no zip", "no JSON", "deep", "bits", "bzip2"])
 def test_damaged_file(saved: Path, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "damaged.keras"
     content = bytearray(saved.read_bytes())
@@ -132,6 +132,13 @@ def test_damaged_file(saved: Path, tmp_path: Path, damage: str) -> None:
     elif damage == "bits":
         start = content.index(b"class_name")
         content[start] ^= 0xFF
+        path.write_bytes(content)
+    elif damage == "bzip2":
+        with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+            for name in ("config.json", "metadata.json", "model.weights.h5"):
+                archive.writestr(name, source.read(name))
+        content = bytearray(path.read_bytes())
+        content[60:200] = b"\xaa" * 140
         path.write_bytes(content)
     else:
         with zipfile.ZipFile(path, "w") as archive:
