@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -236,9 +237,10 @@ def _free(values: tuple[int, ...]) -> int:
     for name, free in _TYPES:
         info = np.iinfo(name)
         if info.min <= values[0] and values[-1] <= info.max:
-            if free not in values:
-                return free
-            return next(number for number in range(info.max, info.min - 1, -1) if number not in values)
+            numbers = itertools.chain([free], range(info.max, info.min - 1, -1))
+            found = next((number for number in numbers if number not in values), None)
+            if found is not None:  # else the classes take up the whole type
+                return found
     raise ParameterError(f"Labels from {values[0]} to {values[-1]} are too large for a map: number the classes anew.")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from polygon_scene import Log, Stop, X, box, layer, raster
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, VectorError
+from otbtf_qgis.core.landcover.labels import VectorLabels, classes_of, smallest_type
 from otbtf_qgis.core.sampling.legend import raster_legend
+from otbtf_qgis.core.vectors.opening import TEXT, Field
 
 ROWS, COLUMNS, SIDE = 96, 128, 16
 LABELS = (3, 5, 9)
@@ -209,3 +212,13 @@ def test_cancelled_leaves_nothing(scene: dict[str, str], tmp_path: Path) -> None
     with pytest.raises(Cancelled):
         run(scene, tmp_path, Stop(), labels__raster=scene["sparse"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_that_take_up_a_pixel_type_get_the_next_one() -> None:
+    """As many as 256 names: they are 0 to 255, which leaves bytes no number for pixels without a class."""
+    every = {f"{number:03}": number for number in range(256)}
+    field = Field("class", TEXT)
+    labels = VectorLabels("", cast(Any, SimpleNamespace(field=field)), {}, True)
+    found = classes_of(labels, every, {})
+    assert found.values == tuple(range(256)) and found.numbers == every
+    assert found.ignored not in found.values and smallest_type((*found.values, found.ignored)) == np.int16
