@@ -13,19 +13,18 @@ from ..sampling.palette import coloured
 _TABLED = (gdal.GDT_Byte, gdal.GDT_UInt16)
 """The pixel types for which GeoTIFF and most others take a colour table."""
 
-_WHOLE = (*_TABLED, gdal.GDT_Int16, gdal.GDT_UInt32, gdal.GDT_Int32)
 
-
-def declare_classes(dataset: Any, classes: Classes) -> None:
+def declare_classes(dataset: Any, classes: Classes, numbers: bool = True) -> None:
     """Write classes into a new raster, before its pixels.
 
-    A single band of whole numbers gets an attribute table and, where its values allow it, a colour table and category
-    names. As many bands as classes are probabilities: they are called by the classes' names. What the format cannot
+    A single band of their numbers gets an attribute table and, where its type and values allow it, a colour table and
+    category names. As many bands as classes are probabilities: they are called by the classes' names. What the format cannot
     hold is left out: the pixels matter more.
 
     Args:
         dataset: GDAL's dataset, just created.
         classes: what the output holds; nothing is done where there are none. Those without a colour get one.
+        numbers: whether a single band holds the numbers of the classes.
     """
     if not classes:
         return
@@ -35,7 +34,7 @@ def declare_classes(dataset: Any, classes: Classes) -> None:
         if dataset.RasterCount == len(classes) > 1:
             for number, item in enumerate(classes, 1):
                 dataset.GetRasterBand(number).SetDescription(item.name)
-        elif dataset.RasterCount == 1 and band.DataType in _WHOLE:
+        elif dataset.RasterCount == 1 and numbers:
             if band.DataType in _TABLED and all(0 <= item.value <= 255 for item in classes):
                 _write_table(band, classes)
             band.SetDefaultRAT(_attribute_table(classes))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..progress import Progress
 from ..rasters.output import OutputRaster, creation_options, driver_for
@@ -60,19 +62,28 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             driver,
             options,
             nodata=declared,
-            content=_content(opened, bands, [background] if opened.masked else []),
+            content=_content(opened, bands, dtype, [background] if opened.masked else []),
         ) as raster:
             job.run(raster, tile, progress)
             raster.commit(progress)
     for told in [*job.told(), *job.converter.told("OUT_PIXELTYPE", f"{background:g} (OUTPUT_BV)")]:
         progress.warning(told)
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
-    if opened.classes and bands == 1 and dtype.kind in "iu":
+    if _shows_classes(opened, bands, dtype):
         results["classes"] = [vars(item) for item in opened.classes]
     return results
 
 
-def _content(opened: OpenModel, bands: int, others: Sequence[float]) -> Content:
+def _shows_classes(opened: OpenModel, bands: int, dtype: np.dtype) -> bool:
+    """Return whether the output holds the numbers of the model's classes: in real numbers too, as OTB writes maps."""
+    if bands != 1 or not opened.classes:
+        return False
+    values = [item.value for item in opened.classes]
+    exact = bool((np.array(values).astype(dtype) == values).all())
+    return dtype.kind in "iu" or (opened.compute.dtype_name in _WHOLE and exact)
+
+
+def _content(opened: OpenModel, bands: int, dtype: np.dtype, others: Sequence[float]) -> Content:
     """Return what the output holds: classes where the model returns whole numbers, or names its only band's classes.
 
     One output of three or four bands of bytes is taken for a picture.
@@ -82,5 +93,5 @@ def _content(opened: OpenModel, bands: int, others: Sequence[float]) -> Content:
     return Content(
         classes=bool(known) or (opened.compute.dtype_name in _WHOLE and not picture),
         values=[*(item.value for item in known), *others] if known else (),
-        describe=partial(declare_classes, classes=opened.classes),
+        describe=partial(declare_classes, classes=opened.classes, numbers=_shows_classes(opened, bands, dtype)),
     )

@@ -178,12 +178,15 @@ def test_it_goes_with_the_model(made: dict[str, Any], tmp_path: Path) -> None:
     assert contents(tmp_path / "served.tif") == contents(made["out"])
 
 
-def test_command_lines_of_otbtf_mean_what_they_meant(made: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("pixel", ["uint8", ""], ids=["whole numbers", "real numbers"])
+def test_command_lines_of_otbtf_mean_what_they_meant(made: dict[str, Any], tmp_path: Path, pixel: str) -> None:
     out = tmp_path / "otbtf.tif"
     command = f"otbcli_TensorflowModelServe -source1.il {made['image']} -source1.rfieldx 16 -source1.rfieldy 16 "
-    command += f"-model.dir {made['model.saveto']} -output.names classes -out {out} uint8"
-    operations.run("RunCommandLine", {"command": command}, Log())
+    command += f"-model.dir {made['model.saveto']} -output.names classes -out {out} {pixel}"
+    found = json.loads(operations.run("RunCommandLine", {"command": command}, Log())["results"])
+    assert [row["name"] for row in found[0]["classes"]] == ["2", "3", "7"]
     dataset = gdal.Open(str(out))
+    assert dataset.GetRasterBand(1).DataType == (gdal.GDT_Byte if pixel else gdal.GDT_Float32)
     assert (dataset.RasterXSize, dataset.RasterYSize) == (COLUMNS - 15, ROWS - 15), "without padding"
     assert {value: entry.color for value, entry in raster_legend(dataset).items()} == {
         value: entry.color for value, entry in raster_legend(gdal.Open(made["out"])).items()
