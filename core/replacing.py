@@ -19,6 +19,8 @@ from .vectors.source import Address, VectorSource
 from .vocabulary import Key, Kind
 
 _RASTERS, _LAYERS = (Kind.RASTER, Kind.RASTERS), (Kind.VECTOR, Kind.VECTORS)
+_READ_WHOLE = (Kind.FILE, Kind.FOLDER)
+_OF_A_MODEL = ("saved_model.pb*", "variables/*", "assets/*")
 _FILES = (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)
 
 _SIDECARS = {
@@ -82,7 +84,7 @@ def _written(path: str) -> list[str]:
 def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key, Any]]) -> None:
     """Raise ParameterError where one of the `files` that go with an output is read."""
     for other, value in given:
-        if other.kind is Kind.FILE and _same(path, str(value)):
+        if other.kind in _READ_WHOLE and any(_same(path, str(file)) for file in _read_whole(str(value))):
             raise ParameterError(
                 f"{key.parameter} is {path}, which is also an input ({other.parameter}): choose another file."
             )
@@ -108,6 +110,14 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
                 raise ParameterError(
                     f"{key.parameter} is {path}, which is also an input ({name}): choose another file."
                 )
+
+
+def _read_whole(path: str) -> list[Path]:
+    """Return the files that make a model, or the one file that is read as it is; none where there is nothing."""
+    place = Path(path).parent if Path(path).name.startswith("saved_model.pb") else Path(path)
+    if place.is_dir():
+        return [file for pattern in _OF_A_MODEL for file in place.glob(pattern)]
+    return [place] if place.exists() else []
 
 
 def _text(source: Any) -> str:

@@ -327,3 +327,18 @@ def test_a_run_that_is_repeated_replaces_its_output(tmp_path: Path) -> None:
     values = {"in": image, "vec": training, "field": "class", "strategy": "all", "out": str(out)}
     for _ in range(2):
         assert json.loads(core.run("SampleSelection", values, Progress())["legend"])[0]["count"] == 4
+
+
+MODEL = Key("model.dir", Kind.FILE, "", "", file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)")
+
+
+@pytest.mark.parametrize("read", ["net.keras", "model", "model/saved_model.pb"])
+def test_a_model_is_not_replaced_by_what_is_told_of_it(tmp_path: Path, read: str) -> None:
+    model = tmp_path / "model" / "saved_model.pb"
+    model.parent.mkdir()
+    for file in (model, tmp_path / "net.keras", model.with_name("map.tif")):
+        file.write_bytes(b"x")
+    lost = tmp_path / "net.keras" if read == "net.keras" else model
+    with pytest.raises(ParameterError, match=rf"OUT is .*{lost.name}, which is also an input \(MODEL_DIR\)"):
+        check_outputs([MODEL, FILE], {"model.dir": str(tmp_path / read), "out": str(lost)})
+    check_outputs([MODEL, FILE], {"model.dir": str(tmp_path / read), "out": str(model.with_name("map.tif"))})
