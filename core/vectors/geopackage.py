@@ -115,6 +115,9 @@ class Filler:
     def _write_index(self, points: np.ndarray) -> None:
         index = f"rtree_{self._table}_{self._geometry}"
         node_table = _quoted(f"{index}_node")
+        has = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"{index}_node",)).fetchone()
+        if has is None:  # made without one
+            return
         root = self._database.execute(f"SELECT length(data) FROM {node_table} WHERE nodeno = 1").fetchone()  # nosec B608
         node_size = root[0]
         leaves = (np.arange(1, len(points) + 1), *_rounded_outwards(points[:, 0], points[:, 1]))
@@ -140,6 +143,19 @@ class Filler:
             yield
         except (sqlite3.Error, OverflowError) as error:
             raise VectorError(f"Cannot write the layer {self._table}: {error}. Is the disk full?") from error
+
+
+def can_index() -> bool:
+    """Return whether the SQLite of this process has R-trees.
+
+    TensorFlow brings one without: where a script imports it first, it takes the place of the system's, for GDAL too.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(":memory:")) as database:
+            database.execute("CREATE VIRTUAL TABLE boxes USING rtree(id, low, high)")
+    except sqlite3.Error:
+        return False
+    return True
 
 
 def _quoted(name: str) -> str:

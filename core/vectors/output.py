@@ -21,7 +21,7 @@ from ..rasters.gdal_calls import collected_errors
 from ..rasters.opening import Reference
 from ..rasters.output import same_file
 from ..staging import Staging, check_writable
-from .geopackage import Filler
+from .geopackage import Filler, can_index
 from .names import distinct_names, free_name
 from .opening import REAL, TEXT, Field, split_source
 
@@ -206,6 +206,8 @@ class OutputVector:
         options = list(_LAYER_OPTIONS.get(self._driver.ShortName, []))
         if not self._points:
             options = [option for option in options if not option.startswith(("SPATIAL_INDEX", "GEOMETRY"))]
+        if self._driver.ShortName == "GPKG" and self._points and not can_index():
+            options = ["SPATIAL_INDEX=NO" if option.startswith("SPATIAL_INDEX") else option for option in options]
         options += _reserved_names(self._driver.ShortName, fields)
         with collected_errors() as errors:
             kind = ogr.wkbPoint if self._points else ogr.wkbNone

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from osgeo import gdal, ogr, osr
 from points import read_points, write_points
 from serving import Log, hidden
 
+import otbtf_qgis
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, VectorError
 from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.rasters.opening import Reference
@@ -237,3 +241,27 @@ def test_reading_points_needs_no_order_of_gdal_exceptions(tmp_path: Path) -> Non
     finally:
         gdal.UseExceptions() if before else gdal.DontUseExceptions()
     assert results[0] == results[1]
+
+
+def test_a_geopackage_is_written_where_tensorflow_was_imported_first(tmp_path: Path) -> None:
+    """As scripts of OTBTF do: TensorFlow's own SQLite then serves GDAL, and has no R-trees."""
+    pytest.importorskip("tensorflow")
+    code = (
+        "import sys, tensorflow\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from polygon_scene import box, layer, raster\n"
+        "import pathlib, numpy\n"
+        "from osgeo import ogr\n"
+        "from otbtf_qgis import core\n"
+        "folder = pathlib.Path(sys.argv[2])\n"
+        "image = raster(folder / 'i.tif', numpy.arange(48).reshape(4, 12))\n"
+        "shapes = layer(folder / 'v.shp', [(1, box(0, 0, 3, 4)), (2, box(4, 0, 6, 4))], driver='ESRI Shapefile')\n"
+        "values = {'in': image, 'vec': shapes, 'field': 'class', 'strategy': 'all', 'out': str(folder / 's.gpkg')}\n"
+        "core.run('SampleSelection', values)\n"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    variables = {**os.environ, "PYTHONPATH": str(Path(otbtf_qgis.__file__).absolute().parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=variables, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = ogr.Open(str(tmp_path / "s.gpkg"))
+    assert sorted(feature["class"] for feature in made.GetLayer(0)) == [1] * 12 + [2] * 8
