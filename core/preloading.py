@@ -62,7 +62,8 @@ def gdal() -> None:
     On Linux, TensorFlow's library shows those that are loaded after it an SQLite of its own, which lacks what
     GeoPackages need.
     """
-    if "osgeo.gdal" in sys.modules and "sqlite3" in sys.modules:
+    # A GDAL that came after TensorFlow, unshielded, shares TensorFlow's: another one beside it would crash the process.
+    if "osgeo.gdal" in sys.modules and ("sqlite3" in sys.modules or _came_before("tensorflow", "osgeo.gdal")):
         return
     flags = sys.getdlopenflags() if "tensorflow" in sys.modules and hasattr(os, "RTLD_DEEPBIND") else None
     try:
@@ -74,3 +75,9 @@ def gdal() -> None:
     finally:
         if flags is not None:
             sys.setdlopenflags(flags)
+
+
+def _came_before(one: str, other: str) -> bool:
+    """Return whether a module was imported before another one, which is there."""
+    names = list(sys.modules)
+    return one in names and names.index(one) < names.index(other)

@@ -253,7 +253,7 @@ def test_older_files_are_replaced(tmp_path: Path) -> None:
         ({"outdir": "new", "size": 254}, ParameterError, ["254", "at least 256"]),
         ({"outdir": "new", "seed": -1}, ParameterError, ["-1", "at least 0"]),
         ({"outdir": "no/new"}, RasterError, ["no", "does not exist"]),
-        ({"outdir": "file"}, RasterError, ["file", "does not exist"]),
+        ({"outdir": "file"}, ParameterError, ["file", "which is a file"]),
     ],
 )
 def test_bad_input_is_explained_and_nothing_is_made(
