@@ -14,6 +14,8 @@ from .progress import Passed, Progress
 from .temporaries import Temporaries
 
 _ENDING = ("SIGTERM", "SIGHUP", "SIGINT")
+_LONGEST_END = 30.0
+"""Seconds that what is unfinished may take to be removed."""
 
 
 class _Remembering(Passed):
@@ -52,12 +54,16 @@ def cleaned_up_on_signals(progress: Progress) -> Iterator[Progress]:
     remembering = _Remembering(progress)
     # Whichever thread the system interrupts, Python writes the signal's number into the pipe at once, however long the
     # main thread, which alone runs handlers, is busy in GDAL.
-    threading.Thread(target=_attend, args=(told, numbers, remembering.temporaries), daemon=True).start()
+    ending = threading.Event()
+    attending = threading.Thread(target=_attend, args=(told, numbers, remembering.temporaries, ending), daemon=True)
+    attending.start()
     for number in numbers:
         signal.signal(number, lambda *_: None)
     try:
         yield remembering
     finally:
+        if ending.is_set():  # what was started has been killed, which is no error of the run: the signal ends it
+            attending.join(_LONGEST_END)
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
@@ -79,7 +85,7 @@ def _is_default(number: int) -> bool:
     return handler(number) is None
 
 
-def _attend(told: int, numbers: Sequence[int], temporaries: Temporaries) -> None:
+def _attend(told: int, numbers: Sequence[int], temporaries: Temporaries, ending: threading.Event) -> None:
     with os.fdopen(told, "rb", buffering=0) as pipe:
         while True:
             byte = pipe.read(1)
@@ -87,6 +93,7 @@ def _attend(told: int, numbers: Sequence[int], temporaries: Temporaries) -> None
                 return
             if byte[0] in numbers:
                 break
+    ending.set()
     kill_started()
     temporaries.remove_for_good()
     ctypes.pythonapi.PyOS_setsig(byte[0], None)  # Python's own may be called in the main thread only
