@@ -86,13 +86,22 @@ def remove_abandoned(parent: Path) -> None:
     process is looked up. Any other one is removed only where its lock is free and nothing in it has changed for a day.
     """
     for folder in parent.glob(f"{_PREFIX}*"):
-        found = _NAMES.fullmatch(folder.name)
-        if not found or folder.is_symlink() or not folder.is_dir():
-            continue
-        ours = found["place"] not in (None, _UNKNOWN) and found["place"] == _place() and found["start"] != "0"
-        gone = _is_gone(int(found["pid"]), int(found["start"])) if ours else _is_old(folder) and _is_free(folder)
-        if gone:
+        if is_abandoned(folder, folder.name):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_abandoned(folder: Path, name: str) -> bool:
+    """Return whether the process that made a folder is gone, as `remove_abandoned` sees it.
+
+    Args:
+        folder: the folder.
+        name: what `planned_name` returned to that process.
+    """
+    found = _NAMES.fullmatch(name)
+    if not found or folder.is_symlink() or not folder.is_dir():
+        return False
+    ours = found["place"] not in (None, _UNKNOWN) and found["place"] == _place() and found["start"] != "0"
+    return _is_gone(int(found["pid"]), int(found["start"])) if ours else _is_old(folder) and _is_free(folder)
 
 
 def _is_gone(pid: int, start: int) -> bool:

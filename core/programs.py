@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from . import ownership
 from .progress import Progress
 
 _FOLDER = "otbtf-empty-"
@@ -26,11 +27,22 @@ def empty_folder() -> Iterator[str]:
 
     Python looks for modules in the current folder first (`-m`, `-c`): a `json.py` there would be run.
     """
-    folder = tempfile.mkdtemp(prefix=_FOLDER)
+    place = tempfile.gettempdir()
+    _remove_left(place)
+    folder = os.path.join(place, _FOLDER + ownership.planned_name())
+    os.mkdir(folder, 0o700)  # fails where there is anything of that name, a link too
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left(place: str) -> None:
+    """Remove the empty folders of processes that were killed together with what they had started."""
+    for folder in Path(place).glob(f"{_FOLDER}*"):
+        if ownership.is_abandoned(folder, folder.name[len(_FOLDER) :]):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def remove_own_folder() -> None:

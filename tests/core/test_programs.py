@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
+from otbtf_qgis.core import programs
 from otbtf_qgis.core.errors import Cancelled
 from otbtf_qgis.core.programs import PipLog, run_streaming, status_text
 from otbtf_qgis.core.progress import Progress
@@ -118,3 +121,30 @@ def test_causes(line, words):
     log = PipLog(Progress(), 0, 1)
     log.line(line)
     assert words in log.cause(Path("/somewhere"))
+
+
+def test_the_empty_folder_of_a_killed_process_goes_with_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import time; from otbtf_qgis.core.programs import empty_folder; made = empty_folder()\n"
+        "print(made.__enter__(), flush=True); time.sleep(60)"
+    )
+    tree = Path(programs.__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tree,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        with programs.empty_folder() as ours:
+            assert left.is_dir() and Path(ours).parent == tmp_path, "that process lives"
+        process.kill()
+    assert left.is_dir()
+    with programs.empty_folder():
+        assert not left.exists()
+    assert list(tmp_path.iterdir()) == []
