@@ -91,16 +91,27 @@ def _is_open(fd: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{fd}")
 
 
+OTHERS: set[int] = set()
+"""Processes that other tests have left to run."""
+
+
+def children(recursive: bool = False) -> list[psutil.Process]:
+    """The processes that this one has started since the engine's fixture was made."""
+    return [process for process in psutil.Process().children(recursive=recursive) if process.pid not in OTHERS]
+
+
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Engine]:
     """An engine with the operations of engine_operations.py, of which nothing may be left in the end."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(client, "command", program)
     files, threads = open_files(), set(threading.enumerate())
+    OTHERS.clear()
+    OTHERS.update(process.pid for process in psutil.Process().children(recursive=True))
     engine = Engine(lambda: Path(sys.executable))
     yield engine
     engine.stop()
-    assert psutil.Process().children(recursive=True) == []
+    assert children(recursive=True) == []
     assert soon(lambda: not [t for t in threading.enumerate() if "otbtf" in t.name and t not in threads])
     assert soon(lambda: open_files() <= files), open_files() - files
 
@@ -114,11 +125,11 @@ def pid_of(engine: Engine) -> int:
 
 def test_one_process_serves_several_runs(engine: Engine) -> None:
     engine.warm()
-    (child,) = psutil.Process().children() if soon(lambda: bool(psutil.Process().children())) else [None]
+    (child,) = children() if soon(lambda: bool(children())) else [None]
     engine.warm()
     assert pid_of(engine) == child.pid
     assert pid_of(engine) == child.pid
-    assert [process.pid for process in psutil.Process().children()] == [child.pid]
+    assert [process.pid for process in children()] == [child.pid]
 
 
 def test_what_an_operation_reports_arrives_in_order_in_the_calling_thread(engine: Engine) -> None:
@@ -193,7 +204,7 @@ def test_two_at_once_have_a_process_each_and_one_stays(engine: Engine, tmp_path:
     for thread in threads:
         thread.join()
     assert sorted(ended) == [0, 1]
-    assert soon(lambda: len(psutil.Process().children()) == 1)
+    assert soon(lambda: len(children()) == 1)
     assert pid_of(engine) in pids
 
 
@@ -240,7 +251,7 @@ def test_a_run_that_is_cancelled_before_it_begins_starts_nothing(engine: Engine)
     progress.cancelled_at = time.monotonic()
     with pytest.raises(Cancelled):
         engine.run("echo", {}, progress)
-    assert psutil.Process().children() == []
+    assert children() == []
 
 
 def test_an_interrupted_wait_kills_the_engine(engine: Engine, tmp_path: Path) -> None:
@@ -253,7 +264,7 @@ def test_an_interrupted_wait_kills_the_engine(engine: Engine, tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         engine.run("hang", {"folder": str(tmp_path / "t")}, progress, poll)
     assert not (tmp_path / "t").exists()
-    assert psutil.Process().children(recursive=True) == []
+    assert children(recursive=True) == []
 
 
 def test_what_cannot_be_removed_is_told(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
