@@ -16,7 +16,7 @@ JOBS ?= 2
 TREE := $(BUILD)/tree
 VENV := $(BUILD)/venv
 ENGINE := $(VENV)/bin/python
-INSTALLER := core/installation.py core/interpreters.py core/programs.py $(wildcard core/constraints/*.txt)
+INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing interpreters programs) $(wildcard core/machine/constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -25,11 +25,11 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
+from ..core.files.replacing import check_outputs
 from ..core.operations import run as run_here
-from ..core.relativepaths import absolute_path
-from ..core.replacing import check_outputs
-from ..core.running import check_files
-from ..core.vocabulary import Key, Kind, keys, parameter_name, parse
+from ..core.parameters.relativepaths import absolute_path
+from ..core.parameters.vocabulary import Key, Kind, keys, parameter_name, parse
+from ..core.registry.running import check_files
 from .definitions import definition, help_page
 from .feedback import FeedbackProgress
 from .reading import Reader, exported_files, written

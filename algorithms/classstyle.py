@@ -9,7 +9,7 @@ from typing import Any
 from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsRendererCategory, QgsSymbol, QgsVectorLayer
 from qgis.PyQt.QtGui import QColor
 
-from ..core.sampling.palette import colors_of
+from ..core.classes.palette import colors_of
 
 _MOST = 200  # more categories than that are slow to draw and nobody reads them
 
@@ -20,7 +20,7 @@ def style_by_class(layer: QgsMapLayer, field: str, rows: Iterable[Mapping[str, A
     Args:
         layer: the layer.
         field: name of its field of classes.
-        rows: per class `value`, and `name` and `color` where known, as `core.sampling.legend.as_rows` gives them.
+        rows: per class `value`, and `name` and `color` where known, as `core.classes.legend.as_rows` gives them.
     """
     rows = list(rows)
     if not isinstance(layer, QgsVectorLayer) or not 0 < len(rows) <= _MOST:

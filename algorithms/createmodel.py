@@ -5,7 +5,7 @@ from __future__ import annotations
 from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString
 
 from ..core.operations.createmodel import CreateModel as Operation
-from ..core.templates.names import TEMPLATES, Template
+from ..core.parameters.templatenames import TEMPLATES, Template
 from .base import OtbtfAlgorithm
 from .translate import tr
 

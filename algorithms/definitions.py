@@ -25,7 +25,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
-from ..core.vocabulary import OUTPUTS, Key, Kind, parameter_name
+from ..core.parameters.vocabulary import OUTPUTS, Key, Kind, parameter_name
 from .translate import tr
 
 _GEOMETRIES = {

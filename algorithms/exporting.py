@@ -27,11 +27,11 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QByteArray, QDate, QDateTime, Qt, QTime, QVariant
 
+from ..core.base.progress import Progress
+from ..core.classes.legend import sidecar
 from ..core.errors import ParameterError
-from ..core.progress import Progress
-from ..core.rasters.gdal_calls import collected_errors
-from ..core.sampling.legend import sidecar
-from ..core.vectors.names import distinct_names, free_name
+from ..core.files.gdalcalls import collected_errors
+from ..core.vectors.fieldnames import distinct_names, free_name
 
 _INTEGERS = (1, 2, 3, 4, 5, 32, 33, 34, 35, 36, 37)  # QMetaType's bool, and all sizes of whole numbers
 _REALS = (6, 38)

@@ -7,7 +7,7 @@ import threading
 from qgis.core import QgsApplication, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 
-from ..core.progress import Progress
+from ..core.base.progress import Progress
 
 
 class FeedbackProgress(Progress):

@@ -14,8 +14,8 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..core.sampling.legend import ClassEntry, complete_classes, write_legend
-from ..core.sampling.tfrecords import CLASSES
+from ..core.classes.legend import ClassEntry, complete_classes, write_legend
+from ..core.records.recordwriting import CLASSES
 
 
 def categories_of(layer: QgsMapLayer | None, field: str) -> dict[str, dict[str, str]]:

@@ -8,9 +8,9 @@ from typing import Any
 
 from osgeo import gdal
 
+from ..core.base.progress import Progress
 from ..core.errors import RasterError
-from ..core.progress import Progress
-from ..core.rasters.gdal_calls import collected_errors
+from ..core.files.gdalcalls import collected_errors
 
 PREFIX = "/vsimem/"
 _PART = 1 << 24  # bytes copied at a time

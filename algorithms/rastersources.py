@@ -16,7 +16,7 @@ _Bounds = QgsRasterRange.BoundsType
 
 
 def described(layer: QgsRasterLayer) -> dict[str, Any]:
-    """Return how a request names a layer of GDAL's provider, as `core.rasters.source.RasterSource` reads it.
+    """Return how a request names a layer of GDAL's provider, as `core.parameters.rastersource.RasterSource` reads it.
 
     Beside the path there is only what differs from the file.
     """

@@ -29,10 +29,10 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from ..core.base.progress import Progress
 from ..core.errors import ParameterError
-from ..core.progress import Progress
-from ..core.vectors.source import Address
-from ..core.vocabulary import OUTPUTS, Key, Kind, read_value, unknown_key
+from ..core.parameters.vectorsource import Address
+from ..core.parameters.vocabulary import OUTPUTS, Key, Kind, read_value, unknown_key
 from .exporting import Choice, Export
 from .memoryfiles import PREFIX as MEMORY
 from .memoryfiles import MemoryRaster

@@ -13,12 +13,12 @@ from qgis.core import (
     QgsProcessingUtils,
 )
 
-from ..core.commandline import Call, parse_commands
+from ..core.base.progress import Progress
 from ..core.errors import EngineError
 from ..core.operations.runcommandline import RunCommandLine as Operation
 from ..core.operations.runcommandline import Share, run
-from ..core.progress import Progress
-from ..core.vocabulary import Kind, keys, parse
+from ..core.parameters.vocabulary import Kind, keys, parse
+from ..core.workflows.commandline import Call, parse_commands
 from .base import OtbtfAlgorithm, told
 from .translate import tr
 

@@ -7,7 +7,7 @@ import json
 from qgis.core import QgsPalettedRasterRenderer, QgsRasterLayer
 from qgis.PyQt.QtGui import QColor
 
-from ..core.sampling.palette import colors_of
+from ..core.classes.palette import colors_of
 
 
 def style_classes(layer: QgsRasterLayer, text: str) -> None:

@@ -10,9 +10,9 @@ from osgeo import osr
 from qgis.core import QgsCoordinateReferenceSystem, QgsVectorLayer
 
 from ..core.errors import VectorError
-from ..core.rasters.gdal_calls import collected_errors
-from ..core.vectors.opening import text_encoding
-from ..core.vectors.source import Address
+from ..core.files.gdalcalls import collected_errors
+from ..core.parameters.vectorsource import Address
+from ..core.vectors.vectoropening import text_encoding
 
 
 def readable_source(layer: QgsVectorLayer) -> str | dict[str, Any] | None:

@@ -10,7 +10,7 @@ import importlib
 import sys
 from typing import Any
 
-from . import preloading
+from .machine import preloading
 
 _HOMES = {
     "ArrayRaster": "rasters.inmemory",
@@ -22,11 +22,11 @@ _HOMES = {
     "OtbtfError": "errors",
     "PatchesImagesReader": "dataset",
     "PatchesReaderBase": "dataset",
-    "RasterSource": "rasters.source",
-    "Progress": "progress",
+    "RasterSource": "parameters.rastersource",
+    "Progress": "base.progress",
     "RandomIterator": "dataset",
     "TFRecords": "tfrecords",
-    "VectorSource": "vectors.source",
+    "VectorSource": "parameters.vectorsource",
     "ModelBase": "model",
     "CheckpointToSavedModel": "tricks",
     "CreateSavedModel": "tricks",
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("..", __name__).__version__
     if name not in __all__:
         return _operation(name)
-    from .running import missing_packages_explained
+    from .registry.running import missing_packages_explained
 
     preloading.gdal()
     with missing_packages_explained():

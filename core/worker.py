@@ -44,14 +44,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
-from . import operations, preloading
+from . import operations
+from .base.jsonvalues import OddJson, parse
+from .base.progress import Progress
+from .base.temporaries import Temporaries
 from .errors import Cancelled, OtbtfError
-from .jsonvalues import OddJson, parse
-from .memoryfiles import check_reachable
-from .preloading import Load
-from .programs import remove_own_folder
-from .progress import Progress
-from .temporaries import Temporaries
+from .files.memoryfiles import check_reachable
+from .machine import preloading
+from .machine.preloading import Load
+from .machine.programs import remove_own_folder
 
 PROGRESS_INTERVAL = 0.1  # seconds between two progress events
 LARGEST_REQUEST = 256 << 20  # bytes

@@ -24,9 +24,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "running": (
         "core.operations.run",
         "core.rasters.inmemory.ArrayRaster",
-        "core.rasters.source.RasterSource",
-        "core.vectors.source.VectorSource",
-        "core.progress.Progress",
+        "core.parameters.rastersource.RasterSource",
+        "core.parameters.vectorsource.VectorSource",
+        "core.base.progress.Progress",
         "core.errors",
     ),
     "dataset": ("core.dataset",),

@@ -15,10 +15,10 @@ from qgis.PyQt.QtGui import QIcon
 from . import __version__, options
 from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
+from .core.base.progress import Progress
 from .core.errors import EngineError
 from .core.operations import load
-from .core.progress import Progress
-from .core.relativepaths import absolute_values
+from .core.parameters.relativepaths import absolute_values
 from .engine import interpreter
 from .engine.client import Engine
 from .engine.tensorboards import TensorBoards

@@ -1,1 +1,1 @@
-"""How good a map or a model is: scores, figures and reports."""
+"""How good a map or a model is: scores, comparison of maps, figures and reports."""

@@ -13,8 +13,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from .. import vocabulary as voc
-from ..addresses import masked
+from ..base.addresses import masked
+from ..parameters import vocabulary as voc
 from .figures import confusion_figure
 from .scores import ClassScores, RegressionScores
 

@@ -1,1 +1,1 @@
-"""Expressions in the language of OTB's BandMathX."""
+"""Expressions in the language of OTB's BandMathX and BandMath."""

@@ -17,7 +17,7 @@ The language is that part of muParserX that OTB's BandMathX uses:
     a ; b             several results, one after the other
 
 As OTB does, `;` inside of brackets is read as `,`, and once there is a `;` in an expression, so is `,` outside of them as
-`;`. BandMath's language (`core.bandmath.scalar`) has the same words, but for what is marked with its language.
+`;`. BandMath's language (`core.bandmath.scalarmeaning`) has the same words, but for what is marked with its language.
 """
 
 from __future__ import annotations

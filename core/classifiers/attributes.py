@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from ..base.progress import Progress
 from ..errors import ParameterError, VectorError
-from ..progress import Progress
-from ..rasters.gdal_calls import collected_errors
-from ..sampling.shapes import layer_source
-from ..vectors.opening import TEXT, Field, VectorLayer
-from ..vectors.source import LayerSource
+from ..files.gdalcalls import collected_errors
+from ..parameters.vectorsource import LayerSource
+from ..samples.shapes import layer_source
 from ..vectors.texts import field_text
+from ..vectors.vectoropening import TEXT, Field, VectorLayer
 
 _CHUNK = 8192  # features read at a time
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.progress import Progress
 from ..errors import OtbtfError
-from ..progress import Progress
-from ..serving.area import wanted_box
-from ..serving.convert import Converter
-from ..serving.meant import as_meant, meant_by
-from ..serving.memory import MB, gdal_cache, release
-from ..serving.opening import Budget, open_model
+from ..machine.memory import MB, gdal_cache, release
+from ..rasters.conversion import Converter
+from ..rasters.outputarea import wanted_box
+from ..serving.defaultsapplied import as_meant, meant_by
+from ..serving.openmodel import Budget, open_model
 from .classifyimage import opened as opened_classifier
-from .mapping import PixelMapper
-from .maps import MapWriter
+from .mapwriter import MapWriter
+from .parallelclassification import PixelMapper
 from .traindeep import PREFERRED, check_features
 
 if TYPE_CHECKING:

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.progress import Progress
+from ..geometry import tiling
 from ..geometry.grid import Box
-from ..progress import Progress
+from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
 from ..rasters.alpha import open_images
-from ..rasters.missing import Missing
-from ..rasters.opening import Stack
+from ..rasters.missingpixels import Missing
+from ..rasters.outputarea import wanted_box
 from ..rasters.placement import handed_on
-from ..sampling.validity import Validity
-from ..serving import tiles
-from ..serving.area import wanted_box
-from ..serving.memory import MB, budget, gdal_cache, peak_growth, release
+from ..rasters.rasteropening import Stack
+from ..samples.validity import Validity
 from ..serving.pipeline import IN_FLIGHT, stream
-from .building import standardiser
+from .classifierbuilding import standardiser
+from .classifierfiles import Classifier, load
 from .imstat import read_statistics
-from .mapping import PixelMapper
-from .maps import MapWriter
-from .store import Classifier, load
+from .mapwriter import MapWriter
+from .parallelclassification import PixelMapper
 
 if TYPE_CHECKING:
     from ..operations.imageclassifier import ImageClassifier
@@ -98,7 +98,7 @@ class _Run:
             progress.fraction(done / self._box.area)
 
         stream(
-            tiles.tiles(self._box.width, self._box.height, *tile),
+            tiling.tiles(self._box.width, self._box.height, *tile),
             lambda part: self._read(Box(part.x + self._box.x, part.y + self._box.y, part.width, part.height)),
             lambda _, read: self.mapper(*read),
             write,
@@ -138,4 +138,4 @@ class _Run:
             area = tile_width * tile_height
             return max(each * area / memory, seconds * area / SECONDS_PER_TILE)
 
-        return tiles.plan(width, height, cost, 1.0, strips=True)
+        return tiling.plan(width, height, cost, 1.0, strips=True)

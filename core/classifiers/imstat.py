@@ -8,8 +8,8 @@ import numpy as np
 from osgeo import gdal
 
 from ..errors import ParameterError
-from ..rasters.gdal_calls import collected_errors
-from ..sampling.statistics import xml_attribute, xml_elements
+from ..files.gdalcalls import collected_errors
+from ..samples.classtotals import xml_attribute, xml_elements
 
 
 @dataclass(frozen=True)

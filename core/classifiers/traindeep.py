@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.progress import Part, Progress
 from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box, Grid
-from ..models.meant import Meant, MeantSource
-from ..progress import Part, Progress
-from ..rasters.opening import Reference
+from ..machine.memory import MB, gdal_cache
+from ..models.servingdefaults import Meant, MeantSource
+from ..rasters.conversion import Converter
 from ..rasters.placement import check_placed
-from ..sampling.shapes import open_training_layer
-from ..serving.convert import Converter
-from ..serving.meant import as_meant, meant_by
-from ..serving.memory import MB, gdal_cache
-from ..serving.opening import Budget, OpenModel, open_model
-from ..vectors.opening import split_source
-from .choosing import Chooser, Chosen, describe
+from ..rasters.rasteropening import Reference
+from ..samples.shapes import open_training_layer
+from ..serving.defaultsapplied import as_meant, meant_by
+from ..serving.openmodel import Budget, OpenModel, open_model
+from ..vectors.vectoropening import split_source
+from .classifierlearning import Samples, learn, seed_of
 from .imstat import read_statistics
-from .learning import Samples, learn, seed_of
-from .mapping import feature_type
-from .outcome import Outcome
+from .parallelclassification import feature_type
+from .samplechoice import Chooser, Chosen, describe
+from .trainingoutcome import Outcome
 
 if TYPE_CHECKING:
     from ..operations.trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures
     from ..serving.job import Job
-    from ..serving.points import Points
+    from ..serving.outputpoints import Points
 
 PREFERRED = "features"
 """The output that is taken where none is asked for and the model has it."""
@@ -105,7 +105,7 @@ def _points(
     parameters: TrainClassifierFromDeepFeatures, opened: OpenModel, memory: int, progress: Progress
 ) -> tuple[Job, Points]:
     """Return what computes the outputs, and what computes single ones of them."""
-    from ..serving.points import Points
+    from ..serving.outputpoints import Points
 
     grid = opened.plan.grid
     job = opened.job(parameters, grid.box, Converter(np.dtype("float32"), 0.0), 0.0)
@@ -145,7 +145,7 @@ def _features(points: Points, chosen: Chosen, progress: Progress) -> tuple[Sampl
 
 
 class Output:
-    """The output of a model as the image on which samples are placed; see `core.sampling.validity.ValidPixels`."""
+    """The output of a model as the image on which samples are placed; see `core.samples.validity.ValidPixels`."""
 
     def __init__(self, opened: OpenModel, job: Job) -> None:
         self.grid: Grid = opened.plan.grid

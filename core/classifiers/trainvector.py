@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.progress import Progress
+from ..classes.classfield import holds_names
 from ..errors import ParameterError
-from ..progress import Progress
-from ..sampling.classfield import holds_names
-from ..vectors.opening import split_source
-from ..vectors.source import LayerSource
+from ..parameters.vectorsource import LayerSource
+from ..vectors.vectoropening import split_source
 from .attributes import Attributes, read_attributes
-from .classes import Coding, join_layers, tell_strangers
+from .classifierlearning import Samples, learn, seed_of
 from .imstat import read_statistics
-from .learning import Samples, learn, seed_of
-from .outcome import Outcome
+from .mapclasses import Coding, join_layers, tell_strangers
+from .trainingoutcome import Outcome
 
 if TYPE_CHECKING:
     from ..operations.trainvectorclassifier import TrainVectorClassifier

@@ -1,0 +1,1 @@
+"""Grids, tiles, and from output pixels to input pixels: pure, without I/O."""

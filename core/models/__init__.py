@@ -1,0 +1,1 @@
+"""Models: loading, safety, identity, the sidecar, our layers, writing SavedModels."""

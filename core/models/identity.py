@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .files import model_files, model_place
+from .modelfiles import model_files, model_place
 
 _SETTLED = 3_000_000_000
 """Nanoseconds after which a file that changes again has another time: the coarsest file systems count by 2 s."""

@@ -25,10 +25,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ..archives import OddArchive, check_sizes, check_unpacked, read_json
+from ..base.archives import OddArchive, check_sizes, check_unpacked, read_json
 from ..errors import ModelError
-from .files import check_whole
 from .kerasnames import foreign_packages, offences, without_compile_configurations
+from .modelfiles import check_whole
 from .safety import listed
 
 _HDF5 = {".h5", ".hdf5"}

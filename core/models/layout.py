@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .model import Model, TensorInfo
+from .modelinterface import Model, TensorInfo
 
 _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 """Orders of dimensions that move bands from the second place to the last, and back."""

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .files import model_place, read_saved_model
 from .identity import identity
 from .kerasfile import (
     check_keras_file,
@@ -20,7 +19,8 @@ from .kerasfile import (
     newer_keras,
     trusted_configuration,
 )
-from .model import Model, TensorInfo, is_real, plain_name
+from .modelfiles import model_place, read_saved_model
+from .modelinterface import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart
 from .safety import NO_SIGNATURES, check_saved_model
 from .savedmodels import FunctionModel, GraphModel
@@ -122,10 +122,14 @@ def _reason(error: BaseException) -> str:
 def _load_keras(file: Path, trust: bool) -> Model:
     import keras
 
+    from ..bandmath import expressionlayer  # noqa: F401
+
     # Registered with Keras on import.
-    from .. import layers  # noqa: F401
-    from ..bandmath import layer  # noqa: F401
-    from . import targetsmodel, tracedlayer  # noqa: F401
+    from . import (  # noqa: F401
+        keraslayers,
+        targetsmodel,
+        tracedlayer,
+    )
     from .kerasresize import repair
 
     repair()

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..archives import DAMAGED, read_json
-from ..jsonvalues import OddJson
+from ..base.archives import DAMAGED, read_json
+from ..base.jsonvalues import OddJson
 from .identity import Identity, fingerprint
-from .meant import Meant, as_json
-from .model import Model, TensorInfo
+from .modelinterface import Model, TensorInfo
+from .servingdefaults import Meant, as_json
 from .sidecar import MEANT, Classes, Geometry, geometry_as_json
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
@@ -171,7 +171,7 @@ def _origin(model: Model) -> dict[str, str]:
     """What the model's file says of the program that wrote it, and of its name."""
     if model.kind == "Keras":
         return {"mlm:framework": "Keras", **_origin_of_keras(model.path)}
-    from .files import read_saved_model
+    from .modelfiles import read_saved_model
 
     version = next((graph.meta_info_def.tensorflow_version for graph in read_saved_model(model.path).meta_graphs), "")
     return {"mlm:framework": "TensorFlow", **_version(version)}

@@ -24,7 +24,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ModelError
-from .files import read_saved_model
 from .graphrules import (
     CHECKPOINT,
     function_offences,
@@ -34,7 +33,8 @@ from .graphrules import (
     node_offence,
     references,
 )
-from .model import plain_name
+from .modelfiles import read_saved_model
+from .modelinterface import plain_name
 from .pruning import JudgedPart, judged_part, node_of
 
 _SHOWN = 5

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
-from .model import Model, TensorInfo, is_real, plain_name
+from .modelinterface import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart, node_of
 from .safety import refused_node, served_signature
 

@@ -16,15 +16,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..base.jsonvalues import Json, OddJson, read
+from ..base.progress import Progress
 from ..errors import ModelError, RasterError
-from ..jsonvalues import Json, OddJson, read
-from ..progress import Progress
-from ..staging import Staging
-from .files import PROGRAM, model_place
+from ..files.staging import Staging
 from .identity import file_fingerprint, fingerprint
-from .meant import Meant
-from .meant import as_json as meant_as_json
-from .meant import from_json as meant_from_json
+from .modelfiles import PROGRAM, model_place
+from .servingdefaults import Meant
+from .servingdefaults import as_json as meant_as_json
+from .servingdefaults import from_json as meant_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
@@ -37,7 +37,7 @@ _CURE = "Delete the sidecar, or describe the model again (otbtf:describemodel wi
 
 @dataclass(frozen=True)
 class AxisNumbers:
-    """What one axis of the model does to sizes; see `core.serving.probing.AxisLaw`."""
+    """What one axis of the model does to sizes; see `core.probing.sizelaw.AxisLaw`."""
 
     scale: Fraction
     lattice: int
@@ -48,7 +48,7 @@ class AxisNumbers:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How far a model looks; see `core.serving.context.Context`.
+    """How far a model looks; see `core.probing.tilemargins.Context`.
 
     It is right for regions that differ from `size` (width and height in pixels of the first source) by
     multiples of the stride.

@@ -1,7 +1,7 @@
 """The operations: one module each, named like the OTBTF application in lower case.
 
 A module holds a frozen dataclass named like the application (its parameters, declared with
-`core.vocabulary`; a class variable NEEDS_ENGINE says whether TensorFlow takes part) and a function
+`core.parameters.vocabulary`; a class variable NEEDS_ENGINE says whether TensorFlow takes part) and a function
 `run(parameters, progress)` that returns a dictionary of results: for each output its key and path,
 and whatever numbers the operation found.
 """
@@ -12,16 +12,23 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .. import preloading
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..inputfiles import private_copies
-from ..inputs import watched
-from ..memoryfiles import memory_files
-from ..progress import Progress
-from ..replacing import check_outputs
-from ..running import check_eager, check_files, missing_packages_explained, on_terminal, stopped_by_ctrl_c, understood
-from ..signals import cleaned_up_on_signals
-from ..vocabulary import keys, parse
+from ..files.inputs import watched
+from ..files.memoryfiles import memory_files
+from ..files.privatecopies import private_copies
+from ..files.replacing import check_outputs
+from ..machine import preloading
+from ..machine.signals import cleaned_up_on_signals
+from ..parameters.vocabulary import keys, parse
+from ..registry.running import (
+    check_eager,
+    check_files,
+    missing_packages_explained,
+    on_terminal,
+    stopped_by_ctrl_c,
+    understood,
+)
 
 NAMES = (
     "BandMath",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
 from ..bandmath.expression import Expression
 from ..bandmath.meaning import BANDMATHX
-from ..otbtools.arithmetic import ArithmeticOutput, Images, compute
-from ..progress import Progress
+from ..base.progress import Progress
+from ..imagetools.arithmetic import ArithmeticOutput, Images, compute
+from ..parameters import vocabulary as voc
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class BandMathX(ArithmeticOutput, _Expression, Images):
 
 
 def run(parameters: BandMathX, progress: Progress) -> dict[str, Any]:
-    """Compute the expression for each pixel and return {"out": path, ...}, as `core.otbtools.output.results` has it.
+    """Compute the expression for each pixel and return {"out": path, ...}, as `core.imagetools.tooloutput.results` has it.
 
     Values are computed in double precision. In an output of whole numbers, fractions are cut off and values beyond the
     type become its largest or smallest, as in OTB.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
 from ..accuracy.matrixfile import FORMATS
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
-from ..vectors.source import LayerSource
+from ..parameters import vocabulary as voc
+from ..parameters.vectorsource import LayerSource
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,6 @@ def run(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    from ..sampling.mapaccuracy import assess
+    from ..accuracy.mapaccuracy import assess
 
     return assess(parameters, progress)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..otbtools.output import ToolOutput
-from ..progress import Progress
+from ..base.progress import Progress
+from ..imagetools.tooloutput import ToolOutput
+from ..parameters import vocabulary as voc
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,6 @@ def run(parameters: ConcatenateImages, progress: Progress) -> dict[str, Any]:
         ParameterError, RasterError: bad input, before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    from ..otbtools.stacking import concatenate
+    from ..imagetools.bandstacking import concatenate
 
     return concatenate(parameters, progress)

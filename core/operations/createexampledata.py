@@ -14,16 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from osgeo import gdal, osr
 
+from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
-from ..exampledata import scene, truth
+from ..exampledata import referencefiles, scene
 from ..exampledata.parcels import lay_out
+from ..files.gdalcalls import collected_errors
+from ..files.staging import Staging, check_writable
 from ..geometry.grid import Axis, Box, Grid
-from ..progress import Progress
-from ..rasters.gdal_calls import collected_errors
-from ..rasters.opening import Reference
-from ..rasters.output import OutputRaster
-from ..staging import Staging, check_writable
-from ..vocabulary import folder_out, integer
+from ..parameters.vocabulary import folder_out, integer
+from ..rasters.rasteropening import Reference
+from ..rasters.rasteroutput import OutputRaster
 
 EPSG = 32654
 WEST, NORTH = 380_000, 3_960_000  # metres; Tokyo lies within the first 10 km
@@ -110,11 +110,11 @@ def run(parameters: CreateExampleData, progress: Progress) -> dict[str, Any]:
         _draw(parameters, rasters, progress)
         for labels, staging in zip(rasters[2:], stagings[4:]):
             progress.check()
-            truth.write_polygons(labels.dataset, staging, progress)
+            referencefiles.write_polygons(labels.dataset, staging, progress)
         progress.fraction(0.95)
         progress.check()
         for labels in rasters[2:]:
-            truth.name_classes(labels.dataset)
+            referencefiles.name_classes(labels.dataset)
         for raster in rasters:
             raster.commit(progress)
         for staging in stagings[4:]:
@@ -162,7 +162,7 @@ def _create(stagings: Sequence[Staging], size: int) -> list[OutputRaster]:
         create(stagings[3], FINE, ("class",), **labels),
     ]
     for raster in rasters[2:]:
-        truth.colour_classes(raster.dataset)
+        referencefiles.colour_classes(raster.dataset)
     return rasters
 
 

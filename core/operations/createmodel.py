@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
 from ..bandmath.expression import Expression
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
-from ..templates.names import NAMES, TEMPLATES
+from ..parameters import vocabulary as voc
+from ..parameters.templatenames import NAMES, TEMPLATES
 from ..templates.normalization import KINDS
-from ..templates.options import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
+from ..templates.templateoptions import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
 
 MOST_SOURCES = 8
 
@@ -210,6 +210,6 @@ def run(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         ParameterError, ModelError, RasterError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    from ..templates.creating import create_model  # imports TensorFlow
+    from ..templates.modelcreation import create_model  # imports TensorFlow
 
     return create_model(parameters, progress)

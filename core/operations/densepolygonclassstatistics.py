@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
 from ..rasters.alpha import open_images
-from ..sampling.counting import count, count_dense
-from ..sampling.footprint import POLYGON
-from ..sampling.training import StagedStatistics, StatisticsOutputs, TrainingLayer
-from ..sampling.validity import Validity
+from ..samples.counting import count, count_dense
+from ..samples.footprint import POLYGON
+from ..samples.traininglayer import StagedStatistics, StatisticsOutputs, TrainingLayer
+from ..samples.validity import Validity
 
 
 @dataclass(frozen=True)

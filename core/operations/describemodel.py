@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
 from .tensorflowmodelserve import MOST_SOURCES
 
 
@@ -109,6 +109,6 @@ def run(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:
             not fit are no error.
         Cancelled: `progress` asked to stop.
     """
-    from ..serving.describing import describe_model  # imports TensorFlow
+    from ..probing.describerun import describe_model  # imports TensorFlow
 
     return describe_model(parameters, progress)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..progress import Progress
-from ..textfiles import check_text_file, write_text_file
-from ..vocabulary import file_out
+from ..base.progress import Progress
+from ..files.textfiles import check_text_file, write_text_file
+from ..parameters.vocabulary import file_out
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..progress import Progress
+from ..base.progress import Progress
+from ..parameters import vocabulary as voc
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,6 @@ def run(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
             cropped, or the folder cannot be written.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    from ..serving.exporting import export  # imports TensorFlow
+    from ..probing.exportrun import export  # imports TensorFlow
 
     return export(parameters, progress)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..otbtools.output import ToolOutput
-from ..progress import Progress
-from ..vectors.source import LayerSource
+from ..imagetools.tooloutput import ToolOutput
+from ..parameters import vocabulary as voc
+from ..parameters.vectorsource import LayerSource
 
 _UNITS = ("pxl", "phy", "lonlat")
 
@@ -72,6 +72,6 @@ def run(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
         ParameterError, RasterError, VectorError: bad input, before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    from ..otbtools.regions import extract
+    from ..imagetools.imageregions import extract
 
     return extract(parameters, progress)

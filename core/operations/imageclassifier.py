@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..classifiers.choices import FILE_FILTER
-from ..classifiers.maps import MapOutputs
+from ..base.progress import Progress
+from ..classifiers.mapwriter import MapOutputs
 from ..errors import ParameterError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
+from ..parameters.classifierchoices import FILE_FILTER
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..classifiers.choices import FILE_FILTER
-from ..classifiers.maps import MapOutputs
-from ..progress import Progress
+from ..base.progress import Progress
+from ..classifiers.mapwriter import MapOutputs
+from ..parameters import vocabulary as voc
+from ..parameters.classifierchoices import FILE_FILTER
 from .tensorflowmodelserve import MODES, ServedModel
 from .trainclassifierfromdeepfeatures import FEATURES_HELP
 

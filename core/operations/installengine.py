@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..installation import engine_python, install
-from ..interpreters import base_python
-from ..progress import Progress
-from ..vocabulary import boolean, text
+from ..machine.installing import engine_python, install
+from ..machine.interpreters import base_python
+from ..parameters.vocabulary import boolean, text
 
 
 @dataclass(frozen=True)

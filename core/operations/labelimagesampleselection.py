@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
+from ..classes.legend import as_rows, known_classes, write_legend
 from ..errors import ParameterError
-from ..progress import Progress
-from ..sampling.labelraster import LabelRaster, count_labels, group_by_label
-from ..sampling.labelselection import Quota, pickers, quotas
-from ..sampling.legend import as_rows, known_classes, write_legend
-from ..vectors.opening import INTEGER, Field
-from ..vectors.output import OutputVector, check_vector_output, vector_staging
+from ..parameters import vocabulary as voc
+from ..samples.labelraster import LabelRaster, count_labels, group_by_label
+from ..samples.labelselection import Quota, pickers, quotas
+from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 
 STRATEGIES = ("constant", "total", "smallest", "all", "atmost")
 

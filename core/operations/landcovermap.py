@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
-from ..vectors.source import LayerSource
+from ..parameters import vocabulary as voc
+from ..parameters.vectorsource import LayerSource
 
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
@@ -214,6 +214,6 @@ def run(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         TrainingError: the network did not learn.
         Cancelled: `progress` asked to stop.
     """
-    from ..landcover.mapping import make_map
+    from ..workflows.landcovermapping import make_map
 
     return make_map(parameters, progress)

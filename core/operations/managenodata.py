@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..otbtools.output import ToolOutput
-from ..progress import Progress
+from ..imagetools.tooloutput import ToolOutput
+from ..parameters import vocabulary as voc
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,6 @@ def run(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
         ParameterError, RasterError: bad input, before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    from ..otbtools.nodata import manage
+    from ..imagetools.nodatavalues import manage
 
     return manage(parameters, progress)

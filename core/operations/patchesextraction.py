@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
-from ..sampling.extractpatches import extract
-from ..vectors.source import LayerSource
+from ..parameters import vocabulary as voc
+from ..parameters.vectorsource import LayerSource
+from ..patches.extraction import extract
 
 MOST_SOURCES = 8
 

@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
+from ..classes.legend import from_rows
 from ..errors import ParameterError
+from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
-from ..progress import Progress
-from ..rasters.opening import Reference, Stack
-from ..rasters.output import OutputRaster, driver_for
-from ..rasters.trial import PICTURE
-from ..sampling.contactsheet import choose, sheet
-from ..sampling.legend import from_rows
-from ..sampling.patchesimage import read_description
-from ..staging import Staging
+from ..parameters import vocabulary as voc
+from ..patches.contactsheet import choose, sheet
+from ..patches.patchesimage import read_description
+from ..rasters.outputtrial import PICTURE
+from ..rasters.rasteropening import Reference, Stack
+from ..rasters.rasteroutput import OutputRaster, driver_for
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
+from ..patches import patchgroups as groups
+from ..patches.balancing import balanced, class_histograms
+from ..patches.patchgrid import PatchGrid, whole_patches
 from ..rasters.alpha import open_images
-from ..rasters.opening import Stack
-from ..sampling import patchgroups as groups
-from ..sampling.balancing import balanced, class_histograms
-from ..sampling.labelraster import LabelRaster
-from ..sampling.patchgrid import PatchGrid, whole_patches
-from ..sampling.validity import Validity
-from ..vectors.opening import INTEGER, Field
-from ..vectors.output import OutputVector, check_vector_output, vector_staging
+from ..rasters.rasteropening import Stack
+from ..samples.labelraster import LabelRaster
+from ..samples.validity import Validity
+from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 
 STRATEGIES = ("chessboard", "split", "all", "balanced")
 

@@ -6,12 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..progress import Progress
+from ..base.progress import Progress
+from ..parameters import vocabulary as voc
 from ..rasters.alpha import open_images
-from ..sampling.counting import count
-from ..sampling.training import StagedStatistics, StatisticsOutputs, TrainingLayer
-from ..sampling.validity import Validity
+from ..samples.counting import count
+from ..samples.traininglayer import StagedStatistics, StatisticsOutputs, TrainingLayer
+from ..samples.validity import Validity
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..commandline import Call, described, parse_commands
+from ..base.progress import Passed, Progress
 from ..errors import Cancelled, OtbtfError
-from ..progress import Passed, Progress
+from ..parameters import vocabulary as voc
+from ..workflows.commandline import Call, described, parse_commands
 from . import run as run_operation
 
 

@@ -6,19 +6,19 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
+from ..classes.layerlegend import class_rows
+from ..classes.legend import write_legend
 from ..errors import ParameterError, VectorError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
+from ..parameters.rastersource import path_of
+from ..parameters.vectorsource import LayerSource
 from ..rasters.alpha import open_images
-from ..rasters.opening import Stack
-from ..rasters.source import path_of
-from ..sampling.extraction import values_under
-from ..sampling.layerlegend import class_rows
-from ..sampling.legend import write_legend
-from ..sampling.shapes import open_training_layer
-from ..vectors.opening import REAL, Field, Transformation, VectorLayer
-from ..vectors.output import OutputVector, vector_staging
-from ..vectors.source import LayerSource
+from ..rasters.rasteropening import Stack
+from ..samples.pixelvalues import values_under
+from ..samples.shapes import open_training_layer
+from ..vectors.vectoropening import REAL, Field, Transformation, VectorLayer
+from ..vectors.vectoroutput import OutputVector, vector_staging
 
 NAMINGS = ("prefix", "list")
 MOST_CLASSES = 1000

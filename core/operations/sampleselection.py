@@ -9,22 +9,22 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
+from ..classes.layerlegend import class_rows
+from ..classes.legend import write_legend
 from ..errors import ParameterError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
+from ..parameters.rastersource import path_of
 from ..rasters.alpha import open_images
-from ..rasters.source import path_of
-from ..sampling import strategies
-from ..sampling.counting import Counted, count, otb_tiles
-from ..sampling.layerlegend import class_rows
-from ..sampling.legend import write_legend
-from ..sampling.samplers import Periodic, Random, Sampler
-from ..sampling.selection import Selection
-from ..sampling.statistics import read_class_totals
-from ..sampling.strategies import Rates, Totals
-from ..sampling.training import TrainingLayer, file_staging, write_text
-from ..sampling.validity import Validity
-from ..vectors.output import OutputVector, vector_staging
+from ..samples import allocation
+from ..samples.allocation import Rates, Totals
+from ..samples.classtotals import read_class_totals
+from ..samples.counting import Counted, count, otb_tiles
+from ..samples.positions import Selection
+from ..samples.samplers import Periodic, Random, Sampler
+from ..samples.traininglayer import TrainingLayer, file_staging, write_text
+from ..samples.validity import Validity
+from ..vectors.vectoroutput import OutputVector, vector_staging
 
 SAMPLERS = ("periodic", "random")
 
@@ -54,7 +54,7 @@ class SampleSelection(TrainingLayer):
         "byclass: the numbers in a file. constant: the same number for each class. percent: a share of each class. "
         "total: so many altogether, in the classes' proportions. smallest: as many for each as the smallest class has. "
         "all: every pixel. A class that has fewer gives all it has.",
-        strategies.STRATEGIES,
+        allocation.STRATEGIES,
         default="smallest",
     )
     strategy_byclass_in: str | None = voc.file(
@@ -157,7 +157,7 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
         for name, number in written.items():
             progress.info(f"Class {name}: {number} of {totals[name]} pixels.")
         if rates_file is not None:
-            write_text(rates_file, strategies.rates_table(rates))
+            write_text(rates_file, allocation.rates_table(rates))
             rates_file.commit()
         own = dict(zip(selection.fields, output.names)).get(shapes.field, shapes.field.name)
         rows = class_rows(shapes.layer, shapes.field, [label for label, number in written.items() if number], progress)
@@ -178,7 +178,7 @@ def run(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
 def _numbers(parameters: SampleSelection) -> Totals:
     if parameters.strategy != "byclass" or not parameters.strategy_byclass_in:
         return {}
-    return strategies.read_numbers(parameters.strategy_byclass_in)
+    return allocation.read_numbers(parameters.strategy_byclass_in)
 
 
 def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Totals:
@@ -207,14 +207,14 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
 
 def _rates(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rates:
     if parameters.strategy == "byclass":
-        return strategies.by_class(totals, numbers)
+        return allocation.by_class(totals, numbers)
     if parameters.strategy == "constant":
-        return strategies.constant(totals, parameters.strategy_constant_nb or 0)
+        return allocation.constant(totals, parameters.strategy_constant_nb or 0)
     if parameters.strategy == "percent":
-        return strategies.percent(totals, parameters.strategy_percent_p)
+        return allocation.percent(totals, parameters.strategy_percent_p)
     if parameters.strategy == "total":
-        return strategies.total(totals, parameters.strategy_total_v)
-    return strategies.smallest(totals) if parameters.strategy == "smallest" else strategies.every(totals)
+        return allocation.total(totals, parameters.strategy_total_v)
+    return allocation.smallest(totals) if parameters.strategy == "smallest" else allocation.every(totals)
 
 
 def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:

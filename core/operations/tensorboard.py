@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import Cancelled, EngineError, ParameterError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
 
 HOST = "127.0.0.1"
 _PAUSE = 0.1  # seconds between two looks at whether to stop

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
+from ..parameters import vocabulary as voc
 
 MODES = ("auto", "on", "off")
 PADDINGS = ("auto", "none", "reflect", "edge", "constant")

@@ -5,9 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..base.progress import Progress
 from ..errors import ParameterError
-from ..progress import Progress
-from ..training.parameters import Fitting, GraphTraining, TrainedModel, TrainingData, TrainingOutputs, Validation
+from ..parameters.traininggroups import (
+    Fitting,
+    GraphTraining,
+    TrainedModel,
+    TrainingData,
+    TrainingOutputs,
+    Validation,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,6 @@ def run(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
         TrainingError: the loss became NaN, or a checkpoint cannot be written; the last good weights are kept.
         Cancelled: `progress` asked to stop; the checkpoints stay.
     """
-    from ..training.run import train  # imports TensorFlow
+    from ..training.trainingrun import train  # imports TensorFlow
 
     return train(parameters, progress)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..classifiers.choices import FILE_FILTER, ClassifierChoice
-from ..classifiers.choosing import SampleChoice
-from ..progress import Progress
+from ..base.progress import Progress
+from ..classifiers.samplechoice import SampleChoice
+from ..parameters import vocabulary as voc
+from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
 from .tensorflowmodelserve import ServedModel
 
 FEATURES_HELP = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .. import vocabulary as voc
-from ..classifiers.choices import FILE_FILTER, ClassifierChoice
-from ..progress import Progress
-from ..vectors.source import LayerSource
+from ..base.progress import Progress
+from ..parameters import vocabulary as voc
+from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
+from ..parameters.vectorsource import LayerSource
 
 
 @dataclass(frozen=True)

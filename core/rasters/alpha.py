@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from osgeo import gdal
 
+from ..base.progress import Progress
 from ..geometry.grid import Box
-from ..progress import Progress
-from .opening import Stack
-from .types import numpy_type
+from .pixeltypes import numpy_type
+from .rasteropening import Stack
 
 AUTO, MASK, BAND = "auto", "mask", "band"
 

@@ -6,7 +6,7 @@ import os
 
 from osgeo import gdal
 
-from .gdal_calls import collected_errors
+from ..files.gdalcalls import collected_errors
 
 
 def is_gap(dataset: gdal.Dataset, x: int, y: int, width: int, height: int) -> bool:

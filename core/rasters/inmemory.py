@@ -15,10 +15,10 @@ import numpy as np
 from osgeo import gdal, gdal_array, osr
 
 from ..errors import RasterError
-from ..inputfiles import original
-from .gdal_calls import collected_errors
-from .source import RasterSource, described
-from .types import gdal_type
+from ..files.gdalcalls import collected_errors
+from ..files.privatecopies import original
+from ..parameters.rastersource import RasterSource, described
+from .pixeltypes import gdal_type
 
 NO_PLACE = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 """GDAL's geotransform of a raster that has none: pixel coordinates."""
@@ -76,7 +76,7 @@ class ArrayRaster:
         Raises:
             RasterError: the other raster cannot be opened, or has another size.
         """
-        from .opening import Reference, open_dataset
+        from .rasteropening import Reference, open_dataset
 
         other = in_memory(other)
         source, name = open_dataset(other)[0], name_of(other)
@@ -251,7 +251,7 @@ def selected(source: Any, bands: str = "", without_place: bool = False) -> Opene
     Raises:
         RasterError: it cannot be opened, or there are no such bands.
     """
-    from .opening import open_dataset
+    from .rasteropening import open_dataset
 
     dataset = open_dataset(source)[0]
     numbers = band_numbers(bands, dataset.RasterCount, source) if bands else None

@@ -1,0 +1,1 @@
+"""Applying a model to rasters, in tiles, within a budget of memory."""

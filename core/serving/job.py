@@ -9,23 +9,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..base.progress import Progress
+from ..geometry import tiling
+from ..geometry.fields import Span
 from ..geometry.grid import Box
-from ..geometry.serving import Span
-from ..progress import Progress
+from ..machine.memory import peak_growth
+from ..probing.appliedgeometry import Plan
+from ..probing.compute import Compute, whole
+from ..probing.geometryresolver import drawn_sample
+from ..probing.sources import OpenSource
+from ..probing.trialpixels import KINDS, part
+from ..rasters.conversion import Converter
 from ..rasters.narrowing import Narrowing
-from . import tiles
-from .compute import Compute, whole
-from .convert import Converter
-from .geometry import Plan
-from .memory import peak_growth
-from .nodata import holds_nothing, nodata_outputs, under
-from .patches import Patches
+from .nodatamask import holds_nothing, nodata_outputs, under
+from .patchwise import Patches
 from .pipeline import IN_FLIGHT, stream
-from .resolve import drawn_sample
-from .samples import KINDS, part
-from .shifting import Shifts, choose_way
-from .sources import OpenSource
-from .stitching import Phases
+from .shiftandstitch import Shifts, choose_way
+from .stitchedpatches import Phases
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ CONVERT_BYTES = 24
 
 
 class Writer(Protocol):
-    """Takes tiles in order, as `core.rasters.output.OutputRaster` does."""
+    """Takes tiles in order, as `core.rasters.rasteroutput.OutputRaster` does."""
 
     def write(self, box: Box, array: np.ndarray) -> None:
         """Write an array of shape (box.height, box.width, bands)."""
@@ -214,7 +214,7 @@ class Job:
     @property
     def stored_by_lines(self) -> bool:
         """Whether a source is stored in whole lines of pixels, all of which are read for any part of them."""
-        return any(s.stack.block_size[0] >= s.stack.grid.width > tiles.BLOCK for s in self.sources)
+        return any(s.stack.block_size[0] >= s.stack.grid.width > tiling.BLOCK for s in self.sources)
 
     def run(self, raster: Writer, tile: tuple[int, int], progress: Progress) -> None:
         """Compute the whole box into `raster`, tile by tile."""
@@ -231,7 +231,7 @@ class Job:
             return Box(part.x + self.box.x, part.y + self.box.y, part.width, part.height)
 
         stream(
-            self._cells() if self.plan.fields.fixed else tiles.tiles(self.box.width, self.box.height, *tile),
+            self._cells() if self.plan.fields.fixed else tiling.tiles(self.box.width, self.box.height, *tile),
             lambda part: self.read(moved(part), sparing=True),
             lambda part, data: self.compute_tile(moved(part), data),
             write,

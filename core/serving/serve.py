@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from ..base.progress import Progress
+from ..classes.classtables import declare_classes
+from ..files.staging import Staging, check_writable
+from ..machine.memory import MB, gdal_cache, release
 from ..operations.tensorflowmodelserve import TensorflowModelServe
-from ..progress import Progress
-from ..rasters.output import OutputRaster, creation_options, driver_for
-from ..rasters.trial import Content
-from ..rasters.types import check_fits, written_type
-from ..staging import Staging, check_writable
-from .area import wanted_box
-from .classes import declare_classes
-from .convert import Converter
-from .meant import as_meant, meant_by
-from .memory import MB, gdal_cache, release
-from .opening import Budget, OpenModel, open_model
+from ..rasters.conversion import Converter
+from ..rasters.outputarea import wanted_box
+from ..rasters.outputtrial import Content
+from ..rasters.pixeltypes import check_fits, written_type
+from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
+from .defaultsapplied import as_meant, meant_by
+from .openmodel import Budget, OpenModel, open_model
 
 _WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 """Types of what a model returns that are taken for numbers of classes."""

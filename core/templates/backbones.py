@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ModelError, ParameterError
 from ..models.kerasfile import check_weights_file
 from .blocks import classified, inputs
-from .options import Options
+from .templateoptions import Options
 
 _APPLICATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "backbone_efficientnetv2b0": ("EfficientNetV2B0", {"include_preprocessing": False}),

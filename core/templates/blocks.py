@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from .options import Options
+from .templateoptions import Options
 
 
 def inputs(options: Options, sides: tuple[int | None, ...] = ()) -> tuple[list[Any], list[Any]]:

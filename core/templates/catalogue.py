@@ -8,23 +8,23 @@ from typing import Any
 import keras
 
 from ..errors import ParameterError
-from . import formulas, images, multisource, patches, segmentation
+from ..parameters.templatenames import FEATURES, TEMPLATES
+from . import formulas, imagenetworks, multisource, patchnetworks, segmentation
 from .backbones import backbone
-from .names import FEATURES, TEMPLATES
-from .options import Options, resolve
+from .templateoptions import Options, resolve
 
 _BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
-    "cnn16": patches.cnn16,
-    "cnn16_deep": patches.cnn16_deep,
+    "cnn16": patchnetworks.cnn16,
+    "cnn16_deep": patchnetworks.cnn16_deep,
     "fcnn": segmentation.fcnn,
     "unet": segmentation.unet,
     "maggiori": segmentation.maggiori,
     "pan_xs": multisource.pan_xs,
     "two_resolution": multisource.two_resolution,
     "time_series_vhr": multisource.time_series_vhr,
-    "super_resolution": images.super_resolution,
-    "gap_filling": images.gap_filling,
-    "mlp": images.mlp,
+    "super_resolution": imagenetworks.super_resolution,
+    "gap_filling": imagenetworks.gap_filling,
+    "mlp": imagenetworks.mlp,
     "scalar_product": formulas.scalar_product,
     "norm": formulas.norm,
     "band_arithmetic": formulas.band_arithmetic,

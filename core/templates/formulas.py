@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keras
 
-from ..bandmath.layer import BandArithmetic
+from ..bandmath.expressionlayer import BandArithmetic
 from ..errors import ParameterError
-from ..layers import HarmonicFit
+from ..models.keraslayers import HarmonicFit
 from .blocks import inputs
-from .options import Options
+from .templateoptions import Options
 
 
 def scalar_product(options: Options) -> keras.Model:

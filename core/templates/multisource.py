@@ -6,7 +6,7 @@ import keras
 
 from ..errors import ParameterError
 from .blocks import classified, convolution, inputs, normalized_convolution
-from .options import Options
+from .templateoptions import Options
 
 
 def pan_xs(options: Options) -> keras.Model:

@@ -8,7 +8,7 @@ import keras
 
 from ..errors import ParameterError
 from .blocks import classified, convolution, inputs, normalized_convolution
-from .options import Options
+from .templateoptions import Options
 
 _MOST_FILTERS = 8192  # a U-Net of as many at the bottom has billions of weights
 

@@ -1,1 +1,1 @@
-"""Training models: data, strategies, fitting, checkpoints."""
+"""Training models: data, strategies, fitting, checkpoints, reports."""

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..archives import DAMAGED, check_sizes
+from ..base.archives import DAMAGED, check_sizes
+from ..base.jsonvalues import Json, parse
+from ..base.ownership import remove_abandoned
+from ..base.progress import Progress
+from ..base.temporaries import remove
 from ..errors import ParameterError, RasterError, TrainingError
-from ..jsonvalues import Json, parse
-from ..ownership import remove_abandoned
-from ..progress import Progress
-from ..staging import Staging
-from ..temporaries import remove
+from ..files.staging import Staging
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain

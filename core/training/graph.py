@@ -12,14 +12,14 @@ import tensorflow as tf
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
 from ..errors import ModelError, ParameterError, TrainingError
-from ..models.files import model_place, read_saved_model
+from ..machine.devices import device_scope
 from ..models.graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
 from ..models.loading import graph_of, split_tags, use_part
-from ..models.model import plain_name
+from ..models.modelfiles import model_place, read_saved_model
+from ..models.modelinterface import plain_name
 from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
-from ..serving.devices import device_scope
 
 _SAVED = "variables"
 """Name of the folder, and of the files, in which a SavedModel keeps its variables."""

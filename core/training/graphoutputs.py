@@ -11,19 +11,19 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..base.progress import Progress
 from ..errors import OtbtfError, ParameterError
+from ..files.staging import Staging
+from ..machine.devices import device_scope
 from ..models.loading import load_model
 from ..models.sidecar import write_sidecar
-from ..progress import Progress
-from ..serving.describe import describe as describe_model
-from ..serving.describing import item
-from ..serving.devices import device_scope
-from ..serving.meant import meant_by
-from ..staging import Staging
+from ..probing.describerun import item
+from ..probing.describing import describe as describe_model
+from ..serving.defaultsapplied import meant_by
 from .graph import is_prefix, variables_of
-from .outputs import Outputs
-from .reporting import history_csv
 from .scoring import Scores
+from .trainingfiles import Outputs
+from .trainingreport import history_csv
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..accuracy.scores import ClassScores, numbers
+from ..base.progress import Progress
+from ..classes.legend import Legend
 from ..errors import Cancelled, ParameterError, TrainingError
-from ..models.model import plain_name
+from ..models.modelinterface import plain_name
 from ..models.sidecar import Classes
-from ..progress import Progress
-from ..sampling.legend import Legend
+from ..parameters.traininggroups import Fitting, TrainingData
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, State, checkpoint_folder
+from .classlabels import alphas_of, described, legend_of
 from .graph import TrainableGraph, describe_feeds, feedable
 from .graphoutputs import GraphOutputs
 from .graphwiring import as_target, wire
-from .labels import alphas_of, described, legend_of
-from .parameters import Fitting, TrainingData
-from .preparation import SampleSets, open_sets
-from .ranges import check_held
-from .reporting import report_html
+from .samplebatches import Feed, Samples
 from .scoring import LabelTally, Scores, Tally, ValueTally, describe, describe_classes
-from .sources import Feed, Samples
+from .trainingpreparation import SampleSets, open_sets
+from .trainingreport import report_html
+from .valueranges import check_held
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain

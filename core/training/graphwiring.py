@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import ParameterError
-from ..models.model import plain_name
+from ..models.modelinterface import plain_name
 from .graph import TrainableGraph
 
 if TYPE_CHECKING:

@@ -13,24 +13,24 @@ import keras
 import numpy as np
 
 from ..accuracy.scores import numbers
+from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError
-from ..progress import Progress
-from ..serving.devices import device_scope
-from . import setup
+from ..machine.devices import device_scope
+from . import compileoptions
+from .callback import Rules, Watch
 from .checkpoints import Checkpoints, State, checkpoint_folder
-from .finishing import FinishedModel
 from .fitting import fit
-from .meant import meant_to_be_served
 from .network import Network, load_network, template_of
-from .opening import plain_errors
-from .outputs import Outputs
+from .opensamples import plain_errors
 from .precision import mixed_policy
-from .preparation import SampleSets, Task, predictor, prepare
-from .reporting import history_csv, report_html
+from .samplebatches import Feed, Samples
 from .scoring import Scores, describe, score
-from .sources import Feed, Samples
 from .strategies import is_chief, make_strategy
-from .watching import Rules, Watch
+from .traineddefaults import meant_to_be_served
+from .trainedmodel import FinishedModel
+from .trainingfiles import Outputs
+from .trainingpreparation import SampleSets, Task, predictor, prepare
+from .trainingreport import history_csv, report_html
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -110,19 +110,19 @@ class _Run:
         self._progress, self._strategy = progress, strategy
         target = sets.training.shapes[task.roles["TRAINING"].target]
         template = template_of(parameters.model_dir)
-        self._loss, loss = setup.choose_loss(
+        self._loss, loss = compileoptions.choose_loss(
             parameters.loss, task.kind, task.output, target, template.loss if template else ""
         )
         if self._loss == "dice" and task.weights:
             raise ParameterError(
                 "CLASS_WEIGHTS is balanced, but the loss dice weighs all classes the same by itself: set it to none."
             )
-        metrics = setup.choose_metrics(parameters.metrics, task.kind, task.output)
+        metrics = compileoptions.choose_metrics(parameters.metrics, task.kind, task.output)
         if parameters.mixed_precision:
             network.use_mixed_precision(mixed_policy())
-        frozen = setup.freeze(network.trained, parameters.freeze.split())
+        frozen = compileoptions.freeze(network.trained, parameters.freeze.split())
         self._feed = self._fed("TRAINING", sets.training, shuffled=True)
-        optimizer = setup.make_optimizer(
+        optimizer = compileoptions.make_optimizer(
             parameters.optimizer, parameters.learning_rate, parameters.schedule, self._feed.steps, parameters.epochs
         )
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 
 from ..errors import ModelError, ParameterError
-from ..layers import ClassValues
 from ..models.kerasfile import check_weights_file
+from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
-from ..templates.names import TEMPLATE_PREFIX, TEMPLATES, Template
+from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES, Template
 
 KERAS_INSIDE = Path("assets.extra", "model.keras")
 """Where a trained SavedModel keeps the Keras model that it was exported from; TensorFlow ignores the folder."""

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..classes.joinedclasses import Renumbering, renumbered, wide_enough
+from ..classes.legend import Legend
 from ..errors import ParameterError
-from ..sampling.joining import Renumbering, renumbered, wide_enough
-from ..sampling.legend import Legend
-from ..sampling.patchesimage import rows_legend
-from ..sampling.tfrecords import read_classes
-from ..tfrecords import TFRecords
-from .sources import AT_ONCE, Batches, Samples
+from ..patches.patchesimage import rows_legend
+from ..patches.recordsets import TFRecords
+from ..records.recordwriting import read_classes
+from .samplebatches import AT_ONCE, Batches, Samples
 
 
 class RecordSamples(Samples):

@@ -9,9 +9,9 @@ from typing import Any, Protocol, Union
 import numpy as np
 
 from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, numbers, regression_scores
-from ..progress import Progress
-from ..sampling.legend import Legend
-from .labels import ClassTable
+from ..base.progress import Progress
+from ..classes.legend import Legend
+from .classlabels import ClassTable
 
 Scores = Union[ClassScores, RegressionScores]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..base.jsonvalues import OddJson, parse
 from ..errors import EngineError, ParameterError
-from ..jsonvalues import OddJson, parse
 
 NAMES = ("none", "mirrored", "multiworker")
 

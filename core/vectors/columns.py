@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from osgeo import ogr
 
-from ..rasters.gdal_calls import collected_errors
+from ..files.gdalcalls import collected_errors
 
 POINT_SIZES = (21, 29, 37)
 """Bytes of a point of two, three and four dimensions as WKB: byte order, type, coordinates."""

@@ -7,8 +7,8 @@ from typing import Any
 from osgeo import osr
 
 from ..errors import VectorError
-from ..rasters.gdal_calls import collected_errors
-from .source import VectorSource
+from ..files.gdalcalls import collected_errors
+from ..parameters.vectorsource import VectorSource
 
 _UNDEFINED = ("Undefined geographic SRS", "Undefined Cartesian SRS")
 """What a GeoPackage calls the coordinate system of a layer that has none."""

@@ -16,8 +16,8 @@ import matplotlib
 import numpy as np
 from osgeo import gdal
 
+from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.operations import run
-from otbtf_qgis.core.sampling.legend import raster_legend
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..core.base.progress import Progress
 from ..core.errors import Cancelled, EngineError, OtbtfError
-from ..core.progress import Progress
 from .process import EngineProcess, command
 
 POLL = 0.1  # seconds between two looks at whether the user has asked to stop

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ..core.errors import EngineError
-from ..core.installation import engine_python, is_complete
+from ..core.machine.installing import engine_python, is_complete
 
 VARIABLE = "OTBTF_PYTHON"
 

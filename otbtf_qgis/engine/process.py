@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from ..core.interpreters import environment, program
-from ..core.jsonvalues import Json, OddJson, parse
-from ..core.programs import empty_folder
-from ..core.temporaries import Temporaries
+from ..core.base.jsonvalues import Json, OddJson, parse
+from ..core.base.temporaries import Temporaries
+from ..core.machine.interpreters import environment, program
+from ..core.machine.programs import empty_folder
 from ..core.worker import LARGEST_REQUEST, REQUEST_MARK
 
 LOG_LINES = 200  # of the engine's log that are kept

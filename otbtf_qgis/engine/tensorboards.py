@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..core.base.progress import Progress
 from ..core.errors import Cancelled, OtbtfError
-from ..core.progress import Progress
 from .client import POLL
 
 OPERATION = "TensorBoard"

@@ -14,7 +14,7 @@ from osgeo import gdal
 from timing import side_by_side
 
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
-from otbtf_qgis.core.sampling.tfrecords import Feature, RecordsWriter
+from otbtf_qgis.core.records.recordwriting import Feature, RecordsWriter
 from otbtf_qgis.core.tfrecords import TFRecords
 
 BANDS = 4

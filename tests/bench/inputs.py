@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, osr
 
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.engine.client import Engine
 
 KEPT = Path(__file__).resolve().parents[2] / "build" / "bench" / "inputs"

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, osr
 
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.rasters.opening import Reference
-from otbtf_qgis.core.vectors.opening import INTEGER, Field
-from otbtf_qgis.core.vectors.output import OutputVector, vector_staging
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.rasters.rasteropening import Reference
+from otbtf_qgis.core.vectors.vectoropening import INTEGER, Field
+from otbtf_qgis.core.vectors.vectoroutput import OutputVector, vector_staging
 
 TOKYO = Path(__file__).resolve().parents[3] / "shared" / "data" / "tokyo" / "terrain_truth_A.tif"
 ORIGIN = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)

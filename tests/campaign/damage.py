@@ -27,8 +27,8 @@ import serving
 from findings import Fault, Findings
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import EngineError, OtbtfError
-from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.engine.client import Engine
 
 HUNG = 120.0

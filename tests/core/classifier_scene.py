@@ -12,7 +12,7 @@ import serving
 from points import write_points
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 
 WIDTH, HEIGHT = 60, 48
 _numbers = itertools.count()

@@ -16,9 +16,9 @@ from typing import Any
 
 sys.path.insert(0, sys.argv.pop(1))
 
-from otbtf_qgis.core import preloading
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ModelError
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.machine import preloading
 from otbtf_qgis.core.worker import import_tensorflow, main
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from osgeo import gdal, ogr, osr
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 
 X, Y = 500_000.0, 4_800_000.0
 

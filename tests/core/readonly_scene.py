@@ -16,7 +16,7 @@ import training_scene
 from osgeo import gdal, ogr, osr
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 
 ROWS, COLUMNS = 40, 48
 LEFT, TOP, SPACING = 500_000.0, 4_800_000.0, 10.0

@@ -8,7 +8,7 @@ from pathlib import Path
 import serving_helpers as helpers
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.templates.names import CLASSIFICATION, TEMPLATES
+from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, TEMPLATES
 
 DATES = " ".join(f"2020-{month:02}-10" for month in range(1, 13))
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otbtf_qgis.core import vocabulary as voc
 from otbtf_qgis.core.accuracy.figures import confusion_figure, curves_figure
 from otbtf_qgis.core.accuracy.report import Report
 from otbtf_qgis.core.accuracy.scores import ClassScores, class_scores, class_scores_of, regression_scores
+from otbtf_qgis.core.parameters import vocabulary as voc
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -15,13 +15,14 @@ from points import write_points
 from range_server import RangeServer
 from serving import Log, read
 
-from otbtf_qgis.core import commandline, operations
+from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.alpha import open_images, said
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.rasters.source import RasterSource
+from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.workflows import commandline
 
 HEIGHT, WIDTH = 30, 40
 BANDS = np.random.default_rng(0).integers(1, 255, (HEIGHT, WIDTH, 3)).astype("uint8")

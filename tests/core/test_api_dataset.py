@@ -29,7 +29,7 @@ from otbtf_qgis.core.dataset import (
     PatchesReaderBase,
     RandomIterator,
 )
-from otbtf_qgis.core.sampling.recycling import Recycled
+from otbtf_qgis.core.patches.recycling import Recycled
 
 
 @pytest.fixture(scope="module")

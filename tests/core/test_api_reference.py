@@ -10,7 +10,7 @@ import pytest
 
 from otbtf_qgis import core
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.vocabulary import keys
+from otbtf_qgis.core.parameters.vocabulary import keys
 
 pytest.importorskip("griffe")
 pytest.importorskip("osgeo")

@@ -17,7 +17,7 @@ tf = pytest.importorskip("tensorflow")
 pytest.importorskip("osgeo")
 
 from otbtf_qgis.core.dataset import Dataset, DatasetFromPatchesImages, PatchesImagesReader  # noqa: E402
-from otbtf_qgis.core.sampling.tfrecords import Feature, RecordsWriter  # noqa: E402
+from otbtf_qgis.core.records.recordwriting import Feature, RecordsWriter  # noqa: E402
 from otbtf_qgis.core.tfrecords import TFRecords  # noqa: E402
 
 

@@ -144,7 +144,7 @@ def test_imports_point_downwards(name: str) -> None:
         ("otbtf_qgis.core.rasters.x", "def f():\n    from otbtf_qgis.core.models import model"),
         ("otbtf_qgis.core.operations.x", "from ..worker import main"),
         ("otbtf_qgis.core.operations.x", "from ...algorithms import x"),
-        ("otbtf_qgis.core.vocabulary", "from qgis.core import QgsProject"),
+        ("otbtf_qgis.core.parameters.vocabulary", "from qgis.core import QgsProject"),
         ("otbtf_qgis.algorithms.x", "from ..provider import Provider"),
         ("otbtf_qgis.algorithms.x", "import tensorflow.keras as k"),
         ("otbtf_qgis.gui.x", "from h5py import File"),

@@ -15,13 +15,13 @@ import serving_helpers as helpers
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.bandmath.expression import Expression
-from otbtf_qgis.core.bandmath.layer import BandArithmetic
+from otbtf_qgis.core.bandmath.expressionlayer import BandArithmetic
 from otbtf_qgis.core.bandmath.syntax import MOST_LEVELS, MOST_WORDS, parse
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError
 from otbtf_qgis.core.models.loading import load_model
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.templates.imagestatistics import computed_statistics, variables_of
+from otbtf_qgis.core.patches.imagestatistics import computed_statistics, variables_of
+from otbtf_qgis.core.rasters.rasteropening import Stack
 
 A = np.random.default_rng(0).random((4, 5, 3)) * 10 - 2
 B = np.random.default_rng(1).random((4, 5, 3)) * 4 + 0.5

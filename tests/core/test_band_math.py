@@ -10,8 +10,8 @@ import pytest
 from osgeo import gdal, osr
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError
-from otbtf_qgis.core.progress import Progress
 
 RECORDED = np.load(Path(__file__).parents[1] / "data" / "otb_tools" / "band_math.npz")
 CASES = list(enumerate(zip(RECORDED["applications"].tolist(), RECORDED["expressions"].tolist())))
@@ -54,12 +54,12 @@ def test_as_otb(tmp_path: Path, images: list[str], number: int, case: tuple[str,
 
 @pytest.mark.parametrize("pixels", [1, 2, 256])
 def test_tiles_do_not_show(tmp_path: Path, images: list[str], monkeypatch: pytest.MonkeyPatch, pixels: int) -> None:
-    from otbtf_qgis.core.otbtools import output
+    from otbtf_qgis.core.imagetools import tooloutput
 
     expression = "vect2scal(mean(im1b1N3x5)) + idxX * 3 - idxY; im2"
     whole = compute(tmp_path, "BandMathX", expression, images)
-    monkeypatch.setattr(output, "ENOUGH_PIXELS", 1)
-    monkeypatch.setattr(output, "BLOCK", pixels)
+    monkeypatch.setattr(tooloutput, "ENOUGH_PIXELS", 1)
+    monkeypatch.setattr(tooloutput, "BLOCK", pixels)
     assert np.array_equal(compute(tmp_path, "BandMathX", expression, images), whole)
     box = compute(tmp_path, "BandMathX", expression, images, out_box="2:1:3:4")
     assert np.array_equal(box, whole[:, 1:5, 2:5])

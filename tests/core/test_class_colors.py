@@ -10,10 +10,10 @@ import serving
 from classifier_scene import pixels, run, train_pixels
 from osgeo import gdal
 
-from otbtf_qgis.core.classifiers.store import load
+from otbtf_qgis.core.classes.legend import raster_legend
+from otbtf_qgis.core.classes.palette import PALETTE, colors_of, coloured
+from otbtf_qgis.core.classifiers.classifierfiles import load
 from otbtf_qgis.core.models.sidecar import ModelClass
-from otbtf_qgis.core.sampling.legend import raster_legend
-from otbtf_qgis.core.sampling.palette import PALETTE, colors_of, coloured
 
 # How people without one kind of cone see linear red, green and blue (Machado, Oliveira and Fernandes, 2009).
 SIGHTS = (

@@ -14,8 +14,8 @@ from points import write_points
 from polygon_scene import Log, X, Y, box, layer, point, raster
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.classes.classfield import class_number
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.sampling.classfield import class_number
 
 COLUMNS = 12
 IMAGE = np.arange(4 * COLUMNS).reshape(4, COLUMNS)

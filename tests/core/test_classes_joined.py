@@ -15,10 +15,10 @@ from polygon_scene import layer, point, raster
 from training_scene import Log, train
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.classifiers.store import load
+from otbtf_qgis.core.classes.joinedclasses import joined
+from otbtf_qgis.core.classes.legend import ClassEntry
+from otbtf_qgis.core.classifiers.classifierfiles import load
 from otbtf_qgis.core.models.sidecar import read_sidecar
-from otbtf_qgis.core.sampling.joining import joined
-from otbtf_qgis.core.sampling.legend import ClassEntry
 
 SIDE, SIZE = 4, 40
 BRIGHT = {"forest": 0, "water": 1, "crop": 2}

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otbtf_qgis.core.classifiers import mapping
-from otbtf_qgis.core.classifiers.building import standardiser
-from otbtf_qgis.core.classifiers.choices import LEFT_OUT, NAMES, ClassifierChoice
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.classes.legend import ClassEntry
+from otbtf_qgis.core.classes.palette import PALETTE
+from otbtf_qgis.core.classifiers import parallelclassification
+from otbtf_qgis.core.classifiers.classifierbuilding import standardiser
+from otbtf_qgis.core.classifiers.classifierfiles import Classifier, load, save
+from otbtf_qgis.core.classifiers.classifierlearning import Samples, learn, score
 from otbtf_qgis.core.classifiers.imstat import ImageStatistics, read_statistics
-from otbtf_qgis.core.classifiers.learning import Samples, learn, score
-from otbtf_qgis.core.classifiers.mapping import Mapper, PixelMapper, feature_type
-from otbtf_qgis.core.classifiers.store import Classifier, load, save
-from otbtf_qgis.core.commandline import parse_commands
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.sampling.legend import ClassEntry
-from otbtf_qgis.core.sampling.palette import PALETTE
-from otbtf_qgis.core.vocabulary import keys, parse
+from otbtf_qgis.core.classifiers.parallelclassification import Mapper, PixelMapper, feature_type
+from otbtf_qgis.core.parameters.classifierchoices import LEFT_OUT, NAMES, ClassifierChoice
+from otbtf_qgis.core.parameters.vocabulary import keys, parse
+from otbtf_qgis.core.workflows.commandline import parse_commands
 
 LABELS = (2, 5, 11)
 LEGEND = {2: ClassEntry("Water", "#0000ff"), 5: ClassEntry("Forest", "#00ff00")}
@@ -129,7 +129,7 @@ def test_many_features_are_classified_in_chunks_by_threads(monkeypatch: pytest.M
     mapper = Mapper(learned("rf"))
     features = samples(100, seed=5).features
     labels, confidences = mapper(features)
-    monkeypatch.setattr(mapping, "CHUNK", 7)
+    monkeypatch.setattr(parallelclassification, "CHUNK", 7)
     again, sure = mapper(features)
     np.testing.assert_array_equal(again, labels)
     assert confidences is not None and sure is not None

@@ -11,14 +11,14 @@ import serving
 from classifier_scene import QUARTERS, box, layer, pixels
 from osgeo import osr
 
-from otbtf_qgis.core.classifiers.choosing import Chooser, Chosen, SampleChoice
-from otbtf_qgis.core.commandline import parse_commands
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.classes.legend import write_legend
+from otbtf_qgis.core.classifiers.samplechoice import Chooser, Chosen, SampleChoice
 from otbtf_qgis.core.errors import ParameterError, VectorError
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.sampling.legend import write_legend
-from otbtf_qgis.core.sampling.validity import Validity
-from otbtf_qgis.core.vocabulary import parse
+from otbtf_qgis.core.parameters.vocabulary import parse
+from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.samples.validity import Validity
+from otbtf_qgis.core.workflows.commandline import parse_commands
 
 OVERLAPPING = ((box(10, 9, 20, 19), 9), (box(40, 30, 50, 39), 3), (box(1, 1, 5, 5), 50))
 """Classes that the quarters have too, and one that they have not."""

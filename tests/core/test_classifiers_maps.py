@@ -12,9 +12,9 @@ import serving
 from osgeo import gdal
 
 from otbtf_qgis.core.accuracy import matrixfile
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import Cancelled
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.sampling.legend import raster_legend
 
 PATCHES = {"fullyconv": "off", "source1__rfieldx": 7, "source1__rfieldy": 7}
 
@@ -258,7 +258,7 @@ class TestDeepFeatures:
         x = keras.Input((None, None, 3), name="x")
         hidden = keras.layers.Conv2D(7, 3, activation="relu", name="features")(keras.layers.Rescaling(1e-3)(x))
         keras.Model(x, keras.layers.Conv2D(2, 1, activation="softmax", name="a")(hidden)).save(tmp_path / "net.keras")
-        from otbtf_qgis.core.classifiers.store import load
+        from otbtf_qgis.core.classifiers.classifierfiles import load
 
         found = scene.train_deep(
             tmp_path, str(folder / "image.tif"), str(tmp_path / "net.keras"), str(folder / "training.gpkg")

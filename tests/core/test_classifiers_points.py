@@ -10,9 +10,9 @@ import pytest
 import serving
 import small_models
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.vocabulary import parse
+from otbtf_qgis.core.parameters.vocabulary import parse
 
 PATCHES = {"source1_rfieldx": 12, "source1_rfieldy": 12, "model_fullyconv": "off"}
 TILES = {"optim_tilesizex": 16, "optim_tilesizey": 16}
@@ -49,9 +49,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def single(values: dict[str, Any], columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute single outputs as training does."""
-    from otbtf_qgis.core.serving.convert import Converter
-    from otbtf_qgis.core.serving.opening import Budget, open_model
-    from otbtf_qgis.core.serving.points import Points
+    from otbtf_qgis.core.rasters.conversion import Converter
+    from otbtf_qgis.core.serving.openmodel import Budget, open_model
+    from otbtf_qgis.core.serving.outputpoints import Points
 
     plain = ("trust_model", "nodata_from_layer")
     keys = {name if name in plain else name.replace("_", ".", 1): value for name, value in values.items()}

@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from otbtf_qgis.core.classifiers.choosing import SampleChoice, held_back, rates_of, training_limit, validation_limit
-from otbtf_qgis.core.classifiers.classes import Coding, label_type
+from otbtf_qgis.core.classes.legend import ClassEntry
+from otbtf_qgis.core.classifiers.mapclasses import Coding, label_type
+from otbtf_qgis.core.classifiers.samplechoice import (
+    SampleChoice,
+    held_back,
+    rates_of,
+    training_limit,
+    validation_limit,
+)
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.sampling.legend import ClassEntry
-from otbtf_qgis.core.vectors.opening import INTEGER, TEXT, Field
-from otbtf_qgis.core.vocabulary import parse
+from otbtf_qgis.core.parameters.vocabulary import parse
+from otbtf_qgis.core.vectors.vectoropening import INTEGER, TEXT, Field
 
 TOTALS = {"0": 980, "1": 1507, "2": 2463}
 """Of OTB 8.1 on the example data of 256 x 256 pixels."""

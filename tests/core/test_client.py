@@ -19,8 +19,8 @@ import psutil
 import pytest
 
 import otbtf_qgis.core
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError
-from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.engine import client
 from otbtf_qgis.engine.client import Engine
 from otbtf_qgis.engine.process import EngineProcess, command
@@ -268,7 +268,7 @@ def test_an_interrupted_wait_kills_the_engine(engine: Engine, tmp_path: Path) ->
 
 
 def test_what_cannot_be_removed_is_told(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otbtf_qgis.core.temporaries.remove", lambda path: False)
+    monkeypatch.setattr("otbtf_qgis.core.base.temporaries.remove", lambda path: False)
     progress = Recorder()
     folder = str(tmp_path / "t")
     with pytest.raises(EngineError):
@@ -401,7 +401,7 @@ PARENT = """
 import os, subprocess, sys
 sys.path.insert(0, {tree!r})
 from pathlib import Path
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.engine import client
 client.command = lambda python, idle: [str(python), {program!r}, {tree!r}]
 class Show(Progress):

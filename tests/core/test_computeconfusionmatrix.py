@@ -14,7 +14,7 @@ from polygon_scene import Log, Stop, X, Y, box, layer, point, raster, utm
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
-from otbtf_qgis.core.sampling import labelraster
+from otbtf_qgis.core.samples import labelraster
 
 ROWS, COLUMNS = np.mgrid[0:20, 0:30]
 MAP = (COLUMNS // 5 + ROWS // 4) % 4 + 1

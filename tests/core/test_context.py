@@ -17,9 +17,9 @@ keras = pytest.importorskip("keras")
 from serving_helpers import Layer, jump, margins, texture  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
-from otbtf_qgis.core.serving.compute import REFUSALS  # noqa: E402
-from otbtf_qgis.core.serving.context import SIDES, Context, find_context  # noqa: E402
-from otbtf_qgis.core.serving.probing import Law, Probe, find_law  # noqa: E402
+from otbtf_qgis.core.probing.compute import REFUSALS  # noqa: E402
+from otbtf_qgis.core.probing.sizelaw import Law, Probe, find_law  # noqa: E402
+from otbtf_qgis.core.probing.tilemargins import SIDES, Context, find_context  # noqa: E402
 
 L = keras.layers
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError
 from otbtf_qgis.core.exampledata import noise, scene
 from otbtf_qgis.core.exampledata.parcels import LandCover, lay_out
-from otbtf_qgis.core.exampledata.truth import CLASSES
+from otbtf_qgis.core.exampledata.referencefiles import CLASSES
 from otbtf_qgis.core.operations import run
-from otbtf_qgis.core.progress import Progress
 
 SIZE = 256
 OPERATION = "CreateExampleData"

@@ -14,9 +14,9 @@ import small_models
 from osgeo import gdal
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError
 from otbtf_qgis.core.models.sidecar import read_sidecar
-from otbtf_qgis.core.progress import Progress
 
 
 def describe(model_path, tmp_path, **more):

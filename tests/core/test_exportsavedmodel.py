@@ -10,7 +10,7 @@ from test_models_sidecar import add_classes, describe, serve
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError
-from otbtf_qgis.core.models import exporting
+from otbtf_qgis.core.models import savedmodelexport
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
 
@@ -165,11 +165,11 @@ def test_an_older_savedmodel_is_replaced_only_by_a_whole_one(tmp_path, monkeypat
         (folder / "saved_model.pb").write_bytes(b"half")
         raise ModelError("the disk is full")
 
-    monkeypatch.setattr("otbtf_qgis.core.serving.exporting.export_saved_model", fail)
+    monkeypatch.setattr("otbtf_qgis.core.probing.exportrun.export_saved_model", fail)
     with pytest.raises(ModelError, match="the disk is full"):
         export(path, tmp_path / "exported", **{"output.names": "y"})
     assert (tmp_path / "exported" / "saved_model.pb").read_bytes() == before
     assert sorted(item.name for item in tmp_path.iterdir()) == ["exported", "net.keras"]
-    monkeypatch.setattr("otbtf_qgis.core.serving.exporting.export_saved_model", exporting.export_saved_model)
+    monkeypatch.setattr("otbtf_qgis.core.probing.exportrun.export_saved_model", savedmodelexport.export_saved_model)
     results = export(path, tmp_path / "exported", crops="3")
     assert results["outputs"] == "y y_crop3" and list(load_model(results["out"]).outputs) == ["y", "y_crop3"]

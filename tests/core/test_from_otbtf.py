@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from otbtf_qgis.core import operations, otbApplication, pyotb
-from otbtf_qgis.core.classifiers.choices import LEFT_OUT
-from otbtf_qgis.core.commandline import parse_commands
-from otbtf_qgis.core.vocabulary import keys
+from otbtf_qgis.core.parameters.classifierchoices import LEFT_OUT
+from otbtf_qgis.core.parameters.vocabulary import keys
+from otbtf_qgis.core.workflows.commandline import parse_commands
 
 pytest.importorskip("osgeo")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from osgeo import gdal
 
-from otbtf_qgis.core.rasters.gdal_calls import collected_errors
+from otbtf_qgis.core.files.gdalcalls import collected_errors
 
 
 @pytest.fixture(params=[False, True], ids=["exceptions off", "exceptions on"])

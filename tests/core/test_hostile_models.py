@@ -137,18 +137,18 @@ def small_classifier(folder: Path) -> str:
     from sklearn.dummy import DummyClassifier
     from sklearn.preprocessing import StandardScaler
 
-    from otbtf_qgis.core.classifiers import store
+    from otbtf_qgis.core.classifiers import classifierfiles
     from otbtf_qgis.core.models.sidecar import ModelClass
 
     features, labels = [[0.0], [1.0]], [1, 2]
-    made = store.learned_with(
+    made = classifierfiles.learned_with(
         StandardScaler().fit(features),
         DummyClassifier().fit(features, labels),
         "rf",
         ["f"],
         (ModelClass(1), ModelClass(2)),
     )
-    store.save(made, folder / "classifier.skops")
+    classifierfiles.save(made, folder / "classifier.skops")
     return str(folder / "classifier.skops")
 
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
 
-from otbtf_qgis.core import inputs
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, RasterError
+from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.operations import run
-from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.rasters.netcdfheader import promised_bytes
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.vectors.opening import VectorLayer
+from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 
 SIDE = 300
 PIXELS = np.random.default_rng(3).integers(1, 255, (3, SIDE, SIDE)).astype("uint8")

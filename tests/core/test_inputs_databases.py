@@ -19,13 +19,13 @@ from databases import ALIVE, DEAD, in_use, leave
 from osgeo import gdal, ogr
 from readonly_scene import changes, classes, layer, pixels, points, raster, run, state
 
+from otbtf_qgis.core.base.ownership import LOCK
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, OtbtfError, VectorError
-from otbtf_qgis.core.inputfiles import private_copies
-from otbtf_qgis.core.ownership import LOCK
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.vectors.opening import VectorLayer
-from otbtf_qgis.core.vectors.output import check_vector_output
+from otbtf_qgis.core.files.privatecopies import private_copies
+from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectoroutput import check_vector_output
 
 COMMITTED, PENDING = 'UPDATE "points" SET "class" = 7 WHERE fid = 1', 'UPDATE "points" SET "class" = 8'
 TEMPORARY = ("-wal", "-shm", "-journal")
@@ -243,13 +243,13 @@ def test_layers_of_the_same_file_are_one_state_in_a_run(inputs: Path) -> None:
 
 
 def test_copies_outside_a_run_follow_the_file(inputs: Path) -> None:
-    from otbtf_qgis.core import inputfiles
+    from otbtf_qgis.core.files import privatecopies
 
     vec = layer(inputs / "points.gpkg", "GPKG", points())
     for label in (7, 6):
         leave(vec, "log", COMMITTED.replace("7", str(label)), PENDING)
         assert read(vec)[0] == label
-    inputfiles._outside.remove()  # as at the end of the process
+    privatecopies._outside.remove()  # as at the end of the process
 
 
 class Meddling(Told):

@@ -22,12 +22,12 @@ from readonly_scene import Scene, changes, points, run, state
 
 from otbtf_qgis import core
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.models.loading import load_model
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.parameters.vocabulary import Kind, keys
 from otbtf_qgis.core.rasters.inmemory import selected
-from otbtf_qgis.core.vectors.opening import VectorLayer
-from otbtf_qgis.core.vocabulary import Kind, keys
+from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 
 FILES = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
 RUNS = [(name, case) for name, cases in CASES.items() for case in cases]

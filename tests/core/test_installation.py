@@ -21,11 +21,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from otbtf_qgis.core import installation, operations
+from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
-from otbtf_qgis.core.installation import MARKER, constraints, engine_python, install, is_complete, requirements
-from otbtf_qgis.core.interpreters import _candidates, base_python, environment, inspect_python
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.machine import installing
+from otbtf_qgis.core.machine.installing import MARKER, constraints, engine_python, install, is_complete, requirements
+from otbtf_qgis.core.machine.interpreters import _candidates, base_python, environment, inspect_python
 
 # Found beside this file: the tests are no package.
 _spec = importlib.util.spec_from_file_location("package_index", Path(__file__).with_name("package_index.py"))
@@ -218,9 +219,9 @@ def test_base_python_is_the_installation_that_this_one_comes_from(base):
 def test_base_python_does_not_trust_sys_executable(base):
     code = (
         "import sys; sys.executable = '/no/such/qgis'; sys.path.insert(0, sys.argv[1]); "
-        "from otbtf_qgis.core.interpreters import base_python; print(base_python())"
+        "from otbtf_qgis.core.machine.interpreters import base_python; print(base_python())"
     )
-    tree = Path(installation.__file__).parents[2]
+    tree = Path(installing.__file__).parents[2]
     said = subprocess.run([sys.executable, "-c", code, str(tree)], check=True, capture_output=True, text=True)
     assert Path(said.stdout.strip()) == base
 
@@ -344,7 +345,7 @@ def test_cancel_of_a_new_one_leaves_nothing(tmp_path, index, base):
 
 @posix
 def test_command_line_stops_at_ctrl_c(tmp_path, base):
-    tree = Path(installation.__file__).parents[2]
+    tree = Path(installing.__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, "-m", "otbtf_qgis.core.installation", str(tmp_path / "engine"), "--python", str(base)],
         cwd=tree,
@@ -375,7 +376,7 @@ def test_file_instead_of_folder(tmp_path, base):
 
 
 def test_command_line_error_is_a_message(capsys, tmp_path):
-    assert installation.main([str(tmp_path / "engine"), "--python", "/no/such/python"]) == 1
+    assert installing.main([str(tmp_path / "engine"), "--python", "/no/such/python"]) == 1
     assert "/no/such/python cannot be started" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from otbtf_qgis.core.errors import EngineError
-from otbtf_qgis.core.installation import MARKER, engine_python
+from otbtf_qgis.core.machine.installing import MARKER, engine_python
 from otbtf_qgis.engine.interpreter import VARIABLE, find
 
 

@@ -20,20 +20,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from osgeo import gdal
 
-from otbtf_qgis.core.classifiers.store import load as read_classifier
+from otbtf_qgis.core.base.jsonvalues import Json, OddJson, parse, read
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.classes.classnames import ClassNames
+from otbtf_qgis.core.classes.legend import read_legend
+from otbtf_qgis.core.classifiers.classifierfiles import load as read_classifier
 from otbtf_qgis.core.errors import ClassifierError, EngineError, ModelError, OtbtfError, ParameterError, RecordsError
-from otbtf_qgis.core.interpreters import inspect_python
-from otbtf_qgis.core.jsonvalues import Json, OddJson, parse, read
-from otbtf_qgis.core.landcover.labels import parse_legend
+from otbtf_qgis.core.machine.interpreters import inspect_python
 from otbtf_qgis.core.models.kerasfile import check_keras_file, check_weights_file
 from otbtf_qgis.core.models.sidecar import geometry_as_json, read_sidecar
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.sampling.classnames import ClassNames
-from otbtf_qgis.core.sampling.legend import read_legend
-from otbtf_qgis.core.sampling.patchesimage import read_description
+from otbtf_qgis.core.patches.patchesimage import read_description
 from otbtf_qgis.core.tfrecords import TFRecords
 from otbtf_qgis.core.training.checkpoints import Checkpoints, State
 from otbtf_qgis.core.training.strategies import _checked
+from otbtf_qgis.core.workflows.landcoverlabels import parse_legend
 
 bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

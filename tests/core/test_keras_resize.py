@@ -14,9 +14,9 @@ keras = pytest.importorskip("keras")
 
 from otbtf_qgis import core  # noqa: E402
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
-from otbtf_qgis.core.models.exporting import check_exportable, export_saved_model  # noqa: E402
 from otbtf_qgis.core.models.kerasresize import repair  # noqa: E402
 from otbtf_qgis.core.models.loading import KerasModel, load_model  # noqa: E402
+from otbtf_qgis.core.models.savedmodelexport import check_exportable, export_saved_model  # noqa: E402
 
 
 def upsampling(interpolation: str) -> Any:

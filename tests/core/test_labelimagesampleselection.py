@@ -16,11 +16,11 @@ from points import read_points
 from serving import ORIGIN, UTM, hidden, write
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.classes.legend import ClassEntry, raster_legend
 from otbtf_qgis.core.errors import OtbtfError
-from otbtf_qgis.core.sampling import labelraster
-from otbtf_qgis.core.sampling.labelselection import ClassPicker, Quota, quotas
-from otbtf_qgis.core.sampling.legend import ClassEntry, raster_legend
-from otbtf_qgis.core.vectors.opening import VectorLayer
+from otbtf_qgis.core.samples import labelraster
+from otbtf_qgis.core.samples.labelselection import ClassPicker, Quota, quotas
+from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 
 SOUTH_UP = (300000.0, 10.0, 0.0, 3999500.0, 0.0, 10.0)
 

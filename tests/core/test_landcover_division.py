@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from polygon_scene import raster
 from scipy.ndimage import label
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.landcover.division import Samples, divide, held_back
-from otbtf_qgis.core.landcover.regions import region_numbers
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.sampling import labelraster
-from otbtf_qgis.core.sampling.neighbours import block_numbers, block_side
+from otbtf_qgis.core.samples import labelraster
+from otbtf_qgis.core.samples.spatialblocks import block_numbers, block_side
+from otbtf_qgis.core.workflows.labelregions import region_numbers
+from otbtf_qgis.core.workflows.samplesplit import Samples, divide, held_back
 
 
 def samples(places: np.ndarray, classes: np.ndarray, features: np.ndarray | None = None, patch: int = 4) -> Samples:

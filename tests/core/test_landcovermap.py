@@ -13,10 +13,10 @@ from osgeo import gdal, ogr
 from polygon_scene import Log, Stop, X, box, layer, raster
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, VectorError
-from otbtf_qgis.core.landcover.labels import VectorLabels, classes_of, smallest_type
-from otbtf_qgis.core.sampling.legend import raster_legend
-from otbtf_qgis.core.vectors.opening import TEXT, Field
+from otbtf_qgis.core.vectors.vectoropening import TEXT, Field
+from otbtf_qgis.core.workflows.landcoverlabels import VectorLabels, classes_of, smallest_type
 
 ROWS, COLUMNS, SIDE = 96, 128, 16
 LABELS = (3, 5, 9)

@@ -16,7 +16,7 @@ from serving import Log, read
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import OtbtfError, ParameterError
-from otbtf_qgis.core.memoryfiles import check_reachable
+from otbtf_qgis.core.files.memoryfiles import check_reachable
 
 BANDS = np.random.default_rng(0).integers(1, 255, (30, 40, 3)).astype("uint8")
 ROOT = "/vsimem/otbtf-test"

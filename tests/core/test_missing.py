@@ -14,9 +14,9 @@ from osgeo import gdal
 
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.geometry.grid import Box
+from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.inmemory import ArrayRaster
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.rasters.source import RasterSource
+from otbtf_qgis.core.rasters.rasteropening import Stack
 
 F32 = np.float32
 LOWEST = F32(np.finfo("float32").min)

@@ -18,8 +18,8 @@ from test_landcovermap import COLUMNS, ROWS
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.operations import load
-from otbtf_qgis.core.rasters.source import RasterSource
-from otbtf_qgis.core.vocabulary import keys
+from otbtf_qgis.core.parameters.rastersource import RasterSource
+from otbtf_qgis.core.parameters.vocabulary import keys
 
 pytest.importorskip("tensorflow")
 

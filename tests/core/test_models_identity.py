@@ -18,7 +18,7 @@ from otbtf_qgis.core.errors import ModelError  # noqa: E402
 from otbtf_qgis.core.models.identity import fingerprint, identity  # noqa: E402
 from otbtf_qgis.core.models.sidecar import read_sidecar, sidecar_path  # noqa: E402
 from otbtf_qgis.core.operations import run  # noqa: E402
-from otbtf_qgis.core.serving import kept, resolve  # noqa: E402
+from otbtf_qgis.core.probing import geometryresolver, modelcache  # noqa: E402
 
 tf1 = tf.compat.v1
 SIDE = 9
@@ -35,9 +35,9 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a new process knows: nothing."""
-    monkeypatch.setattr(kept, "_kept", type(kept._kept)())
+    monkeypatch.setattr(modelcache, "_kept", type(modelcache._kept)())
     for name in ("_laws", "_tellings", "_contexts"):
-        monkeypatch.setattr(resolve, name, {})
+        monkeypatch.setattr(geometryresolver, name, {})
 
 
 def convolved(pixels: np.ndarray, kernel: np.ndarray) -> np.ndarray:

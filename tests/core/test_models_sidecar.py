@@ -12,11 +12,11 @@ import small_models
 from osgeo import gdal
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.classes.legend import ClassEntry, raster_legend
 from otbtf_qgis.core.errors import ModelError
 from otbtf_qgis.core.models.sidecar import ModelClass, read_sidecar, sidecar_path
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.sampling.legend import ClassEntry, raster_legend
-from otbtf_qgis.core.serving import resolve
+from otbtf_qgis.core.probing import geometryresolver
 
 CLASSES = [(0, "open water", "#0000ff"), (1, "forêt", "#008000"), (2, "crops", "#ffc800")]
 
@@ -50,8 +50,8 @@ def add_classes(model_path, classes=CLASSES):
 @pytest.fixture
 def unforgetful(monkeypatch):
     """Nothing that was found before is remembered."""
-    monkeypatch.setattr(resolve, "_laws", {})
-    monkeypatch.setattr(resolve, "_contexts", {})
+    monkeypatch.setattr(geometryresolver, "_laws", {})
+    monkeypatch.setattr(geometryresolver, "_contexts", {})
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -83,14 +83,14 @@ def test_serve_reads_it_instead_of_probing(tmp_path, name, monkeypatch, unforget
     serve(path, [image], tmp_path, **tiles)
     probed = small_models.read(str(tmp_path / "map.tif"))
     describe(path)
-    resolve._laws.clear()
-    resolve._contexts.clear()
+    geometryresolver._laws.clear()
+    geometryresolver._contexts.clear()
 
     def fail(*_):
         raise AssertionError("it was probed")
 
-    monkeypatch.setattr(resolve, "find_law", fail)
-    monkeypatch.setattr(resolve, "find_context", fail)
+    monkeypatch.setattr(geometryresolver, "find_law", fail)
+    monkeypatch.setattr(geometryresolver, "find_context", fail)
     serve(path, [image], tmp_path, **tiles)
     np.testing.assert_allclose(small_models.read(str(tmp_path / "map.tif")), probed, rtol=1e-5, atol=1e-7)
 
@@ -103,7 +103,7 @@ def test_one_of_other_pixel_sizes_is_not_used(tmp_path, monkeypatch, unforgetful
     def probe(*_):
         raise ModelError("it is probed")
 
-    monkeypatch.setattr(resolve, "find_law", probe)
+    monkeypatch.setattr(geometryresolver, "find_law", probe)
     images = [small_models.image(tmp_path, "coarse", bands=2), small_models.image(tmp_path, "fine", bands=3)]
     with pytest.raises(ModelError, match="it is probed"):
         serve(path, images, tmp_path)

@@ -13,10 +13,10 @@ pytest.importorskip("tensorflow")
 import keras
 
 from otbtf_qgis import core
-from otbtf_qgis.core.commandline import parse_commands
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.vocabulary import keys, parse
+from otbtf_qgis.core.parameters.vocabulary import keys, parse
+from otbtf_qgis.core.workflows.commandline import parse_commands
 
 COUNT = 13
 """As many as decloud's monthly synthesis has."""

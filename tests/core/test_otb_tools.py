@@ -15,8 +15,8 @@ from serving import Log
 from test_band_math import write
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.commandline import parse_commands
 from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.workflows.commandline import parse_commands
 
 RECORDED = np.load(Path(__file__).parents[1] / "data" / "otb_tools" / "tools.npz")
 TOLD = json.loads(str(RECORDED["told"]))

@@ -14,9 +14,9 @@ from serving import ORIGIN, Log, hidden, noise, read, write
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
-from otbtf_qgis.core.sampling import cutting, extractpatches
-from otbtf_qgis.core.sampling.bandstatistics import BandStatistics
-from otbtf_qgis.core.sampling.patchesimage import read_description
+from otbtf_qgis.core.patches import cutting, extraction
+from otbtf_qgis.core.patches.patchesimage import read_description
+from otbtf_qgis.core.samples.bandstatistics import BandStatistics
 
 COARSE = (300000.0, 20.0, 0.0, 4000000.0, 0.0, -20.0)
 
@@ -58,8 +58,8 @@ def test_two_sources_are_cut_at_the_same_points_in_feature_order(
     monkeypatch.setattr(cutting, "_WINDOW", window)
     monkeypatch.setattr(cutting, "_CACHED", 1000)
     monkeypatch.setattr(cutting, "_PATCHES", 1000)
-    monkeypatch.setattr(extractpatches, "_PART", 0.01)
-    monkeypatch.setattr(extractpatches, "_MEMORY", memory)  # 0: through a file
+    monkeypatch.setattr(extraction, "_PART", 0.01)
+    monkeypatch.setattr(extraction, "_MEMORY", memory)  # 0: through a file
     fine, more, coarse = noise(50, 60, 3, "uint16"), noise(50, 60, 1, "uint8", 1), noise(25, 30, 2, "float32", 2)
     images = [write(tmp_path / "a.tif", fine, options=["TILED=YES", "BLOCKXSIZE=16", "BLOCKYSIZE=32"])]
     images.append(write(tmp_path / "b.tif", more))

@@ -11,7 +11,7 @@ from serving import noise, read, write
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.errors import OtbtfError
-from otbtf_qgis.core.sampling.contactsheet import choose
+from otbtf_qgis.core.patches.contactsheet import choose
 
 PIXELS = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 

@@ -13,13 +13,13 @@ from points import read_points
 from serving import Log, write
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.geometry.grid import Axis, Grid
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.sampling import patchgrid
-from otbtf_qgis.core.sampling.balancing import balanced
-from otbtf_qgis.core.sampling.patchgrid import PatchGrid
-from otbtf_qgis.core.sampling.patchgroups import NONE, TRAIN, VALID, block_side, chessboard, keep_apart, split
+from otbtf_qgis.core.patches import patchgrid
+from otbtf_qgis.core.patches.balancing import balanced
+from otbtf_qgis.core.patches.patchgrid import PatchGrid
+from otbtf_qgis.core.patches.patchgroups import NONE, TRAIN, VALID, block_side, chessboard, keep_apart, split
 
 
 def image(folder: Path, holes: float = 0.02, height: int = 70, width: int = 90) -> tuple[str, np.ndarray]:

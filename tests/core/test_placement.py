@@ -12,11 +12,11 @@ import serving
 from osgeo import gdal
 from points import write_points
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, RasterError
 from otbtf_qgis.core.operations import run
-from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.core.rasters.inmemory import selected
-from otbtf_qgis.core.rasters.opening import Stack
+from otbtf_qgis.core.rasters.rasteropening import Stack
 
 WIDTH, HEIGHT = 60, 48
 POINTS = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from otbtf_qgis.core import preloading
+from otbtf_qgis.core.machine import preloading
 
 
 class Loads:

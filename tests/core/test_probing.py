@@ -16,7 +16,7 @@ keras = pytest.importorskip("keras")
 from serving_helpers import Log, serve, texture, write  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, ParameterError  # noqa: E402
-from otbtf_qgis.core.serving.probing import AxisLaw, Law, Probe, find_law  # noqa: E402
+from otbtf_qgis.core.probing.sizelaw import AxisLaw, Law, Probe, find_law  # noqa: E402
 
 L = keras.layers
 

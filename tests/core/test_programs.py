@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from otbtf_qgis.core import programs
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled
-from otbtf_qgis.core.programs import PipLog, run_streaming, status_text
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.machine import programs
+from otbtf_qgis.core.machine.programs import PipLog, run_streaming, status_text
 
 
 class Recorder(Progress):
@@ -128,7 +128,7 @@ def test_the_empty_folder_of_a_killed_process_goes_with_the_next_one(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (
-        "import time; from otbtf_qgis.core.programs import empty_folder; made = empty_folder()\n"
+        "import time; from otbtf_qgis.core.machine.programs import empty_folder; made = empty_folder()\n"
         "print(made.__enter__(), flush=True); time.sleep(60)"
     )
     tree = Path(programs.__file__).parents[2]

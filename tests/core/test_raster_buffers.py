@@ -12,12 +12,12 @@ import serving
 from osgeo import gdal
 
 from otbtf_qgis.core.errors import RasterError
+from otbtf_qgis.core.files.gdalcalls import reads_directly
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.rasters import opening
+from otbtf_qgis.core.rasters import rasteropening
 from otbtf_qgis.core.rasters.buffers import ALIGNMENT, aligned_empty, spaced
-from otbtf_qgis.core.rasters.creation import threaded
-from otbtf_qgis.core.rasters.gdal_calls import reads_directly
-from otbtf_qgis.core.rasters.opening import Stack
+from otbtf_qgis.core.rasters.rastercreation import threaded
+from otbtf_qgis.core.rasters.rasteropening import Stack
 
 PARTS = {
     "whole": lambda a: a,
@@ -56,7 +56,7 @@ def test_aligned_arrays(shape: tuple[int, ...]) -> None:
 
 def test_tensorflow_uses_what_gdal_has_filled_and_gives_its_own(tmp_path: Path) -> None:
     tf = pytest.importorskip("tensorflow")
-    from otbtf_qgis.core.serving.compute import _array, _tensor
+    from otbtf_qgis.core.probing.compute import _array, _tensor
 
     stack = Stack([serving.write(tmp_path / "image.tif", serving.noise(40, 30, 3, "int16"))])
     image = stack.read(Box(2, 3, 20, 30))[None]
@@ -111,13 +111,13 @@ def test_files_of_a_stack_are_read_side_by_side(tmp_path: Path, monkeypatch: pyt
     """Each by one thread at a time; a mosaic is not, since it could share what it opens with another."""
     pools: list[int] = []
 
-    class Pool(opening.ThreadPoolExecutor):
+    class Pool(rasteropening.ThreadPoolExecutor):
         def __init__(self, workers: int) -> None:
             pools.append(workers)
             super().__init__(workers)
 
-    monkeypatch.setattr(opening, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(opening.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(rasteropening, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(rasteropening.os, "cpu_count", lambda: 8)
     pixels = [
         serving.noise(300, 300, bands, dtype, bands) for bands, dtype in ((1, "uint8"), (2, "uint16"), (1, "int16"))
     ]

@@ -11,7 +11,7 @@ import pytest
 from osgeo import gdal
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.relativepaths import absolute_path, absolute_source, absolute_values
+from otbtf_qgis.core.parameters.relativepaths import absolute_path, absolute_source, absolute_values
 
 FILES = ("a.tif", "sub/b c.tif", "layers.gpkg", "NETCDF", "1", "image", "with:colon.tif", "what?.tif")
 

@@ -12,14 +12,14 @@ import pytest
 from osgeo import gdal
 from range_server import RangeServer
 
-from otbtf_qgis.core import inputs
-from otbtf_qgis.core.addresses import address_of, masked
+from otbtf_qgis.core.base.addresses import address_of, masked
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import RasterError
+from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.operations import run
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.rasters import remote
-from otbtf_qgis.core.rasters.opening import Stack
+from otbtf_qgis.core.rasters import remoterasters
+from otbtf_qgis.core.rasters.rasteropening import Stack
 
 SIZE, BLOCK = 1024, 128
 PIXELS = np.random.default_rng(3).integers(0, 60000, (SIZE, SIZE), dtype=np.uint16)
@@ -47,7 +47,7 @@ def server() -> Iterator[RangeServer]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "RETRY_DELAY", 0.02)
+    monkeypatch.setattr(remoterasters, "RETRY_DELAY", 0.02)
 
 
 @pytest.fixture(params=[False, True], ids=["errors returned", "errors raised"])
@@ -136,7 +136,7 @@ class TestTrouble:
     def test_busy_for_ever(self, server: RangeServer, content: bytes) -> None:
         message = refused(server.add("/a.tif", content, busy=-1))
         assert "HTTP 503" in message and server.address("/a.tif") in message and "try again later" in message.lower()
-        assert len(server.asked) <= 4 * (remote.RETRIES + 1)
+        assert len(server.asked) <= 4 * (remoterasters.RETRIES + 1)
 
     def test_broken_off_each_time(self, server: RangeServer, content: bytes) -> None:
         stack = Stack([server.add("/a.tif", content)])
@@ -145,7 +145,7 @@ class TestTrouble:
             stack.read(WINDOW)
 
     def test_stalled(self, server: RangeServer, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(remote, "STALLED", 1)
+        monkeypatch.setattr(remoterasters, "STALLED", 1)
         stack = Stack([server.add("/a.tif", content)])
         server.files["/a.tif"].stalls = 1
         assert np.array_equal(stack.read(WINDOW)[..., 0], EXPECTED)

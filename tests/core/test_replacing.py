@@ -15,11 +15,11 @@ from osgeo import gdal, ogr
 from polygon_scene import box, layer, raster
 
 from otbtf_qgis import core
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.files.replacing import check_outputs
 from otbtf_qgis.core.operations import NAMES, load
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.replacing import check_outputs
-from otbtf_qgis.core.vocabulary import Key, Kind, keys
+from otbtf_qgis.core.parameters.vocabulary import Key, Kind, keys
 
 VECTOR = Key("out", Kind.VECTOR_OUT, "", "")
 RASTER = Key("out", Kind.RASTER_OUT, "", "")

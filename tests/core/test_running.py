@@ -24,8 +24,8 @@ from small_models import pixelwise
 
 import otbtf_qgis
 from otbtf_qgis import core
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, OtbtfError, ParameterError, RasterError
-from otbtf_qgis.core.progress import Progress
 
 pytest.importorskip("tensorflow")
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.sampling import samplers, strategies
-from otbtf_qgis.core.sampling.samplers import Periodic, Random, Sampler
-from otbtf_qgis.core.sampling.strategies import Rate
+from otbtf_qgis.core.samples import allocation, samplers
+from otbtf_qgis.core.samples.allocation import Rate
+from otbtf_qgis.core.samples.samplers import Periodic, Random, Sampler
 
 
 def taken(sampler: Sampler, total: int, parts: list[int]) -> list[int]:
@@ -85,12 +85,12 @@ TOTALS = {"1": 72, "2": 439, "3": 0}
 
 
 def test_an_empty_class_does_not_count_as_the_smallest() -> None:
-    assert strategies.smallest(TOTALS) == {"1": Rate(72, 72, 1.0), "2": Rate(72, 439, 72 / 439), "3": Rate(0, 0, 0.0)}
+    assert allocation.smallest(TOTALS) == {"1": Rate(72, 72, 1.0), "2": Rate(72, 439, 72 / 439), "3": Rate(0, 0, 0.0)}
 
 
 def test_halves_are_rounded_up() -> None:
-    assert strategies.percent(TOTALS, 0.5)["2"].required == 220
-    assert strategies.total({"a": 1, "b": 3}, 2) == {"a": Rate(1, 1, 1.0), "b": Rate(2, 3, 2 / 3)}
+    assert allocation.percent(TOTALS, 0.5)["2"].required == 220
+    assert allocation.total({"a": 1, "b": 3}, 2) == {"a": Rate(1, 1, 1.0), "b": Rate(2, 3, 2 / 3)}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_halves_are_rounded_up() -> None:
 def test_numbers_by_class_are_read(tmp_path: Path, text: str) -> None:
     path = tmp_path / "numbers.csv"
     path.write_text(text, encoding="utf-8")
-    assert strategies.read_numbers(str(path)) == {"1": 20, "2": 5}
+    assert allocation.read_numbers(str(path)) == {"1": 20, "2": 5}
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_bad_numbers_by_class_are_told(tmp_path: Path, text: str, told: str) -> 
     path = tmp_path / "numbers.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ParameterError, match=told):
-        strategies.read_numbers(str(path))
+        allocation.read_numbers(str(path))
 
 
 def test_a_missing_file_of_numbers_is_told(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="nowhere.csv"):
-        strategies.read_numbers(str(tmp_path / "nowhere.csv"))
+        allocation.read_numbers(str(tmp_path / "nowhere.csv"))

@@ -11,7 +11,7 @@ import pytest
 from osgeo import ogr
 from polygon_scene import Log, box, layer, point, raster, run, samples, utm
 
-from otbtf_qgis.core.sampling import counting, selection, shapes, validity
+from otbtf_qgis.core.samples import counting, positions, shapes, validity
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_small_parts_give_what_large_ones_give(
     whole, parts = tmp_path / "whole.gpkg", tmp_path / "parts.gpkg"
     run("SampleSelection", {**values, **more, "out": str(whole)})
     monkeypatch.setattr(shapes, "_FEATURES", 7)
-    monkeypatch.setattr(selection, "_FEATURES", 3)
+    monkeypatch.setattr(positions, "_FEATURES", 3)
     monkeypatch.setattr(validity.Validity, "pixels_within", lambda *_: 40)
     run("SampleSelection", {**values, **more, "out": str(parts)})
     assert samples(whole)

@@ -15,7 +15,7 @@ from otb_scene import LAYERS, ORIGIN_X, SELECTIONS, SPACING, make, system
 
 from otbtf_qgis.core import operations
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.sampling.counting import otb_tiles
+from otbtf_qgis.core.samples.counting import otb_tiles
 
 RECORD = Path(__file__).resolve().parents[1] / "data" / "otb_sampling"
 CASES = sorted(json.loads((RECORD / "numbers.json").read_text()))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from osgeo import gdal, ogr
 
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.sampling.footprint import LINE, POINT, POLYGON, Outlines, Runs
+from otbtf_qgis.core.samples.footprint import LINE, POINT, POLYGON, Outlines, Runs
 
 WIDTH, HEIGHT = 12, 9
 WHOLE = Box(0, 0, WIDTH, HEIGHT)

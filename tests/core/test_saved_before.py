@@ -8,8 +8,8 @@ import numpy as np
 import serving
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.models.loading import load_model
-from otbtf_qgis.core.progress import Progress
 
 SAVED = Path(__file__).resolve().parents[1] / "data" / "saved_models"
 

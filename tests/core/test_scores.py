@@ -12,11 +12,11 @@ keras = pytest.importorskip("keras")
 
 from serving_helpers import Log, save, serve, texture, write  # noqa: E402
 
+from otbtf_qgis.core.machine.devices import device_scope  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
 from otbtf_qgis.core.operations.tensorflowmodelserve import Source, TensorflowModelServe  # noqa: E402
-from otbtf_qgis.core.serving.devices import device_scope  # noqa: E402
-from otbtf_qgis.core.serving.resolve import Resolver  # noqa: E402
-from otbtf_qgis.core.serving.sources import open_sources, tie  # noqa: E402
+from otbtf_qgis.core.probing.geometryresolver import Resolver  # noqa: E402
+from otbtf_qgis.core.probing.sources import open_sources, tie  # noqa: E402
 
 L = keras.layers
 

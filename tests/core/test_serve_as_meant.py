@@ -12,8 +12,8 @@ from osgeo import gdal, ogr
 from polygon_scene import Log, X, Y, box, layer, raster
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import ModelError
-from otbtf_qgis.core.sampling.legend import raster_legend
 
 ROWS, COLUMNS, SIDE = 48, 64, 16
 CLASSES = ("2", "3", "7")

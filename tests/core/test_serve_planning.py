@@ -16,18 +16,18 @@ pytest.importorskip("tensorflow")
 
 from osgeo import gdal
 
+from otbtf_qgis.core.geometry import tiling
+from otbtf_qgis.core.geometry.fields import AxisFields
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.geometry.serving import AxisFields
+from otbtf_qgis.core.machine.memory import MB
 from otbtf_qgis.core.operations.tensorflowmodelserve import Source
-from otbtf_qgis.core.rasters.opening import Stack
-from otbtf_qgis.core.serving import tiles
-from otbtf_qgis.core.serving.convert import Converter
-from otbtf_qgis.core.serving.geometry import Fields, make_plan
+from otbtf_qgis.core.probing.appliedgeometry import Fields, make_plan
+from otbtf_qgis.core.probing.sources import OpenSource
+from otbtf_qgis.core.rasters.conversion import Converter
+from otbtf_qgis.core.rasters.rasteropening import Stack
 from otbtf_qgis.core.serving.job import Job, Rate
-from otbtf_qgis.core.serving.memory import MB
-from otbtf_qgis.core.serving.opening import Budget
-from otbtf_qgis.core.serving.planning import MOST_OVERLAP, overlap, planned_size
-from otbtf_qgis.core.serving.sources import OpenSource
+from otbtf_qgis.core.serving.openmodel import Budget
+from otbtf_qgis.core.serving.tileplanning import MOST_OVERLAP, overlap, planned_size
 
 DEFAULT = Budget(4096 * MB, 256 * MB).planned
 FAST = Rate(6e-8, 100.0, float("inf"))
@@ -73,7 +73,7 @@ def test_overlap_with_the_default_budget(folder: Path, side: int, margin: int, s
     tile = planned_size(work, DEFAULT, 2, rate)
     assert overlap(work, *tile) < MOST_OVERLAP
     assert takes(work, tile, rate) <= DEFAULT
-    assert all(size % tiles.BLOCK == 0 or size == side for size in tile)
+    assert all(size % tiling.BLOCK == 0 or size == side for size in tile)
     assert tile[0] * tile[1] >= 1024**2
 
 
@@ -91,7 +91,7 @@ def test_no_budget_is_too_small(folder: Path, bytes_of_one: float) -> None:
 def test_pixelwise_models_get_strips_that_are_not_large(folder: Path) -> None:
     """Larger ones would only keep the threads waiting for the first tile and the last."""
     width, height = planned_size(job(folder, 10000, 10000, PIXELWISE), DEFAULT, 2, Rate(1e-9, 24.0, float("inf")))
-    assert (width, height % tiles.BLOCK) == (10000, 0)
+    assert (width, height % tiling.BLOCK) == (10000, 0)
     assert 32 * MB <= width * height * 16 <= 128 * MB
 
 
@@ -107,7 +107,7 @@ def test_images_stored_line_by_line_are_read_in_whole_lines(folder: Path) -> Non
 @pytest.mark.parametrize(("stride", "blocks"), [(32, 512), (48, 256), (7, 256)])
 def test_tiles_are_aligned_to_strides_and_blocks(folder: Path, stride: int, blocks: int) -> None:
     for size in planned_size(job(folder, 10000, 10000, unet(20, stride), (blocks, blocks)), DEFAULT, 2, FAST):
-        assert size == 10000 or (size % tiles.BLOCK, size % blocks) == (0, 0)
+        assert size == 10000 or (size % tiling.BLOCK, size % blocks) == (0, 0)
         assert size == 10000 or size % stride == 0 or stride == 7, "1792 would be too large a step"
 
 
@@ -144,5 +144,5 @@ def test_any_plan(
 def test_overlap_is_what_the_tiles_add_up_to(folder: Path, across: int, down: int, margin: int, stride: int) -> None:
     work = job(folder, 300, 1111, unet(margin, stride))
     across, down = -(-across // stride) * stride, -(-down // stride) * stride
-    total = sum(work.pixels(part).area for part in tiles.tiles(300, 1111, across, down))
+    total = sum(work.pixels(part).area for part in tiling.tiles(300, 1111, across, down))
     assert overlap(work, across, down) == pytest.approx(total / work.pixels(work.box).area - 1, rel=0.02, abs=0.02)

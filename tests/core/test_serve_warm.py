@@ -15,28 +15,29 @@ keras = pytest.importorskip("keras")
 
 import serving  # noqa: E402
 
-from otbtf_qgis.core.serving import compute, kept, opening  # noqa: E402
-from otbtf_qgis.core.serving.compute import Compute  # noqa: E402
+from otbtf_qgis.core.probing import compute, modelcache  # noqa: E402
+from otbtf_qgis.core.probing.compute import Compute  # noqa: E402
+from otbtf_qgis.core.serving import openmodel  # noqa: E402
 from otbtf_qgis.core.serving.job import Job  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_kept", type(kept._kept)())
-    monkeypatch.setattr(opening, "FREEZING_PAYS", float("inf"))  # how long computing takes must not matter
+    monkeypatch.setattr(modelcache, "_kept", type(modelcache._kept)())
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS", float("inf"))  # how long computing takes must not matter
 
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models that were loaded, in order."""
     names: list[str] = []
-    load = kept.load_model
+    load = modelcache.load_model
 
     def noted(path: str, *arguments: Any) -> Any:
         names.append(Path(path).name)
         return load(path, *arguments)
 
-    monkeypatch.setattr(kept, "load_model", noted)
+    monkeypatch.setattr(modelcache, "load_model", noted)
     return names
 
 
@@ -86,7 +87,7 @@ def test_tiles_of_all_sizes_are_one_trace(tmp_path: Path, image: str) -> None:
     model = a_keras_file(tmp_path / "net.keras", 1)
     for size in (31, 64, 170):
         run(image, model, tmp_path / "out.tif", optim_tilesizex=size, optim_tilesizey=size)
-    (loaded,) = kept._kept.values()
+    (loaded,) = modelcache._kept.values()
     (compute,) = (each for each in loaded.found.values() if isinstance(each, Compute))
     assert compute.function.experimental_get_tracing_count() == 1
 
@@ -139,17 +140,17 @@ def test_other_types_and_placeholders_are_traced_anew(tmp_path: Path, image: str
 def test_few_models_are_kept_and_no_large_ones(
     tmp_path: Path, image: str, loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = [add(tmp_path / f"net{number}", number) for number in range(kept.MOST_MODELS + 1)]
+    models = [add(tmp_path / f"net{number}", number) for number in range(modelcache.MOST_MODELS + 1)]
     for model in models:
         run(image, model, tmp_path / "out.tif")
-    assert len(kept._kept) == kept.MOST_MODELS
+    assert len(modelcache._kept) == modelcache.MOST_MODELS
     loads.clear()
     run(image, models[-1], tmp_path / "out.tif")
     run(image, models[0], tmp_path / "out.tif")
     assert loads == ["net0"]
-    monkeypatch.setattr(kept, "MOST_BYTES", 10)
+    monkeypatch.setattr(modelcache, "MOST_BYTES", 10)
     run(image, models[1], tmp_path / "out.tif")
-    assert len(kept._kept) == 0
+    assert len(modelcache._kept) == 0
 
 
 def test_the_log_says_what_was_chosen(tmp_path: Path, image: str) -> None:
@@ -200,8 +201,8 @@ def test_weights_become_constants_where_that_pays_and_changes_nothing(
     models["normalized"] = normalized(tmp_path / "normalized.keras")
     for name, model in models.items():
         before[name] = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)
-    monkeypatch.setattr(opening, "FREEZING_PAYS", 0.0)
-    monkeypatch.setattr(opening, "FREEZING_PAYS_PER_MB", 0.0)
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS_PER_MB", 0.0)
     for name, model in models.items():
         for _ in range(2):
             log = serving.Log()
@@ -218,16 +219,16 @@ def test_an_image_that_is_flat_in_its_middle_hides_nothing(tmp_path: Path, monke
     flat = serving.write(tmp_path / "flat.tif", pixels, options=["TILED=YES"])
     model = normalized(tmp_path / "normalized.keras")
     before = run(flat, model, tmp_path / "out.tif", optim_tilesizex=64)
-    monkeypatch.setattr(opening, "FREEZING_PAYS", 0.0)
-    monkeypatch.setattr(opening, "FREEZING_PAYS_PER_MB", 0.0)
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS_PER_MB", 0.0)
     np.testing.assert_array_equal(run(flat, model, tmp_path / "out.tif", optim_tilesizex=64), before)
 
 
 def test_constants_that_fail_are_not_used(tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = a_keras_file(tmp_path / "net.keras", 1)
     before = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)
-    monkeypatch.setattr(opening, "FREEZING_PAYS", 0.0)
-    monkeypatch.setattr(opening, "FREEZING_PAYS_PER_MB", 0.0)
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(openmodel, "FREEZING_PAYS_PER_MB", 0.0)
 
     def failing(*images: Any) -> Any:
         raise tf.errors.NotFoundError(None, None, "no such function")

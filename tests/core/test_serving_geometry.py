@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.geometry import tiling
+from otbtf_qgis.core.geometry.fields import AxisFields, ServingAxis, Span, serving_axis
 from otbtf_qgis.core.geometry.grid import Axis, Box, Grid
-from otbtf_qgis.core.geometry.serving import AxisFields, ServingAxis, Span, serving_axis
-from otbtf_qgis.core.serving import tiles
 
 SPACINGS = st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 10.0, 30.0])
 ORIGINS = st.integers(-4000, 4000).map(lambda eighths: eighths / 8)
@@ -65,7 +65,7 @@ class TestTiles:
     def test_every_pixel_once_and_rows_in_order(self, width: int, height: int, across: int, down: int) -> None:
         covered = np.zeros((height, width), int)
         previous = (-1, -1)
-        for box in tiles.tiles(width, height, across, down):
+        for box in tiling.tiles(width, height, across, down):
             covered[box.y : box.bottom, box.x : box.right] += 1
             assert (box.y, box.x) > previous
             previous = box.y, box.x
@@ -78,15 +78,15 @@ class TestTiles:
         def cost(across: int, down: int) -> float:
             return float((across + margin) * (down + margin))
 
-        across, down = tiles.plan(width, height, cost, budget, strips)
+        across, down = tiling.plan(width, height, cost, budget, strips)
         assert 1 <= across <= width and 1 <= down <= height
         assert cost(across, down) <= budget or (across, down) == (1, 1)
         for side, limit in ((across, width), (down, height)):
-            assert side == limit or side % tiles.BLOCK == 0 or tiles.BLOCK % side == 0
+            assert side == limit or side % tiling.BLOCK == 0 or tiling.BLOCK % side == 0
 
     def test_strips_are_as_wide_as_the_output(self) -> None:
-        assert tiles.plan(8000, 8000, lambda x, y: x * y, 8000 * 600, strips=True) == (8000, 512)
-        assert tiles.plan(8000, 8000, lambda x, y: x * y, 8000 * 600, strips=False) == (2048, 2048)
+        assert tiling.plan(8000, 8000, lambda x, y: x * y, 8000 * 600, strips=True) == (8000, 512)
+        assert tiling.plan(8000, 8000, lambda x, y: x * y, 8000 * 600, strips=False) == (2048, 2048)
 
 
 def axis_or_none(axes: list[Axis], fields: AxisFields) -> ServingAxis | None:

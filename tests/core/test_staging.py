@@ -18,19 +18,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from otbtf_qgis.core.base.ownership import remove_abandoned
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.files.staging import Staging
+from otbtf_qgis.core.files.textfiles import write_text_file
 from otbtf_qgis.core.models.sidecar import write_sidecar
-from otbtf_qgis.core.ownership import remove_abandoned
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.staging import Staging
-from otbtf_qgis.core.textfiles import write_text_file
 from otbtf_qgis.core.training.checkpoints import Checkpoints, State
 
 TREE = Path(__file__).parents[2] / "build" / "tree"
 HOLD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.staging import Staging
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.files.staging import Staging
 with Staging(sys.argv[2] + "/out.tif", Progress()) as staging:
     staging.path.write_bytes(b"half")
     print(staging.folder.name, flush=True)

@@ -15,8 +15,8 @@ from template_models import DATES, create, patches
 from otbtf_qgis.core.errors import ModelError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
+from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, FEATURES, FIXED, NAMES, TEMPLATES
 from otbtf_qgis.core.templates import catalogue
-from otbtf_qgis.core.templates.names import CLASSIFICATION, FEATURES, FIXED, NAMES, TEMPLATES
 from otbtf_qgis.core.templates.normalization import Scaling
 
 TOP = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ pytest.importorskip("tensorflow")
 from template_models import DATES, create, patches
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
-from otbtf_qgis.core.progress import Progress
 
 
 @pytest.mark.parametrize(

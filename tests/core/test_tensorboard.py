@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from otbtf_qgis.core import operations
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError, ParameterError
-from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.engine.client import Engine
 from otbtf_qgis.engine.tensorboards import TensorBoards
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.sampling import tfrecords
-from otbtf_qgis.core.sampling.crc32c import crc32c
-from otbtf_qgis.core.sampling.tfrecords import Feature, RecordsWriter, check_folder
+from otbtf_qgis.core.records import recordwriting
+from otbtf_qgis.core.records.crc32c import crc32c
+from otbtf_qgis.core.records.recordwriting import Feature, RecordsWriter, check_folder
 
 
 def slowly(data: bytes) -> int:
@@ -49,7 +49,7 @@ def test_checks_of_any_length(count: int, length: int, seed: int) -> None:
 @pytest.mark.parametrize("batch", [1, 16_000_000])
 def test_tensorflow_reads_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     tf = pytest.importorskip("tensorflow")
-    monkeypatch.setattr(tfrecords, "_BATCH", batch)
+    monkeypatch.setattr(recordwriting, "_BATCH", batch)
     random = np.random.default_rng(0)
     names = ["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64", "int8", "int64", "uint64"]
     shapes = {name: (3, 2 + place, 50) for place, name in enumerate(names)}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from api_helpers import write
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError, TrainingError
 from otbtf_qgis.core.operations import run
-from otbtf_qgis.core.progress import Progress
 
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("osgeo")

@@ -22,7 +22,7 @@ EPOCHS = 4
 KILLED = """
 import os, signal, sys
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 
 class Killer(Progress):
     def info(self, message):

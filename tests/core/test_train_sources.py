@@ -12,10 +12,10 @@ import training_scene as scene
 from api_helpers import patches, write
 
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
+from otbtf_qgis.core.parameters.traininggroups import TrainingSource
 from otbtf_qgis.core.training.augmentation import augment
-from otbtf_qgis.core.training.opening import open_samples, read_groups
-from otbtf_qgis.core.training.parameters import TrainingSource
-from otbtf_qgis.core.training.sources import PatchSamples, Samples
+from otbtf_qgis.core.training.opensamples import open_samples, read_groups
+from otbtf_qgis.core.training.samplebatches import PatchSamples, Samples
 
 COUNT = 20
 

@@ -16,11 +16,11 @@ from points import read_points, write_points
 from serving import Log, hidden
 
 import otbtf_qgis
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, VectorError
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.rasters.opening import Reference
-from otbtf_qgis.core.vectors.opening import INTEGER, REAL, TEXT, Field, Transformation, VectorLayer
-from otbtf_qgis.core.vectors.output import OutputVector, check_vector_output, vector_staging
+from otbtf_qgis.core.rasters.rasteropening import Reference
+from otbtf_qgis.core.vectors.vectoropening import INTEGER, REAL, TEXT, Field, Transformation, VectorLayer
+from otbtf_qgis.core.vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 
 NOWHERE = Reference("", False)
 FIELDS = (Field("class", INTEGER), Field("share", REAL), Field("name", TEXT))

@@ -12,10 +12,10 @@ from polygon_scene import X, Y, box, layer, point, raster, run, samples
 from serving import Log
 
 from otbtf_qgis import core
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, VectorError
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.vectors.opening import VectorLayer
-from otbtf_qgis.core.vectors.source import Address, VectorSource
+from otbtf_qgis.core.parameters.vectorsource import Address, VectorSource
+from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 
 
 @pytest.fixture

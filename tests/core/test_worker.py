@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import otbtf_qgis.core
-from otbtf_qgis.core.temporaries import Temporaries, remove
+from otbtf_qgis.core.base.temporaries import Temporaries, remove
 
 PROGRAM = Path(__file__).with_name("engine_operations.py")
 TREE = Path(otbtf_qgis.core.__file__).absolute().parents[2]

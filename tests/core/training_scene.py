@@ -10,7 +10,7 @@ import numpy as np
 from api_helpers import write
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 
 
 class Log(Progress):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-from otbtf_qgis.core.sampling.legend import raster_legend
+from otbtf_qgis.core.classes.legend import raster_legend
 
 keras = pytest.importorskip("keras")
 

@@ -18,7 +18,7 @@ from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtWidgets import QWidget
 
 from otbtf_qgis.algorithms import algorithm_classes
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.plugin import OtbtfPlugin
 
 Screenshot = Callable[[QWidget, str], Path]

@@ -17,7 +17,7 @@ sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
 from processing.core.Processing import Processing
 from qgis.utils import iface
 
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import unescape
 
-from otbtf_qgis.core.templates.names import TEMPLATES
+from otbtf_qgis.core.parameters.templatenames import TEMPLATES
 from otbtf_qgis.provider import OtbtfProvider
 
 

@@ -30,11 +30,11 @@ from qgis.PyQt.QtCore import QByteArray, QDate, QDateTime, QTime, QVariant
 
 from otbtf_qgis.algorithms.layerclasses import categories_of
 from otbtf_qgis.algorithms.reading import Reader, written
-from otbtf_qgis.core import vocabulary as voc
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ParameterError
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.vectors.opening import VectorLayer
-from otbtf_qgis.core.vectors.source import described
+from otbtf_qgis.core.parameters import vocabulary as voc
+from otbtf_qgis.core.parameters.vectorsource import described
+from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 from otbtf_qgis.provider import OtbtfProvider
 
 

@@ -29,9 +29,9 @@ from qgis.core import (
 
 from otbtf_qgis.algorithms.base import OtbtfAlgorithm
 from otbtf_qgis.algorithms.reading import Reader, written
-from otbtf_qgis.core import vocabulary as voc
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.parameters import vocabulary as voc
 from otbtf_qgis.provider import OtbtfProvider
 
 

@@ -19,9 +19,9 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.progress import Progress
-from otbtf_qgis.core.vocabulary import parse
+from otbtf_qgis.core.parameters.vocabulary import parse
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 

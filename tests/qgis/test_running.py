@@ -34,8 +34,8 @@ from qgis.PyQt.QtCore import QEventLoop
 
 from otbtf_qgis.algorithms.feedback import FeedbackProgress
 from otbtf_qgis.algorithms.tensorflowmodelserve import TensorflowModelServe
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError
-from otbtf_qgis.core.progress import Progress
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 

@@ -13,8 +13,8 @@ import pytest
 from qgis.core import QgsApplication, QgsProcessingException
 
 from otbtf_qgis.algorithms import tensorboard
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled
-from otbtf_qgis.core.progress import Progress
 
 ADDRESS = "http://127.0.0.1:6006/"
 

@@ -10,7 +10,7 @@ import numpy as np
 from osgeo import gdal, osr
 
 from otbtf_qgis.core import operations
-from otbtf_qgis.core.progress import Progress
+from otbtf_qgis.core.base.progress import Progress
 
 UTM = 32654
 ORIGIN = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)

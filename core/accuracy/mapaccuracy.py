@@ -1,0 +1,269 @@
+"""The work of ComputeConfusionMatrix: from map and reference to the matrix, the scores and the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from osgeo import osr
+
+from ..base.progress import Progress
+from ..classes.classfield import holds_names
+from ..classes.classnames import ClassNames, Label, classes_of_field, classes_of_numbers
+from ..classes.legend import known_classes, read_legend
+from ..errors import ParameterError
+from ..machine import preloading
+from ..rasters.placement import check_placed
+from ..rasters.rasteropening import Stack, open_dataset
+from ..samples.labelraster import LabelRaster
+from ..samples.shapes import Shapes, open_training_layer
+from ..samples.traininglayer import file_staging, write_text
+from ..vectors.vectoropening import TEXT
+from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
+from .matrixfile import text
+from .olofsson import AreaEstimates, estimate
+from .report import Report
+from .scores import ClassScores, class_scores_of, numbers
+
+if TYPE_CHECKING:
+    from ..operations.computeconfusionmatrix import ComputeConfusionMatrix
+
+
+@dataclass(frozen=True)
+class _Areas:
+    """Estimates of areas, their unit and, where there are none, why not."""
+
+    estimates: AreaEstimates | None
+    unit: str
+    reason: str = ""
+
+
+def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.computeconfusionmatrix.run` says."""
+    nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
+    image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress, placed=False)
+    with ExitStack() as stack:
+        outputs = {
+            key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_"), _inputs(parameters)))
+            for key, path in (("out", parameters.out), ("out.report", parameters.out_report))
+            if path
+        }
+        names = ClassNames(parameters.class_names, image.stack.datasets[0])
+        comparison, pairs = _compared(parameters, image, names, progress)
+        names.tell_strangers({label for label, _ in pairs}, comparison.mapped, progress)
+        preloading.wait()  # scikit-learn is needed from here on, and shares packages with what may be loading
+        scores = _scores(pairs, comparison.mapped, names)
+        areas = _areas(scores, comparison.mapped, image.stack)
+        write_text(outputs["out"], text(scores, parameters.format))
+        if "out.report" in outputs:
+            write_text(outputs["out.report"], _report(parameters, scores, areas, comparison.without))
+        for staging in outputs.values():
+            staging.commit()
+    _tell(scores, comparison.without, areas, progress)
+    return {
+        **{key: str(staging.final) for key, staging in outputs.items()},
+        **numbers(scores),
+        **_adjusted(areas),
+        "samples": int(scores.support.sum()),
+        "classes": json.dumps(_class_rows(scores, areas), ensure_ascii=False),
+    }
+
+
+def _inputs(parameters: ComputeConfusionMatrix) -> list[Any]:
+    return [parameters.image, parameters.ref_raster_in, parameters.ref_vector_in]
+
+
+# --------------------------------------------------------------- comparing
+
+_Pairs = Mapping[tuple[Label, int], int]
+"""Label of the reference and of the map, to samples."""
+
+
+def _compared(
+    parameters: ComputeConfusionMatrix, image: LabelRaster, names: ClassNames, progress: Progress
+) -> tuple[Comparison, _Pairs]:
+    pairs: _Pairs
+    if parameters.ref == "raster":
+        source, nodata = parameters.ref_raster_in, parameters.ref_raster_nodata
+        from_layer, alpha = parameters.nodata_from_layer, parameters.alpha
+        reference = reference_raster(source, image.stack, nodata, from_layer, "REF_RASTER_IN", alpha, progress)
+        legend = known_classes(open_dataset(source)[0])  # of the raster itself: what is warped has lost it
+        if not any(entry.name for entry in legend.values()):
+            names.check_numbers(f"REF_RASTER_IN ({reference.stack.names[0]})", _BY_NAME["raster"])
+        comparison = compare_rasters(image, reference, progress)
+        numbers = sorted({number for number, _ in comparison.pairs})
+        labels = names.labels(classes_of_numbers(numbers, legend), "REF_RASTER_IN")
+        names.add({number: legend[number] for number in numbers if number in legend and number in labels})
+        pairs = _by_label(comparison.pairs, dict(zip(numbers, labels)))
+        where = f"the raster {reference.stack.names[0]}"
+    else:
+        check_placed(image.stack.names[0], image.stack.reference)
+        layer = open_training_layer(parameters.ref_vector_in or "", None)
+        shapes = Shapes(layer, str(parameters.ref_vector_field), image.stack.grid, image.stack.reference)
+        named, legend = holds_names([(layer, shapes.field)], progress), read_legend(layer.source, shapes.field.name)
+        if shapes.field.kind != TEXT and not any(entry.name for entry in legend.values()):
+            names.check_numbers(f"REF_VECTOR_FIELD ({shapes.field.name})", _BY_NAME["vector"])
+        comparison, texts = compare_features(image, shapes, parameters.ram, progress)
+        classes = classes_of_field(texts, shapes.field, named, legend)
+        without = parameters.ref_vector_nodata
+        counted = [at for at, item in enumerate(classes) if item.number is None or item.number != without]
+        labels = names.labels([classes[at] for at in counted], f"REF_VECTOR_FIELD ({shapes.field.name})")
+        names.add({n: legend[n] for n in (classes[at].number for at in counted) if n in labels and n in legend})
+        pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
+        where = f"the layer {layer.path}"
+    if not pairs:
+        raise ParameterError(
+            f"Nothing can be compared: where {where} has a class, the map {image.stack.names[0]} has no data or does not "
+            f"reach. The map covers {image.stack.grid.describe()} "
+            f"(coordinate system: {image.stack.reference.describe()}). Check the no-data values."
+        )
+    return comparison, pairs
+
+
+_BY_NAME = {
+    "raster": "Give a reference raster that names its classes, or a layer with a field of texts: they are compared by name.",
+    "vector": "Choose a field of texts (the field calculator's to_string makes one): they are compared by name.",
+}
+"""How classes are compared by their names."""
+
+
+def _by_label(pairs: Mapping[tuple[int, int], int], labels: Mapping[int, Label]) -> _Pairs:
+    """Return pairs whose first part is that of `labels` for it; those that have none there are left out."""
+    found: Counter[tuple[Label, int]] = Counter()
+    for (key, mapped), number in pairs.items():
+        if key in labels:
+            found[labels[key], mapped] += number
+    return found
+
+
+def _scores(pairs: _Pairs, mapped: Mapping[int, int], names: ClassNames) -> ClassScores:
+    labels = sorted(
+        {*(label for pair in pairs for label in pair), *mapped}, key=lambda label: (str(label) == label, label)
+    )
+    at = {label: index for index, label in enumerate(labels)}
+    matrix = np.zeros((len(labels), len(labels)), np.int64)
+    for (reference, found), number in pairs.items():
+        matrix[at[reference], at[found]] = number
+    return class_scores_of(matrix, labels, [names.name(label) for label in labels])
+
+
+# ------------------------------------------------------------------- areas
+
+
+def _areas(scores: ClassScores, mapped: Mapping[int, int], image: Stack) -> _Areas:
+    size, unit = _pixel_area(image)
+    try:
+        return _Areas(estimate(scores.matrix, [mapped.get(label, 0) for label in scores.labels], size), unit)
+    except ParameterError as error:
+        missing = [
+            name
+            for name, label, found in zip(scores.names, scores.labels, scores.matrix.sum(axis=0))
+            if mapped.get(label) and not found
+        ]
+        return _Areas(None, unit, f"{error} Without samples: {', '.join(missing)}.")
+
+
+def _pixel_area(image: Stack) -> tuple[float, str]:
+    """Return the area of a pixel and its unit: hectares where the map's coordinates are lengths."""
+    system = osr.SpatialReference()
+    if image.reference.wkt:
+        system.ImportFromWkt(image.reference.wkt)
+        if system.IsProjected():
+            metres = system.GetLinearUnits()
+            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, "ha"
+    return 1.0, "pixels"
+
+
+def _adjusted(areas: _Areas) -> dict[str, float]:
+    if areas.estimates is None:
+        return {}
+    found = {
+        "overall_accuracy_adjusted": areas.estimates.overall,
+        "overall_accuracy_adjusted_ci": areas.estimates.overall_ci,
+    }
+    return {key: value for key, value in found.items() if math.isfinite(value)}
+
+
+# ---------------------------------------------------------------- telling
+
+
+def _class_rows(scores: ClassScores, areas: _Areas) -> list[dict[str, Any]]:
+    """Return what is known of each class, without what is undefined."""
+    rows = []
+    for at, (label, name) in enumerate(zip(scores.labels, scores.names)):
+        row: dict[str, Any] = {"label": label, "name": name, "support": int(scores.support[at])}
+        values = {"precision": scores.precision[at], "recall": scores.recall[at], "fscore": scores.fscore[at]}
+        if areas.estimates is not None:
+            each = ("mapped", "area", "area_ci", "users", "users_ci", "producers", "producers_ci")
+            values.update({key: getattr(areas.estimates, key)[at] for key in each})
+            row["unit"] = areas.unit
+        row.update({key: float(value) for key, value in values.items() if math.isfinite(value)})
+        rows.append(row)
+    return rows
+
+
+def _tell(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
+    if without:
+        progress.info(f"{without} samples of the reference lie where the map has no data.")
+    told = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
+    progress.info(f"{int(scores.support.sum())} samples: {told}.")
+    if areas.estimates is None:
+        progress.warning(f"No adjusted accuracies and areas: {areas.reason}")
+    else:
+        progress.info(
+            f"Adjusted for area: overall accuracy {areas.estimates.overall:.4f} ± {areas.estimates.overall_ci:.4f}."
+        )
+
+
+def _report(parameters: ComputeConfusionMatrix, scores: ClassScores, areas: _Areas, without: int) -> str:
+    report = Report("Accuracy of a map")
+    of_pixels = parameters.ref == "raster"
+    report.text(
+        f"The map {parameters.image} against {parameters.ref_raster_in if of_pixels else parameters.ref_vector_in}."
+    )
+    if without:
+        report.text(f"{without} samples of the reference lie where the map has no data; they do not count.")
+    report.class_scores("Agreement of the samples", scores)
+    report.heading("Accuracies and areas, adjusted for what each class covers")
+    if areas.estimates is None:
+        report.text(areas.reason)
+    else:
+        _area_tables(report, scores, areas.estimates, areas.unit)
+    report.parameters(parameters)
+    return report.html()
+
+
+def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit: str) -> None:
+    report.text(
+        "After Olofsson et al. (2014): each sample stands for its part of the mapped class that it lies in. "
+        "± is a 95 % confidence interval. It holds where the reference is a random sample of each mapped class; "
+        "neighbouring pixels, as under a polygon or in a raster, are no independent samples, and make it too narrow."
+    )
+    report.text(f"Overall accuracy: {_with_interval(found.overall, found.overall_ci, 3)}")
+    digits = 2 if unit == "ha" else 0
+    rows = [
+        (
+            name,
+            _with_interval(found.users[at], found.users_ci[at], 3),
+            _with_interval(found.producers[at], found.producers_ci[at], 3),
+            f"{found.mapped[at]:,.{digits}f}",
+            _with_interval(found.area[at], found.area_ci[at], digits),
+        )
+        for at, name in enumerate(scores.names)
+    ]
+    header = ("Class", "User's accuracy", "Producer's accuracy", f"Mapped area ({unit})", f"Estimated area ({unit})")
+    report.table("", header, rows)
+    if unit == "pixels":
+        report.text("Areas are in pixels, since the map's coordinates are not lengths: warp it to a projected system.")
+
+
+def _with_interval(value: float, interval: float, digits: int) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:,.{digits}f}" + (f" ± {interval:,.{digits}f}" if math.isfinite(interval) else "")

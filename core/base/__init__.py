@@ -1,0 +1,1 @@
+"""What every part uses: progress, addresses, temporary files, JSON from outside, archives."""

@@ -1,0 +1,75 @@
+"""How an operation tells how far it is, and learns that it shall stop."""
+
+from __future__ import annotations
+
+from ..errors import Cancelled
+
+
+class Progress:
+    """Receives what an operation reports. This one is silent and never cancels.
+
+    Subclasses show it: in QGIS's dialog, as events on the engine's pipe, or on a terminal.
+    Methods may be called from any thread.
+    """
+
+    def fraction(self, done: float) -> None:
+        """Take the share of the work that is done, from 0 to 1."""
+
+    def info(self, message: str) -> None:
+        """Take a line for the log."""
+
+    def warning(self, message: str) -> None:
+        """Take a line for the log that the user should see."""
+
+    def temporary(self, path: str) -> None:
+        """Take the path of a file or folder to remove if this process dies before it ends."""
+
+    def cancelled(self) -> bool:
+        """Return True once the user has asked to stop."""
+        return False
+
+    def check(self) -> None:
+        """Raise Cancelled once the user has asked to stop; call it between blocks."""
+        if self.cancelled():
+            raise Cancelled
+
+
+class Passed(Progress):
+    """Passes everything on to another progress; derived classes change some of it."""
+
+    def __init__(self, to: Progress) -> None:
+        """Pass on to the progress `to`."""
+        self._to = to
+
+    def fraction(self, done: float) -> None:
+        """Pass on the share of the work that is done."""
+        self._to.fraction(done)
+
+    def info(self, message: str) -> None:
+        """Pass a line on."""
+        self._to.info(message)
+
+    def warning(self, message: str) -> None:
+        """Pass a line on."""
+        self._to.warning(message)
+
+    def temporary(self, path: str) -> None:
+        """Pass a path on."""
+        self._to.temporary(path)
+
+    def cancelled(self) -> bool:
+        """Return True once the user has asked to stop."""
+        return self._to.cancelled()
+
+
+class Part(Passed):
+    """The progress of one step of several, passed on as its part of the whole."""
+
+    def __init__(self, whole: Progress, start: float, end: float) -> None:
+        """Take the part of the work from the share `start` to the share `end`, each from 0 to 1."""
+        super().__init__(whole)
+        self._start, self._end = start, end
+
+    def fraction(self, done: float) -> None:
+        """Pass on how far the whole is."""
+        super().fraction(self._start + (self._end - self._start) * done)

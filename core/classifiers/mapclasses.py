@@ -1,0 +1,157 @@
+"""Classes as the field of layers names them, and as the whole numbers that a map holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..base.jsonvalues import Json, OddJson, parse
+from ..base.progress import Progress
+from ..classes.classfield import class_number, numbers_of
+from ..classes.joinedclasses import joined
+from ..classes.legend import ClassEntry, Legend, TextLegend, of_texts, read_legend, read_texts, texts_in
+from ..errors import ParameterError
+from ..rasters.pixeltypes import written_type
+from ..vectors.vectoropening import TEXT, Field, VectorLayer
+
+_LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
+
+
+class Coding:
+    """Turns the values of class fields into whole numbers.
+
+    Texts that are numbers are these; names are numbered from 0 in alphabetical order, those of the training samples
+    before others.
+    """
+
+    def __init__(self, field: Field, named: bool, training: Iterable[object]) -> None:
+        """Take the classes of the training samples.
+
+        Args:
+            field: of the training layer.
+            named: whether it holds names, as `holds_names` tells of all layers of the run.
+            training: the classes of the training samples.
+        """
+        self._field, self._named = field, named
+        self._texts = numbers_of(map(str, training), named=True) if named else {}
+
+    def numbers(self, values: Iterable[object]) -> np.ndarray:
+        """Return the classes as int64; names that are new here are numbered on.
+
+        Raises:
+            ParameterError: a number is not whole, or too large.
+        """
+        given = list(values)
+        if self._named:
+            for text in sorted({str(value) for value in given} - set(self._texts)):
+                self._texts[text] = len(self._texts)
+            return np.array([self._texts[str(value)] for value in given], np.int64)
+        exact = np.array([float(value) for value in given], np.float64)  # type: ignore[arg-type]
+        wrong = exact[(exact != np.floor(exact)) | (np.abs(exact) > 2**31)]
+        if len(wrong):
+            raise ParameterError(
+                f"The class field {self._field.name} holds {wrong[0]:g}, but a class is a whole number of at most 32 bits, or "
+                "a text: choose another field."
+            )
+        numbers = exact.astype(np.int64)
+        if self._field.kind == TEXT:
+            self._texts.update({str(number): int(number) for number in np.unique(numbers)})
+        return numbers
+
+    def legend(self, known: TextLegend, given: str) -> Legend:
+        """Return what is known of the classes: what is given, else what lies beside the layers, or the texts themselves.
+
+        Args:
+            known: what lies beside the layers, by the class as text.
+            given: JSON, as the output LEGEND of other algorithms; may be empty.
+
+        Raises:
+            ParameterError: what is given cannot be read.
+        """
+        found = {**known, **_given(given)}
+        if self._field.kind == TEXT:
+            return of_texts(self._texts, self._named, found)
+        numbers = ((class_number(text), entry) for text, entry in found.items())
+        return {number: entry for number, entry in numbers if number is not None}
+
+
+Layers = Sequence[tuple[VectorLayer, Field]]
+"""Layers of a run, each with its class field."""
+
+
+def join_layers(layers: Layers, parts: Sequence[list[Any]]) -> tuple[list[list[Any]], TextLegend]:
+    """Return the classes of several layers numbered alike, where they are numbers that the layers name differently.
+
+    Args:
+        layers: the layers.
+        parts: of each the classes of its samples, as its field holds them.
+
+    Returns:
+        The classes of each, and what lies beside the layers of names and colours, by the class as text.
+    """
+    changes, known = renumbering(layers)
+    return [[change.get(value, value) for value in part] for part, change in zip(parts, changes)], known
+
+
+def renumbering(layers: Layers) -> tuple[list[dict[Any, int]], TextLegend]:
+    """Return which numbers become others, by layer, so that one number has one name in all; see `join_layers`."""
+    if any(field.kind == TEXT for _, field in layers):
+        known: dict[str, ClassEntry] = {}
+        for layer, field in layers:
+            known = {**read_texts(layer.source, field.name), **known}
+        return [{} for _ in layers], known
+    together, changes = joined([read_legend(layer.source, field.name) for layer, field in layers])
+    return [dict(change) for change in changes], {str(number): entry for number, entry in together.items()}
+
+
+def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:
+    """Warn, by name, of classes that only the samples for training or only those for validation have.
+
+    Args:
+        legend: names by number.
+        training, validation: the samples' classes; shape (n,) each.
+        progress: is told.
+    """
+    learned, tested = (set(np.unique(labels).tolist()) for labels in (training, validation))
+    for numbers, why in (
+        (tested - learned, "No sample for training has these classes, so that they count as errors"),
+        (learned - tested, "No sample for validation has these classes, so that nothing tells how well they are found"),
+    ):
+        names = [legend[number].name if number in legend else "" for number in sorted(numbers)]
+        if tested and numbers:
+            told = ", ".join(name or str(number) for name, number in zip(names, sorted(numbers)))
+            progress.warning(f"{why}: {told}.")
+
+
+def _given(given: str) -> dict[str, ClassEntry]:
+    """Return what LEGEND tells, by the class as text; a row whose value is null is no class."""
+    if not given:
+        return {}
+    try:
+        rows = parse(given).items()
+        if any("value" not in dict(row.fields()) for row in rows):
+            raise OddJson("a class has no value")
+        return texts_in(Json([row.value for row in rows if row.has("value")], "LEGEND"))
+    except OddJson as error:
+        raise ParameterError(
+            f'LEGEND is {given[:80]!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": "#105c26"}}], '
+            f"as the output LEGEND of other algorithms: {error}."
+        ) from error
+
+
+def label_type(labels: Iterable[int], word: str, key: str) -> np.dtype:
+    """Return the pixel type of a map of labels: the one asked for, else the smallest that holds them all.
+
+    Raises:
+        ParameterError: it does not hold one of them.
+    """
+    values = list(labels)
+    for dtype in (np.dtype(name) for name in (_LABEL_TYPES if word == "auto" else (written_type("", word).name,))):
+        if dtype.kind == "f" or np.iinfo(dtype).min <= min(values) <= max(values) <= np.iinfo(dtype).max:
+            return dtype
+    raise ParameterError(
+        f"The labels go from {min(values)} to {max(values)}, which the pixel type {dtype.name} cannot hold: set {key} to "
+        "auto, or to a larger one."
+    )

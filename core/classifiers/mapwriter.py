@@ -1,0 +1,190 @@
+"""The map of labels and the map of confidences: their parameters, and the rasters while they are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..classes.classtables import declare_classes
+from ..classes.palette import coloured
+from ..errors import ClassifierError, ParameterError
+from ..files.staging import Staging
+from ..geometry.grid import Box, Grid
+from ..models.sidecar import Classes
+from ..parameters import vocabulary as voc
+from ..rasters.outputtrial import VALUES, Content
+from ..rasters.pixeltypes import written_type
+from ..rasters.rasteropening import Reference
+from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for, is_source
+from .classifierfiles import Classifier
+from .mapclasses import label_type
+
+
+@dataclass(frozen=True)
+class MapOutputs:
+    """The parameters that name the maps."""
+
+    nodatalabel: int = voc.integer(
+        "nodatalabel",
+        "No-data label",
+        "Value of the map where the input is no-data or masked, or holds NaN. Choose one that is no class.",
+        default=0,
+    )
+    extent: str = voc.extent(
+        "extent",
+        "Extent",
+        "Part of the map to compute, snapped outwards to its pixels. Not given: all of it.",
+        advanced=True,
+    )
+    out: str = voc.raster_out("out", "Map", "The class of each pixel, in any format that GDAL can create.")
+    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Map")
+    out_box: str = voc.text(
+        "out.box",
+        "Map: box",
+        "Part of the map to compute, startx:starty:sizex:sizey in its pixels (OTB's extended filename).",
+        advanced=True,
+    )
+    out_co: str = voc.text(
+        "out.co",
+        "Map: creation options",
+        "GDAL's creation options, as TILED=YES|COMPRESS=DEFLATE; for the confidence map too.",
+        advanced=True,
+    )
+    out_format: str = voc.text(
+        "out.format",
+        "Map: format",
+        "Short name of a GDAL driver, such as COG, for both maps. Empty: by the extension of each.",
+        advanced=True,
+    )
+    confmap: str | None = voc.raster_out(
+        "confmap",
+        "Confidence map",
+        "The probability of the class of each pixel, from 0 to 1. An SVM (libsvm) has one only if it was trained with "
+        "CLASSIFIER_LIBSVM_PROB.",
+        required=False,
+    )
+    confmap_pixeltype: str = voc.pixel_type("confmap.pixeltype", "Confidence map")
+
+    def __post_init__(self) -> None:
+        if self.out_box and self.extent:
+            raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
+        if self.confmap and Path(self.confmap).absolute() == Path(self.out).absolute():
+            raise ParameterError(f"OUT and CONFMAP are both {self.out}: choose another file for one of them.")
+
+
+class MapWriter:
+    """Writes the maps, tile by tile, from one thread."""
+
+    def __init__(
+        self, given: MapOutputs, classifier: Classifier, inputs: Sequence[Any], stack: ExitStack, progress: Progress
+    ) -> None:
+        """Check the outputs and make room for them, until `stack` is left.
+
+        Args:
+            given: the parameters.
+            classifier: what makes the maps.
+            inputs: names of rasters that no output must replace.
+            stack: owns the files.
+            progress: told of the hidden folders.
+
+        Raises:
+            ParameterError, RasterError, ClassifierError: a map cannot be made.
+        """
+        self._given, self._stack, self._progress = given, stack, progress
+        self.classes: Classes = coloured(classifier.classes)
+        labels = [item.value for item in self.classes]
+        self.dtype = label_type([*labels, given.nodatalabel], given.out_pixeltype, "OUT_PIXELTYPE")
+        if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
+            raise ClassifierError(
+                f"CONFMAP: the classifier {classifier.path} ({classifier.name}) tells no probabilities: train it with "
+                "CLASSIFIER_LIBSVM_PROB=true, or leave the confidence map out."
+            )
+        confidence = written_type("float32", given.confmap_pixeltype)
+        if given.confmap and confidence.kind in "iu":
+            progress.warning(
+                f"CONFMAP_PIXELTYPE is {given.confmap_pixeltype}, but probabilities lie between 0 and 1: all below 1 become 0. "
+                "Set it to float."
+            )
+        outputs = [("OUT", given.out, self.dtype)]
+        outputs += [("CONFMAP", given.confmap, confidence)] if given.confmap else []
+        self._options = creation_options(given.out_co)
+        self._made = []
+        for key, path, dtype in outputs:
+            driver = driver_for(path, given.out_format)
+            for name in inputs:
+                if is_source(path, name):
+                    raise ParameterError(f"{key} is {path}, which is also an input: choose another path.")
+            self._made.append((stack.enter_context(Staging(path, progress)), driver, dtype))
+        self._rasters: list[OutputRaster] = []
+
+    @property
+    def confident(self) -> bool:
+        """Whether there is a confidence map."""
+        return len(self._made) > 1
+
+    def open(self, grid: Grid, reference: Reference, masked: bool) -> None:
+        """Create the rasters.
+
+        Args:
+            grid: their pixels.
+            reference: their coordinate system.
+            masked: whether pixels may be no-data; the maps declare it then.
+
+        Raises:
+            RasterError: GDAL cannot create one.
+        """
+        clash = next((item for item in self.classes if item.value == self._given.nodatalabel), None)
+        if masked and clash is not None:
+            self._progress.warning(
+                f"NODATALABEL is {clash.value}, which is the class {clash.name or clash.value} too: they cannot be told "
+                "apart in the map. Choose another, such as 255."
+            )
+        for place, driver, dtype in self._made:
+            nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None
+            content = VALUES if self._rasters else self._labels()
+            raster = OutputRaster(place, grid, 1, dtype, reference, driver, self._options, nodata, content=content)
+            self._rasters.append(self._stack.enter_context(raster))
+
+    def _labels(self) -> Content:
+        """Return what the map of labels holds."""
+        told = self.classes if any(item.name or item.color for item in self.classes) else ()
+        values = [*(item.value for item in self.classes), self._given.nodatalabel]
+        return Content(True, values, describe=partial(declare_classes, classes=told))
+
+    def write(self, box: Box, values: np.ndarray) -> None:
+        """Write a tile.
+
+        Args:
+            box: where.
+            values: float64, shape (box.height, box.width, 2): labels and confidences, 0 where there is no data.
+
+        Raises:
+            RasterError: it cannot be written.
+        """
+        self._rasters[0].write(box, values[..., :1].astype(self.dtype))
+        for raster, (_, _, dtype) in zip(self._rasters[1:], self._made[1:]):
+            raster.write(box, values[..., 1:].astype(dtype))
+
+    def commit(self) -> None:
+        """Close and check the maps, then move them to their places.
+
+        Raises:
+            RasterError: one of these fails; nothing is changed at the final paths then.
+            Cancelled: while copying.
+        """
+        for raster in self._rasters:
+            raster.close(self._progress)
+        for place, _, _ in self._made[::-1]:
+            place.commit()
+
+    def results(self, box: Box) -> dict[str, Any]:
+        """Return the results of the run."""
+        paths = {"out": self._given.out, **({"confmap": self._given.confmap} if self._given.confmap else {})}
+        return {**paths, "width": box.width, "height": box.height, "classes": [vars(item) for item in self.classes]}

@@ -1,0 +1,323 @@
+"""Choosing the samples of a classifier on a grid, for training and validation, as TrainImagesClassifier does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..base.progress import Part, Progress
+from ..classes.classfield import class_number, holds_names
+from ..classes.legend import Legend
+from ..errors import ParameterError
+from ..geometry.grid import Grid
+from ..parameters import vocabulary as voc
+from ..parameters.vectorsource import LayerSource
+from ..samples import allocation
+from ..samples.allocation import Rates, Totals
+from ..samples.classtotals import natural_order
+from ..samples.counting import Counted, count
+from ..samples.footprint import pixel_of
+from ..samples.positions import Selection
+from ..samples.samplers import Periodic
+from ..samples.shapes import Shapes, open_training_layer
+from ..samples.validity import ValidPixels
+from .mapclasses import Coding, renumbering, tell_strangers
+
+JITTER = 50
+"""By so many pixels of its class, at most, a sample is moved on, as in OTB."""
+
+
+@dataclass(frozen=True)
+class SampleChoice:
+    """The parameters that say where samples come from, and how many are taken."""
+
+    vd: tuple[LayerSource, ...] = voc.vectors(
+        "vd",
+        "Training layers",
+        "Polygons, lines or points that have a class, in any coordinate systems: samples are the output pixels whose centre "
+        "lies in a polygon, that a line touches, or in which a point lies. They are chosen among those of all layers "
+        "together.",
+    )
+    valid: tuple[LayerSource, ...] = voc.vectors(
+        "valid",
+        "Validation layers",
+        "Features with a class on which the classifier is tested. Not given: a part of the training samples is held back "
+        "(SAMPLE_VTR), which lies among them and so flatters the scores.",
+        required=False,
+    )
+    sample_vfn: str = voc.attribute(
+        "sample.vfn",
+        "Class field",
+        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
+        "order.",
+        of="vd",
+    )
+    sample_mt: int = voc.integer(
+        "sample.mt",
+        "Training samples per class",
+        "The most samples of a class for training; -1: no limit.",
+        default=1000,
+        minimum=-1,
+        advanced=True,
+    )
+    sample_mv: int = voc.integer(
+        "sample.mv",
+        "Validation samples per class",
+        "The most samples of a class for validation; -1: no limit.",
+        default=1000,
+        minimum=-1,
+        advanced=True,
+    )
+    sample_bm: int = voc.integer(
+        "sample.bm",
+        "As many as the smallest class",
+        "1: each class gets as many samples as the one with the fewest pixels can give. 0: as many as it has itself.",
+        default=1,
+        minimum=0,
+        maximum=1,
+        advanced=True,
+    )
+    sample_vtr: float = voc.number(
+        "sample.vtr",
+        "Share for validation",
+        "Share of the samples that is held back, from 0 to 1, where there is no validation layer.",
+        default=0.5,
+        minimum=0,
+        maximum=1,
+        advanced=True,
+    )
+    legend: str = voc.text(
+        "legend",
+        "Names and colours of the classes",
+        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
+        "those kept beside it.",
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class Places:
+    """Samples as pixels of a grid; all arrays of shape (n,).
+
+    Attributes:
+        columns, rows: the pixels.
+        labels: their classes, int64.
+    """
+
+    columns: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, which: np.ndarray) -> Places:
+        return Places(self.columns[which], self.rows[which], self.labels[which])
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The samples of a run: `training` and `validation` (may be empty), and what is known of the classes."""
+
+    training: Places
+    validation: Places
+    legend: Legend
+
+
+class Chooser:
+    """Chooses samples from the layers of a run."""
+
+    def __init__(self, parameters: SampleChoice, validity: ValidPixels, memory: int, seed: int) -> None:
+        """Open the layers.
+
+        Args:
+            parameters: where samples come from.
+            validity: the grid, and where it has data.
+            memory: budget in MB.
+            seed: of what is drawn.
+
+        Raises:
+            ParameterError, VectorError: a layer or its class field cannot be used.
+        """
+        if not parameters.valid and parameters.sample_vtr == 1:
+            raise ParameterError(
+                "SAMPLE_VTR is 1, so no sample would be left for training: choose less, or give a validation layer (VALID)."
+            )
+        self._parameters, self._validity, self._memory = parameters, validity, memory
+        self._random = np.random.default_rng(seed)
+        self._training = [self._open(source) for source in parameters.vd]
+        self._validation = [self._open(source) for source in parameters.valid]
+
+    def _open(self, source: LayerSource) -> Shapes:
+        image = self._validity.image
+        return Shapes(open_training_layer(source, None), self._parameters.sample_vfn, image.grid, image.reference)
+
+    def choose(self, progress: Progress) -> Chosen:
+        """Return the samples.
+
+        Raises:
+            ParameterError, VectorError: there are none, or a class cannot be read.
+            Cancelled: `progress` asked to stop.
+        """
+        given, dedicated = self._parameters, bool(self._validation)
+        layers = [(shapes.layer, shapes.field) for shapes in (*self._training, *self._validation)]
+        changes, known = renumbering(layers)
+        ours, theirs = changes[: len(self._training)], changes[len(self._training) :]
+        part = Part(progress, 0, 0.5 if dedicated else 1)
+        found = self._of(self._training, ours, training_limit(given, dedicated), part)
+        coding = Coding(self._training[0].field, holds_names(layers, progress), _classes(found))
+        training = self._placed(found, coding)
+        if dedicated:
+            found = self._of(self._validation, theirs, validation_limit(given), Part(progress, 0.5, 1))
+            other = self._placed(found, coding)
+            legend = coding.legend(known, given.legend)
+            tell_strangers(legend, training.labels, other.labels, progress)
+            return Chosen(training, other, legend)
+        legend = coding.legend(known, given.legend)
+        held = held_back(training.labels, given.sample_vtr)
+        return Chosen(training[~held], training[held], legend)
+
+    def _of(
+        self, layers: Sequence[Shapes], changes: Sequence[dict[Any, int]], limit: int, progress: Progress
+    ) -> list[_Samples]:
+        """Return the samples of each layer, chosen as if the features of all stood in one.
+
+        Args:
+            layers: the layers.
+            changes: of each, the numbers of classes that become others.
+            limit: how many samples a class has at most; -1: no limit.
+            progress: hears of the work, and of classes without a sample.
+        """
+        told = " and ".join(str(shapes.layer.path) for shapes in layers)
+        width = 1 / len(layers)
+        counting = [Part(progress, width * place / 2, width * (place + 1) / 2) for place in range(len(layers))]
+        counted = [count(shapes, self._validity, self._memory, part) for shapes, part in zip(layers, counting)]
+        rates = rates_of(_together(counted, changes), bool(self._parameters.sample_bm), limit)
+        if not any(rate.needed for rate in rates.values()):
+            raise ParameterError(
+                f"No feature of {told} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check that layer "
+                "and image overlap where the image has data, and the numbers of samples."
+            )
+        empty = sorted((name for name, rate in rates.items() if not rate.needed), key=natural_order)
+        if empty:
+            progress.warning(f"No sample of the class {', '.join(empty)} of {told} lies on a valid pixel.")
+        samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
+        found = []
+        for place, (shapes, those, change) in enumerate(zip(layers, counted, changes)):
+            # What it tells goes from one half on: that is where this layer's part begins.
+            part = Part(progress, 0.5 + width * (place - 1) / 2, 0.5 + width * (place + 1) / 2)
+            own = {label: samplers[_named(label, change)] for label in those.labels}
+            selection = Selection(shapes, those, self._validity, own, self._memory)
+            collected = _Collected(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
+            selection.write(collected, part)
+            found.append(collected.result(change))
+        return found
+
+    def _placed(self, found: Sequence[_Samples], coding: Coding) -> Places:
+        x, y = (np.concatenate([getattr(part, axis) for part in found]) for axis in ("x", "y"))
+        columns, rows = pixels_of(x, y, self._validity.image.grid)
+        return Places(columns, rows, coding.numbers(_classes(found)))
+
+
+def _classes(found: Sequence[_Samples]) -> list[Any]:
+    return [value for part in found for value in part.classes]
+
+
+def _named(label: str, change: dict[Any, int]) -> str:
+    """Return a class of a layer as it is called in all."""
+    number = class_number(label)
+    return str(change[number]) if number in change else label
+
+
+def _together(counted: Sequence[Counted], changes: Sequence[dict[Any, int]]) -> Totals:
+    """Return how many pixels each class has in all layers."""
+    totals: dict[str, int] = {}
+    for layer, change in zip(counted, changes):
+        for label, total in layer.statistics().per_class.items():
+            name = _named(label, change)
+            totals[name] = totals.get(name, 0) + total
+    return {name: totals[name] for name in sorted(totals, key=natural_order)}
+
+
+def pixels_of(x: np.ndarray, y: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns and rows of the grid's pixels that hold points."""
+    places = np.stack([(x - grid.x.origin) / grid.x.spacing, (-y - grid.y.origin) / grid.y.spacing], axis=1)
+    columns, rows = pixel_of(places)
+    return columns.clip(0, grid.width - 1), rows.clip(0, grid.height - 1)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Samples of a layer on the map, x and y of shape (n,), with the class of each as all layers call it."""
+
+    x: np.ndarray
+    y: np.ndarray
+    classes: list[Any]
+
+
+class _Collected:
+    """Keeps samples in memory."""
+
+    def __init__(self, column: int) -> None:
+        self._column = column
+        self._parts: list[tuple[np.ndarray, np.ndarray, list[Any]]] = []
+
+    def write(self, columns: Sequence[Any], x: np.ndarray, y: np.ndarray) -> None:
+        self._parts.append((x, y, columns[self._column].tolist()))
+
+    def result(self, change: Mapping[Any, int]) -> _Samples:
+        """Return them, with the numbers of classes changed as `change` says."""
+        x, y, classes = zip(*self._parts) if self._parts else ((np.empty(0),), (np.empty(0),), ([],))
+        values = [change.get(value, value) for part in classes for value in part]
+        return _Samples(np.concatenate(x), np.concatenate(y), values)
+
+
+def training_limit(given: SampleChoice, dedicated: bool) -> int:
+    """Return how many samples of a class are chosen in the training layer at most; -1: no limit.
+
+    Without a validation layer these are the samples for training and validation together.
+    """
+    share = given.sample_vtr
+    if dedicated:
+        if given.sample_mt < 0 <= given.sample_mv and share > 1e-5:
+            return int(given.sample_mv * (1 - share) / share)
+        return given.sample_mt
+    limits = []
+    if given.sample_mt >= 0 and share < 0.99999:
+        limits.append(int(given.sample_mt / (1 - share)))
+    if given.sample_mv >= 0 and share > 1e-5:
+        limits.append(int(given.sample_mv / share))
+    return min(limits, default=-1)
+
+
+def validation_limit(given: SampleChoice) -> int:
+    """Return how many samples of a class are chosen in the validation layer at most; -1: no limit."""
+    if given.sample_mv < 0 <= given.sample_mt and given.sample_vtr < 0.99999:
+        return int(given.sample_mt * given.sample_vtr / (1 - given.sample_vtr))
+    return given.sample_mv
+
+
+def rates_of(totals: Totals, balanced: bool, limit: int) -> Rates:
+    """Return how many samples each class gives: up to the limit, and balanced as many as the smallest class has."""
+    most = min((total for total in totals.values() if total), default=0) if balanced else max(totals.values())
+    return allocation.constant(totals, most if limit < 0 else min(most, limit))
+
+
+def held_back(labels: np.ndarray, share: float) -> np.ndarray:
+    """Return which samples are for validation: a share of each class, at regular distances in their order."""
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        training = len(members) - int(len(members) * share)
+        kept = Periodic(training, len(members), 0, np.random.default_rng(0)).take(len(members))[:training]
+        held[np.delete(members, kept)] = True
+    return held
+
+
+def describe(classes: Mapping[int, str], labels: np.ndarray) -> str:
+    """Return the number of samples of each class in words."""
+    found = np.unique(labels, return_counts=True)
+    return ", ".join(f"{classes.get(label) or label} {number}" for label, number in zip(*(a.tolist() for a in found)))

@@ -1,0 +1,136 @@
+"""What training a classifier leaves: its file, the confusion matrix, the report, and the results."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from ..accuracy import matrixfile
+from ..accuracy.report import Report
+from ..accuracy.scores import ClassScores, numbers
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..files.staging import Staging
+from ..parameters.classifierchoices import NAMES
+from ..samples.traininglayer import file_staging, write_text
+from . import classifierfiles
+from .classifierfiles import Classifier
+from .classifierlearning import Samples, score
+
+TITLES = {
+    "libsvm": "support vector machine",
+    "boost": "AdaBoost",
+    "gbt": "gradient boosting",
+    "dt": "decision tree",
+    "ann": "neural network",
+    "bayes": "normal distributions",
+    "rf": "random forest",
+    "knn": "nearest neighbours",
+}
+
+
+class Outcome:
+    """The files of a training run while they are made."""
+
+    def __init__(
+        self, paths: Mapping[str, str | None], inputs: Sequence[Any], stack: ExitStack, progress: Progress
+    ) -> None:
+        """Check the paths and make room for the files, until `stack` is left.
+
+        Args:
+            paths: the classifier, the confusion matrix and the report, in this order, by key; None where not asked for.
+            inputs: sources that no output must replace.
+            stack: owns the files.
+            progress: told of the hidden folders.
+
+        Raises:
+            ParameterError, RasterError: a file cannot be written.
+        """
+        given = [(key, path) for key, path in paths.items() if path]
+        if len({path for _, path in given}) < len(given):
+            raise ParameterError(f"{' and '.join(key for key, _ in given)} name the same file: choose another for one.")
+        self._paths, self._progress = paths, progress
+        self._staged = {key: stack.enter_context(file_staging(path, progress, key, inputs)) for key, path in given}
+
+    def write(
+        self, classifier: Classifier, training: Samples, validation: Samples, parameters: Any, tested_on: str
+    ) -> dict[str, Any]:
+        """Score the classifier, write all files, and return the results.
+
+        Args:
+            classifier: what was learned.
+            training: the samples it was learned from.
+            validation: others; where there are none, the training samples are scored.
+            parameters: the operation's.
+            tested_on: where the validation samples come from, in words.
+
+        Raises:
+            ClassifierError, ParameterError, RasterError: a file cannot be written.
+        """
+        if not len(validation):
+            tested_on = "the training samples themselves, since there are no others: that flatters"
+            self._progress.warning(f"The classifier is tested on {tested_on}.")
+        scores = score(classifier, validation if len(validation) else training)
+        found = numbers(scores)
+        told = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
+        self._progress.info(f"Scores on {tested_on}: {told}.")
+        places = [self._staged.get(key) for key in self._paths]
+        self._write_files(places, classifier, scores, _Page(training, validation, parameters, tested_on))
+        for place in places[::-1]:  # the classifier last
+            if place is not None:
+                place.commit()
+        return {
+            **{key.lower().replace("_", "."): path for key, path in self._paths.items() if path},
+            **found,
+            "classes": len(classifier.classes),
+            "training.samples": len(training),
+            "validation.samples": len(validation),
+        }
+
+    def _write_files(
+        self, places: Sequence[Staging | None], classifier: Classifier, scores: ClassScores, page: _Page
+    ) -> None:
+        out, matrix, report = places
+        if out is not None:
+            classifierfiles.save(classifier, out.path)
+        if matrix is not None:
+            matrixfile.write(matrix.path, scores)
+        if report is not None:
+            write_text(report, page.html(classifier, scores))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Page:
+    """What the report tells beside the scores."""
+
+    training: Samples
+    validation: Samples
+    parameters: Any
+    tested_on: str
+
+    def html(self, classifier: Classifier, scores: ClassScores) -> str:
+        title = TITLES[classifier.name]
+        report = Report(f"Classifier: {title}")
+        report.text(
+            f"Learned from {len(self.training)} samples of {len(classifier.classes)} classes with "
+            f"{len(classifier.features)} features; tested on {self.tested_on}."
+        )
+        report.class_scores("Scores", scores)
+        rows = [
+            (name, *(int(np.count_nonzero(samples.labels == label)) for samples in (self.training, self.validation)))
+            for label, name in zip(scores.labels, scores.names)
+        ]
+        report.table("Samples", ("Class", "Training", "Validation"), rows)
+        report.parameters(_of_this_classifier(self.parameters))
+        return report.html()
+
+
+def _of_this_classifier(parameters: Any) -> Any:
+    """Return the parameters without those of other classifiers."""
+    others = tuple(f"{name}_" for name in NAMES if name != parameters.classifier)
+    names = [field.name for field in dataclasses.fields(parameters) if field.name.startswith(others)]
+    return dataclasses.replace(parameters, **dict.fromkeys(names))

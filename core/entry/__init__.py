@@ -1,0 +1,1 @@
+"""Scripts that use OTB's Python module or pyotb."""

@@ -1,0 +1,115 @@
+"""The terrain truth as files: names and colours in a label raster, and its regions as polygons."""
+
+from __future__ import annotations
+
+from osgeo import gdal, ogr, osr
+
+from ..base.progress import Progress
+from ..errors import RasterError, VectorError
+from ..files.gdalcalls import collected_errors
+from ..files.staging import Staging
+from .parcels import LandCover
+
+CLASSES = {
+    LandCover.WATER: ("Water", (38, 111, 196)),
+    LandCover.GOLF_COURSE: ("Golf course", (167, 219, 66)),
+    LandCover.GRASSLAND: ("Park and grassland", (112, 176, 118)),
+    LandCover.BUILDINGS: ("Buildings", (204, 62, 58)),
+    LandCover.FOREST: ("Forest", (16, 92, 38)),
+    LandCover.FARM: ("Farm", (240, 200, 92)),
+}
+"""The name of each class and its colour (red, green, blue)."""
+
+
+def colour_classes(dataset: gdal.Dataset) -> None:
+    """Give a label raster the classes' palette; GeoTIFF takes it only before the first pixel.
+
+    Raises:
+        RasterError: GDAL cannot store it.
+    """
+    band = dataset.GetRasterBand(1)
+    palette = gdal.ColorTable()
+    for class_, (_, colour) in CLASSES.items():
+        palette.SetColorEntry(int(class_), (*colour, 255))
+    with collected_errors() as errors:
+        band.SetRasterColorTable(palette)
+        band.SetRasterColorInterpretation(gdal.GCI_PaletteIndex)
+    if errors.failed:
+        raise RasterError(f"Cannot store the colours of the classes: {errors}.")
+
+
+def name_classes(dataset: gdal.Dataset) -> None:
+    """Give a label raster the classes' names: as category names, and with the colours in an attribute table.
+
+    GDAL writes them into a file beside the raster when it closes it, so this comes last: a run that
+    stops earlier has closed nothing but the raster.
+
+    Raises:
+        RasterError: GDAL cannot store them.
+    """
+    band = dataset.GetRasterBand(1)
+    with collected_errors() as errors:
+        band.SetRasterCategoryNames([name for name, _ in CLASSES.values()])
+        band.SetDefaultRAT(_attribute_table())
+    if errors.failed:
+        raise RasterError(f"Cannot store the names of the classes: {errors}.")
+
+
+def _attribute_table() -> gdal.RasterAttributeTable:
+    table = gdal.RasterAttributeTable()
+    table.CreateColumn("Value", gdal.GFT_Integer, gdal.GFU_MinMax)
+    table.CreateColumn("Class", gdal.GFT_String, gdal.GFU_Name)
+    for name, usage in (("Red", gdal.GFU_Red), ("Green", gdal.GFU_Green), ("Blue", gdal.GFU_Blue)):
+        table.CreateColumn(name, gdal.GFT_Integer, usage)
+    table.SetRowCount(len(CLASSES))
+    for row, (class_, (name, colour)) in enumerate(CLASSES.items()):
+        table.SetValueAsInt(row, 0, int(class_))
+        table.SetValueAsString(row, 1, name)
+        for column, value in enumerate(colour):
+            table.SetValueAsInt(row, 2 + column, value)
+    return table
+
+
+def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -> None:
+    """Write the labelled regions as a GeoPackage layer with the fields `class` and `name`.
+
+    Args:
+        labels: the label raster, open for writing still.
+        staging: where the GeoPackage is made; the layer is named after the file.
+        progress: may cancel.
+
+    Raises:
+        VectorError: it cannot be written.
+        Cancelled: the user has asked to stop.
+    """
+    name = staging.final.stem
+    dataset = layer = None
+    with collected_errors() as errors:
+        labels.FlushCache()
+        dataset = gdal.GetDriverByName("GPKG").Create(str(staging.path), 0, 0, 0, gdal.GDT_Unknown)
+        if dataset is not None:
+            layer = dataset.CreateLayer(name, osr.SpatialReference(labels.GetProjection()), ogr.wkbPolygon)
+        if layer is not None:
+            _fill(layer, labels.GetRasterBand(1), progress)
+            dataset.ExecuteSQL(_naming(name))
+    with collected_errors() as closing:
+        layer = None
+        dataset = None
+    progress.check()
+    for failure in (errors, closing):
+        if failure.failed:
+            raise VectorError(f"Cannot write the polygons {staging.final}: {failure}.")
+
+
+def _fill(layer: ogr.Layer, band: gdal.Band, progress: Progress) -> None:
+    layer.CreateField(ogr.FieldDefn("class", ogr.OFTInteger))
+    layer.CreateField(ogr.FieldDefn("name", ogr.OFTString))
+    layer.StartTransaction()
+    gdal.Polygonize(band, band.GetMaskBand(), layer, 0, [], lambda *_: 0 if progress.cancelled() else 1)
+    layer.CommitTransaction()
+
+
+def _naming(layer: str) -> str:
+    """SQL that gives each polygon the name of its class."""
+    cases = " ".join(f"WHEN {int(class_)} THEN '{name}'" for class_, (name, _) in CLASSES.items())
+    return f'UPDATE "{layer}" SET "name" = CASE "class" {cases} END'  # nosec B608 (our own file and names)

@@ -1,0 +1,149 @@
+"""Calling GDAL so that it behaves the same whether its exceptions are on or off.
+
+Inside QGIS that switch belongs to QGIS, so nothing here touches it (nor any other global state of
+GDAL). Errors are collected by a handler that is pushed for the current thread only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from osgeo import gdal
+
+from ..base.addresses import masked
+from ..errors import OtbtfError, RasterError
+from .privatecopies import source_to_open
+
+
+class Errors:
+    """The errors that GDAL reported inside `collected_errors`."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.failed = False
+
+    def __str__(self) -> str:
+        seen = dict.fromkeys(message.strip().rstrip(".") for message in self.messages if message.strip())
+        return "; ".join(seen) or "GDAL gives no reason"
+
+
+@contextmanager
+def _thread_option(name: str, value: str) -> Iterator[None]:
+    """Set one of GDAL's options meanwhile, for this thread only."""
+    before = gdal.GetThreadLocalConfigOption(name)
+    gdal.SetThreadLocalConfigOption(name, value)
+    try:
+        yield
+    finally:
+        gdal.SetThreadLocalConfigOption(name, before)
+
+
+def mapped_files() -> AbstractContextManager[None]:
+    """Have the TIFF files that this thread opens inside mapped into memory, where they are not compressed.
+
+    Reading small parts takes a fraction of the time then: GDAL copies pixels from the file's pages, without splitting
+    them by band into blocks and back. All that was read counts as memory of this process, though.
+    """
+    return _thread_option("GTIFF_VIRTUAL_MEM_IO", "YES")
+
+
+def reads_directly(dataset: gdal.Dataset) -> bool:
+    """Return whether a raster gains by `direct_reading`, and is safe with it.
+
+    Of files in strips, it gives anything for what is missing at the end, without an error (GDAL 3.6).
+    """
+    if dataset.GetDriver().ShortName != "GTiff" or dataset.GetMetadataItem("COMPRESSION", "IMAGE_STRUCTURE"):
+        return False
+    return bool(dataset.RasterCount) and dataset.GetRasterBand(1).GetBlockSize()[0] < dataset.RasterXSize
+
+
+def direct_reading() -> AbstractContextManager[None]:
+    """Have the TIFF files that this thread opens inside read straight into the caller's array.
+
+    Measured: a quarter of the processor's time that it takes through GDAL's cache of blocks.
+    """
+    return _thread_option("GTIFF_DIRECT_IO", "YES")
+
+
+def open_unchanged(source: str, flags: int, error: type[OtbtfError], options: Sequence[str] = ()) -> Any:
+    """Open a data set for reading as gdal.OpenEx does, and leave it and what lies beside it as they are.
+
+    Args:
+        source: what GDAL opens.
+        flags: what it may be, and more, as gdal.OpenEx takes them.
+        error: what is raised.
+        options: open options of its driver.
+
+    Raises:
+        OtbtfError: the file changes by being opened, and cannot be copied.
+    """
+    name = source_to_open(source, error)
+    options = list(options)
+    # Else GDAL makes a database beside the file, or notes how large it is when unpacked.
+    with _thread_option("OGR_VFK_DB_NAME", ":memory:"), _thread_option("CPL_VSIL_GZIP_WRITE_PROPERTIES", "NO"):
+        if flags & gdal.OF_VECTOR:
+            options += _without_traces(name)
+        return gdal.OpenEx(name, flags | gdal.OF_READONLY, open_options=options)
+
+
+def _without_traces(source: str) -> list[str]:
+    """Return the options that keep a format from writing beside what it reads: GML its .gfs."""
+    driver = gdal.IdentifyDriverEx(source, gdal.OF_VECTOR)
+    known = (driver.GetMetadataItem("DMD_OPENOPTIONLIST") or "") if driver is not None else ""
+    return ["WRITE_GFS=NO"] if "'WRITE_GFS'" in known else []
+
+
+def decoding_options() -> list[str]:
+    """Return the options for opening a raster whose format decompresses in several threads.
+
+    Before GDAL 3.10, GeoTIFFs read so can crash, or tell of errors that are none (OSGeo/gdal issues 7921 and 8984).
+    The @ lets other formats pass over it.
+    """
+    return ["@NUM_THREADS=ALL_CPUS"] if int(gdal.VersionInfo()) >= 3100000 else []
+
+
+def check_options(name: str, options: Sequence[str], errors: Errors) -> None:
+    """Raise RasterError where the format of a raster that was opened lacks one of the options given for it.
+
+    Args:
+        name: of the raster, for the message.
+        options: open options that the user gave.
+        errors: what GDAL said while it was opened, among it a mere warning of that.
+    """
+    lacking = [text for text in errors.messages if "open option" in text] if options else []
+    if lacking:
+        raise RasterError(f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Leave it out.")
+
+
+@contextmanager
+def collected_errors() -> Iterator[Errors]:
+    """Collect GDAL's errors and warnings of this thread, in either mode; swallow its RuntimeError.
+
+    The caller looks at `failed` afterwards, and at the value that the call should have returned.
+    """
+    errors = Errors()
+
+    def handler(*told: Any) -> None:
+        # The bindings hand over nothing where the message is no UTF-8: it may quote a damaged file.
+        level, _, message = told or (gdal.GetLastErrorType(), gdal.GetLastErrorNo(), gdal.GetLastErrorMsg())
+        if level >= gdal.CE_Warning:
+            errors.messages.append(message.encode("utf-8", "backslashreplace").decode())
+        if level >= gdal.CE_Failure:
+            errors.failed = True
+
+    gdal.PushErrorHandler(handler)
+    try:
+        yield errors
+    except RuntimeError as error:  # what the bindings raise where exceptions are on
+        errors.failed = True
+        if not errors.messages:
+            errors.messages.append(str(error))
+    except SystemError as error:  # the same, as a call to the bindings may end then
+        if not isinstance(error.__cause__, UnicodeDecodeError):
+            raise
+        errors.failed = True
+        errors.messages.append(error.__cause__.object.decode("utf-8", "backslashreplace"))
+    finally:
+        gdal.PopErrorHandler()

@@ -1,0 +1,183 @@
+"""Files in the memory of this process (GDAL's /vsimem/), where what reads or writes them is not GDAL.
+
+TensorFlow, SQLite and our own texts need files on a disk: what they read is copied there first, and what an operation
+writes is moved into memory when it is whole. Rasters to read stay where they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import OtbtfError, ParameterError
+from ..parameters.vocabulary import OUTPUTS, Kind, keys
+
+PREFIX = "/vsimem/"
+_COPIED = (Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
+_COMPANIONS = (".aux.xml", ".msk", ".ovr", ".json")
+
+
+def check_reachable(values: Mapping[str, Any]) -> None:
+    """Raise ParameterError for a file in the memory of another process, which the engine cannot see."""
+    for name, value in values.items():
+        for item in value if isinstance(value, (list, tuple)) else (value,):
+            path = item.get("path") if isinstance(item, dict) else item
+            if isinstance(path, str) and path.startswith(PREFIX):
+                raise ParameterError(
+                    f"{name.upper().replace('.', '_')} is {path}, a file in the memory of QGIS, which the engine, a process "
+                    "of its own, cannot see: save it to a disk."
+                )
+
+
+class MemoryFiles:
+    """Stands for the files in memory that one run reads and writes.
+
+    Attributes:
+        values: the operation's values, with paths on a disk in place of those in memory.
+    """
+
+    def __init__(self, operation: type, values: Mapping[str, Any], folder: Path) -> None:
+        """Copy what is read into `folder`.
+
+        Raises:
+            ParameterError: a file to be read is not there, or is to be written too.
+        """
+        self._folder, self._places, self._outputs = folder, dict[str, str](), list[str]()
+        self.values = dict(values)
+        inputs = {
+            str(item)
+            for key in keys(operation, values)
+            if key.kind not in OUTPUTS
+            for item in _items(values.get(key.name))
+        }
+        for key in keys(operation, values):
+            value = self.values.get(key.name)
+            if key.kind in OUTPUTS and _in_memory(value):
+                if str(value) in {name.partition("|")[0] for name in inputs}:
+                    raise ParameterError(f"{key.parameter} is {value}, which is also an input: choose another file.")
+                self.values[key.name] = self._place(str(value))
+                self._outputs.append(str(value))
+            elif key.kind in _COPIED and isinstance(value, (list, tuple)):
+                self.values[key.name] = type(value)(self._copied(key.parameter, item) for item in value)
+            elif key.kind in _COPIED:
+                self.values[key.name] = self._copied(key.parameter, value)
+
+    def _place(self, path: str) -> str:
+        """Return the path on the disk for one in memory; those of one folder share a folder."""
+        parent, _, name = path.rstrip("/").rpartition("/")
+        if parent not in self._places:
+            self._places[parent] = str(self._folder / f"memory{len(self._places)}")
+            os.mkdir(self._places[parent])
+        return os.path.join(self._places[parent], name)
+
+    def _copied(self, parameter: str, source: Any) -> Any:
+        if not _in_memory(source):
+            return source
+        path, bar, rest = source.partition("|")
+        place = self._place(path)
+        found = [name for name in _listed(path) if name == path or name.startswith((f"{path}/", f"{path}."))]
+        stem = path.rpartition(".")[0]
+        found += [name for name in _listed(path) if stem and name.startswith(f"{stem}.") and name not in found]
+        if not found:
+            raise ParameterError(f"{parameter} is {path}, but there is no such file in the memory of this process.")
+        for name in found:
+            _copy(name, Path(place).parent / name[len(path.rpartition("/")[0]) + 1 :])
+        return place + bar + rest
+
+    def bring_back(self) -> None:
+        """Move what was written into memory, in place of what was there."""
+        from osgeo import gdal
+
+        for output in self._outputs:
+            for older in (output, *(output + ending for ending in _COMPANIONS)):
+                with contextlib.suppress(RuntimeError):
+                    if gdal.VSIStatL(older) is not None:
+                        gdal.RmdirRecursive(older) if gdal.VSIStatL(older).IsDirectory() else gdal.Unlink(older)
+        written = {Path(self._place(output)) for output in self._outputs}
+        for parent, place in self._places.items():
+            for file in sorted(path for path in Path(place).rglob("*") if path.is_file()):
+                if any(_belongs(file, output) for output in written):
+                    name = f"{parent}/{file.relative_to(place).as_posix()}"
+                    gdal.MkdirRecursive(name.rpartition("/")[0], 0o755)  # else its folder is not listed
+                    gdal.FileFromMemBuffer(name, file.read_bytes())
+
+    def as_asked(self, value: Any) -> Any:
+        """Return a result or a message with the paths that were asked for."""
+        if isinstance(value, str):
+            for parent, place in self._places.items():
+                value = value.replace(place + os.sep, f"{parent}/")
+        return value
+
+
+@contextlib.contextmanager
+def memory_files(operation: type, values: Mapping[str, Any]) -> Iterator[MemoryFiles | None]:
+    """Yield what stands for the files in memory among the values; None where there are none.
+
+    Raises:
+        ParameterError: one of them is not there.
+        OtbtfError: what the operation raises, with the paths that were asked for.
+    """
+    if not any(_in_memory(item) for value in values.values() for item in _items(value)):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="otbtf-memory-") as folder:
+        files = MemoryFiles(operation, values, Path(folder))
+        try:
+            yield files
+        except OtbtfError as error:
+            error.args = tuple(map(files.as_asked, error.args))
+            raise
+
+
+def read_text(path: str) -> str:
+    """Return what a small file of text holds, on a disk or in memory.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    if not _in_memory(path):
+        return Path(path).read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="otbtf-memory-") as folder:
+        if path not in _listed(path):
+            raise FileNotFoundError(path)
+        _copy(path, Path(folder) / "text")
+        return (Path(folder) / "text").read_text(encoding="utf-8")
+
+
+def _items(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _in_memory(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(PREFIX)
+
+
+def _listed(path: str) -> list[str]:
+    """Return the files in memory that lie where a path does, and below it."""
+    from osgeo import gdal
+
+    parent = path.rpartition("/")[0]
+    names = gdal.ReadDirRecursive(parent) or []
+    return [f"{parent}/{name}" for name in names if not name.endswith("/")]
+
+
+def _copy(name: str, target: Path) -> None:
+    from osgeo import gdal
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file = gdal.VSIFOpenL(name, "rb")
+    try:
+        with open(target, "wb") as stream:
+            while part := gdal.VSIFReadL(1, 1 << 24, file):
+                stream.write(part)
+    finally:
+        gdal.VSIFCloseL(file)
+
+
+def _belongs(file: Path, output: Path) -> bool:
+    """Return whether a file is an output, lies in one, or beside it under its name."""
+    return output in (file, *file.parents) or file.name.startswith((f"{output.name}.", f"{output.stem}."))

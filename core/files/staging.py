@@ -1,0 +1,113 @@
+"""Making an output so that its final path only ever holds a whole one, or the older one.
+
+An output is written into a hidden folder beside its final path, under its final name, so that files which name their
+companions (ENVI's header, an .aux.xml) stay right. When all is written, closed and checked, its files are moved, the
+main one last. Rasters, layers, models, records, checkpoints and texts are all made so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from ..base import ownership
+from ..base.progress import Progress
+from ..base.temporaries import moving, remove
+from ..errors import RasterError
+from . import inputs
+
+
+class Staging:
+    """A hidden folder beside `path` in which the output is made, and from which it is moved when whole.
+
+    Used as a context manager: leaving it without `commit` removes what was made.
+    """
+
+    def __init__(self, path: str, progress: Progress) -> None:
+        """Make the folder, after removing those of processes that are gone.
+
+        Raises:
+            RasterError: the output's folder does not exist or cannot be written to.
+        """
+        self.final, self.progress = Path(path), progress
+        check_writable(path)
+        ownership.remove_abandoned(self.final.parent)
+        self.folder = self.final.parent / ownership.planned_name()
+        progress.temporary(str(self.folder))
+        try:
+            ownership.claim(self.folder)
+        except OSError as error:
+            raise RasterError(
+                f"Cannot write to the folder {self.final.parent}: {error.strerror}. Choose another."
+            ) from error
+        self.path = self.folder / self.final.name
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        remove(str(self.folder))
+
+    def commit(self) -> None:
+        """Move what was made to its final place, the main file last; an older output is replaced.
+
+        Raises:
+            RasterError: a file cannot be moved, for instance because another program has it open; or an input has
+                changed since it was opened.
+        """
+        inputs.check_unchanged()
+        made = sorted((p for p in self.folder.iterdir() if p.name != ownership.LOCK), key=lambda p: p == self.path)
+        try:
+            with moving:
+                for stale in _companions(self.final):
+                    if not (self.folder / stale.name).exists():
+                        stale.unlink()
+                for item in made:
+                    _replace(item, self.final.parent / item.name)
+        except OSError as error:
+            raise RasterError(
+                f"Cannot replace {error.filename2 or error.filename}: {error.strerror}. Is it open in another program?"
+            ) from error
+
+
+def _replace(made: Path, target: Path) -> None:
+    """Move `made` to `target`. An older folder there steps aside meanwhile, and comes back if that fails."""
+    if not target.is_dir() or target.is_symlink():
+        os.replace(made, target)
+        return
+    aside = target.with_name(f"{target.name}.replaced-{uuid.uuid4().hex[:8]}")
+    os.replace(target, aside)
+    try:
+        os.replace(made, target)
+    except OSError:
+        os.replace(aside, target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_writable(path: str) -> None:
+    """Raise RasterError unless a file can be made at `path`; makes nothing."""
+    parent = Path(path).parent
+    if not parent.is_dir():
+        raise RasterError(f"The folder {parent} of the output {path} does not exist: create it, or choose another.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise RasterError(f"The folder {parent} of the output {path} is not writable: choose another.")
+
+
+_COMPANIONS = {
+    ".gpkg": ("{name}-wal", "{name}-shm", "{name}-journal"),
+    ".sqlite": ("{name}-wal", "{name}-shm", "{name}-journal"),
+    ".shp": tuple(
+        "{stem}" + end for end in (".qix", ".sbn", ".sbx", ".cpg", ".prj", ".qpj", ".idm", ".ind", ".shp.xml")
+    ),
+    ".csv": ("{stem}.csvt", "{stem}.prj"),
+    ".gml": ("{stem}.gfs", "{stem}.xsd"),
+}
+
+
+def _companions(path: Path) -> list[Path]:
+    """Files that an older output may have beside it, and that would be read with a newer one."""
+    names = ("{name}.aux.xml", "{name}.ovr", "{name}.msk", *_COMPANIONS.get(path.suffix.lower(), ()))
+    return [p for p in (path.with_name(name.format(name=path.name, stem=path.stem)) for name in names) if p.exists()]

@@ -1,0 +1,1 @@
+"""Small applications of the Orfeo ToolBox: band arithmetic, subsets, stacks, grids, no-data."""

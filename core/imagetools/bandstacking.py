@@ -1,0 +1,39 @@
+"""The work of ConcatenateImages: several images of one grid as the bands of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..geometry.grid import Box
+from ..rasters.conversion import Converter
+from ..rasters.pixeltypes import written_type
+from ..rasters.rasteropening import Stack
+from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+
+if TYPE_CHECKING:
+    from ..operations.concatenateimages import ConcatenateImages
+
+
+def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.concatenateimages.run` says."""
+    stack = Stack(parameters.il, placed=False)
+    parameters.check(stack.names)
+    warn_of_marks(stack, progress)
+    dtype = written_type(stack.dtype.name, parameters.out_pixeltype)
+    converter = Converter(dtype, 0.0)
+    kept = {held.tag for held in stack.held}
+    nodata = kept.pop() if len(kept) == 1 else None
+
+    def pixels(part: Box) -> np.ndarray:
+        return converted(stack.read(part), converter)
+
+    box = stack.grid.box
+    with parameters.raster(stack.grid, stack.bands, dtype, stack.reference, progress, nodata) as raster:
+        each = float(stack.bands * (2 * stack.dtype.itemsize + 16))
+        write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
+        raster.commit(progress)
+    warn(converter, 0.0, progress)
+    return results(parameters.out, box, stack.bands)

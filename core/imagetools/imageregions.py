@@ -1,0 +1,165 @@
+"""The work of ExtractROI: which pixels of an image are meant, by pixels, map coordinates or another layer."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..geometry.grid import Box, Grid, floor
+from ..rasters.conversion import Converter
+from ..rasters.pixeltypes import written_type
+from ..rasters.rasteropening import Reference, Stack, check_references
+from ..vectors.vectoropening import Transformation, VectorLayer
+from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+
+if TYPE_CHECKING:
+    from ..operations.extractroi import ExtractROI
+
+_GEOGRAPHIC = "EPSG:4326"
+
+
+def extract(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.extractroi.run` says."""
+    image = Stack([parameters.image])
+    bands = channels(parameters.cl, image.bands, image.names[0])
+    box = _region(parameters, image)
+    parameters.check(image.names)
+    warn_of_marks(image, progress)
+    dtype = written_type(image.dtype.name, parameters.out_pixeltype)
+    converter = Converter(dtype, 0.0)
+    whole = bands == list(range(image.bands))
+
+    def pixels(part: Box) -> np.ndarray:
+        read = image.read(part)
+        return converted(read if whole else np.ascontiguousarray(read[..., bands]), converter)
+
+    grid, kept = image.grid.part(box), {image.held[band].tag for band in bands}
+    nodata = kept.pop() if len(kept) == 1 else None
+    with parameters.raster(grid, len(bands), dtype, image.reference, progress, nodata) as raster:
+        each = float(2 * image.bands * image.dtype.itemsize + 16 * len(bands))
+        write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
+        raster.commit(progress)
+    warn(converter, 0.0, progress)
+    return results(parameters.out, box, len(bands))
+
+
+def channels(text: str, count: int, name: str) -> list[int]:
+    """Return the bands, from 0 on, that OTB's words name: `Channel1 Channel3`, or numbers; empty for all.
+
+    Raises:
+        ParameterError: there is no such band.
+    """
+    chosen = []
+    for word in text.split():
+        match = re.fullmatch(r"(?:[Cc]hannel)?(\d+)", word)
+        if match is None or not 1 <= int(match[1]) <= count:
+            raise ParameterError(f"CL names {word!r}, but {name} has the bands Channel1 to Channel{count}.")
+        chosen.append(int(match[1]) - 1)
+    return chosen or list(range(count))
+
+
+def _region(parameters: ExtractROI, image: Stack) -> Box:
+    grid = image.grid
+    if parameters.mode == "standard":
+        wanted = _standard(parameters, grid)
+    elif parameters.mode == "extent":
+        wanted = _extent(parameters, image)
+    elif parameters.mode == "radius":
+        wanted = _circle(parameters, image)
+    else:
+        wanted = _fitting(parameters, image)
+    found = wanted.intersection(grid.box)
+    if not found.area:
+        raise ParameterError(
+            f"The region (columns {wanted.x} to {wanted.right - 1}, rows {wanted.y} to {wanted.bottom - 1}) lies outside "
+            f"the image {image.names[0]} of {grid.width} x {grid.height} pixels: choose a part of it."
+        )
+    return found
+
+
+def _standard(parameters: ExtractROI, grid: Grid) -> Box:
+    width = parameters.sizex or grid.width - parameters.startx
+    height = parameters.sizey or grid.height - parameters.starty
+    if width <= 0 or height <= 0:
+        raise ParameterError(
+            f"STARTX and STARTY are {parameters.startx} and {parameters.starty}, but the image has {grid.width} x "
+            f"{grid.height} pixels: choose a pixel inside it."
+        )
+    return grid.stored(Box(parameters.startx, parameters.starty, width, height))
+
+
+def _extent(parameters: ExtractROI, image: Stack) -> Box:
+    corners = (
+        (parameters.mode_extent_ulx, parameters.mode_extent_uly),
+        (parameters.mode_extent_lrx, parameters.mode_extent_lry),
+    )
+    upper, lower = (_pixel(x, y, parameters.mode_extent_unit, image) for x, y in corners)
+    return _between(upper, lower, "MODE_EXTENT")
+
+
+def _circle(parameters: ExtractROI, image: Stack) -> Box:
+    column, row = _pixel(parameters.mode_radius_cx, parameters.mode_radius_cy, parameters.mode_radius_unitc, image)
+    grid, radius = image.grid, parameters.mode_radius_r
+    if parameters.mode_radius_unitr == "pxl":
+        size = round(radius)
+        return Box(column - size, row - size, 2 * size + 1, 2 * size + 1)
+    x, y = grid.x.centre(column), grid.y.centre(row)
+    if parameters.mode_radius_unitc == "phy":
+        x, y = parameters.mode_radius_cx, -parameters.mode_radius_cy
+    upper = grid.x.index(x - radius), grid.y.index(y - radius)
+    lower = grid.x.index(x + radius), grid.y.index(y + radius)
+    return _between(upper, lower, "MODE_RADIUS")
+
+
+def _fitting(parameters: ExtractROI, image: Stack) -> Box:
+    grid = image.grid
+    if parameters.mode_fit_vect is None:
+        other = Stack([parameters.mode_fit_im])
+        check_references([(other.names[0], other.reference), (image.names[0], image.reference)])
+        x, y = other.grid.x, other.grid.y
+        upper = grid.x.index(x.centre(0)), grid.y.index(y.centre(0))
+        lower = grid.x.index(x.centre(x.size - 1)), grid.y.index(y.centre(y.size - 1))
+        return _between(upper, lower, "MODE_FIT_IM")
+    layer = VectorLayer(parameters.mode_fit_vect)
+    left, right, bottom, top = layer.extent()
+    along = np.linspace(0, 1, 21)
+    xs = np.concatenate([left + (right - left) * along] * 2 + [np.full(21, left), np.full(21, right)])
+    ys = np.concatenate([np.full(21, bottom), np.full(21, top)] + [bottom + (top - bottom) * along] * 2)
+    xs, ys = Transformation(layer.reference, image.reference).points(xs, ys)
+    if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
+        raise ParameterError(f"MODE_FIT_VECT: the extent of {layer.path} ({layer.describe()}) is none on the image.")
+    upper = grid.x.index(float(xs.min())), grid.y.index(-float(ys.max()))
+    lower = grid.x.index(float(xs.max())), grid.y.index(-float(ys.min()))
+    return _between(upper, lower, "MODE_FIT_VECT")
+
+
+def _pixel(x: float, y: float, unit: str, image: Stack) -> tuple[int, int]:
+    """Return column and row (north-up view) of the pixel at a place."""
+    grid = image.grid
+    if unit == "pxl":
+        column, row = floor(x + 0.5), floor(y + 0.5)
+        return column, (grid.height - 1 - row if grid.south_up else row)
+    if unit == "lonlat":
+        xs, ys = Transformation(_geographic(), image.reference).points(np.array([x]), np.array([y]))
+        x, y = float(xs[0]), float(ys[0])
+    return grid.x.index(x), grid.y.index(-y)
+
+
+def _geographic() -> Reference:
+    from osgeo import osr
+
+    system = osr.SpatialReference()
+    system.SetFromUserInput(_GEOGRAPHIC)
+    return Reference(system.ExportToWkt(), True)
+
+
+def _between(upper: tuple[int, int], lower: tuple[int, int], name: str) -> Box:
+    """Return the pixels from one corner to the other, both included."""
+    rows = sorted((upper[1], lower[1]))
+    if lower[0] < upper[0]:
+        raise ParameterError(f"{name}: the right end lies left of the left one. Exchange the coordinates.")
+    return Box(upper[0], rows[0], lower[0] - upper[0] + 1, rows[1] - rows[0] + 1)

@@ -1,0 +1,105 @@
+"""The work of ManageNoData: masks of no-data pixels, and other no-data values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..geometry.grid import Box
+from ..rasters.alpha import open_images
+from ..rasters.conversion import Converter
+from ..rasters.pixeltypes import check_fits, written_type
+from ..rasters.rasteropening import Stack
+from ..samples.validity import Validity
+from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+
+if TYPE_CHECKING:
+    from ..operations.managenodata import ManageNoData
+
+
+def manage(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.managenodata.run` says."""
+    image = open_images([parameters.image], parameters.alpha, progress, placed=False)
+    parameters.check(image.names)
+    if parameters.mode == "buildmask":
+        return _mask(parameters, image, progress)
+    if parameters.mode == "changevalue":
+        return _changed(parameters, image, progress)
+    return _applied(parameters, image, progress)
+
+
+def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    dtype = written_type("float32", parameters.out_pixeltype)
+    inside, outside = parameters.mode_buildmask_inv, parameters.mode_buildmask_outv
+    check_fits(inside, dtype, "MODE_BUILDMASK_INV")
+    check_fits(outside, dtype, "MODE_BUILDMASK_OUTV")
+    missing = image.missing()
+
+    def pixels(part: Box) -> np.ndarray:
+        read = image.read(part)
+        empty = missing.anywhere(read, part)
+        if parameters.usenan and read.dtype.kind == "f":
+            empty |= np.isnan(read).any(axis=-1)
+        return np.where(empty, outside, inside).astype(dtype)[..., None]
+
+    return _written(parameters, image, 1, dtype, pixels, None, progress)
+
+
+def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    dtype = written_type(image.dtype.name, parameters.out_pixeltype)
+    value = parameters.mode_changevalue_newv
+    check_fits(value, dtype, "MODE_CHANGEVALUE_NEWV")
+    converter, missing = Converter(dtype, value), image.missing()
+
+    def pixels(part: Box) -> np.ndarray:
+        read = image.read(part)
+        found = converted(read, converter)
+        marked = missing.by_band(read, part)
+        for band in range(image.bands):
+            empty = marked[..., band]
+            if parameters.usenan and read.dtype.kind == "f":
+                empty |= np.isnan(read[..., band])
+            if empty.any():
+                found = found.copy() if found is read else found
+                found[..., band][empty] = value
+        return found
+
+    found = _written(parameters, image, image.bands, dtype, pixels, value, progress)
+    warn(converter, value, progress)
+    return found
+
+
+def _applied(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
+    warn_of_marks(image, progress)
+    dtype = written_type(image.dtype.name, parameters.out_pixeltype)
+    value = parameters.mode_apply_ndval
+    check_fits(value, dtype, "MODE_APPLY_NDVAL")
+    mask, converter = Validity(image, None, False, parameters.mode_apply_mask), Converter(dtype, value)
+
+    def pixels(part: Box) -> np.ndarray:
+        found = np.array(converted(image.read(part), converter))
+        found[~mask.read(part)] = value
+        return found
+
+    found = _written(parameters, image, image.bands, dtype, pixels, value, progress)
+    warn(converter, value, progress)
+    return found
+
+
+def _written(
+    parameters: ManageNoData,
+    image: Stack,
+    bands: int,
+    dtype: np.dtype,
+    pixels: Any,
+    nodata: float | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    box = image.grid.box
+    with parameters.raster(image.grid, bands, dtype, image.reference, progress, nodata) as raster:
+        each = float(image.bands * (2 * image.dtype.itemsize + 16))
+        write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
+        raster.commit(progress)
+    return results(parameters.out, box, bands)

@@ -1,0 +1,98 @@
+"""The work of Superimpose: an image brought to the grid of another, by GDAL's warper."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from osgeo import gdal
+
+from ..base.addresses import masked
+from ..base.progress import Progress
+from ..errors import RasterError
+from ..files.gdalcalls import collected_errors
+from ..geometry.grid import Box
+from ..rasters.conversion import Converter
+from ..rasters.inmemory import Opened
+from ..rasters.pixeltypes import check_fits, written_type
+from ..rasters.rasteropening import Stack, check_references
+from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+
+if TYPE_CHECKING:
+    from ..operations.superimpose import Superimpose
+
+_ALGORITHMS = {"nn": "near", "linear": "bilinear", "bco": "cubic"}
+
+
+def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.superimpose.run` says. The fill value is declared as no-data, as OTB does."""
+    reference, moved = Stack([parameters.inr]), Stack([parameters.inm])
+    parameters.check([*reference.names, *moved.names])
+    source_nodata, complete = _source_nodata(moved)
+    if not complete:
+        warn_of_marks(moved, progress)
+    if not (reference.reference.wkt and moved.reference.wkt):
+        check_references([(stack.names[0], stack.reference) for stack in (reference, moved)])
+    dtype = written_type(moved.dtype.name, parameters.out_pixeltype)
+    check_fits(parameters.fv, dtype, "FV")
+    warped, converter = Stack([_warped(parameters, reference, moved, source_nodata)]), Converter(dtype, parameters.fv)
+
+    def pixels(part: Box) -> np.ndarray:
+        read = warped.read(part)
+        return converted(np.where(np.isnan(read), parameters.fv, read), converter)
+
+    grid, box = reference.grid, reference.grid.box
+    with parameters.raster(grid, moved.bands, dtype, reference.reference, progress, parameters.fv) as raster:
+        write_by_tiles(raster, box, 40.0 * moved.bands, parameters.memory, pixels, progress)
+        raster.commit(progress)
+    warn(converter, parameters.fv, progress)
+    return results(parameters.out, box, moved.bands)
+
+
+def _source_nodata(moved: Stack) -> tuple[str | None, bool]:
+    """Return the no-data values of which GDAL is told, one for each band, and whether they and its masks say all.
+
+    None where GDAL follows the file: its values, or else its mask; of both together it may pass over the mask. NaN is
+    never interpolated.
+    """
+    values, single = [], True
+    for held in moved.held:
+        known = [*([] if held.tag is None else [(held.tag, held.tag)]), *held.ranges]
+        values.append(known[0][0] if known and known[0][0] == known[0][1] else math.nan)
+        single &= len(known) < 2 and all(low == high for low, high in known)
+    own = [moved.datasets[0].GetRasterBand(number + 1).GetNoDataValue() for number in range(moved.bands)]
+    masked_too = any(held.masks for held in moved.held)
+    if all(value == tag or (tag is None and value != value) for value, tag in zip(values, own)):
+        return None, single and not (masked_too and any(tag is not None for tag in own))
+    if all(value != value for value in values):
+        return "none", single
+    return " ".join(repr(value) for value in values), single and not masked_too
+
+
+def _warped(parameters: Superimpose, reference: Stack, moved: Stack, source_nodata: str | None) -> Opened:
+    """Return the image on the reference's grid (its north-up view), read when it is asked for; NaN where it is not."""
+    grid, dataset = reference.grid, moved.datasets[0]
+    warped = None
+    with collected_errors() as errors:
+        warped = gdal.Warp(
+            "",
+            dataset,
+            format="VRT",
+            outputBounds=(grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin),
+            width=grid.width,
+            height=grid.height,
+            srcSRS=moved.reference.wkt or None,
+            dstSRS=reference.reference.wkt or None,
+            outputType=gdal.GDT_Float64,
+            srcNodata=source_nodata,
+            dstNodata="nan",  # any other value would be changed where a pixel has it
+            resampleAlg=_ALGORITHMS[parameters.interpolator],
+            errorThreshold=0,
+            # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.
+            warpOptions=["XSCALE=1", "YSCALE=1", "UNIFIED_SRC_NODATA=NO"],
+            options=["-nosrcalpha"],  # a band that is marked as alpha is brought there like the others
+        )
+    if warped is None:
+        raise RasterError(f"INM: {moved.names[0]} cannot be brought to the grid of INR: {masked(str(errors))}.")
+    return Opened(warped, moved.names[0])

@@ -1,0 +1,1 @@
+"""The machine: devices, memory, signals, Python interpreters, the engine and its installation."""

@@ -1,0 +1,345 @@
+"""Making the engine's Python: a virtual environment that sees QGIS's packages and holds TensorFlow.
+
+QGIS's own Python is never installed into. The environment is made from it, with access to its site
+packages, so that GDAL and its drivers are QGIS's; pip adds TensorFlow and the rest. Running it again
+repairs or renews what is there. Needs neither QGIS nor TensorFlow.
+
+    python -m otbtf_qgis.core.installation FOLDER [--gpu] [--python PATH]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..base.jsonvalues import OddJson, read
+from ..base.progress import Progress
+from ..errors import Cancelled, EngineError
+from .interpreters import Interpreter, base_python, environment, inspect_python, program
+from .programs import PipLog, run_streaming, status_text
+from .signals import cleaned_up_on_signals
+
+OLDEST, NEWEST = (3, 9), (3, 14)
+MARKER = "otbtf-engine.json"
+"""Lies in an environment that passed its check: versions, and whether it is for a GPU."""
+
+CONSTRAINTS = Path(__file__).absolute().parent / "constraints"
+
+_OTHERS = ("psutil", "scikit-learn", "skops", "matplotlib", "tqdm", "tensorboard")
+_OTHER_MODULES = ("psutil", "sklearn", "skops", "matplotlib", "tqdm", "tensorboard")
+
+_CHECK = f"""
+import importlib.util, json, platform
+from osgeo import gdal, gdal_array
+import numpy, tensorflow, keras
+missing = [name for name in {_OTHER_MODULES!r} if importlib.util.find_spec(name) is None]
+if missing:
+    raise ImportError("not there: " + ", ".join(missing))
+print("OTBTF " + json.dumps(dict(python=platform.python_version(), tensorflow=tensorflow.__version__,
+    keras=keras.__version__, gdal=gdal.__version__, numpy=numpy.__version__)))
+"""
+
+
+# ------------------------------------------------------------- what is needed
+
+
+def requirements(python: tuple[int, int], platform: str, machine: str, numpy_major: int | None, gpu: bool) -> list[str]:
+    """Return pip's requirements for an engine.
+
+    The versions are lower bounds; `constraints` names the file with the upper ones.
+
+    Args:
+        python: (major, minor) of the interpreter.
+        platform: `sys.platform`: `linux`, `win32` or `darwin`.
+        machine: `platform.machine()`.
+        numpy_major: major version of the NumPy that GDAL's bindings were built for; None for any.
+        gpu: True for CUDA and its libraries.
+
+    Raises:
+        EngineError: TensorFlow has no wheel for this Python or platform, or none for a GPU.
+    """
+    if not OLDEST <= python <= NEWEST:
+        raise EngineError(
+            f"TensorFlow cannot be installed for Python {python[0]}.{python[1]}: the plugin knows Python "
+            f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Name another interpreter in the plugin's options "
+            f"or in OTBTF_PYTHON."
+        )
+    processor = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine.lower(), machine.lower())
+    # Wheels that PyPI has; the last one for Macs with an Intel processor was 2.16.
+    if (platform, processor) not in {
+        ("linux", "x86_64"),
+        ("linux", "aarch64"),
+        ("win32", "x86_64"),
+        ("darwin", "aarch64"),
+    }:
+        raise EngineError(
+            f"There is no TensorFlow of today for {platform} on {machine}: Linux on x86_64 and aarch64, Windows on "
+            f"x86_64 and macOS on Apple processors (arm64) have one. Name an interpreter that has TensorFlow and GDAL "
+            f"in the plugin's options or in OTBTF_PYTHON."
+        )
+    if gpu and (platform, processor) != ("linux", "x86_64"):
+        raise EngineError(
+            f"TensorFlow with CUDA can be installed on Linux on x86_64 only, not for {platform} on {machine}: "
+            f"install without GPU (on Windows, QGIS inside WSL 2 can use one)."
+        )
+    kind = "[and-cuda]" if gpu else "-cpu" if processor == "x86_64" else ""  # on others there is no -cpu
+    return [
+        f"tensorflow{kind}{_tensorflow_bound(python)}",
+        *_keras(python),
+        _numpy(numpy_major),
+        *_OTHERS,
+        # The TensorBoard that Python 3.9 gets, 2.20, needs pkg_resources.
+        *(["setuptools<82"] if python == (3, 9) else []),
+    ]
+
+
+def _tensorflow_bound(python: tuple[int, int]) -> str:
+    if python == (3, 9):
+        return ">=2.20"  # the last for 3.9
+    if python == (3, 14):
+        return ">=2.22.0rc0"  # named, so that pip takes the release candidate while there is nothing else
+    return ">=2.21"
+
+
+def _keras(python: tuple[int, int]) -> list[str]:
+    if python == (3, 9):
+        return ["keras>=3.10"]  # the last for 3.9
+    if python == (3, 10):
+        return ["keras>=3.12.4"]  # the last for 3.10
+    if python == (3, 14):
+        return []  # TensorFlow 2.22.0rc0 brings keras-nightly, which writes the same files
+    return ["keras>=3.13.2"]
+
+
+def constraints(python: tuple[int, int]) -> Path:
+    """Return pip's file of the newest versions that are known to work, of all packages that are drawn in."""
+    return CONSTRAINTS / f"python{python[0]}.{python[1]}.txt"
+
+
+def _numpy(major: int | None) -> str:
+    """GDAL's gdal_array is compiled against one major version of NumPy; another one breaks it."""
+    if major is None:
+        return "numpy"
+    return "numpy<2" if major < 2 else f"numpy>={major},<{major + 1}"
+
+
+# ------------------------------------------------------------- the folder
+
+
+def engine_python(folder: Path) -> Path:
+    """Return the path of the interpreter of the virtual environment in `folder`."""
+    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+
+def is_complete(folder: Path) -> bool:
+    """Return True if the environment in `folder` passed its check and was not touched since."""
+    return engine_python(folder).is_file() and (folder / MARKER).is_file()
+
+
+# ------------------------------------------------------------- installing
+
+
+def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -> dict[str, str]:
+    """Make the engine's environment in `folder`, or repair the one that is there.
+
+    Args:
+        folder: where the environment lies; made if missing. One that was made here before is repaired:
+            what is missing is installed, and what does not work even so is made anew.
+        python: QGIS's Python, or another one with GDAL's bindings.
+        progress: receives pip's lines and the share done, and cancels within half a second.
+        gpu: True to install TensorFlow with CUDA.
+
+    Returns:
+        The versions of python, tensorflow, keras, gdal and numpy, as the new interpreter reports them.
+
+    Raises:
+        EngineError: `python`, the platform or the folder is unfit, pip failed, or the result does not work.
+        Cancelled: `progress` asked to stop. A new environment is removed, an older one is whole unless a
+            warning said otherwise.
+    """
+    folder = folder.absolute()
+    base = _fit(python)
+    wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
+    bounds = constraints(base.version)
+    if folder.exists() and not folder.is_dir():
+        raise EngineError(f"{folder} is a file: the engine needs a folder of its own.")
+    used = folder.is_dir() and any(folder.iterdir())
+    if used and not (folder / "pyvenv.cfg").is_file():
+        raise EngineError(f"{folder} holds other things: give the engine a new or empty folder.")
+    if used and _is_repairable(folder, base, gpu):
+        progress.info(f"Repairing the engine in {folder}")
+        _fill_existing(folder, wanted, bounds, progress)
+        try:
+            return _finish(folder, gpu, progress)
+        except EngineError as error:
+            progress.warning(f"{error}\nSo it is made anew.")
+    if used:
+        _remove(folder)
+    progress.temporary(str(folder))
+    try:
+        _make(folder, python, progress)
+        _fill(folder, wanted, bounds, progress)
+        return _finish(folder, gpu, progress)
+    except BaseException:  # KeyboardInterrupt too: nothing half-made may stay
+        try:
+            _remove(folder)
+        except EngineError as left:
+            progress.warning(str(left))
+        raise
+
+
+def _fit(python: Path) -> Interpreter:
+    base = inspect_python(python)
+    if base.gdal_error:
+        raise EngineError(
+            f"{python} cannot import GDAL's Python bindings ({base.gdal_error}). Take QGIS's own Python, or install "
+            f"them for this one (Debian and Ubuntu: sudo apt install python3-gdal)."
+        )
+    if not base.has_venv:
+        raise EngineError(
+            f"{python} cannot make virtual environments: its modules venv or ensurepip are missing. "
+            f"On Debian and Ubuntu: sudo apt install python3-venv. Then run this again."
+        )
+    return base
+
+
+def _is_repairable(folder: Path, base: Interpreter, gpu: bool) -> bool:
+    """Whether pip can work in the environment there, and it is one of the same Python and kind."""
+    try:
+        there = inspect_python(engine_python(folder))
+    except EngineError:
+        return False
+    same = (there.version, there.base_prefix) == (base.version, base.base_prefix)
+    fit = same and there.has_pip and not there.gdal_error and _was_for_gpu(folder) in (None, gpu)
+    return fit and not _has_two_keras(folder)
+
+
+def _has_two_keras(folder: Path) -> bool:
+    """Whether keras and keras-nightly lie there, which write the same files: neither is whole."""
+    found = {path.name.partition("-")[0] for path in folder.glob("[Ll]ib/**/site-packages/keras*.dist-info")}
+    return found >= {"keras", "keras_nightly"}
+
+
+def _was_for_gpu(folder: Path) -> bool | None:
+    """What the environment was made for: both kinds write the same files, and would mix."""
+    try:
+        return read(folder / MARKER)["gpu"].flag()
+    except (OSError, OddJson):
+        return None
+
+
+def _make(folder: Path, python: Path, progress: Progress) -> None:
+    progress.info(f"Making a virtual environment of {python} in {folder}")
+    last: list[str] = []
+    command = [program(python), "-m", "venv", "--system-site-packages", str(folder)]
+    try:
+        status = run_streaming(command, environment(), last.append, progress)
+    except OSError as error:
+        raise EngineError(f"{python} cannot be started: {error}.") from error
+    if status:
+        raise EngineError(f"No virtual environment can be made in {folder}: " + "\n".join(last[-20:]))
+    progress.fraction(0.05)
+
+
+def _fill_existing(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
+    """As `_fill`, and tell in what state the environment is if that stops half-way."""
+    try:
+        _fill(folder, wanted, bounds, progress)
+    except (EngineError, Cancelled) as error:
+        whole = is_complete(folder)
+        state = "was not changed and can be used" if whole else "is incomplete: run the installation again to repair it"
+        if isinstance(error, Cancelled):
+            (progress.info if whole else progress.warning)(f"The engine in {folder} {state}.")
+            raise
+        raise EngineError(f"{error}\nThe engine that was in {folder} {state}.") from error
+
+
+def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
+    """Have pip install what is wanted, within the bounds of a constraints file."""
+    pip = [str(engine_python(folder)), "-m", "pip"]
+    # `--user` in somebody's pip.conf would install beside the environment.
+    variables = environment(engine_python(folder))
+    variables.update(PIP_USER="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
+    install = [*pip, "install", "--only-binary=:all:", "--no-warn-script-location", "--constraint", str(bounds)]
+
+    # Older ones do not tell how far a download is; an engine can do without that.
+    renewal = PipLog(progress, 0.05, 0.08)
+    if run_streaming([*install, "--retries=1", "pip>=24.1"], variables, renewal.line, progress):
+        progress.info("This pip stays: the log will be silent during large downloads.")
+        shown: list[str] = []
+    else:
+        shown = ["--progress-bar=raw"]
+
+    log = PipLog(progress, 0.08, 0.9, at_change=lambda: (folder / MARKER).unlink(missing_ok=True))
+    progress.info("Installing " + ", ".join(wanted))
+    status = run_streaming([*install, *shown, *wanted], variables, log.line, progress)
+    if status:
+        raise EngineError(
+            f"pip could not install the engine ({status_text(status)}). {log.cause(folder)}\n"
+            f"Its last lines:\n{log.tail()}"
+        )
+
+
+def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
+    """Check that everything imports together, and note that it does."""
+    progress.info("Checking that TensorFlow and GDAL load together")
+    lines: list[str] = []
+    python = engine_python(folder)
+    variables = {**environment(python), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    status = run_streaming([str(python), "-c", _CHECK], variables, lines.append, progress)
+    said = [line for line in lines if line.startswith("OTBTF ")]
+    if status or not said:
+        (folder / MARKER).unlink(missing_ok=True)
+        hint = " TensorFlow needs a processor with AVX." if status == -4 else ""
+        raise EngineError(f"{python} does not work ({status_text(status)}).{hint}\n" + "\n".join(lines[-10:]))
+    versions: dict[str, str] = json.loads(said[-1][len("OTBTF ") :])
+    (folder / MARKER).write_text(json.dumps({"gpu": gpu, **versions}, indent=2), encoding="utf-8")
+    progress.info("Ready: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
+    progress.fraction(1.0)
+    return versions
+
+
+def _remove(folder: Path) -> None:
+    if not folder.exists():
+        return
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise EngineError(
+            f"{folder} cannot be removed: {error}. End every QGIS that uses this engine, remove the folder and run "
+            f"the installation again."
+        ) from error
+
+
+# ------------------------------------------------------------- command line
+
+
+class _Terminal(Progress):
+    def info(self, message: str) -> None:
+        print(message, flush=True)
+
+    warning = info
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Install from a command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m otbtf_qgis.core.installation", description="Install the engine.")
+    parser.add_argument("folder", type=Path, help="where the virtual environment lies, or shall lie")
+    parser.add_argument("--gpu", action="store_true", help="TensorFlow with CUDA (Linux on x86_64)")
+    parser.add_argument("--python", type=Path, help="QGIS's Python, or another with GDAL (default: the one running)")
+    given = parser.parse_args(arguments)
+    try:
+        with cleaned_up_on_signals(_Terminal()) as progress:
+            install(given.folder, given.python or base_python(), progress, given.gpu)
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (Cancelled, KeyboardInterrupt):
+        print("Stopped.", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,124 @@
+"""How a model is meant to be served: what was decided when it was made or trained, and what serving follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from ..base.jsonvalues import Json
+
+_MODES = ("on", "off")
+
+
+@dataclass(frozen=True)
+class MeantSource:
+    """What an input of the model is meant to get.
+
+    Attributes:
+        rfield: width and height in pixels of the patches that it was trained on; None where regions are of any size.
+        nodata: the no-data value of its images; None for that of the layers.
+    """
+
+    rfield: tuple[int, int] | None = None
+    nodata: float | None = None
+
+
+@dataclass(frozen=True)
+class Meant:
+    """How a model is meant to be served; what is empty or None is left to serving.
+
+    Attributes:
+        output: the output that makes the map.
+        fullyconv: `on` or `off`, as MODEL_FULLYCONV.
+        spcscale: OUTPUT_SPCSCALE, where patches are computed.
+        padding: as PADDING.
+        background: as OUTPUT_BV, for `output`.
+        sources: by name of the input.
+    """
+
+    output: str = ""
+    fullyconv: str = ""
+    spcscale: Fraction | None = None
+    padding: str = ""
+    background: float | None = None
+    sources: Mapping[str, MeantSource] = field(default_factory=dict)
+
+    @property
+    def rfields(self) -> dict[str, tuple[int, int] | None]:
+        """Sizes of patches by name of the input."""
+        return {name: source.rfield for name, source in self.sources.items()}
+
+    def exported(self, outputs: list[str], renamed: Mapping[str, str]) -> Meant:
+        """Return this for a SavedModel.
+
+        Args:
+            outputs: what it returns.
+            renamed: inputs that are called otherwise there: old name to new name.
+        """
+        kept = self if self.output in outputs else replace(self, output="", background=None)
+        return replace(kept, sources={renamed.get(name, name): source for name, source in self.sources.items()})
+
+
+def as_json(meant: Meant) -> dict[str, Any]:
+    """Return it as it stands in the item, under `otbtf:serving`."""
+    described: dict[str, Any] = {
+        "output": meant.output,
+        "fully_convolutional": meant.fullyconv,
+        "spacing_scale": "" if meant.spcscale is None else str(meant.spcscale),
+        "padding": meant.padding,
+        "background": "" if meant.background is None else repr(float(meant.background)),
+        "sources": [
+            {
+                "input": name,
+                **({"receptive_field": list(source.rfield)} if source.rfield else {}),
+                **({} if source.nodata is None else {"nodata": repr(float(source.nodata))}),
+            }
+            for name, source in sorted(meant.sources.items())
+        ],
+    }
+    return {key: value for key, value in described.items() if value}
+
+
+def from_json(described: Json | None) -> Meant | None:
+    """Return what `as_json` wrote; None where nothing was.
+
+    Raises:
+        OddJson: it is of another form.
+    """
+    if described is None:
+        return None
+    scale, background = described.get("spacing_scale"), described.get("background")
+    mode = _text(described, "fully_convolutional")
+    if mode and mode not in _MODES:
+        raise described["fully_convolutional"].odd("on or off")
+    sources = described["sources"].items() if described.has("sources") else []
+    return Meant(
+        _text(described, "output"),
+        mode,
+        scale.ratio() if scale else None,
+        _text(described, "padding"),
+        None if background is None else _number(background),
+        {source["input"].text(): _source(source) for source in sources},
+    )
+
+
+def _text(described: Json, name: str) -> str:
+    return described[name].text() if described.has(name) else ""
+
+
+def _number(written: Json) -> float:
+    """Return a number that `as_json` wrote as text."""
+    try:
+        return float(written.text(100))
+    except ValueError:
+        raise written.odd("a number in a text") from None
+
+
+def _source(described: Json) -> MeantSource:
+    size, nodata = described.get("receptive_field"), described.get("nodata")
+    sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
+    if size and len(sides) != 2:
+        raise size.odd("width and height")
+    return MeantSource((sides[0], sides[1]) if sides else None, None if nodata is None else _number(nodata))

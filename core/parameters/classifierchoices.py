@@ -1,0 +1,262 @@
+"""The classifiers that can be trained: their names, OTB's keys for them, and OTB's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ParameterError
+from . import vocabulary as voc
+
+NAMES = ("libsvm", "boost", "gbt", "dt", "ann", "bayes", "rf", "knn")
+"""OTB's names, and gbt, which OTB has had with older versions of OpenCV."""
+
+FILE_FILTER = "Classifiers (*.skops)"
+"""Their files, as Qt's file dialogs name them."""
+
+LEFT_OUT = {
+    "classifier.boost.t": "scikit-learn boosts in one way only, for any number of classes (SAMME)",
+    "classifier.boost.r": "all samples take part in each step",
+    "classifier.gbt.p": "all samples take part in each step",
+    "classifier.dt.ra": "it is for regression",
+    "classifier.dt.cat": "features are numbers, not categories",
+    "classifier.dt.f": "trees are not pruned",
+    "classifier.dt.r": "trees are not pruned",
+    "classifier.dt.t": "trees are not pruned",
+    "classifier.ann.a": "the activation function has no such parameter",
+    "classifier.ann.b": "the activation function has no such parameter",
+    "classifier.ann.rdw": "scikit-learn has no RPROP",
+    "classifier.ann.rdwm": "scikit-learn has no RPROP",
+    "classifier.rf.ra": "it is for regression",
+    "classifier.rf.cat": "features are numbers, not categories",
+    "classifier.rf.acc": "all trees are grown",
+    "output.bv": "pixels without data are no samples, and have the label NODATALABEL in a map",
+    "elev.dem": "images are georeferenced by their grid",
+    "elev.geoid": "images are georeferenced by their grid",
+    "elev.default": "images are georeferenced by their grid",
+    "cleanup": "nothing is left behind",
+    "v": "the log says all",
+}
+"""OTB's keys that have no meaning here, and why; in a command line they are left out."""
+
+
+@dataclass(frozen=True)
+class ClassifierChoice:
+    """The parameters that name a classifier and say how it learns."""
+
+    classifier: str = voc.choice(
+        "classifier",
+        "Classifier",
+        "libsvm: support vector machine. boost: AdaBoost of small trees. gbt: gradient boosting on histograms. dt: decision "
+        "tree. ann: neural network. bayes: a normal distribution for each class. rf: random forest. knn: nearest neighbours.",
+        NAMES,
+    )
+    libsvm_k: str = voc.choice(
+        "classifier.libsvm.k",
+        "SVM: kernel",
+        "linear, rbf (Gaussian), poly (polynomial) or sigmoid.",
+        ("linear", "rbf", "poly", "sigmoid"),
+        advanced=True,
+    )
+    libsvm_m: str = voc.choice(
+        "classifier.libsvm.m",
+        "SVM: model",
+        "csvc is bounded by the cost C, nusvc by Nu.",
+        ("csvc", "nusvc"),
+        advanced=True,
+    )
+    libsvm_c: float = voc.number(
+        "classifier.libsvm.c",
+        "SVM: cost C",
+        "For csvc: the price of an error.",
+        default=1.0,
+        minimum=1e-9,
+        advanced=True,
+    )
+    libsvm_nu: float = voc.number(
+        "classifier.libsvm.nu",
+        "SVM: Nu",
+        "For nusvc: upper bound of the share of errors, from 0 to 1.",
+        default=0.5,
+        minimum=1e-9,
+        maximum=1,
+        advanced=True,
+    )
+    libsvm_gamma: float = voc.number(
+        "classifier.libsvm.gamma",
+        "SVM: gamma",
+        "For the kernels rbf, poly and sigmoid: factor of the distance or product.",
+        default=1.0,
+        minimum=1e-12,
+        advanced=True,
+    )
+    libsvm_coef0: float = voc.number(
+        "classifier.libsvm.coef0",
+        "SVM: constant",
+        "For the kernels poly and sigmoid: what is added to the product.",
+        default=0.0,
+        advanced=True,
+    )
+    libsvm_degree: int = voc.integer(
+        "classifier.libsvm.degree", "SVM: degree", "For the kernel poly.", default=3, minimum=1, advanced=True
+    )
+    libsvm_opt: bool = voc.boolean(
+        "classifier.libsvm.opt",
+        "SVM: find the best",
+        "On: C (or Nu) and gamma are chosen by cross-validation among powers of ten; the values given are not used.",
+        advanced=True,
+    )
+    libsvm_prob: bool = voc.boolean(
+        "classifier.libsvm.prob",
+        "SVM: probabilities",
+        "On: probabilities are learned too, by cross-validation; a confidence map needs them.",
+        advanced=True,
+    )
+    boost_w: int = voc.integer(
+        "classifier.boost.w", "Boosting: steps", "Number of trees at most.", default=100, minimum=1, advanced=True
+    )
+    boost_m: int = voc.integer(
+        "classifier.boost.m", "Boosting: depth", "Depth of each tree.", default=1, minimum=1, advanced=True
+    )
+    gbt_w: int = voc.integer(
+        "classifier.gbt.w",
+        "Gradient boosting: steps",
+        "Number of trees for each class.",
+        default=200,
+        minimum=1,
+        advanced=True,
+    )
+    gbt_s: float = voc.number(
+        "classifier.gbt.s",
+        "Gradient boosting: shrinkage",
+        "Learning rate: the weight of each tree.",
+        default=0.01,
+        minimum=1e-6,
+        advanced=True,
+    )
+    gbt_max: int = voc.integer(
+        "classifier.gbt.max", "Gradient boosting: depth", "Depth of each tree.", default=3, minimum=1, advanced=True
+    )
+    dt_max: int = voc.integer(
+        "classifier.dt.max", "Decision tree: depth", "Largest depth.", default=10, minimum=1, advanced=True
+    )
+    dt_min: int = voc.integer(
+        "classifier.dt.min",
+        "Decision tree: samples in a node",
+        "A node with fewer samples is not split.",
+        default=10,
+        minimum=2,
+        advanced=True,
+    )
+    ann_t: str = voc.choice(
+        "classifier.ann.t",
+        "Neural network: method",
+        "reg: Adam, in place of OTB's resilient backpropagation. back: gradient descent with momentum.",
+        ("reg", "back"),
+        advanced=True,
+    )
+    ann_sizes: str = voc.text(
+        "classifier.ann.sizes",
+        "Neural network: hidden layers",
+        "Number of neurons in each, separated by spaces.",
+        default="100",
+        advanced=True,
+    )
+    ann_f: str = voc.choice(
+        "classifier.ann.f",
+        "Neural network: activation",
+        "sig: symmetrical sigmoid (hyperbolic tangent). ident: none.",
+        ("sig", "ident"),
+        advanced=True,
+    )
+    ann_bpdw: float = voc.number(
+        "classifier.ann.bpdw",
+        "Neural network: learning rate",
+        "For the method back: weight of the gradient.",
+        default=0.1,
+        minimum=1e-9,
+        advanced=True,
+    )
+    ann_bpms: float = voc.number(
+        "classifier.ann.bpms",
+        "Neural network: momentum",
+        "For the method back: weight of the step before, below 1.",
+        default=0.1,
+        minimum=0,
+        maximum=0.999,
+        advanced=True,
+    )
+    ann_term: str = voc.choice(
+        "classifier.ann.term",
+        "Neural network: end",
+        "iter: after so many iterations. eps: when the loss no longer improves by epsilon. all: at the first of both.",
+        ("all", "iter", "eps"),
+        advanced=True,
+    )
+    ann_eps: float = voc.number(
+        "classifier.ann.eps",
+        "Neural network: epsilon",
+        "For the end eps or all: what the loss must improve by in a hundred iterations.",
+        default=0.01,
+        minimum=0,
+        advanced=True,
+    )
+    ann_iter: int = voc.integer(
+        "classifier.ann.iter",
+        "Neural network: iterations",
+        "For the end iter or all: the most passes over all samples.",
+        default=1000,
+        minimum=1,
+        advanced=True,
+    )
+    rf_max: int = voc.integer(
+        "classifier.rf.max",
+        "Random forest: depth",
+        "Largest depth of a tree. More than OTB's 5 often pays: 15 or 25.",
+        default=5,
+        minimum=1,
+        advanced=True,
+    )
+    rf_min: int = voc.integer(
+        "classifier.rf.min",
+        "Random forest: samples in a node",
+        "A node with fewer samples is not split.",
+        default=10,
+        minimum=2,
+        advanced=True,
+    )
+    rf_var: int = voc.integer(
+        "classifier.rf.var",
+        "Random forest: features in a node",
+        "How many features, drawn at random, are tried for each split. 0: the square root of their number.",
+        default=0,
+        minimum=0,
+        advanced=True,
+    )
+    rf_nbtrees: int = voc.integer(
+        "classifier.rf.nbtrees", "Random forest: trees", "Their number.", default=100, minimum=1, advanced=True
+    )
+    knn_k: int = voc.integer(
+        "classifier.knn.k", "Nearest neighbours", "How many vote.", default=32, minimum=1, advanced=True
+    )
+    rand: int | None = voc.integer(
+        "rand",
+        "Random seed",
+        "Any whole number from 0: repeats draws and learning. Not given: others each time.",
+        minimum=0,
+        maximum=2**32 - 1,
+    )
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The neurons of each hidden layer of ann.
+
+        Raises:
+            ParameterError: they cannot be read.
+        """
+        words = self.ann_sizes.split()
+        if not words or not all(word.isdecimal() and int(word) for word in words):
+            raise ParameterError(
+                f"CLASSIFIER_ANN_SIZES is {self.ann_sizes!r}, but must be whole numbers above 0, separated by spaces, such "
+                "as 50 20."
+            )
+        return tuple(int(word) for word in words)

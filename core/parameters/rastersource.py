@@ -1,0 +1,182 @@
+"""How a request or a script describes a raster of which a path does not say enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.addresses import masked
+from ..errors import RasterError
+
+Ranges = tuple[tuple[float, float], ...]
+"""Values that are no-data: from and to, both included; (nan, nan) stands for NaN."""
+
+_OPTION = re.compile(r"\|option:([^|]*)")
+FORM = '{"path": ..., "crs": ..., "nodata": [[[min, max], ...], ...], "use_source_nodata": ..., "open_options": [...]}'
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """A raster, and what is known of it beside its file: a source for every parameter that takes a raster.
+
+        image = RasterSource("image.tif", crs="EPSG:32654", nodata=[[[0, 0]], [[0, 0], [65535, 65535]]])
+        core.run("TensorflowModelServe", {"source1.il": [image], ...})
+
+    In a request to the engine it is a JSON object with the same names.
+
+    Attributes:
+        path: what GDAL opens: a path, an http(s) address, a subdataset's name.
+        crs: the coordinate system to use in place of the file's own: a code such as `EPSG:32654`, or WKT; empty for the
+            file's own.
+        nodata: for each band, the ranges of values that are no-data beside the file's own no-data value; both ends
+            belong to a range. Empty for none in any band.
+        use_source_nodata: False where the file's own no-data value does not count; one for all bands, or one for each.
+        open_options: of GDAL's driver, each as `KEY=VALUE`.
+
+    Raises:
+        RasterError: one of them is of another type, a range is none, or an option has no `=`.
+    """
+
+    path: str
+    crs: str = ""
+    nodata: tuple[Ranges, ...] = ()
+    use_source_nodata: bool | tuple[bool, ...] = True
+    open_options: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("path", _path(self.path)),
+            ("crs", _text("crs", self.crs)),
+            ("nodata", tuple(_ranges(band) for band in _listed("nodata", self.nodata))),
+            ("use_source_nodata", _switches(self.use_source_nodata)),
+            ("open_options", tuple(_option(option) for option in _listed("open_options", self.open_options))),
+        ):
+            object.__setattr__(self, name, value)
+
+    def __str__(self) -> str:
+        return self.path
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> RasterSource:
+        """Return the raster that a JSON object describes.
+
+        Raises:
+            RasterError: it has a key that is unknown, none for the path, or a value of another type.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        unknown = [str(key) for key in given if key not in known]
+        if unknown:
+            raise RasterError(f"A raster is described with {', '.join(unknown)}, which is unknown: give {FORM}.")
+        if "path" not in given:
+            raise RasterError(f"A raster is described without its path: give {FORM}.")
+        return cls(**given)
+
+    @classmethod
+    def of_text(cls, text: str) -> RasterSource:
+        """Return the raster that QGIS writes as `path|option:KEY=VALUE`.
+
+        Raises:
+            RasterError: an option has no `=`.
+        """
+        return cls(_OPTION.sub("", text), open_options=tuple(_OPTION.findall(text)))
+
+    @property
+    def plain(self) -> bool:
+        """Whether the path alone says all."""
+        return self == RasterSource(self.path)
+
+    def uses_nodata_of(self, band: int) -> bool:
+        """Return whether the file's no-data value of a band, counted from 0, counts."""
+        use = self.use_source_nodata
+        return use if isinstance(use, bool) else use[band]
+
+    def ranges_of(self, band: int) -> Ranges:
+        """Return the ranges of a band, counted from 0."""
+        return self.nodata[band] if self.nodata else ()
+
+    def check_bands(self, count: int) -> None:
+        """Raise RasterError where there is something for another number of bands than the raster's."""
+        for name in ("nodata", "use_source_nodata"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and len(value) not in ({0, count} if name == "nodata" else {count}):
+                raise RasterError(
+                    f"{name} of {masked(self.path)} is given for {len(value)} bands, but the raster has {count}: give an "
+                    "item for each band."
+                )
+
+
+def described(source: Any) -> Any:
+    """Return a JSON object as the `RasterSource` that it is, and anything else as it is.
+
+    Raises:
+        RasterError: see `RasterSource.read`.
+    """
+    return RasterSource.read(source) if isinstance(source, dict) else source
+
+
+def path_of(source: Any) -> str:
+    """Return the path (or address) of a raster or layer; empty where it is a raster in memory."""
+    return str(source) if isinstance(source, str) or isinstance(getattr(source, "path", None), str) else ""
+
+
+def has_options(text: str) -> bool:
+    """Return whether a text is one as `RasterSource.of_text` reads it."""
+    return _OPTION.search(text) is not None
+
+
+def _refused(name: str, value: Any, wanted: str) -> RasterError:
+    return RasterError(f"{name} of a raster is {value!r}, but must be {wanted}: give {FORM}.")
+
+
+def _path(value: Any) -> str:
+    value = value.__fspath__() if hasattr(value, "__fspath__") else value
+    if not isinstance(value, str) or not value.strip():
+        raise _refused("path", value, "a text that is not empty")
+    return value
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _refused(name, value, "a text")
+    return value.strip()
+
+
+def _listed(name: str, value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _refused(name, value, "a list")
+    return tuple(value)
+
+
+def _ranges(band: Any) -> Ranges:
+    return tuple(_range(pair) for pair in _listed("nodata", band))
+
+
+def _range(pair: Any) -> tuple[float, float]:
+    numbers_ = isinstance(pair, (list, tuple)) and all(
+        isinstance(end, numbers.Real) and not isinstance(end, bool) for end in pair
+    )
+    if not numbers_ or len(pair) != 2:
+        raise _refused("A range in nodata", pair, "two numbers, [min, max]")
+    low, high = (int(end) if isinstance(end, numbers.Integral) else float(end) for end in pair)
+    if not low <= high and not (math.isnan(low) and math.isnan(high)):
+        raise _refused("A range in nodata", pair, "two numbers of which the first is not larger")
+    return low, high
+
+
+def _switches(value: Any) -> bool | tuple[bool, ...]:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, bool) for item in value):
+        raise _refused("use_source_nodata", value, "true, false, or a list of these, one for each band")
+    return tuple(value)
+
+
+def _option(value: Any) -> str:
+    if not isinstance(value, str) or not value.partition("=")[0] or "=" not in value:
+        raise _refused("An item of open_options", value, "a text KEY=VALUE")
+    return value

@@ -1,0 +1,255 @@
+"""The work of PatchesExtraction: from sources and points to patches images, labels and TFRecords."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..classes.legend import read_texts
+from ..errors import ParameterError
+from ..files.staging import Staging
+from ..rasters.alpha import open_images, said
+from ..rasters.conversion import Converter
+from ..rasters.outputtrial import CLASSES, content_of
+from ..rasters.pixeltypes import written_type
+from ..rasters.rasteroutput import creation_options, same_file
+from ..records.recordwriting import Feature, RecordsWriter, check_folder
+from ..samples.spatialblocks import block_numbers, block_side
+from ..vectors.vectoropening import VectorLayer, split_source
+from .cutting import cut
+from .patchesimage import PatchesImage, described_patches, try_patches, write_description
+from .patchlabels import class_rows, label_type
+from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
+from .patchstore import PatchStore
+
+if TYPE_CHECKING:
+    from ..operations.patchesextraction import PatchesExtraction, Source
+
+_MEMORY = 512  # MB
+_PART = 16.0  # MB of patches written at a time
+
+
+def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
+    """Do what `core.operations.patchesextraction.run` says."""
+    for text in (*(source.out_co for source in parameters.sources), parameters.outlabels_co):
+        creation_options(text)  # a wrong one is refused before work starts
+    layer = VectorLayer(parameters.vec)
+    field = layer.field(parameters.field)
+    sources = [_opened(number, source, parameters, progress) for number, source in enumerate(parameters.sources, 1)]
+    for source in sources:
+        source.check()
+    outputs = _output_paths(parameters)
+    _check_outputs(outputs, sources, layer)
+    points = locate(layer, field, sources, progress)
+    labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
+    with ExitStack() as context:
+        places = {key: context.enter_context(Staging(path, progress)) for key, path in outputs.items()}
+        _try_formats(parameters, places, sources, len(points), labels_type)
+        folder = next(iter(places.values())).folder
+        stores = _stores(sources, points, folder, (parameters.memory or parameters.ram or _MEMORY) / 2)
+        for store in stores:
+            context.callback(store.close)
+        valid = _cut_all(sources, points, stores, progress)
+        if not valid.any():
+            raise ParameterError(
+                f"Every patch holds no-data. {describe_rejected(points.rejected)} Check the no-data values, or set "
+                "NODATA_FROM_LAYER to off."
+            )
+        if points.rejected:
+            progress.info(describe_rejected(points.rejected))
+        writer = _Writer(parameters, sources, points, valid, labels_type, places)
+        writer.write(stores, progress)
+        writer.close(progress)
+        for store in stores:
+            store.close()
+        for place in places.values():
+            place.commit()
+    count = int(valid.sum())
+    progress.info(f"{count} patches written.")
+    reasons = json.dumps(dict(points.rejected), ensure_ascii=False)
+    return {**outputs, "patches": count, "rejected": sum(points.rejected.values()), "reasons": reasons}
+
+
+def _opened(number: int, source: Source, parameters: PatchesExtraction, progress: Progress) -> PatchSource:
+    stack = open_images(source.il, parameters.alpha, progress)
+    missing = stack.missing(source.nodata, parameters.nodata_from_layer)
+    return PatchSource(number, stack, source.patchsizex, source.patchsizey, missing)
+
+
+def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:
+    """Return the outputs asked for, by key."""
+    paths = {f"source{number}.out": source.out for number, source in enumerate(parameters.sources, 1)}
+    paths["outlabels"] = parameters.outlabels
+    paths["out.tfrecords"] = parameters.out_tfrecords
+    return {key: path for key, path in paths.items() if path}
+
+
+def _check_outputs(outputs: dict[str, str], sources: Sequence[PatchSource], layer: VectorLayer) -> None:
+    inputs = [*(name for source in sources for name in source.stack.names), split_source(layer.path)[0]]
+    seen: dict[str, str] = {}
+    for key, path in outputs.items():
+        name = key.upper().replace(".", "_")
+        other = seen.setdefault(str(Path(path).absolute()), name)
+        if other != name:
+            raise ParameterError(f"{name} and {other} are both {path}: choose another file for one of them.")
+        if any(same_file(path, source) for source in inputs):
+            raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
+    if "out.tfrecords" in outputs:
+        check_folder(outputs["out.tfrecords"], "OUT_TFRECORDS")
+
+
+def _shapes_and_types(
+    parameters: PatchesExtraction, sources: Sequence[PatchSource]
+) -> tuple[list[tuple[int, int, int]], list[np.dtype]]:
+    """Return height, width and bands of each source's patches, and the dtype in which they are written."""
+    shapes = [(source.height, source.width, source.stack.bands) for source in sources]
+    given = zip(sources, parameters.sources)
+    return shapes, [written_type(source.stack.dtype.name, values.out_pixeltype) for source, values in given]
+
+
+def _try_formats(
+    parameters: PatchesExtraction,
+    places: dict[str, Staging],
+    sources: Sequence[PatchSource],
+    count: int,
+    labels_type: np.dtype,
+) -> None:
+    """Raise RasterError where an output's format does not hold what it shall, before patches are cut."""
+    shapes, dtypes = _shapes_and_types(parameters, sources)
+    for number, (shape, dtype, given) in enumerate(zip(shapes, dtypes, parameters.sources), 1):
+        if (key := f"source{number}.out") in places:
+            try_patches(places[key], count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co))
+    if "outlabels" in places:
+        options = creation_options(parameters.outlabels_co)
+        try_patches(places["outlabels"], count, (1, 1, 1), labels_type, CLASSES, options)
+
+
+def _stores(sources: Sequence[PatchSource], points: PatchPoints, folder: Path, megabytes: float) -> list[PatchStore]:
+    in_memory = len(points) * sum(source.patch_bytes for source in sources) <= megabytes * 1e6
+    return [
+        PatchStore(
+            len(points),
+            (source.height, source.width, source.stack.bands),
+            source.stack.dtype,
+            None if in_memory else folder / f"patches{source.number}.partial",
+        )
+        for source in sources
+    ]
+
+
+def _cut_all(
+    sources: Sequence[PatchSource], points: PatchPoints, stores: Sequence[PatchStore], progress: Progress
+) -> np.ndarray:
+    """Cut the patches of all sources; return which points have one without no-data in each."""
+    valid = np.ones(len(points), bool)
+    for index, (source, store) in enumerate(zip(sources, stores)):
+        share = 0.6 / len(sources)
+        span = (0.1 + index * share, 0.1 + (index + 1) * share)
+        number = cut(source, points.columns[index], points.rows[index], store, valid, progress, span)
+        if number:
+            points.rejected[f"with no-data in source {source.number}"] += number
+    return valid
+
+
+class _Writer:
+    """Writes the outputs that are asked for, patch after patch in the order of the features."""
+
+    def __init__(
+        self,
+        parameters: PatchesExtraction,
+        sources: Sequence[PatchSource],
+        points: PatchPoints,
+        valid: np.ndarray,
+        labels_type: np.dtype,
+        places: dict[str, Staging],
+    ) -> None:
+        self._parameters, self._sources, self._points, self._valid = parameters, sources, points, valid
+        self._count = int(valid.sum())
+        self._shapes, self._dtypes = _shapes_and_types(parameters, sources)
+        self._images: list[PatchesImage | None] = [
+            PatchesImage(
+                places[key], self._count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co)
+            )
+            if (key := f"source{n}.out") in places
+            else None
+            for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)
+        ]
+        self._classes = class_rows(points, read_texts(parameters.vec, parameters.field))
+        self._labels_type = labels_type
+        self._labels = (
+            PatchesImage(
+                places["outlabels"],
+                self._count,
+                (1, 1, 1),
+                labels_type,
+                CLASSES,
+                creation_options(parameters.outlabels_co),
+            )
+            if "outlabels" in places
+            else None
+        )
+        self._converters = [
+            image.convert if image else Converter(dtype, 0.0) for image, dtype in zip(self._images, self._dtypes)
+        ]
+        self._records: RecordsWriter | None = None
+        if "out.tfrecords" in places:
+            features = [Feature(f"source{n}", s, d) for n, (s, d) in enumerate(zip(self._shapes, self._dtypes), 1)]
+            features.append(Feature("label", (1, 1, 1), labels_type))
+            self._records = RecordsWriter(places["out.tfrecords"].path, features, self._count, self._classes)
+
+    def write(self, stores: Sequence[PatchStore], progress: Progress) -> None:
+        each = sum(source.patch_bytes for source in self._sources)
+        step = max(1, int(_PART * 1e6) // each)
+        for start in range(0, len(self._points), step):
+            progress.check()
+            end = min(start + step, len(self._points))
+            keep = self._valid[start:end]
+            labels = self._points.labels[start:end][keep].astype(self._labels_type).reshape(-1, 1, 1, 1)
+            tensors = {"label": labels}
+            for number, (store, image, convert) in enumerate(zip(stores, self._images, self._converters), 1):
+                patches = store.get(start, end)
+                patches = patches if keep.all() else patches[keep]
+                tensors[f"source{number}"] = image.write(patches) if image else convert(patches)
+            if self._labels is not None:
+                self._labels.write(labels)
+            if self._records is not None:
+                self._records.write(tensors)
+            progress.fraction(0.7 + 0.3 * end / len(self._points))
+
+    def _neighbours(self) -> np.ndarray:
+        """Return for each patch the number of the block of the first source in which it lies."""
+        first = self._sources[0]
+        side = block_side(max(first.width, first.height), first.stack.grid.width, first.stack.grid.height)
+        return block_numbers(self._points.columns[0][self._valid], self._points.rows[0][self._valid], side)
+
+    def close(self, progress: Progress) -> None:
+        """Close all outputs and write their descriptions; warn of values that have become others."""
+        for number, convert in enumerate(self._converters, 1):
+            for told in convert.told(f"SOURCE{number}_OUT_PIXELTYPE", "0"):
+                progress.warning(f"Source {number}: {told}")
+        samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
+        if self._parameters.outlabels:
+            samples["labels"] = Path(self._parameters.outlabels).name
+        samples["classes"] = self._classes
+        groups = " ".join(map(str, self._neighbours().tolist()))  # in one line of the JSON
+        for image, source, shape in zip(self._images, self._sources, self._shapes):
+            if image is not None:
+                image.close(progress)
+                files = list(source.stack.names)
+                alpha = {"alpha": said(source.stack)} if said(source.stack) else {}
+                content = described_patches(
+                    shape, self._count, image.dtype, files, image.statistics, {**samples, **alpha, "groups": groups}
+                )
+                write_description(image.staging, content)
+        if self._labels is not None:
+            self._labels.close(progress)
+            content = {"content": "labels", "patches": self._count, "pixel_type": self._labels_type.name, **samples}
+            write_description(self._labels.staging, content)
+        if self._records is not None:
+            self._records.close()

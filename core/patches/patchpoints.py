@@ -1,0 +1,179 @@
+"""The points at which patches are cut: where they fall in each source, and which must be left out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..classes.classfield import holds_names, numbers_of
+from ..errors import ParameterError
+from ..geometry.grid import TOLERANCE, Axis
+from ..rasters.missingpixels import Missing
+from ..rasters.rasteropening import Stack
+from ..vectors.vectoropening import TEXT, Field, Points, Transformation, VectorLayer
+
+
+@dataclass(frozen=True)
+class PatchSource:
+    """One source, open: its images, the size of its patches and what rejects a patch.
+
+    Attributes:
+        number: 1 for the first source.
+        stack: the images.
+        width, height: size of a patch in pixels of this source.
+        missing: rejects a patch where any band of any of its pixels is missing.
+    """
+
+    number: int
+    stack: Stack
+    width: int
+    height: int
+    missing: Missing
+
+    @property
+    def patch_bytes(self) -> int:
+        """Memory that a patch takes."""
+        return self.width * self.height * self.stack.bands * self.stack.dtype.itemsize
+
+    def check(self) -> None:
+        """Raise ParameterError where a patch is larger than the image."""
+        grid = self.stack.grid
+        for key, size, most in (("X", self.width, grid.width), ("Y", self.height, grid.height)):
+            if size > most:
+                raise ParameterError(
+                    f"SOURCE{self.number}_PATCHSIZE{key} is {size}, but {self.stack.names[0]} has only {grid.width} x "
+                    f"{grid.height} pixels: choose a smaller patch."
+                )
+
+    def starts(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the first column and row of each point's patch, int32, and whether the patch lies in the image.
+
+        Args:
+            x: coordinates in the images' coordinate system, shape (n,).
+            y: the same to the north.
+        """
+        grid = self.stack.grid
+        columns, fits_x = _starts(x, grid.x, self.width)
+        rows, fits_y = _starts(-y, grid.y, self.height)
+        return columns, rows, fits_x & fits_y
+
+
+def _starts(coordinates: np.ndarray, axis: Axis, size: int) -> tuple[np.ndarray, np.ndarray]:
+    index = np.floor((coordinates - axis.origin) / axis.spacing + TOLERANCE) - size // 2
+    fits = (index >= 0) & (index + size <= axis.size)  # False for infinite coordinates
+    return np.where(fits, index, 0).astype("int32"), fits
+
+
+@dataclass(frozen=True)
+class PatchPoints:
+    """The points that have a patch in every source, in the order of their features.
+
+    Attributes:
+        columns, rows: per source the patches' first columns and rows, int32, shape (n,).
+        labels: values of the field, int64 or float64, shape (n,); for a text field the numbers of the classes.
+        texts: the classes of a text field with their numbers; None for a field of numbers.
+        named: whether these are names.
+        rejected: reason to number of features left out.
+    """
+
+    columns: tuple[np.ndarray, ...]
+    rows: tuple[np.ndarray, ...]
+    labels: np.ndarray
+    texts: Mapping[str, int] | None
+    named: bool
+    rejected: Counter[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def locate(layer: VectorLayer, field: Field, sources: Sequence[PatchSource], progress: Progress) -> PatchPoints:
+    """Read the points of `layer` and find their patches.
+
+    Raises:
+        ParameterError: no point has its patch inside every source.
+        VectorError: the layer holds no points, or cannot be read.
+    """
+    layer.check_class_field(field, progress)
+    ways = [Transformation(layer.reference, source.stack.reference) for source in sources]
+    for source in sources:
+        if bool(layer.reference.wkt) != bool(source.stack.reference.wkt):
+            progress.warning(
+                f"{layer.path} is in the coordinate system {layer.reference.describe()}, source {source.number} in "
+                f"{source.stack.reference.describe()}: the points are taken to be in the images' own coordinates."
+            )
+    rejected: Counter[str] = Counter()
+    columns: list[list[np.ndarray]] = [[] for _ in sources]
+    rows: list[list[np.ndarray]] = [[] for _ in sources]
+    labels: list[np.ndarray] = []
+    codes: dict[str, int] = {}
+    read = 0
+    for points in layer.read_points([field], progress):
+        read += len(points) + points.without
+        rejected["without geometry"] += points.without
+        keep = _with_attribute(points)
+        rejected[f"without a value of {field.name}"] += int(len(keep) - keep.sum())
+        placed = []
+        for source, way in zip(sources, ways):
+            column, row, fits = source.starts(*way.points(points.x, points.y))
+            rejected[f"outside source {source.number} or too near its border"] += int((keep & ~fits).sum())
+            keep &= fits
+            placed.append((column, row))
+        for kept_columns, kept_rows, (column, row) in zip(columns, rows, placed):
+            kept_columns.append(column[keep])
+            kept_rows.append(row[keep])
+        values = points.columns[0].data[keep]
+        if field.kind == TEXT:
+            values = np.array([codes.setdefault(text, len(codes)) for text in values.tolist()], "int64")
+        labels.append(values)
+        progress.fraction(0.1 * min(1.0, read / max(1, layer.count)))
+    rejected = +rejected
+    if not sum(map(len, labels)):
+        raise _nothing_left(layer, sources, rejected)
+    values = np.concatenate(labels)
+    texts = None
+    named = field.kind == TEXT and holds_names([(layer, field)], progress)
+    if field.kind == TEXT:
+        texts = numbers_of(codes, named)
+        values = np.array([texts[text] for text in codes], "int64")[values]
+    return PatchPoints(
+        tuple(np.concatenate(parts) for parts in columns),
+        tuple(np.concatenate(parts) for parts in rows),
+        values,
+        texts,
+        named,
+        rejected,
+    )
+
+
+def _with_attribute(points: Points) -> np.ndarray:
+    values = points.columns[0]
+    keep = ~np.ma.getmaskarray(values)
+    if values.dtype.kind == "f":
+        keep &= np.isfinite(values.data)
+    elif values.dtype.kind == "O":  # an empty text is no class
+        keep &= np.array([bool(text) for text in values.data], bool)
+    return keep
+
+
+def _nothing_left(layer: VectorLayer, sources: Sequence[PatchSource], rejected: Counter[str]) -> ParameterError:
+    why = "; ".join(f"{number} {reason}" for reason, number in rejected.items()) or "it has no features"
+    places = "; ".join(
+        f"source {source.number}: {source.stack.grid.describe()} "
+        f"(coordinate system: {source.stack.reference.describe()}), patches of {source.width} x {source.height}"
+        for source in sources
+    )
+    return ParameterError(
+        f"No point of {layer.path} has its whole patch inside every source ({why}). The layer: {layer.describe()}. "
+        f"{places}. Choose another layer, or mend its coordinate system."
+    )
+
+
+def describe_rejected(rejected: Counter[Any]) -> str:
+    """Return the numbers of features left out as a sentence."""
+    return "Left out: " + "; ".join(f"{number} {reason}" for reason, number in rejected.items()) + "."

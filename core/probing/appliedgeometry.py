@@ -1,0 +1,295 @@
+"""How a model is applied: what the user gives, completed by what the model itself shows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from ..errors import ModelError, ParameterError
+from ..geometry.fields import AxisFields, ServingAxis, Span, as_scale, serving_axis
+from ..geometry.grid import Box, Grid
+from ..operations.tensorflowmodelserve import ServedModel
+from .sizelaw import AxisLaw, Law
+from .sources import OpenSource
+from .tilemargins import Context
+
+WHOLE = 1 << 40
+"""A margin larger than any image: every output depends on all of it."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """How a model is applied along both axes; see `core.geometry.fields`."""
+
+    x: AxisFields
+    y: AxisFields
+
+    @property
+    def fullyconv(self) -> bool:
+        """True where regions are computed, False for patches."""
+        return self.x.fullyconv
+
+    @property
+    def fixed(self) -> bool:
+        """True where the model takes regions of one size only."""
+        return self.x.fixed or self.y.fixed
+
+    @property
+    def pixelwise(self) -> bool:
+        """True where an output depends on one pixel of each source."""
+        return all(set(f.rfields) == {1} and f.efield == 1 and f.margin == (0, 0) for f in (self.x, self.y))
+
+    def rfield(self, source: int) -> tuple[int, int]:
+        """Return width and height of a source's receptive field."""
+        return self.x.rfields[source], self.y.rfields[source]
+
+    def within(self, context: Context) -> Fields:
+        """Return the fields with stride and margins of `context`."""
+        margins = [(WHOLE, WHOLE)] * 2 if context.whole else [context.margin_x, context.margin_y]
+        x, y = (replace(axis, stride=context.stride, margin=margin) for axis, margin in zip((self.x, self.y), margins))
+        return Fields(x, y)
+
+    def side_by_side(self) -> Fields:
+        """Return the fields with regions that do not overlap, for a model of one size that needs the whole of it."""
+        x, y = (replace(axis, stride=math.lcm(axis.stride, _pixels(axis)), margin=(0, 0)) for axis in (self.x, self.y))
+        return Fields(x, y)
+
+    def as_parameters(self) -> str:
+        """Return the fields as parameters that can be copied."""
+        words = []
+        for number, (x, y) in enumerate(zip(self.x.rfields, self.y.rfields), 1):
+            words += [f"SOURCE{number}_RFIELDX={x}", f"SOURCE{number}_RFIELDY={y}"]
+        words += [f"OUTPUT_EFIELDX={self.x.efield}", f"OUTPUT_EFIELDY={self.y.efield}"]
+        words += [f"OUTPUT_SPCSCALE={float(self.x.scale):g}", f"MODEL_FULLYCONV={'on' if self.fullyconv else 'off'}"]
+        return " ".join(words)
+
+
+def _pixels(axis: AxisFields) -> int:
+    """Return the fewest whole pixels of the first source by which outputs that do not overlap are apart."""
+    return (axis.efield * axis.scale).numerator
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the user gives of one axis; None where it is left out."""
+
+    name: str
+    rfields: tuple[int | None, ...]
+    efield: int | None
+    scale: Fraction | None
+    padded: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left out."""
+        return None not in self.rfields and self.efield is not None and self.scale is not None
+
+
+def given_axes(parameters: ServedModel) -> tuple[Given, Given]:
+    """Return what the user gives along x and y."""
+    scale = None if parameters.output_spcscale is None else as_scale(parameters.output_spcscale)
+    padded = parameters.padding not in ("auto", "none")
+    return (
+        Given("X", tuple(s.rfieldx for s in parameters.sources), parameters.output_efieldx, scale, padded),
+        Given("Y", tuple(s.rfieldy for s in parameters.sources), parameters.output_efieldy, scale, padded),
+    )
+
+
+def with_patches(axes: tuple[Given, Given], sizes: Sequence[tuple[int, int] | None]) -> tuple[Given, Given]:
+    """Return what is given along both axes, with the sizes of patches where none are.
+
+    Args:
+        axes: what the user gives.
+        sizes: width and height of the patches of each source, as the model's sidecar tells them.
+    """
+    x, y = (
+        replace(axis, rfields=tuple(own or (size and size[place]) for own, size in zip(axis.rfields, sizes)))
+        for place, axis in enumerate(axes)
+    )
+    return x, y
+
+
+def given_offsets(axes: tuple[Given, Given], ratios: Sequence[Fraction]) -> tuple[int, ...] | None:
+    """Return each source's receptive field beyond its share of the ground, where all are given."""
+    given = axes[0].rfields
+    if len(ratios) == 1:
+        return (0,)
+    if None in given:
+        return None
+    fields = [field for field in given if field is not None]
+    return tuple(int(field - fields[0] * ratio) for field, ratio in zip(fields, ratios))
+
+
+def choose_fields(mode: str, axes: tuple[Given, Given], law: Law | None, ratios: Sequence[Fraction]) -> Fields:
+    """Return how the model is applied: what is given, checked against the law, and completed by it.
+
+    Args:
+        mode: `auto`, `on` or `off`.
+        axes: what the user gives along x and y.
+        law: what the model does to sizes; None where it takes none that was tried.
+        ratios: pixels of each source per pixel of the first.
+
+    Raises:
+        ParameterError: a value that cannot be right, or one that the model does not show.
+        ModelError: a model of patches in fully convolutional mode.
+    """
+    grows = law is not None and law.x is not None and law.y is not None
+    if mode == "on" and law is not None and not grows:
+        size = f"of {law.patch[0]} x {law.patch[1]} pixels" if law.patch else "of any size"
+        raise ModelError(
+            f"The model returns one output for a patch {size}, so it is not fully convolutional: set MODEL_FULLYCONV=off."
+        )
+    if mode == "off" or (mode == "auto" and not grows):
+        x, y = (_patch_axis(given, law, index, ratios) for index, given in enumerate(axes))
+        return Fields(x, y)
+    laws = (None, None) if law is None else (law.x, law.y)
+    x, y = (_region_axis(given, axis_law, law.offsets if law else (), ratios) for given, axis_law in zip(axes, laws))
+    if x.scale != y.scale:
+        raise ModelError(
+            f"The model has a spacing scale of {float(x.scale):g} along x and {float(y.scale):g} along y: one for both "
+            "is supported."
+        )
+    return Fields(x, y)
+
+
+def _patch_axis(given: Given, law: Law | None, index: int, ratios: Sequence[Fraction]) -> AxisFields:
+    axis_law = None if law is None else (law.x, law.y)[index]
+    if given.efield not in (None, 1):
+        raise ParameterError(
+            f"OUTPUT_EFIELD{given.name} is {given.efield}, but patch by patch a model gives one output pixel: leave it "
+            "out, or set MODEL_FULLYCONV=on."
+        )
+    patch = law.patch[index] if law is not None and law.patch else None
+    single = axis_law is not None and axis_law.efield == 1
+    rfields = []
+    for number, field in enumerate(given.rfields, 1):
+        known = None
+        if law is not None and (patch or single):
+            first = patch or (axis_law.rfield if axis_law else 1)
+            known = int(first * ratios[number - 1]) + law.offsets[number - 1]
+        if field is None and known is None:
+            raise ParameterError(
+                f"SOURCE{number}_RFIELD{given.name} is missing, and the model does not show it: "
+                + (
+                    "it returns several outputs for a patch; set MODEL_FULLYCONV=on."
+                    if axis_law is not None
+                    else "it takes patches of any size. Give the size of the patches that it was trained on."
+                )
+            )
+        if field is not None and patch and known is not None and field != known:
+            raise ParameterError(
+                f"SOURCE{number}_RFIELD{given.name} is {field}, but the model takes patches of {known} pixels: "
+                f"set SOURCE{number}_RFIELD{given.name}={known}."
+            )
+        rfields.append(field or known or 1)
+    scale = given.scale
+    if scale is None:
+        scale = axis_law.scale if axis_law is not None and single and None in given.rfields else Fraction(1)
+    return AxisFields(tuple(rfields), 1, scale, fullyconv=False, padded=given.padded)
+
+
+def _region_axis(given: Given, law: AxisLaw | None, offsets: Sequence[int], ratios: Sequence[Fraction]) -> AxisFields:
+    if law is None:
+        if not given.complete:
+            raise ParameterError(
+                "The model does not show its geometry: give the receptive field of each source (SOURCE1_RFIELDX, ...), "
+                "the expression field (OUTPUT_EFIELDX, OUTPUT_EFIELDY) and OUTPUT_SPCSCALE."
+            )
+        fields = tuple(field or 1 for field in given.rfields)
+        return AxisFields(fields, given.efield or 1, given.scale or Fraction(1), padded=given.padded)
+    first = given.rfields[0]
+    if given.scale is not None and given.scale != law.scale and not law.fixed:
+        raise ParameterError(
+            f"OUTPUT_SPCSCALE is {float(given.scale):g}, but the model's outputs are {float(law.scale):g} pixels of the "
+            f"first source apart: set OUTPUT_SPCSCALE={float(law.scale):g}, or leave it out"
+            + (", or set MODEL_FULLYCONV=off to compute patches at any distance." if law.efield == 1 else ".")
+        )
+    scale = given.scale if given.scale is not None and law.fixed else law.scale
+    crop = law.rfield - law.efield * scale
+    if first is None and given.efield is None:
+        rfield = law.rfield if law.fixed else _centred(law, offsets, ratios)
+        efield = int((rfield - crop) / scale)
+    elif first is None:
+        efield = given.efield or 1
+        rfield = int(crop + efield * scale)
+    else:
+        rfield = first
+        efield = given.efield if given.efield is not None else int((first - crop) / scale)
+    step = 1 if law.fixed else math.lcm(law.lattice, scale.numerator)
+    if rfield - efield * scale != crop or efield < 1 or (rfield - law.rfield) % step:
+        raise ParameterError(
+            f"SOURCE1_RFIELD{given.name} = {rfield} and OUTPUT_EFIELD{given.name} = {efield} do not fit the model, which "
+            f"returns {law.efield} for {law.rfield} pixels: set SOURCE1_RFIELD{given.name}={law.rfield} and "
+            f"OUTPUT_EFIELD{given.name}={law.efield}, or leave them out."
+        )
+    rfields = [rfield]
+    for number, (ratio, offset) in enumerate(zip(ratios[1:], offsets[1:]), 2):
+        expected, own = rfield * ratio + offset, given.rfields[number - 1]
+        if own is not None and own != expected:
+            raise ParameterError(
+                f"SOURCE{number}_RFIELD{given.name} is {own}, but with {rfield} pixels of source 1 the model needs "
+                f"{float(expected):g} of source {number}: set SOURCE{number}_RFIELD{given.name}={float(expected):g}."
+            )
+        if expected.denominator != 1:
+            raise ParameterError(
+                f"SOURCE1_RFIELD{given.name} is {rfield}, which is {float(expected):g} pixels of source {number}: choose "
+                f"a multiple of {expected.denominator}."
+            )
+        rfields.append(int(expected))
+    return AxisFields(
+        tuple(rfields), efield, scale, lattice=law.lattice if not law.fixed else 1, fixed=law.fixed, padded=given.padded
+    )
+
+
+def _centred(law: AxisLaw, offsets: Sequence[int], ratios: Sequence[Fraction]) -> int:
+    """Return the smallest receptive field of the first source by which all regions start together.
+
+    They are laid by their middle pixels, which for odd and even fields are not at the same place of the ground.
+    """
+    jump = math.lcm(law.lattice, law.scale.numerator)
+    for field in range(law.rfield, law.rfield + 8 * jump, jump):
+        starts = {Fraction(int(field * r + o) // 2) / r - Fraction(o, 2) / r for r, o in zip(ratios, offsets)}
+        if len(starts) == 1:
+            return field
+    return law.rfield
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The geometry of a run in two dimensions."""
+
+    x: ServingAxis
+    y: ServingAxis
+    grid: Grid
+    fields: Fields
+
+    def computable(self, box: Box) -> Box:
+        """Return the smallest box of outputs around `box` that the model computes in one go."""
+        x, y = self.x.computable(Span(box.x, box.width)), self.y.computable(Span(box.y, box.height))
+        return Box(x.start, y.start, x.size, y.size)
+
+    def region(self, source: int, outputs: Box) -> Box:
+        """Return the pixels of a source from which `outputs` are computed, in either mode."""
+        if self.fields.fullyconv:
+            x = self.x.region(source, Span(outputs.x, outputs.width))
+            y = self.y.region(source, Span(outputs.y, outputs.height))
+            return Box(x.start, y.start, x.size, y.size)
+        left, top = self.x.patch_start(source, outputs.x), self.y.patch_start(source, outputs.y)
+        width, height = self.fields.rfield(source)
+        right = self.x.patch_start(source, outputs.right - 1) + width
+        bottom = self.y.patch_start(source, outputs.bottom - 1) + height
+        return Box(left, top, right - left, bottom - top)
+
+
+def make_plan(sources: Sequence[OpenSource], fields: Fields) -> Plan:
+    """Return the geometry of a run over these sources.
+
+    Raises:
+        ParameterError: a receptive field does not fit, or the sources do not overlap.
+    """
+    grids = [source.stack.grid for source in sources]
+    x = serving_axis([grid.x for grid in grids], fields.x, "x")
+    y = serving_axis([grid.y for grid in grids], fields.y, "y")
+    return Plan(x, y, Grid(x.out, y.out, grids[0].south_up), fields)

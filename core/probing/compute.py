@@ -1,0 +1,272 @@
+"""Calling the model on arrays: whole regions, or batches of patches."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..errors import ModelError
+from ..geometry.grid import Box
+from ..machine.devices import Scope
+from ..models.modelinterface import Model, TensorInfo
+from ..rasters.buffers import ALIGNMENT, aligned_empty
+from .freezing import frozen
+from .shiftgraph import NoPhases, by_phases
+from .sources import Feeds, OpenSource
+
+REFUSALS = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+)
+"""How TensorFlow says that a size or value does not fit; oneDNN's pooling aborts on an image smaller than itself."""
+
+
+class Compute:
+    """A model's outputs, stacked as bands, from the sources' arrays.
+
+    One `tf.function` of fixed signature: it is traced once, casts the images to what the model asks for,
+    and feeds the user placeholders.
+
+    Attributes:
+        frozen: whether the model's variables have become constants; None before `freeze`.
+        inputs: what the sources feed, in order.
+        alone: whether the values of a patch depend on what else is in a batch, so that each is computed by itself.
+        batch: the number of images that the model asks for at a time; None where it is free.
+        takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        feeds: Feeds,
+        outputs: Sequence[str],
+        sources: Sequence[OpenSource],
+        scope: Scope,
+        own_types: bool = False,
+    ) -> None:
+        """Trace the model.
+
+        Args:
+            model: the model.
+            feeds: what goes into it.
+            outputs: names of the outputs, in the order of their bands.
+            sources: the sources, for their bands and dtypes.
+            scope: the device.
+            own_types: True to take images in the dtypes that the model asks for, not the sources'.
+        """
+        self._model, self._outputs = model, [model.output(name) for name in outputs]
+        self._scope, self.inputs = scope, feeds.inputs
+        call = model.function([info.name for info in feeds.inputs] + list(feeds.constants), list(outputs))
+        constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in feeds.constants.items()}
+
+        def body(*images: tf.Tensor) -> list[tf.Tensor]:
+            tensors = {info.name: _as_input(image, info) for info, image in zip(feeds.inputs, images)}
+            return [tf.convert_to_tensor(tensor) for tensor in call({**tensors, **constants})]
+
+        signature = []
+        for info, source in zip(feeds.inputs, sources):
+            batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
+            own = "float32" if info.dtype == "bfloat16" else info.dtype  # NumPy has no such type
+            dtype = own if own_types else source.stack.dtype
+            signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
+        self._traced = tf.function(body, input_signature=signature, autograph=False)
+        self.function: Callable[..., list[tf.Tensor]] = self._traced
+        self._phased: dict[int, Callable[..., list[tf.Tensor]]] = {}
+        self.frozen: bool | None = None
+        self.alone = False
+        sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
+        self.batch = min(sizes) if sizes else None
+        self.takes_regions = self.batch in (None, 1) and all(
+            size is None for spec in signature for size in spec.shape[1:3]
+        )
+
+    def freeze(self, trial: Callable[[Compute], np.ndarray]) -> bool:
+        """Make the model's variables constants where that changes no bit of what `trial` returns; return whether it did.
+
+        Where that does not vary, it shows nothing. The first answer stands for further calls.
+        """
+        if self.frozen is not None:
+            return self.frozen
+        before, changing, constant = trial(self), self.function, self._constant
+        self.frozen = False
+        values = before.reshape(-1, before.shape[-1])
+        if (
+            constant is not None
+            and constant is not self._traced.get_concrete_function()
+            and (values != values[:1]).any()
+        ):
+            self.function = constant
+            with contextlib.suppress(ModelError, tf.errors.OpError):
+                self.frozen = trial(self).tobytes() == before.tobytes()
+            if not self.frozen:
+                self.function = changing
+                del self._constant
+        return self.frozen
+
+    @cached_property
+    def _constant(self) -> Any:
+        with self._scope():
+            return frozen(self._traced)
+
+    def by_phases(self, stride: int) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+        """Return a function that takes and returns what calling this does, but gives the outputs of each pixel.
+
+        Raises:
+            NoPhases: there is none; see `phases.by_phases`.
+        """
+        if stride not in self._phased:
+            if self._constant is None:
+                raise NoPhases("its variables cannot be made constants")
+            with self._scope():
+                self._phased[stride] = by_phases(self._constant, stride)
+        return partial(self._called, self._phased[stride])
+
+    @property
+    def dtype_name(self) -> str:
+        """Name of the dtype that holds the values of all outputs."""
+        names = {info.dtype for info in self._outputs}
+        if len(names) == 1:
+            return names.pop()
+        return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs for images of shape (batch, height, width, bands).
+
+        Raises:
+            ModelError: the model does not take them.
+        """
+        return self._called(self.function, images)
+
+    def _called(self, function: Callable[..., list[tf.Tensor]], images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        try:
+            with self._scope():
+                return [_array(tensor) for tensor in function(*(_tensor(image) for image in images))]
+        except tf.errors.ResourceExhaustedError as error:
+            sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
+            raise ModelError(
+                f"The model {self._model.path} ran out of memory on {len(images[0])} images of {sizes} pixels: lower "
+                "MEMORY, or set smaller tiles."
+            ) from error
+        except (*REFUSALS, ValueError) as error:
+            sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
+            raise ModelError(
+                f"The model {self._model.path} does not take images of {sizes} pixels: {_short(error)} "
+                "Check the receptive field, or the mode (MODEL_FULLYCONV)."
+            ) from error
+
+    def one(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the outputs for images of shape (1, height, width, bands), by a model of any batch size."""
+        if self.batch in (None, 1):
+            return self(images)
+        repeated = [np.repeat(image, self.batch, axis=0) for image in images]
+        return [array[: len(array) // self.batch] for array in self(repeated)]
+
+    def region(self, images: Sequence[np.ndarray], width: int, height: int) -> np.ndarray:
+        """Return the model's outputs for one region of each source.
+
+        Args:
+            images: arrays of shape (height_k, width_k, bands_k).
+            width, height: of the outputs that the geometry says the model returns.
+
+        Returns:
+            An array of shape (height, width, bands).
+
+        Raises:
+            ModelError: the model returns another size.
+        """
+        found = self.one([image[None] for image in images])
+        bands = []
+        for info, array in zip(self._outputs, found):
+            shape = array.shape[1:3] if array.ndim >= 3 else None
+            depth = array.shape[-1] if array.ndim in (2, 4) else 1
+            if array.ndim > 4 or array.size != width * height * depth or (shape and shape != (height, width)):
+                inputs = " and ".join(f"{i.shape[1]} x {i.shape[0]}" for i in images)
+                raise ModelError(
+                    f"The output {info.name} of the model has the shape {array.shape} for {inputs} pixels, where "
+                    f"{width} x {height} pixels were expected: check the receptive field, the expression field and "
+                    "OUTPUT_SPCSCALE, or leave them out to have them found."
+                )
+            bands.append(array.reshape(height, width, depth))
+        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+    def patches(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the model's outputs for patches.
+
+        Args:
+            images: arrays of shape (patches, height_k, width_k, bands_k).
+
+        Returns:
+            An array of shape (patches, bands).
+
+        Raises:
+            ModelError: the model returns more than one pixel per patch.
+        """
+        count = len(images[0])
+        if self.alone:
+            each = ([image[number : number + 1] for image in images] for number in range(count))
+            return np.concatenate([self._batch(one, self.one) for one in each])
+        if self.batch is None:
+            return self._batch(images)
+        parts = []
+        for start in range(0, count, self.batch):
+            part = [image[start : start + self.batch] for image in images]
+            lacking = self.batch - len(part[0])
+            if lacking:
+                part = [np.concatenate([p, np.zeros((lacking, *p.shape[1:]), p.dtype)]) for p in part]
+            parts.append(self._batch(part))
+        return np.concatenate(parts)[:count]
+
+    def _batch(
+        self, images: Sequence[np.ndarray], call: Callable[[Sequence[np.ndarray]], list[np.ndarray]] | None = None
+    ) -> np.ndarray:
+        count = len(images[0])
+        bands = []
+        for info, array in zip(self._outputs, (call or self)(images)):
+            depth = array.shape[-1] if array.ndim in (2, 4) else 1
+            if array.size != count * depth:
+                inputs = " and ".join(f"{i.shape[2]} x {i.shape[1]}" for i in images)
+                raise ModelError(
+                    f"The output {info.name} of the model has the shape {array.shape} for {count} patches of {inputs} "
+                    "pixels, where one pixel per patch was expected: check the receptive field, or set MODEL_FULLYCONV=on."
+                )
+            bands.append(array.reshape(count, depth))
+        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+
+def _as_input(image: tf.Tensor, info: TensorInfo) -> tf.Tensor:
+    tensor = tf.cast(image, info.dtype)
+    return tensor if info.shape is None else tf.ensure_shape(tensor, info.shape)
+
+
+def _tensor(image: np.ndarray) -> tf.Tensor:
+    """Return an image as a tensor: its own memory where TensorFlow can use it as it lies, else a copy's."""
+    if not image.size:
+        return tf.constant(image)
+    if not (image.flags.c_contiguous and image.flags.writeable and image.ctypes.data % ALIGNMENT == 0):
+        copy = aligned_empty(image.shape, image.dtype)
+        copy[...] = image
+        image = copy
+    return tf.experimental.dlpack.from_dlpack(image.__dlpack__())
+
+
+def _array(tensor: tf.Tensor) -> np.ndarray:
+    """Return a tensor's values, which are not to be changed: they are its own memory where that can be reached."""
+    array: np.ndarray = np.asarray(tensor)
+    return array.astype("float32") if tensor.dtype == tf.bfloat16 else array
+
+
+def _short(error: Exception) -> str:
+    lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".") + "."
+
+
+def whole(box: Box) -> tuple[slice, slice]:
+    """Return the slices (rows, columns) of a box."""
+    return slice(box.y, box.bottom), slice(box.x, box.right)

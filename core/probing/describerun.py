@@ -1,0 +1,126 @@
+"""Describing a model: the runs of DescribeModel, and of what exports one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..base.progress import Progress
+from ..classes.legend import Legend, raster_legend, read_legend
+from ..classes.palette import coloured
+from ..errors import ModelError, ParameterError
+from ..files.textfiles import check_text_file, write_text_file
+from ..machine.devices import device_scope
+from ..models.loading import load_model
+from ..models.mlm import build_item
+from ..models.servingdefaults import Meant
+from ..models.sidecar import Classes, ModelClass, Sidecar, as_text, read_sidecar, write_sidecar
+from ..operations.describemodel import DescribeModel
+from ..operations.tensorflowmodelserve import Source
+from ..rasters.rasteropening import Stack
+from .describing import Description, describe
+from .descriptionpage import page
+
+
+def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:
+    """Describe a model; see `core.operations.describemodel.run`."""
+    files = {"out.html": parameters.out_html, "out.json": parameters.out_json}
+    for key, path in files.items():
+        if path:
+            check_text_file(key, path)
+    scope = device_scope("auto")
+    with scope():
+        model = load_model(parameters.model_dir, parameters.model_tagsets, parameters.trust_model)
+    progress.info(f"{model.kind} {model.path}.")
+    sources = [Source(il=source.il, placeholder=source.placeholder) for source in parameters.sources]
+    described = describe(
+        model,
+        parameters.output_names.split(),
+        scope,
+        progress,
+        sources,
+        parameters.model_userplaceholders,
+        alpha=parameters.alpha,
+    )
+    names = [output.info.name for output in described.outputs]
+    older = _older(parameters, model.path, progress)
+    classes = _classes(parameters.classes, names, older, progress)
+    alpha, meant = (older.alpha, older.meant) if older else ({}, None)
+    results: dict[str, Any] = _results(described)
+    if parameters.sidecar:
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, meant))
+        progress.info(f"Sidecar: {results['sidecar.path']}")
+    for misfit in described.misfits:
+        progress.warning(f"The rasters do not fit: {misfit}")
+    for key, path in files.items():
+        if path:
+            text = (
+                page(described, classes)
+                if key == "out.html"
+                else as_text(item(described, classes, _uri(model.path), alpha, meant))
+            )
+            write_text_file(key, Path(path), text, progress)
+            results[key] = path
+    return results
+
+
+def item(
+    described: Description,
+    classes: dict[str, Classes],
+    href: str,
+    alpha: Mapping[str, str] | None = None,
+    meant: Meant | None = None,
+) -> dict[str, Any]:
+    """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
+    path = Path(described.model.path)
+    if href == "." and not path.is_dir():
+        href = f"./{path.name}"
+    infos = [output.info for output in described.outputs]
+    return build_item(described.model, infos, described.geometries, classes, described.bands, href, alpha, meant)
+
+
+def _results(described: Description) -> dict[str, Any]:
+    first = described.outputs[0]
+    rasters = bool(described.rasters or described.misfits)
+    return {
+        "verdict": first.verdict,
+        "parameters": first.parameters,
+        "fits": ("no" if described.misfits else "yes") if rasters else "",
+        "misfits": "\n".join(described.misfits),
+    }
+
+
+def _uri(path: str) -> str:
+    return Path(path).absolute().as_uri()
+
+
+def _older(parameters: DescribeModel, model_path: str, progress: Progress) -> Sidecar | None:
+    """The model's sidecar as it was, for its classes; one that contradicts the model is about to be replaced."""
+    try:
+        return read_sidecar(model_path)
+    except ModelError as error:
+        progress.warning(str(error))
+        return None
+
+
+def _classes(path: str | None, names: Sequence[str], older: Sidecar | None, progress: Progress) -> dict[str, Classes]:
+    """The classes of each output: those of the file that the user gives, else those of the older sidecar."""
+    if path is None:
+        return {name: older.classes_of([name]) for name in names if older.classes_of([name])} if older else {}
+    legend = read_legend(path, warn=progress.warning) or _used(raster_legend(Stack([path], placed=False).datasets[0]))
+    if not legend:
+        raise ParameterError(
+            f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "
+            f"attribute table, and there is no {Path(path).name}.json beside it. Give a label raster that has one."
+        )
+    found = coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items())))
+    return dict.fromkeys(names, found)
+
+
+def _used(legend: Legend) -> Legend:
+    """Leave out what only fills a colour table up: formats store 256 entries or more, black where none was given."""
+    if any(entry.name for entry in legend.values()):
+        return {value: entry for value, entry in legend.items() if entry.name}
+    last = max((value for value, entry in legend.items() if entry.color != "#000000"), default=-1)
+    return {value: entry for value, entry in legend.items() if value <= last}

@@ -1,0 +1,206 @@
+"""A model's description as a page to read: plain HTML with drawings, for any browser and QGIS's results viewer."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ..models.modelinterface import TensorInfo
+from ..models.sidecar import Classes, Geometry
+from .describing import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, Description, OutputDescription
+from .probedsidecar import law_of
+from .receptivefield import TrueField
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font-family: sans-serif; margin: 1.5em; color: #222; max-width: 60em; }}
+table {{ border-collapse: collapse; margin: 0.5em 0 1em 0; }}
+th, td {{ text-align: left; vertical-align: top; padding: 0.25em 1em 0.25em 0; border-bottom: 1px solid #ccc; }}
+th {{ font-weight: normal; color: #666; white-space: nowrap; }}
+h2 {{ margin: 1.4em 0 0.3em 0; font-size: 1.2em; }}
+code {{ background: #f2f2f2; padding: 0.1em 0.3em; word-wrap: break-word; }}
+.no {{ color: #a40000; }} .yes {{ color: #2e6b00; }} .key {{ color: #666; font-size: 0.9em; }}
+.swatch {{ border: 1px solid #888; padding: 0 0.7em; }}
+</style></head><body>
+{body}
+</body></html>
+"""
+
+_MEANING = {
+    PIXELWISE: "Each output pixel depends on the pixel at its place alone.",
+    FULLY_CONVOLUTIONAL: "The model takes regions of many sizes; an output pixel depends on the pixels around it.",
+    ANY_PATCHES: "The model gives one output for a patch of any size: give the size that it was trained on.",
+    WHOLE: "Each output pixel depends on the whole image, so tiles would show: the image is computed at once.",
+}
+
+
+def page(description: Description, classes: Mapping[str, Classes]) -> str:
+    """Return the page.
+
+    Args:
+        description: of the model.
+        classes: by name of the output.
+    """
+    model = description.model
+    parts = [
+        f"<h1>{_text(Path(model.path).name)}</h1>",
+        _table([("Kind", _text(model.kind)), ("Place", _text(model.path))]),
+        *_rasters(description),
+        "<h2>Inputs</h2>",
+        _tensors(model.inputs.values(), dict(description.bands)),
+        "<h2>Outputs</h2>",
+        _tensors((output.info for output in description.outputs), {}),
+    ]
+    for output in description.outputs:
+        parts += _output(output, description.probed_on)
+        parts += _classes(classes.get(output.info.name, ()))
+    return _PAGE.format(title=_text(Path(model.path).name), body="\n".join(parts))
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value))
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    """A table of names and values; values are HTML."""
+    return "<table>" + "".join(f"<tr><th>{_text(name)}</th><td>{value}</td></tr>" for name, value in rows) + "</table>"
+
+
+def _tensors(infos: Iterable[TensorInfo], bands: Mapping[str, Sequence[str]]) -> str:
+    rows = []
+    for info in infos:
+        shape = "unknown" if info.shape is None else " x ".join("?" if n is None else str(n) for n in info.shape)
+        names = f" ({', '.join(bands[info.name])})" if info.name in bands else ""
+        rows.append((info.name, f"{_text(shape or 'scalar')}, {_text(info.dtype)}{_text(names)}"))
+    return _table(rows)
+
+
+def _rasters(description: Description) -> list[str]:
+    if not description.rasters and not description.misfits:
+        return []
+    if description.misfits:
+        items = "".join(f"<li>{_text(misfit)}</li>" for misfit in description.misfits)
+        verdict = f'<p class="no"><b>The rasters do not fit the model.</b></p><ul>{items}</ul>'
+    else:
+        verdict = '<p class="yes"><b>The rasters fit the model.</b></p>'
+    rows = "".join(f"<li>{_text(raster)}</li>" for raster in description.rasters)
+    return ["<h2>Rasters</h2>", f"<ul>{rows}</ul>" if rows else "", verdict]
+
+
+def _output(output: OutputDescription, probed_on: str) -> list[str]:
+    parts = [f"<h2>{_text(output.info.name)}: {_text(output.verdict)}</h2>"]
+    geometry = output.geometry
+    if geometry is None:
+        return [*parts, f"<p>{_text(output.problem)}</p>"]
+    if geometry.verdict in _MEANING:
+        parts.append(f"<p>{_MEANING[geometry.verdict]}</p>")
+    parts.append(_table(_numbers(geometry, output.fields)))
+    if geometry.verdict not in (ANY_PATCHES, WHOLE):
+        parts.append(drawing(geometry, output.fields))
+    if output.parameters:
+        parts.append(f"<p>As parameters: <code>{_text(output.parameters)}</code></p>")
+    return [*parts, f'<p class="key">Found by calling the model on {_text(probed_on)}.</p>']
+
+
+def _numbers(geometry: Geometry, fields: Sequence[TrueField]) -> list[tuple[str, str]]:
+    rows = []
+    x, y, around = geometry.x, geometry.y, geometry.surroundings
+    for number, (name, bands, ratio) in enumerate(zip(geometry.inputs, geometry.bands, geometry.ratios), 1):
+        text = f"{_text(name)}, {bands} bands"
+        if ratio != 1:
+            text += f", {_text(ratio)} pixels per pixel of source 1"
+        if geometry.offsets[number - 1]:
+            text += f", {geometry.offsets[number - 1]:+d} pixels"
+        rows.append((f"Source {number}", text))
+    if geometry.patch:
+        rows.append(("Receptive field", f"{geometry.patch[0]} x {geometry.patch[1]} pixels"))
+    if x and y:
+        rows.append(
+            ("Receptive field", f"{x.rfield} x {y.rfield} pixels{' (no other size)' if x.fixed else ' or more'}")
+        )
+        rows.append(("Expression field", f"{x.efield} x {y.efield} pixels"))
+        rows.append(("Spacing scale", f"{float(x.scale):g}"))
+        if not x.fixed:
+            rows.append(("Sizes grow in steps of", f"{x.lattice} pixels"))
+    for number, field in enumerate(fields, 1):
+        which = f" in source {number}" if len(fields) > 1 else ""
+        rows.append((f"True receptive field{which}", f"{field.x.size} x {field.y.size} pixels"))
+    if around and around.whole:
+        rows.append(("Because", _text(around.reason)))
+    elif around:
+        rows.append(("Stride", f"{around.stride} pixels"))
+        margin = f"{max(around.margin_x)} x {max(around.margin_y)} output pixels"
+        rows.append(("Border that depends on what lies outside", margin))
+    return rows
+
+
+def _classes(classes: Classes) -> list[str]:
+    if not classes:
+        return []
+    rows = []
+    for item in classes:
+        swatch = f'<span class="swatch" style="background: {_text(item.color)}">&nbsp;</span> ' if item.color else ""
+        rows.append((str(item.value), swatch + _text(item.name)))
+    return ["<p>Classes:</p>", _table(rows)]
+
+
+# -------------------------------------------------------------- the drawing
+
+_SIZE = 190.0
+"""Side of a drawing, in CSS pixels."""
+
+
+def drawing(geometry: Geometry, fields: Sequence[TrueField]) -> str:
+    """Return one drawing (inline SVG) of receptive and expression field, and one of each true receptive field."""
+    law = law_of(geometry)
+    drawings = []
+    if law.x and law.y:
+        width, height = law.x.rfield, law.y.rfield
+        inner = (float(law.x.crop) / 2, float(law.y.crop) / 2, width - float(law.x.crop), height - float(law.y.crop))
+        labels = f"receptive field {width} x {height}", f"expression field {law.x.efield} x {law.y.efield}"
+    elif law.patch:
+        width, height = law.patch
+        inner = (float(width // 2), float(height // 2), 1.0, 1.0)
+        labels = f"receptive field {width} x {height}", "expression field 1 x 1"
+    else:
+        return ""
+    drawings.append(_fields_drawing(width, height, inner, labels))
+    scale = float(law.x.scale) if law.x else 1.0
+    for number, (field, ratio) in enumerate(zip(fields, geometry.ratios), 1):
+        side = scale * float(ratio)
+        label = f"source {number}: one output depends on" if len(fields) > 1 else "one output depends on"
+        left, top = max(field.x.before, 0), max(field.y.before, 0)
+        width, height = field.x.size + max(-field.x.before, 0), field.y.size + max(-field.y.before, 0)
+        labels = f"{label} {field.x.size} x {field.y.size}", "the output pixel"
+        drawings.append(_fields_drawing(max(width, side), max(height, side), (left, top, side, side), labels))
+    return "<p>" + " ".join(drawings) + "</p>"
+
+
+def _fields_drawing(
+    width: float, height: float, inner: tuple[float, float, float, float], labels: tuple[str, str]
+) -> str:
+    """A rectangle of width x height pixels with another inside (x, y, width, height), and what they are."""
+    unit = _SIZE / max(width, height)
+    ox, oy = 10 + (_SIZE - width * unit) / 2, 10 + (_SIZE - height * unit) / 2
+    x, y, w, h = inner
+    lines = []
+    if max(width, height) <= 32:  # few enough pixels to show each
+        lines += [_line(ox + i * unit, oy, ox + i * unit, oy + height * unit) for i in range(1, int(width))]
+        lines += [_line(ox, oy + i * unit, ox + width * unit, oy + i * unit) for i in range(1, int(height))]
+    w, h = max(w * unit, 1.5), max(h * unit, 1.5)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="290" height="250" viewBox="0 0 290 250">'
+        f'<rect x="{ox:.1f}" y="{oy:.1f}" width="{width * unit:.1f}" height="{height * unit:.1f}" '
+        f'fill="#dbe7f3" stroke="#30648f"/>{"".join(lines)}'
+        f'<rect x="{ox + x * unit:.1f}" y="{oy + y * unit:.1f}" width="{w:.1f}" height="{h:.1f}" '
+        f'fill="#e8a33d" fill-opacity="0.75" stroke="#8a5a0c"/>'
+        f'<rect x="10" y="211" width="10" height="10" fill="#dbe7f3" stroke="#30648f"/>'
+        f'<text x="26" y="220" font-size="12" font-family="sans-serif">{_text(labels[0])}</text>'
+        f'<rect x="10" y="229" width="10" height="10" fill="#e8a33d" stroke="#8a5a0c"/>'
+        f'<text x="26" y="238" font-size="12" font-family="sans-serif">{_text(labels[1])}</text></svg>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#b5c9dc" stroke-width="0.5"/>'

@@ -1,0 +1,63 @@
+"""Exporting a model: the run of ExportSavedModel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..files.staging import Staging
+from ..machine.devices import device_scope
+from ..models.loading import KerasModel, load_model
+from ..models.savedmodelexport import crops_of, export_saved_model
+from ..models.sidecar import read_sidecar, sidecar_path, write_sidecar
+from ..operations.exportsavedmodel import ExportSavedModel
+from .describerun import item
+from .describing import describe
+
+
+def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
+    """Export a model; see `core.operations.exportsavedmodel.run`."""
+    crops = crops_of(parameters.crops)
+    target = str(Path(parameters.out).absolute())
+    check_replaceable(Path(target), "OUT")
+    if Path(parameters.model_dir).is_dir() or Path(parameters.model_dir).name.startswith("saved_model.pb"):
+        raise ParameterError(f"MODEL_DIR is {parameters.model_dir}, which is a SavedModel already: give a .keras file.")
+    scope = device_scope("cpu")
+    with scope():
+        model = load_model(parameters.model_dir, trust=parameters.trust_model)
+    assert isinstance(model, KerasModel)  # nosec B101 (tells mypy)
+    older = read_sidecar(model.path)
+    outputs = parameters.output_names.split() or list(model.outputs)
+    with Staging(target, progress) as staging:
+        renamed = export_saved_model(model, outputs, crops, staging.path)
+        for old, new in renamed.items():
+            progress.warning(f"The input {old!r} is called {new} in the SavedModel, which allows no other characters.")
+        progress.check()
+        with scope():
+            made = load_model(str(staging.path), trust=parameters.trust_model)
+        described = describe(
+            made, (), scope, progress, placeholders=parameters.model_userplaceholders, true_fields=False
+        )
+        classes = {name: older.classes_of([name]) for name in made.outputs if older and older.classes_of([name])}
+        alpha = {renamed.get(name, name): told for name, told in older.alpha.items()} if older else {}
+        meant = older.meant.exported(list(made.outputs), renamed) if older and older.meant else None
+        write_sidecar(made.path, item(described, classes, ".", alpha, meant))
+        staging.commit()
+    progress.info(f"SavedModel {target}: {', '.join(made.outputs)} from {', '.join(made.inputs)}.")
+    return {"out": parameters.out, "outputs": " ".join(made.outputs), "sidecar.path": str(sidecar_path(target))}
+
+
+def check_replaceable(folder: Path, key: str) -> None:
+    """Let nothing but a SavedModel or an empty folder be replaced; `key` names the parameter.
+
+    Raises:
+        ParameterError: it is a file, or holds other files.
+    """
+    if folder.is_file():
+        raise ParameterError(f"{key} is {folder}, which is a file: name a folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
+        raise ParameterError(
+            f"{key} is {folder}, which holds other files: name a new folder, or one with a SavedModel."
+        )

@@ -1,0 +1,249 @@
+"""From parameters and sources to how the model is applied, by probing it on a sample of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError
+from ..geometry.fields import LARGEST_DENOMINATOR
+from ..geometry.grid import Box
+from ..machine.devices import Scope
+from ..models.modelinterface import Model
+from ..models.sidecar import Sidecar
+from ..operations.tensorflowmodelserve import ServedModel
+from .answers import PATCHES, check_repeatable, depends_on_batch
+from .appliedgeometry import Fields, choose_fields, given_axes, given_offsets, with_patches
+from .compute import Compute
+from .outputlayout import LayoutError
+from .probedoutputs import telling_outputs
+from .probedsidecar import check_law, known_geometry
+from .sizelaw import Law, Probe, find_law
+from .sources import Feeds, OpenSource
+from .tilemargins import SIDES, Context, accepted_size, find_context
+from .trialpixels import part
+
+SAMPLE = 320
+"""Side in pixels of the sample of each source on which a model is probed."""
+
+DRAWN = 20000
+"""From how many pixels of a source the sample is drawn."""
+
+_laws: dict[Any, Law] = {}
+_tellings: dict[Any, list[str]] = {}
+_alone: dict[Any, bool] = {}
+_contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
+
+
+class Resolver:
+    """Probes one model on one set of sources; what it finds is remembered while the engine lives.
+
+    Attributes:
+        key: stands for the model and for what is fed and asked.
+        ratios: pixels of each source per pixel of the first.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        feeds: Feeds,
+        outputs: Sequence[str],
+        sources: Sequence[OpenSource],
+        scope: Scope,
+        sidecar: Sidecar | None = None,
+    ) -> None:
+        self._model, self._scope, self._outputs = model, scope, list(outputs)
+        self._sources, self._feeds = sources, feeds
+        self.ratios = [_ratio(sources[0], source) for source in sources]
+        self.key = (
+            model.identity,
+            tuple(outputs),
+            tuple(info.name for info in feeds.inputs),
+            tuple((name, value.tobytes()) for name, value in sorted(feeds.constants.items())),
+            tuple(source.stack.bands for source in sources),
+            tuple(self.ratios),
+            sidecar and sidecar.digest,
+        )
+        self._sidecar = sidecar
+        bands = [source.stack.bands for source in sources]
+        self._described = known_geometry(sidecar, outputs, feeds, bands, self.ratios)
+        self._probe: Probe | None = None
+        self._law: Law | None = None  # by which `fields` went
+        self._traced: dict[tuple[str, ...], Compute] = {}
+        self._offsets = (0,) * len(sources)
+
+    @property
+    def telling(self) -> list[str]:
+        """The outputs by which the model is probed: for numbers of classes the values that they are made of."""
+        if self.key not in _tellings:
+            _tellings[self.key] = telling_outputs(self._model, self._outputs, self._probe_of)
+        return _tellings[self.key]
+
+    @property
+    def probe(self) -> Probe:
+        """The probe, with samples of the values of the sources."""
+        if self._probe is None:
+            self._probe = self._probe_of(self.telling)
+            self._probe.reset(self._offsets)
+        return self._probe
+
+    def _probe_of(self, outputs: Sequence[str]) -> Probe:
+        compute = self.computes(outputs)
+        fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
+        return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
+
+    def computes(self, outputs: Sequence[str]) -> Compute:
+        """Return what calls the model for some outputs, on images in the dtypes that it asks for."""
+        if tuple(outputs) not in self._traced:
+            compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+            self._traced[tuple(outputs)] = compute
+        return self._traced[tuple(outputs)]
+
+    @cached_property
+    def _samples(self) -> list[np.ndarray]:
+        return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self._feeds.inputs)]
+
+    def fields(self, parameters: ServedModel, patches: Mapping[str, tuple[int, int] | None]) -> Fields:
+        """Return how the model is applied.
+
+        Args:
+            parameters: what the user gives.
+            patches: by name of the input the width and height of the patches that it was trained on, where that is known.
+
+        Raises:
+            ParameterError, ModelError: see `choose_fields`.
+        """
+        axes = given_axes(parameters)
+        trained = with_patches(axes, [patches.get(info.name) for info in self._feeds.inputs])
+        if parameters.model_fullyconv == "off":
+            axes = trained
+        offsets = given_offsets(axes, self.ratios)
+        patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
+        free = all(info.size(1) is None and info.size(2) is None for info in self._feeds.inputs)
+        if patches_given and free:
+            self._law = None
+            return choose_fields("off", axes, None, self.ratios)
+        try:
+            law: Law | None = self.law(offsets)
+        except ModelError as error:
+            if isinstance(error, LayoutError) or not (axes[0].complete and axes[1].complete):
+                raise
+            law = None
+        self._law = law
+        if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
+            axes = trained
+        return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
+
+    def law(self, offsets: tuple[int, ...] | None = None) -> Law:
+        """Return what the model does to sizes.
+
+        Raises:
+            ModelError: it takes no size that was tried.
+        """
+        key = (self.key, offsets)
+        if key not in _laws:
+            _laws[key] = self._described_law(offsets) or find_law(self.probe, offsets)
+        self._offsets = _laws[key].offsets
+        if self._probe is not None:
+            self._probe.reset(self._offsets)
+        return _laws[key]
+
+    def _described_law(self, offsets: tuple[int, ...] | None) -> Law | None:
+        """Return what the sidecar says, checked by calling the model; None where it does not cover this use."""
+        if self._sidecar is None or self._described is None or offsets not in (None, self._described[0].offsets):
+            return None
+        law = self._described[0]
+        self.probe.reset(law.offsets)
+        check_law(self._sidecar, law, self.probe)
+        return law
+
+    def alone(self, fields: Fields) -> bool:
+        """Return whether each patch must be computed alone, since its values depend on what else is in the batch.
+
+        Raises:
+            ModelError: the model is random.
+        """
+        fitting = tuple(fields.rfield(number) for number in range(len(self._sources)))
+        key = (self.key, fields.fullyconv, fitting)
+        if key not in _alone:
+            sizes = self._common_sizes(self._law) if fields.fullyconv and self._law else fitting
+            _alone[key] = self._checked(sizes, patches=not fields.fullyconv)
+        return _alone[key]
+
+    def check_repeatable(self, law: Law) -> None:
+        """Raise ModelError where the model is random."""
+        self._checked(self._common_sizes(law), patches=False)
+
+    def _common_sizes(self, law: Law) -> list[tuple[int, int]]:
+        """Return width and height of an image of each source that the model takes and that shows much."""
+        if law.x is None or law.y is None:
+            width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
+        elif law.x.fixed or law.y.fixed:
+            width, height = law.x.rfield, law.y.rfield
+        else:
+            width = height = accepted_size(self.probe, law.x, SIDES[0]) or law.x.rfield
+        return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
+
+    def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:
+        compute = self.computes(self.telling)
+        count = (compute.batch or PATCHES) if patches else 1
+        images = [
+            np.stack([part(sample, number * width, width, height) for number in range(count)])
+            for sample, (width, height) in zip(self._samples, sizes)
+        ]
+        call = compute if patches else compute.one
+        switches = [name for name in self._model.used_inputs(self._outputs) if self._model.inputs[name].dtype == "bool"]
+        check_repeatable(call, images, self._model.path, switches)
+        return depends_on_batch(call, images, compute.batch is None)
+
+    def context(
+        self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None
+    ) -> Context:
+        """Return how far the model looks; see `find_context`."""
+        law = self.law(offsets)
+        known = _contexts.setdefault((self.key, law.offsets), [])
+        if not known and self._described and law == self._described[0]:
+            known += self._described[1]
+        for context, size in known:
+            if all((one - two) % context.stride == 0 for one, two in zip(size, whole)):
+                return context
+        found = find_context(self.probe, law, affordable, whole)
+        if not found.whole or affordable(SIDES[-1]):  # another time, more memory may be allowed
+            known.append((found, whole))
+        return found
+
+
+def _ratio(first: OpenSource, other: OpenSource) -> Fraction:
+    spacing = first.stack.grid.x.spacing / other.stack.grid.x.spacing
+    return Fraction(spacing).limit_denominator(LARGEST_DENOMINATOR)
+
+
+def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
+    """Return a square of pixels of a source, in the dtype that the model takes.
+
+    Its pixels are drawn from those in the middle that are not no-data, each value as often as another. So
+    neighbours differ even where the image is flat, or one pixel wide: a shift that is no stride shows.
+    """
+    grid = source.stack.grid
+    width, height = min(SAMPLE, grid.width), min(SAMPLE, grid.height)
+    box = Box((grid.width - width) // 2, (grid.height - height) // 2, width, height)
+    pixels = source.stack.read(box)
+    valid = np.isfinite(pixels).all(axis=2)
+    if source.nodata is not None:
+        valid &= ~source.nodata.everywhere(pixels, box)
+    dtype = np.dtype("float32") if dtype_name == "bfloat16" else np.dtype(dtype_name)
+    generator = np.random.default_rng(0)
+    kept = pixels[valid]
+    if len(kept) > DRAWN:
+        kept = kept[generator.integers(0, len(kept), DRAWN)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.unique(kept.astype(dtype), axis=0)
+    if len(values) < 2:  # nothing to see: as good as noise
+        noise = generator.random((DRAWN, source.stack.bands))
+        values = (values[0] if len(values) else 0) + (noise if dtype.kind in "fc" else noise < 0.5)
+        values = values.astype(dtype)
+    return values[generator.integers(0, len(values), (SAMPLE, SAMPLE))]

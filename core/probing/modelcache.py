@@ -1,0 +1,91 @@
+"""What a warm engine keeps of one run for the next: models, and what was traced and measured of them.
+
+Loading and tracing a model, and measuring what it takes, is most of the time of a small run. A model whose files
+have changed since is loaded anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..machine.devices import Scope
+from ..models.identity import identity
+from ..models.layout import channels_last
+from ..models.loading import load_model, split_tags
+from ..models.modelinterface import Model
+from ..operations.tensorflowmodelserve import ServedModel
+from .compute import Compute
+from .sources import Feeds, OpenSource
+
+MOST_MODELS = 3
+"""How many models are kept, the last ones used."""
+
+MOST_BYTES = 1 << 30
+"""How large the files of all kept models may be, together: about what they hold in memory."""
+
+Value = TypeVar("Value")
+
+
+@dataclass
+class LoadedModel:
+    """A model, and what runs with it have found and made.
+
+    Attributes:
+        model: the model.
+        bytes: size of its files.
+        seconds: that computing takes in all runs with it, as far as that was measured.
+        found: see `once`.
+    """
+
+    model: Model
+    bytes: int
+    seconds: float = 0.0
+    found: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, make: Callable[[], Value]) -> Value:
+        """Return what `make` returned when it was first called for `key`."""
+        if key not in self.found:
+            self.found[key] = make()
+        value: Value = self.found[key]
+        return value
+
+    def compute(
+        self, feeds: Feeds, outputs: Sequence[str], sources: Sequence[OpenSource], scope: Scope
+    ) -> tuple[Any, Compute]:
+        """Return the traced model for what is fed and asked, and a key that stands for these."""
+        key = (
+            tuple(outputs),
+            tuple(info.name for info in feeds.inputs),
+            tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in feeds.constants.items()),
+            tuple((source.stack.bands, source.stack.dtype.str) for source in sources),
+        )
+        return key, self.once(key, lambda: Compute(self.model, feeds, outputs, sources, scope))
+
+
+_kept: OrderedDict[Any, LoadedModel] = OrderedDict()
+_lock = threading.Lock()
+
+
+def loaded_model(parameters: ServedModel, scope: Scope) -> LoadedModel:
+    """Return the model that `parameters` name, loaded now or by an earlier run.
+
+    Raises:
+        ModelError: see `load_model`.
+    """
+    path, tags, trust = parameters.model_dir, parameters.model_tagsets, parameters.trust_model
+    found = identity(path, split_tags(tags))
+    key = (found, trust, parameters.device)
+    with _lock:
+        known = _kept.pop(key, None)
+    if known is None:
+        with scope():
+            known = LoadedModel(channels_last(load_model(path, tags, trust)), found.bytes)
+    with _lock:
+        _kept[key] = known
+        while len(_kept) > MOST_MODELS or sum(each.bytes for each in _kept.values()) > MOST_BYTES:
+            _kept.popitem(last=False)
+    return known

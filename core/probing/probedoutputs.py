@@ -1,0 +1,63 @@
+"""What the number of a class is made of: values in which it shows how far a model looks.
+
+The number of the most probable class is the same for most inputs. What a shift or a far pixel changes rarely shows in
+it, but does in the probabilities, and the number looks no further than these do. A model often offers them as another
+output, or a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..errors import ModelError
+from ..models.modelinterface import Model, is_real
+from .sizelaw import SIZES, Probe, take_fixed_size
+from .trialpixels import KINDS
+
+
+def telling_outputs(model: Model, outputs: Sequence[str], probe_of: Callable[[Sequence[str]], Probe]) -> list[str]:
+    """Return the outputs, and for each of whole numbers the real values that it is made of, where these are found.
+
+    Args:
+        model: the model.
+        outputs: names of outputs.
+        probe_of: returns what calls the model for some outputs.
+    """
+    found = [name if is_real(model.output(name)) else _behind(model, name, probe_of) or name for name in outputs]
+    return list(dict.fromkeys(found))
+
+
+def _behind(model: Model, name: str, probe_of: Callable[[Sequence[str]], Probe]) -> str | None:
+    for other in model.values_behind(name):
+        try:
+            probe = probe_of([name, other])
+            if _follow(probe, _accepted(probe)):
+                return other
+        except ModelError:  # of another size
+            continue
+    return None
+
+
+def _accepted(probe: Probe) -> tuple[int, int]:
+    if any(size is not None for fixed in probe.fixed for size in fixed):
+        return take_fixed_size(probe)
+    size = next((n * probe.unit for n in SIZES[:4] if probe.size(n * probe.unit)), 0)
+    if not size:
+        raise ModelError("The model takes none of the sizes that were tried.")
+    return size, size
+
+
+def _follow(probe: Probe, size: tuple[int, int]) -> bool:
+    """Return whether the numbers in the first band are a function of the values in the others, pixel by pixel."""
+    images = [probe.images(size, kind=kind) for kind in KINDS]
+    pixels = np.concatenate([array.reshape(-1, array.shape[-1]) for array in map(probe.outputs, images)])
+    numbers, values = pixels[:, 0], pixels[:, 1:]
+    if len(np.unique(numbers)) < 2 or not np.isfinite(values).all():
+        return False
+    if values.shape[1] == 1:  # above a threshold or not, or rounded
+        steps = np.diff(numbers[np.argsort(values[:, 0], kind="stable")])
+        return bool((steps >= 0).all() or (steps <= 0).all())
+    largest = values.argmax(axis=1)
+    return len(np.unique(largest)) == len(np.unique(np.stack([largest, numbers]), axis=1).T)

@@ -1,0 +1,115 @@
+"""Between what probing finds and what a model's sidecar holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from ..models.sidecar import AxisNumbers, Geometry, Sidecar, Surroundings
+from .sizelaw import AxisLaw, Law, Probe
+from .sources import Feeds
+from .tilemargins import Context
+
+
+def as_geometry(
+    output: str,
+    feeds: Feeds,
+    bands: Sequence[int],
+    ratios: Sequence[Fraction],
+    law: Law,
+    context: Context | None,
+    size: tuple[int, int],
+    verdict: str,
+    seen: Sequence[tuple[int, int]] = (),
+) -> Geometry:
+    """Return what was found for one output as a sidecar holds it; `size` is what the context is right for."""
+    return Geometry(
+        output,
+        tuple(info.name for info in feeds.inputs),
+        tuple(bands),
+        tuple(ratios),
+        law.offsets,
+        verdict,
+        _placeholders(feeds),
+        None if law.x is None else AxisNumbers(**vars(law.x)),
+        None if law.y is None else AxisNumbers(**vars(law.y)),
+        law.patch,
+        None if context is None else Surroundings(size, **vars(context)),
+        tuple(seen),
+    )
+
+
+def known_geometry(
+    sidecar: Sidecar | None,
+    outputs: Sequence[str],
+    feeds: Feeds,
+    bands: Sequence[int],
+    ratios: Sequence[Fraction],
+) -> tuple[Law, list[tuple[Context, tuple[int, int]]]] | None:
+    """Return what the sidecar says of these outputs together; None where it does not cover just this use.
+
+    The contexts (none, or one) stand with the size of a region for which they are right.
+
+    It covers the use where it describes each output for the same inputs, bands, pixel sizes and user
+    placeholders, and they do the same to sizes.
+    """
+    described = [sidecar.geometries.get(output) for output in outputs] if sidecar else []
+    use = (tuple(info.name for info in feeds.inputs), tuple(bands), tuple(ratios), _placeholders(feeds))
+    found = [g for g in described if g and (g.inputs, g.bands, g.ratios, g.placeholders) == use]
+    if not found or len(found) != len(outputs):
+        return None
+    laws = {law_of(geometry) for geometry in found}
+    if len(laws) != 1:
+        return None
+    return laws.pop(), _together([geometry.surroundings for geometry in found])
+
+
+def check_law(sidecar: Sidecar, law: Law, probe: Probe) -> None:
+    """Raise ModelError where the model returns another size than the law of its sidecar says."""
+    for axis, what in ((law.x, "width"), (law.y, "height")):
+        if axis is None or axis.fixed:
+            continue
+        step = int(np.lcm(axis.lattice, axis.scale.numerator)) * axis.scale.denominator
+        for pixels in (axis.rfield, axis.rfield + step):
+            size = probe.size(pixels)
+            expected = int((pixels - axis.crop) / axis.scale)
+            found = None if size is None else size[what == "height"]
+            if found != expected:
+                raise sidecar.contradiction(
+                    f"the {what} of the output for {pixels} pixels", expected, found or "refused"
+                )
+    if law.patch and probe.size(law.patch[0]) != (1, 1) and law.patch[0] == law.patch[1]:
+        raise sidecar.contradiction(
+            f"the output for a patch of {law.patch[0]} x {law.patch[1]} pixels",
+            "1 x 1",
+            probe.size(law.patch[0]) or "refused",
+        )
+
+
+def _placeholders(feeds: Feeds) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    return tuple((name, tuple(value.ravel().tolist())) for name, value in sorted(feeds.constants.items()))
+
+
+def law_of(geometry: Geometry) -> Law:
+    """Return what a model does to sizes, as its sidecar says."""
+    x, y = (None if axis is None else AxisLaw(**vars(axis)) for axis in (geometry.x, geometry.y))
+    return Law(geometry.offsets, x, y, geometry.patch)
+
+
+def _together(parts: Sequence[Surroundings | None]) -> list[tuple[Context, tuple[int, int]]]:
+    """How far several outputs look, taken as one."""
+    known = [part for part in parts if part is not None]
+    if len(known) != len(parts) or len({part.size for part in known}) != 1:
+        return []
+    size = known[0].size
+    contexts = [Context(p.whole, p.stride, p.margin_x, p.margin_y, p.reason) for p in known]
+    whole = next((context for context in contexts if context.whole), None)
+    if whole is not None:
+        return [(whole, size)]
+    margins = []
+    for pairs in ([c.margin_x for c in contexts], [c.margin_y for c in contexts]):
+        margins.append((max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)))
+    stride = int(np.lcm.reduce([context.stride for context in contexts]))
+    return [(Context(False, stride, margins[0], margins[1]), size)]

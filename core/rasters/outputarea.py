@@ -1,0 +1,80 @@
+"""The part of the output that is asked for."""
+
+from __future__ import annotations
+
+import re
+
+from osgeo import osr
+
+from ..errors import ParameterError
+from ..geometry.grid import Box, Grid, ceil, floor
+from .placement import check_placed
+from .rasteropening import Reference
+
+
+def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
+    """Return the outputs to compute (north-up view): OUT_BOX, EXTENT snapped outwards, or all where both are empty.
+
+    Raises:
+        ParameterError: it cannot be read, or lies outside the output.
+    """
+    if box:
+        return _box(box, grid)
+    if extent:
+        check_placed("The image", reference, "EXTENT cannot be found in it")
+        return _extent(extent, grid, reference)
+    return grid.box
+
+
+def _box(text: str, grid: Grid) -> Box:
+    match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*:\s*(\d+)\s*:\s*(\d+)\s*", text)
+    if match is None:
+        raise ParameterError(f"OUT_BOX is {text!r}, but must be startx:starty:sizex:sizey in whole output pixels.")
+    box = Box(*(int(part) for part in match.groups()))
+    if box.area == 0 or box.intersection(grid.box) != box:
+        raise ParameterError(
+            f"OUT_BOX is {text}, which is not inside the output of {grid.width} x {grid.height} pixels: choose a box within it."
+        )
+    return grid.stored(box)
+
+
+def _extent(text: str, grid: Grid, reference: Reference) -> Box:
+    number = r"\s*([-+0-9.eE]+)\s*"
+    match = re.fullmatch(rf"{number},{number},{number},{number}(?:\[([^\]]+)\])?\s*", text)
+    if match is None:
+        raise ParameterError(f"EXTENT is {text!r}, but must be xmin,xmax,ymin,ymax [EPSG:code].")
+    try:
+        left, right, bottom, top = (float(part) for part in match.groups()[:4])
+    except ValueError:
+        raise ParameterError(f"EXTENT is {text!r}, but must be four numbers: xmin,xmax,ymin,ymax.") from None
+    if match[5] and reference.wkt:
+        left, right, bottom, top = _transformed((left, right, bottom, top), match[5], reference, text)
+    if not (left < right and bottom < top):
+        raise ParameterError(f"EXTENT is {text!r}: xmin must be below xmax, and ymin below ymax.")
+    x0 = max(0, floor((left - grid.x.origin) / grid.x.spacing))
+    y0 = max(0, floor((-top - grid.y.origin) / grid.y.spacing))
+    x1 = min(grid.width, ceil((right - grid.x.origin) / grid.x.spacing))
+    y1 = min(grid.height, ceil((-bottom - grid.y.origin) / grid.y.spacing))
+    if x0 >= x1 or y0 >= y1:
+        raise ParameterError(f"EXTENT {text} lies outside the output ({grid.describe()}): choose a part of it.")
+    return Box(x0, y0, x1 - x0, y1 - y0)
+
+
+def _transformed(
+    extent: tuple[float, float, float, float], authid: str, reference: Reference, text: str
+) -> tuple[float, float, float, float]:
+    source, target = osr.SpatialReference(), osr.SpatialReference()
+    try:
+        failed = source.SetFromUserInput(authid) != 0
+    except RuntimeError:
+        failed = True
+    if failed:
+        raise ParameterError(f"EXTENT is {text!r}, but {authid!r} is no coordinate system that PROJ knows.")
+    target.ImportFromWkt(reference.wkt)
+    if source.IsSame(target):
+        return extent
+    for system in (source, target):
+        system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    left, right, bottom, top = extent
+    bounds = osr.CoordinateTransformation(source, target).TransformBounds(left, bottom, right, top, 21)
+    return bounds[0], bounds[2], bounds[1], bounds[3]

@@ -1,0 +1,1 @@
+"""The TFRecord format: frames, checksums and samples, without TensorFlow."""

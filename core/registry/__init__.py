@@ -1,0 +1,1 @@
+"""From the name of an operation to its run: values read, inputs watched, the body called."""

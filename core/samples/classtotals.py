@@ -1,0 +1,127 @@
+"""How many pixels each class and each feature has, and the files that tell it.
+
+The XML is what OTB's PolygonClassStatistics writes and its SampleSelection reads.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from osgeo import gdal
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..files.gdalcalls import collected_errors
+from ..files.staging import Staging
+from ..rasters.rasteropening import Reference
+from ..vectors.vectoropening import INTEGER, TEXT, Field
+from ..vectors.vectoroutput import OutputVector
+
+_CLASS, _VECTOR = "samplesPerClass", "samplesPerVector"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Numbers of pixels.
+
+    Attributes:
+        per_class: class to pixels, in the classes' order.
+        per_vector: key of a feature to pixels, in the layer's order.
+        class_of: key of a feature to its class; empty where it was read from a file.
+    """
+
+    per_class: dict[str, int]
+    per_vector: dict[int, int]
+    class_of: dict[int, str]
+
+
+def natural_order(label: str) -> tuple[int, float, str]:
+    """Return a key that sorts labels: numbers by their value, then texts."""
+    try:
+        return (0, float(label), label)
+    except ValueError:
+        return (1, 0.0, label)
+
+
+def xml(statistics: Statistics) -> str:
+    """Return the statistics as XML."""
+    lines = ['<?xml version="1.0" ?>', "<GeneralStatistics>"]
+    for name, counts in ((_CLASS, statistics.per_class), (_VECTOR, statistics.per_vector)):
+        lines.append(f'    <Statistic name="{name}">')
+        lines += [f'        <StatisticMap key="{html.escape(str(k))}" value="{v}" />' for k, v in counts.items()]
+        lines.append("    </Statistic>")
+    return "\n".join([*lines, "</GeneralStatistics>", ""])
+
+
+def read_class_totals(path: str) -> dict[str, int]:
+    """Return the pixels of each class from the XML of OTB's or our own statistics.
+
+    Raises:
+        ParameterError: it cannot be read, or holds no such statistics.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"INSTATS: cannot read {path}: {error}.") from error
+    tree: Any = None
+    with collected_errors() as errors:
+        tree = gdal.ParseXMLString(text)
+    if tree is None or errors.failed:
+        raise ParameterError(f"INSTATS: {path} is no XML: {errors}. It is the output of PolygonClassStatistics.")
+    totals: dict[str, int] = {}
+    for statistic in xml_elements(tree, "Statistic"):
+        if xml_attribute(statistic, "name") != _CLASS:
+            continue
+        for entry in xml_elements(statistic, "StatisticMap"):
+            number = xml_attribute(entry, "value")
+            if not number.isdecimal():
+                raise ParameterError(f"INSTATS: {path} says {number!r} pixels of a class, which is no whole number.")
+            totals[xml_attribute(entry, "key")] = int(number)
+    totals.pop("", None)  # OTB's class of the features that have none
+    if not totals:
+        raise ParameterError(
+            f"INSTATS: {path} holds no {_CLASS}: give the output of PolygonClassStatistics, or leave it out and the "
+            "statistics are computed on the way."
+        )
+    return {name: totals[name] for name in sorted(totals, key=natural_order)}
+
+
+def xml_elements(node: Any, name: str) -> Iterator[Any]:
+    """Yield the elements called `name` at any depth; a node of GDAL's is [type, value, child, ...]."""
+    if node[0] == gdal.CXT_Element and node[1] == name:
+        yield node
+        return
+    for child in node[2:]:
+        yield from xml_elements(child, name)
+
+
+def xml_attribute(node: Any, name: str) -> str:
+    """Return the attribute called `name` of an element; empty where it has none."""
+    for child in node[2:]:
+        if child[0] == gdal.CXT_Attribute and child[1] == name:
+            return str(child[2][1]) if len(child) > 2 else ""
+    return ""
+
+
+def write_table(statistics: Statistics, staging: Staging, progress: Progress) -> None:
+    """Write a table of four columns: which statistic, the key in it, the class, the pixels.
+
+    Raises:
+        VectorError: it cannot be written.
+    """
+    fields = [Field("statistic", TEXT), Field("key", TEXT), Field("class", TEXT), Field("samples", INTEGER)]
+    classes = [(_CLASS, name, name, count) for name, count in statistics.per_class.items()]
+    vectors = [(_VECTOR, str(key), statistics.class_of[key], n) for key, n in statistics.per_vector.items()]
+    with OutputVector(staging, fields, Reference("", False), progress, points=False) as output:
+        output.write(_columns(classes + vectors))
+        output.close()
+
+
+def _columns(rows: Iterable[tuple[str, str, str, int]]) -> list[np.ndarray]:
+    *texts, counts = zip(*rows)
+    return [*(np.array(column, object) for column in texts), np.array(counts, np.int64)]

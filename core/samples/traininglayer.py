@@ -1,0 +1,165 @@
+"""What the applications that look at a training layer have in common: their parameters, and how they begin."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..files.staging import Staging
+from ..parameters import vocabulary as voc
+from ..parameters.rastersource import path_of
+from ..parameters.vectorsource import LayerSource
+from ..rasters.rasteropening import Stack
+from ..rasters.rasteroutput import is_source
+from ..vectors.vectoroutput import vector_staging
+from .classtotals import Statistics, write_table, xml
+from .shapes import Shapes, open_training_layer
+
+
+@dataclass(frozen=True)
+class TrainingLayer:
+    """The parameters that name an image and a layer of classes on it."""
+
+    image: Any = voc.raster(
+        "in", "Image", "The image whose pixels are looked at; the layer is reprojected to its grid."
+    )
+    vec: LayerSource = voc.vector(
+        "vec",
+        "Training layer",
+        "Features that have a class. A polygon has the pixels whose centre lies inside, a line those that it touches, a "
+        "point the one around it.",
+    )
+    field: str = voc.attribute(
+        "field",
+        "Class field",
+        "Field that holds the class, a number or a text. Features without a class are counted and left out.",
+        of="vec",
+    )
+    layer: int | None = voc.integer(
+        "layer",
+        "Layer index",
+        "Number of the layer, from 0, in a file of several of which VEC names none.",
+        minimum=0,
+        advanced=True,
+    )
+    nodata: float | None = voc.number(
+        "nodata",
+        "No-data value",
+        "Pixels of which all bands have this value (nan is possible) do not count. Not given: the image's own, where "
+        "NODATA_FROM_LAYER is on.",
+        advanced=True,
+    )
+    nodata_from_layer: bool = voc.boolean(
+        "nodata_from_layer",
+        "No-data value from the image",
+        "Where the no-data value is not given, use the image's own. Off: every pixel counts, masked ones too, as in OTB.",
+        default=True,
+        advanced=True,
+    )
+    alpha: str = voc.alpha()
+    ram: int = voc.integer(
+        "ram",
+        "RAM (MB)",
+        "Memory for the pixels that are looked at together, in MB.",
+        default=256,
+        minimum=16,
+        advanced=True,
+    )
+
+    def open(self, stack: Stack, only: int | None = None) -> Shapes:
+        """Return the layer's features on the grid of the image; see `Shapes` for `only` and errors."""
+        layer = open_training_layer(self.vec, self.layer)
+        return Shapes(layer, self.field, stack.grid, stack.reference, only)
+
+
+@dataclass(frozen=True)
+class StatisticsOutputs:
+    """The parameters that name where statistics go."""
+
+    out: str = voc.file_out(
+        "out",
+        "Statistics",
+        "XML file as OTB's SampleSelection reads it: pixels per class and per feature.",
+        required=True,
+        file_filter="XML files (*.xml)",
+    )
+    outtable: str | None = voc.vector_out(
+        "outtable",
+        "Statistics as a table",
+        "The same numbers as a table with a row for each class and each feature (.gpkg, .csv, ...).",
+        required=False,
+    )
+
+
+class StagedStatistics:
+    """The files of the statistics while they are made."""
+
+    def __init__(
+        self, outputs: StatisticsOutputs, inputs: tuple[Any, ...], stack: ExitStack, progress: Progress
+    ) -> None:
+        """Check the paths and make room for the files, until `stack` is left.
+
+        Raises:
+            ParameterError, RasterError, VectorError: a file cannot be written.
+        """
+        self._progress = progress
+        self._table: Staging | None = None
+        if outputs.outtable:
+            vector = vector_staging(outputs.outtable, progress, "OUTTABLE", [*map(path_of, inputs)])
+            self._table = stack.enter_context(vector)
+        self._xml = stack.enter_context(file_staging(outputs.out, progress, "OUT", inputs))
+
+    def write(self, statistics: Statistics) -> dict[str, Any]:
+        """Write the statistics and return them as results.
+
+        Raises:
+            RasterError, VectorError: they cannot be written.
+        """
+        write_text(self._xml, xml(statistics))
+        results: dict[str, Any] = {"out": str(self._xml.final)}
+        if self._table is not None:
+            write_table(statistics, self._table, self._progress)
+            self._table.commit()
+            results["outtable"] = str(self._table.final)
+        self._xml.commit()
+        for name, count in statistics.per_class.items():
+            self._progress.info(f"Class {name}: {count} pixels.")
+        return {**results, "classes": len(statistics.per_class), "samples": sum(statistics.per_class.values())}
+
+
+def file_staging(path: str, progress: Progress, key: str, inputs: Sequence[Any] = ()) -> Staging:
+    """Return the place where a file that is neither raster nor vector is made.
+
+    Args:
+        path: the output.
+        progress: told of the hidden folder.
+        key: the parameter, for messages.
+        inputs: sources that the output must not replace.
+
+    Raises:
+        ParameterError: the output is an input too, or a folder.
+        RasterError: its folder cannot be written to.
+    """
+    for source in inputs:
+        if is_source(path, source):
+            raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
+    if os.path.isdir(path):
+        raise ParameterError(f"{key} is {path}, which is a folder: choose a file.")
+    return Staging(path, progress)
+
+
+def write_text(staging: Staging, text: str) -> None:
+    """Write a text as the file that is staged.
+
+    Raises:
+        ParameterError: it cannot be written, for instance because the disk is full.
+    """
+    try:
+        staging.path.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise ParameterError(f"Cannot write {staging.final}: {error.strerror}.") from error

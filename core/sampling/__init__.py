@@ -1,1 +1,0 @@
-"""Choosing samples and cutting patches: what the sampling operations are made of."""

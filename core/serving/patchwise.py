@@ -1,0 +1,148 @@
+"""Serving patch by patch: cutting the patch of each output pixel, and computing them in batches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..geometry import tiling
+from ..geometry.grid import Box
+from ..machine.memory import MB, peak_growth
+from ..probing.appliedgeometry import Plan
+from ..probing.compute import Compute, whole
+from ..rasters.buffers import aligned_empty
+
+TRIAL_BATCH = 32
+"""Patches of the first batch, by which the memory of one is measured."""
+
+TRIED = 96
+"""Side in outputs of a part of the image that is enough for trial batches."""
+
+LARGEST_BATCH = 8192
+"""Most patches of a batch: more are not faster."""
+
+BATCH_BYTES = 64 * MB
+"""Most bytes of a batch's patches themselves."""
+
+BATCH_SHARE = 0.25
+"""Share of the memory for computing one batch."""
+
+
+class Patches:
+    """The outputs of a plan of patches, computed in batches of patches.
+
+    Attributes:
+        plan: the geometry.
+        batch: how many patches are cut and computed at a time.
+    """
+
+    def __init__(self, plan: Plan, compute: Compute) -> None:
+        self.plan, self._compute = plan, compute
+        self.batch = TRIAL_BATCH
+
+    def by(self, compute: Compute) -> Patches:
+        """Return the same, computed by another call of the model."""
+        other = copy.copy(self)
+        other._compute = compute
+        return other
+
+    def __call__(self, box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the values of the outputs in `box`, of shape (box.height, box.width, bands).
+
+        Args:
+            box: outputs.
+            images: of each source, the pixels of `plan.region(number, box)`.
+        """
+        return self.at(range(box.x, box.right), range(box.y, box.bottom), box, images)
+
+    def at(self, columns: Sequence[int], rows: Sequence[int], box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the values of the outputs where some columns and rows of `box` cross."""
+        starts = [self.starts(number, columns, rows, box) for number in range(len(images))]
+        width = min(len(columns), self.batch)
+        values: np.ndarray | None = None
+        for part in tiling.tiles(len(columns), len(rows), width, max(1, self.batch // width)):
+            down, across = whole(part)
+            batch = [
+                cut_patches(image, x[across], y[down], *self.plan.fields.rfield(number))
+                for number, (image, (x, y)) in enumerate(zip(images, starts))
+            ]
+            found = self._compute.patches([patches.reshape(-1, *patches.shape[2:]) for patches in batch])
+            if values is None:
+                values = np.empty((len(rows), len(columns), found.shape[-1]), found.dtype)
+            values[down, across] = found.reshape(part.height, part.width, -1)
+        assert values is not None  # nosec B101 (tells mypy)
+        return values
+
+    def starts(self, source: int, columns: Sequence[int], rows: Sequence[int], box: Box) -> tuple[list[int], list[int]]:
+        """Return the first pixels of a source's patches, along x and y, counted from those of the box's first output."""
+        x, y = self.plan.x, self.plan.y
+        left, top = x.patch_start(source, box.x), y.patch_start(source, box.y)
+        return [x.patch_start(source, i) - left for i in columns], [y.patch_start(source, i) - top for i in rows]
+
+    def fit(self, memory: float, box: Box, images: Sequence[np.ndarray]) -> None:
+        """Make the batches as large as the memory allows, by computing some of growing size.
+
+        Args:
+            memory: bytes for images and computation.
+            box: outputs to try.
+            images: of each source, the pixels of `plan.region(number, box)`.
+        """
+        patch = 0
+        for number, image in enumerate(images):
+            width, height = self.plan.fields.rfield(number)
+            patch += width * height * image.shape[2] * image.dtype.itemsize
+        largest = max(1, min(LARGEST_BATCH, BATCH_BYTES // patch))
+        self.batch = min(TRIAL_BATCH, 1 << largest.bit_length() - 1)
+        while True:
+            width = min(self.batch, box.width)
+            columns, rows = range(box.x, box.x + width), range(box.y, box.y + min(self.batch // width, box.height))
+            growth = peak_growth(lambda c=columns, r=rows: self.at(c, r, box, images))  # type: ignore[misc]
+            affordable = int(BATCH_SHARE * memory / max(growth / (width * len(rows)), patch))
+            possible = max(1, min(largest, affordable, 8 * self.batch))
+            before, self.batch = self.batch, 1 << possible.bit_length() - 1  # a power of two: often the same
+            if self.batch <= before or len(rows) == box.height:
+                break
+
+
+def cut_patches(
+    image: np.ndarray, starts_x: Sequence[int], starts_y: Sequence[int], width: int, height: int
+) -> np.ndarray:
+    """Return the patches of `image` that start at each pair of columns and rows, copied once: so that TensorFlow can use them.
+
+    Args:
+        image: pixels of shape (rows, columns, bands).
+        starts_x, starts_y: first column and row of the patches, counted in `image`, in ascending order.
+        width, height: of a patch.
+
+    Returns:
+        An array of shape (len(starts_y), len(starts_x), height, width, bands).
+    """
+    windows = np.lib.stride_tricks.sliding_window_view(image, (height, width), axis=(0, 1))  # type: ignore[call-overload]
+    windows = np.moveaxis(windows, 2, -1)
+    patches = aligned_empty((len(starts_y), len(starts_x), *windows.shape[2:]), image.dtype)
+    across = even_parts(starts_x)
+    for down, rows in even_parts(starts_y):
+        for along, columns in across:
+            patches[down, along] = windows[rows, columns]
+    return patches
+
+
+def even_parts(starts: Sequence[int]) -> list[tuple[slice, slice]]:
+    """Take ascending numbers apart into the fewest interleaved parts that are evenly spaced.
+
+    Patches of a source with larger pixels than the output start at 0, 0, 1, 1, 2, 2, ...: that is 0, 1, 2 twice.
+
+    Returns:
+        For each part, where its numbers are in `starts`, and the numbers themselves; the latter as a slice of one
+        where all are the same.
+    """
+    numbers = np.asarray(starts)
+    period = next(p for p in range(1, len(numbers) + 1) if np.unique(numbers[p:] - numbers[:-p]).size <= 1)
+    step = int(numbers[period] - numbers[0]) if period < len(numbers) else 1
+    parts = []
+    for first in range(period):
+        end = int(numbers[first::period][-1]) if step else int(numbers[first])
+        parts.append((slice(first, None, period), slice(int(numbers[first]), end + 1, step or 1)))
+    return parts

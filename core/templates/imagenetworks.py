@@ -1,0 +1,68 @@
+"""Networks that make images, and estimate quantities: trained on target patches in their own units."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from ..models.keraslayers import PixelShuffle
+from .blocks import inputs
+from .templateoptions import Options
+
+
+def super_resolution(options: Options) -> keras.Model:
+    """Return residual blocks without batch normalization, and a pixel shuffle for each doubling."""
+    raw, (x,) = inputs(options)
+    x = start = _convolution(x, options.width)
+    for _ in range(options.depth):
+        y = _convolution(keras.layers.ReLU()(_convolution(x, options.width)), options.width)
+        x = keras.layers.Add()([x, y])
+    x = keras.layers.Add()([_convolution(x, options.width), start])
+    for _ in range(options.factor.bit_length() - 1):
+        x = PixelShuffle(2)(_convolution(x, 4 * options.width))
+    return keras.Model(raw, _in_units(_convolution(x, options.bands[0]), options), name="super_resolution")
+
+
+def _convolution(x: Any, filters: int) -> Any:
+    return keras.layers.Conv2D(filters, 3, padding="same")(x)
+
+
+def gap_filling(options: Options) -> keras.Model:
+    """Return one encoder of strided convolutions for each source, and a decoder that joins them at every level."""
+    raw, sources = inputs(options)
+    encoders = [_encoder(source, options.width, options.depth) for source in sources]
+    x = None
+    for level in reversed(range(options.depth)):
+        maps = [encoder[level] for encoder in encoders]
+        x = keras.layers.Concatenate()(maps if x is None else [x, *maps])
+        filters = options.width * 2 ** min(max(level - 1, 0), 3)
+        x = keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    return keras.Model(raw, _in_units(_convolution(x, options.bands[0]), options), name="gap_filling")
+
+
+def _encoder(x: Any, width: int, depth: int) -> list[Any]:
+    maps = []
+    for level in range(depth):
+        x = keras.layers.Conv2D(width * 2 ** min(level, 3), 4, strides=2, padding="same", use_bias=False)(x)
+        x = keras.layers.LeakyReLU(negative_slope=0.2)(keras.layers.BatchNormalization()(x))
+        maps.append(x)
+    return maps
+
+
+def _in_units(x: Any, options: Options) -> Any:
+    """Return the predictions in the units of source 1, whose scaling is undone."""
+    scaling = options.scalings[0]
+    if scaling is None:
+        return keras.layers.Identity(name="predictions", dtype="float32")(x)
+    return scaling.undo(x, "predictions")
+
+
+def mlp(options: Options) -> keras.Model:
+    """Return dense layers on the bands of each pixel."""
+    raw, (x,) = inputs(options)
+    for layer in range(options.depth):
+        name = "features" if layer == options.depth - 1 else None
+        x = keras.layers.Dense(options.width, activation="relu", name=name)(x)
+    return keras.Model(raw, keras.layers.Dense(options.classes, name="predictions", dtype="float32")(x), name="mlp")

@@ -1,0 +1,241 @@
+"""Creating a model: the run of CreateModel."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ..bandmath.expression import Expression
+from ..base.progress import Progress
+from ..classes.joinedclasses import joined
+from ..errors import ParameterError
+from ..files.staging import Staging
+from ..machine.devices import device_scope
+from ..models.loading import KerasModel, load_model
+from ..models.modelinterface import Model
+from ..models.savedmodelexport import export_saved_model
+from ..models.sidecar import write_sidecar
+from ..operations.createmodel import CreateModel
+from ..parameters.rastersource import path_of
+from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
+from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
+from ..patches.patchesimage import read_description, rows_legend
+from ..probing.describerun import item
+from ..probing.describing import Description, describe
+from ..probing.exportrun import check_replaceable
+from ..rasters.alpha import open_images
+from ..rasters.missingpixels import Missing
+from ..rasters.rasteropening import Stack
+from ..samples.traininglayer import file_staging
+from .catalogue import create
+from .dates import days_of, times_of
+from .normalization import Scaling, scaling_of
+from .templateoptions import resolve
+
+
+def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
+    """Create a model; see `core.operations.createmodel.run`."""
+    if parameters.out_savedmodel:
+        check_replaceable(Path(parameters.out_savedmodel), "OUT_SAVEDMODEL")
+    given = _options(parameters, progress)
+    resolve(parameters.template, given)  # before images are read for their statistics
+    given.update(_statistics(parameters, given, progress))
+    if parameters.weights != "none" and parameters.normalization == "none":
+        progress.warning(
+            "Pretrained weights expect pixels around 0 with deviation 1: NORMALIZATION=standard makes them so."
+        )
+    if parameters.seed is not None:
+        keras.utils.set_random_seed(parameters.seed)
+    scope = device_scope("cpu")
+    with scope():
+        model = create(parameters.template, **given)
+    described, paths = _write(model, parameters, progress)
+    first = described.outputs[0]
+    progress.info(f"{parameters.template}: {model.count_params()} weights.")
+    return {
+        **paths,
+        "parameters": model.count_params(),
+        "verdict": first.verdict,
+        "geometry": first.parameters,
+        "inputs": " ".join(described.model.inputs),
+        "outputs": " ".join(described.model.outputs),
+        "loss": TEMPLATES[parameters.template].loss.replace("sparse_", ""),  # TensorflowModelTrain's word
+    }
+
+
+# ------------------------------------------------------------- options
+
+
+def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
+    """Return the template's options but for what follows from statistics."""
+    stacks = [_images(parameters, number, progress) for number in range(len(parameters.sources))]
+    given: dict[str, Any] = {
+        "bands": _bands(parameters.bands, stacks),
+        "classes": parameters.classes,
+        "width": parameters.width,
+        "depth": parameters.depth,
+        "factor": parameters.factor,
+        "patch": parameters.patchsize,
+        "period": parameters.period,
+        "harmonics": parameters.harmonics,
+        "nodata": parameters.nodata,
+        "times": times_of(parameters.dates) or None,
+        "expression": parameters.expression or None,
+        "weights": None if parameters.weights == "none" else parameters.weights,
+        "weights_file": parameters.weights_file,
+        "layer": parameters.layer or None,
+    }
+    template = TEMPLATES[parameters.template]
+    if parameters.classes is None and template.task == CLASSIFICATION:
+        given["classes"] = _described_classes(parameters, progress)
+    if given["times"] is None and parameters.template == "harmonic" and stacks:
+        given["times"] = days_of(_band_names(stacks[0]), "The band names of source 1 (DATES is empty)")
+    if "nodata" in template.takes and stacks:
+        own = stacks[0].held[0].tag if parameters.nodata_from_layer else None
+        given["nodata"] = own if parameters.nodata is None else parameters.nodata
+    elif "nodata" not in template.takes:
+        given["nodata"] = None  # of statistics only
+    return given
+
+
+def _images(parameters: CreateModel, number: int, progress: Progress) -> Stack:
+    """Open the images of a source; in patches all bands are what they are."""
+    paths = parameters.sources[number].il
+    if all(read_description(path_of(path)).get("content") == "patches" for path in paths):
+        return Stack(paths, placed=False)
+    told = parameters.bands.replace(",", " ").split()
+    wanted = int(told[number]) if number < len(told) and told[number].isdecimal() else None
+    return open_images(paths, parameters.alpha, progress, wanted, placed=False)
+
+
+def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    if any(not word.isdecimal() for word in words):
+        raise ParameterError(f"BANDS is {text!r}, but must be whole numbers separated by spaces, such as 1 4.")
+    found = tuple(stack.bands for stack in stacks)
+    told = tuple(int(word) for word in words)
+    if told and told[: len(found)] != found:
+        raise ParameterError(
+            f"BANDS is {text!r}, but the images given as sources have {' '.join(map(str, found))} bands: leave BANDS empty, or "
+            "give other images."
+        )
+    return told or found
+
+
+def _described_classes(parameters: CreateModel, progress: Progress) -> int | None:
+    """The number of classes that the patches were cut for; None where it is not known."""
+    for source in parameters.sources:
+        paths = [path for path in map(path_of, source.il) if path and rows_legend(read_description(path))]
+        if paths:
+            together, _ = joined([rows_legend(read_description(path)) for path in paths])
+            told = " and ".join(f"{path}.json" for path in paths)
+            progress.info(f"{len(together)} classes, as {told} {'say' if len(paths) > 1 else 'says'}.")
+            return len(together)
+    return None
+
+
+def _band_names(stack: Stack) -> list[str]:
+    return stack.band_names
+
+
+def _missing(parameters: CreateModel, stack: Stack) -> Missing:
+    return stack.missing(parameters.nodata, parameters.nodata_from_layer)
+
+
+# ------------------------------------------------------------- statistics
+
+
+def _statistics(parameters: CreateModel, given: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Return the options that follow from the images' statistics."""
+    if parameters.template == "band_arithmetic":
+        return {"statistics": _variables(parameters, given["bands"], progress)}
+    if parameters.normalization == "none":
+        return {}
+    return {
+        "scalings": tuple(_scaling(parameters, number, bands, progress) for number, bands in enumerate(given["bands"]))
+    }
+
+
+def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progress) -> Scaling | None:
+    kind, where = parameters.normalization, f"source {number + 1}"
+    if kind in ("none", "scale"):
+        return scaling_of(kind, parameters.scale, bands, (), where)
+    if number >= len(parameters.sources):
+        raise ParameterError(
+            f"NORMALIZATION is {kind}, but SOURCE{number + 1}_IL is missing: give the images whose statistics it takes, or "
+            "choose scale."
+        )
+    paths = parameters.sources[number].il
+    rows = described_statistics(paths)
+    if rows is None or len(rows) != bands:
+        stack = _images(parameters, number, Progress())
+        progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
+        rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
+    return scaling_of(kind, parameters.scale, bands, rows, where)
+
+
+def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress) -> dict[str, float]:
+    """The statistics that the expression names."""
+    expression = Expression.of_pixels(parameters.expression)
+    expression.check(bands)
+    found: dict[str, float] = {}
+    for image in expression.images_with_statistics:
+        if image > len(parameters.sources):
+            raise ParameterError(
+                f"EXPRESSION holds statistics of im{image}, but SOURCE{image}_IL is missing: give the images that they are of."
+            )
+        stack = _images(parameters, image - 1, Progress())
+        progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
+        found.update(variables_of(image, computed_statistics(stack, _missing(parameters, stack), progress)))
+    chosen = {name: found[name] for name in expression.statistics}
+    for name, value in chosen.items():
+        progress.info(f"{name} = {value:.9g}")
+    return chosen
+
+
+# ------------------------------------------------------------- writing
+
+
+def _described(model: Model, progress: Progress) -> Description:
+    return describe(model, (), device_scope("cpu"), progress, true_fields=False)
+
+
+def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:
+    """Write the model in both forms, each with its sidecar; return its description, and the paths by key."""
+    scope = device_scope("cpu")
+    inputs = [path for source in parameters.sources for path in source.il]
+    paths: dict[str, str] = {}
+    described: Description | None = None
+    with ExitStack() as stack:
+        places: list[Staging] = []
+        if parameters.out_keras:
+            place = stack.enter_context(file_staging(parameters.out_keras, progress, "OUT_KERAS", inputs))
+            model.save(place.path)
+            with scope():
+                made = load_model(str(place.path))
+            described = _described(made, progress)
+            write_sidecar(str(place.path), item(described, {}, "."))
+            places.append(place)
+            paths["out.keras"] = parameters.out_keras
+        if parameters.out_savedmodel:
+            target = str(Path(parameters.out_savedmodel).absolute())
+            place = stack.enter_context(Staging(target, progress))
+            part = KerasModel(target, model)
+            export_saved_model(part, list(part.outputs), (), place.path)
+            with scope():
+                made = load_model(str(place.path))
+            described = dataclasses.replace(described, model=made) if described else _described(made, progress)
+            write_sidecar(made.path, item(described, {}, "."))
+            places.append(place)
+            paths["out.savedmodel"] = parameters.out_savedmodel
+        progress.check()
+        for place in places:
+            place.commit()
+    if described is None:
+        raise ParameterError("OUT_KERAS or OUT_SAVEDMODEL is missing: name at least one of them.")
+    return described, paths

@@ -1,0 +1,140 @@
+"""The options of a template, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import ParameterError
+from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
+from .normalization import Scaling
+
+_BOUNDS = {"classes": (1, 65536), "width": (1, 4096), "depth": (1, 8)}
+
+DAYS_OF_A_YEAR = 365.25
+FACTORS = (2, 4)
+WEIGHTS = ("none", "imagenet", "file")
+_PARAMETERS = {"times": "DATES", "patch": "PATCHSIZE", "scalings": "NORMALIZATION"}
+"""Options whose parameters of CreateModel have other names."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a template is built from.
+
+    Attributes:
+        template: which.
+        bands: of each source.
+        scalings: of each source; None where its pixels are taken as they are.
+        classes: number of classes, or of output bands; 0 where the template sets it.
+        width, depth: see `names.Template`; 0 where it has none.
+        factor: output pixels per pixel along each side, of super_resolution.
+        patch: rows and columns of the patches that a backbone, or the second source of time_series_vhr, takes; 0
+            where they are free.
+        times: of the bands or dates, in days.
+        period: of the first harmonic, in days.
+        harmonics: number of waves, of harmonic.
+        nodata: what stands for a missing value, of harmonic.
+        expression, statistics: see `core.bandmath.expressionlayer.BandArithmetic`.
+        weights: of a backbone: none, imagenet or file.
+        weights_file: with the weights.
+        layer: of a backbone, where it is cut; empty for the last.
+    """
+
+    template: Template
+    bands: tuple[int, ...]
+    scalings: tuple[Scaling | None, ...] = ()
+    classes: int = 0
+    width: int = 0
+    depth: int = 0
+    factor: int = 2
+    patch: int = 0
+    times: tuple[float, ...] = ()
+    period: float = DAYS_OF_A_YEAR
+    harmonics: int = 2
+    nodata: float = math.nan
+    expression: str = ""
+    statistics: Mapping[str, float] = field(default_factory=dict)
+    weights: str = "none"
+    weights_file: str = ""
+    layer: str = ""
+
+
+def resolve(name: str, given: Mapping[str, Any]) -> Options:
+    """Return the options of the template called `name`: what is given, else its defaults.
+
+    Args:
+        name: of the template.
+        given: attributes of `Options`; None stands for not given.
+
+    Raises:
+        ParameterError: there is no such template or option, or a value that it cannot have.
+    """
+    template = TEMPLATES.get(name)
+    if template is None:
+        raise ParameterError(f"TEMPLATE is {name!r}, but must be one of: {', '.join(NAMES)}.")
+    values = {key: value for key, value in given.items() if value is not None}
+    _check_known(template, values)
+    values["bands"] = tuple(values.get("bands", ()))
+    _check_bands(template, values["bands"])
+    values["scalings"] = tuple(values.get("scalings") or (None,) * len(values["bands"]))
+    for option in ("width", "depth", "patch"):
+        values.setdefault(option, getattr(template, option))
+    values.setdefault("classes", template.outputs)
+    if values["classes"] is None:
+        what = "the number of classes" if template.task == CLASSIFICATION else "the number of output bands"
+        raise ParameterError(f"CLASSES ({what}) is missing: the template {name} needs it.")
+    _check_bounds(template, values)
+    built: dict[str, Any] = {key: 0 if value is None else value for key, value in values.items()}
+    return Options(template, **built)
+
+
+def _check_known(template: Template, values: Mapping[str, Any]) -> None:
+    known = [field.name for field in dataclasses.fields(Options)]
+    for option in values:
+        if option not in known:
+            raise ParameterError(f"There is no option {option!r} of templates. Known: {', '.join(known[1:])}.")
+        if option not in template.takes:
+            having = [other.name for other in TEMPLATES.values() if option in other.takes]
+            raise ParameterError(
+                f"{_PARAMETERS.get(option, option.upper())} is given, but the template {template.name} has no such option: "
+                f"leave it out. Those that have it: {', '.join(having)}."
+            )
+
+
+def _check_bands(template: Template, bands: tuple[int, ...]) -> None:
+    if not bands:
+        raise ParameterError(
+            f"BANDS is missing: give the number of bands of each source of the template {template.name}, or images as "
+            "SOURCE1_IL, ..."
+        )
+    if template.inputs and len(bands) != len(template.inputs):
+        sources = "; ".join(f"source {number}: {what}" for number, what in enumerate(template.inputs, 1))
+        raise ParameterError(
+            f"There are bands for {len(bands)} sources ({' '.join(map(str, bands))}), but the template {template.name} "
+            f"has {len(template.inputs)} ({sources}): give one number of bands for each."
+        )
+    if any(number < 1 for number in bands):
+        raise ParameterError(f"BANDS is {' '.join(map(str, bands))}, but each must be at least 1.")
+
+
+def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
+    for option, (least, most) in _BOUNDS.items():
+        value = values[option]
+        if option not in template.takes or value == 0:
+            continue
+        if option == "classes" and template.task in (CLASSIFICATION, FEATURES):
+            least = 2
+        if not least <= value <= most:
+            raise ParameterError(f"{option.upper()} is {value}, but must be from {least} to {most}.")
+    if values.get("factor", 2) not in FACTORS:
+        raise ParameterError(f"FACTOR is {values['factor']}, but must be one of: {', '.join(map(str, FACTORS))}.")
+    if "expression" in template.takes and not values.get("expression"):
+        raise ParameterError("EXPRESSION is missing: give a formula, such as im1b1 / im1b1Maxi.")
+    if values.get("weights") not in (None, *WEIGHTS):
+        raise ParameterError(f"WEIGHTS is {values['weights']!r}, but must be one of: {', '.join(WEIGHTS)}.")
+    if (values.get("weights") == "file") != bool(values.get("weights_file")):
+        raise ParameterError("WEIGHTS=file and WEIGHTS_FILE belong together: give both, or neither.")

@@ -1,0 +1,202 @@
+"""What happens while Keras fits: progress, scores, checkpoints, and when to stop."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ..accuracy.scores import numbers
+from ..base.progress import Progress
+from ..errors import TrainingError
+from .checkpoints import Checkpoints, State
+from .samplebatches import Feed
+from .scoring import Scores, describe, describe_classes
+
+_EVERY = 3.0  # seconds between two lines about batches
+FITTED = 0.95  # of the progress; the rest is for scores and files
+_PLATEAU = 5  # epochs without a better loss after which the plateau schedule acts
+_LOWERED = 0.5  # what it makes of the learning rate
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a training goes on.
+
+    Attributes:
+        epochs: altogether.
+        seed: of the first epoch's order; each further epoch adds 1.
+        validated: whether there are validation data, whose loss then decides.
+        patience: epochs without a better loss after which training ends; 0 for never.
+        plateau: whether the learning rate is halved where the loss has not become better.
+        score_every: epochs between two scorings, the last one scored too; 0 for none while training.
+    """
+
+    epochs: int
+    seed: int
+    validated: bool
+    patience: int
+    plateau: bool
+    score_every: int
+
+    @property
+    def monitor(self) -> str:
+        """The quantity that decides, in Keras's words."""
+        return "val_loss" if self.validated else "loss"
+
+    def is_over(self, state: State) -> bool:
+        """Return whether nothing is left to train."""
+        late = self.patience and state.epoch - state.best_epoch >= self.patience
+        return state.epoch >= self.epochs or bool(late)
+
+
+class Watch(keras.callbacks.Callback):
+    """Follows a training, keeps its state, and stops it.
+
+    Attributes:
+        state: where it is.
+        best_weights: of the best epoch, as NumPy arrays; None before there is one.
+    """
+
+    def __init__(
+        self,
+        trained: keras.Model,
+        rules: Rules,
+        feed: Feed,
+        state: State,
+        checkpoints: Checkpoints,
+        scorers: Mapping[str, Callable[[], Scores]],
+        save: Callable[[Path], None],
+        progress: Progress,
+    ) -> None:
+        """Make the callback.
+
+        Args:
+            trained: the model, compiled.
+            rules: how training goes on.
+            feed: batches for training.
+            state: where it is.
+            checkpoints: where it is kept.
+            scorers: score the model on data for `training`, `validation`.
+            save: writes the model as it is into a .keras file.
+            progress: is told, and asked to stop after each batch.
+        """
+        super().__init__()
+        self.state, self._trained = state, trained
+        self.best_weights: list[np.ndarray] | None = None
+        self._rules, self._feed, self._checkpoints = rules, feed, checkpoints
+        self._scorers, self._save, self._progress = scorers, save, progress
+        self._epoch = state.epoch
+        self._started = self._told = self._waited = 0.0
+
+    @property
+    def variables(self) -> list[Any]:
+        """All variables of the training, in a fixed order: of the model, then of the optimizer."""
+        return [*self._trained.variables, *self._trained.optimizer.variables]
+
+    def take_up(self, state: State, values: list[np.ndarray], best_weights: list[np.ndarray] | None) -> None:
+        """Go on from a checkpoint.
+
+        Args:
+            state: where the training was.
+            values: of all `variables`.
+            best_weights: of the best epoch.
+        """
+        self.state = state
+        for variable, value in zip(self.variables, values):
+            variable.assign(value)
+        self.best_weights = best_weights
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin an epoch with an order of its own."""
+        self._epoch = epoch
+        self._feed.begin(self._rules.seed + epoch)
+        self._started = self._told = time.monotonic()
+        self._waited = self._feed.waited
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Tell the running loss, and stop where the user asks to or the loss is no number."""
+        self._progress.check()
+        loss = float((logs or {}).get("loss", math.nan))
+        if not math.isfinite(loss):
+            raise TrainingError(self._no_number(batch, loss))
+        done = (self._epoch + (batch + 1) / self._feed.steps) / self._rules.epochs
+        self._progress.fraction(FITTED * done)
+        now = time.monotonic()
+        if now - self._told > _EVERY:
+            self._told = now
+            self._progress.info(
+                f"Epoch {self._epoch + 1}/{self._rules.epochs}, batch {batch + 1}/{self._feed.steps}: loss {loss:.4g}"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Keep the state, and decide whether to go on."""
+        seconds = time.monotonic() - self._started
+        row = {"epoch": float(epoch + 1), **{name: float(value) for name, value in (logs or {}).items()}}
+        row["learning_rate"] = self._rate()
+        row["seconds"] = seconds
+        row["seconds_waited"] = self._feed.waited - self._waited
+        told = ", ".join(f"{name} {row[name]:.4g}" for name in (logs or {}) if name in row)
+        self._progress.info(f"Epoch {epoch + 1}/{self._rules.epochs}: {told} ({seconds:.1f} s)")
+        self._decide(epoch + 1, row)
+        if self._is_scored(epoch + 1):
+            row.update(self._score())
+        self.state.history.append(row)
+        self._checkpoints.write(self.state, self.variables)
+        self._progress.check()
+
+    def _decide(self, epoch: int, row: Mapping[str, float]) -> None:
+        """Keep the best weights, lower the learning rate, stop early."""
+        state, rules = self.state, self._rules
+        state.epoch = epoch
+        value = row[rules.monitor]
+        if value < state.best:
+            state.best, state.best_epoch = value, epoch
+            self.best_weights = self._trained.get_weights()
+            self._checkpoints.write_best(state, self._save)
+        since = epoch - max(state.best_epoch, state.lowered)
+        if rules.plateau and since >= _PLATEAU:
+            state.lowered = epoch
+            self._trained.optimizer.learning_rate = self._rate() * _LOWERED
+            self._progress.info(f"The learning rate is now {self._rate():.3g}.")
+        if epoch < rules.epochs and rules.is_over(state):
+            self._progress.info(
+                f"{rules.monitor} has not become better for {rules.patience} epochs (PATIENCE): training ends."
+            )
+            self._trained.stop_training = True
+
+    def _is_scored(self, epoch: int) -> bool:
+        every, last = self._rules.score_every, epoch == self._rules.epochs or self._trained.stop_training
+        return bool(every) and (epoch % every == 0 or last)
+
+    def _score(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for what, scorer in self._scorers.items():
+            scores = scorer()
+            self._progress.info(f"Scores on data for {what}: {describe(scores)}")
+            for line in describe_classes(scores):
+                self._progress.info(line)
+            prefix = "val_" if what == "validation" else ""
+            found.update({f"{prefix}{name}": value for name, value in numbers(scores).items()})
+        return found
+
+    def _rate(self) -> float:
+        return float(np.asarray(self._trained.optimizer.learning_rate))
+
+    def _no_number(self, batch: int, loss: float) -> str:
+        step = self._epoch * self._feed.steps + batch + 1
+        kept = "no epoch was done, so no weights are kept"
+        if self.state.best_epoch:
+            best = self._checkpoints.best
+            where = f" in {best}" if best else ""
+            kept = f"the weights of epoch {self.state.best_epoch}, the best so far, are kept{where}"
+        return (
+            f"The loss became {loss} at step {step} (epoch {self._epoch + 1}, batch {batch + 1}), with a learning rate of "
+            f"{self._rate():.3g}; {kept}. Lower LEARNING_RATE, and look for values such as NaN or very large ones in the patches."
+        )

@@ -1,0 +1,232 @@
+"""Loss, metrics, optimizer and learning rate by name, as far as they fit the model and its target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from ..errors import ParameterError
+from ..parameters.traininggroups import METRICS
+from . import losses
+
+CLASSES, VALUES = "class", "rmse"
+"""What a target is, in the words of VALIDATION_MODE."""
+
+_OF_CLASSES = ("categorical_crossentropy", "focal", "dice", "binary_crossentropy")
+_RATES = {"sgd": 0.01}
+_RATE = 0.001
+_FALL = 0.01  # of the rate at the end of the exponential schedule
+_ROUNDING = 1e-3  # by which probabilities may miss a sum of 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """The output that is trained, as a trial on some samples shows it.
+
+    Attributes:
+        name: of the output.
+        shape: of the output for a sample: (bands,), (rows, columns, bands), ...
+        probabilities: whether it is probabilities of classes along the last axis, or (of one band) a sigmoid's.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    probabilities: bool
+
+    @property
+    def bands(self) -> int:
+        """Number of classes, or of values."""
+        return self.shape[-1]
+
+    def describe(self) -> str:
+        """Return name and shape for a message."""
+        return f"{self.name} ({' x '.join(map(str, self.shape))} for each sample)"
+
+
+def are_probabilities(values: Any, activation: str) -> bool:
+    """Return whether an output is probabilities of classes, or of one class.
+
+    Args:
+        values: what the model returned for some samples, a NumPy array of shape (samples, ..., bands).
+        activation: that made them, as far as the layers tell.
+    """
+    if values.shape[-1] == 1:
+        return activation == "sigmoid"
+    return activation == "softmax" or bool((values >= 0).all() and abs(values.sum(axis=-1) - 1.0).max() < _ROUNDING)
+
+
+def kind_of_target(mode: str, loss: str, output: Output, target: tuple[int, ...], two_values: bool) -> str:
+    """Return what the target is: `class` or `rmse` (values).
+
+    Args:
+        mode: VALIDATION_MODE, which decides where it is not `none`.
+        loss: LOSS, which decides next.
+        output: the model's.
+        target: shape of a sample's target.
+        two_values: whether it holds nothing but the whole numbers 0 and 1.
+    """
+    if mode != "none":
+        return mode
+    if loss != "auto":
+        return CLASSES if loss in _OF_CLASSES else VALUES
+    if output.bands > 1:
+        return VALUES if target[2:] == (output.bands,) else CLASSES
+    return CLASSES if output.probabilities and two_values else VALUES
+
+
+def choose_loss(
+    name: str, kind: str, output: Output, target: tuple[int, ...], suited: str = ""
+) -> tuple[str, keras.losses.Loss]:
+    """Return the name of the loss, and the loss.
+
+    Args:
+        name: LOSS.
+        kind: what the target is.
+        output: the model's.
+        target: shape of a sample's target.
+        suited: Keras's name of the loss for values that the model was made for; empty where that is not known.
+
+    Raises:
+        ParameterError: the loss does not fit the output or the target.
+    """
+    if name == "auto":
+        of_classes = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy"
+        name = of_classes if kind == CLASSES else ("mae" if suited == "mean_absolute_error" else "mse")
+    if (name in _OF_CLASSES) != (kind == CLASSES):
+        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else "mse, mae, huber"
+        what = "classes" if kind == CLASSES else "values"
+        raise ParameterError(
+            f"LOSS is {name}, but the target is {what} (VALIDATION_MODE={kind}): choose one of {fitting}, or auto."
+        )
+    if kind == CLASSES:
+        _check_classes(name, output, target)
+        logits = not output.probabilities
+        makers: Mapping[str, Any] = {
+            "categorical_crossentropy": losses.categorical_crossentropy,
+            "focal": losses.focal,
+            "dice": losses.DiceLoss,
+            "binary_crossentropy": losses.binary_crossentropy,
+        }
+        return name, makers[name](logits)
+    if math.prod(output.shape) != math.prod(target) or output.bands != (target[-1] if target else 1):
+        raise ParameterError(
+            f"LOSS is {name}, but the model's output {output.describe()} and the target of shape "
+            f"{' x '.join(map(str, target))} differ: {_size_cure(output, target)} or choose another model."
+        )
+    of_values: Mapping[str, Any] = {
+        "mse": keras.losses.MeanSquaredError,
+        "mae": keras.losses.MeanAbsoluteError,
+        "huber": keras.losses.Huber,
+    }
+    return name, of_values[name]()
+
+
+def _check_classes(name: str, output: Output, target: tuple[int, ...]) -> None:
+    if (output.bands == 1) != (name == "binary_crossentropy"):
+        fitting = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy, focal or dice"
+        raise ParameterError(
+            f"LOSS is {name}, but the model's output {output.describe()} has {output.bands} band"
+            f"{'s, one for each class' if output.bands > 1 else ''}: choose {fitting}, or auto."
+        )
+    if math.prod(output.shape[:-1]) != math.prod(target):
+        raise ParameterError(
+            f"The model's output {output.describe()} has not as many pixels as the labels of a sample, which are "
+            f"{' x '.join(map(str, target))}: {_size_cure(output, target)} or choose another model."
+        )
+
+
+def _size_cure(output: Output, target: tuple[int, ...]) -> str:
+    rows, columns = output.shape[:2] if len(output.shape) == 3 else (1, 1)
+    return f"extract targets of {columns} x {rows} pixels,"
+
+
+def choose_metrics(names: str, kind: str, output: Output) -> list[keras.metrics.Metric]:
+    """Return the metrics.
+
+    Args:
+        names: METRICS.
+        kind: what the target is.
+        output: the model's.
+
+    Raises:
+        ParameterError: there is no such metric, or it does not fit.
+    """
+    of_classes: Mapping[str, Any] = {
+        "accuracy": lambda: losses.Accuracy(not output.probabilities),
+        "mean_iou": lambda: losses.MeanIou(output.bands),
+    }
+    of_values: Mapping[str, Any] = {
+        "mse": lambda: keras.metrics.MeanSquaredError(name="mse"),
+        "mae": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
+        "rmse": lambda: keras.metrics.RootMeanSquaredError(name="rmse"),
+    }
+    fitting = of_classes if kind == CLASSES else of_values
+    if kind == CLASSES and output.bands == 1:
+        fitting = {"accuracy": of_classes["accuracy"]}
+    words = list(dict.fromkeys(names.split())) or (["accuracy"] if kind == CLASSES else ["mae"])
+    wrong = [word for word in words if word not in fitting]
+    if wrong:
+        why = "does not fit this target" if wrong[0] in METRICS else "is not known"
+        raise ParameterError(f"METRICS names {wrong[0]}, which {why}: choose of {', '.join(fitting)}.")
+    return [fitting[word]() for word in words]
+
+
+def make_optimizer(name: str, rate: float | None, schedule: str, steps: int, epochs: int) -> keras.optimizers.Optimizer:
+    """Return the optimizer with its learning rate.
+
+    Args:
+        name: OPTIMIZER.
+        rate: LEARNING_RATE; None for the optimizer's own.
+        schedule: SCHEDULE; `plateau` is the business of who watches the loss.
+        steps: batches in an epoch.
+        epochs: altogether.
+    """
+    start = _RATES.get(name, _RATE) if rate is None else rate
+    rates: Any = start
+    if schedule == "cosine":
+        rates = keras.optimizers.schedules.CosineDecay(start, steps * epochs)
+    elif schedule == "exponential":
+        rates = keras.optimizers.schedules.ExponentialDecay(start, steps * epochs, _FALL)
+    makers: Mapping[str, Any] = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "sgd": lambda learning_rate: keras.optimizers.SGD(learning_rate, momentum=0.9, nesterov=True),
+        "rmsprop": keras.optimizers.RMSprop,
+        "nadam": keras.optimizers.Nadam,
+    }
+    return makers[name](learning_rate=rates)
+
+
+def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
+    """Let the layers whose names match keep their weights, and return their names.
+
+    Args:
+        model: the model; layers of models inside it count too.
+        patterns: names, in which * stands for anything.
+
+    Raises:
+        ParameterError: a pattern matches nothing, or nothing is left to train.
+    """
+    import fnmatch
+
+    layers = [layer for layer in model._flatten_layers(include_self=False) if layer.weights]
+    names = [layer.name for layer in layers]
+    frozen: list[str] = []
+    for pattern in patterns:
+        found = [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
+        if not found:
+            raise ParameterError(f"FREEZE names {pattern}, but no layer with weights is called so: {', '.join(names)}.")
+        for layer in found:
+            layer.trainable = False
+            frozen.append(layer.name)
+    if not model.trainable_weights:
+        raise ParameterError(
+            "FREEZE leaves no weights to train: name fewer layers."
+            if patterns
+            else f"The model {model.name} has no weights to train: it computes a formula. Serve it as it is."
+        )
+    return sorted(set(frozen))

@@ -1,0 +1,129 @@
+"""Opening the samples of training, validation and test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..base.progress import Progress
+from ..errors import ParameterError, RasterError, RecordsError
+from ..patches.patchesreader import PatchesImagesReader
+from .recordsamples import RecordSamples
+from .samplebatches import AT_ONCE, InMemory, PatchSamples, Samples
+
+_CAUSES = {r"RasterError: (.+)": RasterError, r"value: '(The file .+?)'\s": RecordsError}
+"""What stands in TensorFlow's message where our error caused it: the words behind it, and the error."""
+
+
+def open_samples(
+    what: str,
+    sources: Sequence[Any],
+    records: str | None,
+    streaming: bool,
+    budget: int,
+    progress: Progress,
+) -> Samples | None:
+    """Open the samples of one purpose.
+
+    Args:
+        what: `TRAINING`, `VALIDATION` or `TEST`, as the parameters begin.
+        sources: with `il`, and for training `patchsizex` and `patchsizey`.
+        records: a folder of TFRecords in their place.
+        streaming: True to read patches when they are used.
+        budget: bytes for patches that are kept, or among which the order is drawn.
+        progress: is told when patches need more memory than the budget, and asked to stop.
+
+    Returns:
+        The samples; None where there are neither sources nor records.
+
+    Raises:
+        ParameterError, RasterError, RecordsError: they cannot be read, do not fit each other, or there are none.
+    """
+    if records:
+        found: Samples = RecordSamples(records, budget)
+    elif sources:
+        found = _open_patches(what, sources, streaming, budget, progress)
+    else:
+        return None
+    progress.info(f"{what.capitalize()}: {found.size} samples; {_described(found)}.")
+    return found
+
+
+def _open_patches(what: str, sources: Sequence[Any], streaming: bool, budget: int, progress: Progress) -> PatchSamples:
+    files = {f"source{number}": list(source.il) for number, source in enumerate(sources, 1)}
+    heights = {
+        f"source{number}": rows
+        for number, source in enumerate(sources, 1)
+        if (rows := getattr(source, "patchsizey", None))
+    }
+    images = PatchesImagesReader(files, use_streaming=True, patch_heights=heights)
+    if images.get_size() == 0:
+        raise ParameterError(f"{what}_SOURCE1_IL holds no patches: give patches images with at least one.")
+    for number, source in enumerate(sources, 1):
+        width, wanted = images.gdal_ds[f"source{number}"][0].RasterXSize, getattr(source, "patchsizex", None)
+        if wanted and wanted != width:
+            raise ParameterError(
+                f"{what}_SOURCE{number}_PATCHSIZEX is {wanted}, but {source.il[0]} has patches {width} pixels wide: "
+                "correct it, or leave it out."
+            )
+    sample = images.get_sample(0)
+    needed = images.get_size() * sum(array.nbytes for array in sample.values())
+    if not streaming and needed > budget:
+        progress.info(
+            f"{what.capitalize()}: {needed / 1e6:.0f} MB of patches are more than MEMORY allows ({budget / 1e6:.0f} MB), so "
+            "they are read when they are used."
+        )
+        streaming = True
+    if streaming:
+        return PatchSamples(images, files, budget)
+    kept = InMemory(images, progress)
+    for key, count in (+kept.not_finite).items():
+        progress.warning(
+            f"{count} of {images.get_size()} patches of {what}_{key.upper()}_IL hold NaN or infinite values, from which nothing "
+            "can be learned: leave them out when they are cut (SOURCE1_NODATA=nan of patchesextraction)."
+        )
+    return PatchSamples(kept, files, budget)
+
+
+def _described(samples: Samples) -> str:
+    parts = []
+    for number, (key, shape) in enumerate(samples.shapes.items(), 1):
+        size = " x ".join(map(str, (shape[1], shape[0], *shape[2:]) if len(shape) > 1 else shape))
+        parts.append(f"source {number}: {size} {samples.dtypes[key].name}")
+    return ", ".join(parts)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn TensorFlow's error about samples that cannot be read back into ours, which caused it."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for pattern, kind in _CAUSES.items():
+            found = re.search(pattern, str(error))
+            if found:
+                raise kind(found[1]) from error
+        raise
+
+
+def read_groups(paths: Sequence[str]) -> np.ndarray:
+    """Return one value per patch from images of one value per patch, such as labels images.
+
+    Raises:
+        RasterError: they cannot be read.
+        ParameterError: a patch has more than one value.
+    """
+    reader = PatchesImagesReader({"groups": paths}, use_streaming=True)
+    samples = PatchSamples(reader, {"groups": paths}, AT_ONCE)
+    if int(np.prod(samples.shapes["groups"])) != 1:
+        shape = samples.shapes["groups"]
+        raise ParameterError(
+            f"VALIDATION_GROUPS is {paths[0]}, which has patches of {shape[1]} x {shape[0]} pixels and {shape[2]} bands: "
+            "give an image of one value per patch, as OUTLABELS of PatchesExtraction."
+        )
+    return np.concatenate([values.reshape(-1) for values in samples.values("groups")])

@@ -1,0 +1,76 @@
+"""What each source is to the model: which input it feeds, or that it is the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import ParameterError
+from ..models.modelinterface import plain_name
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Sources of training (`source1`, ...) and the tensors of a model.
+
+    Attributes:
+        inputs: by source, the name of the model's input that it feeds.
+        target: the source that one output shall equal.
+        output: the name of that output.
+    """
+
+    inputs: Mapping[str, str]
+    target: str
+    output: str
+
+
+def assign(what: str, names: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> Roles:
+    """Return what each source is.
+
+    Sources without a name feed the inputs that are left, in alphabetical order; one more is the target.
+
+    Args:
+        what: `TRAINING`, `VALIDATION` or `TEST`, for messages.
+        names: for each source, that of an input or output; empty where none is given.
+        inputs: the model's.
+        outputs: the model's; the target belongs to the one called `predictions`, else to the first, unless it is named.
+
+    Raises:
+        ParameterError: a name is neither, or comes twice; an input has no source; there is not one target.
+    """
+    found: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    for number, name in enumerate((plain_name(name) for name in names), 1):
+        if not name:
+            continue
+        key = "PLACEHOLDER" if what == "TRAINING" else "NAME"
+        if name not in inputs and name not in outputs:
+            raise ParameterError(
+                f"{what}_SOURCE{number}_{key} is {name!r}, but the model has the inputs {', '.join(inputs)} and the outputs "
+                f"{', '.join(outputs)}: name one of them."
+            )
+        if name in found.values() or name in targets.values():
+            raise ParameterError(f"{what}_SOURCE{number}_{key} is {name!r}, which another source is already.")
+        (found if name in inputs else targets)[f"source{number}"] = name
+    left = sorted(set(inputs) - set(found.values()))
+    for number, name in enumerate(names, 1):
+        if not name and left:
+            found[f"source{number}"] = left.pop(0)
+        elif not name:
+            targets[f"source{number}"] = "predictions" if "predictions" in outputs else sorted(outputs)[0]
+    if left or len(targets) != 1:
+        raise ParameterError(
+            f"The model has {len(inputs)} inputs ({', '.join(inputs)}), so {len(inputs) + 1} sources are needed, the last "
+            f"for the target; there are {len(names)}: {', '.join(_described(found, len(names)))}. Give the "
+            "patches for each input and one image of labels or values."
+        )
+    ((target, output),) = targets.items()
+    return Roles(dict(sorted(found.items())), target, output)
+
+
+def _described(found: Mapping[str, str], count: int) -> list[str]:
+    keys = [f"source{number}" for number in range(1, count + 1)]
+    return [
+        f"source {number} feeds {found[key]}" if key in found else f"source {number} is a target"
+        for number, key in enumerate(keys, 1)
+    ]

@@ -1,0 +1,127 @@
+"""The trained model as others use it: with labels of classes, as .keras and as a SavedModel, each with its sidecar."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from ..base.progress import Progress
+from ..machine.devices import Scope
+from ..models.keraslayers import ClassValues
+from ..models.loading import KerasModel, load_model
+from ..models.modelinterface import Model
+from ..models.savedmodelexport import check_exportable, export_saved_model
+from ..models.servingdefaults import Meant
+from ..models.sidecar import Classes, write_sidecar
+from ..probing.describerun import item
+from ..probing.describing import Description, describe
+from .network import KERAS_INSIDE, Network
+from .trainingpreparation import Task
+
+_FEATURES = "features"
+"""The layer whose output a classifier's SavedModel returns too, for other classifiers to learn from."""
+
+
+class FinishedModel:
+    """A network with what training has added; its weights are the network's at the time of saving.
+
+    Attributes:
+        model: the Keras model.
+        classes: by output, the classes that it holds.
+        alpha: by input, what bands marked as alpha were in its patches.
+        meant: how it is meant to be served.
+    """
+
+    def __init__(self, network: Network, task: Task, meant: Meant) -> None:
+        self._network = network
+        tensors = {name: network.tensor(name) for name in network.outputs}
+        self.classes: dict[str, Classes] = {}
+        self.alpha = task.alpha
+        self._trained, self._labels = task.output.name, ""
+        if task.table is not None:
+            # First in alphabetical order, so that serving takes it by default; a layer of that name may be another's.
+            name = "classes" if "classes" not in network.layers else "class_labels"
+            layer = ClassValues(task.table.values, logits=not task.output.probabilities, name=name)
+            last = network.trained_tensor
+            tensors[name] = layer(last)
+            self._labels = name
+            self.classes[name] = task.table.described
+            if task.output.bands == len(task.table.values):
+                self.classes[task.output.name] = task.table.described
+        self.model = keras.Model(network.input_tensors, tensors, name=network.whole.name)
+        self.meant = dataclasses.replace(meant, output=self._labels or meant.output)
+        self._features = task.table is not None and _FEATURES in network.layers
+
+    def check_exportable(self) -> None:
+        """Raise ModelError where the model, trained or not, cannot be exported as a SavedModel."""
+        check_exportable(KerasModel(self._network.whole.name, self.model), self._exported)
+
+    def save(self, path: Path) -> None:
+        """Write the model as a .keras file."""
+        self._network.take_over()
+        with _unfrozen(self.model):
+            self.model.save(path)
+
+    def describe(self, path: Path, scope: Scope, progress: Progress) -> Description:
+        """Write the sidecar of a .keras file that `save` wrote, and return its description."""
+        described = self._describe(load_model(str(path), trust=True), scope, progress)  # its layers ran already
+        write_sidecar(str(path), item(described, self.classes, ".", self.alpha, self.meant))
+        return described
+
+    @property
+    def _exported(self) -> list[str]:
+        """Names of what a SavedModel returns."""
+        return sorted({*self.model.output_names, *([_FEATURES] if self._features else [])})
+
+    def _describe(self, model: Model, scope: Scope, progress: Progress) -> Description:
+        """Describe the outputs; the labels see what the probabilities see, of which they are the largest."""
+        names = [name for name in self._exported if name != self._labels]
+        described = describe(model, names, scope, progress, true_fields=False)
+        outputs = list(described.outputs)
+        for probabilities in described.outputs:
+            if self._labels and probabilities.info.name == self._trained:
+                geometry = probabilities.geometry
+                geometry = dataclasses.replace(geometry, output=self._labels) if geometry else None
+                info = model.output(self._labels)
+                outputs.append(dataclasses.replace(probabilities, info=info, geometry=geometry))
+        return dataclasses.replace(described, outputs=tuple(sorted(outputs, key=lambda output: output.info.name)))
+
+    def export(self, folder: Path, keras_file: Path, described: Description, scope: Scope, progress: Progress) -> None:
+        """Write the model as a SavedModel with its sidecar; the .keras file goes with it, to be trained again.
+
+        Args:
+            folder: to be made.
+            keras_file: what `save` wrote.
+            described: what `describe` returned.
+            scope: the device.
+            progress: receives a line per output where the SavedModel has to be described anew.
+        """
+        renamed = export_saved_model(KerasModel(str(keras_file), self.model), self._exported, (), folder)
+        made = load_model(str(folder), trust=True)
+        if renamed:
+            described = self._describe(made, scope, progress)
+        alpha = {renamed.get(name, name): told for name, told in self.alpha.items()}
+        meant = self.meant.exported(self._exported, renamed)
+        made_now = dataclasses.replace(described, model=made)
+        write_sidecar(str(folder), item(made_now, self.classes, ".", alpha, meant))
+        (folder / KERAS_INSIDE).parent.mkdir(exist_ok=True)
+        shutil.copyfile(keras_file, folder / KERAS_INSIDE)
+
+
+@contextmanager
+def _unfrozen(model: Any) -> Iterator[None]:
+    """Let all layers be trainable meanwhile: FREEZE is for this run, and Keras would save it."""
+    frozen = [layer for layer in model._flatten_layers(include_self=False) if not layer.trainable]
+    for layer in frozen:
+        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = False

@@ -1,0 +1,120 @@
+"""The files of a training while they are made."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.progress import Part, Progress
+from ..errors import ParameterError
+from ..files.staging import Staging
+from ..machine.devices import Scope
+from ..probing.exportrun import check_replaceable
+from ..samples.traininglayer import file_staging, write_text
+from .callback import FITTED
+from .trainedmodel import FinishedModel
+
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+
+
+class Outputs:
+    """The outputs that are asked for, made beside their places, and moved there when all of them are whole."""
+
+    def __init__(
+        self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress, kept: bool = False
+    ) -> None:
+        """Check the paths and make room for the files, until `stack` is left.
+
+        Args:
+            parameters: name them.
+            stack: is left when they are moved to their places, or removed.
+            progress: is told of what is made.
+            kept: whether what was trained is kept in another way.
+
+        Raises:
+            ParameterError, RasterError: a file cannot be written.
+        """
+        self._progress = progress
+        self._staged: dict[str, Staging] = {}
+        if parameters.model_saveto:
+            check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
+            place = str(Path(parameters.model_saveto).absolute())
+            self._staged["model.saveto"] = stack.enter_context(Staging(place, progress))
+        files = {
+            "out.keras": parameters.out_keras,
+            "out.history": parameters.out_history,
+            "out.report": parameters.out_report,
+        }
+        for key, path in files.items():
+            if path:
+                name = key.upper().replace(".", "_")
+                self._staged[key] = stack.enter_context(file_staging(str(Path(path).absolute()), progress, name))
+        self._spare = None
+        if "model.saveto" in self._staged and "out.keras" not in self._staged:
+            self._spare = self._staged["model.saveto"].folder / "spare"
+        _check_different(self._staged)
+        if not kept and not self.asked:
+            progress.warning("Neither MODEL_SAVETO nor OUT_KERAS is given: the trained model is not kept.")
+
+    @property
+    def asked(self) -> bool:
+        """Whether the model is written at all."""
+        return bool(self._staged.keys() & {"model.saveto", "out.keras"})
+
+    def write_model(self, finished: FinishedModel, scope: Scope) -> None:
+        """Write the trained model in the forms that are asked for.
+
+        Raises:
+            ModelError, TrainingError: it cannot be written.
+        """
+        if not self.asked:
+            return
+        file = self._staged["out.keras"].path if "out.keras" in self._staged else None
+        if file is None:
+            assert self._spare is not None  # nosec B101 (tells mypy)
+            self._spare.mkdir()
+            file = self._spare / "model.keras"
+        finished.save(file)
+        described = finished.describe(file, scope, Part(self._progress, FITTED, 1.0))
+        if "model.saveto" in self._staged:
+            finished.export(self._staged["model.saveto"].path, file, described, scope, self._progress)
+
+    def write_text(self, key: str, text: str) -> None:
+        """Write the output `key`, if it is asked for."""
+        if key in self._staged:
+            write_text(self._staged[key], text)
+
+    def wants(self, key: str) -> bool:
+        """Return whether the output `key` is asked for."""
+        return key in self._staged
+
+    def path(self, key: str) -> Path:
+        """Return where the output `key` is made."""
+        return self._staged[key].path
+
+    def commit(self) -> dict[str, Any]:
+        """Move all to their places, and return the paths by key.
+
+        Raises:
+            RasterError: one cannot be moved.
+        """
+        if self._spare is not None and self._spare.is_dir():
+            import shutil
+
+            shutil.rmtree(self._spare)
+        for staging in self._staged.values():
+            staging.commit()
+        return {key: str(staging.final) for key, staging in self._staged.items()}
+
+
+def _check_different(staged: dict[str, Staging]) -> None:
+    seen: dict[Path, str] = {}
+    for key, staging in staged.items():
+        other = seen.setdefault(staging.final, key)
+        if other != key:
+            first, second = (name.upper().replace(".", "_") for name in (other, key))
+            raise ParameterError(
+                f"{first} and {second} are both {staging.final}: choose another place for one of them."
+            )

@@ -1,0 +1,376 @@
+"""From the parameters to what is trained: samples, network, what each source is, and the classes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..machine.memory import budget
+from ..parameters.templatenames import Template
+from ..patches.patchesimage import read_description
+from ..samples.bandstatistics import BandStatistics
+from ..templates.normalization import scaling_of
+from . import compileoptions
+from .augmentation import augment, check_augmentation
+from .classlabels import (
+    ClassTable,
+    alphas_of,
+    balanced_weights,
+    class_table,
+    count_labels,
+    legend_of,
+    missing_labels,
+)
+from .labellegends import join_labels
+from .losses import class_numbers
+from .network import Network, fitted_shape, load_network, make_network, restore, template_of
+from .opensamples import open_samples, read_groups
+from .samplebatches import Change, PatchSamples, Samples
+from .scoring import ClassTally, Tally, ValueTally
+from .sourceroles import Roles, assign
+from .valueranges import check_held
+
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+
+_TRIED = 4  # samples that the model is tried on
+
+
+@dataclass(frozen=True)
+class SampleSets:
+    """The samples by purpose; None where there are none."""
+
+    training: Samples
+    validation: Samples | None
+    test: Samples | None
+
+    @property
+    def by_purpose(self) -> dict[str, Samples]:
+        """Those that there are."""
+        every = {"TRAINING": self.training, "VALIDATION": self.validation, "TEST": self.test}
+        return {what: samples for what, samples in every.items() if samples is not None}
+
+
+class LabelCounts:
+    """How often each label occurs, counted when it is asked for, and once."""
+
+    def __init__(self, sets: SampleSets) -> None:
+        self._sets = sets
+        self._found: dict[tuple[str, str], Counter[int]] = {}
+
+    def __call__(self, what: str, key: str) -> Counter[int]:
+        """Return the labels that the source `key` holds for a purpose (`TRAINING`, ...); see `count_labels`."""
+        if (what, key) not in self._found:
+            self._found[what, key] = count_labels(self._sets.by_purpose[what], key, what)
+        return self._found[what, key]
+
+
+def open_sets(parameters: TensorflowModelTrain, progress: Progress) -> SampleSets:
+    """Open the samples of training, validation and test.
+
+    Raises:
+        ParameterError, RasterError, RecordsError: they cannot be read, or do not fit each other.
+    """
+    room = budget(parameters.memory or parameters.ram)
+    training = open_samples(
+        "TRAINING",
+        parameters.sources,
+        parameters.training_tfrecords,
+        parameters.training_usestreaming,
+        room // 2,
+        progress,
+    )
+    assert training is not None  # nosec B101 (tells mypy; the parameters were checked)
+    streaming = parameters.validation_usestreaming
+    validation = open_samples(
+        "VALIDATION", parameters.validation_sources, parameters.validation_tfrecords, streaming, room // 4, progress
+    )
+    test = open_samples("TEST", parameters.test_sources, parameters.test_tfrecords, streaming, room // 4, progress)
+    every = {"training": training, "validation": validation, "test": test}
+    join_labels({what: samples for what, samples in every.items() if samples}, parameters.ignored_label, progress)
+    if parameters.validation_share:
+        training, validation = _hold_back(parameters, training, progress)
+    found = SampleSets(training, validation, test)
+    for what, samples in found.by_purpose.items():
+        _check_like(what, samples, training)
+    return found
+
+
+def _hold_back(
+    parameters: TensorflowModelTrain, samples: Samples, progress: Progress
+) -> tuple[PatchSamples, PatchSamples]:
+    if not isinstance(samples, PatchSamples):
+        raise ParameterError(
+            "VALIDATION_SHARE needs patches images: TFRecords are read in one run. Give a folder in VALIDATION_TFRECORDS."
+        )
+    groups = read_groups(list(parameters.validation_groups)) if parameters.validation_groups else None
+    parts = samples.hold_back(parameters.validation_share or 0.0, groups, parameters.seed)
+    progress.info(f"Held back for validation: {parts[1].size} of {samples.size} samples.")
+    return parts
+
+
+def _check_like(what: str, samples: Samples, training: Samples) -> None:
+    """Raise ParameterError where samples have other sources, or other patch sizes, than those for training."""
+    if len(samples.keys) != len(training.keys):
+        raise ParameterError(
+            f"There are {len(samples.keys)} sources for {what.lower()}, but {len(training.keys)} for training: give the same, "
+            "in the same order."
+        )
+    for key in training.keys:
+        if samples.shapes[key] != training.shapes[key]:
+            here, there = (" x ".join(map(str, s.shapes[key])) for s in (samples, training))
+            raise ParameterError(
+                f"{what}_{key.upper()}_IL has patches of {here} (rows, columns, bands), but TRAINING_{key.upper()}_IL of "
+                f"{there}: give patches of the same size."
+            )
+
+
+def open_network(parameters: TensorflowModelTrain, sets: SampleSets, labels: LabelCounts) -> Network:
+    """Load the model, or make the template's for the bands and classes of the sources.
+
+    Args:
+        parameters: of the operation.
+        sets: the samples.
+        labels: counts them where they are asked for.
+
+    Raises:
+        ParameterError, ModelError: it cannot be loaded or made.
+    """
+    template = template_of(parameters.model_dir)
+    if template is None:
+        network = load_network(parameters.model_dir, parameters.trust_model)
+    else:
+        network = make_network(template, **_template_options(template, parameters, sets, labels))
+    if parameters.model_restorefrom:
+        restore(network, parameters.model_restorefrom, parameters.trust_model)
+    return network
+
+
+def _template_options(
+    template: Template, parameters: TensorflowModelTrain, sets: SampleSets, labels: LabelCounts
+) -> dict[str, Any]:
+    """What follows from the samples: bands, classes, sizes, and the scaling to mean 0 and deviation 1."""
+    *images, target = sets.training.keys
+    shapes = sets.training.shapes
+    bands = [shapes[key][-1] for key in images]
+    scalings = [
+        scaling_of("standard", 1.0, count, band_statistics(sets.training, key), f"TRAINING_{key.upper()}_IL")
+        for key, count in zip(images, bands)
+    ]
+    options: dict[str, Any] = {"bands": tuple(bands), "scalings": tuple(scalings)}
+    if template.loss == "sparse_categorical_crossentropy":
+        counts = {what: labels(what, target) for what in sets.by_purpose}
+        table = class_table(counts, None, parameters.remap_labels, parameters.ignored_label, {})
+        options["classes"] = len(table.values)
+    elif "classes" in template.takes:
+        options["classes"] = shapes[target][-1]
+    if "factor" in template.takes:
+        options["factor"] = shapes[target][0] // shapes[images[0]][0]
+    if "patch" in template.takes:
+        options["patch"] = shapes[images[-1]][0]
+    return options
+
+
+def band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:
+    """Return smallest, largest, mean and standard deviation per band of one source, from its JSON or its patches."""
+    if isinstance(samples, PatchSamples) and len(samples.files[key]) == 1:
+        described = read_description(samples.files[key][0])
+        if described.get("statistics") and described.get("patches") == samples.size:
+            rows: Sequence[Mapping[str, float | None]] = described["statistics"]
+            return rows
+    found = BandStatistics(samples.shapes[key][-1])
+    for values in samples.values(key):
+        found.add(values)
+    return found.rows()
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned: which source is what, and how the target is read.
+
+    Attributes:
+        roles: of the sources for training.
+        kind: of the target, `class` or `rmse`.
+        output: the output that is trained.
+        table: the classes; None for values.
+        weights: of the classes in the loss, by number; empty where all count the same.
+        dtypes, ranks: of the model's inputs by name.
+        augmentation: what is done to each sample.
+        alpha: by name of the input, what bands marked as alpha were when its patches were cut.
+    """
+
+    roles: Mapping[str, Roles]
+    kind: str
+    output: compileoptions.Output
+    table: ClassTable | None
+    weights: Mapping[int, float]
+    dtypes: Mapping[str, str]
+    ranks: Mapping[str, int]
+    augmentation: str
+    alpha: Mapping[str, str]
+
+    def change(self, what: str, augmented: bool) -> Change:
+        """Return what turns a batch of sources into (inputs, target).
+
+        Args:
+            what: `TRAINING`, `VALIDATION` or `TEST`.
+            augmented: True to flip and turn the samples.
+        """
+        roles = self.roles[what]
+
+        def turned(batch: dict[str, Any], seed: Any) -> Any:
+            if augmented and self.augmentation != "none":
+                batch = augment(batch, self.augmentation, seed)
+            return self.inputs(batch, roles), self._target(batch[roles.target])
+
+        return turned
+
+    def inputs(self, batch: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
+        """Return the tensors of a batch by the model's input."""
+        import tensorflow as tf
+
+        found = {}
+        for key, name in roles.inputs.items():
+            tensor = batch[key]
+            shape = fitted_shape(tensor.shape[1:], self.ranks[name] - 1)
+            found[name] = tf.cast(tf.reshape(tensor, (-1, *shape)), self.dtypes[name])
+        return found
+
+    def _target(self, tensor: Any) -> Any:
+        import tensorflow as tf
+
+        if self.table is not None:
+            return tf.reshape(self.table.numbers(tensor), (-1, *self.output.shape[:-1]))
+        return tf.reshape(tf.cast(tensor, tf.float32), (-1, *self.output.shape))
+
+    def tally(self) -> Tally:
+        """Return what counts the scores."""
+        return ValueTally() if self.table is None else ClassTally(self.table)
+
+    def predicted(self, output: Any) -> Any:
+        """Return what the tally takes, of the model's output."""
+        return output if self.table is None else class_numbers(output, not self.output.probabilities)
+
+
+def prepare(parameters: TensorflowModelTrain, progress: Progress) -> tuple[SampleSets, Network, Task]:
+    """Open samples and model, and check that they fit.
+
+    Raises:
+        ParameterError, RasterError, RecordsError, ModelError: something is wrong; the message says what to do.
+    """
+    sets = open_sets(parameters, progress)
+    labels = LabelCounts(sets)
+    network = open_network(parameters, sets, labels)
+    roles = _roles(parameters, sets, network)
+    target = roles["TRAINING"].target
+    network.choose(roles["TRAINING"].output)
+    for what, samples in sets.by_purpose.items():
+        for key, name in roles[what].inputs.items():
+            check_held(samples, key, what, name, network.dtypes[name], progress)
+    output = _tried(sets.training, roles["TRAINING"], network)
+    shape = sets.training.shapes[target]
+    check_augmentation(parameters.augmentation, sets.training.shapes)
+    whole = sets.training.dtypes[target].kind in "iu"
+    single = whole and output.bands == 1 and (len(shape) < 3 or shape[-1] == 1)
+    two_values = single and set(labels("TRAINING", target)) <= {0, 1}
+    kind = compileoptions.kind_of_target(parameters.validation_mode, parameters.loss, output, shape, two_values)
+    table, weights = None, {}
+    if kind == compileoptions.CLASSES:
+        counts = {what: labels(what, roles[what].target) for what in sets.by_purpose}
+        legend = legend_of(sets.training, target)
+        table = class_table(counts, max(output.bands, 2), parameters.remap_labels, parameters.ignored_label, legend)
+        weights = _class_weights(parameters, table, counts["TRAINING"], progress)
+    elif parameters.remap_labels or parameters.ignored_label is not None or parameters.class_weights != "none":
+        raise ParameterError(
+            "REMAP_LABELS, IGNORED_LABEL and CLASS_WEIGHTS are for classes, but the target is values: leave them out, or set "
+            "VALIDATION_MODE to class."
+        )
+    ranks = {name: len(size) for name, size in network.inputs.items()}
+    alpha = alphas_of(sets.training, roles["TRAINING"].inputs)
+    task = Task(roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)
+    return sets, network, task
+
+
+def _roles(parameters: TensorflowModelTrain, sets: SampleSets, network: Network) -> dict[str, Roles]:
+    given = {
+        "TRAINING": [source.placeholder for source in parameters.sources],
+        "VALIDATION": [source.name for source in parameters.validation_sources],
+        "TEST": [source.name for source in parameters.test_sources],
+    }
+    found: dict[str, Roles] = {}
+    first = _padded(given["TRAINING"], len(sets.training.keys))
+    for what in sets.by_purpose:
+        own = _padded(given[what], len(first))
+        names = [name or placeholder for name, placeholder in zip(own, first)]
+        found[what] = assign(what, names, list(network.inputs), network.outputs)
+        if found[what].output != found["TRAINING"].output:
+            raise ParameterError(
+                f"{what} is of the output {found[what].output}, but {found['TRAINING'].output} is trained: name that one, or "
+                "none."
+            )
+    return found
+
+
+def _padded(names: Sequence[str], count: int) -> list[str]:
+    return [*names, *[""] * (count - len(names))]
+
+
+def _tried(samples: Samples, roles: Roles, network: Network) -> compileoptions.Output:
+    """Try the model on some samples, and return what its output is."""
+    import tensorflow as tf
+
+    network.check_inputs(
+        {name: (f"TRAINING_{key.upper()}_IL", samples.shapes[key]) for key, name in roles.inputs.items()}
+    )
+    batch = next(iter(samples.feed(min(_TRIED, samples.size)).data))
+    inputs = {
+        name: tf.cast(
+            tf.reshape(batch[key], (-1, *fitted_shape(samples.shapes[key], len(network.inputs[name]) - 1))),
+            network.dtypes[name],
+        )
+        for key, name in roles.inputs.items()
+    }
+    sizes = " and ".join(" x ".join(map(str, samples.shapes[key])) for key in roles.inputs)
+    found = network.try_on(inputs, sizes)
+    return compileoptions.Output(
+        roles.output, tuple(found.shape[1:]), compileoptions.are_probabilities(found, network.activation)
+    )
+
+
+def _class_weights(
+    parameters: TensorflowModelTrain, table: ClassTable, counts: Mapping[int, int], progress: Progress
+) -> dict[int, float]:
+    missing = missing_labels(table, counts)
+    if missing:
+        progress.warning(
+            f"There are no samples for training of the labels {_named(table, missing[:20])}: the model cannot learn "
+            "them. REMAP_LABELS numbers those that there are."
+        )
+    shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))
+    progress.info(f"Classes and their labels for training: {shown}.")
+    return balanced_weights(table, counts) if parameters.class_weights == "balanced" else {}
+
+
+def _named(table: ClassTable, labels: Sequence[int]) -> str:
+    names = dict(zip(table.values, table.names))
+    return ", ".join(str(label) if names[label] == str(label) else f"{label} ({names[label]})" for label in labels)
+
+
+def predictor(network: Network, task: Task, data: Any) -> Any:
+    """Return a function of a batch of inputs that gives what the tally takes; traced once.
+
+    Args:
+        network: the network.
+        task: what is learned.
+        data: a tf.data.Dataset whose batches it will take.
+    """
+    import tensorflow as tf
+
+    def predict(inputs: Any) -> Any:
+        return task.predicted(network.trained(inputs, training=False))
+
+    return tf.function(predict, input_signature=[data.element_spec[0]])

@@ -1,0 +1,38 @@
+"""Samples that a model's inputs do not hold: refused before training, since they would become other values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..rasters.narrowing import Narrowing
+from .samplebatches import Samples
+
+
+def check_held(samples: Samples, key: str, what: str, name: str, dtype: str, progress: Progress) -> None:
+    """Look at all samples of a source whose type an input may not hold.
+
+    Args:
+        samples: of one purpose.
+        key: the source, such as `source1`.
+        what: the purpose: `TRAINING`, `VALIDATION` or `TEST`.
+        name: of the model's input.
+        dtype: that it takes.
+        progress: may cancel.
+
+    Raises:
+        ParameterError: it does not hold a value.
+        Cancelled: `progress` asked to stop.
+    """
+    narrowing = Narrowing(np.dtype(samples.dtypes[key]), dtype)
+    if not narrowing.needed or (not narrowing.whole and narrowing.target != "float16"):
+        return
+    for values in samples.values(key):
+        progress.check()
+        narrowing(np.array(values))
+        if told := narrowing.told():
+            raise ParameterError(
+                f"{what}_{key.upper()} holds {samples.dtypes[key]}, but the input {name} of the model takes {dtype}: of the "
+                f"values {told}, and would become others. Scale or clip the patches, or choose a model that takes them."
+            )

@@ -1,0 +1,339 @@
+"""Writing vector outputs: one layer in a file of any of OGR's formats, moved to its place when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Union
+
+import numpy as np
+from osgeo import gdal, ogr, osr
+
+from ..base.progress import Progress
+from ..errors import ParameterError, RasterError, VectorError
+from ..files.gdalcalls import collected_errors
+from ..files.privatecopies import is_closed, is_database, is_unfinished
+from ..files.staging import Staging, check_writable
+from ..rasters.rasteropening import Reference
+from ..rasters.rasteroutput import same_file
+from .fieldnames import distinct_names, free_name
+from .geopackage import Filler, can_index
+from .vectoropening import REAL, TEXT, Field, split_source
+
+Column = Union[np.ndarray, np.ma.MaskedArray]
+"""The values of a field, one per feature; masked ones are written as null."""
+
+_TYPES = {REAL: ogr.OFTReal, TEXT: ogr.OFTString}
+_NO_FILE = re.compile(r"(memory|ogr|postgres|postgis|mssql|oracle|spatialite|hana|pg|mysql|odbc):", re.IGNORECASE)
+_LAYER_OPTIONS = {
+    "GPKG": ["SPATIAL_INDEX=YES"],
+    "ESRI Shapefile": ["SPATIAL_INDEX=YES", "ENCODING=UTF-8"],
+    "CSV": ["GEOMETRY=AS_XY", "CREATE_CSVT=YES"],
+}
+_CASELESS = ("GPKG", "SQLite")
+"""Formats in which names of fields that differ only by the case of letters are one name."""
+
+_BATCH = 20_000  # features between two looks at the user's wish to stop
+
+
+def vector_driver(path: str, key: str = "OUT") -> gdal.Driver:
+    """Return the driver that writes the vector file `path`, by its extension.
+
+    Args:
+        path: the output.
+        key: the parameter, for messages.
+
+    Raises:
+        ParameterError: it is no file (a memory layer, a database), or no driver writes it.
+    """
+    if _NO_FILE.match(path) or split_source(path)[1]:
+        raise ParameterError(
+            f"{key} is {path!r}, but must be a file of its own: memory layers, databases and layers added to an "
+            "existing file cannot be written. Save to a GeoPackage (.gpkg) instead."
+        )
+    extension = Path(path).suffix.lower().lstrip(".")
+    if not extension:
+        raise ParameterError(f"{key} is {path!r}, whose format cannot be told: end it in .gpkg or another extension.")
+    preferred = {"gpkg": "GPKG", "shp": "ESRI Shapefile", "geojson": "GeoJSON", "json": "GeoJSON"}.get(extension)
+    for index in range(gdal.GetDriverCount()):
+        driver = gdal.GetDriver(index)
+        if preferred and driver.ShortName != preferred:
+            continue
+        known = (driver.GetMetadataItem("DMD_EXTENSIONS") or driver.GetMetadataItem("DMD_EXTENSION") or "").lower()
+        if (preferred or extension in known.split()) and all(
+            driver.GetMetadataItem(item) for item in ("DCAP_VECTOR", "DCAP_CREATE")
+        ):
+            return driver
+    raise ParameterError(
+        f"{key} is {path!r}, but this GDAL writes no vector format with the extension .{extension}: choose .gpkg."
+    )
+
+
+@contextlib.contextmanager
+def vector_staging(path: str, progress: Progress, key: str = "OUT", inputs: Sequence[str] = ()) -> Iterator[Staging]:
+    """Return the place where a vector output is made; leaving it without `commit` removes what was made.
+
+    Args:
+        path: the output.
+        progress: told of the hidden folder.
+        key: the parameter, for messages.
+        inputs: sources that the output must not replace.
+
+    Raises:
+        ParameterError: the format, or an output that is an input too.
+        VectorError: its folder cannot be written to, or the file there is in use.
+    """
+    check_vector_output(path, key, inputs)
+    try:
+        staging = Staging(path, progress)
+    except RasterError as error:
+        raise VectorError(str(error)) from None
+    with staging:
+        yield staging
+
+
+def check_vector_output(path: str, key: str = "OUT", inputs: Sequence[str] = ()) -> None:
+    """Raise what `vector_staging` would raise, and make nothing."""
+    vector_driver(path, key)
+    for source in inputs:
+        if same_file(path, split_source(source)[0]):
+            raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
+    try:
+        check_writable(path)
+    except RasterError as error:
+        raise VectorError(str(error)) from None
+    if os.path.isdir(path):
+        raise VectorError(f"{key} is {path}, which is a folder: choose a file.")
+    if os.path.exists(path):
+        _check_unlocked(path, key)
+
+
+def _check_unlocked(path: str, key: str) -> None:
+    """Raise VectorError where another program writes to the database that an existing output is."""
+    if not is_database(path) or is_closed(path):
+        return
+    if is_unfinished(path):
+        raise VectorError(
+            f"{key} is {path}, which exists and has work beside it that is not in it yet ({Path(path).name}-wal or "
+            "-journal): another program has it open, or has died. Close it there, or open and close it in QGIS, or choose "
+            "another file."
+        )
+    address = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode=rw"
+    try:
+        with contextlib.closing(sqlite3.connect(address, uri=True, timeout=0, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise VectorError(
+                f"{key} is {path}, which exists and is locked by another program that writes to it: close it there, or "
+                "choose another file."
+            ) from None
+    except sqlite3.DatabaseError:
+        return  # damaged: it may be replaced
+
+
+class OutputVector:
+    """A layer that is being written, part by part, from one thread.
+
+    Used as a context manager, inside that of its staging: leaving it before `close` lets go of the file.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        fields: Sequence[Field],
+        reference: Reference,
+        progress: Progress,
+        points: bool = True,
+    ) -> None:
+        """Create it.
+
+        Args:
+            staging: where it is made; the layer's name is the file's, without the extension.
+            fields: names and kinds.
+            reference: coordinate system.
+            progress: hears of fields that the format had to rename.
+            points: False for a table without geometry.
+
+        Raises:
+            VectorError: the format cannot hold such a layer.
+        """
+        self._staging, self._progress, self._points, self._rows = staging, progress, points, 0
+        self._driver = vector_driver(str(staging.final))
+        self._name = staging.final.stem
+        self._filler: Filler | None = None
+        self._dataset: Any = None
+        self._layer: Any = None
+        self._in_transaction = False
+        self.names: tuple[str, ...] = ()
+        """The fields' names in the file; some formats shorten them."""
+        try:
+            self._create(fields, reference)
+        except VectorError:
+            self.abandon()
+            raise
+
+    def __enter__(self) -> OutputVector:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abandon()
+
+    def _create(self, fields: Sequence[Field], reference: Reference) -> None:
+        with collected_errors() as errors:
+            self._dataset = self._driver.Create(str(self._staging.path), 0, 0, 0, gdal.GDT_Unknown)
+        self._check(errors, self._dataset is not None)
+        self._create_layer(reference, fields)
+        self._create_fields(fields)
+        if self._driver.ShortName == "GPKG":
+            self._close_dataset()
+            self._filler = Filler(self._staging.path, self._name, self.names)
+        elif self._dataset.TestCapability(ogr.ODsCTransactions):
+            self._in_transaction = self._dataset.StartTransaction() == ogr.OGRERR_NONE
+
+    def _create_layer(self, reference: Reference, fields: Sequence[Field]) -> None:
+        system = None
+        if reference.wkt:
+            system = osr.SpatialReference()
+            system.ImportFromWkt(reference.wkt)
+            system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+        options = list(_LAYER_OPTIONS.get(self._driver.ShortName, []))
+        if not self._points:
+            options = [option for option in options if not option.startswith(("SPATIAL_INDEX", "GEOMETRY"))]
+        if self._driver.ShortName == "GPKG" and self._points and not can_index():
+            options = ["SPATIAL_INDEX=NO" if option.startswith("SPATIAL_INDEX") else option for option in options]
+        options += _reserved_names(self._driver.ShortName, fields)
+        with collected_errors() as errors:
+            kind = ogr.wkbPoint if self._points else ogr.wkbNone
+            self._layer = self._dataset.CreateLayer(self._name, system, kind, options)
+        self._check(errors, self._layer is not None)
+        if self._points and self._layer.GetGeomType() == ogr.wkbNone:
+            errors.messages.append("it holds tables without geometry only")
+            self._check(errors, False)
+
+    def _create_fields(self, fields: Sequence[Field]) -> None:
+        has_64_bits = "Integer64" in (self._driver.GetMetadataItem("DMD_CREATIONFIELDDATATYPES") or "Integer64").split()
+        whole = ogr.OFTInteger64 if has_64_bits else ogr.OFTInteger
+        names = [field.name for field in fields]
+        if self._driver.ShortName in _CASELESS:
+            names = distinct_names(names)
+        for field, name in zip(fields, names):
+            code = ogr.OGRERR_FAILURE
+            with collected_errors() as errors:
+                code = self._layer.CreateField(ogr.FieldDefn(name, _TYPES.get(field.kind, whole)))
+            self._check(errors, code == ogr.OGRERR_NONE)
+        definition = self._layer.GetLayerDefn()
+        made = [definition.GetFieldDefn(index).GetName() for index in range(definition.GetFieldCount())]
+        self.names = tuple(made[len(made) - len(fields) :])  # some formats have fields of their own first
+        renamed = [f"{field.name} as {name}" for field, name in zip(fields, self.names) if field.name != name]
+        if renamed:
+            self._progress.warning(f"{self._driver.LongName} writes the field {', '.join(renamed)}.")
+
+    def write(self, columns: Sequence[Column], x: np.ndarray | None = None, y: np.ndarray | None = None) -> None:
+        """Append features.
+
+        Args:
+            columns: one per field, all of the same length; int64, float64 or str.
+            x: coordinates of the points to the east, float64; None for a table.
+            y: coordinates to the north.
+
+        Raises:
+            VectorError: they cannot be written, for instance because the disk is full.
+            Cancelled: the user asked to stop.
+        """
+        count = len(x) if x is not None else len(columns[0])
+        if self._filler is not None:
+            self._filler.add(columns, x, y, count)
+        else:
+            for start in range(0, count, _BATCH):
+                self._progress.check()
+                part = slice(start, start + _BATCH)
+                self._write_features(
+                    [column[part].tolist() for column in columns],
+                    None if x is None else x[part].tolist(),
+                    None if y is None else y[part].tolist(),
+                    min(_BATCH, count - start),
+                )
+        self._rows += count
+
+    def _write_features(self, columns: list[Any], x: Any, y: Any, count: int) -> None:
+        definition = self._layer.GetLayerDefn()
+        feature, point = ogr.Feature(definition), ogr.Geometry(ogr.wkbPoint)
+        first = definition.GetFieldCount() - len(columns)
+        failed = False
+        with collected_errors() as errors:
+            for row in range(count):
+                if x is not None:
+                    point.SetPoint_2D(0, x[row], y[row])
+                    feature.SetGeometry(point)
+                for index, column in enumerate(columns, first):
+                    value = column[row]
+                    if value is None:
+                        feature.SetFieldNull(index)
+                    else:
+                        feature.SetField(index, value)
+                feature.SetFID(-1)
+                failed |= self._layer.CreateFeature(feature) != ogr.OGRERR_NONE
+        self._check(errors, not failed)
+
+    def close(self) -> None:
+        """Finish the layer with its index, close it, reopen and check it.
+
+        Raises:
+            VectorError: one of these fails.
+        """
+        if self._filler is not None:
+            self._filler.close()
+        else:
+            if self._in_transaction:
+                with collected_errors() as errors:
+                    self._dataset.CommitTransaction()
+                self._check(errors, True)
+            self._close_dataset()
+        with collected_errors() as errors:
+            again = gdal.OpenEx(str(self._staging.path), gdal.OF_VECTOR)
+            rows = again.GetLayer(0).GetFeatureCount() if again is not None and again.GetLayerCount() else -1
+            again = None
+        # some formats show an empty layer as none
+        if rows != self._rows and self._rows:
+            raise VectorError(f"{self._staging.final} holds {rows} features after writing {self._rows}: {errors}.")
+
+    def abandon(self) -> None:
+        """Let go of the file without finishing it, so that it can be removed."""
+        if self._filler is not None:
+            self._filler.abandon()
+        with collected_errors():  # GDAL may complain of what is missing
+            self._layer = None
+            self._dataset = None
+
+    def _close_dataset(self) -> None:
+        with collected_errors() as errors:
+            self._dataset.FlushCache()
+            self._layer = None
+            self._dataset = None
+        self._check(errors, True)
+
+    def _check(self, errors: Any, worked: bool) -> None:
+        if errors.failed or not worked:
+            raise VectorError(
+                f"Cannot write {self._staging.final} in the format {self._driver.LongName}: {errors}. "
+                "A GeoPackage (.gpkg) holds any layer."
+            )
+
+
+def _reserved_names(driver: str, fields: Sequence[Field]) -> list[str]:
+    """Move OGR's own columns out of the way of fields that have their names."""
+    if driver != "GPKG":
+        return []
+    taken = [field.name for field in fields]
+    options = []
+    for option, name, other in (("FID", "fid", "ogc_fid"), ("GEOMETRY_NAME", "geom", "ogc_geom")):
+        if free_name(name, taken) != name:
+            options.append(f"{option}={free_name(other, taken)}")
+    return options

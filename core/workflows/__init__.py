@@ -1,0 +1,1 @@
+"""Operations made of others: land cover maps, command lines."""

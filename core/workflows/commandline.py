@@ -1,0 +1,354 @@
+r"""OTBTF's command lines, read as text.
+
+    otbcli_TensorflowModelServe -source1.il a.tif b.tif -source1.rfieldx 16 \
+        -out "map.tif?&box=0:0:100:100" uint8
+
+`parse_commands` splits a text into words as a shell does, takes extended filenames apart, adds the defaults that OTBTF
+has and we do not, and checks everything; nothing is run, opened or asked for. A `Call` also writes itself as the
+Processing call that does the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from .. import operations
+from ..base.addresses import masked
+from ..errors import ParameterError
+from ..parameters.classifierchoices import LEFT_OUT
+from ..parameters.commandwords import Words, split_commands
+from ..parameters.extendedfilenames import check_reading, output_values, split
+from ..parameters.otbkeys import why_left_out
+from ..parameters.vocabulary import Key, Kind, keys, parameter_name, parse, read_value, unknown_key
+
+_LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
+_KEY = re.compile(r"-{1,2}([A-Za-z][\w.]*)")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+_OTB_ONLY = ("progress", "ram")
+"""Keys of OTB itself that change nothing in the result; left out where an operation has none of the name."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One application with its parameters, all of them checked.
+
+    Attributes:
+        application: the operation's name, such as `TensorflowModelServe`.
+        values: OTBTF's keys to values: a text, or a tuple of texts for a list of rasters.
+        notes: what was left out, and why.
+        line: the line of the text where it begins, from 1.
+        help: what -help shows; such a call is not run. Empty for one that is.
+    """
+
+    application: str
+    values: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    line: int = 1
+    help: str = ""
+
+    @property
+    def algorithm(self) -> str:
+        """The id of the Processing algorithm."""
+        return f"otbtf:{self.application.lower()}"
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the Processing parameters: names to texts, numbers, booleans and lists of texts."""
+        known = {key.name: key for key in keys(operations.load(self.application)[0], self.values)}
+        return {parameter_name(name): _plain(known[name], value) for name, value in self.values.items()}
+
+    def as_qgis_process(self) -> str:
+        """Return the call as a line for a shell."""
+        words = ["qgis_process", "run", self.algorithm, "--"]
+        for name, value in self.parameters().items():
+            words += [f"{name}={_word(item)}" for item in (value if isinstance(value, list) else [value])]
+        return " ".join(shlex.quote(word) for word in words)
+
+    def as_python(self) -> str:
+        """Return the call as a statement for QGIS's Python console."""
+        lines = [f"    {name!r}: {value!r}," for name, value in self.parameters().items()]
+        return "\n".join([f"processing.run({self.algorithm!r}, {{", *lines, "})"])
+
+
+def _plain(key: Key, value: Any) -> Any:
+    if key.kind in (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS):
+        return list(value)
+    read = read_value(key, value)
+    # Python has no literal for NaN and infinity; QGIS takes the text.
+    return str(value) if isinstance(read, float) and not -float("inf") < read < float("inf") else read
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def parse_commands(text: str) -> list[Call]:
+    """Read OTBTF command lines.
+
+    Args:
+        text: one command per line; a backslash at the end of a line continues it, `#` begins a comment, and variables
+            may be set before a command or on a line of their own.
+
+    Returns:
+        The calls in order.
+
+    Raises:
+        ParameterError: there is no command, a quote is open, an application or key is unknown, a key has no value or a
+            value no key, or a value cannot be right. The message names the line.
+    """
+    calls = []
+    for line, words in split_commands(text):
+        try:
+            call = _call(words, line)
+        except ParameterError as error:
+            raise ParameterError(f"Line {line}: {error}") from None
+        if call:
+            calls.append(call)
+    if not calls:
+        raise ParameterError(
+            "COMMAND holds no command: give a line such as otbcli_TensorflowModelServe -source1.il image.tif "
+            "-model.dir model -out map.tif."
+        )
+    return calls
+
+
+def described(calls: Sequence[Call]) -> str:
+    """Return the calls as text for people, once for Python and once for a shell, without what is secret in them."""
+    parts = []
+    for call in calls:
+        if call.help:
+            parts.append(call.help)
+            continue
+        notes = "".join(f"# {note}\n" for note in call.notes)
+        parts.append(f"{notes}{call.as_python()}\n\n{call.as_qgis_process()}")
+    return masked("\n\n".join(parts))
+
+
+# ------------------------------------------------------------------ commands
+
+
+def _call(words: Words, line: int) -> Call | None:
+    """Read one command's words; None where they only set variables."""
+    notes = []
+    if words[0] in ("export", "set"):
+        words = words[1:]
+    while words and _ASSIGNMENT.fullmatch(words[0]):
+        name = words[0].partition("=")[0]
+        if name != "OTB_TF_NSOURCES":  # the sources are counted
+            notes.append(f"The variable {name} is left out: it has no meaning here.")
+        words = words[1:]
+    if not words:
+        return None
+    application, words = _application(words)
+    named = [match[1] for match in map(_KEY.fullmatch, words) if match]
+    try:
+        if any(word in ("-help", "--help") for word in words):
+            known = {key.name: key for key in keys(operations.load(application)[0], named)}
+            return Call(application, {}, line=line, help=_help(application, words, known))
+        pairs = list(_pairs(words))
+    except ParameterError as error:
+        raise ParameterError(f"{application}: {error}") from None
+    return call_of(application, pairs, line, tuple(notes))
+
+
+def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1, notes: tuple[str, ...] = ()) -> Call:
+    """Return the call of an application, with the defaults that OTBTF has and we do not.
+
+    Args:
+        application: its name, or how else a command line calls it.
+        pairs: OTBTF's keys, each with the words that stand after it on a command line.
+        line: where it stands.
+        notes: what was left out so far.
+
+    Raises:
+        ParameterError: the application or a key is unknown, or a value cannot be right.
+    """
+    application, _ = _application([application])
+    operation = operations.load(application)[0]
+    known = {key.name: key for key in keys(operation, [name for name, _ in pairs])}
+    told = list(notes)
+    try:
+        given = _values(pairs, known, told)
+        values = {**given, **_defaults(application, given, known)}
+        parse(operation, values)
+    except ParameterError as error:
+        raise ParameterError(f"{application}: {error}") from None
+    return Call(application, values, tuple(told), line)
+
+
+def known_applications() -> tuple[str, ...]:
+    """Return the names of the applications that a command can call."""
+    return tuple(name for name in operations.NAMES if name != "RunCommandLine")
+
+
+def _application(words: Words) -> tuple[str, Words]:
+    """Return the application that a command calls, and the words after it."""
+    program = PurePath(words[0].replace("\\", "/")).name
+    program = re.sub(r"\.(bat|exe|ps1|sh|cmd)$", "", program)
+    name, rest = program, words[1:]
+    if program in _LAUNCHERS:
+        if not rest:
+            raise ParameterError(f"{words[0]} names no application: put its name after it.")
+        name, rest = rest[0], rest[1:]
+        if rest and not rest[0].startswith("-"):
+            rest = rest[1:]  # the launcher's second word is the folder of OTB's applications
+    else:
+        for launcher in _LAUNCHERS[:2]:
+            name = name[len(launcher) + 1 :] if name.startswith(f"{launcher}_") else name
+    applications = known_applications()
+    if name in applications:
+        return name, rest
+    if name.startswith("-"):
+        raise ParameterError(f"The line begins with {name}: end the line before it with a backslash.")
+    near = difflib.get_close_matches(name.lower(), [known.lower() for known in applications], n=1, cutoff=0.6)
+    spelling = {known.lower(): known for known in applications}
+    hint = f"Did you mean {spelling[near[0]]}?" if near else f"Known: {', '.join(applications)}."
+    raise ParameterError(f"There is no application {name!r}. {hint}")
+
+
+def _help(application: str, words: Words, known: dict[str, Key]) -> str:
+    """Return what -help shows: the keys that are named after it, else all, of the first source only."""
+    wanted = [word for word in words[words.index(next(w for w in words if w.endswith("-help"))) + 1 :] if word in known]
+    shown = [known[name] for name in wanted] or [key for key in known.values() if key.group <= 1]
+    module = sys.modules[operations.load(application)[0].__module__]
+    lines = (module.__doc__ or application).splitlines()[:1]  # "BandMath: what it does."
+    for key in shown:
+        marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
+        words_of = [f"one of {', '.join(key.choices)}"] if key.choices else [key.kind.value]
+        lines.append(f"  -{key.name} ({'; '.join(words_of + marks)}): {key.help}")
+    if len(shown) < len(known) and not wanted:
+        lines.append("Further sources have the same keys with their number.")
+    return "\n".join(lines)
+
+
+# -------------------------------------------------------------------- values
+
+
+def _values(pairs: Sequence[tuple[str, Words]], known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
+    """Return what the keys and their words give, by key."""
+    values: dict[str, Any] = {}
+    for name, given in pairs:
+        key = known.get(name)
+        if key is None and name in _OTB_ONLY:
+            continue
+        if key is None and name in LEFT_OUT and known.keys() & {"classifier", "nodatalabel"}:
+            notes.append(f"{name}={' '.join(given)} is left out: {LEFT_OUT[name]}.")
+            continue
+        if key is None and (why := why_left_out(name, given, known)) is not None:
+            notes += [f"{name}={' '.join(given)} is left out: {why}."] if why else []
+            continue
+        if key is None:
+            raise unknown_key(name, known)
+        if name in values:
+            raise ParameterError(f"-{name} is given twice: keep one.")
+        if not given and key.kind is not Kind.BOOLEAN and not _is_switch(key):
+            raise ParameterError(f"-{name} has no value: {key.help}")
+        values.update(_of_key(key, given, known, notes))
+    return values
+
+
+def _pairs(words: Words) -> Iterator[tuple[str, Words]]:
+    """Yield each key with its values."""
+    name = ""
+    given: Words = []
+    for word in words:
+        match = _KEY.fullmatch(word)
+        if match and not _is_number(word):
+            if name:
+                yield name, given
+            name, given = match[1], []
+        elif not name:
+            raise ParameterError(f"The value {masked(word)!r} has no key: put a key such as -out before it.")
+        else:
+            given.append(word)
+    if name:
+        yield name, given
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_switch(key: Key) -> bool:
+    """Return whether a choice replaces what is a boolean in OTBTF."""
+    return key.kind is Kind.CHOICE and {"on", "off"} <= set(key.choices)
+
+
+_SWITCHED = {"true": "on", "1": "on", "false": "off", "0": "off"}
+
+
+def _of_key(key: Key, given: Words, known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
+    if key.kind is Kind.RASTERS:
+        return {key.name: tuple(_input(key, word, notes) for word in given)}
+    if key.kind in (Kind.VECTORS, Kind.FIELDS):
+        return {key.name: tuple(given)}
+    if key.kind is Kind.RASTER_OUT:
+        return output_values(f"-{key.name}", key, given, known, notes, lenient=True)
+    if key.kind is Kind.TEXT:
+        return {key.name: " ".join(given)}
+    if len(given) > 1:
+        raise ParameterError(
+            f"-{key.name} takes one value, but {len(given)} are given ({masked(' '.join(given))}): put quotes around a "
+            "value with spaces."
+        )
+    if _is_switch(key):
+        word = given[0] if given else "on"
+        return {key.name: _SWITCHED.get(word.lower(), word)}
+    if key.kind is Kind.BOOLEAN:
+        return {key.name: given[0] if given else "on"}
+    return {key.name: _input(key, given[0], notes) if key.kind is Kind.RASTER else given[0]}
+
+
+def _input(key: Key, word: str, notes: list[str]) -> str:
+    """Return the raster that an extended filename names; a Processing call has no place for its options."""
+    file, options = split(word, lenient=True)
+    cure = "prepare the image with gdal_translate (-b for bands), and give that, or leave it out."
+    check_reading(f"-{key.name}", file, options, (), cure, notes)
+    return file
+
+
+# ------------------------------------------------------------------ defaults
+
+_DEFAULTS = {
+    "rfieldx": "1",
+    "rfieldy": "1",
+    "output.efieldx": "1",
+    "output.efieldy": "1",
+    "output.spcscale": "1",
+    "model.fullyconv": "off",
+    "deepmodel.fullyconv": "off",
+    "output.bv": "0",
+    "padding": "none",
+    "nodata_from_layer": "off",
+    "alpha": "band",
+}
+"""What OTBTF takes for a key that is not given, where we find it out ourselves; by the last words of the key."""
+
+_FLOAT_OUTPUTS = {"TensorflowModelServe": ("out",), "PatchesExtraction": ("out",)}
+"""Outputs that OTB writes as float where no pixel type is given, by the last word of the key."""
+
+
+def _defaults(application: str, given: dict[str, Any], known: dict[str, Key]) -> dict[str, Any]:
+    """Return OTBTF's defaults for what is not given, of the sources in use only."""
+    values = {}
+    groups = {0} | {known[name].group for name in given}
+    for name, key in known.items():
+        if name in given or key.group not in groups:
+            continue
+        for ending, value in _DEFAULTS.items():
+            if f".{name}".endswith(f".{ending}"):
+                values[name] = value
+        output, _, last = name.rpartition(".")
+        if last == "pixeltype" and output in given and output.split(".")[-1] in _FLOAT_OUTPUTS.get(application, ()):
+            values[name] = "float"
+    return values

@@ -1,0 +1,264 @@
+"""The labels of a land cover map: a raster, or features with a class."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+import numpy as np
+
+from ..accuracy.mapcomparison import reference_raster
+from ..base.jsonvalues import OddJson, parse
+from ..base.progress import Progress
+from ..classes.classfield import holds_names, numbers_of
+from ..classes.legend import ClassEntry, Legend, TextLegend, known_classes, read_texts
+from ..errors import ParameterError, VectorError
+from ..parameters.vectorsource import LayerSource
+from ..rasters.rasteropening import Reference, Stack, grid_of, open_dataset
+from ..samples.labelraster import LabelRaster, count_labels
+from ..samples.shapes import Shapes, open_training_layer
+from ..vectors.vectoropening import TEXT, Field, Transformation
+
+_MOST_CLASSES = 1000  # more are no classes, but numbers
+_STEPS = 21  # points along each side of an extent that is transformed
+
+Names = TextLegend
+"""Names and colours by label, as text."""
+
+
+@dataclass(frozen=True)
+class RasterLabels:
+    """A raster of labels, on the grid of the image.
+
+    Attributes:
+        raster: the labels.
+        counts: how many pixels each has.
+        known: names and colours that the raster tells.
+    """
+
+    raster: LabelRaster
+    counts: Counter[int]
+    known: Names
+
+    @property
+    def covered(self) -> float:
+        """The share of the image's pixels that have a label."""
+        return sum(self.counts.values()) / self.raster.stack.grid.box.area
+
+
+@dataclass(frozen=True)
+class VectorLabels:
+    """Features with a class.
+
+    Attributes:
+        source: `path` or `path|layername=name`.
+        shapes: the features on the image's grid.
+        known: names and colours that are kept beside the layer.
+        named: whether the classes are names.
+    """
+
+    source: LayerSource
+    shapes: Shapes
+    known: Names
+    named: bool
+
+    @property
+    def field(self) -> Field:
+        """The field of the classes."""
+        return self.shapes.field
+
+
+Labels = Union[RasterLabels, VectorLabels]
+
+
+def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, progress: Progress) -> RasterLabels:
+    """Open a raster of labels and count them on the image's grid; from another grid the nearest label is taken.
+
+    Args:
+        source: what GDAL opens.
+        nodata: the value of pixels without a label; None for the raster's own.
+        alpha: what a second band is that is marked as alpha.
+        image: the image.
+        progress: may cancel.
+
+    Raises:
+        ParameterError, RasterError: it cannot be read, does not lie on the image, or holds no labels there.
+    """
+    dataset, _ = open_dataset(source)
+    grid, reference = grid_of(dataset), Reference.of(dataset, source)
+    bounds = (grid.x.origin, grid.x.end, -grid.y.end, -grid.y.origin)
+    told = f"{grid.describe()} (coordinate system: {reference.describe()})"
+    if reference.georeferenced and image.reference.georeferenced:
+        _check_overlap(f"LABELS_RASTER is {source}, which covers {told}", bounds, reference, image)
+    raster = reference_raster(source, image, nodata, True, "LABELS_RASTER", alpha, progress)
+    counts: Counter[int] = Counter()
+    for _, _, labels in raster.blocks():
+        progress.check()
+        counts.update(count_labels(labels))
+        if len(counts) > _MOST_CLASSES:
+            raise ParameterError(
+                f"LABELS_RASTER is {source}, which holds more than {_MOST_CLASSES} different values, from {min(counts)} to "
+                f"{max(counts)}: these are no classes. Choose a raster of labels."
+            )
+    if not counts:
+        raise ParameterError(
+            f"LABELS_RASTER is {source}, which has no label on the image: all pixels there are no-data. Choose another, or "
+            "check LABELS_NODATA."
+        )
+    return RasterLabels(raster, counts, {str(value): entry for value, entry in known_classes(dataset).items()})
+
+
+def open_vector(source: LayerSource, field: str, image: Stack, progress: Progress) -> VectorLabels:
+    """Open a layer of features with a class.
+
+    Args:
+        source: the layer.
+        field: that holds the class.
+        image: the image.
+        progress: may cancel.
+
+    Raises:
+        VectorError: it cannot be opened, or has no such field.
+        ParameterError: it does not lie on the image.
+    """
+    layer = open_training_layer(source, None)
+    shapes = Shapes(layer, field, image.grid, image.reference)
+    bounds = layer.extent()
+    if not np.isfinite(bounds).all():
+        raise VectorError(f"LABELS_VECTOR is {source}, which has no features: choose another layer.")
+    _check_overlap(f"LABELS_VECTOR is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
+    named = holds_names([(layer, shapes.field)], progress)
+    return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
+
+
+def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
+    """Raise ParameterError where labels and image have no ground in common.
+
+    Args:
+        what: begins the message.
+        bounds: xmin, xmax, ymin, ymax of the labels.
+        reference: of the labels.
+        image: the image.
+    """
+    west, east, south, north = bounds
+    shares = np.linspace(0.0, 1.0, _STEPS)
+    x, y = (part.reshape(-1) for part in np.meshgrid(west + shares * (east - west), south + shares * (north - south)))
+    x, y = Transformation(reference, image.reference).points(x, y)
+    known = np.isfinite(x) & np.isfinite(y)
+    x, y, grid = x[known], -y[known], image.grid
+    if not len(x) or x.max() < grid.x.origin or x.min() > grid.x.end or y.max() < grid.y.origin or y.min() > grid.y.end:
+        raise ParameterError(
+            f"{what}, but the image {image.names[0]} covers {grid.describe()} (coordinate system: "
+            f"{image.reference.describe()}): they do not overlap. Choose labels of the same place, or mend the coordinate "
+            "system of one of them."
+        )
+
+
+# ------------------------------------------------------------------- classes
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a map.
+
+    Attributes:
+        values: their numbers in the map, in ascending order.
+        legend: their names and colours.
+        ignored: a number that is none of them: what pixels without a label, or without data, have.
+        numbers: of the labels as text.
+    """
+
+    values: tuple[int, ...]
+    legend: Legend
+    ignored: int
+    numbers: Mapping[str, int]
+
+
+def classes_of(labels: Labels, found: Iterable[str], given: Names) -> Classes:
+    """Return the classes.
+
+    Whole numbers stay what they are, as texts too; names are numbered from 0 in alphabetical order.
+
+    Args:
+        labels: where they come from.
+        found: the labels as text.
+        given: names and colours that win over the data's own.
+
+    Raises:
+        ParameterError: there are fewer than two, or one is a number, but no whole one.
+    """
+    field = labels.field if isinstance(labels, VectorLabels) else None
+    where = f"LABELS_FIELD ({field.name})" if field else "LABELS_RASTER"
+    texts = sorted(set(found))
+    if len(texts) < 2:
+        raise ParameterError(
+            f"{where} has {f'one class only ({texts[0]})' if texts else 'no class'} on the image, but a map needs two at "
+            "least: give labels of another class too."
+        )
+    as_text = field is not None and field.kind == TEXT
+    named = isinstance(labels, VectorLabels) and labels.named
+    numbers = numbers_of(texts, named) if as_text else {text: _whole(text, where) for text in texts}
+    legend: Legend = {}
+    for text, number in numbers.items():
+        key = text if named else str(number)
+        own, wished = labels.known.get(key, ClassEntry()), given.get(key, ClassEntry())
+        name = wished.name or ("" if named else own.name) or (text if as_text else "")
+        legend[number] = ClassEntry(name, wished.color or own.color)
+    values = tuple(sorted(set(numbers.values())))
+    return Classes(values, legend, _free(values), numbers)
+
+
+def _whole(text: str, where: str) -> int:
+    number = float(text)
+    if not math.isfinite(number) or number != int(number):
+        raise ParameterError(
+            f"{where} holds {text}, but classes are whole numbers or texts: choose another field, or round it."
+        )
+    return int(number)
+
+
+_TYPES = (("uint8", 255), ("int16", -32768), ("uint16", 65535), ("int32", -(2**31)))
+"""The pixel types of labels, the smallest first, and the value that is free in most of them."""
+
+
+def smallest_type(values: Iterable[int]) -> np.dtype:
+    """Return the smallest pixel type that holds all of some whole numbers, which `_free` has found to be possible."""
+    found = tuple(values)
+    names = (name for name, _ in _TYPES if np.iinfo(name).min <= min(found) and max(found) <= np.iinfo(name).max)
+    return np.dtype(next(names))
+
+
+def _free(values: tuple[int, ...]) -> int:
+    """Return a number that is no class, in the smallest pixel type that holds the classes."""
+    for name, free in _TYPES:
+        info = np.iinfo(name)
+        if info.min <= values[0] and values[-1] <= info.max:
+            numbers = itertools.chain([free], range(info.max, info.min - 1, -1))
+            found = next((number for number in numbers if number not in values), None)
+            if found is not None:  # else the classes take up the whole type
+                return found
+    raise ParameterError(f"Labels from {values[0]} to {values[-1]} are too large for a map: number the classes anew.")
+
+
+def parse_legend(text: str) -> dict[str, ClassEntry]:
+    """Return the names and colours of LEGEND, by label as text.
+
+    Raises:
+        ParameterError: it is not of that form.
+    """
+    if not text.strip():
+        return {}
+    try:
+        found = {}
+        for label, entry in parse(text).fields():
+            name, color = entry.get("name"), entry.get("color")
+            found[label] = ClassEntry(name.text() if name else "", color.text() if color else "")
+        return found
+    except OddJson as error:
+        raise ParameterError(
+            f'LEGEND is {text[:200]!r} ({error}), but must be JSON such as {{"1": {{"name": "water", "color": "#3060c0"}}}}.'
+        ) from error

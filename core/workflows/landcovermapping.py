@@ -1,0 +1,232 @@
+"""The run of LandCoverMap: samples, training and serving, one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from ..base.progress import Part, Progress
+from ..errors import ParameterError
+from ..files.staging import Staging, check_writable
+from ..models.servingdefaults import Meant
+from ..models.sidecar import write_meant
+from ..operations import run
+from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
+from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
+from ..probing.exportrun import check_replaceable
+from ..rasters.alpha import open_images, said
+from ..rasters.outputtrial import Content
+from ..rasters.rasteropening import Stack
+from ..rasters.rasteroutput import OutputRaster, driver_for, is_source
+from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
+from .landcoversamples import TRAINING, VALIDATION, Prepared, prepare
+
+_COVERED = 0.5  # of the image, from which labels are dense
+_TILE = 64  # pixels
+_PATIENCE = 15  # epochs without progress, after which training ends
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from the parameters and the labels.
+
+    Attributes:
+        model: a template's name, or a path.
+        dense: whether labels are learned tile by tile.
+        size: side of patches or tiles in pixels.
+        batch: samples in a step.
+    """
+
+    model: str
+    dense: bool
+    size: int
+    batch: int
+
+
+def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
+    """Make the map; see `core.operations.landcovermap.run`."""
+    _check_outputs(parameters)
+    names = parse_legend(parameters.legend)
+    asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
+    parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
+    labels = _open_labels(parameters, asked, image, progress)
+    plan = _plan(parameters, labels, image)
+    progress.info(
+        f"{'Tiles' if plan.dense else 'Patches'} of {plan.size} x {plan.size} pixels for the network "
+        f"{plan.model.removeprefix(TEMPLATE_PREFIX)}."
+    )
+    with ExitStack() as stack:
+        folder = _work_folder(parameters, stack, progress)
+        step = Part(progress, 0.0, 0.1)
+        prepared = prepare(parameters, image, labels, names, plan.dense, plan.size, folder, step)
+        _try_format(parameters, image, prepared, progress)
+        trained = _train(parameters, plan, prepared, folder, Part(progress, 0.1, 0.8))
+        for model in (trained["out.keras"], trained.get("model.saveto")):
+            if model:
+                _remember(parameters, plan, prepared, model)
+        served = _serve(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
+    told = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
+    return {
+        "out": parameters.out,
+        **{key: trained[key] for key in [*told, *(["out.keras"] if parameters.out_keras else [])] if key in trained},
+        "mode": "dense" if plan.dense else "patches",
+        "samples_training": prepared.counts[TRAINING],
+        "samples_validation": prepared.counts.get(VALIDATION, 0),
+        "classes": served["classes"],
+    }
+
+
+def _check_outputs(parameters: LandCoverMap) -> None:
+    """Raise ParameterError or RasterError where an output cannot be written; makes nothing."""
+    driver_for(parameters.out)
+    for name, path in (
+        ("OUT", parameters.out),
+        ("OUT_KERAS", parameters.out_keras),
+        ("OUT_REPORT", parameters.out_report),
+    ):
+        if not path:
+            continue
+        check_writable(path)
+        if os.path.isdir(path):
+            raise ParameterError(f"{name} is {path}, which is a folder: choose a file.")
+        for source in (*parameters.image, parameters.labels_raster, parameters.labels_vector):
+            if is_source(path, source):
+                raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
+    if parameters.model_saveto:
+        check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
+    if parameters.keep:
+        check_writable(parameters.keep)
+        if os.path.isfile(parameters.keep):
+            raise ParameterError(f"KEEP is {parameters.keep}, which is a file: name a folder.")
+
+
+def _try_format(parameters: LandCoverMap, image: Stack, prepared: Prepared, progress: Progress) -> None:
+    """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
+    values, ignored = prepared.classes.values, prepared.classes.ignored
+    masked = image.missing(parameters.nodata).possible
+    with Staging(parameters.out, progress) as staging:
+        OutputRaster.try_out(
+            staging,
+            image.grid,
+            1,
+            smallest_type((*values, *((ignored,) if masked else ()))),
+            image.reference,
+            driver_for(parameters.out),
+            nodata=float(ignored) if masked else None,
+            content=Content(True, values),
+        )
+
+
+def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: Progress) -> Labels:
+    if parameters.labels_vector:
+        return open_vector(parameters.labels_vector, parameters.labels_field or "", image, progress)
+    return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
+
+
+def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> Plan:
+    """Decide what is not given, and check that it fits.
+
+    Raises:
+        ParameterError: the patch size does not fit the network or the image.
+    """
+    if parameters.mode != "auto":
+        dense = parameters.mode == "dense"
+    elif parameters.template != "auto":
+        dense = parameters.template in OF_TILES
+    else:
+        dense = isinstance(labels, RasterLabels) and labels.covered >= _COVERED
+    template = parameters.template if parameters.template != "auto" else (OF_TILES if dense else OF_PATCHES)[0]
+    step = TEMPLATES[template].geometry.rfields[0]
+    size = parameters.patchsize or (_TILE if dense else step)
+    fits = size % step == 0 if dense else size == step or "patch" in TEMPLATES[template].takes
+    if not parameters.model_dir and not fits:
+        wanted = f"a multiple of {step}" if dense else str(step)
+        raise ParameterError(f"PATCHSIZE is {size}, but for the network {template} it must be {wanted}.")
+    if size > min(image.grid.width, image.grid.height):
+        raise ParameterError(
+            f"PATCHSIZE is {size}, but {image.names[0]} has only {image.grid.width} x {image.grid.height} pixels: choose "
+            "smaller ones, or a larger image."
+        )
+    return Plan(
+        parameters.model_dir or TEMPLATE_PREFIX + template, dense, size, parameters.batchsize or (8 if dense else 64)
+    )
+
+
+def _work_folder(parameters: LandCoverMap, stack: ExitStack, progress: Progress) -> Path:
+    """Return the folder for what the steps leave: the one to keep, or one that goes when `stack` is left."""
+    if parameters.keep:
+        folder = Path(parameters.keep)
+        folder.mkdir(exist_ok=True)
+        return folder
+    return stack.enter_context(Staging(parameters.out, progress)).folder
+
+
+def _train(
+    parameters: LandCoverMap, plan: Plan, prepared: Prepared, folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Train, and return the results of TensorflowModelTrain."""
+    values: dict[str, Any] = {
+        "model.dir": plan.model,
+        "training.batchsize": plan.batch,
+        "training.epochs": parameters.epochs,
+        "remap_labels": True,
+        "augmentation": "flips_turns",
+        "validation.mode": "class",
+        "schedule": "plateau",
+        "patience": _PATIENCE,
+        "seed": parameters.seed,
+        "device": parameters.device,
+        "memory": parameters.memory,
+        "model.saveto": parameters.model_saveto,
+        "out.keras": parameters.out_keras or str(folder / "model.keras"),
+        "out.history": str(folder / "history.csv"),
+        "out.report": parameters.out_report,
+    }
+    if plan.dense:
+        values["ignored_label"] = prepared.classes.ignored
+    for what, files in prepared.files.items():
+        values.update({f"{what}.source{number}.il": [path] for number, path in enumerate(files, 1)})
+    try:
+        return run("TensorflowModelTrain", values, progress)
+    except ParameterError as error:
+        if not parameters.model_dir:
+            raise
+        mode = "dense" if plan.dense else "patches"
+        raise ParameterError(
+            f"{error} MODE ({mode} here) and PATCHSIZE ({plan.size} here) must be as MODEL_DIR needs them."
+        ) from error
+
+
+def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str, Any]:
+    """Apply the trained model to the image as it is meant to be served; return the results of TensorflowModelServe."""
+    values: dict[str, Any] = {
+        "source1.il": parameters.image,
+        "alpha": parameters.alpha,
+        "model.dir": model,
+        "memory": parameters.memory,
+        "device": parameters.device,
+        "out": parameters.out,
+    }
+    return run("TensorflowModelServe", values, progress)
+
+
+def _remember(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str) -> None:
+    """Have a trained model served pixel by pixel, to all of the image, wherever it is served."""
+
+    def meant(trained: Meant) -> Meant:
+        sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}
+        return Meant(
+            trained.output,
+            "" if plan.dense else "off",
+            None if plan.dense else Fraction(1),
+            "reflect",
+            float(prepared.classes.ignored),
+            sources,
+        )
+
+    write_meant(model, meant)

@@ -1,0 +1,94 @@
+"""Sparse labels: patches around labelled pixels, each with the label of the pixel in its middle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..operations import run
+from ..rasters.alpha import BAND, said
+from ..vectors.vectoropening import VectorLayer
+from .labelregions import region_numbers
+from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
+from .patchlocations import Candidates, pixels_of
+
+if TYPE_CHECKING:
+    from ..operations.landcovermap import LandCoverMap
+
+_FEATURE = "originfid"
+"""The field in which SampleSelection keeps the feature's id."""
+
+
+def choose_patches(
+    parameters: LandCoverMap, labels: Labels, names: Names, size: int, folder: Path, progress: Progress
+) -> Candidates:
+    """Choose labelled pixels, as many of each class as asked for.
+
+    Args:
+        parameters: of the operation.
+        labels: on the image.
+        names: names and colours that the user gives.
+        size: side of the patches in pixels.
+        folder: for files.
+        progress: hears of it.
+
+    Raises:
+        ParameterError, RasterError, VectorError: there are none, or of one class only.
+        Cancelled: `progress` asked to stop.
+    """
+    path = str(folder / "samples.gpkg")
+    if isinstance(labels, RasterLabels):
+        fields = [_from_raster(parameters, labels, size, path, progress)]
+    else:
+        fields = [_from_features(parameters, labels, path, progress), _FEATURE]
+    layer = VectorLayer(path)
+    parts = list(layer.read_points([layer.field(name) for name in fields], progress))
+    columns = [np.concatenate([part.columns[place].data for part in parts]) for place in range(len(fields))]
+    x, y = (np.concatenate([getattr(part, axis) for part in parts]) for axis in "xy")
+    texts = [str(label) for label in columns[0].tolist()]
+    classes = classes_of(labels, texts, names)
+    own = np.array([classes.numbers[text] for text in texts])
+    counts = (own[:, None] == np.array(classes.values)).astype("float64")
+    if isinstance(labels, RasterLabels):
+        features = region_numbers(labels.raster, pixels_of(labels.raster.stack.grid, x, y), progress)
+    else:
+        features = columns[1]
+    return Candidates(x, y, counts, features, classes)
+
+
+def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path: str, progress: Progress) -> str:
+    """Choose pixels of a raster whose patches lie in the image; return the name of the field of classes."""
+    raster = labels.raster
+    values = {
+        "inref": raster.source,
+        "strategy": "atmost",
+        "strategy.constant.nb": parameters.samples,
+        "nodata": raster.nodata,
+        "nodata_from_layer": raster.nodata_from_layer,
+        "alpha": said(raster.stack) or BAND,
+        "pad": size // 2,
+        "seed": parameters.seed,
+        "outvec": path,
+    }
+    run("LabelImageSampleSelection", values, progress)
+    return "class"
+
+
+def _from_features(parameters: LandCoverMap, labels: VectorLabels, path: str, progress: Progress) -> str:
+    """Choose pixels of features; return the name of the field of classes."""
+    values = {
+        "in": parameters.image[0],
+        "vec": labels.source,
+        "field": labels.field.name,
+        "nodata": parameters.nodata,
+        "alpha": parameters.alpha,
+        "strategy": "constant",
+        "strategy.constant.nb": parameters.samples,
+        "sampler": "random",
+        "rand": parameters.seed,
+        "out": path,
+    }
+    return str(run("SampleSelection", values, progress)["field"])

@@ -1,0 +1,155 @@
+"""What training is fed with: patches for training and for validation, each with its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..base.progress import Part, Progress
+from ..classes.legend import as_rows, write_legend
+from ..operations import run
+from ..rasters.rasteropening import Stack
+from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectoroutput import OutputVector, vector_staging
+from .landcoverlabels import Classes, Labels, Names
+from .landcoverpatches import choose_patches
+from .landcovertiles import choose_tiles
+from .patchlocations import Candidates
+from .samplesplit import divide
+
+if TYPE_CHECKING:
+    from ..operations.landcovermap import LandCoverMap
+
+TRAINING, VALIDATION = "training", "validation"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Patches and labels.
+
+    Attributes:
+        files: patches image and labels image of TRAINING and, where something is held back, of VALIDATION.
+        counts: how many patches each has.
+        classes: of the labels.
+    """
+
+    files: dict[str, tuple[str, str]]
+    counts: dict[str, int]
+    classes: Classes
+
+
+def prepare(
+    parameters: LandCoverMap,
+    image: Stack,
+    labels: Labels,
+    names: Names,
+    dense: bool,
+    size: int,
+    folder: Path,
+    progress: Progress,
+) -> Prepared:
+    """Choose the places of patches, divide them between training and validation, and cut the patches.
+
+    Args:
+        parameters: of the operation.
+        image: the image.
+        labels: on it.
+        names: names and colours that the user gives.
+        dense: True for tiles with label tiles, False for patches with a label.
+        size: side of the patches in pixels.
+        folder: for the files.
+        progress: hears of it.
+
+    Raises:
+        ParameterError, RasterError, VectorError: something does not fit.
+        Cancelled: `progress` asked to stop.
+    """
+    step = Part(progress, 0.0, 0.5)
+    if dense:
+        candidates = choose_tiles(parameters, image, labels, names, size, folder, step)
+    else:
+        candidates = choose_patches(parameters, labels, names, size, folder, step)
+    training, validation = divide(candidates.on(image, size), parameters.validation_share, parameters.seed)
+    left = int((~training & ~validation).sum())
+    if left:
+        progress.info(f"{left} samples are left out: their patches share pixels with one for validation.")
+    parts = {TRAINING: np.flatnonzero(training), VALIDATION: np.flatnonzero(validation)}
+    parts = {what: part for what, part in parts.items() if len(part)}
+    if dense:
+        parts = _limited(parts, parameters.samples, parameters.seed)
+    _tell(candidates, parts, progress)
+    files, counts = {}, {}
+    for number, (what, part) in enumerate(parts.items()):
+        points = _write_points(folder, what, candidates, part, image, progress)
+        step = Part(progress, 0.5 + 0.5 * number / len(parts), 0.5 + 0.5 * (number + 1) / len(parts))
+        files[what], counts[what] = _extract(parameters, folder, what, points, candidates.label_raster, size, step)
+    return Prepared(files, counts, candidates.classes)
+
+
+def _limited(parts: dict[str, np.ndarray], most: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw so many tiles at most, from all parts alike."""
+    share = min(1.0, most / sum(map(len, parts.values())))
+    random = np.random.default_rng(seed)
+    return {what: np.sort(random.permutation(part)[: max(1, round(share * len(part)))]) for what, part in parts.items()}
+
+
+def _tell(candidates: Candidates, parts: dict[str, np.ndarray], progress: Progress) -> None:
+    """Say how many samples, or labelled pixels, each class has; warn of those that are not validated."""
+    what = "labelled pixels" if candidates.label_raster else "samples"
+    for place, row in enumerate(as_rows(candidates.classes.values, candidates.classes.legend)):
+        called = f"{row['value']} {row['name']}" if row.get("name") else str(row["value"])
+        sums = {name: int(candidates.counts[part, place].sum()) for name, part in parts.items()}
+        told = ", ".join(f"{number} {what} for {name}" for name, number in sums.items())
+        progress.info(f"Class {called}: {told}.")
+        if not sums.get(VALIDATION, 1):
+            progress.warning(
+                f"Class {called} is not validated: its labels lie in one place. Give labels of it in another."
+            )
+
+
+def _write_points(
+    folder: Path, what: str, candidates: Candidates, part: np.ndarray, image: Stack, progress: Progress
+) -> str:
+    """Write points with the field `class`, and the classes' names beside them; return the path."""
+    path = str(folder / f"samples_{what}.gpkg")
+    with vector_staging(path, progress) as staging:
+        with OutputVector(staging, (Field("class", INTEGER),), image.reference, progress) as out:
+            out.write([candidates.labels[part]], candidates.x[part], candidates.y[part])
+            out.close()
+        classes = candidates.classes
+        write_legend(staging.folder, staging.final.name, as_rows(classes.values, classes.legend), "class")
+        staging.commit()
+    return path
+
+
+def _extract(
+    parameters: LandCoverMap, folder: Path, what: str, points: str, label_raster: str, size: int, progress: Progress
+) -> tuple[tuple[str, str], int]:
+    """Cut patches with their labels; return both paths, and the number of patches."""
+    patches, labels = str(folder / f"patches_{what}.tif"), str(folder / f"labels_{what}.tif")
+    values: dict[str, Any] = {
+        "source1.il": parameters.image,
+        "source1.patchsizex": size,
+        "source1.patchsizey": size,
+        "source1.nodata": parameters.nodata,
+        "alpha": parameters.alpha,
+        "source1.out": patches,
+        "vec": points,
+        "field": "class",
+        "memory": parameters.memory,
+    }
+    if label_raster:
+        values.update(
+            {
+                "source2.il": [label_raster],
+                "source2.patchsizex": size,
+                "source2.patchsizey": size,
+                "source2.out": labels,
+            }
+        )
+    else:
+        values["outlabels"] = labels
+    return (patches, labels), run("PatchesExtraction", values, progress)["patches"]

@@ -1,0 +1,131 @@
+"""Dividing samples between training and validation, so that the validation is of other places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ParameterError
+from ..samples.spatialblocks import block_numbers
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples before they are divided; n of them, of c classes.
+
+    Attributes:
+        places: column and row of the pixel in the middle of each one's patch, int64, shape (n, 2).
+        counts: how many labels of each class it holds, float64, shape (n, c).
+        features: number of the feature, or of the region of a raster, that it comes from, int64, shape (n,); None where
+            each is for itself.
+        patch: side of the patches in pixels.
+        side: of a block of neighbours in pixels.
+    """
+
+    places: np.ndarray
+    counts: np.ndarray
+    features: np.ndarray | None
+    patch: int
+    side: int
+
+    def groups(self) -> np.ndarray:
+        """Return the number of the group of each sample, int64, shape (n,).
+
+        The samples of a feature are together, and with those of features whose middles lie in the same block. A feature
+        that is larger than a block is divided along the blocks.
+        """
+        middles = self.places.astype("float64")
+        if self.features is not None:
+            _, member = np.unique(self.features, return_inverse=True)
+            low = np.full((int(member.max()) + 1, 2), np.inf)
+            high = -low
+            np.minimum.at(low, member, middles)
+            np.maximum.at(high, member, middles)
+            small = (high - low < self.side).all(axis=1)[member]
+            middles[small] = ((low + high) / 2)[member[small]]
+        return block_numbers(middles[:, 0], middles[:, 1], self.side)
+
+
+def divide(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which samples are for training and which for validation; two boolean arrays of shape (n,).
+
+    Validation gets about `share` of each class, in whole groups. Samples for training whose patches share pixels with
+    one for validation are in neither. A class all of whose samples lie together is for training alone.
+
+    Args:
+        samples: the samples.
+        share: from 0 (all are for training) to below 1.
+        seed: repeats the draw.
+
+    Raises:
+        ParameterError: all samples lie so near each other that nothing can be held back.
+    """
+    if not share:
+        return np.ones(len(samples.places), bool), np.zeros(len(samples.places), bool)
+    groups = samples.groups()
+    held = held_back(samples.counts, groups, share, np.random.default_rng(seed))[groups]
+    training, validation = _apart(samples, held)
+    if not validation.any():
+        raise ParameterError(
+            f"VALIDATION_SHARE is {share:g}, but the labels lie so near each other that none can be held back without "
+            f"sharing pixels with training (patches of {samples.patch} x {samples.patch} pixels): give labels in more "
+            "places, or set VALIDATION_SHARE to 0, and assess the map by other data."
+        )
+    return training, validation
+
+
+def held_back(counts: np.ndarray, groups: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    """Return which groups are for validation, bool, shape (groups,).
+
+    First each class that has none yet gets the group that brings all classes nearest to their share, classes that occur
+    in few groups before others; then groups are taken in random order as long as they bring the classes nearer to it.
+    The last group that a class has is never taken: it trains.
+
+    Args:
+        counts: labels of each class in each sample, shape (n, c).
+        groups: of each sample, from 0; shape (n,).
+        share: for validation.
+        random: draws the order.
+    """
+    totals = np.zeros((int(groups.max()) + 1, counts.shape[1]))
+    np.add.at(totals, groups, counts)
+    shares = totals / totals.sum(axis=0)
+    held = np.zeros(len(totals), bool)
+
+    def distance(group: int) -> float:
+        """How far from the wanted share the classes are with a group more; infinite where it is the last of a class."""
+        taken = shares[held].sum(axis=0) + shares[group]
+        last = (taken > 1.0 - 1e-9) & (shares[group] > 0)
+        return np.inf if last.any() else float(np.abs(taken - share).sum())
+
+    for class_ in np.argsort((totals > 0).sum(axis=0), kind="stable"):
+        if not totals[held, class_].any():
+            best = min(np.flatnonzero(totals[:, class_]), key=distance)
+            held[best] = np.isfinite(distance(best))
+    for group in random.permutation(np.flatnonzero(~held)):
+        if distance(group) < float(np.abs(shares[held].sum(axis=0) - share).sum()):
+            held[group] = True
+    return held
+
+
+def _apart(samples: Samples, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is for training and for validation, without what shares pixels with the other."""
+    validation = held
+    training = ~validation & ~_near(samples, validation)
+    lost = (samples.counts[~held].sum(axis=0) > 0) & (samples.counts[training].sum(axis=0) == 0)
+    if lost.any():  # all that a class has lies around what was held back: then that gives way
+        back = (samples.counts[:, lost] > 0).any(axis=1)
+        validation = held & ~back & ~_near(samples, back)
+        training = back | (~held & ~_near(samples, validation))
+    return training, validation
+
+
+def _near(samples: Samples, others: np.ndarray) -> np.ndarray:
+    """Return which samples have a patch that shares pixels with that of one of `others`, bool, shape (n,)."""
+    from sklearn.neighbors import KDTree
+
+    if not others.any():
+        return np.zeros(len(others), bool)
+    distance, _ = KDTree(samples.places[others], metric="chebyshev").query(samples.places)
+    return np.asarray(distance[:, 0] < samples.patch)
