@@ -26,10 +26,11 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
 from ..core.files.replacing import check_outputs
-from ..core.operations import run as run_here
 from ..core.parameters.relativepaths import absolute_path
-from ..core.parameters.vocabulary import Key, Kind, keys, parameter_name, parse
-from ..core.registry.running import check_files
+from ..core.parameters.vocabulary import Key, Kind, keys, parameter_name
+from ..core.registry import read
+from ..core.registry import run as run_here
+from ..core.registry.givenvalues import check_files
 from .definitions import definition, help_page
 from .feedback import FeedbackProgress
 from .reading import Reader, exported_files, written
@@ -181,7 +182,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return {**defaults, **values}
 
     def _parse(self, values: dict[str, Any]) -> None:
-        parse(self.OPERATION, values)
+        read(self.OPERATION, values)
 
     def _run(self, values: dict[str, Any], progress: FeedbackProgress) -> dict[str, Any]:
         name = self.OPERATION.__name__

@@ -16,9 +16,9 @@ from qgis.core import (
 from ..core.base.progress import Progress
 from ..core.errors import EngineError
 from ..core.operations.runcommandline import RunCommandLine as Operation
-from ..core.operations.runcommandline import Share, run
 from ..core.parameters.vocabulary import Kind, keys, parse
 from ..core.workflows.commandline import Call, parse_commands
+from ..core.workflows.commandrun import Share, run_command_lines
 from .base import OtbtfAlgorithm, told
 from .translate import tr
 
@@ -74,7 +74,7 @@ class RunCommandLine(OtbtfAlgorithm):
                 runnable, problem = self._child(call).canExecute()
                 if not runnable:
                     raise EngineError(problem)
-        return run(parameters, progress, perform)
+        return run_command_lines(parameters, progress, perform)
 
     def _child(self, call: Call) -> OtbtfAlgorithm:
         """Return the algorithm that runs a call."""

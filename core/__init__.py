@@ -38,7 +38,7 @@ _HOMES = {
     "read_as_np_arr": "utils",
     "read_image_as_np": "tricks",
     "read_samples": "tricks",
-    "run": "operations",
+    "run": "registry",
     "train": "training.train",
 }
 """The names of the API, and the modules that define them."""
@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("..", __name__).__version__
     if name not in __all__:
         return _operation(name)
-    from .registry.running import missing_packages_explained
+    from .registry.scripts import missing_packages_explained
 
     preloading.gdal()
     with missing_packages_explained():
@@ -68,10 +68,10 @@ def __getattr__(name: str) -> Any:
 def _operation(name: str) -> Any:
     """Return the function that runs the operation called `name`: core.TensorflowModelServe(...)."""
     if name[:1].isupper():
-        from . import operations
+        from . import registry
 
-        if name in operations.NAMES:
-            return operations.function(name)
+        if name in registry.names():
+            return registry.function(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -44,7 +44,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
-from . import operations
+from . import registry
 from .base.jsonvalues import OddJson, parse
 from .base.progress import Progress
 from .base.temporaries import Temporaries
@@ -302,7 +302,7 @@ def _hidden(*names: str) -> Iterator[None]:
             del modules[name]
 
 
-def main(run: Run = operations.run, loads: Sequence[Load] = (import_tensorflow, import_keras)) -> NoReturn:
+def main(run: Run = registry.run, loads: Sequence[Load] = (import_tensorflow, import_keras)) -> NoReturn:
     """Be the engine, until the parent is gone or there has been nothing to do for long.
 
     Args:

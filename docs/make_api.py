@@ -239,11 +239,11 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 def _operations(package: Any) -> str:
-    from otbtf_qgis.core import operations
+    from otbtf_qgis.core import registry
 
     lines = ["# Operations", "", MADE, "", *ABOUT_OPERATIONS, ""]
-    for name in operations.NAMES:
-        operation, _ = operations.load(name)
+    for name in registry.names():
+        operation, _ = registry.declaration(name)
         module = package[f"core.operations.{name.lower()}"]
         lines += [f"## {name}", "", _about(module), ""]
         lines += ["Needs TensorFlow." if operation.NEEDS_ENGINE else "Needs no TensorFlow.", ""]

@@ -17,8 +17,8 @@ from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
 from .core.base.progress import Progress
 from .core.errors import EngineError
-from .core.operations import load
 from .core.parameters.relativepaths import absolute_values
+from .core.registry import declaration
 from .engine import interpreter
 from .engine.client import Engine
 from .engine.tensorboards import TensorBoards
@@ -139,7 +139,7 @@ class OtbtfProvider(QgsProcessingProvider):
             OtbtfError: bad input, or the engine is missing or has died.
             Cancelled: the user asked to stop.
         """
-        return self._engine.run(operation, absolute_values(load(operation)[0], values), progress, poll)
+        return self._engine.run(operation, absolute_values(declaration(operation), values), progress, poll)
 
     def open_tensorboard(self, values: dict[str, Any], progress: Progress, poll: Callable[[], None]) -> str:
         """Return the address of a TensorBoard, which is started unless it runs, and ends with the engine.

@@ -44,8 +44,19 @@ class _Areas:
     reason: str = ""
 
 
-def assess(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.computeconfusionmatrix.run` says."""
+def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
+    """Compare map and reference, and write the matrix and the report.
+
+    Returns:
+        `out` and `out.report`, the paths of what was written; `kappa`, `overall_accuracy` and `f1_macro`, where they
+        are defined; `samples`, the pixels or points compared; `overall_accuracy_adjusted` and
+        `overall_accuracy_adjusted_ci` (half of its 95 % confidence interval), where each mapped class has samples;
+        `classes`, a JSON text with the scores of each class.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
     nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
     image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress, placed=False)
     with ExitStack() as stack:

@@ -30,12 +30,11 @@ import numpy as np
 from ..errors import ParameterError
 from .scores import ClassScores, class_scores_of
 
-FORMATS = ("confusionmatrix", "contingencytable")
 _ROWS, _COLUMNS, _CORNER = "#Reference labels (rows):", "#Produced labels (columns):", "labels"
 
 
 def text(scores: ClassScores, form: str = "confusionmatrix") -> str:
-    """Return the file's text, in one of `FORMATS`."""
+    """Return the file's text, in one of `core.operations.computeconfusionmatrix.FORMATS`."""
     rows = np.flatnonzero(scores.matrix.sum(axis=1))
     columns = np.flatnonzero(scores.matrix.sum(axis=0))
     produced = [scores.labels[at] for at in columns]
@@ -55,7 +54,7 @@ def text(scores: ClassScores, form: str = "confusionmatrix") -> str:
 
 
 def write(path: str | Path, scores: ClassScores, form: str = "confusionmatrix") -> None:
-    """Write a matrix, in one of `FORMATS`; into a place of its own, which the caller stages.
+    """Write a matrix, in one of `computeconfusionmatrix.FORMATS`; into a place of its own, which the caller stages.
 
     Raises:
         ParameterError: it cannot be written.

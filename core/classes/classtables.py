@@ -7,7 +7,7 @@ from typing import Any
 from osgeo import gdal
 
 from ..files.gdalcalls import collected_errors
-from ..models.sidecar import Classes
+from .modelclasses import Classes
 from .palette import coloured
 
 _TABLED = (gdal.GDT_Byte, gdal.GDT_UInt16)

@@ -13,8 +13,8 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 
-from ..models.sidecar import Classes
 from .classfield import class_number
+from .modelclasses import Classes
 
 PALETTE = (
     *("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7"),

@@ -15,9 +15,9 @@ from typing import Any
 
 from ..base.archives import DAMAGED, OddArchive, check_sizes, read_json
 from ..base.jsonvalues import Json, OddJson
+from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ClassifierError
 from ..models.servingdefaults import Meant, as_json, from_json
-from ..models.sidecar import Classes, ModelClass
 
 _DESCRIPTION, _FORMAT = "otbtf.json", 1
 

@@ -12,9 +12,9 @@ import numpy as np
 from ..accuracy.scores import ClassScores, class_scores
 from ..base.progress import Progress
 from ..classes.legend import ClassEntry, Legend
+from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
 from ..errors import ParameterError
-from ..models.sidecar import Classes, ModelClass
 from ..parameters.classifierchoices import ClassifierChoice
 from .classifierbuilding import build, folds, grid, standardiser
 from .classifierfiles import Classifier, learned_with

@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from ..operations.imageclassifierfromdeepfeatures import ImageClassifierFromDeepFeatures
 
 
-def classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.imageclassifierfromdeepfeatures.run` says."""
+def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
+    """Classify the images' features, which are kept nowhere.
+
+    Returns:
+        `out` and `confmap`, the maps' paths; `width` and `height` in pixels; `classes`, a list of value, name and color.
+
+    Raises:
+        ParameterError, RasterError, ModelError, ClassifierError: bad input, as far as possible before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     try:
         return _classify(parameters, progress)
     except OtbtfError as error:  # serving knows the network's parameters as MODEL_...

@@ -38,8 +38,16 @@ PLANNED_SHARE = 0.85
 _TRIALS = (32, 64, 128, 256)  # sides of the pieces on which time and memory are measured
 
 
-def classify(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.imageclassifier.run` says."""
+def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
+    """Classify the image.
+
+    Returns:
+        `out` and `confmap`, the maps' paths; `width` and `height` in pixels; `classes`, a list of value, name and color.
+
+    Raises:
+        ParameterError, RasterError, ClassifierError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     classifier = opened(parameters.model, parameters.imstat)
     image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features), placed=False)
     classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")

@@ -4,79 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..base.progress import Progress
 from ..classes.classtables import declare_classes
+from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
 from ..errors import ClassifierError, ParameterError
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
-from ..models.sidecar import Classes
-from ..parameters import vocabulary as voc
+from ..parameters.classifiergroups import MapOutputs
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteropening import Reference
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for, is_source
 from .classifierfiles import Classifier
 from .mapclasses import label_type
-
-
-@dataclass(frozen=True)
-class MapOutputs:
-    """The parameters that name the maps."""
-
-    nodatalabel: int = voc.integer(
-        "nodatalabel",
-        "No-data label",
-        "Value of the map where the input is no-data or masked, or holds NaN. Choose one that is no class.",
-        default=0,
-    )
-    extent: str = voc.extent(
-        "extent",
-        "Extent",
-        "Part of the map to compute, snapped outwards to its pixels. Not given: all of it.",
-        advanced=True,
-    )
-    out: str = voc.raster_out("out", "Map", "The class of each pixel, in any format that GDAL can create.")
-    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Map")
-    out_box: str = voc.text(
-        "out.box",
-        "Map: box",
-        "Part of the map to compute, startx:starty:sizex:sizey in its pixels (OTB's extended filename).",
-        advanced=True,
-    )
-    out_co: str = voc.text(
-        "out.co",
-        "Map: creation options",
-        "GDAL's creation options, as TILED=YES|COMPRESS=DEFLATE; for the confidence map too.",
-        advanced=True,
-    )
-    out_format: str = voc.text(
-        "out.format",
-        "Map: format",
-        "Short name of a GDAL driver, such as COG, for both maps. Empty: by the extension of each.",
-        advanced=True,
-    )
-    confmap: str | None = voc.raster_out(
-        "confmap",
-        "Confidence map",
-        "The probability of the class of each pixel, from 0 to 1. An SVM (libsvm) has one only if it was trained with "
-        "CLASSIFIER_LIBSVM_PROB.",
-        required=False,
-    )
-    confmap_pixeltype: str = voc.pixel_type("confmap.pixeltype", "Confidence map")
-
-    def __post_init__(self) -> None:
-        if self.out_box and self.extent:
-            raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
-        if self.confmap and Path(self.confmap).absolute() == Path(self.out).absolute():
-            raise ParameterError(f"OUT and CONFMAP are both {self.out}: choose another file for one of them.")
 
 
 class MapWriter:

@@ -13,7 +13,7 @@ from ..classes.classfield import class_number, holds_names
 from ..classes.legend import Legend
 from ..errors import ParameterError
 from ..geometry.grid import Grid
-from ..parameters import vocabulary as voc
+from ..parameters.classifiergroups import SampleChoice
 from ..parameters.vectorsource import LayerSource
 from ..samples import allocation
 from ..samples.allocation import Rates, Totals
@@ -28,74 +28,6 @@ from .mapclasses import Coding, renumbering, tell_strangers
 
 JITTER = 50
 """By so many pixels of its class, at most, a sample is moved on, as in OTB."""
-
-
-@dataclass(frozen=True)
-class SampleChoice:
-    """The parameters that say where samples come from, and how many are taken."""
-
-    vd: tuple[LayerSource, ...] = voc.vectors(
-        "vd",
-        "Training layers",
-        "Polygons, lines or points that have a class, in any coordinate systems: samples are the output pixels whose centre "
-        "lies in a polygon, that a line touches, or in which a point lies. They are chosen among those of all layers "
-        "together.",
-    )
-    valid: tuple[LayerSource, ...] = voc.vectors(
-        "valid",
-        "Validation layers",
-        "Features with a class on which the classifier is tested. Not given: a part of the training samples is held back "
-        "(SAMPLE_VTR), which lies among them and so flatters the scores.",
-        required=False,
-    )
-    sample_vfn: str = voc.attribute(
-        "sample.vfn",
-        "Class field",
-        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
-        "order.",
-        of="vd",
-    )
-    sample_mt: int = voc.integer(
-        "sample.mt",
-        "Training samples per class",
-        "The most samples of a class for training; -1: no limit.",
-        default=1000,
-        minimum=-1,
-        advanced=True,
-    )
-    sample_mv: int = voc.integer(
-        "sample.mv",
-        "Validation samples per class",
-        "The most samples of a class for validation; -1: no limit.",
-        default=1000,
-        minimum=-1,
-        advanced=True,
-    )
-    sample_bm: int = voc.integer(
-        "sample.bm",
-        "As many as the smallest class",
-        "1: each class gets as many samples as the one with the fewest pixels can give. 0: as many as it has itself.",
-        default=1,
-        minimum=0,
-        maximum=1,
-        advanced=True,
-    )
-    sample_vtr: float = voc.number(
-        "sample.vtr",
-        "Share for validation",
-        "Share of the samples that is held back, from 0 to 1, where there is no validation layer.",
-        default=0.5,
-        minimum=0,
-        maximum=1,
-        advanced=True,
-    )
-    legend: str = voc.text(
-        "legend",
-        "Names and colours of the classes",
-        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
-        "those kept beside it.",
-        advanced=True,
-    )
 
 
 @dataclass(frozen=True)

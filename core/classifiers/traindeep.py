@@ -37,8 +37,18 @@ PREFERRED = "features"
 _SAMPLING_MB = 256  # for the pixels of polygons that are looked at together
 
 
-def train(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.trainclassifierfromdeepfeatures.run` says."""
+def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
+    """Learn the classifier; features are computed at the samples only.
+
+    Returns:
+        The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
+        numbers `classes`, `training.samples` and `validation.samples`.
+
+    Raises:
+        ParameterError, RasterError, VectorError, ModelError: bad input, before anything is learned where it can be known.
+        ClassifierError: the classifier cannot be written.
+        Cancelled: `progress` asked to stop.
+    """
     paths = {"OUT": parameters.out, "CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
     layers = (*parameters.vd, *parameters.valid)
     with ExitStack() as stack:

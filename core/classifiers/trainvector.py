@@ -24,8 +24,18 @@ if TYPE_CHECKING:
     from ..operations.trainvectorclassifier import TrainVectorClassifier
 
 
-def train(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.trainvectorclassifier.run` says."""
+def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, Any]:
+    """Learn the classifier.
+
+    Returns:
+        The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
+        numbers `classes`, `training.samples` and `validation.samples`.
+
+    Raises:
+        ParameterError, VectorError: bad input, before anything is learned where it can be known.
+        ClassifierError: the classifier cannot be written.
+        Cancelled: `progress` asked to stop.
+    """
     paths = {"IO_OUT": parameters.out, "IO_CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
     inputs = [split_source(source)[0] for source in (*parameters.vd, *parameters.valid_vd)]
     with ExitStack() as stack:

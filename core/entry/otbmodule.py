@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Iterable
 from typing import Any
 
-from .. import operations
+from .. import registry
 from ..errors import ParameterError
 from ..parameters.vocabulary import Key, Kind, keys
 from ..workflows.commandline import call_of, known_applications
@@ -217,7 +217,7 @@ class Application:
 
     def _known(self, named: Iterable[str] = ()) -> tuple[Key, ...]:
         """Return the application's keys, with those of the sources that are in use or `named`."""
-        return keys(operations.load(self._name)[0], [*self._given, *named])
+        return keys(registry.declaration(self._name), [*self._given, *named])
 
     def _first(self, *kinds: Kind) -> str:
         """Return the first key of one of these kinds."""
@@ -231,7 +231,7 @@ class Application:
         call = call_of(self._name, pairs)
         for note in call.notes:
             _log.info("%s", note)
-        return operations.run(call.application, call.values)
+        return registry.run(call.application, call.values)
 
 
 def _taken(value: Any) -> Any:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..bandmath.expression import Expression, Surroundings
-from ..bandmath.meaning import Language
+from ..bandmath.meaning import BANDMATHX, Language
+from ..bandmath.scalarmeaning import BANDMATH
 from ..base.progress import Part, Progress
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
-from ..parameters import vocabulary as voc
+from ..operations.bandmath import BandMath
+from ..operations.bandmathx import BandMathX
 from ..patches.imagestatistics import computed_statistics, variables_of
 from ..rasters.alpha import AUTO, BAND, decide
 from ..rasters.conversion import Converter
@@ -22,59 +23,42 @@ from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.placement import check_same, handed_on
 from ..rasters.rasteropening import Stack, check_references
 from ..samples.validity import Validity
-from .tooloutput import ToolOutput, converted, results, warn, write_by_tiles
+from .tooloutput import check_output, converted, output_raster, results, warn, write_by_tiles
 
 
-@dataclass(frozen=True)
-class Images:
-    """The parameters that name the images, and what of them has no data."""
+def band_math(parameters: BandMath, progress: Progress) -> dict[str, Any]:
+    """Compute the expression for each pixel and return {"out": path, ...}, as `core.imagetools.tooloutput.results` has it.
 
-    il: tuple[Any, ...] = voc.rasters(
-        "il", "Images", "Rasters of the same size: im1, im2, ... in the expression, in this order.", required=True
-    )
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "A pixel of an image is no-data where all its bands have this value (nan is possible). Not given: the image's "
-        "own, where NODATA_FROM_LAYER is on.",
-        advanced=True,
-    )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data values from the layers",
-        "Where the no-data value is not given, use each image's own. Off: every pixel is computed, as in OTB.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
+    Values are computed in double precision. In an output of whole numbers, fractions are cut off and values beyond the
+    type become its largest or smallest, as in OTB.
+
+    Raises:
+        ParameterError, RasterError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    return compute(parameters, BANDMATH, progress)
 
 
-@dataclass(frozen=True)
-class ArithmeticOutput(ToolOutput):
-    """The parameters that name the output."""
+def band_math_x(parameters: BandMathX, progress: Progress) -> dict[str, Any]:
+    """Compute the expression for each pixel and return {"out": path, ...}, as `core.imagetools.tooloutput.results` has it.
 
-    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Output", "float")
-    out_box: str = voc.text(
-        "out.box",
-        "Output: box",
-        "Part of the output to compute, startx:starty:sizex:sizey in pixels (OTB's extended filename).",
-        advanced=True,
-    )
-    out_nodata: float | None = voc.number(
-        "out.nodata",
-        "Output: no-data value",
-        "Value of pixels that are no-data in an image. Not given: nan, or 0 in an output of whole numbers.",
-        advanced=True,
-    )
+    Values are computed in double precision. In an output of whole numbers, fractions are cut off and values beyond the
+    type become its largest or smallest, as in OTB.
+
+    Raises:
+        ParameterError, RasterError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
+    return compute(parameters, BANDMATHX, progress)
 
 
 def compute(parameters: Any, language: Language, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.bandmathx.run` and `core.operations.bandmath.run` say."""
+    """Compute an expression in one of the two languages; see `band_math_x`."""
     expression = Expression(parameters.exp, language)
     images = _opened(parameters, expression, progress)
     _check_alike(images)
     bands = expression.check([image.bands for image in images])
-    parameters.check([name for image in images for name in image.names])
+    check_output(parameters, [name for image in images for name in image.names])
     first = images[0]
     box = wanted_box(parameters.out_box, "", first.grid, first.reference)
     reference = handed_on(first.names[0], first.reference, box == first.grid.box)
@@ -88,7 +72,7 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     chosen = parameters.out_nodata is not None
     share = Part(progress, 0.5 if statistics else 0, 1)
     declared = nodata if masked or chosen else None
-    with parameters.raster(first.grid.part(box), bands, dtype, reference, progress, declared) as raster:
+    with output_raster(parameters, first.grid.part(box), bands, dtype, reference, progress, declared) as raster:
         each = work.bytes_per_pixel(bands)
         write_by_tiles(raster, box, each, parameters.memory, work.tile, share)
         raster.commit(progress)

@@ -11,16 +11,21 @@ from ..geometry.grid import Box
 from ..rasters.conversion import Converter
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteropening import Stack
-from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.concatenateimages import ConcatenateImages
 
 
 def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.concatenateimages.run` says."""
+    """Write the image of all bands; return `out`, `width`, `height` and `bands`.
+
+    Raises:
+        ParameterError, RasterError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     stack = Stack(parameters.il, placed=False)
-    parameters.check(stack.names)
+    check_output(parameters, stack.names)
     warn_of_marks(stack, progress)
     dtype = written_type(stack.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)
@@ -31,7 +36,7 @@ def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, 
         return converted(stack.read(part), converter)
 
     box = stack.grid.box
-    with parameters.raster(stack.grid, stack.bands, dtype, stack.reference, progress, nodata) as raster:
+    with output_raster(parameters, stack.grid, stack.bands, dtype, stack.reference, progress, nodata) as raster:
         each = float(stack.bands * (2 * stack.dtype.itemsize + 16))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
         raster.commit(progress)

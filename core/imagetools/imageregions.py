@@ -14,7 +14,7 @@ from ..rasters.conversion import Converter
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteropening import Reference, Stack, check_references
 from ..vectors.vectoropening import Transformation, VectorLayer
-from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.extractroi import ExtractROI
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 _GEOGRAPHIC = "EPSG:4326"
 
 
-def extract(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.extractroi.run` says."""
+def extract_region(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
+    """Write the part of the image; return `out`, `width`, `height` and `bands`.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     image = Stack([parameters.image])
     bands = channels(parameters.cl, image.bands, image.names[0])
     box = _region(parameters, image)
-    parameters.check(image.names)
+    check_output(parameters, image.names)
     warn_of_marks(image, progress)
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)
@@ -39,7 +44,7 @@ def extract(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
 
     grid, kept = image.grid.part(box), {image.held[band].tag for band in bands}
     nodata = kept.pop() if len(kept) == 1 else None
-    with parameters.raster(grid, len(bands), dtype, image.reference, progress, nodata) as raster:
+    with output_raster(parameters, grid, len(bands), dtype, image.reference, progress, nodata) as raster:
         each = float(2 * image.bands * image.dtype.itemsize + 16 * len(bands))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
         raster.commit(progress)

@@ -13,16 +13,21 @@ from ..rasters.conversion import Converter
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.rasteropening import Stack
 from ..samples.validity import Validity
-from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.managenodata import ManageNoData
 
 
-def manage(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.managenodata.run` says."""
+def manage_nodata(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
+    """Write the mask or the image; return `out`, `width`, `height` and `bands`.
+
+    Raises:
+        ParameterError, RasterError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     image = open_images([parameters.image], parameters.alpha, progress, placed=False)
-    parameters.check(image.names)
+    check_output(parameters, image.names)
     if parameters.mode == "buildmask":
         return _mask(parameters, image, progress)
     if parameters.mode == "changevalue":
@@ -98,7 +103,7 @@ def _written(
     progress: Progress,
 ) -> dict[str, Any]:
     box = image.grid.box
-    with parameters.raster(image.grid, bands, dtype, image.reference, progress, nodata) as raster:
+    with output_raster(parameters, image.grid, bands, dtype, image.reference, progress, nodata) as raster:
         each = float(image.bands * (2 * image.dtype.itemsize + 16))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)
         raster.commit(progress)

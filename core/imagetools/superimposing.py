@@ -17,7 +17,7 @@ from ..rasters.conversion import Converter
 from ..rasters.inmemory import Opened
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.rasteropening import Stack, check_references
-from .tooloutput import converted, results, warn, warn_of_marks, write_by_tiles
+from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
     from ..operations.superimpose import Superimpose
@@ -26,9 +26,14 @@ _ALGORITHMS = {"nn": "near", "linear": "bilinear", "bco": "cubic"}
 
 
 def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.superimpose.run` says. The fill value is declared as no-data, as OTB does."""
+    """Write the image on the grid of the reference; return `out`, `width`, `height` and `bands`.
+
+    Raises:
+        ParameterError, RasterError: bad input, before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     reference, moved = Stack([parameters.inr]), Stack([parameters.inm])
-    parameters.check([*reference.names, *moved.names])
+    check_output(parameters, [*reference.names, *moved.names])
     source_nodata, complete = _source_nodata(moved)
     if not complete:
         warn_of_marks(moved, progress)
@@ -43,7 +48,7 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
         return converted(np.where(np.isnan(read), parameters.fv, read), converter)
 
     grid, box = reference.grid, reference.grid.box
-    with parameters.raster(grid, moved.bands, dtype, reference.reference, progress, parameters.fv) as raster:
+    with output_raster(parameters, grid, moved.bands, dtype, reference.reference, progress, parameters.fv) as raster:
         write_by_tiles(raster, box, 40.0 * moved.bands, parameters.memory, pixels, progress)
         raster.commit(progress)
     warn(converter, parameters.fv, progress)

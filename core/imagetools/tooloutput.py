@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from ..errors import ParameterError
 from ..files.staging import Staging, check_writable
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
-from ..parameters import vocabulary as voc
+from ..parameters.imagegroups import ToolOutput
 from ..rasters.conversion import Converter
 from ..rasters.outputtrial import content_of
 from ..rasters.rasteropening import Reference, Stack
@@ -26,75 +25,47 @@ ENOUGH_PIXELS = 1 << 18
 BLOCK = tiling.BLOCK
 """Pixels of which the sides of tiles are made, where memory allows."""
 
-_DEFAULT_RAM = 256  # MB, as OTB's
+
+def check_output(given: ToolOutput, inputs: Sequence[str]) -> None:
+    """Raise ParameterError or RasterError where the output cannot be written, or is one of the inputs."""
+    creation_options(given.out_co)
+    driver_for(given.out, given.out_format)
+    check_writable(given.out)
+    if any(same_file(given.out, name) for name in inputs):
+        raise ParameterError(f"OUT is {given.out}, which is also an input: choose another file.")
 
 
-@dataclass(frozen=True)
-class ToolOutput:
-    """The parameters that name the output."""
+@contextmanager
+def output_raster(
+    given: ToolOutput,
+    grid: Grid,
+    bands: int,
+    dtype: np.dtype,
+    reference: Reference,
+    progress: Progress,
+    nodata: float | None = None,
+) -> Iterator[OutputRaster]:
+    """Yield the raster to write; it takes its place where `commit` is called before the end.
 
-    out: str = voc.raster_out("out", "Output", "The raster to write, in any format that GDAL can create.")
-    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Output")
-    out_co: str = voc.text(
-        "out.co",
-        "Output: creation options",
-        "GDAL's creation options, as TILED=YES|COMPRESS=DEFLATE.",
-        advanced=True,
-    )
-    out_format: str = voc.text(
-        "out.format",
-        "Output: format",
-        "Short name of a GDAL driver, such as COG. Empty: by the output's extension.",
-        advanced=True,
-    )
-    ram: int | None = voc.integer(
-        "ram", "RAM (MB)", f"Memory for the pixels, in MB. Not given: {_DEFAULT_RAM}.", minimum=16, advanced=True
-    )
-
-    @property
-    def memory(self) -> int:
-        """Memory for pixels, in bytes."""
-        return (self.ram or _DEFAULT_RAM) << 20
-
-    def check(self, inputs: Sequence[str]) -> None:
-        """Raise ParameterError or RasterError where the output cannot be written, or is one of the inputs."""
-        creation_options(self.out_co)
-        driver_for(self.out, self.out_format)
-        check_writable(self.out)
-        if any(same_file(self.out, name) for name in inputs):
-            raise ParameterError(f"OUT is {self.out}, which is also an input: choose another file.")
-
-    @contextmanager
-    def raster(
-        self,
-        grid: Grid,
-        bands: int,
-        dtype: np.dtype,
-        reference: Reference,
-        progress: Progress,
-        nodata: float | None = None,
-    ) -> Iterator[OutputRaster]:
-        """Yield the raster to write; it takes its place where `commit` is called before the end.
-
-        Raises:
-            RasterError: it cannot be created.
-        """
-        driver = driver_for(self.out, self.out_format)
-        with (
-            Staging(self.out, progress) as staging,
-            OutputRaster(
-                staging,
-                grid,
-                bands,
-                dtype,
-                reference,
-                driver,
-                creation_options(self.out_co),
-                nodata,
-                content=content_of(bands, dtype),
-            ) as raster,
-        ):
-            yield raster
+    Raises:
+        RasterError: it cannot be created.
+    """
+    driver = driver_for(given.out, given.out_format)
+    with (
+        Staging(given.out, progress) as staging,
+        OutputRaster(
+            staging,
+            grid,
+            bands,
+            dtype,
+            reference,
+            driver,
+            creation_options(given.out_co),
+            nodata,
+            content=content_of(bands, dtype),
+        ) as raster,
+    ):
+        yield raster
 
 
 def write_by_tiles(

@@ -15,10 +15,11 @@ from typing import Any
 
 from ..base.archives import DAMAGED, read_json
 from ..base.jsonvalues import OddJson
+from ..classes.modelclasses import Classes
 from .identity import Identity, fingerprint
 from .modelinterface import Model, TensorInfo
 from .servingdefaults import Meant, as_json
-from .sidecar import MEANT, Classes, Geometry, geometry_as_json
+from .sidecar import MEANT, Geometry, geometry_as_json
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..base.jsonvalues import Json, OddJson, read
 from ..base.progress import Progress
+from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ModelError, RasterError
 from ..files.staging import Staging
 from .identity import file_fingerprint, fingerprint
@@ -94,18 +95,6 @@ class Geometry:
     patch: tuple[int, int] | None = None
     surroundings: Surroundings | None = None
     seen: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True)
-class ModelClass:
-    """A class that an output holds: its value, its name and its colour as `#rrggbb`; empty where it has none."""
-
-    value: int
-    name: str = ""
-    color: str = ""
-
-
-Classes = tuple[ModelClass, ...]
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..bandmath.expression import Expression
-from ..bandmath.meaning import BANDMATHX
-from ..base.progress import Progress
-from ..imagetools.arithmetic import ArithmeticOutput, Images, compute
 from ..parameters import vocabulary as voc
+from ..parameters.imagegroups import ArithmeticOutput, Images
 
 
 @dataclass(frozen=True)
@@ -27,20 +24,6 @@ class _Expression:
 class BandMathX(ArithmeticOutput, _Expression, Images):
     """Parameters of `run`; see OTB's application of the same name."""
 
+    RUN: ClassVar[str] = "imagetools.arithmetic:band_math_x"
+    CHECK: ClassVar[str] = "imagetools.expressionchecks:check_band_math_x"
     NEEDS_ENGINE: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        Expression(self.exp, BANDMATHX)
-
-
-def run(parameters: BandMathX, progress: Progress) -> dict[str, Any]:
-    """Compute the expression for each pixel and return {"out": path, ...}, as `core.imagetools.tooloutput.results` has it.
-
-    Values are computed in double precision. In an output of whole numbers, fractions are cut off and values beyond the
-    type become its largest or smallest, as in OTB.
-
-    Raises:
-        ParameterError, RasterError: bad input, before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    return compute(parameters, BANDMATHX, progress)

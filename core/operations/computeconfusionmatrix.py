@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..accuracy.matrixfile import FORMATS
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.vectorsource import LayerSource
+
+FORMATS = ("confusionmatrix", "contingencytable")
 
 
 @dataclass(frozen=True)
 class ComputeConfusionMatrix:
     """Parameters of `run`; the keys are those of OTB's application of the same name."""
 
+    RUN: ClassVar[str] = "accuracy.mapaccuracy:assess_map"
+    OPENS_FIRST: ClassVar[bool] = True
     NEEDS_ENGINE: ClassVar[bool] = True  # scikit-learn and matplotlib are there; TensorFlow takes no part
 
     image: Any = voc.raster("in", "Map", "The map of classes: one band of whole numbers.")
@@ -119,21 +121,3 @@ class ComputeConfusionMatrix:
             raise ParameterError(f"{key} (the reference) is missing, and REF is {self.ref}: name a layer{cure}.")
         if self.ref == "vector" and not self.ref_vector_field:
             raise ParameterError("REF_VECTOR_FIELD is missing: name the field that holds the class.")
-
-
-def run(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[str, Any]:
-    """Compare map and reference, and write the matrix and the report.
-
-    Returns:
-        `out` and `out.report`, the paths of what was written; `kappa`, `overall_accuracy` and `f1_macro`, where they
-        are defined; `samples`, the pixels or points compared; `overall_accuracy_adjusted` and
-        `overall_accuracy_adjusted_ci` (half of its 95 % confidence interval), where each mapped class has samples;
-        `classes`, a JSON text with the scores of each class.
-
-    Raises:
-        ParameterError, RasterError, VectorError: bad input; nothing is written then.
-        Cancelled: `progress` asked to stop.
-    """
-    from ..accuracy.mapaccuracy import assess
-
-    return assess(parameters, progress)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
-from ..imagetools.tooloutput import ToolOutput
 from ..parameters import vocabulary as voc
+from ..parameters.imagegroups import ToolOutput
 
 
 @dataclass(frozen=True)
@@ -21,16 +20,5 @@ class _Images:
 class ConcatenateImages(ToolOutput, _Images):
     """Parameters of `run`; see OTB's application of the same name."""
 
+    RUN: ClassVar[str] = "imagetools.bandstacking:concatenate"
     NEEDS_ENGINE: ClassVar[bool] = False
-
-
-def run(parameters: ConcatenateImages, progress: Progress) -> dict[str, Any]:
-    """Write the image of all bands; return `out`, `width`, `height` and `bands`.
-
-    Raises:
-        ParameterError, RasterError: bad input, before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..imagetools.bandstacking import concatenate
-
-    return concatenate(parameters, progress)

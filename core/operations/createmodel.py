@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..bandmath.expression import Expression
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.templatenames import NAMES, TEMPLATES
-from ..templates.normalization import KINDS
-from ..templates.templateoptions import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
 
 MOST_SOURCES = 8
+
+DAYS_OF_A_YEAR = 365.25
+FACTORS = (2, 4)
+WEIGHTS = ("none", "imagenet", "file")
+
+NORMALIZATIONS = ("none", "scale", "maximum", "standard")
+"""The words of NORMALIZATION."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class ModelSource:
 class CreateModel:
     """Parameters of `run`."""
 
+    RUN: ClassVar[str] = "templates.modelcreation:create_model"
+    CHECK: ClassVar[str] = "imagetools.expressionchecks:check_formula"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     template: str = voc.choice(
@@ -56,7 +61,7 @@ class CreateModel:
         "Normalization",
         "How pixels are scaled inside the model: none; scale (multiplied by SCALE); maximum (divided by the maximum of "
         "their band); standard (mean 0 and deviation 1 in each band). The last two take the images' statistics.",
-        KINDS,
+        NORMALIZATIONS,
     )
     scale: float = voc.number(
         "scale",
@@ -194,22 +199,3 @@ class CreateModel:
             raise ParameterError(
                 f"SOURCE{number + 1}_IL is given, but the template {self.template} has {number} sources."
             )
-        if self.template == "band_arithmetic" and self.expression:
-            Expression.of_pixels(self.expression)
-
-
-def run(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
-    """Create the model.
-
-    Returns:
-        The outputs' paths by key; `parameters` (number of weights), `verdict` and `geometry` (how it is applied, in
-        words and as parameters of TensorflowModelServe), `inputs` and `outputs` (names, separated by spaces), `loss`
-        (Keras's name of the loss that suits it; empty where there is nothing to train).
-
-    Raises:
-        ParameterError, ModelError, RasterError: bad input; nothing is written then.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..templates.modelcreation import create_model  # imports TensorFlow
-
-    return create_model(parameters, progress)

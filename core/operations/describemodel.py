@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from .tensorflowmodelserve import MOST_SOURCES
@@ -32,6 +31,7 @@ class DescribedSource:
 class DescribeModel:
     """Parameters of `run`."""
 
+    RUN: ClassVar[str] = "probing.describerun:describe_model"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     model_dir: str = voc.file(
@@ -94,21 +94,3 @@ class DescribeModel:
             raise ParameterError(
                 f"SOURCE{lacking[0]}_IL is missing, but SOURCE{lacking[0]}_PLACEHOLDER is given: give both, or neither."
             )
-
-
-def run(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:
-    """Describe the model.
-
-    Returns:
-        Paths of the files written under `out.html`, `out.json` and `sidecar.path`; `verdict` (of the first
-        output), `fits` (`yes`, `no`, or empty without rasters), `misfits` (a text, one reason per line),
-        `parameters` (of the first output, as parameters of TensorflowModelServe).
-
-    Raises:
-        ModelError, ParameterError: the model cannot be loaded, or a file cannot be written. Rasters that do
-            not fit are no error.
-        Cancelled: `progress` asked to stop.
-    """
-    from ..probing.describerun import describe_model  # imports TensorFlow
-
-    return describe_model(parameters, progress)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..base.progress import Progress
 from ..parameters import vocabulary as voc
 
 
@@ -13,6 +12,7 @@ from ..parameters import vocabulary as voc
 class ExportSavedModel:
     """Parameters of `run`."""
 
+    RUN: ClassVar[str] = "probing.exportrun:export_model"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     model_dir: str = voc.file(
@@ -44,19 +44,3 @@ class ExportSavedModel:
         advanced=True,
     )
     out: str = voc.folder_out("out", "SavedModel", "The folder to write. An older SavedModel there is replaced.")
-
-
-def run(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
-    """Export the model.
-
-    Returns:
-        `out` (the folder), `outputs` (names of what it returns, separated by spaces) and `sidecar.path`.
-
-    Raises:
-        ModelError, ParameterError, RasterError: it is no `.keras` file, an output does not exist or cannot be
-            cropped, or the folder cannot be written.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..probing.exportrun import export  # imports TensorFlow
-
-    return export(parameters, progress)

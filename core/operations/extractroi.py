@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
-from ..imagetools.tooloutput import ToolOutput
 from ..parameters import vocabulary as voc
+from ..parameters.imagegroups import ToolOutput
 from ..parameters.vectorsource import LayerSource
 
 _UNITS = ("pxl", "phy", "lonlat")
@@ -57,21 +56,10 @@ class _Region:
 class ExtractROI(ToolOutput, _Region):
     """Parameters of `run`; see OTB's application of the same name."""
 
+    RUN: ClassVar[str] = "imagetools.imageregions:extract_region"
     NEEDS_ENGINE: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         given = [value for value in (self.mode_fit_im, self.mode_fit_vect) if value is not None]
         if self.mode == "fit" and len(given) != 1:
             raise ParameterError("MODE is fit: give one of MODE_FIT_IM and MODE_FIT_VECT, whose extent is taken.")
-
-
-def run(parameters: ExtractROI, progress: Progress) -> dict[str, Any]:
-    """Write the part of the image; return `out`, `width`, `height` and `bands`.
-
-    Raises:
-        ParameterError, RasterError, VectorError: bad input, before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..imagetools.imageregions import extract
-
-    return extract(parameters, progress)

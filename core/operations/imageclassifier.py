@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
-from ..classifiers.mapwriter import MapOutputs
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
+from ..parameters.classifiergroups import MapOutputs
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class Inputs:
 class ImageClassifier(MapOutputs, Inputs):
     """Parameters of `run`; see OTB's application of the same name. The last base's fields come first."""
 
+    RUN: ClassVar[str] = "classifiers.classifyimage:classify_image"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -73,18 +73,3 @@ class ImageClassifier(MapOutputs, Inputs):
             raise ParameterError(
                 f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
             )
-
-
-def run(parameters: ImageClassifier, progress: Progress) -> dict[str, Any]:
-    """Classify the image.
-
-    Returns:
-        `out` and `confmap`, the maps' paths; `width` and `height` in pixels; `classes`, a list of value, name and color.
-
-    Raises:
-        ParameterError, RasterError, ClassifierError: bad input, before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..classifiers.classifyimage import classify  # imports scikit-learn
-
-    return classify(parameters, progress)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..base.progress import Progress
-from ..classifiers.mapwriter import MapOutputs
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
+from ..parameters.classifiergroups import MapOutputs
 from .tensorflowmodelserve import MODES, ServedModel
 from .trainclassifierfromdeepfeatures import FEATURES_HELP
 
@@ -63,23 +62,9 @@ class DeepModel(ServedModel):
 class ImageClassifierFromDeepFeatures(MapOutputs, DeepModel):
     """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
 
+    RUN: ClassVar[str] = "classifiers.classifydeep:classify_deep_features"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         DeepModel.__post_init__(self)
         MapOutputs.__post_init__(self)
-
-
-def run(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
-    """Classify the images' features, which are kept nowhere.
-
-    Returns:
-        `out` and `confmap`, the maps' paths; `width` and `height` in pixels; `classes`, a list of value, name and color.
-
-    Raises:
-        ParameterError, RasterError, ModelError, ClassifierError: bad input, as far as possible before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..classifiers.classifydeep import classify  # imports TensorFlow
-
-    return classify(parameters, progress)

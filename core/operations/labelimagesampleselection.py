@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ..base.progress import Progress
-from ..classes.legend import as_rows, known_classes, write_legend
-from ..errors import ParameterError
 from ..parameters import vocabulary as voc
-from ..samples.labelraster import LabelRaster, count_labels, group_by_label
-from ..samples.labelselection import Quota, pickers, quotas
-from ..vectors.vectoropening import INTEGER, Field
-from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 
 STRATEGIES = ("constant", "total", "smallest", "all", "atmost")
 
@@ -26,6 +14,7 @@ STRATEGIES = ("constant", "total", "smallest", "all", "atmost")
 class LabelImageSampleSelection:
     """Parameters of `run`; see OTBTF's application of the same name."""
 
+    RUN: ClassVar[str] = "samples.labelimagesamples:select_labelled_pixels"
     NEEDS_ENGINE: ClassVar[bool] = False
 
     inref: Any = voc.raster("inref", "Label raster", "A raster of one band whose pixels are class labels.")
@@ -71,82 +60,3 @@ class LabelImageSampleSelection:
     outvec: str = voc.vector_out(
         "outvec", "Samples", "Points at the centres of the chosen pixels, with a field class.", geometry="point"
     )
-
-
-def run(parameters: LabelImageSampleSelection, progress: Progress) -> dict[str, Any]:
-    """Choose the samples and write them as points.
-
-    Returns:
-        `outvec`, its path; `samples` and `classes`, their numbers; `legend`, a JSON text with value, name, color and
-        number of samples (count) of each class.
-
-    Raises:
-        ParameterError, RasterError, VectorError: bad input; nothing is written then.
-        Cancelled: `progress` asked to stop.
-    """
-    check_vector_output(parameters.outvec, "OUTVEC")
-    raster = LabelRaster(
-        parameters.inref, parameters.nodata, parameters.nodata_from_layer, alpha=parameters.alpha, progress=progress
-    )
-    counts = _count(raster, parameters.pad, progress)
-    wanted = quotas(counts, parameters.strategy, parameters.strategy_constant_nb, parameters.strategy_total_v)
-    rows = as_rows(sorted(wanted), known_classes(raster.stack.datasets[0]))
-    for row in rows:
-        quota = wanted[row["value"]]
-        progress.info(f"Class {row['value']} {row.get('name', '')}: {quota.target} of {quota.count} pixels.")
-    with vector_staging(parameters.outvec, progress, "OUTVEC") as staging:
-        fields = (Field("class", INTEGER),)
-        with OutputVector(staging, fields, raster.stack.reference, progress) as out:
-            for labels, x, y in _chosen(raster, wanted, parameters, progress):
-                out.write([labels], x, y)
-            out.close()
-        write_legend(staging.folder, staging.final.name, rows, "class")
-        staging.commit()
-    for row in rows:
-        row["count"] = wanted[row["value"]].target
-    samples = sum(quota.target for quota in wanted.values())
-    legend = json.dumps(rows, ensure_ascii=False)
-    return {"outvec": parameters.outvec, "samples": samples, "classes": len(rows), "legend": legend}
-
-
-def _count(raster: LabelRaster, pad: int, progress: Progress) -> Counter[int]:
-    counts: Counter[int] = Counter()
-    boxes = raster.boxes(pad)
-    if not boxes:
-        grid = raster.stack.grid
-        raise ParameterError(f"PAD is {pad}, which leaves nothing of a raster of {grid.width} x {grid.height} pixels.")
-    for number, box in enumerate(boxes):
-        progress.check()
-        counts.update(count_labels(raster.read(box)[1]))
-        progress.fraction(0.4 * (number + 1) / len(boxes))
-    if not counts:
-        raise ParameterError(
-            f"No pixel of {raster.stack.names[0]} has a label: all are no-data ({raster.nodata:g})"
-            f"{f' outside the border of {pad} pixels' if pad else ''}. Check NODATA{' and PAD' if pad else ''}."
-        )
-    return counts
-
-
-def _chosen(
-    raster: LabelRaster, wanted: dict[int, Quota], parameters: LabelImageSampleSelection, progress: Progress
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield labels and coordinates of the chosen pixels in scan order."""
-    grid = raster.stack.grid
-    classes = np.array(sorted(wanted), "int64")
-    by_class = pickers(wanted, parameters.seed)
-    boxes = raster.boxes(parameters.pad)
-    for number, box in enumerate(boxes):
-        progress.check()
-        where, labels = raster.read(box)
-        if not len(where):
-            continue
-        order, starts = group_by_label(labels, classes)
-        taken = [
-            order[start + picker.pick(int(end - start))] for picker, start, end in zip(by_class, starts, starts[1:])
-        ]
-        here = np.sort(np.concatenate(taken))
-        rows, columns = np.divmod(where[here], box.width)
-        x = grid.x.origin + (box.x + columns + 0.5) * grid.x.spacing
-        y = -(grid.y.origin + (box.y + rows + 0.5) * grid.y.spacing)
-        yield labels[here].astype("int64"), x, y
-        progress.fraction(0.4 + 0.5 * (number + 1) / len(boxes))

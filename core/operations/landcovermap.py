@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.vectorsource import LayerSource
@@ -21,6 +20,7 @@ OF_TILES = ("unet", "fcnn")
 class LandCoverMap:
     """Parameters of `run`."""
 
+    RUN: ClassVar[str] = "workflows.landcovermapping:make_map"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     image: tuple[Any, ...] = voc.rasters(
@@ -197,23 +197,3 @@ class LandCoverMap:
             raise ParameterError(
                 f"TEMPLATE is {self.template}, but MODE is {self.mode}: choose {' or '.join(fitting)}, or set MODE to auto."
             )
-
-
-def run(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
-    """Make the map.
-
-    A model that was trained stays where it is asked for, should the map fail after it.
-
-    Returns:
-        The outputs' paths by key; `mode`, `patches` or `dense`; `kappa`, `overall_accuracy` and `f1_macro` of the samples
-        held back (of those for training where there are none), left out where they are not defined; `samples_training`
-        and `samples_validation`, their numbers; `epochs_run`; `classes`, value, name and color of each.
-
-    Raises:
-        ParameterError, RasterError, VectorError, ModelError: bad input, as far as possible before work starts.
-        TrainingError: the network did not learn.
-        Cancelled: `progress` asked to stop.
-    """
-    from ..workflows.landcovermapping import make_map
-
-    return make_map(parameters, progress)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
-from ..imagetools.tooloutput import ToolOutput
 from ..parameters import vocabulary as voc
+from ..parameters.imagegroups import ToolOutput
 
 
 @dataclass(frozen=True)
@@ -44,20 +43,9 @@ class _NoData:
 class ManageNoData(ToolOutput, _NoData):
     """Parameters of `run`; see OTB's application of the same name."""
 
+    RUN: ClassVar[str] = "imagetools.nodatavalues:manage_nodata"
     NEEDS_ENGINE: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.mode == "apply" and self.mode_apply_mask is None:
             raise ParameterError("MODE is apply: give the mask in MODE_APPLY_MASK.")
-
-
-def run(parameters: ManageNoData, progress: Progress) -> dict[str, Any]:
-    """Write the mask or the image; return `out`, `width`, `height` and `bands`.
-
-    Raises:
-        ParameterError, RasterError: bad input, before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..imagetools.nodatavalues import manage
-
-    return manage(parameters, progress)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.vectorsource import LayerSource
-from ..patches.extraction import extract
 
 MOST_SOURCES = 8
 
@@ -49,6 +47,7 @@ class Source:
 class PatchesExtraction:
     """Parameters of `run`; see OTBTF's application of the same name."""
 
+    RUN: ClassVar[str] = "patches.extraction:extract_patches"
     NEEDS_ENGINE: ClassVar[bool] = False
 
     sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
@@ -112,17 +111,3 @@ class PatchesExtraction:
             raise ParameterError(
                 f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
             )
-
-
-def run(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
-    """Cut the patches and write them with their labels.
-
-    Returns:
-        The outputs' paths by key; `patches`, their number; `rejected`, that of the features left out, and
-        `reasons`, a JSON text of the reasons with the number for each.
-
-    Raises:
-        ParameterError, RasterError, VectorError: bad input; nothing is written then.
-        Cancelled: `progress` asked to stop.
-    """
-    return extract(parameters, progress)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..base.progress import Passed, Progress
-from ..errors import Cancelled, OtbtfError
 from ..parameters import vocabulary as voc
-from ..workflows.commandline import Call, described, parse_commands
-from . import run as run_operation
 
 
 @dataclass(frozen=True)
 class RunCommandLine:
     """Parameters of `run`."""
 
+    RUN: ClassVar[str] = "workflows.commandrun:run_command_lines"
+    CHECK: ClassVar[str] = "workflows.commandline:check_commands"
     NEEDS_ENGINE: ClassVar[bool] = False
 
     command: str = voc.text(
@@ -29,66 +25,3 @@ class RunCommandLine:
     show_only: bool = voc.boolean(
         "show_only", "Show only", "On: check the commands and show the equivalent calls, without running them."
     )
-
-    def __post_init__(self) -> None:
-        parse_commands(self.command)
-
-
-class Share(Passed):
-    """The progress of one of several runs, passed on as its share of the whole."""
-
-    def __init__(self, whole: Progress, number: int, total: int) -> None:
-        """Take the part `number` (from 0) of `total` equal ones."""
-        super().__init__(whole)
-        self._number, self._total = number, total
-
-    def fraction(self, done: float) -> None:
-        """Pass on how far the whole is."""
-        super().fraction((self._number + done) / self._total)
-
-
-Perform = Callable[[Call, Progress], dict[str, Any]]
-
-
-def run(parameters: RunCommandLine, progress: Progress, perform: Perform | None = None) -> dict[str, Any]:
-    """Show the calls that the commands stand for and, unless they are only to be shown, run them in order.
-
-    Args:
-        parameters: the commands.
-        progress: receives the calls as text, and what each run reports.
-        perform: runs one call and returns its results; in this process by default.
-
-    Returns:
-        `calls`, the equivalent Processing calls as text; `count`, how many; `results`, a JSON text: the results of each
-        run in order, empty where nothing was run.
-
-    Raises:
-        ParameterError: a command cannot be read; nothing has run then.
-        OtbtfError: a run failed; those before it are done.
-        Cancelled: `progress` asked to stop.
-    """
-    calls = parse_commands(parameters.command)
-    count = len(calls)
-    shown = described(calls)
-    progress.info(shown)
-    results = []
-    calls = [] if parameters.show_only else [call for call in calls if not call.help]
-    for number, call in enumerate(calls):
-        progress.check()
-        progress.info(f"Running {call.algorithm} ({number + 1} of {len(calls)}).")
-        try:
-            results.append((perform or _here)(call, Share(progress, number, len(calls))))
-        except OtbtfError as error:
-            raise type(error)(f"Line {call.line}, {call.application}: {error}{_done(number)}") from error
-        except Cancelled:
-            progress.warning(f"{call.application} of line {call.line} was cancelled.{_done(number)}")
-            raise
-    return {"calls": shown, "count": count, "results": json.dumps(results, ensure_ascii=False, default=str)}
-
-
-def _done(number: int) -> str:
-    return f" What the {number} commands before it wrote stays." if number else ""
-
-
-def _here(call: Call, progress: Progress) -> dict[str, Any]:
-    return run_operation(call.application, call.values, progress)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
-from ..imagetools.tooloutput import ToolOutput
 from ..parameters import vocabulary as voc
+from ..parameters.imagegroups import ToolOutput
 
 
 @dataclass(frozen=True)
@@ -28,16 +27,5 @@ class _Images:
 class Superimpose(ToolOutput, _Images):
     """Parameters of `run`; see OTB's application of the same name."""
 
+    RUN: ClassVar[str] = "imagetools.superimposing:superimpose"
     NEEDS_ENGINE: ClassVar[bool] = False
-
-
-def run(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
-    """Write the image on the grid of the reference; return `out`, `width`, `height` and `bands`.
-
-    Raises:
-        ParameterError, RasterError: bad input, before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..imagetools.superimposing import superimpose
-
-    return superimpose(parameters, progress)

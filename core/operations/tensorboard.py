@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import mimetypes
-import os
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..base.progress import Progress
-from ..errors import Cancelled, EngineError, ParameterError
 from ..parameters import vocabulary as voc
-
-HOST = "127.0.0.1"
-_PAUSE = 0.1  # seconds between two looks at whether to stop
 
 
 @dataclass(frozen=True)
 class TensorBoard:
     """Parameters of `run`."""
 
+    RUN: ClassVar[str] = "engine.tensorboardserver:serve_tensorboard"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     logdir: str = voc.folder(
@@ -40,66 +29,3 @@ class TensorBoard:
         maximum=65535,
         advanced=True,
     )
-
-
-def run(parameters: TensorBoard, progress: Progress) -> dict[str, Any]:
-    """Serve TensorBoard on this machine alone, until `progress` asks to stop.
-
-    The address is told as a line of its own in the log, and after it that all is done (a fraction of 1).
-
-    Raises:
-        ParameterError: the folder does not exist or holds no logs, or the port is in use.
-        EngineError: TensorBoard cannot be imported.
-        Cancelled: `progress` asked to stop, which is how this ends.
-    """
-    folder = Path(parameters.logdir).expanduser().absolute()
-    _check(folder)
-    with _served(folder, parameters.port) as address:
-        progress.info(f"TensorBoard shows {folder} at")
-        progress.info(address)
-        progress.fraction(1.0)
-        while not progress.cancelled():
-            time.sleep(_PAUSE)
-    raise Cancelled
-
-
-def _check(folder: Path) -> None:
-    if not folder.is_dir():
-        raise ParameterError(f"LOGDIR is {folder}, which is no folder: name the folder that a training writes logs to.")
-    names = (name for _, _, files in os.walk(folder, followlinks=True) for name in files)
-    if not any("tfevents" in name for name in names):
-        raise ParameterError(
-            f"LOGDIR is {folder}, which holds no logs for TensorBoard (files called events.out.tfevents...): train with "
-            "TENSORBOARD_DIR set to it, or name the folder that an earlier training wrote to."
-        )
-
-
-@contextmanager
-def _served(folder: Path, port: int | None) -> Iterator[str]:
-    """Serve the logs of a folder and give the address."""
-    try:
-        from tensorboard import program
-    except ImportError as error:
-        raise EngineError(
-            f"The engine's Python ({sys.executable}) cannot import TensorBoard: {error}. Run otbtf:installengine, which "
-            "also repairs an installation."
-        ) from error
-    servers = []
-
-    def server(application: Any, flags: Any) -> Any:
-        servers.append(program.WerkzeugServer(application, flags))
-        return servers[0]
-
-    # Windows may say something else of scripts, which browsers then refuse; TensorBoard's own main does the same.
-    mimetypes.add_type("text/javascript", ".js")
-    board = program.TensorBoard(server_class=server)
-    board.configure(logdir=str(folder), host=HOST, port=port or 0, window_title=f"TensorBoard: {folder.name}")
-    try:
-        address = board.launch()
-    except program.TensorBoardServerException as error:
-        raise ParameterError(f"PORT is {port}: {error.msg}. Choose another, or leave it out.") from error
-    try:
-        yield address
-    finally:
-        servers[0].shutdown()
-        servers[0].server_close()

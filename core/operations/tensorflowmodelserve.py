@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 
@@ -185,7 +184,9 @@ class ServedModel:
 class TensorflowModelServe(ServedModel):
     """Parameters of `run`; see OTBTF's application of the same name."""
 
+    RUN: ClassVar[str] = "serving.serve:serve"
     NEEDS_ENGINE: ClassVar[bool] = True
+    OPENS_FIRST: ClassVar[bool] = True
 
     output_bv: float | None = voc.number(
         "output.bv",
@@ -232,15 +233,3 @@ class TensorflowModelServe(ServedModel):
         super().__post_init__()
         if self.out_box and self.extent:
             raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
-
-
-def run(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
-    """Serve the model and return {"out": path, ...}.
-
-    Raises:
-        ParameterError, RasterError, ModelError: bad input, as far as possible before work starts.
-        Cancelled: `progress` asked to stop; nothing is left behind.
-    """
-    from ..serving.serve import serve  # imports TensorFlow
-
-    return serve(parameters, progress)

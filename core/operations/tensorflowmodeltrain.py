@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters.traininggroups import (
     Fitting,
@@ -21,6 +20,7 @@ from ..parameters.traininggroups import (
 class TensorflowModelTrain(TrainingOutputs, GraphTraining, Fitting, Validation, TrainingData, TrainedModel):
     """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
 
+    RUN: ClassVar[str] = "training.trainingrun:train_tensorflow_model"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -53,21 +53,3 @@ def _check_data(what: str, sources: Any, records: str | None) -> None:
             f"{what}_SOURCE{lacking[0]}_IL (the patches images of source {lacking[0]}) is missing: give at least one, or a "
             f"folder in {what}_TFRECORDS."
         )
-
-
-def run(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
-    """Train the model.
-
-    Returns:
-        The outputs' paths by key; `epochs.run` and `samples.per.epoch`; of the last validation (of the training data
-        where there is none) `kappa`, `overall.accuracy` and `f1.macro`, or `rmse`, `mae` and `r2`, those left out that
-        are not defined.
-
-    Raises:
-        ParameterError, RasterError, RecordsError, ModelError: bad input, as far as possible before training starts.
-        TrainingError: the loss became NaN, or a checkpoint cannot be written; the last good weights are kept.
-        Cancelled: `progress` asked to stop; the checkpoints stay.
-    """
-    from ..training.trainingrun import train  # imports TensorFlow
-
-    return train(parameters, progress)

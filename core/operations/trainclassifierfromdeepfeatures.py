@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..base.progress import Progress
-from ..classifiers.samplechoice import SampleChoice
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
+from ..parameters.classifiergroups import SampleChoice
 from .tensorflowmodelserve import ServedModel
 
 FEATURES_HELP = (
@@ -56,21 +55,5 @@ class Outputs:
 class TrainClassifierFromDeepFeatures(Outputs, ClassifierChoice, SampleChoice, FeatureModel):
     """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
 
+    RUN: ClassVar[str] = "classifiers.traindeep:train_on_deep_features"
     NEEDS_ENGINE: ClassVar[bool] = True
-
-
-def run(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
-    """Learn the classifier; features are computed at the samples only.
-
-    Returns:
-        The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
-        numbers `classes`, `training.samples` and `validation.samples`.
-
-    Raises:
-        ParameterError, RasterError, VectorError, ModelError: bad input, before anything is learned where it can be known.
-        ClassifierError: the classifier cannot be written.
-        Cancelled: `progress` asked to stop.
-    """
-    from ..classifiers.traindeep import train  # imports TensorFlow
-
-    return train(parameters, progress)

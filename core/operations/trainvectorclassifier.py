@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from ..base.progress import Progress
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
 from ..parameters.vectorsource import LayerSource
@@ -91,21 +90,5 @@ class Outputs:
 class TrainVectorClassifier(Outputs, ClassifierChoice, Attributes):
     """Parameters of `run`; see OTB's application of the same name. The last base's fields come first."""
 
+    RUN: ClassVar[str] = "classifiers.trainvector:train_on_attributes"
     NEEDS_ENGINE: ClassVar[bool] = True
-
-
-def run(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, Any]:
-    """Learn the classifier.
-
-    Returns:
-        The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
-        numbers `classes`, `training.samples` and `validation.samples`.
-
-    Raises:
-        ParameterError, VectorError: bad input, before anything is learned where it can be known.
-        ClassifierError: the classifier cannot be written.
-        Cancelled: `progress` asked to stop.
-    """
-    from ..classifiers.trainvector import train  # imports scikit-learn
-
-    return train(parameters, progress)

@@ -35,8 +35,17 @@ _MEMORY = 512  # MB
 _PART = 16.0  # MB of patches written at a time
 
 
-def extract(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
-    """Do what `core.operations.patchesextraction.run` says."""
+def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
+    """Cut the patches and write them with their labels.
+
+    Returns:
+        The outputs' paths by key; `patches`, their number; `rejected`, that of the features left out, and
+        `reasons`, a JSON text of the reasons with the number for each.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
     for text in (*(source.out_co for source in parameters.sources), parameters.outlabels_co):
         creation_options(text)  # a wrong one is refused before work starts
     layer = VectorLayer(parameters.vec)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..base.missingpackages import GDAL_MISSING
 from ..errors import EngineError, RasterError
 from ..machine import preloading
-from ..registry.running import GDAL_MISSING
 
 __all__ = ["cropped_tensor_name", "gdal_open", "read_as_np_arr"]
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ParameterError
+from ..operations.patchesselection import GROUPS
 from .patchgrid import PatchGrid
 
 NONE, TRAIN, VALID, TEST = -1, 0, 1, 2
-NAMES = ("train", "valid", "test")
+
 _BLOCK = 8  # side of a block of patches, in widths of the border that a gap costs it
 
 
@@ -97,7 +98,7 @@ def keep_apart(groups: np.ndarray, patches: PatchGrid, gap: int) -> int:
         groups[(groups == larger) & near(others, reach) if others.any() else np.zeros(groups.shape, bool)] = NONE
         if not (groups == larger).any():
             raise ParameterError(
-                f"GAP is {gap}, which leaves no patch in the group {NAMES[larger]}: choose a smaller gap, smaller patches "
+                f"GAP is {gap}, which leaves no patch in the group {GROUPS[larger]}: choose a smaller gap, smaller patches "
                 "or a smaller step."
             )
     return sum(sizes) - int((groups != NONE).sum())

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..base.progress import Progress
 from ..classes.legend import Legend, raster_legend, read_legend
+from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
 from ..errors import ModelError, ParameterError
 from ..files.textfiles import check_text_file, write_text_file
@@ -15,7 +16,7 @@ from ..machine.devices import device_scope
 from ..models.loading import load_model
 from ..models.mlm import build_item
 from ..models.servingdefaults import Meant
-from ..models.sidecar import Classes, ModelClass, Sidecar, as_text, read_sidecar, write_sidecar
+from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
 from ..operations.tensorflowmodelserve import Source
 from ..rasters.rasteropening import Stack
@@ -24,7 +25,18 @@ from .descriptionpage import page
 
 
 def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:
-    """Describe a model; see `core.operations.describemodel.run`."""
+    """Describe the model.
+
+    Returns:
+        Paths of the files written under `out.html`, `out.json` and `sidecar.path`; `verdict` (of the first
+        output), `fits` (`yes`, `no`, or empty without rasters), `misfits` (a text, one reason per line),
+        `parameters` (of the first output, as parameters of TensorflowModelServe).
+
+    Raises:
+        ModelError, ParameterError: the model cannot be loaded, or a file cannot be written. Rasters that do
+            not fit are no error.
+        Cancelled: `progress` asked to stop.
+    """
     files = {"out.html": parameters.out_html, "out.json": parameters.out_json}
     for key, path in files.items():
         if path:

@@ -6,8 +6,9 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..classes.modelclasses import Classes
 from ..models.modelinterface import TensorInfo
-from ..models.sidecar import Classes, Geometry
+from ..models.sidecar import Geometry
 from .describing import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, Description, OutputDescription
 from .probedsidecar import law_of
 from .receptivefield import TrueField

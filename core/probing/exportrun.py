@@ -17,8 +17,17 @@ from .describerun import item
 from .describing import describe
 
 
-def export(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
-    """Export a model; see `core.operations.exportsavedmodel.run`."""
+def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:
+    """Export the model.
+
+    Returns:
+        `out` (the folder), `outputs` (names of what it returns, separated by spaces) and `sidecar.path`.
+
+    Raises:
+        ModelError, ParameterError, RasterError: it is no `.keras` file, an output does not exist or cannot be
+            cropped, or the folder cannot be written.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     crops = crops_of(parameters.crops)
     target = str(Path(parameters.out).absolute())
     check_replaceable(Path(target), "OUT")

@@ -1,303 +1,96 @@
-"""Running an operation from a script: what it may be given, what a terminal shows of it, and how Ctrl-C stops it."""
+"""Running an operation in this process."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import signal
-import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.addresses import masked
-from ..base.progress import Passed, Progress
-from ..base.temporaries import Temporaries
-from ..errors import Cancelled, EngineError, ParameterError, RasterError
-from ..files.inputs import check_ordinary
-from ..parameters.extendedfilenames import check_reading, output_values, split
-from ..parameters.rastersource import RasterSource, has_options
-from ..parameters.vectorsource import VectorSource, described
-from ..parameters.vocabulary import OUTPUTS, Key, Kind, keys
-
-_log = logging.getLogger("otbtf_qgis")
-_READ = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
-_FILES = (*_READ, *OUTPUTS)
-_SEVERAL = (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS, Kind.TEXT)  # kinds that take lists
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..files.inputs import watched
+from ..files.memoryfiles import memory_files
+from ..files.privatecopies import private_copies
+from ..files.replacing import check_outputs
+from ..machine import preloading
+from ..machine.signals import cleaned_up_on_signals
+from ..parameters.vocabulary import keys
+from .declarations import declaration, function_at, read
+from .givenvalues import check_files, understood
+from .scripts import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c
 
 
-def understood(operation: type, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """Return the values that a script gives as `vocabulary.parse` reads them.
+def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+    """Run the operation called `name` in this process, with values under OTBTF's keys.
 
-    Paths may be `pathlib.Path`s. A raster may be an extended filename of OTB, a source as QGIS writes it
-    (`image.tif|option:KEY=VALUE`), a `RasterSource` or the JSON object that it is in a request, an open `gdal.Dataset`,
-    an `ArrayRaster` or an xarray DataArray; a raster to write may be an extended filename, alone or in a pair with its
-    pixel type, as `("map.tif", "uint8")`. A layer may be a `VectorSource`, or the JSON object that it is in a request.
+    A raster may be a path, one with OTB's options (`image.tif?&bands=1,3`), a VRT, a `core.RasterSource`, an open
+    `gdal.Dataset`, a NumPy array as `core.ArrayRaster`, or an xarray DataArray; a raster to write a path
+    (`map.tif?&box=0:0:100:100&gdal:co:TILED=YES`), alone or with its pixel type: `("map.tif", "uint8")`. A layer may be a
+    path, `path|layername=name`, or a `core.VectorSource`, which gives it another coordinate system than its file's.
+
+    Without a `progress` of your own, a bar is shown on a terminal (elsewhere messages are logged), and Ctrl-C stops the
+    operation: KeyboardInterrupt is raised once its threads have ended and its output is removed. A second Ctrl-C does
+    not wait for them. In the main thread SIGTERM and SIGHUP remove the unfinished output, and end the process as ever.
 
     Args:
-        operation: its dataclass.
-        values: OTBTF's keys to values.
-        progress: told what of an extended filename is left out.
+        name: the application's name, such as `TensorflowModelServe`.
+        values: keys such as `source1.il` to values (text is read as on a command line).
+        progress: receives progress and asks to cancel.
+
+    Returns:
+        The operation's results by key: the outputs' paths, and the numbers that it found.
 
     Raises:
-        ParameterError: a value is of no such kind, an option cannot be followed, or two values contradict each other.
-        RasterError: a raster in memory is none, or the bands of an extended filename do not exist.
+        OtbtfError: bad input, with a message for the user.
+        Cancelled: `progress` asked to stop; as after every error, nothing is left behind.
     """
-    known = {key.name: key for key in keys(operation, values)}
-    found: dict[str, Any] = {}
-    notes: list[str] = []
-    for name, value in values.items():
-        key = known.get(name)
-        if key is None or value is None:
-            given = {name: value}
-        elif key.kind is Kind.RASTERS:
-            given = {name: tuple(_source(key, item, notes) for item in _items(value))}
-        elif key.kind is Kind.RASTER:
-            given = {name: _source(key, value, notes)}
-        elif key.kind is Kind.VECTORS:
-            given = {name: tuple(_layer(key, item, notes) for item in _items(value))}
-        elif key.kind is Kind.VECTOR:
-            given = {name: _layer(key, _single(key, value), notes)}
-        elif key.kind is Kind.RASTER_OUT:
-            given = output_values(key.parameter, key, _words(value), known, notes)
-        else:
-            given = {name: _single(key, value)}
-        for other, read in given.items():
-            if other in found or (other != name and values.get(other) not in (None, read)):
-                raise ParameterError(
-                    f"{known[other].parameter} is given twice, once by {known[name].parameter} ({value!r}): keep one."
-                )
-        found.update(given)
-    for note in notes:
-        progress.info(note)
-    return found
+    if progress is not None:
+        return _run(name, values, progress)
+    with missing_packages_explained(), on_terminal(name) as shown, stopped_by_ctrl_c(shown) as stoppable:
+        return _run(name, values, stoppable)
 
 
-def check_files(operation: type, values: Mapping[str, Any]) -> None:
-    """Raise ParameterError where a file that is given to read or to replace is a pipe, a socket or a device.
+def function(name: str) -> Callable[..., dict[str, Any]]:
+    """Return the operation called `name` as a function: `core.TensorflowModelServe(source1_il=["a.tif"], out="m.tif")`.
 
-    Opening one may wait for ever, where no Ctrl-C reaches.
+    It takes keywords, OTBTF's keys with `_` for each dot, and before them any number of dictionaries of keys to values,
+    as pyotb does; `progress` is that of `run`. It returns and raises what `run` does.
+
+    Raises:
+        ParameterError: there is no such operation.
     """
-    known = {key.name: key for key in keys(operation, values)}
-    for name, value in values.items():
-        if name not in known or known[name].kind not in _FILES or isinstance(value, Iterator):
-            continue
-        for item in _items(value):
-            if isinstance(item, (str, os.PathLike)):
-                path = split(os.fspath(item))[0]
-                said = f"{known[name].parameter} is {masked(path)}, which"
-                check_ordinary(path, said, ParameterError, only_itself=known[name].kind in OUTPUTS)
+    parameters = declaration(name)
+
+    def call(*given: Mapping[str, Any], progress: Progress | None = None, **keywords: Any) -> dict[str, Any]:
+        names = {key.name.replace(".", "_"): key.name for key in keys(parameters, keywords)}
+        values: dict[str, Any] = {}
+        for several in (*given, {names.get(word, word): value for word, value in keywords.items()}):
+            for key in several:
+                if key in values:
+                    raise ParameterError(f"{name}: {key} is given twice: keep one.")
+            values.update(several)
+        return run(name, values, progress)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"Run {name}; its keys are: {', '.join(key.name for key in keys(parameters))}."
+    return call
 
 
-def _items(value: Any) -> list[Any]:
-    """Return the rasters of a list; one alone, which may be an array or a description, is a list of one."""
-    return list(value) if isinstance(value, (list, tuple, Iterator)) else [value]
-
-
-def _words(value: Any) -> list[str]:
-    return [os.fspath(word) for word in value] if isinstance(value, (list, tuple)) else [os.fspath(value)]
-
-
-def _single(key: Key, value: Any) -> Any:
-    if isinstance(value, (list, tuple)) and key.kind not in _SEVERAL:
-        raise ParameterError(f"{key.parameter} is {value!r}, but takes one value: {key.help}")
-    if isinstance(value, (list, tuple)):
-        return type(value)(_path(item) for item in value)
-    return _path(value)
-
-
-def _layer(key: Key, layer: Any, notes: list[str]) -> Any:
-    """Return a layer as `vectors.vectoropening.VectorLayer` opens it; note a coordinate system that is not its file's own."""
-    try:
-        layer = described(layer)
-    except ParameterError as error:
-        raise ParameterError(f"{key.parameter}: {error}") from None
-    if isinstance(layer, VectorSource) and layer.crs:
-        notes.append(f"{key.parameter}: {layer} is read in the coordinate system assigned to it, {layer.crs}.")
-    return layer
-
-
-def _path(value: Any) -> Any:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _source(key: Key, source: Any, notes: list[str]) -> Any:
-    """Return what `rasters.rasteropening.open_dataset` opens."""
-    source = _path(source)
-    try:
-        if isinstance(source, str):
-            return _file(key, source, notes)
-        from ..rasters.inmemory import in_memory
-
-        source = in_memory(source)
-        return _described(source, notes) if isinstance(source, RasterSource) else source
-    except RasterError as error:
-        raise RasterError(f"{key.parameter}: {error}") from error
-
-
-def _described(source: RasterSource, notes: list[str]) -> Any:
-    if source.crs:
-        from ..rasters.inmemory import crs_wkt
-        from ..rasters.rasteropening import Reference
-
-        name = Reference(crs_wkt(source.crs), True).describe()
-        notes.append(
-            f"{masked(source.path)} is taken to be in {name}, which is assigned to it, whatever the file says."
-        )
-    return source.path if source.plain else source
-
-
-def _file(key: Key, word: str, notes: list[str]) -> Any:
-    file, options = split(word)
-    if os.path.exists(word) or word.lstrip().startswith("<"):  # the XML of a VRT
-        return word
-    if has_options(word):
-        return _described(RasterSource.of_text(word), notes)
-    if not options:
-        return word
-    cure = "leave it out, or prepare the image with gdal_translate."
-    asked = check_reading(key.parameter, file, options, ("bands", "skipcarto"), cure, notes)
-    without_place = asked.get("skipcarto", "false").lower() in ("true", "on", "yes", "1")
-    if not without_place and not asked.get("bands"):
-        return file
-    from ..rasters.inmemory import selected
-
-    return selected(file, asked.get("bands", ""), without_place)
-
-
-def check_eager() -> None:
-    """Raise EngineError where a script has TensorFlow build graphs, in which no model can be run as ours are."""
-    executing_eagerly = getattr(sys.modules.get("tensorflow"), "executing_eagerly", lambda: True)
-    if not executing_eagerly():
-        raise EngineError(
-            "TensorFlow builds graphs here and computes nothing: leave the tf.Graph that is the default; a script that "
-            "calls tf.compat.v1.disable_v2_behavior() can run operations in another process only."
-        )
-
-
-GDAL_MISSING = (
-    "GDAL's Python bindings are missing, without which no raster can be read: install them in the version of the system's "
-    "GDAL (python3-gdal, or conda install gdal). TFRecords are read without."
-)
-
-
-@contextlib.contextmanager
-def missing_packages_explained() -> Iterator[None]:
-    """Turn the error for a package that a script's Python lacks into an EngineError that says how to install it."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name in ("", "otbtf_qgis"):  # a fault of ours
-            raise
-        if name == "osgeo":
-            raise EngineError(GDAL_MISSING) from error
-        raise EngineError(f"{name} is missing: install it, as pip install 'otbtf_qgis[engine]' does.") from error
-
-
-# --------------------------------------------------------------- being shown
-
-
-class Logged(Progress):
-    """Passes messages to Python's logging, under the name `otbtf_qgis`."""
-
-    def info(self, message: str) -> None:
-        """Log a line."""
-        _log.info("%s", message)
-
-    def warning(self, message: str) -> None:
-        """Log a line that the user should see."""
-        _log.warning("%s", message)
-
-
-class Bar(Progress):
-    """A bar of tqdm on a terminal, with messages above it."""
-
-    def __init__(self, bar: Any) -> None:
-        """Show progress by a bar whose total is 1."""
-        self._bar = bar
-        self._lock = threading.Lock()
-
-    def fraction(self, done: float) -> None:
-        """Show the share of the work that is done."""
-        with self._lock:
-            self._bar.update(done - self._bar.n)
-
-    def info(self, message: str) -> None:
-        """Write a line above the bar."""
-        self._bar.write(message, file=sys.stderr)
-
-    def warning(self, message: str) -> None:
-        """Write a line above the bar."""
-        self._bar.write(f"Warning: {message}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def on_terminal(title: str) -> Iterator[Progress]:
-    """Yield a progress that shows a bar where standard error is a terminal, and else logs messages."""
-    tqdm = _tqdm() if sys.stderr is not None and sys.stderr.isatty() else None
-    if tqdm is None:
-        yield Logged()
-        return
-    form = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}, {remaining} left"
-    with tqdm(total=1.0, desc=title, bar_format=form, file=sys.stderr, dynamic_ncols=True) as bar:
-        yield Bar(bar)
-
-
-def _tqdm() -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:  # without the extra `engine`
-        return None
-    return tqdm
-
-
-# -------------------------------------------------------------- being stopped
-
-
-class _Stoppable(Passed):
-    """A progress that cancels after the first Ctrl-C, and remembers what to remove if that is not soon enough."""
-
-    def __init__(self, to: Progress) -> None:
-        super().__init__(to)
-        self.temporaries = Temporaries()
-        self.stopped = False
-
-    def stop(self, number: int, frame: Any) -> None:
-        """Take Ctrl-C: the first time wait for the operation to stop by itself, the second time break off at once."""
-        if self.stopped:
-            signal.default_int_handler(number, frame)
-        self.stopped = True
-
-    def temporary(self, path: str) -> None:
-        self.temporaries.add(path)
-        super().temporary(path)
-
-    def cancelled(self) -> bool:
-        return self.stopped or super().cancelled()
-
-
-@contextlib.contextmanager
-def stopped_by_ctrl_c(progress: Progress) -> Iterator[Progress]:
-    """Yield a progress that cancels on Ctrl-C, so that the operation's threads end and its output is removed.
-
-    KeyboardInterrupt is raised once that is done. Elsewhere than in the main thread, and where a program handles Ctrl-C
-    itself, nothing is changed.
-    """
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield progress
-        return
-    stoppable = _Stoppable(progress)
-    signal.signal(signal.SIGINT, stoppable.stop)
-    try:
-        yield stoppable
-    except BaseException as error:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # another one must not break off the removing
-        stoppable.temporaries.remove()
-        if stoppable.stopped and isinstance(error, Cancelled):
-            raise KeyboardInterrupt from None
-        raise
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    parameters = declaration(name)
+    preloading.gdal()
+    with cleaned_up_on_signals(progress) as cleaned_up, private_copies(cleaned_up), watched(cleaned_up):
+        check_files(parameters, values)
+        understood_values = understood(parameters, values, cleaned_up)
+        given = read(parameters, understood_values)
+        check_outputs(keys(parameters, understood_values), understood_values)
+        with memory_files(parameters, understood_values) as files:
+            given = read(parameters, files.values) if files else given
+            if parameters.NEEDS_ENGINE:
+                check_eager()
+            if parameters.NEEDS_ENGINE and not getattr(parameters, "OPENS_FIRST", False):
+                preloading.wait()
+            results = function_at(parameters.RUN)(given, cleaned_up)
+            if files:
+                files.bring_back()
+                results = {key: files.as_asked(value) for key, value in results.items()}
+    return results

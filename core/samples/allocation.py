@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError
 
-STRATEGIES = ("byclass", "constant", "percent", "total", "smallest", "all")
-
 
 @dataclass(frozen=True)
 class Rate:

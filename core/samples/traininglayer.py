@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..files.staging import Staging
-from ..parameters import vocabulary as voc
 from ..parameters.rastersource import path_of
-from ..parameters.vectorsource import LayerSource
+from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 from ..rasters.rasteropening import Stack
 from ..rasters.rasteroutput import is_source
 from ..vectors.vectoroutput import vector_staging
@@ -21,79 +19,10 @@ from .classtotals import Statistics, write_table, xml
 from .shapes import Shapes, open_training_layer
 
 
-@dataclass(frozen=True)
-class TrainingLayer:
-    """The parameters that name an image and a layer of classes on it."""
-
-    image: Any = voc.raster(
-        "in", "Image", "The image whose pixels are looked at; the layer is reprojected to its grid."
-    )
-    vec: LayerSource = voc.vector(
-        "vec",
-        "Training layer",
-        "Features that have a class. A polygon has the pixels whose centre lies inside, a line those that it touches, a "
-        "point the one around it.",
-    )
-    field: str = voc.attribute(
-        "field",
-        "Class field",
-        "Field that holds the class, a number or a text. Features without a class are counted and left out.",
-        of="vec",
-    )
-    layer: int | None = voc.integer(
-        "layer",
-        "Layer index",
-        "Number of the layer, from 0, in a file of several of which VEC names none.",
-        minimum=0,
-        advanced=True,
-    )
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "Pixels of which all bands have this value (nan is possible) do not count. Not given: the image's own, where "
-        "NODATA_FROM_LAYER is on.",
-        advanced=True,
-    )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data value from the image",
-        "Where the no-data value is not given, use the image's own. Off: every pixel counts, masked ones too, as in OTB.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
-    ram: int = voc.integer(
-        "ram",
-        "RAM (MB)",
-        "Memory for the pixels that are looked at together, in MB.",
-        default=256,
-        minimum=16,
-        advanced=True,
-    )
-
-    def open(self, stack: Stack, only: int | None = None) -> Shapes:
-        """Return the layer's features on the grid of the image; see `Shapes` for `only` and errors."""
-        layer = open_training_layer(self.vec, self.layer)
-        return Shapes(layer, self.field, stack.grid, stack.reference, only)
-
-
-@dataclass(frozen=True)
-class StatisticsOutputs:
-    """The parameters that name where statistics go."""
-
-    out: str = voc.file_out(
-        "out",
-        "Statistics",
-        "XML file as OTB's SampleSelection reads it: pixels per class and per feature.",
-        required=True,
-        file_filter="XML files (*.xml)",
-    )
-    outtable: str | None = voc.vector_out(
-        "outtable",
-        "Statistics as a table",
-        "The same numbers as a table with a row for each class and each feature (.gpkg, .csv, ...).",
-        required=False,
-    )
+def open_shapes(given: TrainingLayer, stack: Stack, only: int | None = None) -> Shapes:
+    """Return the layer's features on the grid of the image; see `Shapes` for `only` and errors."""
+    layer = open_training_layer(given.vec, given.layer)
+    return Shapes(layer, given.field, stack.grid, stack.reference, only)
 
 
 class StagedStatistics:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
+from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
 from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box
@@ -16,7 +17,7 @@ from ..machine.devices import Scope, computing, device_scope, on_gpu
 from ..machine.memory import MB, budget
 from ..models.modelinterface import Model
 from ..models.servingdefaults import Meant
-from ..models.sidecar import Classes, read_sidecar
+from ..models.sidecar import read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..probing.appliedgeometry import Plan, make_plan
 from ..probing.sources import Feeds, OpenSource, open_sources, order_told, output_names, settle_alphas, tie

@@ -26,7 +26,12 @@ _WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64"
 
 
 def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
-    """Serve the model; see `core.operations.tensorflowmodelserve.run`."""
+    """Serve the model and return {"out": path, ...}.
+
+    Raises:
+        ParameterError, RasterError, ModelError: bad input, as far as possible before work starts.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     driver = driver_for(parameters.out, parameters.out_format)
     options = creation_options(parameters.out_co)
     check_writable(parameters.out)

@@ -39,7 +39,17 @@ from .templateoptions import resolve
 
 
 def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
-    """Create a model; see `core.operations.createmodel.run`."""
+    """Create the model.
+
+    Returns:
+        The outputs' paths by key; `parameters` (number of weights), `verdict` and `geometry` (how it is applied, in
+        words and as parameters of TensorflowModelServe), `inputs` and `outputs` (names, separated by spaces), `loss`
+        (Keras's name of the loss that suits it; empty where there is nothing to train).
+
+    Raises:
+        ParameterError, ModelError, RasterError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop; nothing is left behind.
+    """
     if parameters.out_savedmodel:
         check_replaceable(Path(parameters.out_savedmodel), "OUT_SAVEDMODEL")
     given = _options(parameters, progress)

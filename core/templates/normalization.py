@@ -9,9 +9,6 @@ from typing import Any
 
 from ..errors import ParameterError
 
-KINDS = ("none", "scale", "maximum", "standard")
-"""The words of NORMALIZATION."""
-
 
 @dataclass(frozen=True)
 class Scaling:
@@ -45,7 +42,7 @@ def scaling_of(
     """Return the scaling that a word of NORMALIZATION stands for.
 
     Args:
-        kind: one of `KINDS`.
+        kind: one of `core.operations.createmodel.NORMALIZATIONS`.
         factor: of `scale`: pixels are multiplied by it.
         bands: number of bands.
         statistics: `max`, `mean` and `std` per band, as the JSON beside patches has them; used by `maximum` and

@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ParameterError
+from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
 from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
 from .normalization import Scaling
 
 _BOUNDS = {"classes": (1, 65536), "width": (1, 4096), "depth": (1, 8)}
 
-DAYS_OF_A_YEAR = 365.25
-FACTORS = (2, 4)
-WEIGHTS = ("none", "imagenet", "file")
 _PARAMETERS = {"times": "DATES", "patch": "PATCHSIZE", "scalings": "NORMALIZATION"}
 """Options whose parameters of CreateModel have other names."""
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..classes.legend import ClassEntry, Legend
+from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
 from ..errors import ParameterError
-from ..models.sidecar import Classes, ModelClass
 from ..patches.patchesimage import read_description
 from .samplebatches import PatchSamples, Samples
 

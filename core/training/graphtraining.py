@@ -13,9 +13,9 @@ import numpy as np
 from ..accuracy.scores import ClassScores, numbers
 from ..base.progress import Progress
 from ..classes.legend import Legend
+from ..classes.modelclasses import Classes
 from ..errors import Cancelled, ParameterError, TrainingError
 from ..models.modelinterface import plain_name
-from ..models.sidecar import Classes
 from ..parameters.traininggroups import Fitting, TrainingData
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, State, checkpoint_folder

@@ -12,13 +12,14 @@ from typing import Any
 import keras
 
 from ..base.progress import Progress
+from ..classes.modelclasses import Classes
 from ..machine.devices import Scope
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
 from ..models.modelinterface import Model
 from ..models.savedmodelexport import check_exportable, export_saved_model
 from ..models.servingdefaults import Meant
-from ..models.sidecar import Classes, write_sidecar
+from ..models.sidecar import write_sidecar
 from ..probing.describerun import item
 from ..probing.describing import Description, describe
 from .network import KERAS_INSIDE, Network

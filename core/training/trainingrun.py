@@ -11,8 +11,19 @@ if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
 
-def train(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
-    """Train the model; see `core.operations.tensorflowmodeltrain.run`."""
+def train_tensorflow_model(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+    """Train the model.
+
+    Returns:
+        The outputs' paths by key; `epochs.run` and `samples.per.epoch`; of the last validation (of the training data
+        where there is none) `kappa`, `overall.accuracy` and `f1.macro`, or `rmse`, `mae` and `r2`, those left out that
+        are not defined.
+
+    Raises:
+        ParameterError, RasterError, RecordsError, ModelError: bad input, as far as possible before training starts.
+        TrainingError: the loss became NaN, or a checkpoint cannot be written; the last good weights are kept.
+        Cancelled: `progress` asked to stop; the checkpoints stay.
+    """
     doubt = taken_for_a_path(parameters.model_dir)
     if doubt:
         progress.warning(doubt)

@@ -19,14 +19,15 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from .. import operations
+from .. import registry
 from ..base.addresses import masked
 from ..errors import ParameterError
+from ..operations.runcommandline import RunCommandLine
 from ..parameters.classifierchoices import LEFT_OUT
 from ..parameters.commandwords import Words, split_commands
 from ..parameters.extendedfilenames import check_reading, output_values, split
 from ..parameters.otbkeys import why_left_out
-from ..parameters.vocabulary import Key, Kind, keys, parameter_name, parse, read_value, unknown_key
+from ..parameters.vocabulary import Key, Kind, keys, parameter_name, read_value, unknown_key
 
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
 _KEY = re.compile(r"-{1,2}([A-Za-z][\w.]*)")
@@ -60,7 +61,7 @@ class Call:
 
     def parameters(self) -> dict[str, Any]:
         """Return the Processing parameters: names to texts, numbers, booleans and lists of texts."""
-        known = {key.name: key for key in keys(operations.load(self.application)[0], self.values)}
+        known = {key.name: key for key in keys(registry.declaration(self.application), self.values)}
         return {parameter_name(name): _plain(known[name], value) for name, value in self.values.items()}
 
     def as_qgis_process(self) -> str:
@@ -149,12 +150,17 @@ def _call(words: Words, line: int) -> Call | None:
     named = [match[1] for match in map(_KEY.fullmatch, words) if match]
     try:
         if any(word in ("-help", "--help") for word in words):
-            known = {key.name: key for key in keys(operations.load(application)[0], named)}
+            known = {key.name: key for key in keys(registry.declaration(application), named)}
             return Call(application, {}, line=line, help=_help(application, words, known))
         pairs = list(_pairs(words))
     except ParameterError as error:
         raise ParameterError(f"{application}: {error}") from None
     return call_of(application, pairs, line, tuple(notes))
+
+
+def check_commands(parameters: RunCommandLine) -> None:
+    """Raise ParameterError where a command line cannot be read; the declaration names this check."""
+    parse_commands(parameters.command)
 
 
 def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1, notes: tuple[str, ...] = ()) -> Call:
@@ -170,13 +176,13 @@ def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1,
         ParameterError: the application or a key is unknown, or a value cannot be right.
     """
     application, _ = _application([application])
-    operation = operations.load(application)[0]
+    operation = registry.declaration(application)
     known = {key.name: key for key in keys(operation, [name for name, _ in pairs])}
     told = list(notes)
     try:
         given = _values(pairs, known, told)
         values = {**given, **_defaults(application, given, known)}
-        parse(operation, values)
+        registry.read(operation, values)
     except ParameterError as error:
         raise ParameterError(f"{application}: {error}") from None
     return Call(application, values, tuple(told), line)
@@ -184,7 +190,7 @@ def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1,
 
 def known_applications() -> tuple[str, ...]:
     """Return the names of the applications that a command can call."""
-    return tuple(name for name in operations.NAMES if name != "RunCommandLine")
+    return tuple(name for name in registry.names() if name != "RunCommandLine")
 
 
 def _application(words: Words) -> tuple[str, Words]:
@@ -216,7 +222,7 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
     """Return what -help shows: the keys that are named after it, else all, of the first source only."""
     wanted = [word for word in words[words.index(next(w for w in words if w.endswith("-help"))) + 1 :] if word in known]
     shown = [known[name] for name in wanted] or [key for key in known.values() if key.group <= 1]
-    module = sys.modules[operations.load(application)[0].__module__]
+    module = sys.modules[registry.declaration(application).__module__]
     lines = (module.__doc__ or application).splitlines()[:1]  # "BandMath: what it does."
     for key in shown:
         marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]

@@ -15,7 +15,6 @@ from ..errors import ParameterError
 from ..files.staging import Staging, check_writable
 from ..models.servingdefaults import Meant
 from ..models.sidecar import write_meant
-from ..operations import run
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..probing.exportrun import check_replaceable
@@ -23,6 +22,7 @@ from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteropening import Stack
 from ..rasters.rasteroutput import OutputRaster, driver_for, is_source
+from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import TRAINING, VALIDATION, Prepared, prepare
 
@@ -49,7 +49,20 @@ class Plan:
 
 
 def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
-    """Make the map; see `core.operations.landcovermap.run`."""
+    """Make the map.
+
+    A model that was trained stays where it is asked for, should the map fail after it.
+
+    Returns:
+        The outputs' paths by key; `mode`, `patches` or `dense`; `kappa`, `overall_accuracy` and `f1_macro` of the samples
+        held back (of those for training where there are none), left out where they are not defined; `samples_training`
+        and `samples_validation`, their numbers; `epochs_run`; `classes`, value, name and color of each.
+
+    Raises:
+        ParameterError, RasterError, VectorError, ModelError: bad input, as far as possible before work starts.
+        TrainingError: the network did not learn.
+        Cancelled: `progress` asked to stop.
+    """
     _check_outputs(parameters)
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)

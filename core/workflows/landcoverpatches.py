@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.progress import Progress
-from ..operations import run
 from ..rasters.alpha import BAND, said
+from ..registry import run
 from ..vectors.vectoropening import VectorLayer
 from .labelregions import region_numbers
 from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of

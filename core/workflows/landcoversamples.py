@@ -10,8 +10,8 @@ import numpy as np
 
 from ..base.progress import Part, Progress
 from ..classes.legend import as_rows, write_legend
-from ..operations import run
 from ..rasters.rasteropening import Stack
+from ..registry import run
 from ..vectors.vectoropening import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .landcoverlabels import Classes, Labels, Names

@@ -11,10 +11,10 @@ from osgeo import gdal
 
 from ..base.progress import Progress
 from ..classes.classtables import declare_classes
+from ..classes.modelclasses import ModelClass
 from ..errors import ParameterError
 from ..files.staging import Staging
 from ..geometry.grid import Box
-from ..models.sidecar import ModelClass
 from ..patches.patchgrid import PatchGrid, whole_patches
 from ..rasters.outputtrial import CLASSES
 from ..rasters.rasteropening import Stack

@@ -17,7 +17,7 @@ import numpy as np
 from osgeo import gdal
 
 from otbtf_qgis.core.classes.legend import raster_legend
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

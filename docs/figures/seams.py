@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from osgeo import gdal
 
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

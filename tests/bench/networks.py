@@ -17,7 +17,7 @@ import numpy as np
 from osgeo import gdal
 from timing import Row, judged, side_by_side, taken
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 
 BARE, OURS = "bare model, tensors in memory", "otbtf_qgis, warm"
 SQUARES = (256, 512, 1024, 2048)
@@ -147,7 +147,7 @@ def _square(side: int) -> Any:
 
 
 def _serve(values: dict[str, Any]) -> None:
-    operations.run("TensorflowModelServe", values)
+    registry.run("TensorflowModelServe", values)
 
 
 def _removing(values: dict[str, Any]) -> Callable[[], None]:

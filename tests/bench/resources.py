@@ -14,7 +14,7 @@ from typing import Any
 import inputs
 from timing import Row, judged, side_by_side, taken
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 
 TOP = Path(__file__).resolve().parents[2]
 BUDGET = 1024
@@ -23,16 +23,16 @@ BUDGET = 1024
 _PEAK = r"""
 import json, re, sys
 from pathlib import Path
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 
 def status(name):
     return int(re.search(name + r":\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024
 
 values = json.loads(sys.argv[1])
-operations.run("TensorflowModelServe", {**values, "out": values["out"] + ".warm.tif", "out.box": "0:0:256:256"})
+registry.run("TensorflowModelServe", {**values, "out": values["out"] + ".warm.tif", "out.box": "0:0:256:256"})
 Path("/proc/self/clear_refs").write_text("5")
 before = status("VmRSS")
-operations.run("TensorflowModelServe", values)
+registry.run("TensorflowModelServe", values)
 print(json.dumps([before, status("VmHWM")]))
 """
 
@@ -74,8 +74,8 @@ def bench_linear(quick: bool, folder: Path) -> list[Row]:
     for side in (2500, 5000) if quick else (2500, 5000, 10000, 20000):
         given = {**values, "source1.il": str(inputs.mosaic(side))}
         if not rows:
-            operations.run("TensorflowModelServe", given)
-        ways = {"otbtf_qgis, warm": partial(operations.run, "TensorflowModelServe", given)}
+            registry.run("TensorflowModelServe", given)
+        ways = {"otbtf_qgis, warm": partial(registry.run, "TensorflowModelServe", given)}
         case = f"U-Net, {side} x {side} x 4 uint16, class as uint8"
         found = side_by_side(case, ways, 1 if quick else 3, _removing(folder))
         rows.append({**found[0], "side": side, "s/Mpx": found[0]["seconds"] / (side * side / 1e6)})

@@ -23,11 +23,11 @@ ORIGIN = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)
 _MEASURE = r"""
 import json, re, sys, time
 from pathlib import Path
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 name, values = json.loads(sys.argv[1])
-operations.load(name)
+registry.declaration(name)
 start = time.perf_counter()
-operations.run(name, values)
+registry.run(name, values)
 seconds = time.perf_counter() - start
 peak = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())
 print(json.dumps([seconds, int(peak[1]) / 1024]))

@@ -26,7 +26,7 @@ import scene
 import serving
 from findings import Fault, Findings
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import EngineError, OtbtfError
 from otbtf_qgis.engine.client import Engine
@@ -122,10 +122,10 @@ def models(folder: Path, made: Mapping[str, Any], choices: random.Random) -> Ite
     """Yield trained models of both formats, each of their files damaged."""
     image = Path(serving.write(folder / "image.tif", serving.noise(40, 50, 3, "uint16")))
     training = {"model.saveto": str(folder / "model"), "out.keras": str(folder / "net.keras")}
-    operations.run("TensorflowModelTrain", {**_training(made), **training})
+    registry.run("TensorflowModelTrain", {**_training(made), **training})
     for model in (folder / "model", folder / "net.keras"):
         (folder / "whole").mkdir(exist_ok=True)
-        operations.run("TensorflowModelServe", _serve(image, str(model))(folder / "whole"))
+        registry.run("TensorflowModelServe", _serve(image, str(model))(folder / "whole"))
         expected = serving.read(folder / "whole" / "map.tif")
         for part in files.parts(model):
             for damage in DAMAGES:

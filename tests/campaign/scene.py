@@ -42,7 +42,7 @@ def network(path: Path) -> str:
 
 def make(folder: Path) -> dict[str, Any]:
     """Write all inputs of the interrupted runs into a folder, and return their paths by name."""
-    from otbtf_qgis.core import operations
+    from otbtf_qgis.core import registry
 
     folder.mkdir(parents=True)
     image = serving.write(folder / "image.tif", serving.noise(200, 300, 3, "uint16"))
@@ -66,5 +66,5 @@ def make(folder: Path) -> dict[str, Any]:
         "vec": points(folder / "few.gpkg", 150, 200, 300),
         "field": "class",
     }
-    operations.run("PatchesExtraction", values)
+    registry.run("PatchesExtraction", values)
     return made

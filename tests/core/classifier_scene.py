@@ -11,7 +11,7 @@ import numpy as np
 import serving
 from points import write_points
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 
 WIDTH, HEIGHT = 60, 48
@@ -50,7 +50,7 @@ def layer(path: Path, features: Sequence[tuple[str, Any]] = QUARTERS, epsg: int 
 
 def run(name: str, progress: Progress | None = None, **values: Any) -> dict[str, Any]:
     """Run an operation; `source1__il=` is the key source1.il."""
-    return operations.run(name, {key.replace("__", "."): value for key, value in values.items()}, progress)
+    return registry.run(name, {key.replace("__", "."): value for key, value in values.items()}, progress)
 
 
 def train_deep(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, ogr, osr
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 
 X, Y = 500_000.0, 4_800_000.0
@@ -111,4 +111,4 @@ def samples(path: Path) -> list[tuple[float, float, Any, int]]:
 
 
 def run(name: str, values: dict[str, Any], progress: Progress | None = None) -> dict[str, Any]:
-    return operations.run(name, {"field": "class", **values}, progress)
+    return registry.run(name, {"field": "class", **values}, progress)

@@ -15,7 +15,7 @@ import serving_helpers
 import training_scene
 from osgeo import gdal, ogr, osr
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 
 ROWS, COLUMNS = 40, 48
@@ -246,4 +246,4 @@ class Scene:
 
 def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
     """Run an operation in this process."""
-    return operations.run(name, values, progress or Progress())
+    return registry.run(name, values, progress or Progress())

@@ -13,7 +13,7 @@ import numpy as np
 from osgeo import gdal, osr
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 CODES = {"uint8": gdal.GDT_Byte, "uint16": gdal.GDT_UInt16, "int16": gdal.GDT_Int16, "int32": gdal.GDT_Int32}
 CODES["float32"], CODES["float64"] = gdal.GDT_Float32, gdal.GDT_Float64

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import serving_helpers as helpers
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, TEMPLATES
 
 DATES = " ".join(f"2020-{month:02}-10" for month in range(1, 13))
@@ -19,7 +19,7 @@ def create(folder, template, progress=None, **values):
         values.setdefault("classes", 3)
     given = {key.replace("__", "."): value for key, value in values.items()}
     given.setdefault("out.keras", str(folder / f"{template}.keras"))
-    return operations.run("CreateModel", {"template": template, "seed": 1, **given}, progress)
+    return registry.run("CreateModel", {"template": template, "seed": 1, **given}, progress)
 
 
 def patches(folder, name, bands, classes=(), **statistics):

@@ -15,7 +15,7 @@ from points import write_points
 from range_server import RangeServer
 from serving import Log, read
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError
 from otbtf_qgis.core.geometry.grid import Box
@@ -185,7 +185,7 @@ def network(folder: Path, bands: int | None) -> str:
 def served(folder: Path, model: str, source: str, **more: Any) -> tuple[np.ndarray, Log]:
     log, out = Log(), str(folder / "out.tif")
     values = {"source1.il": [source], "model.dir": model, "output.bv": -1, "out": out, **more}
-    operations.run("TensorflowModelServe", values, log)
+    registry.run("TensorflowModelServe", values, log)
     return read(out).reshape(HEIGHT, WIDTH), log
 
 
@@ -211,7 +211,7 @@ def test_what_was_decided_is_kept_with_patches_and_model_and_used_again(tmp_path
     patches, labels = str(tmp_path / "patches.tif"), str(tmp_path / "labels.tif")
     size = {"source1.patchsizex": 1, "source1.patchsizey": 1, "vec": points, "field": "class"}
     cut = {"source1.il": [soft], "source1.out": patches, "outlabels": labels, "alpha": "mask", **size}
-    operations.run("PatchesExtraction", cut, Log())
+    registry.run("PatchesExtraction", cut, Log())
     assert read(patches).shape[-1] == 3
     assert json.loads(Path(f"{patches}.json").read_text())["alpha"] == "mask"
     inputs = keras.Input((1, 1, None), name="x")  # any number of bands
@@ -220,7 +220,7 @@ def test_what_was_decided_is_kept_with_patches_and_model_and_used_again(tmp_path
     keras.Model(inputs, keras.layers.Dense(2, "softmax", name="y")(keras.layers.Reshape((3,))(first))).save(model)
     trained = {"out.keras": str(tmp_path / "trained.keras"), "model.saveto": str(tmp_path / "saved")}
     il = {"training.source1.il": [patches], "training.source2.il": [labels]}
-    operations.run("TensorflowModelTrain", {"model.dir": model, "training.epochs": 1, **il, **trained}, Log())
+    registry.run("TensorflowModelTrain", {"model.dir": model, "training.epochs": 1, **il, **trained}, Log())
     for sidecar in (tmp_path / "trained.keras.json", tmp_path / "saved" / "mlm.json"):
         described = json.loads(sidecar.read_text())["properties"]["mlm:input"]
         assert [entry["otbtf:alpha"] for entry in described] == ["mask"]
@@ -234,7 +234,7 @@ def test_patches_are_read_with_all_of_their_bands(tmp_path: Path) -> None:
     Path(f"{path}.json").write_text(json.dumps({"version": 1, "content": "patches"}))
     log = Log()
     values = {"source1.il": [path], "template": "cnn16", "classes": 2, "out.keras": str(tmp_path / "net.keras")}
-    operations.run("CreateModel", values, log)
+    registry.run("CreateModel", values, log)
     assert "alpha" not in "\n".join(log.infos).lower()
     assert not log.warnings
 
@@ -251,8 +251,8 @@ def test_labels_with_an_alpha_band_are_labels(tmp_path: Path) -> None:
     path = made(tmp_path / "labels.tif", labels, alpha=True)
     out = str(tmp_path / "s.gpkg")
     log = Log()
-    operations.run("LabelImageSampleSelection", {"inref": path, "strategy": "all", "outvec": out}, log)
+    registry.run("LabelImageSampleSelection", {"inref": path, "strategy": "all", "outvec": out}, log)
     dataset = ogr.Open(out)
     assert dataset.GetLayer(0).GetFeatureCount() == int((~GAP).sum())
     with pytest.raises(ParameterError, match="2 bands"):
-        operations.run("LabelImageSampleSelection", {"inref": path, "outvec": out, "alpha": "band"}, log)
+        registry.run("LabelImageSampleSelection", {"inref": path, "outvec": out, "alpha": "band"}, log)

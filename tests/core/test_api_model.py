@@ -232,6 +232,6 @@ except core.errors.EngineError as error:
 def test_names_at_the_top() -> None:
     for name in set(otbtf.__all__) - {"CheckpointToSavedModel", "CreateSavedModel"}:  # older names of functions
         assert getattr(otbtf, name).__name__.split(".")[-1] == name
-    assert otbtf.run.__module__ == "otbtf_qgis.core.operations"
+    assert otbtf.run.__module__ == "otbtf_qgis.core.registry.running"
     with pytest.raises(AttributeError, match="no_such"):
         _ = otbtf.no_such

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from otbtf_qgis import core
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.parameters.vocabulary import keys
 
 pytest.importorskip("griffe")
@@ -46,9 +46,9 @@ def test_every_name_of_the_api_has_its_place(pages: dict[str, str]) -> None:
 
 def test_every_key_of_every_operation_is_listed(pages: dict[str, str]) -> None:
     text = pages["operations.md"]
-    for name in operations.NAMES:
+    for name in registry.names():
         section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        for key in keys(operations.load(name)[0]):
+        for key in keys(registry.declaration(name)[0]):
             assert key.group or f"| `{key.name}` |" in section
             assert key.help.replace("|", "\\|") in section
 

@@ -11,7 +11,7 @@ from api_helpers import numbers, patches, write
 from serving_helpers import write as write_image
 
 from otbtf_qgis.core.errors import ParameterError, RecordsError
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("osgeo")

@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow")
 import keras
 import serving_helpers as helpers
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.bandmath.expression import Expression
 from otbtf_qgis.core.bandmath.expressionlayer import BandArithmetic
 from otbtf_qgis.core.bandmath.syntax import MOST_LEVELS, MOST_WORDS, parse
@@ -315,7 +315,7 @@ def test_the_tutorials_normalization(tmp_path):
     path = helpers.write(tmp_path / "image.tif", pixels)
     expression = "im1b1 / im1b1Maxi; im1b2 / im1b2Maxi"
     values = {"template": "band_arithmetic", "expression": expression, "source1.il": [path]}
-    found = operations.run("CreateModel", {**values, "out.savedmodel": str(tmp_path / "saved")})
+    found = registry.run("CreateModel", {**values, "out.savedmodel": str(tmp_path / "saved")})
     assert found["verdict"] == "pixel-wise"
     served = helpers.serve(tmp_path, found["out.savedmodel"], path)
     np.testing.assert_allclose(served, pixels / pixels.max(axis=(0, 1)), rtol=1e-6)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError
 
@@ -41,7 +41,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def compute(folder: Path, application: str, expression: str, images: list[str], **values: Any) -> np.ndarray:
     given = {key.replace("_", ".", 1) if key.startswith("out") else key: value for key, value in values.items()}
-    found = operations.run(application, {"il": images, "exp": expression, "out": str(folder / "o.tif"), **given})
+    found = registry.run(application, {"il": images, "exp": expression, "out": str(folder / "o.tif"), **given})
     pixels = gdal.Open(found["out"]).ReadAsArray()
     return pixels if pixels.ndim == 3 else pixels[None]
 
@@ -96,7 +96,7 @@ def test_results_that_equal_the_no_data_value_are_told(tmp_path: Path, given: di
     image = write(tmp_path / "i.tif", [[[-1, 5, 1, np.nan, 2]]], nodata=-1)
     values = {"il": [image], "exp": "im1b1 > 3", "out": str(tmp_path / "o.tif"), "out.pixeltype": "uint8"}
     values.update({key.replace("_", "."): value for key, value in given.items()})
-    operations.run("BandMath", values, Told())
+    registry.run("BandMath", values, Told())
     background = int(given.get("out_nodata", 0))
     dataset = gdal.Open(str(tmp_path / "o.tif"))
     assert dataset.ReadAsArray().tolist() == [[background, 1, 0, 0, 0]]
@@ -163,4 +163,4 @@ def test_images_must_lie_on_one_grid(tmp_path: Path, images: list[str]) -> None:
     with pytest.raises(OtbtfError, match="lies elsewhere"):
         compute(tmp_path, "BandMathX", "im1b1", [images[0], moved])
     with pytest.raises(OtbtfError, match="also an input"):
-        operations.run("BandMathX", {"il": [one], "exp": "im1b1", "out": one})
+        registry.run("BandMathX", {"il": [one], "exp": "im1b1", "out": one})

@@ -11,9 +11,9 @@ from classifier_scene import pixels, run, train_pixels
 from osgeo import gdal
 
 from otbtf_qgis.core.classes.legend import raster_legend
+from otbtf_qgis.core.classes.modelclasses import ModelClass
 from otbtf_qgis.core.classes.palette import PALETTE, colors_of, coloured
 from otbtf_qgis.core.classifiers.classifierfiles import load
-from otbtf_qgis.core.models.sidecar import ModelClass
 
 # How people without one kind of cone see linear red, green and blue (Machado, Oliveira and Fernandes, 2009).
 SIGHTS = (

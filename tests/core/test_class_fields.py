@@ -13,7 +13,7 @@ from osgeo import gdal, ogr
 from points import write_points
 from polygon_scene import Log, X, Y, box, layer, point, raster
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.classfield import class_number
 from otbtf_qgis.core.errors import ParameterError
 
@@ -55,7 +55,7 @@ def extract(folder: Path, source: str, name: str = "") -> tuple[list[int], list[
     image = raster(folder / "image.tif", IMAGE)
     size = {"source1.patchsizex": 1, "source1.patchsizey": 1}
     patches = {"source1.il": [image], "source1.out": str(folder / f"patches{name}.tif"), **size}
-    operations.run("PatchesExtraction", {**patches, "vec": source, "field": "class", "outlabels": labels}, Log())
+    registry.run("PatchesExtraction", {**patches, "vec": source, "field": "class", "outlabels": labels}, Log())
     return gdal.Open(labels).ReadAsArray().ravel().tolist(), json.loads(Path(labels + ".json").read_text())["classes"]
 
 
@@ -95,7 +95,7 @@ def test_statistics_keep_texts_apart(tmp_path: Path) -> None:
     image = raster(tmp_path / "image.tif", IMAGE)
     for name in ("PolygonClassStatistics", "DensePolygonClassStatistics"):
         out = tmp_path / "statistics.xml"
-        operations.run(name, {"in": image, "vec": source, "field": "class", "out": str(out)}, Log())
+        registry.run(name, {"in": image, "vec": source, "field": "class", "out": str(out)}, Log())
         assert 'key="1" value="2"' in out.read_text() and 'key="01" value="3"' in out.read_text()
         assert 'key=""' not in out.read_text()
 
@@ -110,9 +110,9 @@ def attributes(folder: Path, name: str, texts: list[Any]) -> str:
 def classify(folder: Path, training: list[str], validation: list[str]) -> list[tuple[int, str]]:
     out = str(folder / "c.skops")
     given = {"io.vd": training, "valid.vd": validation, "feat": "value_0", "cfield": "class", "io.out": out}
-    operations.run("TrainVectorClassifier", {**given, "classifier": "knn", "classifier.knn.k": 1, "rand": 1}, Log())
+    registry.run("TrainVectorClassifier", {**given, "classifier": "knn", "classifier.knn.k": 1, "rand": 1}, Log())
     image = raster(folder / "image.tif", IMAGE)
-    made = operations.run("ImageClassifier", {"in": image, "model": out, "out": str(folder / "m.tif")}, Log())
+    made = registry.run("ImageClassifier", {"in": image, "model": out, "out": str(folder / "m.tif")}, Log())
     return [(row["value"], row["name"]) for row in made["classes"]]
 
 
@@ -157,7 +157,7 @@ def assess(folder: Path, image: str, log: Log | None = None, **given: Any) -> tu
     if "ref.vector.in" in keys:
         keys.update({"ref": "vector", "ref.vector.field": "class"})
     out = str(folder / "m.csv")
-    results = operations.run("ComputeConfusionMatrix", {"in": image, "out": out, **keys}, log or Log())
+    results = registry.run("ComputeConfusionMatrix", {"in": image, "out": out, **keys}, log or Log())
     return Path(out).read_text(), results.get("overall_accuracy", 0.0)
 
 

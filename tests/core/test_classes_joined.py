@@ -14,7 +14,7 @@ from points import write_points
 from polygon_scene import layer, point, raster
 from training_scene import Log, train
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.joinedclasses import joined
 from otbtf_qgis.core.classes.legend import ClassEntry
 from otbtf_qgis.core.classifiers.classifierfiles import load
@@ -67,7 +67,7 @@ def extract(folder: Path, name: str, classes: list[str], **more: str) -> dict[st
         "field": "class",
         **more,
     }
-    return operations.run("PatchesExtraction", values)
+    return registry.run("PatchesExtraction", values)
 
 
 def network(path: Path, classes: int) -> str:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from osgeo import gdal
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
@@ -329,7 +329,7 @@ def test_commands_run_in_order(cases: list[dict[str, Any]], shared: Path, tmp_pa
     chosen = [named["s_ident_box"], named["s_up_bool"]]
     commands = "\n".join(as_command(case, shared / "oracle", tmp_path) for case in chosen)
     heard = Heard()
-    found = operations.run("RunCommandLine", {"command": commands}, heard)
+    found = registry.run("RunCommandLine", {"command": commands}, heard)
     assert found["count"] == 2
     assert found["calls"] in heard.lines and "processing.run('otbtf:tensorflowmodelserve', {" in found["calls"]
     assert [result["out"] for result in json.loads(found["results"])] == [
@@ -346,14 +346,14 @@ def test_commands_run_in_order(cases: list[dict[str, Any]], shared: Path, tmp_pa
 
 
 def test_show_only_runs_nothing(tmp_path: Path) -> None:
-    found = operations.run("RunCommandLine", {"command": SERVE, "show_only": True})
+    found = registry.run("RunCommandLine", {"command": SERVE, "show_only": True})
     assert found["count"] == 1 and found["results"] == "[]" and "otbtf:tensorflowmodelserve" in found["calls"]
 
 
 def test_nothing_runs_where_a_later_command_is_wrong(tmp_path: Path) -> None:
     good = f"otbcli_CreateExampleData -outdir {shlex.quote(str(tmp_path / 'made'))}"
     with pytest.raises(ParameterError, match="Line 2: There is no application"):
-        operations.run("RunCommandLine", {"command": f"{good}\notbcli_Nothing -a b"})
+        registry.run("RunCommandLine", {"command": f"{good}\notbcli_Nothing -a b"})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -361,7 +361,7 @@ def test_a_run_that_fails_is_named(tmp_path: Path) -> None:
     labels, points = tmp_path / "none.tif", tmp_path / "points.gpkg"
     command = f"\notbcli_LabelImageSampleSelection -inref {labels} -outvec {points}"
     with pytest.raises(RasterError, match=r"Line 2, LabelImageSampleSelection: Cannot open the raster .*none\.tif"):
-        operations.run("RunCommandLine", {"command": command})
+        registry.run("RunCommandLine", {"command": command})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -371,7 +371,7 @@ def test_a_cancel_stops_before_the_next_run() -> None:
             return True
 
     with pytest.raises(Cancelled):
-        operations.run("RunCommandLine", {"command": SERVE}, Impatient())
+        registry.run("RunCommandLine", {"command": SERVE}, Impatient())
 
 
 @pytest.mark.parametrize("word", ["-help", "--help"])
@@ -383,7 +383,7 @@ def test_help_lists_the_keys_and_runs_nothing(word: str) -> None:
     assert "-source2.il" not in shown
     (call,) = parse_commands(f"otbcli_PatchesExtraction {word} vec field")
     assert [line.split()[0] for line in call.help.splitlines()[1:]] == ["-vec", "-field"]
-    results = operations.run("RunCommandLine", {"command": f"otbcli_BandMathX {word}"})
+    results = registry.run("RunCommandLine", {"command": f"otbcli_BandMathX {word}"})
     assert results["results"] == "[]"
     assert "-exp" in results["calls"]
 

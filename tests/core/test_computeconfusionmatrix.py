@@ -12,7 +12,7 @@ import pytest
 from osgeo import gdal, ogr, osr
 from polygon_scene import Log, Stop, X, Y, box, layer, point, raster, utm
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.samples import labelraster
 
@@ -73,7 +73,7 @@ def compare(folder: Path, progress: Any = None, image: Any = None, **values: Any
     keys = {key.replace("_", "."): value for key, value in values.items() if "nodata_from" not in key}
     keys.update({key: value for key, value in values.items() if "nodata_from" in key})
     keys["in"] = image or raster(folder / "map.tif", MAP)
-    results = operations.run("ComputeConfusionMatrix", {"out": str(folder / "m.csv"), **keys}, progress)
+    results = registry.run("ComputeConfusionMatrix", {"out": str(folder / "m.csv"), **keys}, progress)
     return Path(results["out"]).read_text(), results
 
 

@@ -15,7 +15,7 @@ from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError
 from otbtf_qgis.core.exampledata import noise, scene
 from otbtf_qgis.core.exampledata.parcels import LandCover, lay_out
 from otbtf_qgis.core.exampledata.referencefiles import CLASSES
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 SIZE = 256
 OPERATION = "CreateExampleData"

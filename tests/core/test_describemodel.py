@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow")
 import small_models
 from osgeo import gdal
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError
 from otbtf_qgis.core.models.sidecar import read_sidecar
@@ -21,7 +21,7 @@ from otbtf_qgis.core.models.sidecar import read_sidecar
 
 def describe(model_path, tmp_path, **more):
     values = {"model.dir": model_path, "out.json": str(tmp_path / "d.json"), "out.html": str(tmp_path / "d.html")}
-    results = operations.run("DescribeModel", {**values, **more})
+    results = registry.run("DescribeModel", {**values, **more})
     with open(tmp_path / "d.json", encoding="utf-8") as file:
         return results, json.load(file)
 
@@ -179,7 +179,7 @@ def test_a_raster_smaller_than_the_receptive_field(tmp_path):
 
 def test_a_source_without_rasters():
     with pytest.raises(ParameterError, match="SOURCE1_IL is missing"):
-        operations.run("DescribeModel", {"model.dir": "net.keras", "source1.placeholder": "x"})
+        registry.run("DescribeModel", {"model.dir": "net.keras", "source1.placeholder": "x"})
 
 
 def test_a_raster_that_is_missing(tmp_path, unet_path):
@@ -300,7 +300,7 @@ def test_the_page_is_self_contained_and_escaped(tmp_path):
 
 def test_a_file_that_cannot_be_written_fails_first(tmp_path):
     with pytest.raises(ParameterError, match=r"OUT_JSON.*nowhere"):
-        operations.run("DescribeModel", {"model.dir": "x.keras", "out.json": str(tmp_path / "nowhere" / "d.json")})
+        registry.run("DescribeModel", {"model.dir": "x.keras", "out.json": str(tmp_path / "nowhere" / "d.json")})
 
 
 def test_cancelling_leaves_nothing(tmp_path, unet_path):
@@ -309,5 +309,5 @@ def test_cancelling_leaves_nothing(tmp_path, unet_path):
             return True
 
     with pytest.raises(Cancelled):
-        operations.run("DescribeModel", {"model.dir": unet_path, "out.html": str(tmp_path / "d.html")}, Cancelling())
+        registry.run("DescribeModel", {"model.dir": unet_path, "out.html": str(tmp_path / "d.html")}, Cancelling())
     assert list(tmp_path.iterdir()) == []

@@ -9,16 +9,16 @@ import sys
 
 import pytest
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.engine import enginedescription as enginereport
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.operations import enginereport
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     pytest.importorskip("tensorflow")
     folder = tmp_path_factory.mktemp("report")
-    return operations.run("EngineReport", {"out.html": str(folder / "r.html"), "out.json": str(folder / "r.json")})
+    return registry.run("EngineReport", {"out.html": str(folder / "r.html"), "out.json": str(folder / "r.json")})
 
 
 def test_it_tells_this_interpreter(report):
@@ -62,22 +62,22 @@ def test_html_is_escaped(report):
 
 
 def test_only_the_files_asked_for(report, tmp_path):
-    result = operations.run("EngineReport", {"out.json": str(tmp_path / "only.json")})
+    result = registry.run("EngineReport", {"out.json": str(tmp_path / "only.json")})
     assert [path.name for path in tmp_path.iterdir()] == ["only.json"]
     assert "out.html" not in result
 
 
 def test_folder_that_is_not_there(tmp_path):
     with pytest.raises(ParameterError, match=r"OUT_HTML is .*missing.*make it first"):
-        operations.run("EngineReport", {"out.html": str(tmp_path / "missing" / "r.html")})
+        registry.run("EngineReport", {"out.html": str(tmp_path / "missing" / "r.html")})
 
 
 def test_folder_as_file(tmp_path):
     with pytest.raises(ParameterError, match="OUT_JSON is .* which is a folder"):
-        operations.run("EngineReport", {"out.json": str(tmp_path)})
+        registry.run("EngineReport", {"out.json": str(tmp_path)})
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a folder that nobody can write into")
 def test_file_that_cannot_be_written_is_named(report):
     with pytest.raises(ParameterError, match=r"OUT_JSON is /proc/r.json, which cannot be written"):
-        operations.run("EngineReport", {"out.json": "/proc/r.json"})
+        registry.run("EngineReport", {"out.json": "/proc/r.json"})

@@ -8,7 +8,7 @@ pytest.importorskip("tensorflow")
 import small_models
 from test_models_sidecar import add_classes, describe, serve
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError
 from otbtf_qgis.core.models import savedmodelexport
 from otbtf_qgis.core.models.loading import load_model
@@ -16,7 +16,7 @@ from otbtf_qgis.core.models.sidecar import read_sidecar
 
 
 def export(model_path, out, **more):
-    return operations.run("ExportSavedModel", {"model.dir": model_path, "out": str(out), **more})
+    return registry.run("ExportSavedModel", {"model.dir": model_path, "out": str(out), **more})
 
 
 def served(model_path, images, folder, **more):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otbtf_qgis.core import operations, otbApplication, pyotb
+from otbtf_qgis.core import otbApplication, pyotb, registry
 from otbtf_qgis.core.parameters.classifierchoices import LEFT_OUT
 from otbtf_qgis.core.parameters.vocabulary import keys
 from otbtf_qgis.core.workflows.commandline import parse_commands
@@ -71,7 +71,7 @@ NAMES = {
 @pytest.mark.parametrize("number", [1, 13])
 def test_every_key_of_otbtf_is_ours(application: str, number: int) -> None:
     wanted = [name.format(n=number) for name in OTBTF[application].split()]
-    known = {key.name for key in keys(operations.load(application)[0], wanted)}
+    known = {key.name for key in keys(registry.declaration(application)[0], wanted)}
     left_out = {"ram"} if application in WITHOUT_MEMORY else set(LEFT_OUT) if "Classifier" in application else set()
     assert [name for name in wanted if name not in known and name not in left_out] == []
 
@@ -94,7 +94,7 @@ def test_every_application_is_on_the_page(application: str) -> None:
 
 def test_the_page_names_what_is_there() -> None:
     algorithms = set(re.findall(r"`otbtf:(\w+)`", PAGE))
-    assert algorithms <= {name.lower() for name in operations.NAMES}
+    assert algorithms <= {name.lower() for name in registry.names()}
     table = PAGE.split("Of OTB's own applications")[1].split("Every other application")[0]
     for row in re.findall(r"^\| (`.*?) \| .* \|$", table, re.MULTILINE):
         for name in re.findall(r"`(\w+)`", row):

@@ -137,8 +137,8 @@ def small_classifier(folder: Path) -> str:
     from sklearn.dummy import DummyClassifier
     from sklearn.preprocessing import StandardScaler
 
+    from otbtf_qgis.core.classes.modelclasses import ModelClass
     from otbtf_qgis.core.classifiers import classifierfiles
-    from otbtf_qgis.core.models.sidecar import ModelClass
 
     features, labels = [[0.0], [1.0]], [1, 2]
     made = classifierfiles.learned_with(
@@ -155,7 +155,7 @@ def small_classifier(folder: Path) -> str:
 def run_route(route: str, model: Path, folder: Path) -> None:
     """Come to a model on one of the ways there are."""
     image = helpers.write(folder / "image.tif", helpers.texture(12, 12, 4))
-    from otbtf_qgis.core.operations import run
+    from otbtf_qgis.core.registry import run
 
     out = str(folder / "out.tif")
     if route == "describe":

@@ -16,9 +16,9 @@ from osgeo import gdal, ogr, osr
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, RasterError
 from otbtf_qgis.core.files import inputs
-from otbtf_qgis.core.operations import run
 from otbtf_qgis.core.rasters.netcdfheader import promised_bytes
 from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.registry import run
 from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 
 SIDE = 300

@@ -21,7 +21,7 @@ from readonly_cases import CASES, ENDLESS, NO_INPUTS, REFUSED, SLOW, Case
 from readonly_scene import Scene, changes, points, run, state
 
 from otbtf_qgis import core
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.models.loading import load_model
@@ -72,9 +72,9 @@ def attempt(name: str, values: dict[str, Any], progress: Progress, *ends: type[B
 
 
 def test_each_input_of_each_operation_has_a_case(scene: Scene) -> None:
-    assert set(CASES) == set(operations.NAMES)
+    assert set(CASES) == set(registry.names())
     for name, cases in CASES.items():
-        declared = keys(operations.load(name)[0])
+        declared = keys(registry.declaration(name)[0])
         given = {key for case in cases for key in case(scene)}
         missing = [key.name for key in declared if key.kind in FILES and key.group <= 1 and key.name not in given]
         assert missing == [], f"{name}: give these inputs in a case"

@@ -21,7 +21,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
 from otbtf_qgis.core.machine import installing
@@ -296,7 +296,7 @@ def test_nothing_was_installed_into_the_base(made, base):
 def test_again_installs_what_is_missing(engine, index):
     uninstall(engine, "skops", "keras")
     before = (engine / "pyvenv.cfg").stat().st_ino
-    result = operations.run("InstallEngine", {"folder": str(engine)})
+    result = registry.run("InstallEngine", {"folder": str(engine)})
     assert result["interpreter"] == str(engine_python(engine))
     assert result["keras"] == package_index.VERSIONS["keras"]
     assert (packages(engine) / "skops").is_dir() and is_complete(engine)
@@ -385,7 +385,7 @@ def test_command_line_error_is_a_message(capsys, tmp_path):
 
 def test_operation_without_folder():
     with pytest.raises(ParameterError, match="FOLDER is empty"):
-        operations.run("InstallEngine", {})
+        registry.run("InstallEngine", {})
 
 
 @pytest.mark.skipif(not (Path(sys.prefix) / MARKER).is_file(), reason="this Python was not made by the installation")

@@ -15,7 +15,7 @@ from osgeo import gdal
 from points import read_points
 from serving import ORIGIN, UTM, hidden, write
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.legend import ClassEntry, raster_legend
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.samples import labelraster
@@ -34,7 +34,7 @@ def select(
         name.replace("strategy_", "strategy.").replace("_nb", ".nb").replace("_v", ".v"): v
         for name, v in values.items()
     }
-    results = operations.run("LabelImageSampleSelection", {"inref": image, "outvec": str(folder / "o.gpkg"), **keys})
+    results = registry.run("LabelImageSampleSelection", {"inref": image, "outvec": str(folder / "o.gpkg"), **keys})
     return read_points(folder / "o.gpkg", "class"), results
 
 
@@ -168,7 +168,7 @@ def test_names_and_colours_of_the_classes_travel_along(tmp_path: Path) -> None:
     dataset = gdal.Open(image)
     dataset.GetRasterBand(1).SetCategoryNames(["water", "wood", "", "field"])
     del dataset
-    results = operations.run("LabelImageSampleSelection", {"inref": image, "outvec": str(tmp_path / "o.gpkg")})
+    results = registry.run("LabelImageSampleSelection", {"inref": image, "outvec": str(tmp_path / "o.gpkg")})
     rows = json.loads(results["legend"])
     assert rows[1] == {"value": 1, "name": "wood", "color": "#0080ff", "count": rows[0]["count"]}
     assert json.loads((tmp_path / "o.gpkg.json").read_text())["classes"][3]["name"] == "field"
@@ -215,7 +215,7 @@ def test_bad_input_is_told_and_nothing_is_written(
 def test_several_bands_are_told(tmp_path: Path) -> None:
     image = write(tmp_path / "labels.tif", np.zeros((5, 5, 3), "uint8"))
     with pytest.raises(OtbtfError, match="has 3 bands, but labels are one band"):
-        operations.run("LabelImageSampleSelection", {"inref": image, "outvec": str(tmp_path / "o.gpkg")})
+        registry.run("LabelImageSampleSelection", {"inref": image, "outvec": str(tmp_path / "o.gpkg")})
     assert hidden(tmp_path) == []
 
 
@@ -223,7 +223,7 @@ def test_several_bands_are_told(tmp_path: Path) -> None:
 def test_500_of_each_class_in_tokyo(tmp_path: Path, shared: Path, area: str) -> None:
     image = str(shared / "data" / "tokyo" / f"terrain_truth_{area}.tif")
     out = str(tmp_path / "o.gpkg")
-    results = operations.run("LabelImageSampleSelection", {"inref": image, "outvec": out, "strategy.constant.nb": 500})
+    results = registry.run("LabelImageSampleSelection", {"inref": image, "outvec": out, "strategy.constant.nb": 500})
     assert results["samples"] == 3000
     points = read_points(out, "class")
     assert Counter(points[:, 2]) == dict.fromkeys(range(6), 500)
@@ -257,7 +257,7 @@ def check_patches_of_a_scene_on_the_same_grid(folder: Path, labels: gdal.Dataset
         "field": "class",
         "outlabels": str(folder / "labels.tif"),
     }
-    results = operations.run("PatchesExtraction", values)
+    results = registry.run("PatchesExtraction", values)
     count = results["patches"]
     assert 2900 < count <= 3000  # those at the border of the image do not fit
     patches = gdal.Open(str(folder / "patches.tif")).ReadAsArray().reshape(4, count, 16, 16)

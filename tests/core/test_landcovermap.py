@@ -12,7 +12,7 @@ import pytest
 from osgeo import gdal, ogr
 from polygon_scene import Log, Stop, X, box, layer, raster
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, VectorError
 from otbtf_qgis.core.vectors.vectoropening import TEXT, Field
@@ -67,7 +67,7 @@ def run(scene: dict[str, str], folder: Path, progress: Any = None, **values: Any
     """Make a map quickly; `labels__raster` stands for `labels.raster`."""
     given = {"in": [scene["two"], scene["one"]], "epochs": 2, "samples": 60, "out": str(folder / "map.tif")}
     given.update({key.replace("__", "."): value for key, value in values.items()})
-    return operations.run("LandCoverMap", given, progress or Log())
+    return registry.run("LandCoverMap", given, progress or Log())
 
 
 def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from osgeo import gdal, ogr
 from points import write_points
 from serving import Log, read
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError, ParameterError
 from otbtf_qgis.core.files.memoryfiles import check_reachable
 
@@ -59,12 +59,12 @@ def scene(tmp_path: Path) -> dict[str, str]:
 def test_samples_from_and_into_memory(scene: dict[str, str], tmp_path: Path) -> None:
     expected, found = tmp_path / "s.gpkg", f"{ROOT}/folder/s.gpkg"
     values = {"field": "class", "strategy": "all"}
-    operations.run(
+    registry.run(
         "SampleSelection", {"in": Path(scene["image"]), "vec": Path(scene["points"]), "out": expected, **values}, Log()
     )
     image, points = in_memory(scene["image"], "image.tif"), in_memory(scene["points"], "points.gpkg")
     for vec in (points, f"{points}|layername=points"):
-        results = operations.run("SampleSelection", {"in": image, "vec": vec, "out": found, **values}, Log())
+        results = registry.run("SampleSelection", {"in": image, "vec": vec, "out": found, **values}, Log())
         assert results["out"] == found
         assert table(found) == table(str(expected))
         assert {"folder/s.gpkg", "image.tif", "points.gpkg"} <= set(listed())
@@ -76,14 +76,14 @@ def test_patches_model_and_map_in_memory(scene: dict[str, str], tmp_path: Path) 
     def through(folder: Any, image: Any, points: Any) -> list[Any]:
         patches, labels, model = folder("patches.tif"), folder("labels.tif"), folder("net.keras")
         cut = {"source1.il": [image], "source1.patchsizex": 3, "source1.patchsizey": 4, "source1.out": patches}
-        operations.run("PatchesExtraction", {**cut, "vec": points, "field": "class", "outlabels": labels}, Log())
+        registry.run("PatchesExtraction", {**cut, "vec": points, "field": "class", "outlabels": labels}, Log())
         made_of = {"template": "cnn16", "source1.il": [image], "classes": 2, "seed": 0, "out.keras": model}
-        operations.run("CreateModel", {**made_of, "out.savedmodel": folder("saved")}, Log())
+        registry.run("CreateModel", {**made_of, "out.savedmodel": folder("saved")}, Log())
         maps = [folder("one.tif"), folder("two.tif")]
         for net, out in zip((model, folder("saved")), maps):
-            operations.run("TensorflowModelServe", {"source1.il": image, "model.dir": net, "out": out}, Log())
+            registry.run("TensorflowModelServe", {"source1.il": image, "model.dir": net, "out": out}, Log())
         mosaic = {"in": patches, "labels": labels, "out": folder("mosaic.tif")}
-        operations.run("PatchesMosaic", mosaic, Log())  # knows the height of a patch by the JSON beside
+        registry.run("PatchesMosaic", mosaic, Log())  # knows the height of a patch by the JSON beside
         return [read(str(path)).tolist() for path in (patches, labels, *maps, mosaic["out"])]
 
     expected = through(lambda name: tmp_path / name, Path(scene["image"]), Path(scene["points"]))
@@ -96,7 +96,7 @@ def test_text_outputs_in_memory(scene: dict[str, str], tmp_path: Path) -> None:
     labels = made(tmp_path / "labels.tif", (BANDS[..., :1] > 100).astype("uint8"))
     out = f"{ROOT}/matrix.csv"
     values = {"in": in_memory(labels, "labels.tif"), "ref": "raster", "ref.raster.in": Path(labels), "out": out}
-    assert operations.run("ComputeConfusionMatrix", values, Log())["kappa"] == 1
+    assert registry.run("ComputeConfusionMatrix", values, Log())["kappa"] == 1
     assert content(out).startswith(b"#")
 
 
@@ -105,11 +105,11 @@ def test_what_fails_leaves_nothing_and_names_what_was_asked_for(scene: dict[str,
     before = listed()
     values = {"in": image, "vec": scene["points"], "field": "class", "out": f"{ROOT}/s.nosuch"}
     with pytest.raises(OtbtfError, match=f"'{ROOT}/s.nosuch'"):
-        operations.run("SampleSelection", values, Log())
+        registry.run("SampleSelection", values, Log())
     with pytest.raises(ParameterError, match=f"VEC is {ROOT}/none.gpkg"):
-        operations.run("SampleSelection", {**values, "vec": f"{ROOT}/none.gpkg", "out": f"{ROOT}/s.gpkg"}, Log())
+        registry.run("SampleSelection", {**values, "vec": f"{ROOT}/none.gpkg", "out": f"{ROOT}/s.gpkg"}, Log())
     with pytest.raises(ParameterError, match="also an input"):
-        operations.run("PatchesMosaic", {"in": image, "out": image}, Log())
+        registry.run("PatchesMosaic", {"in": image, "out": image}, Log())
     assert listed() == before
 
 

@@ -16,8 +16,7 @@ from points import write_points
 from serving import Log, read
 from test_landcovermap import COLUMNS, ROWS
 
-from otbtf_qgis.core import operations
-from otbtf_qgis.core.operations import load
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.parameters.vocabulary import keys
 
@@ -258,7 +257,7 @@ def test_marks_are_switched_off_together(
     case: str, how: str, scene: SimpleNamespace, expected: Callable[[str, str], Any], tmp_path: Path
 ) -> None:
     what, made_of = CASES[case]
-    names = {key.name for key in keys(load(case.partition(",")[0])[0])}
+    names = {key.name for key in keys(registry.declaration(case.partition(",")[0]))}
     switch = next((name for name in names if name.endswith("nodata_from_layer")), "")
     if not switch:
         assert case in (*VALUES_ALONE, "ManageNoData")
@@ -268,10 +267,14 @@ def test_marks_are_switched_off_together(
 
 
 def test_every_operation_that_reads_images_has_a_case() -> None:
-    reading = {name for name in operations.NAMES if any(key.name.endswith("alpha") for key in keys(load(name)[0]))}
+    reading = {
+        name for name in registry.names() if any(key.name.endswith("alpha") for key in keys(registry.declaration(name)))
+    }
     assert reading - {"LandCoverMap"} == {case.partition(",")[0] for case in CASES}
     images = {
-        name for name in operations.NAMES if any(key.kind.name in ("RASTER", "RASTERS") for key in keys(load(name)[0]))
+        name
+        for name in registry.names()
+        if any(key.kind.name in ("RASTER", "RASTERS") for key in keys(registry.declaration(name)))
     }
     assert images - reading == {
         *("PatchesMosaic", "TensorflowModelTrain"),  # patches: all of their bands are bands
@@ -290,7 +293,7 @@ def test_a_land_cover_map_is_the_same_whatever_marks_the_image(how: str, tmp_pat
     bands[..., 0] += (numbers * 40).astype("uint8")
     labels = made(tmp_path / "labels.tif", sparse(numbers).astype("int16")[..., None], -1)
     image = marked(tmp_path, how, bands, gap)
-    results = operations.run(
+    results = registry.run(
         "LandCoverMap",
         {"in": [image], "labels.raster": labels, "epochs": 1, "samples": 40, "out": str(tmp_path / "map.tif")},
         Log(),

@@ -17,8 +17,8 @@ import serving_helpers as helpers  # noqa: E402
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
 from otbtf_qgis.core.models.identity import fingerprint, identity  # noqa: E402
 from otbtf_qgis.core.models.sidecar import read_sidecar, sidecar_path  # noqa: E402
-from otbtf_qgis.core.operations import run  # noqa: E402
 from otbtf_qgis.core.probing import geometryresolver, modelcache  # noqa: E402
+from otbtf_qgis.core.registry import run  # noqa: E402
 
 tf1 = tf.compat.v1
 SIDE = 9

@@ -11,24 +11,25 @@ pytest.importorskip("tensorflow")
 import small_models
 from osgeo import gdal
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.classes.legend import ClassEntry, raster_legend
+from otbtf_qgis.core.classes.modelclasses import ModelClass
 from otbtf_qgis.core.errors import ModelError
-from otbtf_qgis.core.models.sidecar import ModelClass, read_sidecar, sidecar_path
+from otbtf_qgis.core.models.sidecar import read_sidecar, sidecar_path
 from otbtf_qgis.core.probing import geometryresolver
 
 CLASSES = [(0, "open water", "#0000ff"), (1, "forêt", "#008000"), (2, "crops", "#ffc800")]
 
 
 def describe(model_path, **more):
-    return operations.run("DescribeModel", {"model.dir": model_path, "sidecar": "on", **more})
+    return registry.run("DescribeModel", {"model.dir": model_path, "sidecar": "on", **more})
 
 
 def serve(model_path, images, folder, progress=None, **more):
     values = {f"source{k}.il": [image] for k, image in enumerate(images, 1)}
     values.update({"model.dir": model_path, "out": str(folder / "map.tif"), **more})
-    return operations.run("TensorflowModelServe", values, progress)
+    return registry.run("TensorflowModelServe", values, progress)
 
 
 def edit(model_path, change):
@@ -219,5 +220,5 @@ def test_describing_a_changed_model_warns_of_the_old_sidecar(tmp_path):
     path = small_models.save(small_models.unet(), tmp_path)
     describe(path)
     small_models.save(small_models.pixelwise(), tmp_path)
-    operations.run("DescribeModel", {"model.dir": path}, Warned())
+    registry.run("DescribeModel", {"model.dir": path}, Warned())
     assert any("does not belong to its model" in message for message in Warned.messages)

@@ -14,7 +14,7 @@ from osgeo import gdal, ogr, osr
 from serving import Log
 from test_band_math import write
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.workflows.commandline import parse_commands
 
@@ -37,7 +37,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_line(folder: Path, line: str, out: Path) -> gdal.Dataset:
     named = re.sub(r"(\w+\.(?:tif|gpkg))", lambda match: str(folder / match[1]), line)
     (call,) = parse_commands(f"otbcli_{named} -out {out} double")
-    return gdal.Open(operations.run(call.application, call.values)["out"])
+    return gdal.Open(registry.run(call.application, call.values)["out"])
 
 
 @pytest.mark.parametrize(("number", "case"), CASES, ids=[case["line"] for _, case in CASES])
@@ -87,7 +87,7 @@ def test_nearest_neighbours_keep_classes(tmp_path: Path) -> None:
     moved = write(tmp_path / "m.tif", [[[1, 200], [3, 4]]], nodata=3, kind=gdal.GDT_Byte)
     reference = write(tmp_path / "r.tif", np.zeros((1, 2, 3)), x=500_010)
     values = {"inr": reference, "inm": moved, "interpolator": "nn", "fv": 9, "out": str(tmp_path / "o.tif")}
-    operations.run("Superimpose", values)
+    registry.run("Superimpose", values)
     dataset = gdal.Open(values["out"])
     assert dataset.GetRasterBand(1).DataType == gdal.GDT_Byte
     assert dataset.ReadAsArray().tolist() == [[200, 9, 9], [4, 9, 9]]
@@ -120,7 +120,7 @@ def test_a_band_is_brought_to_a_grid_as_the_user_sees_it(
         "out": str(tmp_path / "o.tif"),
     }
     log = Log()
-    operations.run("Superimpose", values, log)
+    registry.run("Superimpose", values, log)
     assert gdal.Open(values["out"]).ReadAsArray()[:, 0].tolist() == expected
     assert [NOT_KEPT in text for text in log.warnings] == [True] * warned
 
@@ -132,7 +132,7 @@ def test_a_mask_is_honoured_or_its_loss_told(tag: float | None, warned: bool, tm
     moved = made(tmp_path / "m.tif", pixels, tag, mask)
     values = {"inr": moved, "inm": moved, "interpolator": "nn", "fv": 9, "out": str(tmp_path / "o.tif")}
     log = Log()
-    operations.run("Superimpose", values, log)
+    registry.run("Superimpose", values, log)
     if not warned:
         assert gdal.Open(values["out"]).ReadAsArray().tolist() == np.where(mask == 0, 9, pixels[..., 0]).tolist()
     assert [NOT_KEPT in text for text in log.warnings] == [True] * warned

@@ -15,7 +15,7 @@ from points import write_points
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, RasterError
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 WIDTH, HEIGHT = 90, 70
 CLASSES = np.array([1, 2, 5, 9], "uint8")

@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras")
 import small_models  # noqa: E402
 from serving_helpers import Log, read, save, texture, write  # noqa: E402
 
-from otbtf_qgis.core.operations import run  # noqa: E402
+from otbtf_qgis.core.registry import run  # noqa: E402
 
 L = keras.layers
 

@@ -12,7 +12,7 @@ from osgeo import gdal, osr
 from points import write_points
 from serving import ORIGIN, Log, hidden, noise, read, write
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.patches import cutting, extraction
 from otbtf_qgis.core.patches.patchesimage import read_description
@@ -43,7 +43,7 @@ def extract(folder: Path, progress: Any = None, **values: Any) -> dict[str, Any]
     """Run with `source1_il=` for source1.il, and outputs p1.tif and lab.tif unless given."""
     keys = {k if k in ("nodata_from_layer",) else k.replace("_", ".", 1): v for k, v in values.items()}
     given = {"source1.out": str(folder / "p1.tif"), "outlabels": str(folder / "lab.tif"), "field": "class", **keys}
-    return operations.run("PatchesExtraction", given, progress)
+    return registry.run("PatchesExtraction", given, progress)
 
 
 def stacked(patches: np.ndarray, height: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from serving import noise, read, write
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.patches.contactsheet import choose
 
@@ -21,7 +21,7 @@ def mosaic(folder: Path, patches: np.ndarray, **values: Any) -> tuple[np.ndarray
     strip = patches.reshape(-1, *patches.shape[2:])
     source = write(folder / "patches.tif", strip, PIXELS, None)
     given = {"in": source, "patchsizey": patches.shape[1], "out": str(folder / "m.png"), **values}
-    results = operations.run("PatchesMosaic", given)
+    results = registry.run("PatchesMosaic", given)
     return read(folder / "m.png"), results
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from points import read_points
 from serving import Log, write
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.geometry.grid import Axis, Grid
@@ -46,7 +46,7 @@ def select(folder: Path, source: str, **values: Any) -> tuple[dict[str, Any], di
         **keys,
         **{k: v for k, v in outputs.items() if k not in keys},
     }
-    results = operations.run("PatchesSelection", given, Log())
+    results = registry.run("PatchesSelection", given, Log())
     return results, {k[3:]: read_points(v, "id") for k, v in outputs.items() if v and k not in keys}
 
 
@@ -148,10 +148,10 @@ def test_overlap_is_counted_and_a_gap_ends_it(tmp_path: Path) -> None:
     log = Log()
     given = {"in": source, "grid.step": 4, "grid.psize": 8, "outtrain": str(tmp_path / "t.gpkg")}
     given["outvalid"] = str(tmp_path / "v.gpkg")
-    results = operations.run("PatchesSelection", given, log)
+    results = registry.run("PatchesSelection", given, log)
     assert results["overlap_train"] == results["train"] and results["overlap_valid"] == results["valid"]
     assert "overlap one of the other group" in log.warnings[0]
-    results = operations.run("PatchesSelection", {**given, "gap": 1}, log)
+    results = registry.run("PatchesSelection", {**given, "gap": 1}, log)
     assert results["overlap_train"] == results["overlap_valid"] == 0 < min(results["train"], results["valid"])
 
 

@@ -87,7 +87,7 @@ def test_sqlite_is_not_that_of_tensorflow() -> None:
     check = "import sqlite3; sqlite3.connect(':memory:').execute('CREATE VIRTUAL TABLE t USING rtree(id, a, b)')"
     for program in (
         f"import tensorflow; from otbtf_qgis import core; {check}",
-        f"from otbtf_qgis.core import operations; import tensorflow; operations.load('SampleSelection'); {check}",
+        f"from otbtf_qgis.core.samples import layersamples; import tensorflow; {check}",
     ):
         command = [sys.executable, "-c", program]
         tree = Path(preloading.__file__).parents[2]

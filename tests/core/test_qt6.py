@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import otbtf_qgis
-from otbtf_qgis.core.operations import NAMES
+from otbtf_qgis.core import registry
 
 TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
 STUBS = Path(__file__).resolve().parents[1] / "support" / "qt6"
@@ -40,7 +40,7 @@ def test_the_plugin_loads_and_unloads_with_qt6() -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert {"otbtf_qgis.plugin", "otbtf_qgis.gui.menu", "otbtf_qgis.algorithms.reading"} <= set(found["modules"])
-    assert {name.lower() for name in found["algorithms"]} >= {name.lower() for name in NAMES}
+    assert {name.lower() for name in found["algorithms"]} >= {name.lower() for name in registry.names()}
     assert len(found["entries"]) == 3
     assert found["icon"]
     assert found["left"] == [[], []]

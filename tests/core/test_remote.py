@@ -17,9 +17,9 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.operations import run
 from otbtf_qgis.core.rasters import remoterasters
 from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.registry import run
 
 SIZE, BLOCK = 1024, 128
 PIXELS = np.random.default_rng(3).integers(0, 60000, (SIZE, SIZE), dtype=np.uint16)

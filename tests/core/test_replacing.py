@@ -15,10 +15,10 @@ from osgeo import gdal, ogr
 from polygon_scene import box, layer, raster
 
 from otbtf_qgis import core
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.files.replacing import check_outputs
-from otbtf_qgis.core.operations import NAMES, load
 from otbtf_qgis.core.parameters.vocabulary import Key, Kind, keys
 
 VECTOR = Key("out", Kind.VECTOR_OUT, "", "")
@@ -271,8 +271,8 @@ def test_a_write_protected_file_is_kept(tmp_path: Path, key: Key) -> None:
 def pairs() -> list[tuple[str, Key, Key]]:
     """Every file that an operation reads, with every output that it writes to a file."""
     found = []
-    for name in NAMES:
-        known = [key for key in keys(load(name)[0]) if key.group <= 1]
+    for name in registry.names():
+        known = [key for key in keys(registry.declaration(name)) if key.group <= 1]
         written = [key for key in known if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)]
         found += [(name, key, output) for key in known if key.kind is Kind.FILE for output in written]
     return found
@@ -285,7 +285,9 @@ def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key:
     path.touch()
     told = f"{output.parameter} is {path}, which is also an input \\({key.parameter}\\)"
     with pytest.raises(ParameterError, match=told):
-        check_outputs(keys(load(name)[0]), {key.name: str(path), output.name: str(tmp_path / "." / "a.xml")})
+        check_outputs(
+            keys(registry.declaration(name)), {key.name: str(path), output.name: str(tmp_path / "." / "a.xml")}
+        )
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
@@ -298,9 +300,9 @@ def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
 def outputs() -> list[tuple[str, Key]]:
     """Every output of every operation that is a file."""
     found = []
-    for name in NAMES:
+    for name in registry.names():
         kinds = (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)
-        found += [(name, key) for key in keys(load(name)[0]) if key.kind in kinds and key.group <= 1]
+        found += [(name, key) for key in keys(registry.declaration(name)) if key.kind in kinds and key.group <= 1]
     return found
 
 
@@ -308,7 +310,7 @@ def outputs() -> list[tuple[str, Key]]:
 def test_every_output_of_every_operation(tmp_path: Path, name: str, key: Key) -> None:
     path = make(tmp_path / "a.gpkg", "GPKG", "a", "roads")
     with pytest.raises(ParameterError, match=f"{key.parameter} is {path}, .*holds .*roads: that would be lost"):
-        check_outputs(keys(load(name)[0]), {key.name: str(path)})
+        check_outputs(keys(registry.declaration(name)), {key.name: str(path)})
 
 
 def test_a_run_asks_before_the_work(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from osgeo import ogr
 from polygon_scene import Log, X, box, layer, point, raster, run
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError
 
 
@@ -42,9 +42,9 @@ def test_points_are_reprojected_and_fields_named(tmp_path: Path, image: str) -> 
     naming = {"outfield": "list", "outfield.list.names": "red class"}
     out = tmp_path / "out.gpkg"
     with pytest.raises(OtbtfError, match="'class' that holds no real numbers"):
-        operations.run("SampleExtraction", {"in": image, "vec": vec, "out": str(out), **naming})
+        registry.run("SampleExtraction", {"in": image, "vec": vec, "out": str(out), **naming})
     naming["outfield.list.names"] = "red nir"
-    operations.run("SampleExtraction", {"in": image, "vec": vec, "out": str(out), **naming})
+    registry.run("SampleExtraction", {"in": image, "vec": vec, "out": str(out), **naming})
     dataset = ogr.Open(str(out))
     feature = dataset.GetLayer(0).GetNextFeature()
     assert (feature["red"], feature["nir"], feature["class"]) == (3, 4, 1)

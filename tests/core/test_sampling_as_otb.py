@@ -13,7 +13,7 @@ import pytest
 from osgeo import ogr
 from otb_scene import LAYERS, ORIGIN_X, SELECTIONS, SPACING, make, system
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.samples.counting import otb_tiles
 
@@ -56,7 +56,7 @@ def rows_of(path: Path, *fields: str) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("case", [f"{layer}{mask}" for layer in LAYERS for mask in ("", " mask.tif")])
 def test_every_feature_counts_for_itself(scene: Path, tmp_path: Path, case: str) -> None:
     out = tmp_path / "statistics.xml"
-    operations.run("PolygonClassStatistics", {**inputs(scene, case), "out": str(out)})
+    registry.run("PolygonClassStatistics", {**inputs(scene, case), "out": str(out)})
     found = {}
     for name, body in re.findall(r'<Statistic name="(\w+)">(.*?)</Statistic>', out.read_text(), re.DOTALL):
         found[name] = {key: int(value) for key, value in re.findall(r'key="(.*?)" value="(\d+)"', body)}
@@ -68,7 +68,7 @@ def select(scene: Path, case: str, out: Path, **more: str) -> dict[str, Any]:
     given = dict(SELECTIONS[name])
     if "strategy.byclass.in" in given:
         given["strategy.byclass.in"] = str(scene / given["strategy.byclass.in"])
-    return operations.run("SampleSelection", {**inputs(scene, " ".join(layer)), **given, **more, "out": str(out)})
+    return registry.run("SampleSelection", {**inputs(scene, " ".join(layer)), **given, **more, "out": str(out)})
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -109,7 +109,7 @@ def test_values_are_the_same(scene: Path, tmp_path: Path, case: str) -> None:
     assert expected
     samples, out = tmp_path / "samples.gpkg", tmp_path / "values.gpkg"
     points(samples, [(float(row["x"]), float(row["y"]), int(row["originfid"])) for row in expected])
-    operations.run("SampleExtraction", {"in": str(scene / "image.tif"), "vec": str(samples), "out": str(out)})
+    registry.run("SampleExtraction", {"in": str(scene / "image.tif"), "vec": str(samples), "out": str(out)})
     fields = ("x", "y", "originfid", "value_0", "value_1")
     found = rows_of(out, *fields[2:])
     assert found == [pytest.approx([float(row[field]) for field in fields], rel=0, abs=0.005) for row in expected]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import serving
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.models.loading import load_model
 
@@ -28,5 +28,5 @@ def test_a_keras_model_with_each_of_our_layers_gives_what_it_gave() -> None:
 def test_a_classifier_classifies_as_it_learned(tmp_path: Path) -> None:
     image = serving.write(tmp_path / "image.tif", np.array([[[30, -3], [90, -9]]], "float32"))
     values = {"in": image, "model": str(SAVED / "forest.skops"), "out": str(tmp_path / "map.tif")}
-    operations.run("ImageClassifier", values, Progress())
+    registry.run("ImageClassifier", values, Progress())
     assert serving.read(str(tmp_path / "map.tif"))[..., 0].tolist() == [[3, 9]]

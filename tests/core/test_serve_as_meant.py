@@ -11,7 +11,7 @@ import pytest
 from osgeo import gdal, ogr
 from polygon_scene import Log, X, Y, box, layer, raster
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import ModelError
 
@@ -64,13 +64,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "model.saveto": str(folder / "model"),
         "out.keras": str(folder / "net.keras"),
     }
-    operations.run("LandCoverMap", values, Log())
+    registry.run("LandCoverMap", values, Log())
     return {**values, "polygons": values["labels.vector"], "image": values["in"][0], "folder": folder}
 
 
 def serve(image: str, model: str, out: Path, log: Any = None, **values: Any) -> dict[str, Any]:
     given = {key.replace("__", "."): value for key, value in values.items()}
-    return operations.run(
+    return registry.run(
         "TensorflowModelServe", {"source1.il": [image], "model.dir": model, "out": str(out), **given}, log or Log()
     )
 
@@ -113,7 +113,7 @@ def test_labels_to_map_to_served_map_to_accuracy(made: dict[str, Any], tmp_path:
     row, column = np.mgrid[:ROWS, :COLUMNS]
     inside = (row % SIDE >= 2) & (row % SIDE < SIDE - 2) & (column % SIDE >= 2) & (column % SIDE < SIDE - 2)
     inside &= pixels != 255
-    accuracy = operations.run(
+    accuracy = registry.run(
         "ComputeConfusionMatrix",
         {
             "in": str(tmp_path / "served.tif"),
@@ -170,9 +170,9 @@ def test_it_goes_with_the_model(made: dict[str, Any], tmp_path: Path) -> None:
     """Into a SavedModel that is exported, through a new description, and into a model that is trained on."""
     first = described(made["out.keras"])["serving"]
     exported = str(tmp_path / "exported")
-    operations.run("ExportSavedModel", {"model.dir": made["out.keras"], "out": exported}, Log())
+    registry.run("ExportSavedModel", {"model.dir": made["out.keras"], "out": exported}, Log())
     assert described(exported)["serving"] == first
-    operations.run("DescribeModel", {"model.dir": exported, "sidecar": True}, Log())
+    registry.run("DescribeModel", {"model.dir": exported, "sidecar": True}, Log())
     assert described(exported)["serving"] == first
     serve(made["image"], exported, tmp_path / "served.tif")
     assert contents(tmp_path / "served.tif") == contents(made["out"])
@@ -183,7 +183,7 @@ def test_command_lines_of_otbtf_mean_what_they_meant(made: dict[str, Any], tmp_p
     out = tmp_path / "otbtf.tif"
     command = f"otbcli_TensorflowModelServe -source1.il {made['image']} -source1.rfieldx 16 -source1.rfieldy 16 "
     command += f"-model.dir {made['model.saveto']} -output.names classes -out {out} {pixel}"
-    found = json.loads(operations.run("RunCommandLine", {"command": command}, Log())["results"])
+    found = json.loads(registry.run("RunCommandLine", {"command": command}, Log())["results"])
     assert [row["name"] for row in found[0]["classes"]] == ["2", "3", "7"]
     dataset = gdal.Open(str(out))
     assert dataset.GetRasterBand(1).DataType == (gdal.GDT_Byte if pixel else gdal.GDT_Float32)
@@ -206,7 +206,7 @@ def test_features_are_those_that_a_classifier_has_learned_from(made: dict[str, A
     geometry = {"deepmodel.fullyconv": "off", "output.spcscale": 2, "source1.rfieldx": 16, "source1.rfieldy": 16}
     given = {**values, **geometry, "model.dir": network, "out": classifier, "padding": "none"}
     given["model.fullyconv"] = given.pop("deepmodel.fullyconv")
-    operations.run("TrainClassifierFromDeepFeatures", given, Log())
+    registry.run("TrainClassifierFromDeepFeatures", given, Log())
     out = str(tmp_path / "deep.tif")
     mapped = {
         "source1.il": [made["image"]],
@@ -215,7 +215,7 @@ def test_features_are_those_that_a_classifier_has_learned_from(made: dict[str, A
         "padding": "none",
         "out": out,
     }
-    operations.run("ImageClassifierFromDeepFeatures", mapped, Log())
+    registry.run("ImageClassifierFromDeepFeatures", mapped, Log())
     dataset = gdal.Open(out)
     assert dataset.GetGeoTransform()[1] == 20
     assert {entry.name for entry in raster_legend(dataset).values()} == set(CLASSES)

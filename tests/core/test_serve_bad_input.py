@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import serving
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError, RasterError
 
 ROTATED = (300000.0, 10.0, 2.0, 4000000.0, 2.0, -10.0)
@@ -186,7 +186,7 @@ def attempt(files: Path, out: Path, changes: dict[str, Any]) -> None:
         elif key in values:
             values[key] = str(files / values[key])
     values["out"] = str(out / values["out"])
-    operations.run("TensorflowModelServe", values)
+    registry.run("TensorflowModelServe", values)
 
 
 def test_the_good_run_is_good(files: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from graph_models import save_function, save_graph  # noqa: E402
 from serving_helpers import Log, serve, texture, write  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
-from otbtf_qgis.core.operations import run  # noqa: E402
+from otbtf_qgis.core.registry import run  # noqa: E402
 
 L = keras.layers
 tf1 = tf.compat.v1

@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow")
 
 from template_models import DATES, create, patches
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
 
@@ -102,7 +102,7 @@ def test_a_negative_maximum(tmp_path):
 def test_bad_outputs(tmp_path, values, message):
     given = {"template": "norm", "bands": "2", **values}
     with pytest.raises(OtbtfError) as caught:
-        operations.run("CreateModel", given)
+        registry.run("CreateModel", given)
     assert message in str(caught.value)
 
 

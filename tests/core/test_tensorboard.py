@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError, ParameterError
 from otbtf_qgis.engine.client import Engine
@@ -57,7 +57,7 @@ def test_it_runs_beside_the_caller_and_ends_with_the_engine(engine: Engine, logs
     assert boards.open(values, Progress(), nothing) == address  # the same one
     started = children() - before
     with pytest.raises(OtbtfError, match="PORT is .*already in use"):
-        operations.run("TensorBoard", {**values, "port": address.rstrip("/").rsplit(":", 1)[1]})
+        registry.run("TensorBoard", {**values, "port": address.rstrip("/").rsplit(":", 1)[1]})
     engine.stop()
     _, alive = psutil.wait_procs(started, 10)
     assert started
@@ -89,7 +89,7 @@ def test_in_a_script_it_runs_until_it_is_stopped(logs: Path) -> None:
         port = server.getsockname()[1]
     listener = Listener()
     with pytest.raises(Cancelled):
-        operations.run("TensorBoard", {"logdir": str(logs), "port": port}, listener)
+        registry.run("TensorBoard", {"logdir": str(logs), "port": port}, listener)
     assert listener.address == f"http://127.0.0.1:{port}/"
     # Nobody answers there as TensorBoard does; another program may have been given the port meanwhile.
     with pytest.raises((OSError, HTTPException)), urllib.request.urlopen(listener.address, timeout=5) as page:
@@ -99,15 +99,15 @@ def test_in_a_script_it_runs_until_it_is_stopped(logs: Path) -> None:
 
 def test_a_folder_without_logs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="which holds no logs for TensorBoard"):
-        operations.run("TensorBoard", {"logdir": str(tmp_path)})
+        registry.run("TensorBoard", {"logdir": str(tmp_path)})
     with pytest.raises(ParameterError, match="which is no folder"):
-        operations.run("TensorBoard", {"logdir": str(tmp_path / "none")})
+        registry.run("TensorBoard", {"logdir": str(tmp_path / "none")})
 
 
 def test_an_engine_without_tensorboard_says_how_to_get_it(logs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(EngineError, match="cannot import TensorBoard: .* Run otbtf:installengine"):
-        operations.run("TensorBoard", {"logdir": str(logs)})
+        registry.run("TensorBoard", {"logdir": str(logs)})
 
 
 # ---------------------------------------------------- without a real engine

@@ -13,7 +13,7 @@ from api_helpers import write
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError, TrainingError
-from otbtf_qgis.core.operations import run
+from otbtf_qgis.core.registry import run
 
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("osgeo")

@@ -12,7 +12,7 @@ import pytest
 import training_scene as scene
 from osgeo import gdal
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.sidecar import read_sidecar
@@ -108,7 +108,7 @@ def test_the_model_serves_labels_with_their_names(trained: dict[str, Any], tmp_p
         sidecar = read_sidecar(str(trained["folder"] / name))
         assert sidecar is not None
         assert [item.value for item in sidecar.classes_of(["classes"])] == [3, 7, 200]
-        out = operations.run(
+        out = registry.run(
             "TensorflowModelServe",
             {
                 "source1.il": [str(tmp_path / "image.tif")],

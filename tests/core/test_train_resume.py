@@ -21,7 +21,7 @@ EPOCHS = 4
 
 KILLED = """
 import os, signal, sys
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 
 class Killer(Progress):
@@ -29,7 +29,7 @@ class Killer(Progress):
         if message.startswith("Epoch 3/"):  # before its checkpoint is written
             os.kill(os.getpid(), signal.SIGKILL)
 
-operations.run("TensorflowModelTrain", eval(sys.argv[1]), Killer())
+registry.run("TensorflowModelTrain", eval(sys.argv[1]), Killer())
 """
 
 

@@ -14,8 +14,8 @@ from osgeo import gdal
 from points import write_points
 
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.operations import run
 from otbtf_qgis.core.rasters.narrowing import Narrowing, holds_all
+from otbtf_qgis.core.registry import run
 
 
 class TestTypes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from api_helpers import write
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 
 
@@ -102,7 +102,7 @@ def pixelwise(path: Path, bands: int = 3, activation: str = "softmax") -> str:
 
 def train(log: Progress | None = None, **values: Any) -> dict[str, Any]:
     """Train, with keys in which __ stands for a dot."""
-    return operations.run(
+    return registry.run(
         "TensorflowModelTrain", {key.replace("__", "."): value for key, value in values.items()}, log or Log()
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import serving
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.parameters.vocabulary import keys
 
@@ -48,7 +48,7 @@ def test_in_python(oracle: ModuleType, cases: dict[str, Any], tmp_path: Path, mo
     names = {key.parameter: key.name for key in keys(TensorflowModelServe)}
 
     def run(name: str, values: dict[str, Any], timeout: float = 0) -> tuple[bool, Any, str, float]:
-        return True, operations.run(name, {names[key]: value for key, value in values.items()}), "", 0.0
+        return True, registry.run(name, {names[key]: value for key, value in values.items()}), "", 0.0
 
     monkeypatch.setattr(oracle, "run", run)
     assert disagreements(oracle, cases, tmp_path) == {}

@@ -12,7 +12,7 @@ from qgis.PyQt.QtSvg import QSvgRenderer
 
 from otbtf_qgis.algorithms import algorithm_classes
 from otbtf_qgis.algorithms.base import groups
-from otbtf_qgis.core.operations import NAMES
+from otbtf_qgis.core import registry
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 
@@ -62,7 +62,7 @@ def test_provider_is_known_by_its_id(provider: OtbtfProvider) -> None:
 
 def test_provider_lists_every_operation(provider: OtbtfProvider) -> None:
     assert sorted(a.id() for a in provider.algorithms()) == sorted([*IDS, "otbtf:landcovermodel"])
-    assert sorted(IDS) == sorted(f"otbtf:{name.lower()}" for name in NAMES)
+    assert sorted(IDS) == sorted(f"otbtf:{name.lower()}" for name in registry.names())
 
 
 def test_writes_every_format_that_gdal_writes(provider: OtbtfProvider) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from osgeo import gdal, osr
 
-from otbtf_qgis.core import operations
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 
 UTM = 32654
@@ -46,7 +46,7 @@ def serve(progress: Progress | None = None, **values: Any) -> dict[str, Any]:
     """Run TensorflowModelServe here; `source1_il=` is the key source1.il."""
     as_they_are = ("nodata_from_layer", "trust_model")
     keys = {name if name in as_they_are else name.replace("_", ".", 1): value for name, value in values.items()}
-    return operations.run("TensorflowModelServe", keys, progress)
+    return registry.run("TensorflowModelServe", keys, progress)
 
 
 def noise(height: int, width: int, bands: int = 1, dtype: str = "uint8", seed: int = 0) -> np.ndarray:

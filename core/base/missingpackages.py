@@ -1,0 +1,8 @@
+"""What is said of packages that a Python lacks."""
+
+from __future__ import annotations
+
+GDAL_MISSING = (
+    "GDAL's Python bindings are missing, without which no raster can be read: install them in the version of the system's "
+    "GDAL (python3-gdal, or conda install gdal). TFRecords are read without."
+)

@@ -1,0 +1,1 @@
+"""The engine itself: what it is made of, its installation, and TensorBoard."""

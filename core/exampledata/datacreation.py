@@ -1,0 +1,172 @@
+"""CreateExampleData: a synthetic scene with terrain truth, to try everything on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from osgeo import gdal, osr
+
+from ..base.progress import Progress
+from ..errors import ParameterError, RasterError
+from ..files.gdalcalls import collected_errors
+from ..files.staging import Staging, check_writable
+from ..geometry.grid import Axis, Box, Grid
+from ..operations.createexampledata import CreateExampleData
+from ..rasters.rasteropening import Reference
+from ..rasters.rasteroutput import OutputRaster
+from . import referencefiles, scene
+from .parcels import lay_out
+
+EPSG = 32654
+
+
+WEST, NORTH = 380_000, 3_960_000  # metres; Tokyo lies within the first 10 km
+
+
+FINE, COARSE = 10, 20  # metres
+
+
+_BLOCK = 512  # pixels of 10 m; some 100 MB while one is drawn
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The paths of what is made, in the order of the fields below `outdir`."""
+
+    xs10: Path
+    xs20: Path
+    truth_a: Path
+    truth_b: Path
+    polygons_a: Path
+    polygons_b: Path
+
+    @classmethod
+    def inside(cls, folder: Path) -> _Files:
+        names = (
+            "xs_10m.tif",
+            "xs_20m.tif",
+            "terrain_truth_A.tif",
+            "terrain_truth_B.tif",
+            "terrain_truth_A.gpkg",
+            "terrain_truth_B.gpkg",
+        )
+        return cls(*(folder / name for name in names))
+
+
+def create_example_data(parameters: CreateExampleData, progress: Progress) -> dict[str, Any]:
+    """Draw the scene block by block and write all files; older ones are replaced at the very end.
+
+    Returns:
+        The paths: `outdir`, `xs10` (B2, B3, B4, B8 at 10 m), `xs20` (B5, B6, B7, B8A, B11, B12 at 20 m),
+        `truth.a`, `truth.b` (labels 0 to 5, 255 = no data) and `polygons.a`, `polygons.b` (the same).
+
+    Raises:
+        ParameterError: the size is odd.
+        RasterError, VectorError: a file cannot be written.
+        Cancelled: the user has asked to stop; nothing is left then.
+    """
+    if parameters.size % 2:
+        raise ParameterError(
+            f"SIZE is {parameters.size}, but must be even, so that pixels of 20 m cover the same ground: "
+            f"take {parameters.size + 1}."
+        )
+    folder = Path(parameters.outdir)
+    files = _Files.inside(folder)
+    with _folder(folder, progress), ExitStack() as stack:
+        stagings = [stack.enter_context(Staging(str(path), progress)) for path in dataclasses.astuple(files)]
+        rasters = _create(stagings[:4], parameters.size)
+        _draw(parameters, rasters, progress)
+        for labels, staging in zip(rasters[2:], stagings[4:]):
+            progress.check()
+            referencefiles.write_polygons(labels.dataset, staging, progress)
+        progress.fraction(0.95)
+        progress.check()
+        for labels in rasters[2:]:
+            referencefiles.name_classes(labels.dataset)
+        for raster in rasters:
+            raster.commit(progress)
+        for staging in stagings[4:]:
+            staging.commit()
+    progress.fraction(1.0)
+    paths = {field.name.replace("_", "."): str(getattr(files, field.name)) for field in dataclasses.fields(files)}
+    return {"outdir": str(folder), **paths}
+
+
+@contextlib.contextmanager
+def _folder(folder: Path, progress: Progress) -> Iterator[None]:
+    """Make the output folder where it is missing, and take it away again if nothing comes of it."""
+    made = not folder.exists()
+    if made:
+        check_writable(str(folder))
+        progress.temporary(str(folder))
+        folder.mkdir()
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # not empty: somebody else has put something there
+                folder.rmdir()
+        raise
+
+
+def _create(stagings: Sequence[Staging], size: int) -> list[OutputRaster]:
+    reference = _reference()
+    driver = gdal.GetDriverByName("GTiff")
+
+    def create(staging: Staging, spacing: int, bands: Sequence[str], dtype: npt.DTypeLike, **more: Any) -> OutputRaster:
+        pixels = size * FINE // spacing
+        grid = Grid(Axis(WEST, spacing, pixels), Axis(-NORTH, spacing, pixels))
+        raster = OutputRaster(staging, grid, len(bands), np.dtype(dtype), reference, driver, **more)
+        for number, name in enumerate(bands, 1):
+            raster.dataset.GetRasterBand(number).SetDescription(name)
+        return raster
+
+    xs: dict[str, Any] = {"dtype": np.uint16, "options": ("PREDICTOR=2",)}
+    labels: dict[str, Any] = {"dtype": np.uint8, "nodata": scene.NO_LABEL}
+    rasters = [
+        create(stagings[0], FINE, scene.BANDS_10M, **xs),
+        create(stagings[1], COARSE, scene.BANDS_20M, **xs),
+        create(stagings[2], FINE, ("class",), **labels),
+        create(stagings[3], FINE, ("class",), **labels),
+    ]
+    for raster in rasters[2:]:
+        referencefiles.colour_classes(raster.dataset)
+    return rasters
+
+
+def _reference() -> Reference:
+    system = osr.SpatialReference()
+    with collected_errors() as errors:
+        system.ImportFromEPSG(EPSG)
+    if errors.failed:
+        raise RasterError(f"GDAL does not know EPSG:{EPSG}: {errors}. Is PROJ's database (proj.db) installed?")
+    return Reference(system.ExportToWkt(), True)
+
+
+def _draw(parameters: CreateExampleData, rasters: Sequence[OutputRaster], progress: Progress) -> None:
+    size = parameters.size
+    parcels = lay_out(parameters.seed, size)
+    xs_10m, xs_20m, *truths = rasters
+    for top in range(0, size, _BLOCK):
+        for left in range(0, size, _BLOCK):
+            progress.check()
+            box = Box(left, top, min(_BLOCK, size - left), min(_BLOCK, size - top))
+            block = scene.draw(parcels, _indices(box.y, box.bottom), _indices(box.x, box.right))
+            xs_10m.write(box, np.moveaxis(block.xs_10m, 0, -1))
+            half = Box(box.x // 2, box.y // 2, box.width // 2, box.height // 2)
+            xs_20m.write(half, np.moveaxis(block.xs_20m, 0, -1))
+            for raster, labels in zip(truths, block.truth):
+                raster.write(box, labels[..., None])
+            progress.fraction(0.9 * (top * size + box.height * box.right) / (size * size))
+
+
+def _indices(first: int, end: int) -> npt.NDArray[np.int64]:
+    return np.arange(first, end, dtype=np.int64)

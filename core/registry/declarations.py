@@ -1,0 +1,60 @@
+"""The operations by name: their declarations, and the bodies and checks that these name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from .. import operations
+from ..errors import ParameterError
+from ..parameters.vocabulary import parse
+
+T = TypeVar("T")
+
+_CORE = __name__.split(".registry", maxsplit=1)[0]
+
+
+def declaration(name: str) -> Any:
+    """Return the parameters' dataclass of the operation called `name`; case does not matter.
+
+    Raises:
+        ParameterError: there is no such operation.
+    """
+    if name.lower() not in _modules():
+        raise ParameterError(f"There is no operation {name!r}. Known: {', '.join(names())}.")
+    module = importlib.import_module(f"{operations.__name__}.{name.lower()}")
+    return next(thing for called, thing in vars(module).items() if called.lower() == name.lower())
+
+
+@lru_cache(maxsize=1)
+def names() -> tuple[str, ...]:
+    """Return the names of all operations, in alphabetical order."""
+    return tuple(declaration(module).__name__ for module in sorted(_modules()))
+
+
+@lru_cache(maxsize=1)
+def _modules() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(operations.__path__))
+
+
+def function_at(place: str) -> Callable[..., Any]:
+    """Return the function that a declaration names as "room.module:function"."""
+    module, _, name = place.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(f"{_CORE}.{module}"), name)
+    return found
+
+
+def read(operation: type[T], values: Mapping[str, Any]) -> T:
+    """Return an operation's parameters, read and checked; see `core.parameters.vocabulary.parse`.
+
+    Raises:
+        ParameterError: an unknown key, a missing one, or a value that cannot be right.
+    """
+    parameters = parse(operation, values)
+    check = getattr(operation, "CHECK", "")
+    if check:
+        function_at(check)(parameters)
+    return parameters

@@ -1,0 +1,159 @@
+"""What a script may give as values: paths, arrays, datasets, extended filenames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..base.addresses import masked
+from ..base.progress import Progress
+from ..errors import ParameterError, RasterError
+from ..files.inputs import check_ordinary
+from ..parameters.extendedfilenames import check_reading, output_values, split
+from ..parameters.rastersource import RasterSource, has_options
+from ..parameters.vectorsource import VectorSource, described
+from ..parameters.vocabulary import OUTPUTS, Key, Kind, keys
+
+_READ = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
+_FILES = (*_READ, *OUTPUTS)
+_SEVERAL = (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS, Kind.TEXT)  # kinds that take lists
+
+
+def understood(operation: type, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
+    """Return the values that a script gives as `vocabulary.parse` reads them.
+
+    Paths may be `pathlib.Path`s. A raster may be an extended filename of OTB, a source as QGIS writes it
+    (`image.tif|option:KEY=VALUE`), a `RasterSource` or the JSON object that it is in a request, an open `gdal.Dataset`,
+    an `ArrayRaster` or an xarray DataArray; a raster to write may be an extended filename, alone or in a pair with its
+    pixel type, as `("map.tif", "uint8")`. A layer may be a `VectorSource`, or the JSON object that it is in a request.
+
+    Args:
+        operation: its dataclass.
+        values: OTBTF's keys to values.
+        progress: told what of an extended filename is left out.
+
+    Raises:
+        ParameterError: a value is of no such kind, an option cannot be followed, or two values contradict each other.
+        RasterError: a raster in memory is none, or the bands of an extended filename do not exist.
+    """
+    known = {key.name: key for key in keys(operation, values)}
+    found: dict[str, Any] = {}
+    notes: list[str] = []
+    for name, value in values.items():
+        key = known.get(name)
+        if key is None or value is None:
+            given = {name: value}
+        elif key.kind is Kind.RASTERS:
+            given = {name: tuple(_source(key, item, notes) for item in _items(value))}
+        elif key.kind is Kind.RASTER:
+            given = {name: _source(key, value, notes)}
+        elif key.kind is Kind.VECTORS:
+            given = {name: tuple(_layer(key, item, notes) for item in _items(value))}
+        elif key.kind is Kind.VECTOR:
+            given = {name: _layer(key, _single(key, value), notes)}
+        elif key.kind is Kind.RASTER_OUT:
+            given = output_values(key.parameter, key, _words(value), known, notes)
+        else:
+            given = {name: _single(key, value)}
+        for other, read in given.items():
+            if other in found or (other != name and values.get(other) not in (None, read)):
+                raise ParameterError(
+                    f"{known[other].parameter} is given twice, once by {known[name].parameter} ({value!r}): keep one."
+                )
+        found.update(given)
+    for note in notes:
+        progress.info(note)
+    return found
+
+
+def check_files(operation: type, values: Mapping[str, Any]) -> None:
+    """Raise ParameterError where a file that is given to read or to replace is a pipe, a socket or a device.
+
+    Opening one may wait for ever, where no Ctrl-C reaches.
+    """
+    known = {key.name: key for key in keys(operation, values)}
+    for name, value in values.items():
+        if name not in known or known[name].kind not in _FILES or isinstance(value, Iterator):
+            continue
+        for item in _items(value):
+            if isinstance(item, (str, os.PathLike)):
+                path = split(os.fspath(item))[0]
+                said = f"{known[name].parameter} is {masked(path)}, which"
+                check_ordinary(path, said, ParameterError, only_itself=known[name].kind in OUTPUTS)
+
+
+def _items(value: Any) -> list[Any]:
+    """Return the rasters of a list; one alone, which may be an array or a description, is a list of one."""
+    return list(value) if isinstance(value, (list, tuple, Iterator)) else [value]
+
+
+def _words(value: Any) -> list[str]:
+    return [os.fspath(word) for word in value] if isinstance(value, (list, tuple)) else [os.fspath(value)]
+
+
+def _single(key: Key, value: Any) -> Any:
+    if isinstance(value, (list, tuple)) and key.kind not in _SEVERAL:
+        raise ParameterError(f"{key.parameter} is {value!r}, but takes one value: {key.help}")
+    if isinstance(value, (list, tuple)):
+        return type(value)(_path(item) for item in value)
+    return _path(value)
+
+
+def _layer(key: Key, layer: Any, notes: list[str]) -> Any:
+    """Return a layer as `vectors.vectoropening.VectorLayer` opens it; note a coordinate system that is not its file's own."""
+    try:
+        layer = described(layer)
+    except ParameterError as error:
+        raise ParameterError(f"{key.parameter}: {error}") from None
+    if isinstance(layer, VectorSource) and layer.crs:
+        notes.append(f"{key.parameter}: {layer} is read in the coordinate system assigned to it, {layer.crs}.")
+    return layer
+
+
+def _path(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _source(key: Key, source: Any, notes: list[str]) -> Any:
+    """Return what `rasters.rasteropening.open_dataset` opens."""
+    source = _path(source)
+    try:
+        if isinstance(source, str):
+            return _file(key, source, notes)
+        from ..rasters.inmemory import in_memory
+
+        source = in_memory(source)
+        return _described(source, notes) if isinstance(source, RasterSource) else source
+    except RasterError as error:
+        raise RasterError(f"{key.parameter}: {error}") from error
+
+
+def _described(source: RasterSource, notes: list[str]) -> Any:
+    if source.crs:
+        from ..rasters.inmemory import crs_wkt
+        from ..rasters.rasteropening import Reference
+
+        name = Reference(crs_wkt(source.crs), True).describe()
+        notes.append(
+            f"{masked(source.path)} is taken to be in {name}, which is assigned to it, whatever the file says."
+        )
+    return source.path if source.plain else source
+
+
+def _file(key: Key, word: str, notes: list[str]) -> Any:
+    file, options = split(word)
+    if os.path.exists(word) or word.lstrip().startswith("<"):  # the XML of a VRT
+        return word
+    if has_options(word):
+        return _described(RasterSource.of_text(word), notes)
+    if not options:
+        return word
+    cure = "leave it out, or prepare the image with gdal_translate."
+    asked = check_reading(key.parameter, file, options, ("bands", "skipcarto"), cure, notes)
+    without_place = asked.get("skipcarto", "false").lower() in ("true", "on", "yes", "1")
+    if not without_place and not asked.get("bands"):
+        return file
+    from ..rasters.inmemory import selected
+
+    return selected(file, asked.get("bands", ""), without_place)

@@ -1,0 +1,149 @@
+"""SampleSelection: points on the pixels of a training layer's features, as many of each class as asked for."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..classes.layerlegend import class_rows
+from ..classes.legend import write_legend
+from ..errors import ParameterError
+from ..operations.sampleselection import SampleSelection
+from ..parameters.rastersource import path_of
+from ..rasters.alpha import open_images
+from ..vectors.vectoroutput import OutputVector, vector_staging
+from . import allocation
+from .allocation import Rates, Totals
+from .classtotals import read_class_totals
+from .counting import Counted, count, otb_tiles
+from .positions import Selection
+from .samplers import Periodic, Random, Sampler
+from .traininglayer import file_staging, open_shapes, write_text
+from .validity import Validity
+
+
+def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str, Any]:
+    """Choose the samples and write them.
+
+    Returns:
+        `out` and `outrates`, their paths; `classes` and `samples`, their numbers; `field`, the name of the class field
+        in the output; `legend`, a JSON text with value, name, color and number of samples of each class.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    with ExitStack() as stack:
+        inputs = [*map(path_of, (parameters.image, parameters.vec, parameters.mask))]
+        staging = stack.enter_context(vector_staging(parameters.out, progress, "OUT", inputs))
+        rates_file = None
+        if parameters.outrates:
+            texts = (parameters.instats, parameters.strategy_byclass_in, *inputs)
+            rates_file = stack.enter_context(file_staging(parameters.outrates, progress, "OUTRATES", texts))
+        given = read_class_totals(parameters.instats) if parameters.instats else None
+        numbers = _numbers(parameters)
+
+        image = open_images([parameters.image], parameters.alpha, progress)
+        validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
+        shapes = open_shapes(parameters, image)
+        tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)
+        counted = count(shapes, validity, parameters.ram, progress, share=0.5, tiles=tiles)
+        totals = _totals(counted, given, progress)
+        rates = _rates(parameters, totals, numbers)
+        _tell(rates, numbers, progress)
+
+        selection = Selection(shapes, counted, validity, _samplers(parameters, rates), parameters.ram)
+        output = stack.enter_context(OutputVector(staging, selection.fields, image.reference, progress))
+        written = selection.write(output, progress)
+        output.close()
+        for name, number in written.items():
+            progress.info(f"Class {name}: {number} of {totals[name]} pixels.")
+        if rates_file is not None:
+            write_text(rates_file, allocation.rates_table(rates))
+            rates_file.commit()
+        own = dict(zip(selection.fields, output.names)).get(shapes.field, shapes.field.name)
+        rows = class_rows(shapes.layer, shapes.field, [label for label, number in written.items() if number], progress)
+        write_legend(staging.folder, staging.final.name, rows, own)
+        staging.commit()
+    for row in rows:
+        row["count"] = written[str(row["value"])]
+    return {
+        "out": parameters.out,
+        **({"outrates": parameters.outrates} if parameters.outrates else {}),
+        "classes": len(rows),
+        "samples": sum(written.values()),
+        "field": own,
+        "legend": json.dumps(rows, ensure_ascii=False),
+    }
+
+
+def _numbers(parameters: SampleSelection) -> Totals:
+    if parameters.strategy != "byclass" or not parameters.strategy_byclass_in:
+        return {}
+    return allocation.read_numbers(parameters.strategy_byclass_in)
+
+
+def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Totals:
+    """Return the pixels of each class: those of the statistics file, where there is one."""
+    here = counted.statistics().per_class
+    if not any(here.values()):
+        raise ParameterError(
+            "No feature holds a valid pixel: they are smaller than the image's pixels, masked, or lie where it has no data."
+        )
+    if given is None:
+        return here
+    unknown = [name for name, number in here.items() if number and name not in given]
+    if unknown:
+        raise ParameterError(
+            f"INSTATS says nothing of the class {', '.join(unknown)} (it has {', '.join(given)}): compute the statistics "
+            "again from the same layer and field, or leave INSTATS out."
+        )
+    for name, number in here.items():
+        if number != given.get(name, 0):
+            progress.warning(
+                f"Class {name} has {number} pixels here, but {given[name]} in the statistics: were they computed with "
+                "another image, mask or no-data value? The numbers of samples will differ from those asked for."
+            )
+    return {**dict.fromkeys(here, 0), **given}
+
+
+def _rates(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rates:
+    if parameters.strategy == "byclass":
+        return allocation.by_class(totals, numbers)
+    if parameters.strategy == "constant":
+        return allocation.constant(totals, parameters.strategy_constant_nb or 0)
+    if parameters.strategy == "percent":
+        return allocation.percent(totals, parameters.strategy_percent_p)
+    if parameters.strategy == "total":
+        return allocation.total(totals, parameters.strategy_total_v)
+    return allocation.smallest(totals) if parameters.strategy == "smallest" else allocation.every(totals)
+
+
+def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
+    """Warn of what does not come out as asked for; raise ParameterError where there would be no sample at all."""
+    if not any(rate.needed for rate in rates.values()):
+        raise ParameterError("No class would get a sample: raise the number or share of the strategy.")
+    strange = [name for name in numbers if name not in rates]
+    if strange:
+        progress.warning(f"STRATEGY_BYCLASS_IN names {', '.join(strange)}, which no feature has.")
+    for name, rate in rates.items():
+        if rate.total == 0:
+            progress.warning(f"Class {name} has no valid pixel, so no sample.")
+        elif rate.required > rate.total:
+            progress.warning(
+                f"Class {name} has {rate.total} pixels, fewer than the {rate.required} asked for: all are taken."
+            )
+        elif rate.required == 0:
+            progress.warning(f"Class {name} gets no sample.")
+
+
+def _samplers(parameters: SampleSelection, rates: Rates) -> dict[str, Sampler]:
+    random = np.random.default_rng(parameters.rand)
+    if parameters.sampler == "random":
+        return {name: Random(rate.needed, rate.total, random) for name, rate in rates.items()}
+    jitter = parameters.sampler_periodic_jitter
+    return {name: Periodic(rate.needed, rate.total, jitter, random) for name, rate in rates.items()}

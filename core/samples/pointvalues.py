@@ -1,0 +1,114 @@
+"""SampleExtraction: the values of an image under points, as attributes of the points."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..base.progress import Progress
+from ..classes.layerlegend import class_rows
+from ..classes.legend import write_legend
+from ..errors import ParameterError, VectorError
+from ..operations.sampleextraction import SampleExtraction
+from ..parameters.rastersource import path_of
+from ..rasters.alpha import open_images
+from ..rasters.rasteropening import Stack
+from ..vectors.vectoropening import REAL, Field, Transformation, VectorLayer
+from ..vectors.vectoroutput import OutputVector, vector_staging
+from .pixelvalues import values_under
+from .shapes import open_training_layer
+
+MOST_CLASSES = 1000
+
+
+"""A field of more different values holds no classes."""
+
+
+def extract_values(parameters: SampleExtraction, progress: Progress) -> dict[str, Any]:
+    """Write the points with the values under them.
+
+    Returns:
+        `out`, its path; `samples`, the number of points; `outside`, how many lie outside the image; where FIELD is
+        given and holds classes, `field`, its name in the output, and `legend`, a JSON text with value, name and color
+        of each class.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    inputs = [*map(path_of, (parameters.image, parameters.vec))]
+    with vector_staging(parameters.out, progress, "OUT", inputs) as staging:
+        image = open_images([parameters.image], parameters.alpha, progress)
+        layer = open_training_layer(parameters.vec, parameters.layer)
+        layer.check_points()
+        field = layer.field(parameters.field) if parameters.field else None
+        added = _new_fields(parameters, image.bands)
+        kept = _kept_fields(layer, added)
+        reference = image.reference if image.reference.wkt else layer.reference
+        transformation = Transformation(layer.reference, image.reference)
+        written = seen = without = 0
+        classes: set[Any] = set()
+        with OutputVector(staging, (*kept, *added), reference, progress) as output:
+            for points in layer.read_points(kept, progress):
+                x, y = transformation.points(points.x, points.y)
+                values, inside = values_under(image, x, y, parameters.ram, progress)
+                columns = [column[inside] for column in (*points.columns, *values.T)]
+                output.write(columns, x[inside], y[inside])
+                if field in kept and len(classes) <= MOST_CLASSES:
+                    classes.update(columns[kept.index(field)].compressed().tolist())
+                written += int(inside.sum())
+                seen += len(points)
+                without += points.without
+                progress.fraction(min(1.0, seen / max(1, layer.count)))
+            if not written:
+                raise VectorError(_none_inside(layer, image))
+            output.close()
+        _tell(written, seen - written, without, progress)
+        results: dict[str, Any] = {"out": parameters.out, "samples": written, "outside": seen - written}
+        if field in kept and len(classes) <= MOST_CLASSES:
+            rows = class_rows(layer, field, sorted(classes), progress)
+            results["field"] = output.names[kept.index(field)]
+            write_legend(staging.folder, staging.final.name, rows, results["field"])
+            results["legend"] = json.dumps(rows, ensure_ascii=False)
+        staging.commit()
+    return results
+
+
+def _new_fields(parameters: SampleExtraction, bands: int) -> tuple[Field, ...]:
+    names = [f"{parameters.outfield_prefix_name}{band}" for band in range(bands)]
+    if parameters.outfield == "list":
+        names = parameters.outfield_list_names.split()
+        if len(names) != bands:
+            raise ParameterError(
+                f"OUTFIELD_LIST_NAMES has {len(names)} names, but the image has {bands} bands: give one name for each."
+            )
+        if len({name.lower() for name in names}) < bands:
+            raise ParameterError(
+                f"OUTFIELD_LIST_NAMES is {' '.join(names)!r}, but each name may stand there only once."
+            )
+    return tuple(Field(name, REAL) for name in names)
+
+
+def _kept_fields(layer: VectorLayer, added: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return the layer's fields without those that the new ones replace, as in OTB."""
+    new = {field.name.lower() for field in added}
+    for field in layer.fields:
+        if field.name.lower() in new and field.kind != REAL:
+            raise ParameterError(
+                f"The layer {layer.name} of {layer.path} has a field {field.name!r} that holds no real numbers: choose "
+                "another OUTFIELD_PREFIX_NAME."
+            )
+    return tuple(field for field in layer.fields if field.name.lower() not in new)
+
+
+def _none_inside(layer: VectorLayer, image: Stack) -> str:
+    return (
+        f"No point of {layer.path} lies in the image {image.names[0]}: the points cover {layer.describe()}, the image "
+        f"{image.grid.describe()} (coordinate system: {image.reference.describe()})."
+    )
+
+
+def _tell(written: int, outside: int, without: int, progress: Progress) -> None:
+    progress.info(f"Points: {written}.")
+    if outside or without:
+        progress.warning(f"Points left out: {outside} outside the image, {without} without a geometry.")

@@ -1,0 +1,32 @@
+"""PolygonClassStatistics: how many pixels of an image each class and each feature of a training layer has."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from ..base.progress import Progress
+from ..operations.polygonclassstatistics import PolygonClassStatistics
+from ..rasters.alpha import open_images
+from .counting import count
+from .traininglayer import StagedStatistics, open_shapes
+from .validity import Validity
+
+
+def count_polygons(parameters: PolygonClassStatistics, progress: Progress) -> dict[str, Any]:
+    """Count the pixels and write the statistics.
+
+    Returns:
+        `out` and `outtable`, their paths; `classes` and `samples`, their numbers.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    with ExitStack() as stack:
+        inputs = (parameters.image, parameters.vec, parameters.mask)
+        outputs = StagedStatistics(parameters, inputs, stack, progress)
+        image = open_images([parameters.image], parameters.alpha, progress)
+        validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
+        counted = count(open_shapes(parameters, image), validity, parameters.ram, progress)
+        return outputs.write(counted.statistics())
