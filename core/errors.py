@@ -1,13 +1,63 @@
-"""What can go wrong, under one root.
+"""What can go wrong, under one root, and how a message names a parameter.
 
-Every message names the value, the cause and the cure: it reaches the user as it stands.
+A message names value, cause and cure, and reaches the user as it stands. The parts below the operations know no key of
+a form or of a command line: they name a field of the parameters, by `field("out_nodata")`, and whoever shows the message
+says it in the words of its reader (the label in a dialog, the key elsewhere), by `worded`.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
+_BEGIN, _END = "\ue000", "\ue001"  # of Unicode's private use area: in no text of a user
+_MENTION = re.compile(f"{_BEGIN}([^{_END}]*){_END}")
+
+
+def field(name: str, of: str = "", number: int = 0) -> str:
+    """Return a mention of a parameter, to be put into a message.
+
+    Args:
+        name: the field of the parameters' dataclass, such as `out_nodata`.
+        of: for parameters of which there is a group for each source, the field that holds the groups: `sources`.
+        number: of the group, from 1.
+    """
+    return f"{_BEGIN}{of}[{number}].{name}{_END}" if of else f"{_BEGIN}{name}{_END}"
+
+
+def worded(message: str, word: Callable[[str], str]) -> str:
+    """Return a message with each mention of a parameter replaced.
+
+    Args:
+        message: with any number of mentions, or none.
+        word: from a mention's path (`out_nodata`, `sources[2].il`) to what its reader calls it.
+    """
+    return _MENTION.sub(lambda mention: word(mention[1]), message)
+
+
+def as_key(path: str) -> str:
+    """Return a mention's path as a key: `out_nodata` is OUT_NODATA, `sources[2].il` is SOURCE2_IL."""
+    return re.sub(r"s\[(\d+)\]\.", r"\1_", path).replace(".", "_").upper()
+
 
 class OtbtfError(Exception):
-    """Something that the user can understand and mend; the message says how."""
+    """An error that the user can correct; the message says how.
+
+    Attributes:
+        message: the text, with mentions of parameters; `str(error)` has their keys instead.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The parameters that the message names, as paths of fields."""
+        return tuple(_MENTION.findall(self.message))
+
+    def __str__(self) -> str:
+        return worded(self.message, as_key)
 
 
 class ParameterError(OtbtfError):
@@ -27,15 +77,15 @@ class VectorError(OtbtfError):
 
 
 class ModelError(OtbtfError):
-    """A model cannot be loaded, is not to be trusted, or does not fit its inputs."""
+    """A model cannot be loaded, is not trusted, or does not fit its inputs."""
 
 
 class TrainingError(OtbtfError):
-    """Training cannot go on; what it has reached is kept."""
+    """Training cannot continue; what it has reached is kept."""
 
 
 class ClassifierError(OtbtfError):
-    """A classifier cannot be read or written, is not to be trusted, or does not fit its features."""
+    """A classifier cannot be read or written, is not trusted, or does not fit its features."""
 
 
 class EngineError(OtbtfError):

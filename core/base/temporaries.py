@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from . import ownership
 
@@ -40,6 +43,47 @@ def remove(path: str) -> bool:
         if not os.path.lexists(path):
             return True
     return False
+
+
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextlib.contextmanager
+def announcing_to(listener: Callable[[str], None]) -> Iterator[None]:
+    """Have a run hear of the scratch folders that are made until the context ends, so that its end removes them.
+
+    Args:
+        listener: takes the path of a folder before it is made; `Progress.temporary` of the run.
+    """
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield an empty folder, which only this user can look into, among the system's temporary files.
+
+    It is removed at the end. Where the process is killed, the run removes it that it was announced to, or whoever makes
+    the next one.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent = Path(tempfile.gettempdir())
+    ownership.remove_abandoned(parent)
+    folder = parent / ownership.planned_name()
+    for listener in list(_listeners):
+        listener(str(folder))
+    ownership.claim(folder)
+    try:
+        inside = folder / "files"
+        inside.mkdir()
+        yield inside
+    finally:
+        remove(str(folder))
 
 
 class Temporaries:

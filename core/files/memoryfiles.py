@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..base.temporaries import scratch_folder
 from ..errors import OtbtfError, ParameterError
 from ..parameters.vocabulary import OUTPUTS, Kind, keys
 
@@ -124,12 +124,12 @@ def memory_files(operation: type, values: Mapping[str, Any]) -> Iterator[MemoryF
     if not any(_in_memory(item) for value in values.values() for item in _items(value)):
         yield None
         return
-    with tempfile.TemporaryDirectory(prefix="otbtf-memory-") as folder:
-        files = MemoryFiles(operation, values, Path(folder))
+    with scratch_folder() as folder:
+        files = MemoryFiles(operation, values, folder)
         try:
             yield files
         except OtbtfError as error:
-            error.args = tuple(map(files.as_asked, error.args))
+            error.message = files.as_asked(error.message)
             raise
 
 
@@ -141,11 +141,11 @@ def read_text(path: str) -> str:
     """
     if not _in_memory(path):
         return Path(path).read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory(prefix="otbtf-memory-") as folder:
+    with scratch_folder() as folder:
         if path not in _listed(path):
             raise FileNotFoundError(path)
-        _copy(path, Path(folder) / "text")
-        return (Path(folder) / "text").read_text(encoding="utf-8")
+        _copy(path, folder / "text")
+        return (folder / "text").read_text(encoding="utf-8")
 
 
 def _items(value: Any) -> Any:

@@ -16,7 +16,6 @@ import json
 import lzma
 import re
 import shutil
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.archives import OddArchive, check_sizes, check_unpacked, read_json
+from ..base.temporaries import scratch_folder
 from ..errors import ModelError
 from .kerasnames import foreign_packages, offences, without_compile_configurations
 from .modelfiles import check_whole
@@ -219,8 +219,8 @@ def loadable_copy(path: str, configuration: Any) -> Iterator[str]:
     Raises:
         ModelError: it cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="otbtf-model-") as folder:
-        copy = Path(folder) / "model.keras"
+    with scratch_folder() as folder:
+        copy = folder / "model.keras"
         try:
             with _archive(path) as archive, zipfile.ZipFile(copy, "w") as target:
                 for name in dict.fromkeys(archive.namelist()):

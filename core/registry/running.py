@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..base.progress import Progress
+from ..base.temporaries import announcing_to
 from ..errors import ParameterError
 from ..files.inputs import watched
 from ..files.memoryfiles import memory_files
@@ -78,7 +79,12 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters = declaration(name)
     preloading.gdal()
-    with cleaned_up_on_signals(progress) as cleaned_up, private_copies(cleaned_up), watched(cleaned_up):
+    with (
+        cleaned_up_on_signals(progress) as cleaned_up,
+        announcing_to(cleaned_up.temporary),
+        private_copies(cleaned_up),
+        watched(cleaned_up),
+    ):
         check_files(parameters, values)
         understood_values = understood(parameters, values, cleaned_up)
         given = read(parameters, understood_values)
