@@ -17,7 +17,8 @@ from osgeo import gdal
 
 from ..addresses import masked
 from ..errors import RasterError
-from .gdal_calls import Errors, check_options, collected_errors, decoding_options
+from .gdal_calls import Errors, ask_lazy, check_options, collected_errors, decoding_options
+from .messages import Reports
 
 RETRIES = 3
 """How often GDAL repeats a request that is answered with 429 or 5xx, and we a read that broke off."""
@@ -131,8 +132,11 @@ def open_remote(address: str, options: Sequence[str] = ()) -> tuple[gdal.Dataset
         with collected_errors() as errors:
             flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
             dataset = gdal.OpenEx(name, flags, open_options=[*options, *decoding_options()])
+            if dataset is not None:
+                ask_lazy(dataset)
         if dataset is not None:
             check_options(address, options, errors)
+            Reports(address).check_opened(dataset, errors)
             return dataset, Remote(name, masked(address), state or ())
         refusal = _refusal(address, errors)
         if _status(errors) not in (400, 401, 403, 405, 501):
