@@ -17,7 +17,7 @@ _MOST = 20
 _PROJ = "PROJ: "
 """Begins what is said of a coordinate system that this PROJ does not know, or not yet: the file is whole."""
 
-_NO_FAILURES = {"PCIDSK": "not recognized as a supported file format"}
+_NO_FAILURES = {"PCIDSK": "not recognized as"}
 """By format, what GDAL reports while it opens ordinary files: channels in files of their own are raw."""
 
 

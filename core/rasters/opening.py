@@ -460,9 +460,11 @@ class Stack:
 
 def _read_local(attempt: Callable[[], Any], where: str, name: str) -> list[str]:
     """Call `attempt`, and return what GDAL warned of."""
+    read = None
     with collected_errors() as errors:
-        attempt()
-    if errors.failed or tells_of_truncation(errors.messages):
+        read = attempt()
+    # Newer GDALs (3.10) fail to read PNG without a message.
+    if read is None or errors.failed or tells_of_truncation(errors.messages):
         raise RasterError(
             f"Cannot read {where} of {name}: {masked(str(errors))}. The file is damaged or incomplete: get it again."
         )

@@ -100,9 +100,10 @@ class Remote:
         for number in range(RETRIES + 1):
             if number:
                 time.sleep(RETRY_DELAY * number)
+            read = None
             with collected_errors() as errors:
-                attempt()
-            if not errors.failed:
+                read = attempt()
+            if read is not None and not errors.failed:
                 return
             forget(self.name)  # else a part that came short is taken for the end of the file
             self.check_unchanged()

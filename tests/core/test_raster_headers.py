@@ -62,6 +62,9 @@ class Log(Progress):
 
 def write(path: Path, driver: str, options: list[str], bands: int, dtype: str) -> np.ndarray:
     """Write a raster with GDAL alone, and return its pixels as (rows, columns, bands)."""
+    known = gdal.GetDriverByName(driver)
+    if known is None or not (known.GetMetadataItem("DCAP_CREATECOPY") or known.GetMetadataItem("DCAP_CREATE")):
+        pytest.skip("newer GDALs lack the driver, or do not write the format")
     pixels = RANDOM.integers(1, 250 if dtype == "uint8" else 30000, (bands, ROWS, COLUMNS)).astype(dtype)
     memory = gdal.GetDriverByName("MEM").Create("", COLUMNS, ROWS, bands, TYPES[dtype])
     memory.SetGeoTransform(CORNER)
@@ -109,7 +112,8 @@ class TestTextHeaders:
     ) -> None:
         pixels = write(tmp_path / name, driver, options, bands, dtype)
         found, place, warned = read(tmp_path / name)
-        assert np.array_equal(found, pixels) and found.dtype == dtype and not warned
+        assert np.array_equal(found, pixels) and found.dtype == dtype
+        assert not [line for line in warned if "GDAL_DATA" not in line]  # which is of how GDAL is installed
         assert place == pytest.approx(CORNER)
 
     @pytest.mark.parametrize(("name", "driver", "options", "bands", "dtype", "header"), TEXT)
@@ -312,8 +316,6 @@ def test_values_in_files_beside_a_pcidsk_raster_must_be_whole(tmp_path: Path) ->
 @pytest.mark.parametrize("driver", ["GPKG", "MBTiles", "Rasterlite"])
 def test_a_database_without_its_last_bytes_is_refused(tmp_path: Path, driver: str) -> None:
     """SQLite fills them up with zeros."""
-    if gdal.GetDriverByName(driver) is None:
-        pytest.skip("no driver")
     path = tmp_path / f"a.{driver.lower()}"
     write(path, driver, [], 3, "uint8")
     assert Stack([str(path)]).bands
