@@ -161,7 +161,8 @@ def _ehdr(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     path = next((path for path in files if path.lower().endswith(".hdr")), "")
     fields = read_fields(read_text(path), " ")
     bits = dataset.GetRasterBand(1).GetMetadataItem("NBITS", "IMAGE_STRUCTURE")
-    line = (dataset.RasterXSize * (_number(bits) or gdal.GetDataTypeSize(dataset.GetRasterBand(1).DataType)) + 7) // 8
+    each = _number(bits) or gdal.GetDataTypeSize(dataset.GetRasterBand(1).DataType)
+    line = (dataset.RasterXSize * each + 7) // 8
     total = _number(fields.get("totalrowbytes"))
     if _number(fields.get("bandgapbytes")) or total not in (0, line, line * dataset.RasterCount):
         return
@@ -171,7 +172,8 @@ def _ehdr(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     if found is not None and found.size > size and lacking:
         raise RasterError(
             f"The header {masked(path)} is damaged or incomplete: it lacks {', '.join(lacking)}, and {found.size} bytes are "
-            f"more than the {size} that one band of bytes takes. Get it again."
+            f"more than the {size} of {dataset.RasterCount} band(s) of {each} bits, which GDAL takes instead. Get it "
+            "again."
         )
     yield dataset.GetDescription(), size
 

@@ -16,8 +16,11 @@ from osgeo import gdal
 from ..addresses import masked
 from ..errors import RasterError
 
-LONGEST = 1 << 20
+_LONGEST = 1 << 24
 """Bytes of a header that are looked at."""
+
+_PIXELS = ("AAIGrid", "XYZ")
+"""Formats of which the pixels are text, too."""
 
 Fields = Mapping[str, str]
 """What a header says, by names in lower case."""
@@ -91,7 +94,11 @@ _FORMATS = {
 HEADERS = frozenset(_FORMATS)
 """Formats with such headers, or pixels as lines of text."""
 
-_ESRI_CORNER = (("ulxmap", "ulymap", "xdim", "ydim"), ("xllcorner", "yllcorner"), ("xllcenter", "yllcenter"))
+_ESRI_CORNER = (
+    ("ulxmap", "ulymap", "xdim", "ydim"),
+    ("xllcorner", "yllcorner", "cellsize"),
+    ("xllcenter", "yllcenter", "cellsize"),
+)
 
 
 def check_headers(dataset: gdal.Dataset, files: list[str]) -> Iterator[str]:
@@ -156,18 +163,20 @@ def _unfinished_list(dataset: gdal.Dataset) -> Iterator[str]:
 
 
 def _check_header(dataset: gdal.Dataset, driver: str, layout: _Format, path: str) -> Iterator[str]:
-    text = read_text(path)
-    if text and not text.endswith(("\n", "\r")) and driver != "MFF2":
+    text = read_text(path, 1 << 12 if driver in _PIXELS else _LONGEST)
+    if text and not text.endswith(("\n", "\r", "}")) and driver != "MFF2":
         yield (
             f"{masked(path)} ends within a line ({_shown(text)}), so that it may have been cut off: compare it with the "
             "original. If it is whole, end its last line with a line break."
         )
     if layout.end and text.split()[-1:] != [layout.end]:
         yield f"{masked(path)} does not end with {layout.end}: it may have been cut off. Compare it with the original."
-    if layout.ending in ("", ".asc"):
-        return  # pixels, not a header
-    if driver in ("ENVI", "MFF2") and (open_ := _unclosed(text)):
-        raise _incomplete(path, f"the value of {open_} begins with {{ and is never closed")
+    if driver in _PIXELS or len(text) == _LONGEST:
+        return
+    if driver in ("ENVI", "MFF2"):
+        if open_ := _unclosed(text):
+            raise _incomplete(path, f"the value of {open_} begins with {{ and is never closed")
+        text = re.sub(r"\{[^}]*\}", "{}", text)  # what stands there is no field
     fields = read_fields(text, layout.separator)
     required, usual = layout.required, layout.usual
     together = layout.together
@@ -214,7 +223,8 @@ def _ehdr(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
     if dataset.RasterCount > 1:
         usual.append("layout")
     corner = next((names for names in _ESRI_CORNER if any(name in fields for name in names)), ())
-    return (), tuple(usual), corner if "cellsize" not in fields else corner[:2]
+    sized = "cellsize" in fields or ("xdim" in fields and corner[:1] != ("ulxmap",))
+    return (), tuple(usual), corner[:2] if sized else corner
 
 
 def _paux(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
@@ -236,7 +246,7 @@ def _paux(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
 _MORE = {"ENVI": _envi, "EHdr": _ehdr, "GenBin": _genbin, "PAux": _paux}
 
 
-def read_text(path: str, size: int = LONGEST) -> str:
+def read_text(path: str, size: int = _LONGEST) -> str:
     """Return a text file, or its last bytes where it is longer; empty where it cannot be read."""
     file = gdal.VSIFOpenL(path, "rb")
     if file is None:

@@ -24,7 +24,6 @@ RASTERS = (
     ("PAux", "raw", ()),
     ("PCIDSK", "pix", ()),
     ("PCIDSK", "pix", ("INTERLEAVING=TILED",)),
-    ("PCIDSK", "pix", ("INTERLEAVING=FILE",)),
     ("NITF", "ntf", ()),
     ("HFA", "img", ()),
     ("HFA", "img", ("USE_SPILL=YES",)),

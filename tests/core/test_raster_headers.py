@@ -151,6 +151,20 @@ class TestTextHeaders:
         found, _, warned = read(tmp_path / "a.bin")
         assert np.array_equal(found, pixels) and not warned
 
+    def test_envi_has_no_fields_within_braces_and_may_end_with_one(self, tmp_path: Path) -> None:
+        pixels = write(tmp_path / "a.bin", "ENVI", [], 3, "uint16")
+        text = (tmp_path / "a.hdr").read_text().rstrip()
+        assert text.endswith("}")
+        (tmp_path / "a.hdr").write_text(text.replace("description = {", "description = {\ninterleave = none\n"))
+        found, _, warned = read(tmp_path / "a.bin")
+        assert np.array_equal(found, pixels) and not warned
+
+    def test_envi_headers_may_be_long(self, tmp_path: Path) -> None:
+        pixels = write(tmp_path / "a.bin", "ENVI", [], 3, "uint8")
+        with (tmp_path / "a.hdr").open("a") as file:
+            file.writelines(f"comment {number} = {{{'x' * 1000}}}\n" for number in range(2000))
+        assert np.array_equal(read(tmp_path / "a.bin")[0], pixels)
+
     @pytest.mark.parametrize(("field", "value"), [("interleave", "bs"), ("byte order", "2")])
     def test_envi_takes_no_value_that_there_is_not(self, tmp_path: Path, field: str, value: str) -> None:
         write(tmp_path / "a.bin", "ENVI", [], 3, "uint16")
@@ -183,6 +197,17 @@ class TestTextHeaders:
         (tmp_path / "a.hdr").write_text(f"NROWS {ROWS}\nNCOLS {COLUMNS}\n")
         with pytest.raises(RasterError, match="lacks nbands, nbits"):
             Stack([str(tmp_path / "a.bil")])
+
+    def test_grid_float(self, tmp_path: Path) -> None:
+        pixels = RANDOM.random((5, 7)).astype("<f4")
+        pixels.tofile(tmp_path / "a.flt")
+        lines = ["ncols 7", "nrows 5", "xllcorner 100", "yllcorner 200", "cellsize 10", "byteorder LSBFIRST"]
+        (tmp_path / "a.hdr").write_text("\n".join(lines) + "\n")
+        found, place, warned = read(tmp_path / "a.flt")
+        assert np.array_equal(found[..., 0], pixels) and place == (100, 10, 0, 250, 0, -10) and not warned
+        (tmp_path / "a.hdr").write_text("\n".join(lines[:4]) + "\n")
+        with pytest.raises(RasterError, match="it has xllcorner, yllcorner, but lacks cellsize"):
+            Stack([str(tmp_path / "a.flt")])
 
     def test_genbin(self, tmp_path: Path) -> None:
         """GDAL reads the format, but does not write it."""
