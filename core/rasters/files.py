@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import os
 import re
 import struct
@@ -100,7 +101,7 @@ def _source_to_check(path: str) -> gdal.Dataset | None:
     source = None
     with collected_errors():  # what is wrong with a source is said when it is read
         driver = gdal.IdentifyDriverEx(path, gdal.OF_RASTER)
-        if driver is not None and driver.ShortName in (*_PROMISES, *HEADERS, "VRT"):
+        if driver is not None and driver.ShortName in (*_PROMISES, *HEADERS):
             source = open_unchanged(path, gdal.OF_RASTER, RasterError)
     return source if source is not None and source.RasterCount else None
 
@@ -241,6 +242,28 @@ def _ilwis(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
             yield values, dataset.RasterXSize * dataset.RasterYSize * each
 
 
+def _raw_bands(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
+    """The raw files that a virtual raster describes by offsets."""
+    text = "".join(dataset.GetMetadata_List("xml:VRT") or [])
+    for opening, body in re.findall(r"<VRTRasterBand\b([^>]*)>(.*?)</VRTRasterBand>", text, re.DOTALL):
+        name = re.search(r"<SourceFilename\b([^>]*)>([^<]*)<", body)
+        number = re.search(r'\bband="(\d+)"', opening)
+        if "VRTRawRasterBand" in opening and name and number:
+            each = gdal.GetDataTypeSize(dataset.GetRasterBand(int(number[1])).DataType) // 8
+            pixel = _offset(body, "PixelOffset", each)
+            line = _offset(body, "LineOffset", pixel * dataset.RasterXSize)
+            last = max(0, pixel * (dataset.RasterXSize - 1)) + max(0, line * (dataset.RasterYSize - 1))
+            path = html.unescape(name[2])
+            if re.search(r"relativeToVRT=.1", name[1], re.IGNORECASE):
+                path = os.path.join(os.path.dirname(dataset.GetDescription()), path)
+            yield path, _offset(body, "ImageOffset", 0) + last + each
+
+
+def _offset(body: str, name: str, default: int) -> int:
+    match = re.search(rf"<{name}>\s*(-?\d+)\s*<", body)
+    return int(match[1]) if match else default
+
+
 def _sqlite(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     """SQLite fills up the last page with zeros. Where there is a write-ahead log, pages may be there."""
     path = inputs.local_file(dataset.GetDescription())
@@ -283,6 +306,7 @@ _PROMISES: dict[str, Callable[[gdal.Dataset, Sequence[str]], Promises]] = {
     "netCDF": _netcdf,
     "HFA": _hfa,
     "ILWIS": _ilwis,
+    "VRT": _raw_bands,
     **dict.fromkeys(("GPKG", "MBTiles", "Rasterlite"), _sqlite),
 }
 

@@ -234,6 +234,25 @@ class TestTextHeaders:
             with pytest.raises(RasterError, match=r"a\.hdr is damaged or incomplete: it lacks byte order"):
                 Stack([str(tmp_path / name)])
 
+    def test_raw_bands_of_virtual_rasters(self, tmp_path: Path) -> None:
+        """Four columns of the last line are in the file that is cut off; GDAL gives zeros for the others."""
+        pixels = RANDOM.integers(1, 9999, (2, 5, 7)).astype("<i2")
+        pixels.transpose(1, 0, 2).tofile(tmp_path / "raw & data")
+        (tmp_path / "raw.vrt").write_text(
+            '<VRTDataset rasterXSize="7" rasterYSize="5">'
+            '<VRTRasterBand dataType="Int16" band="1" subClass="VRTRawRasterBand">'
+            '<SourceFilename relativeToVRT="1">raw &amp; data</SourceFilename><ImageOffset>0</ImageOffset>'
+            "<PixelOffset>2</PixelOffset><LineOffset>28</LineOffset></VRTRasterBand></VRTDataset>"
+        )
+        gdal.Translate(str(tmp_path / "outer.vrt"), str(tmp_path / "raw.vrt"), format="VRT").FlushCache()
+        os.truncate(tmp_path / "raw & data", 4 * 28 + 7 * 2)  # the second band ends beyond, and is none of it
+        for name in ("raw.vrt", "outer.vrt"):
+            assert np.array_equal(read(tmp_path / name)[0][..., 0], pixels[0])
+        os.truncate(tmp_path / "raw & data", 120)
+        for name in ("raw.vrt", "outer.vrt"):
+            with pytest.raises(RasterError, match="raw & data has 120 bytes, where its header promises 126"):
+                Stack([str(tmp_path / name)])
+
 
 class TestBeside:
     def test_a_cut_off_aux_xml_is_refused(self, tmp_path: Path) -> None:
