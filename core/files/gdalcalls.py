@@ -7,7 +7,7 @@ GDAL). Errors are collected by a handler that is pushed for the current thread o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from osgeo import gdal
@@ -22,7 +22,16 @@ class Errors:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.warnings: list[str] = []
+        self.failures: list[str] = []
         self.failed = False
+
+    def add(self, level: int, message: str) -> None:
+        """Take what GDAL reports, unless it is a mere note."""
+        if level >= gdal.CE_Warning:
+            self.messages.append(message)
+            (self.warnings if level == gdal.CE_Warning else self.failures).append(message)
+        self.failed |= level >= gdal.CE_Failure
 
     def __str__(self) -> str:
         seen = dict.fromkeys(message.strip().rstrip(".") for message in self.messages if message.strip())
@@ -95,6 +104,13 @@ def _without_traces(source: str) -> list[str]:
     return ["WRITE_GFS=NO"] if "'WRITE_GFS'" in known else []
 
 
+def ask_lazy(dataset: gdal.Dataset) -> None:
+    """Have GDAL read now what it reads of a raster when it is asked for: where it lies."""
+    dataset.GetProjection()
+    dataset.GetGeoTransform()
+    dataset.GetGCPCount()
+
+
 def decoding_options() -> list[str]:
     """Return the options for opening a raster whose format decompresses in several threads.
 
@@ -117,6 +133,14 @@ def check_options(name: str, options: Sequence[str], errors: Errors) -> None:
         raise RasterError(f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Leave it out.")
 
 
+def _without_exceptions() -> AbstractContextManager[Any]:
+    """Have GDAL's bindings raise nothing meanwhile, in this thread only.
+
+    Since GDAL 3.7 they keep a failure from the handlers else, and drop it where the call returns something all the same.
+    """
+    return gdal.ExceptionMgr(useExceptions=False) if int(gdal.VersionInfo()) >= 3070000 else nullcontext()
+
+
 @contextmanager
 def collected_errors() -> Iterator[Errors]:
     """Collect GDAL's errors and warnings of this thread, in either mode; swallow its RuntimeError.
@@ -128,14 +152,12 @@ def collected_errors() -> Iterator[Errors]:
     def handler(*told: Any) -> None:
         # The bindings hand over nothing where the message is no UTF-8: it may quote a damaged file.
         level, _, message = told or (gdal.GetLastErrorType(), gdal.GetLastErrorNo(), gdal.GetLastErrorMsg())
-        if level >= gdal.CE_Warning:
-            errors.messages.append(message.encode("utf-8", "backslashreplace").decode())
-        if level >= gdal.CE_Failure:
-            errors.failed = True
+        errors.add(level, message.encode("utf-8", "backslashreplace").decode())
 
     gdal.PushErrorHandler(handler)
     try:
-        yield errors
+        with _without_exceptions():
+            yield errors
     except RuntimeError as error:  # what the bindings raise where exceptions are on
         errors.failed = True
         if not errors.messages:

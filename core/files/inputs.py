@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,6 +48,7 @@ class Inputs:
         self._files: dict[str, tuple[str, State]] = {}
         self._checks: dict[str, Callable[[], None]] = {}
         self._told: set[str] = set()
+        self._telling = threading.Lock()
 
     def watch(self, path: str, name: str) -> None:
         """Remember what a file is now; `name` is what it is called in messages. A second time changes nothing."""
@@ -61,9 +63,21 @@ class Inputs:
         """Write a line to the run's log, unless one about the same thing stands there."""
         if self._around is not None:
             self._around.tell_once(what, message)
-        elif what not in self._told:
-            self._told.add(what)
+        elif self._is_new(what):
             self.progress.info(message)
+
+    def warn_once(self, message: str) -> None:
+        """Write a warning to the run's log, unless it stands there; from any thread."""
+        if self._around is not None:
+            self._around.warn_once(message)
+        elif self._is_new(message):
+            self.progress.warning(message)
+
+    def _is_new(self, what: str) -> bool:
+        with self._telling:
+            new = what not in self._told
+            self._told.add(what)
+        return new
 
     def check_unchanged(self) -> None:
         """Raise RasterError where a file is no longer what it was when it was opened."""

@@ -16,6 +16,7 @@ from ..base.addresses import address_of, masked
 from ..errors import RasterError
 from ..files import inputs
 from ..files.gdalcalls import (
+    ask_lazy,
     check_options,
     collected_errors,
     decoding_options,
@@ -28,6 +29,7 @@ from ..parameters.rastersource import RasterSource, described
 from .buffers import aligned_empty
 from .coverage import is_gap
 from .inmemory import NO_PLACE, Opened, crs_wkt, name_of
+from .messages import Reports
 from .missingpixels import Held, Missing, alpha_bands, held_by
 from .pixeltypes import gdal_type, numpy_type
 from .placement import NOWHERE, Placement, check_placed, check_same
@@ -99,12 +101,15 @@ def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
         if dataset is not None and reads_directly(dataset):
             with direct_reading():
                 dataset = attempt()
+        if dataset is not None:
+            ask_lazy(dataset)
     if dataset is None:
         cure = "Check the path and that GDAL reads the format."
         if source.startswith("/vsimem/"):
             cure = "Files in memory can be read in the process alone that made them: save it to disk."
         raise RasterError(f"Cannot open the raster {masked(source)}: {masked(str(errors))}. {cure}")
     check_options(source, options, errors)
+    Reports(source).check_opened(dataset, errors)
     return dataset
 
 
@@ -220,6 +225,7 @@ class Stack:
             check_placed(self.names[0], self.reference)
         if not takes_complex:
             self.check_real()
+        self._reports = [Reports(name) for name in self.names]
         separate = all(dataset.GetDriver().ShortName in SEPARATE for dataset in self.datasets)
         files = len(self.datasets)
         self._apart = separate and files > 1 and len(set(map(id, self.datasets))) == files
@@ -376,7 +382,7 @@ class Stack:
         if remote:
             remote.read(attempt, where)
         else:
-            _read_local(attempt, where, self.names[number])
+            self._reports[number].warn(_read_local(attempt, where, self.names[number]))
 
     def read_mask(self, number: int, box: Box, padding: str = "edge") -> np.ndarray:
         """Return where a mask, one of those that `held` names, is 0, as a boolean array of shape (height, width).
@@ -452,13 +458,17 @@ class Stack:
         return pixels
 
 
-def _read_local(attempt: Callable[[], Any], where: str, name: str) -> None:
+def _read_local(attempt: Callable[[], Any], where: str, name: str) -> list[str]:
+    """Call `attempt`, and return what GDAL warned of."""
+    read = None
     with collected_errors() as errors:
-        attempt()
-    if errors.failed or tells_of_truncation(errors.messages):
+        read = attempt()
+    # Newer GDALs (3.10) fail to read PNG without a message.
+    if read is None or errors.failed or tells_of_truncation(errors.messages):
         raise RasterError(
             f"Cannot read {where} of {name}: {masked(str(errors))}. The file is damaged or incomplete: get it again."
         )
+    return errors.messages
 
 
 def padded_indices(start: int, size: int, limit: int, padding: str) -> np.ndarray:

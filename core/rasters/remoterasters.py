@@ -17,7 +17,8 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import RasterError
-from ..files.gdalcalls import Errors, check_options, collected_errors, decoding_options
+from ..files.gdalcalls import Errors, ask_lazy, check_options, collected_errors, decoding_options
+from .messages import Reports
 
 RETRIES = 3
 """How often GDAL repeats a request that is answered with 429 or 5xx, and we a read that broke off."""
@@ -99,9 +100,10 @@ class Remote:
         for number in range(RETRIES + 1):
             if number:
                 time.sleep(RETRY_DELAY * number)
+            read = None
             with collected_errors() as errors:
-                attempt()
-            if not errors.failed:
+                read = attempt()
+            if read is not None and not errors.failed:
                 return
             forget(self.name)  # else a part that came short is taken for the end of the file
             self.check_unchanged()
@@ -131,8 +133,11 @@ def open_remote(address: str, options: Sequence[str] = ()) -> tuple[gdal.Dataset
         with collected_errors() as errors:
             flags = gdal.OF_RASTER | gdal.OF_READONLY | gdal.OF_VERBOSE_ERROR
             dataset = gdal.OpenEx(name, flags, open_options=[*options, *decoding_options()])
+            if dataset is not None:
+                ask_lazy(dataset)
         if dataset is not None:
             check_options(address, options, errors)
+            Reports(address).check_opened(dataset, errors)
             return dataset, Remote(name, masked(address), state or ())
         refusal = _refusal(address, errors)
         if _status(errors) not in (400, 401, 403, 405, 501):

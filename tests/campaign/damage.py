@@ -1,8 +1,7 @@
 """Runs with inputs that are truncated, altered, or change while they are read.
 
 What is wrong with an input must be said. A run that succeeds is judged by its output: it is that of the whole input,
-or, where single bytes were altered or a header of lines was cut off, that of what GDAL itself reads without a
-complaint. A warning counts as said.
+or, where single bytes were altered, that of what GDAL itself reads without a complaint. A warning counts as said.
 """
 
 from __future__ import annotations
@@ -37,8 +36,9 @@ DAMAGES = (files.truncated, files.emptied, files.altered)
 WITHOUT_CHECKSUM = (".json", ".pb")
 """Of models and records: wrong bytes in them cannot be told."""
 
-TEXT_HEADERS = (".hdr", ".xml")
-"""Beside rasters: lines without a mark of their end, so that a missing one cannot be told."""
+TEXT_HEADERS = (".hdr", ".xml", ".aux", ".prj")
+"""Beside rasters: lines without a mark of their end, so that a position or a coordinate system that is missing after a
+whole line cannot be told. Pixels are right, or refused, all the same."""
 
 Pixels = np.ndarray
 
@@ -91,16 +91,16 @@ def rasters(folder: Path, made: Mapping[str, Any], choices: random.Random) -> It
         for part in files.parts(path.parent):
             for damage in DAMAGES:
                 what = f"{name}: {part.name} {damage.__name__}"
-                readable = damage is files.altered or part.suffix in TEXT_HEADERS
+                altered = damage is files.altered
                 hurt = _damaged(part, damage, choices)
                 yield Case(
                     f"{what}, served",
                     "TensorflowModelServe",
                     _serve(path, model),
-                    _shows(None if readable else pixels, path),
+                    _shows(None if altered else pixels, path),
                     hurt,
                 )
-                if not readable:  # a wrong origin, for one, cannot be told
+                if not altered and part.suffix not in TEXT_HEADERS:  # a wrong origin, for one, cannot be told
                     right = _holds_patches(pixels, places)
                     yield Case(f"{what}, cut", "PatchesExtraction", _cut(path, points), right, hurt)
 
