@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 
+from otbtf_qgis.core.machine import installing
+
 # Distribution: its module.
 PACKAGES = {
     "tensorflow": "tensorflow",
@@ -23,7 +25,7 @@ PACKAGES = {
     "tqdm": "tqdm",
     "tensorboard": "tensorboard",
 }
-BOUNDS = Path(__file__).parents[2] / "core" / "constraints" / f"python{sys.version_info[0]}.{sys.version_info[1]}.txt"
+BOUNDS = Path(installing.__file__).with_name("constraints") / f"python{sys.version_info[0]}.{sys.version_info[1]}.txt"
 VERSIONS = dict(line.split("<=") for line in BOUNDS.read_text().splitlines() if "<=" in line)
 """The versions that are served: the newest that the engine is known to work with."""
 

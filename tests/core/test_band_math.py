@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from osgeo import gdal, osr
+from osgeo import gdal
+from tool_rasters import write
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
@@ -15,20 +16,6 @@ from otbtf_qgis.core.errors import OtbtfError
 
 RECORDED = np.load(Path(__file__).parents[1] / "data" / "otb_tools" / "band_math.npz")
 CASES = list(enumerate(zip(RECORDED["applications"].tolist(), RECORDED["expressions"].tolist())))
-
-
-def write(path: Path, bands: Any, nodata: float | None = None, x: float = 500_000, kind: int = gdal.GDT_Float32) -> str:
-    bands = np.asarray(bands)
-    dataset = gdal.GetDriverByName("GTiff").Create(str(path), bands.shape[2], bands.shape[1], bands.shape[0], kind)
-    system = osr.SpatialReference()
-    system.ImportFromEPSG(32631)
-    dataset.SetProjection(system.ExportToWkt())
-    dataset.SetGeoTransform((x, 10, 0, 4_800_000, 0, -20))
-    dataset.WriteArray(bands)
-    if nodata is not None:
-        for band in range(dataset.RasterCount):
-            dataset.GetRasterBand(band + 1).SetNoDataValue(nodata)
-    return str(path)
 
 
 @pytest.fixture(scope="module")

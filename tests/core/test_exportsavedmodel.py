@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 import small_models
-from test_models_sidecar import add_classes, describe, serve
+from described_models import add_classes, describe, serve
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError

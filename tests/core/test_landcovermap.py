@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from landcover_scene import COLUMNS, LABELS, ROWS, SIDE, parcels, sparse
 from osgeo import gdal, ogr
 from polygon_scene import Log, Stop, X, box, layer, raster
 
@@ -18,22 +19,7 @@ from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, Vecto
 from otbtf_qgis.core.vectors.vectoropening import TEXT, Field
 from otbtf_qgis.core.workflows.landcoverlabels import VectorLabels, classes_of, smallest_type
 
-ROWS, COLUMNS, SIDE = 96, 128, 16
-LABELS = (3, 5, 9)
 LEGEND = json.dumps({"3": {"name": "water", "color": "#0000ff"}, "9": {"name": "wood"}})
-
-
-def parcels() -> np.ndarray:
-    """The number of the class of each pixel: squares of SIDE pixels."""
-    row, column = np.mgrid[:ROWS, :COLUMNS] // SIDE
-    return (row + 2 * column) % 3
-
-
-def sparse(numbers: np.ndarray) -> np.ndarray:
-    """Labels in the middle of every other parcel, -1 elsewhere."""
-    row, column = np.mgrid[:ROWS, :COLUMNS]
-    inner = (abs(row % SIDE - 7.5) < 4) & (abs(column % SIDE - 7.5) < 4)
-    return np.where(inner & ((row // SIDE + column // SIDE) % 2 == 0), np.array(LABELS)[numbers], -1)
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from classifier_scene import HEIGHT, WIDTH, layer, pixels, run, train_deep, train_pixels
+from landcover_scene import COLUMNS, LABELS, ROWS, parcels, sparse
 from marked_rasters import made
 from osgeo import gdal, ogr
 from points import write_points
 from serving import Log, read
-from test_landcovermap import COLUMNS, ROWS
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.parameters.rastersource import RasterSource
@@ -284,8 +284,6 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
 
 @pytest.mark.parametrize("how", ["tag", *MARKS])
 def test_a_land_cover_map_is_the_same_whatever_marks_the_image(how: str, tmp_path: Path) -> None:
-    from test_landcovermap import LABELS, parcels, sparse
-
     gap = np.zeros((ROWS, COLUMNS), bool)
     gap[:, :3] = gap[40:60, 50:80] = True
     numbers = parcels()

@@ -12,7 +12,7 @@ import pytest
 from marked_rasters import made
 from osgeo import gdal, ogr, osr
 from serving import Log
-from test_band_math import write
+from tool_rasters import write
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError
