@@ -259,7 +259,7 @@ def test_a_geopackage_is_written_where_tensorflow_was_imported_first(tmp_path: P
         "values = {'in': image, 'vec': shapes, 'field': 'class', 'strategy': 'all', 'out': str(folder / 's.gpkg')}\n"
         "core.run('SampleSelection', values)\n"
     )
-    command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
+    command = [sys.executable, "-c", code, str(Path(__file__).parents[1] / "support"), str(tmp_path)]
     variables = {**os.environ, "PYTHONPATH": str(Path(otbtf_qgis.__file__).absolute().parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=variables, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -90,6 +90,6 @@ def test_sqlite_is_not_that_of_tensorflow() -> None:
         f"from otbtf_qgis.core.samples import layersamples; import tensorflow; {check}",
     ):
         command = [sys.executable, "-c", program]
-        tree = Path(preloading.__file__).parents[2]
+        tree = Path(preloading.__file__).parents[3]
         done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -25,7 +25,7 @@ from otbtf_qgis.core.files.textfiles import write_text_file
 from otbtf_qgis.core.models.sidecar import write_sidecar
 from otbtf_qgis.core.training.checkpoints import Checkpoints, State
 
-TREE = Path(__file__).parents[2] / "build" / "tree"
+TREE = Path(__file__).parents[3] / "build" / "tree"
 HOLD = """
 import sys
 sys.path.insert(0, sys.argv[1])

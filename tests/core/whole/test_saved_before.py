@@ -11,7 +11,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.models.loading import load_model
 
-SAVED = Path(__file__).resolve().parents[1] / "data" / "saved_models"
+SAVED = Path(__file__).resolve().parents[2] / "data" / "saved_models"
 
 
 def test_a_keras_model_with_each_of_our_layers_gives_what_it_gave() -> None:

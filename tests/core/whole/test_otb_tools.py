@@ -18,7 +18,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.workflows.commandline import parse_commands
 
-RECORDED = np.load(Path(__file__).parents[1] / "data" / "otb_tools" / "tools.npz")
+RECORDED = np.load(Path(__file__).parents[2] / "data" / "otb_tools" / "tools.npz")
 TOLD = json.loads(str(RECORDED["told"]))
 CASES = list(enumerate(TOLD["cases"]))
 

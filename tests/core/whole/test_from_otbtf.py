@@ -15,7 +15,7 @@ from otbtf_qgis.core.workflows.commandline import parse_commands
 
 pytest.importorskip("osgeo")
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "from-otbtf.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "docs" / "from-otbtf.md").read_text(encoding="utf-8")
 
 _SERVED = (
     "source{n}.il source{n}.rfieldx source{n}.rfieldy source{n}.placeholder source{n}.nodata output.spcscale output.names "
@@ -117,6 +117,6 @@ def test_every_name_of_otbtf_is_ours(module: str) -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    folder = Path(__file__).resolve().parents[2] / "docs"
+    folder = Path(__file__).resolve().parents[3] / "docs"
     assert [link for link in re.findall(r"\]\(([\w/.-]+)\)", PAGE) if not (folder / link).exists()] == []
     assert "(from-otbtf.md)" in (folder / "index.md").read_text(encoding="utf-8")

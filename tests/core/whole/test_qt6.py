@@ -17,7 +17,7 @@ import otbtf_qgis
 from otbtf_qgis.core import registry
 
 TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
-STUBS = Path(__file__).resolve().parents[1] / "support" / "qt6"
+STUBS = Path(__file__).resolve().parents[2] / "support" / "qt6"
 PYQT6 = TREE.parent / "pyqt6"
 
 pytestmark = pytest.mark.skipif(not PYQT6.is_dir(), reason=f"needs PyQt6 in {PYQT6}: make {PYQT6.parent.name}/pyqt6")

@@ -466,7 +466,7 @@ main(lambda name, values, progress: values, [lambda: None])
         more = [b"[]", b"1", b'"cancel"', b'{"id": 3}', b'{"id": 4, "run": 5, "values": {}}', b'{"cancel": "x"}']
         wrong = [*ODD_TEXTS.values(), *more, b'{"id": 5, "run": "X", "values": []}']
         good = b'{"id": 7, "run": "X", "values": {"a": NaN}}'
-        tree = Path(__file__).parents[2] / "build" / "tree"
+        tree = Path(__file__).parents[3] / "build" / "tree"
         command = [sys.executable, "-c", self.WORKER, str(tree)]
         events = []
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as engine:

@@ -25,7 +25,7 @@ from otbtf_qgis.engine import client
 from otbtf_qgis.engine.client import Engine
 from otbtf_qgis.engine.process import EngineProcess, command
 
-PROGRAM = Path(__file__).with_name("engine_operations.py")
+PROGRAM = Path(__file__).parents[1] / "support" / "engine_operations.py"
 TREE = Path(otbtf_qgis.core.__file__).absolute().parents[2]
 
 

@@ -15,7 +15,7 @@ from otbtf_qgis.core.parameters.vocabulary import keys
 pytest.importorskip("griffe")
 pytest.importorskip("osgeo")
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 
 
 def script() -> ModuleType:

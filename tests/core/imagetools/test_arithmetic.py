@@ -14,7 +14,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError
 
-RECORDED = np.load(Path(__file__).parents[1] / "data" / "otb_tools" / "band_math.npz")
+RECORDED = np.load(Path(__file__).parents[2] / "data" / "otb_tools" / "band_math.npz")
 CASES = list(enumerate(zip(RECORDED["applications"].tolist(), RECORDED["expressions"].tolist())))
 
 

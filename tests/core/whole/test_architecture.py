@@ -14,7 +14,7 @@ import pytest
 import otbtf_qgis
 from otbtf_qgis.core import registry
 
-TOP = Path(__file__).resolve().parents[2]
+TOP = Path(__file__).resolve().parents[3]
 
 PACKAGES = {
     "otbtf_qgis.algorithms": TOP / "algorithms",

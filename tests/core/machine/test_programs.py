@@ -131,7 +131,7 @@ def test_the_empty_folder_of_a_killed_process_goes_with_the_next_one(
         "import time; from otbtf_qgis.core.machine.programs import empty_folder; made = empty_folder()\n"
         "print(made.__enter__(), flush=True); time.sleep(60)"
     )
-    tree = Path(programs.__file__).parents[2]
+    tree = Path(programs.__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=tree,

@@ -5,7 +5,6 @@ The whole thing with TensorFlow is what `make test` makes its engine with; the l
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -17,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import package_index
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -27,11 +27,6 @@ from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
 from otbtf_qgis.core.machine import installing
 from otbtf_qgis.core.machine.installing import MARKER, constraints, engine_python, install, is_complete, requirements
 from otbtf_qgis.core.machine.interpreters import _candidates, base_python, environment, inspect_python
-
-# Found beside this file: the tests are no package.
-_spec = importlib.util.spec_from_file_location("package_index", Path(__file__).with_name("package_index.py"))
-package_index = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(package_index)
 
 posix = pytest.mark.skipif(os.name == "nt", reason="uses shell scripts")
 
@@ -164,7 +159,7 @@ def test_every_requirement_has_a_newest_version_that_it_admits(python):
 def test_the_extra_of_the_package_asks_for_the_same(python):
     """What pip takes of `otbtf_qgis[engine]` is what InstallEngine takes: name by name the same bounds."""
     place = {"python_version": f"{python[0]}.{python[1]}"}
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
     listed = re.findall(r'^    "([^"]+)",', project.partition("\nengine = [")[2].partition("\n]")[0], re.MULTILINE)
     extra = [Requirement(text) for text in listed]
     here = {wanted.name: wanted.specifier for wanted in extra if not wanted.marker or wanted.marker.evaluate(place)}
@@ -221,7 +216,7 @@ def test_base_python_does_not_trust_sys_executable(base):
         "import sys; sys.executable = '/no/such/qgis'; sys.path.insert(0, sys.argv[1]); "
         "from otbtf_qgis.core.machine.interpreters import base_python; print(base_python())"
     )
-    tree = Path(installing.__file__).parents[2]
+    tree = Path(installing.__file__).parents[3]
     said = subprocess.run([sys.executable, "-c", code, str(tree)], check=True, capture_output=True, text=True)
     assert Path(said.stdout.strip()) == base
 
@@ -345,7 +340,7 @@ def test_cancel_of_a_new_one_leaves_nothing(tmp_path, index, base):
 
 @posix
 def test_command_line_stops_at_ctrl_c(tmp_path, base):
-    tree = Path(installing.__file__).parents[2]
+    tree = Path(installing.__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, "-m", "otbtf_qgis.core.installation", str(tmp_path / "engine"), "--python", str(base)],
         cwd=tree,

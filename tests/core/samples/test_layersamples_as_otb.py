@@ -17,7 +17,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.samples.counting import otb_tiles
 
-RECORD = Path(__file__).resolve().parents[1] / "data" / "otb_sampling"
+RECORD = Path(__file__).resolve().parents[2] / "data" / "otb_sampling"
 CASES = sorted(json.loads((RECORD / "numbers.json").read_text()))
 
 

@@ -21,7 +21,7 @@ pytest.importorskip("osgeo")
 
 from distributed_training import LIMIT, free_ports
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "examples" / "fcnn"
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "examples" / "fcnn"
 SIZE, PATCH = 256, 32
 
 

@@ -19,7 +19,7 @@ from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, FEATURES, F
 from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.normalization import Scaling
 
-TOP = Path(__file__).parents[2]
+TOP = Path(__file__).parents[3]
 
 # Bands, the sides of training patches, and the target's side; narrow networks, since no geometry depends on the width.
 CASES = {
