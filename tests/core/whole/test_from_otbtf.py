@@ -71,7 +71,7 @@ NAMES = {
 @pytest.mark.parametrize("number", [1, 13])
 def test_every_key_of_otbtf_is_ours(application: str, number: int) -> None:
     wanted = [name.format(n=number) for name in OTBTF[application].split()]
-    known = {key.name for key in keys(registry.declaration(application)[0], wanted)}
+    known = {key.name for key in keys(registry.declaration(application), wanted)}
     left_out = {"ram"} if application in WITHOUT_MEMORY else set(LEFT_OUT) if "Classifier" in application else set()
     assert [name for name in wanted if name not in known and name not in left_out] == []
 
