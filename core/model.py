@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from .training.modelbase import (
     ModelBase,
+    _is_chief,
     cropped_tensor_name,
 )
 
 __all__ = [
     "ModelBase",
+    "_is_chief",
     "cropped_tensor_name",
 ]

@@ -3,7 +3,7 @@
     make docs
 
 The code is read, not run, but for the operations: their keys are known once they are imported (that needs GDAL, no
-TensorFlow). tests/core/test_api_reference.py compares the pages with what this writes.
+TensorFlow). tests/core/whole/test_api_reference.py compares the pages with what this writes.
 """
 
 from __future__ import annotations

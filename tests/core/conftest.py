@@ -1,10 +1,10 @@
-"""The folder's helpers can be imported by their names."""
+"""The helpers in `support` can be imported by their names."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent / "support"))
 
 import sqlite3  # noqa: F401 (before TensorFlow, which hides what GeoPackages need of it)

@@ -18,7 +18,7 @@ import pytest
 import otbtf_qgis.core
 from otbtf_qgis.core.base.temporaries import Temporaries, remove
 
-PROGRAM = Path(__file__).with_name("engine_operations.py")
+PROGRAM = Path(__file__).parent / "support" / "engine_operations.py"
 TREE = Path(otbtf_qgis.core.__file__).absolute().parents[2]
 ENDS = ("result", "error", "cancelled", "idle")
 

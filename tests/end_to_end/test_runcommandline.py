@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from osgeo import gdal
 
-_spec = importlib.util.spec_from_file_location("range_server", Path(__file__).parents[1] / "core" / "range_server.py")
+_spec = importlib.util.spec_from_file_location(
+    "range_server", Path(__file__).parents[1] / "core" / "support" / "range_server.py"
+)
 range_server = importlib.util.module_from_spec(_spec)
 sys.modules["range_server"] = range_server  # dataclasses look there
 _spec.loader.exec_module(range_server)

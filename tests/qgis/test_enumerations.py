@@ -1,6 +1,6 @@
 """Every value of an enumeration is named in full, `Class.Enumeration.Value`: Qt 6 knows no other form.
 
-What is a value, and of what enumeration, this QGIS says itself. Loading with PyQt6 is in tests/core/test_qt6.py.
+What is a value, and of what enumeration, this QGIS says itself. Loading with PyQt6 is in tests/core/whole/test_qt6.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Record what OTB makes of the scene of tests/core/otb_scene.py. Needs OTB (Debian's otb-bin) and GDAL.
+"""Record what OTB makes of the scene of tests/core/support/otb_scene.py. Needs OTB (Debian's otb-bin) and GDAL.
 
 /usr/bin/python3 tests/data/otb_sampling/record.py
 """
@@ -19,7 +19,7 @@ from typing import Any
 from osgeo import ogr
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parents[1] / "core"))
+sys.path.insert(0, str(HERE.parents[1] / "core" / "support"))
 from otb_scene import LAYERS, SELECTIONS, make  # noqa: E402
 
 WITHOUT_POSITIONS = ("all", "total_too_many", "random", "jitter")

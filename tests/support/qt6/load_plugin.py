@@ -1,6 +1,6 @@
 """Load the plugin as a QGIS built with Qt 6 would, and print as JSON what came of it.
 
-Started by tests/core/test_qt6.py, with PyQt6, the stubs beside this file and our package on the path.
+Started by tests/core/whole/test_qt6.py, with PyQt6, the stubs beside this file and our package on the path.
 """
 
 from __future__ import annotations

@@ -1,0 +1,210 @@
+"""LandCoverMap: images and labels in, model, map and report out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from landcover_scene import COLUMNS, LABELS, ROWS, SIDE, parcels, sparse
+from osgeo import gdal, ogr
+from polygon_scene import Log, Stop, X, box, layer, raster
+
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.classes.legend import raster_legend
+from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, VectorError
+from otbtf_qgis.core.vectors.vectoropening import TEXT, Field
+from otbtf_qgis.core.workflows.landcoverlabels import VectorLabels, classes_of, smallest_type
+
+LEGEND = json.dumps({"3": {"name": "water", "color": "#0000ff"}, "9": {"name": "wood"}})
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Two images of the same parcels, and their labels as rasters and polygons."""
+    folder = tmp_path_factory.mktemp("scene")
+    numbers = parcels()
+    pixels = np.random.default_rng(0).integers(20, 120, (3, ROWS, COLUMNS))
+    np.put_along_axis(pixels, numbers[None], 160, axis=0)
+    pixels[:, :, :3] = 0  # without data
+    coarse = raster(folder / "coarse.tif", np.array(LABELS)[numbers][::2, ::2])
+    dataset = gdal.Open(coarse, gdal.GA_Update)
+    dataset.SetGeoTransform((X, 20, 0, dataset.GetGeoTransform()[3], 0, -20))
+    dataset = None
+    features = [
+        (("crops", "water", "wood")[numbers[y, x]], box(x + 2, y + 2, x + SIDE - 2, y + SIDE - 2))
+        for y in range(0, ROWS, SIDE)
+        for x in range(0, COLUMNS, SIDE)
+    ]
+    return {
+        "folder": str(folder),
+        "two": raster(folder / "two.tif", pixels[:2], nodata=0),
+        "one": raster(folder / "one.tif", pixels[2:], nodata=0),
+        "sparse": raster(folder / "sparse.tif", sparse(numbers), nodata=-1),
+        "tiles": coarse,
+        "polygons": layer(folder / "polygons.gpkg", features, ogr.OFTString, epsg=4326),
+    }
+
+
+def run(scene: dict[str, str], folder: Path, progress: Any = None, **values: Any) -> dict[str, Any]:
+    """Make a map quickly; `labels__raster` stands for `labels.raster`."""
+    given = {"in": [scene["two"], scene["one"]], "epochs": 2, "samples": 60, "out": str(folder / "map.tif")}
+    given.update({key.replace("__", "."): value for key, value in values.items()})
+    return registry.run("LandCoverMap", given, progress or Log())
+
+
+def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) -> None:
+    log = Log()
+    results = run(
+        scene,
+        tmp_path,
+        log,
+        labels__raster=scene["sparse"],
+        legend=LEGEND,
+        model__saveto=str(tmp_path / "model"),
+        out__report=str(tmp_path / "report.html"),
+    )
+    assert results["mode"] == "patches" and results["epochs_run"] == 2
+    assert 0 < results["samples_validation"] < results["samples_training"] <= 3 * 60
+    assert -1 <= results["kappa"] <= 1 and {"overall_accuracy", "f1_macro"} <= set(results)
+    assert [(row["value"], row["name"]) for row in results["classes"]] == [(3, "water"), (5, "5"), (9, "wood")]
+    made = gdal.Open(results["out"])
+    assert made.GetGeoTransform() == gdal.Open(scene["two"]).GetGeoTransform()
+    pixels = made.ReadAsArray()
+    assert pixels.shape == (ROWS, COLUMNS)
+    assert set(np.unique(pixels[:, 3:])) <= set(LABELS)
+    assert (pixels[:, :3] == made.GetRasterBand(1).GetNoDataValue()).all()
+    legend = raster_legend(made)
+    assert (legend[3].name, legend[3].color, legend[9].name) == ("water", "#0000ff", "wood")
+    assert "Confusion matrix" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "model" / "saved_model.pb").is_file()
+    left = {path.name for path in tmp_path.iterdir()} - {"map.tif.aux.xml"}
+    assert left == {"map.tif", "model", "report.html"}, "the steps are gone"
+    assert log.done == sorted(log.done) and log.done[-1] == pytest.approx(1.0)
+
+
+def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None:
+    """The polygons are in another coordinate system; the steps are kept, and the model learns on."""
+    values = {"labels__vector": scene["polygons"], "labels__field": "class", "validation__share": 0.0}
+    first = run(
+        scene,
+        tmp_path,
+        **values,
+        template="cnn16_deep",
+        patchsize=5,
+        keep=str(tmp_path / "steps"),
+        out__keras=str(tmp_path / "net.keras"),
+    )
+    assert first["samples_validation"] == 0 and first["out.keras"] == str(tmp_path / "net.keras")
+    assert [(row["value"], row["name"]) for row in first["classes"]] == [(0, "crops"), (1, "water"), (2, "wood")]
+    assert gdal.Open(first["out"]).GetRasterBand(1).GetNoDataValue() == 255
+    kept = {path.name for path in (tmp_path / "steps").iterdir()}
+    assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
+    second = run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"), patchsize=5, epochs=1)
+    assert [row["name"] for row in second["classes"]] == ["crops", "water", "wood"]
+    with pytest.raises(ParameterError, match=r"PATCHSIZE \(16 here\) must be as MODEL_DIR needs them"):
+        run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"))
+
+
+def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> None:
+    """The labels lie on another grid than the images; those of 9 do not count."""
+    log = Log()
+    results = run(
+        scene,
+        tmp_path,
+        log,
+        labels__raster=scene["tiles"],
+        labels__nodata=9,
+        template="fcnn",
+        patchsize=16,
+        samples=24,
+        keep=str(tmp_path / "steps"),
+    )
+    assert results["mode"] == "dense"
+    assert 0 < results["samples_training"] + results["samples_validation"] <= 24
+    assert [row["value"] for row in results["classes"]] == [3, 5]
+    pixels = gdal.Open(results["out"]).ReadAsArray()
+    assert pixels.shape == (ROWS, COLUMNS) and set(np.unique(pixels[:, 3:])) <= {3, 5}
+    labels = gdal.Open(str(tmp_path / "steps" / "labels.tif"))
+    wanted = np.array(LABELS)[parcels()]
+    np.testing.assert_array_equal(labels.ReadAsArray(), np.where(wanted == 9, 255, wanted))
+    assert log.done == sorted(log.done)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "LABELS_RASTER and LABELS_VECTOR are missing"),
+        ({"labels__raster": "sparse", "labels__vector": "polygons", "labels__field": "class"}, "both given"),
+        ({"labels__vector": "polygons"}, "LABELS_FIELD is missing"),
+        ({"labels__vector": "polygons", "labels__field": "clas"}, "has no field 'clas'. Did you mean class?"),
+        ({"labels__raster": "sparse", "labels__field": "class"}, "LABELS_RASTER has no fields"),
+        ({"labels__vector": "polygons", "labels__field": "class", "labels__nodata": 1}, "is for LABELS_RASTER"),
+        ({"labels__raster": "sparse", "mode": "dense", "template": "cnn16"}, "choose unet or fcnn"),
+        ({"labels__raster": "sparse", "template": "unet", "patchsize": 24}, "must be a multiple of 16"),
+        ({"labels__raster": "sparse", "patchsize": 17}, "PATCHSIZE is 17, but for the network cnn16 it must be 16"),
+        ({"labels__raster": "sparse", "template": "cnn16_deep", "patchsize": 97}, "has only 128 x 96 pixels"),
+        ({"labels__raster": "sparse", "model__dir": "/none.keras"}, "which does not exist"),
+        ({"labels__raster": "sparse", "model__dir": "sparse", "template": "unet"}, "MODEL_DIR is given too"),
+        ({"labels__raster": "sparse", "out__keras": "/tmp/net.h5"}, "must end with .keras"),
+        ({"labels__raster": "sparse", "legend": "[1]"}, "must be JSON"),
+        ({"labels__raster": "sparse", "out": "two"}, "OUT is .*two.tif, which is also an input"),
+        ({"labels__raster": "sparse", "out": "/nowhere/map.tif"}, "does not exist: create it"),
+        ({"labels__raster": "sparse", "keep": "two"}, "KEEP is .*two.tif, which is a file"),
+        ({"labels__raster": "two"}, "has 2 bands, but labels are one band"),
+    ],
+)
+def test_bad_input_is_told_before_work_starts(
+    scene: dict[str, str], tmp_path: Path, values: dict[str, Any], message: str
+) -> None:
+    given = {key: scene.get(value, value) if isinstance(value, str) else value for key, value in values.items()}
+    with pytest.raises((ParameterError, RasterError, VectorError), match=message):
+        run(scene, tmp_path, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_labels_elsewhere_are_told(scene: dict[str, str], tmp_path: Path) -> None:
+    away = raster(tmp_path / "away.tif", sparse(parcels()), nodata=-1, x=X + 100_000)
+    with pytest.raises(ParameterError, match="LABELS_RASTER is .*they do not overlap"):
+        run(scene, tmp_path, labels__raster=away)
+    polygons = layer(tmp_path / "away.gpkg", [("1", box(1e4, 0, 1e4 + 9, 9)), ("2", box(1e4, 9, 1e4 + 9, 19))])
+    with pytest.raises(ParameterError, match="LABELS_VECTOR is .*they do not overlap"):
+        run(scene, tmp_path, labels__vector=polygons, labels__field="class")
+
+
+def test_one_class_is_not_enough(scene: dict[str, str], tmp_path: Path) -> None:
+    one = raster(tmp_path / "one.tif", np.where(sparse(parcels()) == 3, 3, -1), nodata=-1)
+    with pytest.raises(ParameterError, match=r"LABELS_RASTER has one class only \(3\)"):
+        run(scene, tmp_path, labels__raster=one)
+    none = raster(tmp_path / "none.tif", np.full((ROWS, COLUMNS), -1), nodata=-1)
+    with pytest.raises(ParameterError, match="has no label on the image"):
+        run(scene, tmp_path, labels__raster=none)
+    polygons = layer(tmp_path / "one.gpkg", [("4", box(10, 10, 30, 30)), ("4", box(50, 10, 70, 30))])
+    with pytest.raises(ParameterError, match=r"LABELS_FIELD \(class\) has one class only \(4\)"):
+        run(scene, tmp_path, labels__vector=polygons, labels__field="class")
+
+
+def test_labels_in_one_place_cannot_be_held_back(scene: dict[str, str], tmp_path: Path) -> None:
+    near = [("1", box(40, 40, 46, 46)), ("2", box(46, 40, 52, 46))]
+    polygons = layer(tmp_path / "near.gpkg", near)
+    with pytest.raises(ParameterError, match="set VALIDATION_SHARE to 0"):
+        run(scene, tmp_path, labels__vector=polygons, labels__field="class")
+
+
+def test_cancelled_leaves_nothing(scene: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(Cancelled):
+        run(scene, tmp_path, Stop(), labels__raster=scene["sparse"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_classes_that_take_up_a_pixel_type_get_the_next_one() -> None:
+    """As many as 256 names: they are 0 to 255, which leaves bytes no number for pixels without a class."""
+    every = {f"{number:03}": number for number in range(256)}
+    field = Field("class", TEXT)
+    labels = VectorLabels("", cast(Any, SimpleNamespace(field=field)), {}, True)
+    found = classes_of(labels, every, {})
+    assert found.values == tuple(range(256)) and found.numbers == every
+    assert found.ignored not in found.values and smallest_type((*found.values, found.ignored)) == np.int16
