@@ -19,9 +19,9 @@ from osgeo import gdal, osr
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.files import inputs
-from otbtf_qgis.core.registry import run
 from otbtf_qgis.core.rasters.messages import Reports
 from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.registry import run
 
 ROWS, COLUMNS = 23, 31
 CORNER = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)
