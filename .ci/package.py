@@ -22,7 +22,7 @@ UNWANTED = re.compile(r"\.py[co]$|(^|/)(__pycache__|tests?|__MACOSX|\.[^/]+)(/|$
 
 
 def complaints(package: Path) -> list[str]:
-    """Return what is wrong with the plugin's folder; its zip is looked at by `archive_complaints`."""
+    """Return what is wrong with the plugin's folder; `archive_complaints` checks the zip."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(package / "metadata.txt", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Where this machine's qgis_process is, and surroundings in which it works."""
+"""The path of this machine's qgis_process, and an environment in which it works."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 UNWANTED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "QGIS_PREFIX_PATH")
-"""What a developer's shell may carry and QGIS's embedded Python stumbles over."""
+"""Variables of a developer's shell that break QGIS's embedded Python."""
 
 
 def program() -> str:

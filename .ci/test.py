@@ -1,4 +1,4 @@
-"""Run the test suites, each in surroundings of its own, and add up their counts.
+"""Run the test suites, each in an environment of its own, and add up their counts.
 
     python3 .ci/test.py --build build --engine build/venv/bin/python core qgis gui end_to_end -- [pytest's arguments]
 
@@ -88,7 +88,7 @@ def run(suite: str, engine: Path, build: Path, more: list[str]) -> bool:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     if status == NOTHING_RAN and more:
-        return True  # a choice such as -k that leaves nothing of this suite
+        return True  # a selection such as -k that matches no test of this suite
     if status:
         died = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         print(f"tests/{suite} {died}.")

@@ -29,7 +29,7 @@ NO_LABEL = 255
 
 
 def legend(truth: gdal.Dataset) -> tuple[list[str], list[tuple[float, ...]]]:
-    """Return names and colours (0 to 1) of the classes, from the attribute table of the terrain truth."""
+    """Return names and colours (0 to 1) of the classes, from the attribute table of the reference data."""
     table = truth.GetRasterBand(1).GetDefaultRAT()
     rows = range(table.GetRowCount())
     names = [table.GetValueAsString(row, table.GetColOfUsage(gdal.GFU_Name)) for row in rows]
@@ -51,7 +51,7 @@ def true_colours(image: gdal.Dataset) -> np.ndarray:
 
 
 def kappa(classes: gdal.Dataset, truth: gdal.Dataset) -> float:
-    """Return Cohen's kappa of a map, whose pixels may be larger, on the labelled pixels of the terrain truth."""
+    """Return Cohen's kappa of a map, whose pixels may be larger, on the labelled pixels of the reference data."""
     labels, found = truth.ReadAsArray(), classes.ReadAsArray()
     west, width, _, north, _, height = truth.GetGeoTransform()
     map_west, map_width, _, map_north, _, map_height = classes.GetGeoTransform()

@@ -3,7 +3,7 @@
     python cut_patches.py DATA PATCHES [--size 64]
 
 DATA is the folder that CreateExampleData made; it is made here if there is none. PATCHES gets a patches image each
-of the image and the labels: those in the black squares of a chessboard, labelled by the terrain truth A, for training,
+of the image and the labels: those in the black squares of a chessboard, labelled by the reference data A, for training,
 those in the white ones, labelled by B, for validation.
 """
 
@@ -45,7 +45,7 @@ def cut(data: Path, patches: Path, size: int = 64) -> None:
                 "source2.patchsizex": size,
                 "source2.patchsizey": size,
                 "source2.out": str(patches / f"{name}_labels.tif"),
-                "nodata_from_layer": False,  # keep patches of which only a part is labelled
+                "nodata_from_layer": False,  # keep patches that are only partly labelled
                 "vec": str(places[name]),
                 "field": "id",
             },

@@ -12,13 +12,13 @@ from otbtf_qgis import core
 
 CLASSES, NO_LABEL = 6, 255
 IMAGE, COVER = "image", "cover"
-"""The network's input, and what it shall return: the data sets have the same names."""
+"""Names of the network's input and output; the data sets use the same names."""
 
 _FILTERS = (16, 32, 64, 64)
 
 
 class CoverNet(core.ModelBase):
-    """Tells the land cover of each pixel; images may have any size."""
+    """Predicts the land cover of each pixel; images may have any size."""
 
     def normalize_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Bring reflectances, stored as numbers up to some thousands, near to 1: part of the model that is served."""
