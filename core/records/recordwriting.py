@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import ParameterError, RasterError
-from .crc32c import crc32c
+from .recordframes import crc32c, masked_crc
 
 CLASSES = "classes.json"
 """The file in a folder of records that tells the classes of the labels."""
@@ -205,9 +205,3 @@ def _number_field(field: int, value: int) -> bytes:
 
 def _bytes_field(field: int, content: bytes) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(content)) + content
-
-
-def masked_crc(crc: np.ndarray) -> np.ndarray:
-    """Return the CRCs as TFRecords store them: rotated right by 15 bits, plus a constant."""
-    rotated = (crc >> np.uint32(15)) | (crc << np.uint32(17))
-    return rotated + np.uint32(0xA282EAD8)

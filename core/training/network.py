@@ -14,6 +14,7 @@ from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES, Template
+from .precision import mixed_copy
 
 KERAS_INSIDE = Path("assets.extra", "model.keras")
 """Where a trained SavedModel keeps the Keras model that it was exported from; TensorFlow ignores the folder."""
@@ -143,8 +144,6 @@ class Network:
 
     def use_mixed_precision(self, policy: str) -> None:
         """Let `trained` become a copy that computes with 16 bits."""
-        from .mixed import mixed_copy
-
         self.trained, self._copied = mixed_copy(self.trained, policy), True
 
     def take_over(self) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.records import recordwriting
-from otbtf_qgis.core.records.crc32c import crc32c
+from otbtf_qgis.core.records.recordframes import crc32c
 from otbtf_qgis.core.records.recordwriting import Feature, RecordsWriter, check_folder
 
 
