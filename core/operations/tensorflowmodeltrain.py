@@ -20,7 +20,7 @@ from ..parameters.traininggroups import (
 class TensorflowModelTrain(TrainingOutputs, GraphTraining, Fitting, Validation, TrainingData, TrainedModel):
     """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
 
-    RUN: ClassVar[str] = "training.trainingrun:train_tensorflow_model"
+    RUN: ClassVar[str] = "training.trainingrun:run_training"
     NEEDS_ENGINE: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -1,40 +1,57 @@
-"""Training a TensorFlow 1 graph: its target nodes are run for each batch, as OTBTF does."""
+"""Training a TensorFlow 1 graph: run its target nodes for each batch, as OTBTF does, score it, and write the files."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import tensorflow as tf
 
 from ..accuracy.scores import ClassScores, numbers
 from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..classes.modelclasses import Classes
-from ..errors import Cancelled, ParameterError, TrainingError
+from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError
+from ..files.staging import Staging
+from ..machine.devices import device_scope
+from ..models.loading import load_model
 from ..models.modelinterface import plain_name
+from ..models.sidecar import write_sidecar
 from ..parameters.traininggroups import Fitting, TrainingData
+from ..probing.describerun import item
+from ..probing.describing import describe as describe_model
+from ..serving.defaultsapplied import meant_by
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, State, checkpoint_folder
 from .classlabels import alphas_of, described, legend_of
-from .graph import TrainableGraph, describe_feeds, feedable
-from .graphoutputs import GraphOutputs
-from .graphwiring import as_target, wire
-from .samplebatches import Feed, Samples
 from .scoring import LabelTally, Scores, Tally, ValueTally, describe, describe_classes
+from .trainablegraph import (
+    TrainableGraph,
+    assign_tensors,
+    describe_feeds,
+    feedable,
+    is_prefix,
+    shaped_as_target,
+    variables_of,
+)
+from .trainingfiles import Outputs
 from .trainingpreparation import SampleSets, open_sets
-from .trainingreport import report_html
+from .trainingreport import history_csv, report_html
 from .valueranges import check_held
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
-_EVERY = 3.0  # seconds between two lines about batches
+_LOG_INTERVAL = 3.0  # seconds between two lines about batches
 
-_OF_KERAS = (
+_FOR_KERAS_ONLY = (
     "loss",
     "optimizer",
     "learning_rate",
@@ -50,11 +67,11 @@ _OF_KERAS = (
 """Fields that a graph, which holds its own loss and optimizer, has no use for."""
 
 
-def train_graph(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
-    """Train a graph; see `core.operations.tensorflowmodeltrain.run`."""
+def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+    """Train a graph; see `trainingrun.run_training`."""
     _check_keys(parameters)
     with ExitStack() as stack:
-        outputs = GraphOutputs(parameters, stack, progress)
+        outputs = _GraphOutputs(parameters, stack, progress)
         graph = stack.enter_context(
             closing(
                 TrainableGraph(
@@ -75,7 +92,7 @@ def train_graph(parameters: TensorflowModelTrain, progress: Progress) -> dict[st
 
 def _check_keys(parameters: TensorflowModelTrain) -> None:
     fields = {field.name: field for base in (Fitting, TrainingData) for field in dataclasses.fields(base)}
-    for name in _OF_KERAS:
+    for name in _FOR_KERAS_ONLY:
         value = getattr(parameters, name)
         if value != fields[name].default:
             raise ParameterError(
@@ -106,34 +123,34 @@ class GraphRun:
             ParameterError, ModelError: a name is not in the graph, or samples do not fit it.
         """
         self._parameters, self.graph, self._sets, self._progress = parameters, graph, sets, progress
-        self._targets = graph.require_targets(parameters.training_targetnodes.split())
-        self._told = {
+        self._targets = graph.target_nodes(parameters.training_targetnodes.split())
+        self._logged = {
             name: graph.tensor(name, "TRAINING_OUTPUTTENSORS") for name in parameters.training_outputtensors.split()
         }
         self._values = {
-            "TRAINING": graph.user_values(parameters.training_userplaceholders, "TRAINING_USERPLACEHOLDERS"),
-            "VALIDATION": graph.user_values(parameters.validation_userplaceholders, "VALIDATION_USERPLACEHOLDERS"),
+            "TRAINING": graph.placeholder_values(parameters.training_userplaceholders, "TRAINING_USERPLACEHOLDERS"),
+            "VALIDATION": graph.placeholder_values(
+                parameters.validation_userplaceholders, "VALIDATION_USERPLACEHOLDERS"
+            ),
         }
-        self._wiring = wire(parameters, graph, sets.training.keys, self._values["TRAINING"])
-        self._check_fed([*self._targets, *self._told.values()], "TRAINING")
+        self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values["TRAINING"])
+        self._check_fed([*self._targets, *self._logged.values()], "TRAINING")
         self._check_held()
         check_augmentation(parameters.augmentation, sets.training.shapes)
-        self._feed = sets.training.feed(parameters.batchsize, shuffled=True, change=self._change())
+        kind = parameters.augmentation
+        change = None if kind == "none" else lambda batch, seed: augment(batch, kind, seed)
+        self._feed = sets.training.feed(parameters.batchsize, shuffled=True, change=change)
         self._check_sizes()
         self.legend: Legend = {}
         if parameters.validation_mode == "class":
-            self.legend = legend_of(sets.training, self._wiring.reference)
+            self.legend = legend_of(sets.training, self._tensors.reference)
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress)
         self.state = State()
-        self.alpha = alphas_of(sets.training, {s: plain_name(tensor.name) for s, tensor in self._wiring.fed.items()})
-        placed = {source: plain_name(tensor.name) for source, tensor in self._wiring.fed.items()}
-        told = ", ".join(f"{source} feeds {name}" for source, name in placed.items())
+        placeholders = {source: plain_name(tensor.name) for source, tensor in self._tensors.fed.items()}
+        self.alpha = alphas_of(sets.training, placeholders)
+        fed = ", ".join(f"{source} feeds {name}" for source, name in placeholders.items())
         values = describe_feeds(self._values["TRAINING"])
-        progress.info(f"Training {graph.folder}: {told}{'; ' if values else ''}{values}.")
-
-    def _change(self) -> Any:
-        kind = self._parameters.augmentation
-        return None if kind == "none" else lambda batch, seed: augment(batch, kind, seed)
+        progress.info(f"Training {graph.folder}: {fed}{'; ' if values else ''}{values}.")
 
     def _identity(self) -> dict[str, Any]:
         own = self._parameters
@@ -152,40 +169,39 @@ class GraphRun:
     def _check_held(self) -> None:
         """Raise ParameterError where a placeholder does not hold the values of the samples that it is fed with."""
         for what, samples in self._sets.by_purpose.items():
-            for key, tensor in self._wiring.fed.items():
-                if what == "TRAINING" or key != self._wiring.reference:
+            for key, tensor in self._tensors.fed.items():
+                if what == "TRAINING" or key != self._tensors.reference:
                     dtype = tensor.dtype.base_dtype.name
                     check_held(samples, key, what, plain_name(tensor.name), dtype, self._progress)
 
     def _check_fed(self, fetches: Sequence[Any], what: str) -> None:
         """Raise ParameterError where something is needed that nothing feeds."""
-        wiring = self._wiring
         fed = {tensor.name for tensor in self._inputs(what).values()} | {tensor.name for tensor in self._user(what)}
         missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches, fed) if tensor.name not in fed]
         if missing:
-            known = ", ".join(plain_name(tensor.name) for tensor in wiring.fed.values())
+            known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
             raise ParameterError(
                 f"The graph also needs {', '.join(missing)} ({what.lower()}); the sources feed {known}. Give values in "
                 f"{what}_USERPLACEHOLDERS, as {missing[0]}=0.001, or another source with this PLACEHOLDER."
             )
 
     def _check_sizes(self) -> None:
-        for source, tensor in self._wiring.fed.items():
+        for source, tensor in self._tensors.fed.items():
             one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
             feedable(tensor, one, f"TRAINING_{source.upper()}_IL")
-        if self._wiring.scored is not None:
-            self._check_fed([self._wiring.scored], "VALIDATION")
+        if self._tensors.scored is not None:
+            self._check_fed([self._tensors.scored], "VALIDATION")
 
     def _inputs(self, what: str) -> dict[str, Any]:
         """The placeholders by source; when scoring those without which the scored output cannot be computed."""
         if what == "TRAINING":
-            return dict(self._wiring.fed)
-        fed = {tensor.name for tensor in (*self._wiring.fed.values(), *self._user(what))}
-        needed = {tensor.name for tensor in self.graph.needed([self._wiring.scored], fed)}
-        found = {source: tensor for source, tensor in self._wiring.fed.items() if tensor.name in needed}
-        if self._wiring.reference in found:
+            return dict(self._tensors.fed)
+        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user(what))}
+        needed = {tensor.name for tensor in self.graph.needed([self._tensors.scored], fed)}
+        found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
+        if self._tensors.reference in found:
             raise ParameterError(
-                f"The output {plain_name(self._wiring.scored.name)} is computed from {self._wiring.reference}, against which "
+                f"The output {plain_name(self._tensors.scored.name)} is computed from {self._tensors.reference}, against which "
                 "it shall be scored: name another output in VALIDATION_SOURCE*_NAME."
             )
         return found
@@ -229,7 +245,7 @@ class GraphRun:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
         fed, user = self._inputs("TRAINING"), self._user("TRAINING")
         call = self.graph.session.make_callable(
-            [*self._targets, *self._told.values()], [*fed.values(), *user], accept_options=False
+            [*self._targets, *self._logged.values()], [*fed.values(), *user], accept_options=False
         )
 
         def step(batch: Mapping[str, Any]) -> list[np.ndarray]:
@@ -241,19 +257,19 @@ class GraphRun:
     def _epoch(self, step: Any) -> None:
         epoch, parameters, feed = self.state.epoch, self._parameters, self._feed
         feed.begin(parameters.seed + epoch)
-        start = told = time.monotonic()
+        start = logged = time.monotonic()
         waited = feed.waited
-        sums = dict.fromkeys(self._told, 0.0)
+        sums = dict.fromkeys(self._logged, 0.0)
         for number, batch in enumerate(feed.data):
             self._progress.check()
-            values = dict(zip(self._told, step(batch)))
+            values = dict(zip(self._logged, step(batch)))
             size = len(next(iter(batch.values())))
             for name, value in values.items():
                 self._check_number(name, value, epoch * feed.steps + number + 1)
                 sums[name] += float(value.mean()) * size
             self._progress.fraction((epoch + (number + 1) / feed.steps) / parameters.epochs)
-            if time.monotonic() - told > _EVERY:
-                told = time.monotonic()
+            if time.monotonic() - logged > _LOG_INTERVAL:
+                logged = time.monotonic()
                 shown = ", ".join(f"{name} {float(value.mean()):.4g}" for name, value in values.items())
                 self._progress.info(f"Epoch {epoch + 1}/{parameters.epochs}, batch {number + 1}/{feed.steps}: {shown}")
         row = {"epoch": float(epoch + 1), **{name: total / feed.used for name, total in sums.items()}}
@@ -262,16 +278,17 @@ class GraphRun:
 
     def _check_number(self, name: str, value: np.ndarray, step: int) -> None:
         if not np.all(np.isfinite(value.astype("float64"))):
-            raise TrainingError(
-                f"{name} is {float(value.mean())} after step {step}: training stops. {self._kept()} Try a smaller "
-                f"learning rate (now {describe_feeds(self._values['TRAINING']) or 'as the graph has it'}), or scale the inputs."
-            )
+            raise TrainingError(f"{name} is {float(value.mean())} after step {step}: training stops. {self._advice()}")
 
-    def _kept(self) -> str:
-        if not self.state.epoch:
-            return "No epoch was done, so nothing is kept."
+    def _advice(self) -> str:
+        """Which variables are kept when training stops at a value that is no number, and what to try."""
         where = f" in {self.checkpoints.folder}" if self.checkpoints.folder else " nowhere: MODEL_SAVETO is not given"
-        return f"The variables after epoch {self.state.epoch} are kept{where}."
+        kept = f"The variables after epoch {self.state.epoch} are kept{where}."
+        rate = describe_feeds(self._values["TRAINING"]) or "as the graph has it"
+        return (
+            f"{kept if self.state.epoch else 'No epoch was done, so nothing is kept.'} Try a smaller learning rate (now {rate}), "
+            "or scale the inputs."
+        )
 
     def _end_epoch(self, row: dict[str, float]) -> None:
         values = self.graph.values()
@@ -284,10 +301,9 @@ class GraphRun:
         if wrong:
             raise TrainingError(
                 f"The variable {wrong[0]} is no number after epoch {epoch} (step {epoch * self._feed.steps}): training stops. "
-                f"{self._kept()} Try a smaller learning rate "
-                f"(now {describe_feeds(self._values['TRAINING']) or 'as the graph has it'}), or scale the inputs."
+                f"{self._advice()}"
             )
-        shown = ", ".join(f"{name} {row[name]:.4g}" for name in self._told)
+        shown = ", ".join(f"{name} {row[name]:.4g}" for name in self._logged)
         self._progress.info(f"Epoch {epoch}/{parameters.epochs}: {shown} ({row['seconds']:.1f} s)")
         scored = parameters.validation_mode != "none"
         if scored and (epoch % parameters.validation_step == 0 or epoch == parameters.epochs):
@@ -307,24 +323,22 @@ class GraphRun:
     # ------------------------------------------------------------ scores
 
     def _scores(self, what: str) -> Scores:
-        samples, scored = self._sets.by_purpose[what], self._wiring.scored
+        samples, scored = self._sets.by_purpose[what], self._tensors.scored
         fed, user = self._inputs("VALIDATION"), self._user("VALIDATION")
         given = {tensor.name for tensor in (*fed.values(), *user)}
         used = {tensor.name for tensor in self.graph.needed([scored], given)}
         user = {tensor: value for tensor, value in user.items() if tensor.name in used}
         call = self.graph.session.make_callable(scored, [*fed.values(), *user])
         tally: Tally = ValueTally() if self._parameters.validation_mode == "rmse" else LabelTally(self.legend)
-        feed = self._feed_of(samples)
-        for batch in feed.data:
+        for batch in samples.feed(self._parameters.batchsize).data:
             self._progress.check()
             arrays = [feedable(tensor, batch[source].numpy(), source) for source, tensor in fed.items()]
-            target = batch[self._wiring.reference].numpy()
+            target = batch[self._tensors.reference].numpy()
             found = np.asarray(call(*arrays, *user.values()))
-            tally.add(target, as_target(found, target, plain_name(scored.name), self._parameters.validation_mode))
+            tally.add(
+                target, shaped_as_target(found, target, plain_name(scored.name), self._parameters.validation_mode)
+            )
         return tally.scores()
-
-    def _feed_of(self, samples: Samples) -> Feed:
-        return samples.feed(self._parameters.batchsize)
 
     def score(self) -> dict[str, Scores]:
         """Return the scores of the final variables, by purpose."""
@@ -338,9 +352,9 @@ class GraphRun:
 
     def results(self, scores: Mapping[str, Scores]) -> dict[str, Any]:
         """Return the numbers that the operation results in."""
-        last = scores.get("validation") or scores.get("training")
+        deciding = _deciding(scores)
         return {
-            **(numbers(last) if last else {}),
+            **(numbers(deciding) if deciding else {}),
             "epochs_run": self.state.epoch,
             "samples_per_epoch": self._feed.used,
         }
@@ -353,9 +367,74 @@ class GraphRun:
 
     def classes(self, scores: Mapping[str, Scores]) -> dict[str, Classes]:
         """Return the classes of the scored output, by its name, for the sidecar."""
-        last = scores.get("validation") or scores.get("training")
-        if not isinstance(last, ClassScores):
+        deciding = _deciding(scores)
+        if not isinstance(deciding, ClassScores):
             return {}
-        scored = self._wiring.scored
+        scored = self._tensors.scored
         key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
-        return {key: described(map(int, last.labels), self.legend)}
+        return {key: described(map(int, deciding.labels), self.legend)}
+
+
+def _deciding(scores: Mapping[str, Scores]) -> Scores | None:
+    """The scores on data for validation; where there are none on those for training."""
+    return scores.get("validation") or scores.get("training")
+
+
+# --------------------------------------------------------------- outputs
+
+
+class _GraphOutputs:
+    """The files of a training: a SavedModel or variables alone, history, report, logs for TensorBoard."""
+
+    def __init__(self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress) -> None:
+        self._parameters, self._progress = parameters, progress
+        self._variables: Staging | None = None
+        saveto = parameters.model_saveto
+        if saveto and is_prefix(saveto):
+            prefix = Path(saveto).absolute()
+            if prefix.is_dir():
+                raise ParameterError(f"MODEL_SAVETO is {saveto}, which is a folder, but should name files: remove it.")
+            prefix.parent.mkdir(parents=True, exist_ok=True)
+            self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
+            parameters = dataclasses.replace(parameters, model_saveto=None)
+        self._outputs = Outputs(parameters, stack, progress, kept=self._variables is not None)
+
+    def write(self, run: GraphRun, scores: Mapping[str, Scores]) -> dict[str, Any]:
+        """Write what is asked for, and return the paths by key."""
+        if self._variables is not None:
+            run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
+        elif self._outputs.wants("model.saveto"):
+            self._write_model(run, scores, self._outputs.path("model.saveto"))
+        self._outputs.write_text("out.history", history_csv(run.state.history))
+        if self._outputs.wants("out.report"):
+            self._outputs.write_text("out.report", run.report(scores))
+        if self._parameters.tensorboard_dir:
+            _write_logs(Path(self._parameters.tensorboard_dir), run.state.history)
+        results = self._outputs.commit()
+        if self._variables is not None:
+            self._variables.commit()
+            results["model.saveto"] = self._parameters.model_saveto
+        return results
+
+    def _write_model(self, run: GraphRun, scores: Mapping[str, Scores], folder: Path) -> None:
+        """The graph as it was loaded, with the variables as they are now."""
+        old = ("variables", "mlm.json")
+        shutil.copytree(run.graph.folder, folder, ignore=lambda _, names: [name for name in names if name in old])
+        run.graph.save(variables_of(folder))
+        scope = device_scope(self._parameters.device)
+        try:
+            model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
+            values = self._parameters.validation_userplaceholders
+            described = describe_model(model, (), scope, self._progress, placeholders=values, true_fields=False)
+            meant = meant_by(str(run.graph.folder))
+            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, meant))
+        except OtbtfError as error:
+            self._progress.warning(f"The trained graph gets no sidecar, serving will probe it: {error}")
+
+
+def _write_logs(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    with tf.summary.create_file_writer(str(folder / time.strftime("%Y%m%d-%H%M%S"))).as_default():
+        for row in history:
+            for name, value in row.items():
+                if name != "epoch" and math.isfinite(value):
+                    tf.summary.scalar(name, value, step=int(row["epoch"]))

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
 
-def train_keras(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
-    """Train a Keras model; see `core.operations.tensorflowmodeltrain.run`."""
+def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+    """Train a Keras model; see `trainingrun.run_training`."""
     _check_keys(parameters)
     strategy = make_strategy(parameters.strategy)  # several workers: before TensorFlow does anything else
     scope = _scope(parameters, strategy)
@@ -47,7 +47,7 @@ def train_keras(parameters: TensorflowModelTrain, progress: Progress) -> dict[st
         with scope(), plain_errors():
             keras.utils.set_random_seed(parameters.seed)
             sets, network, task = prepare(parameters, progress)
-            run = _Run(parameters, sets, network, task, strategy, progress)
+            run = _KerasRun(parameters, sets, network, task, strategy, progress)
             run.fit()
             scores = run.score()
         results = run.results(scores)
@@ -85,7 +85,7 @@ def _scope(parameters: TensorflowModelTrain, strategy: Any) -> Callable[[], Abst
     return scope
 
 
-class _Run:
+class _KerasRun:
     """One training.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Training in one call."""
+"""`core.train` of the Python API: make, compile and fit a Keras model on data sets, in one call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run of TensorflowModelTrain: a Keras model, or a TensorFlow 1 graph."""
+"""The body of TensorflowModelTrain: MODEL_DIR decides between a Keras model and a TensorFlow 1 graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
 
-def train_tensorflow_model(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
+def run_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
     """Train the model.
 
     Returns:
@@ -28,9 +28,9 @@ def train_tensorflow_model(parameters: TensorflowModelTrain, progress: Progress)
     if doubt:
         progress.warning(doubt)
     if is_keras(parameters.model_dir):
-        from .kerastraining import train_keras
+        from .kerastraining import run_keras_training
 
-        return train_keras(parameters, progress)
-    from .graphtraining import train_graph
+        return run_keras_training(parameters, progress)
+    from .graphtraining import run_graph_training
 
-    return train_graph(parameters, progress)
+    return run_graph_training(parameters, progress)

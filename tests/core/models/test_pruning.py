@@ -15,7 +15,7 @@ import serving_helpers as helpers  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, OtbtfError  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
-from otbtf_qgis.core.training.graph import TrainableGraph  # noqa: E402
+from otbtf_qgis.core.training.trainablegraph import TrainableGraph  # noqa: E402
 
 tf1 = tf.compat.v1
 PIXELS = np.random.default_rng(1).random((1, 5, 6, 3)).astype("float32")

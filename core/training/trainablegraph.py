@@ -1,11 +1,12 @@
-"""A TensorFlow 1 graph that is trained: loaded into a session, fed by name, and saved again."""
+"""A TensorFlow 1 graph that is trained: loaded into a session, its tensors found by name and fed, and saved again."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,10 +22,13 @@ from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
 
-_SAVED = "variables"
+if TYPE_CHECKING:
+    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+
+_VARIABLES = "variables"
 """Name of the folder, and of the files, in which a SavedModel keeps its variables."""
 
-_LISTED = 30
+_LISTED = 30  # nodes in a message
 _UPDATES = ("Apply", "ResourceApply", "SparseApply", "ResourceSparseApply", "Assign")
 _MADE_TO_SAVE = ("save/", "save_1/", "init")
 
@@ -123,7 +127,7 @@ class TrainableGraph:
                 f"Nodes that change variables: {', '.join(known[:_LISTED]) or 'none'}."
             ) from None
 
-    def require_targets(self, names: Sequence[str]) -> list[Any]:
+    def target_nodes(self, names: Sequence[str]) -> list[Any]:
         """Return the operations to run for each batch.
 
         Raises:
@@ -155,7 +159,7 @@ class TrainableGraph:
             if op.type in PLACEHOLDERS and op.outputs[0].dtype.base_dtype != tf.string
         ]
 
-    def free_inputs(self, taken: Iterable[str]) -> list[str]:
+    def free_placeholders(self, taken: Iterable[str]) -> list[str]:
         """Return the names of inputs that take batches, in alphabetical order, without those of `taken` (names of tensors)."""
         named = self.inputs or {op.name: op.outputs[0].name for op in self._placeholders()}
         return [
@@ -166,7 +170,7 @@ class TrainableGraph:
         tensor = self._graph.get_tensor_by_name(name)
         return tensor.shape.rank != 0 and not has_own_value(tensor, name in self.inputs.values())
 
-    def user_values(self, text: str, parameter: str) -> dict[Any, np.ndarray]:
+    def placeholder_values(self, text: str, parameter: str) -> dict[Any, np.ndarray]:
         """Return the values of user placeholders by tensor, with the dtype and rank that each asks for.
 
         Raises:
@@ -220,7 +224,7 @@ class TrainableGraph:
             ParameterError: there are none, or they are of another graph.
         """
         place = Path(path)
-        prefix = place / _SAVED / _SAVED if place.is_dir() else place
+        prefix = place / _VARIABLES / _VARIABLES if place.is_dir() else place
         if self._saver is None or not Path(f"{prefix}.index").is_file():
             raise ParameterError(
                 f"MODEL_RESTOREFROM is {path}, but {prefix}.index does not exist: give the folder of a SavedModel, or the "
@@ -253,6 +257,80 @@ class TrainableGraph:
             raise TrainingError(f"The variables cannot be written to {prefix.parent}: {first}.") from error
 
 
+# --------------------------------------------------------------- sources
+
+
+@dataclass(frozen=True)
+class SourceTensors:
+    """Which tensor of the graph each source feeds, and which output is scored against which source.
+
+    Attributes:
+        fed: placeholders by source, for training.
+        reference: the source that holds what the scored output shall be; empty where nothing is scored.
+        scored: that output, a tensor; None where nothing is scored.
+    """
+
+    fed: Mapping[str, Any]
+    reference: str
+    scored: Any
+
+
+def assign_tensors(
+    parameters: TensorflowModelTrain, graph: TrainableGraph, sources: Sequence[str], user: Mapping[Any, np.ndarray]
+) -> SourceTensors:
+    """Return what each source feeds, and what is scored.
+
+    Raises:
+        ParameterError, ModelError: a name is not in the graph, or comes twice.
+    """
+    given = {f"source{n}": source.placeholder for n, source in enumerate(parameters.sources, 1) if source.placeholder}
+    fed = {key: graph.tensor(name, f"TRAINING_{key.upper()}_PLACEHOLDER") for key, name in given.items()}
+    free = graph.free_placeholders([tensor.name for tensor in (*fed.values(), *user)])
+    for key in sources:
+        if key not in fed:
+            if not free:
+                raise ParameterError(
+                    f"{key} feeds nothing: the graph's inputs ({', '.join(graph.inputs)}) are taken already. Name its "
+                    f"placeholder in TRAINING_{key.upper()}_PLACEHOLDER, or leave it out."
+                )
+            fed[key] = graph.tensor(free.pop(0), "")
+    fed = {key: fed[key] for key in sources}
+    names = [tensor.name for tensor in fed.values()]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise ParameterError(
+            f"Two sources feed the placeholder {plain_name(twice)}: correct TRAINING_SOURCE*_PLACEHOLDER."
+        )
+    if parameters.validation_mode == "none":
+        return SourceTensors(fed, "", None)
+    return _scored_output(parameters, graph, fed)
+
+
+def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed: Mapping[str, Any]) -> SourceTensors:
+    found: dict[str, Any] = {}
+    for what, items in (("VALIDATION", parameters.validation_sources), ("TEST", parameters.test_sources)):
+        for number, source in enumerate(items, 1):
+            key = f"source{number}"
+            if source.name and key in fed:
+                tensor = graph.tensor(source.name, f"{what}_{key.upper()}_NAME")
+                if tensor.name != fed[key].name:
+                    found[key] = tensor
+    if len(found) > 1:
+        raise ParameterError(
+            f"VALIDATION_SOURCE*_NAME names {len(found)} outputs to score "
+            f"({', '.join(plain_name(tensor.name) for tensor in found.values())}): name one."
+        )
+    if found:
+        ((key, tensor),) = found.items()
+        return SourceTensors(fed, key, tensor)
+    if not graph.outputs:
+        raise ParameterError(
+            f"VALIDATION_MODE is {parameters.validation_mode}, but no output to score is named, and the graph has none in its "
+            "signature: name one in VALIDATION_SOURCE*_NAME, for the source that it is scored against."
+        )
+    return SourceTensors(fed, list(fed)[-1], graph.tensor(min(graph.outputs), "VALIDATION_SOURCE*_NAME"))
+
+
 def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
     """Return a batch as a placeholder takes it.
 
@@ -279,15 +357,37 @@ def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
     return array.astype(tensor.dtype.base_dtype.as_numpy_dtype, copy=False)
 
 
+def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str) -> np.ndarray:
+    """Return predictions in the shape of their targets; of probabilities the number of the largest.
+
+    Raises:
+        ParameterError: there is another number of them.
+    """
+    if mode == "class" and found.ndim > 1 and found.size != target.size and found.shape[-1] * target.size == found.size:
+        found = found.argmax(axis=-1)
+    if found.size != target.size:
+        raise ParameterError(
+            f"The output {name} gives {found.size / len(target):g} values for a sample, but the patches to score it against "
+            f"have {target.size / len(target):g}: name another output in VALIDATION_SOURCE*_NAME."
+        )
+    found = found.reshape(target.shape)
+    return np.rint(found) if mode == "class" else found
+
+
+def describe_feeds(feeds: Mapping[Any, np.ndarray]) -> str:
+    """Return the values of user placeholders as words."""
+    return ", ".join(f"{plain_name(tensor.name)} = {value.tolist()}" for tensor, value in feeds.items())
+
+
 def is_prefix(path: str) -> bool:
     """Return whether MODEL_SAVETO is the prefix of a SavedModel's variables rather than a folder."""
     place = Path(path)
-    return place.name == _SAVED and place.parent.name == _SAVED
+    return place.name == _VARIABLES and place.parent.name == _VARIABLES
 
 
 def variables_of(folder: Path) -> Path:
     """Return the prefix of the variables of a SavedModel."""
-    return folder / _SAVED / _SAVED
+    return folder / _VARIABLES / _VARIABLES
 
 
 def _configuration(device: str) -> Any:
@@ -304,8 +404,3 @@ def _configuration(device: str) -> Any:
 def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]}?" if near else ""
-
-
-def describe_feeds(feeds: Mapping[Any, np.ndarray]) -> str:
-    """Return the values of user placeholders as words."""
-    return ", ".join(f"{plain_name(tensor.name)} = {value.tolist()}" for tensor, value in feeds.items())
