@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..parameters.sampleroles import SampleRole
 from .scores import ClassScores
 
 if TYPE_CHECKING:
@@ -68,16 +69,16 @@ def _is_validation(key: str, history: Mapping[str, Sequence[float]]) -> bool:
 
 def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> None:
     epochs = max(len(values) for values in history.values())
-    drawn = [(key, "training", _OWN)]
+    drawn = [(key, SampleRole.TRAINING, _OWN)]
     if _VALIDATION + key in history:
-        drawn.append((_VALIDATION + key, "validation", _VALIDATED))
-    for name, label, color in drawn:
+        drawn.append((_VALIDATION + key, SampleRole.VALIDATION, _VALIDATED))
+    for name, role, color in drawn:
         values = np.asarray(history[name], np.float64)
         every = max(1, epochs // max(1, len(values)))
         known = np.isfinite(values)
         marker = "o" if known.sum() <= 25 else ""
         at = every * np.arange(1, len(values) + 1)
-        axes.plot(at[known], values[known], label=label, color=color, marker=marker, markersize=3)
+        axes.plot(at[known], values[known], label=str(role), color=color, marker=marker, markersize=3)
     axes.set_title(_literal(key.replace("_", " ")), fontsize=10)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -12,6 +12,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.classfield import holds_names
 from ..errors import ParameterError
+from ..parameters.sampleroles import SampleRole
 from ..parameters.vectorsource import LayerSource
 from ..vectors.vectoropening import split_source
 from .attributes import Attributes, read_attributes
@@ -43,11 +44,11 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         statistics = read_statistics(parameters.stats) if parameters.stats else None
         if len(set(parameters.feat)) < len(parameters.feat):
             raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")
-        found = _read(parameters, parameters.vd, parameters.layer, "training", progress)
+        found = _read(parameters, parameters.vd, parameters.layer, SampleRole.TRAINING, progress)
         other = None
         if parameters.valid_vd:
             layer = parameters.layer if parameters.valid_layer is None else parameters.valid_layer
-            other = _read(parameters, parameters.valid_vd, layer, "validation", progress)
+            other = _read(parameters, parameters.valid_vd, layer, SampleRole.VALIDATION, progress)
         layers = [*found.layers, *(other.layers if other else [])]
         classes, known = join_layers(layers, [*found.classes, *(other.classes if other else [])])
         for_training = _together(classes[: len(found.layers)])
@@ -69,17 +70,17 @@ def _read(
     parameters: TrainVectorClassifier,
     sources: tuple[LayerSource, ...],
     layer: int | None,
-    what: str,
+    role: SampleRole,
     progress: Progress,
 ) -> Attributes:
     found = read_attributes(sources, layer, parameters.feat, parameters.cfield, progress)
     if not any(found.classes):
         raise ParameterError(
-            f"No feature of the {what} layers ({', '.join(map(str, sources))}) has a class and all attributes "
+            f"No feature of the {role} layers ({', '.join(map(str, sources))}) has a class and all attributes "
             f"({found.left_out} lack one): check CFIELD and FEAT."
         )
     if found.left_out:
-        progress.warning(f"{found.left_out} features of the {what} layers lack the class or an attribute: left out.")
+        progress.warning(f"{found.left_out} features of the {role} layers lack the class or an attribute: left out.")
     return found
 
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.sampleroles import SampleRole
 
-GROUPS = ("train", "valid", "test")
 STRATEGIES = ("chessboard", "split", "all", "balanced")
 
 
@@ -114,9 +114,9 @@ class PatchesSelection:
     )
 
     def __post_init__(self) -> None:
-        for group, share in enumerate(self.proportions()):
-            if self.outputs()[group] and not share > 0:
-                raise ParameterError(f"STRATEGY_SPLIT_{GROUPS[group].upper()}PROP is {share:g}, but must be above 0.")
+        for role, share in zip(SampleRole, self.proportions()):
+            if self.outputs()[role] and not share > 0:
+                raise ParameterError(f"STRATEGY_SPLIT_{role.short.upper()}PROP is {share:g}, but must be above 0.")
         if self.strategy == "balanced" and self.strategy_balanced_labelimage is None:
             raise ParameterError("STRATEGY_BALANCED_LABELIMAGE is missing: the strategy balanced needs a label image.")
         names = [name for name in self.outputs() if name]
@@ -124,9 +124,9 @@ class PatchesSelection:
             raise ParameterError(f"Two outputs are the same file ({', '.join(names)}): choose another for one of them.")
 
     def outputs(self) -> tuple[str | None, str | None, str | None]:
-        """Return the outputs of the groups in their order."""
+        """Return the outputs of the three roles in their order."""
         return self.outtrain, self.outvalid, self.outtest
 
     def proportions(self) -> tuple[float, float, float]:
-        """Return the proportions of the groups in their order."""
+        """Return the proportions of the three roles in their order."""
         return self.strategy_split_trainprop, self.strategy_split_validprop, self.strategy_split_testprop

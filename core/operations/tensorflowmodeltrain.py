@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import ParameterError
+from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import (
     Fitting,
     GraphTraining,
@@ -24,14 +25,14 @@ class TensorflowModelTrain(TrainingOutputs, GraphTraining, Fitting, Validation, 
     NEEDS_ENGINE: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_data("TRAINING", self.sources, self.training_tfrecords)
+        _check_data(SampleRole.TRAINING, self.sources, self.training_tfrecords)
         if not self.sources and not self.training_tfrecords:
             raise ParameterError(
                 "TRAINING_SOURCE1_IL (the patches images of the first source) is missing: give at least one, or a folder in "
                 "TRAINING_TFRECORDS."
             )
-        _check_data("VALIDATION", self.validation_sources, self.validation_tfrecords)
-        _check_data("TEST", self.test_sources, self.test_tfrecords)
+        _check_data(SampleRole.VALIDATION, self.validation_sources, self.validation_tfrecords)
+        _check_data(SampleRole.TEST, self.test_sources, self.test_tfrecords)
         validated = self.validation_sources or self.validation_tfrecords
         if validated and self.validation_share:
             raise ParameterError(
@@ -43,13 +44,13 @@ class TensorflowModelTrain(TrainingOutputs, GraphTraining, Fitting, Validation, 
             )
 
 
-def _check_data(what: str, sources: Any, records: str | None) -> None:
+def _check_data(role: SampleRole, sources: Any, records: str | None) -> None:
     """Raise ParameterError where a source has no images and there are no TFRecords in their place."""
     lacking = [number for number, source in enumerate(sources, 1) if not source.il]
     if records and len(lacking) < len(sources):
-        raise ParameterError(f"{what}_TFRECORDS and {what}_SOURCE1_IL are both given: choose one of them.")
+        raise ParameterError(f"{role.name}_TFRECORDS and {role.name}_SOURCE1_IL are both given: choose one of them.")
     if lacking and not records:
         raise ParameterError(
-            f"{what}_SOURCE{lacking[0]}_IL (the patches images of source {lacking[0]}) is missing: give at least one, or a "
-            f"folder in {what}_TFRECORDS."
+            f"{role.name}_SOURCE{lacking[0]}_IL (the patches images of source {lacking[0]}) is missing: give at least one, or a "
+            f"folder in {role.name}_TFRECORDS."
         )

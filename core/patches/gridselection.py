@@ -9,7 +9,8 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import ParameterError
-from ..operations.patchesselection import GROUPS, PatchesSelection
+from ..operations.patchesselection import PatchesSelection
+from ..parameters.sampleroles import SampleRole
 from ..rasters.alpha import open_images
 from ..rasters.rasteropening import Stack
 from ..samples.labelraster import LabelRaster
@@ -32,9 +33,9 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    for name, path in zip(GROUPS, parameters.outputs()):
+    for role, path in zip(SampleRole, parameters.outputs()):
         if path:
-            check_vector_output(path, f"OUT{name.upper()}")
+            check_vector_output(path, f"OUT{role.short.upper()}")
     image = open_images([parameters.image], parameters.alpha, progress)
     patches = PatchGrid(
         image.grid, parameters.grid_psize, parameters.grid_step, parameters.grid_offsetx, parameters.grid_offsety
@@ -57,12 +58,12 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
             f"{overlap_train} training patches and {overlap_valid} validation patches overlap one of the other group: "
             "the validation will look better than it is. Set GRID_STEP to at least GRID_PSIZE, or GAP."
         )
-    sizes = [int((grouped == group).sum()) for group in range(3)]
+    sizes = {role.short: int((grouped == role).sum()) for role in SampleRole}
     _write(parameters, patches, grouped, image, progress)
-    outputs = {f"out{name}": path for name, path in zip(GROUPS, parameters.outputs()) if path}
+    outputs = {f"out{role.short}": path for role, path in zip(SampleRole, parameters.outputs()) if path}
     return {
         **outputs,
-        **dict(zip(GROUPS, sizes)),
+        **sizes,
         "overlap_train": overlap_train,
         "overlap_valid": overlap_valid,
     }
@@ -73,7 +74,7 @@ def _grouped(parameters: PatchesSelection, patches: PatchGrid, whole: np.ndarray
     random = np.random.default_rng(parameters.seed)
     side = groups.block_side(patches, parameters.gap)
     if parameters.strategy == "all":
-        return np.where(whole, groups.TRAIN, groups.NONE).astype("int8")
+        return np.where(whole, SampleRole.TRAINING, groups.NONE).astype("int8")
     if parameters.strategy == "split":
         shares = [share if path else 0.0 for share, path in zip(parameters.proportions(), parameters.outputs())]
         return groups.split(whole, shares, side, random if parameters.strategy_split_random else None)
@@ -106,11 +107,11 @@ def _write(
     numbers = np.cumsum(grouped.reshape(-1) != groups.NONE).reshape(grouped.shape) - 1
     with ExitStack() as context:
         places = []
-        for group, path in enumerate(parameters.outputs()):
+        for role, path in zip(SampleRole, parameters.outputs()):
             if not path:
                 continue
-            key = f"OUT{GROUPS[group].upper()}"
-            rows, columns = np.nonzero(grouped == group)
+            key = f"OUT{role.short.upper()}"
+            rows, columns = np.nonzero(grouped == role)
             if not len(rows):
                 progress.warning(f"{key} is empty: the strategy {parameters.strategy} gives no patch to it.")
             place = context.enter_context(vector_staging(path, progress, key))

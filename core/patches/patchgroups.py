@@ -8,10 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..errors import ParameterError
-from ..operations.patchesselection import GROUPS
+from ..parameters.sampleroles import SampleRole
 from .patchgrid import PatchGrid
 
-NONE, TRAIN, VALID, TEST = -1, 0, 1, 2
+NONE = -1
+"""The group of patches that are left out; other groups are numbered as `SampleRole`."""
 
 _BLOCK = 8  # side of a block of patches, in widths of the border that a gap costs it
 
@@ -91,14 +92,14 @@ def keep_apart(groups: np.ndarray, patches: PatchGrid, gap: int) -> int:
         ParameterError: a group would be left empty.
     """
     reach = patches.reach(gap)
-    sizes = [int((groups == group).sum()) for group in (TRAIN, VALID, TEST)]
-    by_size = sorted((group for group in (TRAIN, VALID, TEST) if sizes[group]), key=lambda g: (-sizes[g], g))
+    sizes = [int((groups == group).sum()) for group in SampleRole]
+    by_size = sorted((group for group in SampleRole if sizes[group]), key=lambda g: (-sizes[g], g))
     for place, larger in enumerate(by_size):
         others = np.isin(groups, by_size[place + 1 :])
         groups[(groups == larger) & near(others, reach) if others.any() else np.zeros(groups.shape, bool)] = NONE
         if not (groups == larger).any():
             raise ParameterError(
-                f"GAP is {gap}, which leaves no patch in the group {GROUPS[larger]}: choose a smaller gap, smaller patches "
+                f"GAP is {gap}, which leaves no patch in the group {larger.short}: choose a smaller gap, smaller patches "
                 "or a smaller step."
             )
     return sum(sizes) - int((groups != NONE).sum())
@@ -109,5 +110,5 @@ def overlapping(groups: np.ndarray, patches: PatchGrid) -> tuple[int, int]:
     reach = patches.reach()
     if reach <= 0:
         return 0, 0
-    train, valid = groups == TRAIN, groups == VALID
+    train, valid = groups == SampleRole.TRAINING, groups == SampleRole.VALIDATION
     return int((train & near(valid, reach)).sum()), int((valid & near(train, reach)).sum())

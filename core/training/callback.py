@@ -12,12 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..accuracy.scores import numbers
 from ..base.progress import Progress
 from ..errors import TrainingError
+from ..parameters.sampleroles import SampleRole
 from .checkpoints import Checkpoints, State
 from .samplebatches import Feed
-from .scoring import Scores, describe, describe_classes
+from .scoring import Scores, log_scores
 
 _EVERY = 3.0  # seconds between two lines about batches
 FITTED = 0.95  # of the progress; the rest is for scores and files
@@ -71,7 +71,7 @@ class Watch(keras.callbacks.Callback):
         feed: Feed,
         state: State,
         checkpoints: Checkpoints,
-        scorers: Mapping[str, Callable[[], Scores]],
+        scorers: Mapping[SampleRole, Callable[[], Scores]],
         save: Callable[[Path], None],
         progress: Progress,
     ) -> None:
@@ -83,7 +83,7 @@ class Watch(keras.callbacks.Callback):
             feed: batches for training.
             state: where it is.
             checkpoints: where it is kept.
-            scorers: score the model on data for `training`, `validation`.
+            scorers: score the model on data of a role, after some epochs.
             save: writes the model as it is into a .keras file.
             progress: is told, and asked to stop after each batch.
         """
@@ -177,13 +177,8 @@ class Watch(keras.callbacks.Callback):
 
     def _score(self) -> dict[str, float]:
         found: dict[str, float] = {}
-        for what, scorer in self._scorers.items():
-            scores = scorer()
-            self._progress.info(f"Scores on data for {what}: {describe(scores)}")
-            for line in describe_classes(scores):
-                self._progress.info(line)
-            prefix = "val_" if what == "validation" else ""
-            found.update({f"{prefix}{name}": value for name, value in numbers(scores).items()})
+        for role, scorer in self._scorers.items():
+            found.update(log_scores(role, scorer(), self._progress))
         return found
 
     def _rate(self) -> float:

@@ -13,6 +13,7 @@ from ..classes.legend import ClassEntry, Legend
 from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
 from ..errors import ParameterError
+from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description
 from .samplebatches import PatchSamples, Samples
 
@@ -63,19 +64,19 @@ def described(values: Iterable[int], legend: Legend) -> Classes:
     return coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in known))
 
 
-def count_labels(samples: Samples, target: str, what: str) -> Counter[int]:
+def count_labels(samples: Samples, target: str, role: SampleRole) -> Counter[int]:
     """Return how often each label occurs.
 
     Args:
         samples: the samples.
         target: their source that holds labels.
-        what: `TRAINING`, `VALIDATION` or `TEST`, for messages.
+        role: of the samples, for messages.
 
     Raises:
         ParameterError: a label is no whole number, or there is more than one for a pixel.
     """
     shape = samples.shapes[target]
-    name = f"{what}_{target.upper()}_IL"
+    name = f"{role.name}_{target.upper()}_IL"
     if shape[2:] not in ((), (1,)):
         raise ParameterError(
             f"{name} has {shape[-1]} bands, but labels have one: give a labels image, or set VALIDATION_MODE to rmse for values."
@@ -94,12 +95,12 @@ def count_labels(samples: Samples, target: str, what: str) -> Counter[int]:
 
 
 def class_table(
-    counts: Mapping[str, Counter[int]], outputs: int | None, remap: bool, ignored: int | None, legend: Legend
+    counts: Mapping[SampleRole, Counter[int]], outputs: int | None, remap: bool, ignored: int | None, legend: Legend
 ) -> ClassTable:
     """Return the classes.
 
     Args:
-        counts: labels of each purpose (`TRAINING`, ...).
+        counts: labels of each role's samples.
         outputs: number of classes that the model has; None where it is made for the labels.
         remap: True to number the labels that occur; False where they are numbers from 0 on already.
         ignored: the label that does not count.
@@ -109,7 +110,7 @@ def class_table(
         ParameterError: labels do not fit; they are listed, and what can be done.
     """
     every = sorted(set().union(*counts.values()) - {ignored})
-    if not set(counts["TRAINING"]) - {ignored}:
+    if not set(counts[SampleRole.TRAINING]) - {ignored}:
         raise ParameterError(f"All labels for training are {ignored}, which is IGNORED_LABEL: none is left to learn.")
     if remap:
         if outputs is not None and len(every) > outputs:
@@ -127,7 +128,7 @@ def class_table(
 
 
 def _wrong_labels(
-    wrong: Sequence[int], counts: Mapping[str, Counter[int]], every: Sequence[int], outputs: int | None
+    wrong: Sequence[int], counts: Mapping[SampleRole, Counter[int]], every: Sequence[int], outputs: int | None
 ) -> str:
     total = sum(counts.values(), Counter())
     named = ", ".join(f"{label} ({total[label]} times)" for label in wrong[:_LISTED])

@@ -24,6 +24,7 @@ from ..machine.devices import device_scope
 from ..models.loading import load_model
 from ..models.modelinterface import plain_name
 from ..models.sidecar import write_sidecar
+from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import Fitting, TrainingData
 from ..probing.describerun import item
 from ..probing.describing import describe as describe_model
@@ -31,7 +32,7 @@ from ..serving.defaultsapplied import meant_by
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, State, checkpoint_folder
 from .classlabels import alphas_of, described, legend_of
-from .scoring import LabelTally, Scores, Tally, ValueTally, describe, describe_classes
+from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, describe, log_scores
 from .trainablegraph import (
     TrainableGraph,
     assign_tensors,
@@ -44,7 +45,7 @@ from .trainablegraph import (
 from .trainingfiles import Outputs
 from .trainingpreparation import SampleSets, open_sets
 from .trainingreport import history_csv, report_html
-from .valueranges import check_held
+from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -128,14 +129,16 @@ class GraphRun:
             name: graph.tensor(name, "TRAINING_OUTPUTTENSORS") for name in parameters.training_outputtensors.split()
         }
         self._values = {
-            "TRAINING": graph.placeholder_values(parameters.training_userplaceholders, "TRAINING_USERPLACEHOLDERS"),
-            "VALIDATION": graph.placeholder_values(
+            SampleRole.TRAINING: graph.placeholder_values(
+                parameters.training_userplaceholders, "TRAINING_USERPLACEHOLDERS"
+            ),
+            SampleRole.VALIDATION: graph.placeholder_values(
                 parameters.validation_userplaceholders, "VALIDATION_USERPLACEHOLDERS"
             ),
         }
-        self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values["TRAINING"])
-        self._check_fed([*self._targets, *self._logged.values()], "TRAINING")
-        self._check_held()
+        self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values[SampleRole.TRAINING])
+        self._check_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
+        self._check_inputs_hold()
         check_augmentation(parameters.augmentation, sets.training.shapes)
         kind = parameters.augmentation
         change = None if kind == "none" else lambda batch, seed: augment(batch, kind, seed)
@@ -149,7 +152,7 @@ class GraphRun:
         placeholders = {source: plain_name(tensor.name) for source, tensor in self._tensors.fed.items()}
         self.alpha = alphas_of(sets.training, placeholders)
         fed = ", ".join(f"{source} feeds {name}" for source, name in placeholders.items())
-        values = describe_feeds(self._values["TRAINING"])
+        values = describe_feeds(self._values[SampleRole.TRAINING])
         progress.info(f"Training {graph.folder}: {fed}{'; ' if values else ''}{values}.")
 
     def _identity(self) -> dict[str, Any]:
@@ -166,23 +169,23 @@ class GraphRun:
 
     # ----------------------------------------------------------- checks
 
-    def _check_held(self) -> None:
+    def _check_inputs_hold(self) -> None:
         """Raise ParameterError where a placeholder does not hold the values of the samples that it is fed with."""
-        for what, samples in self._sets.by_purpose.items():
+        for role, samples in self._sets.by_role.items():
             for key, tensor in self._tensors.fed.items():
-                if what == "TRAINING" or key != self._tensors.reference:
+                if role is SampleRole.TRAINING or key != self._tensors.reference:
                     dtype = tensor.dtype.base_dtype.name
-                    check_held(samples, key, what, plain_name(tensor.name), dtype, self._progress)
+                    check_input_holds(samples, key, role, plain_name(tensor.name), dtype, self._progress)
 
-    def _check_fed(self, fetches: Sequence[Any], what: str) -> None:
+    def _check_fed(self, fetches: Sequence[Any], role: SampleRole) -> None:
         """Raise ParameterError where something is needed that nothing feeds."""
-        fed = {tensor.name for tensor in self._inputs(what).values()} | {tensor.name for tensor in self._user(what)}
+        fed = {tensor.name for tensor in self._inputs(role).values()} | {tensor.name for tensor in self._user(role)}
         missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches, fed) if tensor.name not in fed]
         if missing:
             known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
             raise ParameterError(
-                f"The graph also needs {', '.join(missing)} ({what.lower()}); the sources feed {known}. Give values in "
-                f"{what}_USERPLACEHOLDERS, as {missing[0]}=0.001, or another source with this PLACEHOLDER."
+                f"The graph also needs {', '.join(missing)} ({role}); the sources feed {known}. Give values in "
+                f"{role.name}_USERPLACEHOLDERS, as {missing[0]}=0.001, or another source with this PLACEHOLDER."
             )
 
     def _check_sizes(self) -> None:
@@ -190,13 +193,13 @@ class GraphRun:
             one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
             feedable(tensor, one, f"TRAINING_{source.upper()}_IL")
         if self._tensors.scored is not None:
-            self._check_fed([self._tensors.scored], "VALIDATION")
+            self._check_fed([self._tensors.scored], SampleRole.VALIDATION)
 
-    def _inputs(self, what: str) -> dict[str, Any]:
+    def _inputs(self, role: SampleRole) -> dict[str, Any]:
         """The placeholders by source; when scoring those without which the scored output cannot be computed."""
-        if what == "TRAINING":
+        if role is SampleRole.TRAINING:
             return dict(self._tensors.fed)
-        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user(what))}
+        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user(role))}
         needed = {tensor.name for tensor in self.graph.needed([self._tensors.scored], fed)}
         found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
         if self._tensors.reference in found:
@@ -206,9 +209,9 @@ class GraphRun:
             )
         return found
 
-    def _user(self, what: str) -> dict[Any, np.ndarray]:
+    def _user(self, role: SampleRole) -> dict[Any, np.ndarray]:
         """The values of user placeholders; when scoring those of training stand where none is given."""
-        return self._values["TRAINING"] if what == "TRAINING" else {**self._values["TRAINING"], **self._values[what]}
+        return {**self._values[SampleRole.TRAINING], **self._values[role]}
 
     # ----------------------------------------------------------- fitting
 
@@ -243,7 +246,7 @@ class GraphRun:
 
     def _stepper(self) -> Any:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
-        fed, user = self._inputs("TRAINING"), self._user("TRAINING")
+        fed, user = self._inputs(SampleRole.TRAINING), self._user(SampleRole.TRAINING)
         call = self.graph.session.make_callable(
             [*self._targets, *self._logged.values()], [*fed.values(), *user], accept_options=False
         )
@@ -284,7 +287,7 @@ class GraphRun:
         """Which variables are kept when training stops at a value that is no number, and what to try."""
         where = f" in {self.checkpoints.folder}" if self.checkpoints.folder else " nowhere: MODEL_SAVETO is not given"
         kept = f"The variables after epoch {self.state.epoch} are kept{where}."
-        rate = describe_feeds(self._values["TRAINING"]) or "as the graph has it"
+        rate = describe_feeds(self._values[SampleRole.TRAINING]) or "as the graph has it"
         return (
             f"{kept if self.state.epoch else 'No epoch was done, so nothing is kept.'} Try a smaller learning rate (now {rate}), "
             "or scale the inputs."
@@ -307,14 +310,9 @@ class GraphRun:
         self._progress.info(f"Epoch {epoch}/{parameters.epochs}: {shown} ({row['seconds']:.1f} s)")
         scored = parameters.validation_mode != "none"
         if scored and (epoch % parameters.validation_step == 0 or epoch == parameters.epochs):
-            for what in ("TRAINING", "VALIDATION"):
-                if what in self._sets.by_purpose:
-                    prefix = "val_" if what == "VALIDATION" else ""
-                    found = self._scores(what)
-                    row.update({f"{prefix}{name}": value for name, value in numbers(found).items()})
-                    self._progress.info(f"Scores on data for {what.lower()}: {describe(found)}")
-                    for line in describe_classes(found):
-                        self._progress.info(line)
+            for role in SCORED_WHILE_TRAINING:
+                if role in self._sets.by_role:
+                    row.update(log_scores(role, self._scores(role), self._progress))
         self.state.epoch = epoch
         self.state.history.append(row)
         self.checkpoints.write(self.state, values)
@@ -322,9 +320,9 @@ class GraphRun:
 
     # ------------------------------------------------------------ scores
 
-    def _scores(self, what: str) -> Scores:
-        samples, scored = self._sets.by_purpose[what], self._tensors.scored
-        fed, user = self._inputs("VALIDATION"), self._user("VALIDATION")
+    def _scores(self, role: SampleRole) -> Scores:
+        samples, scored = self._sets.by_role[role], self._tensors.scored
+        fed, user = self._inputs(SampleRole.VALIDATION), self._user(SampleRole.VALIDATION)
         given = {tensor.name for tensor in (*fed.values(), *user)}
         used = {tensor.name for tensor in self.graph.needed([scored], given)}
         user = {tensor: value for tensor, value in user.items() if tensor.name in used}
@@ -340,44 +338,39 @@ class GraphRun:
             )
         return tally.scores()
 
-    def score(self) -> dict[str, Scores]:
-        """Return the scores of the final variables, by purpose."""
+    def score(self) -> dict[SampleRole, Scores]:
+        """Return the scores of the final variables, by role."""
         if self._parameters.validation_mode == "none":
             return {}
         found = {}
-        for what in self._sets.by_purpose:
-            found[what.lower()] = self._scores(what)
-            self._progress.info(f"Final scores on data for {what.lower()}: {describe(found[what.lower()])}")
+        for role in self._sets.by_role:
+            found[role] = self._scores(role)
+            self._progress.info(f"Final scores on data for {role}: {describe(found[role])}")
         return found
 
-    def results(self, scores: Mapping[str, Scores]) -> dict[str, Any]:
+    def results(self, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
         """Return the numbers that the operation results in."""
-        deciding = _deciding(scores)
+        deciding = deciding_scores(scores)
         return {
             **(numbers(deciding) if deciding else {}),
             "epochs_run": self.state.epoch,
             "samples_per_epoch": self._feed.used,
         }
 
-    def report(self, scores: Mapping[str, Scores]) -> str:
+    def report(self, scores: Mapping[SampleRole, Scores]) -> str:
         """Return the report's page."""
-        counts = {what.lower(): samples.size for what, samples in self._sets.by_purpose.items()}
+        counts = {role: samples.size for role, samples in self._sets.by_role.items()}
         facts = {"Model": str(self.graph.folder), "Epochs": str(self.state.epoch)}
         return report_html(self._parameters, self.state.history, scores, counts, facts)
 
-    def classes(self, scores: Mapping[str, Scores]) -> dict[str, Classes]:
+    def classes(self, scores: Mapping[SampleRole, Scores]) -> dict[str, Classes]:
         """Return the classes of the scored output, by its name, for the sidecar."""
-        deciding = _deciding(scores)
+        deciding = deciding_scores(scores)
         if not isinstance(deciding, ClassScores):
             return {}
         scored = self._tensors.scored
         key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
         return {key: described(map(int, deciding.labels), self.legend)}
-
-
-def _deciding(scores: Mapping[str, Scores]) -> Scores | None:
-    """The scores on data for validation; where there are none on those for training."""
-    return scores.get("validation") or scores.get("training")
 
 
 # --------------------------------------------------------------- outputs
@@ -399,7 +392,7 @@ class _GraphOutputs:
             parameters = dataclasses.replace(parameters, model_saveto=None)
         self._outputs = Outputs(parameters, stack, progress, kept=self._variables is not None)
 
-    def write(self, run: GraphRun, scores: Mapping[str, Scores]) -> dict[str, Any]:
+    def write(self, run: GraphRun, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         if self._variables is not None:
             run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
@@ -416,7 +409,7 @@ class _GraphOutputs:
             results["model.saveto"] = self._parameters.model_saveto
         return results
 
-    def _write_model(self, run: GraphRun, scores: Mapping[str, Scores], folder: Path) -> None:
+    def _write_model(self, run: GraphRun, scores: Mapping[SampleRole, Scores], folder: Path) -> None:
         """The graph as it was loaded, with the variables as they are now."""
         old = ("variables", "mlm.json")
         shutil.copytree(run.graph.folder, folder, ignore=lambda _, names: [name for name in names if name in old])

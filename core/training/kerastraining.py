@@ -16,6 +16,7 @@ from ..accuracy.scores import numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError
 from ..machine.devices import device_scope
+from ..parameters.sampleroles import SampleRole
 from . import compileoptions
 from .callback import Rules, Watch
 from .checkpoints import Checkpoints, State, checkpoint_folder
@@ -24,7 +25,7 @@ from .network import Network, load_network, template_of
 from .opensamples import plain_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples
-from .scoring import Scores, describe, score
+from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, describe, score
 from .strategies import is_chief, make_strategy
 from .traineddefaults import meant_to_be_served
 from .trainedmodel import FinishedModel
@@ -108,7 +109,7 @@ class _KerasRun:
         """
         self._parameters, self._sets, self._network, self._task = parameters, sets, network, task
         self._progress, self._strategy = progress, strategy
-        target = sets.training.shapes[task.roles["TRAINING"].target]
+        target = sets.training.shapes[task.source_roles[SampleRole.TRAINING].target]
         template = template_of(parameters.model_dir)
         self._loss, loss = compileoptions.choose_loss(
             parameters.loss, task.kind, task.output, target, template.loss if template else ""
@@ -121,7 +122,7 @@ class _KerasRun:
         if parameters.mixed_precision:
             network.use_mixed_precision(mixed_policy())
         frozen = compileoptions.freeze(network.trained, parameters.freeze.split())
-        self._feed = self._fed("TRAINING", sets.training, shuffled=True)
+        self._feed = self._feed_of(SampleRole.TRAINING, sets.training, shuffled=True)
         optimizer = compileoptions.make_optimizer(
             parameters.optimizer, parameters.learning_rate, parameters.schedule, self._feed.steps, parameters.epochs
         )
@@ -172,7 +173,7 @@ class _KerasRun:
             self._feed.data,
             epochs=self._parameters.epochs,
             initial_epoch=state.epoch,
-            validation_data=self._fed("VALIDATION", validation).data if validation is not None else None,
+            validation_data=self._feed_of(SampleRole.VALIDATION, validation).data if validation is not None else None,
             callbacks=[self._watch, *self._logging()],
             class_weight=self._task.weights or None,
             shuffle=False,  # the data set does it
@@ -214,21 +215,21 @@ class _KerasRun:
             parameters.schedule == "plateau",
             parameters.validation_step if scored else 0,
         )
-        self._scorers = {what.lower(): self._scorer(what, samples) for what, samples in self._sets.by_purpose.items()}
-        scorers = {purpose: self._scorers[purpose] for purpose in self._scorers if purpose != "test"}
+        self._scorers = {role: self._scorer(role, samples) for role, samples in self._sets.by_role.items()}
+        while_training = {role: scorer for role, scorer in self._scorers.items() if role in SCORED_WHILE_TRAINING}
         return Watch(
             self._network.trained,
             self._rules,
             self._feed,
             State(),
             self.checkpoints,
-            scorers,
+            while_training,
             self._finished.save,
             self._progress,
         )
 
-    def _fed(self, what: str, samples: Samples, shuffled: bool = False) -> Feed:
-        change = self._task.change(what, augmented=shuffled)
+    def _feed_of(self, role: SampleRole, samples: Samples, shuffled: bool = False) -> Feed:
+        change = self._task.change(role, augmented=shuffled)
         whole = shuffled and self._strategy.num_replicas_in_sync > 1
         return samples.feed(self._parameters.batchsize, shuffled, change, whole)
 
@@ -263,39 +264,41 @@ class _KerasRun:
 
     # ------------------------------------------------------------ scores
 
-    def _scorer(self, what: str, samples: Samples) -> Callable[[], Scores]:
-        data = self._fed(what, samples).data
+    def _scorer(self, role: SampleRole, samples: Samples) -> Callable[[], Scores]:
+        data = self._feed_of(role, samples).data
         predict = predictor(self._network, self._task, data)
         return lambda: score(predict, data, self._task.tally(), self._progress)
 
-    def score(self) -> dict[str, Scores]:
-        """Return the scores of the final weights, by purpose."""
-        chosen = [purpose for purpose in ("validation", "test", "training") if purpose in self._scorers]
-        if self._parameters.validation_mode == "none" and "validation" in chosen:
-            chosen.remove("training")
-        found: dict[str, Scores] = {}
-        for purpose in chosen:
-            found[purpose] = self._scorers[purpose]()
-            self._progress.info(f"Final scores on data for {purpose}: {describe(found[purpose])}")
+    def score(self) -> dict[SampleRole, Scores]:
+        """Return the scores of the final weights, by role."""
+        order = (SampleRole.VALIDATION, SampleRole.TEST, SampleRole.TRAINING)
+        chosen = [role for role in order if role in self._scorers]
+        if self._parameters.validation_mode == "none" and SampleRole.VALIDATION in chosen:
+            chosen.remove(SampleRole.TRAINING)
+        found: dict[SampleRole, Scores] = {}
+        for role in chosen:
+            found[role] = self._scorers[role]()
+            self._progress.info(f"Final scores on data for {role}: {describe(found[role])}")
         return found
 
-    def results(self, scores: dict[str, Scores]) -> dict[str, Any]:
+    def results(self, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
         """Return the numbers that the operation results in."""
+        deciding = deciding_scores(scores)
         return {
-            **numbers(scores.get("validation") or scores["training"]),
+            **(numbers(deciding) if deciding else {}),
             "epochs_run": self._watch.state.epoch,
             "samples_per_epoch": self._feed.used,
         }
 
     # ----------------------------------------------------------- outputs
 
-    def write(self, outputs: Outputs, scores: dict[str, Scores]) -> dict[str, Any]:
+    def write(self, outputs: Outputs, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         rows = self._watch.state.history
         outputs.write_model(self._finished, device_scope(self._parameters.device))
         outputs.write_text("out.history", history_csv(rows))
         if outputs.wants("out.report"):
-            counts = {what.lower(): samples.size for what, samples in self._sets.by_purpose.items()}
+            counts = {role: samples.size for role, samples in self._sets.by_role.items()}
             facts = {
                 "Model": self._network.name,
                 "Loss": self._loss,

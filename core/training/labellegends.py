@@ -10,6 +10,7 @@ from ..base.progress import Progress
 from ..classes.joinedclasses import joined, told
 from ..classes.legend import Legend, known_classes
 from ..errors import OtbtfError
+from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description, rows_legend
 from ..rasters.rasteropening import open_dataset
 
@@ -36,15 +37,15 @@ def _legends_of(paths: Iterable[str]) -> list[Legend]:
     return found
 
 
-def join_labels(sets: Mapping[str, Any], ignored: int | None, progress: Progress) -> None:
-    """Have the labels of all purposes numbered alike, where their files name classes and number them differently.
+def join_labels(sets: Mapping[SampleRole, Any], ignored: int | None, progress: Progress) -> None:
+    """Have the labels of all roles numbered alike, where their files name classes and number them differently.
 
     Args:
-        sets: samples by purpose, those for training first; their last source holds the labels.
+        sets: samples by role, those for training first; their last source holds the labels.
         ignored: the label that does not count.
         progress: told of classes that get another number, and of files that name none.
     """
-    legends = {what: samples.label_legends() for what, samples in sets.items()}
+    legends = {role: samples.label_legends() for role, samples in sets.items()}
     flat = [legend for parts in legends.values() for legend in parts]
     named = [any(entry.name for entry in legend.values()) for legend in flat]
     if len(flat) < 2 or not any(named):
@@ -55,7 +56,7 @@ def join_labels(sets: Mapping[str, Any], ignored: int | None, progress: Progress
     if not all(named) and any(renumberings):
         progress.warning("Some labels have no names of classes beside them: these are taken by their numbers.")
     start = 0
-    for what, samples in sets.items():
-        end = start + len(legends[what])
+    for role, samples in sets.items():
+        end = start + len(legends[role])
         samples.join(legend, renumberings[start:end])
         start = end

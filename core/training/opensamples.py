@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError, RecordsError
+from ..parameters.sampleroles import SampleRole
 from ..patches.patchesreader import PatchesImagesReader
 from .recordsamples import RecordSamples
 from .samplebatches import AT_ONCE, InMemory, PatchSamples, Samples
@@ -21,17 +22,17 @@ _CAUSES = {r"RasterError: (.+)": RasterError, r"value: '(The file .+?)'\s": Reco
 
 
 def open_samples(
-    what: str,
+    role: SampleRole,
     sources: Sequence[Any],
     records: str | None,
     streaming: bool,
     budget: int,
     progress: Progress,
 ) -> Samples | None:
-    """Open the samples of one purpose.
+    """Open the samples of one role.
 
     Args:
-        what: `TRAINING`, `VALIDATION` or `TEST`, as the parameters begin.
+        role: of the samples.
         sources: with `il`, and for training `patchsizex` and `patchsizey`.
         records: a folder of TFRecords in their place.
         streaming: True to read patches when they are used.
@@ -47,14 +48,16 @@ def open_samples(
     if records:
         found: Samples = RecordSamples(records, budget)
     elif sources:
-        found = _open_patches(what, sources, streaming, budget, progress)
+        found = _open_patches(role, sources, streaming, budget, progress)
     else:
         return None
-    progress.info(f"{what.capitalize()}: {found.size} samples; {_described(found)}.")
+    progress.info(f"{role.name.capitalize()}: {found.size} samples; {_described(found)}.")
     return found
 
 
-def _open_patches(what: str, sources: Sequence[Any], streaming: bool, budget: int, progress: Progress) -> PatchSamples:
+def _open_patches(
+    role: SampleRole, sources: Sequence[Any], streaming: bool, budget: int, progress: Progress
+) -> PatchSamples:
     files = {f"source{number}": list(source.il) for number, source in enumerate(sources, 1)}
     heights = {
         f"source{number}": rows
@@ -63,19 +66,19 @@ def _open_patches(what: str, sources: Sequence[Any], streaming: bool, budget: in
     }
     images = PatchesImagesReader(files, use_streaming=True, patch_heights=heights)
     if images.get_size() == 0:
-        raise ParameterError(f"{what}_SOURCE1_IL holds no patches: give patches images with at least one.")
+        raise ParameterError(f"{role.name}_SOURCE1_IL holds no patches: give patches images with at least one.")
     for number, source in enumerate(sources, 1):
         width, wanted = images.gdal_ds[f"source{number}"][0].RasterXSize, getattr(source, "patchsizex", None)
         if wanted and wanted != width:
             raise ParameterError(
-                f"{what}_SOURCE{number}_PATCHSIZEX is {wanted}, but {source.il[0]} has patches {width} pixels wide: "
+                f"{role.name}_SOURCE{number}_PATCHSIZEX is {wanted}, but {source.il[0]} has patches {width} pixels wide: "
                 "correct it, or leave it out."
             )
     sample = images.get_sample(0)
     needed = images.get_size() * sum(array.nbytes for array in sample.values())
     if not streaming and needed > budget:
         progress.info(
-            f"{what.capitalize()}: {needed / 1e6:.0f} MB of patches are more than MEMORY allows ({budget / 1e6:.0f} MB), so "
+            f"{role.name.capitalize()}: {needed / 1e6:.0f} MB of patches are more than MEMORY allows ({budget / 1e6:.0f} MB), so "
             "they are read when they are used."
         )
         streaming = True
@@ -84,8 +87,8 @@ def _open_patches(what: str, sources: Sequence[Any], streaming: bool, budget: in
     kept = InMemory(images, progress)
     for key, count in (+kept.not_finite).items():
         progress.warning(
-            f"{count} of {images.get_size()} patches of {what}_{key.upper()}_IL hold NaN or infinite values, from which nothing "
-            "can be learned: leave them out when they are cut (SOURCE1_NODATA=nan of patchesextraction)."
+            f"{count} of {images.get_size()} patches of {role.name}_{key.upper()}_IL hold NaN or infinite values, from which "
+            "nothing can be learned: leave them out when they are cut (SOURCE1_NODATA=nan of patchesextraction)."
         )
     return PatchSamples(kept, files, budget)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, Union
 
 import numpy as np
@@ -11,9 +11,13 @@ import numpy as np
 from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, numbers, regression_scores
 from ..base.progress import Progress
 from ..classes.legend import Legend
+from ..parameters.sampleroles import SampleRole
 from .classlabels import ClassTable
 
 Scores = Union[ClassScores, RegressionScores]
+
+SCORED_WHILE_TRAINING = (SampleRole.TRAINING, SampleRole.VALIDATION)
+"""The roles whose samples are scored after epochs too; those for test are looked at once, in the end."""
 
 
 class Tally(Protocol):
@@ -105,6 +109,20 @@ def score(predict: Callable[[Any], Any], data: Any, tally: Tally, progress: Prog
         progress.check()
         tally.add(np.asarray(targets), np.asarray(predict(inputs)))
     return tally.scores()
+
+
+def log_scores(role: SampleRole, scores: Scores, progress: Progress) -> dict[str, float]:
+    """Log the scores of an epoch, and return them by their names in the history, which for validation begin with `val_`."""
+    progress.info(f"Scores on data for {role}: {describe(scores)}")
+    for line in describe_classes(scores):
+        progress.info(line)
+    prefix = "val_" if role is SampleRole.VALIDATION else ""
+    return {f"{prefix}{name}": value for name, value in numbers(scores).items()}
+
+
+def deciding_scores(scores: Mapping[SampleRole, Scores]) -> Scores | None:
+    """Return the scores that the operation results in: on data for validation, else on those for training."""
+    return scores.get(SampleRole.VALIDATION) or scores.get(SampleRole.TRAINING)
 
 
 def describe(scores: Scores) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError
 from ..models.modelinterface import plain_name
+from ..parameters.sampleroles import SampleRole
 
 
 @dataclass(frozen=True)
-class Roles:
+class SourceRoles:
     """Sources of training (`source1`, ...) and the tensors of a model.
 
     Attributes:
@@ -24,13 +25,15 @@ class Roles:
     output: str
 
 
-def assign(what: str, names: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]) -> Roles:
+def assign_sources(
+    role: SampleRole, names: Sequence[str], inputs: Sequence[str], outputs: Sequence[str]
+) -> SourceRoles:
     """Return what each source is.
 
     Sources without a name feed the inputs that are left, in alphabetical order; one more is the target.
 
     Args:
-        what: `TRAINING`, `VALIDATION` or `TEST`, for messages.
+        role: of the samples, for messages.
         names: for each source, that of an input or output; empty where none is given.
         inputs: the model's.
         outputs: the model's; the target belongs to the one called `predictions`, else to the first, unless it is named.
@@ -43,14 +46,14 @@ def assign(what: str, names: Sequence[str], inputs: Sequence[str], outputs: Sequ
     for number, name in enumerate((plain_name(name) for name in names), 1):
         if not name:
             continue
-        key = "PLACEHOLDER" if what == "TRAINING" else "NAME"
+        key = "PLACEHOLDER" if role is SampleRole.TRAINING else "NAME"
         if name not in inputs and name not in outputs:
             raise ParameterError(
-                f"{what}_SOURCE{number}_{key} is {name!r}, but the model has the inputs {', '.join(inputs)} and the outputs "
+                f"{role.name}_SOURCE{number}_{key} is {name!r}, but the model has the inputs {', '.join(inputs)} and the outputs "
                 f"{', '.join(outputs)}: name one of them."
             )
         if name in found.values() or name in targets.values():
-            raise ParameterError(f"{what}_SOURCE{number}_{key} is {name!r}, which another source is already.")
+            raise ParameterError(f"{role.name}_SOURCE{number}_{key} is {name!r}, which another source is already.")
         (found if name in inputs else targets)[f"source{number}"] = name
     left = sorted(set(inputs) - set(found.values()))
     for number, name in enumerate(names, 1):
@@ -65,7 +68,7 @@ def assign(what: str, names: Sequence[str], inputs: Sequence[str], outputs: Sequ
             "patches for each input and one image of labels or values."
         )
     ((target, output),) = targets.items()
-    return Roles(dict(sorted(found.items())), target, output)
+    return SourceRoles(dict(sorted(found.items())), target, output)
 
 
 def _described(found: Mapping[str, str], count: int) -> list[str]:

@@ -21,6 +21,7 @@ from ..models.modelinterface import plain_name
 from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
+from ..parameters.sampleroles import SampleRole
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -308,11 +309,12 @@ def assign_tensors(
 
 def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed: Mapping[str, Any]) -> SourceTensors:
     found: dict[str, Any] = {}
-    for what, items in (("VALIDATION", parameters.validation_sources), ("TEST", parameters.test_sources)):
+    scored = {SampleRole.VALIDATION: parameters.validation_sources, SampleRole.TEST: parameters.test_sources}
+    for role, items in scored.items():
         for number, source in enumerate(items, 1):
             key = f"source{number}"
             if source.name and key in fed:
-                tensor = graph.tensor(source.name, f"{what}_{key.upper()}_NAME")
+                tensor = graph.tensor(source.name, f"{role.name}_{key.upper()}_NAME")
                 if tensor.name != fed[key].name:
                     found[key] = tensor
     if len(found) > 1:

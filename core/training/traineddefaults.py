@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from ..models.servingdefaults import Meant, MeantSource
+from ..parameters.sampleroles import SampleRole
 from ..serving.defaultsapplied import meant_by
 from .network import template_of
 from .samplebatches import Samples
@@ -21,7 +22,7 @@ def meant_to_be_served(parameters: TensorflowModelTrain, samples: Samples, task:
 
     A model that is trained on keeps what was said of it, as long as its patches are the same.
     """
-    roles = task.roles["TRAINING"]
+    roles = task.source_roles[SampleRole.TRAINING]
     single = samples.shapes[roles.target][:2] == (1, 1)
     sizes = {name: samples.shapes[key] for key, name in roles.inputs.items()}
     sources = {name: MeantSource((shape[1], shape[0]) if single else None) for name, shape in sizes.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..machine.memory import budget
+from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import Template
 from ..patches.patchesimage import read_description
 from ..samples.bandstatistics import BandStatistics
@@ -31,8 +32,8 @@ from .network import Network, fitted_shape, load_network, make_network, restore,
 from .opensamples import open_samples, read_groups
 from .samplebatches import Change, PatchSamples, Samples
 from .scoring import ClassTally, Tally, ValueTally
-from .sourceroles import Roles, assign
-from .valueranges import check_held
+from .sourceroles import SourceRoles, assign_sources
+from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -42,17 +43,17 @@ _TRIED = 4  # samples that the model is tried on
 
 @dataclass(frozen=True)
 class SampleSets:
-    """The samples by purpose; None where there are none."""
+    """The samples of each role; None where there are none."""
 
     training: Samples
     validation: Samples | None
     test: Samples | None
 
     @property
-    def by_purpose(self) -> dict[str, Samples]:
+    def by_role(self) -> dict[SampleRole, Samples]:
         """Those that there are."""
-        every = {"TRAINING": self.training, "VALIDATION": self.validation, "TEST": self.test}
-        return {what: samples for what, samples in every.items() if samples is not None}
+        every = zip(SampleRole, (self.training, self.validation, self.test))
+        return {role: samples for role, samples in every if samples is not None}
 
 
 class LabelCounts:
@@ -60,13 +61,13 @@ class LabelCounts:
 
     def __init__(self, sets: SampleSets) -> None:
         self._sets = sets
-        self._found: dict[tuple[str, str], Counter[int]] = {}
+        self._found: dict[tuple[SampleRole, str], Counter[int]] = {}
 
-    def __call__(self, what: str, key: str) -> Counter[int]:
-        """Return the labels that the source `key` holds for a purpose (`TRAINING`, ...); see `count_labels`."""
-        if (what, key) not in self._found:
-            self._found[what, key] = count_labels(self._sets.by_purpose[what], key, what)
-        return self._found[what, key]
+    def __call__(self, role: SampleRole, key: str) -> Counter[int]:
+        """Return the labels that the source `key` holds in the samples of a role; see `count_labels`."""
+        if (role, key) not in self._found:
+            self._found[role, key] = count_labels(self._sets.by_role[role], key, role)
+        return self._found[role, key]
 
 
 def open_sets(parameters: TensorflowModelTrain, progress: Progress) -> SampleSets:
@@ -77,7 +78,7 @@ def open_sets(parameters: TensorflowModelTrain, progress: Progress) -> SampleSet
     """
     room = budget(parameters.memory or parameters.ram)
     training = open_samples(
-        "TRAINING",
+        SampleRole.TRAINING,
         parameters.sources,
         parameters.training_tfrecords,
         parameters.training_usestreaming,
@@ -87,16 +88,22 @@ def open_sets(parameters: TensorflowModelTrain, progress: Progress) -> SampleSet
     assert training is not None  # nosec B101 (tells mypy; the parameters were checked)
     streaming = parameters.validation_usestreaming
     validation = open_samples(
-        "VALIDATION", parameters.validation_sources, parameters.validation_tfrecords, streaming, room // 4, progress
+        SampleRole.VALIDATION,
+        parameters.validation_sources,
+        parameters.validation_tfrecords,
+        streaming,
+        room // 4,
+        progress,
     )
-    test = open_samples("TEST", parameters.test_sources, parameters.test_tfrecords, streaming, room // 4, progress)
-    every = {"training": training, "validation": validation, "test": test}
-    join_labels({what: samples for what, samples in every.items() if samples}, parameters.ignored_label, progress)
+    test = open_samples(
+        SampleRole.TEST, parameters.test_sources, parameters.test_tfrecords, streaming, room // 4, progress
+    )
+    join_labels(SampleSets(training, validation, test).by_role, parameters.ignored_label, progress)
     if parameters.validation_share:
         training, validation = _hold_back(parameters, training, progress)
     found = SampleSets(training, validation, test)
-    for what, samples in found.by_purpose.items():
-        _check_like(what, samples, training)
+    for role, samples in found.by_role.items():
+        _check_like(role, samples, training)
     return found
 
 
@@ -113,18 +120,18 @@ def _hold_back(
     return parts
 
 
-def _check_like(what: str, samples: Samples, training: Samples) -> None:
+def _check_like(role: SampleRole, samples: Samples, training: Samples) -> None:
     """Raise ParameterError where samples have other sources, or other patch sizes, than those for training."""
     if len(samples.keys) != len(training.keys):
         raise ParameterError(
-            f"There are {len(samples.keys)} sources for {what.lower()}, but {len(training.keys)} for training: give the same, "
+            f"There are {len(samples.keys)} sources for {role}, but {len(training.keys)} for training: give the same, "
             "in the same order."
         )
     for key in training.keys:
         if samples.shapes[key] != training.shapes[key]:
             here, there = (" x ".join(map(str, s.shapes[key])) for s in (samples, training))
             raise ParameterError(
-                f"{what}_{key.upper()}_IL has patches of {here} (rows, columns, bands), but TRAINING_{key.upper()}_IL of "
+                f"{role.name}_{key.upper()}_IL has patches of {here} (rows, columns, bands), but TRAINING_{key.upper()}_IL of "
                 f"{there}: give patches of the same size."
             )
 
@@ -163,7 +170,7 @@ def _template_options(
     ]
     options: dict[str, Any] = {"bands": tuple(bands), "scalings": tuple(scalings)}
     if template.loss == "sparse_categorical_crossentropy":
-        counts = {what: labels(what, target) for what in sets.by_purpose}
+        counts = {role: labels(role, target) for role in sets.by_role}
         table = class_table(counts, None, parameters.remap_labels, parameters.ignored_label, {})
         options["classes"] = len(table.values)
     elif "classes" in template.takes:
@@ -193,7 +200,7 @@ class Task:
     """What is learned: which source is what, and how the target is read.
 
     Attributes:
-        roles: of the sources for training.
+        source_roles: what each source is, by role of the samples.
         kind: of the target, `class` or `rmse`.
         output: the output that is trained.
         table: the classes; None for values.
@@ -203,7 +210,7 @@ class Task:
         alpha: by name of the input, what bands marked as alpha were when its patches were cut.
     """
 
-    roles: Mapping[str, Roles]
+    source_roles: Mapping[SampleRole, SourceRoles]
     kind: str
     output: compileoptions.Output
     table: ClassTable | None
@@ -213,28 +220,28 @@ class Task:
     augmentation: str
     alpha: Mapping[str, str]
 
-    def change(self, what: str, augmented: bool) -> Change:
+    def change(self, role: SampleRole, augmented: bool) -> Change:
         """Return what turns a batch of sources into (inputs, target).
 
         Args:
-            what: `TRAINING`, `VALIDATION` or `TEST`.
+            role: of the samples.
             augmented: True to flip and turn the samples.
         """
-        roles = self.roles[what]
+        sources = self.source_roles[role]
 
         def turned(batch: dict[str, Any], seed: Any) -> Any:
             if augmented and self.augmentation != "none":
                 batch = augment(batch, self.augmentation, seed)
-            return self.inputs(batch, roles), self._target(batch[roles.target])
+            return self.inputs(batch, sources), self._target(batch[sources.target])
 
         return turned
 
-    def inputs(self, batch: Mapping[str, Any], roles: Roles) -> dict[str, Any]:
+    def inputs(self, batch: Mapping[str, Any], sources: SourceRoles) -> dict[str, Any]:
         """Return the tensors of a batch by the model's input."""
         import tensorflow as tf
 
         found = {}
-        for key, name in roles.inputs.items():
+        for key, name in sources.inputs.items():
             tensor = batch[key]
             shape = fitted_shape(tensor.shape[1:], self.ranks[name] - 1)
             found[name] = tf.cast(tf.reshape(tensor, (-1, *shape)), self.dtypes[name])
@@ -265,52 +272,55 @@ def prepare(parameters: TensorflowModelTrain, progress: Progress) -> tuple[Sampl
     sets = open_sets(parameters, progress)
     labels = LabelCounts(sets)
     network = open_network(parameters, sets, labels)
-    roles = _roles(parameters, sets, network)
-    target = roles["TRAINING"].target
-    network.choose(roles["TRAINING"].output)
-    for what, samples in sets.by_purpose.items():
-        for key, name in roles[what].inputs.items():
-            check_held(samples, key, what, name, network.dtypes[name], progress)
-    output = _tried(sets.training, roles["TRAINING"], network)
+    source_roles = _source_roles(parameters, sets, network)
+    for_training = source_roles[SampleRole.TRAINING]
+    target = for_training.target
+    network.choose(for_training.output)
+    for role, samples in sets.by_role.items():
+        for key, name in source_roles[role].inputs.items():
+            check_input_holds(samples, key, role, name, network.dtypes[name], progress)
+    output = _try_output(sets.training, for_training, network)
     shape = sets.training.shapes[target]
     check_augmentation(parameters.augmentation, sets.training.shapes)
     whole = sets.training.dtypes[target].kind in "iu"
     single = whole and output.bands == 1 and (len(shape) < 3 or shape[-1] == 1)
-    two_values = single and set(labels("TRAINING", target)) <= {0, 1}
+    two_values = single and set(labels(SampleRole.TRAINING, target)) <= {0, 1}
     kind = compileoptions.kind_of_target(parameters.validation_mode, parameters.loss, output, shape, two_values)
     table, weights = None, {}
     if kind == compileoptions.CLASSES:
-        counts = {what: labels(what, roles[what].target) for what in sets.by_purpose}
+        counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
         legend = legend_of(sets.training, target)
         table = class_table(counts, max(output.bands, 2), parameters.remap_labels, parameters.ignored_label, legend)
-        weights = _class_weights(parameters, table, counts["TRAINING"], progress)
+        weights = _class_weights(parameters, table, counts[SampleRole.TRAINING], progress)
     elif parameters.remap_labels or parameters.ignored_label is not None or parameters.class_weights != "none":
         raise ParameterError(
             "REMAP_LABELS, IGNORED_LABEL and CLASS_WEIGHTS are for classes, but the target is values: leave them out, or set "
             "VALIDATION_MODE to class."
         )
     ranks = {name: len(size) for name, size in network.inputs.items()}
-    alpha = alphas_of(sets.training, roles["TRAINING"].inputs)
-    task = Task(roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)
+    alpha = alphas_of(sets.training, for_training.inputs)
+    task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)
     return sets, network, task
 
 
-def _roles(parameters: TensorflowModelTrain, sets: SampleSets, network: Network) -> dict[str, Roles]:
+def _source_roles(
+    parameters: TensorflowModelTrain, sets: SampleSets, network: Network
+) -> dict[SampleRole, SourceRoles]:
     given = {
-        "TRAINING": [source.placeholder for source in parameters.sources],
-        "VALIDATION": [source.name for source in parameters.validation_sources],
-        "TEST": [source.name for source in parameters.test_sources],
+        SampleRole.TRAINING: [source.placeholder for source in parameters.sources],
+        SampleRole.VALIDATION: [source.name for source in parameters.validation_sources],
+        SampleRole.TEST: [source.name for source in parameters.test_sources],
     }
-    found: dict[str, Roles] = {}
-    first = _padded(given["TRAINING"], len(sets.training.keys))
-    for what in sets.by_purpose:
-        own = _padded(given[what], len(first))
+    found: dict[SampleRole, SourceRoles] = {}
+    first = _padded(given[SampleRole.TRAINING], len(sets.training.keys))
+    for role in sets.by_role:
+        own = _padded(given[role], len(first))
         names = [name or placeholder for name, placeholder in zip(own, first)]
-        found[what] = assign(what, names, list(network.inputs), network.outputs)
-        if found[what].output != found["TRAINING"].output:
+        found[role] = assign_sources(role, names, list(network.inputs), network.outputs)
+        if found[role].output != found[SampleRole.TRAINING].output:
             raise ParameterError(
-                f"{what} is of the output {found[what].output}, but {found['TRAINING'].output} is trained: name that one, or "
-                "none."
+                f"{role.name} is of the output {found[role].output}, but {found[SampleRole.TRAINING].output} is trained: name "
+                "that one, or none."
             )
     return found
 
@@ -319,12 +329,12 @@ def _padded(names: Sequence[str], count: int) -> list[str]:
     return [*names, *[""] * (count - len(names))]
 
 
-def _tried(samples: Samples, roles: Roles, network: Network) -> compileoptions.Output:
+def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> compileoptions.Output:
     """Try the model on some samples, and return what its output is."""
     import tensorflow as tf
 
     network.check_inputs(
-        {name: (f"TRAINING_{key.upper()}_IL", samples.shapes[key]) for key, name in roles.inputs.items()}
+        {name: (f"TRAINING_{key.upper()}_IL", samples.shapes[key]) for key, name in sources.inputs.items()}
     )
     batch = next(iter(samples.feed(min(_TRIED, samples.size)).data))
     inputs = {
@@ -332,12 +342,12 @@ def _tried(samples: Samples, roles: Roles, network: Network) -> compileoptions.O
             tf.reshape(batch[key], (-1, *fitted_shape(samples.shapes[key], len(network.inputs[name]) - 1))),
             network.dtypes[name],
         )
-        for key, name in roles.inputs.items()
+        for key, name in sources.inputs.items()
     }
-    sizes = " and ".join(" x ".join(map(str, samples.shapes[key])) for key in roles.inputs)
+    sizes = " and ".join(" x ".join(map(str, samples.shapes[key])) for key in sources.inputs)
     found = network.try_on(inputs, sizes)
     return compileoptions.Output(
-        roles.output, tuple(found.shape[1:]), compileoptions.are_probabilities(found, network.activation)
+        sources.output, tuple(found.shape[1:]), compileoptions.are_probabilities(found, network.activation)
     )
 
 

@@ -11,13 +11,14 @@ from typing import Any
 from ..accuracy.figures import curves_figure
 from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores
+from ..parameters.sampleroles import SampleRole
 from .scoring import Scores
 
 _NOT_DRAWN = ("epoch", "seconds", "seconds_waited")
 _HEADINGS = {
-    "validation": "Scores on validation data",
-    "training": "Scores on training data",
-    "test": "Scores on test data",
+    SampleRole.VALIDATION: "Scores on validation data",
+    SampleRole.TRAINING: "Scores on training data",
+    SampleRole.TEST: "Scores on test data",
 }
 
 Rows = Sequence[Mapping[str, float]]
@@ -41,22 +42,26 @@ def _number(value: float | None) -> str:
 
 
 def report_html(
-    parameters: Any, rows: Rows, scores: Mapping[str, Scores], counts: Mapping[str, int], facts: Mapping[str, str]
+    parameters: Any,
+    rows: Rows,
+    scores: Mapping[SampleRole, Scores],
+    counts: Mapping[SampleRole, int],
+    facts: Mapping[str, str],
 ) -> str:
     """Return the report.
 
     Args:
         parameters: of the operation.
         rows: the history.
-        scores: by purpose: `validation`, `training`, `test`.
-        counts: number of samples by purpose.
+        scores: by role, in the order of the page.
+        counts: number of samples by role.
         facts: further names and values for the first table.
     """
     report = Report("Training report")
     seconds = [row["seconds"] for row in rows if "seconds" in row]
     waited = sum(row.get("seconds_waited", 0.0) for row in rows)
     summary: list[tuple[str, Any]] = [*facts.items()]
-    summary += [(f"Samples for {what}", count) for what, count in counts.items()]
+    summary += [(f"Samples for {role}", count) for role, count in counts.items()]
     if seconds:
         summary += [
             ("Seconds per epoch", sum(seconds) / len(seconds)),
@@ -67,11 +72,11 @@ def report_html(
     curves = _curves(rows)
     if curves:
         report.figure("Course of the training", curves_figure(curves, ""), "Curves of loss and metrics over the epochs")
-    for what, found in scores.items():
+    for role, found in scores.items():
         if isinstance(found, ClassScores):
-            report.class_scores(_HEADINGS[what], found)
+            report.class_scores(_HEADINGS[role], found)
         else:
-            report.regression_scores(_HEADINGS[what], found)
+            report.regression_scores(_HEADINGS[role], found)
     report.parameters(parameters)
     return report.html()
 

@@ -6,17 +6,18 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import ParameterError
+from ..parameters.sampleroles import SampleRole
 from ..rasters.narrowing import Narrowing
 from .samplebatches import Samples
 
 
-def check_held(samples: Samples, key: str, what: str, name: str, dtype: str, progress: Progress) -> None:
+def check_input_holds(samples: Samples, key: str, role: SampleRole, name: str, dtype: str, progress: Progress) -> None:
     """Look at all samples of a source whose type an input may not hold.
 
     Args:
-        samples: of one purpose.
+        samples: of one role.
         key: the source, such as `source1`.
-        what: the purpose: `TRAINING`, `VALIDATION` or `TEST`.
+        role: of the samples.
         name: of the model's input.
         dtype: that it takes.
         progress: may cancel.
@@ -33,6 +34,6 @@ def check_held(samples: Samples, key: str, what: str, name: str, dtype: str, pro
         narrowing(np.array(values))
         if told := narrowing.told():
             raise ParameterError(
-                f"{what}_{key.upper()} holds {samples.dtypes[key]}, but the input {name} of the model takes {dtype}: of the "
+                f"{role.name}_{key.upper()} holds {samples.dtypes[key]}, but the input {name} of the model takes {dtype}: of the "
                 f"values {told}, and would become others. Scale or clip the patches, or choose a model that takes them."
             )

@@ -16,6 +16,7 @@ from ..files.staging import Staging, check_writable
 from ..models.servingdefaults import Meant
 from ..models.sidecar import write_meant
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
+from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
@@ -24,7 +25,7 @@ from ..rasters.rasteropening import Stack
 from ..rasters.rasteroutput import OutputRaster, driver_for, is_source
 from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
-from .landcoversamples import TRAINING, VALIDATION, Prepared, prepare
+from .landcoversamples import Prepared, prepare
 
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
@@ -88,8 +89,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         "out": parameters.out,
         **{key: trained[key] for key in [*told, *(["out.keras"] if parameters.out_keras else [])] if key in trained},
         "mode": "dense" if plan.dense else "patches",
-        "samples_training": prepared.counts[TRAINING],
-        "samples_validation": prepared.counts.get(VALIDATION, 0),
+        "samples_training": prepared.counts[SampleRole.TRAINING],
+        "samples_validation": prepared.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
 
@@ -202,8 +203,8 @@ def _train(
     }
     if plan.dense:
         values["ignored_label"] = prepared.classes.ignored
-    for what, files in prepared.files.items():
-        values.update({f"{what}.source{number}.il": [path] for number, path in enumerate(files, 1)})
+    for role, files in prepared.files.items():
+        values.update({f"{role}.source{number}.il": [path] for number, path in enumerate(files, 1)})
     try:
         return run("TensorflowModelTrain", values, progress)
     except ParameterError as error:

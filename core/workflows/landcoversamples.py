@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.progress import Part, Progress
 from ..classes.legend import as_rows, write_legend
+from ..parameters.sampleroles import SampleRole
 from ..rasters.rasteropening import Stack
 from ..registry import run
 from ..vectors.vectoropening import INTEGER, Field
@@ -23,21 +24,19 @@ from .samplesplit import divide
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
 
-TRAINING, VALIDATION = "training", "validation"
-
 
 @dataclass(frozen=True)
 class Prepared:
     """Patches and labels.
 
     Attributes:
-        files: patches image and labels image of TRAINING and, where something is held back, of VALIDATION.
+        files: patches image and labels image for training and, where something is held back, for validation.
         counts: how many patches each has.
         classes: of the labels.
     """
 
-    files: dict[str, tuple[str, str]]
-    counts: dict[str, int]
+    files: dict[SampleRole, tuple[str, str]]
+    counts: dict[SampleRole, int]
     classes: Classes
 
 
@@ -76,45 +75,45 @@ def prepare(
     left = int((~training & ~validation).sum())
     if left:
         progress.info(f"{left} samples are left out: their patches share pixels with one for validation.")
-    parts = {TRAINING: np.flatnonzero(training), VALIDATION: np.flatnonzero(validation)}
-    parts = {what: part for what, part in parts.items() if len(part)}
+    parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
+    parts = {role: part for role, part in parts.items() if len(part)}
     if dense:
         parts = _limited(parts, parameters.samples, parameters.seed)
     _tell(candidates, parts, progress)
     files, counts = {}, {}
-    for number, (what, part) in enumerate(parts.items()):
-        points = _write_points(folder, what, candidates, part, image, progress)
+    for number, (role, part) in enumerate(parts.items()):
+        points = _write_points(folder, role, candidates, part, image, progress)
         step = Part(progress, 0.5 + 0.5 * number / len(parts), 0.5 + 0.5 * (number + 1) / len(parts))
-        files[what], counts[what] = _extract(parameters, folder, what, points, candidates.label_raster, size, step)
+        files[role], counts[role] = _extract(parameters, folder, role, points, candidates.label_raster, size, step)
     return Prepared(files, counts, candidates.classes)
 
 
-def _limited(parts: dict[str, np.ndarray], most: int, seed: int) -> dict[str, np.ndarray]:
+def _limited(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> dict[SampleRole, np.ndarray]:
     """Draw so many tiles at most, from all parts alike."""
     share = min(1.0, most / sum(map(len, parts.values())))
     random = np.random.default_rng(seed)
-    return {what: np.sort(random.permutation(part)[: max(1, round(share * len(part)))]) for what, part in parts.items()}
+    return {role: np.sort(random.permutation(part)[: max(1, round(share * len(part)))]) for role, part in parts.items()}
 
 
-def _tell(candidates: Candidates, parts: dict[str, np.ndarray], progress: Progress) -> None:
+def _tell(candidates: Candidates, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
     """Say how many samples, or labelled pixels, each class has; warn of those that are not validated."""
     what = "labelled pixels" if candidates.label_raster else "samples"
     for place, row in enumerate(as_rows(candidates.classes.values, candidates.classes.legend)):
         called = f"{row['value']} {row['name']}" if row.get("name") else str(row["value"])
-        sums = {name: int(candidates.counts[part, place].sum()) for name, part in parts.items()}
-        told = ", ".join(f"{number} {what} for {name}" for name, number in sums.items())
+        sums = {role: int(candidates.counts[part, place].sum()) for role, part in parts.items()}
+        told = ", ".join(f"{number} {what} for {role}" for role, number in sums.items())
         progress.info(f"Class {called}: {told}.")
-        if not sums.get(VALIDATION, 1):
+        if not sums.get(SampleRole.VALIDATION, 1):
             progress.warning(
                 f"Class {called} is not validated: its labels lie in one place. Give labels of it in another."
             )
 
 
 def _write_points(
-    folder: Path, what: str, candidates: Candidates, part: np.ndarray, image: Stack, progress: Progress
+    folder: Path, role: SampleRole, candidates: Candidates, part: np.ndarray, image: Stack, progress: Progress
 ) -> str:
     """Write points with the field `class`, and the classes' names beside them; return the path."""
-    path = str(folder / f"samples_{what}.gpkg")
+    path = str(folder / f"samples_{role}.gpkg")
     with vector_staging(path, progress) as staging:
         with OutputVector(staging, (Field("class", INTEGER),), image.reference, progress) as out:
             out.write([candidates.labels[part]], candidates.x[part], candidates.y[part])
@@ -126,10 +125,16 @@ def _write_points(
 
 
 def _extract(
-    parameters: LandCoverMap, folder: Path, what: str, points: str, label_raster: str, size: int, progress: Progress
+    parameters: LandCoverMap,
+    folder: Path,
+    role: SampleRole,
+    points: str,
+    label_raster: str,
+    size: int,
+    progress: Progress,
 ) -> tuple[tuple[str, str], int]:
     """Cut patches with their labels; return both paths, and the number of patches."""
-    patches, labels = str(folder / f"patches_{what}.tif"), str(folder / f"labels_{what}.tif")
+    patches, labels = str(folder / f"patches_{role}.tif"), str(folder / f"labels_{role}.tif")
     values: dict[str, Any] = {
         "source1.il": parameters.image,
         "source1.patchsizex": size,

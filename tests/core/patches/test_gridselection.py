@@ -16,10 +16,11 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.geometry.grid import Axis, Grid
+from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.patches import patchgrid
 from otbtf_qgis.core.patches.balancing import balanced
 from otbtf_qgis.core.patches.patchgrid import PatchGrid
-from otbtf_qgis.core.patches.patchgroups import NONE, TRAIN, VALID, block_side, chessboard, keep_apart, split
+from otbtf_qgis.core.patches.patchgroups import NONE, block_side, chessboard, keep_apart, split
 
 
 def image(folder: Path, holes: float = 0.02, height: int = 70, width: int = 90) -> tuple[str, np.ndarray]:
@@ -137,7 +138,7 @@ def test_a_gap_keeps_the_groups_apart(size: int, step: int, gap: int, board: boo
         chessboard(shape, side) if board else split(np.ones(shape, bool), (2, 1), side, np.random.default_rng(seed))
     )
     keep_apart(groups, patches, gap)
-    train, valid = (np.argwhere(groups == group)[::5] * step for group in (TRAIN, VALID))
+    train, valid = (np.argwhere(groups == group)[::5] * step for group in (SampleRole.TRAINING, SampleRole.VALIDATION))
     assert len(train) and len(valid)
     apart = np.abs(train[:, None, :] - valid[None, :200, :]).max(axis=2) - size
     assert apart.min() >= gap

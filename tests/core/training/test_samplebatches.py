@@ -12,6 +12,7 @@ import training_scene as scene
 from api_helpers import patches, write
 
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
+from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.parameters.traininggroups import TrainingSource
 from otbtf_qgis.core.training.augmentation import augment
 from otbtf_qgis.core.training.opensamples import open_samples, read_groups
@@ -40,7 +41,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Samples]:
 
 
 def opened(sources: Any, records: str | None = None, streaming: bool = False, budget: int = 1 << 20) -> Samples:
-    found = open_samples("TRAINING", sources, records, streaming, budget, scene.Log())
+    found = open_samples(SampleRole.TRAINING, sources, records, streaming, budget, scene.Log())
     assert found is not None
     return found
 
@@ -81,7 +82,7 @@ def test_values_that_are_no_numbers_are_told(tmp_path: Path) -> None:
     pixels[1], pixels[4, 0, 0] = np.nan, np.inf
     log = scene.Log()
     sources = [TrainingSource(il=(write(tmp_path / "a.tif", pixels),))]
-    open_samples("TEST", sources, None, False, 1 << 20, log)
+    open_samples(SampleRole.TEST, sources, None, False, 1 << 20, log)
     assert any("2 of 6 patches of TEST_SOURCE1_IL hold NaN or infinite values" in line for line in log.lines)
 
 
