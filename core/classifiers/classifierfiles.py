@@ -17,7 +17,7 @@ from ..base.archives import DAMAGED, OddArchive, check_sizes, read_json
 from ..base.jsonvalues import Json, OddJson
 from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ClassifierError
-from ..models.servingdefaults import Meant, as_json, from_json
+from ..models.servingdefaults import ServingDefaults, as_json, from_json
 
 _DESCRIPTION, _FORMAT = "otbtf.json", 1
 
@@ -55,7 +55,7 @@ class Classifier:
     features: tuple[str, ...]
     classes: Classes
     path: str = ""
-    network: Meant | None = None
+    network: ServingDefaults | None = None
 
     def check_features(self, number: int, what: str) -> None:
         """Raise ClassifierError where `what` (an image, a model's output) has another number of features."""

@@ -14,7 +14,7 @@ from ..errors import OtbtfError
 from ..machine.memory import MB, gdal_cache, release
 from ..rasters.conversion import Converter
 from ..rasters.outputarea import wanted_box
-from ..serving.defaultsapplied import as_meant, meant_by
+from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.openmodel import Budget, open_model
 from .classifyimage import opened as opened_classifier
 from .mapwriter import MapWriter
@@ -47,11 +47,11 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
     outputs = [path for path in (parameters.out, parameters.confmap) if path]
     with ExitStack() as stack:
         maps = MapWriter(parameters, classifier, [parameters.classifier, parameters.imstat], stack, progress)
-        meant = classifier.network or meant_by(parameters.model_dir)
-        parameters = as_meant(parameters, meant, progress)
+        defaults = classifier.network or serving_defaults_of(parameters.model_dir)
+        parameters = with_serving_defaults(parameters, defaults, progress)
         if classifier.network and not parameters.output_names:
             parameters = dataclasses.replace(parameters, output_names=classifier.network.output)
-        opened = open_model(parameters, outputs, progress, meant, PREFERRED)
+        opened = open_model(parameters, outputs, progress, defaults, PREFERRED)
         check_features(opened)
         box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
         reference = opened.reference(box)

@@ -12,12 +12,12 @@ from ..base.progress import Part, Progress
 from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box, Grid
 from ..machine.memory import MB, gdal_cache
-from ..models.servingdefaults import Meant, MeantSource
+from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..rasters.conversion import Converter
 from ..rasters.placement import check_placed
 from ..rasters.rasteropening import Reference
 from ..samples.shapes import open_training_layer
-from ..serving.defaultsapplied import as_meant, meant_by
+from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.openmodel import Budget, OpenModel, open_model
 from ..vectors.vectoropening import split_source
 from .classifierlearning import Samples, learn, seed_of
@@ -58,9 +58,9 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
             open_training_layer(layer, None).field(parameters.sample_vfn)
         statistics = read_statistics(parameters.imstat) if parameters.imstat else None
         seed = seed_of(parameters)
-        meant = meant_by(parameters.model_dir)
-        parameters = as_meant(parameters, meant, progress)
-        opened = open_model(parameters, [path for path in paths.values() if path], progress, meant, PREFERRED)
+        defaults = serving_defaults_of(parameters.model_dir)
+        parameters = with_serving_defaults(parameters, defaults, progress)
+        opened = open_model(parameters, [path for path in paths.values() if path], progress, defaults, PREFERRED)
         for source in opened.sources:
             check_placed(source.stack.names[0], source.stack.reference)
         check_features(opened)
@@ -88,14 +88,14 @@ def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
     return "the validation layers" if parameters.valid else "samples of the training layers that were held back"
 
 
-def applied(opened: OpenModel, padding: str) -> Meant:
+def applied(opened: OpenModel, padding: str) -> ServingDefaults:
     """Return how a model is applied, so that a map is made from the features that a classifier has learned from."""
     fields = opened.plan.fields
     output = " ".join(opened.outputs)
     if fields.fullyconv:
-        return Meant(output, "on", padding=padding)
-    sizes = {info.name: MeantSource(fields.rfield(number)) for number, info in enumerate(opened.feeds.inputs)}
-    return Meant(output, "off", fields.x.scale, padding, sources=sizes)
+        return ServingDefaults(output, "on", padding=padding)
+    sizes = {info.name: SourceDefaults(fields.rfield(number)) for number, info in enumerate(opened.feeds.inputs)}
+    return ServingDefaults(output, "off", fields.x.scale, padding, sources=sizes)
 
 
 def check_features(opened: OpenModel) -> None:

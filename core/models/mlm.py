@@ -18,8 +18,8 @@ from ..base.jsonvalues import OddJson
 from ..classes.modelclasses import Classes
 from .identity import Identity, fingerprint
 from .modelinterface import Model, TensorInfo
-from .servingdefaults import Meant, as_json
-from .sidecar import MEANT, Geometry, geometry_as_json
+from .servingdefaults import ServingDefaults, as_json
+from .sidecar import SERVING_DEFAULTS, Geometry, geometry_as_json
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
@@ -44,7 +44,7 @@ def build_item(
     bands: Mapping[str, Sequence[str]],
     href: str,
     alpha: Mapping[str, str] | None = None,
-    meant: Meant | None = None,
+    serving_defaults: ServingDefaults | None = None,
 ) -> dict[str, Any]:
     """Return a model's STAC item.
 
@@ -56,7 +56,7 @@ def build_item(
         bands: names of the bands by name of the input, where they are known.
         href: the model's place as seen from the item.
         alpha: by name of the input, what bands marked as alpha were in training; see `Sidecar`.
-        meant: how the model is meant to be served, where that is known.
+        serving_defaults: what serving follows where the user says nothing; None where that is not known.
     """
     found = {geometry.output: geometry for geometry in geometries}
     described = [_output(info, found.get(info.name), classes.get(info.name, ())) for info in outputs]
@@ -77,8 +77,8 @@ def build_item(
         **_tags(model),
         "otbtf:geometry": [geometry_as_json(geometry) for geometry in geometries],
     }
-    if meant is not None:
-        properties[MEANT] = as_json(meant)
+    if serving_defaults is not None:
+        properties[SERVING_DEFAULTS] = as_json(serving_defaults)
     every = list(dict.fromkeys(band for names in bands.values() for band in names))
     if every:  # MLM asks that bands named by an input are defined somewhere
         properties["bands"] = [{"name": band} for band in every]

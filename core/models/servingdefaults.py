@@ -1,4 +1,4 @@
-"""How a model is meant to be served: what was decided when it was made or trained, and what serving follows."""
+"""The serving defaults of a model: decided when it was made or trained, followed by serving where the user says nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _MODES = ("on", "off")
 
 
 @dataclass(frozen=True)
-class MeantSource:
-    """What an input of the model is meant to get.
+class SourceDefaults:
+    """The serving defaults of one input of the model.
 
     Attributes:
         rfield: width and height in pixels of the patches that it was trained on; None where regions are of any size.
@@ -26,8 +26,8 @@ class MeantSource:
 
 
 @dataclass(frozen=True)
-class Meant:
-    """How a model is meant to be served; what is empty or None is left to serving.
+class ServingDefaults:
+    """The serving defaults of a model; what is empty or None is left to serving.
 
     Attributes:
         output: the output that makes the map.
@@ -43,14 +43,14 @@ class Meant:
     spcscale: Fraction | None = None
     padding: str = ""
     background: float | None = None
-    sources: Mapping[str, MeantSource] = field(default_factory=dict)
+    sources: Mapping[str, SourceDefaults] = field(default_factory=dict)
 
     @property
     def rfields(self) -> dict[str, tuple[int, int] | None]:
         """Sizes of patches by name of the input."""
         return {name: source.rfield for name, source in self.sources.items()}
 
-    def exported(self, outputs: list[str], renamed: Mapping[str, str]) -> Meant:
+    def exported(self, outputs: list[str], renamed: Mapping[str, str]) -> ServingDefaults:
         """Return this for a SavedModel.
 
         Args:
@@ -61,27 +61,27 @@ class Meant:
         return replace(kept, sources={renamed.get(name, name): source for name, source in self.sources.items()})
 
 
-def as_json(meant: Meant) -> dict[str, Any]:
+def as_json(defaults: ServingDefaults) -> dict[str, Any]:
     """Return it as it stands in the item, under `otbtf:serving`."""
     described: dict[str, Any] = {
-        "output": meant.output,
-        "fully_convolutional": meant.fullyconv,
-        "spacing_scale": "" if meant.spcscale is None else str(meant.spcscale),
-        "padding": meant.padding,
-        "background": "" if meant.background is None else repr(float(meant.background)),
+        "output": defaults.output,
+        "fully_convolutional": defaults.fullyconv,
+        "spacing_scale": "" if defaults.spcscale is None else str(defaults.spcscale),
+        "padding": defaults.padding,
+        "background": "" if defaults.background is None else repr(float(defaults.background)),
         "sources": [
             {
                 "input": name,
                 **({"receptive_field": list(source.rfield)} if source.rfield else {}),
                 **({} if source.nodata is None else {"nodata": repr(float(source.nodata))}),
             }
-            for name, source in sorted(meant.sources.items())
+            for name, source in sorted(defaults.sources.items())
         ],
     }
     return {key: value for key, value in described.items() if value}
 
 
-def from_json(described: Json | None) -> Meant | None:
+def from_json(described: Json | None) -> ServingDefaults | None:
     """Return what `as_json` wrote; None where nothing was.
 
     Raises:
@@ -94,7 +94,7 @@ def from_json(described: Json | None) -> Meant | None:
     if mode and mode not in _MODES:
         raise described["fully_convolutional"].odd("on or off")
     sources = described["sources"].items() if described.has("sources") else []
-    return Meant(
+    return ServingDefaults(
         _text(described, "output"),
         mode,
         scale.ratio() if scale else None,
@@ -116,9 +116,9 @@ def _number(written: Json) -> float:
         raise written.odd("a number in a text") from None
 
 
-def _source(described: Json) -> MeantSource:
+def _source(described: Json) -> SourceDefaults:
     size, nodata = described.get("receptive_field"), described.get("nodata")
     sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
     if size and len(sides) != 2:
         raise size.odd("width and height")
-    return MeantSource((sides[0], sides[1]) if sides else None, None if nodata is None else _number(nodata))
+    return SourceDefaults((sides[0], sides[1]) if sides else None, None if nodata is None else _number(nodata))

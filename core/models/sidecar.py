@@ -23,15 +23,15 @@ from ..errors import ModelError, RasterError
 from ..files.staging import Staging
 from .identity import file_fingerprint, fingerprint
 from .modelfiles import PROGRAM, model_place
-from .servingdefaults import Meant
-from .servingdefaults import as_json as meant_as_json
-from .servingdefaults import from_json as meant_from_json
+from .servingdefaults import ServingDefaults
+from .servingdefaults import as_json as defaults_as_json
+from .servingdefaults import from_json as defaults_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
 
-MEANT = "otbtf:serving"
-"""Where an item says how the model is meant to be served."""
+SERVING_DEFAULTS = "otbtf:serving"
+"""Where an item holds the model's serving defaults."""
 
 _CURE = "Delete the sidecar, or describe the model again (otbtf:describemodel with SIDECAR=on)."
 
@@ -109,7 +109,7 @@ class Sidecar:
         geometries: by name of the output.
         classes: by name of the output, where it has any.
         alpha: by name of the input, what bands marked as alpha were in training, `mask` or `band`.
-        meant: how the model is meant to be served; None where nothing tells.
+        serving_defaults: what serving follows where the user says nothing; None where there are none.
     """
 
     path: str
@@ -119,7 +119,7 @@ class Sidecar:
     geometries: dict[str, Geometry] = field(default_factory=dict)
     classes: dict[str, Classes] = field(default_factory=dict)
     alpha: dict[str, str] = field(default_factory=dict)
-    meant: Meant | None = None
+    serving_defaults: ServingDefaults | None = None
 
     def classes_of(self, outputs: Sequence[str]) -> Classes:
         """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
@@ -197,8 +197,8 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
     return str(path)
 
 
-def write_meant(model_path: str, change: Callable[[Meant], Meant]) -> None:
-    """Change what the sidecar of a model says of how it is meant to be served.
+def change_serving_defaults(model_path: str, change: Callable[[ServingDefaults], ServingDefaults]) -> None:
+    """Change the serving defaults in the sidecar of a model.
 
     Args:
         model_path: a model that has a sidecar.
@@ -211,7 +211,7 @@ def write_meant(model_path: str, change: Callable[[Meant], Meant]) -> None:
     if sidecar is None:
         raise ModelError(f"The model {model_path} has no sidecar {sidecar_path(model_path)}.")
     item = json.loads(Path(sidecar.path).read_text(encoding="utf-8"))
-    item["properties"][MEANT] = meant_as_json(change(sidecar.meant or Meant()))
+    item["properties"][SERVING_DEFAULTS] = defaults_as_json(change(sidecar.serving_defaults or ServingDefaults()))
     write_sidecar(model_path, item)
 
 
@@ -270,7 +270,7 @@ def _parse(path: Path) -> Sidecar:
             for entry in _items(properties, "mlm:input")
             if entry.has("otbtf:alpha") and entry["otbtf:alpha"].value in ("mask", "band")
         },
-        meant_from_json(properties.get(MEANT)),
+        defaults_from_json(properties.get(SERVING_DEFAULTS)),
     )
 
 

@@ -15,7 +15,7 @@ from ..files.textfiles import check_text_file, write_text_file
 from ..machine.devices import device_scope
 from ..models.loading import load_model
 from ..models.mlm import build_item
-from ..models.servingdefaults import Meant
+from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
 from ..operations.tensorflowmodelserve import Source
@@ -58,10 +58,10 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     names = [output.info.name for output in described.outputs]
     older = _older(parameters, model.path, progress)
     classes = _classes(parameters.classes, names, older, progress)
-    alpha, meant = (older.alpha, older.meant) if older else ({}, None)
+    alpha, defaults = (older.alpha, older.serving_defaults) if older else ({}, None)
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, meant))
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults))
         progress.info(f"Sidecar: {results['sidecar.path']}")
     for misfit in described.misfits:
         progress.warning(f"The rasters do not fit: {misfit}")
@@ -70,7 +70,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
             text = (
                 page(described, classes)
                 if key == "out.html"
-                else as_text(item(described, classes, _uri(model.path), alpha, meant))
+                else as_text(item(described, classes, _uri(model.path), alpha, defaults))
             )
             write_text_file(key, Path(path), text, progress)
             results[key] = path
@@ -82,14 +82,16 @@ def item(
     classes: dict[str, Classes],
     href: str,
     alpha: Mapping[str, str] | None = None,
-    meant: Meant | None = None,
+    serving_defaults: ServingDefaults | None = None,
 ) -> dict[str, Any]:
     """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
     path = Path(described.model.path)
     if href == "." and not path.is_dir():
         href = f"./{path.name}"
     infos = [output.info for output in described.outputs]
-    return build_item(described.model, infos, described.geometries, classes, described.bands, href, alpha, meant)
+    return build_item(
+        described.model, infos, described.geometries, classes, described.bands, href, alpha, serving_defaults
+    )
 
 
 def _results(described: Description) -> dict[str, Any]:

@@ -51,8 +51,10 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         )
         classes = {name: older.classes_of([name]) for name in made.outputs if older and older.classes_of([name])}
         alpha = {renamed.get(name, name): told for name, told in older.alpha.items()} if older else {}
-        meant = older.meant.exported(list(made.outputs), renamed) if older and older.meant else None
-        write_sidecar(made.path, item(described, classes, ".", alpha, meant))
+        defaults = (
+            older.serving_defaults.exported(list(made.outputs), renamed) if older and older.serving_defaults else None
+        )
+        write_sidecar(made.path, item(described, classes, ".", alpha, defaults))
         staging.commit()
     progress.info(f"SavedModel {target}: {', '.join(made.outputs)} from {', '.join(made.inputs)}.")
     return {"out": parameters.out, "outputs": " ".join(made.outputs), "sidecar.path": str(sidecar_path(target))}

@@ -16,7 +16,7 @@ from ..machine import preloading
 from ..machine.devices import Scope, computing, device_scope, on_gpu
 from ..machine.memory import MB, budget
 from ..models.modelinterface import Model
-from ..models.servingdefaults import Meant
+from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import read_sidecar
 from ..operations.tensorflowmodelserve import ServedModel
 from ..probing.appliedgeometry import Plan, make_plan
@@ -182,15 +182,19 @@ class OpenModel:
 
 
 def open_model(
-    parameters: ServedModel, outputs: Sequence[str], progress: Progress, meant: Meant | None = None, preferred: str = ""
+    parameters: ServedModel,
+    outputs: Sequence[str],
+    progress: Progress,
+    defaults: ServingDefaults | None = None,
+    preferred: str = "",
 ) -> OpenModel:
     """Open sources and model, and find out how the model is applied.
 
     Args:
-        parameters: what to open, as `as_meant` returns them.
+        parameters: what to open, as `with_serving_defaults` returns them.
         outputs: paths that will be written, and must be no input.
         progress: told what was found.
-        meant: how the model is meant to be served.
+        defaults: the model's serving defaults.
         preferred: name of the output to take where none is asked for and the model has one of that name.
 
     Raises:
@@ -215,7 +219,7 @@ def open_model(
     loaded = loaded_model(parameters, scope)
     model = loaded.model
     sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
-    offered = _offered(model, preferred) or _offered(model, meant.output if meant else "")
+    offered = _offered(model, preferred) or _offered(model, defaults.output if defaults else "")
     names = output_names(model, parameters.output_names or offered)
     sources = settle_alphas(model, parameters, sources, names[0], sidecar, progress)
     if not parameters.output_names:
@@ -223,7 +227,7 @@ def open_model(
     feeds = tie(model, parameters, sources, names)
     resolver = Resolver(model, feeds, names, sources, scope, sidecar)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
-    fields = resolver.fields(parameters, meant.rfields if meant else {})
+    fields = resolver.fields(parameters, defaults.rfields if defaults else {})
     plan = make_plan(sources, fields)
     key, compute = loaded.compute(feeds, names, sources, scope)
     compute.alone = resolver.alone(fields)

@@ -18,7 +18,7 @@ from ..rasters.outputarea import wanted_box
 from ..rasters.outputtrial import Content
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
-from .defaultsapplied import as_meant, meant_by
+from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .openmodel import Budget, OpenModel, open_model
 
 _WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
@@ -35,10 +35,10 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     driver = driver_for(parameters.out, parameters.out_format)
     options = creation_options(parameters.out_co)
     check_writable(parameters.out)
-    meant = meant_by(parameters.model_dir)
-    parameters = as_meant(parameters, meant, progress)
+    defaults = serving_defaults_of(parameters.model_dir)
+    parameters = with_serving_defaults(parameters, defaults, progress)
     background = parameters.output_bv or 0.0
-    opened = open_model(parameters, [parameters.out], progress, meant)
+    opened = open_model(parameters, [parameters.out], progress, defaults)
     box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
     reference = opened.reference(box)
     dtype = written_type(opened.compute.dtype_name, parameters.out_pixeltype)

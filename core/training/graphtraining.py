@@ -28,7 +28,7 @@ from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import Fitting, TrainingData
 from ..probing.describerun import item
 from ..probing.describing import describe as describe_model
-from ..serving.defaultsapplied import meant_by
+from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, State, checkpoint_folder
 from .classlabels import alphas_of, described, legend_of
@@ -419,8 +419,8 @@ class _GraphOutputs:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
             described = describe_model(model, (), scope, self._progress, placeholders=values, true_fields=False)
-            meant = meant_by(str(run.graph.folder))
-            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, meant))
+            defaults = serving_defaults_of(str(run.graph.folder))
+            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
         except OtbtfError as error:
             self._progress.warning(f"The trained graph gets no sidecar, serving will probe it: {error}")
 

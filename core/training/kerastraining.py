@@ -27,7 +27,7 @@ from .precision import mixed_policy
 from .samplebatches import Feed, Samples
 from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, describe, score
 from .strategies import is_chief, make_strategy
-from .traineddefaults import meant_to_be_served
+from .traineddefaults import serving_defaults_of_training
 from .trainedmodel import FinishedModel
 from .trainingfiles import Outputs
 from .trainingpreparation import SampleSets, Task, predictor, prepare
@@ -128,7 +128,7 @@ class _KerasRun:
         )
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
         network.trained.optimizer.build(network.trained.trainable_variables)
-        self._finished = FinishedModel(network, task, meant_to_be_served(parameters, sets.training, task))
+        self._finished = FinishedModel(network, task, serving_defaults_of_training(parameters, sets.training, task))
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))

@@ -18,7 +18,7 @@ from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
 from ..models.modelinterface import Model
 from ..models.savedmodelexport import check_exportable, export_saved_model
-from ..models.servingdefaults import Meant
+from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import write_sidecar
 from ..probing.describerun import item
 from ..probing.describing import Description, describe
@@ -36,10 +36,10 @@ class FinishedModel:
         model: the Keras model.
         classes: by output, the classes that it holds.
         alpha: by input, what bands marked as alpha were in its patches.
-        meant: how it is meant to be served.
+        serving_defaults: what serving follows where the user says nothing.
     """
 
-    def __init__(self, network: Network, task: Task, meant: Meant) -> None:
+    def __init__(self, network: Network, task: Task, serving_defaults: ServingDefaults) -> None:
         self._network = network
         tensors = {name: network.tensor(name) for name in network.outputs}
         self.classes: dict[str, Classes] = {}
@@ -56,7 +56,7 @@ class FinishedModel:
             if task.output.bands == len(task.table.values):
                 self.classes[task.output.name] = task.table.described
         self.model = keras.Model(network.input_tensors, tensors, name=network.whole.name)
-        self.meant = dataclasses.replace(meant, output=self._labels or meant.output)
+        self.serving_defaults = dataclasses.replace(serving_defaults, output=self._labels or serving_defaults.output)
         self._features = task.table is not None and _FEATURES in network.layers
 
     def check_exportable(self) -> None:
@@ -72,7 +72,7 @@ class FinishedModel:
     def describe(self, path: Path, scope: Scope, progress: Progress) -> Description:
         """Write the sidecar of a .keras file that `save` wrote, and return its description."""
         described = self._describe(load_model(str(path), trust=True), scope, progress)  # its layers ran already
-        write_sidecar(str(path), item(described, self.classes, ".", self.alpha, self.meant))
+        write_sidecar(str(path), item(described, self.classes, ".", self.alpha, self.serving_defaults))
         return described
 
     @property
@@ -107,10 +107,10 @@ class FinishedModel:
         made = load_model(str(folder), trust=True)
         if renamed:
             described = self._describe(made, scope, progress)
-        alpha = {renamed.get(name, name): told for name, told in self.alpha.items()}
-        meant = self.meant.exported(self._exported, renamed)
+        alpha = {renamed.get(name, name): kind for name, kind in self.alpha.items()}
+        defaults = self.serving_defaults.exported(self._exported, renamed)
         made_now = dataclasses.replace(described, model=made)
-        write_sidecar(str(folder), item(made_now, self.classes, ".", alpha, meant))
+        write_sidecar(str(folder), item(made_now, self.classes, ".", alpha, defaults))
         (folder / KERAS_INSIDE).parent.mkdir(exist_ok=True)
         shutil.copyfile(keras_file, folder / KERAS_INSIDE)
 

@@ -13,8 +13,8 @@ from typing import Any
 from ..base.progress import Part, Progress
 from ..errors import ParameterError
 from ..files.staging import Staging, check_writable
-from ..models.servingdefaults import Meant
-from ..models.sidecar import write_meant
+from ..models.servingdefaults import ServingDefaults
+from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
@@ -82,7 +82,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         trained = _train(parameters, plan, prepared, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
-                _remember(parameters, plan, prepared, model)
+                _set_serving_defaults(parameters, plan, prepared, model)
         served = _serve(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
     told = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     return {
@@ -217,7 +217,7 @@ def _train(
 
 
 def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str, Any]:
-    """Apply the trained model to the image as it is meant to be served; return the results of TensorflowModelServe."""
+    """Serve the trained model on the image, by its serving defaults; return the results of TensorflowModelServe."""
     values: dict[str, Any] = {
         "source1.il": parameters.image,
         "alpha": parameters.alpha,
@@ -229,12 +229,12 @@ def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str
     return run("TensorflowModelServe", values, progress)
 
 
-def _remember(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str) -> None:
-    """Have a trained model served pixel by pixel, to all of the image, wherever it is served."""
+def _set_serving_defaults(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str) -> None:
+    """Have every later run of Serve apply the model pixel by pixel, to the whole image."""
 
-    def meant(trained: Meant) -> Meant:
+    def changed(trained: ServingDefaults) -> ServingDefaults:
         sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}
-        return Meant(
+        return ServingDefaults(
             trained.output,
             "" if plan.dense else "off",
             None if plan.dense else Fraction(1),
@@ -243,4 +243,4 @@ def _remember(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: s
             sources,
         )
 
-    write_meant(model, meant)
+    change_serving_defaults(model, changed)
