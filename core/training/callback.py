@@ -1,4 +1,4 @@
-"""What happens while Keras fits: progress, scores, checkpoints, and when to stop."""
+"""The callback of a training with Keras: progress, scores, checkpoints, and when to stop."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import TrainingError
 from ..parameters.sampleroles import SampleRole
-from .checkpoints import Checkpoints, State
+from .checkpoints import Checkpoints, TrainingState
 from .samplebatches import Feed
 from .scoring import Scores, log_scores
 
-_EVERY = 3.0  # seconds between two lines about batches
+_LOG_INTERVAL = 3.0  # seconds between two lines about batches
 FITTED = 0.95  # of the progress; the rest is for scores and files
 _PLATEAU = 5  # epochs without a better loss after which the plateau schedule acts
-_LOWERED = 0.5  # what it makes of the learning rate
+_FACTOR = 0.5  # by which it then multiplies the learning rate
 
 
 @dataclass(frozen=True)
-class Rules:
+class TrainingRules:
     """How a training goes on.
 
     Attributes:
@@ -50,13 +50,13 @@ class Rules:
         """The quantity that decides, in Keras's words."""
         return "val_loss" if self.validated else "loss"
 
-    def is_over(self, state: State) -> bool:
+    def is_over(self, state: TrainingState) -> bool:
         """Return whether nothing is left to train."""
         late = self.patience and state.epoch - state.best_epoch >= self.patience
         return state.epoch >= self.epochs or bool(late)
 
 
-class Watch(keras.callbacks.Callback):
+class TrainingCallback(keras.callbacks.Callback):
     """Follows a training, keeps its state, and stops it.
 
     Attributes:
@@ -67,9 +67,9 @@ class Watch(keras.callbacks.Callback):
     def __init__(
         self,
         trained: keras.Model,
-        rules: Rules,
+        rules: TrainingRules,
         feed: Feed,
-        state: State,
+        state: TrainingState,
         checkpoints: Checkpoints,
         scorers: Mapping[SampleRole, Callable[[], Scores]],
         save: Callable[[Path], None],
@@ -93,14 +93,16 @@ class Watch(keras.callbacks.Callback):
         self._rules, self._feed, self._checkpoints = rules, feed, checkpoints
         self._scorers, self._save, self._progress = scorers, save, progress
         self._epoch = state.epoch
-        self._started = self._told = self._waited = 0.0
+        self._started = self._logged = self._waited = 0.0
 
     @property
     def variables(self) -> list[Any]:
         """All variables of the training, in a fixed order: of the model, then of the optimizer."""
         return [*self._trained.variables, *self._trained.optimizer.variables]
 
-    def take_up(self, state: State, values: list[np.ndarray], best_weights: list[np.ndarray] | None) -> None:
+    def resume_from(
+        self, state: TrainingState, values: list[np.ndarray], best_weights: list[np.ndarray] | None
+    ) -> None:
         """Go on from a checkpoint.
 
         Args:
@@ -117,7 +119,7 @@ class Watch(keras.callbacks.Callback):
         """Begin an epoch with an order of its own."""
         self._epoch = epoch
         self._feed.begin(self._rules.seed + epoch)
-        self._started = self._told = time.monotonic()
+        self._started = self._logged = time.monotonic()
         self._waited = self._feed.waited
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -125,12 +127,12 @@ class Watch(keras.callbacks.Callback):
         self._progress.check()
         loss = float((logs or {}).get("loss", math.nan))
         if not math.isfinite(loss):
-            raise TrainingError(self._no_number(batch, loss))
+            raise TrainingError(self._not_finite(batch, loss))
         done = (self._epoch + (batch + 1) / self._feed.steps) / self._rules.epochs
         self._progress.fraction(FITTED * done)
         now = time.monotonic()
-        if now - self._told > _EVERY:
-            self._told = now
+        if now - self._logged > _LOG_INTERVAL:
+            self._logged = now
             self._progress.info(
                 f"Epoch {self._epoch + 1}/{self._rules.epochs}, batch {batch + 1}/{self._feed.steps}: loss {loss:.4g}"
             )
@@ -142,8 +144,8 @@ class Watch(keras.callbacks.Callback):
         row["learning_rate"] = self._rate()
         row["seconds"] = seconds
         row["seconds_waited"] = self._feed.waited - self._waited
-        told = ", ".join(f"{name} {row[name]:.4g}" for name in (logs or {}) if name in row)
-        self._progress.info(f"Epoch {epoch + 1}/{self._rules.epochs}: {told} ({seconds:.1f} s)")
+        shown = ", ".join(f"{name} {row[name]:.4g}" for name in (logs or {}) if name in row)
+        self._progress.info(f"Epoch {epoch + 1}/{self._rules.epochs}: {shown} ({seconds:.1f} s)")
         self._decide(epoch + 1, row)
         if self._is_scored(epoch + 1):
             row.update(self._score())
@@ -163,7 +165,7 @@ class Watch(keras.callbacks.Callback):
         since = epoch - max(state.best_epoch, state.lowered)
         if rules.plateau and since >= _PLATEAU:
             state.lowered = epoch
-            self._trained.optimizer.learning_rate = self._rate() * _LOWERED
+            self._trained.optimizer.learning_rate = self._rate() * _FACTOR
             self._progress.info(f"The learning rate is now {self._rate():.3g}.")
         if epoch < rules.epochs and rules.is_over(state):
             self._progress.info(
@@ -184,7 +186,7 @@ class Watch(keras.callbacks.Callback):
     def _rate(self) -> float:
         return float(np.asarray(self._trained.optimizer.learning_rate))
 
-    def _no_number(self, batch: int, loss: float) -> str:
+    def _not_finite(self, batch: int, loss: float) -> str:
         step = self._epoch * self._feed.steps + batch + 1
         kept = "no epoch was done, so no weights are kept"
         if self.state.best_epoch:

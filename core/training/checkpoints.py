@@ -29,7 +29,7 @@ LAST, BEST = "checkpoint.npz", "best.keras"
 
 
 @dataclass
-class State:
+class TrainingState:
     """Where a training is.
 
     Attributes:
@@ -89,7 +89,7 @@ class Checkpoints:
         """The file of the best model so far; None where there is none."""
         return self.folder / BEST if self.folder and (self.folder / BEST).is_file() else None
 
-    def read(self) -> tuple[State, list[np.ndarray]] | None:
+    def read(self) -> tuple[TrainingState, list[np.ndarray]] | None:
         """Return the last checkpoint: the state, and the values of all variables; None where there is none.
 
         Raises:
@@ -118,7 +118,7 @@ class Checkpoints:
                 )
         return state, values
 
-    def write(self, state: State, variables: Sequence[Any]) -> None:
+    def write(self, state: TrainingState, variables: Sequence[Any]) -> None:
         """Replace the checkpoint, in one step.
 
         Args:
@@ -135,7 +135,7 @@ class Checkpoints:
         text = np.array(json.dumps(described))
         self._replace(LAST, state, lambda path: np.savez(path, state=text, **arrays))
 
-    def write_best(self, state: State, save: Callable[[Path], None]) -> None:
+    def write_best(self, state: TrainingState, save: Callable[[Path], None]) -> None:
         """Replace the best model, in one step.
 
         Args:
@@ -159,7 +159,7 @@ class Checkpoints:
         if self._target is not None:
             remove(str(self._target))
 
-    def _replace(self, name: str, state: State, save: Callable[[Path], None]) -> None:
+    def _replace(self, name: str, state: TrainingState, save: Callable[[Path], None]) -> None:
         assert self._target is not None  # nosec B101 (tells mypy)
         try:
             with Staging(str(self._target / name), self._progress) as staging:
@@ -168,7 +168,7 @@ class Checkpoints:
         except (OSError, RuntimeError, RasterError) as error:  # h5py has its own words for a full disk
             raise TrainingError(self._failed(name, state, error)) from error
 
-    def _failed(self, name: str, state: State, error: Exception) -> str:
+    def _failed(self, name: str, state: TrainingState, error: Exception) -> str:
         assert self._target is not None  # nosec B101 (tells mypy)
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         free = shutil.disk_usage(self._target).free / 1e6
@@ -188,9 +188,9 @@ def checkpoint_folder(parameters: TensorflowModelTrain) -> Path | None:
     return place.with_name(f"{place.name}.checkpoints") if named else None
 
 
-def _state(described: Json) -> State:
+def _state(described: Json) -> TrainingState:
     """Return the state that was written; a row of the history is numbers by name."""
     counts = (described[name].whole(0) for name in ("epoch", "best_epoch", "lowered"))
     history = [{name: item.number() for name, item in row.fields()} for row in described["history"].items()]
     epoch, best_epoch, lowered = counts
-    return State(epoch, described["best"].number(), best_epoch, lowered, history)
+    return TrainingState(epoch, described["best"].number(), best_epoch, lowered, history)

@@ -45,7 +45,7 @@ class ClassTable:
     @property
     def described(self) -> Classes:
         """The classes as a model's sidecar holds them, each with a colour."""
-        return described(self.values, self.legend)
+        return described_classes(self.values, self.legend)
 
     def numbers(self, labels: Any) -> Any:
         """Return the classes' numbers of labels, an int32 tensor of the same shape; `IGNORED` where they do not count."""
@@ -58,7 +58,7 @@ class ClassTable:
         return tf.reshape(found, tf.shape(labels))
 
 
-def described(values: Iterable[int], legend: Legend) -> Classes:
+def described_classes(values: Iterable[int], legend: Legend) -> Classes:
     """Return classes as a model's sidecar holds them, each with a colour."""
     known = ((value, legend.get(value, ClassEntry())) for value in values)
     return coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in known))

@@ -24,7 +24,7 @@ _ROUNDING = 1e-3  # by which probabilities may miss a sum of 1
 
 
 @dataclass(frozen=True)
-class Output:
+class TrainedOutput:
     """The output that is trained, as a trial on some samples shows it.
 
     Attributes:
@@ -59,7 +59,7 @@ def are_probabilities(values: Any, activation: str) -> bool:
     return activation == "softmax" or bool((values >= 0).all() and abs(values.sum(axis=-1) - 1.0).max() < _ROUNDING)
 
 
-def kind_of_target(mode: str, loss: str, output: Output, target: tuple[int, ...], two_values: bool) -> str:
+def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[int, ...], two_values: bool) -> str:
     """Return what the target is: `class` or `rmse` (values).
 
     Args:
@@ -79,7 +79,7 @@ def kind_of_target(mode: str, loss: str, output: Output, target: tuple[int, ...]
 
 
 def choose_loss(
-    name: str, kind: str, output: Output, target: tuple[int, ...], suited: str = ""
+    name: str, kind: str, output: TrainedOutput, target: tuple[int, ...], suited: str = ""
 ) -> tuple[str, keras.losses.Loss]:
     """Return the name of the loss, and the loss.
 
@@ -115,7 +115,7 @@ def choose_loss(
     if math.prod(output.shape) != math.prod(target) or output.bands != (target[-1] if target else 1):
         raise ParameterError(
             f"LOSS is {name}, but the model's output {output.describe()} and the target of shape "
-            f"{' x '.join(map(str, target))} differ: {_size_cure(output, target)} or choose another model."
+            f"{' x '.join(map(str, target))} differ: {_size_advice(output, target)} or choose another model."
         )
     of_values: Mapping[str, Any] = {
         "mse": keras.losses.MeanSquaredError,
@@ -125,7 +125,7 @@ def choose_loss(
     return name, of_values[name]()
 
 
-def _check_classes(name: str, output: Output, target: tuple[int, ...]) -> None:
+def _check_classes(name: str, output: TrainedOutput, target: tuple[int, ...]) -> None:
     if (output.bands == 1) != (name == "binary_crossentropy"):
         fitting = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy, focal or dice"
         raise ParameterError(
@@ -135,16 +135,16 @@ def _check_classes(name: str, output: Output, target: tuple[int, ...]) -> None:
     if math.prod(output.shape[:-1]) != math.prod(target):
         raise ParameterError(
             f"The model's output {output.describe()} has not as many pixels as the labels of a sample, which are "
-            f"{' x '.join(map(str, target))}: {_size_cure(output, target)} or choose another model."
+            f"{' x '.join(map(str, target))}: {_size_advice(output, target)} or choose another model."
         )
 
 
-def _size_cure(output: Output, target: tuple[int, ...]) -> str:
+def _size_advice(output: TrainedOutput, target: tuple[int, ...]) -> str:
     rows, columns = output.shape[:2] if len(output.shape) == 3 else (1, 1)
     return f"extract targets of {columns} x {rows} pixels,"
 
 
-def choose_metrics(names: str, kind: str, output: Output) -> list[keras.metrics.Metric]:
+def choose_metrics(names: str, kind: str, output: TrainedOutput) -> list[keras.metrics.Metric]:
     """Return the metrics.
 
     Args:

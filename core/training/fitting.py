@@ -80,7 +80,7 @@ def fit(
     arguments = {
         "epochs": epochs,
         "initial_epoch": initial_epoch,
-        "validation_data": _filling(validation_data, strategy),
+        "validation_data": _without_small_last_batch(validation_data, strategy),
         "callbacks": list(callbacks or ()),
         "steps_per_epoch": steps_per_epoch,
         "validation_steps": validation_steps,
@@ -126,7 +126,7 @@ def evaluate(
         with warnings.catch_warnings():
             if not steps:
                 warnings.filterwarnings("ignore", _LENGTH_UNKNOWN)
-            data = _filling(data, model.distribute_strategy)
+            data = _without_small_last_batch(data, model.distribute_strategy)
             return model.evaluate(data, return_dict=return_dict, **arguments, **more)
     _check_for_workers(data, None, more)
     found = workers.evaluate(model, data, **arguments)
@@ -161,7 +161,7 @@ def check_batches(data: tf.data.Dataset, strategy: tf.distribute.Strategy) -> No
             )
 
 
-def _filling(data: Any, strategy: tf.distribute.Strategy) -> Any:
+def _without_small_last_batch(data: Any, strategy: tf.distribute.Strategy) -> Any:
     """Return the data without a last batch that has fewer samples than a strategy has replicas.
 
     Many layers fail on the empty batch that a replica would get. Each worker sees to its own data.

@@ -30,8 +30,8 @@ from ..probing.describerun import item
 from ..probing.describing import describe as describe_model
 from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
-from .checkpoints import Checkpoints, State, checkpoint_folder
-from .classlabels import alphas_of, described, legend_of
+from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
+from .classlabels import alphas_of, described_classes, legend_of
 from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, describe, log_scores
 from .trainablegraph import (
     TrainableGraph,
@@ -42,7 +42,7 @@ from .trainablegraph import (
     shaped_as_target,
     variables_of,
 )
-from .trainingfiles import Outputs
+from .trainingfiles import TrainingFiles
 from .trainingpreparation import SampleSets, open_sets
 from .trainingreport import history_csv, report_html
 from .valueranges import check_input_holds
@@ -72,7 +72,7 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
     """Train a graph; see `trainingrun.run_training`."""
     _check_keys(parameters)
     with ExitStack() as stack:
-        outputs = _GraphOutputs(parameters, stack, progress)
+        files = _GraphFiles(parameters, stack, progress)
         graph = stack.enter_context(
             closing(
                 TrainableGraph(
@@ -85,7 +85,7 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
         run = GraphRun(parameters, graph, open_sets(parameters, progress), progress)
         run.fit()
         scores = run.score()
-        results = {**run.results(scores), **outputs.write(run, scores)}
+        results = {**run.results(scores), **files.write(run, scores)}
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -137,7 +137,7 @@ class GraphRun:
             ),
         }
         self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values[SampleRole.TRAINING])
-        self._check_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
+        self._check_all_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
         self._check_inputs_hold()
         check_augmentation(parameters.augmentation, sets.training.shapes)
         kind = parameters.augmentation
@@ -148,7 +148,7 @@ class GraphRun:
         if parameters.validation_mode == "class":
             self.legend = legend_of(sets.training, self._tensors.reference)
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress)
-        self.state = State()
+        self.state = TrainingState()
         placeholders = {source: plain_name(tensor.name) for source, tensor in self._tensors.fed.items()}
         self.alpha = alphas_of(sets.training, placeholders)
         fed = ", ".join(f"{source} feeds {name}" for source, name in placeholders.items())
@@ -177,9 +177,11 @@ class GraphRun:
                     dtype = tensor.dtype.base_dtype.name
                     check_input_holds(samples, key, role, plain_name(tensor.name), dtype, self._progress)
 
-    def _check_fed(self, fetches: Sequence[Any], role: SampleRole) -> None:
+    def _check_all_fed(self, fetches: Sequence[Any], role: SampleRole) -> None:
         """Raise ParameterError where something is needed that nothing feeds."""
-        fed = {tensor.name for tensor in self._inputs(role).values()} | {tensor.name for tensor in self._user(role)}
+        fed = {tensor.name for tensor in self._inputs(role).values()} | {
+            tensor.name for tensor in self._user_values(role)
+        }
         missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches, fed) if tensor.name not in fed]
         if missing:
             known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
@@ -193,13 +195,13 @@ class GraphRun:
             one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
             feedable(tensor, one, f"TRAINING_{source.upper()}_IL")
         if self._tensors.scored is not None:
-            self._check_fed([self._tensors.scored], SampleRole.VALIDATION)
+            self._check_all_fed([self._tensors.scored], SampleRole.VALIDATION)
 
     def _inputs(self, role: SampleRole) -> dict[str, Any]:
         """The placeholders by source; when scoring those without which the scored output cannot be computed."""
         if role is SampleRole.TRAINING:
             return dict(self._tensors.fed)
-        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user(role))}
+        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user_values(role))}
         needed = {tensor.name for tensor in self.graph.needed([self._tensors.scored], fed)}
         found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
         if self._tensors.reference in found:
@@ -209,7 +211,7 @@ class GraphRun:
             )
         return found
 
-    def _user(self, role: SampleRole) -> dict[Any, np.ndarray]:
+    def _user_values(self, role: SampleRole) -> dict[Any, np.ndarray]:
         """The values of user placeholders; when scoring those of training stand where none is given."""
         return {**self._values[SampleRole.TRAINING], **self._values[role]}
 
@@ -222,8 +224,8 @@ class GraphRun:
             TrainingError: a number that is told, or a variable, is no number; or a checkpoint cannot be written.
             Cancelled: the user asked to stop.
         """
-        self._take_up()
-        run = self._stepper()
+        self._resume()
+        run = self._compiled_step()
         while self.state.epoch < self._parameters.epochs:
             try:
                 self._epoch(run)
@@ -235,7 +237,7 @@ class GraphRun:
                     )
                 raise
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         found = self.checkpoints.read() if self._parameters.resume else None
         if found is None:
             self.checkpoints.clear()
@@ -244,9 +246,9 @@ class GraphRun:
         self.graph.set_values(values)
         self._progress.info(f"Going on after epoch {self.state.epoch}, from {self.checkpoints.folder}.")
 
-    def _stepper(self) -> Any:
+    def _compiled_step(self) -> Any:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
-        fed, user = self._inputs(SampleRole.TRAINING), self._user(SampleRole.TRAINING)
+        fed, user = self._inputs(SampleRole.TRAINING), self._user_values(SampleRole.TRAINING)
         call = self.graph.session.make_callable(
             [*self._targets, *self._logged.values()], [*fed.values(), *user], accept_options=False
         )
@@ -322,7 +324,7 @@ class GraphRun:
 
     def _scores(self, role: SampleRole) -> Scores:
         samples, scored = self._sets.by_role[role], self._tensors.scored
-        fed, user = self._inputs(SampleRole.VALIDATION), self._user(SampleRole.VALIDATION)
+        fed, user = self._inputs(SampleRole.VALIDATION), self._user_values(SampleRole.VALIDATION)
         given = {tensor.name for tensor in (*fed.values(), *user)}
         used = {tensor.name for tensor in self.graph.needed([scored], given)}
         user = {tensor: value for tensor, value in user.items() if tensor.name in used}
@@ -370,13 +372,13 @@ class GraphRun:
             return {}
         scored = self._tensors.scored
         key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
-        return {key: described(map(int, deciding.labels), self.legend)}
+        return {key: described_classes(map(int, deciding.labels), self.legend)}
 
 
-# --------------------------------------------------------------- outputs
+# ----------------------------------------------------------------- files
 
 
-class _GraphOutputs:
+class _GraphFiles:
     """The files of a training: a SavedModel or variables alone, history, report, logs for TensorBoard."""
 
     def __init__(self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress) -> None:
@@ -390,20 +392,20 @@ class _GraphOutputs:
             prefix.parent.mkdir(parents=True, exist_ok=True)
             self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
             parameters = dataclasses.replace(parameters, model_saveto=None)
-        self._outputs = Outputs(parameters, stack, progress, kept=self._variables is not None)
+        self._files = TrainingFiles(parameters, stack, progress, saved_elsewhere=self._variables is not None)
 
     def write(self, run: GraphRun, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         if self._variables is not None:
             run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
-        elif self._outputs.wants("model.saveto"):
-            self._write_model(run, scores, self._outputs.path("model.saveto"))
-        self._outputs.write_text("out.history", history_csv(run.state.history))
-        if self._outputs.wants("out.report"):
-            self._outputs.write_text("out.report", run.report(scores))
+        elif self._files.wants("model.saveto"):
+            self._write_model(run, scores, self._files.path("model.saveto"))
+        self._files.write_text("out.history", history_csv(run.state.history))
+        if self._files.wants("out.report"):
+            self._files.write_text("out.report", run.report(scores))
         if self._parameters.tensorboard_dir:
             _write_logs(Path(self._parameters.tensorboard_dir), run.state.history)
-        results = self._outputs.commit()
+        results = self._files.commit()
         if self._variables is not None:
             self._variables.commit()
             results["model.saveto"] = self._parameters.model_saveto

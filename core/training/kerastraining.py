@@ -18,19 +18,19 @@ from ..errors import Cancelled, ParameterError
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
 from . import compileoptions
-from .callback import Rules, Watch
-from .checkpoints import Checkpoints, State, checkpoint_folder
+from .callback import TrainingCallback, TrainingRules
+from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .fitting import fit
 from .network import Network, load_network, template_of
-from .opensamples import plain_errors
+from .opensamples import original_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples
 from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, describe, score
 from .strategies import is_chief, make_strategy
 from .traineddefaults import serving_defaults_of_training
 from .trainedmodel import FinishedModel
-from .trainingfiles import Outputs
-from .trainingpreparation import SampleSets, Task, predictor, prepare
+from .trainingfiles import TrainingFiles
+from .trainingpreparation import SampleSets, Task, predictor, prepare_training
 from .trainingreport import history_csv, report_html
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> 
     scope = _scope(parameters, strategy)
     chief = is_chief(strategy)
     with ExitStack() as stack:
-        outputs = Outputs(parameters, stack, progress) if chief else None
-        with scope(), plain_errors():
+        files = TrainingFiles(parameters, stack, progress) if chief else None
+        with scope(), original_errors():
             keras.utils.set_random_seed(parameters.seed)
-            sets, network, task = prepare(parameters, progress)
+            sets, network, task = prepare_training(parameters, progress)
             run = _KerasRun(parameters, sets, network, task, strategy, progress)
             run.fit()
             scores = run.score()
         results = run.results(scores)
-        if outputs is not None:
-            results.update(run.write(outputs, scores))
+        if files is not None:
+            results.update(run.write(files, scores))
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -132,7 +132,7 @@ class _KerasRun:
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))
-        self._watch = self._watching()
+        self._callback = self._make_callback()
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
         progress.info(
             f"Training {network.name}: {counted} weights, loss {self._loss}, {parameters.optimizer}, "
@@ -150,23 +150,23 @@ class _KerasRun:
             TrainingError: the loss is no number, or a checkpoint cannot be written.
             Cancelled: the user asked to stop.
         """
-        self._take_up()
-        state = self._watch.state
+        self._resume()
+        state = self._callback.state
         if not self._rules.is_over(state):
             try:
                 self._fit(state)
             except Cancelled:
-                self._tell_kept(state)
+                self._log_stop(state)
                 raise
-        best = self._watch.best_weights
+        best = self._callback.best_weights
         if self._rules.validated and best is not None:
             self._network.trained.set_weights(best)
             self._progress.info(
                 f"The weights are those of epoch {state.best_epoch}, with the smallest {self._rules.monitor}: {state.best:.4g}."
             )
-        self._network.take_over()
+        self._network.adopt_trained_weights()
 
-    def _fit(self, state: State) -> None:
+    def _fit(self, state: TrainingState) -> None:
         validation = self._sets.validation
         fit(
             self._network.trained,
@@ -174,12 +174,12 @@ class _KerasRun:
             epochs=self._parameters.epochs,
             initial_epoch=state.epoch,
             validation_data=self._feed_of(SampleRole.VALIDATION, validation).data if validation is not None else None,
-            callbacks=[self._watch, *self._logging()],
+            callbacks=[self._callback, *self._logging()],
             class_weight=self._task.weights or None,
             shuffle=False,  # the data set does it
         )
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         """Go on from the last checkpoint, or forget what older runs have left."""
         found = self.checkpoints.read() if self._parameters.resume else None
         if found is None:
@@ -192,22 +192,22 @@ class _KerasRun:
         weights = None
         if best is not None:
             older = load_network(str(best), False)
-            older.choose(self._task.output.name)
+            older.choose_output(self._task.output.name)
             weights = older.trained.get_weights()
-        self._watch.take_up(state, values, weights)
+        self._callback.resume_from(state, values, weights)
         self._progress.info(f"Going on after epoch {state.epoch}, from {self.checkpoints.folder}.")
 
-    def _tell_kept(self, state: State) -> None:
+    def _log_stop(self, state: TrainingState) -> None:
         if self.checkpoints.best is not None:
             self._progress.info(
                 f"Stopped. The best weights so far, of epoch {state.best_epoch}, are in {self.checkpoints.best}; training goes "
                 "on after the last whole epoch where RESUME is on."
             )
 
-    def _watching(self) -> Watch:
+    def _make_callback(self) -> TrainingCallback:
         parameters, validation = self._parameters, self._sets.validation
         scored = parameters.validation_mode != "none"
-        self._rules = Rules(
+        self._rules = TrainingRules(
             parameters.epochs,
             parameters.seed,
             validation is not None,
@@ -217,11 +217,11 @@ class _KerasRun:
         )
         self._scorers = {role: self._scorer(role, samples) for role, samples in self._sets.by_role.items()}
         while_training = {role: scorer for role, scorer in self._scorers.items() if role in SCORED_WHILE_TRAINING}
-        return Watch(
+        return TrainingCallback(
             self._network.trained,
             self._rules,
             self._feed,
-            State(),
+            TrainingState(),
             self.checkpoints,
             while_training,
             self._finished.save,
@@ -286,25 +286,25 @@ class _KerasRun:
         deciding = deciding_scores(scores)
         return {
             **(numbers(deciding) if deciding else {}),
-            "epochs_run": self._watch.state.epoch,
+            "epochs_run": self._callback.state.epoch,
             "samples_per_epoch": self._feed.used,
         }
 
     # ----------------------------------------------------------- outputs
 
-    def write(self, outputs: Outputs, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
+    def write(self, files: TrainingFiles, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
-        rows = self._watch.state.history
-        outputs.write_model(self._finished, device_scope(self._parameters.device))
-        outputs.write_text("out.history", history_csv(rows))
-        if outputs.wants("out.report"):
+        rows = self._callback.state.history
+        files.write_model(self._finished, device_scope(self._parameters.device))
+        files.write_text("out.history", history_csv(rows))
+        if files.wants("out.report"):
             counts = {role: samples.size for role, samples in self._sets.by_role.items()}
             facts = {
                 "Model": self._network.name,
                 "Loss": self._loss,
-                "Epochs": str(self._watch.state.epoch),
+                "Epochs": str(self._callback.state.epoch),
             }
             if self._rules.validated:
-                facts["Best epoch"] = str(self._watch.state.best_epoch)
-            outputs.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
-        return outputs.commit()
+                facts["Best epoch"] = str(self._callback.state.best_epoch)
+            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
+        return files.commit()

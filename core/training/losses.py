@@ -48,10 +48,10 @@ class DiceLoss(keras.losses.Loss):
         counts = ops.cast(y_true >= 0, "float32")[..., None]
         found = ops.cast(y_pred, "float32")
         found = (ops.softmax(found) if self._logits else found) * counts
-        wanted = ops.one_hot(ops.maximum(ops.cast(y_true, "int32"), 0), y_pred.shape[-1]) * counts
+        expected = ops.one_hot(ops.maximum(ops.cast(y_true, "int32"), 0), y_pred.shape[-1]) * counts
         axes = list(range(len(y_pred.shape) - 1))
-        both = ops.sum(found * wanted, axis=axes)
-        total = ops.sum(found, axis=axes) + ops.sum(wanted, axis=axes)
+        both = ops.sum(found * expected, axis=axes)
+        total = ops.sum(found, axis=axes) + ops.sum(expected, axis=axes)
         return ops.mean(1.0 - (2.0 * both + _SMOOTH) / (total + _SMOOTH))
 
 
@@ -67,8 +67,8 @@ def focal(logits: bool) -> keras.losses.Loss:
     """Return the focal loss of several classes (T. Lin et al., Focal Loss for Dense Object Detection, 2017)."""
 
     def each(labels: Any, found: Any) -> Any:
-        wanted = ops.one_hot(labels, found.shape[-1])
-        return keras.losses.categorical_focal_crossentropy(wanted, found, from_logits=logits)
+        expected = ops.one_hot(labels, found.shape[-1])
+        return keras.losses.categorical_focal_crossentropy(expected, found, from_logits=logits)
 
     return ClassLoss(each, "focal")
 

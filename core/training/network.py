@@ -45,7 +45,7 @@ def template_of(model_dir: str) -> Template | None:
     return TEMPLATES[name]
 
 
-def taken_for_a_path(model_dir: str) -> str:
+def template_shadowed_by_path(model_dir: str) -> str:
     """Return a warning where MODEL_DIR is a path, but could have been meant as the template of that name; else nothing."""
     path = Path(model_dir)
     if path.name not in TRAINABLE or not path.exists():
@@ -80,7 +80,7 @@ class Network:
         layers: names of the layers whose outputs may be had, without those either.
         inputs: names and shapes (with the batch) of its inputs.
         whole: the Keras model with all `outputs`, computing with 32 bits; its weights are those that were trained once
-            `take_over` was called.
+            `adopt_trained_weights` was called.
         trained: from a dictionary of the inputs to the output that is trained.
         trained_tensor: that output in `whole`, with the bands last.
     """
@@ -129,16 +129,16 @@ class Network:
             layer = _maker(before) if not isinstance(before, (list, dict)) else None
         return "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
 
-    def choose(self, output: str) -> None:
+    def choose_output(self, output: str) -> None:
         """Take an output to train."""
         self._output = output
         tensor = self.output
         if len(tensor.shape) in (1, 3):  # without bands
             tensor = keras.ops.expand_dims(tensor, -1)
         self.trained_tensor = tensor
-        self.trained = self._part()
+        self.trained = self._trained_part()
 
-    def _part(self) -> keras.Model:
+    def _trained_part(self) -> keras.Model:
         """The part of `whole` that is trained, with its weights."""
         return keras.Model({tensor.name: tensor for tensor in self.input_tensors}, self.trained_tensor)
 
@@ -146,10 +146,10 @@ class Network:
         """Let `trained` become a copy that computes with 16 bits."""
         self.trained, self._copied = mixed_copy(self.trained, policy), True
 
-    def take_over(self) -> None:
+    def adopt_trained_weights(self) -> None:
         """Give `whole` the weights that were trained."""
         if self._copied:
-            for own, trained in zip(self._part().variables, self.trained.variables):
+            for own, trained in zip(self._trained_part().variables, self.trained.variables):
                 own.assign(trained)
 
     def check_inputs(self, feeds: Mapping[str, tuple[str, tuple[int, ...]]]) -> None:
@@ -226,7 +226,7 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
         try:
             network.whole.load_weights(path)
         except (ValueError, OSError) as error:
-            raise _of_another(network, path, str(error)) from error
+            raise _other_network_error(network, path, str(error)) from error
         return
     file = keras_file(path)
     if file is None or not file.is_file():
@@ -234,11 +234,13 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
     other = load_network(path, trust).whole
     here, there = network.whole.weights, other.weights
     if [tuple(weight.shape) for weight in here] != [tuple(weight.shape) for weight in there]:
-        raise _of_another(network, path, f"it has {len(there)} weights, the model {len(here)}, or they differ in shape")
+        raise _other_network_error(
+            network, path, f"it has {len(there)} weights, the model {len(here)}, or they differ in shape"
+        )
     network.whole.set_weights(other.get_weights())
 
 
-def _of_another(network: Network, path: str, why: str) -> ParameterError:
+def _other_network_error(network: Network, path: str, why: str) -> ParameterError:
     first = why.strip().splitlines()[0].rstrip(".")
     return ParameterError(
         f"MODEL_RESTOREFROM is {path}, which does not fit the model {network.name}: {first}. Give weights of the same "

@@ -15,9 +15,9 @@ from ..errors import ParameterError, RasterError, RecordsError
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesreader import PatchesImagesReader
 from .recordsamples import RecordSamples
-from .samplebatches import AT_ONCE, InMemory, PatchSamples, Samples
+from .samplebatches import AT_ONCE, PatchesInMemory, PatchSamples, Samples
 
-_CAUSES = {r"RasterError: (.+)": RasterError, r"value: '(The file .+?)'\s": RecordsError}
+_ORIGINAL_ERRORS = {r"RasterError: (.+)": RasterError, r"value: '(The file .+?)'\s": RecordsError}
 """What stands in TensorFlow's message where our error caused it: the words behind it, and the error."""
 
 
@@ -84,13 +84,13 @@ def _open_patches(
         streaming = True
     if streaming:
         return PatchSamples(images, files, budget)
-    kept = InMemory(images, progress)
-    for key, count in (+kept.not_finite).items():
+    in_memory = PatchesInMemory(images, progress)
+    for key, count in (+in_memory.not_finite).items():
         progress.warning(
             f"{count} of {images.get_size()} patches of {role.name}_{key.upper()}_IL hold NaN or infinite values, from which "
             "nothing can be learned: leave them out when they are cut (SOURCE1_NODATA=nan of patchesextraction)."
         )
-    return PatchSamples(kept, files, budget)
+    return PatchSamples(in_memory, files, budget)
 
 
 def _described(samples: Samples) -> str:
@@ -102,12 +102,12 @@ def _described(samples: Samples) -> str:
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
+def original_errors() -> Iterator[None]:
     """Turn TensorFlow's error about samples that cannot be read back into ours, which caused it."""
     try:
         yield
     except tf.errors.OpError as error:
-        for pattern, kind in _CAUSES.items():
+        for pattern, kind in _ORIGINAL_ERRORS.items():
             found = re.search(pattern, str(error))
             if found:
                 raise kind(found[1]) from error

@@ -42,11 +42,11 @@ def mixed_copy(model: keras.Model, policy: str) -> keras.Model:
         model: a functional model.
         policy: Keras's name of the policy.
     """
-    kept = _output_layers(model) | _layers_before_weights(model)
+    full_precision = _output_layers(model) | _layers_before_weights(model)
 
     def copied(layer: Any) -> Any:
         config = layer.get_config()
-        if layer.name not in kept and "autocast" not in config and config.get("dtype") is not None:
+        if layer.name not in full_precision and "autocast" not in config and config.get("dtype") is not None:
             config["dtype"] = policy
         return layer.__class__.from_config(config)
 

@@ -145,7 +145,7 @@ class _InOrder(IteratorBase):
         return (self._next - 1) % self._size
 
 
-class InMemory(PatchesReaderBase):
+class PatchesInMemory(PatchesReaderBase):
     """All samples of a reader, kept in memory in their own dtypes.
 
     Attributes:
@@ -185,7 +185,7 @@ class InMemory(PatchesReaderBase):
         return self._size
 
 
-class Joined(PatchesReaderBase):
+class RenumberedLabels(PatchesReaderBase):
     """Samples of a reader with their labels numbered as in other files.
 
     Attributes:
@@ -273,7 +273,7 @@ class PatchSamples(Samples):
         if any(renumberings):
             key = self.keys[-1]
             self.dtypes[key] = wide_enough(self.dtypes[key], renumberings)
-            self._reader = Joined(self._reader, key, renumberings, self.dtypes[key])
+            self._reader = RenumberedLabels(self._reader, key, renumberings, self.dtypes[key])
 
     def hold_back(self, share: float, groups: np.ndarray | None, seed: int) -> tuple[PatchSamples, PatchSamples]:
         """Return the samples for training, and those held back for validation, in whole groups.
@@ -297,9 +297,9 @@ class PatchSamples(Samples):
                 "or validation sources."
             )
         held = held_back(share, values, seed)
-        return self._part(~held), self._part(held)
+        return self._subset(~held), self._subset(held)
 
-    def _part(self, chosen: np.ndarray) -> PatchSamples:
+    def _subset(self, chosen: np.ndarray) -> PatchSamples:
         part = PatchSamples(Subset(self._reader, np.flatnonzero(chosen)), self.files, self._budget)
         part.joined = self.joined
         return part

@@ -65,7 +65,7 @@ class FinishedModel:
 
     def save(self, path: Path) -> None:
         """Write the model as a .keras file."""
-        self._network.take_over()
+        self._network.adopt_trained_weights()
         with _unfrozen(self.model):
             self.model.save(path)
 

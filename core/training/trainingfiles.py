@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
 
-class Outputs:
+class TrainingFiles:
     """The outputs that are asked for, made beside their places, and moved there when all of them are whole."""
 
     def __init__(
-        self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress, kept: bool = False
+        self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress, saved_elsewhere: bool = False
     ) -> None:
         """Check the paths and make room for the files, until `stack` is left.
 
@@ -31,7 +31,7 @@ class Outputs:
             parameters: name them.
             stack: is left when they are moved to their places, or removed.
             progress: is told of what is made.
-            kept: whether what was trained is kept in another way.
+            saved_elsewhere: whether the trained model is saved in another way.
 
         Raises:
             ParameterError, RasterError: a file cannot be written.
@@ -51,15 +51,15 @@ class Outputs:
             if path:
                 name = key.upper().replace(".", "_")
                 self._staged[key] = stack.enter_context(file_staging(str(Path(path).absolute()), progress, name))
-        self._spare = None
+        self._scratch = None
         if "model.saveto" in self._staged and "out.keras" not in self._staged:
-            self._spare = self._staged["model.saveto"].folder / "spare"
+            self._scratch = self._staged["model.saveto"].folder / "spare"
         _check_different(self._staged)
-        if not kept and not self.asked:
+        if not saved_elsewhere and not self.writes_model:
             progress.warning("Neither MODEL_SAVETO nor OUT_KERAS is given: the trained model is not kept.")
 
     @property
-    def asked(self) -> bool:
+    def writes_model(self) -> bool:
         """Whether the model is written at all."""
         return bool(self._staged.keys() & {"model.saveto", "out.keras"})
 
@@ -69,13 +69,13 @@ class Outputs:
         Raises:
             ModelError, TrainingError: it cannot be written.
         """
-        if not self.asked:
+        if not self.writes_model:
             return
         file = self._staged["out.keras"].path if "out.keras" in self._staged else None
         if file is None:
-            assert self._spare is not None  # nosec B101 (tells mypy)
-            self._spare.mkdir()
-            file = self._spare / "model.keras"
+            assert self._scratch is not None  # nosec B101 (tells mypy)
+            self._scratch.mkdir()
+            file = self._scratch / "model.keras"
         finished.save(file)
         described = finished.describe(file, scope, Part(self._progress, FITTED, 1.0))
         if "model.saveto" in self._staged:
@@ -100,10 +100,10 @@ class Outputs:
         Raises:
             RasterError: one cannot be moved.
         """
-        if self._spare is not None and self._spare.is_dir():
+        if self._scratch is not None and self._scratch.is_dir():
             import shutil
 
-            shutil.rmtree(self._spare)
+            shutil.rmtree(self._scratch)
         for staging in self._staged.values():
             staging.commit()
         return {key: str(staging.final) for key, staging in self._staged.items()}

@@ -212,7 +212,7 @@ class Task:
 
     source_roles: Mapping[SampleRole, SourceRoles]
     kind: str
-    output: compileoptions.Output
+    output: compileoptions.TrainedOutput
     table: ClassTable | None
     weights: Mapping[int, float]
     dtypes: Mapping[str, str]
@@ -263,7 +263,7 @@ class Task:
         return output if self.table is None else class_numbers(output, not self.output.probabilities)
 
 
-def prepare(parameters: TensorflowModelTrain, progress: Progress) -> tuple[SampleSets, Network, Task]:
+def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tuple[SampleSets, Network, Task]:
     """Open samples and model, and check that they fit.
 
     Raises:
@@ -275,7 +275,7 @@ def prepare(parameters: TensorflowModelTrain, progress: Progress) -> tuple[Sampl
     source_roles = _source_roles(parameters, sets, network)
     for_training = source_roles[SampleRole.TRAINING]
     target = for_training.target
-    network.choose(for_training.output)
+    network.choose_output(for_training.output)
     for role, samples in sets.by_role.items():
         for key, name in source_roles[role].inputs.items():
             check_input_holds(samples, key, role, name, network.dtypes[name], progress)
@@ -329,7 +329,7 @@ def _padded(names: Sequence[str], count: int) -> list[str]:
     return [*names, *[""] * (count - len(names))]
 
 
-def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> compileoptions.Output:
+def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> compileoptions.TrainedOutput:
     """Try the model on some samples, and return what its output is."""
     import tensorflow as tf
 
@@ -346,7 +346,7 @@ def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> com
     }
     sizes = " and ".join(" x ".join(map(str, samples.shapes[key])) for key in sources.inputs)
     found = network.try_on(inputs, sizes)
-    return compileoptions.Output(
+    return compileoptions.TrainedOutput(
         sources.output, tuple(found.shape[1:]), compileoptions.are_probabilities(found, network.activation)
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
-from .network import is_keras, taken_for_a_path
+from .network import is_keras, template_shadowed_by_path
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -24,7 +24,7 @@ def run_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[s
         TrainingError: the loss became NaN, or a checkpoint cannot be written; the last good weights are kept.
         Cancelled: `progress` asked to stop; the checkpoints stay.
     """
-    doubt = taken_for_a_path(parameters.model_dir)
+    doubt = template_shadowed_by_path(parameters.model_dir)
     if doubt:
         progress.warning(doubt)
     if is_keras(parameters.model_dir):

@@ -31,7 +31,7 @@ from otbtf_qgis.core.models.kerasfile import check_keras_file, check_weights_fil
 from otbtf_qgis.core.models.sidecar import geometry_as_json, read_sidecar
 from otbtf_qgis.core.patches.patchesimage import read_description
 from otbtf_qgis.core.tfrecords import TFRecords
-from otbtf_qgis.core.training.checkpoints import Checkpoints, State
+from otbtf_qgis.core.training.checkpoints import Checkpoints, TrainingState
 from otbtf_qgis.core.training.strategies import _checked
 from otbtf_qgis.core.workflows.landcoverlabels import parse_legend
 
@@ -311,7 +311,9 @@ class TestRecords:
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("state")
-    Checkpoints(folder, {"batch": 4}, Progress()).write(State(2, 0.5, 1, 0, [{"loss": math.nan}]), [np.arange(3.0)])
+    Checkpoints(folder, {"batch": 4}, Progress()).write(
+        TrainingState(2, 0.5, 1, 0, [{"loss": math.nan}]), [np.arange(3.0)]
+    )
     with zipfile.ZipFile(folder / "checkpoint.npz") as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
@@ -329,7 +331,9 @@ class TestCheckpoint:
 
     @bounded
     @given(
-        text=spoiling({"identity": {"batch": 4}, "variables": 1, "state": vars(State(2, 0.5, 1, 0, [{"loss": 1.0}]))})
+        text=spoiling(
+            {"identity": {"batch": 4}, "variables": 1, "state": vars(TrainingState(2, 0.5, 1, 0, [{"loss": 1.0}]))}
+        )
     )
     def test_spoilt(self, tmp_path: Path, state: dict[str, bytes], text: bytes) -> None:
         np.save(tmp_path / "state.npy", np.array(text.decode()))

@@ -23,7 +23,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.files.staging import Staging
 from otbtf_qgis.core.files.textfiles import write_text_file
 from otbtf_qgis.core.models.sidecar import write_sidecar
-from otbtf_qgis.core.training.checkpoints import Checkpoints, State
+from otbtf_qgis.core.training.checkpoints import Checkpoints, TrainingState
 
 TREE = Path(__file__).parents[3] / "build" / "tree"
 HOLD = """
@@ -237,7 +237,7 @@ class TestPlantedLinks:
         checkpoints = Checkpoints(folder, {}, Progress())
         planted = folder / f".checkpoint-{os.getpid()}.npz"
         planted.symlink_to(victim)
-        checkpoints.write(State(epoch=1), [np.arange(3.0)])
+        checkpoints.write(TrainingState(epoch=1), [np.arange(3.0)])
         assert victim.read_text() == "precious" and planted.is_symlink()
         state, values = checkpoints.read()
         assert state.epoch == 1 and values[0].tolist() == [0.0, 1.0, 2.0]
