@@ -76,7 +76,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
             write_text(outputs["out.report"], _report(parameters, scores, areas, comparison.without))
         for staging in outputs.values():
             staging.commit()
-    _tell(scores, comparison.without, areas, progress)
+    _log_scores(scores, comparison.without, areas, progress)
     return {
         **{key: str(staging.final) for key, staging in outputs.items()},
         **numbers(scores),
@@ -219,11 +219,11 @@ def _class_rows(scores: ClassScores, areas: _Areas) -> list[dict[str, Any]]:
     return rows
 
 
-def _tell(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
+def _log_scores(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
     if without:
         progress.info(f"{without} samples of the reference lie where the map has no data.")
-    told = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
-    progress.info(f"{int(scores.support.sum())} samples: {told}.")
+    shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
+    progress.info(f"{int(scores.support.sum())} samples: {shown}.")
     if areas.estimates is None:
         progress.warning(f"No adjusted accuracies and areas: {areas.reason}")
     else:

@@ -19,13 +19,13 @@ from ..parameters.classifierchoices import ClassifierChoice
 from .classifierbuilding import build, folds, grid, standardiser
 from .classifierfiles import Classifier, learned_with
 from .imstat import ImageStatistics
-from .parallelclassification import Mapper
+from .parallelclassification import ParallelClassifier
 
 _FEW = 2_000_000  # values
 
 
 @dataclass(frozen=True)
-class Samples:
+class FeatureSamples:
     """Features with their classes.
 
     Attributes:
@@ -47,7 +47,7 @@ def seed_of(choice: ClassifierChoice) -> int:
 
 def learn(
     choice: ClassifierChoice,
-    training: Samples,
+    training: FeatureSamples,
     names: Sequence[str],
     legend: Legend,
     statistics: ImageStatistics | None,
@@ -93,7 +93,7 @@ def learn(
     return learned_with(scaler, estimator, choice.classifier, names, _classes(labels.tolist(), legend))
 
 
-def _standardiser(training: Samples, statistics: ImageStatistics | None) -> Any:
+def _standardiser(training: FeatureSamples, statistics: ImageStatistics | None) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     if statistics is None:
@@ -127,9 +127,9 @@ def _classes(labels: Sequence[int], legend: Legend) -> Classes:
     return coloured(tuple(ModelClass(label, entry.name, entry.color) for label, entry in entries))
 
 
-def score(classifier: Classifier, samples: Samples) -> ClassScores:
+def score(classifier: Classifier, samples: FeatureSamples) -> ClassScores:
     """Return how well a classifier finds the classes of samples; classes that it does not know are scored too."""
-    found, _ = Mapper(classifier)(samples.features)
+    found, _ = ParallelClassifier(classifier)(samples.features)
     known = {item.value: item.name for item in classifier.classes}
     labels = sorted({*known, *np.unique(samples.labels).tolist()})
     return class_scores(samples.labels, found, labels, [known.get(label) or str(label) for label in labels])

@@ -18,7 +18,7 @@ from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.openmodel import Budget, open_model
 from .classifyimage import opened as opened_classifier
 from .mapwriter import MapWriter
-from .parallelclassification import PixelMapper
+from .parallelclassification import PixelClassifier
 from .traindeep import PREFERRED, check_features
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         reference = opened.reference(box)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
-        mapper = PixelMapper(classifier, parameters.nodatalabel)
+        mapper = PixelClassifier(classifier, parameters.nodatalabel)
         background = np.array([parameters.nodatalabel, 0.0])
         job = opened.job(parameters, box, Converter(np.dtype("float64"), 0.0), background)
         features = job.learn()

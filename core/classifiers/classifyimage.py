@@ -24,7 +24,7 @@ from .classifierbuilding import standardiser
 from .classifierfiles import Classifier, load
 from .imstat import read_statistics
 from .mapwriter import MapWriter
-from .parallelclassification import PixelMapper
+from .parallelclassification import PixelClassifier
 
 if TYPE_CHECKING:
     from ..operations.imageclassifier import ImageClassifier
@@ -61,7 +61,7 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
         inputs = [*image.names, parameters.mask, parameters.model, parameters.imstat]
         maps = MapWriter(parameters, classifier, inputs, stack, progress)
         stack.enter_context(gdal_cache(cache))
-        run = _Run(image, missing, mask, PixelMapper(classifier, parameters.nodatalabel), box)
+        run = _Run(image, missing, mask, PixelClassifier(classifier, parameters.nodatalabel), box)
         tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
         progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
         release()
@@ -92,7 +92,7 @@ def opened(path: str, imstat: str | None) -> Classifier:
 class _Run:
     """Reads and classifies any box of the image."""
 
-    def __init__(self, image: Stack, missing: Missing, mask: Validity, mapper: PixelMapper, box: Box) -> None:
+    def __init__(self, image: Stack, missing: Missing, mask: Validity, mapper: PixelClassifier, box: Box) -> None:
         self._image, self._missing, self._mask, self.mapper, self._box = image, missing, mask, mapper, box
 
     def all(self, maps: MapWriter, tile: tuple[int, int], progress: Progress) -> None:
@@ -140,7 +140,7 @@ class _Run:
             if 4 * seconds * trial.area > SECONDS_PER_TILE or trial == self._box:
                 break
         self.mapper.replaced = 0
-        each = growth + IN_FLIGHT * (self._image.bands * self._image.dtype.itemsize + 8 * PixelMapper.BANDS + 1)
+        each = growth + IN_FLIGHT * (self._image.bands * self._image.dtype.itemsize + 8 * PixelClassifier.BANDS + 1)
 
         def cost(tile_width: int, tile_height: int) -> float:
             area = tile_width * tile_height

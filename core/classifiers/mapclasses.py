@@ -19,7 +19,7 @@ from ..vectors.vectoropening import TEXT, Field, VectorLayer
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
 
 
-class Coding:
+class ClassCoding:
     """Turns the values of class fields into whole numbers.
 
     Texts that are numbers are these; names are numbered from 0 in alphabetical order, those of the training samples
@@ -106,7 +106,7 @@ def renumbering(layers: Layers) -> tuple[list[dict[Any, int]], TextLegend]:
     return [dict(change) for change in changes], {str(number): entry for number, entry in together.items()}
 
 
-def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:
+def warn_of_unknown_classes(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:
     """Warn, by name, of classes that only the samples for training or only those for validation have.
 
     Args:
@@ -121,8 +121,8 @@ def tell_strangers(legend: Legend, training: np.ndarray, validation: np.ndarray,
     ):
         names = [legend[number].name if number in legend else "" for number in sorted(numbers)]
         if tested and numbers:
-            told = ", ".join(name or str(number) for name, number in zip(names, sorted(numbers)))
-            progress.warning(f"{why}: {told}.")
+            shown = ", ".join(name or str(number) for name, number in zip(names, sorted(numbers)))
+            progress.warning(f"{why}: {shown}.")
 
 
 def _given(given: str) -> dict[str, ClassEntry]:

@@ -100,9 +100,9 @@ class MapWriter:
 
     def _labels(self) -> Content:
         """Return what the map of labels holds."""
-        told = self.classes if any(item.name or item.color for item in self.classes) else ()
+        described = self.classes if any(item.name or item.color for item in self.classes) else ()
         values = [*(item.value for item in self.classes), self._given.nodatalabel]
-        return Content(True, values, describe=partial(declare_classes, classes=told))
+        return Content(True, values, describe=partial(declare_classes, classes=described))
 
     def write(self, box: Box, values: np.ndarray) -> None:
         """Write a tile.

@@ -17,7 +17,7 @@ def feature_type(dtype: Any) -> np.dtype:
     return np.result_type(dtype, np.float32)
 
 
-class Mapper:
+class ParallelClassifier:
     """Calls a classifier on features, in threads: scikit-learn releases the interpreter lock where it computes."""
 
     def __init__(self, classifier: Classifier) -> None:
@@ -63,7 +63,7 @@ def _joined(parts: tuple[np.ndarray, ...], dtype: type) -> np.ndarray:
     return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(0, dtype)
 
 
-class PixelMapper:
+class PixelClassifier:
     """Classifies the pixels of a tile.
 
     Attributes:
@@ -74,7 +74,7 @@ class PixelMapper:
     """What a pixel becomes: its label and its confidence."""
 
     def __init__(self, classifier: Classifier, nodatalabel: int) -> None:
-        self._mapper, self._nodatalabel = Mapper(classifier), nodatalabel
+        self._classifier, self._nodatalabel = ParallelClassifier(classifier), nodatalabel
         self.replaced = 0
 
     def __call__(self, pixels: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
@@ -95,7 +95,7 @@ class PixelMapper:
         values = np.zeros((len(features), self.BANDS))
         values[:, 0] = self._nodatalabel
         if wanted.any():
-            labels, confidences = self._mapper(features if wanted.all() else features[wanted])
+            labels, confidences = self._classifier(features if wanted.all() else features[wanted])
             values[wanted, 0] = labels
             if confidences is not None:
                 values[wanted, 1] = confidences

@@ -24,14 +24,14 @@ from ..samples.positions import Selection
 from ..samples.samplers import Periodic
 from ..samples.shapes import Shapes, open_training_layer
 from ..samples.validity import ValidPixels
-from .mapclasses import Coding, renumbering, tell_strangers
+from .mapclasses import ClassCoding, renumbering, warn_of_unknown_classes
 
 JITTER = 50
 """By so many pixels of its class, at most, a sample is moved on, as in OTB."""
 
 
 @dataclass(frozen=True)
-class Places:
+class SamplePixels:
     """Samples as pixels of a grid; all arrays of shape (n,).
 
     Attributes:
@@ -46,20 +46,20 @@ class Places:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, which: np.ndarray) -> Places:
-        return Places(self.columns[which], self.rows[which], self.labels[which])
+    def __getitem__(self, which: np.ndarray) -> SamplePixels:
+        return SamplePixels(self.columns[which], self.rows[which], self.labels[which])
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenSamples:
     """The samples of a run: `training` and `validation` (may be empty), and what is known of the classes."""
 
-    training: Places
-    validation: Places
+    training: SamplePixels
+    validation: SamplePixels
     legend: Legend
 
 
-class Chooser:
+class SampleChooser:
     """Chooses samples from the layers of a run."""
 
     def __init__(self, parameters: SampleChoice, validity: ValidPixels, memory: int, seed: int) -> None:
@@ -87,7 +87,7 @@ class Chooser:
         image = self._validity.image
         return Shapes(open_training_layer(source, None), self._parameters.sample_vfn, image.grid, image.reference)
 
-    def choose(self, progress: Progress) -> Chosen:
+    def choose(self, progress: Progress) -> ChosenSamples:
         """Return the samples.
 
         Raises:
@@ -100,21 +100,21 @@ class Chooser:
         ours, theirs = changes[: len(self._training)], changes[len(self._training) :]
         part = Part(progress, 0, 0.5 if dedicated else 1)
         found = self._of(self._training, ours, training_limit(given, dedicated), part)
-        coding = Coding(self._training[0].field, holds_names(layers, progress), _classes(found))
+        coding = ClassCoding(self._training[0].field, holds_names(layers, progress), _classes(found))
         training = self._placed(found, coding)
         if dedicated:
             found = self._of(self._validation, theirs, validation_limit(given), Part(progress, 0.5, 1))
             other = self._placed(found, coding)
             legend = coding.legend(known, given.legend)
-            tell_strangers(legend, training.labels, other.labels, progress)
-            return Chosen(training, other, legend)
+            warn_of_unknown_classes(legend, training.labels, other.labels, progress)
+            return ChosenSamples(training, other, legend)
         legend = coding.legend(known, given.legend)
         held = held_back(training.labels, given.sample_vtr)
-        return Chosen(training[~held], training[held], legend)
+        return ChosenSamples(training[~held], training[held], legend)
 
     def _of(
         self, layers: Sequence[Shapes], changes: Sequence[dict[Any, int]], limit: int, progress: Progress
-    ) -> list[_Samples]:
+    ) -> list[_MapSamples]:
         """Return the samples of each layer, chosen as if the features of all stood in one.
 
         Args:
@@ -123,19 +123,19 @@ class Chooser:
             limit: how many samples a class has at most; -1: no limit.
             progress: hears of the work, and of classes without a sample.
         """
-        told = " and ".join(str(shapes.layer.path) for shapes in layers)
+        paths = " and ".join(str(shapes.layer.path) for shapes in layers)
         width = 1 / len(layers)
         counting = [Part(progress, width * place / 2, width * (place + 1) / 2) for place in range(len(layers))]
         counted = [count(shapes, self._validity, self._memory, part) for shapes, part in zip(layers, counting)]
         rates = rates_of(_together(counted, changes), bool(self._parameters.sample_bm), limit)
         if not any(rate.needed for rate in rates.values()):
             raise ParameterError(
-                f"No feature of {told} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check that layer "
+                f"No feature of {paths} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check that layer "
                 "and image overlap where the image has data, and the numbers of samples."
             )
         empty = sorted((name for name, rate in rates.items() if not rate.needed), key=natural_order)
         if empty:
-            progress.warning(f"No sample of the class {', '.join(empty)} of {told} lies on a valid pixel.")
+            progress.warning(f"No sample of the class {', '.join(empty)} of {paths} lies on a valid pixel.")
         samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
         found = []
         for place, (shapes, those, change) in enumerate(zip(layers, counted, changes)):
@@ -143,18 +143,18 @@ class Chooser:
             part = Part(progress, 0.5 + width * (place - 1) / 2, 0.5 + width * (place + 1) / 2)
             own = {label: samplers[_named(label, change)] for label in those.labels}
             selection = Selection(shapes, those, self._validity, own, self._memory)
-            collected = _Collected(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
+            collected = _SampleCollector(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
             selection.write(collected, part)
             found.append(collected.result(change))
         return found
 
-    def _placed(self, found: Sequence[_Samples], coding: Coding) -> Places:
+    def _placed(self, found: Sequence[_MapSamples], coding: ClassCoding) -> SamplePixels:
         x, y = (np.concatenate([getattr(part, axis) for part in found]) for axis in ("x", "y"))
         columns, rows = pixels_of(x, y, self._validity.image.grid)
-        return Places(columns, rows, coding.numbers(_classes(found)))
+        return SamplePixels(columns, rows, coding.numbers(_classes(found)))
 
 
-def _classes(found: Sequence[_Samples]) -> list[Any]:
+def _classes(found: Sequence[_MapSamples]) -> list[Any]:
     return [value for part in found for value in part.classes]
 
 
@@ -182,7 +182,7 @@ def pixels_of(x: np.ndarray, y: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.
 
 
 @dataclass(frozen=True)
-class _Samples:
+class _MapSamples:
     """Samples of a layer on the map, x and y of shape (n,), with the class of each as all layers call it."""
 
     x: np.ndarray
@@ -190,7 +190,7 @@ class _Samples:
     classes: list[Any]
 
 
-class _Collected:
+class _SampleCollector:
     """Keeps samples in memory."""
 
     def __init__(self, column: int) -> None:
@@ -200,11 +200,11 @@ class _Collected:
     def write(self, columns: Sequence[Any], x: np.ndarray, y: np.ndarray) -> None:
         self._parts.append((x, y, columns[self._column].tolist()))
 
-    def result(self, change: Mapping[Any, int]) -> _Samples:
+    def result(self, change: Mapping[Any, int]) -> _MapSamples:
         """Return them, with the numbers of classes changed as `change` says."""
         x, y, classes = zip(*self._parts) if self._parts else ((np.empty(0),), (np.empty(0),), ([],))
         values = [change.get(value, value) for part in classes for value in part]
-        return _Samples(np.concatenate(x), np.concatenate(y), values)
+        return _MapSamples(np.concatenate(x), np.concatenate(y), values)
 
 
 def training_limit(given: SampleChoice, dedicated: bool) -> int:

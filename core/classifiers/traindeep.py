@@ -20,11 +20,11 @@ from ..samples.shapes import open_training_layer
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.openmodel import Budget, OpenModel, open_model
 from ..vectors.vectoropening import split_source
-from .classifierlearning import Samples, learn, seed_of
+from .classifierlearning import FeatureSamples, learn, seed_of
 from .imstat import read_statistics
 from .parallelclassification import feature_type
-from .samplechoice import Chooser, Chosen, describe
-from .trainingoutcome import Outcome
+from .samplechoice import ChosenSamples, SampleChooser, describe
+from .trainingoutcome import TrainingOutcome
 
 if TYPE_CHECKING:
     from ..operations.trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures
@@ -53,7 +53,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
     layers = (*parameters.vd, *parameters.valid)
     with ExitStack() as stack:
         inputs = [*(split_source(layer)[0] for layer in layers), parameters.imstat]
-        outcome = Outcome(paths, inputs, stack, progress)
+        outcome = TrainingOutcome(paths, inputs, stack, progress)
         for layer in layers:  # before the model is loaded
             open_training_layer(layer, None).field(parameters.sample_vfn)
         statistics = read_statistics(parameters.imstat) if parameters.imstat else None
@@ -70,7 +70,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
         if statistics:
             statistics.check(job.learn())
         progress.fraction(0.1)
-        chosen = Chooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
+        chosen = SampleChooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
         job.count_anew()
         training, validation = _features(points, chosen, progress)
         for told in job.told():
@@ -126,7 +126,7 @@ def _points(
     return job, Points(job, tile, memory)
 
 
-def _features(points: Points, chosen: Chosen, progress: Progress) -> tuple[Samples, Samples]:
+def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tuple[FeatureSamples, FeatureSamples]:
     """Return the samples for training and validation with their features."""
     both = [chosen.training, chosen.validation]
     told = {label: entry.name for label, entry in chosen.legend.items()}
@@ -144,7 +144,7 @@ def _features(points: Points, chosen: Chosen, progress: Progress) -> tuple[Sampl
     cut = len(chosen.training)
     parts = (slice(None, cut), slice(cut, None))
     training, validation = (
-        Samples(features[part][usable[part]], places.labels[usable[part]]) for part, places in zip(parts, both)
+        FeatureSamples(features[part][usable[part]], places.labels[usable[part]]) for part, places in zip(parts, both)
     )
     if not len(training):
         raise ParameterError(

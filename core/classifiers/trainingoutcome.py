@@ -19,7 +19,7 @@ from ..parameters.classifierchoices import NAMES
 from ..samples.traininglayer import file_staging, write_text
 from . import classifierfiles
 from .classifierfiles import Classifier
-from .classifierlearning import Samples, score
+from .classifierlearning import FeatureSamples, score
 
 TITLES = {
     "libsvm": "support vector machine",
@@ -33,7 +33,7 @@ TITLES = {
 }
 
 
-class Outcome:
+class TrainingOutcome:
     """The files of a training run while they are made."""
 
     def __init__(
@@ -57,7 +57,12 @@ class Outcome:
         self._staged = {key: stack.enter_context(file_staging(path, progress, key, inputs)) for key, path in given}
 
     def write(
-        self, classifier: Classifier, training: Samples, validation: Samples, parameters: Any, tested_on: str
+        self,
+        classifier: Classifier,
+        training: FeatureSamples,
+        validation: FeatureSamples,
+        parameters: Any,
+        tested_on: str,
     ) -> dict[str, Any]:
         """Score the classifier, write all files, and return the results.
 
@@ -76,10 +81,10 @@ class Outcome:
             self._progress.warning(f"The classifier is tested on {tested_on}.")
         scores = score(classifier, validation if len(validation) else training)
         found = numbers(scores)
-        told = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
-        self._progress.info(f"Scores on {tested_on}: {told}.")
+        shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
+        self._progress.info(f"Scores on {tested_on}: {shown}.")
         places = [self._staged.get(key) for key in self._paths]
-        self._write_files(places, classifier, scores, _Page(training, validation, parameters, tested_on))
+        self._write_files(places, classifier, scores, _ReportPage(training, validation, parameters, tested_on))
         for place in places[::-1]:  # the classifier last
             if place is not None:
                 place.commit()
@@ -92,7 +97,7 @@ class Outcome:
         }
 
     def _write_files(
-        self, places: Sequence[Staging | None], classifier: Classifier, scores: ClassScores, page: _Page
+        self, places: Sequence[Staging | None], classifier: Classifier, scores: ClassScores, page: _ReportPage
     ) -> None:
         out, matrix, report = places
         if out is not None:
@@ -104,11 +109,11 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Page:
+class _ReportPage:
     """What the report tells beside the scores."""
 
-    training: Samples
-    validation: Samples
+    training: FeatureSamples
+    validation: FeatureSamples
     parameters: Any
     tested_on: str
 

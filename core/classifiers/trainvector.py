@@ -16,10 +16,10 @@ from ..parameters.sampleroles import SampleRole
 from ..parameters.vectorsource import LayerSource
 from ..vectors.vectoropening import split_source
 from .attributes import Attributes, read_attributes
-from .classifierlearning import Samples, learn, seed_of
+from .classifierlearning import FeatureSamples, learn, seed_of
 from .imstat import read_statistics
-from .mapclasses import Coding, join_layers, tell_strangers
-from .trainingoutcome import Outcome
+from .mapclasses import ClassCoding, join_layers, warn_of_unknown_classes
+from .trainingoutcome import TrainingOutcome
 
 if TYPE_CHECKING:
     from ..operations.trainvectorclassifier import TrainVectorClassifier
@@ -40,7 +40,7 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
     paths = {"IO_OUT": parameters.out, "IO_CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
     inputs = [split_source(source)[0] for source in (*parameters.vd, *parameters.valid_vd)]
     with ExitStack() as stack:
-        outcome = Outcome(paths, [*inputs, parameters.stats], stack, progress)
+        outcome = TrainingOutcome(paths, [*inputs, parameters.stats], stack, progress)
         statistics = read_statistics(parameters.stats) if parameters.stats else None
         if len(set(parameters.feat)) < len(parameters.feat):
             raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")
@@ -52,15 +52,15 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         layers = [*found.layers, *(other.layers if other else [])]
         classes, known = join_layers(layers, [*found.classes, *(other.classes if other else [])])
         for_training = _together(classes[: len(found.layers)])
-        coding = Coding(found.layers[0][1], holds_names(layers, progress), for_training)
-        training = Samples(found.features, coding.numbers(for_training))
-        validation = Samples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
+        coding = ClassCoding(found.layers[0][1], holds_names(layers, progress), for_training)
+        training = FeatureSamples(found.features, coding.numbers(for_training))
+        validation = FeatureSamples(np.empty((0, len(parameters.feat))), np.empty(0, np.int64))
         if other is not None:
-            validation = Samples(other.features, coding.numbers(_together(classes[len(found.layers) :])))
+            validation = FeatureSamples(other.features, coding.numbers(_together(classes[len(found.layers) :])))
         progress.fraction(0.3)
         progress.check()
         legend = coding.legend(known, parameters.legend)
-        tell_strangers(legend, training.labels, validation.labels, progress)
+        warn_of_unknown_classes(legend, training.labels, validation.labels, progress)
         classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
         progress.fraction(0.9)
         return outcome.write(classifier, training, validation, parameters, "the validation layers")

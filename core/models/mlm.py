@@ -102,8 +102,8 @@ def build_item(
 
 
 def _input(info: TensorInfo, bands: Sequence[str], alpha: str) -> dict[str, Any]:
-    told = {"otbtf:alpha": alpha} if alpha else {}
-    return {"name": info.name, "bands": list(bands), "input": _structure(info), **told}
+    marked = {"otbtf:alpha": alpha} if alpha else {}
+    return {"name": info.name, "bands": list(bands), "input": _structure(info), **marked}
 
 
 def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> dict[str, Any]:

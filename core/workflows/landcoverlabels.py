@@ -91,9 +91,9 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
     dataset, _ = open_dataset(source)
     grid, reference = grid_of(dataset), Reference.of(dataset, source)
     bounds = (grid.x.origin, grid.x.end, -grid.y.end, -grid.y.origin)
-    told = f"{grid.describe()} (coordinate system: {reference.describe()})"
+    shown = f"{grid.describe()} (coordinate system: {reference.describe()})"
     if reference.georeferenced and image.reference.georeferenced:
-        _check_overlap(f"LABELS_RASTER is {source}, which covers {told}", bounds, reference, image)
+        _check_overlap(f"LABELS_RASTER is {source}, which covers {shown}", bounds, reference, image)
     raster = reference_raster(source, image, nodata, True, "LABELS_RASTER", alpha, progress)
     counts: Counter[int] = Counter()
     for _, _, labels in raster.blocks():
@@ -162,7 +162,7 @@ def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, i
 
 
 @dataclass(frozen=True)
-class Classes:
+class MapClasses:
     """The classes of a map.
 
     Attributes:
@@ -178,7 +178,7 @@ class Classes:
     numbers: Mapping[str, int]
 
 
-def classes_of(labels: Labels, found: Iterable[str], given: Names) -> Classes:
+def classes_of(labels: Labels, found: Iterable[str], given: Names) -> MapClasses:
     """Return the classes.
 
     Whole numbers stay what they are, as texts too; names are numbered from 0 in alphabetical order.
@@ -209,7 +209,7 @@ def classes_of(labels: Labels, found: Iterable[str], given: Names) -> Classes:
         name = wished.name or ("" if named else own.name) or (text if as_text else "")
         legend[number] = ClassEntry(name, wished.color or own.color)
     values = tuple(sorted(set(numbers.values())))
-    return Classes(values, legend, _free(values), numbers)
+    return MapClasses(values, legend, _free(values), numbers)
 
 
 def _whole(text: str, where: str) -> int:

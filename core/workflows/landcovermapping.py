@@ -25,7 +25,7 @@ from ..rasters.rasteropening import Stack
 from ..rasters.rasteroutput import OutputRaster, driver_for, is_source
 from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
-from .landcoversamples import Prepared, prepare
+from .landcoversamples import LandCoverSamples, prepare_samples
 
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
@@ -33,7 +33,7 @@ _PATIENCE = 15  # epochs without progress, after which training ends
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What follows from the parameters and the labels.
 
     Attributes:
@@ -77,20 +77,24 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = _work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
-        prepared = prepare(parameters, image, labels, names, plan.dense, plan.size, folder, step)
-        _try_format(parameters, image, prepared, progress)
-        trained = _train(parameters, plan, prepared, folder, Part(progress, 0.1, 0.8))
+        samples = prepare_samples(parameters, image, labels, names, plan.dense, plan.size, folder, step)
+        _try_format(parameters, image, samples, progress)
+        trained = _train(parameters, plan, samples, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
-                _set_serving_defaults(parameters, plan, prepared, model)
+                _set_serving_defaults(parameters, plan, samples, model)
         served = _serve(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
-    told = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
+    passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     return {
         "out": parameters.out,
-        **{key: trained[key] for key in [*told, *(["out.keras"] if parameters.out_keras else [])] if key in trained},
+        **{
+            key: trained[key]
+            for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
+            if key in trained
+        },
         "mode": "dense" if plan.dense else "patches",
-        "samples_training": prepared.counts[SampleRole.TRAINING],
-        "samples_validation": prepared.counts.get(SampleRole.VALIDATION, 0),
+        "samples_training": samples.counts[SampleRole.TRAINING],
+        "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
 
@@ -119,9 +123,9 @@ def _check_outputs(parameters: LandCoverMap) -> None:
             raise ParameterError(f"KEEP is {parameters.keep}, which is a file: name a folder.")
 
 
-def _try_format(parameters: LandCoverMap, image: Stack, prepared: Prepared, progress: Progress) -> None:
+def _try_format(parameters: LandCoverMap, image: Stack, samples: LandCoverSamples, progress: Progress) -> None:
     """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
-    values, ignored = prepared.classes.values, prepared.classes.ignored
+    values, ignored = samples.classes.values, samples.classes.ignored
     masked = image.missing(parameters.nodata).possible
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
@@ -142,7 +146,7 @@ def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: P
     return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
 
 
-def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> Plan:
+def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPlan:
     """Decide what is not given, and check that it fits.
 
     Raises:
@@ -166,7 +170,7 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> Plan:
             f"PATCHSIZE is {size}, but {image.names[0]} has only {image.grid.width} x {image.grid.height} pixels: choose "
             "smaller ones, or a larger image."
         )
-    return Plan(
+    return TrainingPlan(
         parameters.model_dir or TEMPLATE_PREFIX + template, dense, size, parameters.batchsize or (8 if dense else 64)
     )
 
@@ -181,7 +185,7 @@ def _work_folder(parameters: LandCoverMap, stack: ExitStack, progress: Progress)
 
 
 def _train(
-    parameters: LandCoverMap, plan: Plan, prepared: Prepared, folder: Path, progress: Progress
+    parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, folder: Path, progress: Progress
 ) -> dict[str, Any]:
     """Train, and return the results of TensorflowModelTrain."""
     values: dict[str, Any] = {
@@ -202,8 +206,8 @@ def _train(
         "out.report": parameters.out_report,
     }
     if plan.dense:
-        values["ignored_label"] = prepared.classes.ignored
-    for role, files in prepared.files.items():
+        values["ignored_label"] = samples.classes.ignored
+    for role, files in samples.files.items():
         values.update({f"{role}.source{number}.il": [path] for number, path in enumerate(files, 1)})
     try:
         return run("TensorflowModelTrain", values, progress)
@@ -229,7 +233,7 @@ def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str
     return run("TensorflowModelServe", values, progress)
 
 
-def _set_serving_defaults(parameters: LandCoverMap, plan: Plan, prepared: Prepared, model: str) -> None:
+def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, model: str) -> None:
     """Have every later run of Serve apply the model pixel by pixel, to the whole image."""
 
     def changed(trained: ServingDefaults) -> ServingDefaults:
@@ -239,7 +243,7 @@ def _set_serving_defaults(parameters: LandCoverMap, plan: Plan, prepared: Prepar
             "" if plan.dense else "off",
             None if plan.dense else Fraction(1),
             "reflect",
-            float(prepared.classes.ignored),
+            float(samples.classes.ignored),
             sources,
         )
 

@@ -13,7 +13,7 @@ from ..registry import run
 from ..vectors.vectoropening import VectorLayer
 from .labelregions import region_numbers
 from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
-from .patchlocations import Candidates, pixels_of
+from .patchlocations import PatchLocations, pixels_of
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
@@ -24,7 +24,7 @@ _FEATURE = "originfid"
 
 def choose_patches(
     parameters: LandCoverMap, labels: Labels, names: Names, size: int, folder: Path, progress: Progress
-) -> Candidates:
+) -> PatchLocations:
     """Choose labelled pixels, as many of each class as asked for.
 
     Args:
@@ -56,7 +56,7 @@ def choose_patches(
         features = region_numbers(labels.raster, pixels_of(labels.raster.stack.grid, x, y), progress)
     else:
         features = columns[1]
-    return Candidates(x, y, counts, features, classes)
+    return PatchLocations(x, y, counts, features, classes)
 
 
 def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path: str, progress: Progress) -> str:

@@ -15,18 +15,18 @@ from ..rasters.rasteropening import Stack
 from ..registry import run
 from ..vectors.vectoropening import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
-from .landcoverlabels import Classes, Labels, Names
+from .landcoverlabels import Labels, MapClasses, Names
 from .landcoverpatches import choose_patches
 from .landcovertiles import choose_tiles
-from .patchlocations import Candidates
-from .samplesplit import divide
+from .patchlocations import PatchLocations
+from .samplesplit import split_samples
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
 
 
 @dataclass(frozen=True)
-class Prepared:
+class LandCoverSamples:
     """Patches and labels.
 
     Attributes:
@@ -37,10 +37,10 @@ class Prepared:
 
     files: dict[SampleRole, tuple[str, str]]
     counts: dict[SampleRole, int]
-    classes: Classes
+    classes: MapClasses
 
 
-def prepare(
+def prepare_samples(
     parameters: LandCoverMap,
     image: Stack,
     labels: Labels,
@@ -49,8 +49,8 @@ def prepare(
     size: int,
     folder: Path,
     progress: Progress,
-) -> Prepared:
-    """Choose the places of patches, divide them between training and validation, and cut the patches.
+) -> LandCoverSamples:
+    """Choose the places of patches, split them between training and validation, and cut the patches.
 
     Args:
         parameters: of the operation.
@@ -68,41 +68,43 @@ def prepare(
     """
     step = Part(progress, 0.0, 0.5)
     if dense:
-        candidates = choose_tiles(parameters, image, labels, names, size, folder, step)
+        locations = choose_tiles(parameters, image, labels, names, size, folder, step)
     else:
-        candidates = choose_patches(parameters, labels, names, size, folder, step)
-    training, validation = divide(candidates.on(image, size), parameters.validation_share, parameters.seed)
+        locations = choose_patches(parameters, labels, names, size, folder, step)
+    training, validation = split_samples(
+        locations.located_on(image, size), parameters.validation_share, parameters.seed
+    )
     left = int((~training & ~validation).sum())
     if left:
         progress.info(f"{left} samples are left out: their patches share pixels with one for validation.")
     parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
     parts = {role: part for role, part in parts.items() if len(part)}
     if dense:
-        parts = _limited(parts, parameters.samples, parameters.seed)
-    _tell(candidates, parts, progress)
+        parts = _limit_tiles(parts, parameters.samples, parameters.seed)
+    _log_classes(locations, parts, progress)
     files, counts = {}, {}
     for number, (role, part) in enumerate(parts.items()):
-        points = _write_points(folder, role, candidates, part, image, progress)
+        points = _write_points(folder, role, locations, part, image, progress)
         step = Part(progress, 0.5 + 0.5 * number / len(parts), 0.5 + 0.5 * (number + 1) / len(parts))
-        files[role], counts[role] = _extract(parameters, folder, role, points, candidates.label_raster, size, step)
-    return Prepared(files, counts, candidates.classes)
+        files[role], counts[role] = _extract(parameters, folder, role, points, locations.label_raster, size, step)
+    return LandCoverSamples(files, counts, locations.classes)
 
 
-def _limited(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> dict[SampleRole, np.ndarray]:
+def _limit_tiles(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> dict[SampleRole, np.ndarray]:
     """Draw so many tiles at most, from all parts alike."""
     share = min(1.0, most / sum(map(len, parts.values())))
     random = np.random.default_rng(seed)
     return {role: np.sort(random.permutation(part)[: max(1, round(share * len(part)))]) for role, part in parts.items()}
 
 
-def _tell(candidates: Candidates, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
+def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
     """Say how many samples, or labelled pixels, each class has; warn of those that are not validated."""
-    what = "labelled pixels" if candidates.label_raster else "samples"
-    for place, row in enumerate(as_rows(candidates.classes.values, candidates.classes.legend)):
+    what = "labelled pixels" if locations.label_raster else "samples"
+    for place, row in enumerate(as_rows(locations.classes.values, locations.classes.legend)):
         called = f"{row['value']} {row['name']}" if row.get("name") else str(row["value"])
-        sums = {role: int(candidates.counts[part, place].sum()) for role, part in parts.items()}
-        told = ", ".join(f"{number} {what} for {role}" for role, number in sums.items())
-        progress.info(f"Class {called}: {told}.")
+        sums = {role: int(locations.counts[part, place].sum()) for role, part in parts.items()}
+        shown = ", ".join(f"{number} {what} for {role}" for role, number in sums.items())
+        progress.info(f"Class {called}: {shown}.")
         if not sums.get(SampleRole.VALIDATION, 1):
             progress.warning(
                 f"Class {called} is not validated: its labels lie in one place. Give labels of it in another."
@@ -110,15 +112,15 @@ def _tell(candidates: Candidates, parts: dict[SampleRole, np.ndarray], progress:
 
 
 def _write_points(
-    folder: Path, role: SampleRole, candidates: Candidates, part: np.ndarray, image: Stack, progress: Progress
+    folder: Path, role: SampleRole, locations: PatchLocations, part: np.ndarray, image: Stack, progress: Progress
 ) -> str:
     """Write points with the field `class`, and the classes' names beside them; return the path."""
     path = str(folder / f"samples_{role}.gpkg")
     with vector_staging(path, progress) as staging:
         with OutputVector(staging, (Field("class", INTEGER),), image.reference, progress) as out:
-            out.write([candidates.labels[part]], candidates.x[part], candidates.y[part])
+            out.write([locations.labels[part]], locations.x[part], locations.y[part])
             out.close()
-        classes = candidates.classes
+        classes = locations.classes
         write_legend(staging.folder, staging.final.name, as_rows(classes.values, classes.legend), "class")
         staging.commit()
     return path

@@ -22,8 +22,8 @@ from ..rasters.rasteroutput import OutputRaster
 from ..samples.counting import Counted, count, owners
 from ..samples.labelraster import LabelRaster
 from ..samples.validity import Validity
-from .landcoverlabels import Classes, Labels, Names, RasterLabels, VectorLabels, classes_of, smallest_type
-from .patchlocations import Candidates
+from .landcoverlabels import Labels, MapClasses, Names, RasterLabels, VectorLabels, classes_of, smallest_type
+from .patchlocations import PatchLocations
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
@@ -41,7 +41,7 @@ def choose_tiles(
     size: int,
     folder: Path,
     progress: Progress,
-) -> Candidates:
+) -> PatchLocations:
     """Write the labels as a raster on the image's grid, and choose the tiles that hold some.
 
     Tiles lie half their size apart, so that each place is seen in several positions.
@@ -78,17 +78,19 @@ def choose_tiles(
             "NODATA."
         )
     x, y = grid.points(rows, columns)
-    return Candidates(x, y, counts[rows, columns], None, classes, path)
+    return PatchLocations(x, y, counts[rows, columns], None, classes, path)
 
 
-def _of_raster(raster: LabelRaster, classes: Classes) -> _Parts:
+def _of_raster(raster: LabelRaster, classes: MapClasses) -> _Parts:
     for box, where, found in raster.blocks():
         values = np.full(box.area, classes.ignored, "int64")
         values[where] = found
         yield box, values
 
 
-def _of_features(labels: VectorLabels, counted: Counted, image: Stack, classes: Classes, progress: Progress) -> _Parts:
+def _of_features(
+    labels: VectorLabels, counted: Counted, image: Stack, classes: MapClasses, progress: Progress
+) -> _Parts:
     """Yield what pixels without a feature have, then windows with features: the last one that covers a pixel counts."""
     grid = image.grid
     for top in range(0, grid.height, _ROWS):
@@ -100,7 +102,7 @@ def _of_features(labels: VectorLabels, counted: Counted, image: Stack, classes: 
         yield window, np.where(owner >= 0, numbers[owner], classes.ignored)
 
 
-def _write(path: str, image: Stack, classes: Classes, parts: _Parts, progress: Progress) -> None:
+def _write(path: str, image: Stack, classes: MapClasses, parts: _Parts, progress: Progress) -> None:
     """Write labels as a raster on the image's grid, with the classes' names and colours.
 
     It declares no no-data value: a tile with pixels that have no label is as good as others.
@@ -118,12 +120,12 @@ def _write(path: str, image: Stack, classes: Classes, parts: _Parts, progress: P
         raster.commit(progress)
 
 
-def _described(value: int, classes: Classes) -> ModelClass:
+def _described(value: int, classes: MapClasses) -> ModelClass:
     entry = classes.legend[value]
     return ModelClass(value, entry.name, entry.color)
 
 
-def _counts(grid: PatchGrid, labels: LabelRaster, classes: Classes, progress: Progress) -> np.ndarray:
+def _counts(grid: PatchGrid, labels: LabelRaster, classes: MapClasses, progress: Progress) -> np.ndarray:
     """Return how many pixels of each class each tile holds, float64, shape (rows, columns, classes)."""
     counts = np.zeros((grid.rows, grid.columns, len(classes.values)))
     for rows, box in grid.strips():

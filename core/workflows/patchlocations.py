@@ -1,4 +1,4 @@
-"""The places where patches may be cut, before they are divided between training and validation."""
+"""Patch locations: the points around which patches may be cut, before they are split between training and validation."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from ..geometry.grid import TOLERANCE, Grid
 from ..rasters.rasteropening import Stack
 from ..samples.spatialblocks import block_side
-from .landcoverlabels import Classes
-from .samplesplit import Samples
+from .landcoverlabels import MapClasses
+from .samplesplit import LocatedSamples
 
 
 @dataclass(frozen=True)
-class Candidates:
+class PatchLocations:
     """Points around which patches may be cut, in the image's coordinate system; n of them.
 
     Attributes:
@@ -30,7 +30,7 @@ class Candidates:
     y: np.ndarray
     counts: np.ndarray
     features: np.ndarray | None
-    classes: Classes
+    classes: MapClasses
     label_raster: str = ""
 
     @property
@@ -38,11 +38,11 @@ class Candidates:
         """The label of each, where it has one; int64, shape (n,)."""
         return np.array(self.classes.values, "int64")[self.counts.argmax(axis=1)]
 
-    def on(self, image: Stack, patch: int) -> Samples:
+    def located_on(self, image: Stack, patch: int) -> LocatedSamples:
         """Return them as samples on the pixels of the image, with patches of `patch` x `patch` pixels."""
         grid = image.grid
         places = pixels_of(grid, self.x, self.y)
-        return Samples(places, self.counts, self.features, patch, block_side(patch, grid.width, grid.height))
+        return LocatedSamples(places, self.counts, self.features, patch, block_side(patch, grid.width, grid.height))
 
 
 def pixels_of(grid: Grid, x: np.ndarray, y: np.ndarray) -> np.ndarray:

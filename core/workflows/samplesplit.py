@@ -1,4 +1,4 @@
-"""Dividing samples between training and validation, so that the validation is of other places."""
+"""Splitting samples between training and validation by spatial blocks, so that validation is on other places."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..samples.spatialblocks import block_numbers
 
 
 @dataclass(frozen=True)
-class Samples:
-    """Samples before they are divided; n of them, of c classes.
+class LocatedSamples:
+    """Samples before they are split; n of them, of c classes.
 
     Attributes:
         places: column and row of the pixel in the middle of each one's patch, int64, shape (n, 2).
@@ -20,7 +20,7 @@ class Samples:
         features: number of the feature, or of the region of a raster, that it comes from, int64, shape (n,); None where
             each is for itself.
         patch: side of the patches in pixels.
-        side: of a block of neighbours in pixels.
+        side: of a spatial block in pixels.
     """
 
     places: np.ndarray
@@ -29,7 +29,7 @@ class Samples:
     patch: int
     side: int
 
-    def groups(self) -> np.ndarray:
+    def spatial_groups(self) -> np.ndarray:
         """Return the number of the group of each sample, int64, shape (n,).
 
         The samples of a feature are together, and with those of features whose middles lie in the same block. A feature
@@ -47,7 +47,7 @@ class Samples:
         return block_numbers(middles[:, 0], middles[:, 1], self.side)
 
 
-def divide(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_samples(samples: LocatedSamples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return which samples are for training and which for validation; two boolean arrays of shape (n,).
 
     Validation gets about `share` of each class, in whole groups. Samples for training whose patches share pixels with
@@ -63,9 +63,9 @@ def divide(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.nd
     """
     if not share:
         return np.ones(len(samples.places), bool), np.zeros(len(samples.places), bool)
-    groups = samples.groups()
-    held = held_back(samples.counts, groups, share, np.random.default_rng(seed))[groups]
-    training, validation = _apart(samples, held)
+    groups = samples.spatial_groups()
+    held = groups_held_back(samples.counts, groups, share, np.random.default_rng(seed))[groups]
+    training, validation = _without_shared_pixels(samples, held)
     if not validation.any():
         raise ParameterError(
             f"VALIDATION_SHARE is {share:g}, but the labels lie so near each other that none can be held back without "
@@ -75,7 +75,7 @@ def divide(samples: Samples, share: float, seed: int) -> tuple[np.ndarray, np.nd
     return training, validation
 
 
-def held_back(counts: np.ndarray, groups: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+def groups_held_back(counts: np.ndarray, groups: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
     """Return which groups are for validation, bool, shape (groups,).
 
     First each class that has none yet gets the group that brings all classes nearest to their share, classes that occur
@@ -109,19 +109,19 @@ def held_back(counts: np.ndarray, groups: np.ndarray, share: float, random: np.r
     return held
 
 
-def _apart(samples: Samples, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _without_shared_pixels(samples: LocatedSamples, held: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return what is for training and for validation, without what shares pixels with the other."""
     validation = held
-    training = ~validation & ~_near(samples, validation)
+    training = ~validation & ~_sharing_pixels(samples, validation)
     lost = (samples.counts[~held].sum(axis=0) > 0) & (samples.counts[training].sum(axis=0) == 0)
     if lost.any():  # all that a class has lies around what was held back: then that gives way
         back = (samples.counts[:, lost] > 0).any(axis=1)
-        validation = held & ~back & ~_near(samples, back)
-        training = back | (~held & ~_near(samples, validation))
+        validation = held & ~back & ~_sharing_pixels(samples, back)
+        training = back | (~held & ~_sharing_pixels(samples, validation))
     return training, validation
 
 
-def _near(samples: Samples, others: np.ndarray) -> np.ndarray:
+def _sharing_pixels(samples: LocatedSamples, others: np.ndarray) -> np.ndarray:
     """Return which samples have a patch that shares pixels with that of one of `others`, bool, shape (n,)."""
     from sklearn.neighbors import KDTree
 

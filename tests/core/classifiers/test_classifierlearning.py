@@ -16,9 +16,9 @@ from otbtf_qgis.core.classes.palette import PALETTE
 from otbtf_qgis.core.classifiers import parallelclassification
 from otbtf_qgis.core.classifiers.classifierbuilding import standardiser
 from otbtf_qgis.core.classifiers.classifierfiles import Classifier, load, save
-from otbtf_qgis.core.classifiers.classifierlearning import Samples, learn, score
+from otbtf_qgis.core.classifiers.classifierlearning import FeatureSamples, learn, score
 from otbtf_qgis.core.classifiers.imstat import ImageStatistics, read_statistics
-from otbtf_qgis.core.classifiers.parallelclassification import Mapper, PixelMapper, feature_type
+from otbtf_qgis.core.classifiers.parallelclassification import ParallelClassifier, PixelClassifier, feature_type
 from otbtf_qgis.core.parameters.classifierchoices import LEFT_OUT, NAMES, ClassifierChoice
 from otbtf_qgis.core.parameters.vocabulary import keys, parse
 from otbtf_qgis.core.workflows.commandline import parse_commands
@@ -27,13 +27,13 @@ LABELS = (2, 5, 11)
 LEGEND = {2: ClassEntry("Water", "#0000ff"), 5: ClassEntry("Forest", "#00ff00")}
 
 
-def samples(each: int = 60, seed: int = 0) -> Samples:
+def samples(each: int = 60, seed: int = 0) -> FeatureSamples:
     """Three clouds that hardly overlap, on axes of different units, and a feature that never varies."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(LABELS, each)
     centres = np.eye(3)[np.repeat(np.arange(3), each)] * 6
     features = np.hstack([(generator.normal(size=(len(labels), 3)) + centres), np.full((len(labels), 1), 7.0)])
-    return Samples((features * [1, 100, 0.01, 1] + [0, 5000, 3, 0]).astype("float32"), labels)
+    return FeatureSamples((features * [1, 100, 0.01, 1] + [0, 5000, 3, 0]).astype("float32"), labels)
 
 
 def learned(name: str, progress: Progress | None = None, **more: Any) -> Classifier:
@@ -55,14 +55,14 @@ def test_each_learns_and_its_file_gives_the_same_again(name: str, more: dict[str
     again = load(str(tmp_path / "c.skops"))
     assert (again.name, again.features, again.classes) == (name, ("a", "b", "c", "d"), classifier.classes)
     features = samples(200, seed=2).features
-    for one, two in zip(Mapper(classifier)(features), Mapper(again)(features)):
+    for one, two in zip(ParallelClassifier(classifier)(features), ParallelClassifier(again)(features)):
         np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("name", ["rf", "ann", "gbt"])
 def test_a_seed_repeats_the_learning(name: str) -> None:
     features = samples(seed=4).features
-    one, two = (Mapper(learned(name))(features)[1] for _ in range(2))
+    one, two = (ParallelClassifier(learned(name))(features)[1] for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 
@@ -126,7 +126,7 @@ def test_a_warning_of_scikit_learn_is_told() -> None:
 
 
 def test_many_features_are_classified_in_chunks_by_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    mapper = Mapper(learned("rf"))
+    mapper = ParallelClassifier(learned("rf"))
     features = samples(100, seed=5).features
     labels, confidences = mapper(features)
     monkeypatch.setattr(parallelclassification, "CHUNK", 7)
@@ -140,11 +140,11 @@ def test_many_features_are_classified_in_chunks_by_threads(monkeypatch: pytest.M
 
 
 def test_a_machine_without_probabilities_has_no_confidence() -> None:
-    assert Mapper(learned("libsvm"))(samples().features)[1] is None
+    assert ParallelClassifier(learned("libsvm"))(samples().features)[1] is None
 
 
 def test_pixels_without_data_or_with_nan_get_the_no_data_label() -> None:
-    mapper = PixelMapper(learned("dt"), nodatalabel=99)
+    mapper = PixelClassifier(learned("dt"), nodatalabel=99)
     pixels = samples(4).features.reshape(3, 4, 4).copy()
     pixels[0, 0, 1], pixels[1, 1, 2] = np.nan, np.inf
     nodata = np.zeros((3, 4), bool)

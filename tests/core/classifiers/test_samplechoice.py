@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from otbtf_qgis.core.classes.legend import ClassEntry
-from otbtf_qgis.core.classifiers.mapclasses import Coding, label_type
+from otbtf_qgis.core.classifiers.mapclasses import ClassCoding, label_type
 from otbtf_qgis.core.classifiers.samplechoice import (
     SampleChoice,
     held_back,
@@ -78,7 +78,7 @@ def test_a_share_of_each_class_is_held_back(share: float, held: int) -> None:
 
 
 def test_texts_are_numbered_in_alphabetical_order_and_new_ones_on() -> None:
-    coding = Coding(Field("class", TEXT), True, ["water", "forest", "water"])
+    coding = ClassCoding(Field("class", TEXT), True, ["water", "forest", "water"])
     assert coding.numbers(["water", "forest"]).tolist() == [1, 0]
     assert coding.numbers(["farm", "water"]).tolist() == [2, 1]
     legend = coding.legend({}, '[{"value": "water", "name": "Water", "color": "#0000ff"}]')
@@ -86,7 +86,7 @@ def test_texts_are_numbered_in_alphabetical_order_and_new_ones_on() -> None:
 
 
 def test_numbers_stay_what_they_are() -> None:
-    coding = Coding(Field("class", INTEGER), False, [3, -1])
+    coding = ClassCoding(Field("class", INTEGER), False, [3, -1])
     assert coding.numbers([3, -1, "3", 2.0]).tolist() == [3, -1, 3, 2]
     rows = '[{"value": 3, "name": "Water", "count": 5}, {"value": "all other values", "color": "#ffffff"}]'
     assert coding.legend({}, rows) == {3: ClassEntry("Water")}
@@ -95,7 +95,7 @@ def test_numbers_stay_what_they_are() -> None:
 @pytest.mark.parametrize("wrong", [[1.5], [float("nan")], [2**40]])
 def test_what_is_no_class(wrong: list[Any]) -> None:
     with pytest.raises(ParameterError, match="class field"):
-        Coding(Field("class", INTEGER), False, [3]).numbers(wrong)
+        ClassCoding(Field("class", INTEGER), False, [3]).numbers(wrong)
 
 
 @pytest.mark.parametrize(

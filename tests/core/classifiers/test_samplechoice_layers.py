@@ -13,7 +13,7 @@ from osgeo import osr
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.classes.legend import write_legend
-from otbtf_qgis.core.classifiers.samplechoice import Chooser, Chosen, SampleChoice
+from otbtf_qgis.core.classifiers.samplechoice import ChosenSamples, SampleChoice, SampleChooser
 from otbtf_qgis.core.errors import ParameterError, VectorError
 from otbtf_qgis.core.parameters.vocabulary import parse
 from otbtf_qgis.core.rasters.rasteropening import Stack
@@ -29,10 +29,10 @@ def image(tmp_path: Path) -> str:
     return serving.write(tmp_path / "image.tif", pixels())
 
 
-def chosen(image: str, training: Any, **more: Any) -> Chosen:
+def chosen(image: str, training: Any, **more: Any) -> ChosenSamples:
     values = {"vd": training, "sample.vfn": "class", **{name.replace("__", "."): value for name, value in more.items()}}
     validity = Validity(Stack([image]), None, True)
-    return Chooser(parse(SampleChoice, values), validity, 64, 1).choose(Progress())
+    return SampleChooser(parse(SampleChoice, values), validity, 64, 1).choose(Progress())
 
 
 def places(found: Any) -> list[tuple[int, int, int]]:
