@@ -1,4 +1,4 @@
-"""Classifying many features at once, over all cores."""
+"""Classifying many features, or the pixels of a tile, on all cores."""
 
 from __future__ import annotations
 

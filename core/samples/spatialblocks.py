@@ -1,4 +1,4 @@
-"""Which samples lie near each other, so that validation can be of other places than training."""
+"""Spatial blocks: squares of an image whose samples all go to training or all to validation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss, metrics, optimizer and learning rate by name, as far as they fit the model and its target."""
+"""Compile options: loss, metrics, optimizer and learning rate by name, checked against the model and its target."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def make_optimizer(name: str, rate: float | None, schedule: str, steps: int, epo
     Args:
         name: OPTIMIZER.
         rate: LEARNING_RATE; None for the optimizer's own.
-        schedule: SCHEDULE; `plateau` is the business of who watches the loss.
+        schedule: SCHEDULE; `plateau` is applied by `TrainingCallback`.
         steps: batches in an epoch.
         epochs: altogether.
     """

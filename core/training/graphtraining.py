@@ -82,7 +82,7 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
         )
         if parameters.model_restorefrom:
             graph.restore(parameters.model_restorefrom)
-        run = GraphRun(parameters, graph, open_sets(parameters, progress), progress)
+        run = _GraphRun(parameters, graph, open_sets(parameters, progress), progress)
         run.fit()
         scores = run.score()
         results = {**run.results(scores), **files.write(run, scores)}
@@ -106,8 +106,8 @@ def _check_keys(parameters: TensorflowModelTrain) -> None:
         )
 
 
-class GraphRun:
-    """One training.
+class _GraphRun:
+    """One training of a graph.
 
     Attributes:
         checkpoints: where its state is kept.
@@ -394,7 +394,7 @@ class _GraphFiles:
             parameters = dataclasses.replace(parameters, model_saveto=None)
         self._files = TrainingFiles(parameters, stack, progress, saved_elsewhere=self._variables is not None)
 
-    def write(self, run: GraphRun, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
+    def write(self, run: _GraphRun, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         if self._variables is not None:
             run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
@@ -411,7 +411,7 @@ class _GraphFiles:
             results["model.saveto"] = self._parameters.model_saveto
         return results
 
-    def _write_model(self, run: GraphRun, scores: Mapping[SampleRole, Scores], folder: Path) -> None:
+    def _write_model(self, run: _GraphRun, scores: Mapping[SampleRole, Scores], folder: Path) -> None:
         """The graph as it was loaded, with the variables as they are now."""
         old = ("variables", "mlm.json")
         shutil.copytree(run.graph.folder, folder, ignore=lambda _, names: [name for name in names if name in old])

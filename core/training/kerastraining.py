@@ -87,7 +87,7 @@ def _scope(parameters: TensorflowModelTrain, strategy: Any) -> Callable[[], Abst
 
 
 class _KerasRun:
-    """One training.
+    """One training of a Keras model.
 
     Attributes:
         checkpoints: where its state is kept.

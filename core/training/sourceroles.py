@@ -1,4 +1,4 @@
-"""What each source is to the model: which input it feeds, or that it is the target."""
+"""Source roles: which input of the model each source feeds, and which source is the target."""
 
 from __future__ import annotations
 
