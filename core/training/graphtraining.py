@@ -221,7 +221,7 @@ class _GraphRun:
         """Run the target nodes for each batch of each epoch.
 
         Raises:
-            TrainingError: a number that is told, or a variable, is no number; or a checkpoint cannot be written.
+            TrainingError: a logged value, or a variable, is no number; or a checkpoint cannot be written.
             Cancelled: the user asked to stop.
         """
         self._resume()

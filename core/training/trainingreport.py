@@ -1,4 +1,4 @@
-"""What is told of a training: the history as a table, and the report as a page."""
+"""Training report: the history as a table (CSV), and the report as a page (HTML)."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def fit(
     strategy = model.distribute_strategy
     with out_of_scope(), _lost_workers():
         _build_optimizer(model)
-        together = _together(model)
-        together.check_shares(data)
+        group = _worker_group(model)
+        group.check_shares(data)
         listed = _listed(model, callbacks, verbose, epochs, steps_per_epoch or _length(data))
         shared = strategy.experimental_distribute_dataset(data.repeat() if steps_per_epoch else data)
         endless = iter(shared) if steps_per_epoch else None
@@ -57,20 +57,20 @@ def fit(
         model.stop_training = False
         listed.on_train_begin()
         # BackupAndRestore may have brought back weights and epoch, on the chief.
-        initial_epoch = together.take_over_from_chief(getattr(model, "_initial_epoch", None) or initial_epoch)
+        initial_epoch = group.take_over_from_chief(getattr(model, "_initial_epoch", None) or initial_epoch)
         logs: Logs = {}
         for epoch in range(initial_epoch, epochs):
             model.reset_metrics()
             listed.on_epoch_begin(epoch)
-            together.train_epoch(
+            group.train_epoch(
                 iter(shared) if endless is None else endless, _full(data, strategy), steps_per_epoch, listed
             )
-            logs = together.results()
+            logs = group.results()
             if validation is not None and (epoch + 1) % validation_freq == 0:
-                found = together.evaluate(validation, validation_steps, listed)
+                found = group.evaluate(validation, validation_steps, listed)
                 logs.update({f"val_{name}": value for name, value in found.items()})
             listed.on_epoch_end(epoch, logs)
-            if together.any_stops():
+            if group.any_stops():
                 break
         with strategy.scope():
             model.optimizer.finalize_variable_values(model.trainable_weights)
@@ -90,18 +90,18 @@ def evaluate(
     strategy = model.distribute_strategy
     with out_of_scope(), _lost_workers():
         listed = _listed(model, callbacks, verbose, 1, steps or _length(data), history=False)
-        return _together(model).evaluate(strategy.experimental_distribute_dataset(data), steps, listed)
+        return _worker_group(model).evaluate(strategy.experimental_distribute_dataset(data), steps, listed)
 
 
-def _together(model: keras.Model) -> _Together:
+def _worker_group(model: keras.Model) -> _WorkerGroup:
     """Return what the workers do with a model; kept where Keras keeps its own function until the next `compile`."""
-    if not isinstance(model.train_function, _Together):
-        model.train_function = _Together(model)
+    if not isinstance(model.train_function, _WorkerGroup):
+        model.train_function = _WorkerGroup(model)
     return model.train_function
 
 
-class _Together:
-    """What the workers do together."""
+class _WorkerGroup:
+    """The workers of a training, and what they do together."""
 
     def __init__(self, model: keras.Model) -> None:
         self._model = model
