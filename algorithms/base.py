@@ -26,12 +26,13 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
 from ..core.files.replacing import check_outputs
+from ..core.parameters.operation import Operation
 from ..core.parameters.relativepaths import absolute_path
 from ..core.parameters.vocabulary import Key, Kind, keys, parameter_name
 from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
-from .definitions import definition, help_page
+from .definitions import definition, help_page, output
 from .feedback import FeedbackProgress
 from .reading import Reader, exported_files, written
 from .translate import tr
@@ -40,17 +41,15 @@ ICONS = Path(__file__).parents[1] / "resources" / "icons"
 
 
 class OtbtfAlgorithm(QgsProcessingAlgorithm):
-    """An operation of core as a Processing algorithm. A derived class names the operation and says what it does.
+    """An operation of core as a Processing algorithm, which follows from its declaration.
+
+    A derived class exists only where QGIS needs more: styled layers, classes from a layer's style.
 
     Attributes:
-        OPERATION: the operation's dataclass; parameters, their help and the algorithm's id follow from it.
-        GROUP: id of its group in the toolbox, a key of `groups()`.
-        MORE_SOURCES: how many sources it shows beyond the number in the options.
+        OPERATION: the operation.
     """
 
-    OPERATION: ClassVar[Any]
-    GROUP: ClassVar[str]
-    MORE_SOURCES: ClassVar[int] = 0
+    OPERATION: ClassVar[type[Operation]]
 
     _inputs: dict[str, Any]
     _problem: str
@@ -59,23 +58,30 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return type(self)()
 
     def description(self) -> str:
-        """Say in one or two paragraphs what the algorithm does; the help page begins with it."""
-        raise NotImplementedError
+        """Say in a few paragraphs what the algorithm does; the help page begins with it."""
+        return tr(self.OPERATION.DESCRIPTION)
+
+    def displayName(self):
+        return tr(self.OPERATION.TITLE)
+
+    def flags(self):
+        hidden = QgsProcessingAlgorithm.Flag.FlagHideFromToolbox | QgsProcessingAlgorithm.Flag.FlagHideFromModeler
+        return super().flags() | hidden if self.OPERATION.HIDDEN else super().flags()
 
     def name(self):
         return self.OPERATION.__name__.lower()
 
     def group(self):
-        return groups()[self.GROUP]
+        return groups()[self.OPERATION.GROUP]
 
     def groupId(self):
-        return self.GROUP
+        return self.OPERATION.GROUP
 
     def icon(self):
-        return QIcon(str(ICONS / f"{self.GROUP}.svg"))
+        return QIcon(str(ICONS / f"{self.OPERATION.GROUP}.svg"))
 
     def svgIconPath(self):
-        return str(ICONS / f"{self.GROUP}.svg")
+        return str(ICONS / f"{self.OPERATION.GROUP}.svg")
 
     def shortHelpString(self):
         every = self._keys()
@@ -89,13 +95,15 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         defaults = self.defaults()
         for key in self._keys():
             self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
+        for result in self.OPERATION.RESULTS:
+            self.addOutput(output(result))
 
     def _keys(self) -> tuple[Key, ...]:
         """Return the keys that have a parameter: those of as many sources as dialogs show, or of more."""
-        return keys(self.OPERATION, sources=self.provider().options().sources + self.MORE_SOURCES)
+        return keys(self.OPERATION, sources=self.provider().options().sources + self.OPERATION.MORE_SOURCES)
 
     def _is_hidden(self, key: Key) -> bool:
-        return key.group > self.provider().options().sources + self.MORE_SOURCES
+        return key.group > self.provider().options().sources + self.OPERATION.MORE_SOURCES
 
     def defaults(self) -> dict[str, Any]:
         """Return the values, under OTBTF's keys, that the options set where the user does not."""

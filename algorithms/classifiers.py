@@ -1,4 +1,4 @@
-"""What the algorithms of classifiers share: outputs, the classes of a layer's categories, and the maps' style."""
+"""What the algorithms of classifiers share: the classes of a layer's categories, and the maps' style."""
 
 from __future__ import annotations
 
@@ -9,27 +9,11 @@ from qgis.core import (
     QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
-    QgsProcessingOutputNumber,
     QgsRasterLayer,
 )
 
 from .layerclasses import categories_of
 from .styling import style_classes
-from .translate import tr
-
-
-def add_training_outputs(algorithm: QgsProcessingAlgorithm) -> None:
-    """Add the numbers that training a classifier finds, and have the report made by default."""
-    algorithm.parameterDefinition("OUT_REPORT").setCreateByDefault(True)  # it is shown in the results viewer
-    for name, label in (
-        ("KAPPA", tr("Kappa")),
-        ("OVERALL_ACCURACY", tr("Overall accuracy")),
-        ("F1_MACRO", tr("Mean F-score of the classes")),
-        ("CLASSES", tr("Number of classes")),
-        ("TRAINING_SAMPLES", tr("Samples for training")),
-        ("VALIDATION_SAMPLES", tr("Samples for validation")),
-    ):
-        algorithm.addOutput(QgsProcessingOutputNumber(name, label))
 
 
 def legend_of(layer: QgsMapLayer | None, field: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingOutputNumber, QgsProcessingOutputString
-
 from ..core.operations.createmodel import CreateModel as Operation
 from ..core.parameters.templatenames import TEMPLATES, Template
 from .base import OtbtfAlgorithm
@@ -14,31 +12,9 @@ class CreateModel(OtbtfAlgorithm):
     """An untrained model from a template."""
 
     OPERATION = Operation
-    GROUP = "models"
-
-    def displayName(self):
-        return tr("Create a model")
 
     def description(self):
-        introduction = tr(
-            "Makes an untrained model from a template, as a .keras file and as a SavedModel, to train with "
-            "otbtf:tensorflowmodeltrain; formulas can be served at once. Its inputs are called source1, source2, ...; a "
-            "classifier's output is predictions, made from the layer features.\n\n"
-            "Give the patches that it will be trained on, or the number of bands of each source."
-        )
-        return "\n\n".join([introduction, *(_described(template) for template in TEMPLATES.values())])
-
-    def initAlgorithm(self, configuration=None):
-        super().initAlgorithm(configuration)
-        self.addOutput(QgsProcessingOutputNumber("PARAMETERS", tr("Number of weights")))
-        for name, label in (
-            ("VERDICT", tr("How the model is applied")),
-            ("GEOMETRY", tr("Parameters for serving it")),
-            ("INPUTS", tr("Names of its inputs")),
-            ("OUTPUTS", tr("Names of its outputs")),
-            ("LOSS", tr("The loss that suits it")),
-        ):
-            self.addOutput(QgsProcessingOutputString(name, label))
+        return "\n\n".join([super().description(), *(_described(template) for template in TEMPLATES.values())])
 
 
 def _described(template: Template) -> str:

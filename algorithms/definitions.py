@@ -8,6 +8,9 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingOutputDefinition,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
@@ -25,6 +28,7 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from ..core.parameters.operation import NumberResult, Result, TextResult
 from ..core.parameters.vocabulary import OUTPUTS, Key, Kind, parameter_name
 from .translate import tr
 
@@ -51,11 +55,21 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
     shown = key.default if default is None else default
     parameter = _MAKERS[key.kind](key, key.parameter, tr(key.label), shown, not key.required)
     parameter.setHelp(help_of(key))
+    if key.created:
+        parameter.setCreateByDefault(True)
     if key.advanced:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     if hidden:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagHidden)
     return parameter
+
+
+_OUTPUTS = {NumberResult: QgsProcessingOutputNumber, TextResult: QgsProcessingOutputString}
+
+
+def output(result: Result) -> QgsProcessingOutputDefinition:
+    """Return the Processing output for a result that is no output of a key."""
+    return _OUTPUTS[type(result)](parameter_name(result.name), tr(result.label))
 
 
 def help_of(key: Key) -> str:

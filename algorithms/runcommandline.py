@@ -8,8 +8,6 @@ from pathlib import Path
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingOutputNumber,
-    QgsProcessingOutputString,
     QgsProcessingUtils,
 )
 
@@ -20,7 +18,6 @@ from ..core.parameters.vocabulary import Kind, keys, parse
 from ..core.workflows.commandline import Call, parse_commands
 from ..core.workflows.commandrun import Share, run_command_lines
 from .base import OtbtfAlgorithm, told
-from .translate import tr
 
 _HINTS = {
     Kind.RASTER_OUT: QgsProcessingUtils.LayerHint.Raster,
@@ -32,27 +29,10 @@ class RunCommandLine(OtbtfAlgorithm):
     """OTBTF's command lines as they are."""
 
     OPERATION = Operation
-    GROUP = "inference"
-
-    def displayName(self):
-        return tr("Run OTBTF command lines")
-
-    def description(self):
-        return tr(
-            "Takes command lines of OTBTF as they are (otbcli_TensorflowModelServe ..., extended file names included), "
-            "shows the Processing calls that do the same, for Python and for qgis_process, and runs them one after the "
-            "other. It also takes those of OTB's BandMathX, BandMath, ExtractROI, ConcatenateImages, Superimpose and "
-            "ManageNoData.\n\n"
-            "What OTBTF assumes for a parameter that is not given is assumed here too. All commands are checked before "
-            "the first one runs. User names, passwords and keys in web addresses are not shown."
-        )
 
     def initAlgorithm(self, configuration=None):
         super().initAlgorithm(configuration)
         self.parameterDefinition("COMMAND").setMultiLine(True)
-        self.addOutput(QgsProcessingOutputString("CALLS", tr("Equivalent calls")))
-        self.addOutput(QgsProcessingOutputString("RESULTS", tr("Results of the runs (JSON)")))
-        self.addOutput(QgsProcessingOutputNumber("COUNT", tr("Number of commands")))
 
     def processAlgorithm(self, parameters, context, feedback):
         results = super().processAlgorithm(parameters, context, feedback)

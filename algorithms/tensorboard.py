@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsApplication, QgsProcessingOutputString
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 
@@ -15,24 +15,8 @@ class TensorBoard(OtbtfAlgorithm):
     """Trainings in the browser."""
 
     OPERATION = Operation
-    GROUP = "training"
 
     _address = ""
-
-    def displayName(self):
-        return tr("Open TensorBoard")
-
-    def description(self):
-        return tr(
-            "Starts TensorBoard for a folder of training logs and opens it in the browser: curves of loss and metrics, "
-            "while a training runs or afterwards. It can be reached from this machine alone.\n\n"
-            "It goes on beside QGIS and stops with it; run again, the same page opens. In qgis_process it runs, and "
-            "tells its address in the log, until you press Ctrl-C."
-        )
-
-    def initAlgorithm(self, configuration=None):
-        super().initAlgorithm(configuration)
-        self.addOutput(QgsProcessingOutputString("ADDRESS", tr("Address of TensorBoard")))
 
     def _run(self, values, progress):
         if QgsApplication.platform() == "qgis_process":

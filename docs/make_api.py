@@ -22,7 +22,7 @@ PACKAGE = "otbtf_qgis"
 
 PAGES: dict[str, tuple[str, ...]] = {
     "running": (
-        "core.operations.run",
+        "core.registry.running.run",
         "core.rasters.inmemory.ArrayRaster",
         "core.parameters.rastersource.RasterSource",
         "core.parameters.vectorsource.VectorSource",
@@ -243,20 +243,12 @@ def _operations(package: Any) -> str:
 
     lines = ["# Operations", "", MADE, "", *ABOUT_OPERATIONS, ""]
     for name in registry.names():
-        operation, _ = registry.declaration(name)
-        module = package[f"core.operations.{name.lower()}"]
-        lines += [f"## {name}", "", _about(module), ""]
+        operation = registry.declaration(name)
+        lines += [f"## {name}", "", operation.DESCRIPTION, ""]
         lines += ["Needs TensorFlow." if operation.NEEDS_ENGINE else "Needs no TensorFlow.", ""]
         lines += [*_table(operation), ""]
-        lines += _sections(module["run"], summary=False)
+        lines += _sections(package[f"core.{operation.RUN.replace(':', '.')}"], summary=False)
     return _joined(lines)
-
-
-def _about(module: Any) -> str:
-    """Return what the first paragraph of an operation's module says behind the operation's name."""
-    first = " ".join(module.docstring.value.strip().split("\n\n")[0].split())
-    text = first.partition(": ")[2] or first
-    return text[:1].upper() + text[1:]
 
 
 def _table(operation: type) -> list[str]:

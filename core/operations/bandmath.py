@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ArithmeticOutput, Images
+from ..parameters.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,15 @@ class _Expression:
 
 
 @dataclass(frozen=True)
-class BandMath(ArithmeticOutput, _Expression, Images):
-    """Parameters of `run`; see OTB's application of the same name."""
+class BandMath(Operation, ArithmeticOutput, _Expression, Images):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "imagetools.arithmetic:band_math"
-    CHECK: ClassVar[str] = "imagetools.expressionchecks:check_band_math"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Compute an expression over bands (BandMath)"
+    GROUP = "images"
+    DESCRIPTION = (
+        "Computes an expression for each pixel of one or more images, in the language of OTB's BandMath: single "
+        "bands, and comparisons that give 1 or 0.\n\n"
+        "Pixels that are no-data in an image stay no-data."
+    )
+    RUN = "imagetools.arithmetic:band_math"
+    CHECK = "imagetools.expressionchecks:check_band_math"

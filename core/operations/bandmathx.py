@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ArithmeticOutput, Images
+from ..parameters.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,16 @@ class _Expression:
 
 
 @dataclass(frozen=True)
-class BandMathX(ArithmeticOutput, _Expression, Images):
-    """Parameters of `run`; see OTB's application of the same name."""
+class BandMathX(Operation, ArithmeticOutput, _Expression, Images):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "imagetools.arithmetic:band_math_x"
-    CHECK: ClassVar[str] = "imagetools.expressionchecks:check_band_math_x"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Compute an expression over images (BandMathX)"
+    GROUP = "images"
+    DESCRIPTION = (
+        "Computes an expression for each pixel of one or more images, in the language of OTB's BandMathX: band "
+        "arithmetic, vectors, neighbourhoods, conditions, statistics of bands. Results separated by semicolons "
+        "become bands.\n\n"
+        "Pixels that are no-data in an image stay no-data."
+    )
+    RUN = "imagetools.arithmetic:band_math_x"
+    CHECK = "imagetools.expressionchecks:check_band_math_x"

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
 
 FORMATS = ("confusionmatrix", "contingencytable")
 
 
 @dataclass(frozen=True)
-class ComputeConfusionMatrix:
-    """Parameters of `run`; the keys are those of OTB's application of the same name."""
+class ComputeConfusionMatrix(Operation):
+    """The keys are those of OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "accuracy.mapaccuracy:assess_map"
-    OPENS_FIRST: ClassVar[bool] = True
-    NEEDS_ENGINE: ClassVar[bool] = True  # scikit-learn and matplotlib are there; TensorFlow takes no part
+    TITLE = "Assess the accuracy of a map"
+    GROUP = "inference"
+    DESCRIPTION = (
+        "Compares a map of classes with a reference (a raster, points, lines or polygons) and writes the confusion "
+        "matrix and a report: precision, recall and F-score of each class, kappa, overall accuracy, and accuracies "
+        "and areas adjusted for what each class covers, with 95 % confidence intervals (Olofsson et al., 2014).\n\n"
+        "Parameters and the matrix are those of OTB's ComputeConfusionMatrix. Unlike there, a class that occurs in "
+        "the map alone counts in the scores too."
+    )
+    RESULTS = (
+        NumberResult("kappa", "Kappa"),
+        NumberResult("overall_accuracy", "Overall accuracy"),
+        NumberResult("f1_macro", "Mean F-score of the classes"),
+        NumberResult("overall_accuracy_adjusted", "Overall accuracy, adjusted for area"),
+        NumberResult("overall_accuracy_adjusted_ci", "Half of its 95 % confidence interval"),
+        NumberResult("samples", "Number of pixels or points compared"),
+        TextResult("classes", "Scores and areas of each class, as JSON"),
+    )
+    RUN = "accuracy.mapaccuracy:assess_map"
+    NEEDS_ENGINE = True  # scikit-learn and matplotlib are there; TensorFlow takes no part
+    OPENS_FIRST = True
 
     image: Any = voc.raster("in", "Map", "The map of classes: one band of whole numbers.")
     ref: str = voc.choice(
@@ -110,6 +129,7 @@ class ComputeConfusionMatrix:
         "Report",
         "Matrix, scores, and accuracies and areas adjusted for what each class covers, as a page to read.",
         file_filter="HTML files (*.html)",
+        created=True,
     )
 
     def __post_init__(self) -> None:

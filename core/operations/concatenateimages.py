@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
+from ..parameters.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,14 @@ class _Images:
 
 
 @dataclass(frozen=True)
-class ConcatenateImages(ToolOutput, _Images):
-    """Parameters of `run`; see OTB's application of the same name."""
+class ConcatenateImages(Operation, ToolOutput, _Images):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "imagetools.bandstacking:concatenate"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Stack images as bands (ConcatenateImages)"
+    GROUP = "images"
+    DESCRIPTION = (
+        "Writes the bands of several images into one, with the keys of OTB's ConcatenateImages, for command lines "
+        "that hold it. In dialogs several images can be given to each source as they are."
+    )
+    RUN = "imagetools.bandstacking:concatenate"
+    HIDDEN = True

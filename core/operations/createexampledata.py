@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from ..parameters.operation import Operation
 from ..parameters.vocabulary import folder_out, integer
 
 
 @dataclass(frozen=True)
-class CreateExampleData:
-    """Parameters of CreateExampleData."""
+class CreateExampleData(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "exampledata.datacreation:create_example_data"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Create example data"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Makes a synthetic scene in the style of Sentinel-2 to try the other algorithms on: an image of 4 bands at "
+        "10 m, one of 6 bands at 20 m, and sparse terrain truth of six classes, as rasters and as polygons. The "
+        "classes differ in texture more than in spectrum, so that a model gains from looking at neighbours."
+    )
+    RUN = "exampledata.datacreation:create_example_data"
 
     outdir: str = folder_out(
         "outdir",

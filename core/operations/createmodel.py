@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.templatenames import NAMES, TEMPLATES
 
 MOST_SOURCES = 8
@@ -33,12 +34,28 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class CreateModel:
-    """Parameters of `run`."""
+class CreateModel(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "templates.modelcreation:create_model"
-    CHECK: ClassVar[str] = "imagetools.expressionchecks:check_formula"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Create a model"
+    GROUP = "models"
+    DESCRIPTION = (
+        "Makes an untrained model from a template, as a .keras file and as a SavedModel, to train with "
+        "otbtf:tensorflowmodeltrain; formulas can be served at once. Its inputs are called source1, source2, ...; a "
+        "classifier's output is predictions, made from the layer features.\n\n"
+        "Give the patches that it will be trained on, or the number of bands of each source."
+    )
+    RESULTS = (
+        NumberResult("parameters", "Number of weights"),
+        TextResult("verdict", "How the model is applied"),
+        TextResult("geometry", "Parameters for serving it"),
+        TextResult("inputs", "Names of its inputs"),
+        TextResult("outputs", "Names of its outputs"),
+        TextResult("loss", "The loss that suits it"),
+    )
+    RUN = "templates.modelcreation:create_model"
+    CHECK = "imagetools.expressionchecks:check_formula"
+    NEEDS_ENGINE = True
 
     template: str = voc.choice(
         "template", "Template", "Kind of the network; the description tells what each is for.", NAMES

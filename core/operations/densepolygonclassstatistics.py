@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from ..parameters.operation import NumberResult, Operation
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 
 
 @dataclass(frozen=True)
-class DensePolygonClassStatistics(StatisticsOutputs, TrainingLayer):
-    """Parameters of `run`; see OTBTF's application of the same name."""
+class DensePolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "samples.densestatistics:count_dense_polygons"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Count the pixels of classes, each once"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Counts the pixels of the image under each polygon of a training layer, and sums them up by class. A pixel "
+        "under several polygons counts once, for the last of them.\n\n"
+        "The XML file is the one that OTB's SampleSelection reads, and ours; the same numbers come as a table, too."
+    )
+    RESULTS = (
+        NumberResult("samples", "Number of pixels"),
+        NumberResult("classes", "Number of classes"),
+    )
+    RUN = "samples.densestatistics:count_dense_polygons"

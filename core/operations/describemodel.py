@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import Operation, TextResult
 from .tensorflowmodelserve import MOST_SOURCES
 
 
@@ -28,11 +29,28 @@ class DescribedSource:
 
 
 @dataclass(frozen=True)
-class DescribeModel:
-    """Parameters of `run`."""
+class DescribeModel(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "probing.describerun:describe_model"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Describe a model"
+    GROUP = "models"
+    DESCRIPTION = (
+        "Says what a TensorFlow or Keras model takes and returns, and how far it looks: receptive field, expression "
+        "field, spacing scale, stride, and the border that depends on what lies outside. Given rasters, it says "
+        "whether they fit, and why not.\n\n"
+        "The description is a page to read, and a STAC item with the machine learning model extension (MLM). Kept "
+        "beside the model as its sidecar, it saves probing when the model is served, and names and colours the map "
+        "by the model's classes."
+    )
+    RESULTS = (
+        TextResult("verdict", "How the model is applied"),
+        TextResult("parameters", "Parameters for serving it"),
+        TextResult("fits", "Whether the rasters fit (yes, no, or empty without rasters)"),
+        TextResult("misfits", "Why the rasters do not fit"),
+        TextResult("sidecar_path", "The sidecar that was written"),
+    )
+    RUN = "probing.describerun:describe_model"
+    NEEDS_ENGINE = True
 
     model_dir: str = voc.file(
         "model.dir",
@@ -79,7 +97,11 @@ class DescribeModel:
         advanced=True,
     )
     out_html: str | None = voc.file_out(
-        "out.html", "Description", "The description as a page to read.", file_filter="HTML files (*.html)"
+        "out.html",
+        "Description",
+        "The description as a page to read.",
+        file_filter="HTML files (*.html)",
+        created=True,
     )
     out_json: str | None = voc.file_out(
         "out.json",

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vocabulary import file_out
 
 
 @dataclass(frozen=True)
-class EngineReport:
-    """Parameters of EngineReport."""
+class EngineReport(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "engine.enginedescription:report_engine"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Engine report"
+    GROUP = "engine"
+    DESCRIPTION = (
+        "Says what the engine is made of: its Python, the versions of TensorFlow, Keras, GDAL and NumPy, the devices "
+        "that TensorFlow sees, processor cores and memory. Attach it when you report a problem."
+    )
+    RESULTS = (
+        TextResult("interpreter", "Python of the engine"),
+        TextResult("python", "Version of Python"),
+        TextResult("tensorflow", "Version of TensorFlow"),
+        TextResult("keras", "Version of Keras"),
+        TextResult("gdal", "Version of GDAL"),
+        TextResult("numpy", "Version of NumPy"),
+        NumberResult("cores", "Processor cores"),
+        NumberResult("memory_total_mb", "Memory of the machine (MB)"),
+    )
+    RUN = "engine.enginedescription:report_engine"
+    NEEDS_ENGINE = True
 
     out_html: str | None = file_out(
-        "out.html", "Report", "The report as a page to read.", file_filter="HTML files (*.html)"
+        "out.html",
+        "Report",
+        "The report as a page to read.",
+        file_filter="HTML files (*.html)",
+        created=True,
     )
     out_json: str | None = file_out(
         "out.json", "Report as JSON", "The same for programs.", file_filter="JSON files (*.json)"

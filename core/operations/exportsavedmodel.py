@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import Operation, TextResult
 
 
 @dataclass(frozen=True)
-class ExportSavedModel:
-    """Parameters of `run`."""
+class ExportSavedModel(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "probing.exportrun:export_model"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Export a Keras model as a SavedModel"
+    GROUP = "models"
+    DESCRIPTION = (
+        "Writes a .keras file as a SavedModel, with the outputs that you choose: the model's own, or those of any of "
+        "its layers. Crops add further outputs without the border that depends on what lies outside, as OTBTF's "
+        "models have them (predictions_crop16).\n\n"
+        "The model's geometry is found and kept in the sidecar mlm.json in the folder; class names and colours are "
+        "taken over from the .keras file's own sidecar."
+    )
+    RESULTS = (
+        TextResult("outputs", "Names of the SavedModel's outputs"),
+        TextResult("sidecar_path", "The sidecar that was written"),
+    )
+    RUN = "probing.exportrun:export_model"
+    NEEDS_ENGINE = True
 
     model_dir: str = voc.file(
         "model.dir", "Model", "A .keras file.", file_filter="Keras models (*.keras);;All files (*)"

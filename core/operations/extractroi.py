@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
+from ..parameters.operation import Operation
 from ..parameters.vectorsource import LayerSource
 
 _UNITS = ("pxl", "phy", "lonlat")
@@ -53,11 +54,17 @@ class _Region:
 
 
 @dataclass(frozen=True)
-class ExtractROI(ToolOutput, _Region):
-    """Parameters of `run`; see OTB's application of the same name."""
+class ExtractROI(Operation, ToolOutput, _Region):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "imagetools.imageregions:extract_region"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Extract a region of an image (ExtractROI)"
+    GROUP = "images"
+    DESCRIPTION = (
+        "Writes a part of an image, with the keys of OTB's ExtractROI, for command lines that hold it. In dialogs "
+        "use GDAL's clipping tools."
+    )
+    RUN = "imagetools.imageregions:extract_region"
+    HIDDEN = True
 
     def __post_init__(self) -> None:
         given = [value for value in (self.mode_fit_im, self.mode_fit_vect) if value is not None]

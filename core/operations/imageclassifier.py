@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs
+from ..parameters.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,19 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class ImageClassifier(MapOutputs, Inputs):
-    """Parameters of `run`; see OTB's application of the same name. The last base's fields come first."""
+class ImageClassifier(Operation, MapOutputs, Inputs):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "classifiers.classifyimage:classify_image"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Classify an image"
+    GROUP = "inference"
+    DESCRIPTION = (
+        "Applies a trained classifier to each pixel of a raster, however large it is, and writes a map of classes; "
+        "with a confidence map, how probable each is. The raster's bands are the features, in the order in which the "
+        "classifier was trained: pixel values, or what a network makes of them.\n\n"
+        "The parameters are those of OTB's ImageClassifier."
+    )
+    RUN = "classifiers.classifyimage:classify_image"
+    NEEDS_ENGINE = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

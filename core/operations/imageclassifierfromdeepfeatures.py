@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs
+from ..parameters.operation import Operation
 from .tensorflowmodelserve import MODES, ServedModel
 from .trainclassifierfromdeepfeatures import FEATURES_HELP
 
@@ -59,11 +59,20 @@ class DeepModel(ServedModel):
 
 
 @dataclass(frozen=True)
-class ImageClassifierFromDeepFeatures(MapOutputs, DeepModel):
-    """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
+class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "classifiers.classifydeep:classify_deep_features"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Classify an image by deep features"
+    GROUP = "inference"
+    DESCRIPTION = (
+        "Applies a network to one or several rasters and a trained classifier to its features, and writes a map of "
+        "classes; with a confidence map, how probable each is. The features are streamed from one to the other and "
+        "kept nowhere.\n\n"
+        "The classifier is one that otbtf:trainclassifierfromdeepfeatures has trained with the same network. The "
+        "parameters are those of OTBTF's ImageClassifierFromDeepFeatures."
+    )
+    RUN = "classifiers.classifydeep:classify_deep_features"
+    NEEDS_ENGINE = True
 
     def __post_init__(self) -> None:
         DeepModel.__post_init__(self)

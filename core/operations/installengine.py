@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
+from ..parameters.operation import Operation
 from ..parameters.vocabulary import boolean, text
 
 
 @dataclass(frozen=True)
-class InstallEngine:
-    """Parameters of InstallEngine."""
+class InstallEngine(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "engine.engineinstallation:install_engine"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Install engine"
+    GROUP = "engine"
+    DESCRIPTION = (
+        "Installs the engine: a Python environment of its own with TensorFlow and Keras, in your QGIS profile. "
+        "QGIS's own Python is left as it is. It needs a network, some minutes and about 2 GB of disk. Run it again "
+        "to repair an engine."
+    )
+    RUN = "engine.engineinstallation:install_engine"
 
     folder: str = text(
         "folder",

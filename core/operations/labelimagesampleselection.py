@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 
 STRATEGIES = ("constant", "total", "smallest", "all", "atmost")
 
 
 @dataclass(frozen=True)
-class LabelImageSampleSelection:
-    """Parameters of `run`; see OTBTF's application of the same name."""
+class LabelImageSampleSelection(Operation):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "samples.labelimagesamples:select_labelled_pixels"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Select samples from a label raster"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Chooses pixels of a label raster, so many of each class, and writes points at their centres with the class "
+        "in a field: ready for PatchesExtraction.\n\n"
+        "The points take over the names and colours of the classes from the raster's attribute table or palette."
+    )
+    RESULTS = (
+        NumberResult("samples", "Number of samples"),
+        NumberResult("classes", "Number of classes"),
+        TextResult("legend", "Classes, their names, colours and samples, as JSON"),
+    )
+    RUN = "samples.labelimagesamples:select_labelled_pixels"
 
     inref: Any = voc.raster("inref", "Label raster", "A raster of one band whose pixels are class labels.")
     strategy: str = voc.choice(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
 
 MODES = ("auto", "patches", "dense")
@@ -17,11 +18,32 @@ OF_TILES = ("unet", "fcnn")
 
 
 @dataclass(frozen=True)
-class LandCoverMap:
-    """Parameters of `run`."""
+class LandCoverMap(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "workflows.landcovermapping:make_map"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Make a land cover map"
+    GROUP = "training"
+    DESCRIPTION = (
+        "Learns from labels what each class looks like, and maps the whole image: chooses samples, holds some back "
+        "for validation in other places, cuts patches, trains a network, applies it to the image and tells how good "
+        "it is.\n\n"
+        "Labels are a raster, or polygons, lines or points with a field that holds the class. Sparse labels train a "
+        "network that looks at a patch around each pixel; dense ones, which cover much of the image, one that learns "
+        "all pixels of a tile together. The steps are those of labelimagesampleselection or sampleselection, "
+        "patchesextraction, tensorflowmodeltrain and tensorflowmodelserve, where each can be done by hand with all "
+        "parameters."
+    )
+    RESULTS = (
+        NumberResult("kappa", "Kappa of the validation"),
+        NumberResult("overall_accuracy", "Overall accuracy of the validation"),
+        NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
+        NumberResult("samples_training", "Number of patches or tiles for training"),
+        NumberResult("samples_validation", "Number of patches or tiles for validation"),
+        NumberResult("epochs_run", "Epochs that were trained"),
+        TextResult("mode", "Mode that was taken"),
+    )
+    RUN = "workflows.landcovermapping:make_map"
+    NEEDS_ENGINE = True
 
     image: tuple[Any, ...] = voc.rasters(
         "in", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
@@ -145,6 +167,7 @@ class LandCoverMap:
         "Trained model",
         "Folder for the trained model as a SavedModel, to serve for other images.",
         required=False,
+        created=True,
     )
     out_keras: str | None = voc.file_out(
         "out.keras",
@@ -157,6 +180,7 @@ class LandCoverMap:
         "Report",
         "A page with the course of the training, confusion matrix and scores per class.",
         file_filter="HTML files (*.html)",
+        created=True,
     )
     keep: str | None = voc.folder_out(
         "keep",

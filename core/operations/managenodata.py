@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
+from ..parameters.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,17 @@ class _NoData:
 
 
 @dataclass(frozen=True)
-class ManageNoData(ToolOutput, _NoData):
-    """Parameters of `run`; see OTB's application of the same name."""
+class ManageNoData(Operation, ToolOutput, _NoData):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "imagetools.nodatavalues:manage_nodata"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Manage no-data pixels (ManageNoData)"
+    GROUP = "images"
+    DESCRIPTION = (
+        "Makes a mask of no-data pixels, gives them a new value, or applies a mask, with the keys of OTB's "
+        "ManageNoData, for command lines that hold it."
+    )
+    RUN = "imagetools.nodatavalues:manage_nodata"
+    HIDDEN = True
 
     def __post_init__(self) -> None:
         if self.mode == "apply" and self.mode_apply_mask is None:

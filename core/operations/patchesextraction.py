@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
 
 MOST_SOURCES = 8
@@ -44,11 +45,24 @@ class Source:
 
 
 @dataclass(frozen=True)
-class PatchesExtraction:
-    """Parameters of `run`; see OTBTF's application of the same name."""
+class PatchesExtraction(Operation):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "patches.extraction:extract_patches"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Extract patches"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Cuts a patch around each point out of one or several sources, for training. The patches of a source are "
+        "stacked in one image, as wide as a patch, with a JSON beside it that says what it holds; the labels become "
+        "an image one pixel wide; both can go to TFRecords as well.\n\n"
+        "Sources may have different pixel sizes. A point is left out where its patch does not lie inside every "
+        "source or holds no-data; how many are left out and why is reported."
+    )
+    RESULTS = (
+        NumberResult("patches", "Number of patches"),
+        NumberResult("rejected", "Number of features left out"),
+        TextResult("reasons", "Why they were left out, as JSON"),
+    )
+    RUN = "patches.extraction:extract_patches"
 
     sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
     vec: LayerSource = voc.vector(

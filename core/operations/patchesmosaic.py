@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation
 
 
 @dataclass(frozen=True)
-class PatchesMosaic:
-    """Parameters of `run`; OTBTF has no such application."""
+class PatchesMosaic(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "patches.mosaic:make_mosaic"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Show patches as a mosaic"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Lays some patches of a patches image out side by side as one picture, each with its label below, for a look "
+        "at the data before training on them."
+    )
+    RESULTS = (NumberResult("patches", "Number of patches shown"),)
+    RUN = "patches.mosaic:make_mosaic"
 
     image: Any = voc.raster("in", "Patches", "A patches image, as PatchesExtraction makes it.")
     labels: Any = voc.raster("labels", "Labels", "The labels of the patches, one row per patch.", required=False)

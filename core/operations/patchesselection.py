@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.sampleroles import SampleRole
+from ..parameters.operation import NumberResult, Operation
 
 STRATEGIES = ("chessboard", "split", "all", "balanced")
 
 
 @dataclass(frozen=True)
-class PatchesSelection:
-    """Parameters of `run`; see OTBTF's application of the same name."""
+class PatchesSelection(Operation):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "patches.gridselection:select_patches"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Select patches on a grid"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Lays a regular grid of patches over an image, leaves out those with no-data or masked pixels, and shares "
+        "the others out between training, validation and test. PatchesExtraction cuts them at the points written.\n\n"
+        "Patches of different groups that overlap make a validation look better than it is: their number is "
+        "reported, and GAP keeps the groups apart."
+    )
+    RESULTS = (
+        NumberResult("train", "Number of training patches"),
+        NumberResult("valid", "Number of validation patches"),
+        NumberResult("test", "Number of test patches"),
+        NumberResult("overlap_train", "Training patches that overlap a validation patch"),
+        NumberResult("overlap_valid", "Validation patches that overlap a training patch"),
+    )
+    RUN = "patches.gridselection:select_patches"
 
     image: Any = voc.raster("in", "Image", "The image on whose grid the patches lie.")
     mask: Any = voc.raster(

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 
 
 @dataclass(frozen=True)
-class PolygonClassStatistics(StatisticsOutputs, TrainingLayer):
-    """Parameters of `run`; see OTB's application of the same name."""
+class PolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "samples.polygonstatistics:count_polygons"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Count the pixels of classes"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Counts the pixels of the image under each polygon, line and point of a training layer, and sums them up by "
+        "class. Each feature counts for itself, where several overlap too.\n\n"
+        "The XML file is the one that OTB's SampleSelection reads, and ours; the same numbers come as a table, too."
+    )
+    RESULTS = (
+        NumberResult("samples", "Number of pixels"),
+        NumberResult("classes", "Number of classes"),
+    )
+    RUN = "samples.polygonstatistics:count_polygons"
 
     mask: Any = voc.raster(
         "mask",

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 
 
 @dataclass(frozen=True)
-class RunCommandLine:
-    """Parameters of `run`."""
+class RunCommandLine(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "workflows.commandrun:run_command_lines"
-    CHECK: ClassVar[str] = "workflows.commandline:check_commands"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Run OTBTF command lines"
+    GROUP = "inference"
+    DESCRIPTION = (
+        "Takes command lines of OTBTF as they are (otbcli_TensorflowModelServe ..., extended file names included), "
+        "shows the Processing calls that do the same, for Python and for qgis_process, and runs them one after the "
+        "other. It also takes those of OTB's BandMathX, BandMath, ExtractROI, ConcatenateImages, Superimpose and "
+        "ManageNoData.\n\n"
+        "What OTBTF assumes for a parameter that is not given is assumed here too. All commands are checked before "
+        "the first one runs. User names, passwords and keys in web addresses are not shown."
+    )
+    RESULTS = (
+        TextResult("calls", "Equivalent calls"),
+        TextResult("results", "Results of the runs (JSON)"),
+        NumberResult("count", "Number of commands"),
+    )
+    RUN = "workflows.commandrun:run_command_lines"
+    CHECK = "workflows.commandline:check_commands"
 
     command: str = voc.text(
         "command",

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
 
 NAMINGS = ("prefix", "list")
 
 
 @dataclass(frozen=True)
-class SampleExtraction:
-    """Parameters of `run`; see OTB's application of the same name."""
+class SampleExtraction(Operation):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "samples.pointvalues:extract_values"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Extract pixel values under points"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Writes the points again with the values of the image's bands under them, in the fields value_0, value_1 and "
+        "so on. Parameters are those of OTB's SampleExtraction; the points are reprojected to the image."
+    )
+    RESULTS = (
+        NumberResult("samples", "Number of points"),
+        NumberResult("outside", "Number of points outside the image"),
+        TextResult("field", "Class field of the output"),
+        TextResult("legend", "Classes, their names and colours, as JSON"),
+    )
+    RUN = "samples.pointvalues:extract_values"
 
     image: Any = voc.raster("in", "Image", "The image whose values are taken.")
     vec: LayerSource = voc.vector(

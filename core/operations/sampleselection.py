@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.samplegroups import TrainingLayer
 
 SAMPLERS = ("periodic", "random")
@@ -15,11 +16,25 @@ STRATEGIES = ("byclass", "constant", "percent", "total", "smallest", "all")
 
 
 @dataclass(frozen=True)
-class SampleSelection(TrainingLayer):
-    """Parameters of `run`; see OTB's application of the same name."""
+class SampleSelection(Operation, TrainingLayer):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "samples.layersamples:select_samples"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Select samples from polygons"
+    GROUP = "sampling"
+    DESCRIPTION = (
+        "Chooses pixels of the image under polygons, lines or points that have a class, so many of each class, and "
+        "writes points there with the attributes of the feature and its id: ready for PatchesExtraction and "
+        "SampleExtraction.\n\n"
+        "Parameters, numbers and positions are those of OTB's SampleSelection. The statistics of "
+        "PolygonClassStatistics are computed on the way where they are not given."
+    )
+    RESULTS = (
+        NumberResult("samples", "Number of samples"),
+        NumberResult("classes", "Number of classes"),
+        TextResult("field", "Class field of the output"),
+        TextResult("legend", "Classes, their names, colours and samples, as JSON"),
+    )
+    RUN = "samples.layersamples:select_samples"
 
     mask: Any = voc.raster(
         "mask",

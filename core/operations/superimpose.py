@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
+from ..parameters.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,14 @@ class _Images:
 
 
 @dataclass(frozen=True)
-class Superimpose(ToolOutput, _Images):
-    """Parameters of `run`; see OTB's application of the same name."""
+class Superimpose(Operation, ToolOutput, _Images):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "imagetools.superimposing:superimpose"
-    NEEDS_ENGINE: ClassVar[bool] = False
+    TITLE = "Bring an image to the grid of another (Superimpose)"
+    GROUP = "images"
+    DESCRIPTION = (
+        "Interpolates an image on the grid of another, with the keys of OTB's Superimpose, for command lines that "
+        "hold it. In dialogs use GDAL's warping tool."
+    )
+    RUN = "imagetools.superimposing:superimpose"
+    HIDDEN = True

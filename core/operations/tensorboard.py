@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
+from ..parameters.operation import Operation, TextResult
 
 
 @dataclass(frozen=True)
-class TensorBoard:
-    """Parameters of `run`."""
+class TensorBoard(Operation):
+    """OTBTF has no such application."""
 
-    RUN: ClassVar[str] = "engine.tensorboardserver:serve_tensorboard"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Open TensorBoard"
+    GROUP = "training"
+    DESCRIPTION = (
+        "Starts TensorBoard for a folder of training logs and opens it in the browser: curves of loss and metrics, "
+        "while a training runs or afterwards. It can be reached from this machine alone.\n\n"
+        "It goes on beside QGIS and stops with it; run again, the same page opens. In qgis_process it runs, and "
+        "tells its address in the log, until you press Ctrl-C."
+    )
+    RESULTS = (TextResult("address", "Address of TensorBoard"),)
+    RUN = "engine.tensorboardserver:serve_tensorboard"
+    NEEDS_ENGINE = True
 
     logdir: str = voc.folder(
         "logdir",

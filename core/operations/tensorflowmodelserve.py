@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
+from ..parameters.operation import Operation
 
 MODES = ("auto", "on", "off")
 PADDINGS = ("auto", "none", "reflect", "edge", "constant")
@@ -181,12 +182,21 @@ class ServedModel:
 
 
 @dataclass(frozen=True)
-class TensorflowModelServe(ServedModel):
-    """Parameters of `run`; see OTBTF's application of the same name."""
+class TensorflowModelServe(Operation, ServedModel):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "serving.serve:serve"
-    NEEDS_ENGINE: ClassVar[bool] = True
-    OPENS_FIRST: ClassVar[bool] = True
+    TITLE = "Serve a TensorFlow model"
+    GROUP = "inference"
+    DESCRIPTION = (
+        "Applies a TensorFlow or Keras model to one or several rasters and writes a georeferenced raster, however "
+        "large the images are: they are streamed through the model within the memory that you allow.\n\n"
+        "The model is patch-based (one patch of pixels gives one output pixel) or fully convolutional (it takes "
+        "whole regions). Each source is a list of rasters on one grid, stacked; several sources may have different "
+        "pixel sizes. The parameters are those of OTBTF's TensorflowModelServe."
+    )
+    RUN = "serving.serve:serve"
+    NEEDS_ENGINE = True
+    OPENS_FIRST = True
 
     output_bv: float | None = voc.number(
         "output.bv",

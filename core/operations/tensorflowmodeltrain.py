@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import ParameterError
 from ..parameters.sampleroles import SampleRole
+from ..parameters.operation import NumberResult, Operation
 from ..parameters.traininggroups import (
     Fitting,
     GraphTraining,
@@ -18,11 +19,34 @@ from ..parameters.traininggroups import (
 
 
 @dataclass(frozen=True)
-class TensorflowModelTrain(TrainingOutputs, GraphTraining, Fitting, Validation, TrainingData, TrainedModel):
-    """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
+class TensorflowModelTrain(Operation, TrainingOutputs, GraphTraining, Fitting, Validation, TrainingData, TrainedModel):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "training.trainingrun:run_training"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Train a model"
+    GROUP = "training"
+    DESCRIPTION = (
+        "Trains a network on patches and says how good it is. The model is the name of a template (cnn16, unet, "
+        "...), a .keras file, a model that was trained here before, or a TensorFlow 1 graph with target nodes. "
+        "Sources are patches images as patchesextraction writes them, the last one usually the labels, or "
+        "TFRecords.\n\n"
+        "The trained model is ready to serve, with its classes' names and colours. The report shows the curves of "
+        "loss and metrics, confusion matrix and scores per class. A training that was stopped goes on from the end "
+        "of its last epoch where RESUME is on. The parameters with a dot in OTBTF are those of its "
+        "TensorflowModelTrain."
+    )
+    RESULTS = (
+        NumberResult("kappa", "Kappa of the last validation"),
+        NumberResult("overall_accuracy", "Overall accuracy of the last validation"),
+        NumberResult("f1_macro", "Mean F-score of the classes in the last validation"),
+        NumberResult("rmse", "Root mean square error of the last validation"),
+        NumberResult("mae", "Mean absolute error of the last validation"),
+        NumberResult("r2", "Coefficient of determination of the last validation"),
+        NumberResult("epochs_run", "Epochs that were trained"),
+        NumberResult("samples_per_epoch", "Samples used in each epoch"),
+    )
+    RUN = "training.trainingrun:run_training"
+    NEEDS_ENGINE = True
+    MORE_SOURCES = 1
 
     def __post_init__(self) -> None:
         _check_data(SampleRole.TRAINING, self.sources, self.training_tfrecords)

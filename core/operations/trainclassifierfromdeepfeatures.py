@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
-from ..parameters.classifiergroups import SampleChoice
+from ..parameters.classifiergroups import TRAINING_RESULTS, SampleChoice
+from ..parameters.operation import Operation
 from .tensorflowmodelserve import ServedModel
 
 FEATURES_HELP = (
@@ -48,12 +48,24 @@ class Outputs:
         "Report",
         "A page with confusion matrix, scores per class, numbers of samples and the parameters used.",
         file_filter="HTML files (*.html)",
+        created=True,
     )
 
 
 @dataclass(frozen=True)
-class TrainClassifierFromDeepFeatures(Outputs, ClassifierChoice, SampleChoice, FeatureModel):
-    """Parameters of `run`; see OTBTF's application of the same name. The last base's fields come first."""
+class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, SampleChoice, FeatureModel):
+    """See OTBTF's application of the same name."""
 
-    RUN: ClassVar[str] = "classifiers.traindeep:train_on_deep_features"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Train a classifier on deep features"
+    GROUP = "training"
+    DESCRIPTION = (
+        "Learns a classifier (random forest, support vector machine, ...) from what a network makes of images: the "
+        "values of one of its layers at samples that polygons, lines or points give. The features are computed at "
+        "the samples only. otbtf:imageclassifierfromdeepfeatures makes a map with network and classifier.\n\n"
+        "The report shows the confusion matrix and the scores of each class. The parameters are those of OTBTF's "
+        "TrainClassifierFromDeepFeatures and OTB's TrainImagesClassifier, and the defaults too; scikit-learn does "
+        "the learning."
+    )
+    RESULTS = TRAINING_RESULTS
+    RUN = "classifiers.traindeep:train_on_deep_features"
+    NEEDS_ENGINE = True

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
+from ..parameters.classifiergroups import TRAINING_RESULTS
+from ..parameters.operation import Operation
 from ..parameters.vectorsource import LayerSource
 
 
@@ -83,12 +84,23 @@ class Outputs:
         "Report",
         "A page with confusion matrix, scores per class, numbers of samples and the parameters used.",
         file_filter="HTML files (*.html)",
+        created=True,
     )
 
 
 @dataclass(frozen=True)
-class TrainVectorClassifier(Outputs, ClassifierChoice, Attributes):
-    """Parameters of `run`; see OTB's application of the same name. The last base's fields come first."""
+class TrainVectorClassifier(Operation, Outputs, ClassifierChoice, Attributes):
+    """See OTB's application of the same name."""
 
-    RUN: ClassVar[str] = "classifiers.trainvector:train_on_attributes"
-    NEEDS_ENGINE: ClassVar[bool] = True
+    TITLE = "Train a classifier on attributes"
+    GROUP = "training"
+    DESCRIPTION = (
+        "Learns a classifier (random forest, support vector machine, ...) from attributes of vector layers: of "
+        "points with the pixel values of an image, as sampleextraction writes them, or of anything that has numbers "
+        "and a class. otbtf:imageclassifier makes a map with it, from the image whose bands are these attributes.\n\n"
+        "The report shows the confusion matrix and the scores of each class. The parameters are those of OTB's "
+        "TrainVectorClassifier, and the defaults too; scikit-learn does the learning."
+    )
+    RESULTS = TRAINING_RESULTS
+    RUN = "classifiers.trainvector:train_on_attributes"
+    NEEDS_ENGINE = True

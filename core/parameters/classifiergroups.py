@@ -7,7 +7,18 @@ from pathlib import Path
 
 from ..errors import ParameterError
 from . import vocabulary as voc
+from .operation import NumberResult
 from .vectorsource import LayerSource
+
+TRAINING_RESULTS = (
+    NumberResult("kappa", "Kappa"),
+    NumberResult("overall_accuracy", "Overall accuracy"),
+    NumberResult("f1_macro", "Mean F-score of the classes"),
+    NumberResult("classes", "Number of classes"),
+    NumberResult("training_samples", "Samples for training"),
+    NumberResult("validation_samples", "Samples for validation"),
+)
+"""What training a classifier finds."""
 
 
 @dataclass(frozen=True)

@@ -367,6 +367,7 @@ class TrainingOutputs:
         "Folder for the trained model as a SavedModel, ready to serve, with its sidecar. Of a graph also a prefix for its "
         "variables alone, DIR/variables/variables.",
         required=False,
+        created=True,
     )
     out_keras: str | None = voc.file_out(
         "out.keras",
@@ -385,6 +386,7 @@ class TrainingOutputs:
         "Report",
         "A page with curves, confusion matrix, scores per class, times and the parameters used.",
         file_filter="HTML files (*.html)",
+        created=True,
     )
     tensorboard_dir: str | None = voc.folder_out(
         "tensorboard_dir",

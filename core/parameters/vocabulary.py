@@ -80,6 +80,8 @@ class Key:
         file_filter: for FILE and FILE_OUT, a filter as Qt writes it.
         geometry: for VECTOR, `point`, `line`, `polygon` or empty for any; for documentation and
             the choice of layers only, core checks the data itself.
+        created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
+            viewer shows.
         group: number of the source the key belongs to (1, 2, ...), 0 for the operation's own.
     """
 
@@ -96,6 +98,7 @@ class Key:
     of: str = ""
     file_filter: str = ""
     geometry: str = ""
+    created: bool = False
     group: int = 0
 
     @property

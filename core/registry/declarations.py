@@ -10,15 +10,16 @@ from typing import Any, TypeVar
 
 from .. import operations
 from ..errors import ParameterError
+from ..parameters.operation import Operation
 from ..parameters.vocabulary import parse
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Operation)
 
 _CORE = __name__.split(".registry", maxsplit=1)[0]
 
 
-def declaration(name: str) -> Any:
-    """Return the parameters' dataclass of the operation called `name`; case does not matter.
+def declaration(name: str) -> type[Operation]:
+    """Return the dataclass of the operation called `name`; case does not matter.
 
     Raises:
         ParameterError: there is no such operation.
@@ -26,7 +27,8 @@ def declaration(name: str) -> Any:
     if name.lower() not in _modules():
         raise ParameterError(f"There is no operation {name!r}. Known: {', '.join(names())}.")
     module = importlib.import_module(f"{operations.__name__}.{name.lower()}")
-    return next(thing for called, thing in vars(module).items() if called.lower() == name.lower())
+    found: type[Operation] = next(thing for word, thing in vars(module).items() if word.lower() == name.lower())
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +56,6 @@ def read(operation: type[T], values: Mapping[str, Any]) -> T:
         ParameterError: an unknown key, a missing one, or a value that cannot be right.
     """
     parameters = parse(operation, values)
-    check = getattr(operation, "CHECK", "")
-    if check:
-        function_at(check)(parameters)
+    if operation.CHECK:
+        function_at(operation.CHECK)(parameters)
     return parameters

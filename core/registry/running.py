@@ -93,7 +93,7 @@ def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, 
             given = read(parameters, files.values) if files else given
             if parameters.NEEDS_ENGINE:
                 check_eager()
-            if parameters.NEEDS_ENGINE and not getattr(parameters, "OPENS_FIRST", False):
+            if parameters.NEEDS_ENGINE and not parameters.OPENS_FIRST:
                 preloading.wait()
             results = function_at(parameters.RUN)(given, cleaned_up)
             if files:

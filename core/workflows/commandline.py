@@ -13,7 +13,6 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -222,8 +221,7 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
     """Return what -help shows: the keys that are named after it, else all, of the first source only."""
     wanted = [word for word in words[words.index(next(w for w in words if w.endswith("-help"))) + 1 :] if word in known]
     shown = [known[name] for name in wanted] or [key for key in known.values() if key.group <= 1]
-    module = sys.modules[registry.declaration(application).__module__]
-    lines = (module.__doc__ or application).splitlines()[:1]  # "BandMath: what it does."
+    lines = [f"{application}: {registry.declaration(application).DESCRIPTION.splitlines()[0]}"]
     for key in shown:
         marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
         words_of = [f"one of {', '.join(key.choices)}"] if key.choices else [key.kind.value]

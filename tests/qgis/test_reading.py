@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +32,7 @@ from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.parameters import vocabulary as voc
+from otbtf_qgis.core.parameters.operation import Operation
 from otbtf_qgis.provider import OtbtfProvider
 
 
@@ -44,8 +45,8 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Everything:
-    NEEDS_ENGINE: ClassVar[bool] = False
+class Everything(Operation):
+    NEEDS_ENGINE = False
 
     sources: tuple[Source, ...] = voc.numbered(Source, 8)
     mask: str = voc.raster("mask", "Mask", "A raster.", required=False)

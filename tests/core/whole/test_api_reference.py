@@ -48,7 +48,7 @@ def test_every_key_of_every_operation_is_listed(pages: dict[str, str]) -> None:
     text = pages["operations.md"]
     for name in registry.names():
         section = text.split(f"\n## {name}\n")[1].split("\n## ")[0]
-        for key in keys(registry.declaration(name)[0]):
+        for key in keys(registry.declaration(name)):
             assert key.group or f"| `{key.name}` |" in section
             assert key.help.replace("|", "\\|") in section
 

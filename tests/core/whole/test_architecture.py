@@ -265,8 +265,8 @@ def test_what_is_imported_is_seen() -> None:
 def test_what_an_operation_names_is_there(name: str) -> None:
     """The texts RUN and CHECK lead to functions that take the operation's parameters."""
     operation = registry.declaration(name)
-    check = getattr(operation, "CHECK", "")
-    for place, more, returned in ((operation.RUN, [("progress", "Progress")], "dict[str, Any]"), (check, [], "None")):
+    run, check = (operation.RUN, [("progress", "Progress")], "dict[str, Any]"), (operation.CHECK, [], "None")
+    for place, more, returned in (run, check):
         if place:
             function = function_in(place)
             needed = function.args.args[: len(function.args.args) - len(function.args.defaults)]
@@ -290,9 +290,7 @@ def test_operations_without_the_engine_need_no_tensorflow(name: str) -> None:
     assert imported_by(statement) & {"tensorflow", "keras", "h5py", "qgis", "PyQt5", "PyQt6"} == set()
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in registry.names() if getattr(registry.declaration(name), "CHECK", "")]
-)
+@pytest.mark.parametrize("name", [name for name in registry.names() if registry.declaration(name).CHECK])
 def test_checks_need_no_tensorflow(name: str) -> None:
     statement = f"from otbtf_qgis.core import registry; registry.function_at({registry.declaration(name).CHECK!r})"
     assert imported_by(statement) & {"tensorflow", "keras", "h5py", "qgis"} == set()
