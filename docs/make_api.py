@@ -104,7 +104,7 @@ def _public(module: Any) -> list[Any]:
     """Return a module's classes and functions that others may use: `__all__`, else those defined in it."""
     if module.exports:
         named = [module.members[str(name)] for name in module.exports]
-        ours = [_target(one) for one in named if not one.is_alias or one.target_path.startswith(f"{PACKAGE}.")]
+        ours = [_target(one) for one in named if _is_ours(one)]
         return [member for member in ours if member.is_class or member.is_function]
     return [
         member
@@ -115,14 +115,18 @@ def _public(module: Any) -> list[Any]:
 
 def _types(module: Any) -> list[str]:
     """Return the constants, and the names for types, that a module tells of."""
-    ours = [
-        name
-        for name, member in module.members.items()
-        if not name.startswith("_") and (not member.is_alias or member.target_path.startswith(f"{PACKAGE}."))
-    ]
-    members = {name: _target(module.members[name]) for name in ours}
+    ours = {name: member for name, member in module.members.items() if not name.startswith("_") and _is_ours(member)}
+    members = {name: _target(member) for name, member in ours.items()}
     told = {name: member for name, member in members.items() if member.is_attribute and member.docstring}
     return [_item(f"`{name} = {member.value}`", member.docstring.value) for name, member in told.items()]
+
+
+def _is_ours(item: Any) -> bool:
+    """Return whether a name leads to our code, if need be by way of several of our modules."""
+    try:
+        return bool(_target(item).path.startswith(f"{PACKAGE}."))
+    except griffe.AliasResolutionError:
+        return False
 
 
 def _target(item: Any) -> Any:
