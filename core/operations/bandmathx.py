@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ArithmeticOutput, Images
-from ..parameters.operation import Operation
+from ..parameters.operation import Group, Operation
 
 
 @dataclass(frozen=True)
-class _Expression:
+class _Expression(Group):
     exp: str = voc.text(
         "exp",
         "Expression",

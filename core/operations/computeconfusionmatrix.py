@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
@@ -86,14 +87,8 @@ class ComputeConfusionMatrix(Operation):
         "Pixels of the map with this value do not count. Not given: the map's own, where NODATA_FROM_LAYER is on.",
         advanced=True,
     )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data values from the layers",
-        "Where a no-data value is not given, use the raster's own. Off: every pixel counts, masked ones too, as in OTB.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
     class_names: str = voc.text(
         "class.names",
         "Class names",
@@ -109,30 +104,14 @@ class ComputeConfusionMatrix(Operation):
         FORMATS,
         advanced=True,
     )
-    ram: int = voc.integer(
-        "ram",
-        "RAM (MB)",
-        "Memory for the pixels under features that are looked at together, in MB.",
-        default=256,
-        minimum=16,
-        advanced=True,
-    )
-    out: str | None = voc.file_out(
-        "out",
-        "Confusion matrix",
-        "CSV file as OTB writes it; rows are the reference, columns the map.",
-        required=True,
-        file_filter="CSV files (*.csv)",
-    )
-    out_report: str | None = voc.file_out(
-        "out.report",
-        "Report",
-        "Matrix, scores, and accuracies and areas adjusted for what each class covers, as a page to read.",
-        file_filter="HTML files (*.html)",
-        created=True,
+    ram: int = shared.ram()
+    out: str | None = shared.confusion_matrix("out", required=True)
+    out_report: str | None = shared.report(
+        "Matrix, scores, and accuracies and areas adjusted for what each class covers, as a page to read."
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         given = {"raster": self.ref_raster_in, "vector": self.ref_vector_in}
         if not given[self.ref]:
             other = "vector" if self.ref == "raster" else "raster"

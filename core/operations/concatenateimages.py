@@ -7,11 +7,11 @@ from typing import Any
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
-from ..parameters.operation import Operation
+from ..parameters.operation import Group, Operation
 
 
 @dataclass(frozen=True)
-class _Images:
+class _Images(Group):
     il: tuple[Any, ...] = voc.rasters(
         "il", "Images", "Rasters on one grid; their bands follow each other in this order.", required=True
     )

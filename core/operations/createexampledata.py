@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sharedkeys as shared
 from ..parameters.operation import Operation
 from ..parameters.vocabulary import folder_out, integer
 
@@ -34,11 +35,4 @@ class CreateExampleData(Operation):
         minimum=256,
         maximum=20_000,
     )
-    seed: int = integer(
-        "seed",
-        "Seed",
-        "Another seed gives another scene; the same seed gives the same.",
-        default=1,
-        minimum=0,
-        maximum=2**32 - 1,
-    )
+    seed: int = shared.seed("the scene", default=1, maximum=2**32 - 1)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.templatenames import NAMES, TEMPLATES
@@ -164,29 +165,13 @@ class CreateModel(Operation):
         minimum=1,
         advanced=True,
     )
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "Left out of statistics, and of the series of harmonic; nan always is. Not given: the images' own, where "
-        "NODATA_FROM_LAYER is on.",
-        advanced=True,
+    nodata: float | None = shared.nodata(
+        "Left out of statistics, and of the series of harmonic; nan always is.", advanced=True
     )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data values from the images",
-        "Where the no-data value is not given, use the images' own. Off: their masks, and no-data values set in a layer's "
-        "properties, do not count either.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
-    seed: int | None = voc.integer(
-        "seed",
-        "Seed",
-        "The same seed gives the same initial weights. Not given: other ones each time.",
-        minimum=0,
-        maximum=2**32 - 1,
-        advanced=True,
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
+    seed: int | None = shared.seed(
+        "the initial weights", otherwise="other weights each time", maximum=2**32 - 1, advanced=True
     )
     out_keras: str | None = voc.file_out(
         "out.keras",
@@ -202,6 +187,7 @@ class CreateModel(Operation):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.out_keras and not self.out_savedmodel:
             raise ParameterError("OUT_KERAS or OUT_SAVEDMODEL is missing: name at least one of them.")
         if self.out_keras and not self.out_keras.endswith(".keras"):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
-from .tensorflowmodelserve import MOST_SOURCES
+from ..parameters.servedmodel import MOST_SOURCES
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,7 @@ class DescribeModel(Operation):
     RUN = "probing.describerun:describe_model"
     NEEDS_ENGINE = True
 
-    model_dir: str = voc.file(
-        "model.dir",
-        "Model",
-        "A SavedModel (its folder, or the saved_model.pb inside) or a .keras file.",
-        file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)",
-    )
+    model_dir: str = shared.model_file()
     output_names: str = voc.text(
         "output.names",
         "Model outputs",
@@ -65,11 +61,7 @@ class DescribeModel(Operation):
         "the model names.",
     )
     sources: tuple[DescribedSource, ...] = voc.numbered(DescribedSource, MOST_SOURCES)
-    model_userplaceholders: str = voc.text(
-        "model.userplaceholders",
-        "User placeholders",
-        "Values for further inputs of the model: name=value, several separated by spaces.",
-    )
+    model_userplaceholders: str = shared.user_placeholders("model.userplaceholders")
     classes: str | None = voc.file(
         "classes",
         "Classes",
@@ -83,26 +75,10 @@ class DescribeModel(Operation):
         "Keep the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a .keras "
         "file): serving then needs no probing, and names and colours its output by the classes.",
     )
-    alpha: str = voc.alpha()
-    model_tagsets: str = voc.text(
-        "model.tagsets",
-        "Tag sets",
-        "Tags of the SavedModel's graph, separated by spaces or commas. Empty: serve.",
-        advanced=True,
-    )
-    trust_model: bool = voc.boolean(
-        "trust_model",
-        "Trust the model",
-        "A model is a program. On: load it although it holds operations that could touch files, the network or code.",
-        advanced=True,
-    )
-    out_html: str | None = voc.file_out(
-        "out.html",
-        "Description",
-        "The description as a page to read.",
-        file_filter="HTML files (*.html)",
-        created=True,
-    )
+    alpha: str = shared.alpha()
+    model_tagsets: str = shared.tag_sets()
+    trust_model: bool = shared.trust_model()
+    out_html: str | None = shared.report("The description as a page to read.", "out.html", "Description")
     out_json: str | None = voc.file_out(
         "out.json",
         "Description as JSON",
@@ -111,6 +87,7 @@ class DescribeModel(Operation):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sharedkeys as shared
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vocabulary import file_out
 
@@ -31,13 +32,7 @@ class EngineReport(Operation):
     RUN = "engine.enginedescription:report_engine"
     NEEDS_ENGINE = True
 
-    out_html: str | None = file_out(
-        "out.html",
-        "Report",
-        "The report as a page to read.",
-        file_filter="HTML files (*.html)",
-        created=True,
-    )
+    out_html: str | None = shared.report("The report as a page to read.", "out.html")
     out_json: str | None = file_out(
         "out.json", "Report as JSON", "The same for programs.", file_filter="JSON files (*.json)"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
 
@@ -50,10 +51,5 @@ class ExportSavedModel(Operation):
         "several separated by spaces.",
         advanced=True,
     )
-    trust_model: bool = voc.boolean(
-        "trust_model",
-        "Trust the model",
-        "A model is a program. On: load it although it holds layers that could touch files, the network or code.",
-        advanced=True,
-    )
+    trust_model: bool = shared.trust_model()
     out: str = voc.folder_out("out", "SavedModel", "The folder to write. An older SavedModel there is replaced.")

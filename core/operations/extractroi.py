@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ParameterError
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
-from ..parameters.operation import Operation
+from ..parameters.operation import Group, Operation
 from ..parameters.vectorsource import LayerSource
 
 _UNITS = ("pxl", "phy", "lonlat")
@@ -19,7 +19,7 @@ def _coordinate(name: str, label: str) -> Any:
 
 
 @dataclass(frozen=True)
-class _Region:
+class _Region(Group):
     image: Any = voc.raster("in", "Image", "The image of which a part is taken.")
     mode: str = voc.choice(
         "mode",
@@ -67,6 +67,7 @@ class ExtractROI(Operation, ToolOutput, _Region):
     HIDDEN = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         given = [value for value in (self.mode_fit_im, self.mode_fit_vect) if value is not None]
         if self.mode == "fit" and len(given) != 1:
             raise ParameterError("MODE is fit: give one of MODE_FIT_IM and MODE_FIT_VECT, whose extent is taken.")

@@ -5,64 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
-from ..parameters.classifiergroups import MapOutputs
-from ..parameters.operation import Operation
+from ..parameters.classifiergroups import MapOutputs, statistics
+from ..parameters.operation import Group, Operation
+from ..parameters.sharedgroups import Memory
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Inputs(Group):
     """The parameters that name what is classified, and by what."""
 
     image: Any = voc.raster(
         "in", "Image", "Its bands are the features, in the order in which the classifier was trained."
     )
-    mask: Any = voc.raster(
-        "mask",
-        "Mask",
-        "Raster of one band on the image's grid: only where it is not 0 is the image classified.",
-        required=False,
-    )
+    mask: Any = shared.mask("the image is classified only where it is not 0.")
     model: str = voc.file("model", "Classifier", "A classifier that was trained here.", file_filter=FILE_FILTER)
-    imstat: str | None = voc.file(
-        "imstat",
-        "Statistics",
-        "XML file of OTB's ComputeImagesStatistics: means and standard deviations in place of those that the classifier was "
-        "trained with, as for an image of another date. Not given: those of the training.",
-        required=False,
-        file_filter="XML files (*.xml)",
-        advanced=True,
+    imstat: str | None = statistics("imstat", "those that the classifier was trained with")
+    nodata: float | None = shared.nodata(
+        "A pixel is no-data where all bands have this value (nan is possible).", advanced=True
     )
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "A pixel is no-data where all bands have this value (nan is possible). Not given: the layer's own, where "
-        "NODATA_FROM_LAYER is on.",
-        advanced=True,
-    )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data value from the layer",
-        "Where the no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
-        "properties, do not count either.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
-    memory: int | None = voc.integer(
-        "memory",
-        "Memory (MB)",
-        "Budget for the image and the classification, in MB. Not given: a quarter of the machine's, at most 4096.",
-        minimum=64,
-        advanced=True,
-    )
-    ram: int | None = voc.integer("ram", "RAM (MB)", "OTB's name for MEMORY.", minimum=64, advanced=True)
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
 
 
 @dataclass(frozen=True)
-class ImageClassifier(Operation, MapOutputs, Inputs):
+class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
     """See OTB's application of the same name."""
 
     TITLE = "Classify an image"
@@ -76,9 +45,4 @@ class ImageClassifier(Operation, MapOutputs, Inputs):
     RUN = "classifiers.classifyimage:classify_image"
     NEEDS_ENGINE = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.memory and self.ram and self.memory != self.ram:
-            raise ParameterError(
-                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
-            )
+    memory: int | None = shared.memory("the image and the classification")

@@ -4,58 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
-from ..parameters.classifiergroups import MapOutputs
+from ..parameters.classifiergroups import MapOutputs, deep_features, statistics
 from ..parameters.operation import Operation
-from .tensorflowmodelserve import MODES, ServedModel
-from .trainclassifierfromdeepfeatures import FEATURES_HELP
+from ..parameters.servedmodel import MODES, ServedModel
 
 
 @dataclass(frozen=True)
 class DeepModel(ServedModel):
     """The parameters of the network, under the names that they have beside those of a classifier."""
 
-    model_dir: str = voc.file(
-        "deepmodel.dir",
-        "Network",
-        "A SavedModel (its folder, or the saved_model.pb inside) or a .keras file.",
-        file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)",
-    )
-    model_userplaceholders: str = voc.text(
-        "deepmodel.userplaceholders",
-        "User placeholders",
-        "Values for further inputs of the network: name=value, several separated by spaces. A value is a number, "
-        "true or false, or a list such as (1, 2.5).",
-    )
+    model_dir: str = shared.model_file("deepmodel.dir", "Network")
+    model_userplaceholders: str = shared.user_placeholders("deepmodel.userplaceholders", "network")
     model_fullyconv: str = voc.choice(
         "deepmodel.fullyconv",
         "Fully convolutional",
         "on: the network is applied to whole regions. off: to one patch per output pixel. auto: what it allows.",
         MODES,
     )
-    model_tagsets: str = voc.text(
-        "deepmodel.tagsets",
-        "Tag sets",
-        "Tags of the SavedModel's graph, separated by spaces or commas. Empty: serve.",
-        advanced=True,
-    )
-    output_names: str = voc.text("output.names", "Features", FEATURES_HELP)
+    model_tagsets: str = shared.tag_sets("deepmodel.tagsets")
+    output_names: str = deep_features()
     classifier: str = voc.file(
         "model",
         "Classifier",
         "A classifier that TrainClassifierFromDeepFeatures has trained on the same features.",
         file_filter=FILE_FILTER,
     )
-    imstat: str | None = voc.file(
-        "imstat",
-        "Statistics",
-        "XML file of OTB's ComputeImagesStatistics: means and standard deviations of the features in place of those that "
-        "the classifier was trained with. Not given: those of the training.",
-        required=False,
-        file_filter="XML files (*.xml)",
-        advanced=True,
-    )
+    imstat: str | None = statistics("imstat", "those that the classifier was trained with")
 
 
 @dataclass(frozen=True)
@@ -73,7 +50,3 @@ class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     )
     RUN = "classifiers.classifydeep:classify_deep_features"
     NEEDS_ENGINE = True
-
-    def __post_init__(self) -> None:
-        DeepModel.__post_init__(self)
-        MapOutputs.__post_init__(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 
@@ -53,22 +54,9 @@ class LabelImageSampleSelection(Operation):
     pad: int = voc.integer(
         "pad", "Border", "Width in pixels of a border of the raster in which no sample is taken.", default=0, minimum=0
     )
-    seed: int | None = voc.integer(
-        "seed",
-        "Seed",
-        "Any whole number from 0: draws the samples at random, the same ones each time. Not given: every n-th pixel of a "
-        "class, as OTBTF does.",
-        minimum=0,
-    )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data value from the layer",
-        "Where the no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
-        "properties, do not count either.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
+    seed: int | None = shared.seed("the draw", otherwise="every n-th pixel of a class, as OTBTF does")
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
     outvec: str = voc.vector_out(
         "outvec", "Samples", "Points at the centres of the chosen pixels, with a field class.", geometry="point"
     )

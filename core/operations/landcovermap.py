@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
@@ -124,22 +125,14 @@ class LandCoverMap(Operation):
         minimum=0,
         maximum=0.9,
     )
-    seed: int = voc.integer(
-        "seed",
-        "Seed",
-        "Of all that is drawn: the same seed repeats a run.",
-        default=0,
-        minimum=0,
-        maximum=2**31 - 1,
-        advanced=True,
-    )
+    seed: int = shared.seed("all that is drawn", default=0, maximum=shared.LARGEST_SEED, advanced=True)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
         "Of the images (nan is possible). Not given: the layers' own.",
         advanced=True,
     )
-    alpha: str = voc.alpha()
+    alpha: str = shared.alpha()
     legend: str = voc.text(
         "legend",
         "Class names and colours",
@@ -147,20 +140,10 @@ class LandCoverMap(Operation):
         "where it is empty. They win over what the labels tell themselves.",
         advanced=True,
     )
-    memory: int | None = voc.integer(
-        "memory",
-        "Memory (MB)",
-        "Budget for each step, in MB, beside what TensorFlow itself needs. Not given: what each step takes by default.",
-        minimum=64,
-        advanced=True,
+    memory: int | None = shared.memory(
+        "each step, beside what TensorFlow itself needs", "what each step takes by default"
     )
-    device: str = voc.text(
-        "device",
-        "Device",
-        "auto, cpu, or gpu:N for the N-th graphics processor (gpu:0 is the first).",
-        default="auto",
-        advanced=True,
-    )
+    device: str = shared.device()
     out: str = voc.raster_out("out", "Map", "The class of each pixel of the image, with names and colours.")
     model_saveto: str | None = voc.folder_out(
         "model.saveto",
@@ -169,18 +152,9 @@ class LandCoverMap(Operation):
         required=False,
         created=True,
     )
-    out_keras: str | None = voc.file_out(
-        "out.keras",
-        "Trained model as .keras",
-        "The trained model as one file, to serve or to train on.",
-        file_filter="Keras models (*.keras)",
-    )
-    out_report: str | None = voc.file_out(
-        "out.report",
-        "Report",
-        "A page with the course of the training, confusion matrix and scores per class.",
-        file_filter="HTML files (*.html)",
-        created=True,
+    out_keras: str | None = shared.keras_out()
+    out_report: str | None = shared.report(
+        "A page with the course of the training, confusion matrix and scores per class."
     )
     keep: str | None = voc.folder_out(
         "keep",
@@ -192,6 +166,7 @@ class LandCoverMap(Operation):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_labels()
         self._check_model()
         if self.out_keras and not self.out_keras.endswith(".keras"):

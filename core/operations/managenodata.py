@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
-from ..parameters.operation import Operation
+from ..parameters.operation import Group, Operation
 
 
 @dataclass(frozen=True)
-class _NoData:
+class _NoData(Group):
     image: Any = voc.raster("in", "Image", "The image whose no-data pixels are meant.")
-    alpha: str = voc.alpha()
+    alpha: str = shared.alpha()
     usenan: bool = voc.boolean("usenan", "NaN is no-data", "On: NaN is no-data, too.")
     mode: str = voc.choice(
         "mode",
@@ -54,5 +55,6 @@ class ManageNoData(Operation, ToolOutput, _NoData):
     HIDDEN = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.mode == "apply" and self.mode_apply_mask is None:
             raise ParameterError("MODE is apply: give the mask in MODE_APPLY_MASK.")

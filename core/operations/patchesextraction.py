@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
+from ..parameters.sharedgroups import Memory
 from ..parameters.vectorsource import LayerSource
 
 MOST_SOURCES = 8
@@ -22,11 +24,8 @@ class Source:
     )
     patchsizex: int = voc.integer("patchsizex", "Patch width", "In pixels of this source.", minimum=1, required=True)
     patchsizey: int = voc.integer("patchsizey", "Patch height", "In pixels of this source.", minimum=1, required=True)
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "A patch is left out where any band of any pixel has this value (nan is possible). Not given: the layer's own, "
-        "where NODATA_FROM_LAYER is on.",
+    nodata: float | None = shared.nodata(
+        "A patch is left out where any band of any pixel has this value (nan is possible)."
     )
     out: str | None = voc.raster_out(
         "out",
@@ -34,18 +33,55 @@ class Source:
         "The patches one below the other: as wide as a patch, as high as all together.",
         required=False,
     )
-    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Patches")
-    out_co: str = voc.text(
+    out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches")
+    out_co: str = shared.creation_options(
         "out.co",
-        "Patches: creation options",
-        "GDAL's creation options, as COMPRESS=DEFLATE|PREDICTOR=2. Empty: strips of whole patches without compression, which "
-        "training reads fastest.",
-        advanced=True,
+        "Patches",
+        "Empty: strips of whole patches without compression, which training reads fastest.",
+        "COMPRESS=DEFLATE|PREDICTOR=2",
     )
 
 
 @dataclass(frozen=True)
-class PatchesExtraction(Operation):
+class _Inputs(Group):
+    sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
+    vec: LayerSource = voc.vector(
+        "vec",
+        "Points",
+        "A patch is cut around each; in any coordinate system.",
+        geometry="point",
+    )
+    field: str = voc.attribute(
+        "field",
+        "Field",
+        "The field of the labels: numbers, as texts too, or names, which are numbered from 0 in alphabetical order.",
+        of="vec",
+    )
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
+
+
+@dataclass(frozen=True)
+class _Outputs(Group):
+    outlabels: str | None = voc.raster_out(
+        "outlabels",
+        "Labels",
+        "The labels of the patches: an image one pixel wide, one row per patch.",
+        required=False,
+    )
+    outlabels_pixeltype: str = shared.pixel_type("outlabels.pixeltype", "Labels")
+    outlabels_co: str = shared.creation_options("outlabels.co", "Labels", example="COMPRESS=DEFLATE")
+    out_tfrecords: str | None = voc.folder_out(
+        "out.tfrecords",
+        "TFRecords",
+        "A folder for the patches as TFRecords, in the form of OTBTF's Python API, with the features source1, "
+        "source2, ... and label.",
+        required=False,
+    )
+
+
+@dataclass(frozen=True)
+class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
     """See OTBTF's application of the same name."""
 
     TITLE = "Extract patches"
@@ -64,55 +100,10 @@ class PatchesExtraction(Operation):
     )
     RUN = "patches.extraction:extract_patches"
 
-    sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
-    vec: LayerSource = voc.vector(
-        "vec",
-        "Points",
-        "A patch is cut around each; in any coordinate system.",
-        geometry="point",
-    )
-    field: str = voc.attribute(
-        "field",
-        "Field",
-        "The field of the labels: numbers, as texts too, or names, which are numbered from 0 in alphabetical order.",
-        of="vec",
-    )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data values from the layers",
-        "Where a source's no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
-        "properties, do not count either.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
-    memory: int | None = voc.integer(
-        "memory",
-        "Memory (MB)",
-        "Budget for patches; more of them wait in a file beside the output. Not given: 512.",
-        minimum=64,
-        advanced=True,
-    )
-    ram: int | None = voc.integer("ram", "RAM (MB)", "OTB's name for MEMORY.", minimum=64, advanced=True)
-    outlabels: str | None = voc.raster_out(
-        "outlabels",
-        "Labels",
-        "The labels of the patches: an image one pixel wide, one row per patch.",
-        required=False,
-    )
-    outlabels_pixeltype: str = voc.pixel_type("outlabels.pixeltype", "Labels")
-    outlabels_co: str = voc.text(
-        "outlabels.co", "Labels: creation options", "GDAL's creation options, as COMPRESS=DEFLATE.", advanced=True
-    )
-    out_tfrecords: str | None = voc.folder_out(
-        "out.tfrecords",
-        "TFRecords",
-        "A folder for the patches as TFRecords, in the form of OTBTF's Python API, with the features source1, "
-        "source2, ... and label.",
-        required=False,
-    )
+    memory: int | None = shared.memory("patches; more of them wait in a file beside the output", "512")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.sources:
             raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
         if not self.out_tfrecords and not all(source.out for source in self.sources):
@@ -120,8 +111,4 @@ class PatchesExtraction(Operation):
             raise ParameterError(
                 f"SOURCE{missing[0]}_OUT (the patches of source {missing[0]}) is missing: name a file, or a folder in "
                 "OUT_TFRECORDS."
-            )
-        if self.memory and self.ram and self.memory != self.ram:
-            raise ParameterError(
-                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
             )

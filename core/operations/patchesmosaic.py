@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation
 
@@ -46,7 +47,5 @@ class PatchesMosaic(Operation):
     )
     columns: int | None = voc.integer("columns", "Patches in a row", "Not given: as many as there are rows.", minimum=1)
     zoom: int = voc.integer("zoom", "Zoom", "How many pixels wide a pixel is shown.", default=2, minimum=1, maximum=32)
-    seed: int | None = voc.integer(
-        "seed", "Seed", "Draws the patches at random. Not given: at equal distances.", minimum=0, advanced=True
-    )
+    seed: int | None = shared.seed("the draw of patches", otherwise="patches at equal distances", advanced=True)
     out: str = voc.raster_out("out", "Mosaic", "A picture of three bands.")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.sampleroles import SampleRole
 from ..parameters.operation import NumberResult, Operation
@@ -35,17 +36,9 @@ class PatchesSelection(Operation):
     RUN = "patches.gridselection:select_patches"
 
     image: Any = voc.raster("in", "Image", "The image on whose grid the patches lie.")
-    mask: Any = voc.raster(
-        "mask",
-        "Mask",
-        "A raster of one band on the image's grid; where it is 0 no patch may lie.",
-        required=False,
-    )
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "A pixel is no-data where all bands have this value (nan is possible); no patch may hold one. Not given: the "
-        "layer's own, where NODATA_FROM_LAYER is on.",
+    mask: Any = shared.mask("no patch lies where it is 0.")
+    nodata: float | None = shared.nodata(
+        "A pixel is no-data where all bands have this value (nan is possible); no patch may hold one."
     )
     grid_step: int = voc.integer(
         "grid.step", "Step", "Distance in pixels from one patch to the next.", minimum=1, required=True
@@ -108,16 +101,9 @@ class PatchesSelection(Operation):
         default=0,
         minimum=0,
     )
-    seed: int = voc.integer("seed", "Seed", "Of what is random; the same seed repeats it.", default=0, minimum=0)
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data value from the layer",
-        "Where the no-data value is not given, use the layer's own. Off: its masks, and no-data values set in its "
-        "properties, do not count either.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
+    seed: int = shared.seed("what is drawn", default=0)
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
     outtrain: str = voc.vector_out(
         "outtrain", "Training patches", "Points at the patches' middle pixels, with a field id.", geometry="point"
     )
@@ -132,6 +118,10 @@ class PatchesSelection(Operation):
         for role, share in zip(SampleRole, self.proportions()):
             if self.outputs()[role] and not share > 0:
                 raise ParameterError(f"STRATEGY_SPLIT_{role.short.upper()}PROP is {share:g}, but must be above 0.")
+        super().__post_init__()
+        for group, share in enumerate(self.proportions()):
+            if self.outputs()[group] and not share > 0:
+                raise ParameterError(f"STRATEGY_SPLIT_{GROUPS[group].upper()}PROP is {share:g}, but must be above 0.")
         if self.strategy == "balanced" and self.strategy_balanced_labelimage is None:
             raise ParameterError("STRATEGY_BALANCED_LABELIMAGE is missing: the strategy balanced needs a label image.")
         names = [name for name in self.outputs() if name]

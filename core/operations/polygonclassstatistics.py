@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..parameters import vocabulary as voc
+from ..parameters import sharedkeys as shared
 from ..parameters.operation import NumberResult, Operation
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 
@@ -27,9 +27,4 @@ class PolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     )
     RUN = "samples.polygonstatistics:count_polygons"
 
-    mask: Any = voc.raster(
-        "mask",
-        "Mask",
-        "Raster of one band on the image's grid: only pixels where it is not 0 count.",
-        required=False,
-    )
+    mask: Any = shared.mask("only pixels where it is not 0 count.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
@@ -53,22 +54,9 @@ class SampleExtraction(Operation):
         "For the names by list: one for each band, separated by spaces.",
         advanced=True,
     )
-    layer: int | None = voc.integer(
-        "layer",
-        "Layer index",
-        "Number of the layer, from 0, in a file of several of which VEC names none.",
-        minimum=0,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
-    ram: int = voc.integer(
-        "ram",
-        "RAM (MB)",
-        "Memory for the pixels that are looked at together, in MB.",
-        default=256,
-        minimum=16,
-        advanced=True,
-    )
+    layer: int | None = shared.layer_index("VEC")
+    alpha: str = shared.alpha()
+    ram: int = shared.ram()
     out: str = voc.vector_out(
         "out",
         "Samples with values",

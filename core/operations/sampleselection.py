@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.samplegroups import TrainingLayer
@@ -36,12 +37,7 @@ class SampleSelection(Operation, TrainingLayer):
     )
     RUN = "samples.layersamples:select_samples"
 
-    mask: Any = voc.raster(
-        "mask",
-        "Mask",
-        "Raster of one band on the image's grid: samples are taken only where it is not 0.",
-        required=False,
-    )
+    mask: Any = shared.mask("samples are taken only where it is not 0.")
     instats: str | None = voc.file(
         "instats",
         "Statistics",
@@ -111,6 +107,7 @@ class SampleSelection(Operation, TrainingLayer):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.strategy == "byclass" and not self.strategy_byclass_in:
             raise ParameterError(
                 "STRATEGY is byclass, but STRATEGY_BYCLASS_IN is missing: give a file of class,number lines."

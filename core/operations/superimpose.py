@@ -7,11 +7,11 @@ from typing import Any
 
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
-from ..parameters.operation import Operation
+from ..parameters.operation import Group, Operation
 
 
 @dataclass(frozen=True)
-class _Images:
+class _Images(Group):
     inr: Any = voc.raster("inr", "Reference image", "Its grid and coordinate system are those of the output.")
     inm: Any = voc.raster("inm", "Image to bring there", "Its pixels are interpolated.")
     interpolator: str = voc.choice(

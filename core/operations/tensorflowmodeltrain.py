@@ -7,7 +7,9 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..parameters.sampleroles import SampleRole
+from ..parameters import sharedkeys as shared
 from ..parameters.operation import NumberResult, Operation
+from ..parameters.sharedgroups import Memory
 from ..parameters.traininggroups import (
     Fitting,
     GraphTraining,
@@ -19,7 +21,9 @@ from ..parameters.traininggroups import (
 
 
 @dataclass(frozen=True)
-class TensorflowModelTrain(Operation, TrainingOutputs, GraphTraining, Fitting, Validation, TrainingData, TrainedModel):
+class TensorflowModelTrain(
+    Operation, TrainingOutputs, GraphTraining, Memory, Fitting, Validation, TrainingData, TrainedModel
+):
     """See OTBTF's application of the same name."""
 
     TITLE = "Train a model"
@@ -48,8 +52,12 @@ class TensorflowModelTrain(Operation, TrainingOutputs, GraphTraining, Fitting, V
     NEEDS_ENGINE = True
     MORE_SOURCES = 1
 
+    memory: int | None = shared.memory("patches that are kept or shuffled; more are read when they are used")
+
     def __post_init__(self) -> None:
         _check_data(SampleRole.TRAINING, self.sources, self.training_tfrecords)
+        super().__post_init__()
+        _check_data("TRAINING", self.sources, self.training_tfrecords)
         if not self.sources and not self.training_tfrecords:
             raise ParameterError(
                 "TRAINING_SOURCE1_IL (the patches images of the first source) is missing: give at least one, or a folder in "
@@ -61,10 +69,6 @@ class TensorflowModelTrain(Operation, TrainingOutputs, GraphTraining, Fitting, V
         if validated and self.validation_share:
             raise ParameterError(
                 f"VALIDATION_SHARE is {self.validation_share:g}, but there are validation sources too: choose one of them."
-            )
-        if self.memory and self.ram and self.memory != self.ram:
-            raise ParameterError(
-                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
             )
 
 

@@ -4,52 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..parameters import vocabulary as voc
-from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
-from ..parameters.classifiergroups import TRAINING_RESULTS, SampleChoice
-from ..parameters.operation import Operation
-from .tensorflowmodelserve import ServedModel
-
-FEATURES_HELP = (
-    "Names of the model's outputs that are the features, separated by spaces; of a .keras file, layers too. Empty: "
-    "features, where the model has an output or layer of this name, else the first output in alphabetical order."
+from ..parameters import sharedkeys as shared
+from ..parameters.classifierchoices import ClassifierChoice
+from ..parameters.classifiergroups import (
+    TRAINING_RESULTS,
+    SampleChoice,
+    deep_features,
+    statistics,
+    trained_classifier,
+    training_report,
 )
+from ..parameters.operation import Group, Operation
+from ..parameters.servedmodel import ServedModel
 
 
 @dataclass(frozen=True)
 class FeatureModel(ServedModel):
     """The parameters of a model whose outputs are features."""
 
-    output_names: str = voc.text("output.names", "Features", FEATURES_HELP)
-    imstat: str | None = voc.file(
-        "imstat",
-        "Statistics",
-        "XML file of OTB's ComputeImagesStatistics: the means and standard deviations by which features are standardised. "
-        "Not given: those of the training samples. The classifier keeps them.",
-        required=False,
-        file_filter="XML files (*.xml)",
-        advanced=True,
-    )
+    output_names: str = deep_features()
+    imstat: str | None = statistics("imstat", "those of the training samples. The classifier keeps them")
 
 
 @dataclass(frozen=True)
-class Outputs:
+class Outputs(Group):
     """The parameters that name what is written."""
 
-    out: str = voc.file_out("out", "Classifier", "What was learned.", required=True, file_filter=FILE_FILTER)
-    confmatout: str | None = voc.file_out(
-        "confmatout",
-        "Confusion matrix",
-        "CSV file as OTB writes it; rows are the reference.",
-        file_filter="CSV files (*.csv)",
-    )
-    out_report: str | None = voc.file_out(
-        "out.report",
-        "Report",
-        "A page with confusion matrix, scores per class, numbers of samples and the parameters used.",
-        file_filter="HTML files (*.html)",
-        created=True,
-    )
+    out: str = trained_classifier("out")
+    confmatout: str | None = shared.confusion_matrix("confmatout")
+    out_report: str | None = training_report()
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.classifierchoices import FILE_FILTER, ClassifierChoice
-from ..parameters.classifiergroups import TRAINING_RESULTS
-from ..parameters.operation import Operation
+from ..parameters.classifierchoices import ClassifierChoice
+from ..parameters.classifiergroups import TRAINING_RESULTS, legend, statistics, trained_classifier, training_report
+from ..parameters.operation import Group, Operation
 from ..parameters.vectorsource import LayerSource
 
 
 @dataclass(frozen=True)
-class Attributes:
+class Attributes(Group):
     """The parameters that name layers and their fields."""
 
     vd: tuple[LayerSource, ...] = voc.vectors(
@@ -21,13 +22,7 @@ class Attributes:
         "Layers whose features are the samples, such as the points that SampleExtraction writes; a table without geometry "
         "will do.",
     )
-    layer: int | None = voc.integer(
-        "layer",
-        "Layer index",
-        "Number of the layer, from 0, in files of several of which IO_VD names none.",
-        minimum=0,
-        advanced=True,
-    )
+    layer: int | None = shared.layer_index("IO_VD")
     feat: tuple[str, ...] = voc.attributes(
         "feat",
         "Features",
@@ -41,22 +36,8 @@ class Attributes:
         "order.",
         of="io.vd",
     )
-    legend: str = voc.text(
-        "legend",
-        "Names and colours of the classes",
-        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
-        "those kept beside it.",
-        advanced=True,
-    )
-    stats: str | None = voc.file(
-        "io.stats",
-        "Statistics",
-        "XML file of OTB's ComputeImagesStatistics: the means and standard deviations by which features are standardised. "
-        "Not given: those of the training samples. The classifier keeps them.",
-        required=False,
-        file_filter="XML files (*.xml)",
-        advanced=True,
-    )
+    legend: str = legend()
+    stats: str | None = statistics("io.stats", "those of the training samples. The classifier keeps them")
     valid_vd: tuple[LayerSource, ...] = voc.vectors(
         "valid.vd",
         "Validation layers",
@@ -69,23 +50,12 @@ class Attributes:
 
 
 @dataclass(frozen=True)
-class Outputs:
+class Outputs(Group):
     """The parameters that name what is written."""
 
-    out: str = voc.file_out("io.out", "Classifier", "What was learned.", required=True, file_filter=FILE_FILTER)
-    confmatout: str | None = voc.file_out(
-        "io.confmatout",
-        "Confusion matrix",
-        "CSV file as OTB writes it; rows are the reference.",
-        file_filter="CSV files (*.csv)",
-    )
-    out_report: str | None = voc.file_out(
-        "out.report",
-        "Report",
-        "A page with confusion matrix, scores per class, numbers of samples and the parameters used.",
-        file_filter="HTML files (*.html)",
-        created=True,
-    )
+    out: str = trained_classifier("io.out")
+    confmatout: str | None = shared.confusion_matrix("io.confmatout")
+    out_report: str | None = training_report()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError
 from . import vocabulary as voc
+from .operation import Group
 
 NAMES = ("libsvm", "boost", "gbt", "dt", "ann", "bayes", "rf", "knn")
 """OTB's names, and gbt, which OTB has had with older versions of OpenCV."""
@@ -40,7 +41,7 @@ LEFT_OUT = {
 
 
 @dataclass(frozen=True)
-class ClassifierChoice:
+class ClassifierChoice(Group):
     """The parameters that name a classifier and say how it learns."""
 
     classifier: str = voc.choice(

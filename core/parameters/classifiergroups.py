@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import ParameterError
+from . import sharedkeys as shared
 from . import vocabulary as voc
-from .operation import NumberResult
+from .classifierchoices import FILE_FILTER
+from .operation import Group, NumberResult
+from .sharedgroups import PartialOutput, RasterFormat
 from .vectorsource import LayerSource
 
 TRAINING_RESULTS = (
@@ -21,42 +25,62 @@ TRAINING_RESULTS = (
 """What training a classifier finds."""
 
 
-@dataclass(frozen=True)
-class MapOutputs:
-    """The parameters that name the maps."""
+def legend() -> Any:
+    """The names and colours of the classes."""
+    return voc.text(
+        "legend",
+        "Names and colours of the classes",
+        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
+        "those kept beside it.",
+        advanced=True,
+    )
 
+
+def statistics(name: str, otherwise: str) -> Any:
+    """Means and standard deviations by which features are standardised; `otherwise` says which are taken without it."""
+    return voc.file(
+        name,
+        "Statistics",
+        f"XML file of OTB's ComputeImagesStatistics: means and standard deviations by which features are standardised. "
+        f"Not given: {otherwise}.",
+        required=False,
+        file_filter="XML files (*.xml)",
+        advanced=True,
+    )
+
+
+def deep_features() -> Any:
+    """The outputs of a network that are the features."""
+    return voc.text(
+        "output.names",
+        "Features",
+        "Names of the model's outputs that are the features, separated by spaces; of a .keras file, layers too. Empty: "
+        "features, where the model has an output or layer of this name, else the first output in alphabetical order.",
+    )
+
+
+def trained_classifier(name: str) -> Any:
+    """The classifier to write."""
+    return voc.file_out(name, "Classifier", "What was learned.", required=True, file_filter=FILE_FILTER)
+
+
+def training_report() -> Any:
+    """The page about a training."""
+    return shared.report("A page with confusion matrix, scores per class, numbers of samples and the parameters used.")
+
+
+@dataclass(frozen=True)
+class _NoDataLabel(Group):
     nodatalabel: int = voc.integer(
         "nodatalabel",
         "No-data label",
         "Value of the map where the input is no-data or masked, or holds NaN. Choose one that is no class.",
         default=0,
     )
-    extent: str = voc.extent(
-        "extent",
-        "Extent",
-        "Part of the map to compute, snapped outwards to its pixels. Not given: all of it.",
-        advanced=True,
-    )
-    out: str = voc.raster_out("out", "Map", "The class of each pixel, in any format that GDAL can create.")
-    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Map")
-    out_box: str = voc.text(
-        "out.box",
-        "Map: box",
-        "Part of the map to compute, startx:starty:sizex:sizey in its pixels (OTB's extended filename).",
-        advanced=True,
-    )
-    out_co: str = voc.text(
-        "out.co",
-        "Map: creation options",
-        "GDAL's creation options, as TILED=YES|COMPRESS=DEFLATE; for the confidence map too.",
-        advanced=True,
-    )
-    out_format: str = voc.text(
-        "out.format",
-        "Map: format",
-        "Short name of a GDAL driver, such as COG, for both maps. Empty: by the extension of each.",
-        advanced=True,
-    )
+
+
+@dataclass(frozen=True)
+class _ConfidenceMap(Group):
     confmap: str | None = voc.raster_out(
         "confmap",
         "Confidence map",
@@ -64,17 +88,28 @@ class MapOutputs:
         "CLASSIFIER_LIBSVM_PROB.",
         required=False,
     )
-    confmap_pixeltype: str = voc.pixel_type("confmap.pixeltype", "Confidence map")
+    confmap_pixeltype: str = shared.pixel_type("confmap.pixeltype", "Confidence map")
+
+
+@dataclass(frozen=True)
+class MapOutputs(_ConfidenceMap, RasterFormat, PartialOutput, _NoDataLabel):
+    """The parameters that name the maps."""
+
+    extent: str = shared.extent("Map")
+    out: str = voc.raster_out("out", "Map", "The class of each pixel, in any format that GDAL can create.")
+    out_pixeltype: str = shared.pixel_type("out.pixeltype", "Map")
+    out_box: str = shared.box("out.box", "Map")
+    out_co: str = shared.creation_options("out.co", "Map", "For the confidence map, too.")
+    out_format: str = shared.driver("out.format", "Map", "For both maps.")
 
     def __post_init__(self) -> None:
-        if self.out_box and self.extent:
-            raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
+        super().__post_init__()
         if self.confmap and Path(self.confmap).absolute() == Path(self.out).absolute():
             raise ParameterError(f"OUT and CONFMAP are both {self.out}: choose another file for one of them.")
 
 
 @dataclass(frozen=True)
-class SampleChoice:
+class SampleChoice(Group):
     """The parameters that say where samples come from, and how many are taken."""
 
     vd: tuple[LayerSource, ...] = voc.vectors(
@@ -132,10 +167,4 @@ class SampleChoice:
         maximum=1,
         advanced=True,
     )
-    legend: str = voc.text(
-        "legend",
-        "Names and colours of the classes",
-        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
-        "those kept beside it.",
-        advanced=True,
-    )
+    legend: str = legend()

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import sharedkeys as shared
 from . import vocabulary as voc
+from .operation import Group
+from .sharedgroups import PixelMemory
 from .vectorsource import LayerSource
 
 
 @dataclass(frozen=True)
-class TrainingLayer:
-    """The parameters that name an image and a layer of classes on it."""
-
+class _Layer(Group):
     image: Any = voc.raster(
         "in", "Image", "The image whose pixels are looked at; the layer is reprojected to its grid."
     )
@@ -28,40 +29,21 @@ class TrainingLayer:
         "Field that holds the class, a number or a text. Features without a class are counted and left out.",
         of="vec",
     )
-    layer: int | None = voc.integer(
-        "layer",
-        "Layer index",
-        "Number of the layer, from 0, in a file of several of which VEC names none.",
-        minimum=0,
-        advanced=True,
+    layer: int | None = shared.layer_index("VEC")
+    nodata: float | None = shared.nodata(
+        "Pixels of which all bands have this value (nan is possible) do not count.", advanced=True
     )
-    nodata: float | None = voc.number(
-        "nodata",
-        "No-data value",
-        "Pixels of which all bands have this value (nan is possible) do not count. Not given: the image's own, where "
-        "NODATA_FROM_LAYER is on.",
-        advanced=True,
-    )
-    nodata_from_layer: bool = voc.boolean(
-        "nodata_from_layer",
-        "No-data value from the image",
-        "Where the no-data value is not given, use the image's own. Off: every pixel counts, masked ones too, as in OTB.",
-        default=True,
-        advanced=True,
-    )
-    alpha: str = voc.alpha()
-    ram: int = voc.integer(
-        "ram",
-        "RAM (MB)",
-        "Memory for the pixels that are looked at together, in MB.",
-        default=256,
-        minimum=16,
-        advanced=True,
-    )
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
 
 
 @dataclass(frozen=True)
-class StatisticsOutputs:
+class TrainingLayer(PixelMemory, _Layer):
+    """The parameters that name an image and a layer of classes on it, and how it is looked at."""
+
+
+@dataclass(frozen=True)
+class StatisticsOutputs(Group):
     """The parameters that name where statistics go."""
 
     out: str = voc.file_out(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import sharedkeys as shared
 from . import vocabulary as voc
+from .operation import Group
 
 MOST_SOURCES = 9
 
@@ -80,7 +82,7 @@ class ScoredSource:
 
 
 @dataclass(frozen=True)
-class TrainedModel:
+class TrainedModel(Group):
     """The parameters that name the model."""
 
     model_dir: str = voc.file(
@@ -89,7 +91,7 @@ class TrainedModel:
         "A .keras file, a SavedModel of this plugin or of TensorFlow 1 (its folder, or the saved_model.pb inside), or the "
         "name of a template of otbtf:createmodel, such as cnn16 or template:cnn16, that is made for the bands and classes of "
         "the sources. A file or folder called cnn16 comes first, with a warning; template:cnn16 is always the template.",
-        file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)",
+        file_filter=shared.MODEL_FILES,
     )
     model_restorefrom: str | None = voc.file(
         "model.restorefrom",
@@ -99,22 +101,12 @@ class TrainedModel:
         required=False,
         advanced=True,
     )
-    model_tagsets: str = voc.text(
-        "model.tagsets",
-        "Tag sets",
-        "Tags of the SavedModel's graph, separated by spaces or commas. Empty: serve.",
-        advanced=True,
-    )
-    trust_model: bool = voc.boolean(
-        "trust_model",
-        "Trust the model",
-        "A model is a program. On: load it although it holds operations that could touch files, the network or code.",
-        advanced=True,
-    )
+    model_tagsets: str = shared.tag_sets()
+    trust_model: bool = shared.trust_model()
 
 
 @dataclass(frozen=True)
-class TrainingData:
+class TrainingData(Group):
     """The parameters that name the samples, and how they are fed."""
 
     sources: tuple[TrainingSource, ...] = voc.numbered(TrainingSource, MOST_SOURCES, "training.source")
@@ -168,7 +160,7 @@ class TrainingData:
 
 
 @dataclass(frozen=True)
-class Validation:
+class Validation(Group):
     """The parameters of validation and test."""
 
     validation_mode: str = voc.choice(
@@ -228,7 +220,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Fitting:
+class Fitting(Group):
     """The parameters of compiling and fitting a Keras model."""
 
     loss: str = voc.choice(
@@ -285,13 +277,10 @@ class Fitting:
         STRATEGIES,
         advanced=True,
     )
-    seed: int = voc.integer(
-        "seed",
-        "Seed",
-        "Of the first weights, the order of samples, augmentation and draws: the same seed repeats a run.",
+    seed: int = shared.seed(
+        "initial weights, the order of samples, augmentation and draws",
         default=0,
-        minimum=0,
-        maximum=2**31 - 1,
+        maximum=shared.LARGEST_SEED,
         advanced=True,
     )
     checkpoints: str | None = voc.folder_out(
@@ -308,26 +297,11 @@ class Fitting:
         "Go on from the last checkpoint of a run that was stopped, or that had fewer epochs. Where there is none, training "
         "begins anew.",
     )
-    device: str = voc.text(
-        "device",
-        "Device",
-        "auto, cpu, or gpu:N for the N-th graphics processor (gpu:0 is the first).",
-        default="auto",
-        advanced=True,
-    )
-    memory: int | None = voc.integer(
-        "memory",
-        "Memory (MB)",
-        "Budget for patches that are kept or shuffled, in MB; more are read when they are used. Not given: a quarter of the "
-        "machine's, at most 4096.",
-        minimum=64,
-        advanced=True,
-    )
-    ram: int | None = voc.integer("ram", "RAM (MB)", "OTB's name for MEMORY.", minimum=64, advanced=True)
+    device: str = shared.device()
 
 
 @dataclass(frozen=True)
-class GraphTraining:
+class GraphTraining(Group):
     """The parameters of training a TensorFlow 1 graph through its target nodes."""
 
     training_userplaceholders: str = voc.text(
@@ -358,7 +332,7 @@ class GraphTraining:
 
 
 @dataclass(frozen=True)
-class TrainingOutputs:
+class TrainingOutputs(Group):
     """The parameters that name what is written."""
 
     model_saveto: str | None = voc.folder_out(
@@ -369,24 +343,15 @@ class TrainingOutputs:
         required=False,
         created=True,
     )
-    out_keras: str | None = voc.file_out(
-        "out.keras",
-        "Trained model as .keras",
-        "The trained Keras model as one file, to serve or to train on.",
-        file_filter="Keras models (*.keras)",
-    )
+    out_keras: str | None = shared.keras_out()
     out_history: str | None = voc.file_out(
         "out.history",
         "History",
         "Table of loss, metrics, scores, learning rate and seconds, one row per epoch.",
         file_filter="CSV files (*.csv)",
     )
-    out_report: str | None = voc.file_out(
-        "out.report",
-        "Report",
-        "A page with curves, confusion matrix, scores per class, times and the parameters used.",
-        file_filter="HTML files (*.html)",
-        created=True,
+    out_report: str | None = shared.report(
+        "A page with curves, confusion matrix, scores per class, times and the parameters used."
     )
     tensorboard_dir: str | None = voc.folder_out(
         "tensorboard_dir",

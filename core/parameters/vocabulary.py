@@ -28,9 +28,6 @@ from ..errors import ParameterError
 
 T = TypeVar("T")
 
-PIXEL_TYPES = ("auto", "uint8", "int16", "uint16", "int32", "uint32", "float", "double")
-"""The words of every `*_PIXELTYPE` parameter (OTB's names of pixel types, and auto)."""
-
 
 class Kind(enum.Enum):
     """What a key holds; the second column is the type of the parsed value."""
@@ -217,30 +214,6 @@ def file_out(name: str, label: str, help: str, *, required: bool = False, **more
 def folder_out(name: str, label: str, help: str, *, required: bool = True, **more: Any) -> Any:
     """A folder to write."""
     return _field(Key(name, Kind.FOLDER_OUT, label, help, None, required, **more))
-
-
-def pixel_type(name: str, of: str, auto: str = "the type that the data has") -> Any:
-    """The pixel type of the output whose label is `of`; `auto` says which that choice takes."""
-    return choice(
-        name,
-        f"{of}: pixel type",
-        f"Pixel type of {of[:1].lower()}{of[1:]}; auto takes {auto}.",
-        PIXEL_TYPES,
-        advanced=True,
-    )
-
-
-def alpha() -> Any:
-    """Whether bands that are marked as alpha are masks: a key of every operation that reads images."""
-    return choice(
-        "alpha",
-        "Alpha bands",
-        "How bands that are marked as alpha are read. mask: where the alpha band is 0, the other bands are no-data. band: it "
-        "is a band like the others. auto: it is a mask if it holds only 0 and the largest value of its type, and nothing (a "
-        "model, a classifier, an expression) needs it as a band.",
-        ("auto", "mask", "band"),
-        advanced=True,
-    )
 
 
 def numbered(item: type, listed: int, prefix: str = "source") -> Any:

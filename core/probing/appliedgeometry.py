@@ -10,7 +10,7 @@ from fractions import Fraction
 from ..errors import ModelError, ParameterError
 from ..geometry.fields import AxisFields, ServingAxis, Span, as_scale, serving_axis
 from ..geometry.grid import Box, Grid
-from ..operations.tensorflowmodelserve import ServedModel
+from ..parameters.servedmodel import ServedModel
 from .sizelaw import AxisLaw, Law
 from .sources import OpenSource
 from .tilemargins import Context

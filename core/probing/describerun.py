@@ -18,7 +18,7 @@ from ..models.mlm import build_item
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
-from ..operations.tensorflowmodelserve import Source
+from ..parameters.servedmodel import Source
 from ..rasters.rasteropening import Stack
 from .describing import Description, describe
 from .descriptionpage import page

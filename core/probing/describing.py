@@ -19,7 +19,8 @@ from ..models.layout import channels_last
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import parse_userplaceholders
 from ..models.sidecar import Geometry
-from ..operations.tensorflowmodelserve import Source, TensorflowModelServe
+from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..parameters.servedmodel import Source
 from ..rasters.pixeltypes import gdal_type, written_type
 from ..rasters.rasteropening import Stack, check_references
 from .appliedgeometry import choose_fields, given_axes, make_plan

@@ -15,7 +15,7 @@ from ..geometry.grid import Box
 from ..machine.devices import Scope
 from ..models.modelinterface import Model
 from ..models.sidecar import Sidecar
-from ..operations.tensorflowmodelserve import ServedModel
+from ..parameters.servedmodel import ServedModel
 from .answers import PATCHES, check_repeatable, depends_on_batch
 from .appliedgeometry import Fields, choose_fields, given_axes, given_offsets, with_patches
 from .compute import Compute

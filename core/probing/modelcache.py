@@ -17,7 +17,7 @@ from ..models.identity import identity
 from ..models.layout import channels_last
 from ..models.loading import load_model, split_tags
 from ..models.modelinterface import Model
-from ..operations.tensorflowmodelserve import ServedModel
+from ..parameters.servedmodel import ServedModel
 from .compute import Compute
 from .sources import Feeds, OpenSource
 

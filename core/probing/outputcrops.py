@@ -13,7 +13,7 @@ from ..errors import ModelError
 from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
 from ..models.sidecar import Sidecar
-from ..operations.tensorflowmodelserve import ServedModel
+from ..parameters.servedmodel import ServedModel
 from .appliedgeometry import Given, given_axes
 from .geometryresolver import Resolver
 from .outputlayout import as_map

@@ -12,7 +12,7 @@ from ..errors import ModelError, ParameterError
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import FORM, Value, check_held, parse_userplaceholders
 from ..models.sidecar import Sidecar
-from ..operations.tensorflowmodelserve import ServedModel, Source
+from ..parameters.servedmodel import ServedModel, Source
 from ..rasters.alpha import decide
 from ..rasters.missingpixels import Missing
 from ..rasters.rasteropening import Stack, check_references

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from ..base.progress import Progress
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import read_sidecar
-from ..operations.tensorflowmodelserve import PADDINGS, ServedModel, TensorflowModelServe
+from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..parameters.servedmodel import PADDINGS, ServedModel
 
 Parameters = TypeVar("Parameters", bound=ServedModel)
 

@@ -18,7 +18,7 @@ from ..machine.memory import MB, budget
 from ..models.modelinterface import Model
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import read_sidecar
-from ..operations.tensorflowmodelserve import ServedModel
+from ..parameters.servedmodel import ServedModel
 from ..probing.appliedgeometry import Plan, make_plan
 from ..probing.sources import Feeds, OpenSource, open_sources, order_told, output_names, settle_alphas, tie
 from ..rasters.conversion import Converter

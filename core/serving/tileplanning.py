@@ -11,7 +11,7 @@ from ..geometry import tiling
 from ..geometry.fields import ServingAxis
 from ..geometry.grid import Box
 from ..machine.memory import MB
-from ..operations.tensorflowmodelserve import ServedModel
+from ..parameters.servedmodel import ServedModel
 from ..probing.appliedgeometry import given_axes, given_offsets, make_plan
 from ..probing.geometryresolver import Resolver
 from .job import Job, Rate

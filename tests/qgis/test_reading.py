@@ -31,6 +31,7 @@ from otbtf_qgis.algorithms.base import OtbtfAlgorithm
 from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.parameters import sharedkeys as shared
 from otbtf_qgis.core.parameters import vocabulary as voc
 from otbtf_qgis.core.parameters.operation import Operation
 from otbtf_qgis.provider import OtbtfProvider
@@ -40,7 +41,7 @@ from otbtf_qgis.provider import OtbtfProvider
 class Source:
     il: tuple[str, ...] = voc.rasters("il", "Images", "Images.")
     placeholder: str = voc.text("placeholder", "Input", "Name.")
-    out_pixeltype: str = voc.pixel_type("out.pixeltype", "Output")
+    out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output")
     nodata: float | None = voc.number("nodata", "No data", "Value.")
 
 

@@ -14,7 +14,8 @@ from serving_helpers import Log, save, serve, texture, write  # noqa: E402
 
 from otbtf_qgis.core.machine.devices import device_scope  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
-from otbtf_qgis.core.operations.tensorflowmodelserve import Source, TensorflowModelServe  # noqa: E402
+from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe  # noqa: E402
+from otbtf_qgis.core.parameters.servedmodel import Source  # noqa: E402
 from otbtf_qgis.core.probing.geometryresolver import Resolver  # noqa: E402
 from otbtf_qgis.core.probing.sources import open_sources, tie  # noqa: E402
 

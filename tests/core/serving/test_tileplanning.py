@@ -20,7 +20,7 @@ from otbtf_qgis.core.geometry import tiling
 from otbtf_qgis.core.geometry.fields import AxisFields
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.machine.memory import MB
-from otbtf_qgis.core.operations.tensorflowmodelserve import Source
+from otbtf_qgis.core.parameters.servedmodel import Source
 from otbtf_qgis.core.probing.appliedgeometry import Fields, make_plan
 from otbtf_qgis.core.probing.sources import OpenSource
 from otbtf_qgis.core.rasters.conversion import Converter
