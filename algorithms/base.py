@@ -26,13 +26,14 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..core.errors import Cancelled, OtbtfError
 from ..core.files.replacing import check_outputs
+from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import Operation
+from ..core.parameters.parsing import keys
 from ..core.parameters.relativepaths import absolute_path
-from ..core.parameters.vocabulary import Key, Kind, keys, parameter_name
 from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
-from .definitions import definition, help_page, output
+from .definitions import definition, help_page, output, shown_as
 from .feedback import FeedbackProgress
 from .reading import Reader, exported_files, written
 from .translate import tr
@@ -213,7 +214,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     def _style_layers(self, results: dict[str, Any], context: QgsProcessingContext) -> None:
         for key in keys(self.OPERATION):
             path = results.get(key.parameter)
-            if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT) and path and context.willLoadLayerOnCompletion(path):
+            if shown_as(key).hint is not None and path and context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
                 details.setPostProcessor(_Styler(type(self), key.parameter, results))
 

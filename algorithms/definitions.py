@@ -1,13 +1,15 @@
-"""The Processing parameters, and the help, that follow from an operation's keys."""
+"""What QGIS shows for an operation's keys, and how it reads each kind: parameters, outputs, help."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
     QgsProcessingOutputDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
@@ -26,11 +28,16 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
+    QgsProcessingUtils,
 )
 
+from ..core.parameters import kinds
+from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
-from ..core.parameters.vocabulary import OUTPUTS, Key, Kind, parameter_name
 from .translate import tr
+
+if TYPE_CHECKING:
+    from .reading import Reader
 
 _GEOMETRIES = {
     "point": QgsProcessing.SourceType.TypeVectorPoint,
@@ -39,9 +46,6 @@ _GEOMETRIES = {
 }
 CLASS_FIELD = "class"
 """The class field of our own outputs: a dialog offers it where a layer has it, else none."""
-
-_Number = QgsProcessingParameterNumber.Type
-_Behavior = QgsProcessingParameterFile.Behavior
 
 
 def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProcessingParameterDefinition:
@@ -53,7 +57,7 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
         hidden: True to leave it out of dialogs; models, scripts and qgis_process may still set it.
     """
     shown = key.default if default is None else default
-    parameter = _MAKERS[key.kind](key, key.parameter, tr(key.label), shown, not key.required)
+    parameter = shown_as(key).parameter(key, key.parameter, tr(key.label), shown, not key.required)
     parameter.setHelp(help_of(key))
     if key.created:
         parameter.setCreateByDefault(True)
@@ -84,7 +88,7 @@ def help_page(description: str, keys: Iterable[Key], hidden: Iterable[Key]) -> s
     """Return an algorithm's help as HTML: what it does, its parameters, and those that the dialog does not show."""
     lines = [f"<p>{_escape(part)}</p>" for part in description.split("\n\n")]
     for title, outputs in ((tr("Parameters"), False), (tr("Outputs"), True)):
-        several = [key for key in keys if (key.kind in OUTPUTS) is outputs]
+        several = [key for key in keys if key.kind.is_output is outputs]
         if several:
             lines.append(f"<h3>{_escape(title)}</h3>")
             lines += [
@@ -106,121 +110,202 @@ def _escape(text: str) -> str:
     return html.escape(text, quote=False)  # qgis_process shows the page as it is: no &#x27; for an apostrophe
 
 
-_Maker = Callable[[Key, str, str, Any, bool], QgsProcessingParameterDefinition]
+class Shown:
+    """A kind of key in QGIS: its Processing parameter, and what becomes of the value that QGIS passes for it.
+
+    Attributes:
+        hint: for an output that is a layer, which kind of layer.
+    """
+
+    hint: QgsProcessingUtils.LayerHint | None = None
+
+    def parameter(self, key, name, label, default, optional) -> QgsProcessingParameterDefinition:
+        """Return the Processing parameter."""
+        raise NotImplementedError
+
+    def value(self, reader: Reader, key: Key, given: Any, run: bool) -> Any:
+        """Return an input's value as a request holds it; see `Reader.inputs`."""
+        return given
+
+    def check(self, definition: QgsProcessingParameterDefinition, raw: Any, context: QgsProcessingContext) -> str:
+        """Return why an output cannot be written to what QGIS passed; empty where it can."""
+        return ""
+
+    def path(self, algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], name: str, context: Any) -> str:
+        """Return the path of an output, which may be made up; a layer is loaded on completion."""
+        return str(algorithm.parameterAsFileOutput(parameters, name, context))
 
 
-def _rasters(key, name, label, default, optional):
-    kind = QgsProcessing.SourceType.TypeRaster
-    return QgsProcessingParameterMultipleLayers(name, label, kind, optional=optional)
+def shown_as(key: Key) -> Shown:
+    """Return what a key is in QGIS."""
+    return _SHOWN[key.kind]
 
 
-def _raster(key, name, label, default, optional):
-    return QgsProcessingParameterRasterLayer(name, label, default, optional)
+class _Raster(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterRasterLayer(name, label, default, optional)
+
+    def value(self, reader, key, given, run):
+        return reader.raster(key, given, 0, run)
 
 
-def _vector(key, name, label, default, optional):
-    kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVector)
-    return QgsProcessingParameterFeatureSource(name, label, [kind], default, optional)
+class _Rasters(Shown):
+    def parameter(self, key, name, label, default, optional):
+        kind = QgsProcessing.SourceType.TypeRaster
+        return QgsProcessingParameterMultipleLayers(name, label, kind, optional=optional)
+
+    def value(self, reader, key, given, run):
+        items = enumerate(_listed(given), 1)
+        return [reader.raster(key, reader.plain(key, item), number, run) for number, item in items]
 
 
-def _vectors(key, name, label, default, optional):
-    kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVector)
-    return QgsProcessingParameterMultipleLayers(name, label, kind, optional=optional)
+class _Vector(Shown):
+    def parameter(self, key, name, label, default, optional):
+        kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVector)
+        return QgsProcessingParameterFeatureSource(name, label, [kind], default, optional)
+
+    def value(self, reader, key, given, run):
+        return reader.vector(key, given, run)
 
 
-def _field(key, name, label, default, optional):
-    parameter = QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=optional)
-    if default is None and not optional:  # else the dialog offers the first field, which is often the number `fid`
-        parameter.setGuiDefaultValueOverride(CLASS_FIELD)
-    return parameter
+class _Vectors(Shown):
+    def parameter(self, key, name, label, default, optional):
+        kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVector)
+        return QgsProcessingParameterMultipleLayers(name, label, kind, optional=optional)
+
+    def value(self, reader, key, given, run):
+        return [reader.vector(key, reader.plain(key, item), run) for item in _listed(given)]
 
 
-def _fields(key, name, label, default, optional):
-    parent = parameter_name(key.of)
-    return QgsProcessingParameterField(name, label, None, parent, allowMultiple=True, optional=optional)
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _file(key, name, label, default, optional):
-    return QgsProcessingParameterFile(
-        name, label, defaultValue=default, optional=optional, fileFilter=key.file_filter or tr("All files (*)")
-    )
+class _Field(Shown):
+    def parameter(self, key, name, label, default, optional):
+        parameter = QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=optional)
+        if default is None and not optional:  # else the dialog offers the first field, which is often the number `fid`
+            parameter.setGuiDefaultValueOverride(CLASS_FIELD)
+        return parameter
+
+    def value(self, reader, key, given, run):
+        return given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
 
 
-def _folder(key, name, label, default, optional):
-    return QgsProcessingParameterFile(name, label, _Behavior.Folder, defaultValue=default, optional=optional)
+class _Fields(Shown):
+    def parameter(self, key, name, label, default, optional):
+        parent = parameter_name(key.of)
+        return QgsProcessingParameterField(name, label, None, parent, allowMultiple=True, optional=optional)
 
 
-def _text(key, name, label, default, optional):
-    return QgsProcessingParameterString(name, label, default, optional=optional)
+class _File(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterFile(
+            name, label, defaultValue=default, optional=optional, fileFilter=key.file_filter or tr("All files (*)")
+        )
 
 
-def _integer(key, name, label, default, optional):
-    return _bounded(key, QgsProcessingParameterNumber(name, label, _Number.Integer, default, optional))
+class _Folder(Shown):
+    def parameter(self, key, name, label, default, optional):
+        folder = QgsProcessingParameterFile.Behavior.Folder
+        return QgsProcessingParameterFile(name, label, folder, defaultValue=default, optional=optional)
 
 
-def _number(key, name, label, default, optional):
-    return _bounded(key, QgsProcessingParameterNumber(name, label, _Number.Double, default, optional))
+class _Text(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterString(name, label, default, optional=optional)
 
 
-def _bounded(key: Key, parameter: QgsProcessingParameterNumber) -> QgsProcessingParameterNumber:
-    if key.minimum is not None:
-        parameter.setMinimum(key.minimum)
-    if key.maximum is not None:
-        parameter.setMaximum(key.maximum)
-    return parameter
+class _Number(Shown):
+    type = QgsProcessingParameterNumber.Type.Double
+
+    def parameter(self, key, name, label, default, optional):
+        parameter = QgsProcessingParameterNumber(name, label, self.type, default, optional)
+        if key.minimum is not None:
+            parameter.setMinimum(key.minimum)
+        if key.maximum is not None:
+            parameter.setMaximum(key.maximum)
+        return parameter
 
 
-def _boolean(key, name, label, default, optional):
-    return QgsProcessingParameterBoolean(name, label, default, optional)
+class _Integer(_Number):
+    type = QgsProcessingParameterNumber.Type.Integer
 
 
-def _choice(key, name, label, default, optional):
-    return QgsProcessingParameterEnum(
-        name, label, list(key.choices), defaultValue=default, optional=optional, usesStaticStrings=True
-    )
+class _Boolean(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterBoolean(name, label, default, optional)
 
 
-def _extent(key, name, label, default, optional):
-    return QgsProcessingParameterExtent(name, label, default, optional)
+class _Choice(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterEnum(
+            name, label, list(key.choices), defaultValue=default, optional=optional, usesStaticStrings=True
+        )
+
+
+class _Extent(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterExtent(name, label, default, optional)
+
+    def value(self, reader, key, given, run):
+        return reader.extent(key, given)
 
 
 # What is optional is not made unless asked for.
 
 
-def _raster_out(key, name, label, default, optional):
-    return QgsProcessingParameterRasterDestination(name, label, default, optional, not optional)
+class _LayerOut(Shown):
+    def path(self, algorithm, parameters, name, context):
+        return str(algorithm.parameterAsOutputLayer(parameters, name, context))
 
 
-def _vector_out(key, name, label, default, optional):
-    kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVectorAnyGeometry)
-    return QgsProcessingParameterVectorDestination(name, label, kind, default, optional, not optional)
+class _RasterOut(_LayerOut):
+    hint = QgsProcessingUtils.LayerHint.Raster
+
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterRasterDestination(name, label, default, optional, not optional)
 
 
-def _file_out(key, name, label, default, optional):
-    return QgsProcessingParameterFileDestination(name, label, key.file_filter, default, optional, not optional)
+class _VectorOut(_LayerOut):
+    hint = QgsProcessingUtils.LayerHint.Vector
+
+    def parameter(self, key, name, label, default, optional):
+        kind = _GEOMETRIES.get(key.geometry, QgsProcessing.SourceType.TypeVectorAnyGeometry)
+        return QgsProcessingParameterVectorDestination(name, label, kind, default, optional, not optional)
+
+    def check(self, definition, raw, context):
+        ok, problem = definition.isSupportedOutputValue(raw, context)
+        return "" if ok else problem
 
 
-def _folder_out(key, name, label, default, optional):
-    return QgsProcessingParameterFolderDestination(name, label, default, optional, not optional)
+class _FileOut(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterFileDestination(name, label, key.file_filter, default, optional, not optional)
 
 
-_MAKERS: dict[Kind, _Maker] = {
-    Kind.RASTERS: _rasters,
-    Kind.RASTER: _raster,
-    Kind.VECTOR: _vector,
-    Kind.VECTORS: _vectors,
-    Kind.FIELD: _field,
-    Kind.FIELDS: _fields,
-    Kind.FILE: _file,
-    Kind.FOLDER: _folder,
-    Kind.TEXT: _text,
-    Kind.INTEGER: _integer,
-    Kind.NUMBER: _number,
-    Kind.BOOLEAN: _boolean,
-    Kind.CHOICE: _choice,
-    Kind.EXTENT: _extent,
-    Kind.RASTER_OUT: _raster_out,
-    Kind.VECTOR_OUT: _vector_out,
-    Kind.FILE_OUT: _file_out,
-    Kind.FOLDER_OUT: _folder_out,
+class _FolderOut(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterFolderDestination(name, label, default, optional, not optional)
+
+
+_SHOWN: dict[kinds.Kind, Shown] = {
+    kinds.RASTERS: _Rasters(),
+    kinds.RASTER: _Raster(),
+    kinds.VECTOR: _Vector(),
+    kinds.VECTORS: _Vectors(),
+    kinds.FIELD: _Field(),
+    kinds.FIELDS: _Fields(),
+    kinds.FILE: _File(),
+    kinds.FOLDER: _Folder(),
+    kinds.TEXT: _Text(),
+    kinds.INTEGER: _Integer(),
+    kinds.NUMBER: _Number(),
+    kinds.BOOLEAN: _Boolean(),
+    kinds.CHOICE: _Choice(),
+    kinds.EXTENT: _Extent(),
+    kinds.RASTER_OUT: _RasterOut(),
+    kinds.VECTOR_OUT: _VectorOut(),
+    kinds.FILE_OUT: _FileOut(),
+    kinds.FOLDER_OUT: _FolderOut(),
 }

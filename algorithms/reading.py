@@ -31,8 +31,10 @@ from qgis.core import (
 
 from ..core.base.progress import Progress
 from ..core.errors import ParameterError
+from ..core.parameters.kinds import Key
+from ..core.parameters.parsing import unknown_key
 from ..core.parameters.vectorsource import Address
-from ..core.parameters.vocabulary import OUTPUTS, Key, Kind, read_value, unknown_key
+from .definitions import shown_as
 from .exporting import Choice, Export
 from .memoryfiles import PREFIX as MEMORY
 from .memoryfiles import MemoryRaster
@@ -87,13 +89,13 @@ class Reader:
         values: dict[str, Any] = {}
         for name, raw in self._parameters.items():
             key = self._keys.get(name)
-            if key is None or key.kind in OUTPUTS:
+            if key is None or key.kind.is_output:
                 continue
             value = self._value(key, raw, run)
             if value is None:
                 continue
             # A dialog sends the defaults of every source shown; that alone does not make it a source in use.
-            if key.group and read_value(key, value) == key.default:
+            if key.group and key.read(value) == key.default:
                 continue
             values[key.name] = value
         return values
@@ -111,38 +113,26 @@ class Reader:
         values: dict[str, str] = {}
         for name, raw in self._parameters.items():
             key = self._keys.get(name)
-            if key is None or key.kind not in OUTPUTS:
+            if key is None or not key.kind.is_output:
                 continue
             text = self._destination(key, raw)
             if text:
                 # Sources beyond those with a parameter of their own are not known to QGIS.
                 known = self._algorithm.parameterDefinition(key.parameter) is not None
-                values[key.name] = self._resolved(key) if resolve and known else text
+                if resolve and known:
+                    text = shown_as(key).path(self._algorithm, self._parameters, name, self._context)
+                values[key.name] = text
         return values
 
     # ------------------------------------------------------------ inputs
 
     def _value(self, key: Key, raw: Any, run: bool) -> Any:
-        value = self._plain(key, raw)
+        value = self.plain(key, raw)
         if value is None or value == "" or value == []:
             return None
-        if key.kind is Kind.RASTERS:
-            several = list(value) if isinstance(value, (list, tuple)) else [value]
-            return [self._raster(key, self._plain(key, item), number, run) for number, item in enumerate(several, 1)]
-        if key.kind is Kind.RASTER:
-            return self._raster(key, value, 0, run)
-        if key.kind is Kind.VECTOR:
-            return self._vector(key, value, run)
-        if key.kind is Kind.VECTORS:
-            several = list(value) if isinstance(value, (list, tuple)) else [value]
-            return [self._vector(key, self._plain(key, item), run) for item in several]
-        if key.kind is Kind.EXTENT:
-            return self._extent(key, value)
-        if key.kind is Kind.FIELD and isinstance(value, (list, tuple)) and len(value) == 1:
-            return value[0]
-        return value
+        return shown_as(key).value(self, key, value, run)
 
-    def _plain(self, key: Key, raw: Any) -> Any:
+    def plain(self, key: Key, raw: Any) -> Any:
         """Return what `raw` stands for; None for NULL."""
         if isinstance(raw, QgsProperty):
             raw, ok = raw.value(self._context.expressionContext(), None)
@@ -154,7 +144,8 @@ class Reader:
             return None
         return os.fspath(raw) if isinstance(raw, os.PathLike) else raw
 
-    def _raster(self, key: Key, value: Any, number: int, run: bool) -> Any:
+    def raster(self, key: Key, value: Any, number: int, run: bool) -> Any:
+        """Return how a request names a raster: the `number`th of a list, or 0 for one alone."""
         place = f"{key.parameter}, image {number}," if number else key.parameter
         if value is None or value == "":
             raise ParameterError(f"{place} is empty. Remove it from the list, or name a raster.")
@@ -189,10 +180,11 @@ class Reader:
             return MemoryRaster(named, self._temporary("memory"))
         return named
 
-    def _vector(self, key: Key, value: Any, run: bool) -> Any:
+    def vector(self, key: Key, value: Any, run: bool) -> Any:
+        """Return how a request names a layer, or what exports it."""
         choice = Choice()
         if isinstance(value, QgsProcessingFeatureSourceDefinition):
-            choice, value = _choice(value), self._plain(key, value.source)
+            choice, value = _choice(value), self.plain(key, value.source)
         layer = value
         if isinstance(value, str):
             layer = self._vector_layer(value, run and choice != Choice())
@@ -247,7 +239,8 @@ class Reader:
             layer = other if other is not None and text in (other.id(), other.name()) else None
         return layer
 
-    def _extent(self, key: Key, value: Any) -> str:
+    def extent(self, key: Key, value: Any) -> str:
+        """Return an extent as text."""
         if isinstance(value, str) and _EXTENT.fullmatch(value):
             return value.strip()
         name = key.parameter
@@ -264,24 +257,18 @@ class Reader:
 
     def _destination(self, key: Key, raw: Any) -> str:
         sink = raw.sink if isinstance(raw, QgsProcessingOutputLayerDefinition) else raw
-        value = self._plain(key, sink)
+        value = self.plain(key, sink)
         if value is None or value == "":
             return ""
         if not isinstance(value, str):
             raise ParameterError(f"{key.parameter} is {value!r}, but must be a path to write to.")
         if value.lower().startswith(_DATABASES):
             raise ParameterError(f"{key.parameter} is {value!r}, but must be a file: save to a GeoPackage instead.")
-        if key.kind is Kind.VECTOR_OUT:
-            definition = self._algorithm.parameterDefinition(key.parameter)
-            ok, problem = definition.isSupportedOutputValue(raw, self._context)
-            if not ok:
-                raise ParameterError(f"{key.parameter} is {value!r}: {problem}")
+        definition = self._algorithm.parameterDefinition(key.parameter)
+        problem = shown_as(key).check(definition, raw, self._context)
+        if problem:
+            raise ParameterError(f"{key.parameter} is {value!r}: {problem}")
         return value
-
-    def _resolved(self, key: Key) -> str:
-        if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT):
-            return str(self._algorithm.parameterAsOutputLayer(self._parameters, key.parameter, self._context))
-        return str(self._algorithm.parameterAsFileOutput(self._parameters, key.parameter, self._context))
 
 
 def _choice(definition: QgsProcessingFeatureSourceDefinition) -> Choice:

@@ -8,21 +8,16 @@ from pathlib import Path
 
 from qgis.core import (
     QgsProcessingContext,
-    QgsProcessingUtils,
 )
 
 from ..core.base.progress import Progress
 from ..core.errors import EngineError
 from ..core.operations.runcommandline import RunCommandLine as Operation
-from ..core.parameters.vocabulary import Kind, keys, parse
+from ..core.parameters.parsing import keys, parse
 from ..core.workflows.commandline import Call, parse_commands
 from ..core.workflows.commandrun import Share, run_command_lines
 from .base import OtbtfAlgorithm, told
-
-_HINTS = {
-    Kind.RASTER_OUT: QgsProcessingUtils.LayerHint.Raster,
-    Kind.VECTOR_OUT: QgsProcessingUtils.LayerHint.Vector,
-}
+from .definitions import shown_as
 
 
 class RunCommandLine(OtbtfAlgorithm):
@@ -64,9 +59,10 @@ class RunCommandLine(OtbtfAlgorithm):
         """Have a run's layers loaded and styled, as if its own algorithm had been run."""
         child = self._child(call)
         for key in keys(child.OPERATION):
-            if key.kind in _HINTS and key.name in found:
+            hint = shown_as(key).hint
+            if hint is not None and key.name in found:
                 path, name = found[key.name], Path(found[key.name]).stem
-                details = QgsProcessingContext.LayerDetails(name, context.project(), key.parameter, _HINTS[key.kind])
+                details = QgsProcessingContext.LayerDetails(name, context.project(), key.parameter, hint)
                 context.addLayerToLoadOnCompletion(path, details)
         child._style_layers(told(found), context)
 

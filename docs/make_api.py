@@ -258,7 +258,7 @@ def _operations(package: Any) -> str:
 def _table(operation: type) -> list[str]:
     lines = ["| Key | Takes | Default | |", "| --- | --- | --- | --- |"]
     for name, key in _keys(operation):
-        cells = [f"`{name}`", _takes(key), _given(key), key.help]
+        cells = [f"`{name}`", key.kind.takes(key, "`"), _given(key), key.help]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return lines
 
@@ -272,14 +272,6 @@ def _keys(operation: type) -> Iterator[tuple[str, Any]]:
             several = field.metadata["numbered"]
             for name, key in _keys(several.item):
                 yield f"{several.prefix}N.{name}", key
-
-
-def _takes(key: Any) -> str:
-    if key.choices:
-        return ", ".join(f"`{word}`" for word in key.choices)
-    bounds = [("from", key.minimum), ("to", key.maximum)]
-    words = [f"{word} {int(bound) if bound == int(bound) else bound}" for word, bound in bounds if bound is not None]
-    return " ".join([key.kind.value, *words])
 
 
 def _given(key: Any) -> str:

@@ -17,7 +17,7 @@ from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
 from .core.base.progress import Progress
 from .core.errors import EngineError
-from .core.parameters.relativepaths import absolute_values
+from .core.parameters.parsing import absolute_values
 from .core.registry import declaration
 from .engine import interpreter
 from .engine.client import Engine

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..base.addresses import masked
-from ..parameters import vocabulary as voc
+from ..parameters.kinds import Key, parameter_name
 from .figures import confusion_figure
 from .scores import ClassScores, RegressionScores
 
@@ -147,9 +147,9 @@ def _parameter_rows(parameters: Any, prefix: str, source: str) -> Iterator[tuple
     for field in dataclasses.fields(parameters):
         value = getattr(parameters, field.name)
         if "key" in field.metadata:
-            key: voc.Key = field.metadata["key"]
+            key: Key = field.metadata["key"]
             if value not in (None, "", ()):
-                yield voc.parameter_name(prefix + key.name), source + key.label, _given(value)
+                yield parameter_name(prefix + key.name), source + key.label, _given(value)
         elif "numbered" in field.metadata:
             name = field.metadata["numbered"].prefix
             for number, item in enumerate(value, 1):

@@ -23,7 +23,8 @@ from typing import Any
 
 from .. import registry
 from ..errors import ParameterError
-from ..parameters.vocabulary import Key, Kind, keys
+from ..parameters.kinds import Content, Key
+from ..parameters.parsing import keys
 from ..workflows.commandline import call_of, known_applications
 
 ImagePixelType_uint8 = 0
@@ -131,7 +132,7 @@ class Application:
     def ConnectImage(self, key: str, other: Application, output: str) -> None:
         """Take an input from another application's output; a list takes one more."""
         image = other.GetParameterOutputImage(output)
-        if any(known.name == key and known.kind is Kind.RASTERS for known in self._known([key])):
+        if any(known.name == key and known.kind.is_list for known in self._known([key])):
             self.AddParameterStringList(key, image)
         else:
             self.SetParameterValue(key, image)
@@ -186,7 +187,7 @@ class Application:
 
     def output(self) -> Image:
         """Return the application's first raster output, as another application takes it."""
-        return self.GetParameterOutputImage(self._first(Kind.RASTER_OUT))
+        return self.GetParameterOutputImage(self._first_raster(is_output=True))
 
     # -------------------------------------------------------------- running
 
@@ -197,7 +198,7 @@ class Application:
 
     def Execute(self) -> int:
         """Run an application that writes no image; an image is computed when it is written, or when it is used."""
-        if not any(key.kind is Kind.RASTER_OUT for key in self._known()):
+        if not self._rasters(is_output=True):
             self.ExecuteAndWriteOutput()
         return 0
 
@@ -219,12 +220,19 @@ class Application:
         """Return the application's keys, with those of the sources that are in use or `named`."""
         return keys(registry.declaration(self._name), [*self._given, *named])
 
-    def _first(self, *kinds: Kind) -> str:
-        """Return the first key of one of these kinds."""
-        found = next((key.name for key in self._known() if key.kind in kinds), None)
-        if found is None:
-            raise ParameterError(f"{self._name} has no {kinds[0].value}: name the key that is meant.")
-        return found
+    def _rasters(self, is_output: bool) -> list[str]:
+        """Return the keys that hold rasters: those to write, or those to read."""
+        known = [key for key in self._known() if key.kind.content is Content.RASTER]
+        return [key.name for key in known if key.kind.is_output is is_output]
+
+    def _first_raster(self, is_output: bool) -> str:
+        """Return the first of these keys."""
+        found = self._rasters(is_output)
+        if not found:
+            raise ParameterError(
+                f"{self._name} has no raster {'output' if is_output else 'input'}: name the key that is meant."
+            )
+        return found[0]
 
     def _run(self, given: dict[str, list[Any]], types: dict[str, str]) -> dict[str, Any]:
         pairs = [(key, [*map(_word, values), *([types[key]] if key in types else [])]) for key, values in given.items()]

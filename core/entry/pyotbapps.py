@@ -18,7 +18,6 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..imagetools.imageinformation import information
-from ..parameters.vocabulary import OUTPUTS, Kind
 from .otbmodule import Application, Image, call_name
 
 __all__ = ["App", "Input", "get_nbchannels"]
@@ -43,13 +42,13 @@ class App(Application):
         """
         super().__init__(name)
         for values in given:
-            named = values if isinstance(values, Mapping) else {self._first(Kind.RASTERS, Kind.RASTER): values}
+            named = values if isinstance(values, Mapping) else {self._first_raster(is_output=False): values}
             for key, value in named.items():
                 self.SetParameterValue(key, value)
         spelled = {key.name.replace(".", "_"): key.name for key in self._known(keywords)}
         for word, value in keywords.items():
             self.SetParameterValue(spelled.get(word, word), value)
-        written = {key.name for key in self._known() if key.kind in OUTPUTS}
+        written = {key.name for key in self._known() if key.kind.is_output}
         if written & self._given.keys():
             self.ExecuteAndWriteOutput()
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from ..base.temporaries import scratch_folder
 from ..errors import OtbtfError, ParameterError
-from ..parameters.vocabulary import OUTPUTS, Kind, keys
+from ..parameters.kinds import Content, Key
+from ..parameters.parsing import keys
 
 PREFIX = "/vsimem/"
-_COPIED = (Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
 _COMPANIONS = (".aux.xml", ".msk", ".ovr", ".json")
 
 
@@ -31,6 +31,11 @@ def check_reachable(values: Mapping[str, Any]) -> None:
                     f"{name.upper().replace('.', '_')} is {path}, a file in the memory of QGIS, which the engine, a process "
                     "of its own, cannot see: save it to a disk."
                 )
+
+
+def _is_copied(key: Key) -> bool:
+    """Return whether a key names what is read by others than GDAL's raster drivers."""
+    return not key.kind.is_output and key.kind.content in (Content.LAYER, Content.FILE, Content.FOLDER)
 
 
 class MemoryFiles:
@@ -51,19 +56,19 @@ class MemoryFiles:
         inputs = {
             str(item)
             for key in keys(operation, values)
-            if key.kind not in OUTPUTS
+            if not key.kind.is_output
             for item in _items(values.get(key.name))
         }
         for key in keys(operation, values):
             value = self.values.get(key.name)
-            if key.kind in OUTPUTS and _in_memory(value):
+            if key.kind.is_output and _in_memory(value):
                 if str(value) in {name.partition("|")[0] for name in inputs}:
                     raise ParameterError(f"{key.parameter} is {value}, which is also an input: choose another file.")
                 self.values[key.name] = self._place(str(value))
                 self._outputs.append(str(value))
-            elif key.kind in _COPIED and isinstance(value, (list, tuple)):
+            elif _is_copied(key) and isinstance(value, (list, tuple)):
                 self.values[key.name] = type(value)(self._copied(key.parameter, item) for item in value)
-            elif key.kind in _COPIED:
+            elif _is_copied(key):
                 self.values[key.name] = self._copied(key.parameter, value)
 
     def _place(self, path: str) -> str:

@@ -14,14 +14,11 @@ from typing import Any
 
 from ..base.addresses import masked
 from ..errors import ParameterError
+from ..parameters.kinds import Content, Key
 from ..parameters.vectorsource import Address, VectorSource
-from ..parameters.vocabulary import Key, Kind
 from .privatecopies import is_database, source_to_open
 
-_RASTERS, _LAYERS = (Kind.RASTER, Kind.RASTERS), (Kind.VECTOR, Kind.VECTORS)
-_READ_WHOLE = (Kind.FILE, Kind.FOLDER)
 _OF_A_MODEL = ("saved_model.pb*", "variables/*", "assets/*")
-_FILES = (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)
 
 _SIDECARS = {
     ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".qpj", ".idm", ".ind"),
@@ -56,18 +53,22 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
         values: what is given, by key.
     """
     given = [(key, values[key.name]) for key in known if values.get(key.name)]
-    outputs = [(key, str(path)) for key, path in given if key.kind in _FILES]
-    replaced = [(key, path, [name for name in _written(path) if os.path.exists(name)]) for key, path in outputs]
-    for key, value in given:
-        if key.kind is Kind.FOLDER_OUT and os.path.isfile(str(value)):
-            raise ParameterError(f"{key.parameter} is {value}, which is a file: name a folder.")
+    outputs = [(key, str(path)) for key, path in given if key.kind.is_output]
+    replaced = [
+        (key, path, [name for name in _written(path) if os.path.exists(name)])
+        for key, path in outputs
+        if key.kind.content is not Content.FOLDER
+    ]
+    for key, path in outputs:
+        if key.kind.content is Content.FOLDER and os.path.isfile(path):
+            raise ParameterError(f"{key.parameter} is {path}, which is a file: name a folder.")
     for key, path, files in replaced:
         if files:
             _check_not_read(key, path, files, given)
         if os.path.isfile(path):
             _check_writable(key, path)
             _check_holds_no_other(key, path)
-        elif os.path.isdir(path) and key.kind is Kind.RASTER_OUT:
+        elif os.path.isdir(path) and key.kind.content is Content.RASTER:
             _check_is_raster(key, path)
 
 
@@ -84,15 +85,17 @@ def _written(path: str) -> list[str]:
 def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key, Any]]) -> None:
     """Raise ParameterError where one of the `files` that go with an output is read."""
     for other, value in given:
-        if other.kind in _READ_WHOLE and any(_same(path, str(file)) for file in _read_whole(str(value))):
+        content = None if other.kind.is_output else other.kind.content
+        read_whole = content in (Content.FILE, Content.FOLDER)
+        if read_whole and any(_same(path, str(file)) for file in _read_whole(str(value))):
             raise ParameterError(
                 f"{key.parameter} is {path}, which is also an input ({other.parameter}): choose another file."
             )
-        if other.kind not in (*_RASTERS, *_LAYERS):
+        if content not in (Content.RASTER, Content.LAYER):
             continue
         for source in value if isinstance(value, (list, tuple)) else [value]:
             name = masked(_text(source) or "a data set")
-            for file in _files_of(source, other.kind in _LAYERS):
+            for file in _files_of(source, content is Content.LAYER):
                 clash = next((mine for mine in files if _same(mine, file)), None)
                 if clash == path and _same(path, _file_of(source)):
                     raise ParameterError(f"{key.parameter} is {path}, which is also an input: choose another file.")
@@ -173,7 +176,7 @@ def _mentions(text: str, path: str) -> bool:
 
 def _check_holds_no_other(key: Key, path: str) -> None:
     """Raise ParameterError where the file at `path` holds more than an output of that name."""
-    others = _others(key.kind, path)
+    others = _others(key.kind.content, path)
     if others:
         raise ParameterError(
             f"{key.parameter} is {path}, which exists and holds {_told(others)}: that would be lost, since the file "
@@ -204,21 +207,21 @@ def _told(names: list[str]) -> str:
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
-def _others(kind: Kind, path: str) -> list[str]:
-    """Return the names of what the file holds beside an older output of the kind."""
+def _others(content: Content | None, path: str) -> list[str]:
+    """Return the names of what the file holds beside an older output with this content."""
     stem = Path(path).stem
     if is_database(path):
         held = _tables(path)
         if held is not None:
-            own = {Kind.RASTER_OUT: True, Kind.VECTOR_OUT: False}.get(kind)
+            own = {Content.RASTER: True, Content.LAYER: False}.get(content) if content else None
             return [name for name, tiles in held if name != stem or tiles is not own]
-    if kind is Kind.FILE_OUT and not is_database(path):
+    if content is Content.FILE and not is_database(path):
         return []
     from .contents import other_layers, other_rasters  # a run without GDAL has no such output
 
-    if kind is Kind.RASTER_OUT:
+    if content is Content.RASTER:
         return other_rasters(path)
-    return other_layers(path, stem if kind is Kind.VECTOR_OUT else "")
+    return other_layers(path, stem if content is Content.LAYER else "")
 
 
 def _tables(path: str) -> list[tuple[str, bool]] | None:

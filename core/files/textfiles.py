@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
-from ..parameters.vocabulary import parameter_name
+from ..parameters.kinds import parameter_name
 from .staging import Staging
 
 

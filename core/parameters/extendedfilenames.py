@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.addresses import address_of, masked
 from ..errors import ParameterError
-from .vocabulary import Key
+from .kinds import Key
 
 _STRICT = re.compile(r"(?s)(?P<file>.*?)\?&(?P<options>.*)")
 _LENIENT = re.compile(r"(?s)(?P<file>.*?)\?&?(?P<options>.*)")

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..base.addresses import address_of
-from .vocabulary import OUTPUTS, Kind, keys
 
-_SOURCES = (Kind.RASTER, Kind.RASTERS, Kind.VECTOR, Kind.VECTORS)
-_INPUTS = (Kind.FILE, Kind.FOLDER)
 _ARCHIVES = r"/vsi(?:zip|gzip|tar|7z|rar|subfile|sparse|crypt)/"
 _BORDERS = re.compile(rf"://|[|?\"'{{}}:,&=]|(?:{_ARCHIVES})+")
 """What may stand before or after a path in the name of a subdataset, a layer or a file in an archive."""
@@ -19,19 +16,10 @@ _BORDERS = re.compile(rf"://|[|?\"'{{}}:,&=]|(?:{_ARCHIVES})+")
 _FILES_OF_VRT = re.compile(r"(<(?:SourceFilename|SourceDataset|SrcDataSource)\b[^>]*>)([^<]+)(?=<)")
 
 
-def absolute_values(operation: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an operation's values, by its keys, with every path of a file as seen from the current folder absolute."""
-    kinds = {key.name: key.kind for key in keys(operation, values)}
-    found = {}
-    for name, value in values.items():
-        kind = kinds.get(name)
-        found[name] = _changed(_CHANGES[kind], value) if kind in _CHANGES else value
-    return found
-
-
-def _changed(change: Any, value: Any) -> Any:
+def with_paths(change: Callable[[str], str], value: Any) -> Any:
+    """Return a value with its paths changed: a path, a description that holds one, or a list of these."""
     if isinstance(value, (list, tuple)):
-        return [_changed(change, item) for item in value]
+        return [with_paths(change, item) for item in value]
     if isinstance(value, Mapping) and isinstance(value.get("path"), str):
         return {**value, "path": change(value["path"])}
     return change(value) if isinstance(value, str) else value
@@ -84,11 +72,3 @@ def _existing(source: str) -> Iterator[tuple[int, int]]:
         for end in ends:
             if end > start and os.path.exists(source[start:end]):
                 yield start, end
-
-
-_CHANGES = {
-    **dict.fromkeys(_SOURCES, absolute_source),
-    **dict.fromkeys(_INPUTS, absolute_file),
-    **dict.fromkeys(OUTPUTS, absolute_path),
-}
-"""What makes the paths of a kind of key absolute."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from .. import operations
 from ..errors import ParameterError
 from ..parameters.operation import Operation
-from ..parameters.vocabulary import parse
+from ..parameters.parsing import parse
 
 T = TypeVar("T", bound=Operation)
 
@@ -50,7 +50,7 @@ def function_at(place: str) -> Callable[..., Any]:
 
 
 def read(operation: type[T], values: Mapping[str, Any]) -> T:
-    """Return an operation's parameters, read and checked; see `core.parameters.vocabulary.parse`.
+    """Return an operation's parameters, read and checked; see `core.parameters.parsing.parse`.
 
     Raises:
         ParameterError: an unknown key, a missing one, or a value that cannot be right.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..base.addresses import masked
@@ -11,17 +12,14 @@ from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
 from ..files.inputs import check_ordinary
 from ..parameters.extendedfilenames import check_reading, output_values, split
+from ..parameters.kinds import Content, Key
+from ..parameters.parsing import keys
 from ..parameters.rastersource import RasterSource, has_options
 from ..parameters.vectorsource import VectorSource, described
-from ..parameters.vocabulary import OUTPUTS, Key, Kind, keys
-
-_READ = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
-_FILES = (*_READ, *OUTPUTS)
-_SEVERAL = (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS, Kind.TEXT)  # kinds that take lists
 
 
 def understood(operation: type, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
-    """Return the values that a script gives as `vocabulary.parse` reads them.
+    """Return the values that a script gives as `parsing.parse` reads them.
 
     Paths may be `pathlib.Path`s. A raster may be an extended filename of OTB, a source as QGIS writes it
     (`image.tif|option:KEY=VALUE`), a `RasterSource` or the JSON object that it is in a request, an open `gdal.Dataset`,
@@ -44,16 +42,10 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
         key = known.get(name)
         if key is None or value is None:
             given = {name: value}
-        elif key.kind is Kind.RASTERS:
-            given = {name: tuple(_source(key, item, notes) for item in _items(value))}
-        elif key.kind is Kind.RASTER:
-            given = {name: _source(key, value, notes)}
-        elif key.kind is Kind.VECTORS:
-            given = {name: tuple(_layer(key, item, notes) for item in _items(value))}
-        elif key.kind is Kind.VECTOR:
-            given = {name: _layer(key, _single(key, value), notes)}
-        elif key.kind is Kind.RASTER_OUT:
+        elif key.kind.is_output and key.kind.content is Content.RASTER:
             given = output_values(key.parameter, key, _words(value), known, notes)
+        elif not key.kind.is_output and key.kind.content in _SOURCES:
+            given = {name: key.kind.each(value, functools.partial(_SOURCES[key.kind.content], key, notes))}
         else:
             given = {name: _single(key, value)}
         for other, read in given.items():
@@ -74,13 +66,13 @@ def check_files(operation: type, values: Mapping[str, Any]) -> None:
     """
     known = {key.name: key for key in keys(operation, values)}
     for name, value in values.items():
-        if name not in known or known[name].kind not in _FILES or isinstance(value, Iterator):
+        if name not in known or known[name].kind.content is None or isinstance(value, Iterator):
             continue
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 path = split(os.fspath(item))[0]
                 said = f"{known[name].parameter} is {masked(path)}, which"
-                check_ordinary(path, said, ParameterError, only_itself=known[name].kind in OUTPUTS)
+                check_ordinary(path, said, ParameterError, only_itself=known[name].kind.is_output)
 
 
 def _items(value: Any) -> list[Any]:
@@ -93,17 +85,17 @@ def _words(value: Any) -> list[str]:
 
 
 def _single(key: Key, value: Any) -> Any:
-    if isinstance(value, (list, tuple)) and key.kind not in _SEVERAL:
+    if isinstance(value, (list, tuple)) and not (key.kind.is_list or key.kind.joins_lists):
         raise ParameterError(f"{key.parameter} is {value!r}, but takes one value: {key.help}")
     if isinstance(value, (list, tuple)):
         return type(value)(_path(item) for item in value)
     return _path(value)
 
 
-def _layer(key: Key, layer: Any, notes: list[str]) -> Any:
+def _layer(key: Key, notes: list[str], layer: Any) -> Any:
     """Return a layer as `vectors.vectoropening.VectorLayer` opens it; note a coordinate system that is not its file's own."""
     try:
-        layer = described(layer)
+        layer = described(_single(key, layer))
     except ParameterError as error:
         raise ParameterError(f"{key.parameter}: {error}") from None
     if isinstance(layer, VectorSource) and layer.crs:
@@ -115,7 +107,7 @@ def _path(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _source(key: Key, source: Any, notes: list[str]) -> Any:
+def _source(key: Key, notes: list[str], source: Any) -> Any:
     """Return what `rasters.rasteropening.open_dataset` opens."""
     source = _path(source)
     try:
@@ -157,3 +149,7 @@ def _file(key: Key, word: str, notes: list[str]) -> Any:
     from ..rasters.inmemory import selected
 
     return selected(file, asked.get("bands", ""), without_place)
+
+
+_SOURCES: dict[Content | None, Callable[[Key, list[str], Any], Any]] = {Content.RASTER: _source, Content.LAYER: _layer}
+"""What makes a source that a script gives one that the operation opens."""

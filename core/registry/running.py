@@ -14,7 +14,7 @@ from ..files.privatecopies import private_copies
 from ..files.replacing import check_outputs
 from ..machine import preloading
 from ..machine.signals import cleaned_up_on_signals
-from ..parameters.vocabulary import keys
+from ..parameters.parsing import keys
 from .declarations import declaration, function_at, read
 from .givenvalues import check_files, understood
 from .scripts import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c

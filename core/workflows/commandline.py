@@ -25,8 +25,9 @@ from ..operations.runcommandline import RunCommandLine
 from ..parameters.classifierchoices import LEFT_OUT
 from ..parameters.commandwords import Words, split_commands
 from ..parameters.extendedfilenames import check_reading, output_values, split
+from ..parameters.kinds import Content, Key, parameter_name
 from ..parameters.otbkeys import why_left_out
-from ..parameters.vocabulary import Key, Kind, keys, parameter_name, read_value, unknown_key
+from ..parameters.parsing import keys, unknown_key
 
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
 _KEY = re.compile(r"-{1,2}([A-Za-z][\w.]*)")
@@ -77,9 +78,9 @@ class Call:
 
 
 def _plain(key: Key, value: Any) -> Any:
-    if key.kind in (Kind.RASTERS, Kind.VECTORS, Kind.FIELDS):
+    if key.kind.is_list:
         return list(value)
-    read = read_value(key, value)
+    read = key.read(value)
     # Python has no literal for NaN and infinity; QGIS takes the text.
     return str(value) if isinstance(read, float) and not -float("inf") < read < float("inf") else read
 
@@ -224,8 +225,7 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
     lines = [f"{application}: {registry.declaration(application).DESCRIPTION.splitlines()[0]}"]
     for key in shown:
         marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
-        words_of = [f"one of {', '.join(key.choices)}"] if key.choices else [key.kind.value]
-        lines.append(f"  -{key.name} ({'; '.join(words_of + marks)}): {key.help}")
+        lines.append(f"  -{key.name} ({'; '.join([key.kind.takes(key), *marks])}): {key.help}")
     if len(shown) < len(known) and not wanted:
         lines.append("Further sources have the same keys with their number.")
     return "\n".join(lines)
@@ -251,7 +251,7 @@ def _values(pairs: Sequence[tuple[str, Words]], known: dict[str, Key], notes: li
             raise unknown_key(name, known)
         if name in values:
             raise ParameterError(f"-{name} is given twice: keep one.")
-        if not given and key.kind is not Kind.BOOLEAN and not _is_switch(key):
+        if not given and not key.kind.stands_alone(key):
             raise ParameterError(f"-{name} has no value: {key.help}")
         values.update(_of_key(key, given, known, notes))
     return values
@@ -283,34 +283,12 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _is_switch(key: Key) -> bool:
-    """Return whether a choice replaces what is a boolean in OTBTF."""
-    return key.kind is Kind.CHOICE and {"on", "off"} <= set(key.choices)
-
-
-_SWITCHED = {"true": "on", "1": "on", "false": "off", "0": "off"}
-
-
 def _of_key(key: Key, given: Words, known: dict[str, Key], notes: list[str]) -> dict[str, Any]:
-    if key.kind is Kind.RASTERS:
-        return {key.name: tuple(_input(key, word, notes) for word in given)}
-    if key.kind in (Kind.VECTORS, Kind.FIELDS):
-        return {key.name: tuple(given)}
-    if key.kind is Kind.RASTER_OUT:
+    if key.kind.content is not Content.RASTER:
+        return {key.name: key.kind.of_words(key, given)}
+    if key.kind.is_output:
         return output_values(f"-{key.name}", key, given, known, notes, lenient=True)
-    if key.kind is Kind.TEXT:
-        return {key.name: " ".join(given)}
-    if len(given) > 1:
-        raise ParameterError(
-            f"-{key.name} takes one value, but {len(given)} are given ({masked(' '.join(given))}): put quotes around a "
-            "value with spaces."
-        )
-    if _is_switch(key):
-        word = given[0] if given else "on"
-        return {key.name: _SWITCHED.get(word.lower(), word)}
-    if key.kind is Kind.BOOLEAN:
-        return {key.name: given[0] if given else "on"}
-    return {key.name: _input(key, given[0], notes) if key.kind is Kind.RASTER else given[0]}
+    return {key.name: key.kind.each(key.kind.of_words(key, given), lambda word: _input(key, word, notes))}
 
 
 def _input(key: Key, word: str, notes: list[str]) -> str:

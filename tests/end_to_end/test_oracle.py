@@ -15,7 +15,7 @@ import serving
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.parameters.vocabulary import keys
+from otbtf_qgis.core.parameters.parsing import keys
 
 SERVE = "TensorflowModelServe"
 HANDFUL = ("s_up_vec", "g_unet_box", "g_pick2_fc")

@@ -32,7 +32,7 @@ from otbtf_qgis.algorithms.layerclasses import categories_of
 from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ParameterError
-from otbtf_qgis.core.parameters import vocabulary as voc
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.parameters.vectorsource import described
 from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 from otbtf_qgis.provider import OtbtfProvider
@@ -63,7 +63,7 @@ def source(provider: OtbtfProvider, context: QgsProcessingContext) -> Source:
     algorithm = provider.algorithm("sampleextraction").create()
 
     def source(layer: Any, progress: Progress | None = None) -> Any:
-        reader = Reader(algorithm, voc.keys(algorithm.OPERATION), {"VEC": layer}, context)
+        reader = Reader(algorithm, keys(algorithm.OPERATION), {"VEC": layer}, context)
         reader.inputs()  # as a check does
         return written(reader.inputs(run=True), progress or Progress())["vec"]
 

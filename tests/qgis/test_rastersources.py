@@ -21,7 +21,7 @@ from qgis.core import (
 from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.parameters import vocabulary as voc
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.provider import OtbtfProvider
 
 Source = Callable[..., Any]
@@ -35,7 +35,7 @@ def source(provider: OtbtfProvider, context: QgsProcessingContext) -> Source:
     def source(layer: Any, algorithm: str = "sampleextraction") -> Any:
         made = provider.algorithm(algorithm).create()
         key = "SOURCE1_IL" if algorithm == "tensorflowmodelserve" else "IN"
-        reader = Reader(made, voc.keys(made.OPERATION), {key: layer}, context)
+        reader = Reader(made, keys(made.OPERATION), {key: layer}, context)
         reader.inputs()  # as a check does
         found = written(reader.inputs(run=True), Progress())
         return found["source1.il"][0] if algorithm == "tensorflowmodelserve" else found["in"]

@@ -34,6 +34,7 @@ from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.parameters import sharedkeys as shared
 from otbtf_qgis.core.parameters import vocabulary as voc
 from otbtf_qgis.core.parameters.operation import Operation
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.provider import OtbtfProvider
 
 
@@ -90,7 +91,7 @@ def algorithm(provider: OtbtfProvider) -> Algorithm:
 
 @pytest.fixture
 def reader(algorithm: Algorithm, context: QgsProcessingContext) -> Callable[..., Reader]:
-    return lambda **parameters: Reader(algorithm, voc.keys(Everything), parameters, context)
+    return lambda **parameters: Reader(algorithm, keys(Everything), parameters, context)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from qgis.core import (
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.parameters.vocabulary import parse
+from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 

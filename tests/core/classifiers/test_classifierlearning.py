@@ -20,7 +20,7 @@ from otbtf_qgis.core.classifiers.classifierlearning import FeatureSamples, learn
 from otbtf_qgis.core.classifiers.imstat import ImageStatistics, read_statistics
 from otbtf_qgis.core.classifiers.parallelclassification import ParallelClassifier, PixelClassifier, feature_type
 from otbtf_qgis.core.parameters.classifierchoices import LEFT_OUT, NAMES, ClassifierChoice
-from otbtf_qgis.core.parameters.vocabulary import keys, parse
+from otbtf_qgis.core.parameters.parsing import keys, parse
 from otbtf_qgis.core.workflows.commandline import parse_commands
 
 LABELS = (2, 5, 11)

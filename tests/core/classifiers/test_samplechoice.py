@@ -17,7 +17,7 @@ from otbtf_qgis.core.classifiers.samplechoice import (
     validation_limit,
 )
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.parameters.vocabulary import parse
+from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.vectors.vectoropening import INTEGER, TEXT, Field
 
 TOTALS = {"0": 980, "1": 1507, "2": 2463}

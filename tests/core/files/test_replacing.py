@@ -19,11 +19,13 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.files.replacing import check_outputs
-from otbtf_qgis.core.parameters.vocabulary import Key, Kind, keys
+from otbtf_qgis.core.parameters import kinds
+from otbtf_qgis.core.parameters.kinds import Key
+from otbtf_qgis.core.parameters.parsing import keys
 
-VECTOR = Key("out", Kind.VECTOR_OUT, "", "")
-RASTER = Key("out", Kind.RASTER_OUT, "", "")
-FILE = Key("out", Kind.FILE_OUT, "", "")
+VECTOR = Key("out", kinds.VECTOR_OUT, "", "")
+RASTER = Key("out", kinds.RASTER_OUT, "", "")
+FILE = Key("out", kinds.FILE_OUT, "", "")
 
 
 def make(path: Path, driver: str, *names: str) -> Path:
@@ -144,8 +146,8 @@ class TestInputs:
     def image(self, tmp_path: Path) -> str:
         return raster(tmp_path / "image.tif", [np.ones((4, 4))])
 
-    def refused(self, tmp_path: Path, kind: Kind, source: Any, out: str, told: str, key: Key = RASTER) -> None:
-        several = kind in (Kind.RASTERS, Kind.VECTORS)
+    def refused(self, tmp_path: Path, kind: kinds.Kind, source: Any, out: str, told: str, key: Key = RASTER) -> None:
+        several = kind in (kinds.RASTERS, kinds.VECTORS)
         known = [Key("il", kind, "", ""), key]
         with pytest.raises(ParameterError, match=told):
             check_outputs(known, {"il": [source] if several else source, "out": str(tmp_path / out)})
@@ -157,53 +159,53 @@ class TestInputs:
         text = gdal.BuildVRT("", [image]).GetMetadata("xml:VRT")[0]
         for source in (inner, outer):
             self.refused(
-                tmp_path, Kind.RASTERS, source, "image.tif", rf"also an input: IL \({source}\) is read from it"
+                tmp_path, kinds.RASTERS, source, "image.tif", rf"also an input: IL \({source}\) is read from it"
             )
-        self.refused(tmp_path, Kind.RASTER, outer, "inner.vrt", "also an input: IL")
-        self.refused(tmp_path, Kind.RASTER, image, "image.tif", "image.tif, which is also an input: choose another")
-        self.refused(tmp_path, Kind.RASTER, gdal.Open(inner), "image.tif", "also an input")
-        self.refused(tmp_path, Kind.RASTER, text, "image.tif", "also an input")
+        self.refused(tmp_path, kinds.RASTER, outer, "inner.vrt", "also an input: IL")
+        self.refused(tmp_path, kinds.RASTER, image, "image.tif", "image.tif, which is also an input: choose another")
+        self.refused(tmp_path, kinds.RASTER, gdal.Open(inner), "image.tif", "also an input")
+        self.refused(tmp_path, kinds.RASTER, text, "image.tif", "also an input")
 
     def test_archives_in_virtual_rasters(self, tmp_path: Path, image: str) -> None:
         archive = tmp_path / "image.tif.gz"
         archive.write_bytes(gzip.compress(Path(image).read_bytes()))
         mosaic = tmp_path / "mosaic.vrt"
         gdal.BuildVRT(str(mosaic), [f"/vsigzip/{archive}"]).FlushCache()
-        known = [Key("in", Kind.RASTER, "", ""), RASTER]
+        known = [Key("in", kinds.RASTER, "", ""), RASTER]
         with pytest.raises(ParameterError, match=f"OUT is {archive}, which is also an input .*vsigzip"):
             check_outputs(known, {"in": str(mosaic), "out": str(archive)})
 
     def test_a_link_is_the_file(self, tmp_path: Path, image: str) -> None:
         (tmp_path / "link.tif").symlink_to(image)
-        self.refused(tmp_path, Kind.RASTER, image, "link.tif", "also an input")
+        self.refused(tmp_path, kinds.RASTER, image, "link.tif", "also an input")
 
     def test_parts_of_files(self, tmp_path: Path) -> None:
         tiles(tmp_path / "a.gpkg", "a")
-        self.refused(tmp_path, Kind.RASTER, f"GPKG:{tmp_path}/a.gpkg:a", "a.gpkg", "also an input")
+        self.refused(tmp_path, kinds.RASTER, f"GPKG:{tmp_path}/a.gpkg:a", "a.gpkg", "also an input")
         shutil.make_archive(str(tmp_path / "b"), "zip", tmp_path, "a.gpkg")
-        self.refused(tmp_path, Kind.RASTER, f"/vsizip/{tmp_path}/b.zip/a.gpkg", "b.zip", "also an input")
+        self.refused(tmp_path, kinds.RASTER, f"/vsizip/{tmp_path}/b.zip/a.gpkg", "b.zip", "also an input")
 
     def test_files_of_a_shapefile(self, tmp_path: Path) -> None:
         path = str(make(tmp_path / "a.shp", "ESRI Shapefile", "a"))
-        self.refused(tmp_path, Kind.VECTOR, path, "a.dbf", "also an input", VECTOR)
-        self.refused(tmp_path, Kind.VECTORS, core.VectorSource(path, "EPSG:32631"), "a.shp", "also an input", VECTOR)
+        self.refused(tmp_path, kinds.VECTOR, path, "a.dbf", "also an input", VECTOR)
+        self.refused(tmp_path, kinds.VECTORS, core.VectorSource(path, "EPSG:32631"), "a.shp", "also an input", VECTOR)
         table = tmp_path / "b.dbf"
         shutil.copyfile(tmp_path / "a.dbf", table)
         self.refused(
-            tmp_path, Kind.VECTOR, str(table), "b.shp", "with which .*b.dbf is replaced, which is also", VECTOR
+            tmp_path, kinds.VECTOR, str(table), "b.shp", "with which .*b.dbf is replaced, which is also", VECTOR
         )
         virtual = tmp_path / "v.vrt"
         source = '<SrcDataSource relativeToVRT="1">a.shp</SrcDataSource>'
         virtual.write_text(f'<OGRVRTDataSource><OGRVRTLayer name="a">{source}</OGRVRTLayer></OGRVRTDataSource>')
-        self.refused(tmp_path, Kind.VECTOR, str(virtual), "a.shp", "also an input", VECTOR)
+        self.refused(tmp_path, kinds.VECTOR, str(virtual), "a.shp", "also an input", VECTOR)
 
     def test_headers(self, tmp_path: Path, image: str) -> None:
         gdal.Translate(str(tmp_path / "a.dat"), image, format="ENVI")
-        self.refused(tmp_path, Kind.RASTER, str(tmp_path / "a.dat"), "a.img", "with which .*a.hdr is replaced")
+        self.refused(tmp_path, kinds.RASTER, str(tmp_path / "a.dat"), "a.img", "with which .*a.hdr is replaced")
 
     def test_neighbours_are_no_inputs(self, tmp_path: Path, image: str) -> None:
         other = raster(tmp_path / "image2.tif", [np.ones((4, 4))])
-        known = [Key("in", Kind.RASTER, "", ""), RASTER]
+        known = [Key("in", kinds.RASTER, "", ""), RASTER]
         check_outputs(known, {"in": image, "out": other})
         check_outputs(known, {"in": f"GPKG:{tmp_path}/image2.tif.gpkg:a", "out": other})
 
@@ -215,7 +217,7 @@ class TestInputs:
         database.close()
         before, other = path.read_bytes(), tmp_path / "other.txt"
         other.touch()
-        check_outputs([Key("vec", Kind.VECTOR, "", ""), FILE], {"vec": str(path), "out": str(other)})
+        check_outputs([Key("vec", kinds.VECTOR, "", ""), FILE], {"vec": str(path), "out": str(other)})
         assert path.read_bytes() == before
         assert sorted(item.name for item in tmp_path.iterdir()) == ["a.gpkg", "other.txt"]
 
@@ -273,8 +275,8 @@ def pairs() -> list[tuple[str, Key, Key]]:
     found = []
     for name in registry.names():
         known = [key for key in keys(registry.declaration(name)) if key.group <= 1]
-        written = [key for key in known if key.kind in (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)]
-        found += [(name, key, output) for key in known if key.kind is Kind.FILE for output in written]
+        written = [key for key in known if key.kind in (kinds.RASTER_OUT, kinds.VECTOR_OUT, kinds.FILE_OUT)]
+        found += [(name, key, output) for key in known if key.kind is kinds.FILE for output in written]
     return found
 
 
@@ -294,15 +296,15 @@ def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.touch()
     with pytest.raises(ParameterError, match=f"OUT is {path}, which is a file: name a folder"):
-        check(Key("out", Kind.FOLDER_OUT, "", ""), path)
+        check(Key("out", kinds.FOLDER_OUT, "", ""), path)
 
 
 def outputs() -> list[tuple[str, Key]]:
     """Every output of every operation that is a file."""
     found = []
     for name in registry.names():
-        kinds = (Kind.RASTER_OUT, Kind.VECTOR_OUT, Kind.FILE_OUT)
-        found += [(name, key) for key in keys(registry.declaration(name)) if key.kind in kinds and key.group <= 1]
+        files = (kinds.RASTER_OUT, kinds.VECTOR_OUT, kinds.FILE_OUT)
+        found += [(name, key) for key in keys(registry.declaration(name)) if key.kind in files and key.group <= 1]
     return found
 
 
@@ -331,7 +333,7 @@ def test_a_run_that_is_repeated_replaces_its_output(tmp_path: Path) -> None:
         assert json.loads(core.run("SampleSelection", values, Progress())["legend"])[0]["count"] == 4
 
 
-MODEL = Key("model.dir", Kind.FILE, "", "", file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)")
+MODEL = Key("model.dir", kinds.FILE, "", "", file_filter="TensorFlow models (saved_model.pb *.keras);;All files (*)")
 
 
 @pytest.mark.parametrize("read", ["net.keras", "model", "model/saved_model.pb"])

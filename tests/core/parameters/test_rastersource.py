@@ -14,8 +14,8 @@ from serving_helpers import Log, read, texture, write
 from otbtf_qgis import core
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, RasterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
+from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.parameters.rastersource import RasterSource
-from otbtf_qgis.core.parameters.vocabulary import parse
 from otbtf_qgis.core.rasters.rasteropening import Stack
 
 PLACE = (500000.0, 10.0, 0.0, 4800000.0, 0.0, -10.0)

@@ -11,7 +11,8 @@ import pytest
 from osgeo import gdal
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.parameters.relativepaths import absolute_path, absolute_source, absolute_values
+from otbtf_qgis.core.parameters.parsing import absolute_values
+from otbtf_qgis.core.parameters.relativepaths import absolute_path, absolute_source
 
 FILES = ("a.tif", "sub/b c.tif", "layers.gpkg", "NETCDF", "1", "image", "with:colon.tif", "what?.tif")
 
@@ -71,7 +72,7 @@ def test_outputs(here: str, path: str) -> None:
 
 
 def test_values(here: str) -> None:
-    operation = registry.declaration("TensorflowModelServe")[0]
+    operation = registry.declaration("TensorflowModelServe")
     values = {
         "source1.il": ["a.tif", {"path": "sub/b c.tif", "crs": "a.tif"}],
         "source2.il": ("a.tif",),
@@ -92,7 +93,7 @@ def test_values(here: str) -> None:
 
 
 def test_a_model_s_bare_name_is_a_file_only_where_there_is_one(here: str) -> None:
-    operation = registry.declaration("TensorflowModelTrain")[0]
+    operation = registry.declaration("TensorflowModelTrain")
     for name in ("cnn16", "template:cnn16"):
         assert absolute_values(operation, {"model.dir": name}) == {"model.dir": name}
     Path(f"{here}cnn16").mkdir()

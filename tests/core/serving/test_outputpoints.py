@@ -12,7 +12,7 @@ import small_models
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.parameters.vocabulary import parse
+from otbtf_qgis.core.parameters.parsing import parse
 
 PATCHES = {"source1_rfieldx": 12, "source1_rfieldy": 12, "model_fullyconv": "off"}
 TILES = {"optim_tilesizex": 16, "optim_tilesizey": 16}

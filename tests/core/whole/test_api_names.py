@@ -71,7 +71,7 @@ def test_an_operation_is_a_function(tmp_path: Path) -> None:
 
 def test_switches_take_booleans(tmp_path: Path) -> None:
     from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-    from otbtf_qgis.core.parameters.vocabulary import parse
+    from otbtf_qgis.core.parameters.parsing import parse
 
     given = {"source1.il": "a.tif", "model.dir": "m", "out": "o.tif"}
     for value, word in ((True, "on"), (False, "off"), ("auto", "auto")):

@@ -10,7 +10,7 @@ import pytest
 
 from otbtf_qgis import core
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.parameters.vocabulary import keys
+from otbtf_qgis.core.parameters.parsing import keys
 
 pytest.importorskip("griffe")
 pytest.importorskip("osgeo")

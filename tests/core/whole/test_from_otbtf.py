@@ -10,7 +10,7 @@ import pytest
 
 from otbtf_qgis.core import otbApplication, pyotb, registry
 from otbtf_qgis.core.parameters.classifierchoices import LEFT_OUT
-from otbtf_qgis.core.parameters.vocabulary import keys
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.workflows.commandline import parse_commands
 
 pytest.importorskip("osgeo")

@@ -25,11 +25,12 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.models.loading import load_model
-from otbtf_qgis.core.parameters.vocabulary import Kind, keys
+from otbtf_qgis.core.parameters import kinds
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.rasters.inmemory import selected
 from otbtf_qgis.core.vectors.vectoropening import VectorLayer
 
-FILES = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
+FILES = (kinds.RASTERS, kinds.RASTER, kinds.VECTOR, kinds.VECTORS, kinds.FILE, kinds.FOLDER)
 RUNS = [(name, case) for name, cases in CASES.items() for case in cases]
 NAMES = [f"{name} {case.__name__.strip('_')}" for name, case in RUNS]
 

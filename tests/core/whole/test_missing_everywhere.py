@@ -17,8 +17,9 @@ from points import write_points
 from serving import Log, read
 
 from otbtf_qgis.core import registry
+from otbtf_qgis.core.parameters import kinds
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.parameters.rastersource import RasterSource
-from otbtf_qgis.core.parameters.vocabulary import keys
 
 pytest.importorskip("tensorflow")
 
@@ -274,7 +275,7 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
     images = {
         name
         for name in registry.names()
-        if any(key.kind.name in ("RASTER", "RASTERS") for key in keys(registry.declaration(name)))
+        if any(key.kind in (kinds.RASTER, kinds.RASTERS) for key in keys(registry.declaration(name)))
     }
     assert images - reading == {
         *("PatchesMosaic", "TensorflowModelTrain"),  # patches: all of their bands are bands

@@ -15,7 +15,7 @@ import keras
 from otbtf_qgis import core
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.parameters.vocabulary import keys, parse
+from otbtf_qgis.core.parameters.parsing import keys, parse
 from otbtf_qgis.core.workflows.commandline import parse_commands
 
 COUNT = 13

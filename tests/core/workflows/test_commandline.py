@@ -19,7 +19,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
-from otbtf_qgis.core.parameters.vocabulary import parse
+from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.workflows.commandline import Call, described, known_applications, parse_commands
 
 SERVE = "otbcli_TensorflowModelServe -source1.il a.tif -model.dir m -out b.tif"

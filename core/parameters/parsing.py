@@ -1,0 +1,125 @@
+"""Values under an operation's keys, read into the operation: what is unknown, missing or cannot be read is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..errors import ParameterError
+from .kinds import Key, parameter_name
+from .vocabulary import Numbered
+
+T = TypeVar("T")
+
+
+def keys(operation: type, names: Iterable[str] = (), sources: int = 0) -> tuple[Key, ...]:
+    """Return all keys of an operation's dataclass, in the order of its fields.
+
+    Args:
+        operation: the dataclass.
+        names: names of keys or of Processing parameters in use: the sources that they number are among the keys, too.
+        sources: so many sources are among the keys, too.
+    """
+    used = {name.lower().replace(".", "_") for name in names}
+    found: list[Key] = []
+    for field in dataclasses.fields(operation):
+        if "key" in field.metadata:
+            found.append(field.metadata["key"])
+        elif "numbered" in field.metadata:
+            several: Numbered = field.metadata["numbered"]
+            numbers = {*range(1, max(several.listed, sources) + 1), *_numbers(several, used)}
+            for number_ in sorted(numbers):
+                found.extend(_prefixed(key, several, number_) for key in keys(several.item))
+    return tuple(found)
+
+
+def _numbers(several: Numbered, used: Iterable[str]) -> Iterator[int]:
+    """Yield the numbers of the sources that names (in lower case, with underscores) belong to."""
+    form = re.compile(re.escape(several.prefix.replace(".", "_")) + r"([1-9]\d{0,5})_")
+    return (int(match[1]) for match in map(form.match, used) if match)
+
+
+def _prefixed(key: Key, several: Numbered, number_: int) -> Key:
+    what = several.prefix.replace(".", " ")  # training.source -> Training source
+    return dataclasses.replace(
+        key,
+        name=f"{several.prefix}{number_}.{key.name}",
+        label=f"{what[:1].upper()}{what[1:]} {number_}: {key.label[:1].lower()}{key.label[1:]}",
+        of=f"{several.prefix}{number_}.{key.of}" if key.of else "",
+        required=key.required and number_ == 1,
+        group=number_,
+    )
+
+
+def unknown_key(name: str, known: Iterable[str]) -> ParameterError:
+    """Return the error for a key that does not exist, with the nearest that does."""
+    names = list(known)
+    near = difflib.get_close_matches(name.lower(), [k.lower() for k in names], n=1, cutoff=0.6)
+    original = {k.lower(): k for k in names}
+    hint = f" Did you mean {original[near[0]]}?" if near else f" Known keys: {', '.join(names)}."
+    return ParameterError(f"Unknown parameter {name}.{hint}")
+
+
+def parse(operation: type[T], values: Mapping[str, Any]) -> T:
+    """Return the operation's parameters read from a mapping of OTBTF's keys to values.
+
+    Values may be text, as a command line has them, or of the right type already; None is "not
+    given". Reading is strict: `abc`, `1.5` for a whole number and a word that is no choice are
+    errors.
+
+    Raises:
+        ParameterError: an unknown key, a missing one, or a value that cannot be read.
+    """
+    known = {key.name: key for key in keys(operation, values)}
+    for name in values:
+        if name not in known:
+            raise unknown_key(name, known)
+    given = {name: known[name].read(value) for name, value in values.items() if value is not None}
+    given = {name: value for name, value in given.items() if value is not None}
+    for key in known.values():
+        if key.required and given.get(key.name, ()) in ((), ""):
+            raise ParameterError(f"Parameter {key.parameter} ({key.label}) is missing: {key.help}")
+    return _build(operation, given, "")
+
+
+def _build(operation: type[T], given: Mapping[str, Any], prefix: str) -> T:
+    arguments: dict[str, Any] = {}
+    for field in dataclasses.fields(operation):  # type: ignore[arg-type]
+        if "key" in field.metadata:
+            name = prefix + field.metadata["key"].name
+            if name in given:
+                arguments[field.name] = given[name]
+        elif "numbered" in field.metadata:
+            arguments[field.name] = _build_numbered(field.metadata["numbered"], given)
+    return operation(**arguments)
+
+
+def _build_numbered(several: Numbered, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    items: list[Any] = []
+    for number_ in sorted(set(_numbers(several, (name.replace(".", "_") for name in given)))):
+        prefix = f"{several.prefix}{number_}."
+        used = [key for key in keys(several.item) if prefix + key.name in given]
+        if not used:
+            continue
+        if number_ != len(items) + 1:
+            missing = parameter_name(f"{several.prefix}{len(items) + 1}")
+            raise ParameterError(
+                f"{parameter_name(prefix + used[0].name)} is given, but nothing for {missing}: "
+                f"number the sources from 1 without a gap."
+            )
+        for key in keys(several.item):
+            if key.required and given.get(prefix + key.name, ()) in ((), ""):
+                raise ParameterError(
+                    f"Parameter {parameter_name(prefix + key.name)} ({key.label}) is missing: {key.help}"
+                )
+        items.append(_build(several.item, given, prefix))
+    return tuple(items)
+
+
+def absolute_values(operation: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an operation's values, by its keys, with every path of a file as seen from the current folder absolute."""
+    known = {key.name: key for key in keys(operation, values)}
+    return {name: known[name].kind.absolute(value) if name in known else value for name, value in values.items()}
