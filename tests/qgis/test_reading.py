@@ -34,7 +34,7 @@ from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.parameters import sharedkeys as shared
 from otbtf_qgis.core.parameters import vocabulary as voc
 from otbtf_qgis.core.parameters.operation import Operation
-from otbtf_qgis.core.parameters.parsing import keys
+from otbtf_qgis.core.parameters.parsing import keys, parse
 from otbtf_qgis.provider import OtbtfProvider
 
 
@@ -102,7 +102,7 @@ def read(reader: Callable[..., Reader]) -> Read:
         one = reader(**parameters)
         one.check_names()
         values = written(one.inputs(run=True), Progress())
-        voc.parse(Everything, values)
+        parse(Everything, values)
         return values
 
     return read
@@ -171,7 +171,7 @@ class TestNumbersAndWords:
 
     @pytest.mark.parametrize(("value", "meaning"), [("on", 1), ("OFF", 0), ("true", 1), ("False", 0), ("1", 1), (0, 0)])
     def test_booleans(self, read: Read, value: Any, meaning: int) -> None:
-        assert voc.parse(Everything, read(TRUST_MODEL=value)).trust is bool(meaning)
+        assert parse(Everything, read(TRUST_MODEL=value)).trust is bool(meaning)
 
     @pytest.mark.parametrize("value", ["maybe", "2", 7, "offf"])
     def test_no_boolean(self, read: Read, value: Any) -> None:

@@ -15,6 +15,7 @@ from otbtf_qgis.core.accuracy.figures import confusion_figure, curves_figure
 from otbtf_qgis.core.accuracy.report import Report
 from otbtf_qgis.core.accuracy.scores import ClassScores, class_scores, class_scores_of, regression_scores
 from otbtf_qgis.core.parameters import vocabulary as voc
+from otbtf_qgis.core.parameters.parsing import parse
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -131,7 +132,7 @@ class Operation:
 
 def test_parameters_are_listed_as_one_would_type_them() -> None:
     report = Report("Parameters")
-    report.parameters(voc.parse(Operation, {"source1.il": ["a.tif", "b.tif"], "source2.il": "c.tif"}))
+    report.parameters(parse(Operation, {"source1.il": ["a.tif", "b.tif"], "source2.il": "c.tif"}))
     assert rows(report.html())[1:] == [
         ["SOURCE1_IL", "Source 1: Images", "a.tif, b.tif"],
         ["SOURCE2_IL", "Source 2: Images", "c.tif"],
