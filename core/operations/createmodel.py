@@ -9,6 +9,7 @@ from ..errors import ParameterError
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import NAMES, TEMPLATES
 
 MOST_SOURCES = 8
@@ -190,8 +191,7 @@ class CreateModel(Operation):
         super().__post_init__()
         if not self.out_keras and not self.out_savedmodel:
             raise ParameterError("OUT_KERAS or OUT_SAVEDMODEL is missing: name at least one of them.")
-        if self.out_keras and not self.out_keras.endswith(".keras"):
-            raise ParameterError(f"OUT_KERAS is {self.out_keras}, but its name must end with .keras.")
+        check_keras_out(self.out_keras)
         if self.normalization == "scale" and not 0 < self.scale < float("inf"):
             raise ParameterError(f"SCALE is {self.scale:g}, but must be above 0.")
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]

@@ -10,6 +10,7 @@ from ..errors import ParameterError
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
 
 MODES = ("auto", "patches", "dense")
@@ -169,8 +170,7 @@ class LandCoverMap(Operation):
         super().__post_init__()
         self._check_labels()
         self._check_model()
-        if self.out_keras and not self.out_keras.endswith(".keras"):
-            raise ParameterError(f"OUT_KERAS is {self.out_keras}, but its name must end with .keras.")
+        check_keras_out(self.out_keras)
 
     def _check_labels(self) -> None:
         if (self.labels_raster is None) == (self.labels_vector is None):

@@ -9,7 +9,7 @@ from ..errors import ParameterError
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import Memory, check_sources
 from ..parameters.vectorsource import LayerSource
 
 MOST_SOURCES = 8
@@ -104,8 +104,7 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.sources:
-            raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+        check_sources(self.sources)
         if not self.out_tfrecords and not all(source.out for source in self.sources):
             missing = [number for number, source in enumerate(self.sources, 1) if not source.out]
             raise ParameterError(

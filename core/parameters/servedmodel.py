@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
-from .sharedgroups import Memory
+from .sharedgroups import Memory, check_sources
 
 MODES = ("auto", "on", "off")
 PADDINGS = ("auto", "none", "reflect", "edge", "constant")
@@ -123,8 +122,7 @@ class _Application(Group):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.sources:
-            raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+        check_sources(self.sources)
 
 
 @dataclass(frozen=True)

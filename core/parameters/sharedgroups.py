@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ParameterError
@@ -66,3 +67,15 @@ class PixelMemory(Group):
     """OTB's budget of memory for pixels."""
 
     ram: int = shared.ram()
+
+
+def check_sources(sources: Sequence[object]) -> None:
+    """Raise ParameterError where an operation that needs sources has none."""
+    if not sources:
+        raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+
+
+def check_keras_out(path: str | None) -> None:
+    """Raise ParameterError where a Keras model would be written under a name that Keras does not take."""
+    if path and not path.endswith(".keras"):
+        raise ParameterError(f"OUT_KERAS is {path}, but its name must end with .keras.")
