@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..parameters import sharedkeys as shared
+from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation
-from ..parameters.vocabulary import folder_out, integer
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,12 @@ class CreateExampleData(Operation):
     )
     RUN = "exampledata.datacreation:create_example_data"
 
-    outdir: str = folder_out(
+    outdir: str = voc.folder_out(
         "outdir",
         "Folder for the example data",
         "Folder that receives the files; it is created where only the last part of the path is missing.",
     )
-    size: int = integer(
+    size: int = voc.integer(
         "size",
         "Size in pixels of 10 m",
         "Width and height of the scene in pixels of 10 m, an even number; 1024 takes a few seconds and 10 MB.",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..parameters import sharedkeys as shared
+from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
-from ..parameters.vocabulary import file_out
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,6 @@ class EngineReport(Operation):
     NEEDS_ENGINE = True
 
     out_html: str | None = shared.report("The report as a page to read.", "out.html")
-    out_json: str | None = file_out(
+    out_json: str | None = voc.file_out(
         "out.json", "Report as JSON", "The same for programs.", file_filter="JSON files (*.json)"
     )

@@ -23,6 +23,7 @@ class DeepModel(ServedModel):
         "Fully convolutional",
         "on: the network is applied to whole regions. off: to one patch per output pixel. auto: what it allows.",
         MODES,
+        in_otbtf="off",
     )
     model_tagsets: str = shared.tag_sets("deepmodel.tagsets")
     output_names: str = deep_features()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation
-from ..parameters.vocabulary import boolean, text
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class InstallEngine(Operation):
     )
     RUN = "engine.engineinstallation:install_engine"
 
-    folder: str = text(
+    folder: str = voc.text(
         "folder",
         "Folder of the engine",
         "Where the virtual environment lies, or shall lie: a folder of its own. Left out in QGIS, the folder is in "
         "the user profile, and the plugin finds it there.",
         advanced=True,
     )
-    gpu: bool = boolean(
+    gpu: bool = voc.boolean(
         "gpu",
         "GPU",
         "Install TensorFlow with CUDA, for an NVIDIA GPU (Linux on x86_64 only; several GB more).",

@@ -33,7 +33,7 @@ class Source:
         "The patches one below the other: as wide as a patch, as high as all together.",
         required=False,
     )
-    out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches")
+    out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches", in_otbtf="float")
     out_co: str = shared.creation_options(
         "out.co",
         "Patches",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Group, Operation
 from ..parameters.servedmodel import ServedModel
@@ -18,6 +19,7 @@ class _Background(Group):
         "Value of output pixels whose input is no-data, and of values that an integer output cannot hold. Not given: as "
         "the model's sidecar says, else 0.",
         advanced=True,
+        in_otbtf="0",
     )
 
 
@@ -48,3 +50,5 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, PartialOutput, _Bac
     RUN = "serving.serve:serve"
     NEEDS_ENGINE = True
     OPENS_FIRST = True
+
+    out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output", in_otbtf="float")

@@ -42,6 +42,8 @@ class Key:
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        in_otbtf: what OTBTF takes where the key is not given, as text, if that is something else than here; command lines
+            and OTB's Python modules follow it.
         group: number of the source the key belongs to (1, 2, ...), 0 for the operation's own.
     """
 
@@ -59,6 +61,7 @@ class Key:
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    in_otbtf: str = ""
     group: int = 0
 
     @property

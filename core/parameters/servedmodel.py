@@ -32,6 +32,7 @@ class Source:
         "Width in pixels of what the model needs to see for one patch of outputs. Not given: found from the model.",
         minimum=1,
         advanced=True,
+        in_otbtf="1",
     )
     rfieldy: int | None = voc.integer(
         "rfieldy",
@@ -39,6 +40,7 @@ class Source:
         "Height in pixels of what the model needs to see for one patch of outputs. Not given: found from the model.",
         minimum=1,
         advanced=True,
+        in_otbtf="1",
     )
     placeholder: str = voc.text(
         "placeholder",
@@ -60,6 +62,7 @@ class _Application(Group):
         "on: the model is applied to whole regions. off: to one patch per output pixel. auto: as the model's sidecar says, "
         "else as the model allows.",
         MODES,
+        in_otbtf="off",
     )
     model_tagsets: str = shared.tag_sets()
     output_spcscale: float | None = voc.number(
@@ -69,6 +72,7 @@ class _Application(Group):
         "Not given: as the model's sidecar says, else found from the model.",
         advanced=True,
         minimum=1e-6,
+        in_otbtf="1",
     )
     output_names: str = voc.text(
         "output.names",
@@ -82,6 +86,7 @@ class _Application(Group):
         "Width in output pixels of what the model returns for one receptive field. Not given: found from the model.",
         minimum=1,
         advanced=True,
+        in_otbtf="1",
     )
     output_efieldy: int | None = voc.integer(
         "output.efieldy",
@@ -89,6 +94,7 @@ class _Application(Group):
         "Height in output pixels of what the model returns for one receptive field. Not given: found from the model.",
         minimum=1,
         advanced=True,
+        in_otbtf="1",
     )
     optim_disabletiling: bool = voc.boolean(
         "optim.disabletiling",
@@ -118,6 +124,7 @@ class _Application(Group):
         "sidecar says, else none.",
         PADDINGS,
         advanced=True,
+        in_otbtf="none",
     )
 
     def __post_init__(self) -> None:

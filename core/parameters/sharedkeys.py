@@ -22,7 +22,7 @@ def raster_output(what: str = "raster", label: str = "Output") -> Any:
     return voc.raster_out("out", label, f"The {what} to write, in any format that GDAL can create.")
 
 
-def pixel_type(name: str, of: str, auto: str = "the type that the data has") -> Any:
+def pixel_type(name: str, of: str, auto: str = "the type that the data has", **more: Any) -> Any:
     """The pixel type of the output whose label is `of`; `auto` says which that choice takes."""
     return voc.choice(
         name,
@@ -30,6 +30,7 @@ def pixel_type(name: str, of: str, auto: str = "the type that the data has") -> 
         f"Pixel type of {of[:1].lower()}{of[1:]}; auto takes {auto}.",
         PIXEL_TYPES,
         advanced=True,
+        **more,
     )
 
 
@@ -91,6 +92,7 @@ def nodata_from_layer() -> Any:
         "a mask, or a no-data value set in its properties.",
         default=True,
         advanced=True,
+        in_otbtf="off",
     )
 
 
@@ -104,6 +106,7 @@ def alpha() -> Any:
         "model, a classifier, an expression) needs it as a band.",
         ("auto", "mask", "band"),
         advanced=True,
+        in_otbtf="band",
     )
 
 

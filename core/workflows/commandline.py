@@ -181,7 +181,7 @@ def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1,
     told = list(notes)
     try:
         given = _values(pairs, known, told)
-        values = {**given, **_defaults(application, given, known)}
+        values = {**given, **_defaults(given, known)}
         registry.read(operation, values)
     except ParameterError as error:
         raise ParameterError(f"{application}: {error}") from None
@@ -301,36 +301,14 @@ def _input(key: Key, word: str, notes: list[str]) -> str:
 
 # ------------------------------------------------------------------ defaults
 
-_DEFAULTS = {
-    "rfieldx": "1",
-    "rfieldy": "1",
-    "output.efieldx": "1",
-    "output.efieldy": "1",
-    "output.spcscale": "1",
-    "model.fullyconv": "off",
-    "deepmodel.fullyconv": "off",
-    "output.bv": "0",
-    "padding": "none",
-    "nodata_from_layer": "off",
-    "alpha": "band",
-}
-"""What OTBTF takes for a key that is not given, where we find it out ourselves; by the last words of the key."""
 
-_FLOAT_OUTPUTS = {"TensorflowModelServe": ("out",), "PatchesExtraction": ("out",)}
-"""Outputs that OTB writes as float where no pixel type is given, by the last word of the key."""
-
-
-def _defaults(application: str, given: dict[str, Any], known: dict[str, Key]) -> dict[str, Any]:
-    """Return OTBTF's defaults for what is not given, of the sources in use only."""
-    values = {}
+def _defaults(given: dict[str, Any], known: dict[str, Key]) -> dict[str, Any]:
+    """Return OTBTF's defaults for what is not given, of the sources and outputs in use only."""
     groups = {0} | {known[name].group for name in given}
+    values = {}
     for name, key in known.items():
-        if name in given or key.group not in groups:
-            continue
-        for ending, value in _DEFAULTS.items():
-            if f".{name}".endswith(f".{ending}"):
-                values[name] = value
         output, _, last = name.rpartition(".")
-        if last == "pixeltype" and output in given and output.split(".")[-1] in _FLOAT_OUTPUTS.get(application, ()):
-            values[name] = "float"
+        in_use = key.group in groups and (last != "pixeltype" or output in given)
+        if key.in_otbtf and in_use and name not in given:
+            values[name] = key.in_otbtf
     return values
