@@ -5,6 +5,7 @@ from __future__ import annotations
 from .entry.pyotbapps import (
     App,
     Input,
+    __getattr__,  # noqa: F401 (Python asks a module itself for names that it lacks)
     get_nbchannels,
 )
 

@@ -279,7 +279,7 @@ def test_missing_packages_are_named() -> None:
 import sys
 sys.modules.update(dict.fromkeys(("osgeo", "keras", "tensorflow")))
 from otbtf_qgis import core
-for ask in (lambda: core.run("CreateExampleData", {}), lambda: core.ArrayRaster, lambda: core.layers):
+for ask in (lambda: core.run("CreateExampleData", {"outdir": "missing"}), lambda: core.ArrayRaster, lambda: core.layers):
     try:
         ask()
     except core.OtbtfError as error:
