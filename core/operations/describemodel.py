@@ -48,7 +48,7 @@ class DescribeModel(Operation):
         TextResult("parameters", "Parameters for serving it"),
         TextResult("fits", "Whether the rasters fit (yes, no, or empty without rasters)"),
         TextResult("misfits", "Why the rasters do not fit"),
-        TextResult("sidecar_path", "The sidecar that was written"),
+        TextResult("sidecar.path", "The sidecar that was written"),
     )
     RUN = "probing.describerun:describe_model"
     NEEDS_ENGINE = True

@@ -24,7 +24,7 @@ class ExportSavedModel(Operation):
     )
     RESULTS = (
         TextResult("outputs", "Names of the SavedModel's outputs"),
-        TextResult("sidecar_path", "The sidecar that was written"),
+        TextResult("sidecar.path", "The sidecar that was written"),
     )
     RUN = "probing.exportrun:export_model"
     NEEDS_ENGINE = True

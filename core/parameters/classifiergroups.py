@@ -19,8 +19,8 @@ TRAINING_RESULTS = (
     NumberResult("overall_accuracy", "Overall accuracy"),
     NumberResult("f1_macro", "Mean F-score of the classes"),
     NumberResult("classes", "Number of classes"),
-    NumberResult("training_samples", "Samples for training"),
-    NumberResult("validation_samples", "Samples for validation"),
+    NumberResult("training.samples", "Samples for training"),
+    NumberResult("validation.samples", "Samples for validation"),
 )
 """What training a classifier finds."""
 

@@ -294,3 +294,11 @@ def test_operations_without_the_engine_need_no_tensorflow(name: str) -> None:
 def test_checks_need_no_tensorflow(name: str) -> None:
     statement = f"from otbtf_qgis.core import registry; registry.function_at({registry.declaration(name).CHECK!r})"
     assert imported_by(statement) & {"tensorflow", "keras", "h5py", "qgis"} == set()
+
+
+def test_only_two_files_tell_kinds_of_keys_apart() -> None:
+    """The others ask a kind what it is: an output, a list, what its paths lead to."""
+    places = ("core.parameters.kinds", "core.parameters.vocabulary", "algorithms.definitions")
+    for name, path in MODULES.items():
+        if name.partition(".")[2] not in places:
+            assert not re.search(r"\bkinds\.[A-Z]{2}", path.read_text(encoding="utf-8")), name

@@ -1,0 +1,40 @@
+"""Kinds of keys in QGIS, and algorithms that are made from declarations alone."""
+
+from __future__ import annotations
+
+from qgis.core import QgsProcessingAlgorithm
+
+from otbtf_qgis.algorithms import algorithm_classes
+from otbtf_qgis.algorithms.definitions import definition, shown_as
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.parameters import kinds
+from otbtf_qgis.core.parameters.kinds import Content, Key, Kind, parameter_name
+from otbtf_qgis.plugin import OtbtfPlugin
+from otbtf_qgis.provider import OtbtfProvider
+
+ALL = [kind for kind in vars(kinds).values() if isinstance(kind, Kind)]
+
+
+def test_every_kind_has_a_parameter() -> None:
+    for kind in ALL:
+        made = definition(Key("a.key", kind, "A key", "What it is for.", choices=("a", "b"), of="vec"))
+        assert (made.name(), made.description(), made.help()[:15]) == ("A_KEY", "A key", "What it is for.")
+        assert made.isDestination() is kind.is_output, kind.word
+
+
+def test_outputs_that_are_layers_are_loaded() -> None:
+    layers = [kind for kind in ALL if shown_as(Key("out", kind, "", "")).hint is not None]
+    assert layers == [kind for kind in ALL if kind.is_output and kind.content in (Content.RASTER, Content.LAYER)]
+
+
+def test_an_algorithm_is_made_from_its_declaration(plugin: OtbtfPlugin, provider: OtbtfProvider) -> None:
+    hide = QgsProcessingAlgorithm.Flag.FlagHideFromToolbox
+    for made in algorithm_classes():
+        operation = registry.declaration(made.__name__)
+        algorithm = provider.algorithm(made.__name__.lower())
+        assert type(algorithm.create()) is type(algorithm)
+        assert (algorithm.displayName(), algorithm.groupId()) == (operation.TITLE, operation.GROUP)
+        assert algorithm.shortDescription() == operation.DESCRIPTION.split("\n\n")[0]
+        assert bool(algorithm.flags() & hide) is operation.HIDDEN
+        outputs = {output.name() for output in algorithm.outputDefinitions()}
+        assert {parameter_name(result.name) for result in operation.RESULTS} <= outputs
