@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import ParameterError
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.sampleroles import SampleRole
 from ..parameters.operation import NumberResult, Operation
+from ..parameters.sampleroles import SampleRole
 
 STRATEGIES = ("chessboard", "split", "all", "balanced")
 
@@ -115,13 +115,10 @@ class PatchesSelection(Operation):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for role, share in zip(SampleRole, self.proportions()):
             if self.outputs()[role] and not share > 0:
                 raise ParameterError(f"STRATEGY_SPLIT_{role.short.upper()}PROP is {share:g}, but must be above 0.")
-        super().__post_init__()
-        for group, share in enumerate(self.proportions()):
-            if self.outputs()[group] and not share > 0:
-                raise ParameterError(f"STRATEGY_SPLIT_{GROUPS[group].upper()}PROP is {share:g}, but must be above 0.")
         if self.strategy == "balanced" and self.strategy_balanced_labelimage is None:
             raise ParameterError("STRATEGY_BALANCED_LABELIMAGE is missing: the strategy balanced needs a label image.")
         names = [name for name in self.outputs() if name]

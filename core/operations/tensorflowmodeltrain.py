@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError
-from ..parameters.sampleroles import SampleRole
 from ..parameters import sharedkeys as shared
 from ..parameters.operation import NumberResult, Operation
+from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
 from ..parameters.traininggroups import (
     Fitting,
@@ -55,9 +55,8 @@ class TensorflowModelTrain(
     memory: int | None = shared.memory("patches that are kept or shuffled; more are read when they are used")
 
     def __post_init__(self) -> None:
-        _check_data(SampleRole.TRAINING, self.sources, self.training_tfrecords)
         super().__post_init__()
-        _check_data("TRAINING", self.sources, self.training_tfrecords)
+        _check_data(SampleRole.TRAINING, self.sources, self.training_tfrecords)
         if not self.sources and not self.training_tfrecords:
             raise ParameterError(
                 "TRAINING_SOURCE1_IL (the patches images of the first source) is missing: give at least one, or a folder in "

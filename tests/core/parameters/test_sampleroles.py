@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from otbtf_qgis.core.operations.patchesselection import PatchesSelection
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.parameters.sampleroles import SampleRole
-from otbtf_qgis.core.parameters.vocabulary import keys
 
 
 def test_words_and_numbers() -> None:
