@@ -94,7 +94,9 @@ def test_a_switch_on_a_command_line() -> None:
     assert not kinds.CHOICE.stands_alone(key(kinds.CHOICE, choices=WORDS))
 
 
-@pytest.mark.parametrize("kind", [kind for kind in ALL if not kind.is_list and kind is not kinds.TEXT], ids=str)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in ALL if not kind.is_list and kind is not kinds.TEXT], ids=lambda kind: kind.word
+)
 def test_a_single_value_is_one_word(kind: Kind) -> None:
     with pytest.raises(ParameterError, match="-a.key takes one value, but 2 are given"):
         kind.of_words(key(kind, choices=WORDS), ["a", "b"])
