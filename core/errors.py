@@ -41,15 +41,14 @@ def as_key(path: str) -> str:
 
 
 class OtbtfError(Exception):
-    """An error that the user can correct; the message says how.
+    """An error that the user can correct; the message says how."""
 
-    Attributes:
-        message: the text, with mentions of parameters; `str(error)` has their keys instead.
-    """
+    # No __init__: TensorFlow's autograph only makes errors again whose constructor is that of Exception.
 
-    def __init__(self, message: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+    @property
+    def message(self) -> str:
+        """The text with its mentions of parameters; `str(error)` has their keys instead."""
+        return str(self.args[0]) if self.args else ""
 
     @property
     def fields(self) -> tuple[str, ...]:

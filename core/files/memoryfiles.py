@@ -134,7 +134,7 @@ def memory_files(operation: type, values: Mapping[str, Any]) -> Iterator[MemoryF
         try:
             yield files
         except OtbtfError as error:
-            error.message = files.as_asked(error.message)
+            error.args = (files.as_asked(error.message),)
             raise
 
 
