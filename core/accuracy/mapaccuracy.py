@@ -61,7 +61,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
     image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress, placed=False)
     with ExitStack() as stack:
         outputs = {
-            key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_"), _inputs(parameters)))
+            key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_")))
             for key, path in (("out", parameters.out), ("out.report", parameters.out_report))
             if path
         }
@@ -84,10 +84,6 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         "samples": int(scores.support.sum()),
         "classes": json.dumps(_class_rows(scores, areas), ensure_ascii=False),
     }
-
-
-def _inputs(parameters: ComputeConfusionMatrix) -> list[Any]:
-    return [parameters.image, parameters.ref_raster_in, parameters.ref_vector_in]
 
 
 # --------------------------------------------------------------- comparing

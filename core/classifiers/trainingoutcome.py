@@ -13,7 +13,6 @@ from ..accuracy import matrixfile
 from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores, numbers
 from ..base.progress import Progress
-from ..errors import ParameterError
 from ..files.staging import Staging
 from ..parameters.classifierchoices import NAMES
 from ..samples.traininglayer import file_staging, write_text
@@ -36,14 +35,11 @@ TITLES = {
 class TrainingOutcome:
     """The files of a training run while they are made."""
 
-    def __init__(
-        self, paths: Mapping[str, str | None], inputs: Sequence[Any], stack: ExitStack, progress: Progress
-    ) -> None:
+    def __init__(self, paths: Mapping[str, str | None], stack: ExitStack, progress: Progress) -> None:
         """Check the paths and make room for the files, until `stack` is left.
 
         Args:
             paths: the classifier, the confusion matrix and the report, in this order, by key; None where not asked for.
-            inputs: sources that no output must replace.
             stack: owns the files.
             progress: told of the hidden folders.
 
@@ -51,10 +47,8 @@ class TrainingOutcome:
             ParameterError, RasterError: a file cannot be written.
         """
         given = [(key, path) for key, path in paths.items() if path]
-        if len({path for _, path in given}) < len(given):
-            raise ParameterError(f"{' and '.join(key for key, _ in given)} name the same file: choose another for one.")
         self._paths, self._progress = paths, progress
-        self._staged = {key: stack.enter_context(file_staging(path, progress, key, inputs)) for key, path in given}
+        self._staged = {key: stack.enter_context(file_staging(path, progress, key)) for key, path in given}
 
     def write(
         self,

@@ -15,8 +15,8 @@ from typing import Any
 from ..base.addresses import masked
 from ..errors import ParameterError
 from ..parameters.vectorsource import Address, VectorSource
-from ..parameters.vocabulary import Key, Kind
-from .privatecopies import is_database, source_to_open
+from ..parameters.vocabulary import OUTPUTS, Key, Kind
+from .privatecopies import is_database, original, source_to_open
 
 _RASTERS, _LAYERS = (Kind.RASTER, Kind.RASTERS), (Kind.VECTOR, Kind.VECTORS)
 _READ_WHOLE = (Kind.FILE, Kind.FOLDER)
@@ -49,7 +49,7 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     """Raise ParameterError where an output would replace more than an older output of its own.
 
     That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), a file
-    that holds other layers, one that is write-protected, and a folder of other things.
+    that holds other layers, one that is write-protected, a folder of other things, and another output.
 
     Args:
         known: the operation's keys.
@@ -58,6 +58,7 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     given = [(key, values[key.name]) for key in known if values.get(key.name)]
     outputs = [(key, str(path)) for key, path in given if key.kind in _FILES]
     replaced = [(key, path, [name for name in _written(path) if os.path.exists(name)]) for key, path in outputs]
+    _check_different([(key, str(value)) for key, value in given if key.kind in OUTPUTS])
     for key, value in given:
         if key.kind is Kind.FOLDER_OUT and os.path.isfile(str(value)):
             raise ParameterError(f"{key.parameter} is {value}, which is a file: name a folder.")
@@ -76,6 +77,17 @@ def _written(path: str) -> list[str]:
     stem, extension = os.path.splitext(path)
     beside = [path + end for end in _BESIDE]
     return [path, *beside, *(stem + end for end in _SIDECARS.get(extension.lower(), ()))]
+
+
+def _check_different(outputs: list[tuple[Key, str]]) -> None:
+    """Raise ParameterError where a file is two outputs; folders may be, each with its own files in it."""
+    seen: dict[str, Key] = {}
+    for key, path in outputs:
+        other = seen.setdefault(os.path.abspath(path), key)
+        if other is not key and {key.kind, other.kind} != {Kind.FOLDER_OUT}:
+            raise ParameterError(
+                f"{other.parameter} and {key.parameter} are both {path}: choose another file for one of them."
+            )
 
 
 # ---------------------------------------------------------------- inputs
@@ -121,10 +133,10 @@ def _read_whole(path: str) -> list[Path]:
 
 
 def _text(source: Any) -> str:
-    """Return how a source is written; empty for a raster in memory."""
+    """Return how a source is written, or what it was opened from; empty for a raster in memory."""
     if isinstance(source, (str, VectorSource)):
         return str(source)
-    path = getattr(source, "path", "")
+    path = getattr(source, "path", getattr(source, "name", ""))  # the name is that of an `Opened`
     return path if isinstance(path, str) else ""
 
 
@@ -134,11 +146,11 @@ def _file_of(source: Any) -> str:
 
 def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
     """Yield the files on this machine from which a source is read."""
-    if hasattr(source, "GetFileList"):  # an open dataset
-        yield from source.GetFileList() or []
-        return
     seen: set[str] = set()
-    waiting = [_file_of(source)]
+    dataset = getattr(source, "dataset", source)
+    waiting = (
+        list(map(original, dataset.GetFileList() or [])) if hasattr(dataset, "GetFileList") else [_file_of(source)]
+    )
     while waiting:
         file = waiting.pop()
         if not file or file in seen or "://" in file:

@@ -58,7 +58,7 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     images = _opened(parameters, expression, progress)
     _check_alike(images)
     bands = expression.check([image.bands for image in images])
-    check_output(parameters, [name for image in images for name in image.names])
+    check_output(parameters)
     first = images[0]
     box = wanted_box(parameters.out_box, "", first.grid, first.reference)
     reference = handed_on(first.names[0], first.reference, box == first.grid.box)

@@ -25,7 +25,7 @@ def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, 
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     stack = Stack(parameters.il, placed=False)
-    check_output(parameters, stack.names)
+    check_output(parameters)
     warn_of_marks(stack, progress)
     dtype = written_type(stack.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)

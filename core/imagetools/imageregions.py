@@ -32,7 +32,7 @@ def extract_region(parameters: ExtractROI, progress: Progress) -> dict[str, Any]
     image = Stack([parameters.image])
     bands = channels(parameters.cl, image.bands, image.names[0])
     box = _region(parameters, image)
-    check_output(parameters, image.names)
+    check_output(parameters)
     warn_of_marks(image, progress)
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)

@@ -27,7 +27,7 @@ def manage_nodata(parameters: ManageNoData, progress: Progress) -> dict[str, Any
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     image = open_images([parameters.image], parameters.alpha, progress, placed=False)
-    check_output(parameters, image.names)
+    check_output(parameters)
     if parameters.mode == "buildmask":
         return _mask(parameters, image, progress)
     if parameters.mode == "changevalue":

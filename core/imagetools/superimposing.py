@@ -33,7 +33,7 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     reference, moved = Stack([parameters.inr]), Stack([parameters.inm])
-    check_output(parameters, [*reference.names, *moved.names])
+    check_output(parameters)
     source_nodata, complete = _source_nodata(moved)
     if not complete:
         warn_of_marks(moved, progress)

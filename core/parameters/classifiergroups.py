@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..errors import ParameterError
 from . import vocabulary as voc
@@ -58,8 +57,6 @@ class MapOutputs:
     def __post_init__(self) -> None:
         if self.out_box and self.extent:
             raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
-        if self.confmap and Path(self.confmap).absolute() == Path(self.out).absolute():
-            raise ParameterError(f"OUT and CONFMAP are both {self.out}: choose another file for one of them.")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
 from ..errors import ParameterError
 from ..operations.sampleselection import SampleSelection
-from ..parameters.rastersource import path_of
 from ..rasters.alpha import open_images
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from . import allocation
@@ -38,12 +37,10 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         Cancelled: `progress` asked to stop.
     """
     with ExitStack() as stack:
-        inputs = [*map(path_of, (parameters.image, parameters.vec, parameters.mask))]
-        staging = stack.enter_context(vector_staging(parameters.out, progress, "OUT", inputs))
+        staging = stack.enter_context(vector_staging(parameters.out, progress, "OUT"))
         rates_file = None
         if parameters.outrates:
-            texts = (parameters.instats, parameters.strategy_byclass_in, *inputs)
-            rates_file = stack.enter_context(file_staging(parameters.outrates, progress, "OUTRATES", texts))
+            rates_file = stack.enter_context(file_staging(parameters.outrates, progress, "OUTRATES"))
         given = read_class_totals(parameters.instats) if parameters.instats else None
         numbers = _numbers(parameters)
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..files.staging import Staging
-from ..parameters.rastersource import path_of
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 from ..rasters.rasteropening import Stack
-from ..rasters.rasteroutput import is_source
 from ..vectors.vectoroutput import vector_staging
 from .classtotals import Statistics, write_table, xml
 from .shapes import Shapes, open_training_layer
@@ -28,9 +25,7 @@ def open_shapes(given: TrainingLayer, stack: Stack, only: int | None = None) -> 
 class StagedStatistics:
     """The files of the statistics while they are made."""
 
-    def __init__(
-        self, outputs: StatisticsOutputs, inputs: tuple[Any, ...], stack: ExitStack, progress: Progress
-    ) -> None:
+    def __init__(self, outputs: StatisticsOutputs, stack: ExitStack, progress: Progress) -> None:
         """Check the paths and make room for the files, until `stack` is left.
 
         Raises:
@@ -39,9 +34,8 @@ class StagedStatistics:
         self._progress = progress
         self._table: Staging | None = None
         if outputs.outtable:
-            vector = vector_staging(outputs.outtable, progress, "OUTTABLE", [*map(path_of, inputs)])
-            self._table = stack.enter_context(vector)
-        self._xml = stack.enter_context(file_staging(outputs.out, progress, "OUT", inputs))
+            self._table = stack.enter_context(vector_staging(outputs.outtable, progress, "OUTTABLE"))
+        self._xml = stack.enter_context(file_staging(outputs.out, progress, "OUT"))
 
     def write(self, statistics: Statistics) -> dict[str, Any]:
         """Write the statistics and return them as results.
@@ -61,22 +55,18 @@ class StagedStatistics:
         return {**results, "classes": len(statistics.per_class), "samples": sum(statistics.per_class.values())}
 
 
-def file_staging(path: str, progress: Progress, key: str, inputs: Sequence[Any] = ()) -> Staging:
+def file_staging(path: str, progress: Progress, key: str) -> Staging:
     """Return the place where a file that is neither raster nor vector is made.
 
     Args:
         path: the output.
         progress: told of the hidden folder.
         key: the parameter, for messages.
-        inputs: sources that the output must not replace.
 
     Raises:
-        ParameterError: the output is an input too, or a folder.
+        ParameterError: the output is a folder.
         RasterError: its folder cannot be written to.
     """
-    for source in inputs:
-        if is_source(path, source):
-            raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
     if os.path.isdir(path):
         raise ParameterError(f"{key} is {path}, which is a folder: choose a file.")
     return Staging(path, progress)

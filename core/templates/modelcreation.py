@@ -218,13 +218,12 @@ def _described(model: Model, progress: Progress) -> Description:
 def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:
     """Write the model in both forms, each with its sidecar; return its description, and the paths by key."""
     scope = device_scope("cpu")
-    inputs = [path for source in parameters.sources for path in source.il]
     paths: dict[str, str] = {}
     described: Description | None = None
     with ExitStack() as stack:
         places: list[Staging] = []
         if parameters.out_keras:
-            place = stack.enter_context(file_staging(parameters.out_keras, progress, "OUT_KERAS", inputs))
+            place = stack.enter_context(file_staging(parameters.out_keras, progress, "OUT_KERAS"))
             model.save(place.path)
             with scope():
                 made = load_model(str(place.path))

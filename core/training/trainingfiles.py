@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Part, Progress
-from ..errors import ParameterError
 from ..files.staging import Staging
 from ..machine.devices import Scope
 from ..probing.exportrun import check_replaceable
@@ -54,7 +53,6 @@ class TrainingFiles:
         self._scratch = None
         if "model.saveto" in self._staged and "out.keras" not in self._staged:
             self._scratch = self._staged["model.saveto"].folder / "spare"
-        _check_different(self._staged)
         if not saved_elsewhere and not self.writes_model:
             progress.warning("Neither MODEL_SAVETO nor OUT_KERAS is given: the trained model is not kept.")
 
@@ -107,14 +105,3 @@ class TrainingFiles:
         for staging in self._staged.values():
             staging.commit()
         return {key: str(staging.final) for key, staging in self._staged.items()}
-
-
-def _check_different(staged: dict[str, Staging]) -> None:
-    seen: dict[Path, str] = {}
-    for key, staging in staged.items():
-        other = seen.setdefault(staging.final, key)
-        if other != key:
-            first, second = (name.upper().replace(".", "_") for name in (other, key))
-            raise ParameterError(
-                f"{first} and {second} are both {staging.final}: choose another place for one of them."
-            )

@@ -20,7 +20,6 @@ from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import is_closed, is_database, is_unfinished
 from ..files.staging import Staging, check_writable
 from ..rasters.rasteropening import Reference
-from ..rasters.rasteroutput import same_file
 from .fieldnames import distinct_names, free_name
 from .geopackage import Filler, can_index
 from .vectoropening import REAL, TEXT, Field, split_source
@@ -75,20 +74,19 @@ def vector_driver(path: str, key: str = "OUT") -> gdal.Driver:
 
 
 @contextlib.contextmanager
-def vector_staging(path: str, progress: Progress, key: str = "OUT", inputs: Sequence[str] = ()) -> Iterator[Staging]:
+def vector_staging(path: str, progress: Progress, key: str = "OUT") -> Iterator[Staging]:
     """Return the place where a vector output is made; leaving it without `commit` removes what was made.
 
     Args:
         path: the output.
         progress: told of the hidden folder.
         key: the parameter, for messages.
-        inputs: sources that the output must not replace.
 
     Raises:
-        ParameterError: the format, or an output that is an input too.
+        ParameterError: the format.
         VectorError: its folder cannot be written to, or the file there is in use.
     """
-    check_vector_output(path, key, inputs)
+    check_vector_output(path, key)
     try:
         staging = Staging(path, progress)
     except RasterError as error:
@@ -97,12 +95,9 @@ def vector_staging(path: str, progress: Progress, key: str = "OUT", inputs: Sequ
         yield staging
 
 
-def check_vector_output(path: str, key: str = "OUT", inputs: Sequence[str] = ()) -> None:
+def check_vector_output(path: str, key: str = "OUT") -> None:
     """Raise what `vector_staging` would raise, and make nothing."""
     vector_driver(path, key)
-    for source in inputs:
-        if same_file(path, split_source(source)[0]):
-            raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
     try:
         check_writable(path)
     except RasterError as error:

@@ -22,7 +22,7 @@ from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteropening import Stack
-from ..rasters.rasteroutput import OutputRaster, driver_for, is_source
+from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import LandCoverSamples, prepare_samples
@@ -112,9 +112,6 @@ def _check_outputs(parameters: LandCoverMap) -> None:
         check_writable(path)
         if os.path.isdir(path):
             raise ParameterError(f"{name} is {path}, which is a folder: choose a file.")
-        for source in (*parameters.image, parameters.labels_raster, parameters.labels_vector):
-            if is_source(path, source):
-                raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
     if parameters.model_saveto:
         check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
     if parameters.keep:
