@@ -16,6 +16,7 @@ from ..base.addresses import masked
 from ..errors import ParameterError
 from ..parameters.vectorsource import Address, VectorSource
 from ..parameters.vocabulary import OUTPUTS, Key, Kind
+from .memoryfiles import in_memory
 from .privatecopies import is_database, original, source_to_open
 
 _RASTERS, _LAYERS = (Kind.RASTER, Kind.RASTERS), (Kind.VECTOR, Kind.VECTORS)
@@ -57,7 +58,7 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     """
     given = [(key, values[key.name]) for key in known if values.get(key.name)]
     outputs = [(key, str(path)) for key, path in given if key.kind in _FILES]
-    replaced = [(key, path, [name for name in _written(path) if os.path.exists(name)]) for key, path in outputs]
+    replaced = [(key, path, [name for name in _written(path) if _may_exist(name)]) for key, path in outputs]
     _check_different([(key, str(value)) for key, value in given if key.kind in OUTPUTS])
     for key, value in given:
         if key.kind is Kind.FOLDER_OUT and os.path.isfile(str(value)):
@@ -77,6 +78,11 @@ def _written(path: str) -> list[str]:
     stem, extension = os.path.splitext(path)
     beside = [path + end for end in _BESIDE]
     return [path, *beside, *(stem + end for end in _SIDECARS.get(extension.lower(), ()))]
+
+
+def _may_exist(path: str) -> bool:
+    """Return whether there is a file of this name; of one in memory only GDAL knows."""
+    return os.path.exists(path) or in_memory(path)
 
 
 def _check_different(outputs: list[tuple[Key, str]]) -> None:
@@ -129,7 +135,7 @@ def _read_whole(path: str) -> list[Path]:
     place = Path(path).parent if Path(path).name.startswith("saved_model.pb") else Path(path)
     if place.is_dir():
         return [file for pattern in _OF_A_MODEL for file in place.glob(pattern)]
-    return [place] if place.exists() else []
+    return [place] if _may_exist(str(place)) else []
 
 
 def _text(source: Any) -> str:
@@ -166,6 +172,8 @@ def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
 
 
 def _same(one: str, two: str) -> bool:
+    if in_memory(one) or in_memory(two):
+        return one == two
     try:
         return os.path.samefile(one, two)
     except OSError:
