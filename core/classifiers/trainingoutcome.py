@@ -13,9 +13,9 @@ from ..accuracy import matrixfile
 from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores, numbers
 from ..base.progress import Progress
+from ..errors import field
 from ..files.staging import Staging
 from ..parameters.classifierchoices import NAMES
-from ..samples.traininglayer import file_staging, write_text
 from . import classifierfiles
 from .classifierfiles import Classifier
 from .classifierlearning import FeatureSamples, score
@@ -44,11 +44,13 @@ class TrainingOutcome:
             progress: told of the hidden folders.
 
         Raises:
-            ParameterError, RasterError: a file cannot be written.
+            ParameterError: a file cannot be written.
         """
         given = [(key, path) for key, path in paths.items() if path]
         self._paths, self._progress = paths, progress
-        self._staged = {key: stack.enter_context(file_staging(path, progress, key)) for key, path in given}
+        self._staged = {
+            key: stack.enter_context(Staging.of_file(path, progress, field(key.lower()))) for key, path in given
+        }
 
     def write(
         self,
@@ -99,7 +101,7 @@ class TrainingOutcome:
         if matrix is not None:
             matrixfile.write(matrix.path, scores)
         if report is not None:
-            write_text(report, page.html(classifier, scores))
+            report.write_text(page.html(classifier, scores))
 
 
 @dataclasses.dataclass(frozen=True)

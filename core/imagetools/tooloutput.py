@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..errors import field
 from ..files.staging import Staging, check_writable
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
@@ -26,10 +27,10 @@ BLOCK = tiling.BLOCK
 
 
 def check_output(given: ToolOutput) -> None:
-    """Raise ParameterError or RasterError where the output cannot be written."""
+    """Raise ParameterError where the output cannot be written."""
     creation_options(given.out_co)
     driver_for(given.out, given.out_format)
-    check_writable(given.out)
+    check_writable(given.out, field("out"))
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def output_raster(
     """
     driver = driver_for(given.out, given.out_format)
     with (
-        Staging(given.out, progress) as staging,
+        Staging(given.out, progress, field("out")) as staging,
         OutputRaster(
             staging,
             grid,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .. import errors
 from ..base.progress import Progress
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
@@ -35,7 +36,7 @@ def extract_values(parameters: SampleExtraction, progress: Progress) -> dict[str
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    with vector_staging(parameters.out, progress, "OUT") as staging:
+    with vector_staging(parameters.out, progress, errors.field("out")) as staging:
         image = open_images([parameters.image], parameters.alpha, progress)
         layer = open_training_layer(parameters.vec, parameters.layer)
         layer.check_points()
