@@ -11,6 +11,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError
 from ..geometry.grid import Box, Grid, floor
 from ..rasters.conversion import Converter
+from ..rasters.missingpixels import common_tag
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteropening import Reference, Stack, check_references
 from ..vectors.vectoropening import Transformation, VectorLayer
@@ -42,8 +43,7 @@ def extract_region(parameters: ExtractROI, progress: Progress) -> dict[str, Any]
         read = image.read(part)
         return converted(read if whole else np.ascontiguousarray(read[..., bands]), converter)
 
-    grid, kept = image.grid.part(box), {image.held[band].tag for band in bands}
-    nodata = kept.pop() if len(kept) == 1 else None
+    grid, nodata = image.grid.part(box), common_tag([image.held[band] for band in bands])
     with output_raster(parameters, grid, len(bands), dtype, image.reference, progress, nodata) as raster:
         each = float(2 * image.bands * image.dtype.itemsize + 16 * len(bands))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)

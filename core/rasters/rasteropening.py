@@ -257,14 +257,15 @@ class Stack:
             for band in numbers
         ]
 
-    def missing(self, nodata: float | None = None, from_layer: bool = True) -> Missing:
+    def missing(self, nodata: float | None = None, from_layer: bool = True, nan: bool = False) -> Missing:
         """Return what says which pixels are missing.
 
         Args:
             nodata: the no-data value of every band, which replaces those of the files.
             from_layer: whether those, the masks of the files, and what the user has set for a layer count.
+            nan: whether NaN counts too.
         """
-        return Missing(self, nodata, from_layer)
+        return Missing(self, nodata, from_layer, nan)
 
     def check_real(self, why: str = "this operation computes with real ones") -> None:
         """Raise RasterError where a raster holds complex numbers, of which the imaginary part would be lost."""
