@@ -21,10 +21,11 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine import preloading
 from ..rasters.placement import check_placed
-from ..rasters.rasteropening import Stack, open_dataset
+from ..rasters.rasteropening import open_dataset
+from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.shapes import Shapes, open_training_layer
-from ..vectors.vectoropening import TEXT
+from ..vectors.vectorlayer import TEXT
 from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate

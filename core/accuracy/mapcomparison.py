@@ -21,13 +21,15 @@ from ..rasters.alpha import BAND
 from ..rasters.inmemory import Opened, name_of
 from ..rasters.missingpixels import alpha_bands, marks_of_first
 from ..rasters.placement import check_same
-from ..rasters.rasteropening import Reference, Stack, grid_of, open_dataset
+from ..rasters.rasteropening import grid_of, open_dataset
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
 from ..rasters.warping import warped
 from ..samples.counting import Counted, count, owners, portions
 from ..samples.labelraster import LabelRaster, count_labels
 from ..samples.shapes import Shapes
 from ..samples.validity import Validity
-from ..vectors.vectoropening import VectorLayer
+from ..vectors.vectorlayer import VectorLayer
 
 _MOST_CLASSES = 1000  # more are no classes, but numbers
 

@@ -17,7 +17,7 @@ from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
 from ..rasters.outputarea import wanted_box
 from ..rasters.placement import handed_on
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from ..serving.pipeline import IN_FLIGHT, stream
 from .classifierbuilding import standardiser

@@ -18,8 +18,8 @@ from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteropening import Reference
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
+from ..rasters.rasterreference import Reference
 from .classifierfiles import Classifier
 from .mapclasses import label_type
 

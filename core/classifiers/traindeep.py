@@ -15,7 +15,7 @@ from ..machine.memory import MB, gdal_cache
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..rasters.conversion import Converter
 from ..rasters.placement import check_placed
-from ..rasters.rasteropening import Reference
+from ..rasters.rasterreference import Reference
 from ..samples.shapes import open_training_layer
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.openmodel import Budget, OpenModel, open_model

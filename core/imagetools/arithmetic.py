@@ -22,7 +22,8 @@ from ..rasters.nodatacomparison import ranges_of, within
 from ..rasters.outputarea import wanted_box
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.placement import check_same, handed_on
-from ..rasters.rasteropening import Stack, check_references
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from .tooloutput import check_output, converted, output_raster, results, warn, write_by_tiles
 

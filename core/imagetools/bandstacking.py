@@ -11,7 +11,7 @@ from ..geometry.grid import Box
 from ..rasters.conversion import Converter
 from ..rasters.missingpixels import common_tag
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:

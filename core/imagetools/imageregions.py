@@ -13,8 +13,10 @@ from ..geometry.grid import Box, Grid, floor
 from ..rasters.conversion import Converter
 from ..rasters.missingpixels import common_tag
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteropening import Reference, Stack, check_references
-from ..vectors.vectoropening import Transformation, VectorLayer
+from ..rasters.rasterreference import Reference, check_references
+from ..rasters.rasterstack import Stack
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import VectorLayer
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from ..geometry.grid import Box
 from ..rasters.alpha import open_images
 from ..rasters.conversion import Converter
 from ..rasters.pixeltypes import check_fits, written_type
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 

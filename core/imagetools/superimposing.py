@@ -12,7 +12,8 @@ from ..geometry.grid import Box
 from ..rasters.conversion import Converter
 from ..rasters.inmemory import Opened
 from ..rasters.pixeltypes import check_fits, written_type
-from ..rasters.rasteropening import Stack, check_references
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
 from ..rasters.warping import warped
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 

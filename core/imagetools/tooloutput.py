@@ -16,8 +16,9 @@ from ..geometry.grid import Box, Grid
 from ..parameters.imagegroups import ToolOutput
 from ..rasters.conversion import Converter
 from ..rasters.outputtrial import content_of
-from ..rasters.rasteropening import Reference, Stack
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
 
 ENOUGH_PIXELS = 1 << 18
 """Pixels of a tile that stay in the processor's cache: larger ones bring nothing."""

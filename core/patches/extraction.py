@@ -21,7 +21,7 @@ from ..rasters.pixeltypes import written_type
 from ..rasters.rasteroutput import creation_options
 from ..records.recordwriting import Feature, RecordsWriter, check_folder
 from ..samples.spatialblocks import block_numbers, block_side
-from ..vectors.vectoropening import VectorLayer
+from ..vectors.vectorlayer import VectorLayer
 from .cutting import cut
 from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type

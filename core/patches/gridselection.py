@@ -12,10 +12,10 @@ from ..errors import ParameterError, field
 from ..operations.patchesselection import PatchesSelection
 from ..parameters.sampleroles import SampleRole
 from ..rasters.alpha import open_images
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.validity import Validity
-from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 from . import patchgroups as groups
 from .balancing import balanced, class_histograms

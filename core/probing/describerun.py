@@ -19,7 +19,7 @@ from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
 from ..operations.tensorflowmodelserve import Source
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .describing import Description, describe
 from .descriptionpage import page
 

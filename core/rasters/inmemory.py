@@ -76,7 +76,8 @@ class ArrayRaster:
         Raises:
             RasterError: the other raster cannot be opened, or has another size.
         """
-        from .rasteropening import Reference, open_dataset
+        from .rasteropening import open_dataset
+        from .rasterreference import Reference
 
         other = in_memory(other)
         source, name = open_dataset(other)[0], name_of(other)

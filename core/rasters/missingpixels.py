@@ -51,7 +51,7 @@ def common_tag(bands: Sequence[Held]) -> Any:
 
 
 class Masked(Protocol):
-    """Rasters whose masks can be read; see `core.rasters.rasteropening.Stack`."""
+    """Rasters whose masks can be read; see `core.rasters.rasterstack.Stack`."""
 
     @property
     def dtype(self) -> np.dtype:

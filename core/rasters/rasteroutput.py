@@ -20,7 +20,7 @@ from .buffers import spaced
 from .outputtrial import VALUES, Content, try_format
 from .pixeltypes import gdal_type
 from .rastercreation import check_type, geotiff_options, lossless_options, mixing_overviews, threaded
-from .rasteropening import Reference
+from .rasterreference import Reference
 
 
 def driver_for(path: str, name: str = "") -> gdal.Driver:

@@ -101,7 +101,7 @@ def _single(key: Key, value: Any) -> Any:
 
 
 def _layer(key: Key, layer: Any, notes: list[str]) -> Any:
-    """Return a layer as `vectors.vectoropening.VectorLayer` opens it; note a coordinate system that is not its file's own."""
+    """Return a layer as `vectors.vectorlayer.VectorLayer` opens it; note a coordinate system that is not its file's own."""
     try:
         layer = described(layer)
     except ParameterError as error:
@@ -132,7 +132,7 @@ def _source(key: Key, source: Any, notes: list[str]) -> Any:
 def _described(source: RasterSource, notes: list[str]) -> Any:
     if source.crs:
         from ..rasters.inmemory import crs_wkt
-        from ..rasters.rasteropening import Reference
+        from ..rasters.rasterreference import Reference
 
         name = Reference(crs_wkt(source.crs), True).describe()
         notes.append(

@@ -13,7 +13,7 @@ from ..base.progress import Progress
 from ..classes.legend import as_rows, known_classes, write_legend
 from ..errors import ParameterError, field
 from ..operations.labelimagesampleselection import LabelImageSampleSelection
-from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 from .labelraster import LabelRaster, count_labels, group_by_label
 from .labelselection import Quota, pickers, quotas

@@ -12,8 +12,9 @@ from ..classes.legend import write_legend
 from ..errors import ParameterError, VectorError
 from ..operations.sampleextraction import SampleExtraction
 from ..rasters.alpha import open_images
-from ..rasters.rasteropening import Stack
-from ..vectors.vectoropening import REAL, Field, Transformation, VectorLayer
+from ..rasters.rasterstack import Stack
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import REAL, Field, VectorLayer
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .pixelvalues import values_under
 from .shapes import open_training_layer

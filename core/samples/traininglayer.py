@@ -9,7 +9,7 @@ from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..vectors.vectoroutput import vector_staging
 from .classtotals import Statistics, write_table, xml
 from .shapes import Shapes, open_training_layer

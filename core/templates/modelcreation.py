@@ -30,7 +30,7 @@ from ..probing.describing import Description, describe
 from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .catalogue import create
 from .dates import days_of, times_of
 from .normalization import Scaling, scaling_of

@@ -19,10 +19,11 @@ from ..errors import ParameterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import is_closed, is_database, is_unfinished
 from ..files.staging import Staging, check_file
-from ..rasters.rasteropening import Reference
+from ..rasters.rasterreference import Reference
 from .fieldnames import distinct_names, free_name
 from .geopackage import Filler, can_index
-from .vectoropening import REAL, TEXT, Field, split_source
+from .vectorlayer import REAL, TEXT, Field
+from .vectoropening import split_source
 
 Column = Union[np.ndarray, np.ma.MaskedArray]
 """The values of a field, one per feature; masked ones are written as null."""

@@ -21,8 +21,8 @@ from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
-from ..rasters.rasteropening import Stack
 from ..rasters.rasteroutput import OutputRaster, driver_for
+from ..rasters.rasterstack import Stack
 from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import LandCoverSamples, prepare_samples

@@ -21,7 +21,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.patches.imagestatistics import computed_statistics, variables_of
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 A = np.random.default_rng(0).random((4, 5, 3)) * 10 - 2
 B = np.random.default_rng(1).random((4, 5, 3)) * 4 + 0.5

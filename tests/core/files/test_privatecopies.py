@@ -23,8 +23,8 @@ from otbtf_qgis.core.base.ownership import LOCK
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, OtbtfError, VectorError
 from otbtf_qgis.core.files.privatecopies import private_copies
-from otbtf_qgis.core.rasters.rasteropening import Stack
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.rasters.rasterstack import Stack
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 from otbtf_qgis.core.vectors.vectoroutput import check_vector_output
 
 COMMITTED, PENDING = 'UPDATE "points" SET "class" = 7 WHERE fid = 1', 'UPDATE "points" SET "class" = 8'

@@ -16,7 +16,7 @@ from otbtf_qgis.core.errors import OtbtfError, ParameterError, RasterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.parameters.vocabulary import parse
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 PLACE = (500000.0, 10.0, 0.0, 4800000.0, 0.0, -10.0)
 

@@ -17,7 +17,7 @@ from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.inmemory import ArrayRaster
 from otbtf_qgis.core.rasters.missingpixels import Held, common_tag
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 F32 = np.float32
 LOWEST = F32(np.finfo("float32").min)

@@ -12,8 +12,8 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.rasters.rasteropening import Reference
-from otbtf_qgis.core.vectors.vectoropening import INTEGER, REAL, TEXT, Field
+from otbtf_qgis.core.rasters.rasterreference import Reference
+from otbtf_qgis.core.vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from otbtf_qgis.core.vectors.vectoroutput import OutputVector, vector_staging
 
 FIELDS = (Field("class", INTEGER), Field("share", REAL), Field("name", TEXT))

@@ -18,8 +18,9 @@ from serving import Log, hidden
 import otbtf_qgis
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, VectorError
-from otbtf_qgis.core.rasters.rasteropening import Reference
-from otbtf_qgis.core.vectors.vectoropening import INTEGER, REAL, TEXT, Field, Transformation, VectorLayer
+from otbtf_qgis.core.rasters.rasterreference import Reference
+from otbtf_qgis.core.vectors.transformation import Transformation
+from otbtf_qgis.core.vectors.vectorlayer import INTEGER, REAL, TEXT, Field, VectorLayer
 from otbtf_qgis.core.vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 
 NOWHERE = Reference("", False)

@@ -27,7 +27,7 @@ from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.parameters.vocabulary import Kind, keys
 from otbtf_qgis.core.rasters.inmemory import selected
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 
 FILES = (Kind.RASTERS, Kind.RASTER, Kind.VECTOR, Kind.VECTORS, Kind.FILE, Kind.FOLDER)
 RUNS = [(name, case) for name, cases in CASES.items() for case in cases]
