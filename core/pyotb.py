@@ -5,7 +5,7 @@ from __future__ import annotations
 from .entry.pyotbapps import (
     App,
     Input,
-    __getattr__,  # noqa: F401 (Python asks a module itself for names that it lacks)
+    __getattr__,  # noqa: F401 (each application by its name)
     get_nbchannels,
 )
 

@@ -17,14 +17,15 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names
 from ..classes.classnames import ClassNames, Label, classes_of_field, classes_of_numbers
 from ..classes.legend import known_classes, read_legend
-from ..errors import ParameterError
+from ..errors import ParameterError, field
+from ..files.staging import Staging
 from ..machine import preloading
 from ..rasters.placement import check_placed
-from ..rasters.rasteropening import Stack, open_dataset
+from ..rasters.rasteropening import open_dataset
+from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.shapes import Shapes, open_training_layer
-from ..samples.traininglayer import file_staging, write_text
-from ..vectors.vectoropening import TEXT
+from ..vectors.vectorlayer import TEXT
 from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate
@@ -61,7 +62,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
     image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress, placed=False)
     with ExitStack() as stack:
         outputs = {
-            key: stack.enter_context(file_staging(path, progress, key.upper().replace(".", "_"), _inputs(parameters)))
+            key: stack.enter_context(Staging.of_file(path, progress, field(key.replace(".", "_"))))
             for key, path in (("out", parameters.out), ("out.report", parameters.out_report))
             if path
         }
@@ -71,9 +72,9 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         preloading.wait()  # scikit-learn is needed from here on, and shares packages with what may be loading
         scores = _scores(pairs, comparison.mapped, names)
         areas = _areas(scores, comparison.mapped, image.stack)
-        write_text(outputs["out"], text(scores, parameters.format))
+        outputs["out"].write_text(text(scores, parameters.format))
         if "out.report" in outputs:
-            write_text(outputs["out.report"], _report(parameters, scores, areas, comparison.without))
+            outputs["out.report"].write_text(_report(parameters, scores, areas, comparison.without))
         for staging in outputs.values():
             staging.commit()
     _log_scores(scores, comparison.without, areas, progress)
@@ -84,10 +85,6 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         "samples": int(scores.support.sum()),
         "classes": json.dumps(_class_rows(scores, areas), ensure_ascii=False),
     }
-
-
-def _inputs(parameters: ComputeConfusionMatrix) -> list[Any]:
-    return [parameters.image, parameters.ref_raster_in, parameters.ref_vector_in]
 
 
 # --------------------------------------------------------------- comparing

@@ -21,12 +21,15 @@ from ..rasters.alpha import BAND
 from ..rasters.inmemory import Opened, name_of
 from ..rasters.missingpixels import alpha_bands, marks_of_first
 from ..rasters.placement import check_same
-from ..rasters.rasteropening import Reference, Stack, grid_of, open_dataset
+from ..rasters.rasteropening import grid_of, open_dataset
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
+from ..rasters.warping import warped
 from ..samples.counting import Counted, count, owners, portions
 from ..samples.labelraster import LabelRaster, count_labels
 from ..samples.shapes import Shapes
 from ..samples.validity import Validity
-from ..vectors.vectoropening import VectorLayer
+from ..vectors.vectorlayer import VectorLayer
 
 _MOST_CLASSES = 1000  # more are no classes, but numbers
 
@@ -109,9 +112,17 @@ def reference_raster(
     if bands != 1 or _same_grid(opened, reference, image):
         return LabelRaster(source, nodata, nodata_from_layer, key, math.nan, alpha, progress, placed=False)
     values, view = _marked(opened, source, nodata, nodata_from_layer)
-    dataset = _warped(view, opened, reference, image, key)
-    # The warped pixels are those of the reference, in another place, so that values are looked up in them.
     name = masked(name_of(opened))
+    known = reference.wkt and image.reference.wkt
+    dataset = warped(
+        view,
+        (reference.wkt, image.reference.wkt) if known else None,
+        image.grid,
+        f"{key}: {name} cannot be brought to the grid of the map (warp it with Raster > Projections > Warp)",
+        srcNodata="None",
+        resampleAlg="near",
+    )
+    # The warped pixels are those of the reference, in another place, so that values are looked up in them.
     return LabelRaster(Opened(dataset, name, RasterSource(name, nodata=(values,))), math.nan, True, key)
 
 
@@ -142,43 +153,6 @@ def _marked(dataset: Any, source: Any, nodata: float | None, nodata_from_layer: 
     if view is None:
         raise RasterError(f"Cannot read the mask of {masked(name_of(dataset))}: {masked(str(errors))}.")
     return values, view
-
-
-def _warped(view: Any, dataset: Any, reference: Reference, image: Stack, key: str) -> Any:
-    """Return the reference on the map's grid (its north-up view), read when it is asked for; NaN where there is none.
-
-    Args:
-        view: the reference as it is to be warped.
-        dataset: itself.
-        reference: its coordinate system.
-        image: the map.
-        key: the parameter, for messages.
-    """
-    grid, known = image.grid, reference.wkt and image.reference.wkt
-    warped = None
-    with collected_errors() as errors:
-        warped = gdal.Warp(
-            "",
-            view,
-            format="VRT",
-            outputBounds=(grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin),
-            width=grid.width,
-            height=grid.height,
-            srcSRS=reference.wkt if known else None,
-            dstSRS=image.reference.wkt if known else None,
-            outputType=gdal.GDT_Float64,
-            srcNodata="None",
-            dstNodata="nan",
-            resampleAlg="near",
-            errorThreshold=0,
-        )
-    if warped is None:
-        raise RasterError(
-            f"{key}: {masked(name_of(dataset))} cannot be brought to the grid of the map: {masked(str(errors))}. "
-            "Warp it yourself (Raster > Projections > Warp)."
-        )
-    # The caller names it beside the data set: GDAL writes a virtual raster's XML into the file that its description names.
-    return warped
 
 
 def compare_rasters(image: LabelRaster, reference: LabelRaster, progress: Progress) -> Comparison:

@@ -13,7 +13,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..vectors.texts import field_text
-from ..vectors.vectoropening import TEXT, Field, VectorLayer
+from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
 _LOWEST, _HIGHEST = -(2**31), 2**31 - 1
 _LONGEST = len(str(_LOWEST))

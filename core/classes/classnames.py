@@ -12,7 +12,7 @@ from ..base.jsonvalues import parse
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..rasters.inmemory import name_of
-from ..vectors.vectoropening import TEXT, Field
+from ..vectors.vectorlayer import TEXT, Field
 from .classfield import class_number
 from .legend import Legend, known_classes
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..base.progress import Progress
-from ..vectors.vectoropening import INTEGER, TEXT, Field, VectorLayer
+from ..vectors.vectorlayer import INTEGER, TEXT, Field, VectorLayer
 from .classfield import holds_names, numbers_of
 from .legend import as_rows, of_texts, read_legend, read_texts
 

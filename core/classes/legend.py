@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,10 @@ from typing import Any
 from osgeo import gdal
 
 from ..base.jsonvalues import Json, OddJson, read
+from ..base.progress import Progress
 from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import original
+from ..files.staging import write_text_file
 from ..parameters.vectorsource import LayerSource
 from ..vectors.vectoropening import split_source
 from .classfield import class_number
@@ -214,9 +214,7 @@ def complete_classes(file: Path, known: TextLegend) -> None:
             row["name"] = entry.name
         if not row.get("color") and entry.color:
             row["color"] = entry.color
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
+    write_text_file(str(file), json.dumps(content, indent=1, ensure_ascii=False) + "\n", Progress())
 
 
 def known_classes(dataset: Any) -> Legend:

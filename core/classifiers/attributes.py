@@ -14,7 +14,7 @@ from ..files.gdalcalls import collected_errors
 from ..parameters.vectorsource import LayerSource
 from ..samples.shapes import layer_source
 from ..vectors.texts import field_text
-from ..vectors.vectoropening import TEXT, Field, VectorLayer
+from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
 _CHUNK = 8192  # features read at a time
 

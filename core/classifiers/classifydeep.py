@@ -46,7 +46,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
     classifier = opened_classifier(parameters.classifier, parameters.imstat)
     outputs = [path for path in (parameters.out, parameters.confmap) if path]
     with ExitStack() as stack:
-        maps = MapWriter(parameters, classifier, [parameters.classifier, parameters.imstat], stack, progress)
+        maps = MapWriter(parameters, classifier, stack, progress)
         defaults = classifier.network or serving_defaults_of(parameters.model_dir)
         parameters = with_serving_defaults(parameters, defaults, progress)
         if classifier.network and not parameters.output_names:

@@ -17,7 +17,7 @@ from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
 from ..rasters.outputarea import wanted_box
 from ..rasters.placement import handed_on
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from ..serving.pipeline import IN_FLIGHT, stream
 from .classifierbuilding import standardiser
@@ -58,8 +58,7 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
     memory = budget(parameters.memory or parameters.ram)
     cache = max(16 * MB, min(256 * MB, memory // 8))
     with ExitStack() as stack:
-        inputs = [*image.names, parameters.mask, parameters.model, parameters.imstat]
-        maps = MapWriter(parameters, classifier, inputs, stack, progress)
+        maps = MapWriter(parameters, classifier, stack, progress)
         stack.enter_context(gdal_cache(cache))
         run = _Run(image, missing, mask, PixelClassifier(classifier, parameters.nodatalabel), box)
         tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)

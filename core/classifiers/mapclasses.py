@@ -14,7 +14,7 @@ from ..classes.joinedclasses import joined
 from ..classes.legend import ClassEntry, Legend, TextLegend, of_texts, read_legend, read_texts, texts_in
 from ..errors import ParameterError
 from ..rasters.pixeltypes import written_type
-from ..vectors.vectoropening import TEXT, Field, VectorLayer
+from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
 _LABEL_TYPES = ("uint8", "int16", "uint16", "int32", "uint32")
 

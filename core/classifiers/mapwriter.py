@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -13,14 +12,14 @@ from ..base.progress import Progress
 from ..classes.classtables import declare_classes
 from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
-from ..errors import ClassifierError, ParameterError
+from ..errors import ClassifierError
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteropening import Reference
-from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for, is_source
+from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
+from ..rasters.rasterreference import Reference
 from .classifierfiles import Classifier
 from .mapclasses import label_type
 
@@ -28,15 +27,12 @@ from .mapclasses import label_type
 class MapWriter:
     """Writes the maps, tile by tile, from one thread."""
 
-    def __init__(
-        self, given: MapOutputs, classifier: Classifier, inputs: Sequence[Any], stack: ExitStack, progress: Progress
-    ) -> None:
+    def __init__(self, given: MapOutputs, classifier: Classifier, stack: ExitStack, progress: Progress) -> None:
         """Check the outputs and make room for them, until `stack` is left.
 
         Args:
             given: the parameters.
             classifier: what makes the maps.
-            inputs: names of rasters that no output must replace.
             stack: owns the files.
             progress: told of the hidden folders.
 
@@ -58,15 +54,11 @@ class MapWriter:
                 f"CONFMAP_PIXELTYPE is {given.confmap_pixeltype}, but probabilities lie between 0 and 1: all below 1 become 0. "
                 "Set it to float."
             )
-        outputs = [("OUT", given.out, self.dtype)]
-        outputs += [("CONFMAP", given.confmap, confidence)] if given.confmap else []
+        outputs = [(given.out, self.dtype), *([(given.confmap, confidence)] if given.confmap else [])]
         self._options = creation_options(given.out_co)
         self._made = []
-        for key, path, dtype in outputs:
+        for path, dtype in outputs:
             driver = driver_for(path, given.out_format)
-            for name in inputs:
-                if is_source(path, name):
-                    raise ParameterError(f"{key} is {path}, which is also an input: choose another path.")
             self._made.append((stack.enter_context(Staging(path, progress)), driver, dtype))
         self._rasters: list[OutputRaster] = []
 

@@ -15,11 +15,10 @@ from ..machine.memory import MB, gdal_cache
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..rasters.conversion import Converter
 from ..rasters.placement import check_placed
-from ..rasters.rasteropening import Reference
+from ..rasters.rasterreference import Reference
 from ..samples.shapes import open_training_layer
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.openmodel import Budget, OpenModel, open_model
-from ..vectors.vectoropening import split_source
 from .classifierlearning import FeatureSamples, learn, seed_of
 from .imstat import read_statistics
 from .parallelclassification import feature_type
@@ -52,8 +51,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
     paths = {"OUT": parameters.out, "CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
     layers = (*parameters.vd, *parameters.valid)
     with ExitStack() as stack:
-        inputs = [*(split_source(layer)[0] for layer in layers), parameters.imstat]
-        outcome = TrainingOutcome(paths, inputs, stack, progress)
+        outcome = TrainingOutcome(paths, stack, progress)
         for layer in layers:  # before the model is loaded
             open_training_layer(layer, None).field(parameters.sample_vfn)
         statistics = read_statistics(parameters.imstat) if parameters.imstat else None

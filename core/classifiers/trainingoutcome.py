@@ -13,10 +13,9 @@ from ..accuracy import matrixfile
 from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores, numbers
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import field
 from ..files.staging import Staging
 from ..parameters.classifierchoices import NAMES
-from ..samples.traininglayer import file_staging, write_text
 from . import classifierfiles
 from .classifierfiles import Classifier
 from .classifierlearning import FeatureSamples, score
@@ -36,25 +35,22 @@ TITLES = {
 class TrainingOutcome:
     """The files of a training run while they are made."""
 
-    def __init__(
-        self, paths: Mapping[str, str | None], inputs: Sequence[Any], stack: ExitStack, progress: Progress
-    ) -> None:
+    def __init__(self, paths: Mapping[str, str | None], stack: ExitStack, progress: Progress) -> None:
         """Check the paths and make room for the files, until `stack` is left.
 
         Args:
             paths: the classifier, the confusion matrix and the report, in this order, by key; None where not asked for.
-            inputs: sources that no output must replace.
             stack: owns the files.
             progress: told of the hidden folders.
 
         Raises:
-            ParameterError, RasterError: a file cannot be written.
+            ParameterError: a file cannot be written.
         """
         given = [(key, path) for key, path in paths.items() if path]
-        if len({path for _, path in given}) < len(given):
-            raise ParameterError(f"{' and '.join(key for key, _ in given)} name the same file: choose another for one.")
         self._paths, self._progress = paths, progress
-        self._staged = {key: stack.enter_context(file_staging(path, progress, key, inputs)) for key, path in given}
+        self._staged = {
+            key: stack.enter_context(Staging.of_file(path, progress, field(key.lower()))) for key, path in given
+        }
 
     def write(
         self,
@@ -105,7 +101,7 @@ class TrainingOutcome:
         if matrix is not None:
             matrixfile.write(matrix.path, scores)
         if report is not None:
-            write_text(report, page.html(classifier, scores))
+            report.write_text(page.html(classifier, scores))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,6 @@ from ..classes.classfield import holds_names
 from ..errors import ParameterError
 from ..parameters.sampleroles import SampleRole
 from ..parameters.vectorsource import LayerSource
-from ..vectors.vectoropening import split_source
 from .attributes import Attributes, read_attributes
 from .classifierlearning import FeatureSamples, learn, seed_of
 from .imstat import read_statistics
@@ -38,9 +37,8 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         Cancelled: `progress` asked to stop.
     """
     paths = {"IO_OUT": parameters.out, "IO_CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
-    inputs = [split_source(source)[0] for source in (*parameters.vd, *parameters.valid_vd)]
     with ExitStack() as stack:
-        outcome = TrainingOutcome(paths, [*inputs, parameters.stats], stack, progress)
+        outcome = TrainingOutcome(paths, stack, progress)
         statistics = read_statistics(parameters.stats) if parameters.stats else None
         if len(set(parameters.feat)) < len(parameters.feat):
             raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
-from ..files.textfiles import check_text_file, write_text_file
+from ..errors import field
+from ..files.staging import check_file, write_text_file
 from ..operations.enginereport import EngineReport
 
 
@@ -29,7 +30,8 @@ def report_engine(parameters: EngineReport, progress: Progress) -> dict[str, Any
     """
     outputs = {"out.html": parameters.out_html, "out.json": parameters.out_json}
     for key, path in outputs.items():
-        check_text_file(key, path)
+        if path:
+            check_file(path, field(key.replace(".", "_")))
     report = gather()
     progress.fraction(0.9)
     for line in _lines(report):
@@ -37,7 +39,7 @@ def report_engine(parameters: EngineReport, progress: Progress) -> dict[str, Any
     texts = {"out.html": _page(report), "out.json": json.dumps(report, indent=2) + "\n"}
     for key, path in outputs.items():
         if path:
-            write_text_file(key, Path(path), texts[key], progress)
+            write_text_file(path, texts[key], progress, field(key.replace(".", "_")))
             report[key] = path
     progress.fraction(1.0)
     return report

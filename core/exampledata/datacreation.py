@@ -20,8 +20,8 @@ from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging, check_writable
 from ..geometry.grid import Axis, Box, Grid
 from ..operations.createexampledata import CreateExampleData
-from ..rasters.rasteropening import Reference
 from ..rasters.rasteroutput import OutputRaster
+from ..rasters.rasterreference import Reference
 from . import referencefiles, scene
 from .parcels import lay_out
 

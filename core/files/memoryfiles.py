@@ -49,21 +49,13 @@ class MemoryFiles:
         """Copy what is read into `folder`.
 
         Raises:
-            ParameterError: a file to be read is not there, or is to be written too.
+            ParameterError: a file to be read is not there.
         """
         self._folder, self._places, self._outputs = folder, dict[str, str](), list[str]()
         self.values = dict(values)
-        inputs = {
-            str(item)
-            for key in keys(operation, values)
-            if not key.kind.is_output
-            for item in _items(values.get(key.name))
-        }
         for key in keys(operation, values):
             value = self.values.get(key.name)
-            if key.kind.is_output and _in_memory(value):
-                if str(value) in {name.partition("|")[0] for name in inputs}:
-                    raise ParameterError(f"{key.parameter} is {value}, which is also an input: choose another file.")
+            if key.kind.is_output and in_memory(value):
                 self.values[key.name] = self._place(str(value))
                 self._outputs.append(str(value))
             elif _is_copied(key) and isinstance(value, (list, tuple)):
@@ -80,7 +72,7 @@ class MemoryFiles:
         return os.path.join(self._places[parent], name)
 
     def _copied(self, parameter: str, source: Any) -> Any:
-        if not _in_memory(source):
+        if not in_memory(source):
             return source
         path, bar, rest = source.partition("|")
         place = self._place(path)
@@ -126,7 +118,7 @@ def memory_files(operation: type, values: Mapping[str, Any]) -> Iterator[MemoryF
         ParameterError: one of them is not there.
         OtbtfError: what the operation raises, with the paths that were asked for.
     """
-    if not any(_in_memory(item) for value in values.values() for item in _items(value)):
+    if not any(in_memory(item) for value in values.values() for item in _items(value)):
         yield None
         return
     with scratch_folder() as folder:
@@ -144,7 +136,7 @@ def read_text(path: str) -> str:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    if not _in_memory(path):
+    if not in_memory(path):
         return Path(path).read_text(encoding="utf-8")
     with scratch_folder() as folder:
         if path not in _listed(path):
@@ -157,7 +149,8 @@ def _items(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _in_memory(value: Any) -> bool:
+def in_memory(value: Any) -> bool:
+    """Return whether a value is the path of a file in this memory."""
     return isinstance(value, str) and value.startswith(PREFIX)
 
 

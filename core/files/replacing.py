@@ -16,7 +16,8 @@ from ..base.addresses import masked
 from ..errors import ParameterError
 from ..parameters.kinds import Content, Key
 from ..parameters.vectorsource import Address, VectorSource
-from .privatecopies import is_database, source_to_open
+from .memoryfiles import in_memory
+from .privatecopies import is_database, original, source_to_open
 
 _OF_A_MODEL = ("saved_model.pb*", "variables/*", "assets/*")
 
@@ -46,7 +47,7 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     """Raise ParameterError where an output would replace more than an older output of its own.
 
     That is a file which an input is, or refers to (the images of a virtual raster, the files of a shapefile), a file
-    that holds other layers, one that is write-protected, and a folder of other things.
+    that holds other layers, one that is write-protected, a folder of other things, and another output.
 
     Args:
         known: the operation's keys.
@@ -55,10 +56,11 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     given = [(key, values[key.name]) for key in known if values.get(key.name)]
     outputs = [(key, str(path)) for key, path in given if key.kind.is_output]
     replaced = [
-        (key, path, [name for name in _written(path) if os.path.exists(name)])
+        (key, path, [name for name in _written(path) if _may_exist(name)])
         for key, path in outputs
         if key.kind.content is not Content.FOLDER
     ]
+    _check_different(outputs)
     for key, path in outputs:
         if key.kind.content is Content.FOLDER and os.path.isfile(path):
             raise ParameterError(f"{key.parameter} is {path}, which is a file: name a folder.")
@@ -77,6 +79,22 @@ def _written(path: str) -> list[str]:
     stem, extension = os.path.splitext(path)
     beside = [path + end for end in _BESIDE]
     return [path, *beside, *(stem + end for end in _SIDECARS.get(extension.lower(), ()))]
+
+
+def _may_exist(path: str) -> bool:
+    """Return whether there is a file of this name; of one in memory only GDAL knows."""
+    return os.path.exists(path) or in_memory(path)
+
+
+def _check_different(outputs: list[tuple[Key, str]]) -> None:
+    """Raise ParameterError where a file is two outputs; folders may be, each with its own files in it."""
+    seen: dict[str, Key] = {}
+    for key, path in outputs:
+        other = seen.setdefault(os.path.abspath(path), key)
+        if other is not key and {key.kind.content, other.kind.content} != {Content.FOLDER}:
+            raise ParameterError(
+                f"{other.parameter} and {key.parameter} are both {path}: choose another file for one of them."
+            )
 
 
 # ---------------------------------------------------------------- inputs
@@ -120,14 +138,14 @@ def _read_whole(path: str) -> list[Path]:
     place = Path(path).parent if Path(path).name.startswith("saved_model.pb") else Path(path)
     if place.is_dir():
         return [file for pattern in _OF_A_MODEL for file in place.glob(pattern)]
-    return [place] if place.exists() else []
+    return [place] if _may_exist(str(place)) else []
 
 
 def _text(source: Any) -> str:
-    """Return how a source is written; empty for a raster in memory."""
+    """Return how a source is written, or what it was opened from; empty for a raster in memory."""
     if isinstance(source, (str, VectorSource)):
         return str(source)
-    path = getattr(source, "path", "")
+    path = getattr(source, "path", getattr(source, "name", ""))  # the name is that of an `Opened`
     return path if isinstance(path, str) else ""
 
 
@@ -137,11 +155,11 @@ def _file_of(source: Any) -> str:
 
 def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
     """Yield the files on this machine from which a source is read."""
-    if hasattr(source, "GetFileList"):  # an open dataset
-        yield from source.GetFileList() or []
-        return
     seen: set[str] = set()
-    waiting = [_file_of(source)]
+    dataset = getattr(source, "dataset", source)
+    waiting = (
+        list(map(original, dataset.GetFileList() or [])) if hasattr(dataset, "GetFileList") else [_file_of(source)]
+    )
     while waiting:
         file = waiting.pop()
         if not file or file in seen or "://" in file:
@@ -157,6 +175,8 @@ def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
 
 
 def _same(one: str, two: str) -> bool:
+    if in_memory(one) or in_memory(two):
+        return one == two
     try:
         return os.path.samefile(one, two)
     except OSError:

@@ -2,7 +2,8 @@
 
 An output is written into a hidden folder beside its final path, under its final name, so that files which name their
 companions (ENVI's header, an .aux.xml) stay right. When all is written, closed and checked, its files are moved, the
-main one last. Rasters, layers, models, records, checkpoints and texts are all made so.
+main one last. Rasters, layers, models, records, checkpoints and texts are all made so: what they have of their own, such
+as the drivers of a layer, they check themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from ..base import ownership
 from ..base.progress import Progress
 from ..base.temporaries import moving, remove
-from ..errors import RasterError
+from ..errors import ParameterError
 from . import inputs
 
 
@@ -25,24 +26,37 @@ class Staging:
     Used as a context manager: leaving it without `commit` removes what was made.
     """
 
-    def __init__(self, path: str, progress: Progress) -> None:
+    def __init__(self, path: str, progress: Progress, name: str = "") -> None:
         """Make the folder, after removing those of processes that are gone.
 
+        Args:
+            path: the output, a file or a folder.
+            progress: told of the hidden folder.
+            name: mention of the parameter, by `errors.field`, for messages.
+
         Raises:
-            RasterError: the output's folder does not exist or cannot be written to.
+            ParameterError: the output's folder does not exist or cannot be written to.
         """
-        self.final, self.progress = Path(path), progress
-        check_writable(path)
+        self.final, self.progress, self._name = Path(path), progress, name
+        check_writable(path, name)
         ownership.remove_abandoned(self.final.parent)
         self.folder = self.final.parent / ownership.planned_name()
         progress.temporary(str(self.folder))
         try:
             ownership.claim(self.folder)
         except OSError as error:
-            raise RasterError(
-                f"Cannot write to the folder {self.final.parent}: {error.strerror}. Choose another."
-            ) from error
+            raise self._unwritable(error) from error
         self.path = self.folder / self.final.name
+
+    @classmethod
+    def of_file(cls, path: str, progress: Progress, name: str = "") -> Staging:
+        """Return the place where an output is made that is a file; see `Staging`.
+
+        Raises:
+            ParameterError: it is a folder, too.
+        """
+        check_file(path, name)
+        return cls(path, progress, name)
 
     def __enter__(self) -> Staging:
         return self
@@ -50,12 +64,28 @@ class Staging:
     def __exit__(self, *_: object) -> None:
         remove(str(self.folder))
 
+    def write_text(self, text: str) -> None:
+        """Make the output of a text, in UTF-8 and with its line ends as they are.
+
+        Raises:
+            ParameterError: it cannot be written, for instance because the disk is full.
+        """
+        try:
+            self.path.write_bytes(text.encode("utf-8"))
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> ParameterError:
+        return ParameterError(
+            f"{_told(self.final, self._name)}, which cannot be written: {error.strerror}. Choose another place."
+        )
+
     def commit(self) -> None:
         """Move what was made to its final place, the main file last; an older output is replaced.
 
         Raises:
-            RasterError: a file cannot be moved, for instance because another program has it open; or an input has
-                changed since it was opened.
+            ParameterError: a file cannot be moved, for instance because another program has it open.
+            RasterError: an input has changed since it was opened.
         """
         inputs.check_unchanged()
         made = sorted((p for p in self.folder.iterdir() if p.name != ownership.LOCK), key=lambda p: p == self.path)
@@ -67,7 +97,7 @@ class Staging:
                 for item in made:
                     _replace(item, self.final.parent / item.name)
         except OSError as error:
-            raise RasterError(
+            raise ParameterError(
                 f"Cannot replace {error.filename2 or error.filename}: {error.strerror}. Is it open in another program?"
             ) from error
 
@@ -87,13 +117,38 @@ def _replace(made: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def check_writable(path: str) -> None:
-    """Raise RasterError unless a file can be made at `path`; makes nothing."""
-    parent = Path(path).parent
+def write_text_file(path: str, text: str, progress: Progress, name: str = "") -> None:
+    """Write a text file, such as a report, whole or not at all; see `Staging`.
+
+    Raises:
+        ParameterError: it cannot be written.
+        RasterError: an input has changed since it was opened.
+    """
+    with Staging.of_file(path, progress, name) as staging:
+        staging.write_text(text)
+        staging.commit()
+
+
+def check_writable(path: str, name: str = "") -> None:
+    """Raise ParameterError unless a file or folder can be made at `path`; makes nothing. See `Staging` for `name`."""
+    parent = Path(path).absolute().parent
     if not parent.is_dir():
-        raise RasterError(f"The folder {parent} of the output {path} does not exist: create it, or choose another.")
+        raise ParameterError(
+            f"{_told(path, name)}, but the folder {parent} does not exist: create it, or choose another."
+        )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise RasterError(f"The folder {parent} of the output {path} is not writable: choose another.")
+        raise ParameterError(f"{_told(path, name)}, but the folder {parent} is not writable: choose another.")
+
+
+def check_file(path: str, name: str = "") -> None:
+    """Raise ParameterError unless a file can be made at `path`; makes nothing. See `Staging` for `name`."""
+    check_writable(path, name)
+    if os.path.isdir(path):
+        raise ParameterError(f"{_told(path, name)}, which is a folder: choose a file.")
+
+
+def _told(path: str | Path, name: str) -> str:
+    return f"{name or 'The output'} is {path}"
 
 
 _COMPANIONS = {

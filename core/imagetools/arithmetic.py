@@ -18,10 +18,12 @@ from ..operations.bandmathx import BandMathX
 from ..patches.imagestatistics import computed_statistics, variables_of
 from ..rasters.alpha import AUTO, BAND, decide
 from ..rasters.conversion import Converter
+from ..rasters.nodatacomparison import ranges_of, within
 from ..rasters.outputarea import wanted_box
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.placement import check_same, handed_on
-from ..rasters.rasteropening import Stack, check_references
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from .tooloutput import check_output, converted, output_raster, results, warn, write_by_tiles
 
@@ -58,7 +60,7 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     images = _opened(parameters, expression, progress)
     _check_alike(images)
     bands = expression.check([image.bands for image in images])
-    check_output(parameters, [name for image in images for name in image.names])
+    check_output(parameters)
     first = images[0]
     box = wanted_box(parameters.out_box, "", first.grid, first.reference)
     reference = handed_on(first.names[0], first.reference, box == first.grid.box)
@@ -150,6 +152,7 @@ class _Work:
         self._expression, self._images, self._statistics = expression, images, statistics
         self._valid = [each for each in valid if not each.everywhere]
         self.converter, self._nodata = converter, nodata
+        self._ranges = ranges_of(nodata, converter.dtype, converter.dtype)
         self._grid = images[0].grid
         self.mistaken = 0
 
@@ -171,7 +174,9 @@ class _Work:
             found = converted(values, self.converter)
         if self._valid:
             present = np.logical_and.reduce([valid.read(box) for valid in self._valid])
-            self.mistaken += int(np.count_nonzero((found == self._nodata) & (values == values) & present[..., None]))
+            self.mistaken += int(
+                np.count_nonzero(within(found, self._ranges) & (values == values) & present[..., None])
+            )
             found[~present] = self._nodata
         return found
 

@@ -9,8 +9,9 @@ import numpy as np
 from ..base.progress import Progress
 from ..geometry.grid import Box
 from ..rasters.conversion import Converter
+from ..rasters.missingpixels import common_tag
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
@@ -25,12 +26,11 @@ def concatenate(parameters: ConcatenateImages, progress: Progress) -> dict[str, 
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     stack = Stack(parameters.il, placed=False)
-    check_output(parameters, stack.names)
+    check_output(parameters)
     warn_of_marks(stack, progress)
     dtype = written_type(stack.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)
-    kept = {held.tag for held in stack.held}
-    nodata = kept.pop() if len(kept) == 1 else None
+    nodata = common_tag(stack.held)
 
     def pixels(part: Box) -> np.ndarray:
         return converted(stack.read(part), converter)

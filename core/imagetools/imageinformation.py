@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..parameters.extendedfilenames import split
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 
 _TYPES = {
     "uint8": "unsigned_char",

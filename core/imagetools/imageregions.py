@@ -11,9 +11,12 @@ from ..base.progress import Progress
 from ..errors import ParameterError
 from ..geometry.grid import Box, Grid, floor
 from ..rasters.conversion import Converter
+from ..rasters.missingpixels import common_tag
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteropening import Reference, Stack, check_references
-from ..vectors.vectoropening import Transformation, VectorLayer
+from ..rasters.rasterreference import Reference, check_references
+from ..rasters.rasterstack import Stack
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import VectorLayer
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def extract_region(parameters: ExtractROI, progress: Progress) -> dict[str, Any]
     image = Stack([parameters.image])
     bands = channels(parameters.cl, image.bands, image.names[0])
     box = _region(parameters, image)
-    check_output(parameters, image.names)
+    check_output(parameters)
     warn_of_marks(image, progress)
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     converter = Converter(dtype, 0.0)
@@ -42,8 +45,7 @@ def extract_region(parameters: ExtractROI, progress: Progress) -> dict[str, Any]
         read = image.read(part)
         return converted(read if whole else np.ascontiguousarray(read[..., bands]), converter)
 
-    grid, kept = image.grid.part(box), {image.held[band].tag for band in bands}
-    nodata = kept.pop() if len(kept) == 1 else None
+    grid, nodata = image.grid.part(box), common_tag([image.held[band] for band in bands])
     with output_raster(parameters, grid, len(bands), dtype, image.reference, progress, nodata) as raster:
         each = float(2 * image.bands * image.dtype.itemsize + 16 * len(bands))
         write_by_tiles(raster, box, each, parameters.memory, pixels, progress)

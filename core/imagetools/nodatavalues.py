@@ -11,7 +11,7 @@ from ..geometry.grid import Box
 from ..rasters.alpha import open_images
 from ..rasters.conversion import Converter
 from ..rasters.pixeltypes import check_fits, written_type
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
@@ -27,7 +27,7 @@ def manage_nodata(parameters: ManageNoData, progress: Progress) -> dict[str, Any
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     image = open_images([parameters.image], parameters.alpha, progress, placed=False)
-    check_output(parameters, image.names)
+    check_output(parameters)
     if parameters.mode == "buildmask":
         return _mask(parameters, image, progress)
     if parameters.mode == "changevalue":
@@ -40,13 +40,10 @@ def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[st
     inside, outside = parameters.mode_buildmask_inv, parameters.mode_buildmask_outv
     check_fits(inside, dtype, "MODE_BUILDMASK_INV")
     check_fits(outside, dtype, "MODE_BUILDMASK_OUTV")
-    missing = image.missing()
+    missing = image.missing(nan=parameters.usenan)
 
     def pixels(part: Box) -> np.ndarray:
-        read = image.read(part)
-        empty = missing.anywhere(read, part)
-        if parameters.usenan and read.dtype.kind == "f":
-            empty |= np.isnan(read).any(axis=-1)
+        empty = missing.anywhere(image.read(part), part)
         return np.where(empty, outside, inside).astype(dtype)[..., None]
 
     return _written(parameters, image, 1, dtype, pixels, None, progress)
@@ -56,19 +53,15 @@ def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     value = parameters.mode_changevalue_newv
     check_fits(value, dtype, "MODE_CHANGEVALUE_NEWV")
-    converter, missing = Converter(dtype, value), image.missing()
+    converter, missing = Converter(dtype, value), image.missing(nan=parameters.usenan)
 
     def pixels(part: Box) -> np.ndarray:
         read = image.read(part)
         found = converted(read, converter)
-        marked = missing.by_band(read, part)
-        for band in range(image.bands):
-            empty = marked[..., band]
-            if parameters.usenan and read.dtype.kind == "f":
-                empty |= np.isnan(read[..., band])
-            if empty.any():
-                found = found.copy() if found is read else found
-                found[..., band][empty] = value
+        empty = missing.by_band(read, part)
+        if empty.any():
+            found = found.copy() if found is read else found
+            found[empty] = value
         return found
 
     found = _written(parameters, image, image.bands, dtype, pixels, value, progress)

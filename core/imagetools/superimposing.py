@@ -6,17 +6,15 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from osgeo import gdal
 
-from ..base.addresses import masked
 from ..base.progress import Progress
-from ..errors import RasterError
-from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box
 from ..rasters.conversion import Converter
 from ..rasters.inmemory import Opened
 from ..rasters.pixeltypes import check_fits, written_type
-from ..rasters.rasteropening import Stack, check_references
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
+from ..rasters.warping import warped
 from .tooloutput import check_output, converted, output_raster, results, warn, warn_of_marks, write_by_tiles
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     reference, moved = Stack([parameters.inr]), Stack([parameters.inm])
-    check_output(parameters, [*reference.names, *moved.names])
+    check_output(parameters)
     source_nodata, complete = _source_nodata(moved)
     if not complete:
         warn_of_marks(moved, progress)
@@ -41,10 +39,10 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
         check_references([(stack.names[0], stack.reference) for stack in (reference, moved)])
     dtype = written_type(moved.dtype.name, parameters.out_pixeltype)
     check_fits(parameters.fv, dtype, "FV")
-    warped, converter = Stack([_warped(parameters, reference, moved, source_nodata)]), Converter(dtype, parameters.fv)
+    image, converter = Stack([_warped(parameters, reference, moved, source_nodata)]), Converter(dtype, parameters.fv)
 
     def pixels(part: Box) -> np.ndarray:
-        read = warped.read(part)
+        read = image.read(part)
         return converted(np.where(np.isnan(read), parameters.fv, read), converter)
 
     grid, box = reference.grid, reference.grid.box
@@ -77,27 +75,15 @@ def _source_nodata(moved: Stack) -> tuple[str | None, bool]:
 
 def _warped(parameters: Superimpose, reference: Stack, moved: Stack, source_nodata: str | None) -> Opened:
     """Return the image on the reference's grid (its north-up view), read when it is asked for; NaN where it is not."""
-    grid, dataset = reference.grid, moved.datasets[0]
-    warped = None
-    with collected_errors() as errors:
-        warped = gdal.Warp(
-            "",
-            dataset,
-            format="VRT",
-            outputBounds=(grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin),
-            width=grid.width,
-            height=grid.height,
-            srcSRS=moved.reference.wkt or None,
-            dstSRS=reference.reference.wkt or None,
-            outputType=gdal.GDT_Float64,
-            srcNodata=source_nodata,
-            dstNodata="nan",  # any other value would be changed where a pixel has it
-            resampleAlg=_ALGORITHMS[parameters.interpolator],
-            errorThreshold=0,
-            # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.
-            warpOptions=["XSCALE=1", "YSCALE=1", "UNIFIED_SRC_NODATA=NO"],
-            options=["-nosrcalpha"],  # a band that is marked as alpha is brought there like the others
-        )
-    if warped is None:
-        raise RasterError(f"INM: {moved.names[0]} cannot be brought to the grid of INR: {masked(str(errors))}.")
-    return Opened(warped, moved.names[0])
+    dataset = warped(
+        moved.datasets[0],
+        (moved.reference.wkt, reference.reference.wkt),
+        reference.grid,
+        f"INM: {moved.names[0]} cannot be brought to the grid of INR",
+        srcNodata=source_nodata,
+        resampleAlg=_ALGORITHMS[parameters.interpolator],
+        # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.
+        warpOptions=["XSCALE=1", "YSCALE=1", "UNIFIED_SRC_NODATA=NO"],
+        options=["-nosrcalpha"],  # a band that is marked as alpha is brought there like the others
+    )
+    return Opened(dataset, moved.names[0])

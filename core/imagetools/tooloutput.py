@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import field
 from ..files.staging import Staging, check_writable
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
 from ..parameters.imagegroups import ToolOutput
 from ..rasters.conversion import Converter
 from ..rasters.outputtrial import content_of
-from ..rasters.rasteropening import Reference, Stack
-from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for, same_file
+from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
 
 ENOUGH_PIXELS = 1 << 18
 """Pixels of a tile that stay in the processor's cache: larger ones bring nothing."""
@@ -26,13 +27,11 @@ BLOCK = tiling.BLOCK
 """Pixels of which the sides of tiles are made, where memory allows."""
 
 
-def check_output(given: ToolOutput, inputs: Sequence[str]) -> None:
-    """Raise ParameterError or RasterError where the output cannot be written, or is one of the inputs."""
+def check_output(given: ToolOutput) -> None:
+    """Raise ParameterError where the output cannot be written."""
     creation_options(given.out_co)
     driver_for(given.out, given.out_format)
-    check_writable(given.out)
-    if any(same_file(given.out, name) for name in inputs):
-        raise ParameterError(f"OUT is {given.out}, which is also an input: choose another file.")
+    check_writable(given.out, field("out"))
 
 
 @contextmanager
@@ -52,7 +51,7 @@ def output_raster(
     """
     driver = driver_for(given.out, given.out_format)
     with (
-        Staging(given.out, progress) as staging,
+        Staging(given.out, progress, field("out")) as staging,
         OutputRaster(
             staging,
             grid,

@@ -19,8 +19,8 @@ from typing import Any
 from ..base.jsonvalues import Json, OddJson, read
 from ..base.progress import Progress
 from ..classes.modelclasses import Classes, ModelClass
-from ..errors import ModelError, RasterError
-from ..files.staging import Staging
+from ..errors import ModelError, ParameterError, RasterError
+from ..files.staging import write_text_file
 from .identity import file_fingerprint, fingerprint
 from .modelfiles import PROGRAM, model_place
 from .servingdefaults import ServingDefaults
@@ -185,11 +185,9 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
     """
     path = sidecar_path(model_path)
     try:
-        with Staging(str(path), Progress()) as staging:
-            staging.path.write_text(as_text(item), encoding="utf-8")
-            staging.commit()
-    except (OSError, RasterError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        write_text_file(str(path), as_text(item), Progress())
+    except (ParameterError, RasterError) as error:
+        reason = getattr(error.__cause__, "strerror", None) or str(error)
         raise ModelError(
             f"The sidecar {path} cannot be written: {reason.rstrip('.')}. Copy the model to a folder of your own, or leave "
             "SIDECAR off."

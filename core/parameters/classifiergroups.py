@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ..errors import ParameterError
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .classifierchoices import FILE_FILTER
@@ -101,11 +99,6 @@ class MapOutputs(_ConfidenceMap, RasterFormat, PartialOutput, _NoDataLabel):
     out_box: str = shared.box("out.box", "Map")
     out_co: str = shared.creation_options("out.co", "Map", "For the confidence map, too.")
     out_format: str = shared.driver("out.format", "Map", "For both maps.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.confmap and Path(self.confmap).absolute() == Path(self.out).absolute():
-            raise ParameterError(f"OUT and CONFMAP are both {self.out}: choose another file for one of them.")
 
 
 @dataclass(frozen=True)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import numbers
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..base.addresses import masked
 from ..errors import RasterError
+from .describedsource import DescribedSource
 
 Ranges = tuple[tuple[float, float], ...]
 """Values that are no-data: from and to, both included; (nan, nan) stands for NaN."""
 
 _OPTION = re.compile(r"\|option:([^|]*)")
-FORM = '{"path": ..., "crs": ..., "nodata": [[[min, max], ...], ...], "use_source_nodata": ..., "open_options": [...]}'
+_FORM = '{"path": ..., "crs": ..., "nodata": [[[min, max], ...], ...], "use_source_nodata": ..., "open_options": [...]}'
 
 
 @dataclass(frozen=True)
-class RasterSource:
+class RasterSource(DescribedSource):
     """A raster, and what is known of it beside its file: a source for every parameter that takes a raster.
 
         image = RasterSource("image.tif", crs="EPSG:32654", nodata=[[[0, 0]], [[0, 0], [65535, 65535]]])
@@ -42,6 +41,8 @@ class RasterSource:
         RasterError: one of them is of another type, a range is none, or an option has no `=`.
     """
 
+    WHAT, FORM, ERROR = "raster", _FORM, RasterError
+
     path: str
     crs: str = ""
     nodata: tuple[Ranges, ...] = ()
@@ -49,32 +50,13 @@ class RasterSource:
     open_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("path", _path(self.path)),
-            ("crs", _text("crs", self.crs)),
-            ("nodata", tuple(_ranges(band) for band in _listed("nodata", self.nodata))),
-            ("use_source_nodata", _switches(self.use_source_nodata)),
-            ("open_options", tuple(_option(option) for option in _listed("open_options", self.open_options))),
-        ):
-            object.__setattr__(self, name, value)
-
-    def __str__(self) -> str:
-        return self.path
-
-    @classmethod
-    def read(cls, given: Mapping[str, Any]) -> RasterSource:
-        """Return the raster that a JSON object describes.
-
-        Raises:
-            RasterError: it has a key that is unknown, none for the path, or a value of another type.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = [str(key) for key in given if key not in known]
-        if unknown:
-            raise RasterError(f"A raster is described with {', '.join(unknown)}, which is unknown: give {FORM}.")
-        if "path" not in given:
-            raise RasterError(f"A raster is described without its path: give {FORM}.")
-        return cls(**given)
+        self._take(
+            path=self._path(self.path),
+            crs=self._text("crs", self.crs),
+            nodata=tuple(_ranges(band) for band in self._listed("nodata", self.nodata)),
+            use_source_nodata=_switches(self.use_source_nodata),
+            open_options=tuple(_option(option) for option in self._listed("open_options", self.open_options)),
+        )
 
     @classmethod
     def of_text(cls, text: str) -> RasterSource:
@@ -111,12 +93,12 @@ class RasterSource:
 
 
 def described(source: Any) -> Any:
-    """Return a JSON object as the `RasterSource` that it is, and anything else as it is.
+    """Return a JSON object as the `RasterSource` that it is, a path object as text, and anything else as it is.
 
     Raises:
         RasterError: see `RasterSource.read`.
     """
-    return RasterSource.read(source) if isinstance(source, dict) else source
+    return RasterSource.described(source)
 
 
 def path_of(source: Any) -> str:
@@ -129,31 +111,8 @@ def has_options(text: str) -> bool:
     return _OPTION.search(text) is not None
 
 
-def _refused(name: str, value: Any, wanted: str) -> RasterError:
-    return RasterError(f"{name} of a raster is {value!r}, but must be {wanted}: give {FORM}.")
-
-
-def _path(value: Any) -> str:
-    value = value.__fspath__() if hasattr(value, "__fspath__") else value
-    if not isinstance(value, str) or not value.strip():
-        raise _refused("path", value, "a text that is not empty")
-    return value
-
-
-def _text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _refused(name, value, "a text")
-    return value.strip()
-
-
-def _listed(name: str, value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise _refused(name, value, "a list")
-    return tuple(value)
-
-
 def _ranges(band: Any) -> Ranges:
-    return tuple(_range(pair) for pair in _listed("nodata", band))
+    return tuple(_range(pair) for pair in RasterSource._listed("nodata", band))
 
 
 def _range(pair: Any) -> tuple[float, float]:
@@ -161,10 +120,10 @@ def _range(pair: Any) -> tuple[float, float]:
         isinstance(end, numbers.Real) and not isinstance(end, bool) for end in pair
     )
     if not numbers_ or len(pair) != 2:
-        raise _refused("A range in nodata", pair, "two numbers, [min, max]")
+        raise RasterSource._refused("A range in nodata", pair, "two numbers, [min, max]")
     low, high = (int(end) if isinstance(end, numbers.Integral) else float(end) for end in pair)
     if not low <= high and not (math.isnan(low) and math.isnan(high)):
-        raise _refused("A range in nodata", pair, "two numbers of which the first is not larger")
+        raise RasterSource._refused("A range in nodata", pair, "two numbers of which the first is not larger")
     return low, high
 
 
@@ -172,11 +131,11 @@ def _switches(value: Any) -> bool | tuple[bool, ...]:
     if isinstance(value, bool):
         return value
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, bool) for item in value):
-        raise _refused("use_source_nodata", value, "true, false, or a list of these, one for each band")
+        raise RasterSource._refused("use_source_nodata", value, "true, false, or a list of these, one for each band")
     return tuple(value)
 
 
 def _option(value: Any) -> str:
     if not isinstance(value, str) or not value.partition("=")[0] or "=" not in value:
-        raise _refused("An item of open_options", value, "a text KEY=VALUE")
+        raise RasterSource._refused("An item of open_options", value, "a text KEY=VALUE")
     return value

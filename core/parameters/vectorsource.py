@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
 from ..errors import ParameterError
+from .describedsource import DescribedSource
 
-FORM = '{"path": ..., "crs": ..., "fields": [...]}'
+_FORM = '{"path": ..., "crs": ..., "fields": [...]}'
 
 
 @dataclass(frozen=True)
-class VectorSource:
+class VectorSource(DescribedSource):
     """A vector layer, and what is known of it beside its file: a source for every parameter that takes a layer.
 
         points = VectorSource("points.gpkg|layername=first", crs="EPSG:32654")
@@ -33,39 +33,17 @@ class VectorSource:
         ParameterError: one of them is of another type.
     """
 
+    WHAT, FORM, ERROR = "layer", _FORM, ParameterError
+
     path: str
     crs: str = ""
     fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        path = os.fspath(self.path) if isinstance(self.path, os.PathLike) else self.path
-        if not isinstance(path, str) or not path.strip():
-            raise _refused("path", self.path, "a text that is not empty")
-        if not isinstance(self.crs, str):
-            raise _refused("crs", self.crs, "a text")
-        listed = isinstance(self.fields, (list, tuple)) and all(isinstance(name, str) for name in self.fields)
-        if not listed:
-            raise _refused("fields", self.fields, "a list of texts")
-        for name, value in (("path", path), ("crs", self.crs.strip()), ("fields", tuple(self.fields))):
-            object.__setattr__(self, name, value)
-
-    def __str__(self) -> str:
-        return self.path
-
-    @classmethod
-    def read(cls, given: Mapping[str, Any]) -> VectorSource:
-        """Return the layer that a JSON object describes.
-
-        Raises:
-            ParameterError: it has a key that is unknown, none for the path, or a value of another type.
-        """
-        known = [field.name for field in dataclasses.fields(cls)]
-        unknown = [str(key) for key in given if key not in known]
-        if unknown:
-            raise ParameterError(f"A layer is described with {', '.join(unknown)}, which is unknown: give {FORM}.")
-        if "path" not in given:
-            raise ParameterError(f"A layer is described without its path: give {FORM}.")
-        return cls(**given)
+        fields = self._listed("fields", self.fields, "a list of texts")
+        if not all(isinstance(name, str) for name in fields):
+            raise self._refused("fields", self.fields, "a list of texts")
+        self._take(path=self._path(self.path), crs=self._text("crs", self.crs), fields=fields)
 
     def named(self, layer: str) -> VectorSource:
         """Return the layer called `layer` of the same file."""
@@ -82,13 +60,7 @@ def described(source: Any) -> Any:
     Raises:
         ParameterError: see `VectorSource.read`.
     """
-    if isinstance(source, Mapping):
-        return VectorSource.read(source)
-    return os.fspath(source) if isinstance(source, os.PathLike) else source
-
-
-def _refused(name: str, value: Any, wanted: str) -> ParameterError:
-    return ParameterError(f"{name} of a layer is {value!r}, but must be {wanted}: give {FORM}.")
+    return VectorSource.described(source)
 
 
 @dataclass(frozen=True)

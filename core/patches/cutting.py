@@ -8,7 +8,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..geometry.grid import Box
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .patchpoints import PatchSource
 from .patchstore import PatchStore
 

@@ -18,10 +18,10 @@ from ..rasters.alpha import open_images, said
 from ..rasters.conversion import Converter
 from ..rasters.outputtrial import CLASSES, content_of
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteroutput import creation_options, same_file
+from ..rasters.rasteroutput import creation_options
 from ..records.recordwriting import Feature, RecordsWriter, check_folder
 from ..samples.spatialblocks import block_numbers, block_side
-from ..vectors.vectoropening import VectorLayer, split_source
+from ..vectors.vectorlayer import VectorLayer
 from .cutting import cut
 from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type
@@ -54,7 +54,8 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
     for source in sources:
         source.check()
     outputs = _output_paths(parameters)
-    _check_outputs(outputs, sources, layer)
+    if parameters.out_tfrecords:
+        check_folder(parameters.out_tfrecords, "OUT_TFRECORDS")
     points = locate(layer, field, sources, progress)
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
@@ -97,20 +98,6 @@ def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:
     paths["outlabels"] = parameters.outlabels
     paths["out.tfrecords"] = parameters.out_tfrecords
     return {key: path for key, path in paths.items() if path}
-
-
-def _check_outputs(outputs: dict[str, str], sources: Sequence[PatchSource], layer: VectorLayer) -> None:
-    inputs = [*(name for source in sources for name in source.stack.names), split_source(layer.path)[0]]
-    seen: dict[str, str] = {}
-    for key, path in outputs.items():
-        name = key.upper().replace(".", "_")
-        other = seen.setdefault(str(Path(path).absolute()), name)
-        if other != name:
-            raise ParameterError(f"{name} and {other} are both {path}: choose another file for one of them.")
-        if any(same_file(path, source) for source in inputs):
-            raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
-    if "out.tfrecords" in outputs:
-        check_folder(outputs["out.tfrecords"], "OUT_TFRECORDS")
 
 
 def _shapes_and_types(

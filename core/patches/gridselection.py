@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..operations.patchesselection import PatchesSelection
 from ..parameters.sampleroles import SampleRole
 from ..rasters.alpha import open_images
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.validity import Validity
-from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 from . import patchgroups as groups
 from .balancing import balanced, class_histograms
@@ -35,7 +35,7 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
     """
     for role, path in zip(SampleRole, parameters.outputs()):
         if path:
-            check_vector_output(path, f"OUT{role.short.upper()}")
+            check_vector_output(path, field(f"out{role.short}"))
     image = open_images([parameters.image], parameters.alpha, progress)
     patches = PatchGrid(
         image.grid, parameters.grid_psize, parameters.grid_step, parameters.grid_offsetx, parameters.grid_offsety
@@ -114,7 +114,7 @@ def _write(
             rows, columns = np.nonzero(grouped == role)
             if not len(rows):
                 progress.warning(f"{key} is empty: the strategy {parameters.strategy} gives no patch to it.")
-            place = context.enter_context(vector_staging(path, progress, key))
+            place = context.enter_context(vector_staging(path, progress, field(f"out{role.short}")))
             out = context.enter_context(OutputVector(place, [Field("id", INTEGER)], image.reference, progress))
             x, y = patches.points(rows, columns)
             out.write([numbers[rows, columns]], x, y)

@@ -12,7 +12,7 @@ from ..errors import ParameterError
 from ..geometry.grid import Box
 from ..parameters.rastersource import path_of
 from ..rasters.missingpixels import Missing
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.bandstatistics import BandStatistics
 from .patchesimage import read_description
 

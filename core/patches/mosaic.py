@@ -14,8 +14,9 @@ from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
 from ..operations.patchesmosaic import PatchesMosaic
 from ..rasters.outputtrial import PICTURE
-from ..rasters.rasteropening import Reference, Stack
 from ..rasters.rasteroutput import OutputRaster, driver_for
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
 from .contactsheet import choose, sheet
 from .patchesimage import read_description
 

@@ -20,8 +20,8 @@ from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
 from ..rasters.conversion import Converter
 from ..rasters.outputtrial import Content
-from ..rasters.rasteropening import Reference
 from ..rasters.rasteroutput import OutputRaster, driver_for
+from ..rasters.rasterreference import Reference
 from ..samples.bandstatistics import BandStatistics
 
 _STATISTICS = ("min", "max", "mean", "std")

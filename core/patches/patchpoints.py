@@ -14,8 +14,9 @@ from ..classes.classfield import holds_names, numbers_of
 from ..errors import ParameterError
 from ..geometry.grid import TOLERANCE, Axis
 from ..rasters.missingpixels import Missing
-from ..rasters.rasteropening import Stack
-from ..vectors.vectoropening import TEXT, Field, Points, Transformation, VectorLayer
+from ..rasters.rasterstack import Stack
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import TEXT, Field, Points, VectorLayer
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ class TFRecords:
                     self.save(content, str(staging.folder / os.path.basename(path)))
                 staging.commit()
             self._remove_others(names)
-        except (OSError, tf.errors.OpError, RasterError) as error:
+        except (OSError, tf.errors.OpError, ParameterError, RasterError) as error:
             reason = str(getattr(error, "strerror", None) or getattr(error, "message", error))
             raise RecordsError(f"Cannot write TFRecords into {self.dirpath}: {reason.rstrip('.')}.") from error
         self._describe()

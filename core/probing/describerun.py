@@ -10,8 +10,8 @@ from ..base.progress import Progress
 from ..classes.legend import Legend, raster_legend, read_legend
 from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
-from ..errors import ModelError, ParameterError
-from ..files.textfiles import check_text_file, write_text_file
+from ..errors import ModelError, ParameterError, field
+from ..files.staging import check_file, write_text_file
 from ..machine.devices import device_scope
 from ..models.loading import load_model
 from ..models.mlm import build_item
@@ -19,7 +19,7 @@ from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
 from ..parameters.servedmodel import Source
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .describing import Description, describe
 from .descriptionpage import page
 
@@ -40,7 +40,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     files = {"out.html": parameters.out_html, "out.json": parameters.out_json}
     for key, path in files.items():
         if path:
-            check_text_file(key, path)
+            check_file(path, field(key.replace(".", "_")))
     scope = device_scope("auto")
     with scope():
         model = load_model(parameters.model_dir, parameters.model_tagsets, parameters.trust_model)
@@ -72,7 +72,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
                 if key == "out.html"
                 else as_text(item(described, classes, _uri(model.path), alpha, defaults))
             )
-            write_text_file(key, Path(path), text, progress)
+            write_text_file(path, text, progress, field(key.replace(".", "_")))
             results[key] = path
     return results
 

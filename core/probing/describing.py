@@ -22,7 +22,8 @@ from ..models.sidecar import Geometry
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parameters.servedmodel import Source
 from ..rasters.pixeltypes import gdal_type, written_type
-from ..rasters.rasteropening import Stack, check_references
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
 from .appliedgeometry import choose_fields, given_axes, make_plan
 from .feeding import image_inputs
 from .geometryresolver import SAMPLE, Resolver

@@ -15,7 +15,8 @@ from ..models.sidecar import Sidecar
 from ..parameters.servedmodel import ServedModel, Source
 from ..rasters.alpha import decide
 from ..rasters.missingpixels import Missing
-from ..rasters.rasteropening import Stack, check_references
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
 from .feeding import described, fed_inputs, image_inputs
 
 

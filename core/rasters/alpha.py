@@ -15,7 +15,7 @@ from osgeo import gdal
 from ..base.progress import Progress
 from ..geometry.grid import Box
 from .pixeltypes import numpy_type
-from .rasteropening import Stack
+from .rasterstack import Stack
 
 AUTO, MASK, BAND = "auto", "mask", "band"
 

@@ -6,7 +6,6 @@ A NumPy array is read through GDAL where it lies; nothing is copied.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +75,8 @@ class ArrayRaster:
         Raises:
             RasterError: the other raster cannot be opened, or has another size.
         """
-        from .rasteropening import Reference, open_dataset
+        from .rasteropening import open_dataset
+        from .rasterreference import Reference
 
         other = in_memory(other)
         source, name = open_dataset(other)[0], name_of(other)
@@ -113,7 +113,7 @@ def in_memory(source: Any) -> Any:
     Raises:
         RasterError: an array has no grid, or is none that a raster can be made of; a JSON object describes no raster.
     """
-    source = described(os.fspath(source) if isinstance(source, os.PathLike) else source)
+    source = described(source)
     if isinstance(source, ArrayRaster):
         return source.open()
     if isinstance(source, np.ndarray):

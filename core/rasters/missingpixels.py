@@ -21,11 +21,8 @@ from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box
 from ..parameters.rastersource import Ranges, RasterSource
 from .inmemory import Opened
+from .nodatacomparison import ranges_of, stored_range, within
 from .pixeltypes import numpy_type
-
-_NEAR_LIMIT, _TOLERANCE = 1e38, 2 * float(np.finfo("float32").eps)
-"""Tags of floating-point bands beyond it are often rounded, as -3.40282346639e+38 or -3.4e+38: GDAL's masks compare them
-with this tolerance, and of float32 take what lies between them and the type's limit for the same."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,14 @@ class Held:
     joint: tuple[int, Any] | None = None
 
 
+def common_tag(bands: Sequence[Held]) -> Any:
+    """Return the no-data value that all bands have; None where they differ, or have none. NaN is one value."""
+    first, *others = (held.tag for held in bands)
+    return first if all(tag == first or (tag != tag and first != first) for tag in others) else None
+
+
 class Masked(Protocol):
-    """Rasters whose masks can be read; see `core.rasters.rasteropening.Stack`."""
+    """Rasters whose masks can be read; see `core.rasters.rasterstack.Stack`."""
 
     @property
     def dtype(self) -> np.dtype:
@@ -73,20 +76,23 @@ class Missing:
         partly: whether a band can be missing in a pixel.
     """
 
-    def __init__(self, rasters: Masked, nodata: float | None = None, from_layer: bool = True) -> None:
+    def __init__(
+        self, rasters: Masked, nodata: float | None = None, from_layer: bool = True, nan: bool = False
+    ) -> None:
         """Prepare.
 
         Args:
             rasters: their masks are read when they are asked for.
             nodata: the no-data value of every band (NaN is one); it replaces those of the files.
             from_layer: whether the files' no-data values, what the user has set beside them, and masks count.
+            nan: whether NaN counts too.
         """
         self._rasters, self._bands = rasters, len(rasters.held)
-        self._rules = [_rule(held, rasters.dtype, nodata, from_layer) for held in rasters.held]
+        self._rules = [_rule(held, rasters.dtype, nodata, from_layer, nan) for held in rasters.held]
         joints = [(number, held.joint) for number, held in enumerate(rasters.held) if held.joint and from_layer]
         self._joints: dict[int, list[tuple[int, Ranges]]] = {}
         for number, (first, value) in joints:
-            ranges = _as_ranges(value, rasters.held[number].dtype, rasters.dtype)
+            ranges = ranges_of(value, rasters.held[number].dtype, rasters.dtype)
             self._joints.setdefault(first, []).append((number, ranges))
         self.possible = all(rule.tells for rule in self._rules)
         self.partly = any(rule.tells for rule in self._rules)
@@ -191,76 +197,23 @@ class _Asked:
     def by_value(self, number: int) -> np.ndarray:
         """Return where a band is missing, masks aside."""
         rule = self._missing._rules[number]
-        found = _within(self._pixels[..., number], rule.ranges)
+        found = within(self._pixels[..., number], rule.ranges)
         if rule.joint is not None:
             if rule.joint not in self._joints:
-                parts = [_within(self._pixels[..., band], r) for band, r in self._missing._joints[rule.joint]]
+                parts = [within(self._pixels[..., band], r) for band, r in self._missing._joints[rule.joint]]
                 self._joints[rule.joint] = np.logical_and.reduce(parts)
             found = found | self._joints[rule.joint]
         return found
 
 
-def _rule(held: Held, dtype: np.dtype, nodata: float | None, from_layer: bool) -> _Rule:
+def _rule(held: Held, dtype: np.dtype, nodata: float | None, from_layer: bool, nan: bool = False) -> _Rule:
     tag = nodata if nodata is not None else held.tag if from_layer else None
-    ranges = () if tag is None else _as_ranges(tag, held.dtype, dtype)
+    ranges = () if tag is None else ranges_of(tag, held.dtype, dtype)
+    ranges += ranges_of(math.nan, dtype, dtype) if nan else ()
     if not from_layer:
         return _Rule(ranges, (), None)
-    ranges += tuple(r for pair in held.ranges for r in _stored(*pair, held.dtype, dtype))
+    ranges += tuple(r for pair in held.ranges for r in stored_range(*pair, held.dtype, dtype))
     return _Rule(ranges, held.masks, held.joint[0] if held.joint else None)
-
-
-def _within(values: np.ndarray, ranges: Ranges) -> np.ndarray:
-    """Return where values lie in one of the ranges, whose ends are of their type; NaN stands for itself."""
-    parts = [_between(values, low, high) for low, high in ranges] or [np.zeros(values.shape, bool)]
-    return parts[0] if len(parts) == 1 else np.logical_or.reduce(parts)
-
-
-def _between(values: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    found: np.ndarray = np.isnan(values) if low != low else values == low if low == high else values >= low
-    return found & (values <= high) if low < high else found
-
-
-def _as_ranges(value: Any, own: np.dtype, dtype: np.dtype) -> Ranges:
-    """Return a no-data value as ranges; none where the band cannot hold it. It is compared as GDAL's masks compare it.
-
-    Args:
-        value: a number; whole numbers are exact.
-        own: dtype of the band.
-        dtype: that in which its values are read.
-    """
-    if own.kind not in "fc":
-        return _stored(value, value, own, dtype)
-    real = np.dtype(f"f{own.itemsize // 2}") if own.kind == "c" else own
-    limit = float(np.finfo(real).max)
-    if not math.isfinite(value) or abs(value) < _NEAR_LIMIT or abs(value) > limit * (1 + _TOLERANCE):
-        beyond = math.isfinite(value) and abs(value) > limit * (1 + _TOLERANCE)
-        return () if beyond else _stored(value, value, own, dtype)
-    if own.kind == "c":
-        return _stored(value, value, own, dtype)
-    outer = limit if own.itemsize == 4 else min(abs(value) * (1 + _TOLERANCE), limit)
-    ends = (abs(value) * (1 - _TOLERANCE), outer)
-    return _stored(*ends, own, dtype) if value > 0 else _stored(-ends[1], -ends[0], own, dtype)
-
-
-def _stored(low: Any, high: Any, own: np.dtype, dtype: np.dtype) -> Ranges:
-    """Return the values of a band from `low` to `high` as a range in the type in which they are read; none if empty."""
-    if own.kind in "iu":
-        info = np.iinfo(own)
-        if low != low or low > info.max or high < info.min:
-            return ()
-        first = info.min if low <= info.min else math.ceil(low)
-        last = info.max if high >= info.max else math.floor(high)
-        return ((dtype.type(first), dtype.type(last)),) if first <= last else ()
-    with np.errstate(over="ignore"):
-        first, last = own.type(low), own.type(high)
-    if (
-        low < high and own.kind == "f"
-    ):  # rounded to what the band holds, the ends must not leave the range; a single value is that nearest
-        first = np.nextafter(first, own.type(math.inf)) if first < low else first
-        last = np.nextafter(last, own.type(-math.inf)) if last > high else last
-        if first > last:
-            return ()
-    return ((dtype.type(first), dtype.type(last)),)
 
 
 # ---------------------------------------------------- asking the files
@@ -323,7 +276,7 @@ def marks_of_first(
     (held,), masks = held_by([dataset], [source], [[1]], [(0, alpha) for alpha in alphas])
     ranges = _rule(held, dtype, nodata, from_layer).ranges
     if held.joint and from_layer:
-        ranges += _as_ranges(held.joint[1], held.dtype, dtype)
+        ranges += ranges_of(held.joint[1], held.dtype, dtype)
     if not masks or not from_layer:
         return ranges, "none"
     return ranges, "mask" if len(masks) > len(alphas) else str(alphas[0])

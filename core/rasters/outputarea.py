@@ -9,7 +9,7 @@ from osgeo import osr
 from ..errors import ParameterError
 from ..geometry.grid import Box, Grid, ceil, floor
 from .placement import check_placed
-from .rasteropening import Reference
+from .rasterreference import Reference
 
 
 def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:

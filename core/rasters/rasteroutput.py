@@ -16,13 +16,11 @@ from ..errors import ParameterError, RasterError
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
-from ..parameters.rastersource import path_of
-from ..parameters.vectorsource import Address
 from .buffers import spaced
 from .outputtrial import VALUES, Content, try_format
 from .pixeltypes import gdal_type
 from .rastercreation import check_type, geotiff_options, lossless_options, mixing_overviews, threaded
-from .rasteropening import Reference
+from .rasterreference import Reference
 
 
 def driver_for(path: str, name: str = "") -> gdal.Driver:
@@ -91,11 +89,6 @@ def same_file(one: str, two: str) -> bool:
         return os.path.samefile(one, two)
     except OSError:
         return False
-
-
-def is_source(path: str, source: Any) -> bool:
-    """Return whether an output is the existing file from which a raster or layer is read."""
-    return same_file(path, Address.of(path_of(source)).path)
 
 
 class OutputRaster:

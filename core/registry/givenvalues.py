@@ -93,7 +93,7 @@ def _single(key: Key, value: Any) -> Any:
 
 
 def _layer(key: Key, notes: list[str], layer: Any) -> Any:
-    """Return a layer as `vectors.vectoropening.VectorLayer` opens it; note a coordinate system that is not its file's own."""
+    """Return a layer as `vectors.vectorlayer.VectorLayer` opens it; note a coordinate system that is not its file's own."""
     try:
         layer = described(_single(key, layer))
     except ParameterError as error:
@@ -124,7 +124,7 @@ def _source(key: Key, notes: list[str], source: Any) -> Any:
 def _described(source: RasterSource, notes: list[str]) -> Any:
     if source.crs:
         from ..rasters.inmemory import crs_wkt
-        from ..rasters.rasteropening import Reference
+        from ..rasters.rasterreference import Reference
 
         name = Reference(crs_wkt(source.crs), True).describe()
         notes.append(

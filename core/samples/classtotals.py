@@ -17,8 +17,8 @@ from ..base.progress import Progress
 from ..errors import ParameterError
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
-from ..rasters.rasteropening import Reference
-from ..vectors.vectoropening import INTEGER, TEXT, Field
+from ..rasters.rasterreference import Reference
+from ..vectors.vectorlayer import INTEGER, TEXT, Field
 from ..vectors.vectoroutput import OutputVector
 
 _CLASS, _VECTOR = "samplesPerClass", "samplesPerVector"

@@ -26,7 +26,7 @@ def count_dense_polygons(parameters: DensePolygonClassStatistics, progress: Prog
         Cancelled: `progress` asked to stop.
     """
     with ExitStack() as stack:
-        outputs = StagedStatistics(parameters, (parameters.image, parameters.vec), stack, progress)
+        outputs = StagedStatistics(parameters, stack, progress)
         image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer)
         shapes = open_shapes(parameters, image, only=POLYGON)

@@ -11,9 +11,9 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..classes.legend import as_rows, known_classes, write_legend
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..operations.labelimagesampleselection import LabelImageSampleSelection
-from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 from .labelraster import LabelRaster, count_labels, group_by_label
 from .labelselection import Quota, pickers, quotas
@@ -30,7 +30,7 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    check_vector_output(parameters.outvec, "OUTVEC")
+    check_vector_output(parameters.outvec, field("outvec"))
     raster = LabelRaster(
         parameters.inref, parameters.nodata, parameters.nodata_from_layer, alpha=parameters.alpha, progress=progress
     )
@@ -40,7 +40,7 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
     for row in rows:
         quota = wanted[row["value"]]
         progress.info(f"Class {row['value']} {row.get('name', '')}: {quota.target} of {quota.count} pixels.")
-    with vector_staging(parameters.outvec, progress, "OUTVEC") as staging:
+    with vector_staging(parameters.outvec, progress, field("outvec")) as staging:
         fields = (Field("class", INTEGER),)
         with OutputVector(staging, fields, raster.stack.reference, progress) as out:
             for labels, x, y in _chosen(raster, wanted, parameters, progress):

@@ -62,7 +62,7 @@ class LabelRaster:
             )
         own = self.stack.held[0].tag if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise
-        self._missing = self.stack.missing(self.nodata, nodata_from_layer)
+        self._missing = self.stack.missing(self.nodata, nodata_from_layer, nan=True)
 
     def rows_at_a_time(self) -> int:
         """Return how many rows a block has: whole blocks of the file, as far as that fits."""
@@ -86,12 +86,8 @@ class LabelRaster:
             RasterError: a pixel holds a fraction, or cannot be read.
         """
         pixels = self.stack.read(box)
-        mask = ~self._missing.everywhere(pixels, box).reshape(-1)
-        values = pixels.reshape(-1)
-        if values.dtype.kind == "f":
-            mask &= ~np.isnan(values)
-        where = np.flatnonzero(mask)
-        labels = values[where]
+        where = np.flatnonzero(~self._missing.everywhere(pixels, box))
+        labels = pixels.reshape(-1)[where]
         if labels.dtype.kind == "f":
             wrong = np.flatnonzero((labels != np.rint(labels)) | (np.abs(labels) >= 2.0**63))
             if len(wrong):

@@ -11,9 +11,9 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
-from ..errors import ParameterError
+from ..errors import ParameterError, field
+from ..files.staging import Staging
 from ..operations.sampleselection import SampleSelection
-from ..parameters.rastersource import path_of
 from ..rasters.alpha import open_images
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from . import allocation
@@ -22,7 +22,7 @@ from .classtotals import read_class_totals
 from .counting import Counted, count, otb_tiles
 from .positions import Selection
 from .samplers import Periodic, Random, Sampler
-from .traininglayer import file_staging, open_shapes, write_text
+from .traininglayer import open_shapes
 from .validity import Validity
 
 
@@ -38,12 +38,10 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         Cancelled: `progress` asked to stop.
     """
     with ExitStack() as stack:
-        inputs = [*map(path_of, (parameters.image, parameters.vec, parameters.mask))]
-        staging = stack.enter_context(vector_staging(parameters.out, progress, "OUT", inputs))
+        staging = stack.enter_context(vector_staging(parameters.out, progress, field("out")))
         rates_file = None
         if parameters.outrates:
-            texts = (parameters.instats, parameters.strategy_byclass_in, *inputs)
-            rates_file = stack.enter_context(file_staging(parameters.outrates, progress, "OUTRATES", texts))
+            rates_file = stack.enter_context(Staging.of_file(parameters.outrates, progress, field("outrates")))
         given = read_class_totals(parameters.instats) if parameters.instats else None
         numbers = _numbers(parameters)
 
@@ -63,7 +61,7 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         for name, number in written.items():
             progress.info(f"Class {name}: {number} of {totals[name]} pixels.")
         if rates_file is not None:
-            write_text(rates_file, allocation.rates_table(rates))
+            rates_file.write_text(allocation.rates_table(rates))
             rates_file.commit()
         own = dict(zip(selection.fields, output.names)).get(shapes.field, shapes.field.name)
         rows = class_rows(shapes.layer, shapes.field, [label for label, number in written.items() if number], progress)

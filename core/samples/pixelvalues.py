@@ -6,7 +6,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..geometry.grid import Box
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from .footprint import pixel_of
 
 _SIDE = 512  # pixels, width and height of what is read together, where the image's blocks are no larger

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .. import errors
 from ..base.progress import Progress
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
 from ..errors import ParameterError, VectorError
 from ..operations.sampleextraction import SampleExtraction
-from ..parameters.rastersource import path_of
 from ..rasters.alpha import open_images
-from ..rasters.rasteropening import Stack
-from ..vectors.vectoropening import REAL, Field, Transformation, VectorLayer
+from ..rasters.rasterstack import Stack
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import REAL, Field, VectorLayer
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .pixelvalues import values_under
 from .shapes import open_training_layer
@@ -36,8 +37,7 @@ def extract_values(parameters: SampleExtraction, progress: Progress) -> dict[str
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    inputs = [*map(path_of, (parameters.image, parameters.vec))]
-    with vector_staging(parameters.out, progress, "OUT", inputs) as staging:
+    with vector_staging(parameters.out, progress, errors.field("out")) as staging:
         image = open_images([parameters.image], parameters.alpha, progress)
         layer = open_training_layer(parameters.vec, parameters.layer)
         layer.check_points()

@@ -24,8 +24,7 @@ def count_polygons(parameters: PolygonClassStatistics, progress: Progress) -> di
         Cancelled: `progress` asked to stop.
     """
     with ExitStack() as stack:
-        inputs = (parameters.image, parameters.vec, parameters.mask)
-        outputs = StagedStatistics(parameters, inputs, stack, progress)
+        outputs = StagedStatistics(parameters, stack, progress)
         image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
         counted = count(open_shapes(parameters, image), validity, parameters.ram, progress)

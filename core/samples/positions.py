@@ -11,7 +11,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..geometry.grid import Grid
 from ..vectors.texts import field_text
-from ..vectors.vectoropening import DTYPES, INTEGER, TEXT, Field
+from ..vectors.vectorlayer import DTYPES, INTEGER, TEXT, Field
 from ..vectors.vectoroutput import Column
 from .counting import Counted, valid_pieces
 from .footprint import Outlines, Runs

@@ -14,9 +14,11 @@ from ..errors import ParameterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Grid
 from ..parameters.vectorsource import Address, LayerSource, VectorSource
-from ..rasters.rasteropening import Reference
+from ..rasters.rasterreference import Reference
 from ..vectors.texts import field_text
-from ..vectors.vectoropening import Field, Transformation, VectorLayer, open_vector
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import Field, VectorLayer
+from ..vectors.vectoropening import open_vector
 from .footprint import LINE, POINT, POLYGON, Outlines, pixel_of
 
 _FEATURES, _VERTICES = 8192, 500_000  # held in memory together, about

@@ -9,7 +9,8 @@ import numpy as np
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
 from ..rasters.placement import check_same
-from ..rasters.rasteropening import Reference, Stack
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
 
 
 class Image(Protocol):

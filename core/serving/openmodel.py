@@ -24,8 +24,8 @@ from ..probing.sources import Feeds, OpenSource, open_sources, order_told, outpu
 from ..rasters.conversion import Converter
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
-from ..rasters.rasteropening import Reference
 from ..rasters.rasteroutput import same_file
+from ..rasters.rasterreference import Reference
 
 if TYPE_CHECKING:  # these import TensorFlow
     from ..probing.compute import Compute

@@ -13,7 +13,7 @@ import keras
 from ..bandmath.expression import Expression
 from ..base.progress import Progress
 from ..classes.joinedclasses import joined
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine.devices import device_scope
 from ..models.loading import KerasModel, load_model
@@ -30,8 +30,7 @@ from ..probing.describing import Description, describe
 from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
-from ..rasters.rasteropening import Stack
-from ..samples.traininglayer import file_staging
+from ..rasters.rasterstack import Stack
 from .catalogue import create
 from .dates import days_of, times_of
 from .normalization import Scaling, scaling_of
@@ -218,13 +217,12 @@ def _described(model: Model, progress: Progress) -> Description:
 def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:
     """Write the model in both forms, each with its sidecar; return its description, and the paths by key."""
     scope = device_scope("cpu")
-    inputs = [path for source in parameters.sources for path in source.il]
     paths: dict[str, str] = {}
     described: Description | None = None
     with ExitStack() as stack:
         places: list[Staging] = []
         if parameters.out_keras:
-            place = stack.enter_context(file_staging(parameters.out_keras, progress, "OUT_KERAS", inputs))
+            place = stack.enter_context(Staging.of_file(parameters.out_keras, progress, field("out_keras")))
             model.save(place.path)
             with scope():
                 made = load_model(str(place.path))
@@ -234,7 +232,7 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             paths["out.keras"] = parameters.out_keras
         if parameters.out_savedmodel:
             target = str(Path(parameters.out_savedmodel).absolute())
-            place = stack.enter_context(Staging(target, progress))
+            place = stack.enter_context(Staging(target, progress, field("out_savedmodel")))
             part = KerasModel(target, model)
             export_saved_model(part, list(part.outputs), (), place.path)
             with scope():

@@ -165,7 +165,7 @@ class Checkpoints:
             with Staging(str(self._target / name), self._progress) as staging:
                 save(staging.path)
                 staging.commit()
-        except (OSError, RuntimeError, RasterError) as error:  # h5py has its own words for a full disk
+        except (OSError, RuntimeError, ParameterError, RasterError) as error:  # h5py has its own words for a full disk
             raise TrainingError(self._failed(name, state, error)) from error
 
     def _failed(self, name: str, state: TrainingState, error: Exception) -> str:

@@ -160,7 +160,7 @@ def _replaced(directory: Path) -> Iterator[Path]:
         with Staging(str(directory), Progress()) as staging:
             yield staging.path
             staging.commit()
-    except (OSError, RasterError) as error:
+    except (OSError, ParameterError, RasterError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ParameterError(f"Cannot write the SavedModel {directory}: {reason.rstrip('.')}.") from error
 

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Part, Progress
-from ..errors import ParameterError
+from ..errors import field
 from ..files.staging import Staging
 from ..machine.devices import Scope
 from ..probing.exportrun import check_replaceable
-from ..samples.traininglayer import file_staging, write_text
 from .callback import FITTED
 from .trainedmodel import FinishedModel
 
@@ -40,8 +39,8 @@ class TrainingFiles:
         self._staged: dict[str, Staging] = {}
         if parameters.model_saveto:
             check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
-            place = str(Path(parameters.model_saveto).absolute())
-            self._staged["model.saveto"] = stack.enter_context(Staging(place, progress))
+            folder = str(Path(parameters.model_saveto).absolute())
+            self._staged["model.saveto"] = stack.enter_context(Staging(folder, progress, field("model_saveto")))
         files = {
             "out.keras": parameters.out_keras,
             "out.history": parameters.out_history,
@@ -49,12 +48,11 @@ class TrainingFiles:
         }
         for key, path in files.items():
             if path:
-                name = key.upper().replace(".", "_")
-                self._staged[key] = stack.enter_context(file_staging(str(Path(path).absolute()), progress, name))
+                place = Staging.of_file(str(Path(path).absolute()), progress, field(key.replace(".", "_")))
+                self._staged[key] = stack.enter_context(place)
         self._scratch = None
         if "model.saveto" in self._staged and "out.keras" not in self._staged:
             self._scratch = self._staged["model.saveto"].folder / "spare"
-        _check_different(self._staged)
         if not saved_elsewhere and not self.writes_model:
             progress.warning("Neither MODEL_SAVETO nor OUT_KERAS is given: the trained model is not kept.")
 
@@ -84,7 +82,7 @@ class TrainingFiles:
     def write_text(self, key: str, text: str) -> None:
         """Write the output `key`, if it is asked for."""
         if key in self._staged:
-            write_text(self._staged[key], text)
+            self._staged[key].write_text(text)
 
     def wants(self, key: str) -> bool:
         """Return whether the output `key` is asked for."""
@@ -107,14 +105,3 @@ class TrainingFiles:
         for staging in self._staged.values():
             staging.commit()
         return {key: str(staging.final) for key, staging in self._staged.items()}
-
-
-def _check_different(staged: dict[str, Staging]) -> None:
-    seen: dict[Path, str] = {}
-    for key, staging in staged.items():
-        other = seen.setdefault(staging.final, key)
-        if other != key:
-            first, second = (name.upper().replace(".", "_") for name in (other, key))
-            raise ParameterError(
-                f"{first} and {second} are both {staging.final}: choose another place for one of them."
-            )

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Union
 
@@ -15,15 +15,15 @@ import numpy as np
 from osgeo import gdal, ogr, osr
 
 from ..base.progress import Progress
-from ..errors import ParameterError, RasterError, VectorError
+from ..errors import ParameterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import is_closed, is_database, is_unfinished
-from ..files.staging import Staging, check_writable
-from ..rasters.rasteropening import Reference
-from ..rasters.rasteroutput import same_file
+from ..files.staging import Staging, check_file
+from ..rasters.rasterreference import Reference
 from .fieldnames import distinct_names, free_name
 from .geopackage import Filler, can_index
-from .vectoropening import REAL, TEXT, Field, split_source
+from .vectorlayer import REAL, TEXT, Field
+from .vectoropening import split_source
 
 Column = Union[np.ndarray, np.ma.MaskedArray]
 """The values of a field, one per feature; masked ones are written as null."""
@@ -41,24 +41,25 @@ _CASELESS = ("GPKG", "SQLite")
 _BATCH = 20_000  # features between two looks at the user's wish to stop
 
 
-def vector_driver(path: str, key: str = "OUT") -> gdal.Driver:
+def vector_driver(path: str, name: str = "") -> gdal.Driver:
     """Return the driver that writes the vector file `path`, by its extension.
 
     Args:
         path: the output.
-        key: the parameter, for messages.
+        name: mention of the parameter, by `errors.field`, for messages.
 
     Raises:
         ParameterError: it is no file (a memory layer, a database), or no driver writes it.
     """
+    name = name or "The output"
     if _NO_FILE.match(path) or split_source(path)[1]:
         raise ParameterError(
-            f"{key} is {path!r}, but must be a file of its own: memory layers, databases and layers added to an "
+            f"{name} is {path!r}, but must be a file of its own: memory layers, databases and layers added to an "
             "existing file cannot be written. Save to a GeoPackage (.gpkg) instead."
         )
     extension = Path(path).suffix.lower().lstrip(".")
     if not extension:
-        raise ParameterError(f"{key} is {path!r}, whose format cannot be told: end it in .gpkg or another extension.")
+        raise ParameterError(f"{name} is {path!r}, whose format cannot be told: end it in .gpkg or another extension.")
     preferred = {"gpkg": "GPKG", "shp": "ESRI Shapefile", "geojson": "GeoJSON", "json": "GeoJSON"}.get(extension)
     for index in range(gdal.GetDriverCount()):
         driver = gdal.GetDriver(index)
@@ -70,56 +71,41 @@ def vector_driver(path: str, key: str = "OUT") -> gdal.Driver:
         ):
             return driver
     raise ParameterError(
-        f"{key} is {path!r}, but this GDAL writes no vector format with the extension .{extension}: choose .gpkg."
+        f"{name} is {path!r}, but this GDAL writes no vector format with the extension .{extension}: choose .gpkg."
     )
 
 
-@contextlib.contextmanager
-def vector_staging(path: str, progress: Progress, key: str = "OUT", inputs: Sequence[str] = ()) -> Iterator[Staging]:
-    """Return the place where a vector output is made; leaving it without `commit` removes what was made.
+def vector_staging(path: str, progress: Progress, name: str = "") -> Staging:
+    """Return the place where a vector output is made.
 
     Args:
         path: the output.
         progress: told of the hidden folder.
-        key: the parameter, for messages.
-        inputs: sources that the output must not replace.
+        name: mention of the parameter, by `errors.field`, for messages.
 
     Raises:
-        ParameterError: the format, or an output that is an input too.
-        VectorError: its folder cannot be written to, or the file there is in use.
+        ParameterError: the format, or it cannot be written there.
+        VectorError: the file there is in use.
     """
-    check_vector_output(path, key, inputs)
-    try:
-        staging = Staging(path, progress)
-    except RasterError as error:
-        raise VectorError(str(error)) from None
-    with staging:
-        yield staging
+    check_vector_output(path, name)
+    return Staging.of_file(path, progress, name)
 
 
-def check_vector_output(path: str, key: str = "OUT", inputs: Sequence[str] = ()) -> None:
+def check_vector_output(path: str, name: str = "") -> None:
     """Raise what `vector_staging` would raise, and make nothing."""
-    vector_driver(path, key)
-    for source in inputs:
-        if same_file(path, split_source(source)[0]):
-            raise ParameterError(f"{key} is {path}, which is also an input: choose another file.")
-    try:
-        check_writable(path)
-    except RasterError as error:
-        raise VectorError(str(error)) from None
-    if os.path.isdir(path):
-        raise VectorError(f"{key} is {path}, which is a folder: choose a file.")
+    vector_driver(path, name)
+    check_file(path, name)
     if os.path.exists(path):
-        _check_unlocked(path, key)
+        _check_unlocked(path, name or "The output")
 
 
-def _check_unlocked(path: str, key: str) -> None:
+def _check_unlocked(path: str, name: str) -> None:
     """Raise VectorError where another program writes to the database that an existing output is."""
     if not is_database(path) or is_closed(path):
         return
     if is_unfinished(path):
         raise VectorError(
-            f"{key} is {path}, which exists and has work beside it that is not in it yet ({Path(path).name}-wal or "
+            f"{name} is {path}, which exists and has work beside it that is not in it yet ({Path(path).name}-wal or "
             "-journal): another program has it open, or has died. Close it there, or open and close it in QGIS, or choose "
             "another file."
         )
@@ -131,7 +117,7 @@ def _check_unlocked(path: str, key: str) -> None:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise VectorError(
-                f"{key} is {path}, which exists and is locked by another program that writes to it: close it there, or "
+                f"{name} is {path}, which exists and is locked by another program that writes to it: close it there, or "
                 "choose another file."
             ) from None
     except sqlite3.DatabaseError:

@@ -18,10 +18,13 @@ from ..classes.classfield import holds_names, numbers_of
 from ..classes.legend import ClassEntry, Legend, TextLegend, known_classes, read_texts
 from ..errors import ParameterError, VectorError
 from ..parameters.vectorsource import LayerSource
-from ..rasters.rasteropening import Reference, Stack, grid_of, open_dataset
+from ..rasters.rasteropening import grid_of, open_dataset
+from ..rasters.rasterreference import Reference
+from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster, count_labels
 from ..samples.shapes import Shapes, open_training_layer
-from ..vectors.vectoropening import TEXT, Field, Transformation
+from ..vectors.transformation import Transformation
+from ..vectors.vectorlayer import TEXT, Field
 
 _MOST_CLASSES = 1000  # more are no classes, but numbers
 _STEPS = 21  # points along each side of an extent that is transformed

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Part, Progress
-from ..errors import ParameterError
-from ..files.staging import Staging, check_writable
+from ..errors import ParameterError, field
+from ..files.staging import Staging, check_file, check_writable
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
@@ -21,8 +21,8 @@ from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
-from ..rasters.rasteropening import Stack
-from ..rasters.rasteroutput import OutputRaster, driver_for, is_source
+from ..rasters.rasteroutput import OutputRaster, driver_for
+from ..rasters.rasterstack import Stack
 from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import LandCoverSamples, prepare_samples
@@ -100,25 +100,15 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
 
 
 def _check_outputs(parameters: LandCoverMap) -> None:
-    """Raise ParameterError or RasterError where an output cannot be written; makes nothing."""
+    """Raise ParameterError where an output cannot be written; makes nothing."""
     driver_for(parameters.out)
-    for name, path in (
-        ("OUT", parameters.out),
-        ("OUT_KERAS", parameters.out_keras),
-        ("OUT_REPORT", parameters.out_report),
-    ):
-        if not path:
-            continue
-        check_writable(path)
-        if os.path.isdir(path):
-            raise ParameterError(f"{name} is {path}, which is a folder: choose a file.")
-        for source in (*parameters.image, parameters.labels_raster, parameters.labels_vector):
-            if is_source(path, source):
-                raise ParameterError(f"{name} is {path}, which is also an input: choose another file.")
+    for name in ("out", "out_keras", "out_report"):
+        if path := getattr(parameters, name):
+            check_file(path, field(name))
     if parameters.model_saveto:
         check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
     if parameters.keep:
-        check_writable(parameters.keep)
+        check_writable(parameters.keep, field("keep"))
         if os.path.isfile(parameters.keep):
             raise ParameterError(f"KEEP is {parameters.keep}, which is a file: name a folder.")
 

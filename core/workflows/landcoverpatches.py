@@ -10,7 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..rasters.alpha import BAND, said
 from ..registry import run
-from ..vectors.vectoropening import VectorLayer
+from ..vectors.vectorlayer import VectorLayer
 from .labelregions import region_numbers
 from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
 from .patchlocations import PatchLocations, pixels_of

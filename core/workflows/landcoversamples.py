@@ -11,9 +11,9 @@ import numpy as np
 from ..base.progress import Part, Progress
 from ..classes.legend import as_rows, write_legend
 from ..parameters.sampleroles import SampleRole
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..registry import run
-from ..vectors.vectoropening import INTEGER, Field
+from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .landcoverlabels import Labels, MapClasses, Names
 from .landcoverpatches import choose_patches

@@ -17,8 +17,8 @@ from ..files.staging import Staging
 from ..geometry.grid import Box
 from ..patches.patchgrid import PatchGrid, whole_patches
 from ..rasters.outputtrial import CLASSES
-from ..rasters.rasteropening import Stack
 from ..rasters.rasteroutput import OutputRaster
+from ..rasters.rasterstack import Stack
 from ..samples.counting import Counted, count, owners
 from ..samples.labelraster import LabelRaster
 from ..samples.validity import Validity

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.grid import TOLERANCE, Grid
-from ..rasters.rasteropening import Stack
+from ..rasters.rasterstack import Stack
 from ..samples.spatialblocks import block_side
 from .landcoverlabels import MapClasses
 from .samplesplit import LocatedSamples

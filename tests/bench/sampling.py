@@ -13,8 +13,8 @@ import numpy as np
 from osgeo import gdal, osr
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.rasters.rasteropening import Reference
-from otbtf_qgis.core.vectors.vectoropening import INTEGER, Field
+from otbtf_qgis.core.rasters.rasterreference import Reference
+from otbtf_qgis.core.vectors.vectorlayer import INTEGER, Field
 from otbtf_qgis.core.vectors.vectoroutput import OutputVector, vector_staging
 
 TOKYO = Path(__file__).resolve().parents[3] / "shared" / "data" / "tokyo" / "terrain_truth_A.tif"

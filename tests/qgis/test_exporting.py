@@ -34,7 +34,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ParameterError
 from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.parameters.vectorsource import described
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 from otbtf_qgis.provider import OtbtfProvider
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from otbtf_qgis.core.base.progress import Progress
 
 UTM = 32654
 ORIGIN = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)
-_CODES = {
+_numbers = itertools.count()
+CODES = {
     "uint8": gdal.GDT_Byte,
     "uint16": gdal.GDT_UInt16,
     "int16": gdal.GDT_Int16,
@@ -32,6 +34,11 @@ class Log(Progress):
         self.warnings: list[str] = []
         self.fractions: list[float] = []
 
+    @property
+    def text(self) -> str:
+        """All infos, a line each."""
+        return "\n".join(self.infos)
+
     def info(self, message: str) -> None:
         self.infos.append(message)
 
@@ -47,6 +54,34 @@ def serve(progress: Progress | None = None, **values: Any) -> dict[str, Any]:
     as_they_are = ("nodata_from_layer", "trust_model")
     keys = {name if name in as_they_are else name.replace("_", ".", 1): value for name, value in values.items()}
     return registry.run("TensorflowModelServe", keys, progress)
+
+
+def served(folder: Path, model: Any, *sources: Any, log: Progress | None = None, **more: Any) -> np.ndarray:
+    """Serve a model (a Keras model, or a path) on rasters (paths, or lists of them) and return the output's pixels.
+
+    Keyword arguments are parameters with `__` for the dot: `output__names`.
+    """
+    out = str(folder / f"out{next(_numbers)}.tif")
+    values: dict[str, Any] = {"model.dir": model if isinstance(model, str) else keras_file(folder, model), "out": out}
+    for number, source in enumerate(sources, 1):
+        values[f"source{number}.il"] = source if isinstance(source, list) else [source]
+    values.update({key.replace("__", "."): value for key, value in more.items()})
+    registry.run("TensorflowModelServe", values, log or Log())
+    return read(values["out"])
+
+
+def keras_file(folder: Path, model: Any) -> str:
+    """Save a Keras model once and return its path."""
+    path = folder / f"{model.name}_{id(model)}.keras"
+    if not path.exists():
+        model.save(path)
+    return str(path)
+
+
+def texture(height: int, width: int, bands: int = 1, seed: int = 0, dtype: str = "float32") -> np.ndarray:
+    """Return pixels of shape (height, width, bands) that differ from each of their neighbours."""
+    values = np.random.default_rng(seed).random((height, width, bands))
+    return (values * 200).astype(dtype) if np.dtype(dtype).kind in "iu" else values.astype(dtype)
 
 
 def noise(height: int, width: int, bands: int = 1, dtype: str = "uint8", seed: int = 0) -> np.ndarray:
@@ -67,7 +102,7 @@ def write(
 ) -> str:
     """Write pixels of shape (height, width, bands) as a GeoTIFF and return its path."""
     height, width, bands = pixels.shape
-    code = _CODES[pixels.dtype.name]
+    code = CODES[pixels.dtype.name]
     dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, bands, code, list(options))
     if epsg is not None:
         system = osr.SpatialReference()
@@ -79,6 +114,22 @@ def write(
             dataset.GetRasterBand(band + 1).SetNoDataValue(nodata)
         dataset.GetRasterBand(band + 1).WriteArray(np.ascontiguousarray(pixels[..., band]))
     return str(path)
+
+
+def write_at(
+    path: Path,
+    pixels: np.ndarray,
+    spacing: float = 10.0,
+    corner: tuple[float, float] = (500000.0, 4800000.0),
+    south_up: bool = False,
+    nodata: float | None = None,
+    epsg: int = 32631,
+) -> str:
+    """Write pixels, north row first, by their spacing and the upper-left corner; with `south_up` stored from the south."""
+    x, y = corner
+    if south_up:
+        return write(path, pixels[::-1], (x, spacing, 0.0, y - len(pixels) * spacing, 0.0, spacing), epsg, nodata)
+    return write(path, pixels, (x, spacing, 0.0, y, 0.0, -spacing), epsg, nodata)
 
 
 def read(path: str | Path) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("tensorflow")
 
 import keras
-import serving_helpers as helpers
+import serving
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.bandmath.expression import Expression
@@ -21,7 +21,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.patches.imagestatistics import computed_statistics, variables_of
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 A = np.random.default_rng(0).random((4, 5, 3)) * 10 - 2
 B = np.random.default_rng(1).random((4, 5, 3)) * 4 + 0.5
@@ -291,10 +291,10 @@ def test_the_layer_wants_all_statistics():
 
 
 def test_statistics_are_those_of_the_image(tmp_path):
-    pixels = helpers.texture(70, 30, 2)
+    pixels = serving.texture(70, 30, 2)
     pixels[3:6, 4:9] = -9.0
     pixels[10, 10, 0] = np.nan
-    stack = Stack([helpers.write(tmp_path / "image.tif", pixels, nodata=-9.0)])
+    stack = Stack([serving.write_at(tmp_path / "image.tif", pixels, nodata=-9.0)])
     found = variables_of(2, computed_statistics(stack, stack.missing(), Progress()))
     for band, (statistic, function) in itertools.product(
         (1, 2), {"Mini": np.min, "Maxi": np.max, "Mean": np.mean, "Sum": np.sum, "Var": np.var}.items()
@@ -305,17 +305,17 @@ def test_statistics_are_those_of_the_image(tmp_path):
 
 
 def test_statistics_without_a_number(tmp_path):
-    stack = Stack([helpers.write(tmp_path / "image.tif", np.full((4, 4, 1), np.nan, "float32"))])
+    stack = Stack([serving.write_at(tmp_path / "image.tif", np.full((4, 4, 1), np.nan, "float32"))])
     with pytest.raises(OtbtfError, match="Band 1 of image 1 holds no number"):
         variables_of(1, computed_statistics(stack, stack.missing(), Progress()))
 
 
 def test_the_tutorials_normalization(tmp_path):
-    pixels = helpers.texture(33, 21, 2, dtype="uint16") + 1
-    path = helpers.write(tmp_path / "image.tif", pixels)
+    pixels = serving.texture(33, 21, 2, dtype="uint16") + 1
+    path = serving.write_at(tmp_path / "image.tif", pixels)
     expression = "im1b1 / im1b1Maxi; im1b2 / im1b2Maxi"
     values = {"template": "band_arithmetic", "expression": expression, "source1.il": [path]}
     found = registry.run("CreateModel", {**values, "out.savedmodel": str(tmp_path / "saved")})
     assert found["verdict"] == "pixel-wise"
-    served = helpers.serve(tmp_path, found["out.savedmodel"], path)
+    served = serving.served(tmp_path, found["out.savedmodel"], path)
     np.testing.assert_allclose(served, pixels / pixels.max(axis=(0, 1)), rtol=1e-6)

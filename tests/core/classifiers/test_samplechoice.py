@@ -18,7 +18,7 @@ from otbtf_qgis.core.classifiers.samplechoice import (
 )
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.parameters.parsing import parse
-from otbtf_qgis.core.vectors.vectoropening import INTEGER, TEXT, Field
+from otbtf_qgis.core.vectors.vectorlayer import INTEGER, TEXT, Field
 
 TOTALS = {"0": 980, "1": 1507, "2": 2463}
 """Of OTB 8.1 on the example data of 256 x 256 pixels."""

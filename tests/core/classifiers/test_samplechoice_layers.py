@@ -16,7 +16,7 @@ from otbtf_qgis.core.classes.legend import write_legend
 from otbtf_qgis.core.classifiers.samplechoice import ChosenSamples, SampleChoice, SampleChooser
 from otbtf_qgis.core.errors import ParameterError, VectorError
 from otbtf_qgis.core.parameters.parsing import parse
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.samples.validity import Validity
 from otbtf_qgis.core.workflows.commandline import parse_commands
 

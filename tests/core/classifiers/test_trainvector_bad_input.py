@@ -100,7 +100,7 @@ class TestTrainingOnAttributes:
 
     def test_outputs(self, folder: Path, tmp_path: Path) -> None:
         same = str(tmp_path / "c.skops")
-        self.check(folder, tmp_path, "name the same file", io__confmatout=same)
+        self.check(folder, tmp_path, "IO_OUT and IO_CONFMATOUT are both", io__confmatout=same)
         self.check(folder, tmp_path, "IO_OUT is .*also an input", io__out=str(folder / "points.gpkg"))
 
 

@@ -68,7 +68,7 @@ def test_only_the_files_asked_for(report, tmp_path):
 
 
 def test_folder_that_is_not_there(tmp_path):
-    with pytest.raises(ParameterError, match=r"OUT_HTML is .*missing.*make it first"):
+    with pytest.raises(ParameterError, match=r"OUT_HTML is .*missing.*create it"):
         registry.run("EngineReport", {"out.html": str(tmp_path / "missing" / "r.html")})
 
 

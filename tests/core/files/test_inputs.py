@@ -17,9 +17,9 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, RasterError
 from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.rasters.netcdfheader import promised_bytes
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.registry import run
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 
 SIDE = 300
 PIXELS = np.random.default_rng(3).integers(1, 255, (3, SIDE, SIDE)).astype("uint8")

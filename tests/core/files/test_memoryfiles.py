@@ -108,8 +108,11 @@ def test_what_fails_leaves_nothing_and_names_what_was_asked_for(scene: dict[str,
         registry.run("SampleSelection", values, Log())
     with pytest.raises(ParameterError, match=f"VEC is {ROOT}/none.gpkg"):
         registry.run("SampleSelection", {**values, "vec": f"{ROOT}/none.gpkg", "out": f"{ROOT}/s.gpkg"}, Log())
-    with pytest.raises(ParameterError, match="also an input"):
+    with pytest.raises(ParameterError, match=f"OUT is {image}, which is also an input: choose another file"):
         registry.run("PatchesMosaic", {"in": image, "out": image}, Log())
+    totals = f"{ROOT}/s.xml"
+    with pytest.raises(ParameterError, match=f"OUTRATES is {totals}, which is also an input"):
+        registry.run("SampleSelection", {**values, "instats": totals, "outrates": totals}, Log())
     assert listed() == before
 
 

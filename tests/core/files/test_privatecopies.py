@@ -21,10 +21,10 @@ from readonly_scene import changes, classes, layer, pixels, points, raster, run,
 
 from otbtf_qgis.core.base.ownership import LOCK
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import Cancelled, OtbtfError, VectorError
+from otbtf_qgis.core.errors import Cancelled, OtbtfError, VectorError, field
 from otbtf_qgis.core.files.privatecopies import private_copies
-from otbtf_qgis.core.rasters.rasteropening import Stack
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.rasters.rasterstack import Stack
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 from otbtf_qgis.core.vectors.vectoroutput import check_vector_output
 
 COMMITTED, PENDING = 'UPDATE "points" SET "class" = 7 WHERE fid = 1', 'UPDATE "points" SET "class" = 8'
@@ -325,7 +325,7 @@ def test_an_output_with_work_beside_it_is_left(inputs: Path, how: str) -> None:
     leave(out, how, COMMITTED, PENDING)
     before = state(inputs)
     with pytest.raises(VectorError, match="OUT is .* which exists and has work beside it"):
-        check_vector_output(out)
+        check_vector_output(out, field("out"))
     assert changes(before, state(inputs)) == {}
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from osgeo import gdal, ogr
 from polygon_scene import box, layer, raster
 
 from otbtf_qgis import core
-from otbtf_qgis.core import registry
+from otbtf_qgis.core import otbApplication, pyotb, registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.files.replacing import check_outputs
@@ -270,17 +271,20 @@ def test_a_write_protected_file_is_kept(tmp_path: Path, key: Key) -> None:
         check(key, path)
 
 
-def pairs() -> list[tuple[str, Key, Key]]:
-    """Every file that an operation reads, with every output that it writes to a file."""
+FILES = (kinds.RASTER_OUT, kinds.VECTOR_OUT, kinds.FILE_OUT)
+
+
+def pairs(*wanted: kinds.Kind) -> list[tuple[str, Key, Key]]:
+    """Every input of these kinds that an operation reads, with every output that it writes to a file."""
     found = []
     for name in registry.names():
         known = [key for key in keys(registry.declaration(name)) if key.group <= 1]
-        written = [key for key in known if key.kind in (kinds.RASTER_OUT, kinds.VECTOR_OUT, kinds.FILE_OUT)]
-        found += [(name, key, output) for key in known if key.kind is kinds.FILE for output in written]
+        written = [key for key in known if key.kind in FILES]
+        found += [(name, key, output) for key in known if key.kind in wanted for output in written]
     return found
 
 
-@pytest.mark.parametrize(("name", "key", "output"), pairs())
+@pytest.mark.parametrize(("name", "key", "output"), pairs(kinds.FILE))
 def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key: Key, output: Key) -> None:
     """Models, statistics, rates, weights."""
     path = tmp_path / "a.xml"
@@ -290,6 +294,125 @@ def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key:
         check_outputs(
             keys(registry.declaration(name)), {key.name: str(path), output.name: str(tmp_path / "." / "a.xml")}
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "output"), pairs(kinds.RASTER, kinds.RASTERS, kinds.VECTOR, kinds.VECTORS), ids=str
+)
+def test_every_raster_and_layer_of_every_operation(tmp_path: Path, name: str, key: Key, output: Key) -> None:
+    """No operation asks this itself."""
+    is_layer = key.kind in (kinds.VECTOR, kinds.VECTORS)
+    path = str(make(tmp_path / "a.gpkg", "GPKG", "a")) if is_layer else raster(tmp_path / "a.tif", [np.ones((4, 4))])
+    forms = (
+        [path, f"{path}|layername=a", core.VectorSource(f"{path}|layerid=0", "EPSG:32631")]
+        if is_layer
+        else [path, f"{path}|option:NUM_THREADS=2", core.RasterSource(path, "EPSG:32631"), gdal.Open(path)]
+    )
+    several = key.kind in (kinds.RASTERS, kinds.VECTORS)
+    for source in forms:
+        with pytest.raises(ParameterError, match=f"{output.parameter} is {path}, which is also an input"):
+            values = {key.name: [source] if several else source, output.name: path}
+            check_outputs(keys(registry.declaration(name), values), values)
+
+
+SOURCES: dict[str, Callable[[str], Any]] = {
+    "a path": str,
+    "a path object": Path,
+    "OTB's options": lambda path: f"{path}?&bands=1",
+    "GDAL's options": lambda path: f"{path}|option:NUM_THREADS=2",
+    "a source": lambda path: core.RasterSource(path, nodata=[[[0, 0]]]),
+    "a JSON object": lambda path: {"path": path},
+    "an open data set": gdal.Open,
+    "a virtual raster in memory": lambda path: gdal.BuildVRT("", [path]),
+    "a virtual raster as text": lambda path: gdal.BuildVRT("", [path]).GetMetadata("xml:VRT")[0],
+    "a virtual raster": lambda path: virtual(path),
+}
+
+
+def virtual(path: str) -> str:
+    name = str(Path(path).with_name("virtual.vrt"))
+    assert gdal.BuildVRT(name, [path]) is not None
+    return name
+
+
+class TestRuns:
+    """Each way to name an input reaches the check, whatever starts the operation."""
+
+    @pytest.fixture
+    def image(self, tmp_path: Path) -> Iterator[str]:
+        path = raster(tmp_path / "image.tif", [np.ones((8, 8))])
+        before = Path(path).read_bytes()
+        yield path
+        assert Path(path).read_bytes() == before
+
+    @pytest.mark.parametrize("form", SOURCES)
+    @pytest.mark.parametrize("out", ["image.tif", "link.tif", "image.tif?&gdal:co:TILED=YES"])
+    def test_rasters(self, tmp_path: Path, image: str, form: str, out: str) -> None:
+        (tmp_path / "link.tif").symlink_to(image)
+        values = {"il": [SOURCES[form](image)], "out": str(tmp_path / out)}
+        with pytest.raises(ParameterError, match=f"OUT is {tmp_path / out.partition('?')[0]}, which is also an input"):
+            core.run("ConcatenateImages", values, Progress())
+
+    @pytest.mark.parametrize(
+        "form", [str, Path, lambda p: f"{p}|layername=a", core.VectorSource, lambda p: {"path": p}]
+    )
+    def test_layers(self, tmp_path: Path, image: str, form: Callable[[str], Any]) -> None:
+        path = layer(tmp_path / "a.gpkg", [(1, box(1, 1, 3, 3))])
+        values = {"in": image, "vec": form(path), "field": "class", "out": path}
+        with pytest.raises(ParameterError, match=f"OUT is {path}, which is also an input"):
+            core.run("SampleSelection", values, Progress())
+
+    def test_later_sources(self, tmp_path: Path, image: str) -> None:
+        points = str(make(tmp_path / "p.gpkg", "GPKG", "p"))
+        second = raster(tmp_path / "second.tif", [np.ones((8, 8))])
+        values = {"source1.il": [image], "source1.out": str(tmp_path / "out.tif"), "vec": points, "field": "class"}
+        values.update({f"source{number}.patchsize{axis}": 1 for number in (1, 2) for axis in "xy"})
+        values.update({"source2.il": [second], "source2.out": image})
+        with pytest.raises(ParameterError, match=f"SOURCE2_OUT is {image}, which is also an input"):
+            core.run("PatchesExtraction", values, Progress())
+        with pytest.raises(ParameterError, match=f"SOURCE1_OUT is {second}, which is also an input"):
+            core.run("PatchesExtraction", {**values, "source1.out": second}, Progress())
+
+    def test_applications(self, tmp_path: Path, image: str) -> None:
+        """What a chain of OTB's applications writes in between is another file than what it reads and writes."""
+        first = otbApplication.Registry.CreateApplication("BandMath")
+        first.SetParameterStringList("il", [image])
+        first.SetParameterString("exp", "im1b1 + 1")
+        second = otbApplication.Registry.CreateApplication("ConcatenateImages")
+        second.AddImageToParameterInputImageList("il", first.GetParameterOutputImage("out"))
+        second.AddParameterStringList("il", image)
+        second.SetParameterString("out", image)
+        with pytest.raises(ParameterError, match=f"OUT is {image}, which is also an input"):
+            second.ExecuteAndWriteOutput()
+
+    def test_pyotb(self, image: str) -> None:
+        with pytest.raises(ParameterError, match=f"OUT is {image}, which is also an input"):
+            pyotb.BandMath({"il": [image], "exp": "im1b1 + 1", "out": image})
+
+    def test_steps_of_a_workflow(self, tmp_path: Path, image: str) -> None:
+        """A step that would write over what it reads is refused as a run of its own is."""
+        line = f"otbcli_ExtractROI -in {image} -out {image}"
+        with pytest.raises(ParameterError, match=f"OUT is {image}, which is also an input"):
+            core.run("RunCommandLine", {"command": line}, Progress())
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "first", "second"),
+    [
+        ("ComputeConfusionMatrix", {"out": "a.txt", "out.report": "./a.txt"}, "OUT", "OUT_REPORT"),
+        ("PatchesSelection", {"outtrain": "a.gpkg", "outtest": "a.gpkg"}, "OUTTRAIN", "OUTTEST"),
+        ("TensorflowModelTrain", {"model.saveto": "a", "out.keras": "a"}, "MODEL_SAVETO", "OUT_KERAS"),
+    ],
+)
+def test_two_outputs_are_two_files(tmp_path: Path, name: str, values: dict[str, str], first: str, second: str) -> None:
+    given = {key: f"{tmp_path}/{value}" for key, value in values.items()}
+    with pytest.raises(ParameterError, match=f"{first} and {second} are both {tmp_path}/.*: choose another file"):
+        check_outputs(keys(registry.declaration(name)), given)
+
+
+def test_two_outputs_in_one_folder_of_files(tmp_path: Path) -> None:
+    known = keys(registry.declaration("TensorflowModelTrain"))
+    check_outputs(known, {"checkpoints": str(tmp_path), "tensorboard_dir": str(tmp_path)})
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
@@ -303,8 +426,7 @@ def outputs() -> list[tuple[str, Key]]:
     """Every output of every operation that is a file."""
     found = []
     for name in registry.names():
-        files = (kinds.RASTER_OUT, kinds.VECTOR_OUT, kinds.FILE_OUT)
-        found += [(name, key) for key in keys(registry.declaration(name)) if key.kind in files and key.group <= 1]
+        found += [(name, key) for key in keys(registry.declaration(name)) if key.kind in FILES and key.group <= 1]
     return found
 
 

@@ -20,8 +20,8 @@ import pytest
 
 from otbtf_qgis.core.base.ownership import remove_abandoned
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.files.staging import Staging
-from otbtf_qgis.core.files.textfiles import write_text_file
+from otbtf_qgis.core.errors import ParameterError, field
+from otbtf_qgis.core.files.staging import Staging, check_file, check_writable, write_text_file
 from otbtf_qgis.core.models.sidecar import write_sidecar
 from otbtf_qgis.core.training.checkpoints import Checkpoints, TrainingState
 
@@ -201,6 +201,67 @@ class TestFolder:
         assert len(os.listdir("/proc/self/fd")) == before
 
 
+MAKERS = {
+    "a check": lambda path, name: check_writable(path, name),
+    "a check of a file": lambda path, name: check_file(path, name),
+    "a folder to be made": lambda path, name: Staging(path, Progress(), name),
+    "a file to be made": lambda path, name: Staging.of_file(path, Progress(), name),
+    "a text": lambda path, name: write_text_file(path, "new", Progress(), name),
+}
+
+
+class TestPlace:
+    """What is wrong with a path is told before the work, by each way to write there in the same words."""
+
+    @pytest.mark.parametrize("maker", MAKERS)
+    def test_no_folder(self, tmp_path: Path, maker: str) -> None:
+        told = f"OUT_REPORT is {tmp_path}/no/a.txt, but the folder {tmp_path}/no does not exist: create it, or"
+        with pytest.raises(ParameterError, match=told) as caught:
+            MAKERS[maker](f"{tmp_path}/no/a.txt", field("out_report"))
+        assert caught.value.fields == ("out_report",)
+        with pytest.raises(ParameterError, match=f"The output is {tmp_path}/no/a.txt, but"):
+            MAKERS[maker](f"{tmp_path}/no/a.txt", "")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("maker", MAKERS)
+    def test_a_folder_that_cannot_be_written_to(self, tmp_path: Path, maker: str) -> None:
+        if os.geteuid() == 0:  # modes do not hold root back, who finds out by trying
+            place, told = "/proc", "which cannot be written: .*Choose another place"
+            if maker.startswith("a check"):
+                pytest.skip("root may do everything")
+        else:
+            place, told = str(tmp_path), f"but the folder {tmp_path} is not writable: choose another"
+            tmp_path.chmod(0o555)
+        with pytest.raises(ParameterError, match=f"OUT is {place}/a.txt, {told}"):
+            MAKERS[maker](f"{place}/a.txt", field("out"))
+
+    @pytest.mark.parametrize("maker", ["a check of a file", "a file to be made", "a text"])
+    def test_a_folder_is_no_file(self, tmp_path: Path, maker: str) -> None:
+        (tmp_path / "a.txt").mkdir()
+        with pytest.raises(ParameterError, match=f"OUT is {tmp_path}/a.txt, which is a folder: choose a file"):
+            MAKERS[maker](f"{tmp_path}/a.txt", field("out"))
+        assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
+
+    def test_what_cannot_be_written_or_moved_leaves_the_older_output(self, tmp_path: Path) -> None:
+        final = tmp_path / "a.txt"
+        final.write_text("older")
+        with (
+            pytest.raises(ParameterError, match="OUT is .*a.txt, which cannot be written: Is a directory"),
+            Staging.of_file(str(final), Progress(), field("out")) as staging,
+        ):
+            staging.path.mkdir()
+            staging.write_text("new")
+        with Staging(str(final), Progress()) as staging:
+            staging.path.mkdir()  # which takes no file's place
+            with pytest.raises(ParameterError, match="Cannot replace .*a.txt: Not a directory"):
+                staging.commit()
+        assert final.read_text() == "older" and list(tmp_path.iterdir()) == [final]
+
+    def test_lines_end_as_they_are(self, tmp_path: Path) -> None:
+        write_text_file(str(tmp_path / "a.txt"), "a\r\n\u00e9\n", Progress())
+        assert (tmp_path / "a.txt").read_bytes() == b"a\r\n\xc3\xa9\n"
+
+
 class TestPlantedLinks:
     """Names that used to be foreseen, taken by links to a file of somebody else's: it stays as it is."""
 
@@ -214,13 +275,13 @@ class TestPlantedLinks:
     def test_of_a_text(self, tmp_path: Path, victim: Path) -> None:
         planted = tmp_path / f".page.html.{os.uname().nodename}-{os.getpid()}.tmp"
         planted.symlink_to(victim)
-        write_text_file("out.html", tmp_path / "page.html", "new", Progress())
+        write_text_file(str(tmp_path / "page.html"), "new", Progress())
         assert victim.read_text() == "precious" and planted.is_symlink()
         assert (tmp_path / "page.html").read_text() == "new"
 
     def test_at_the_final_place_is_replaced(self, tmp_path: Path, victim: Path) -> None:
         (tmp_path / "page.html").symlink_to(victim)
-        write_text_file("out.html", tmp_path / "page.html", "new", Progress())
+        write_text_file(str(tmp_path / "page.html"), "new", Progress())
         assert victim.read_text() == "precious"
         assert (tmp_path / "page.html").read_text() == "new" and not (tmp_path / "page.html").is_symlink()
 

@@ -12,7 +12,7 @@ import pytest
 
 tf = pytest.importorskip("tensorflow")
 
-import serving_helpers as helpers  # noqa: E402
+import serving  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
 from otbtf_qgis.core.models.identity import fingerprint, identity  # noqa: E402
@@ -85,18 +85,18 @@ def save_tag_sets(folder: Path) -> str:
 
 @pytest.fixture
 def pixels() -> np.ndarray:
-    return helpers.texture(50, 45)
+    return serving.texture(50, 45)
 
 
 @pytest.fixture
 def image(tmp_path: Path, pixels: np.ndarray) -> str:
-    return helpers.write(tmp_path / "image.tif", pixels)
+    return serving.write_at(tmp_path / "image.tif", pixels)
 
 
 def test_two_tag_sets_of_one_model_are_two_models(tmp_path: Path, image: str, pixels: np.ndarray) -> None:
     model = save_tag_sets(tmp_path / "m")
     for tags, kernel in (("serve", POINT), ("wide", WIDE), ("serve", POINT)):
-        found = helpers.serve(tmp_path, model, image, model__tagsets=tags, **TILES)
+        found = serving.served(tmp_path, model, image, model__tagsets=tags, **TILES)
         np.testing.assert_allclose(found, convolved(pixels, kernel), rtol=1e-4, atol=1e-4)
 
 
@@ -104,10 +104,10 @@ def test_swapped_variables_make_another_model(tmp_path: Path, image: str, pixels
     model, other = save(tmp_path / "m", POINT), save(tmp_path / "n", WIDE)
     program = Path(model) / "saved_model.pb"
     before = program.stat()
-    np.testing.assert_allclose(helpers.serve(tmp_path, model, image, **TILES), convolved(pixels, POINT), rtol=1e-4)
+    np.testing.assert_allclose(serving.served(tmp_path, model, image, **TILES), convolved(pixels, POINT), rtol=1e-4)
     swap_variables(model, other)
     os.utime(program, ns=(before.st_atime_ns, before.st_mtime_ns))
-    np.testing.assert_allclose(helpers.serve(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)
+    np.testing.assert_allclose(serving.served(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)
 
 
 def describe(model: str, tags: str = "") -> None:
@@ -120,7 +120,7 @@ def test_sidecar_of_one_tag_set_is_not_taken_for_another(
     model = save_tag_sets(tmp_path / "m")
     describe(model)
     forget(monkeypatch)
-    found = helpers.serve(tmp_path, model, image, model__tagsets="wide", **TILES)
+    found = serving.served(tmp_path, model, image, model__tagsets="wide", **TILES)
     np.testing.assert_allclose(found, convolved(pixels, WIDE), rtol=1e-4, atol=1e-4)
     assert read_sidecar(model, ["serve"]).geometries and not read_sidecar(model, ["wide"]).geometries  # type: ignore[union-attr]
 
@@ -133,9 +133,9 @@ def test_sidecar_of_swapped_variables_is_an_error_that_describing_cures(
     swap_variables(model, other)
     forget(monkeypatch)
     with pytest.raises(ModelError, match="fingerprint.*SIDECAR=on"):
-        helpers.serve(tmp_path, model, image, **TILES)
+        serving.served(tmp_path, model, image, **TILES)
     describe(model)
-    np.testing.assert_allclose(helpers.serve(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)
+    np.testing.assert_allclose(serving.served(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)
 
 
 def test_old_sidecar_that_knows_the_program_only_gives_its_classes(
@@ -151,7 +151,7 @@ def test_old_sidecar_that_knows_the_program_only_gives_its_classes(
     sidecar_path(model).write_text(json.dumps(item))
     swap_variables(model, other)
     forget(monkeypatch)
-    np.testing.assert_allclose(helpers.serve(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)
+    np.testing.assert_allclose(serving.served(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)
     sidecar = read_sidecar(model, ["serve"])
     assert sidecar is not None and not sidecar.geometries and sidecar.classes["y"][0].name == "water"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving_helpers import read, texture, write
+from serving import read, texture, write_at
 
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
@@ -40,7 +40,7 @@ def test_upsampling_is_exported_and_served(tmp_path: Path, interpolation: str) -
     found = loaded(image=tf.constant(pixels[None]))["up"].numpy()[0]
     np.testing.assert_allclose(found, enlarged(pixels, interpolation), rtol=1e-5, atol=1e-5)
     values = {
-        "source1.il": write(tmp_path / "i.tif", pixels),
+        "source1.il": write_at(tmp_path / "i.tif", pixels),
         "model.dir": tmp_path / "saved",
         "out": tmp_path / "o.tif",
     }

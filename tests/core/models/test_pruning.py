@@ -11,7 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import pipeline_models as pipelines  # noqa: E402
-import serving_helpers as helpers  # noqa: E402
+import serving  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, OtbtfError  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
@@ -125,9 +125,9 @@ def test_reading_while_the_graph_is_put_together_is_prevented(tmp_path: Path) ->
 
 
 def test_map_through_serve(tmp_path: Path) -> None:
-    pixels = helpers.texture(13, 17, 3)
+    pixels = serving.texture(13, 17, 3)
     model = pipelines.save_with_pipeline(tmp_path / "m")
-    found = helpers.serve(tmp_path, str(model), helpers.write(tmp_path / "image.tif", pixels))
+    found = serving.served(tmp_path, str(model), serving.write_at(tmp_path / "image.tif", pixels))
     assert found == pytest.approx(pixels @ pipelines.WEIGHTS, rel=1e-5)
 
 

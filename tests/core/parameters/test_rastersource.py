@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
-from serving_helpers import Log, read, texture, write
+from serving import Log, read, texture, write_at
 
 from otbtf_qgis import core
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, RasterError
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.parameters.rastersource import RasterSource
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 PLACE = (500000.0, 10.0, 0.0, 4800000.0, 0.0, -10.0)
 
@@ -59,7 +59,7 @@ def extracted(folder: Path, image: Any, code: int = 32631, log: Log | None = Non
 
 def test_the_assigned_crs_places_the_raster_and_the_log_says_so(tmp_path: Path) -> None:
     pixels = texture(30, 40, 2, dtype="uint16")
-    image = write(tmp_path / "image.tif", pixels, crs=32633)
+    image = write_at(tmp_path / "image.tif", pixels, epsg=32633)
     truth = [[float(v) for v in pixels[row, column]] for column, row in ((5, 5), (10, 7), (20, 20), (33, 12))]
     with pytest.raises(OtbtfError):
         extracted(tmp_path, image)
@@ -72,7 +72,7 @@ def test_the_assigned_crs_places_the_raster_and_the_log_says_so(tmp_path: Path) 
 
 def test_a_description_without_more_than_a_path_is_that_path(tmp_path: Path) -> None:
     pixels = texture(30, 40, 1, dtype="uint16")
-    image = write(tmp_path / "image.tif", pixels)
+    image = write_at(tmp_path / "image.tif", pixels)
     expected = extracted(tmp_path, image)
     for source in (tmp_path / "image.tif", {"path": image}, RasterSource(image), {"path": tmp_path / "image.tif"}):
         assert extracted(tmp_path, source) == expected
@@ -80,7 +80,7 @@ def test_a_description_without_more_than_a_path_is_that_path(tmp_path: Path) -> 
 
 def test_open_options_reach_the_driver(tmp_path: Path) -> None:
     pixels = texture(30, 40, 1, dtype="uint16")
-    image = write(tmp_path / "image.tif", pixels)
+    image = write_at(tmp_path / "image.tif", pixels)
     (tmp_path / "image.tfw").write_text("10\n0\n0\n-10\n500105\n4799995\n")  # ten pixels further east
     expected = extracted(tmp_path, image)
     moved = [[float(pixels[row, column - 10, 0])] for column, row in ((10, 7), (20, 20), (33, 12))]
@@ -99,7 +99,7 @@ def test_open_options_reach_the_driver(tmp_path: Path) -> None:
 
 def test_a_file_whose_name_looks_like_a_source_with_options_is_that_file(tmp_path: Path) -> None:
     pixels = texture(30, 40, 1, dtype="uint16")
-    image = write(tmp_path / "a.tif|option:B=1", pixels)
+    image = write_at(tmp_path / "a.tif|option:B=1", pixels)
     assert len(extracted(tmp_path, image)) == 4
 
 
@@ -134,19 +134,19 @@ def test_what_describes_no_raster_is_refused_under_its_key(given: dict[str, Any]
 
 @pytest.mark.parametrize("more", [{"nodata": [[[0, 0]]]}, {"use_source_nodata": [True, True, False]}])
 def test_what_is_said_of_other_bands_than_the_raster_has_is_refused(more: dict[str, Any], tmp_path: Path) -> None:
-    image = write(tmp_path / "image.tif", texture(30, 40, 2))
+    image = write_at(tmp_path / "image.tif", texture(30, 40, 2))
     with pytest.raises(RasterError, match="image.tif is given for .* bands, but the raster has 2"):
         extracted(tmp_path, {"path": image, **more})
 
 
 def test_a_crs_that_is_not_understood_is_refused(tmp_path: Path) -> None:
-    image = write(tmp_path / "image.tif", texture(30, 40, 2))
+    image = write_at(tmp_path / "image.tif", texture(30, 40, 2))
     with pytest.raises(RasterError, match="EPSG:123456789"):
         extracted(tmp_path, {"path": image, "crs": "EPSG:123456789"})
 
 
 def test_an_output_is_not_written_over_the_raster_that_is_described(tmp_path: Path) -> None:
-    image = write(tmp_path / "image.tif", texture(30, 40, 1))
+    image = write_at(tmp_path / "image.tif", texture(30, 40, 1))
     before = Path(image).read_bytes()
     source = {"path": image, "crs": "EPSG:32631"}
     vec = points(tmp_path / "points.gpkg")
@@ -168,7 +168,7 @@ def test_a_request_is_parsed_as_it_stands() -> None:
 
 
 def test_it_is_never_read_through_a_virtual_raster(tmp_path: Path) -> None:
-    image = write(tmp_path / "image.tif", texture(30, 40, 2))
+    image = write_at(tmp_path / "image.tif", texture(30, 40, 2))
     stack = Stack([RasterSource(image, crs="EPSG:32631", nodata=[[[0, 0]], []])])
     assert [dataset.GetDriver().ShortName for dataset in stack.datasets] == ["GTiff"]
     assert stack.names == (image,)
@@ -176,7 +176,7 @@ def test_it_is_never_read_through_a_virtual_raster(tmp_path: Path) -> None:
 
 
 def test_an_array_is_placed_like_a_raster_with_an_assigned_crs(tmp_path: Path) -> None:
-    image = write(tmp_path / "image.tif", texture(30, 40, 1), crs=32633)
+    image = write_at(tmp_path / "image.tif", texture(30, 40, 1), epsg=32633)
     other = core.ArrayRaster.like(RasterSource(image, crs="EPSG:32631"), np.zeros((30, 40)))
     assert Stack([other.open()]).reference.describe() == "EPSG:32631"
     assert core.ArrayRaster.like(Path(image), np.zeros((30, 40))).geotransform == gdal.Open(image).GetGeoTransform()

@@ -15,7 +15,7 @@ from otbtf_qgis import core
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, VectorError
 from otbtf_qgis.core.parameters.vectorsource import Address, VectorSource
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 
 
 @pytest.fixture

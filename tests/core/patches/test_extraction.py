@@ -285,7 +285,7 @@ def test_two_outputs_in_one_file_and_an_input_as_output_are_told(tmp_path: Path)
     source = write(tmp_path / "im.tif", noise(50, 60))
     points = write_points(tmp_path / "p.gpkg", scattered(20), **{"class": [1] * 20})
     given = {"source1_il": [source], "source1_patchsizex": 3, "source1_patchsizey": 3, "vec": points}
-    with pytest.raises(OtbtfError, match="OUTLABELS and SOURCE1_OUT are both"):
+    with pytest.raises(OtbtfError, match="SOURCE1_OUT and OUTLABELS are both"):
         extract(tmp_path, **given, outlabels=str(tmp_path / "p1.tif"))
     with pytest.raises(OtbtfError, match="SOURCE1_OUT is .* also an input"):
         extract(tmp_path, **given, source1_out=source)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from api_helpers import numbers, patches, write
-from serving_helpers import write as write_image
+from serving import write_at as write_image
 
 from otbtf_qgis.core.errors import ParameterError, RecordsError
 from otbtf_qgis.core.registry import run

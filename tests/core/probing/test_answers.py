@@ -12,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
 from graph_models import save_function, save_graph  # noqa: E402
-from serving_helpers import Log, serve, texture, write  # noqa: E402
+from serving import Log, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
 from otbtf_qgis.core.registry import run  # noqa: E402
@@ -38,9 +38,9 @@ def patches(x: Any) -> Any:
 @pytest.mark.parametrize(("body", "side"), [(dropped, None), (classes, None), (patches, 4)])
 def test_random_models_are_refused(tmp_path: Path, body: Any, side: int | None) -> None:
     model = save_function(tmp_path / "m", body, tf.TensorSpec([None, side, side, 2], tf.float32, name="x"))
-    path = write(tmp_path / "image.tif", texture(20, 24, 2))
+    path = write_at(tmp_path / "image.tif", texture(20, 24, 2))
     with pytest.raises(ModelError, match=r"is random: .*other values.*dropout or noise was left on.*training=False"):
-        serve(tmp_path, model, path)
+        served(tmp_path, model, path)
     out = tmp_path / "d.html"
     described = run("DescribeModel", {"model.dir": model, "out.html": str(out)})
     assert described["verdict"] == "not probed" and "is random" in out.read_text()
@@ -53,10 +53,10 @@ def test_random_model_of_patches_of_any_size(tmp_path: Path) -> None:
         lambda x: {"y": tf.nn.dropout(tf.reduce_mean(x, [1, 2]), 0.1)},
         tf.TensorSpec([*FREE, 2], tf.float32, name="x"),
     )
-    path = write(tmp_path / "image.tif", texture(20, 24, 2))
+    path = write_at(tmp_path / "image.tif", texture(20, 24, 2))
     given = {"source1.rfieldx": 3, "source1.rfieldy": 3, "model.fullyconv": "off"}
     with pytest.raises(ModelError, match="is random"):
-        serve(tmp_path, model, path, **given)
+        served(tmp_path, model, path, **given)
 
 
 def test_switch_of_a_random_model(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ def test_switch_of_a_random_model(tmp_path: Path) -> None:
         return {"x": x, "is_training": training}, {"y": tf.where(training, tf.nn.dropout(x, 0.5), 2 * x)}
 
     model, pixels = save_graph(tmp_path / "m", build), texture(20, 24, 2)
-    path = write(tmp_path / "image.tif", pixels)
+    path = write_at(tmp_path / "image.tif", pixels)
     with pytest.raises(ModelError, match="MODEL_USERPLACEHOLDERS to is_training=false"):
-        serve(tmp_path, model, path)
-    out = serve(tmp_path, model, path, model__userplaceholders="is_training=false")
+        served(tmp_path, model, path)
+    out = served(tmp_path, model, path, model__userplaceholders="is_training=false")
     np.testing.assert_array_equal(out, 2 * pixels)
 
 
@@ -87,7 +87,7 @@ def normalised(x: Any) -> Any:
 def test_patches_are_computed_alone_where_the_batch_matters(tmp_path: Path, batch: int | None) -> None:
     model = save_function(tmp_path / "m", normalised, tf.TensorSpec([batch, 4, 4, 2], tf.float32, name="x"))
     pixels, log = texture(13, 14, 2), Log()
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
     assert "gives a patch other values in another batch" in log.warnings[0]
     expected = np.empty((10, 11, 3), "float32")
     for row, column in np.ndindex(10, 11):
@@ -105,7 +105,7 @@ def test_places_in_a_batch(tmp_path: Path) -> None:
 
     model = save_function(tmp_path / "m", body, tf.TensorSpec([None, 4, 4, 2], tf.float32, name="x"))
     pixels, log = texture(9, 10, 2), Log()
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
     assert "gives a patch other values in another batch" in log.warnings[0]
     noise = tf.random.stateless_normal([4, 4, 2], [1, 2]).numpy()
     np.testing.assert_allclose(out[3, 2], (pixels[3:7, 2:6] + noise).reshape(-1) @ WEIGHTS, rtol=1e-4)
@@ -117,6 +117,6 @@ def test_nothing_is_said_of_others(tmp_path: Path) -> None:
     x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(image))
     model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
     pixels, log = texture(12, 13, 2), Log()
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), log=log)
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log)
     assert not log.warnings
     np.testing.assert_allclose(out[2, 3], np.asarray(model(pixels[None, 2:6, 3:7]))[0], rtol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from graph_models import save_function, save_graph  # noqa: E402
-from serving_helpers import Log, serve, texture, write  # noqa: E402
+from serving import Log, served, texture, write_at  # noqa: E402
 
 tf1 = tf.compat.v1
 FREE = [None, None, None]
@@ -49,8 +49,8 @@ def graph(size: int, name: str) -> Any:
 def test_smallest_exact_crop_of_a_graph(tmp_path: Path, name: str, size: int, crop: int) -> None:
     """By hand: the edge of a map is wrong by half the square."""
     pixels, log = texture(96, 100, 1), Log()
-    out = serve(
-        tmp_path, save_graph(tmp_path / "m", graph(size, name)), write(tmp_path / "i.tif", pixels), log=log, **TILES
+    out = served(
+        tmp_path, save_graph(tmp_path / "m", graph(size, name)), write_at(tmp_path / "i.tif", pixels), log=log, **TILES
     )
     assert f": {name.format(crop)} from x" in log.text
     half = crop - size // 2
@@ -65,7 +65,7 @@ def test_fields_that_are_given_tell_the_crop(tmp_path: Path, crop: int) -> None:
     pixels, log = texture(96, 100, 1), Log()
     given = {f"source1.rfield{axis}": 80 for axis in "xy"} | {f"output.efield{axis}": 80 - 2 * crop for axis in "xy"}
     model = save_graph(tmp_path / "m", graph(5, "output_{}"))
-    out = serve(tmp_path, model, write(tmp_path / "i.tif", pixels), log=log, **given)
+    out = served(tmp_path, model, write_at(tmp_path / "i.tif", pixels), log=log, **given)
     assert f": output_{crop} from x" in log.text
     np.testing.assert_allclose(out[..., 0], means(pixels, 5)[crop - 2 : 2 - crop, crop - 2 : 2 - crop], rtol=1e-4)
 
@@ -77,7 +77,7 @@ def test_the_whole_map_where_nothing_is_wrong(tmp_path: Path) -> None:
         tf.TensorSpec([*FREE, 1], tf.float32, name="x"),
     )
     pixels = texture(40, 44, 1)
-    np.testing.assert_array_equal(serve(tmp_path, model, write(tmp_path / "i.tif", pixels), **TILES), 2 * pixels)
+    np.testing.assert_array_equal(served(tmp_path, model, write_at(tmp_path / "i.tif", pixels), **TILES), 2 * pixels)
 
 
 def test_crops_of_another_map_are_no_crops(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_crops_of_another_map_are_no_crops(tmp_path: Path) -> None:
         tf.TensorSpec([*FREE, 1], tf.float32, name="x"),
     )
     pixels, log = texture(40, 44, 1), Log()
-    out = serve(tmp_path, model, write(tmp_path / "i.tif", pixels), log=log, **TILES)
+    out = served(tmp_path, model, write_at(tmp_path / "i.tif", pixels), log=log, **TILES)
     assert ": y from x" in log.text and out.shape == (40, 44, 1)
 
 
@@ -106,7 +106,7 @@ def test_other_scales_are_told(tmp_path: Path, dtype: str) -> None:
 
     model = save_function(tmp_path / "m", body, tf.TensorSpec([*FREE, 1], tf.float32, name="x"))
     pixels, log = texture(96, 100, 1), Log()
-    out = serve(tmp_path, model, write(tmp_path / "i.tif", pixels), log=log, **TILES)
+    out = served(tmp_path, model, write_at(tmp_path / "i.tif", pixels), log=log, **TILES)
     assert "y on another scale: y_pad16 (10000 times), y_pad32 (10000 times)" in log.text
     np.testing.assert_allclose(out[2:-2, 2:-2, 0], means(pixels, 5), rtol=1e-4)
 
@@ -119,5 +119,5 @@ def test_outputs_of_other_inputs_are_left_alone(tmp_path: Path) -> None:
         return {"x": x, "labels": labels}, {"y": x + 1, "z_loss": tf.square(x - labels)}
 
     pixels = texture(20, 24, 1)
-    out = serve(tmp_path, save_graph(tmp_path / "m", build), write(tmp_path / "i.tif", pixels))
+    out = served(tmp_path, save_graph(tmp_path / "m", build), write_at(tmp_path / "i.tif", pixels))
     np.testing.assert_array_equal(out, pixels + 1)

@@ -10,7 +10,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
-from serving_helpers import Log, save, serve, texture, write  # noqa: E402
+from serving import Log, keras_file, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.machine.devices import device_scope  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
@@ -38,7 +38,7 @@ def segmentation(ending: Any, classes: int = 4, shape: tuple[int | None, ...] = 
 
 
 def telling(folder: Path, path: str, output: str) -> list[str]:
-    image = write(folder / "image.tif", texture(80, 90, 2))
+    image = write_at(folder / "image.tif", texture(80, 90, 2))
     parameters = TensorflowModelServe(sources=(Source(il=(image,)),), model_dir=path)
     sources, model, scope = open_sources(parameters), load_model(path), device_scope("cpu")
     feeds = tie(model, parameters, sources, [output])
@@ -66,7 +66,7 @@ ENDINGS = {
 def test_what_numbers_are_made_of(tmp_path: Path, name: str, size: int | None) -> None:
     """Only where each number follows from the values of the same pixel."""
     ending, classes, found = ENDINGS[name]
-    path = save(tmp_path, segmentation(ending, classes, (size, size, 2)))
+    path = keras_file(tmp_path, segmentation(ending, classes, (size, size, 2)))
     output = next(iter(load_model(path).outputs))
     assert telling(tmp_path, path, output) == ["scores" if found else output]
 
@@ -92,7 +92,7 @@ def test_strides_are_found_behind_a_number_that_is_always_the_same(tmp_path: Pat
     bias = network.get_layer("scores").bias
     bias.assign(bias + [3.0, 0.0, 0.0, 0.0])
     pixels, log = texture(80, 90, 2), Log()
-    image = write(tmp_path / "image.tif", pixels)
-    out = serve(tmp_path, network, image, log=log, optim__tilesizex=20)
+    image = write_at(tmp_path / "image.tif", pixels)
+    out = served(tmp_path, network, image, log=log, optim__tilesizex=20)
     assert (out == 0).all()
     assert "Tiles start at multiples of 4 pixels" in log.text

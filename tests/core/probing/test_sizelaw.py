@@ -13,7 +13,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
-from serving_helpers import Log, serve, texture, write  # noqa: E402
+from serving import Log, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, ParameterError  # noqa: E402
 from otbtf_qgis.core.probing.sizelaw import AxisLaw, Law, Probe, find_law  # noqa: E402
@@ -84,11 +84,11 @@ def fixed(pixels: int, body: Callable[[Any], Any], batch: int | None = None, ban
     return keras.Model(image, body(image))
 
 
-def served(tmp_path: Path, model: Any, side: int = 40, **more: Any) -> tuple[np.ndarray, np.ndarray, str]:
+def served_texture(tmp_path: Path, model: Any, side: int = 40, **more: Any) -> tuple[np.ndarray, np.ndarray, str]:
     """Serve a model on texture and return the output, the input, and the geometry that was logged."""
     log, pixels = Log(), texture(side, side + 3, model.inputs[0].shape[-1])
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), log=log, **more)
-    return out, pixels, next(line for line in log.lines if line.startswith("Geometry"))
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log, **more)
+    return out, pixels, next(line for line in log.infos if line.startswith("Geometry"))
 
 
 @pytest.mark.parametrize(
@@ -101,21 +101,21 @@ def served(tmp_path: Path, model: Any, side: int = 40, **more: Any) -> tuple[np.
     ],
 )
 def test_models_of_one_size(tmp_path: Path, body: Any, geometry: str) -> None:
-    assert geometry in served(tmp_path, fixed(64, body), 90)[2]
+    assert geometry in served_texture(tmp_path, fixed(64, body), 90)[2]
 
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_fixed_batches(tmp_path: Path, batch: int) -> None:
     """Of patches, and of regions."""
     model = fixed(8, lambda x: L.Dense(2)(L.Flatten()(x)), batch)
-    out, pixels, _ = served(tmp_path, model, 14)
+    out, pixels, _ = served_texture(tmp_path, model, 14)
     single = fixed(8, lambda x: L.Dense(2)(L.Flatten()(x)))
     single.set_weights(model.get_weights())
     assert out.shape == (7, 10, 2)
     np.testing.assert_allclose(out[3, 5], np.asarray(single(pixels[None, 3:11, 5:13]))[0], rtol=1e-5)
     region = keras.Input((None, None, 2), batch_size=batch)
     convolution = keras.Model(region, L.Conv2D(2, 3, padding="same")(region))
-    out, pixels, _ = served(tmp_path, convolution, 20, **{"optim.tilesizex": 7})
+    out, pixels, _ = served_texture(tmp_path, convolution, 20, **{"optim.tilesizex": 7})
     bare = np.asarray(convolution(np.repeat(pixels[None], batch, axis=0)))[0]
     np.testing.assert_allclose(out, bare, rtol=1e-4, atol=1e-6)
 
@@ -137,7 +137,7 @@ def test_ranks_of_outputs(tmp_path: Path, rank: int) -> None:
     pixels = texture(12, 16, 3)
     folder = str(tmp_path / "model")
     model.export(folder, format="tf_saved_model", verbose=False)
-    out = serve(tmp_path, folder, write(tmp_path / "image.tif", pixels))
+    out = served(tmp_path, folder, write_at(tmp_path / "image.tif", pixels))
     if rank > 2:
         np.testing.assert_array_equal(out, pixels[..., : 3 if rank == 4 else 1])
     else:
@@ -150,7 +150,7 @@ def test_dtypes(tmp_path: Path, dtype: str, result: str) -> None:
     image = keras.Input((None, None, 1), dtype=dtype)
     model = keras.Model(image, keras.ops.cast(image, result))
     pixels = texture(20, 30, 1, dtype="uint8") % 3
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), **{"optim.tilesizex": 8})
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), **{"optim.tilesizex": 8})
     expected = pixels.astype(dtype).astype(result)
     np.testing.assert_array_equal(out, expected.astype(out.dtype))
     assert out.dtype == {"int64": "int32", "float16": "float32", "bool": "uint8"}[result]
@@ -163,7 +163,9 @@ def test_two_outputs_of_different_bands(tmp_path: Path) -> None:
         image, {"b": L.Conv2D(3, 3, padding="same", name="b")(image), "a": L.Conv2D(1, 1, name="a")(image)}
     )
     pixels = texture(20, 30, 2)
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), output__names="b a", **{"optim.tilesizex": 8})
+    out = served(
+        tmp_path, model, write_at(tmp_path / "image.tif", pixels), output__names="b a", **{"optim.tilesizex": 8}
+    )
     bare = model(pixels[None])
     np.testing.assert_allclose(out, np.concatenate([bare["b"][0], bare["a"][0]], axis=-1), rtol=1e-4, atol=1e-6)
 
@@ -181,15 +183,15 @@ def crop() -> Any:
 
 
 def test_right_values_pass_and_do_not_change_the_output(tmp_path: Path, crop: Any) -> None:
-    image = write(tmp_path / "image.tif", texture(40, 48, 2))
-    found = serve(tmp_path, crop, image)
+    image = write_at(tmp_path / "image.tif", texture(40, 48, 2))
+    found = served(tmp_path, crop, image)
     for given in (
         {"source1.rfieldx": 12, "source1.rfieldy": 12, "output.efieldx": 4, "output.efieldy": 4, "output.spcscale": 1},
         {"source1.rfieldx": 28, "source1.rfieldy": 16},
         {"output.efieldx": 8},
         {"output.spcscale": 1, "model.fullyconv": "on"},
     ):
-        np.testing.assert_array_equal(serve(tmp_path, crop, image, **given), found)
+        np.testing.assert_array_equal(served(tmp_path, crop, image, **given), found)
 
 
 @pytest.mark.parametrize(
@@ -207,27 +209,27 @@ def test_right_values_pass_and_do_not_change_the_output(tmp_path: Path, crop: An
     ],
 )
 def test_wrong_values_name_the_right_ones(tmp_path: Path, crop: Any, given: dict[str, Any], message: str) -> None:
-    image = write(tmp_path / "image.tif", texture(40, 48, 2))
+    image = write_at(tmp_path / "image.tif", texture(40, 48, 2))
     with pytest.raises(ParameterError, match=message):
-        serve(tmp_path, crop, image, **given)
+        served(tmp_path, crop, image, **given)
 
 
 def test_patch_classifier_of_another_size(tmp_path: Path) -> None:
     model = fixed(8, lambda x: L.Dense(2)(L.Flatten()(x)))
-    image = write(tmp_path / "image.tif", texture(20, 20, 2))
+    image = write_at(tmp_path / "image.tif", texture(20, 20, 2))
     with pytest.raises(ParameterError, match="takes patches of 8 pixels: set SOURCE1_RFIELDX=8"):
-        serve(tmp_path, model, image, **{"source1.rfieldx": 16})
+        served(tmp_path, model, image, **{"source1.rfieldx": 16})
     with pytest.raises(ModelError, match="one output for a patch of 8 x 8 pixels.*MODEL_FULLYCONV=off"):
-        serve(tmp_path, model, image, **{"model.fullyconv": "on"})
+        served(tmp_path, model, image, **{"model.fullyconv": "on"})
 
 
 def test_the_distance_of_patches_is_said_where_it_is_not_given(tmp_path: Path) -> None:
     model = fixed(8, lambda x: L.Dense(2)(L.Flatten()(x)))
-    image = write(tmp_path / "image.tif", texture(20, 20, 2))
+    image = write_at(tmp_path / "image.tif", texture(20, 20, 2))
     left_out, given = Log(), Log()
-    assert serve(tmp_path, model, image, log=left_out).shape == (13, 13, 2)
+    assert served(tmp_path, model, image, log=left_out).shape == (13, 13, 2)
     assert "give OUTPUT_SPCSCALE" in left_out.text
-    assert serve(tmp_path, model, image, log=given, output__spcscale=4).shape == (4, 4, 2)
+    assert served(tmp_path, model, image, log=given, output__spcscale=4).shape == (4, 4, 2)
     assert "give OUTPUT_SPCSCALE" not in given.text
 
 
@@ -235,9 +237,9 @@ def test_global_pooling_asks_for_the_patch(tmp_path: Path) -> None:
     image = keras.Input((None, None, 2))
     model = keras.Model(image, L.Dense(3)(L.GlobalAveragePooling2D()(image)))
     pixels = texture(20, 20, 2)
-    path = write(tmp_path / "image.tif", pixels)
+    path = write_at(tmp_path / "image.tif", pixels)
     with pytest.raises(ParameterError, match="SOURCE1_RFIELDX is missing.*patches of any size"):
-        serve(tmp_path, model, path)
-    out = serve(tmp_path, model, path, **{"source1.rfieldx": 5, "source1.rfieldy": 7})
+        served(tmp_path, model, path)
+    out = served(tmp_path, model, path, **{"source1.rfieldx": 5, "source1.rfieldy": 7})
     assert out.shape == (14, 16, 3)
     np.testing.assert_allclose(out[2, 3], np.asarray(model(pixels[None, 2:9, 3:8]))[0], rtol=1e-5)

@@ -11,7 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from graph_models import save_function, save_graph  # noqa: E402
-from serving_helpers import Log, serve, texture, write  # noqa: E402
+from serving import Log, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
 
@@ -23,7 +23,7 @@ FREE = [None, None, None]
 def pair(tmp_path: Path) -> Any:
     """Images of two and three bands, and their paths."""
     two, three = texture(21, 25, 2), texture(21, 25, 3, seed=1)
-    return two, three, write(tmp_path / "two.tif", two), write(tmp_path / "three.tif", three)
+    return two, three, write_at(tmp_path / "two.tif", two), write_at(tmp_path / "three.tif", three)
 
 
 # ------------------------------------------------------------------ graphs of TensorFlow 1
@@ -41,7 +41,7 @@ def with_default() -> Any:
 def test_image_with_a_default(tmp_path: Path, pair: Any, given: str, gain: int) -> None:
     two, _, path, _ = pair
     model = save_graph(tmp_path / "m", with_default)
-    np.testing.assert_array_equal(serve(tmp_path, model, path, model__userplaceholders=given), two * np.float32(gain))
+    np.testing.assert_array_equal(served(tmp_path, model, path, model__userplaceholders=given), two * np.float32(gain))
 
 
 def test_value_for_an_image_with_a_default(tmp_path: Path, pair: Any) -> None:
@@ -54,16 +54,16 @@ def test_value_for_an_image_with_a_default(tmp_path: Path, pair: Any) -> None:
 
     two, _, path, _ = pair
     model = save_graph(tmp_path / "m", build)
-    out = serve(tmp_path, model, path, model__userplaceholders="a_offset=(1, 2)")
+    out = served(tmp_path, model, path, model__userplaceholders="a_offset=(1, 2)")
     np.testing.assert_array_equal(out, two + np.array([1, 2], "float32"))
     with pytest.raises(ModelError, match=r"also needs x .*SOURCE2_IL.*MODEL_USERPLACEHOLDERS"):
-        serve(tmp_path, model, path)
+        served(tmp_path, model, path)
 
 
 def test_defaults_without_a_signature(tmp_path: Path, pair: Any) -> None:
     two, _, path, _ = pair
     model = save_graph(tmp_path / "m", with_default, signed=False)
-    np.testing.assert_array_equal(serve(tmp_path, model, path, output__names="y"), two * 2)
+    np.testing.assert_array_equal(served(tmp_path, model, path, output__names="y"), two * 2)
 
 
 def test_signature_inputs_come_first(tmp_path: Path, pair: Any) -> None:
@@ -75,7 +75,7 @@ def test_signature_inputs_come_first(tmp_path: Path, pair: Any) -> None:
         return {"x": x}, {"y": tf.concat([x, more], -1)}
 
     two, three, path, other = pair
-    out = serve(tmp_path, save_graph(tmp_path / "m", build), path, other)
+    out = served(tmp_path, save_graph(tmp_path / "m", build), path, other)
     np.testing.assert_array_equal(out, np.concatenate([two, three], -1))
 
 
@@ -88,8 +88,8 @@ def test_two_inputs_from_one_node(tmp_path: Path, pair: Any) -> None:
         return {"a": a, "b": b}, {"y": a - 10 * b}
 
     two, _, path, _ = pair
-    other = write(tmp_path / "other.tif", two[::-1].copy())
-    out = serve(tmp_path, save_graph(tmp_path / "m", build), path, other)
+    other = write_at(tmp_path / "other.tif", two[::-1].copy())
+    out = served(tmp_path, save_graph(tmp_path / "m", build), path, other)
     np.testing.assert_allclose(out, two - 10 * two[::-1], rtol=1e-6)
 
 
@@ -103,7 +103,7 @@ def test_names_of_an_input(tmp_path: Path, pair: Any) -> None:
     two, _, path, _ = pair
     model = save_graph(tmp_path / "m", build)
     for name in ("", "image", "image:0", "x", "x:0"):
-        np.testing.assert_array_equal(serve(tmp_path, model, path, source1__placeholder=name), two * 3)
+        np.testing.assert_array_equal(served(tmp_path, model, path, source1__placeholder=name), two * 3)
 
 
 def test_flags_and_rates_are_no_images(tmp_path: Path, pair: Any) -> None:
@@ -118,8 +118,8 @@ def test_flags_and_rates_are_no_images(tmp_path: Path, pair: Any) -> None:
     two, _, path, _ = pair
     model = save_graph(tmp_path / "m", build)
     with pytest.raises(ModelError, match=r"also needs a_training \(bool, unknown shape\), b_rate \(float32, scalar\)"):
-        serve(tmp_path, model, path)
-    out = serve(tmp_path, model, path, model__userplaceholders="a_training=true b_rate=0.5")
+        served(tmp_path, model, path)
+    out = served(tmp_path, model, path, model__userplaceholders="a_training=true b_rate=0.5")
     np.testing.assert_array_equal(out, two / 2)
 
 
@@ -132,13 +132,13 @@ def test_output_of_no_image(tmp_path: Path, pair: Any) -> None:
     _, _, path, _ = pair
     model = save_graph(tmp_path / "m", build)
     with pytest.raises(ModelError, match="takes images in 0 of its inputs"):
-        serve(tmp_path, model, path)
+        served(tmp_path, model, path)
     with pytest.raises(ModelError, match=r"also needs x"):
-        serve(tmp_path, model, path, output__names="y", source1__placeholder="z")
+        served(tmp_path, model, path, output__names="y", source1__placeholder="z")
     with pytest.raises(
         ModelError, match=r"constant of the model .* depends on no image.*none of its inputs.*OUTPUT_NAMES"
     ):
-        serve(tmp_path, model, path, output__names="constant", source1__placeholder="z")
+        served(tmp_path, model, path, output__names="constant", source1__placeholder="z")
 
 
 # ------------------------------------------------------------------ orders
@@ -152,10 +152,10 @@ def test_only_order_that_fits(tmp_path: Path, pair: Any) -> None:
     two, three, path, other = pair
     model = save_function(tmp_path / "m", lambda a, b: {"y": tf.concat([a, 2 * b], -1)}, image("a", 3), image("b", 2))
     expected, log = np.concatenate([three, 2 * two], -1), Log()
-    np.testing.assert_array_equal(serve(tmp_path, model, path, other, log=log), expected)
+    np.testing.assert_array_equal(served(tmp_path, model, path, other, log=log), expected)
     assert "b of 2 bands, a of 3 bands, in this order" in "\n".join(log.warnings)
     log = Log()
-    np.testing.assert_array_equal(serve(tmp_path, model, other, path, log=log), expected)
+    np.testing.assert_array_equal(served(tmp_path, model, other, path, log=log), expected)
     assert not log.warnings
 
 
@@ -164,7 +164,7 @@ def test_named_sources_leave_the_others(tmp_path: Path, pair: Any) -> None:
     model = save_function(
         tmp_path / "m", lambda a, b: {"y": tf.concat([a, 2 * b], -1)}, image("a", None), image("b", None)
     )
-    out = serve(tmp_path, model, path, other, source1__placeholder="b")
+    out = served(tmp_path, model, path, other, source1__placeholder="b")
     np.testing.assert_array_equal(out, np.concatenate([three, 2 * two], -1))
 
 
@@ -179,6 +179,6 @@ def test_several_orders_fit(tmp_path: Path, pair: Any) -> None:
         match=r"a of the model expects 3 bands, but source 1 has 2 .*two.tif.* takes a of 3 bands, b of 2 bands, c of 2 "
         r"bands, .*SOURCE1_PLACEHOLDER=a SOURCE2_PLACEHOLDER=b SOURCE3_PLACEHOLDER=c",
     ):
-        serve(tmp_path, model, path, path, other)
+        served(tmp_path, model, path, path, other)
     with pytest.raises(ModelError, match="takes images in 3 of its inputs .*but 4 sources"):
-        serve(tmp_path, model, path, path, other, other)
+        served(tmp_path, model, path, path, other, other)

@@ -14,7 +14,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
-from serving_helpers import Layer, jump, margins, texture  # noqa: E402
+from receptive_fields import Layer, jump, margins  # noqa: E402
+from serving import texture  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
 from otbtf_qgis.core.probing.compute import REFUSALS  # noqa: E402

@@ -21,7 +21,7 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.alpha import open_images, said
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.workflows import commandline
 
 HEIGHT, WIDTH = 30, 40

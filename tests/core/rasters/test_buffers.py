@@ -14,10 +14,10 @@ from osgeo import gdal
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.files.gdalcalls import reads_directly
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.rasters import rasteropening
+from otbtf_qgis.core.rasters import rasterstack
 from otbtf_qgis.core.rasters.buffers import ALIGNMENT, aligned_empty, spaced
 from otbtf_qgis.core.rasters.rastercreation import threaded
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 PARTS = {
     "whole": lambda a: a,
@@ -111,13 +111,13 @@ def test_files_of_a_stack_are_read_side_by_side(tmp_path: Path, monkeypatch: pyt
     """Each by one thread at a time; a mosaic is not, since it could share what it opens with another."""
     pools: list[int] = []
 
-    class Pool(rasteropening.ThreadPoolExecutor):
+    class Pool(rasterstack.ThreadPoolExecutor):
         def __init__(self, workers: int) -> None:
             pools.append(workers)
             super().__init__(workers)
 
-    monkeypatch.setattr(rasteropening, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(rasteropening.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(rasterstack, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(rasterstack.os, "cpu_count", lambda: 8)
     pixels = [
         serving.noise(300, 300, bands, dtype, bands) for bands, dtype in ((1, "uint8"), (2, "uint16"), (1, "int16"))
     ]

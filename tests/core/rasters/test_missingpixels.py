@@ -16,7 +16,8 @@ from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.inmemory import ArrayRaster
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.missingpixels import Held, common_tag
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 F32 = np.float32
 LOWEST = F32(np.finfo("float32").min)
@@ -82,6 +83,32 @@ def test_a_given_value_that_whole_numbers_cannot_have_marks_nothing(given: float
         Stack([path]).missing(given).anywhere(np.array([[[0], [1], [255]]], dtype), Box(0, 0, 3, 1)).tolist()
         == expected
     )
+
+
+def test_nan_counts_too_where_that_is_asked(tmp_path: Path) -> None:
+    nan = math.nan
+    pixels = np.array([[[nan, 1], [0, nan], [0, 1], [nan, nan], [2, 2]]], "float32")
+    stack, box = Stack([made(tmp_path / "a.tif", pixels, 0)]), Box(0, 0, 5, 1)
+    asked = stack.missing(nan=True)
+    assert asked.everywhere(pixels, box).tolist() == [[False, True, False, True, False]]
+    assert asked.anywhere(pixels, box).tolist() == [[True, True, True, True, False]]
+    assert np.array_equal(asked.by_band(pixels, box), np.isnan(pixels) | (pixels == 0))
+    alone = stack.missing(from_layer=False, nan=True)
+    assert alone.possible and np.array_equal(alone.by_band(pixels, box), np.isnan(pixels))
+    assert stack.missing().anywhere(pixels, box).tolist() == [[False, True, True, False, False]]
+    whole = Stack([made(tmp_path / "whole.tif", np.array([[[0], [1]]], "uint8"))])
+    assert not whole.missing(nan=True).partly
+
+
+@pytest.mark.parametrize(
+    ("tags", "common"),
+    [(("nan", "nan"), "nan"), ((0, 0.0), 0), ((0, 1), None), (("nan", 0), None), ((0, "nan"), None), ((None, 0), None)],
+)
+def test_the_no_data_value_that_all_bands_have(tags: tuple[Any, ...], common: Any) -> None:
+    """Each file has a NaN of its own, which equals none."""
+    numbers = [None if tag is None else float(tag) for tag in tags]
+    found = common_tag([Held(np.dtype("float32"), number) for number in numbers])
+    assert found is None if common is None else np.array_equal(found, float(common), equal_nan=True)
 
 
 def test_the_tag_of_a_band_counts_in_its_own_type_in_a_stack(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from points import write_points
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import OtbtfError, RasterError
 from otbtf_qgis.core.rasters.inmemory import selected
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.registry import run
 
 WIDTH, HEIGHT = 60, 48

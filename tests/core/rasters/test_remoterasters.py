@@ -18,7 +18,7 @@ from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.rasters import remoterasters
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.registry import run
 
 SIZE, BLOCK = 1024, 128

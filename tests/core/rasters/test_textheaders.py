@@ -20,7 +20,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.rasters.messages import Reports
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.registry import run
 
 ROWS, COLUMNS = 23, 31

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal, osr
-from serving_helpers import Log, read, texture, write
+from serving import Log, read, texture, write_at
 from small_models import pixelwise
 
 import otbtf_qgis
@@ -39,7 +39,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     pixels = texture(30, 40, 3, dtype="uint16")
     labels = np.random.default_rng(0).integers(1, 4, (30, 40, 1)).astype("uint8")
     found = SimpleNamespace(folder=folder, pixels=pixels, labels=labels, model=str(folder / "model.keras"))
-    found.image, found.truth = write(folder / "image.tif", pixels), write(folder / "labels.tif", labels)
+    found.image, found.truth = write_at(folder / "image.tif", pixels), write_at(folder / "labels.tif", labels)
     pixelwise().save(found.model)
     found.map = served(found, folder, found.image)
     return found
@@ -61,7 +61,7 @@ def utm() -> str:
 
 
 def three_files(scene: SimpleNamespace, folder: Path) -> list[str]:
-    return [write(folder / f"band{band}.tif", scene.pixels[..., band : band + 1]) for band in range(3)]
+    return [write_at(folder / f"band{band}.tif", scene.pixels[..., band : band + 1]) for band in range(3)]
 
 
 def vrt_file(scene: SimpleNamespace, folder: Path) -> str:
@@ -98,7 +98,9 @@ SOURCES: dict[str, Callable[[SimpleNamespace, Path], Any]] = {
         f"{scene.image}?&bands=2:3",
     ],
     "DataArray": lambda scene, folder: data_array(scene),
-    "bands": lambda scene, folder: write(folder / "five.tif", scene.pixels[..., [2, 0, 1, 1, 0]]) + "?&bands=-1,3:4,1",
+    "bands": lambda scene, folder: (
+        write_at(folder / "five.tif", scene.pixels[..., [2, 0, 1, 1, 0]]) + "?&bands=-1,3:4,1"
+    ),
 }
 
 
@@ -108,7 +110,7 @@ def test_every_form_of_a_source_is_served_alike(scene: SimpleNamespace, tmp_path
 
 
 def test_bands_of_an_extended_filename(scene: SimpleNamespace, tmp_path: Path) -> None:
-    five = write(tmp_path / "five.tif", scene.pixels[..., [2, 1, 0, 1, 0]])
+    five = write_at(tmp_path / "five.tif", scene.pixels[..., [2, 1, 0, 1, 0]])
     for bands in ("3,2,1", "-1,-2,1", "5,4:4,:1"):
         np.testing.assert_array_equal(served(scene, tmp_path, f"{five}?&bands={bands}"), scene.map)
     for bands, part in (("6", "'6': give numbers from 1 to 5"), ("a", "'a'"), ("3:1", "smaller number"), ("1,", "''")):

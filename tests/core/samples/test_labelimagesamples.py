@@ -20,7 +20,7 @@ from otbtf_qgis.core.classes.legend import ClassEntry, raster_legend
 from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.samples import labelraster
 from otbtf_qgis.core.samples.labelselection import ClassPicker, Quota, quotas
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 
 SOUTH_UP = (300000.0, 10.0, 0.0, 3999500.0, 0.0, 10.0)
 

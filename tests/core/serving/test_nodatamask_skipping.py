@@ -16,7 +16,7 @@ from osgeo import gdal  # noqa: E402
 
 from otbtf_qgis.core.geometry.grid import Box  # noqa: E402
 from otbtf_qgis.core.probing.compute import Compute  # noqa: E402
-from otbtf_qgis.core.rasters.rasteropening import Stack  # noqa: E402
+from otbtf_qgis.core.rasters.rasterstack import Stack  # noqa: E402
 from otbtf_qgis.core.serving import openmodel  # noqa: E402
 
 SIDE, TILE = 1024, 256

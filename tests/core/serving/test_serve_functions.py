@@ -12,7 +12,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from graph_models import save_function, save_graph  # noqa: E402
-from serving_helpers import serve, texture, write  # noqa: E402
+from serving import served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, OtbtfError  # noqa: E402
 from otbtf_qgis.core.registry import run  # noqa: E402
@@ -32,7 +32,7 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture
 def path(tmp_path: Path, pixels: np.ndarray) -> str:
-    return write(tmp_path / "image.tif", pixels)
+    return write_at(tmp_path / "image.tif", pixels)
 
 
 # ------------------------------------------------------------------ without a signature
@@ -49,7 +49,7 @@ OUTPUTS: dict[str, tuple[Callable[[Any], Any], str]] = {
 def test_the_only_function(tmp_path: Path, path: str, pixels: np.ndarray, name: str) -> None:
     body, output = OUTPUTS[name]
     model = save_function(tmp_path / "m", body, image(), signed=False)
-    np.testing.assert_array_equal(serve(tmp_path, model, path, output__names=output), 3 * pixels)
+    np.testing.assert_array_equal(served(tmp_path, model, path, output__names=output), 3 * pixels)
 
 
 def test_arguments_of_the_only_function(tmp_path: Path, path: str, pixels: np.ndarray) -> None:
@@ -65,8 +65,8 @@ def test_arguments_of_the_only_function(tmp_path: Path, path: str, pixels: np.nd
     net.call.get_concrete_function({"a": image("a"), "b": image("b")}, scale, training=False)
     module.net = net
     tf.saved_model.save(module, str(tmp_path / "m"))
-    other = write(tmp_path / "other.tif", pixels[::-1].copy())
-    out = serve(tmp_path, str(tmp_path / "m"), path, other, model__userplaceholders="scale=0.5")
+    other = write_at(tmp_path / "other.tif", pixels[::-1].copy())
+    out = served(tmp_path, str(tmp_path / "m"), path, other, model__userplaceholders="scale=0.5")
     named = {
         "source1.placeholder": "b",
         "source2.placeholder": "a",
@@ -74,7 +74,7 @@ def test_arguments_of_the_only_function(tmp_path: Path, path: str, pixels: np.nd
     }
     np.testing.assert_allclose(out, pixels[::-1] - 2 * pixels, rtol=1e-6)
     np.testing.assert_allclose(
-        serve(tmp_path, str(tmp_path / "m"), path, other, **named), pixels - 2 * pixels[::-1], rtol=1e-6
+        served(tmp_path, str(tmp_path / "m"), path, other, **named), pixels - 2 * pixels[::-1], rtol=1e-6
     )
 
 
@@ -87,11 +87,11 @@ def test_several_functions_are_listed(tmp_path: Path, path: str) -> None:
     with pytest.raises(
         ModelError, match=r"no signature.*call\(x \(float32, \?x\?x\?x2\), True\); call\(.*False\).*signatures="
     ):
-        serve(tmp_path, str(tmp_path / "m"), path)
+        served(tmp_path, str(tmp_path / "m"), path)
     module.call = None
     tf.saved_model.save(module, str(tmp_path / "none"))
     with pytest.raises(ModelError, match="no function that was traced.*signatures="):
-        serve(tmp_path, str(tmp_path / "none"), path)
+        served(tmp_path, str(tmp_path / "none"), path)
 
 
 def test_what_cannot_be_trained_says_what_to_bring(tmp_path: Path, path: str) -> None:
@@ -115,7 +115,7 @@ def test_types_of_inputs(tmp_path: Path, dtype: str) -> None:
     """The whole numbers up to 200 are exact in each of them."""
     pixels = texture(20, 24, 2, dtype="uint8")
     model = save_function(tmp_path / "m", lambda x: {"y": tf.cast(x, tf.float32) * 2}, image(dtype=tf.as_dtype(dtype)))
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), **{"optim.tilesizex": 9})
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), **{"optim.tilesizex": 9})
     np.testing.assert_array_equal(out, pixels * 2.0)
 
 
@@ -127,7 +127,7 @@ def test_unknown_rank(tmp_path: Path, path: str, pixels: np.ndarray, graph: bool
 
     spec = tf.TensorSpec(None, tf.float32, name="x")
     model = save_graph(tmp_path / "m", build) if graph else save_function(tmp_path / "m", lambda x: {"y": x * 2}, spec)
-    np.testing.assert_array_equal(serve(tmp_path, model, path), pixels * 2)
+    np.testing.assert_array_equal(served(tmp_path, model, path), pixels * 2)
 
 
 def test_signature_that_lacks_an_input(tmp_path: Path, path: str, pixels: np.ndarray) -> None:
@@ -139,7 +139,7 @@ def test_signature_that_lacks_an_input(tmp_path: Path, path: str, pixels: np.nda
         return {"x": x}, {"y": x * scale}
 
     model = save_graph(tmp_path / "m", build)
-    np.testing.assert_array_equal(serve(tmp_path, model, path, model__userplaceholders="scale=2"), pixels * 2)
+    np.testing.assert_array_equal(served(tmp_path, model, path, model__userplaceholders="scale=2"), pixels * 2)
 
 
 REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
@@ -182,19 +182,19 @@ def test_what_is_no_image_is_named(tmp_path: Path, path: str, name: str) -> None
     signed = isinstance(specs[0], tf.TensorSpec) and name != "sparse out"
     model = save_function(tmp_path / "m", body, *specs, signed=signed)
     with pytest.raises(ModelError, match=message):
-        serve(tmp_path, model, path)
+        served(tmp_path, model, path)
     assert run("DescribeModel", {"model.dir": model})["verdict"] == "not probed"
 
 
 def test_a_loss_is_no_map(tmp_path: Path, path: str, pixels: np.ndarray) -> None:
     """Not the first output by alphabet, if none is asked for."""
     model = save_function(tmp_path / "m", lambda x: {"a_loss": tf.reduce_mean(x), "y": x * 2}, image())
-    np.testing.assert_array_equal(serve(tmp_path, model, path), pixels * 2)
+    np.testing.assert_array_equal(served(tmp_path, model, path), pixels * 2)
 
 
 def test_text_beside_numbers_is_left_alone(tmp_path: Path, path: str, pixels: np.ndarray) -> None:
     model = save_function(tmp_path / "m", lambda x: {"a": tf.strings.as_string(x), "b": x * 2}, image())
-    np.testing.assert_array_equal(serve(tmp_path, model, path), pixels * 2)
+    np.testing.assert_array_equal(served(tmp_path, model, path), pixels * 2)
 
 
 def test_pixels_that_are_taken_for_as_many_as_another_source_has(tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_pixels_that_are_taken_for_as_many_as_another_source_has(tmp_path: Path)
     specs = (tf.TensorSpec([*FREE, 1], tf.float32, name=name) for name in "ab")
     model = save_function(tmp_path / "m", body, *specs)
     fine, coarse = texture(20, 24, 1), texture(10, 12, 1, seed=1)
-    paths = write(tmp_path / "coarse.tif", coarse, 20), write(tmp_path / "fine.tif", fine)
+    paths = write_at(tmp_path / "coarse.tif", coarse, 20), write_at(tmp_path / "fine.tif", fine)
     with pytest.raises(ModelError, match="none of the image sizes.*name the inputs in SOURCE1_PLACEHOLDER"):
-        serve(tmp_path, model, *paths)
-    out = serve(tmp_path, model, *paths, source1__placeholder="b", source2__placeholder="a")
+        served(tmp_path, model, *paths)
+    out = served(tmp_path, model, *paths, source1__placeholder="b", source2__placeholder="a")
     np.testing.assert_allclose(out, fine + coarse.repeat(2, 0).repeat(2, 1), rtol=1e-6)

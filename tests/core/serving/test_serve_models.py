@@ -13,7 +13,7 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
 from osgeo import gdal  # noqa: E402
-from serving_helpers import Log, read, save, serve, texture, write  # noqa: E402
+from serving import Log, keras_file, read, served, texture, write_at  # noqa: E402
 
 L = keras.layers
 tf1 = tf.compat.v1
@@ -38,7 +38,7 @@ def images(name: str, bands: int | None = None) -> Any:
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     one, two = texture(31, 29, 3), texture(31, 29, 3, seed=1)
-    return one, two, [write(tmp_path / "one.tif", one), write(tmp_path / "two.tif", two)]
+    return one, two, [write_at(tmp_path / "one.tif", one), write_at(tmp_path / "two.tif", two)]
 
 
 def test_scalar_product(tmp_path: Path, pair: Any) -> None:
@@ -46,14 +46,14 @@ def test_scalar_product(tmp_path: Path, pair: Any) -> None:
     model = export(
         tmp_path / "m", lambda a, b: {"y": tf.reduce_sum(a * b, axis=-1, keepdims=True)}, images("a"), images("b")
     )
-    np.testing.assert_allclose(serve(tmp_path, model, *paths, **TILES)[..., 0], (one * two).sum(axis=2), rtol=1e-5)
+    np.testing.assert_allclose(served(tmp_path, model, *paths, **TILES)[..., 0], (one * two).sum(axis=2), rtol=1e-5)
 
 
 def test_norm(tmp_path: Path, pair: Any) -> None:
     one, _, paths = pair
     model = export(tmp_path / "m", lambda a: {"y": tf.norm(a, axis=-1)}, images("a"))
     np.testing.assert_allclose(
-        serve(tmp_path, model, paths[0], **TILES)[..., 0], np.linalg.norm(one, axis=2), rtol=1e-5
+        served(tmp_path, model, paths[0], **TILES)[..., 0], np.linalg.norm(one, axis=2), rtol=1e-5
     )
 
 
@@ -70,7 +70,7 @@ def test_vector_constant_and_user_placeholders(tmp_path: Path, pair: Any) -> Non
     )
     given = {"model.userplaceholders": "vector=(0.5, -1, 2) scalar=1e-1"}
     expected = (one + np.array([1.5, 1.0, 5.0])) * 0.1
-    np.testing.assert_allclose(serve(tmp_path, model, paths[0], **given, **TILES), expected, rtol=1e-5)
+    np.testing.assert_allclose(served(tmp_path, model, paths[0], **given, **TILES), expected, rtol=1e-5)
 
 
 def test_outer_product(tmp_path: Path, pair: Any) -> None:
@@ -82,7 +82,7 @@ def test_outer_product(tmp_path: Path, pair: Any) -> None:
         images("a", 3),
     )
     expected = (one[..., None] * np.ones(4)).reshape(31, 29, 12)
-    np.testing.assert_allclose(serve(tmp_path, model, paths[0], **TILES), expected, rtol=1e-6)
+    np.testing.assert_allclose(served(tmp_path, model, paths[0], **TILES), expected, rtol=1e-6)
 
 
 # ------------------------------------------------------------------ harmonic regression
@@ -130,7 +130,7 @@ def test_harmonic_regression_of_a_real_series(tmp_path: Path, shared: Path) -> N
     spec = tf.TensorSpec([None, None, None, 68], tf.float32, name="ndvi")
     model = export(tmp_path / "m", regression, spec, tf.TensorSpec([68], tf.float32, name="dates"))
     given = {"model.userplaceholders": f"dates=({', '.join(map(str, days))})", "source1.placeholder": "ndvi"}
-    out = serve(tmp_path, model, path, nodata_from_layer=False, **given, **TILES)
+    out = served(tmp_path, model, path, nodata_from_layer=False, **given, **TILES)
 
     regressors = harmonics(days.astype(float), np)
     expected = np.full((*ndvi.shape[:2], 5), -1.0)
@@ -155,8 +155,8 @@ def test_two_resolutions(tmp_path: Path) -> None:
     coarse = L.UpSampling2D(2)(L.Conv2D(5, 3, padding="same", activation="relu")(twenty))
     model = keras.Model([ten, twenty], L.Conv2D(3, 1)(L.Concatenate()([fine, coarse])))
     first, second = texture(46, 62, 4), texture(23, 31, 6, seed=1)
-    paths = write(tmp_path / "ten.tif", first, 10), write(tmp_path / "twenty.tif", second, 20)
-    out = serve(tmp_path, model, *paths, **TILES)
+    paths = write_at(tmp_path / "ten.tif", first, 10), write_at(tmp_path / "twenty.tif", second, 20)
+    out = served(tmp_path, model, *paths, **TILES)
     np.testing.assert_allclose(out, np.asarray(model([first[None], second[None]]))[0], rtol=1e-4, atol=1e-5)
 
 
@@ -184,8 +184,8 @@ def test_sar_optical_elevation(tmp_path: Path, given: dict[str, int]) -> None:
     keras.utils.set_random_seed(2)
     model = sar_optical_elevation(None)
     pixels = [texture(280, 300, 2), texture(280, 300, 4, 1), texture(140, 150, 1, 2)]
-    paths = [write(tmp_path / f"{k}.tif", array, 20 if k == 2 else 10) for k, array in enumerate(pixels)]
-    out = serve(tmp_path, model, *paths, **given, **{"optim.tilesizex": 91, "optim.tilesizey": 130})
+    paths = [write_at(tmp_path / f"{k}.tif", array, 20 if k == 2 else 10) for k, array in enumerate(pixels)]
+    out = served(tmp_path, model, *paths, **given, **{"optim.tilesizex": 91, "optim.tilesizey": 130})
     bare = np.asarray(model([array[None] for array in pixels]))[0]
     np.testing.assert_allclose(out, bare, rtol=1e-4, atol=1e-5)
 
@@ -195,9 +195,9 @@ def test_sar_optical_elevation_of_one_size(tmp_path: Path) -> None:
     keras.utils.set_random_seed(2)
     model = sar_optical_elevation(64)
     pixels = [texture(120, 140, 2), texture(120, 140, 4, 1), texture(60, 70, 1, 2)]
-    paths = [write(tmp_path / f"{k}.tif", array, 20 if k == 2 else 10) for k, array in enumerate(pixels)]
+    paths = [write_at(tmp_path / f"{k}.tif", array, 20 if k == 2 else 10) for k, array in enumerate(pixels)]
     log = Log()
-    out = serve(tmp_path, model, *paths, log=log)
+    out = served(tmp_path, model, *paths, log=log)
     assert "SOURCE3_RFIELDX=32" in log.text
     free = sar_optical_elevation(None)
     free.set_weights(model.get_weights())
@@ -214,10 +214,10 @@ def test_super_resolution(tmp_path: Path) -> None:
     x = L.Conv2DTranspose(6, 4, strides=2, padding="same", activation="relu")(x)
     model = keras.Model(image, L.Conv2DTranspose(3, 4, strides=2, padding="same")(x))
     pixels = texture(23, 19, 3)
-    path, out = write(tmp_path / "image.tif", pixels), str(tmp_path / "fine.tif")
+    path, out = write_at(tmp_path / "image.tif", pixels), str(tmp_path / "fine.tif")
     bare = np.asarray(model(pixels[None]))[0]
     for given in ({}, {"output.spcscale": 0.25}):
-        np.testing.assert_allclose(serve(tmp_path, model, path, out=out, **given, **TILES), bare, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(served(tmp_path, model, path, out=out, **given, **TILES), bare, rtol=1e-4, atol=1e-6)
     assert gdal.Open(out).GetGeoTransform() == (500000.0, 2.5, 0.0, 4800000.0, 0.0, -2.5)
 
 
@@ -242,7 +242,7 @@ def test_smallest_exact_crop_is_chosen(tmp_path: Path, kernel: int, crop: int) -
     """By hand: (kernel - 1) / 2 pixels of 4, and 1 for the first convolution, which reaches one pixel of 4 further."""
     model, log = unet_with_crops(kernel), Log()
     pixels = texture(100, 100, 2)
-    out = serve(tmp_path, model, write(tmp_path / "image.tif", pixels), log=log, **TILES)
+    out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log, **TILES)
     assert f"predictions_crop{crop} from" in log.text
     bare = np.asarray(model(pixels[None])[f"predictions_crop{crop}"])[0]
     np.testing.assert_allclose(out, bare, rtol=1e-4, atol=1e-6)
@@ -250,8 +250,8 @@ def test_smallest_exact_crop_is_chosen(tmp_path: Path, kernel: int, crop: int) -
 
 def test_an_output_that_is_asked_for_is_served(tmp_path: Path) -> None:
     model, pixels = unet_with_crops(3), texture(80, 84, 2)
-    path = write(tmp_path / "image.tif", pixels)
-    out = serve(tmp_path, save(tmp_path, model), path, output__names="predictions", **TILES)
+    path = write_at(tmp_path / "image.tif", pixels)
+    out = served(tmp_path, keras_file(tmp_path, model), path, output__names="predictions", **TILES)
     np.testing.assert_allclose(out, np.asarray(model(pixels[None])["predictions"])[0], rtol=1e-4, atol=1e-6)
 
 
@@ -275,8 +275,8 @@ def test_graph_of_tensorflow_1(tmp_path: Path) -> None:
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
         builder.save()
     pixels = texture(31, 27, 2)
-    path = write(tmp_path / "image.tif", pixels)
+    path = write_at(tmp_path / "image.tif", pixels)
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (3, 3), axis=(0, 1))
     expected = np.einsum("hwcij,ijck->hwk", windows, kernel).argmax(axis=2)
     for given in ({"output.names": "prediction", "source1.placeholder": "x"}, {"source1.placeholder": "x"}, {}):
-        np.testing.assert_array_equal(serve(tmp_path, folder, path, **given, **TILES)[..., 0], expected)
+        np.testing.assert_array_equal(served(tmp_path, folder, path, **given, **TILES)[..., 0], expected)

@@ -14,7 +14,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
-from serving_helpers import Log, serve, texture, write  # noqa: E402
+from serving import Log, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ParameterError  # noqa: E402
 from otbtf_qgis.core.serving import openmodel, shiftandstitch  # noqa: E402
@@ -39,7 +39,7 @@ def one_go(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 
 
 def way(log: Log) -> str:
-    return next(line for line in log.lines if line.startswith("Patches are computed"))
+    return next(line for line in log.infos if line.startswith("Patches are computed"))
 
 
 def both_ways(folder: Path, build: Build, sizes: Sequence[int], images: Sequence[str], **more: Any) -> tuple[Any, ...]:
@@ -62,8 +62,8 @@ def both_ways(folder: Path, build: Build, sizes: Sequence[int], images: Sequence
     for number, size in enumerate(sizes, 1):
         more[f"source{number}.rfieldx"] = more[f"source{number}.rfieldy"] = size
     log, plain = Log(), Log()
-    out = serve(folder, free, *images, log=log, model__fullyconv="off", **more)
-    expected = serve(folder, fixed, *images, log=plain, model__fullyconv="off", **more)
+    out = served(folder, free, *images, log=log, model__fullyconv="off", **more)
+    expected = served(folder, fixed, *images, log=plain, model__fullyconv="off", **more)
     assert way(plain).startswith(ALONE) and "fixes the size of its input" in way(plain)
     assert out.dtype == expected.dtype
     return out, expected, way(log)
@@ -108,7 +108,7 @@ def test_random_networks(tmp_path: Path, seed: int, one_go: bool) -> None:
     pixels = texture(50 + seed, 61 - seed, 2, seed, dtype=generator.choice(["float32", "uint16"]))
     tile = generator.choice([7, 16, 23])
     padding = generator.choice(["none", "reflect"])
-    image = write(tmp_path / "image.tif", pixels)
+    image = write_at(tmp_path / "image.tif", pixels)
     out, expected, said = both_ways(
         tmp_path, build, [size], [image], output__spcscale=scale, optim__tilesizex=tile, padding=padding
     )
@@ -155,7 +155,7 @@ def test_networks_that_look_at_the_whole_patch(tmp_path: Path, name: str, number
         x = L.Conv2D(3, 6)(body(image))
         return keras.Model(image, keras.ops.argmax(x, axis=-1) if number else x)
 
-    image = write(tmp_path / "image.tif", texture(40, 44, 2))
+    image = write_at(tmp_path / "image.tif", texture(40, 44, 2))
     out, expected, said = both_ways(tmp_path, build, [8], [image])
     assert said.startswith(ALONE) and why in said
     if "batch" not in name:
@@ -165,7 +165,7 @@ def test_networks_that_look_at_the_whole_patch(tmp_path: Path, name: str, number
 def test_networks_of_one_output(tmp_path: Path) -> None:
     """A dense layer takes patches of one size; pooling over all of it, patches of any."""
     pixels = texture(30, 34, 2)
-    image = write(tmp_path / "image.tif", pixels)
+    image = write_at(tmp_path / "image.tif", pixels)
     x = keras.Input((None, None, 2))
     features = L.Conv2D(3, 4, strides=2)(x)
     pooling = keras.Model(x, L.GlobalMaxPooling2D()(features))
@@ -174,7 +174,7 @@ def test_networks_of_one_output(tmp_path: Path) -> None:
     patches = np.moveaxis(windows, 2, -1).reshape(-1, 8, 8, 2)
     for model, why in ((pooling, "one output for an image of any size"), (dense, "takes no larger images")):
         log = Log()
-        out = serve(tmp_path, model, image, log=log, model__fullyconv="off", source1__rfieldx=8, source1__rfieldy=8)
+        out = served(tmp_path, model, image, log=log, model__fullyconv="off", source1__rfieldx=8, source1__rfieldy=8)
         assert why in way(log)
         agree(out, np.asarray(model(patches)).reshape(23, 27, -1))
 
@@ -189,7 +189,7 @@ def classifier(shape: tuple[int | None, ...]) -> Any:
 
 
 def test_numbers_of_classes_are_the_same(tmp_path: Path, one_go: bool) -> None:
-    image = write(tmp_path / "image.tif", texture(64, 60, 2))
+    image = write_at(tmp_path / "image.tif", texture(64, 60, 2))
     out, expected, said = both_ways(tmp_path, classifier, [10], [image], output__names="classes")
     assert said.startswith(TOGETHER) and ("in one go" in said) == one_go
     assert out.dtype == np.uint8 and len(np.unique(expected)) > 1
@@ -220,8 +220,8 @@ def test_saved_models_whose_outputs_are_a_list_of_pixels(tmp_path: Path, form: s
         )
         tf.saved_model.save(module, folder, module.serve)
     pixels, log = texture(33, 31, 2), Log()
-    out = serve(
-        *(tmp_path, folder, write(tmp_path / "image.tif", pixels)),
+    out = served(
+        *(tmp_path, folder, write_at(tmp_path / "image.tif", pixels)),
         **{
             "log": log,
             "model__fullyconv": "off",
@@ -254,8 +254,8 @@ def test_two_sources(tmp_path: Path, spacing: float, scale: int, one_go: bool) -
     sizes = [6, {1.0: 6, 0.5: 4, 2.0: 12}[ratio]]
     side = int(44 * ratio)
     images = [
-        write(tmp_path / "a.tif", texture(40, 44, 2)),
-        write(tmp_path / "b.tif", texture(side, side, 2, 1), spacing, (499_990.0, 4_800_020.0)),
+        write_at(tmp_path / "a.tif", texture(40, 44, 2)),
+        write_at(tmp_path / "b.tif", texture(side, side, 2, 1), spacing, (499_990.0, 4_800_020.0)),
     ]
     more = {"output__spcscale": scale, "optim__tilesizex": 9, "padding": "edge"}
     out, expected, said = both_ways(tmp_path, build, sizes, images, **more)
@@ -278,16 +278,16 @@ def test_outputs_that_do_not_vary_prove_nothing(tmp_path: Path) -> None:
         image = keras.Input(shape)
         return keras.Model(image, L.Conv2D(1, 4, kernel_initializer="zeros")(image))
 
-    out, expected, said = both_ways(tmp_path, build, [4], [write(tmp_path / "image.tif", texture(20, 24, 2))])
+    out, expected, said = both_ways(tmp_path, build, [4], [write_at(tmp_path / "image.tif", texture(20, 24, 2))])
     assert said.startswith(ALONE) and "hardly vary" in said
     np.testing.assert_array_equal(out, expected)
 
 
 def test_another_distance_is_had_patch_by_patch(tmp_path: Path) -> None:
-    image = write(tmp_path / "image.tif", texture(40, 44, 2))
+    image = write_at(tmp_path / "image.tif", texture(40, 44, 2))
     more = {"source1__rfieldx": 10, "source1__rfieldy": 10, "output__spcscale": 1, "output__names": "predictions"}
     with pytest.raises(ParameterError, match="2 pixels of the first source apart: .* or set MODEL_FULLYCONV=off"):
-        serve(tmp_path, classifier((None, None, 2)), image, **more)
+        served(tmp_path, classifier((None, None, 2)), image, **more)
 
 
 def branches(shape: tuple[int | None, ...]) -> Any:
@@ -328,7 +328,7 @@ def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build, size: int, possible: bool
 ) -> None:
     monkeypatch.setattr(shiftandstitch, "ENOUGH_OUTPUTS", 0)
-    image = write(tmp_path / "image.tif", texture(40, 44, 2))
+    image = write_at(tmp_path / "image.tif", texture(40, 44, 2))
     out, expected, said = both_ways(tmp_path, build, [size], [image])
     assert ("in one go" in said) == possible
     agree(out, expected)
@@ -337,7 +337,7 @@ def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
 def test_a_large_model_is_not_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shiftandstitch, "ENOUGH_OUTPUTS", 0)
     monkeypatch.setattr(openmodel, "LARGEST_REBUILT", 1000)
-    said = both_ways(tmp_path, classifier, [10], [write(tmp_path / "image.tif", texture(40, 44, 2))])[2]
+    said = both_ways(tmp_path, classifier, [10], [write_at(tmp_path / "image.tif", texture(40, 44, 2))])[2]
     assert said.startswith(TOGETHER) and "in one go" not in said
 
 
@@ -363,7 +363,7 @@ def test_branches_and_loops_are_left_as_they_are(tmp_path: Path, monkeypatch: py
     tf.saved_model.save(module, str(tmp_path / "model"), module.serve)
     pixels, log = texture(33, 31, 2), Log()
     size = {"source1__rfieldx": 4, "source1__rfieldy": 4, "model__fullyconv": "off"}
-    out = serve(tmp_path, str(tmp_path / "model"), write(tmp_path / "image.tif", pixels), log=log, **size)
+    out = served(tmp_path, str(tmp_path / "model"), write_at(tmp_path / "image.tif", pixels), log=log, **size)
     assert way(log).startswith(TOGETHER) and "in one go" not in way(log)
     windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(pixels, (4, 4), axis=(0, 1)), 2, -1)
     agree(out, body(tf.constant(windows.reshape(-1, 4, 4, 2))).numpy().reshape(30, 28, 3))

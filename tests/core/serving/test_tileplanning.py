@@ -24,7 +24,7 @@ from otbtf_qgis.core.parameters.servedmodel import Source
 from otbtf_qgis.core.probing.appliedgeometry import Fields, make_plan
 from otbtf_qgis.core.probing.sources import OpenSource
 from otbtf_qgis.core.rasters.conversion import Converter
-from otbtf_qgis.core.rasters.rasteropening import Stack
+from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.serving.job import Job, Rate
 from otbtf_qgis.core.serving.openmodel import Budget
 from otbtf_qgis.core.serving.tileplanning import MOST_OVERLAP, overlap, planned_size

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import serving_helpers
+import serving
 import training_scene
 from osgeo import gdal, ogr, osr
 
@@ -69,7 +69,7 @@ def raster(path: Path, array: np.ndarray, driver: str = "GTiff", step: int = 1, 
     """Write an array of shape (rows, columns[, bands]); `step` is how many pixels of the image a pixel is wide."""
     bands = np.atleast_3d(array)
     height, width, count = bands.shape
-    made = gdal.GetDriverByName("MEM").Create("", width, height, count, serving_helpers.CODES[array.dtype.name])
+    made = gdal.GetDriverByName("MEM").Create("", width, height, count, serving.CODES[array.dtype.name])
     made.SetProjection(system().ExportToWkt())
     made.SetGeoTransform((LEFT, SPACING * step, 0, TOP, 0, -SPACING * step))
     for number in range(count):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import serving_helpers as helpers
+import serving
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, TEMPLATES
@@ -24,7 +24,7 @@ def create(folder, template, progress=None, **values):
 
 def patches(folder, name, bands, classes=(), **statistics):
     """Write patches of 16 x 16 and the JSON beside them; statistics: one value per band, null where none is given."""
-    path = helpers.write(folder / name, helpers.texture(32, 16, bands, dtype="uint16"))
+    path = serving.write_at(folder / name, serving.texture(32, 16, bands, dtype="uint16"))
     none = dict.fromkeys(("min", "max", "mean", "std"))
     rows = [{**none, **{key: values[band] for key, values in statistics.items()}} for band in range(bands)]
     content = {"version": 1, "content": "patches", "classes": list(classes), "statistics": rows}

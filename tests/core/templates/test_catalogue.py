@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-import serving_helpers as helpers
+import serving
 from template_models import DATES, create, patches
 
 from otbtf_qgis.core.errors import ModelError
@@ -132,10 +132,10 @@ def test_it_serves_as_a_saved_model(made, tmp_path, name):
     assert read_sidecar(found["out.savedmodel"]).geometries.keys() == {found["outputs"]}
     spacings = SPACINGS.get(name, (10.0,) * len(sides))
     paths = [
-        helpers.write(tmp_path / f"{key}.tif", array[0], spacing)
+        serving.write_at(tmp_path / f"{key}.tif", array[0], spacing)
         for (key, array), spacing in zip(arrays.items(), spacings)
     ]
-    served = helpers.serve(tmp_path, found["out.savedmodel"], *paths)
+    served = serving.served(tmp_path, found["out.savedmodel"], *paths)
     expected = loaded(found["out.keras"]).predict(arrays, verbose=0)[0]
     assert expected.shape[:2] == (side, side)
     # The network takes every fourth size; serving covers what is left of a region of another with a further tile.
@@ -145,9 +145,9 @@ def test_it_serves_as_a_saved_model(made, tmp_path, name):
 
 def test_a_time_series_with_its_patches_serves(made, tmp_path):
     found = made("time_series_vhr")
-    series, image = helpers.texture(10, 10, 6), helpers.texture(50, 50, 3)
-    paths = [helpers.write(tmp_path / "series.tif", series), helpers.write(tmp_path / "vhr.tif", image, 2.0)]
-    served = helpers.serve(tmp_path, found["out.savedmodel"], *paths)
+    series, image = serving.texture(10, 10, 6), serving.texture(50, 50, 3)
+    paths = [serving.write_at(tmp_path / "series.tif", series), serving.write_at(tmp_path / "vhr.tif", image, 2.0)]
+    served = serving.served(tmp_path, found["out.savedmodel"], *paths)
     # The first output is centred 12.5 pixels of 2 m into the image and half a pixel of 10 m further: at 29 m.
     assert served.shape == (5, 5, 3)
     feeds = {"source1": series[None, 2:3, 2:3], "source2": image[None, 2:27, 2:27]}
@@ -224,14 +224,14 @@ def test_bands_classes_and_statistics_of_patches(tmp_path):
 
 
 def test_statistics_of_rasters_without_a_description(tmp_path):
-    array = helpers.texture(40, 30, 2)
+    array = serving.texture(40, 30, 2)
     array[:5] = -1.0
     found = create(
         tmp_path,
         "fcnn",
         normalization="standard",
         width=2,
-        **{"source1.il": [helpers.write(tmp_path / "image.tif", array, nodata=-1.0)]},
+        **{"source1.il": [serving.write_at(tmp_path / "image.tif", array, nodata=-1.0)]},
     )
     known = array[5:].reshape(-1, 2)
     image = np.full((1, 16, 16, 2), 0.5, "float32")
@@ -283,10 +283,10 @@ def test_harmonic_finds_the_waves_of_a_series_with_gaps(tmp_path):
     image[0, 0, ::3] = -32768.0
     image[0, 1, :12] = np.nan
     image[0, 2, 5:] = -32768.0  # fewer values than unknowns
-    path = helpers.write(tmp_path / "series.tif", image, nodata=-32768.0)
+    path = serving.write_at(tmp_path / "series.tif", image, nodata=-32768.0)
     dates = [str(np.datetime64("1970-01-01") + int(day)) for day in days]
     found = create(tmp_path, "harmonic", dates=" ".join(dates), **{"source1.il": [path]})
-    served = helpers.serve(tmp_path, found["out.keras"], path)
+    served = serving.served(tmp_path, found["out.keras"], path)
     np.testing.assert_array_equal(served[0, 2], np.nan)
     served[0, 2] = served[0, 3]
     np.testing.assert_allclose(served, np.broadcast_to([5, 2, 3, -1, 0.5, 0.25, 0], (6, 5, 7)), atol=2e-3)
@@ -295,7 +295,7 @@ def test_harmonic_finds_the_waves_of_a_series_with_gaps(tmp_path):
 def test_dates_come_from_the_bands_names(tmp_path):
     from osgeo import gdal
 
-    path = helpers.write(tmp_path / "series.tif", helpers.texture(4, 4, 4))
+    path = serving.write_at(tmp_path / "series.tif", serving.texture(4, 4, 4))
     dataset = gdal.Open(path, gdal.GA_Update)
     for band, date in enumerate(("20200110", "ndvi 2020-04-10", "2020-07-10", "2020-10-10"), 1):
         dataset.GetRasterBand(band).SetDescription(date)
@@ -308,7 +308,7 @@ def test_dates_come_from_the_bands_names(tmp_path):
 def test_harmonic_on_the_real_series(shared, tmp_path):
     path = str(shared / "data" / "ndvi_series" / "ndvi.tif")
     found = create(tmp_path, "harmonic", harmonics=1, **{"source1.il": [path]})
-    served = helpers.serve(tmp_path, found["out.keras"], path, output__bv=-99999)
+    served = serving.served(tmp_path, found["out.keras"], path, output__bv=-99999)
     known = served[np.isfinite(served[..., 0]) & (served[..., 0] != -99999)]
     assert len(known) > 0.9 * served[..., 0].size
     assert 0 < np.median(known[:, 0]) < 10000  # NDVI x 10000
@@ -330,8 +330,8 @@ def test_a_backbone_cut_early(tmp_path, name):
     saved = str(tmp_path / "saved")
     found = create(tmp_path, name, bands="5", layer=layer, out__savedmodel=saved)
     assert found["outputs"] == "features" and f"OUTPUT_SPCSCALE={stride} " in found["geometry"]
-    image = helpers.texture(64, 64, 5)
-    served = helpers.serve(tmp_path, saved, helpers.write(tmp_path / "image.tif", image))
+    image = serving.texture(64, 64, 5)
+    served = serving.served(tmp_path, saved, serving.write_at(tmp_path / "image.tif", image))
     assert served.shape[2] == bands
     expected = loaded(found["out.keras"]).predict(image[None], verbose=0)[0]
     assert expected.shape == (64 // stride, 64 // stride, bands)

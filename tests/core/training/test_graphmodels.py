@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving_helpers import Log, read, texture, write
+from serving import Log, read, texture, write_at
 
 tf = pytest.importorskip("tensorflow")
 pytest.importorskip("osgeo")
@@ -54,7 +54,7 @@ def test_it_serves(session: Any, tmp_path: Path) -> None:
     core.create_savedmodel(session, ["x:0", "y:0"], ["prediction:0", "logits:0"], tmp_path / "model")
     out = str(tmp_path / "map.tif")
     values = {
-        "source1.il": write(tmp_path / "image.tif", pixels),
+        "source1.il": write_at(tmp_path / "image.tif", pixels),
         "source1.placeholder": "x",
         "model.dir": tmp_path / "model",
         "output.names": "prediction",

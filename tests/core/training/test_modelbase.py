@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from api_helpers import patches, write
-from serving_helpers import read, serve, texture
-from serving_helpers import write as write_image
+from serving import read, served, texture
+from serving import write_at as write_image
 
 import otbtf_qgis
 from otbtf_qgis.core.errors import ModelError, ParameterError
@@ -179,8 +179,8 @@ def test_saved_and_served_without_seams(trained: FCNN, tmp_path: Path) -> None:
         found = load_model(str(tmp_path / model))
         assert sorted(found.outputs) == sorted([name, *(f"{name}_crop{crop}" for crop in (4, 8, 16))])
         tiles = {"optim__tilesizex": 32, "optim__tilesizey": 32}
-        tiled = serve(tmp_path, str(tmp_path / model), image, **tiles)
-        whole = serve(tmp_path, str(tmp_path / model), image, optim__disabletiling=True)
+        tiled = served(tmp_path, str(tmp_path / model), image, **tiles)
+        whole = served(tmp_path, str(tmp_path / model), image, optim__disabletiling=True)
         rows, columns = tiled.shape[:2]
         assert rows < 96 and columns < 112, "a crop was picked"
         np.testing.assert_allclose(tiled, whole[:rows, :columns], atol=1e-5)

@@ -17,9 +17,10 @@ from serving import Log, hidden
 
 import otbtf_qgis
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import OtbtfError, ParameterError, VectorError
-from otbtf_qgis.core.rasters.rasteropening import Reference
-from otbtf_qgis.core.vectors.vectoropening import INTEGER, REAL, TEXT, Field, Transformation, VectorLayer
+from otbtf_qgis.core.errors import OtbtfError, VectorError
+from otbtf_qgis.core.rasters.rasterreference import Reference
+from otbtf_qgis.core.vectors.transformation import Transformation
+from otbtf_qgis.core.vectors.vectorlayer import INTEGER, REAL, TEXT, Field, VectorLayer
 from otbtf_qgis.core.vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 
 NOWHERE = Reference("", False)
@@ -174,12 +175,6 @@ def test_an_error_leaves_the_older_output_and_nothing_else(tmp_path: Path) -> No
         raise ZeroDivisionError
     assert hidden(tmp_path) == []
     assert VectorLayer(str(tmp_path / "a.gpkg")).count == 3
-
-
-def test_an_input_is_not_overwritten(tmp_path: Path) -> None:
-    save(tmp_path / "a.gpkg", 3)
-    with pytest.raises(ParameterError, match="also an input"):
-        check_vector_output(str(tmp_path / "a.gpkg"), "OUT", [f"{tmp_path}/a.gpkg|layername=a"])
 
 
 @pytest.mark.parametrize("suffix", [".gpkg", ".geojson"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving_helpers import read
+from serving import read
 
 import otbtf_qgis
 

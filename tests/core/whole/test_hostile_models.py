@@ -18,7 +18,7 @@ keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
 import hostile_models as hostile  # noqa: E402
-import serving_helpers as helpers  # noqa: E402
+import serving  # noqa: E402
 
 from otbtf_qgis.core.errors import OtbtfError  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
@@ -154,7 +154,7 @@ def small_classifier(folder: Path) -> str:
 
 def run_route(route: str, model: Path, folder: Path) -> None:
     """Come to a model on one of the ways there are."""
-    image = helpers.write(folder / "image.tif", helpers.texture(12, 12, 4))
+    image = serving.write_at(folder / "image.tif", serving.texture(12, 12, 4))
     from otbtf_qgis.core.registry import run
 
     out = str(folder / "out.tif")

@@ -28,7 +28,7 @@ from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.parameters import kinds
 from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.rasters.inmemory import selected
-from otbtf_qgis.core.vectors.vectoropening import VectorLayer
+from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 
 FILES = (kinds.RASTERS, kinds.RASTER, kinds.VECTOR, kinds.VECTORS, kinds.FILE, kinds.FOLDER)
 RUNS = [(name, case) for name, cases in CASES.items() for case in cases]

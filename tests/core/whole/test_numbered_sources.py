@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving_helpers import read, texture, write
+from serving import read, texture, write_at
 
 pytest.importorskip("tensorflow")
 
@@ -54,7 +54,7 @@ def test_thirteen_are_served(tmp_path: Path) -> None:
     total = keras.layers.Identity(name="y")(keras.ops.sum(keras.ops.stack(weighted), axis=0))
     keras.Model(inputs, total).save(tmp_path / "m.keras")
     images = [texture(6, 7, 1, seed) for seed in range(COUNT)]
-    paths = [write(tmp_path / f"{number}.tif", image) for number, image in enumerate(images)]
+    paths = [write_at(tmp_path / f"{number}.tif", image) for number, image in enumerate(images)]
     expected = sum(number * image.astype("float64") for number, image in enumerate(images, 1))
     line = " ".join(f"-source{number}.il {path}" for number, path in enumerate(paths, 1))
     (call,) = parse_commands(

@@ -83,6 +83,14 @@ def test_a_mask_is_applied_with_the_value_that_is_given(scene: Path, tmp_path: P
     assert dataset.GetRasterBand(1).GetNoDataValue() == -5
 
 
+@pytest.mark.parametrize("line", ["ConcatenateImages -il {a}", "ExtractROI -in {a} -startx 1 -sizex 1"])
+def test_a_copy_declares_nan_as_the_image_does(line: str, tmp_path: Path) -> None:
+    pixels = np.array([[[1, 2], [np.nan, np.nan], [3, np.nan]]], "float32")
+    image = made(tmp_path / "a.tif", pixels, np.nan)
+    dataset = run_line(tmp_path, line.format(a=Path(image).name), tmp_path / "out.tif")
+    assert [np.isnan(dataset.GetRasterBand(band).GetNoDataValue()) for band in (1, 2)] == [True, True]
+
+
 def test_nearest_neighbours_keep_classes(tmp_path: Path) -> None:
     moved = write(tmp_path / "m.tif", [[[1, 200], [3, 4]]], nodata=3, kind=gdal.GDT_Byte)
     reference = write(tmp_path / "r.tif", np.zeros((1, 2, 3)), x=500_010)

@@ -13,7 +13,7 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
 import small_models  # noqa: E402
-from serving_helpers import Log, read, save, texture, write  # noqa: E402
+from serving import Log, keras_file, read, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.registry import run  # noqa: E402
 
@@ -90,8 +90,8 @@ def same(one: str, two: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_quarters_are_the_whole(tmp_path: Path, name: str) -> None:
     make, more = CASES[name]
-    image = write(tmp_path / "image.tif", texture(75, 86, 3))
-    values = {"source1.il": [image], "model.dir": save(tmp_path, make()), **more}
+    image = write_at(tmp_path / "image.tif", texture(75, 86, 3))
+    values = {"source1.il": [image], "model.dir": keras_file(tmp_path, make()), **more}
     whole = served(values, tmp_path / "whole.tif")
     height, width = read(whole).shape[:2]
     same(whole, joined(values, tmp_path, width, height))
@@ -102,14 +102,19 @@ def test_numbers_of_classes_with_nodata(tmp_path: Path) -> None:
     pixels = texture(75, 86, 3)
     pixels[:40, 20:50] = -1
     images = [
-        write(tmp_path / "fine.tif", pixels, nodata=-1),
-        write(tmp_path / "coarse.tif", texture(44, 44, 2), 20.0, (499_980.0, 4_800_040.0)),
+        write_at(tmp_path / "fine.tif", pixels, nodata=-1),
+        write_at(tmp_path / "coarse.tif", texture(44, 44, 2), 20.0, (499_980.0, 4_800_040.0)),
     ]
     network = small_models.two_resolutions()
     rounded = keras.ops.cast(network.output * 10, "int16")
     model = keras.Model(network.inputs, L.Identity(name="numbers", dtype="int16")(rounded))
     placeholders = {"source1.placeholder": "fine", "source2.placeholder": "coarse"}
-    values = {"source1.il": images[:1], "source2.il": images[1:], "model.dir": save(tmp_path, model), "output.bv": -99}
+    values = {
+        "source1.il": images[:1],
+        "source2.il": images[1:],
+        "model.dir": keras_file(tmp_path, model),
+        "output.bv": -99,
+    }
     whole = served({**values, **placeholders}, tmp_path / "whole.tif")
     array = read(whole)
     assert (array == -99).any() and len(np.unique(array)) > 5

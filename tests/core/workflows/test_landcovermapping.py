@@ -16,7 +16,7 @@ from polygon_scene import Log, Stop, X, box, layer, raster
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, VectorError
-from otbtf_qgis.core.vectors.vectoropening import TEXT, Field
+from otbtf_qgis.core.vectors.vectorlayer import TEXT, Field
 from otbtf_qgis.core.workflows.landcoverlabels import VectorLabels, classes_of, smallest_type
 
 LEGEND = json.dumps({"3": {"name": "water", "color": "#0000ff"}, "9": {"name": "wood"}})

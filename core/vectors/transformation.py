@@ -1,0 +1,56 @@
+"""Coordinates from one coordinate system to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from osgeo import osr
+
+from ..errors import VectorError
+from ..files.gdalcalls import collected_errors
+from ..rasters.rasterreference import Reference
+
+
+class Transformation:
+    """From one coordinate system to another, x before y whatever the authority says.
+
+    Where both are the same, or one is unknown, coordinates stay as they are.
+
+    Attributes:
+        transform: osr's transformation for `ogr.Geometry.Transform`, or None where there is nothing to do.
+    """
+
+    def __init__(self, source: Reference, target: Reference) -> None:
+        """Prepare it.
+
+        Raises:
+            VectorError: PROJ knows no way from one to the other.
+        """
+        self.transform: Any = None
+        self._names = (source.describe(), target.describe())
+        if not source.wkt or not target.wkt or source.same_as(target):
+            return
+        with collected_errors() as errors:
+            self.transform = osr.CoordinateTransformation(_system(source.wkt), _system(target.wkt))
+        if self.transform is None or errors.failed:
+            raise VectorError(f"Coordinates cannot be transformed from {self._names[0]} to {self._names[1]}: {errors}.")
+
+    def points(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the coordinates transformed; infinite where a point lies outside the target's area."""
+        if self.transform is None or not len(x):
+            return x, y
+        moved: Any = None
+        with collected_errors():
+            moved = self.transform.TransformPoints(np.stack((x, y), axis=1).tolist())
+        if moved is None:  # how some versions say that all failed
+            return np.full(len(x), np.inf), np.full(len(x), np.inf)
+        array = np.array(moved, "float64")
+        return array[:, 0], array[:, 1]
+
+
+def _system(wkt: str) -> Any:
+    system = osr.SpatialReference()
+    system.ImportFromWkt(wkt)
+    system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    return system
