@@ -34,7 +34,7 @@ from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
 from .definitions import definition, help_page, output, shown_as
-from .feedback import FeedbackProgress
+from .feedback import FeedbackProgress, in_words
 from .reading import Reader, exported_files, written
 from .translate import tr
 
@@ -121,7 +121,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def checkParameterValues(self, parameters, context):
         try:
-            with _explained():
+            with _explained(self.OPERATION):
                 reader = self._reader(parameters, context)
                 reader.check_names()
                 self._check_files(parameters)
@@ -137,7 +137,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         # processAlgorithm: an exception from here would reach the log, but neither scripts nor models.
         self._inputs, self._problem = {}, ""
         try:
-            with _explained():
+            with _explained(self.OPERATION):
                 reader = self._reader(parameters, context)
                 reader.check_names()
                 self._check_files(parameters)
@@ -152,9 +152,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         runnable, problem = self.canExecute()  # qgis_process does not ask
         if not runnable:
             raise QgsProcessingException(problem)
-        with _explained():
+        with _explained(self.OPERATION):
             paths = self._reader(parameters, context).destinations(resolve=True)
-            progress = FeedbackProgress(feedback)
+            progress = FeedbackProgress(feedback, self.OPERATION)
             # The run knows of the files that layers are exported to, and not where they come from.
             check_outputs(keys(self.OPERATION, self._inputs), {**exported_files(self._inputs), **paths})
             self._inputs = written(self._inputs, progress)
@@ -232,7 +232,7 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
 
     def postProcessLayer(self, layer, context, feedback):
         self._waiting.discard(self)
-        with _explained():
+        with _explained(self._algorithm.OPERATION):
             self._algorithm.style(self._output, layer, self._results)
 
 
@@ -249,8 +249,8 @@ def groups() -> dict[str, str]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn whatever is raised into a QgsProcessingException with a message for the user."""
+def _explained(operation: Any) -> Iterator[None]:
+    """Turn whatever is raised into a QgsProcessingException with a message for the user, in the words of the form."""
     try:
         yield
     except QgsProcessingException:
@@ -258,7 +258,7 @@ def _explained() -> Iterator[None]:
     except Cancelled:
         raise QgsProcessingException(tr("Cancelled.")) from None
     except OtbtfError as error:
-        raise QgsProcessingException(str(error)) from None
+        raise QgsProcessingException(in_words(error.message, operation)) from None
     except Exception as error:  # noqa: BLE001 (a bug of ours: the user gets a sentence, the log the traceback)
         # In qgis_process the log is what the user sees; at the exit of QGIS there is none.
         if QgsApplication.platform() != "qgis_process" and QgsApplication.messageLog() is not None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from qgis.core import QgsApplication, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 
 from ..core.base.progress import Progress
+from ..core.errors import as_key, worded
+from ..core.parameters.mentions import shown
+from .translate import tr
 
 
 class FeedbackProgress(Progress):
@@ -16,9 +20,12 @@ class FeedbackProgress(Progress):
     QgsProcessingFeedback keeps its log without a lock of its own; this one lets any thread report.
     """
 
-    def __init__(self, feedback: QgsProcessingFeedback):
-        """Wrap `feedback`; call it in the thread that runs the algorithm."""
+    keeps_mentions = True
+
+    def __init__(self, feedback: QgsProcessingFeedback, operation: Any):
+        """Wrap `feedback` for a run of an operation; call it in the thread that runs the algorithm."""
         self._feedback = feedback
+        self._operation = operation
         self._lock = threading.Lock()
         in_main_thread = QThread.currentThread() == QCoreApplication.instance().thread()
         # The application's dialogs run algorithms in a thread, so their clicks get through by themselves. qgis_process
@@ -34,12 +41,12 @@ class FeedbackProgress(Progress):
     def info(self, message: str) -> None:
         """Show a line in the log."""
         with self._lock:
-            self._feedback.pushInfo(message)
+            self._feedback.pushInfo(in_words(message, self._operation))
 
     def warning(self, message: str) -> None:
         """Show a line in the log, highlighted."""
         with self._lock:
-            self._feedback.pushWarning(message)
+            self._feedback.pushWarning(in_words(message, self._operation))
 
     def cancelled(self) -> bool:
         """Return True once the user has pressed Cancel, or Ctrl-C in qgis_process."""
@@ -50,3 +57,13 @@ class FeedbackProgress(Progress):
         """Let qgis_process see its signals; elsewhere do nothing."""
         if threading.get_ident() == self._home:
             QCoreApplication.processEvents()
+
+
+def in_words(message: str, operation: Any) -> str:
+    """Return a message that names parameters as its reader knows them.
+
+    In QGIS these are the labels of the form, in quotation marks; in qgis_process and other programs, the names of the parameters.
+    """
+    if QgsApplication.platform() == "desktop":
+        message = shown(message, operation, lambda key: f"\u201c{tr(key.label)}\u201d")
+    return worded(message, as_key)

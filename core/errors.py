@@ -36,8 +36,8 @@ def worded(message: str, word: Callable[[str], str]) -> str:
 
 
 def as_key(path: str) -> str:
-    """Return a mention's path as a key: `out_nodata` is OUT_NODATA, `sources[2].il` is SOURCE2_IL."""
-    return re.sub(r"s\[(\d+)\]\.", r"\1_", path).replace(".", "_").upper()
+    """Return a mention's path as a key: `out_nodata` and `=out.nodata` are OUT_NODATA, `sources[2].il` is SOURCE2_IL."""
+    return re.sub(r"s\[(\d+)\]\.", r"\1_", path).lstrip("=").replace(".", "_").upper()
 
 
 class OtbtfError(Exception):

@@ -153,7 +153,7 @@ class Worker:
         except Cancelled:
             self.send("cancelled", id=number)
         except OtbtfError as error:
-            self.send("error", id=number, message=str(error))
+            self.send("error", id=number, message=error.message)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - reported; the next request may do better
             traceback.print_exc()
             self.send("error", id=number, message=explain(error, self._broken))
@@ -198,6 +198,8 @@ class Worker:
 
 class RequestProgress(Progress):
     """Turns what an operation reports into events."""
+
+    keeps_mentions = True
 
     def __init__(self, worker: Worker, number: int) -> None:
         """Make the progress of the request `number`."""

@@ -10,7 +10,13 @@ class Progress:
 
     Subclasses show it: in QGIS's dialog, as events on the engine's pipe, or on a terminal.
     Methods may be called from any thread.
+
+    Attributes:
+        keeps_mentions: whether lines reach it with mentions of parameters (`core.errors.field`), which it puts into words
+            itself; otherwise they have keys.
     """
+
+    keeps_mentions = False
 
     def fraction(self, done: float) -> None:
         """Take the share of the work that is done, from 0 to 1."""
@@ -40,6 +46,7 @@ class Passed(Progress):
     def __init__(self, to: Progress) -> None:
         """Pass on to the progress `to`."""
         self._to = to
+        self.keeps_mentions = to.keeps_mentions
 
     def fraction(self, done: float) -> None:
         """Pass on the share of the work that is done."""

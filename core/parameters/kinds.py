@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..base.addresses import masked
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -68,6 +68,11 @@ class Key:
     def parameter(self) -> str:
         """The name of the Processing parameter: upper case, dots to underscores."""
         return parameter_name(self.name)
+
+    @property
+    def mention(self) -> str:
+        """A mention of this parameter, to be put into a message; see `core.errors.field`."""
+        return field(f"={self.name}")
 
     def read(self, value: Any) -> Any:
         """Return a value as the type of the key's kind; None where an empty text means not given.

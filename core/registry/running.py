@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.progress import Progress
+from ..base.progress import Passed, Progress
 from ..base.temporaries import announcing_to
-from ..errors import ParameterError
+from ..errors import OtbtfError, ParameterError, as_key, worded
 from ..files.inputs import watched
 from ..files.memoryfiles import memory_files
 from ..files.privatecopies import private_copies
 from ..files.replacing import check_outputs
 from ..machine import preloading
 from ..machine.signals import cleaned_up_on_signals
+from ..parameters.mentions import with_keys
 from ..parameters.parsing import keys
 from .declarations import declaration, function_at, read
 from .givenvalues import check_files, understood
@@ -76,8 +77,34 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
     return call
 
 
+class _InKeys(Passed):
+    """A progress whose lines name an operation's parameters by its keys."""
+
+    def __init__(self, to: Progress, operation: type) -> None:
+        super().__init__(to)
+        self._operation = operation
+
+    def info(self, message: str) -> None:
+        super().info(self._in_keys(message))
+
+    def warning(self, message: str) -> None:
+        super().warning(self._in_keys(message))
+
+    def _in_keys(self, message: str) -> str:
+        mentioned = with_keys(message, self._operation)
+        return mentioned if self.keeps_mentions else worded(mentioned, as_key)
+
+
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters = declaration(name)
+    try:
+        return _run_declared(parameters, values, _InKeys(progress, parameters))
+    except OtbtfError as error:
+        error.args = (with_keys(error.message, parameters),)
+        raise
+
+
+def _run_declared(parameters: Any, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     preloading.gdal()
     with (
         cleaned_up_on_signals(progress) as cleaned_up,

@@ -308,7 +308,7 @@ def test_in_a_model(engine: Any, parameters: dict[str, Any], context: Any) -> No
 class TestProgress:
     def test_passes_everything_on(self) -> None:
         log = Log()
-        progress = FeedbackProgress(log)
+        progress = FeedbackProgress(log, TensorflowModelServe)
         progress.fraction(0.25)
         progress.info("a")
         progress.warning("b")
@@ -320,7 +320,7 @@ class TestProgress:
 
     def test_takes_reports_from_any_thread(self) -> None:
         log = Log()
-        progress = FeedbackProgress(log)
+        progress = FeedbackProgress(log, TensorflowModelServe)
         threads = [threading.Thread(target=lambda: [progress.info(str(n)) for n in range(200)]) for _ in range(4)]
         for thread in threads:
             thread.start()
