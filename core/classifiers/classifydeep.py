@@ -53,7 +53,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
             parameters = dataclasses.replace(parameters, output_names=classifier.network.output)
         opened = open_model(parameters, outputs, progress, defaults, PREFERRED)
         check_features(opened)
-        box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
+        box = wanted_box(parameters.out_box, parameters.extent, opened.geometry.grid, opened.sources[0].stack.reference)
         reference = opened.reference(box)
         memory = Budget.of(parameters, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
@@ -69,7 +69,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         progress.info(f"Tiles of {tile[0]} x {tile[1]} outputs, {memory.memory // MB} MB.")
         mapper.replaced = 0
         release()
-        maps.open(job.plan.grid.part(box), reference, opened.masked)
+        maps.open(job.geometry.grid.part(box), reference, opened.masked)
         job.run(maps, tile, progress)
         maps.commit()
     for told in (*job.told(), mapper.told()):

@@ -88,11 +88,11 @@ def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
 
 def applied(opened: OpenModel, padding: str) -> ServingDefaults:
     """Return how a model is applied, so that a map is made from the features that a classifier has learned from."""
-    fields = opened.plan.fields
+    fields = opened.geometry.fields
     output = " ".join(opened.outputs)
     if fields.fullyconv:
         return ServingDefaults(output, "on", padding=padding)
-    sizes = {info.name: SourceDefaults(fields.rfield(number)) for number, info in enumerate(opened.feeds.inputs)}
+    sizes = {info.name: SourceDefaults(fields.rfield(number)) for number, info in enumerate(opened.inputs.images)}
     return ServingDefaults(output, "off", fields.x.scale, padding, sources=sizes)
 
 
@@ -115,11 +115,11 @@ def _points(
     """Return what computes the outputs, and what computes single ones of them."""
     from ..serving.outputpoints import Points
 
-    grid = opened.plan.grid
+    grid = opened.geometry.grid
     job = opened.job(parameters, grid.box, Converter(np.dtype("float32"), 0.0), 0.0)
     bands = job.learn()
     tile = (grid.width, grid.height)
-    if opened.plan.fields.fullyconv:
+    if opened.geometry.fields.fullyconv:
         tile = opened.tile(parameters, job, memory, bands, progress)
     return job, Points(job, tile, memory)
 
@@ -156,7 +156,7 @@ class Output:
     """The output of a model as the image on which samples are placed; see `core.samples.validity.ValidPixels`."""
 
     def __init__(self, opened: OpenModel, job: Job) -> None:
-        self.grid: Grid = opened.plan.grid
+        self.grid: Grid = opened.geometry.grid
         self.reference: Reference = opened.sources[0].stack.reference
         self.names = (f"that the model {opened.loaded.model.path} returns",)
         self.everywhere = not opened.masked

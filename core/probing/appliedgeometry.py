@@ -11,9 +11,9 @@ from ..errors import ModelError, ParameterError
 from ..geometry.fields import AxisFields, ServingAxis, Span, as_scale, serving_axis
 from ..geometry.grid import Box, Grid
 from ..parameters.servedmodel import ServedModel
-from .sizelaw import AxisLaw, Law
+from .sizelaw import AxisSizeLaw, SizeLaw
 from .sources import OpenSource
-from .tilemargins import Context
+from .tilemargins import TileMargins
 
 WHOLE = 1 << 40
 """A margin larger than any image: every output depends on all of it."""
@@ -45,10 +45,10 @@ class Fields:
         """Return width and height of a source's receptive field."""
         return self.x.rfields[source], self.y.rfields[source]
 
-    def within(self, context: Context) -> Fields:
-        """Return the fields with stride and margins of `context`."""
-        margins = [(WHOLE, WHOLE)] * 2 if context.whole else [context.margin_x, context.margin_y]
-        x, y = (replace(axis, stride=context.stride, margin=margin) for axis, margin in zip((self.x, self.y), margins))
+    def within(self, found: TileMargins) -> Fields:
+        """Return the fields with stride and margins that were found."""
+        margins = [(WHOLE, WHOLE)] * 2 if found.whole else [found.margin_x, found.margin_y]
+        x, y = (replace(axis, stride=found.stride, margin=margin) for axis, margin in zip((self.x, self.y), margins))
         return Fields(x, y)
 
     def side_by_side(self) -> Fields:
@@ -122,7 +122,7 @@ def given_offsets(axes: tuple[Given, Given], ratios: Sequence[Fraction]) -> tupl
     return tuple(int(field - fields[0] * ratio) for field, ratio in zip(fields, ratios))
 
 
-def choose_fields(mode: str, axes: tuple[Given, Given], law: Law | None, ratios: Sequence[Fraction]) -> Fields:
+def choose_fields(mode: str, axes: tuple[Given, Given], law: SizeLaw | None, ratios: Sequence[Fraction]) -> Fields:
     """Return how the model is applied: what is given, checked against the law, and completed by it.
 
     Args:
@@ -154,7 +154,7 @@ def choose_fields(mode: str, axes: tuple[Given, Given], law: Law | None, ratios:
     return Fields(x, y)
 
 
-def _patch_axis(given: Given, law: Law | None, index: int, ratios: Sequence[Fraction]) -> AxisFields:
+def _patch_axis(given: Given, law: SizeLaw | None, index: int, ratios: Sequence[Fraction]) -> AxisFields:
     axis_law = None if law is None else (law.x, law.y)[index]
     if given.efield not in (None, 1):
         raise ParameterError(
@@ -190,7 +190,9 @@ def _patch_axis(given: Given, law: Law | None, index: int, ratios: Sequence[Frac
     return AxisFields(tuple(rfields), 1, scale, fullyconv=False, padded=given.padded)
 
 
-def _region_axis(given: Given, law: AxisLaw | None, offsets: Sequence[int], ratios: Sequence[Fraction]) -> AxisFields:
+def _region_axis(
+    given: Given, law: AxisSizeLaw | None, offsets: Sequence[int], ratios: Sequence[Fraction]
+) -> AxisFields:
     if law is None:
         if not given.complete:
             raise ParameterError(
@@ -243,7 +245,7 @@ def _region_axis(given: Given, law: AxisLaw | None, offsets: Sequence[int], rati
     )
 
 
-def _centred(law: AxisLaw, offsets: Sequence[int], ratios: Sequence[Fraction]) -> int:
+def _centred(law: AxisSizeLaw, offsets: Sequence[int], ratios: Sequence[Fraction]) -> int:
     """Return the smallest receptive field of the first source by which all regions start together.
 
     They are laid by their middle pixels, which for odd and even fields are not at the same place of the ground.
@@ -257,7 +259,7 @@ def _centred(law: AxisLaw, offsets: Sequence[int], ratios: Sequence[Fraction]) -
 
 
 @dataclass(frozen=True)
-class Plan:
+class ServingGeometry:
     """The geometry of a run in two dimensions."""
 
     x: ServingAxis
@@ -283,7 +285,7 @@ class Plan:
         return Box(left, top, right - left, bottom - top)
 
 
-def make_plan(sources: Sequence[OpenSource], fields: Fields) -> Plan:
+def serving_geometry(sources: Sequence[OpenSource], fields: Fields) -> ServingGeometry:
     """Return the geometry of a run over these sources.
 
     Raises:
@@ -292,4 +294,4 @@ def make_plan(sources: Sequence[OpenSource], fields: Fields) -> Plan:
     grids = [source.stack.grid for source in sources]
     x = serving_axis([grid.x for grid in grids], fields.x, "x")
     y = serving_axis([grid.y for grid in grids], fields.y, "y")
-    return Plan(x, y, Grid(x.out, y.out, grids[0].south_up), fields)
+    return ServingGeometry(x, y, Grid(x.out, y.out, grids[0].south_up), fields)

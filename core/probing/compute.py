@@ -16,8 +16,8 @@ from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
-from .shiftgraph import NoPhases, by_phases
-from .sources import Feeds, OpenSource
+from .shiftgraph import NoShiftGraph, build_shift_graph
+from .sources import ModelInputs, OpenSource
 
 REFUSALS = (
     tf.errors.InvalidArgumentError,
@@ -45,7 +45,7 @@ class Compute:
     def __init__(
         self,
         model: Model,
-        feeds: Feeds,
+        inputs: ModelInputs,
         outputs: Sequence[str],
         sources: Sequence[OpenSource],
         scope: Scope,
@@ -55,30 +55,30 @@ class Compute:
 
         Args:
             model: the model.
-            feeds: what goes into it.
+            inputs: what goes into it.
             outputs: names of the outputs, in the order of their bands.
             sources: the sources, for their bands and dtypes.
             scope: the device.
             own_types: True to take images in the dtypes that the model asks for, not the sources'.
         """
         self._model, self._outputs = model, [model.output(name) for name in outputs]
-        self._scope, self.inputs = scope, feeds.inputs
-        call = model.function([info.name for info in feeds.inputs] + list(feeds.constants), list(outputs))
-        constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in feeds.constants.items()}
+        self._scope, self.inputs = scope, inputs.images
+        call = model.function([info.name for info in inputs.images] + list(inputs.constants), list(outputs))
+        constants = {name: tf.constant(value, model.inputs[name].dtype) for name, value in inputs.constants.items()}
 
         def body(*images: tf.Tensor) -> list[tf.Tensor]:
-            tensors = {info.name: _as_input(image, info) for info, image in zip(feeds.inputs, images)}
+            tensors = {info.name: _as_input(image, info) for info, image in zip(inputs.images, images)}
             return [tf.convert_to_tensor(tensor) for tensor in call({**tensors, **constants})]
 
         signature = []
-        for info, source in zip(feeds.inputs, sources):
+        for info, source in zip(inputs.images, sources):
             batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
             own = "float32" if info.dtype == "bfloat16" else info.dtype  # NumPy has no such type
             dtype = own if own_types else source.stack.dtype
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
         self._traced = tf.function(body, input_signature=signature, autograph=False)
         self.function: Callable[..., list[tf.Tensor]] = self._traced
-        self._phased: dict[int, Callable[..., list[tf.Tensor]]] = {}
+        self._shift_graphs: dict[int, Callable[..., list[tf.Tensor]]] = {}
         self.frozen: bool | None = None
         self.alone = False
         sizes = [spec.shape[0] for spec in signature if spec.shape[0] is not None]
@@ -115,18 +115,18 @@ class Compute:
         with self._scope():
             return frozen(self._traced)
 
-    def by_phases(self, stride: int) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
+    def shift_graph(self, stride: int) -> Callable[[Sequence[np.ndarray]], list[np.ndarray]]:
         """Return a function that takes and returns what calling this does, but gives the outputs of each pixel.
 
         Raises:
-            NoPhases: there is none; see `phases.by_phases`.
+            NoShiftGraph: there is none; see `shiftgraph.build_shift_graph`.
         """
-        if stride not in self._phased:
+        if stride not in self._shift_graphs:
             if self._constant is None:
-                raise NoPhases("its variables cannot be made constants")
+                raise NoShiftGraph("its variables cannot be made constants")
             with self._scope():
-                self._phased[stride] = by_phases(self._constant, stride)
-        return partial(self._called, self._phased[stride])
+                self._shift_graphs[stride] = build_shift_graph(self._constant, stride)
+        return partial(self._called, self._shift_graphs[stride])
 
     @property
     def dtype_name(self) -> str:

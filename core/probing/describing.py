@@ -24,14 +24,14 @@ from ..parameters.servedmodel import Source
 from ..rasters.pixeltypes import gdal_type, written_type
 from ..rasters.rasterreference import check_references
 from ..rasters.rasterstack import Stack
-from .appliedgeometry import choose_fields, given_axes, make_plan
+from .appliedgeometry import choose_fields, given_axes, serving_geometry
 from .feeding import image_inputs
-from .geometryresolver import SAMPLE, Resolver
-from .probedsidecar import as_geometry, law_of
-from .receptivefield import TrueField, find_true_fields
-from .sizelaw import Law
-from .sources import Feeds, OpenSource, check_numbers, order_told, settle_alphas, tie
-from .tilemargins import SIDES, Context, find_context
+from .geometryresolver import SAMPLE, GeometryResolver
+from .probedsidecar import as_geometry, size_law_of
+from .receptivefield import ReceptiveField, find_receptive_fields
+from .sizelaw import SizeLaw
+from .sources import ModelInputs, OpenSource, assign_inputs, check_numbers, order_told, settle_alphas
+from .tilemargins import SIDES, TileMargins, find_tile_margins
 
 LARGEST = 512
 """Largest square, in pixels of the first source, on which true receptive fields are sought."""
@@ -60,7 +60,7 @@ class OutputDescription:
     info: TensorInfo
     geometry: Geometry | None = None
     parameters: str = ""
-    fields: tuple[TrueField, ...] = ()
+    fields: tuple[ReceptiveField, ...] = ()
     problem: str = ""
 
     @property
@@ -102,7 +102,7 @@ def describe(
     progress: Progress,
     sources: Sequence[Source] = (),
     placeholders: str = "",
-    true_fields: bool = True,
+    receptive_fields: bool = True,
     alpha: str = "auto",
 ) -> Description:
     """Describe a model.
@@ -114,7 +114,7 @@ def describe(
         progress: receives a line per output.
         sources: rasters to compare with the model, and to probe it on.
         placeholders: values of the user placeholders.
-        true_fields: False to leave out the true receptive fields, which serving does not need: they take most of the
+        receptive_fields: False to leave out the true receptive fields, which serving does not need: they take most of the
             time, minutes for a deep U-Net.
         alpha: what bands are that are marked as alpha; see `core.rasters.alpha.decide`.
 
@@ -130,13 +130,15 @@ def describe(
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, parameters, infos, progress) if sources else ([], [])
     usable = bool(opened) and not misfits
-    if usable and (told := order_told(model, tie(model, parameters, opened, [infos[0].name]), [infos[0].name], opened)):
+    if usable and (
+        told := order_told(model, assign_inputs(model, parameters, opened, [infos[0].name]), [infos[0].name], opened)
+    ):
         progress.info(told)
     outputs = []
     for number, info in enumerate(infos):
         progress.check()
         given = opened if usable else []
-        outputs.append(_describe_output(model, info, parameters, given, scope, progress, true_fields))
+        outputs.append(_describe_output(model, info, parameters, given, scope, progress, receptive_fields))
         progress.info(f"{info.name}: {outputs[-1].verdict}. {outputs[-1].parameters or outputs[-1].problem}")
         progress.fraction((number + 1) / len(infos))
     if usable:
@@ -175,7 +177,7 @@ def _opened(
     ]
     if len(opened) == len(parameters.sources):
         tests.append(lambda: settle_alphas(model, parameters, opened, infos[0].name, None, progress))
-        tests += [lambda info=info: tie(model, parameters, opened, [info.name]) for info in infos]  # type: ignore[misc]
+        tests += [lambda info=info: assign_inputs(model, parameters, opened, [info.name]) for info in infos]  # type: ignore[misc]
     for test in tests if opened else []:
         try:
             test()
@@ -191,8 +193,8 @@ def _geometry_misfit(output: OutputDescription, parameters: TensorflowModelServe
     if output.geometry.verdict == ANY_PATCHES:
         return ""
     try:
-        law = law_of(output.geometry)
-        make_plan(sources, choose_fields("auto", given_axes(parameters), law, output.geometry.ratios))
+        law = size_law_of(output.geometry)
+        serving_geometry(sources, choose_fields("auto", given_axes(parameters), law, output.geometry.ratios))
     except OtbtfError as error:
         return str(error)
     return ""
@@ -203,7 +205,7 @@ def _band_names(
 ) -> dict[str, tuple[str, ...]]:
     """The bands' own names, for the inputs whose bands all have one."""
     found = {}
-    for info, source in zip(tie(model, parameters, sources, [output]).inputs, sources):
+    for info, source in zip(assign_inputs(model, parameters, sources, [output]).images, sources):
         names = tuple(source.stack.band_names)
         if all(names) and len(set(names)) == len(names):
             found[info.name] = names
@@ -217,13 +219,13 @@ def _describe_output(
     given: Sequence[OpenSource],
     scope: Scope,
     progress: Progress,
-    true_fields: bool,
+    receptive_fields: bool,
 ) -> OutputDescription:
     try:
         check_numbers(model, info)
         if given:
-            return _probed(model, info, parameters, given, scope, progress, true_fields)
-        return _probed_on_noise(model, info, parameters, scope, progress, true_fields)
+            return _probed(model, info, parameters, given, scope, progress, receptive_fields)
+        return _probed_on_noise(model, info, parameters, scope, progress, receptive_fields)
     except OtbtfError as error:
         return OutputDescription(info, problem=str(error))
 
@@ -234,7 +236,7 @@ def _probed_on_noise(
     parameters: TensorflowModelServe,
     scope: Scope,
     progress: Progress,
-    true_fields: bool,
+    receptive_fields: bool,
 ) -> OutputDescription:
     """Probe a model on random images with its own numbers of bands, at the pixel sizes that it takes."""
     values = {model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)}
@@ -253,17 +255,19 @@ def _probed_on_noise(
         progress.check()
         sources = [_noise(k, item, ratio, parameters.sources[k]) for k, (item, ratio) in enumerate(zip(images, ratios))]
         if len(images) == 1 or _accepts(model, info, parameters, sources, scope):
-            return _probed(model, info, parameters, sources, scope, progress, true_fields, (0,) * len(images))
+            return _probed(model, info, parameters, sources, scope, progress, receptive_fields, (0,) * len(images))
     # Their sizes may differ by some pixels: that is sought at one pixel size only.
     sources = [_noise(k, item, Fraction(1), parameters.sources[k]) for k, item in enumerate(images)]
-    return _probed(model, info, parameters, sources, scope, progress, true_fields)
+    return _probed(model, info, parameters, sources, scope, progress, receptive_fields)
 
 
 def _accepts(
     model: Model, info: TensorInfo, parameters: TensorflowModelServe, sources: Sequence[OpenSource], scope: Scope
 ) -> bool:
     """Return whether the model takes common sizes of these sources together."""
-    resolver = Resolver(model, tie(model, parameters, sources, [info.name]), [info.name], sources, scope)
+    resolver = GeometryResolver(
+        model, assign_inputs(model, parameters, sources, [info.name]), [info.name], sources, scope
+    )
     fixed = any(size is not None for sizes in resolver.probe.fixed for size in sizes)
     return fixed or any(resolver.probe.size(side * resolver.probe.unit) for side in SIDES[:2])
 
@@ -299,27 +303,29 @@ def _probed(
     sources: Sequence[OpenSource],
     scope: Scope,
     progress: Progress,
-    true_fields: bool,
+    receptive_fields: bool,
     offsets: tuple[int, ...] | None = None,
 ) -> OutputDescription:
-    feeds: Feeds = tie(model, parameters, sources, [info.name])
-    resolver = Resolver(model, feeds, [info.name], sources, scope)
-    law = resolver.law(offsets)
+    inputs: ModelInputs = assign_inputs(model, parameters, sources, [info.name])
+    resolver = GeometryResolver(model, inputs, [info.name], sources, scope)
+    law = resolver.size_law(offsets)
     resolver.check_repeatable(law)
-    context: Context | None = None
+    margins: TileMargins | None = None
     size = (0, 0)
-    fields: tuple[TrueField, ...] = ()
+    fields: tuple[ReceptiveField, ...] = ()
     if law.x is not None and law.y is not None:
         size = _typical(law)
-        context = find_context(resolver.probe, law, lambda side: side <= SIDES[-1], size)
-        if not context.whole and (true_fields or _sees_nothing_around(law, context)):
-            largest = LARGEST if true_fields else SIDES[0]
-            found = find_true_fields(resolver.probe, law, context.stride, lambda side: side <= largest, progress.check)
+        margins = find_tile_margins(resolver.probe, law, lambda side: side <= SIDES[-1], size)
+        if not margins.whole and (receptive_fields or _sees_nothing_around(law, margins)):
+            largest = LARGEST if receptive_fields else SIDES[0]
+            found = find_receptive_fields(
+                resolver.probe, law, margins.stride, lambda side: side <= largest, progress.check
+            )
             fields = tuple(found)
-    verdict = _verdict(law, context, fields)
+    verdict = _verdict(law, margins, fields)
     bands = [source.stack.bands for source in sources]
     seen = [(item.x.size, item.y.size) for item in fields]
-    geometry = as_geometry(info.name, feeds, bands, resolver.ratios, law, context, size, verdict, seen)
+    geometry = as_geometry(info.name, inputs, bands, resolver.ratios, law, margins, size, verdict, seen)
     try:
         given = _with(parameters, sources=tuple(Source() for _ in sources))
         text = choose_fields("auto", given_axes(given), law, resolver.ratios).as_parameters()
@@ -328,12 +334,12 @@ def _probed(
     return OutputDescription(info, geometry, text, fields)
 
 
-def _sees_nothing_around(law: Law, context: Context) -> bool:
+def _sees_nothing_around(law: SizeLaw, margins: TileMargins) -> bool:
     """Return whether an output may depend on one pixel alone."""
-    return context.margin_x == context.margin_y == (0, 0) and law.x is not None and law.x.crop == 0
+    return margins.margin_x == margins.margin_y == (0, 0) and law.x is not None and law.x.crop == 0
 
 
-def _typical(law: Law) -> tuple[int, int]:
+def _typical(law: SizeLaw) -> tuple[int, int]:
     """Width and height of a region that the model takes: a multiple of 128 where it takes one, as most strides divide it."""
     sizes = []
     for axis in (law.x, law.y):
@@ -344,12 +350,12 @@ def _typical(law: Law) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _verdict(law: Law, context: Context | None, fields: Sequence[TrueField]) -> str:
+def _verdict(law: SizeLaw, margins: TileMargins | None, fields: Sequence[ReceptiveField]) -> str:
     if law.x is None or law.y is None:
         return f"patches of {law.patch[0]} x {law.patch[1]}" if law.patch else ANY_PATCHES
     if law.x.fixed or law.y.fixed:
         return f"patches of {law.x.rfield} x {law.y.rfield}"
-    if context is not None and context.whole:
+    if margins is not None and margins.whole:
         return WHOLE
     if fields and all((item.x.size, item.y.size) == (1, 1) for item in fields) and law.x.scale == 1 and law.x.crop == 0:
         return PIXELWISE

@@ -10,8 +10,8 @@ from ..classes.modelclasses import Classes
 from ..models.modelinterface import TensorInfo
 from ..models.sidecar import Geometry
 from .describing import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, Description, OutputDescription
-from .probedsidecar import law_of
-from .receptivefield import TrueField
+from .probedsidecar import size_law_of
+from .receptivefield import ReceptiveField
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -104,7 +104,7 @@ def _output(output: OutputDescription, probed_on: str) -> list[str]:
     return [*parts, f'<p class="key">Found by calling the model on {_text(probed_on)}.</p>']
 
 
-def _numbers(geometry: Geometry, fields: Sequence[TrueField]) -> list[tuple[str, str]]:
+def _numbers(geometry: Geometry, fields: Sequence[ReceptiveField]) -> list[tuple[str, str]]:
     rows = []
     x, y, around = geometry.x, geometry.y, geometry.surroundings
     for number, (name, bands, ratio) in enumerate(zip(geometry.inputs, geometry.bands, geometry.ratios), 1):
@@ -152,9 +152,9 @@ _SIZE = 190.0
 """Side of a drawing, in CSS pixels."""
 
 
-def drawing(geometry: Geometry, fields: Sequence[TrueField]) -> str:
+def drawing(geometry: Geometry, fields: Sequence[ReceptiveField]) -> str:
     """Return one drawing (inline SVG) of receptive and expression field, and one of each true receptive field."""
-    law = law_of(geometry)
+    law = size_law_of(geometry)
     drawings = []
     if law.x and law.y:
         width, height = law.x.rfield, law.y.rfield

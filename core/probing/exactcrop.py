@@ -9,8 +9,8 @@ from fractions import Fraction
 import numpy as np
 
 from ..errors import ModelError
-from .sizelaw import Call, Probe, find_law
-from .tilemargins import SIDES, find_context
+from .sizelaw import Call, Probe, find_size_law
+from .tilemargins import SIDES, find_tile_margins
 
 _SIDE = 320  # of the sample, in pixels of the first input
 _AMPLITUDES = (1.0, 100.0, 10000.0)
@@ -44,13 +44,13 @@ def exact_crop(
 
 def _crop(call: Call, samples: Sequence[np.ndarray], ratios: Sequence[Fraction]) -> int:
     probe = Probe(call, samples, ratios, [(None, None)] * len(samples))
-    law = find_law(probe)
+    law = find_size_law(probe)
     if law.x is None or law.y is None:
         return 0  # one output for a patch: nothing to crop
-    context = find_context(probe, law, lambda side: side <= SIDES[-1], (_TYPICAL, _TYPICAL))
-    if context.whole:
+    margins = find_tile_margins(probe, law, lambda side: side <= SIDES[-1], (_TYPICAL, _TYPICAL))
+    if margins.whole:
         raise ModelError(
-            f"No crop is exact for this network, since its outputs depend on the whole image: {context.reason}. Serve it "
+            f"No crop is exact for this network, since its outputs depend on the whole image: {margins.reason}. Serve it "
             "untiled, or replace what looks at the whole image (global pooling, instance normalisation, attention)."
         )
-    return math.ceil(max(*context.margin_x, *context.margin_y))
+    return math.ceil(max(*margins.margin_x, *margins.margin_y))

@@ -20,11 +20,11 @@ from .answers import PATCHES, check_repeatable, depends_on_batch
 from .appliedgeometry import Fields, choose_fields, given_axes, given_offsets, with_patches
 from .compute import Compute
 from .outputlayout import LayoutError
-from .probedoutputs import telling_outputs
-from .probedsidecar import check_law, known_geometry
-from .sizelaw import Law, Probe, find_law
-from .sources import Feeds, OpenSource
-from .tilemargins import SIDES, Context, accepted_size, find_context
+from .probedoutputs import probed_outputs
+from .probedsidecar import check_size_law, known_geometry
+from .sizelaw import Probe, SizeLaw, find_size_law
+from .sources import ModelInputs, OpenSource
+from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins
 from .trialpixels import part
 
 SAMPLE = 320
@@ -33,13 +33,13 @@ SAMPLE = 320
 DRAWN = 20000
 """From how many pixels of a source the sample is drawn."""
 
-_laws: dict[Any, Law] = {}
-_tellings: dict[Any, list[str]] = {}
+_size_laws: dict[Any, SizeLaw] = {}
+_probed_outputs: dict[Any, list[str]] = {}
 _alone: dict[Any, bool] = {}
-_contexts: dict[Any, list[tuple[Context, tuple[int, int]]]] = {}
+_tile_margins: dict[Any, list[tuple[TileMargins, tuple[int, int]]]] = {}
 
 
-class Resolver:
+class GeometryResolver:
     """Probes one model on one set of sources; what it finds is remembered while the engine lives.
 
     Attributes:
@@ -50,62 +50,62 @@ class Resolver:
     def __init__(
         self,
         model: Model,
-        feeds: Feeds,
+        inputs: ModelInputs,
         outputs: Sequence[str],
         sources: Sequence[OpenSource],
         scope: Scope,
         sidecar: Sidecar | None = None,
     ) -> None:
         self._model, self._scope, self._outputs = model, scope, list(outputs)
-        self._sources, self._feeds = sources, feeds
+        self._sources, self._inputs = sources, inputs
         self.ratios = [_ratio(sources[0], source) for source in sources]
         self.key = (
             model.identity,
             tuple(outputs),
-            tuple(info.name for info in feeds.inputs),
-            tuple((name, value.tobytes()) for name, value in sorted(feeds.constants.items())),
+            tuple(info.name for info in inputs.images),
+            tuple((name, value.tobytes()) for name, value in sorted(inputs.constants.items())),
             tuple(source.stack.bands for source in sources),
             tuple(self.ratios),
             sidecar and sidecar.digest,
         )
         self._sidecar = sidecar
         bands = [source.stack.bands for source in sources]
-        self._described = known_geometry(sidecar, outputs, feeds, bands, self.ratios)
+        self._described = known_geometry(sidecar, outputs, inputs, bands, self.ratios)
         self._probe: Probe | None = None
-        self._law: Law | None = None  # by which `fields` went
+        self._size_law: SizeLaw | None = None  # by which `fields` went
         self._traced: dict[tuple[str, ...], Compute] = {}
         self._offsets = (0,) * len(sources)
 
     @property
-    def telling(self) -> list[str]:
+    def probed_outputs(self) -> list[str]:
         """The outputs by which the model is probed: for numbers of classes the values that they are made of."""
-        if self.key not in _tellings:
-            _tellings[self.key] = telling_outputs(self._model, self._outputs, self._probe_of)
-        return _tellings[self.key]
+        if self.key not in _probed_outputs:
+            _probed_outputs[self.key] = probed_outputs(self._model, self._outputs, self._probe_of)
+        return _probed_outputs[self.key]
 
     @property
     def probe(self) -> Probe:
         """The probe, with samples of the values of the sources."""
         if self._probe is None:
-            self._probe = self._probe_of(self.telling)
+            self._probe = self._probe_of(self.probed_outputs)
             self._probe.reset(self._offsets)
         return self._probe
 
     def _probe_of(self, outputs: Sequence[str]) -> Probe:
         compute = self.computes(outputs)
-        fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._feeds.inputs]
+        fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._inputs.images]
         return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
 
     def computes(self, outputs: Sequence[str]) -> Compute:
         """Return what calls the model for some outputs, on images in the dtypes that it asks for."""
         if tuple(outputs) not in self._traced:
-            compute = Compute(self._model, self._feeds, outputs, self._sources, self._scope, own_types=True)
+            compute = Compute(self._model, self._inputs, outputs, self._sources, self._scope, own_types=True)
             self._traced[tuple(outputs)] = compute
         return self._traced[tuple(outputs)]
 
     @cached_property
     def _samples(self) -> list[np.ndarray]:
-        return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self._feeds.inputs)]
+        return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self._inputs.images)]
 
     def fields(self, parameters: ServedModel, patches: Mapping[str, tuple[int, int] | None]) -> Fields:
         """Return how the model is applied.
@@ -118,47 +118,47 @@ class Resolver:
             ParameterError, ModelError: see `choose_fields`.
         """
         axes = given_axes(parameters)
-        trained = with_patches(axes, [patches.get(info.name) for info in self._feeds.inputs])
+        trained = with_patches(axes, [patches.get(info.name) for info in self._inputs.images])
         if parameters.model_fullyconv == "off":
             axes = trained
         offsets = given_offsets(axes, self.ratios)
         patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
-        free = all(info.size(1) is None and info.size(2) is None for info in self._feeds.inputs)
+        free = all(info.size(1) is None and info.size(2) is None for info in self._inputs.images)
         if patches_given and free:
-            self._law = None
+            self._size_law = None
             return choose_fields("off", axes, None, self.ratios)
         try:
-            law: Law | None = self.law(offsets)
+            law: SizeLaw | None = self.size_law(offsets)
         except ModelError as error:
             if isinstance(error, LayoutError) or not (axes[0].complete and axes[1].complete):
                 raise
             law = None
-        self._law = law
+        self._size_law = law
         if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
             axes = trained
         return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
 
-    def law(self, offsets: tuple[int, ...] | None = None) -> Law:
+    def size_law(self, offsets: tuple[int, ...] | None = None) -> SizeLaw:
         """Return what the model does to sizes.
 
         Raises:
             ModelError: it takes no size that was tried.
         """
         key = (self.key, offsets)
-        if key not in _laws:
-            _laws[key] = self._described_law(offsets) or find_law(self.probe, offsets)
-        self._offsets = _laws[key].offsets
+        if key not in _size_laws:
+            _size_laws[key] = self._described_size_law(offsets) or find_size_law(self.probe, offsets)
+        self._offsets = _size_laws[key].offsets
         if self._probe is not None:
             self._probe.reset(self._offsets)
-        return _laws[key]
+        return _size_laws[key]
 
-    def _described_law(self, offsets: tuple[int, ...] | None) -> Law | None:
+    def _described_size_law(self, offsets: tuple[int, ...] | None) -> SizeLaw | None:
         """Return what the sidecar says, checked by calling the model; None where it does not cover this use."""
         if self._sidecar is None or self._described is None or offsets not in (None, self._described[0].offsets):
             return None
         law = self._described[0]
         self.probe.reset(law.offsets)
-        check_law(self._sidecar, law, self.probe)
+        check_size_law(self._sidecar, law, self.probe)
         return law
 
     def alone(self, fields: Fields) -> bool:
@@ -170,15 +170,15 @@ class Resolver:
         fitting = tuple(fields.rfield(number) for number in range(len(self._sources)))
         key = (self.key, fields.fullyconv, fitting)
         if key not in _alone:
-            sizes = self._common_sizes(self._law) if fields.fullyconv and self._law else fitting
+            sizes = self._common_sizes(self._size_law) if fields.fullyconv and self._size_law else fitting
             _alone[key] = self._checked(sizes, patches=not fields.fullyconv)
         return _alone[key]
 
-    def check_repeatable(self, law: Law) -> None:
+    def check_repeatable(self, law: SizeLaw) -> None:
         """Raise ModelError where the model is random."""
         self._checked(self._common_sizes(law), patches=False)
 
-    def _common_sizes(self, law: Law) -> list[tuple[int, int]]:
+    def _common_sizes(self, law: SizeLaw) -> list[tuple[int, int]]:
         """Return width and height of an image of each source that the model takes and that shows much."""
         if law.x is None or law.y is None:
             width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
@@ -189,7 +189,7 @@ class Resolver:
         return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
 
     def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:
-        compute = self.computes(self.telling)
+        compute = self.computes(self.probed_outputs)
         count = (compute.batch or PATCHES) if patches else 1
         images = [
             np.stack([part(sample, number * width, width, height) for number in range(count)])
@@ -200,18 +200,18 @@ class Resolver:
         check_repeatable(call, images, self._model.path, switches)
         return depends_on_batch(call, images, compute.batch is None)
 
-    def context(
+    def tile_margins(
         self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None
-    ) -> Context:
-        """Return how far the model looks; see `find_context`."""
-        law = self.law(offsets)
-        known = _contexts.setdefault((self.key, law.offsets), [])
+    ) -> TileMargins:
+        """Return how far the model looks; see `find_tile_margins`."""
+        law = self.size_law(offsets)
+        known = _tile_margins.setdefault((self.key, law.offsets), [])
         if not known and self._described and law == self._described[0]:
             known += self._described[1]
-        for context, size in known:
-            if all((one - two) % context.stride == 0 for one, two in zip(size, whole)):
-                return context
-        found = find_context(self.probe, law, affordable, whole)
+        for margins, size in known:
+            if all((one - two) % margins.stride == 0 for one, two in zip(size, whole)):
+                return margins
+        found = find_tile_margins(self.probe, law, affordable, whole)
         if not found.whole or affordable(SIDES[-1]):  # another time, more memory may be allowed
             known.append((found, whole))
         return found

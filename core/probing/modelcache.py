@@ -19,7 +19,7 @@ from ..models.loading import load_model, split_tags
 from ..models.modelinterface import Model
 from ..parameters.servedmodel import ServedModel
 from .compute import Compute
-from .sources import Feeds, OpenSource
+from .sources import ModelInputs, OpenSource
 
 MOST_MODELS = 3
 """How many models are kept, the last ones used."""
@@ -54,19 +54,19 @@ class LoadedModel:
         return value
 
     def compute(
-        self, feeds: Feeds, outputs: Sequence[str], sources: Sequence[OpenSource], scope: Scope
+        self, inputs: ModelInputs, outputs: Sequence[str], sources: Sequence[OpenSource], scope: Scope
     ) -> tuple[Any, Compute]:
         """Return the traced model for what is fed and asked, and a key that stands for these."""
         key = (
             tuple(outputs),
-            tuple(info.name for info in feeds.inputs),
-            tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in feeds.constants.items()),
+            tuple(info.name for info in inputs.images),
+            tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in inputs.constants.items()),
             tuple((source.stack.bands, source.stack.dtype.str) for source in sources),
         )
-        return key, self.once(key, lambda: Compute(self.model, feeds, outputs, sources, scope))
+        return key, self.once(key, lambda: Compute(self.model, inputs, outputs, sources, scope))
 
 
-_kept: OrderedDict[Any, LoadedModel] = OrderedDict()
+_models: OrderedDict[Any, LoadedModel] = OrderedDict()
 _lock = threading.Lock()
 
 
@@ -80,12 +80,12 @@ def loaded_model(parameters: ServedModel, scope: Scope) -> LoadedModel:
     found = identity(path, split_tags(tags))
     key = (found, trust, parameters.device)
     with _lock:
-        known = _kept.pop(key, None)
+        known = _models.pop(key, None)
     if known is None:
         with scope():
             known = LoadedModel(channels_last(load_model(path, tags, trust)), found.bytes)
     with _lock:
-        _kept[key] = known
-        while len(_kept) > MOST_MODELS or sum(each.bytes for each in _kept.values()) > MOST_BYTES:
-            _kept.popitem(last=False)
+        _models[key] = known
+        while len(_models) > MOST_MODELS or sum(each.bytes for each in _models.values()) > MOST_BYTES:
+            _models.popitem(last=False)
     return known

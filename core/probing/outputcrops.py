@@ -15,10 +15,10 @@ from ..models.modelinterface import Model, TensorInfo
 from ..models.sidecar import Sidecar
 from ..parameters.servedmodel import ServedModel
 from .appliedgeometry import Given, given_axes
-from .geometryresolver import Resolver
+from .geometryresolver import GeometryResolver
 from .outputlayout import as_map
-from .sizelaw import AxisLaw, Call, Law
-from .sources import OpenSource, tie
+from .sizelaw import AxisSizeLaw, Call, SizeLaw
+from .sources import OpenSource, assign_inputs
 from .tilemargins import TOLERANCE, accepted_size, relative_difference
 from .trialpixels import KINDS
 
@@ -74,15 +74,15 @@ def smallest_exact_crop(
     none is; the one that is not cropped where the model needs the whole image, and `name` where it offers no crops.
     Receptive and expression fields that the user gives tell which crop is meant. Outputs on another scale are told.
     """
-    feeds = tie(model, parameters, sources, [name])
-    given = {*(info.name for info in feeds.inputs), *feeds.constants}
+    inputs = assign_inputs(model, parameters, sources, [name])
+    given = {*(info.name for info in inputs.images), *inputs.constants}
     others = [other for other in model.outputs if other != name and given >= set(model.needed_inputs([other]))]
     bands = model.output(name).size(-1)
     others = [other for other in others if bands is None or model.output(other).size(-1) in (None, bands)]
     others = [other for other in others if _is_real_map(model.output(other))][: MOST - 1]
     if not others or not _is_real_map(model.output(name)):
         return name
-    resolver = Resolver(model, feeds, [name], sources, scope, sidecar)
+    resolver = GeometryResolver(model, inputs, [name], sources, scope, sidecar)
     key = resolver.key, given_axes(parameters)
     if key not in _choices:
         _choices[key] = _chosen(model, name, others, resolver, parameters, sources, scope, sidecar)
@@ -100,14 +100,14 @@ def _chosen(
     model: Model,
     name: str,
     others: Sequence[str],
-    resolver: Resolver,
+    resolver: GeometryResolver,
     parameters: ServedModel,
     sources: Sequence[OpenSource],
     scope: Scope,
     sidecar: Sidecar | None,
 ) -> _Choice:
     try:
-        kin = _kin(resolver, resolver.law(), [name, *others])
+        kin = _kin(resolver, resolver.size_law(), [name, *others])
     except ModelError:
         return _Choice(name, "")
     told = _scales_told(name, [each for each in kin if each.factor != 1])
@@ -115,23 +115,23 @@ def _chosen(
     if len(crops) < 2:
         return _Choice(name, told)
     least, _, base = crops[0]
-    whole = Resolver(model, tie(model, parameters, sources, [base]), [base], sources, scope, sidecar)
+    whole = GeometryResolver(model, assign_inputs(model, parameters, sources, [base]), [base], sources, scope, sidecar)
     try:
         meant = _of_given_fields(
-            whole.law().x, given_axes(parameters)[0], [(crop - least, each) for crop, _, each in crops]
+            whole.size_law().x, given_axes(parameters)[0], [(crop - least, each) for crop, _, each in crops]
         )
         if meant:
             return _Choice(meant, told)
-        context = whole.context(lambda side: side <= SIDES[-1], (SIDES[-1],) * 2)
+        margins = whole.tile_margins(lambda side: side <= SIDES[-1], (SIDES[-1],) * 2)
     except ModelError:
         return _Choice(name, told)
-    if context.whole:
+    if margins.whole:
         return _Choice(base, told)
-    needed = max(*context.margin_x, *context.margin_y)
+    needed = max(*margins.margin_x, *margins.margin_y)
     return _Choice(next((other for crop, _, other in crops if crop - least >= needed), crops[-1][2]), told)
 
 
-def _of_given_fields(law: AxisLaw | None, given: Given, crops: Sequence[tuple[int, str]]) -> str | None:
+def _of_given_fields(law: AxisSizeLaw | None, given: Given, crops: Sequence[tuple[int, str]]) -> str | None:
     """Return the output for which the receptive and expression fields are right that the user gives, if both are."""
     if law is None or given.rfields[0] is None or given.efield is None:
         return None
@@ -146,7 +146,7 @@ def _scales_told(name: str, kin: Sequence[Kin]) -> str:
     return f"The model also has {name} on another scale: {listed}. To write one of these, name it in OUTPUT_NAMES."
 
 
-def _kin(resolver: Resolver, law: Law, names: Sequence[str]) -> list[Kin]:
+def _kin(resolver: GeometryResolver, law: SizeLaw, names: Sequence[str]) -> list[Kin]:
     """Return the outputs that are multiples of the first but for their crop, the first among them."""
     call = resolver.computes(names).one
     size = _telling_size(resolver, law, call)
@@ -166,7 +166,7 @@ def _kin(resolver: Resolver, law: Law, names: Sequence[str]) -> list[Kin]:
     return [Kin(names[0], 0, 1), *(each for each in found if each)]
 
 
-def _telling_size(resolver: Resolver, law: Law, call: Call) -> tuple[int, int] | None:
+def _telling_size(resolver: GeometryResolver, law: SizeLaw, call: Call) -> tuple[int, int] | None:
     """Return width and height of images that show each output, or as many as they can; None for a model of patches."""
     if law.x is None or law.y is None:
         return None

@@ -17,7 +17,7 @@ from .sizelaw import SIZES, Probe, take_fixed_size
 from .trialpixels import KINDS
 
 
-def telling_outputs(model: Model, outputs: Sequence[str], probe_of: Callable[[Sequence[str]], Probe]) -> list[str]:
+def probed_outputs(model: Model, outputs: Sequence[str], probe_of: Callable[[Sequence[str]], Probe]) -> list[str]:
     """Return the outputs, and for each of whole numbers the real values that it is made of, where these are found.
 
     Args:

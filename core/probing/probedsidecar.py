@@ -8,35 +8,35 @@ from fractions import Fraction
 import numpy as np
 
 from ..models.sidecar import AxisNumbers, Geometry, Sidecar, Surroundings
-from .sizelaw import AxisLaw, Law, Probe
-from .sources import Feeds
-from .tilemargins import Context
+from .sizelaw import AxisSizeLaw, Probe, SizeLaw
+from .sources import ModelInputs
+from .tilemargins import TileMargins
 
 
 def as_geometry(
     output: str,
-    feeds: Feeds,
+    inputs: ModelInputs,
     bands: Sequence[int],
     ratios: Sequence[Fraction],
-    law: Law,
-    context: Context | None,
+    law: SizeLaw,
+    margins: TileMargins | None,
     size: tuple[int, int],
     verdict: str,
     seen: Sequence[tuple[int, int]] = (),
 ) -> Geometry:
-    """Return what was found for one output as a sidecar holds it; `size` is what the context is right for."""
+    """Return what was found for one output as a sidecar holds it; `size` is what the margins are right for."""
     return Geometry(
         output,
-        tuple(info.name for info in feeds.inputs),
+        tuple(info.name for info in inputs.images),
         tuple(bands),
         tuple(ratios),
         law.offsets,
         verdict,
-        _placeholders(feeds),
+        _placeholders(inputs),
         None if law.x is None else AxisNumbers(**vars(law.x)),
         None if law.y is None else AxisNumbers(**vars(law.y)),
         law.patch,
-        None if context is None else Surroundings(size, **vars(context)),
+        None if margins is None else Surroundings(size, **vars(margins)),
         tuple(seen),
     )
 
@@ -44,29 +44,29 @@ def as_geometry(
 def known_geometry(
     sidecar: Sidecar | None,
     outputs: Sequence[str],
-    feeds: Feeds,
+    inputs: ModelInputs,
     bands: Sequence[int],
     ratios: Sequence[Fraction],
-) -> tuple[Law, list[tuple[Context, tuple[int, int]]]] | None:
+) -> tuple[SizeLaw, list[tuple[TileMargins, tuple[int, int]]]] | None:
     """Return what the sidecar says of these outputs together; None where it does not cover just this use.
 
-    The contexts (none, or one) stand with the size of a region for which they are right.
+    The margins (none, or one) stand with the size of a region for which they are right.
 
     It covers the use where it describes each output for the same inputs, bands, pixel sizes and user
     placeholders, and they do the same to sizes.
     """
     described = [sidecar.geometries.get(output) for output in outputs] if sidecar else []
-    use = (tuple(info.name for info in feeds.inputs), tuple(bands), tuple(ratios), _placeholders(feeds))
+    use = (tuple(info.name for info in inputs.images), tuple(bands), tuple(ratios), _placeholders(inputs))
     found = [g for g in described if g and (g.inputs, g.bands, g.ratios, g.placeholders) == use]
     if not found or len(found) != len(outputs):
         return None
-    laws = {law_of(geometry) for geometry in found}
+    laws = {size_law_of(geometry) for geometry in found}
     if len(laws) != 1:
         return None
     return laws.pop(), _together([geometry.surroundings for geometry in found])
 
 
-def check_law(sidecar: Sidecar, law: Law, probe: Probe) -> None:
+def check_size_law(sidecar: Sidecar, law: SizeLaw, probe: Probe) -> None:
     """Raise ModelError where the model returns another size than the law of its sidecar says."""
     for axis, what in ((law.x, "width"), (law.y, "height")):
         if axis is None or axis.fixed:
@@ -88,28 +88,29 @@ def check_law(sidecar: Sidecar, law: Law, probe: Probe) -> None:
         )
 
 
-def _placeholders(feeds: Feeds) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    return tuple((name, tuple(value.ravel().tolist())) for name, value in sorted(feeds.constants.items()))
+def _placeholders(inputs: ModelInputs) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    return tuple((name, tuple(value.ravel().tolist())) for name, value in sorted(inputs.constants.items()))
 
 
-def law_of(geometry: Geometry) -> Law:
+def size_law_of(geometry: Geometry) -> SizeLaw:
     """Return what a model does to sizes, as its sidecar says."""
-    x, y = (None if axis is None else AxisLaw(**vars(axis)) for axis in (geometry.x, geometry.y))
-    return Law(geometry.offsets, x, y, geometry.patch)
+    x, y = (None if axis is None else AxisSizeLaw(**vars(axis)) for axis in (geometry.x, geometry.y))
+    return SizeLaw(geometry.offsets, x, y, geometry.patch)
 
 
-def _together(parts: Sequence[Surroundings | None]) -> list[tuple[Context, tuple[int, int]]]:
-    """How far several outputs look, taken as one."""
+def _together(parts: Sequence[Surroundings | None]) -> list[tuple[TileMargins, tuple[int, int]]]:
+    """The tile margins of several outputs, taken as one."""
     known = [part for part in parts if part is not None]
     if len(known) != len(parts) or len({part.size for part in known}) != 1:
         return []
     size = known[0].size
-    contexts = [Context(p.whole, p.stride, p.margin_x, p.margin_y, p.reason) for p in known]
-    whole = next((context for context in contexts if context.whole), None)
+    each = [TileMargins(p.whole, p.stride, p.margin_x, p.margin_y, p.reason) for p in known]
+    whole = next((margins for margins in each if margins.whole), None)
     if whole is not None:
         return [(whole, size)]
-    margins = []
-    for pairs in ([c.margin_x for c in contexts], [c.margin_y for c in contexts]):
-        margins.append((max(pair[0] for pair in pairs), max(pair[1] for pair in pairs)))
-    stride = int(np.lcm.reduce([context.stride for context in contexts]))
-    return [(Context(False, stride, margins[0], margins[1]), size)]
+    x, y = (
+        (max(pair[0] for pair in pairs), max(pair[1] for pair in pairs))
+        for pairs in ([margins.margin_x for margins in each], [margins.margin_y for margins in each])
+    )
+    stride = int(np.lcm.reduce([margins.stride for margins in each]))
+    return [(TileMargins(False, stride, x, y), size)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from .sizelaw import AxisLaw, Law, Probe
+from .sizelaw import AxisSizeLaw, Probe, SizeLaw
 from .tilemargins import SIDES, accepted_size, planted
 
 
@@ -37,16 +37,16 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class TrueField:
+class ReceptiveField:
     """The largest field of the outputs in the middle, along both axes."""
 
     x: Reach
     y: Reach
 
 
-def find_true_fields(
-    probe: Probe, law: Law, stride: int, affordable: Callable[[int], bool], check: Callable[[], None]
-) -> list[TrueField]:
+def find_receptive_fields(
+    probe: Probe, law: SizeLaw, stride: int, affordable: Callable[[int], bool], check: Callable[[], None]
+) -> list[ReceptiveField]:
     """Return the true receptive field in each source.
 
     Args:
@@ -74,8 +74,8 @@ def find_true_fields(
 
 
 def _fields(
-    probe: Probe, x: AxisLaw, y: AxisLaw, size: tuple[int, int], stride: int, check: Callable[[], None]
-) -> list[TrueField]:
+    probe: Probe, x: AxisSizeLaw, y: AxisSizeLaw, size: tuple[int, int], stride: int, check: Callable[[], None]
+) -> list[ReceptiveField]:
     images = probe.images(size)
     base = probe.outputs(images)
     fields = []
@@ -86,7 +86,7 @@ def _fields(
             if reach is None:
                 return []
             found.append(reach)
-        fields.append(TrueField(*found))
+        fields.append(ReceptiveField(*found))
     return fields
 
 
@@ -100,12 +100,12 @@ class _Line:
         base: np.ndarray,
         source: int,
         axis: int,
-        law: AxisLaw,
+        law: AxisSizeLaw,
         stride: int,
         check: Callable[[], None],
     ) -> None:
         self._probe, self._images, self._base = probe, images, base
-        self._source, self._axis, self._law, self._check = source, axis, law, check
+        self._source, self._axis, self._size_law, self._check = source, axis, law, check
         outputs = base.shape[axis]
         self._count = max(1, min(outputs, math.ceil(stride / law.scale)))
         self._first = (outputs - self._count) // 2
@@ -121,8 +121,8 @@ class _Line:
         if ends[largest] <= starts[largest]:
             return Reach(0, 0)
         ratio = self._probe.ratios[self._source]
-        corner = self._law.crop * ratio / 2 + self._probe.offsets[self._source] / 2
-        place = math.floor(corner + (self._first + largest) * self._law.scale * ratio)
+        corner = self._size_law.crop * ratio / 2 + self._probe.offsets[self._source] / 2
+        place = math.floor(corner + (self._first + largest) * self._size_law.scale * ratio)
         return Reach(place - int(starts[largest]), int(ends[largest]) - place)
 
     def _untouched(self, pixels: int, part: Callable[[int], slice]) -> np.ndarray:

@@ -21,11 +21,11 @@ Levels = tuple[int, ...]
 """Strides whose phases a tensor holds as images of its batch, in the order in which they were divided."""
 
 
-class NoPhases(Exception):
-    """The model's outputs cannot be computed by phases; the message says why."""
+class NoShiftGraph(Exception):
+    """The model's outputs cannot be computed by a shift graph; the message says why."""
 
 
-def by_phases(constant: Any, stride: int) -> Callable[..., list[tf.Tensor]]:
+def build_shift_graph(constant: Any, stride: int) -> Callable[..., list[tf.Tensor]]:
     """Return a function that gives the outputs of a model for each pixel.
 
     Args:
@@ -38,7 +38,7 @@ def by_phases(constant: Any, stride: int) -> Callable[..., list[tf.Tensor]]:
         have them.
 
     Raises:
-        NoPhases: it is none of the kind.
+        NoShiftGraph: it is none of the kind.
     """
     nodes = {node.name: node for node in constant.graph.as_graph_def().node}
     signature = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in constant.inputs]
@@ -52,15 +52,15 @@ def by_phases(constant: Any, stride: int) -> Callable[..., list[tf.Tensor]]:
             if tensor.shape.rank == 3:
                 tensor = tensor[..., None]
             if _product(levels) != stride or tensor.shape.rank != 4:
-                raise NoPhases("its strides are not those of its outputs")
+                raise NoShiftGraph("its strides are not those of its outputs")
             found.append(_interleaved(tensor, levels))
         return found
 
     function = tf.function(body, input_signature=signature, autograph=False)
     try:
         function.get_concrete_function()
-    except (NoPhases, ValueError, TypeError, KeyError, tf.errors.OpError) as error:
-        raise NoPhases(str(error)) from error
+    except (NoShiftGraph, ValueError, TypeError, KeyError, tf.errors.OpError) as error:
+        raise NoShiftGraph(str(error)) from error
     return function
 
 
@@ -89,7 +89,7 @@ class _Walk:
 
     def _make(self, node: Any) -> tuple[list[tf.Tensor], Levels]:
         if any(self._nodes[name[1:]].op not in ("Const", "NoOp") for name in node.input if name.startswith("^")):
-            raise NoPhases("an operation waits for another")
+            raise NoShiftGraph("an operation waits for another")
         inputs: list[tf.Tensor] = []
         levels: set[Levels] = {()}
         for name in _inputs(node):
@@ -98,7 +98,7 @@ class _Walk:
             inputs.append(made[int(number or 0)])
             levels.add(held)
         if len(levels) > 2:
-            raise NoPhases("branches of different strides meet")
+            raise NoShiftGraph("branches of different strides meet")
         before = max(levels, key=len)
         stride = _stride(node)
         if stride == 1:
@@ -129,15 +129,15 @@ def _stride(node: Any) -> int:
     """Return an operation's stride, down and across.
 
     Raises:
-        NoPhases: they differ, or it begins beside the image.
+        NoShiftGraph: they differ, or it begins beside the image.
     """
     if node.op not in STRIDED:
         return 1
     if node.attr["data_format"].s != b"NHWC":
-        raise NoPhases("its bands come first")
+        raise NoShiftGraph("its bands come first")
     _, down, across, _ = node.attr["strides"].list.i
     if down != across or (down > 1 and node.attr["padding"].s != b"VALID"):
-        raise NoPhases("its strides differ, or its images are padded")
+        raise NoShiftGraph("its strides differ, or its images are padded")
     return int(down)
 
 

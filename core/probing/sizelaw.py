@@ -1,6 +1,6 @@
 """Finding a model's geometry by calling it: which sizes it takes, and what it returns for them.
 
-`find_law` answers, from input sizes against output sizes: the spacing scale, how much is cropped, and in
+`find_size_law` answers, from input sizes against output sizes: the spacing scale, how much is cropped, and in
 which steps sizes are accepted. `core.probing.tilemargins` goes on from there.
 """
 
@@ -64,7 +64,7 @@ Size = Optional[tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class AxisLaw:
+class AxisSizeLaw:
     """What one axis of the model does to sizes: `outputs = (pixels - crop) / scale`, for accepted sizes.
 
     Attributes:
@@ -88,7 +88,7 @@ class AxisLaw:
 
 
 @dataclass(frozen=True)
-class Law:
+class SizeLaw:
     """What a model does to sizes.
 
     Attributes:
@@ -99,8 +99,8 @@ class Law:
     """
 
     offsets: tuple[int, ...]
-    x: AxisLaw | None = None
-    y: AxisLaw | None = None
+    x: AxisSizeLaw | None = None
+    y: AxisSizeLaw | None = None
     patch: tuple[int, int] | None = None
 
 
@@ -205,7 +205,7 @@ class Probe:
         self.offsets, self._known = offsets, {}
 
 
-def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
+def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeLaw:
     """Return what the model does to sizes.
 
     Args:
@@ -216,7 +216,7 @@ def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
         ModelError: no size that was tried is accepted; they are listed.
     """
     if any(size is not None for fixed in probe.fixed for size in fixed):
-        return _fixed_law(probe)
+        return _fixed_size_law(probe)
     start = None
     for chosen in [offsets] if offsets is not None else _offsets(len(probe.ratios)):
         probe.reset(chosen)
@@ -230,9 +230,9 @@ def find_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> Law:
     found = probe.size(start)
     larger = next((n for n in (2 * start, 4 * start, start + 64 * probe.unit) if probe.size(n)), None)
     if found == (1, 1) and (larger is None or probe.size(larger) == (1, 1)):
-        return Law(probe.offsets, patch=None if larger else (start, start))
+        return SizeLaw(probe.offsets, patch=None if larger else (start, start))
     try:
-        return Law(probe.offsets, _axis_law(probe, start, 0), _axis_law(probe, start, 1))
+        return SizeLaw(probe.offsets, _axis_size_law(probe, start, 0), _axis_size_law(probe, start, 1))
     except ModelError:
         if larger:
             probe.check_growth(start, larger)
@@ -292,18 +292,18 @@ def take_fixed_size(probe: Probe) -> tuple[int, int]:
     return width, height
 
 
-def _fixed_law(probe: Probe) -> Law:
+def _fixed_size_law(probe: Probe) -> SizeLaw:
     """The law of a model whose first input has one size."""
     width, height = take_fixed_size(probe)
     images = probe.images((width, height))
     base = probe.outputs(images)
     if base.shape[:2] == (1, 1):
-        return Law(probe.offsets, patch=(width, height))
+        return SizeLaw(probe.offsets, patch=(width, height))
     x, y = _fixed_axis(probe, images, base, 1), _fixed_axis(probe, images, base, 0)
-    return Law(probe.offsets, x, y)
+    return SizeLaw(probe.offsets, x, y)
 
 
-def _fixed_axis(probe: Probe, images: list[np.ndarray], base: np.ndarray, axis: int) -> AxisLaw:
+def _fixed_axis(probe: Probe, images: list[np.ndarray], base: np.ndarray, axis: int) -> AxisSizeLaw:
     """The law of a model of one size: that of a crop or of a coarser output, by how a change of the input moves."""
     pixels, outputs = images[0].shape[axis], base.shape[axis]
     scale = Fraction(pixels, outputs)
@@ -314,7 +314,7 @@ def _fixed_axis(probe: Probe, images: list[np.ndarray], base: np.ndarray, axis: 
         # Nothing moves where every output depends on everything, or on nothing: then a crop, as OTBTF's models have.
         if not moved > 0 or abs(moved - 1) <= abs(moved - 1 / scale):
             scale = Fraction(1)
-    return AxisLaw(scale, pixels, pixels, outputs, fixed=True)
+    return AxisSizeLaw(scale, pixels, pixels, outputs, fixed=True)
 
 
 def _centre_of_change(probe: Probe, images: list[np.ndarray], base: np.ndarray, axis: int, place: int) -> float:
@@ -327,7 +327,7 @@ def _centre_of_change(probe: Probe, images: list[np.ndarray], base: np.ndarray, 
     return float((weights * np.arange(len(weights))).sum() / weights.sum()) if weights.any() else math.nan
 
 
-def _axis_law(probe: Probe, start: int, axis: int) -> AxisLaw:
+def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
     def outputs(pixels: int) -> int:
         size = probe.size(pixels)
         return size[axis] if size else 0
@@ -355,7 +355,7 @@ def _axis_law(probe: Probe, start: int, axis: int) -> AxisLaw:
         smallest += jump * max(1, math.ceil(scale / jump))
     while smallest < exact and outputs(smallest) * scale != smallest - crop:
         smallest += jump
-    return AxisLaw(scale, lattice, smallest, int((smallest - crop) / scale))
+    return AxisSizeLaw(scale, lattice, smallest, int((smallest - crop) / scale))
 
 
 def _even_lattice(

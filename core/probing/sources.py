@@ -49,10 +49,10 @@ def _opened(number: int, stack: Stack, given: Source, parameters: ServedModel) -
 
 
 @dataclass(frozen=True)
-class Feeds:
+class ModelInputs:
     """What goes into the model: the input of each source in order, and the constants of the others."""
 
-    inputs: tuple[TensorInfo, ...]
+    images: tuple[TensorInfo, ...]
     constants: dict[str, np.ndarray]
 
 
@@ -75,7 +75,7 @@ def settle_alphas(
         progress: is told.
 
     Raises:
-        ModelError: see `tie`.
+        ModelError: see `assign_inputs`.
     """
     settled = []
     for source, info in zip(sources, _fed(model, parameters, sources, [output])):
@@ -85,7 +85,9 @@ def settle_alphas(
     return settled
 
 
-def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]) -> Feeds:
+def assign_inputs(
+    model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]
+) -> ModelInputs:
     """Find the input that each source feeds, and the values of the user placeholders.
 
     Raises:
@@ -122,7 +124,7 @@ def tie(model: Model, parameters: ServedModel, sources: Sequence[OpenSource], ou
             f"{', '.join(used) or 'none of its inputs'}. Name another output in OUTPUT_NAMES, or another input in "
             "SOURCE1_PLACEHOLDER."
         )
-    return Feeds(tuple(inputs), {name: value for name, value in constants.items() if name in used})
+    return ModelInputs(tuple(inputs), {name: value for name, value in constants.items() if name in used})
 
 
 def _fed(
@@ -134,15 +136,15 @@ def _fed(
     return fed_inputs(model, outputs, constants, names, bands)
 
 
-def order_told(model: Model, feeds: Feeds, outputs: Sequence[str], sources: Sequence[OpenSource]) -> str:
+def order_told(model: Model, inputs: ModelInputs, outputs: Sequence[str], sources: Sequence[OpenSource]) -> str:
     """Say so where sources that name no input feed them in another order than the usual; empty where they do not."""
-    unnamed = [info for info, source in zip(feeds.inputs, sources) if not source.given.placeholder]
-    usual = [info.name for info in image_inputs(model, outputs, feeds.constants)]
+    unnamed = [info for info, source in zip(inputs.images, sources) if not source.given.placeholder]
+    usual = [info.name for info in image_inputs(model, outputs, inputs.constants)]
     places = [usual.index(info.name) for info in unnamed]
     if places == sorted(places):
         return ""
     return (
-        f"The sources feed {described(feeds.inputs)}, in this order: the only one that fits their numbers of bands. To "
+        f"The sources feed {described(inputs.images)}, in this order: the only one that fits their numbers of bands. To "
         "choose another, name the inputs in SOURCE1_PLACEHOLDER, ..."
     )
 

@@ -2,7 +2,7 @@
 
 One square block of the input is replaced by NaN and by very large values; the outputs that change are
 those that see it. A model that is shifted by its stride returns shifted outputs. It is evidence from
-values of the actual input, not proof, so `find_context` ends by comparing a region alone with the same
+values of the actual input, not proof, so `find_tile_margins` ends by comparing a region alone with the same
 region inside a larger one.
 
 "same" padding of an even number of pixels falls elsewhere than that of an odd number. Regions that are
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from .sizelaw import STEPS, AxisLaw, Law, Probe
+from .sizelaw import STEPS, AxisSizeLaw, Probe, SizeLaw
 
 AMPLITUDES = (1e3, 1e9, 1e18)
 """How large the planted values are, in deviations of the sample: one of them survives many small weights
@@ -40,7 +40,7 @@ Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Context:
+class TileMargins:
     """How far a model looks.
 
     Attributes:
@@ -57,9 +57,9 @@ class Context:
     reason: str = ""
 
 
-def find_context(
-    probe: Probe, law: Law, affordable: Callable[[int], bool], whole: tuple[int, int] | None = None
-) -> Context:
+def find_tile_margins(
+    probe: Probe, law: SizeLaw, affordable: Callable[[int], bool], whole: tuple[int, int] | None = None
+) -> TileMargins:
     """Return how far the model looks.
 
     Args:
@@ -96,7 +96,7 @@ def find_context(
         if margins is None:
             reason = f"every output depends on more than {side // 2} pixels around it"
             continue
-        found = Context(False, stride, *margins)
+        found = TileMargins(False, stride, *margins)
         difference = _difference(probe, x, y, size, found)
         if difference <= TOLERANCE:
             return found
@@ -104,22 +104,22 @@ def find_context(
             reason, stride = f"values differ by {difference:.2g} with what lies around", None
         else:
             reason = f"outputs up to {max(*found.margin_x, *found.margin_y)} from an edge depend on what lies outside"
-    return Context(True, reason=reason)
+    return TileMargins(True, reason=reason)
 
 
-def accepted_size(probe: Probe, law: AxisLaw, side: int) -> int | None:
+def accepted_size(probe: Probe, law: AxisSizeLaw, side: int) -> int | None:
     """Return the accepted size next to `side` for which the law holds; None where there is none."""
     jump = _jump(law)
     size = law.rfield + -(-max(0, side - law.rfield) // jump) * jump
     return size if probe.size(size) else None
 
 
-def _jump(law: AxisLaw) -> int:
+def _jump(law: AxisSizeLaw) -> int:
     """Step of the accepted sizes for which the law holds."""
     return math.lcm(law.lattice, law.scale.numerator)
 
 
-def _congruent(probe: Probe, law: AxisLaw, size: int, whole: int, stride: int) -> int:
+def _congruent(probe: Probe, law: AxisSizeLaw, size: int, whole: int, stride: int) -> int:
     """Return the accepted size from `size` that differs from `whole` by a multiple of the stride; `size` if none does."""
     return next(
         (n for n in range(size, size + stride, _jump(law)) if (n - whole) % stride == 0 and probe.size(n)), size
@@ -138,7 +138,7 @@ def _reaches_edge(seen: np.ndarray) -> bool:
     return bool(seen[0] or seen[-1])
 
 
-def _stride(probe: Probe, law: AxisLaw, size: Size) -> int | None:
+def _stride(probe: Probe, law: AxisSizeLaw, size: Size) -> int | None:
     """Return the smallest shift in pixels that leaves the middle of the outputs as it is, shifted."""
     unit = math.lcm(probe.unit, law.scale.numerator)
     first, inner, kind = np.empty(0), (slice(0), slice(0)), "drawn"
@@ -190,7 +190,7 @@ def relative_difference(one: np.ndarray, two: np.ndarray) -> float:
 
 
 def _margins(
-    probe: Probe, x: AxisLaw, y: AxisLaw, size: Size, stride: int
+    probe: Probe, x: AxisSizeLaw, y: AxisSizeLaw, size: Size, stride: int
 ) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return the margins along x and y; None where a planted block reaches an edge of the outputs."""
     images = probe.images(size)
@@ -260,23 +260,23 @@ def planted(image: np.ndarray, rows: slice, columns: slice) -> Iterator[np.ndarr
     ]
 
 
-def _difference(probe: Probe, x: AxisLaw, y: AxisLaw, size: Size, context: Context) -> float:
+def _difference(probe: Probe, x: AxisSizeLaw, y: AxisSizeLaw, size: Size, margins: TileMargins) -> float:
     """Compare a region alone with the same region inside a larger one, without the margins.
 
     The larger one starts one stride before, so that too small a stride shows. Infinite where they share nothing.
     """
-    shift = math.lcm(context.stride, _jump(x), _jump(y)) if not x.fixed else context.stride
+    shift = math.lcm(margins.stride, _jump(x), _jump(y)) if not x.fixed else margins.stride
     more = 0 if x.fixed else shift * max(2, min(size) // 4 // shift)
     one, two = probe.outputs(probe.images(size, shift)), probe.outputs(probe.images((size[0] + more, size[1] + more)))
-    return _overlap_difference(one, two, shift, x, y, context)
+    return _overlap_difference(one, two, shift, x, y, margins)
 
 
 def _overlap_difference(
-    one: np.ndarray, two: np.ndarray, shift: int, x: AxisLaw, y: AxisLaw, context: Context
+    one: np.ndarray, two: np.ndarray, shift: int, x: AxisSizeLaw, y: AxisSizeLaw, margins: TileMargins
 ) -> float:
     """Compare the outputs `one` of a region that starts `shift` pixels into that of `two`."""
     parts_one, parts_two = [], []
-    for axis, law, margin in ((0, y, context.margin_y), (1, x, context.margin_x)):
+    for axis, law, margin in ((0, y, margins.margin_y), (1, x, margins.margin_x)):
         moved = int(shift / law.scale)
         start = margin[0]
         stop = min(one.shape[axis] - margin[1], two.shape[axis] - moved - (margin[1] if law.fixed else 0))

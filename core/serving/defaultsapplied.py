@@ -30,7 +30,7 @@ def serving_defaults_of(model_path: str) -> ServingDefaults | None:
 def with_serving_defaults(parameters: Parameters, defaults: ServingDefaults | None, progress: Progress) -> Parameters:
     """Return the parameters of a run, with the model's serving defaults where nothing is given.
 
-    Sizes of patches are not among them: they go by the model's inputs, which are known later (`Resolver.fields`).
+    Sizes of patches are not among them: they go by the model's inputs, which are known later (`GeometryResolver.fields`).
 
     Args:
         parameters: as the user gives them.

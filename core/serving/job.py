@@ -14,7 +14,7 @@ from ..geometry import tiling
 from ..geometry.fields import Span
 from ..geometry.grid import Box
 from ..machine.memory import peak_growth
-from ..probing.appliedgeometry import Plan
+from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute, whole
 from ..probing.geometryresolver import drawn_sample
 from ..probing.sources import OpenSource
@@ -22,10 +22,10 @@ from ..probing.trialpixels import KINDS, part
 from ..rasters.conversion import Converter
 from ..rasters.narrowing import Narrowing
 from .nodatamask import holds_nothing, nodata_outputs, under
-from .patchwise import Patches
+from .patchwise import Patchwise
 from .pipeline import IN_FLIGHT, stream
-from .shiftandstitch import Shifts, choose_way
-from .stitchedpatches import Phases
+from .shiftandstitch import ShiftAndStitch, choose_way
+from .stitchedpatches import StitchedPatches
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,14 @@ class Job:
     def __init__(
         self,
         sources: Sequence[OpenSource],
-        plan: Plan,
+        geometry: ServingGeometry,
         box: Box,
         compute: Compute,
         converter: Converter,
         background: float | np.ndarray,
         padding: str = "reflect",
     ) -> None:
-        self.sources, self.plan, self.box = sources, plan, box
+        self.sources, self.geometry, self.box = sources, geometry, box
         self.compute, self.converter = compute, converter
         self._background, self._padding = background, padding
         self.finish: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = None
@@ -97,34 +97,36 @@ class Job:
         self.narrowings = [
             Narrowing(source.stack.dtype, info.dtype) for source, info in zip(self.sources, compute.inputs)
         ]
-        self._patches: Patches | Shifts | Phases = Patches(plan, compute)
+        self._patches: Patchwise | ShiftAndStitch | StitchedPatches = Patchwise(geometry, compute)
 
     def learn(self) -> int:
         """Compute one small piece, so that a model that does not fit fails now; return the number of bands."""
         middle = Box(self.box.x + self.box.width // 2, self.box.y + self.box.height // 2, 1, 1)
         return self.compute_tile(middle, self.read(middle, masked=False)).shape[-1]
 
-    def choose_way(self, telling: Compute, memory: int, progress: Progress, rebuilding: bool) -> None:
+    def choose_way(self, probed: Compute, memory: int, progress: Progress, rebuilding: bool) -> None:
         """Choose how patches are computed: as whole regions where that gives the same values; say so.
 
-        `telling` calls the model for the values that numbers of classes are made of; `rebuilding` says whether the
+        `probed` calls the model for the values that numbers of classes are made of; `rebuilding` says whether the
         model may be built anew for that.
         """
 
         def read(box: Box) -> list[np.ndarray]:
             return self.read(box, masked=False).images
 
-        self._patches = choose_way(self.plan, self.compute, telling, self.sources, read, memory, progress, rebuilding)
+        self._patches = choose_way(
+            self.geometry, self.compute, probed, self.sources, read, memory, progress, rebuilding
+        )
 
     @property
     def trial(self) -> tuple[Any, ...]:
         """What `calibrate` depends on, beside the model, its sources' types and the memory."""
-        way = () if self.plan.fields.fullyconv else (type(self._patches), self._patches.batch)
-        return (self.plan.fields, self._piece(TRIALS[-1]), *way)
+        way = () if self.geometry.fields.fullyconv else (type(self._patches), self._patches.batch)
+        return (self.geometry.fields, self._piece(TRIALS[-1]), *way)
 
     def _piece(self, side: int) -> tuple[int, int]:
         """Return width and height in outputs of what so many pixels give, as far as the box has them."""
-        scale = float(self.plan.fields.x.scale)
+        scale = float(self.geometry.fields.x.scale)
         width, height = (max(1, min(int(side / scale), size)) for size in (self.box.width, self.box.height))
         return width, height
 
@@ -136,14 +138,14 @@ class Job:
         """
         if not self.shares:
             side = min(side, TRIALS[0])
-        scale = float(self.plan.fields.x.scale)
-        width, height = (max(1, min(int(side / scale), axis.size)) for axis in (self.plan.x, self.plan.y))
+        scale = float(self.geometry.fields.x.scale)
+        width, height = (max(1, min(int(side / scale), axis.size)) for axis in (self.geometry.x, self.geometry.y))
         box = Box(0, 0, width, height)
         outputs = self.computed(box)
-        regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
+        regions = [self.geometry.region(number, outputs) for number in range(len(self.sources))]
         samples = [drawn_sample(source, source.stack.dtype.name) for source in self.sources]
-        assert not isinstance(self._patches, Phases)  # nosec B101 (tells mypy; its weights are constants already)
-        way = None if self.plan.fields.fullyconv else self._patches.by(compute)
+        assert not isinstance(self._patches, StitchedPatches)  # nosec B101 (tells mypy; its weights are constants already)
+        way = None if self.geometry.fields.fullyconv else self._patches.by(compute)
         found = []
         for make in KINDS.values():
             images = [part(make(sample), 0, r.width, r.height) for sample, r in zip(samples, regions)]
@@ -152,7 +154,7 @@ class Job:
 
     def calibrate(self, memory: int) -> Rate:
         """Measure time and memory of the model on growing pieces of the input, as far as the memory allows."""
-        batch = float("inf") if self.plan.fields.fullyconv else float(self._patches.batch)
+        batch = float("inf") if self.geometry.fields.fullyconv else float(self._patches.batch)
         rate = Rate(0.0, 0.0, batch)
         for side in TRIALS:
             width, height = self._piece(side)
@@ -177,7 +179,7 @@ class Job:
         """Return the bytes of the tiles on their way through the three stages, each of so many outputs."""
         total = 0.0
         for number, source in enumerate(self.sources):
-            area = self.plan.region(number, outputs).area
+            area = self.geometry.region(number, outputs).area
             total += IN_FLIGHT * area * source.stack.bands * source.stack.dtype.itemsize
             total += MASK_BYTES * area if source.nodata is not None else 0
         values = outputs.area * bands
@@ -188,7 +190,7 @@ class Job:
     def bytes_moved(self, outputs: Box, bands: int) -> float:
         """Return the bytes of the pixels that are read, and of the values that are written, for so many outputs."""
         pixels = (
-            self.plan.region(k, outputs).area * s.stack.bands * s.stack.dtype.itemsize
+            self.geometry.region(k, outputs).area * s.stack.bands * s.stack.dtype.itemsize
             for k, s in enumerate(self.sources)
         )
         return sum(pixels) + outputs.area * bands * self.converter.dtype.itemsize
@@ -196,20 +198,20 @@ class Job:
     @property
     def constant(self) -> bool:
         """Whether the model's weights are constants by the way that was chosen."""
-        return isinstance(self._patches, Phases)
+        return isinstance(self._patches, StitchedPatches)
 
     @property
     def shares(self) -> bool:
         """Whether outputs beside each other are computed together, so that less is computed in large tiles."""
-        return self.plan.fields.fullyconv or not isinstance(self._patches, Patches)
+        return self.geometry.fields.fullyconv or not isinstance(self._patches, Patchwise)
 
     def computed(self, box: Box) -> Box:
         """Return the outputs that are computed to have those in `box`."""
-        return self.plan.computable(box) if self.plan.fields.fullyconv else box
+        return self.geometry.computable(box) if self.geometry.fields.fullyconv else box
 
     def pixels(self, box: Box) -> Box:
         """Return the pixels of the first source from which the outputs in `box` are computed."""
-        return self.plan.region(0, self.computed(box))
+        return self.geometry.region(0, self.computed(box))
 
     @property
     def stored_by_lines(self) -> bool:
@@ -231,7 +233,7 @@ class Job:
             return Box(part.x + self.box.x, part.y + self.box.y, part.width, part.height)
 
         stream(
-            self._cells() if self.plan.fields.fixed else tiling.tiles(self.box.width, self.box.height, *tile),
+            self._cells() if self.geometry.fields.fixed else tiling.tiles(self.box.width, self.box.height, *tile),
             lambda part: self.read(moved(part), sparing=True),
             lambda part, data: self.compute_tile(moved(part), data),
             write,
@@ -240,8 +242,8 @@ class Job:
 
     def _cells(self) -> Iterator[Box]:
         """Yield the parts of the box, counted from its corner, that a model of one size computes in one go."""
-        for y in self.plan.y.cells(Span(self.box.y, self.box.height)):
-            for x in self.plan.x.cells(Span(self.box.x, self.box.width)):
+        for y in self.geometry.y.cells(Span(self.box.y, self.box.height)):
+            for x in self.geometry.x.cells(Span(self.box.x, self.box.width)):
                 yield Box(x.start - self.box.x, y.start - self.box.y, x.size, y.size)
 
     def count_anew(self) -> None:
@@ -266,14 +268,14 @@ class Job:
         pixels are returned.
         """
         outputs = self.computed(box)
-        regions = [self.plan.region(number, outputs) for number in range(len(self.sources))]
+        regions = [self.geometry.region(number, outputs) for number in range(len(self.sources))]
         if not masked or all(source.nodata is None for source in self.sources):
             stacks = (source.stack for source in self.sources)
             images = [stack.read_padded(region, self._padding) for stack, region in zip(stacks, regions)]
             return Tile([narrowing(image) for narrowing, image in zip(self.narrowings, images)], None)
         columns, rows = Span(box.x, box.width), Span(box.y, box.height)
         below = [
-            (self.plan.x.footprint(number, columns), self.plan.y.footprint(number, rows))
+            (self.geometry.x.footprint(number, columns), self.geometry.y.footprint(number, rows))
             for number in range(len(self.sources))
         ]
         if sparing and any(holds_nothing(source, *lines) for source, lines in zip(self.sources, below)):
@@ -298,8 +300,8 @@ class Job:
         """Return the outputs in `box`, of shape (box.height, box.width, bands), from what `read` returned for it."""
         if tile.nodata is not None and tile.nodata.all() and self._bands:
             return np.full((box.height, box.width, self._bands), self._background, self.converter.dtype)
-        if self.plan.fields.fullyconv:
-            outputs = self.plan.computable(box)
+        if self.geometry.fields.fullyconv:
+            outputs = self.geometry.computable(box)
             values = self.compute.region(tile.images, outputs.width, outputs.height)
             values = values[whole(Box(box.x - outputs.x, box.y - outputs.y, box.width, box.height))]
         else:

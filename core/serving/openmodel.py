@@ -19,8 +19,16 @@ from ..models.modelinterface import Model
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import read_sidecar
 from ..parameters.servedmodel import ServedModel
-from ..probing.appliedgeometry import Plan, make_plan
-from ..probing.sources import Feeds, OpenSource, open_sources, order_told, output_names, settle_alphas, tie
+from ..probing.appliedgeometry import ServingGeometry, serving_geometry
+from ..probing.sources import (
+    ModelInputs,
+    OpenSource,
+    assign_inputs,
+    open_sources,
+    order_told,
+    output_names,
+    settle_alphas,
+)
 from ..rasters.conversion import Converter
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
@@ -29,7 +37,7 @@ from ..rasters.rasterreference import Reference
 
 if TYPE_CHECKING:  # these import TensorFlow
     from ..probing.compute import Compute
-    from ..probing.geometryresolver import Resolver
+    from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import LoadedModel
     from .job import Job, Rate
 
@@ -80,10 +88,10 @@ class OpenModel:
         loaded: the model, with what other runs have found out about it.
         sources: in order.
         outputs: names of what is computed, in the order of their bands.
-        feeds: what goes into the model.
+        inputs: what goes into the model.
         resolver: finds out how it is applied.
         classes: that its sidecar names for these outputs.
-        plan: the geometry of the whole output.
+        geometry: the geometry of the whole output.
         compute: calls the model, and `key` stands for it among what is kept of it.
         scope: the device.
     """
@@ -91,10 +99,10 @@ class OpenModel:
     loaded: LoadedModel
     sources: list[OpenSource]
     outputs: list[str]
-    feeds: Feeds
-    resolver: Resolver
+    inputs: ModelInputs
+    resolver: GeometryResolver
     classes: Classes
-    plan: Plan
+    geometry: ServingGeometry
     key: Any
     compute: Compute
     scope: Scope
@@ -106,7 +114,7 @@ class OpenModel:
             RasterError: they are no longer the pixels of the first source, and only points place it.
         """
         first = self.sources[0].stack
-        return handed_on(first.names[0], first.reference, self.plan.grid.part(box).same_as(first.grid))
+        return handed_on(first.names[0], first.reference, self.geometry.grid.part(box).same_as(first.grid))
 
     @property
     def masked(self) -> bool:
@@ -118,11 +126,11 @@ class OpenModel:
         from .job import Job
 
         padding = "reflect" if parameters.padding in ("auto", "none") else parameters.padding
-        return Job(self.sources, self.plan, box, self.compute, converter, background, padding)
+        return Job(self.sources, self.geometry, box, self.compute, converter, background, padding)
 
     def tell_types(self, progress: Progress) -> None:
         """Say where a source may hold pixels that the model's input cannot."""
-        for source, info in zip(self.sources, self.feeds.inputs):
+        for source, info in zip(self.sources, self.inputs.images):
             narrowing = Narrowing(source.stack.dtype, info.dtype)
             if narrowing.whole:
                 progress.info(
@@ -138,21 +146,21 @@ class OpenModel:
             memory: bytes for images and computation.
             progress: told which way, and why.
         """
-        if not self.plan.fields.fullyconv:
-            job.choose_way(self._telling(), memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
+        if not self.geometry.fields.fullyconv:
+            job.choose_way(self._probed(), memory, progress, self.loaded.bytes <= LARGEST_REBUILT)
 
-    def _telling(self) -> Compute:
+    def _probed(self) -> Compute:
         """Return what calls the model for the values that numbers of classes are made of."""
-        telling = self.loaded.compute(self.feeds, self.resolver.telling, self.sources, self.scope)[1]
-        telling.alone = self.compute.alone
-        return telling
+        probed = self.loaded.compute(self.inputs, self.resolver.probed_outputs, self.sources, self.scope)[1]
+        probed.alone = self.compute.alone
+        return probed
 
     def tile(self, parameters: ServedModel, job: Job, memory: int, bands: int, progress: Progress) -> tuple[int, int]:
         """Return width and height of the tiles, after measuring what computing takes; see `plan_tiles`."""
         from .tileplanning import overlap, plan_tiles
 
         rate = None
-        if not self.plan.fields.fixed:
+        if not self.geometry.fields.fixed:
             key = (self.key, job.trial, memory)
             kept = job.finish is None  # what comes after the model is not the model's
             rate = self.loaded.once(key, lambda: job.calibrate(memory)) if kept else job.calibrate(memory)
@@ -173,20 +181,16 @@ class OpenModel:
         pays = self.loaded.seconds >= FREEZING_PAYS + self.loaded.bytes / MB * FREEZING_PAYS_PER_MB
         if not pays or self.loaded.bytes > LARGEST_FROZEN or on_gpu(parameters.device):
             return False
-        telling = self._telling()
+        probed = self._probed()
         trial = partial(job.trial_values, rate.side)
         try:
-            return telling.freeze(trial) and self.compute.freeze(trial)
+            return probed.freeze(trial) and self.compute.freeze(trial)
         except ModelError:  # what numbers of classes are made of may have another size
             return False
 
 
 def open_model(
-    parameters: ServedModel,
-    outputs: Sequence[str],
-    progress: Progress,
-    defaults: ServingDefaults | None = None,
-    preferred: str = "",
+    parameters: ServedModel, outputs: Sequence[str], progress: Progress, defaults: ServingDefaults | None = None, preferred: str = ""
 ) -> OpenModel:
     """Open sources and model, and find out how the model is applied.
 
@@ -211,7 +215,7 @@ def open_model(
     # These import TensorFlow, so not sooner.
     from ..models.layout import ChannelsLast
     from ..models.loading import split_tags
-    from ..probing.geometryresolver import Resolver
+    from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import loaded_model
     from ..probing.outputcrops import smallest_exact_crop
 
@@ -224,12 +228,12 @@ def open_model(
     sources = settle_alphas(model, parameters, sources, names[0], sidecar, progress)
     if not parameters.output_names:
         names = [smallest_exact_crop(model, names[0], parameters, sources, scope, sidecar, progress)]
-    feeds = tie(model, parameters, sources, names)
-    resolver = Resolver(model, feeds, names, sources, scope, sidecar)
+    inputs = assign_inputs(model, parameters, sources, names)
+    resolver = GeometryResolver(model, inputs, names, sources, scope, sidecar)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
     fields = resolver.fields(parameters, defaults.rfields if defaults else {})
-    plan = make_plan(sources, fields)
-    key, compute = loaded.compute(feeds, names, sources, scope)
+    geometry = serving_geometry(sources, fields)
+    key, compute = loaded.compute(inputs, names, sources, scope)
     compute.alone = resolver.alone(fields)
     if compute.alone:
         progress.warning(
@@ -237,10 +241,10 @@ def open_model(
             "as in training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
             "model for inference (with training=False) if that is not meant."
         )
-    progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in feeds.inputs)}.")
+    progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in inputs.images)}.")
     if isinstance(model, ChannelsLast):
         progress.info("The model has the bands first (batch x bands x height x width): its images are transposed.")
-    if told := order_told(model, feeds, names, sources):
+    if told := order_told(model, inputs, names, sources):
         progress.warning(told)
     progress.info(f"Geometry: {fields.as_parameters()}")
     if not fields.fullyconv and parameters.output_spcscale is None and fields.x.scale == 1:
@@ -248,7 +252,7 @@ def open_model(
             "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
             "For a coarser map in less time give OUTPUT_SPCSCALE."
         )
-    opened = OpenModel(loaded, sources, names, feeds, resolver, classes, plan, key, compute, scope)
+    opened = OpenModel(loaded, sources, names, inputs, resolver, classes, geometry, key, compute, scope)
     opened.tell_types(progress)
     return opened
 

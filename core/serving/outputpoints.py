@@ -11,7 +11,7 @@ from ..geometry.fields import ServingAxis, Span
 from ..geometry.grid import Box
 from ..patches.cutting import patches_at
 from .job import Job
-from .patchwise import TRIAL_BATCH, TRIED, Patches
+from .patchwise import TRIAL_BATCH, TRIED, Patchwise
 
 SIDE = 512
 """Side, in pixels of the first source, of the blocks in which single outputs are computed together."""
@@ -32,22 +32,22 @@ class Points:
             memory: bytes for images and computation.
         """
         self._job, self._memory = job, memory
-        plan = job.plan
-        side = max(1, min(SIDE, int(SIDE / plan.fields.x.scale)))
-        self._regions = plan.fields.fullyconv
-        self._whole = self._regions and tile == (plan.x.size, plan.y.size)
+        geometry = job.geometry
+        side = max(1, min(SIDE, int(SIDE / geometry.fields.x.scale)))
+        self._regions = geometry.fields.fullyconv
+        self._whole = self._regions and tile == (geometry.x.size, geometry.y.size)
         self._edges = [
-            _edges(axis, plan.fields.fixed, size if self._whole else min(size, side))
-            for axis, size in zip((plan.x, plan.y), tile)
+            _edges(axis, geometry.fields.fixed, size if self._whole else min(size, side))
+            for axis, size in zip((geometry.x, geometry.y), tile)
         ]
         self._batch = TRIAL_BATCH if self._regions else self._fitting()
 
     def _fitting(self) -> int:
         """Return how many patches to compute at a time."""
-        plan = self._job.plan
-        width, height = min(TRIED, plan.x.size), min(TRIED, plan.y.size)
-        box = Box((plan.x.size - width) // 2, (plan.y.size - height) // 2, width, height)
-        patches = Patches(plan, self._job.compute)
+        geometry = self._job.geometry
+        width, height = min(TRIED, geometry.x.size), min(TRIED, geometry.y.size)
+        box = Box((geometry.x.size - width) // 2, (geometry.y.size - height) // 2, width, height)
+        patches = Patchwise(geometry, self._job.compute)
         patches.fit(self._memory, box, self._job.read(box, masked=False).images)
         return patches.batch
 
@@ -89,7 +89,7 @@ class Points:
     def _split(self, columns: np.ndarray, rows: np.ndarray, members: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the members in groups whose boxes, with what the model computes around them, are small together."""
         best: list[np.ndarray] = []
-        if self._regions and not self._whole and not self._job.plan.fields.fixed:
+        if self._regions and not self._whole and not self._job.geometry.fields.fixed:
             whole = self._computed(columns[members], rows[members])
             for line in (columns[members], rows[members]):
                 order = np.argsort(line, kind="stable")
@@ -106,10 +106,10 @@ class Points:
             yield from self._split(columns, rows, half)
 
     def _computed(self, columns: np.ndarray, rows: np.ndarray) -> int:
-        return self._job.plan.computable(_hull(columns, rows)).area
+        return self._job.geometry.computable(_hull(columns, rows)).area
 
     def _group(self, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        box = Box(0, 0, self._job.plan.x.size, self._job.plan.y.size) if self._whole else _hull(columns, rows)
+        box = Box(0, 0, self._job.geometry.x.size, self._job.geometry.y.size) if self._whole else _hull(columns, rows)
         tile = self._job.read(box)
         inside = rows - box.y, columns - box.x
         empty = np.zeros(len(columns), bool) if tile.nodata is None else tile.nodata[inside]
@@ -119,14 +119,14 @@ class Points:
 
     def _patches(self, columns: np.ndarray, rows: np.ndarray, box: Box, images: list[np.ndarray]) -> np.ndarray:
         """Return the outputs at pixels of `box`, patch by patch."""
-        plan, compute = self._job.plan, self._job.compute
-        starts = Patches(plan, compute).starts
+        geometry, compute = self._job.geometry, self._job.compute
+        starts = Patchwise(geometry, compute).starts
         corners = [starts(number, columns.tolist(), rows.tolist(), box) for number in range(len(images))]
         values = []
         for start in range(0, len(columns), self._batch):
             part = slice(start, start + self._batch)
             patches = [
-                patches_at(image, np.array(xs[part]), np.array(ys[part]), *plan.fields.rfield(number))
+                patches_at(image, np.array(xs[part]), np.array(ys[part]), *geometry.fields.rfield(number))
                 for number, (image, (xs, ys)) in enumerate(zip(images, corners))
             ]
             values.append(compute.patches(patches))

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, peak_growth
-from ..probing.appliedgeometry import Plan
+from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute, whole
 from ..rasters.buffers import aligned_empty
 
@@ -30,19 +30,19 @@ BATCH_SHARE = 0.25
 """Share of the memory for computing one batch."""
 
 
-class Patches:
-    """The outputs of a plan of patches, computed in batches of patches.
+class Patchwise:
+    """The outputs of patches, computed in batches of patches.
 
     Attributes:
-        plan: the geometry.
+        geometry: the geometry.
         batch: how many patches are cut and computed at a time.
     """
 
-    def __init__(self, plan: Plan, compute: Compute) -> None:
-        self.plan, self._compute = plan, compute
+    def __init__(self, geometry: ServingGeometry, compute: Compute) -> None:
+        self.geometry, self._compute = geometry, compute
         self.batch = TRIAL_BATCH
 
-    def by(self, compute: Compute) -> Patches:
+    def by(self, compute: Compute) -> Patchwise:
         """Return the same, computed by another call of the model."""
         other = copy.copy(self)
         other._compute = compute
@@ -53,7 +53,7 @@ class Patches:
 
         Args:
             box: outputs.
-            images: of each source, the pixels of `plan.region(number, box)`.
+            images: of each source, the pixels of `geometry.region(number, box)`.
         """
         return self.at(range(box.x, box.right), range(box.y, box.bottom), box, images)
 
@@ -65,7 +65,7 @@ class Patches:
         for part in tiling.tiles(len(columns), len(rows), width, max(1, self.batch // width)):
             down, across = whole(part)
             batch = [
-                cut_patches(image, x[across], y[down], *self.plan.fields.rfield(number))
+                cut_patches(image, x[across], y[down], *self.geometry.fields.rfield(number))
                 for number, (image, (x, y)) in enumerate(zip(images, starts))
             ]
             found = self._compute.patches([patches.reshape(-1, *patches.shape[2:]) for patches in batch])
@@ -77,7 +77,7 @@ class Patches:
 
     def starts(self, source: int, columns: Sequence[int], rows: Sequence[int], box: Box) -> tuple[list[int], list[int]]:
         """Return the first pixels of a source's patches, along x and y, counted from those of the box's first output."""
-        x, y = self.plan.x, self.plan.y
+        x, y = self.geometry.x, self.geometry.y
         left, top = x.patch_start(source, box.x), y.patch_start(source, box.y)
         return [x.patch_start(source, i) - left for i in columns], [y.patch_start(source, i) - top for i in rows]
 
@@ -87,11 +87,11 @@ class Patches:
         Args:
             memory: bytes for images and computation.
             box: outputs to try.
-            images: of each source, the pixels of `plan.region(number, box)`.
+            images: of each source, the pixels of `geometry.region(number, box)`.
         """
         patch = 0
         for number, image in enumerate(images):
-            width, height = self.plan.fields.rfield(number)
+            width, height = self.geometry.fields.rfield(number)
             patch += width * height * image.shape[2] * image.dtype.itemsize
         largest = max(1, min(LARGEST_BATCH, BATCH_BYTES // patch))
         self.batch = min(TRIAL_BATCH, 1 << largest.bit_length() - 1)

@@ -39,7 +39,7 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     parameters = with_serving_defaults(parameters, defaults, progress)
     background = parameters.output_bv or 0.0
     opened = open_model(parameters, [parameters.out], progress, defaults)
-    box = wanted_box(parameters.out_box, parameters.extent, opened.plan.grid, opened.sources[0].stack.reference)
+    box = wanted_box(parameters.out_box, parameters.extent, opened.geometry.grid, opened.sources[0].stack.reference)
     reference = opened.reference(box)
     dtype = written_type(opened.compute.dtype_name, parameters.out_pixeltype)
     if opened.masked:
@@ -55,12 +55,12 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         bands = job.learn()
         opened.choose_way(job, memory.planned, progress)
         tile = opened.tile(parameters, job, memory.planned, bands, progress)
-        if not opened.plan.fields.fixed:
+        if not opened.geometry.fields.fixed:
             progress.info(f"Tiles of {tile[0]} x {tile[1]} outputs, {memory.memory // MB} MB.")
         release()
         with OutputRaster(
             staging,
-            opened.plan.grid.part(box),
+            opened.geometry.grid.part(box),
             bands,
             dtype,
             reference,

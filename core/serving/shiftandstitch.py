@@ -26,15 +26,15 @@ from ..base.progress import Progress
 from ..errors import ModelError
 from ..geometry.fields import LARGEST_DENOMINATOR, ServingAxis
 from ..geometry.grid import Box
-from ..probing.appliedgeometry import Plan
+from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute
 from ..probing.geometryresolver import drawn_sample
-from ..probing.shiftgraph import NoPhases
+from ..probing.shiftgraph import NoShiftGraph
 from ..probing.sources import OpenSource
 from ..probing.tilemargins import TOLERANCE, relative_difference
 from ..probing.trialpixels import KINDS, part
-from .patchwise import TRIED, Patches
-from .stitchedpatches import ENOUGH_OUTPUTS, Phases
+from .patchwise import TRIED, Patchwise
+from .stitchedpatches import ENOUGH_OUTPUTS, StitchedPatches
 
 COMPARED = 5
 """Most outputs of a region, along each side, that are compared with those of patches."""
@@ -62,8 +62,8 @@ class Period:
     outputs: int = 1
 
 
-class Shifts:
-    """The outputs of a plan of patches, computed as whole regions at shifted origins.
+class ShiftAndStitch:
+    """The outputs of patches, computed as whole regions at shifted origins.
 
     Attributes:
         shifts: origins along each axis.
@@ -72,26 +72,26 @@ class Shifts:
 
     batch = math.inf
 
-    def __init__(self, plan: Plan, compute: Compute, period: Period) -> None:
-        self._plan, self._compute = plan, compute
-        self._starts = Patches(plan, compute).starts
-        apart = period.pixels / plan.fields.x.scale
+    def __init__(self, geometry: ServingGeometry, compute: Compute, period: Period) -> None:
+        self._geometry, self._compute = geometry, compute
+        self._starts = Patchwise(geometry, compute).starts
+        apart = period.pixels / geometry.fields.x.scale
         self.shifts = apart.numerator
         self._take = period.outputs * apart.denominator
 
     @property
     def pixels(self) -> Fraction:
         """Pixels of the first source between two outputs of one region."""
-        return self.shifts * self._plan.fields.x.scale
+        return self.shifts * self._geometry.fields.x.scale
 
-    def by(self, compute: Compute) -> Shifts:
+    def by(self, compute: Compute) -> ShiftAndStitch:
         """Return the same, computed by another call of the model."""
         other = copy.copy(self)
         other._compute = compute
         return other
 
     def __call__(self, box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the values of the outputs in `box`; see `Patches`.
+        """Return the values of the outputs in `box`; see `Patchwise`.
 
         Two regions are under way at a time: one is cut out, and what it gives interleaved, while the other is computed.
         """
@@ -122,7 +122,7 @@ class Shifts:
         """Return the values of the outputs where columns and rows of `box` cross, each of them `shifts` apart."""
         regions = []
         for number, image in enumerate(images):
-            width, height = self._plan.fields.rfield(number)
+            width, height = self._geometry.fields.rfield(number)
             xs, ys = self._starts(number, [columns[0], columns[-1]], [rows[0], rows[-1]], box)
             regions.append(image[ys[0] : ys[1] + height, xs[0] : xs[1] + width])
         outputs = ((len(line) - 1) * self._take + 1 for line in (columns, rows))
@@ -130,7 +130,7 @@ class Shifts:
 
     def even(self) -> bool:
         """Return whether the patches of each source lie evenly apart, as a region has them."""
-        for axis in (self._plan.x, self._plan.y):
+        for axis in (self._geometry.x, self._geometry.y):
             for source in range(len(axis.axes)):
                 starts = np.array([axis.patch_start(source, index) for index in range(axis.size)])
                 apart = self.pixels * _ratio(axis, source)
@@ -144,48 +144,48 @@ class _Unproven(Exception):
 
 
 def choose_way(
-    plan: Plan,
+    geometry: ServingGeometry,
     compute: Compute,
-    telling: Compute,
+    probed: Compute,
     sources: Sequence[OpenSource],
     read: Read,
     memory: float,
     progress: Progress,
     rebuilding: bool = True,
-) -> Patches | Shifts | Phases:
+) -> Patchwise | ShiftAndStitch | StitchedPatches:
     """Return how patches are computed: as whole regions where trials show that they give the same values.
 
     Args:
-        plan: the geometry, of patches.
+        geometry: the geometry, of patches.
         compute: calls the model.
-        telling: calls it for the values that numbers of classes are made of; `compute` where there are none.
+        probed: calls it for the values that numbers of classes are made of; `compute` where there are none.
         sources: for samples of their values.
-        read: reads any part of the whole plan.
+        read: reads any part of the whole output.
         memory: bytes for images and computation.
         progress: told which way, and why.
         rebuilding: whether the model may be built anew to compute all regions in one go.
     """
     try:
-        shifts = _proven(plan, compute, telling, sources, read, progress)
+        shifts = _proven(geometry, compute, probed, sources, read, progress)
     except _Unproven as why:
-        patches = Patches(plan, compute)
-        width, height = min(TRIED, plan.x.size), min(TRIED, plan.y.size)
-        box = Box((plan.x.size - width) // 2, (plan.y.size - height) // 2, width, height)
+        patches = Patchwise(geometry, compute)
+        width, height = min(TRIED, geometry.x.size), min(TRIED, geometry.y.size)
+        box = Box((geometry.x.size - width) // 2, (geometry.y.size - height) // 2, width, height)
         patches.fit(memory, box, read(box))
         progress.info(f"Patches are computed one by one, in batches of {patches.batch}: {why}.")
         return patches
     origins = f"whole regions from {shifts.shifts} x {shifts.shifts} origins"
-    if rebuilding and plan.x.size * plan.y.size >= ENOUGH_OUTPUTS:
+    if rebuilding and geometry.x.size * geometry.y.size >= ENOUGH_OUTPUTS:
         try:
-            phases = _in_one_go(plan, compute, telling, shifts, sources, read, progress)
-        except (NoPhases, _Unproven):
+            stitched = _in_one_go(geometry, compute, probed, shifts, sources, read, progress)
+        except (NoShiftGraph, _Unproven):
             pass
         else:
             progress.info(
                 f"Patches are computed together, as {origins} in one go: that gives the same values, as trials on the "
                 "images show."
             )
-            return phases
+            return stitched
     progress.info(
         f"Patches are computed together, as {origins}: that gives the same values, as trials on the images show."
     )
@@ -193,24 +193,27 @@ def choose_way(
 
 
 def _in_one_go(
-    plan: Plan,
+    geometry: ServingGeometry,
     compute: Compute,
-    telling: Compute,
-    shifts: Shifts,
+    probed: Compute,
+    shifts: ShiftAndStitch,
     sources: Sequence[OpenSource],
     read: Read,
     progress: Progress,
-) -> Phases:
+) -> StitchedPatches:
     """Return all shifted regions computed in one go, once trials have shown that this gives the values of patches."""
     if shifts.pixels != shifts.shifts:
-        raise NoPhases("outputs and pixels are not equally far apart")
+        raise NoShiftGraph("outputs and pixels are not equally far apart")
     samples = [drawn_sample(source, source.stack.dtype.name) for source in sources]
-    ways = [(Patches(plan, each), Phases(plan, each, shifts.shifts)) for each in dict.fromkeys((telling, compute))]
-    for box, images in _places(plan, shifts, samples, read):
+    ways = [
+        (Patchwise(geometry, each), StitchedPatches(geometry, each, shifts.shifts))
+        for each in dict.fromkeys((probed, compute))
+    ]
+    for box, images in _places(geometry, shifts, samples, read):
         progress.check()
         try:
-            for patches, phases in ways:
-                found = phases(box, images)
+            for patches, stitched in ways:
+                found = stitched(box, images)
                 columns, rows = _spread(found.shape[1]), _spread(found.shape[0])
                 expected = patches.at([box.x + x for x in columns], [box.y + y for y in rows], box, images)
                 _check_equal(expected, found[np.ix_(rows, columns)])
@@ -220,20 +223,27 @@ def _in_one_go(
 
 
 def _proven(
-    plan: Plan, compute: Compute, telling: Compute, sources: Sequence[OpenSource], read: Read, progress: Progress
-) -> Shifts:
+    geometry: ServingGeometry,
+    compute: Compute,
+    probed: Compute,
+    sources: Sequence[OpenSource],
+    read: Read,
+    progress: Progress,
+) -> ShiftAndStitch:
     if not compute.takes_regions:
         raise _Unproven("the model fixes the size of its input")
     samples = [drawn_sample(source, source.stack.dtype.name) for source in sources]
-    period = _find_period(plan, compute, samples)
-    shifts = Shifts(plan, compute, period)
-    if shifts.pixels**2 > math.prod(plan.fields.rfield(0)):
+    period = _find_period(geometry, compute, samples)
+    shifts = ShiftAndStitch(geometry, compute, period)
+    if shifts.pixels**2 > math.prod(geometry.fields.rfield(0)):
         raise _Unproven("they hardly overlap")
     if not shifts.even():
         raise _Unproven("the pixels of the sources do not lie evenly to each other")
-    ways = [(Patches(plan, each), Shifts(plan, each, period)) for each in dict.fromkeys((telling, compute))]
+    ways = [
+        (Patchwise(geometry, each), ShiftAndStitch(geometry, each, period)) for each in dict.fromkeys((probed, compute))
+    ]
     varied = 0
-    for box, images in _places(plan, shifts, samples, read):
+    for box, images in _places(geometry, shifts, samples, read):
         progress.check()
         try:
             varied += sum(_compared(*way, box, images) for way in ways)
@@ -249,18 +259,18 @@ def _ratio(axis: ServingAxis, source: int) -> Fraction:
     return Fraction(axis.axes[0].spacing / axis.axes[source].spacing).limit_denominator(LARGEST_DENOMINATOR)
 
 
-def _find_period(plan: Plan, compute: Compute, samples: Sequence[np.ndarray]) -> Period:
+def _find_period(geometry: ServingGeometry, compute: Compute, samples: Sequence[np.ndarray]) -> Period:
     """Return by how much regions must grow, from what the model returns for larger and larger ones."""
     sources = range(len(samples))
-    ratios = [(_ratio(plan.x, number), _ratio(plan.y, number)) for number in sources]
+    ratios = [(_ratio(geometry.x, number), _ratio(geometry.y, number)) for number in sources]
     unit = math.lcm(*(ratio.denominator for pair in ratios for ratio in pair))
-    largest = math.isqrt(math.prod(plan.fields.rfield(0)))  # further apart, patches do not overlap
+    largest = math.isqrt(math.prod(geometry.fields.rfield(0)))  # further apart, patches do not overlap
 
     def outputs(more: int) -> int:
         """Return the outputs along each side for a region that is so much larger than a patch; 0 where it is refused."""
         images = []
         for number, sample in enumerate(samples):
-            size = [int(f + more * r) for f, r in zip(plan.fields.rfield(number), ratios[number])]
+            size = [int(f + more * r) for f, r in zip(geometry.fields.rfield(number), ratios[number])]
             images.append(part(sample, 0, *size))
         try:
             sides = {_side(array) for array in compute.one([image[None] for image in images])}
@@ -297,28 +307,29 @@ def _side(array: np.ndarray) -> int:
 
 
 def _places(
-    plan: Plan, shifts: Shifts, samples: Sequence[np.ndarray], read: Read
+    geometry: ServingGeometry, shifts: ShiftAndStitch, samples: Sequence[np.ndarray], read: Read
 ) -> Iterator[tuple[Box, list[np.ndarray]]]:
     """Yield outputs and pixels of each source for them: made of the sources' values, then parts of the sources.
 
     Parts are the same for each part of a run (OUT_BOX), so that all parts are computed the same way.
     """
-    field = max(plan.fields.rfield(0))
+    field = max(geometry.fields.rfield(0))
     count = math.ceil(2 * field / shifts.pixels) + 2
     side = (count - 1) * shifts.shifts + 1
     for place, make in enumerate(KINDS.values()):
         box = Box(place % shifts.shifts, place // 2 % shifts.shifts, side, side + shifts.shifts)
-        regions = [plan.region(number, box) for number in range(len(samples))]
+        regions = [geometry.region(number, box) for number in range(len(samples))]
         yield box, [part(make(sample), 7 * place, r.width, r.height) for sample, r in zip(samples, regions)]
     width, height = (
-        (min(count, (size - 1) // shifts.shifts + 1) - 1) * shifts.shifts + 1 for size in (plan.x.size, plan.y.size)
+        (min(count, (size - 1) // shifts.shifts + 1) - 1) * shifts.shifts + 1
+        for size in (geometry.x.size, geometry.y.size)
     )
     for across, down in ((2, 2), (0, 0), (4, 0), (0, 4), (4, 4), (1, 3), (3, 1)):
-        box = Box((plan.x.size - width) * across // 4, (plan.y.size - height) * down // 4, width, height)
+        box = Box((geometry.x.size - width) * across // 4, (geometry.y.size - height) * down // 4, width, height)
         yield box, read(box)
 
 
-def _compared(patches: Patches, shifts: Shifts, box: Box, images: Sequence[np.ndarray]) -> bool:
+def _compared(patches: Patchwise, shifts: ShiftAndStitch, box: Box, images: Sequence[np.ndarray]) -> bool:
     """Compare one region's outputs with those of patches; return whether they vary, so that a difference would show.
 
     Raises:

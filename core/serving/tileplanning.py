@@ -12,8 +12,8 @@ from ..geometry.fields import ServingAxis
 from ..geometry.grid import Box
 from ..machine.memory import MB
 from ..parameters.servedmodel import ServedModel
-from ..probing.appliedgeometry import given_axes, given_offsets, make_plan
-from ..probing.geometryresolver import Resolver
+from ..probing.appliedgeometry import given_axes, given_offsets, serving_geometry
+from ..probing.geometryresolver import GeometryResolver
 from .job import Job, Rate
 
 ENOUGH_OVERLAP = 0.045
@@ -37,7 +37,7 @@ SMALL_BYTES, SMALL_SECONDS = 64 * MB, 1.0
 def plan_tiles(
     parameters: ServedModel,
     job: Job,
-    resolver: Resolver,
+    resolver: GeometryResolver,
     memory: int,
     bands: int,
     rate: Rate | None,
@@ -47,7 +47,7 @@ def plan_tiles(
 
     Args:
         parameters: where the user sets tiles.
-        job: what is computed; its plan learns by how much tiles overlap.
+        job: what is computed; its geometry learns by how much tiles overlap.
         resolver: probes the model.
         memory: budget in bytes.
         bands: of the output.
@@ -58,11 +58,11 @@ def plan_tiles(
         ModelError: every output depends on the whole image, which does not fit the memory.
     """
     whole = job.box.width, job.box.height
-    all_of_it = whole == (job.plan.x.size, job.plan.y.size)
+    all_of_it = whole == (job.geometry.x.size, job.geometry.y.size)
     tile = _given_size(parameters, job, rate)
     if tile is None and rate is not None and all_of_it and _small(job, memory, bands, rate):
         return whole
-    if job.plan.fields.fullyconv and (tile != whole or not all_of_it):
+    if job.geometry.fields.fullyconv and (tile != whole or not all_of_it):
         if _learn_context(parameters, job, resolver, memory, rate, progress):
             return whole
         tile = _given_size(parameters, job, rate)
@@ -76,7 +76,7 @@ def _given_size(parameters: ServedModel, job: Job, rate: Rate | None) -> tuple[i
     """
     width, height = job.box.width, job.box.height
     if rate is None:
-        return min(job.plan.fields.x.efield, width), min(job.plan.fields.y.efield, height)
+        return min(job.geometry.fields.x.efield, width), min(job.geometry.fields.y.efield, height)
     if parameters.optim_disabletiling:
         return width, height
     if parameters.optim_tilesizex or parameters.optim_tilesizey:
@@ -120,7 +120,7 @@ def planned_size(job: Job, memory: float, bands: int, rate: Rate) -> tuple[int, 
 
     unit = _unit(job)
     strips = tiling.plan(width, height, cost, memory, True, enough, unit)
-    if job.plan.fields.pixelwise:
+    if job.geometry.fields.pixelwise:
         return strips
     squares = tiling.plan(width, height, cost, memory, False, enough, unit)
     if job.stored_by_lines and overlap(job, *strips) <= MOST_OVERLAP:
@@ -153,7 +153,7 @@ def _borders(job: Job, width: int, height: int) -> float:
         pixels = outputs * fields.scale + fields.rfields[0] - fields.efield * fields.scale
         return 1.0 + float(pixels / (side * fields.scale)) if side < limit else 1.0
 
-    x, y = job.plan.x, job.plan.y
+    x, y = job.geometry.x, job.geometry.y
     return share(x, width, job.box.width) * share(y, height, job.box.height) - 1
 
 
@@ -171,7 +171,7 @@ def _unit(job: Job) -> int:
     unit = tiling.BLOCK
     first = job.sources[0].stack
     blocks = [size for size, limit in zip(first.block_size, (first.grid.width, first.grid.height)) if size < limit]
-    for step in (job.plan.x.step, job.plan.y.step, *(blocks if job.plan.fields.x.scale == 1 else ())):
+    for step in (job.geometry.x.step, job.geometry.y.step, *(blocks if job.geometry.fields.x.scale == 1 else ())):
         if math.lcm(unit, step) <= LARGEST_UNIT:
             unit = math.lcm(unit, step)
     return unit
@@ -180,7 +180,7 @@ def _unit(job: Job) -> int:
 def _learn_context(
     parameters: ServedModel,
     job: Job,
-    resolver: Resolver,
+    resolver: GeometryResolver,
     memory: int,
     rate: Rate | None,
     progress: Progress,
@@ -190,41 +190,41 @@ def _learn_context(
     Raises:
         ModelError: every output depends on the whole image, which does not fit the memory.
     """
-    scale = float(job.plan.fields.x.scale)
+    scale = float(job.geometry.fields.x.scale)
 
     def affordable(side: int) -> bool:
         return rate is None or rate.memory((side / scale) ** 2) <= memory
 
     offsets = given_offsets(given_axes(parameters), resolver.ratios)
-    region = job.plan.region(0, Box(0, 0, job.plan.x.whole, job.plan.y.whole))
+    region = job.geometry.region(0, Box(0, 0, job.geometry.x.whole, job.geometry.y.whole))
     try:
-        context = resolver.context(affordable, (region.width, region.height), offsets)
+        margins = resolver.tile_margins(affordable, (region.width, region.height), offsets)
     except ModelError as error:
         progress.warning(f"The model does not show how far it looks, so tiles may not meet exactly: {error}")
         return False
-    fields = job.plan.fields.within(context)
+    fields = job.geometry.fields.within(margins)
     if fields.fixed:
-        fitting = make_plan(job.sources, fields)
-        if context.whole or not (fitting.x.meets and fitting.y.meets):
-            job.plan = make_plan(job.sources, fields.side_by_side())
+        fitting = serving_geometry(job.sources, fields)
+        if margins.whole or not (fitting.x.meets and fitting.y.meets):
+            job.geometry = serving_geometry(job.sources, fields.side_by_side())
             progress.warning(
                 f"The model takes {fields.x.rfields[0]} x {fields.y.rfields[0]} pixels only, and its outputs depend on more "
                 "of their surroundings than that holds: the regions are computed side by side, and their edges may show."
             )
             return False
-    job.plan = make_plan(job.sources, fields)
-    if context.whole:
-        needed = (rate.memory(job.plan.x.whole * job.plan.y.whole)) if rate else 0.0
+    job.geometry = serving_geometry(job.sources, fields)
+    if margins.whole:
+        needed = (rate.memory(job.geometry.x.whole * job.geometry.y.whole)) if rate else 0.0
         if needed > memory and not parameters.optim_disabletiling:
             raise ModelError(
-                f"The model can only see the whole image at once ({context.reason}), which takes about "
+                f"The model can only see the whole image at once ({margins.reason}), which takes about "
                 f"{needed / MB:.0f} MB where {memory / MB:.0f} MB are allowed: raise MEMORY, use a smaller image, or a "
                 "model whose outputs depend on their surroundings only."
             )
-        progress.info(f"The whole image is computed at once: {context.reason}.")
+        progress.info(f"The whole image is computed at once: {margins.reason}.")
         return True
     progress.info(
-        f"Tiles start at multiples of {context.stride} pixels and overlap by {max(context.margin_x)} x "
-        f"{max(context.margin_y)} outputs, which depend on what lies around."
+        f"Tiles start at multiples of {margins.stride} pixels and overlap by {max(margins.margin_x)} x "
+        f"{max(margins.margin_y)} outputs, which depend on what lies around."
     )
     return False

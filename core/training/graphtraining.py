@@ -420,7 +420,7 @@ class _GraphFiles:
         try:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
-            described = describe_model(model, (), scope, self._progress, placeholders=values, true_fields=False)
+            described = describe_model(model, (), scope, self._progress, placeholders=values, receptive_fields=False)
             defaults = serving_defaults_of(str(run.graph.folder))
             write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
         except OtbtfError as error:

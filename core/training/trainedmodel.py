@@ -83,7 +83,7 @@ class FinishedModel:
     def _describe(self, model: Model, scope: Scope, progress: Progress) -> Description:
         """Describe the outputs; the labels see what the probabilities see, of which they are the largest."""
         names = [name for name in self._exported if name != self._labels]
-        described = describe(model, names, scope, progress, true_fields=False)
+        described = describe(model, names, scope, progress, receptive_fields=False)
         outputs = list(described.outputs)
         for probabilities in described.outputs:
             if self._labels and probabilities.info.name == self._trained:

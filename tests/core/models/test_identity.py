@@ -35,8 +35,8 @@ def cold(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a new process knows: nothing."""
-    monkeypatch.setattr(modelcache, "_kept", type(modelcache._kept)())
-    for name in ("_laws", "_tellings", "_contexts"):
+    monkeypatch.setattr(modelcache, "_models", type(modelcache._models)())
+    for name in ("_size_laws", "_probed_outputs", "_tile_margins"):
         monkeypatch.setattr(geometryresolver, name, {})
 
 

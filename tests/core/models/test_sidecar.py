@@ -24,8 +24,8 @@ from otbtf_qgis.core.probing import geometryresolver
 @pytest.fixture
 def unforgetful(monkeypatch):
     """Nothing that was found before is remembered."""
-    monkeypatch.setattr(geometryresolver, "_laws", {})
-    monkeypatch.setattr(geometryresolver, "_contexts", {})
+    monkeypatch.setattr(geometryresolver, "_size_laws", {})
+    monkeypatch.setattr(geometryresolver, "_tile_margins", {})
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -57,14 +57,14 @@ def test_serve_reads_it_instead_of_probing(tmp_path, name, monkeypatch, unforget
     serve(path, [image], tmp_path, **tiles)
     probed = small_models.read(str(tmp_path / "map.tif"))
     describe(path)
-    geometryresolver._laws.clear()
-    geometryresolver._contexts.clear()
+    geometryresolver._size_laws.clear()
+    geometryresolver._tile_margins.clear()
 
     def fail(*_):
         raise AssertionError("it was probed")
 
-    monkeypatch.setattr(geometryresolver, "find_law", fail)
-    monkeypatch.setattr(geometryresolver, "find_context", fail)
+    monkeypatch.setattr(geometryresolver, "find_size_law", fail)
+    monkeypatch.setattr(geometryresolver, "find_tile_margins", fail)
     serve(path, [image], tmp_path, **tiles)
     np.testing.assert_allclose(small_models.read(str(tmp_path / "map.tif")), probed, rtol=1e-5, atol=1e-7)
 
@@ -77,7 +77,7 @@ def test_one_of_other_pixel_sizes_is_not_used(tmp_path, monkeypatch, unforgetful
     def probe(*_):
         raise ModelError("it is probed")
 
-    monkeypatch.setattr(geometryresolver, "find_law", probe)
+    monkeypatch.setattr(geometryresolver, "find_size_law", probe)
     images = [small_models.image(tmp_path, "coarse", bands=2), small_models.image(tmp_path, "fine", bands=3)]
     with pytest.raises(ModelError, match="it is probed"):
         serve(path, images, tmp_path)

@@ -16,8 +16,8 @@ from otbtf_qgis.core.machine.devices import device_scope  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe  # noqa: E402
 from otbtf_qgis.core.parameters.servedmodel import Source  # noqa: E402
-from otbtf_qgis.core.probing.geometryresolver import Resolver  # noqa: E402
-from otbtf_qgis.core.probing.sources import open_sources, tie  # noqa: E402
+from otbtf_qgis.core.probing.geometryresolver import GeometryResolver  # noqa: E402
+from otbtf_qgis.core.probing.sources import assign_inputs, open_sources  # noqa: E402
 
 L = keras.layers
 
@@ -41,8 +41,8 @@ def telling(folder: Path, path: str, output: str) -> list[str]:
     image = write_at(folder / "image.tif", texture(80, 90, 2))
     parameters = TensorflowModelServe(sources=(Source(il=(image,)),), model_dir=path)
     sources, model, scope = open_sources(parameters), load_model(path), device_scope("cpu")
-    feeds = tie(model, parameters, sources, [output])
-    return Resolver(model, feeds, [output], sources, scope).telling
+    inputs = assign_inputs(model, parameters, sources, [output])
+    return GeometryResolver(model, inputs, [output], sources, scope).probed_outputs
 
 
 def argmax(x: Any) -> Any:

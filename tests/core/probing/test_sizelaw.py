@@ -16,12 +16,12 @@ keras = pytest.importorskip("keras")
 from serving import Log, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, ParameterError  # noqa: E402
-from otbtf_qgis.core.probing.sizelaw import AxisLaw, Law, Probe, find_law  # noqa: E402
+from otbtf_qgis.core.probing.sizelaw import AxisSizeLaw, Probe, SizeLaw, find_size_law  # noqa: E402
 
 L = keras.layers
 
 
-def law_of(sizes: Callable[[int], int], accepts: Callable[[int], bool] = lambda n: True) -> Law:
+def law_of(sizes: Callable[[int], int], accepts: Callable[[int], bool] = lambda n: True) -> SizeLaw:
     """The law of a model that returns `sizes(n)` pixels for n."""
 
     def call(images: Any) -> list[np.ndarray]:
@@ -30,7 +30,7 @@ def law_of(sizes: Callable[[int], int], accepts: Callable[[int], bool] = lambda 
             raise ModelError("no such size")
         return [np.zeros((1, sizes(side), sizes(side), 1), "float32")]
 
-    return find_law(Probe(call, [texture(32, 32)], [Fraction(1)], [(None, None)]))
+    return find_size_law(Probe(call, [texture(32, 32)], [Fraction(1)], [(None, None)]))
 
 
 SIZES = {
@@ -52,23 +52,23 @@ SIZES = {
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes(name: str) -> None:
     function, (scale, lattice, rfield, efield) = SIZES[name]
-    assert law_of(function) == Law((0,), *[AxisLaw(Fraction(scale), lattice, rfield, efield)] * 2)
+    assert law_of(function) == SizeLaw((0,), *[AxisSizeLaw(Fraction(scale), lattice, rfield, efield)] * 2)
 
 
 @pytest.mark.parametrize("step", [2, 3, 8, 32, 64, 128])
 def test_lattices(step: int) -> None:
     law = law_of(lambda n: n, lambda n: n % step == 0)
-    assert law.x == AxisLaw(Fraction(1), step, step, step)
+    assert law.x == AxisSizeLaw(Fraction(1), step, step, step)
 
 
 def test_unet_with_valid_padding() -> None:
     """The first U-Net: 572 pixels give 388, in steps of 16, from 188 on."""
     law = law_of(lambda n: n - 184, lambda n: n % 16 == 12 and n > 184)
-    assert law.x == AxisLaw(Fraction(1), 16, 188, 4)
+    assert law.x == AxisSizeLaw(Fraction(1), 16, 188, 4)
 
 
 def test_global_pooling_is_a_patch_of_any_size() -> None:
-    assert law_of(lambda n: 1) == Law((0,), patch=None)
+    assert law_of(lambda n: 1) == SizeLaw((0,), patch=None)
 
 
 def test_no_size_is_taken() -> None:

@@ -19,8 +19,8 @@ from serving import texture  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError  # noqa: E402
 from otbtf_qgis.core.probing.compute import REFUSALS  # noqa: E402
-from otbtf_qgis.core.probing.sizelaw import Law, Probe, find_law  # noqa: E402
-from otbtf_qgis.core.probing.tilemargins import SIDES, Context, find_context  # noqa: E402
+from otbtf_qgis.core.probing.sizelaw import Probe, SizeLaw, find_size_law  # noqa: E402
+from otbtf_qgis.core.probing.tilemargins import SIDES, TileMargins, find_tile_margins  # noqa: E402
 
 L = keras.layers
 
@@ -50,10 +50,12 @@ def probe_of(model: Any, *samples: np.ndarray, ratios: Sequence[Fraction] = (Fra
     return Probe(call, given, ratios, sizes)
 
 
-def examine(model: Any, *samples: np.ndarray, whole: tuple[int, int] | None = None, **more: Any) -> tuple[Law, Context]:
+def examine(
+    model: Any, *samples: np.ndarray, whole: tuple[int, int] | None = None, **more: Any
+) -> tuple[SizeLaw, TileMargins]:
     probe = probe_of(model, *samples, **more)
-    law = find_law(probe)
-    return law, find_context(probe, law, lambda side: True, whole)
+    law = find_size_law(probe)
+    return law, find_tile_margins(probe, law, lambda side: True, whole)
 
 
 def keras_layer(x: Layer, y: Layer, pooling: str = "") -> Any:
@@ -91,7 +93,7 @@ def random_stack(seed: int) -> tuple[Any, list[Layer], list[Layer]]:
     return stack(layers), along_x, along_y
 
 
-def check(found: Context, law: Law, along: Sequence[Sequence[Layer]], whole: tuple[int, int]) -> None:
+def check(found: TileMargins, law: SizeLaw, along: Sequence[Sequence[Layer]], whole: tuple[int, int]) -> None:
     """The stride is a multiple of the true one, and the margins hold those by hand and little more."""
     assert not found.whole, found.reason
     assert law.x is not None
@@ -107,7 +109,7 @@ def check(found: Context, law: Law, along: Sequence[Sequence[Layer]], whole: tup
 @pytest.mark.parametrize("seed", range(24))
 def test_random_stacks(seed: int) -> None:
     model, along_x, along_y = random_stack(seed)
-    law = find_law(probe_of(model))
+    law = find_size_law(probe_of(model))
     assert law.x is not None
     assert law.y is not None
     period = math.lcm(law.x.lattice, law.x.scale.numerator)
@@ -268,14 +270,14 @@ def test_whole_image_only(body: Any) -> None:
     image = keras.Input((None, None, 2))
     model = keras.Model(image, body(image))
     probe = probe_of(model)
-    found = find_context(probe, find_law(probe), lambda side: side <= 256)
+    found = find_tile_margins(probe, find_size_law(probe), lambda side: side <= 256)
     assert found.whole
     assert found.reason
 
 
 def test_sees_more_than_the_memory_allows() -> None:
     probe = probe_of(unet(3, 5))
-    found = find_context(probe, find_law(probe), lambda side: side <= SIDES[0])
+    found = find_tile_margins(probe, find_size_law(probe), lambda side: side <= SIDES[0])
     assert found.whole
     assert "more than 32 pixels" in found.reason
 
@@ -293,9 +295,9 @@ def test_second_source_larger_or_smaller_than_its_share(offset: int) -> None:
         texture(320, 320, seed=1),
         ratios=(Fraction(1), Fraction(1, 2)),
     )
-    law = find_law(probe)
+    law = find_size_law(probe)
     assert law.offsets == (0, offset)
-    found = find_context(probe, law, lambda side: True)
+    found = find_tile_margins(probe, law, lambda side: True)
     assert not found.whole, found.reason
     # In pixels of the second source: one for the convolution, and three for what the padding stands for.
     reach = max(0, 1 + (3 if offset < 0 else -3 if offset > 0 else 0))
@@ -316,10 +318,10 @@ def test_keras_applications(name: str) -> None:
     builder, stride = APPLICATIONS[name]
     model = getattr(keras.applications, builder)(include_top=False, weights=None, input_shape=(None, None, 3))
     probe = probe_of(model, (texture(320, 320, 3) * 255).astype("float32"))
-    law = find_law(probe)
+    law = find_size_law(probe)
     assert law.x is not None
     assert law.x.scale == 32
-    found = find_context(probe, law, lambda side: stride is not None or side <= 256)
+    found = find_tile_margins(probe, law, lambda side: stride is not None or side <= 256)
     if stride is None:
         assert found.whole
         return

@@ -23,7 +23,7 @@ from otbtf_qgis.core.serving.job import Job  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modelcache, "_kept", type(modelcache._kept)())
+    monkeypatch.setattr(modelcache, "_models", type(modelcache._models)())
     monkeypatch.setattr(openmodel, "FREEZING_PAYS", float("inf"))  # how long computing takes must not matter
 
 
@@ -87,7 +87,7 @@ def test_tiles_of_all_sizes_are_one_trace(tmp_path: Path, image: str) -> None:
     model = a_keras_file(tmp_path / "net.keras", 1)
     for size in (31, 64, 170):
         run(image, model, tmp_path / "out.tif", optim_tilesizex=size, optim_tilesizey=size)
-    (loaded,) = modelcache._kept.values()
+    (loaded,) = modelcache._models.values()
     (compute,) = (each for each in loaded.found.values() if isinstance(each, Compute))
     assert compute.function.experimental_get_tracing_count() == 1
 
@@ -143,14 +143,14 @@ def test_few_models_are_kept_and_no_large_ones(
     models = [add(tmp_path / f"net{number}", number) for number in range(modelcache.MOST_MODELS + 1)]
     for model in models:
         run(image, model, tmp_path / "out.tif")
-    assert len(modelcache._kept) == modelcache.MOST_MODELS
+    assert len(modelcache._models) == modelcache.MOST_MODELS
     loads.clear()
     run(image, models[-1], tmp_path / "out.tif")
     run(image, models[0], tmp_path / "out.tif")
     assert loads == ["net0"]
     monkeypatch.setattr(modelcache, "MOST_BYTES", 10)
     run(image, models[1], tmp_path / "out.tif")
-    assert len(modelcache._kept) == 0
+    assert len(modelcache._models) == 0
 
 
 def test_the_log_says_what_was_chosen(tmp_path: Path, image: str) -> None:

@@ -57,7 +57,7 @@ def single(values: dict[str, Any], columns: np.ndarray, rows: np.ndarray) -> tup
     keys = {name if name in plain else name.replace("_", ".", 1): value for name, value in values.items()}
     parameters = parse(TensorflowModelServe, {**keys, "out": "unused.tif"})
     opened = open_model(parameters, [], Progress())
-    grid, memory = opened.plan.grid, Budget.of(parameters, opened.sources).planned
+    grid, memory = opened.geometry.grid, Budget.of(parameters, opened.sources).planned
     job = opened.job(parameters, grid.box, Converter(np.dtype("float32"), 0.0), 0.0)
     tile = opened.tile(parameters, job, memory, job.learn(), Progress())
     return Points(job, tile, memory)(columns, rows, Progress())

@@ -21,7 +21,7 @@ from otbtf_qgis.core.geometry.fields import AxisFields
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.machine.memory import MB
 from otbtf_qgis.core.parameters.servedmodel import Source
-from otbtf_qgis.core.probing.appliedgeometry import Fields, make_plan
+from otbtf_qgis.core.probing.appliedgeometry import Fields, serving_geometry
 from otbtf_qgis.core.probing.sources import OpenSource
 from otbtf_qgis.core.rasters.conversion import Converter
 from otbtf_qgis.core.rasters.rasterstack import Stack
@@ -47,10 +47,12 @@ def job(folder: Path, width: int, height: int, fields: AxisFields, blocks: tuple
         options += ["TILED=YES", f"BLOCKXSIZE={blocks[0]}"] if blocks[0] < width else []
         gdal.GetDriverByName("GTiff").Create(str(path), width, height, 4, gdal.GDT_UInt16, options).FlushCache()
     sources = [OpenSource(1, Stack([str(path)]), None, Source(il=(str(path),)))]
-    plan = make_plan(sources, Fields(fields, fields))
+    geometry = serving_geometry(sources, Fields(fields, fields))
     inputs = [SimpleNamespace(name="x", dtype="float32") for _ in sources]
     compute: Any = SimpleNamespace(dtype_name="float32", inputs=inputs)
-    return Job(sources, plan, Box(0, 0, plan.x.size, plan.y.size), compute, Converter(np.dtype("float32"), 0), 0.0)
+    return Job(
+        sources, geometry, Box(0, 0, geometry.x.size, geometry.y.size), compute, Converter(np.dtype("float32"), 0), 0.0
+    )
 
 
 def unet(margin: int, stride: int = 16) -> AxisFields:
@@ -61,7 +63,7 @@ PIXELWISE = AxisFields((1,))
 
 
 def takes(work: Job, tile: tuple[int, int], rate: Rate) -> float:
-    outputs = work.plan.computable(Box((work.box.width - tile[0]) // 2, (work.box.height - tile[1]) // 2, *tile))
+    outputs = work.geometry.computable(Box((work.box.width - tile[0]) // 2, (work.box.height - tile[1]) // 2, *tile))
     return work.bytes_held(outputs, 2) + rate.memory(outputs.area)
 
 
