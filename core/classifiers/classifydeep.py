@@ -11,11 +11,12 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import OtbtfError
-from ..machine.memory import MB, gdal_cache, release
-from ..rasters.conversion import Converter
+from ..machine.memory import gdal_cache
 from ..rasters.outputarea import wanted_box
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
-from ..serving.openmodel import Budget, open_model
+from ..serving.memorybudget import MemoryBudget
+from ..serving.openmodel import open_model
+from ..serving.parameterresolution import serve_settings
 from .classifyimage import opened as opened_classifier
 from .mapwriter import MapWriter
 from .parallelclassification import PixelClassifier
@@ -51,28 +52,37 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         parameters = with_serving_defaults(parameters, defaults, progress)
         if classifier.network and not parameters.output_names:
             parameters = dataclasses.replace(parameters, output_names=classifier.network.output)
-        opened = open_model(parameters, outputs, progress, defaults, PREFERRED)
+        settings = serve_settings(parameters, defaults, PREFERRED)
+        opened = open_model(settings, outputs, progress)
+        from ..serving.runplan import plan_run  # these import TensorFlow, so not sooner
+        from ..serving.tilecomputer import TileOutput
+        from ..serving.tiledrun import TiledRun
+
         check_features(opened)
         box = wanted_box(parameters.out_box, parameters.extent, opened.geometry.grid, opened.sources[0].stack.reference)
         reference = opened.reference(box)
-        memory = Budget.of(parameters, opened.sources)
+        memory = MemoryBudget.of(settings.memory, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
-        mapper = PixelClassifier(classifier, parameters.nodatalabel)
         background = np.array([parameters.nodatalabel, 0.0])
-        job = opened.job(parameters, box, Converter(np.dtype("float64"), 0.0), background)
-        features = job.learn()
-        classifier.check_features(features, f"the output {' '.join(opened.outputs)} of {opened.loaded.model.path}")
-        opened.choose_way(job, memory.planned, progress)
-        job.finish = mapper
-        job.learn()
-        tile = opened.tile(parameters, job, memory.planned, features, progress)
-        progress.info(f"Tiles of {tile[0]} x {tile[1]} outputs, {memory.memory // MB} MB.")
-        mapper.replaced = 0
-        release()
-        maps.open(job.geometry.grid.part(box), reference, opened.masked)
-        job.run(maps, tile, progress)
+        tried, mapper = (
+            PixelClassifier(classifier, parameters.nodatalabel) for _ in range(2)
+        )  # of trials nothing counts
+        output = TileOutput(np.dtype("float64"), background, tried)
+        features = f"the output {' '.join(opened.outputs)} of {opened.loaded.model.path}"
+        plan = plan_run(
+            opened,
+            box,
+            output,
+            settings.tiling,
+            memory,
+            progress,
+            lambda bands: classifier.check_features(bands, features),
+        )
+        maps.open(plan.grid, reference, opened.masked)
+        run = TiledRun(opened, plan, dataclasses.replace(output, finish=mapper))
+        run.write(maps, progress)
         maps.commit()
-    for told in (*job.told(), mapper.told()):
+    for told in (*run.told(), mapper.told()):
         if told:
             progress.warning(told)
     return maps.results(box)

@@ -139,7 +139,7 @@ class _Run:
             if 4 * seconds * trial.area > SECONDS_PER_TILE or trial == self._box:
                 break
         self.mapper.replaced = 0
-        each = growth + IN_FLIGHT * (self._image.bands * self._image.dtype.itemsize + 8 * PixelClassifier.BANDS + 1)
+        each = growth + IN_FLIGHT * (self._image.bands * self._image.dtype.itemsize + 8 * PixelClassifier.bands + 1)
 
         def cost(tile_width: int, tile_height: int) -> float:
             area = tile_width * tile_height

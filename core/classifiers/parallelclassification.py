@@ -70,7 +70,7 @@ class PixelClassifier:
         replaced: pixels so far that were NaN or infinite, and got the no-data label.
     """
 
-    BANDS = 2
+    bands = 2
     """What a pixel becomes: its label and its confidence."""
 
     def __init__(self, classifier: Classifier, nodatalabel: int) -> None:
@@ -92,14 +92,14 @@ class PixelClassifier:
         finite = np.isfinite(features).all(axis=1)
         self.replaced += int(np.count_nonzero(wanted & ~finite))
         wanted &= finite
-        values = np.zeros((len(features), self.BANDS))
+        values = np.zeros((len(features), self.bands))
         values[:, 0] = self._nodatalabel
         if wanted.any():
             labels, confidences = self._classifier(features if wanted.all() else features[wanted])
             values[wanted, 0] = labels
             if confidences is not None:
                 values[wanted, 1] = confidences
-        return values.reshape(*pixels.shape[:2], self.BANDS)
+        return values.reshape(*pixels.shape[:2], self.bands)
 
     def told(self) -> str:
         """Return a sentence on what was replaced; empty where nothing was."""

@@ -13,12 +13,13 @@ from ..errors import ModelError, ParameterError
 from ..geometry.grid import Box, Grid
 from ..machine.memory import MB, gdal_cache
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
-from ..rasters.conversion import Converter
 from ..rasters.placement import check_placed
 from ..rasters.rasterreference import Reference
 from ..samples.shapes import open_training_layer
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
-from ..serving.openmodel import Budget, OpenModel, open_model
+from ..serving.memorybudget import MemoryBudget
+from ..serving.openmodel import OpenModel, open_model
+from ..serving.parameterresolution import serve_settings
 from .classifierlearning import FeatureSamples, learn, seed_of
 from .imstat import read_statistics
 from .parallelclassification import feature_type
@@ -27,8 +28,8 @@ from .trainingoutcome import TrainingOutcome
 
 if TYPE_CHECKING:
     from ..operations.trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures
-    from ..serving.job import Job
     from ..serving.outputpoints import Points
+    from ..serving.tilecomputer import TileComputer
 
 PREFERRED = "features"
 """The output that is taken where none is asked for and the model has it."""
@@ -58,20 +59,26 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
         seed = seed_of(parameters)
         defaults = serving_defaults_of(parameters.model_dir)
         parameters = with_serving_defaults(parameters, defaults, progress)
-        opened = open_model(parameters, [path for path in paths.values() if path], progress, defaults, PREFERRED)
+        settings = serve_settings(parameters, defaults, PREFERRED)
+        opened = open_model(settings, [path for path in paths.values() if path], progress)
+        from ..serving.outputpoints import Points  # these import TensorFlow, so not sooner
+        from ..serving.runplan import plan_points
+        from ..serving.tilecomputer import TileOutput
+
         for source in opened.sources:
             check_placed(source.stack.names[0], source.stack.reference)
         check_features(opened)
-        memory = Budget.of(parameters, opened.sources)
+        memory = MemoryBudget.of(settings.memory, opened.sources)
         stack.enter_context(gdal_cache(memory.cache))
-        job, points = _points(parameters, opened, memory.planned, progress)
-        if statistics:
-            statistics.check(job.learn())
+        output = TileOutput(np.dtype("float32"))
+        accept = statistics.check if statistics else lambda bands: None
+        plan = plan_points(opened, output, settings.tiling, memory, progress, accept)
         progress.fraction(0.1)
-        chosen = SampleChooser(parameters, Output(opened, job), _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
-        job.count_anew()
+        image = OutputImage(opened, plan.computer(opened, output))
+        chosen = SampleChooser(parameters, image, _SAMPLING_MB, seed).choose(Part(progress, 0.1, 0.2))
+        points = Points(opened, plan, output)
         training, validation = _features(points, chosen, progress)
-        for told in job.told():
+        for told in points.told():
             progress.warning(told)
         progress.fraction(0.8)
         progress.check()
@@ -109,21 +116,6 @@ def check_features(opened: OpenModel) -> None:
             )
 
 
-def _points(
-    parameters: TrainClassifierFromDeepFeatures, opened: OpenModel, memory: int, progress: Progress
-) -> tuple[Job, Points]:
-    """Return what computes the outputs, and what computes single ones of them."""
-    from ..serving.outputpoints import Points
-
-    grid = opened.geometry.grid
-    job = opened.job(parameters, grid.box, Converter(np.dtype("float32"), 0.0), 0.0)
-    bands = job.learn()
-    tile = (grid.width, grid.height)
-    if opened.geometry.fields.fullyconv:
-        tile = opened.tile(parameters, job, memory, bands, progress)
-    return job, Points(job, tile, memory)
-
-
 def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tuple[FeatureSamples, FeatureSamples]:
     """Return the samples for training and validation with their features."""
     both = [chosen.training, chosen.validation]
@@ -152,28 +144,28 @@ def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tupl
     return training, validation
 
 
-class Output:
+class OutputImage:
     """The output of a model as the image on which samples are placed; see `core.samples.validity.ValidPixels`."""
 
-    def __init__(self, opened: OpenModel, job: Job) -> None:
+    def __init__(self, opened: OpenModel, computer: TileComputer) -> None:
         self.grid: Grid = opened.geometry.grid
         self.reference: Reference = opened.sources[0].stack.reference
         self.names = (f"that the model {opened.loaded.model.path} returns",)
         self.everywhere = not opened.masked
-        self._job = job
+        self._computer = computer
 
     @property
-    def image(self) -> Output:
+    def image(self) -> OutputImage:
         """Itself."""
         return self
 
     def read(self, box: Box) -> np.ndarray:
         """Return which outputs have data, bool, shape (box.height, box.width)."""
-        nodata = self._job.read(box).nodata
+        nodata = self._computer.read(box).nodata
         return np.ones((box.height, box.width), bool) if nodata is None else ~nodata
 
     def pixels_within(self, megabytes: int) -> int:
         """Return how many outputs may be looked at together within a budget of memory."""
         few = Box(0, 0, min(64, self.grid.width), min(64, self.grid.height))
-        each = 100 + (0 if self.everywhere else self._job.bytes_held(few, 0) / few.area)
+        each = 100 + (0 if self.everywhere else self._computer.bytes_read(few) / few.area)
         return max(1 << 12, int(megabytes * MB / each))

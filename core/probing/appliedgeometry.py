@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from ..errors import ModelError, ParameterError
-from ..geometry.fields import AxisFields, ServingAxis, Span, as_scale, serving_axis
+from ..geometry.fields import AxisFields, ServingAxis, Span, serving_axis
 from ..geometry.grid import Box, Grid
-from ..parameters.servedmodel import ServedModel
 from .sizelaw import AxisSizeLaw, SizeLaw
 from .sources import OpenSource
 from .tilemargins import TileMargins
+from .usersettings import AxisSettings, GeometrySettings
 
 WHOLE = 1 << 40
 """A margin larger than any image: every output depends on all of it."""
@@ -71,63 +71,11 @@ def _pixels(axis: AxisFields) -> int:
     return (axis.efield * axis.scale).numerator
 
 
-@dataclass(frozen=True)
-class Given:
-    """What the user gives of one axis; None where it is left out."""
-
-    name: str
-    rfields: tuple[int | None, ...]
-    efield: int | None
-    scale: Fraction | None
-    padded: bool
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left out."""
-        return None not in self.rfields and self.efield is not None and self.scale is not None
-
-
-def given_axes(parameters: ServedModel) -> tuple[Given, Given]:
-    """Return what the user gives along x and y."""
-    scale = None if parameters.output_spcscale is None else as_scale(parameters.output_spcscale)
-    padded = parameters.padding not in ("auto", "none")
-    return (
-        Given("X", tuple(s.rfieldx for s in parameters.sources), parameters.output_efieldx, scale, padded),
-        Given("Y", tuple(s.rfieldy for s in parameters.sources), parameters.output_efieldy, scale, padded),
-    )
-
-
-def with_patches(axes: tuple[Given, Given], sizes: Sequence[tuple[int, int] | None]) -> tuple[Given, Given]:
-    """Return what is given along both axes, with the sizes of patches where none are.
-
-    Args:
-        axes: what the user gives.
-        sizes: width and height of the patches of each source, as the model's sidecar tells them.
-    """
-    x, y = (
-        replace(axis, rfields=tuple(own or (size and size[place]) for own, size in zip(axis.rfields, sizes)))
-        for place, axis in enumerate(axes)
-    )
-    return x, y
-
-
-def given_offsets(axes: tuple[Given, Given], ratios: Sequence[Fraction]) -> tuple[int, ...] | None:
-    """Return each source's receptive field beyond its share of the ground, where all are given."""
-    given = axes[0].rfields
-    if len(ratios) == 1:
-        return (0,)
-    if None in given:
-        return None
-    fields = [field for field in given if field is not None]
-    return tuple(int(field - fields[0] * ratio) for field, ratio in zip(fields, ratios))
-
-
-def choose_fields(mode: str, axes: tuple[Given, Given], law: SizeLaw | None, ratios: Sequence[Fraction]) -> Fields:
+def choose_fields(given: GeometrySettings, law: SizeLaw | None, ratios: Sequence[Fraction]) -> Fields:
     """Return how the model is applied: what is given, checked against the law, and completed by it.
 
     Args:
-        mode: `auto`, `on` or `off`.
-        axes: what the user gives along x and y.
+        given: what the user gives.
         law: what the model does to sizes; None where it takes none that was tried.
         ratios: pixels of each source per pixel of the first.
 
@@ -136,16 +84,17 @@ def choose_fields(mode: str, axes: tuple[Given, Given], law: SizeLaw | None, rat
         ModelError: a model of patches in fully convolutional mode.
     """
     grows = law is not None and law.x is not None and law.y is not None
-    if mode == "on" and law is not None and not grows:
+    if given.mode == "on" and law is not None and not grows:
         size = f"of {law.patch[0]} x {law.patch[1]} pixels" if law.patch else "of any size"
         raise ModelError(
             f"The model returns one output for a patch {size}, so it is not fully convolutional: set MODEL_FULLYCONV=off."
         )
-    if mode == "off" or (mode == "auto" and not grows):
-        x, y = (_patch_axis(given, law, index, ratios) for index, given in enumerate(axes))
+    if given.mode == "off" or (given.mode == "auto" and not grows):
+        x, y = (_patch_axis(axis, law, index, ratios) for index, axis in enumerate(given.axes))
         return Fields(x, y)
     laws = (None, None) if law is None else (law.x, law.y)
-    x, y = (_region_axis(given, axis_law, law.offsets if law else (), ratios) for given, axis_law in zip(axes, laws))
+    offsets = law.offsets if law else ()
+    x, y = (_region_axis(axis, axis_law, offsets, ratios) for axis, axis_law in zip(given.axes, laws))
     if x.scale != y.scale:
         raise ModelError(
             f"The model has a spacing scale of {float(x.scale):g} along x and {float(y.scale):g} along y: one for both "
@@ -154,7 +103,7 @@ def choose_fields(mode: str, axes: tuple[Given, Given], law: SizeLaw | None, rat
     return Fields(x, y)
 
 
-def _patch_axis(given: Given, law: SizeLaw | None, index: int, ratios: Sequence[Fraction]) -> AxisFields:
+def _patch_axis(given: AxisSettings, law: SizeLaw | None, index: int, ratios: Sequence[Fraction]) -> AxisFields:
     axis_law = None if law is None else (law.x, law.y)[index]
     if given.efield not in (None, 1):
         raise ParameterError(
@@ -191,7 +140,7 @@ def _patch_axis(given: Given, law: SizeLaw | None, index: int, ratios: Sequence[
 
 
 def _region_axis(
-    given: Given, law: AxisSizeLaw | None, offsets: Sequence[int], ratios: Sequence[Fraction]
+    given: AxisSettings, law: AxisSizeLaw | None, offsets: Sequence[int], ratios: Sequence[Fraction]
 ) -> AxisFields:
     if law is None:
         if not given.complete:

@@ -1,8 +1,8 @@
-"""Describing a model: the runs of DescribeModel, and of what exports one."""
+"""The run of DescribeModel."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from ..errors import ModelError, ParameterError, field
 from ..files.staging import check_file, write_text_file
 from ..machine.devices import device_scope
 from ..models.loading import load_model
-from ..models.mlm import build_item
-from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
-from ..parameters.servedmodel import Source
 from ..rasters.rasterstack import Stack
-from .describing import Description, describe
 from .descriptionpage import page
+from .modeldescription import Description, describe, item
+from .usersettings import SourceSettings, SourcesSettings
 
 
 def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, Any]:
@@ -45,15 +43,14 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     with scope():
         model = load_model(parameters.model_dir, parameters.model_tagsets, parameters.trust_model)
     progress.info(f"{model.kind} {model.path}.")
-    sources = [Source(il=source.il, placeholder=source.placeholder) for source in parameters.sources]
+    sources = tuple(SourceSettings(source.il, source.placeholder) for source in parameters.sources)
     described = describe(
         model,
         parameters.output_names.split(),
         scope,
         progress,
-        sources,
+        SourcesSettings(sources, alpha=parameters.alpha),
         parameters.model_userplaceholders,
-        alpha=parameters.alpha,
     )
     names = [output.info.name for output in described.outputs]
     older = _older(parameters, model.path, progress)
@@ -75,23 +72,6 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
             write_text_file(path, text, progress, field(key.replace(".", "_")))
             results[key] = path
     return results
-
-
-def item(
-    described: Description,
-    classes: dict[str, Classes],
-    href: str,
-    alpha: Mapping[str, str] | None = None,
-    serving_defaults: ServingDefaults | None = None,
-) -> dict[str, Any]:
-    """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
-    path = Path(described.model.path)
-    if href == "." and not path.is_dir():
-        href = f"./{path.name}"
-    infos = [output.info for output in described.outputs]
-    return build_item(
-        described.model, infos, described.geometries, classes, described.bands, href, alpha, serving_defaults
-    )
 
 
 def _results(described: Description) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from ..classes.modelclasses import Classes
 from ..models.modelinterface import TensorInfo
 from ..models.sidecar import Geometry
-from .describing import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, Description, OutputDescription
+from .modeldescription import Description
+from .outputdescription import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, OutputDescription
 from .probedsidecar import size_law_of
 from .receptivefield import ReceptiveField
 

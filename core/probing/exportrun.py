@@ -13,8 +13,7 @@ from ..models.loading import KerasModel, load_model
 from ..models.savedmodelexport import crops_of, export_saved_model
 from ..models.sidecar import read_sidecar, sidecar_path, write_sidecar
 from ..operations.exportsavedmodel import ExportSavedModel
-from .describerun import item
-from .describing import describe
+from .modeldescription import describe, item
 
 
 def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From parameters and sources to how the model is applied, by probing it on a sample of the input."""
+"""From what the user gives and the sources to how the model is applied, by probing it on a sample of the input."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from ..geometry.grid import Box
 from ..machine.devices import Scope
 from ..models.modelinterface import Model
 from ..models.sidecar import Sidecar
-from ..parameters.servedmodel import ServedModel
 from .answers import PATCHES, check_repeatable, depends_on_batch
-from .appliedgeometry import Fields, choose_fields, given_axes, given_offsets, with_patches
+from .appliedgeometry import Fields, choose_fields
 from .compute import Compute
 from .outputlayout import LayoutError
 from .probedoutputs import probed_outputs
@@ -26,6 +25,7 @@ from .sizelaw import Probe, SizeLaw, find_size_law
 from .sources import ModelInputs, OpenSource
 from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins
 from .trialpixels import part
+from .usersettings import GeometrySettings
 
 SAMPLE = 320
 """Side in pixels of the sample of each source on which a model is probed."""
@@ -44,6 +44,7 @@ class GeometryResolver:
 
     Attributes:
         key: stands for the model and for what is fed and asked.
+        inputs: what goes into the model.
         ratios: pixels of each source per pixel of the first.
     """
 
@@ -57,7 +58,7 @@ class GeometryResolver:
         sidecar: Sidecar | None = None,
     ) -> None:
         self._model, self._scope, self._outputs = model, scope, list(outputs)
-        self._sources, self._inputs = sources, inputs
+        self._sources, self.inputs = sources, inputs
         self.ratios = [_ratio(sources[0], source) for source in sources]
         self.key = (
             model.identity,
@@ -93,50 +94,47 @@ class GeometryResolver:
 
     def _probe_of(self, outputs: Sequence[str]) -> Probe:
         compute = self.computes(outputs)
-        fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self._inputs.images]
+        fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self.inputs.images]
         return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
 
     def computes(self, outputs: Sequence[str]) -> Compute:
         """Return what calls the model for some outputs, on images in the dtypes that it asks for."""
         if tuple(outputs) not in self._traced:
-            compute = Compute(self._model, self._inputs, outputs, self._sources, self._scope, own_types=True)
+            compute = Compute(self._model, self.inputs, outputs, self._sources, self._scope, own_types=True)
             self._traced[tuple(outputs)] = compute
         return self._traced[tuple(outputs)]
 
     @cached_property
     def _samples(self) -> list[np.ndarray]:
-        return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self._inputs.images)]
+        return [drawn_sample(source, info.dtype) for source, info in zip(self._sources, self.inputs.images)]
 
-    def fields(self, parameters: ServedModel, patches: Mapping[str, tuple[int, int] | None]) -> Fields:
+    def fields(self, given: GeometrySettings, patches: Mapping[str, tuple[int, int] | None]) -> Fields:
         """Return how the model is applied.
 
         Args:
-            parameters: what the user gives.
+            given: what the user gives.
             patches: by name of the input the width and height of the patches that it was trained on, where that is known.
 
         Raises:
             ParameterError, ModelError: see `choose_fields`.
         """
-        axes = given_axes(parameters)
-        trained = with_patches(axes, [patches.get(info.name) for info in self._inputs.images])
-        if parameters.model_fullyconv == "off":
-            axes = trained
-        offsets = given_offsets(axes, self.ratios)
-        patches_given = parameters.model_fullyconv == "off" and None not in axes[0].rfields + axes[1].rfields
-        free = all(info.size(1) is None and info.size(2) is None for info in self._inputs.images)
-        if patches_given and free:
+        trained = given.with_patches([patches.get(info.name) for info in self.inputs.images])
+        if given.mode == "off":
+            given = trained
+        free = all(info.size(1) is None and info.size(2) is None for info in self.inputs.images)
+        if given.patches_given and free:
             self._size_law = None
-            return choose_fields("off", axes, None, self.ratios)
+            return choose_fields(given, None, self.ratios)
         try:
-            law: SizeLaw | None = self.size_law(offsets)
+            law: SizeLaw | None = self.size_law(given.offsets(self.ratios))
         except ModelError as error:
-            if isinstance(error, LayoutError) or not (axes[0].complete and axes[1].complete):
+            if isinstance(error, LayoutError) or not given.complete:
                 raise
             law = None
         self._size_law = law
         if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
-            axes = trained
-        return choose_fields(parameters.model_fullyconv, axes, law, self.ratios)
+            given = trained
+        return choose_fields(given, law, self.ratios)
 
     def size_law(self, offsets: tuple[int, ...] | None = None) -> SizeLaw:
         """Return what the model does to sizes.
@@ -203,7 +201,7 @@ class GeometryResolver:
     def tile_margins(
         self, affordable: Callable[[int], bool], whole: tuple[int, int], offsets: tuple[int, ...] | None = None
     ) -> TileMargins:
-        """Return how far the model looks; see `find_tile_margins`."""
+        """Return the tile margins; see `find_tile_margins`."""
         law = self.size_law(offsets)
         known = _tile_margins.setdefault((self.key, law.offsets), [])
         if not known and self._described and law == self._described[0]:

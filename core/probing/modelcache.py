@@ -1,4 +1,4 @@
-"""What a warm engine keeps of one run for the next: models, and what was traced and measured of them.
+"""The model cache: what a warm engine keeps of one run for the next, which is models, and what was traced and measured of them.
 
 Loading and tracing a model, and measuring what it takes, is most of the time of a small run. A model whose files
 have changed since is loaded anew.
@@ -17,15 +17,15 @@ from ..models.identity import identity
 from ..models.layout import channels_last
 from ..models.loading import load_model, split_tags
 from ..models.modelinterface import Model
-from ..parameters.servedmodel import ServedModel
 from .compute import Compute
 from .sources import ModelInputs, OpenSource
+from .usersettings import ModelSettings
 
 MOST_MODELS = 3
-"""How many models are kept, the last ones used."""
+"""How many models the cache holds, the last ones used."""
 
 MOST_BYTES = 1 << 30
-"""How large the files of all kept models may be, together: about what they hold in memory."""
+"""How large the files of all models in it may be, together: about what they hold in memory."""
 
 Value = TypeVar("Value")
 
@@ -70,20 +70,19 @@ _models: OrderedDict[Any, LoadedModel] = OrderedDict()
 _lock = threading.Lock()
 
 
-def loaded_model(parameters: ServedModel, scope: Scope) -> LoadedModel:
-    """Return the model that `parameters` name, loaded now or by an earlier run.
+def loaded_model(settings: ModelSettings, scope: Scope) -> LoadedModel:
+    """Return a model, loaded now or by an earlier run.
 
     Raises:
         ModelError: see `load_model`.
     """
-    path, tags, trust = parameters.model_dir, parameters.model_tagsets, parameters.trust_model
-    found = identity(path, split_tags(tags))
-    key = (found, trust, parameters.device)
+    found = identity(settings.path, split_tags(settings.tags))
+    key = (found, settings.trust, settings.device)
     with _lock:
         known = _models.pop(key, None)
     if known is None:
         with scope():
-            known = LoadedModel(channels_last(load_model(path, tags, trust)), found.bytes)
+            known = LoadedModel(channels_last(load_model(settings.path, settings.tags, settings.trust)), found.bytes)
     with _lock:
         _models[key] = known
         while len(_models) > MOST_MODELS or sum(each.bytes for each in _models.values()) > MOST_BYTES:

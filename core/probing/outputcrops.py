@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,13 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import ModelError
-from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
-from ..models.sidecar import Sidecar
-from ..parameters.servedmodel import ServedModel
-from .appliedgeometry import Given, given_axes
 from .geometryresolver import GeometryResolver
 from .outputlayout import as_map
 from .sizelaw import AxisSizeLaw, Call, SizeLaw
-from .sources import OpenSource, assign_inputs
 from .tilemargins import TOLERANCE, accepted_size, relative_difference
 from .trialpixels import KINDS
+from .usersettings import AxisSettings, GeometrySettings
 
 SIDES = (128, 256, 512)
 """Sides in pixels of the images on which outputs are compared, until none is cropped away."""
@@ -62,10 +58,8 @@ _choices: dict[Any, _Choice] = {}
 def smallest_exact_crop(
     model: Model,
     name: str,
-    parameters: ServedModel,
-    sources: Sequence[OpenSource],
-    scope: Scope,
-    sidecar: Sidecar | None,
+    resolver_of: Callable[[str], GeometryResolver],
+    given: GeometrySettings,
     progress: Progress,
 ) -> str:
     """Return the output to serve where the model offers `name` with crops of several sizes (`name_crop16`, ...).
@@ -73,19 +67,25 @@ def smallest_exact_crop(
     That is the smallest crop behind which no output depends on what lies outside; the largest where
     none is; the one that is not cropped where the model needs the whole image, and `name` where it offers no crops.
     Receptive and expression fields that the user gives tell which crop is meant. Outputs on another scale are told.
+
+    Args:
+        model: the model.
+        name: of the output that is served where no crop is chosen.
+        resolver_of: returns what probes the model for an output, on the sources of the run.
+        given: what the user gives.
+        progress: is told.
     """
-    inputs = assign_inputs(model, parameters, sources, [name])
-    given = {*(info.name for info in inputs.images), *inputs.constants}
-    others = [other for other in model.outputs if other != name and given >= set(model.needed_inputs([other]))]
+    resolver = resolver_of(name)
+    fed = {*(info.name for info in resolver.inputs.images), *resolver.inputs.constants}
+    others = [other for other in model.outputs if other != name and fed >= set(model.needed_inputs([other]))]
     bands = model.output(name).size(-1)
     others = [other for other in others if bands is None or model.output(other).size(-1) in (None, bands)]
     others = [other for other in others if _is_real_map(model.output(other))][: MOST - 1]
     if not others or not _is_real_map(model.output(name)):
         return name
-    resolver = GeometryResolver(model, inputs, [name], sources, scope, sidecar)
-    key = resolver.key, given_axes(parameters)
+    key = resolver.key, given.axes
     if key not in _choices:
-        _choices[key] = _chosen(model, name, others, resolver, parameters, sources, scope, sidecar)
+        _choices[key] = _chosen(name, others, resolver, resolver_of, given)
     choice = _choices[key]
     if choice.told:
         progress.info(choice.told)
@@ -97,14 +97,11 @@ def _is_real_map(info: TensorInfo) -> bool:
 
 
 def _chosen(
-    model: Model,
     name: str,
     others: Sequence[str],
     resolver: GeometryResolver,
-    parameters: ServedModel,
-    sources: Sequence[OpenSource],
-    scope: Scope,
-    sidecar: Sidecar | None,
+    resolver_of: Callable[[str], GeometryResolver],
+    given: GeometrySettings,
 ) -> _Choice:
     try:
         kin = _kin(resolver, resolver.size_law(), [name, *others])
@@ -115,11 +112,9 @@ def _chosen(
     if len(crops) < 2:
         return _Choice(name, told)
     least, _, base = crops[0]
-    whole = GeometryResolver(model, assign_inputs(model, parameters, sources, [base]), [base], sources, scope, sidecar)
+    whole = resolver_of(base)
     try:
-        meant = _of_given_fields(
-            whole.size_law().x, given_axes(parameters)[0], [(crop - least, each) for crop, _, each in crops]
-        )
+        meant = _of_given_fields(whole.size_law().x, given.x, [(crop - least, each) for crop, _, each in crops])
         if meant:
             return _Choice(meant, told)
         margins = whole.tile_margins(lambda side: side <= SIDES[-1], (SIDES[-1],) * 2)
@@ -131,7 +126,7 @@ def _chosen(
     return _Choice(next((other for crop, _, other in crops if crop - least >= needed), crops[-1][2]), told)
 
 
-def _of_given_fields(law: AxisSizeLaw | None, given: Given, crops: Sequence[tuple[int, str]]) -> str | None:
+def _of_given_fields(law: AxisSizeLaw | None, given: AxisSettings, crops: Sequence[tuple[int, str]]) -> str | None:
     """Return the output for which the receptive and expression fields are right that the user gives, if both are."""
     if law is None or given.rfields[0] is None or given.efield is None:
         return None

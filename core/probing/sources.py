@@ -12,12 +12,12 @@ from ..errors import ModelError, ParameterError
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import FORM, Value, check_held, parse_userplaceholders
 from ..models.sidecar import Sidecar
-from ..parameters.servedmodel import ServedModel, Source
 from ..rasters.alpha import decide
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterreference import check_references
 from ..rasters.rasterstack import Stack
 from .feeding import described, fed_inputs, image_inputs
+from .usersettings import SourceSettings, SourcesSettings
 
 
 @dataclass(frozen=True)
@@ -27,25 +27,26 @@ class OpenSource:
     number: int
     stack: Stack
     nodata: Missing | None
-    given: Source
+    settings: SourceSettings
 
 
-def open_sources(parameters: ServedModel) -> list[OpenSource]:
+def open_sources(settings: SourcesSettings) -> list[OpenSource]:
     """Open the rasters of every source.
 
     Raises:
         RasterError: a raster cannot be opened, is rotated, or lies in another coordinate system.
     """
     opened = []
-    for number, source in enumerate(parameters.sources, 1):
-        opened.append(_opened(number, Stack(source.il, placed=False, takes_complex=True), source, parameters))
+    for number, source in enumerate(settings.sources, 1):
+        stack = Stack(source.rasters, placed=False, takes_complex=True)
+        opened.append(_opened(number, stack, source, settings.nodata_from_layer))
     check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     return opened
 
 
-def _opened(number: int, stack: Stack, given: Source, parameters: ServedModel) -> OpenSource:
-    missing = stack.missing(given.nodata, parameters.nodata_from_layer)
-    return OpenSource(number, stack, missing if missing.possible else None, given)
+def _opened(number: int, stack: Stack, settings: SourceSettings, nodata_from_layer: bool) -> OpenSource:
+    missing = stack.missing(settings.nodata, nodata_from_layer)
+    return OpenSource(number, stack, missing if missing.possible else None, settings)
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class ModelInputs:
 
 def settle_alphas(
     model: Model,
-    parameters: ServedModel,
+    placeholders: str,
+    settings: SourcesSettings,
     sources: Sequence[OpenSource],
     output: str,
     sidecar: Sidecar | None,
@@ -68,7 +70,8 @@ def settle_alphas(
 
     Args:
         model: the model.
-        parameters: of the run.
+        placeholders: values of the user placeholders.
+        settings: of the sources.
         sources: of which nothing has been read yet.
         output: one that is asked for.
         sidecar: of the model, which tells what they were in training.
@@ -78,15 +81,17 @@ def settle_alphas(
         ModelError: see `assign_inputs`.
     """
     settled = []
-    for source, info in zip(sources, _fed(model, parameters, sources, [output])):
+    for source, info in zip(sources, _fed(model, placeholders, sources, [output])):
         known = sidecar.alpha.get(info.name, "") if sidecar else ""
-        decide(source.stack, parameters.alpha, progress, info.size(3), known)
-        settled.append(_opened(source.number, source.stack, source.given, parameters) if source.stack.masks else source)
+        decide(source.stack, settings.alpha, progress, info.size(3), known)
+        if source.stack.masks:
+            source = _opened(source.number, source.stack, source.settings, settings.nodata_from_layer)
+        settled.append(source)
     return settled
 
 
 def assign_inputs(
-    model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]
+    model: Model, placeholders: str, sources: Sequence[OpenSource], outputs: Sequence[str]
 ) -> ModelInputs:
     """Find the input that each source feeds, and the values of the user placeholders.
 
@@ -94,11 +99,11 @@ def assign_inputs(
         ModelError: an unknown name, a wrong number of bands, or an input that nothing feeds.
         ParameterError: a user placeholder cannot be read or has another type.
     """
-    values = parse_userplaceholders(parameters.model_userplaceholders)
+    values = parse_userplaceholders(placeholders)
     constants = {model.input(name).name: _constant(model.input(name), value) for name, value in values.items()}
     used = model.used_inputs(outputs)
     inputs: list[TensorInfo] = []
-    for source, info in zip(sources, _fed(model, parameters, sources, outputs)):
+    for source, info in zip(sources, _fed(model, placeholders, sources, outputs)):
         if info.name in constants or info in inputs:
             raise ModelError(
                 f"The input {info.name} of the model is fed twice: check SOURCE{source.number}_PLACEHOLDER."
@@ -127,18 +132,16 @@ def assign_inputs(
     return ModelInputs(tuple(inputs), {name: value for name, value in constants.items() if name in used})
 
 
-def _fed(
-    model: Model, parameters: ServedModel, sources: Sequence[OpenSource], outputs: Sequence[str]
-) -> list[TensorInfo]:
+def _fed(model: Model, placeholders: str, sources: Sequence[OpenSource], outputs: Sequence[str]) -> list[TensorInfo]:
     """Return the input that each source feeds."""
-    constants = [model.input(name).name for name in parse_userplaceholders(parameters.model_userplaceholders)]
-    names, bands = [s.given.placeholder for s in sources], [s.stack.bands for s in sources]
+    constants = [model.input(name).name for name in parse_userplaceholders(placeholders)]
+    names, bands = [s.settings.placeholder for s in sources], [s.stack.bands for s in sources]
     return fed_inputs(model, outputs, constants, names, bands)
 
 
 def order_told(model: Model, inputs: ModelInputs, outputs: Sequence[str], sources: Sequence[OpenSource]) -> str:
     """Say so where sources that name no input feed them in another order than the usual; empty where they do not."""
-    unnamed = [info for info, source in zip(inputs.images, sources) if not source.given.placeholder]
+    unnamed = [info for info, source in zip(inputs.images, sources) if not source.settings.placeholder]
     usual = [info.name for info in image_inputs(model, outputs, inputs.constants)]
     places = [usual.index(info.name) for info in unnamed]
     if places == sorted(places):

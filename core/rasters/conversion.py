@@ -18,7 +18,7 @@ class Converter:
         clipped: number of values that lay beyond the range.
     """
 
-    def __init__(self, dtype: np.dtype, background: float) -> None:
+    def __init__(self, dtype: np.dtype, background: float | np.ndarray) -> None:
         self.dtype, self._background = np.dtype(dtype), background
         self.replaced = self.clipped = 0
 

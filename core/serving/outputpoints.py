@@ -10,8 +10,10 @@ from ..base.progress import Progress
 from ..geometry.fields import ServingAxis, Span
 from ..geometry.grid import Box
 from ..patches.cutting import patches_at
-from .job import Job
-from .patchwise import TRIAL_BATCH, TRIED, Patchwise
+from .openmodel import OpenModel
+from .patchwise import Patchwise
+from .runplan import RunPlan
+from .tilecomputer import TileOutput
 
 SIDE = 512
 """Side, in pixels of the first source, of the blocks in which single outputs are computed together."""
@@ -22,34 +24,24 @@ _WORTH = 0.75  # share of the outputs to compute, below which two boxes are bett
 class Points:
     """Computes single outputs: patches around them, or small regions that hold some of them."""
 
-    def __init__(self, job: Job, tile: tuple[int, int], memory: int) -> None:
+    def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
         """Prepare.
 
         Args:
-            job: what computes them.
-            tile: width and height of the tiles of a whole run; where that is the whole output, and regions are
-                computed, it is computed at once as there.
-            memory: bytes for images and computation.
+            opened: the model and its sources.
+            plan: how they are computed; where one tile is the whole output, and regions are computed, it is computed at
+                once as there.
+            output: what is made of values.
         """
-        self._job, self._memory = job, memory
-        geometry = job.geometry
+        self._plan, self._computer = plan, plan.computer(opened, output)
+        geometry = plan.geometry
         side = max(1, min(SIDE, int(SIDE / geometry.fields.x.scale)))
-        self._regions = geometry.fields.fullyconv
-        self._whole = self._regions and tile == (geometry.x.size, geometry.y.size)
+        self._regions = plan.way is None
+        self._whole = self._regions and plan.whole
         self._edges = [
             _edges(axis, geometry.fields.fixed, size if self._whole else min(size, side))
-            for axis, size in zip((geometry.x, geometry.y), tile)
+            for axis, size in zip((geometry.x, geometry.y), plan.tile)
         ]
-        self._batch = TRIAL_BATCH if self._regions else self._fitting()
-
-    def _fitting(self) -> int:
-        """Return how many patches to compute at a time."""
-        geometry = self._job.geometry
-        width, height = min(TRIED, geometry.x.size), min(TRIED, geometry.y.size)
-        box = Box((geometry.x.size - width) // 2, (geometry.y.size - height) // 2, width, height)
-        patches = Patchwise(geometry, self._job.compute)
-        patches.fit(self._memory, box, self._job.read(box, masked=False).images)
-        return patches.batch
 
     def __call__(self, columns: np.ndarray, rows: np.ndarray, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
         """Return the outputs at some pixels.
@@ -79,6 +71,10 @@ class Points:
                 progress.fraction(done / len(columns))
         return (np.empty((0, 0)) if values is None else values), empty
 
+    def told(self) -> list[str]:
+        """Return, as warnings, how many pixels the model's inputs do not hold as they are."""
+        return self._computer.told()
+
     def _blocks(self, columns: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the numbers of the pixels that lie in each block."""
         across, down = self._edges
@@ -89,7 +85,7 @@ class Points:
     def _split(self, columns: np.ndarray, rows: np.ndarray, members: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the members in groups whose boxes, with what the model computes around them, are small together."""
         best: list[np.ndarray] = []
-        if self._regions and not self._whole and not self._job.geometry.fields.fixed:
+        if self._regions and not self._whole and not self._plan.geometry.fields.fixed:
             whole = self._computed(columns[members], rows[members])
             for line in (columns[members], rows[members]):
                 order = np.argsort(line, kind="stable")
@@ -106,25 +102,25 @@ class Points:
             yield from self._split(columns, rows, half)
 
     def _computed(self, columns: np.ndarray, rows: np.ndarray) -> int:
-        return self._job.geometry.computable(_hull(columns, rows)).area
+        return self._plan.geometry.computable(_hull(columns, rows)).area
 
     def _group(self, columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        box = Box(0, 0, self._job.geometry.x.size, self._job.geometry.y.size) if self._whole else _hull(columns, rows)
-        tile = self._job.read(box)
+        box = Box(0, 0, self._plan.geometry.x.size, self._plan.geometry.y.size) if self._whole else _hull(columns, rows)
+        tile = self._computer.read(box)
         inside = rows - box.y, columns - box.x
         empty = np.zeros(len(columns), bool) if tile.nodata is None else tile.nodata[inside]
         if self._regions:
-            return self._job.compute_tile(box, tile)[inside], empty
+            return self._computer.values(box, tile)[inside], empty
         return self._patches(columns, rows, box, tile.images), empty
 
     def _patches(self, columns: np.ndarray, rows: np.ndarray, box: Box, images: list[np.ndarray]) -> np.ndarray:
         """Return the outputs at pixels of `box`, patch by patch."""
-        geometry, compute = self._job.geometry, self._job.compute
+        geometry, compute = self._plan.geometry, self._computer.compute
         starts = Patchwise(geometry, compute).starts
         corners = [starts(number, columns.tolist(), rows.tolist(), box) for number in range(len(images))]
-        values = []
-        for start in range(0, len(columns), self._batch):
-            part = slice(start, start + self._batch)
+        values, batch = [], self._plan.way.batch if self._plan.way else 1
+        for start in range(0, len(columns), batch):
+            part = slice(start, start + batch)
             patches = [
                 patches_at(image, np.array(xs[part]), np.array(ys[part]), *geometry.fields.rfield(number))
                 for number, (image, (xs, ys)) in enumerate(zip(images, corners))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -38,15 +38,8 @@ class Patchwise:
         batch: how many patches are cut and computed at a time.
     """
 
-    def __init__(self, geometry: ServingGeometry, compute: Compute) -> None:
-        self.geometry, self._compute = geometry, compute
-        self.batch = TRIAL_BATCH
-
-    def by(self, compute: Compute) -> Patchwise:
-        """Return the same, computed by another call of the model."""
-        other = copy.copy(self)
-        other._compute = compute
-        return other
+    def __init__(self, geometry: ServingGeometry, compute: Compute, batch: int = TRIAL_BATCH) -> None:
+        self.geometry, self._compute, self.batch = geometry, compute, batch
 
     def __call__(self, box: Box, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the values of the outputs in `box`, of shape (box.height, box.width, bands).
@@ -81,29 +74,34 @@ class Patchwise:
         left, top = x.patch_start(source, box.x), y.patch_start(source, box.y)
         return [x.patch_start(source, i) - left for i in columns], [y.patch_start(source, i) - top for i in rows]
 
-    def fit(self, memory: float, box: Box, images: Sequence[np.ndarray]) -> None:
-        """Make the batches as large as the memory allows, by computing some of growing size.
 
-        Args:
-            memory: bytes for images and computation.
-            box: outputs to try.
-            images: of each source, the pixels of `geometry.region(number, box)`.
-        """
-        patch = 0
-        for number, image in enumerate(images):
-            width, height = self.geometry.fields.rfield(number)
-            patch += width * height * image.shape[2] * image.dtype.itemsize
-        largest = max(1, min(LARGEST_BATCH, BATCH_BYTES // patch))
-        self.batch = min(TRIAL_BATCH, 1 << largest.bit_length() - 1)
-        while True:
-            width = min(self.batch, box.width)
-            columns, rows = range(box.x, box.x + width), range(box.y, box.y + min(self.batch // width, box.height))
-            growth = peak_growth(lambda c=columns, r=rows: self.at(c, r, box, images))  # type: ignore[misc]
-            affordable = int(BATCH_SHARE * memory / max(growth / (width * len(rows)), patch))
-            possible = max(1, min(largest, affordable, 8 * self.batch))
-            before, self.batch = self.batch, 1 << possible.bit_length() - 1  # a power of two: often the same
-            if self.batch <= before or len(rows) == box.height:
-                break
+def fitting_batch(
+    geometry: ServingGeometry, compute: Compute, memory: float, box: Box, images: Sequence[np.ndarray]
+) -> int:
+    """Return how many patches to compute at a time: as many as the memory allows, by computing some of growing number.
+
+    Args:
+        geometry: of patches.
+        compute: calls the model.
+        memory: bytes for images and computation.
+        box: outputs to try.
+        images: of each source, the pixels of `geometry.region(number, box)`.
+    """
+    patch = 0
+    for number, image in enumerate(images):
+        width, height = geometry.fields.rfield(number)
+        patch += width * height * image.shape[2] * image.dtype.itemsize
+    largest = max(1, min(LARGEST_BATCH, BATCH_BYTES // patch))
+    batch = min(TRIAL_BATCH, 1 << largest.bit_length() - 1)
+    while True:
+        width = min(batch, box.width)
+        columns, rows = range(box.x, box.x + width), range(box.y, box.y + min(batch // width, box.height))
+        growth = peak_growth(partial(Patchwise(geometry, compute, batch).at, columns, rows, box, images))
+        affordable = int(BATCH_SHARE * memory / max(growth / (width * len(rows)), patch))
+        possible = max(1, min(largest, affordable, 8 * batch))
+        before, batch = batch, 1 << possible.bit_length() - 1  # a power of two: often the same
+        if batch <= before or len(rows) == box.height:
+            return batch
 
 
 def cut_patches(

@@ -11,15 +11,16 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.classtables import declare_classes
 from ..files.staging import Staging, check_writable
-from ..machine.memory import MB, gdal_cache, release
+from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
-from ..rasters.conversion import Converter
 from ..rasters.outputarea import wanted_box
 from ..rasters.outputtrial import Content
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
 from .defaultsapplied import serving_defaults_of, with_serving_defaults
-from .openmodel import Budget, OpenModel, open_model
+from .memorybudget import MemoryBudget
+from .openmodel import OpenModel, open_model
+from .parameterresolution import serve_settings
 
 _WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 """Types of what a model returns that are taken for numbers of classes."""
@@ -37,30 +38,25 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     check_writable(parameters.out)
     defaults = serving_defaults_of(parameters.model_dir)
     parameters = with_serving_defaults(parameters, defaults, progress)
-    background = parameters.output_bv or 0.0
-    opened = open_model(parameters, [parameters.out], progress, defaults)
+    settings = serve_settings(parameters, defaults)
+    opened = open_model(settings, [parameters.out], progress)
+    from .runplan import plan_run  # these import TensorFlow, so not sooner
+    from .tilecomputer import TileOutput
+    from .tiledrun import TiledRun
+
     box = wanted_box(parameters.out_box, parameters.extent, opened.geometry.grid, opened.sources[0].stack.reference)
     reference = opened.reference(box)
-    dtype = written_type(opened.compute.dtype_name, parameters.out_pixeltype)
-    if opened.masked:
-        check_fits(background, dtype, "OUTPUT_BV")
-    declared = background if opened.masked else None
-    if parameters.out_nodata is not None:
-        declared = parameters.out_nodata
-        check_fits(declared, dtype, "OUT_NODATA")
-    job = opened.job(parameters, box, Converter(dtype, background), background)
-    memory = Budget.of(parameters, opened.sources)
+    dtype, background = written_type(opened.compute.dtype_name, parameters.out_pixeltype), parameters.output_bv or 0.0
+    declared = _declared(parameters, opened, dtype, background)
+    output = TileOutput(dtype, background)
+    memory = MemoryBudget.of(settings.memory, opened.sources)
     with gdal_cache(memory.cache), Staging(parameters.out, progress) as staging:
         progress.check()
-        bands = job.learn()
-        opened.choose_way(job, memory.planned, progress)
-        tile = opened.tile(parameters, job, memory.planned, bands, progress)
-        if not opened.geometry.fields.fixed:
-            progress.info(f"Tiles of {tile[0]} x {tile[1]} outputs, {memory.memory // MB} MB.")
-        release()
+        plan = plan_run(opened, box, output, settings.tiling, memory, progress)
+        run, bands = TiledRun(opened, plan, output), plan.bands
         with OutputRaster(
             staging,
-            opened.geometry.grid.part(box),
+            plan.grid,
             bands,
             dtype,
             reference,
@@ -69,14 +65,28 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             nodata=declared,
             content=_content(opened, bands, dtype, [background] if opened.masked else []),
         ) as raster:
-            job.run(raster, tile, progress)
+            run.write(raster, progress)
             raster.commit(progress)
-    for told in [*job.told(), *job.converter.told("OUT_PIXELTYPE", f"{background:g} (OUTPUT_BV)")]:
+    for told in [*run.told(), *run.converter.told("OUT_PIXELTYPE", f"{background:g} (OUTPUT_BV)")]:
         progress.warning(told)
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
     if _shows_classes(opened, bands, dtype):
         results["classes"] = [vars(item) for item in opened.classes]
     return results
+
+
+def _declared(parameters: TensorflowModelServe, opened: OpenModel, dtype: np.dtype, background: float) -> float | None:
+    """Return the no-data value that the output declares.
+
+    Raises:
+        ParameterError: its pixel type cannot hold it, or the background value.
+    """
+    if opened.masked:
+        check_fits(background, dtype, "OUTPUT_BV")
+    if parameters.out_nodata is not None:
+        check_fits(parameters.out_nodata, dtype, "OUT_NODATA")
+        return parameters.out_nodata
+    return background if opened.masked else None
 
 
 def _shows_classes(opened: OpenModel, bands: int, dtype: np.dtype) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,13 +19,7 @@ ENOUGH_OUTPUTS = 512 * 512
 
 
 class StitchedPatches:
-    """The outputs of patches, one for each pixel of each source, computed in one go.
-
-    Attributes:
-        batch: how many outputs are computed at a time: all of a tile.
-    """
-
-    batch = math.inf
+    """The outputs of patches, one for each pixel of each source, computed in one go."""
 
     def __init__(self, geometry: ServingGeometry, compute: Compute, stride: int) -> None:
         """Build the model anew.

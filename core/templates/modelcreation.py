@@ -25,9 +25,8 @@ from ..parameters.rastersource import path_of
 from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
 from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
 from ..patches.patchesimage import read_description, rows_legend
-from ..probing.describerun import item
-from ..probing.describing import Description, describe
 from ..probing.exportrun import check_replaceable
+from ..probing.modeldescription import Description, describe, item
 from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack

@@ -26,8 +26,8 @@ from ..models.modelinterface import plain_name
 from ..models.sidecar import write_sidecar
 from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import Fitting, TrainingData
-from ..probing.describerun import item
-from ..probing.describing import describe as describe_model
+from ..probing.modeldescription import describe as describe_model
+from ..probing.modeldescription import item
 from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder

@@ -20,8 +20,7 @@ from ..models.modelinterface import Model
 from ..models.savedmodelexport import check_exportable, export_saved_model
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import write_sidecar
-from ..probing.describerun import item
-from ..probing.describing import Description, describe
+from ..probing.modeldescription import Description, describe, item
 from .network import KERAS_INSIDE, Network
 from .trainingpreparation import Task
 

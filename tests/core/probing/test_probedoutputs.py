@@ -14,10 +14,9 @@ from serving import Log, keras_file, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.machine.devices import device_scope  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
-from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe  # noqa: E402
-from otbtf_qgis.core.parameters.servedmodel import Source  # noqa: E402
 from otbtf_qgis.core.probing.geometryresolver import GeometryResolver  # noqa: E402
 from otbtf_qgis.core.probing.sources import assign_inputs, open_sources  # noqa: E402
+from otbtf_qgis.core.probing.usersettings import SourceSettings, SourcesSettings  # noqa: E402
 
 L = keras.layers
 
@@ -37,11 +36,11 @@ def segmentation(ending: Any, classes: int = 4, shape: tuple[int | None, ...] = 
     return keras.Model(image, L.Identity(name="numbers", dtype="int64")(ending(x)) if ending else x)
 
 
-def telling(folder: Path, path: str, output: str) -> list[str]:
+def probed_outputs(folder: Path, path: str, output: str) -> list[str]:
     image = write_at(folder / "image.tif", texture(80, 90, 2))
-    parameters = TensorflowModelServe(sources=(Source(il=(image,)),), model_dir=path)
-    sources, model, scope = open_sources(parameters), load_model(path), device_scope("cpu")
-    inputs = assign_inputs(model, parameters, sources, [output])
+    settings = SourcesSettings((SourceSettings((image,)),))
+    sources, model, scope = open_sources(settings), load_model(path), device_scope("cpu")
+    inputs = assign_inputs(model, "", sources, [output])
     return GeometryResolver(model, inputs, [output], sources, scope).probed_outputs
 
 
@@ -68,7 +67,7 @@ def test_what_numbers_are_made_of(tmp_path: Path, name: str, size: int | None) -
     ending, classes, found = ENDINGS[name]
     path = keras_file(tmp_path, segmentation(ending, classes, (size, size, 2)))
     output = next(iter(load_model(path).outputs))
-    assert telling(tmp_path, path, output) == ["scores" if found else output]
+    assert probed_outputs(tmp_path, path, output) == ["scores" if found else output]
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -83,7 +82,7 @@ def test_another_output_of_a_saved_model(tmp_path: Path, kept: bool) -> None:
 
     module.serve = tf.function(call, input_signature=[tf.TensorSpec((None, None, None, 2), name="x")])
     tf.saved_model.save(module, folder, module.serve)
-    assert telling(tmp_path, folder, "classes") == ["scores" if kept else "classes"]
+    assert probed_outputs(tmp_path, folder, "classes") == ["scores" if kept else "classes"]
 
 
 def test_strides_are_found_behind_a_number_that_is_always_the_same(tmp_path: Path) -> None:

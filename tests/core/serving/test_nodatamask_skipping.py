@@ -17,7 +17,7 @@ from osgeo import gdal  # noqa: E402
 from otbtf_qgis.core.geometry.grid import Box  # noqa: E402
 from otbtf_qgis.core.probing.compute import Compute  # noqa: E402
 from otbtf_qgis.core.rasters.rasterstack import Stack  # noqa: E402
-from otbtf_qgis.core.serving import openmodel  # noqa: E402
+from otbtf_qgis.core.serving import runplan  # noqa: E402
 
 SIDE, TILE = 1024, 256
 DATA = Box(256, 512, 256, 256)
@@ -43,9 +43,7 @@ class Counts:
 
         monkeypatch.setattr(Stack, "_fill", counted_fill)
         monkeypatch.setattr(Compute, "region", counted_region)
-        monkeypatch.setattr(
-            openmodel, "FREEZING_PAYS", float("inf")
-        )  # on a slow machine it would, with calls of its own
+        monkeypatch.setattr(runplan, "FREEZING_PAYS", float("inf"))  # on a slow machine it would, with calls of its own
 
     def of(self, run: Callable[[], Any]) -> tuple[int, dict[str, int]]:
         """Return what a second run takes: the first has measured the model."""

@@ -17,14 +17,13 @@ import serving  # noqa: E402
 
 from otbtf_qgis.core.probing import compute, modelcache  # noqa: E402
 from otbtf_qgis.core.probing.compute import Compute  # noqa: E402
-from otbtf_qgis.core.serving import openmodel  # noqa: E402
-from otbtf_qgis.core.serving.job import Job  # noqa: E402
+from otbtf_qgis.core.serving import runplan  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modelcache, "_models", type(modelcache._models)())
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS", float("inf"))  # how long computing takes must not matter
+    monkeypatch.setattr(runplan, "FREEZING_PAYS", float("inf"))  # how long computing takes must not matter
 
 
 @pytest.fixture
@@ -67,10 +66,10 @@ def test_the_second_run_loads_and_traces_and_measures_nothing(
     tmp_path: Path, image: str, loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Compute] = []
-    measured: list[Job] = []
-    start, calibrate = Compute.__init__, Job.calibrate
+    measured: list[Any] = []
+    start, rate = Compute.__init__, runplan.measured_rate
     monkeypatch.setattr(Compute, "__init__", lambda self, *a, **k: (made.append(self), start(self, *a, **k))[1])
-    monkeypatch.setattr(Job, "calibrate", lambda self, memory: (measured.append(self), calibrate(self, memory))[1])
+    monkeypatch.setattr(runplan, "measured_rate", lambda *a: (measured.append(a), rate(*a))[1])
     model = a_keras_file(tmp_path / "net.keras", 1)
     first = run(image, model, tmp_path / "out.tif", optim_tilesizex=64, optim_tilesizey=48)
     traces = [compute.function.experimental_get_tracing_count() for compute in made]
@@ -201,8 +200,8 @@ def test_weights_become_constants_where_that_pays_and_changes_nothing(
     models["normalized"] = normalized(tmp_path / "normalized.keras")
     for name, model in models.items():
         before[name] = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS", 0.0)
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS_PER_MB", 0.0)
+    monkeypatch.setattr(runplan, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(runplan, "FREEZING_PAYS_PER_MB", 0.0)
     for name, model in models.items():
         for _ in range(2):
             log = serving.Log()
@@ -219,16 +218,16 @@ def test_an_image_that_is_flat_in_its_middle_hides_nothing(tmp_path: Path, monke
     flat = serving.write(tmp_path / "flat.tif", pixels, options=["TILED=YES"])
     model = normalized(tmp_path / "normalized.keras")
     before = run(flat, model, tmp_path / "out.tif", optim_tilesizex=64)
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS", 0.0)
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS_PER_MB", 0.0)
+    monkeypatch.setattr(runplan, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(runplan, "FREEZING_PAYS_PER_MB", 0.0)
     np.testing.assert_array_equal(run(flat, model, tmp_path / "out.tif", optim_tilesizex=64), before)
 
 
 def test_constants_that_fail_are_not_used(tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = a_keras_file(tmp_path / "net.keras", 1)
     before = run(image, model, tmp_path / "out.tif", optim_tilesizex=64)
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS", 0.0)
-    monkeypatch.setattr(openmodel, "FREEZING_PAYS_PER_MB", 0.0)
+    monkeypatch.setattr(runplan, "FREEZING_PAYS", 0.0)
+    monkeypatch.setattr(runplan, "FREEZING_PAYS_PER_MB", 0.0)
 
     def failing(*images: Any) -> Any:
         raise tf.errors.NotFoundError(None, None, "no such function")

@@ -49,18 +49,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def single(values: dict[str, Any], columns: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Compute single outputs as training does."""
-    from otbtf_qgis.core.rasters.conversion import Converter
-    from otbtf_qgis.core.serving.openmodel import Budget, open_model
+    from otbtf_qgis.core.serving.memorybudget import MemoryBudget
+    from otbtf_qgis.core.serving.openmodel import open_model
     from otbtf_qgis.core.serving.outputpoints import Points
+    from otbtf_qgis.core.serving.parameterresolution import serve_settings
+    from otbtf_qgis.core.serving.runplan import plan_points
+    from otbtf_qgis.core.serving.tilecomputer import TileOutput
 
     plain = ("trust_model", "nodata_from_layer")
     keys = {name if name in plain else name.replace("_", ".", 1): value for name, value in values.items()}
-    parameters = parse(TensorflowModelServe, {**keys, "out": "unused.tif"})
-    opened = open_model(parameters, [], Progress())
-    grid, memory = opened.geometry.grid, Budget.of(parameters, opened.sources).planned
-    job = opened.job(parameters, grid.box, Converter(np.dtype("float32"), 0.0), 0.0)
-    tile = opened.tile(parameters, job, memory, job.learn(), Progress())
-    return Points(job, tile, memory)(columns, rows, Progress())
+    settings = serve_settings(parse(TensorflowModelServe, {**keys, "out": "unused.tif"}))
+    opened, output = open_model(settings, [], Progress()), TileOutput(np.dtype("float32"))
+    memory = MemoryBudget.of(settings.memory, opened.sources)
+    plan = plan_points(opened, output, settings.tiling, memory, Progress())
+    return Points(opened, plan, output)(columns, rows, Progress())
 
 
 def places(shape: tuple[int, ...], number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,16 +105,16 @@ def test_where_there_is_no_data(folder: Path, tmp_path: Path, more: dict[str, An
 
 def test_only_what_lies_around_is_computed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two corners of the image, not the square that holds both."""
-    from otbtf_qgis.core.serving.job import Job
+    from otbtf_qgis.core.serving.tilecomputer import TileComputer
 
     computed: list[int] = []
-    plain = Job.compute_tile
+    plain = TileComputer.values
 
     def counting(self: Any, box: Any, tile: Any) -> np.ndarray:
         computed.append(box.area)
         return plain(self, box, tile)
 
-    monkeypatch.setattr(Job, "compute_tile", counting)
+    monkeypatch.setattr(TileComputer, "values", counting)
     values = {"model_dir": str(folder / "unet.keras"), "source1_il": str(folder / "image.tif"), "optim_tilesizex": 64}
     single(values, np.array([0, 1, 63, 62]), np.array([0, 1, 58, 59]))
     assert computed[-2:] == [4, 4]

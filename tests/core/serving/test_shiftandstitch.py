@@ -17,7 +17,7 @@ keras = pytest.importorskip("keras")
 from serving import Log, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ParameterError  # noqa: E402
-from otbtf_qgis.core.serving import openmodel, shiftandstitch  # noqa: E402
+from otbtf_qgis.core.serving import patchways, runplan  # noqa: E402
 from otbtf_qgis.core.serving.patchwise import cut_patches  # noqa: E402
 
 L = keras.layers
@@ -34,7 +34,7 @@ def seeded() -> None:
 def one_go(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the model may be built anew although the image is small."""
     allowed = bool(request.param == "in one go")
-    monkeypatch.setattr(shiftandstitch, "ENOUGH_OUTPUTS", 0 if allowed else math.inf)
+    monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0 if allowed else math.inf)
     return allowed
 
 
@@ -327,7 +327,7 @@ def constant(shape: tuple[int | None, ...]) -> Any:
 def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build: Build, size: int, possible: bool
 ) -> None:
-    monkeypatch.setattr(shiftandstitch, "ENOUGH_OUTPUTS", 0)
+    monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0)
     image = write_at(tmp_path / "image.tif", texture(40, 44, 2))
     out, expected, said = both_ways(tmp_path, build, [size], [image])
     assert ("in one go" in said) == possible
@@ -335,8 +335,8 @@ def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
 
 
 def test_a_large_model_is_not_built_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shiftandstitch, "ENOUGH_OUTPUTS", 0)
-    monkeypatch.setattr(openmodel, "LARGEST_REBUILT", 1000)
+    monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0)
+    monkeypatch.setattr(runplan, "LARGEST_REBUILT", 1000)
     said = both_ways(tmp_path, classifier, [10], [write_at(tmp_path / "image.tif", texture(40, 44, 2))])[2]
     assert said.startswith(TOGETHER) and "in one go" not in said
 
@@ -350,7 +350,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("name", LOOPS)
 def test_branches_and_loops_are_left_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(shiftandstitch, "ENOUGH_OUTPUTS", 0)
+    monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0)
     module = tf.Module()
     module.weights = tf.Variable(np.random.default_rng(3).normal(size=(3, 3, 2, 3)).astype("float32"))
 

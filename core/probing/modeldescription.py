@@ -1,0 +1,177 @@
+"""What a model is: its inputs and outputs, how it is applied, and whether given rasters fit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..base.progress import Progress
+from ..classes.modelclasses import Classes
+from ..errors import ModelError, OtbtfError
+from ..machine.devices import Scope
+from ..models.layout import channels_last
+from ..models.mlm import build_item
+from ..models.modelinterface import Model, TensorInfo
+from ..models.servingdefaults import ServingDefaults
+from ..models.sidecar import Geometry
+from ..rasters.rasterreference import check_references
+from ..rasters.rasterstack import Stack
+from .appliedgeometry import choose_fields, serving_geometry
+from .outputdescription import ANY_PATCHES, OutputDescription, OutputProbing
+from .probedsidecar import size_law_of
+from .sources import OpenSource, assign_inputs, order_told, settle_alphas
+from .usersettings import GeometrySettings, SourcesSettings
+
+
+@dataclass(frozen=True)
+class Description:
+    """A model, its outputs, and how rasters fit.
+
+    Attributes:
+        model: the model.
+        outputs: those that were asked for, else all.
+        probed_on: what the model was probed on, for people.
+        rasters: the rasters, for people; empty where none were given.
+        misfits: why the rasters do not fit; empty where they do.
+        bands: names of the bands by name of the input, where the rasters have them.
+    """
+
+    model: Model
+    outputs: tuple[OutputDescription, ...]
+    probed_on: str
+    rasters: tuple[str, ...] = ()
+    misfits: tuple[str, ...] = ()
+    bands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def geometries(self) -> list[Geometry]:
+        """The geometries that were found."""
+        return [output.geometry for output in self.outputs if output.geometry]
+
+
+def describe(
+    model: Model,
+    names: Sequence[str],
+    scope: Scope,
+    progress: Progress,
+    sources: SourcesSettings | None = None,
+    placeholders: str = "",
+    receptive_fields: bool = True,
+) -> Description:
+    """Describe a model.
+
+    Args:
+        model: the model.
+        names: outputs to describe; empty for all that it names.
+        scope: the device.
+        progress: receives a line per output.
+        sources: rasters to compare with the model, and to probe it on; None for random images.
+        placeholders: values of the user placeholders.
+        receptive_fields: False to leave out the receptive fields of single outputs, which serving does not need: they take
+            most of the time, minutes for a deep U-Net.
+
+    Raises:
+        ModelError: an output does not exist.
+        Cancelled: `progress` asked to stop.
+    """
+    infos = [model.output(name) for name in names or model.outputs]
+    if not infos:
+        raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
+    described, model = model, channels_last(model)
+    opened, misfits = _opened(model, placeholders, sources or SourcesSettings(), infos, progress)
+    probed_on = opened if not misfits else []
+    first = [infos[0].name]
+    if probed_on and (told := order_told(model, assign_inputs(model, placeholders, opened, first), first, opened)):
+        progress.info(told)
+    probing = OutputProbing(model, placeholders, scope, progress.check, receptive_fields)
+    outputs = []
+    for number, info in enumerate(infos):
+        progress.check()
+        outputs.append(probing.describe(info, probed_on))
+        progress.info(f"{info.name}: {outputs[-1].verdict}. {outputs[-1].parameters or outputs[-1].problem}")
+        progress.fraction((number + 1) / len(infos))
+    if probed_on:
+        misfits = list(dict.fromkeys(_geometry_misfit(output, opened) for output in outputs))
+    return Description(
+        described,
+        tuple(outputs),
+        "the rasters" if probed_on else "random images",
+        tuple(f"source {source.number}: {_listed(source.stack)}" for source in opened),
+        tuple(misfit for misfit in misfits if misfit),
+        _band_names(model, placeholders, opened, first) if probed_on else {},
+    )
+
+
+def _listed(stack: Stack) -> str:
+    grid = stack.grid
+    return f"{', '.join(stack.names)} ({stack.bands} bands, {grid.width} x {grid.height} pixels, {stack.reference.describe()})"
+
+
+def _opened(
+    model: Model, placeholders: str, settings: SourcesSettings, infos: Sequence[TensorInfo], progress: Progress
+) -> tuple[list[OpenSource], list[str]]:
+    """Open the rasters, and say all that keeps them from the model's inputs."""
+    misfits, opened = [], []
+    for number, source in enumerate(settings.sources, 1):
+        try:
+            opened.append(OpenSource(number, Stack(source.rasters, placed=False, takes_complex=True), None, source))
+        except OtbtfError as error:
+            misfits.append(str(error))
+    tests: list[Callable[[], object]] = [
+        lambda: check_references([(source.stack.names[0], source.stack.reference) for source in opened])
+    ]
+    if len(opened) == len(settings.sources):
+        tests.append(lambda: settle_alphas(model, placeholders, settings, opened, infos[0].name, None, progress))
+        tests += [lambda info=info: assign_inputs(model, placeholders, opened, [info.name]) for info in infos]  # type: ignore[misc]
+    for test in tests if opened else []:
+        try:
+            test()
+        except OtbtfError as error:
+            misfits.append(str(error))
+    return opened, list(dict.fromkeys(misfits))
+
+
+def _geometry_misfit(output: OutputDescription, sources: Sequence[OpenSource]) -> str:
+    """Say why the sources' sizes or places do not suit an output; empty where they do."""
+    if output.geometry is None or output.problem:
+        return output.problem
+    if output.geometry.verdict == ANY_PATCHES:
+        return ""
+    try:
+        law = size_law_of(output.geometry)
+        open_settings = GeometrySettings.open(len(sources))
+        serving_geometry(sources, choose_fields(open_settings, law, output.geometry.ratios))
+    except OtbtfError as error:
+        return str(error)
+    return ""
+
+
+def _band_names(
+    model: Model, placeholders: str, sources: Sequence[OpenSource], outputs: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """The bands' own names, for the inputs whose bands all have one."""
+    found = {}
+    for info, source in zip(assign_inputs(model, placeholders, sources, outputs).images, sources):
+        names = tuple(source.stack.band_names)
+        if all(names) and len(set(names)) == len(names):
+            found[info.name] = names
+    return found
+
+
+def item(
+    described: Description,
+    classes: dict[str, Classes],
+    href: str,
+    alpha: Mapping[str, str] | None = None,
+    serving_defaults: ServingDefaults | None = None,
+) -> dict[str, Any]:
+    """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
+    path = Path(described.model.path)
+    if href == "." and not path.is_dir():
+        href = f"./{path.name}"
+    infos = [output.info for output in described.outputs]
+    return build_item(
+        described.model, infos, described.geometries, classes, described.bands, href, alpha, serving_defaults
+    )

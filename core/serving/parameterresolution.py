@@ -1,0 +1,50 @@
+"""From the parameters of an operation that serves a model to the settings of each step: below, nobody knows the operation."""
+
+from __future__ import annotations
+
+from ..geometry.fields import as_scale
+from ..models.servingdefaults import ServingDefaults
+from ..parameters.servedmodel import ServedModel
+from ..probing.usersettings import AxisSettings, GeometrySettings, ModelSettings, SourceSettings, SourcesSettings
+from .servesettings import ServeSettings, TilingSettings
+
+
+def serve_settings(
+    parameters: ServedModel, defaults: ServingDefaults | None = None, preferred: str = ""
+) -> ServeSettings:
+    """Return the settings of a run.
+
+    Args:
+        parameters: as `with_serving_defaults` returns them.
+        defaults, preferred: see `ServeSettings`.
+    """
+    sources = tuple(SourceSettings(source.il, source.placeholder, source.nodata) for source in parameters.sources)
+    return ServeSettings(
+        SourcesSettings(sources, parameters.nodata_from_layer, parameters.alpha),
+        ModelSettings(
+            parameters.model_dir,
+            parameters.model_tagsets,
+            parameters.trust_model,
+            parameters.device,
+            parameters.model_userplaceholders,
+            parameters.output_names,
+        ),
+        _geometry(parameters),
+        "reflect" if parameters.padding in ("auto", "none") else parameters.padding,
+        TilingSettings(parameters.optim_disabletiling, parameters.optim_tilesizex, parameters.optim_tilesizey),
+        parameters.memory or parameters.ram,
+        defaults,
+        preferred,
+    )
+
+
+def _geometry(parameters: ServedModel) -> GeometrySettings:
+    scale = None if parameters.output_spcscale is None else as_scale(parameters.output_spcscale)
+    padded = parameters.padding not in ("auto", "none")
+    x = tuple(source.rfieldx for source in parameters.sources)
+    y = tuple(source.rfieldy for source in parameters.sources)
+    return GeometrySettings(
+        parameters.model_fullyconv,
+        AxisSettings("X", x, parameters.output_efieldx, scale, padded),
+        AxisSettings("Y", y, parameters.output_efieldy, scale, padded),
+    )

@@ -1,0 +1,47 @@
+"""What a run of serving is made with, each part for the step that needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..models.servingdefaults import ServingDefaults
+from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
+
+
+@dataclass(frozen=True)
+class TilingSettings:
+    """What the user sets of the tiles.
+
+    Attributes:
+        at_once: whether the whole output is one tile, whatever memory that takes.
+        width, height: of a tile, in outputs; None where they are planned.
+    """
+
+    at_once: bool = False
+    width: int | None = None
+    height: int | None = None
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """What a run is made with.
+
+    Attributes:
+        sources: how they are opened.
+        model: how it is loaded, and what is asked of it.
+        geometry: what the user gives of it.
+        padding: what stands beyond the images' edges.
+        tiling: what the user gives of the tiles.
+        memory: budget in MB; None for what the machine allows.
+        defaults: how the model is served where nothing is given.
+        preferred: name of the output to take where none is asked for and the model has one of that name.
+    """
+
+    sources: SourcesSettings
+    model: ModelSettings
+    geometry: GeometrySettings
+    padding: str
+    tiling: TilingSettings
+    memory: int | None = None
+    defaults: ServingDefaults | None = None
+    preferred: str = ""

@@ -1,0 +1,64 @@
+"""A run that follows its plan: every tile is read, computed and written, in order."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..geometry.grid import Box
+from ..rasters.conversion import Converter
+from .openmodel import OpenModel
+from .pipeline import stream
+from .runplan import RunPlan
+from .tilecomputer import TileOutput
+
+
+class Writer(Protocol):
+    """Takes tiles in order, as `core.rasters.rasteroutput.OutputRaster` does."""
+
+    def write(self, box: Box, array: np.ndarray) -> None:
+        """Write an array of shape (box.height, box.width, bands)."""
+
+
+class TiledRun:
+    """Computes what a plan says.
+
+    Attributes:
+        converter: brings values to the type that is written, and counts what that changes.
+    """
+
+    def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
+        self._plan, self._computer = plan, plan.computer(opened, output)
+        self.converter = Converter(output.dtype, output.background)
+
+    def write(self, raster: Writer, progress: Progress) -> None:
+        """Compute all tiles of the plan into `raster`.
+
+        Raises:
+            ModelError, RasterError: a tile cannot be read, computed or written.
+            Cancelled: `progress` asked to stop.
+        """
+        corner, done = self._plan.box, 0
+
+        def write(part: Box, values: np.ndarray) -> None:
+            nonlocal done
+            raster.write(part, self.converter(values))
+            done += part.area
+            progress.fraction(done / corner.area)
+
+        def placed(part: Box) -> Box:
+            return Box(part.x + corner.x, part.y + corner.y, part.width, part.height)
+
+        stream(
+            self._plan.tiles(),
+            lambda part: self._computer.read(placed(part), sparing=True),
+            lambda part, data: self._computer.values(placed(part), data),
+            write,
+            progress.check,
+        )
+
+    def told(self) -> list[str]:
+        """Return, as warnings, how many pixels the model's inputs do not hold as they are."""
+        return self._computer.told()
