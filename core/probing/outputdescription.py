@@ -1,4 +1,4 @@
-"""What one output of a model is: how the model is applied for it, and how far it looks, found by probing."""
+"""What one output of a model is: how the model is applied for it, and its receptive field, found by probing."""
 
 from __future__ import annotations
 

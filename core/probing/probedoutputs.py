@@ -1,4 +1,4 @@
-"""What the number of a class is made of: values in which it shows how far a model looks.
+"""What the number of a class is made of: values by which a model is probed in its place.
 
 The number of the most probable class is the same for most inputs. What a shift or a far pixel changes rarely shows in
 it, but does in the probabilities, and the number looks no further than these do. A model often offers them as another
@@ -18,7 +18,7 @@ from .trialpixels import KINDS
 
 
 def probed_outputs(model: Model, outputs: Sequence[str], probe_of: Callable[[Sequence[str]], Probe]) -> list[str]:
-    """Return the outputs, and for each of whole numbers the real values that it is made of, where these are found.
+    """Return the outputs to probe: those given, for one of whole numbers the real values behind it where these are found.
 
     Args:
         model: the model.

@@ -1,4 +1,4 @@
-"""The true receptive field: how many pixels a single output depends on.
+"""The true receptive field: how many pixels a single output depends on, which may be fewer than the model takes.
 
 Everything on one side of a line is replaced by other values; an output changes where its field reaches
 across the line. Moving the line by halves finds the field's edge exactly. The outputs in the middle, one
@@ -38,7 +38,7 @@ class Reach:
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The largest field of the outputs in the middle, along both axes."""
+    """The receptive field of one output, along both axes: the largest of those in the middle."""
 
     x: Reach
     y: Reach

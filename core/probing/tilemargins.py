@@ -1,4 +1,4 @@
-"""Finding how far a model looks: its stride, and how many outputs at an edge depend on what lies outside.
+"""Finding the tile margins: the model's stride, and how many outputs at an edge depend on what lies outside.
 
 One square block of the input is replaced by NaN and by very large values; the outputs that change are
 those that see it. A model that is shifted by its stride returns shifted outputs. It is evidence from
@@ -41,7 +41,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class TileMargins:
-    """How far a model looks.
+    """Which outputs of a region depend on what lies outside of it.
 
     Attributes:
         whole: True where every output depends on the whole image, as far as could be seen.
@@ -60,7 +60,7 @@ class TileMargins:
 def find_tile_margins(
     probe: Probe, law: SizeLaw, affordable: Callable[[int], bool], whole: tuple[int, int] | None = None
 ) -> TileMargins:
-    """Return how far the model looks.
+    """Return the tile margins of a model.
 
     Args:
         probe: calls the model.

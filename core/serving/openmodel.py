@@ -25,6 +25,7 @@ from ..probing.sources import (
     output_names,
     settle_alphas,
 )
+from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
 from ..rasters.rasteroutput import same_file
@@ -46,9 +47,9 @@ class OpenModel:
         sources: in order.
         outputs: names of what is computed, in the order of their bands.
         inputs: what goes into the model.
-        resolver: finds out how it is applied.
+        resolver: finds out by probing how it is applied.
         classes: that its sidecar names for these outputs.
-        geometry: the geometry of the whole output.
+        geometry: of the whole output, without tile margins.
         compute: calls the model, and `key` stands for it among what is kept of it.
         scope: the device.
         device: its name, as the user gives it.
@@ -84,16 +85,6 @@ class OpenModel:
         """Whether a source has a no-data value."""
         return any(source.nodata is not None for source in self.sources)
 
-    def tell_types(self, progress: Progress) -> None:
-        """Say where a source may hold pixels that the model's input cannot."""
-        for source, info in zip(self.sources, self.inputs.images):
-            narrowing = Narrowing(source.stack.dtype, info.dtype)
-            if narrowing.whole:
-                progress.info(
-                    f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model takes "
-                    f"{info.dtype} ({narrowing.range}): other pixels become the nearest value, and are counted."
-                )
-
     def probed_compute(self) -> Compute:
         """Return what calls the model for the outputs by which it is probed: what numbers of classes are made of."""
         probed = self.loaded.compute(self.inputs, self.resolver.probed_outputs, self.sources, self.scope)[1]
@@ -113,12 +104,11 @@ def open_model(settings: ServeSettings, written: Sequence[str], progress: Progre
         ParameterError, RasterError, ModelError: bad input.
     """
     sources = open_sources(settings.sources)
-    _check_kept(sources, written)
+    _check_not_replaced(sources, written)
 
     asked, defaults = settings.model, settings.defaults
     preloading.wait(leaving=0 if asked.path.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
-    from ..models.layout import ChannelsLast
     from ..models.loading import split_tags
     from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import loaded_model
@@ -139,34 +129,16 @@ def open_model(settings: ServeSettings, written: Sequence[str], progress: Progre
     if not asked.outputs:
         names = [smallest_exact_crop(model, names[0], resolver_of, settings.geometry, progress)]
     resolver = resolver_of(*names)
-    inputs = resolver.inputs
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
     fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
-    key, compute = loaded.compute(inputs, names, sources, scope)
+    key, compute = loaded.compute(resolver.inputs, names, sources, scope)
     compute.alone = resolver.alone(fields)
-    if compute.alone:
-        progress.warning(
-            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, say, "
-            "as in training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
-            "model for inference (with training=False) if that is not meant."
-        )
-    progress.info(f"{model.kind} {model.path}: {', '.join(names)} from {', '.join(i.name for i in inputs.images)}.")
-    if isinstance(model, ChannelsLast):
-        progress.info("The model has the bands first (batch x bands x height x width): its images are transposed.")
-    if told := order_told(model, inputs, names, sources):
-        progress.warning(told)
-    progress.info(f"Geometry: {fields.as_parameters()}")
-    if not fields.fullyconv and settings.geometry.x.scale is None and fields.x.scale == 1:
-        progress.info(
-            "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
-            "For a coarser map in less time give OUTPUT_SPCSCALE."
-        )
     opened = OpenModel(
         loaded,
         sources,
         names,
-        inputs,
+        resolver.inputs,
         resolver,
         classes,
         geometry,
@@ -177,11 +149,43 @@ def open_model(settings: ServeSettings, written: Sequence[str], progress: Progre
         settings.padding,
         settings.geometry.offsets(resolver.ratios),
     )
-    opened.tell_types(progress)
+    _tell(opened, settings.geometry, progress)
     return opened
 
 
-def _check_kept(sources: Sequence[OpenSource], written: Sequence[str]) -> None:
+def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> None:
+    """Say what was opened, how the model is applied, and what the user may not expect."""
+    from ..models.layout import ChannelsLast
+
+    model, inputs, fields = opened.loaded.model, opened.inputs, opened.geometry.fields
+    if opened.compute.alone:
+        progress.warning(
+            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, say, "
+            "as in training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
+            "model for inference (with training=False) if that is not meant."
+        )
+    names = ", ".join(opened.outputs)
+    progress.info(f"{model.kind} {model.path}: {names} from {', '.join(info.name for info in inputs.images)}.")
+    if isinstance(model, ChannelsLast):
+        progress.info("The model has the bands first (batch x bands x height x width): its images are transposed.")
+    if told := order_told(model, inputs, opened.outputs, opened.sources):
+        progress.warning(told)
+    progress.info(f"Geometry: {fields.as_parameters()}")
+    if not fields.fullyconv and given.x.scale is None and fields.x.scale == 1:
+        progress.info(
+            "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
+            "For a coarser map in less time give OUTPUT_SPCSCALE."
+        )
+    for source, info in zip(opened.sources, inputs.images):
+        narrowing = Narrowing(source.stack.dtype, info.dtype)
+        if narrowing.whole:
+            progress.info(
+                f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model takes "
+                f"{info.dtype} ({narrowing.range}): other pixels become the nearest value, and are counted."
+            )
+
+
+def _check_not_replaced(sources: Sequence[OpenSource], written: Sequence[str]) -> None:
     """Raise ParameterError where an output would replace a raster that is read."""
     for source in sources:
         for name in source.stack.names:

@@ -58,6 +58,16 @@ An import inside a function and one for annotations only count as any other. The
 above it in this list.
 """
 
+KNOW_AN_OPERATION = {
+    "probing.describerun",
+    "probing.exportrun",
+    "serving.serve",
+    "serving.defaultsapplied",
+    "serving.parameterresolution",
+}
+"""Modules of the rooms that apply a model which take an operation's parameters. They hand down settings, each part to what
+needs it: below them nobody knows an operation, nor its keys."""
+
 PUBLIC = {
     "dataset",
     "tfrecords",
@@ -200,6 +210,16 @@ def test_rooms_are_in_order() -> None:
     order = list(ROOMS)
     for number, room in enumerate(order):
         assert set(ROOMS[room].split()) <= set(order[:number]), room
+
+
+def test_parameters_are_resolved_at_the_top() -> None:
+    found = set()
+    for name, path in MODULES.items():
+        if room_of(name) in ("probing", "serving"):
+            imported = imports(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
+            if any(room_of(each) == "operations" for each in imported):
+                found.add(name.removeprefix("otbtf_qgis.core."))
+    assert found == KNOW_AN_OPERATION
 
 
 def test_names_that_are_handed_on_are_all_there_is() -> None:
