@@ -68,6 +68,9 @@ KNOW_AN_OPERATION = {
 """Modules of the rooms that apply a model which take an operation's parameters. They hand down settings, each part to what
 needs it: below them nobody knows an operation, nor its keys."""
 
+SERVED_MODEL = "otbtf_qgis.core.parameters.servedmodel"
+"""The parameters that all operations have which apply a model to rasters."""
+
 PUBLIC = {
     "dataset",
     "tfrecords",
@@ -217,7 +220,7 @@ def test_parameters_are_resolved_at_the_top() -> None:
     for name, path in MODULES.items():
         if room_of(name) in ("probing", "serving"):
             imported = imports(name, path.read_text(encoding="utf-8"), path.name == "__init__.py")
-            if any(room_of(each) == "operations" for each in imported):
+            if any(room_of(each) == "operations" or each == SERVED_MODEL for each in imported):
                 found.add(name.removeprefix("otbtf_qgis.core."))
     assert found == KNOW_AN_OPERATION
 
