@@ -17,7 +17,7 @@ keras = pytest.importorskip("keras")
 from otbtf_qgis.core.base.progress import Progress  # noqa: E402
 from otbtf_qgis.core.geometry.grid import Box  # noqa: E402
 from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe  # noqa: E402
-from otbtf_qgis.core.parameters.vocabulary import parse  # noqa: E402
+from otbtf_qgis.core.parameters.parsing import parse  # noqa: E402
 from otbtf_qgis.core.serving.memorybudget import MemoryBudget  # noqa: E402
 from otbtf_qgis.core.serving.openmodel import OpenModel, open_model  # noqa: E402
 from otbtf_qgis.core.serving.parameterresolution import serve_settings  # noqa: E402
