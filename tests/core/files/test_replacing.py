@@ -296,9 +296,7 @@ def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key:
         )
 
 
-@pytest.mark.parametrize(
-    ("name", "key", "output"), pairs(kinds.RASTER, kinds.RASTERS, kinds.VECTOR, kinds.VECTORS), ids=str
-)
+@pytest.mark.parametrize(("name", "key", "output"), pairs(kinds.RASTER, kinds.RASTERS, kinds.VECTOR, kinds.VECTORS))
 def test_every_raster_and_layer_of_every_operation(tmp_path: Path, name: str, key: Key, output: Key) -> None:
     """No operation asks this itself."""
     is_layer = key.kind in (kinds.VECTOR, kinds.VECTORS)
