@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rooms import ROOMS
 
 import otbtf_qgis
 from otbtf_qgis.core import registry
@@ -22,41 +23,6 @@ PACKAGES = {
     "otbtf_qgis.resources": TOP / "resources",
     "otbtf_qgis": TOP / "otbtf_qgis",
 }
-
-ROOMS = {
-    "errors": "",
-    "base": "errors",
-    "geometry": "base",
-    "bandmath": "base",
-    "records": "base",
-    "parameters": "base",
-    "operations": "parameters",
-    "machine": "base",
-    "files": "parameters",
-    "rasters": "geometry files",
-    "vectors": "rasters",
-    "registry": "operations machine vectors",
-    "engine": "machine operations files",
-    "exampledata": "operations vectors",
-    "classes": "vectors",
-    "models": "bandmath classes machine",
-    "samples": "operations classes",
-    "patches": "records machine samples",
-    "imagetools": "bandmath patches",
-    "accuracy": "machine samples",
-    "probing": "operations models",
-    "serving": "probing patches",
-    "templates": "probing patches",
-    "training": "templates serving accuracy",
-    "classifiers": "serving accuracy",
-    "workflows": "registry exampledata imagetools training classifiers",
-    "entry": "workflows",
-}
-"""The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.
-
-An import inside a function and one for annotations only count as any other. There is no cycle: a room names only those
-above it in this list.
-"""
 
 KNOW_AN_OPERATION = {
     "probing.describerun",

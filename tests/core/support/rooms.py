@@ -1,0 +1,38 @@
+"""The rooms of core, and what each may import."""
+
+from __future__ import annotations
+
+ROOMS = {
+    "errors": "",
+    "base": "errors",
+    "geometry": "base",
+    "bandmath": "base",
+    "records": "base",
+    "parameters": "base",
+    "operations": "parameters",
+    "machine": "base",
+    "files": "parameters",
+    "rasters": "geometry files",
+    "vectors": "rasters",
+    "registry": "operations machine vectors",
+    "engine": "machine operations files",
+    "exampledata": "operations vectors",
+    "classes": "vectors",
+    "models": "bandmath classes machine",
+    "samples": "operations classes",
+    "patches": "records machine samples",
+    "imagetools": "bandmath patches",
+    "accuracy": "machine samples",
+    "probing": "operations models",
+    "serving": "probing patches",
+    "templates": "probing patches",
+    "training": "templates serving accuracy",
+    "classifiers": "serving accuracy",
+    "workflows": "registry exampledata imagetools training classifiers",
+    "entry": "workflows",
+}
+"""The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.
+
+An import inside a function and one for annotations only count as any other. There is no cycle: a room names only those
+above it in this list.
+"""
