@@ -7,4 +7,7 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent / "support"))
 
-import sqlite3  # noqa: F401 (before TensorFlow, which hides what GeoPackages need of it)
+# Before TensorFlow, which hides what GeoPackages need of SQLite, whichever test is the first.
+import sqlite3  # noqa: F401
+
+from osgeo import gdal  # noqa: F401
