@@ -1,4 +1,4 @@
-"""Scores of classes and of values, and the files of confusion matrices."""
+"""Scores of classes and of values."""
 
 from __future__ import annotations
 
@@ -12,31 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import otbtf_qgis
-from otbtf_qgis.core.accuracy import matrixfile
 from otbtf_qgis.core.accuracy.scores import class_scores, class_scores_of, numbers, regression_scores
 from otbtf_qgis.core.errors import ParameterError
 
 NAN = float("nan")
-
-# What OTB 8.1.1 writes (otbcli_ComputeConfusionMatrix) for a map without class 5 and 9, and a reference without 0 and 3.
-OTB_MATRIX = """\
-#Reference labels (rows):1,2,4,5,9
-#Produced labels (columns):0,1,2,3,4
-7,69,3,5,14
-8,4,90,8,13
-7,8,10,9,87
-7,10,6,8,7
-6,3,10,83,8
-"""
-OTB_TABLE = """\
-labels,0,1,2,3,4
-1,7,69,3,5,14
-2,8,4,90,8,13
-4,7,8,10,9,87
-5,7,10,6,8,7
-9,6,3,10,83,8
-
-"""
 
 
 def test_scores_of_classes_worked_out_by_hand() -> None:
@@ -111,39 +90,6 @@ def test_scores_of_values() -> None:
 
 def test_values_that_are_not_finite_have_no_scores() -> None:
     assert numbers(regression_scores([1, 2], [1, NAN])) == {}
-
-
-@pytest.mark.parametrize(("form", "text"), [("confusionmatrix", OTB_MATRIX), ("contingencytable", OTB_TABLE)])
-def test_matrices_are_read_and_written_as_otb_does(tmp_path: Path, form: str, text: str) -> None:
-    (tmp_path / "otb.csv").write_text(text)
-    scores = matrixfile.read(tmp_path / "otb.csv")
-    assert scores.labels == (0, 1, 2, 3, 4, 5, 9)
-    assert scores.matrix[1].tolist() == [7, 69, 3, 5, 14, 0, 0]
-    assert scores.matrix[:, 9 - 3].tolist() == [0] * 7
-    matrixfile.write(tmp_path / "own.csv", scores, form)
-    assert (tmp_path / "own.csv").read_text().split() == text.split()
-
-
-def test_labels_that_are_texts_are_quoted_where_they_need_it(tmp_path: Path) -> None:
-    scores = class_scores(["wood, dense", "water"], ["water", "water"])
-    matrixfile.write(tmp_path / "m.csv", scores)
-    assert matrixfile.read(tmp_path / "m.csv").labels == ("water", "wood, dense")
-
-
-@pytest.mark.parametrize(
-    "text", ["", "a,b\n1,2\n", "#Reference labels (rows):1\n", OTB_MATRIX[:-5], "labels,1\n1,x\n", "labels,1\n1\n"]
-)
-def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "m.csv").write_text(text)
-    with pytest.raises(ParameterError, match="is not a confusion matrix"):
-        matrixfile.read(tmp_path / "m.csv")
-
-
-def test_a_matrix_that_cannot_be_read_or_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ParameterError, match="Cannot read the confusion matrix"):
-        matrixfile.read(tmp_path / "missing.csv")
-    with pytest.raises(ParameterError, match="Cannot write the confusion matrix"):
-        matrixfile.write(tmp_path / "missing" / "m.csv", class_scores([1], [1]))
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:

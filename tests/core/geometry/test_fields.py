@@ -1,92 +1,21 @@
-"""Laws of the geometry, for many rasters and networks: grids, tiles, and the way from outputs to input pixels."""
+"""Laws of the way from outputs to input pixels, for many rasters and networks."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 
-import numpy as np
-import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from otbtf_qgis.core.errors import ParameterError
-from otbtf_qgis.core.geometry import tiling
 from otbtf_qgis.core.geometry.fields import AxisFields, ServingAxis, Span, serving_axis
-from otbtf_qgis.core.geometry.grid import Axis, Box, Grid
+from otbtf_qgis.core.geometry.grid import Axis
 
 SPACINGS = st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 10.0, 30.0])
 ORIGINS = st.integers(-4000, 4000).map(lambda eighths: eighths / 8)
 SIZES = st.integers(1, 300)
 AXES = st.builds(Axis, ORIGINS, SPACINGS, SIZES)
-BOXES = st.builds(Box, st.integers(-9, 9), st.integers(-9, 9), st.integers(0, 9), st.integers(0, 9))
 SCALES = st.sampled_from([Fraction(1), Fraction(2), Fraction(4), Fraction(5, 2), Fraction(1, 2)])
-
-
-class TestGrid:
-    @given(AXES, AXES, st.booleans())
-    def test_a_geotransform_comes_back(self, x: Axis, y: Axis, south_up: bool) -> None:
-        top, step = (y.origin, y.spacing) if south_up else (y.end, -y.spacing)
-        transform = (x.origin, x.spacing, 0.0, top, 0.0, step)
-        grid = Grid.from_geotransform(transform, x.size, y.size)
-        assert grid.geotransform() == pytest.approx(transform)
-        assert (grid.width, grid.height, grid.south_up) == (x.size, y.size, south_up)
-
-    @given(AXES, st.data())
-    def test_a_pixel_holds_its_centre_and_its_first_edge(self, axis: Axis, data: st.DataObject) -> None:
-        index = data.draw(st.integers(-10, axis.size + 10))
-        assert axis.index(axis.centre(index)) == index
-        assert axis.index(axis.origin + index * axis.spacing) == index
-
-    @given(AXES, AXES, st.booleans(), st.data())
-    def test_a_part_is_stored_where_its_corner_lies(
-        self, x: Axis, y: Axis, south_up: bool, data: st.DataObject
-    ) -> None:
-        grid = Grid(x, y, south_up)
-        left, top = data.draw(st.integers(0, x.size - 1)), data.draw(st.integers(0, y.size - 1))
-        box = Box(left, top, data.draw(st.integers(1, x.size - left)), data.draw(st.integers(1, y.size - top)))
-        stored = grid.stored(box)
-        assert stored.intersection(grid.box) == stored
-        assert grid.stored(stored) == box
-        whole, part = grid.geotransform(), grid.part(box).geotransform()
-        assert part[0] == pytest.approx(whole[0] + stored.x * whole[1])
-        assert part[3] == pytest.approx(whole[3] + stored.y * whole[5])
-
-    @given(BOXES, BOXES)
-    def test_boxes(self, one: Box, two: Box) -> None:
-        def cells(box: Box) -> set[tuple[int, int]]:
-            return {(x, y) for x in range(box.x, box.right) for y in range(box.y, box.bottom)}
-
-        assert cells(one.intersection(two)) == cells(one) & cells(two)
-        assert cells(one.hull(two)) >= cells(one) | cells(two)
-
-
-class TestTiles:
-    @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 70), st.integers(1, 70))
-    def test_every_pixel_once_and_rows_in_order(self, width: int, height: int, across: int, down: int) -> None:
-        covered = np.zeros((height, width), int)
-        previous = (-1, -1)
-        for box in tiling.tiles(width, height, across, down):
-            covered[box.y : box.bottom, box.x : box.right] += 1
-            assert (box.y, box.x) > previous
-            previous = box.y, box.x
-        assert (covered == 1).all()
-
-    @given(st.integers(1, 9000), st.integers(1, 9000), st.floats(1, 1e9), st.integers(0, 40), st.booleans())
-    def test_a_plan_is_within_the_budget(
-        self, width: int, height: int, budget: float, margin: int, strips: bool
-    ) -> None:
-        def cost(across: int, down: int) -> float:
-            return float((across + margin) * (down + margin))
-
-        across, down = tiling.plan(width, height, cost, budget, strips)
-        assert 1 <= across <= width and 1 <= down <= height
-        assert cost(across, down) <= budget or (across, down) == (1, 1)
-        for side, limit in ((across, width), (down, height)):
-            assert side == limit or side % tiling.BLOCK == 0 or tiling.BLOCK % side == 0
-
-    def test_strips_are_as_wide_as_the_output(self) -> None:
-        assert tiling.plan(8000, 8000, lambda x, y: x * y, 8000 * 600, strips=True) == (8000, 512)
-        assert tiling.plan(8000, 8000, lambda x, y: x * y, 8000 * 600, strips=False) == (2048, 2048)
 
 
 def axis_or_none(axes: list[Axis], fields: AxisFields) -> ServingAxis | None:

@@ -1,0 +1,174 @@
+"""Whose a hidden folder is, and when it is removed: never that of a live process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from otbtf_qgis.core.base.ownership import remove_abandoned
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.files.staging import Staging
+
+TREE = Path(__file__).parents[3] / "build" / "tree"
+HOLD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.files.staging import Staging
+with Staging(sys.argv[2] + "/out.tif", Progress()) as staging:
+    staging.path.write_bytes(b"half")
+    print(staging.folder.name, flush=True)
+    sys.stdin.read()
+"""
+NAMESPACE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+@contextmanager
+def holder(folder: Path, *launcher: str) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+    """Yield the live staging folder of another process, and the process."""
+    command = [*launcher, sys.executable, "-c", HOLD, str(TREE), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        try:
+            name = process.stdout.readline().strip()
+            if not name:
+                pytest.skip(f"{launcher} is not possible here")
+            yield folder / name, process
+        finally:
+            process.kill()
+
+
+def age(folder: Path, days: float) -> None:
+    when = time.time() - days * 86400
+    for path in [*folder.rglob("*"), folder]:
+        os.utime(path, (when, when))
+
+
+def renamed(folder: Path, **parts: str) -> Path:
+    """Give a folder the name of one of another place, process or start."""
+    _, place, pid, start, rest = re.fullmatch(r"(\.otbtf)-(\w+)-(\d+)-(\d+)-(\w+)", folder.name).groups()
+    name = "-".join([".otbtf", parts.get("place", place), parts.get("pid", pid), parts.get("start", start), rest])
+    return folder.rename(folder.with_name(name))
+
+
+class TestAbandoned:
+    """Removed are folders of processes that are gone, and no others."""
+
+    def test_of_a_live_process_stays(self, tmp_path: Path) -> None:
+        with holder(tmp_path) as (live, _):
+            age(live, 30)
+            remove_abandoned(tmp_path)
+            assert (live / "out.tif").read_bytes() == b"half"
+
+    def test_of_a_killed_process_goes(self, tmp_path: Path) -> None:
+        with holder(tmp_path) as (left, process):
+            process.kill()
+            process.wait()
+            assert (left / "out.tif").exists()
+            remove_abandoned(tmp_path)
+            assert not left.exists()
+
+    def test_of_a_killed_process_that_nobody_has_asked_for_goes(self, tmp_path: Path) -> None:
+        with holder(tmp_path) as (left, process):
+            os.kill(process.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie now
+            remove_abandoned(tmp_path)
+            assert not left.exists()
+
+    @pytest.mark.parametrize("days", [0, 30])
+    def test_of_another_container_stays(self, tmp_path: Path, days: float) -> None:
+        """The same host name, file system and user, but process numbers of its own: there is none of that number here."""
+        with holder(tmp_path, *NAMESPACE) as (live, _):
+            age(live, days)
+            remove_abandoned(tmp_path)
+            with Staging(str(tmp_path / "other.tif"), Progress()):
+                assert (live / "out.tif").read_bytes() == b"half"
+
+    def test_of_here_stays_when_looked_at_from_another_container(self, tmp_path: Path) -> None:
+        with Staging(str(tmp_path / "mine.tif"), Progress()) as mine, holder(tmp_path, *NAMESPACE):
+            assert mine.folder.is_dir()
+
+    def test_of_another_container_that_is_gone_goes_after_a_day(self, tmp_path: Path) -> None:
+        with holder(tmp_path, *NAMESPACE) as (left, process):
+            process.kill()
+            process.wait()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and not lockable(left):  # the inner process dies a moment later
+            time.sleep(0.01)
+        age(left, 0.9)
+        remove_abandoned(tmp_path)
+        assert left.exists()
+        age(left, 1.1)
+        remove_abandoned(tmp_path)
+        assert not left.exists()
+
+    def test_of_another_boot_or_host_stays_while_anything_changes(self, tmp_path: Path) -> None:
+        with holder(tmp_path) as (left, process):
+            process.kill()
+            process.wait()
+            left = renamed(left, place="0" * 16)
+            age(left, 30)
+            (left / "out.tif").write_bytes(b"more")
+            remove_abandoned(tmp_path)
+            assert left.exists()
+
+    @pytest.mark.parametrize("place", ["0" * 16, "x"])
+    def test_locked_from_elsewhere_stays(self, tmp_path: Path, place: str) -> None:
+        with holder(tmp_path) as (live, _):
+            moved = renamed(live, place=place, pid="4194301")
+            age(moved, 30)
+            remove_abandoned(tmp_path)
+            assert (moved / "out.tif").exists()
+            moved.rename(live)
+
+    def test_whose_number_a_later_process_has_goes(self, tmp_path: Path) -> None:
+        with holder(tmp_path) as (left, process):
+            process.kill()
+            process.wait()
+            left = renamed(left, pid=str(os.getpid()))  # that started at another time
+            remove_abandoned(tmp_path)
+            assert not left.exists()
+
+    def test_of_version_01_stays_for_a_day(self, tmp_path: Path) -> None:
+        old = tmp_path / ".otbtf-host-4194301-0123abcd"
+        old.mkdir()
+        (old / "map.tif").touch()
+        remove_abandoned(tmp_path)
+        assert old.exists()
+        age(old, 2)
+        remove_abandoned(tmp_path)
+        assert not old.exists()
+
+    def test_what_only_looks_alike_stays(self, tmp_path: Path) -> None:
+        theirs = tmp_path / ".otbtf-notes"
+        theirs.mkdir()
+        target = tmp_path / "target"
+        target.mkdir()
+        link = tmp_path / f".otbtf-{'0' * 16}-1-1-{'0' * 16}"
+        link.symlink_to(target)
+        pipe = tmp_path / f".otbtf-{'1' * 16}-1-1-{'0' * 16}"
+        pipe.mkdir()
+        os.mkfifo(pipe / ".lock")
+        for path in (theirs, target, pipe):
+            age(path, 30)
+        remove_abandoned(tmp_path)
+        assert theirs.is_dir() and target.is_dir() and link.is_symlink() and pipe.is_dir()
+
+
+def lockable(folder: Path) -> bool:
+    with open(folder / ".lock") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
