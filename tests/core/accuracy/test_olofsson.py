@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
@@ -35,6 +39,42 @@ def test_the_area_of_deforestation_in_pixels() -> None:
     found = estimate(MATRIX, PIXELS)
     assert found.area[0] == pytest.approx(235_086, abs=0.6)
     assert found.area_ci[0] == pytest.approx(68_418, abs=10)  # the paper multiplies a rounded standard error
+
+
+def test_users_accuracy_from_four_samples() -> None:
+    """Equation 6 by hand: 1.96 sqrt(3/4 x 1/4 / (4 - 1)) = 1.96 x 1/4."""
+    found = estimate(np.array([[3, 0], [1, 10]]), [100, 200])
+    assert found.users[0] == pytest.approx(0.75)
+    assert found.users_ci[0] == pytest.approx(0.49)
+
+
+def variance_of_mean(samples: Iterable[bool]) -> float:
+    """Return the variance of the share of those that are true: the unbiased one of the samples, by their number."""
+    values = [float(sample) for sample in samples]
+    return statistics.variance(values) / len(values)
+
+
+def test_intervals_follow_from_the_variances_of_few_samples() -> None:
+    """The stratified estimators, from the samples one by one: a matrix so small that n and n - 1 are far apart."""
+    pixels = [500, 300, 200]
+    matrix = np.array([[2, 1, 1], [1, 3, 0], [0, 1, 2]])
+    strata = [[row for row in range(3) for _ in range(matrix[row, column])] for column in range(3)]
+    found = estimate(matrix, pixels)
+    for label in range(3):
+        parts = [variance_of_mean(sample == label for sample in stratum) for stratum in strata]
+        area = sum(count * stratum.count(label) / len(stratum) for count, stratum in zip(pixels, strata))
+        assert found.area[label] == pytest.approx(area)
+        error = math.sqrt(sum(count**2 * part for count, part in zip(pixels, parts)))
+        assert found.area_ci[label] == pytest.approx(1.96 * error)
+        assert found.users_ci[label] == pytest.approx(1.96 * math.sqrt(parts[label]))
+        producers = pixels[label] * strata[label].count(label) / len(strata[label]) / area
+        assert found.producers[label] == pytest.approx(producers)
+        weights = [(1 - producers if column == label else producers) * pixels[column] / area for column in range(3)]
+        error = math.sqrt(sum(weight**2 * part for weight, part in zip(weights, parts)))
+        assert found.producers_ci[label] == pytest.approx(1.96 * error)
+    right = [variance_of_mean(sample == label for sample in stratum) for label, stratum in enumerate(strata)]
+    error = math.sqrt(sum((count / 1000) ** 2 * part for count, part in zip(pixels, right)))
+    assert found.overall_ci == pytest.approx(1.96 * error)
 
 
 def test_samples_in_proportion_to_the_area_change_nothing() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -176,3 +179,49 @@ def test_file_that_changes_unseen_is_noticed(tmp_path: Path, monkeypatch: pytest
     assert identity(str(file), []) == first
     file.write_bytes(b"two")
     assert identity(str(file), []) != first and fingerprint(str(file)) != content
+
+
+class TestSettledFiles:
+    """Files that were written long ago: their content is not read, so that only what the file system says can tell."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        later = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: later() + 3600 * 10**9)
+        file = tmp_path / "net.keras"
+        file.write_bytes(b"one")
+        assert identity(str(file), []).contents == ()
+        return file
+
+    @staticmethod
+    def rewrite(file: Path) -> None:
+        """Write as many other bytes into the same file, at a time that the file system can tell from the last one."""
+        before = file.stat()
+        while file.stat().st_ctime_ns == before.st_ctime_ns:
+            file.write_bytes(b"two")
+        assert (file.stat().st_size, file.stat().st_ino) == (before.st_size, before.st_ino)
+
+    def test_a_change_whose_time_was_set_back_is_noticed(self, file: Path) -> None:
+        """As by `cp --preserve` or `rsync --inplace`: the time of the description's change cannot be set."""
+        first, content, before = identity(str(file), []), fingerprint(str(file)), file.stat()
+        self.rewrite(file)
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert file.stat().st_mtime_ns == before.st_mtime_ns
+        assert identity(str(file), []) != first and fingerprint(str(file)) != content
+
+    def test_a_change_is_noticed_where_only_its_own_time_tells(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On Windows, the other time is that of the file's creation."""
+        created, stat = file.stat().st_ctime_ns, Path.stat
+
+        def windows(path: Path, **options: Any) -> Any:
+            found = stat(path, **options)
+            names = ("st_mode", "st_size", "st_mtime_ns", "st_ino")
+            return SimpleNamespace(st_ctime_ns=created, **{name: getattr(found, name) for name in names})
+
+        first, content = identity(str(file), []), fingerprint(str(file))
+        self.rewrite(file)
+        os.utime(file, ns=(0, created + 10**9))
+        monkeypatch.setattr(Path, "stat", windows)
+        assert identity(str(file), []) != first and fingerprint(str(file)) != content
