@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from otbtf_qgis.core.base.ownership import remove_abandoned
+from otbtf_qgis.core.base.ownership import claim, is_abandoned, planned_name, release, remove_abandoned
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.files.staging import Staging
 
@@ -163,6 +164,60 @@ class TestAbandoned:
             age(path, 30)
         remove_abandoned(tmp_path)
         assert theirs.is_dir() and target.is_dir() and link.is_symlink() and pipe.is_dir()
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Iterator[Path]:
+    """A folder of this process, in which nothing has changed for a month."""
+    folder = tmp_path / planned_name()
+    claim(folder)
+    age(folder, 30)
+    yield folder
+    release(str(folder))
+
+
+class TestLiveProcess:
+    """A process that lives keeps its folder, however little of it is seen; its lock may not be, on a file system without."""
+
+    @pytest.fixture(autouse=True)
+    def without_locks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+
+    def test_is_seen(self, mine: Path) -> None:
+        assert not is_abandoned(mine, mine.name)
+
+    def test_of_another_user_is_no_dead_one(self, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(pid: int, number: int) -> None:
+            assert (pid, number) == (os.getpid(), 0)
+            raise PermissionError
+
+        monkeypatch.setattr(os, "kill", refuse)
+        assert not is_abandoned(mine, mine.name)
+
+    def test_whose_start_is_hidden_is_no_dead_one(self, mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As by hidepid, an option with which /proc is mounted."""
+        read = Path.read_text
+
+        def hidden(path: Path, *arguments: Any, **options: Any) -> str:
+            if path.name == "stat":
+                raise FileNotFoundError(str(path))
+            return read(path, *arguments, **options)
+
+        monkeypatch.setattr(Path, "read_text", hidden)
+        assert not is_abandoned(mine, mine.name)
+
+    def test_with_a_strange_name_is_read(self, tmp_path: Path) -> None:
+        """The name of a program may hold spaces and brackets, which separate the fields of /proc/PID/stat."""
+        code = "import sys; open('/proc/self/comm', 'w').write('a) Z 1 (b'); print(flush=True); sys.stdin.read()"
+        with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as process:
+            process.stdout.readline()
+            started = int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[19])
+            _, place, _, _, rest = re.fullmatch(r"(\.otbtf)-(\w+)-(\d+)-(\d+)-(\w+)", planned_name()).groups()
+            folder = tmp_path / f".otbtf-{place}-{process.pid}-{started}-{rest}"
+            folder.mkdir()
+            age(folder, 30)
+            assert not is_abandoned(folder, folder.name)
+            process.kill()
 
 
 def lockable(folder: Path) -> bool:
