@@ -49,7 +49,17 @@ def test_labels_that_are_texts_are_quoted_where_they_need_it(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a,b\n1,2\n", "#Reference labels (rows):1\n", OTB_MATRIX[:-5], "labels,1\n1,x\n", "labels,1\n1\n"]
+    "text",
+    [
+        "",
+        "a,b\n1,2\n",
+        "#Reference labels (rows):1\n",
+        "#Reference labels (rows):1\n#Produced labels (columns) 1\n5\n",
+        "#Reference labels (rows) 1\n#Produced labels (columns):1\n5\n",
+        OTB_MATRIX[:-5],
+        "labels,1\n1,x\n",
+        "labels,1\n1\n",
+    ],
 )
 def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.csv").write_text(text)

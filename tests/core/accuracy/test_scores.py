@@ -61,6 +61,8 @@ def test_a_label_that_is_no_class_is_refused() -> None:
         class_scores([1, 2], [1])
     with pytest.raises(ParameterError, match="does not fit 3 classes"):
         class_scores_of(np.eye(2), [1, 2, 3])
+    with pytest.raises(ParameterError, match="does not fit 2 classes and their names"):
+        class_scores_of(np.eye(2), [1, 2], names=["water"])
 
 
 @settings(max_examples=25, deadline=None)

@@ -176,6 +176,16 @@ def mine(tmp_path: Path) -> Iterator[Path]:
     release(str(folder))
 
 
+def test_a_folder_that_cannot_be_locked_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> int:
+        raise OSError("no file can be opened")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no file can be opened"):
+        patch.setattr(os, "open", refuse)
+        claim(tmp_path / planned_name())
+    assert list(tmp_path.iterdir()) == []
+
+
 class TestLiveProcess:
     """A process that lives keeps its folder, however little of it is seen; its lock may not be, on a file system without."""
 
@@ -205,6 +215,11 @@ class TestLiveProcess:
 
         monkeypatch.setattr(Path, "read_text", hidden)
         assert not is_abandoned(mine, mine.name)
+
+    def test_that_could_not_tell_its_start_keeps_what_is_fresh(self, mine: Path) -> None:
+        unknown = renamed(mine, start="0")
+        (unknown / "map.tif").touch()
+        assert not is_abandoned(unknown, unknown.name)
 
     def test_with_a_strange_name_is_read(self, tmp_path: Path) -> None:
         """The name of a program may hold spaces and brackets, which separate the fields of /proc/PID/stat."""

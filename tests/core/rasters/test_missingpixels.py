@@ -16,7 +16,7 @@ from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.inmemory import ArrayRaster
-from otbtf_qgis.core.rasters.missingpixels import Held, common_tag
+from otbtf_qgis.core.rasters.missingpixels import Held, Missing, common_tag, marks_of_first
 from otbtf_qgis.core.rasters.rasterstack import Stack
 
 F32 = np.float32
@@ -287,3 +287,77 @@ def test_a_damaged_mask_is_an_error_that_says_so(exceptions: None, tmp_path: Pat
     broken.write_bytes(content)
     with pytest.raises(RasterError, match=r"Cannot read the mask, columns 0 to 299, rows 0 to 299 of .*a.tif"):
         everywhere(path)
+
+
+class Unreadable:
+    """Rasters whose pixels cannot be read."""
+
+    dtype = np.dtype("uint8")
+
+    def __init__(self, *held: Held) -> None:
+        self.held = held
+
+    def read(self, box: Box) -> np.ndarray:
+        raise AssertionError("pixels were read")
+
+    def read_mask(self, number: int, box: Box, padding: str = "edge") -> np.ndarray:
+        return np.eye(box.height, box.width, dtype=bool)
+
+
+@pytest.mark.parametrize(
+    ("bands", "expected"),
+    [
+        ([Held(Unreadable.dtype, tag=0), Held(Unreadable.dtype)], np.zeros((3, 3), bool)),
+        ([Held(Unreadable.dtype, masks=(0,))], np.eye(3, dtype=bool)),
+        ([Held(Unreadable.dtype, masks=(0,)), Held(Unreadable.dtype)], np.zeros((3, 3), bool)),
+    ],
+    ids=["one band never missing", "a mask alone", "a mask of one band"],
+)
+def test_pixels_are_read_only_where_their_values_tell(bands: list[Held], expected: np.ndarray) -> None:
+    missing = Missing(Unreadable(*bands))
+    assert missing.read(Box(0, 0, 3, 3)).tolist() == expected.tolist()
+    assert missing.pixel_bytes == 0
+    with pytest.raises(AssertionError, match="pixels were read"):
+        Missing(Unreadable(Held(Unreadable.dtype, tag=0, masks=(0,)))).read(Box(0, 0, 3, 3))
+
+
+class TestMarksOfTheFirstBand:
+    """What a file that is warped by GDAL says: values, and the mask in GDAL's words."""
+
+    PIXELS = np.arange(12, dtype="uint8").reshape(2, 3, 2)
+
+    @staticmethod
+    def marks(path: str, nodata: float | None = None, from_layer: bool = True) -> tuple[Any, str]:
+        return marks_of_first(gdal.Open(path), RasterSource(path), np.dtype("float64"), nodata, from_layer)
+
+    def test_of_nothing(self, tmp_path: Path) -> None:
+        path = made(tmp_path / "a.tif", self.PIXELS)
+        assert self.marks(path) == ((), "none")
+        assert self.marks(path, 3.0) == (((3.0, 3.0),), "none")
+
+    def test_of_values(self, tmp_path: Path) -> None:
+        path = made(tmp_path / "a.tif", self.PIXELS, 7)
+        assert self.marks(path) == (((7.0, 7.0),), "none")
+        assert self.marks(path, 3.0) == (((3.0, 3.0),), "none")
+        assert self.marks(path, from_layer=False) == ((), "none")
+        source = RasterSource(path, nodata=[[[1, 2]], [[5, 6]]])
+        found = marks_of_first(gdal.Open(path), source, np.dtype("float64"), None, True)
+        assert found == (((7.0, 7.0), (1.0, 2.0)), "none")
+
+    def test_of_values_that_count_together(self, tmp_path: Path) -> None:
+        path = made(tmp_path / "a.tif", self.PIXELS)
+        dataset = gdal.Open(path, gdal.GA_Update)
+        dataset.SetMetadataItem("NODATA_VALUES", "4 5")
+        del dataset
+        assert self.marks(path) == (((4.0, 4.0),), "none")
+        assert self.marks(path, from_layer=False) == ((), "none")
+
+    def test_of_a_mask_and_of_alpha(self, tmp_path: Path) -> None:
+        mask = np.array([[0, 255, 0], [255, 255, 255]], "uint8")
+        masked = made(tmp_path / "masked.tif", self.PIXELS, None, mask)
+        assert self.marks(masked) == ((), "mask")
+        assert self.marks(masked, from_layer=False) == ((), "none")
+        alpha = made(tmp_path / "alpha.tif", self.PIXELS, alpha=True)
+        assert self.marks(alpha) == ((), "2")
+        both = made(tmp_path / "both.tif", self.PIXELS, None, mask, external=True, alpha=True)
+        assert self.marks(both) == ((), "mask")
