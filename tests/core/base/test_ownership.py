@@ -66,10 +66,11 @@ class TestAbandoned:
     """Removed are folders of processes that are gone, and no others."""
 
     def test_of_a_live_process_stays(self, tmp_path: Path) -> None:
-        with holder(tmp_path) as (live, _):
+        with holder(tmp_path) as (live, process):
             age(live, 30)
             remove_abandoned(tmp_path)
             assert (live / "out.tif").read_bytes() == b"half"
+            assert process.poll() is None  # it was looked up, not signalled
 
     def test_of_a_killed_process_goes(self, tmp_path: Path) -> None:
         with holder(tmp_path) as (left, process):
@@ -177,10 +178,14 @@ def mine(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_folder_that_cannot_be_locked_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> int:
-        raise OSError("no file can be opened")
+    make = os.open
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="no file can be opened"):
+    def refuse(path: Any, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == ".lock":
+            raise OSError("too many open files")
+        return make(path, *arguments, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="too many open files"):
         patch.setattr(os, "open", refuse)
         claim(tmp_path / planned_name())
     assert list(tmp_path.iterdir()) == []
