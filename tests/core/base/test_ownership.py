@@ -165,6 +165,7 @@ class TestAbandoned:
             age(path, 30)
         remove_abandoned(tmp_path)
         assert theirs.is_dir() and target.is_dir() and link.is_symlink() and pipe.is_dir()
+        assert not is_abandoned(link, link.name) and not list(target.iterdir())  # not even a lock was made there
 
 
 @pytest.fixture
@@ -238,6 +239,36 @@ class TestLiveProcess:
             age(folder, 30)
             assert not is_abandoned(folder, folder.name)
             process.kill()
+
+
+class TestOfElsewhere:
+    """A folder of another machine or container, in which nothing has changed for a month, is removed if it is seen whole."""
+
+    @pytest.fixture
+    def theirs(self, tmp_path: Path) -> Path:
+        folder = tmp_path / f".otbtf-{'0' * 16}-1-1-{'0' * 16}"
+        folder.mkdir()
+        age(folder, 30)
+        return folder
+
+    def test_goes_and_no_file_stays_open(self, theirs: Path) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        assert is_abandoned(theirs, theirs.name)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    def test_whose_lock_leads_elsewhere_stays(self, theirs: Path, tmp_path: Path) -> None:
+        (theirs / ".lock").symlink_to(tmp_path / "victim")
+        for path in (theirs / ".lock", theirs):
+            os.utime(path, (0, 0), follow_symlinks=False)
+        assert not is_abandoned(theirs, theirs.name)
+        assert not (tmp_path / "victim").exists()
+
+    @pytest.mark.parametrize("missing", [os.R_OK, os.X_OK])
+    def test_into_which_nobody_may_look_stays(
+        self, theirs: Path, missing: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "access", lambda _, mode: not mode & missing)  # as who is not root is told
+        assert not is_abandoned(theirs, theirs.name)
 
 
 def lockable(folder: Path) -> bool:

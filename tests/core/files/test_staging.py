@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -97,6 +98,97 @@ class TestPlace:
     def test_lines_end_as_they_are(self, tmp_path: Path) -> None:
         write_text_file(str(tmp_path / "a.txt"), "a\r\n\u00e9\n", Progress())
         assert (tmp_path / "a.txt").read_bytes() == b"a\r\n\xc3\xa9\n"
+
+
+class TestCommit:
+    @staticmethod
+    def stage(path: Path, *names: str) -> None:
+        with Staging(str(path), Progress()) as staging:
+            for name in names:
+                (staging.folder / name).write_text("new")
+            staging.commit()
+
+    def test_the_main_file_is_moved_last(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever sees it finds its companions there."""
+        moved: list[str] = []
+        replace = os.replace
+        monkeypatch.setattr(os, "replace", lambda one, two: (moved.append(Path(two).name), replace(one, two)))
+        self.stage(tmp_path / "m.bin", "z.hdr", "m.bin", "a.xml")
+        assert sorted(moved) == ["a.xml", "m.bin", "z.hdr"] and moved[-1] == "m.bin"
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.xml", "m.bin", "z.hdr"]
+
+    @pytest.mark.parametrize(
+        ("main", "stale"),
+        [
+            ("a.tif", ["a.tif.aux.xml", "a.tif.ovr", "a.tif.msk"]),
+            ("a.gpkg", ["a.gpkg-wal", "a.gpkg-shm", "a.gpkg-journal"]),
+            ("a.SHP", ["a.qix", "a.sbn", "a.cpg", "a.prj", "a.shp.xml"]),
+            ("a.csv", ["a.csvt", "a.prj"]),
+            ("a.gml", ["a.gfs", "a.xsd"]),
+        ],
+    )
+    def test_what_belonged_to_the_older_output_goes(self, tmp_path: Path, main: str, stale: list[str]) -> None:
+        others = ["b.tif.aux.xml", "a.txt", "a.tif.old"]
+        for name in [main, *stale, *others]:
+            (tmp_path / name).write_text("old")
+        self.stage(tmp_path / main, main, stale[0])
+        assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+            main: "new",
+            stale[0]: "new",
+            **dict.fromkeys(others, "old"),
+        }
+
+    def test_a_folder_takes_the_place_of_an_older_one(self, tmp_path: Path) -> None:
+        target = tmp_path / "model"
+        target.mkdir()
+        (target / "old").touch()
+        with Staging(str(target), Progress()) as staging:
+            staging.path.mkdir()
+            (staging.path / "new").touch()
+            staging.commit()
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+        assert [path.name for path in target.iterdir()] == ["new"]
+
+    def test_an_older_folder_comes_back_where_the_new_one_cannot_be_moved(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        target, replace = tmp_path / "model", os.replace
+        target.mkdir()
+        (target / "old").touch()
+
+        def fail(one: Path, two: Path) -> None:
+            if Path(one).parent.name.startswith(".otbtf-"):
+                raise OSError(13, "Permission denied", str(one), None, str(two))
+            replace(one, two)
+
+        with Staging(str(target), Progress()) as staging:
+            staging.path.mkdir()
+            monkeypatch.setattr(os, "replace", fail)
+            with pytest.raises(ParameterError, match=rf"Cannot replace {re.escape(str(target))}: Permission denied"):
+                staging.commit()
+        assert [path.name for path in tmp_path.iterdir()] == ["model"]
+        assert [path.name for path in target.iterdir()] == ["old"]
+
+    def test_a_link_to_a_folder_is_replaced_and_the_folder_stays(self, tmp_path: Path) -> None:
+        target, link = tmp_path / "target", tmp_path / "a.txt"
+        target.mkdir()
+        (target / "theirs").touch()
+        link.symlink_to(target)
+        self.stage(link, "a.txt")
+        assert link.read_text() == "new" and not link.is_symlink() and (target / "theirs").exists()
+
+    def test_what_was_not_committed_is_gone(self, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_text("old")
+        with Staging(str(tmp_path / "a.txt"), Progress()) as staging:
+            staging.path.write_text("half")
+        assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+    def test_a_folder_that_cannot_be_written_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[int] = []
+        monkeypatch.setattr(os, "access", lambda _, mode: asked.append(mode))  # as who is not root is told
+        with pytest.raises(ParameterError, match="is not writable"):
+            Staging(str(tmp_path / "a.txt"), Progress())
+        assert asked == [os.W_OK | os.X_OK]
 
 
 class TestPlantedLinks:
