@@ -126,7 +126,9 @@ class TestRegions:
         (5, 1, 1, 2),
         (6, 1, 1, 3),
         (5, 1, 2, Fraction(3, 2)),  # two pixels wide, about the centre of pixel 2
+        (6, 1, 2, Fraction(5, 2)),
         (5, 1, Fraction(1, 2), Fraction(9, 4)),
+        (6, 2, 2, 1),
         (16, 8, 1, 4),
         (17, 8, 1, 5),  # on the grid of the source
         (16, 4, 2, 4),

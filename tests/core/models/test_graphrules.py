@@ -159,6 +159,76 @@ class TestFunctions:
         assert self.offences(EVIL, ("m", "MergeV2Checkpoints", ("evil", "file"), b"")) == refused
 
 
+NAMED = {
+    "an object": lambda graph: graph.object_graph_def.concrete_functions["saver"],
+    "an alias": lambda graph: graph.meta_info_def.function_aliases.update(saver="other"),
+    "a method": lambda graph: graph.object_graph_def.nodes.add().function.concrete_functions.append("saver"),
+    "a bare function": lambda graph: setattr(
+        graph.object_graph_def.nodes.add().bare_concrete_function, "concrete_function_name", "saver"
+    ),
+    "a captured tensor": lambda graph: setattr(
+        graph.object_graph_def.nodes.add().captured_tensor, "concrete_function", "saver"
+    ),
+    "having a gradient": lambda graph: graph.graph_def.library.gradient.add(function_name="saver", gradient_func="g"),
+    "a gradient": lambda graph: graph.graph_def.library.gradient.add(function_name="f", gradient_func="saver"),
+    "a registered gradient": lambda graph: graph.graph_def.library.registered_gradients.add(gradient_func="saver"),
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_function_that_restores_and_can_be_called_is_refused(kind: str) -> None:
+    graph = meta_graph_pb2.MetaGraphDef()
+    function = graph.graph_def.library.function.add()
+    function.signature.name = "saver"
+    function.signature.input_arg.add(name="file")
+    add(function.node_def, ("r", "RestoreV2", ("file",), b""))
+    assert list(graph_offences(graph)) == []
+    NAMED[kind](graph)
+    assert list(graph_offences(graph)) == ["function saver saves or restores files, and can be called"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "taken"),
+    [
+        ("PartitionedCall", "name", True),
+        ("StatefulPartitionedCall", "name", True),
+        ("PartitionedCall", "evil", False),
+        ("If", "name", False),  # whose first input is the condition
+        ("saver", "name", False),
+    ],
+)
+def test_only_a_call_that_is_fed_runs_a_function_that_restores(operation: str, name: str, taken: bool) -> None:
+    graph = meta_graph_pb2.MetaGraphDef()
+    function = graph.graph_def.library.function.add()
+    function.signature.name = "saver"
+    function.signature.input_arg.add(name="file")
+    add(function.node_def, ("r", "RestoreV2", ("file",), b""))
+    add(graph.graph_def.node, DEFAULT, NAME, EVIL, ("call", operation, (name,), b""))
+    if operation != "saver":
+        graph.graph_def.node[-1].attr["f"].func.name = "saver"
+    expected = [] if taken else [f"{operation} of a function that saves or restores files (node call)"]
+    assert list(graph_offences(graph)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes"),
+    [
+        (b"model", [("default", "StringLower", (), b""), NAME]),
+        (
+            b".part",
+            [NAME, DEFAULT, ("suffix", "StringLower", (), b""), ("joined", "StringJoin", ("name", "suffix"), b"")],
+        ),
+    ],
+)
+def test_text_of_a_node_that_is_no_constant_tells_nothing(text: bytes, nodes: list[Node]) -> None:
+    graph = meta_graph_pb2.MetaGraphDef()
+    add(graph.graph_def.node, *nodes, ("restore", "RestoreV2", (nodes[-1][0],), b""))
+    for node in graph.graph_def.node:
+        if node.op == "StringLower":
+            node.attr["value"].tensor.string_val.append(text)
+    assert REFUSED[0] in list(graph_offences(graph))
+
+
 def test_two_nodes_of_one_name_are_refused() -> None:
     """The one that is judged may not be the one that is run."""
     assert offences(("x", "Identity", (), b""), ("x", "Identity", (), b"")) == ["two nodes of one name in the graph"]
