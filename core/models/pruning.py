@@ -133,9 +133,9 @@ def _without(node: Any, left_out: Mapping[str, str], renamed: Mapping[str, str],
     """Return a node with its fed inputs renamed, and without hints at nodes that were left out."""
     kept = type(node)()
     kept.CopyFrom(node)
-    places = [text for text in node.attr["_class"].list.s if text.decode().partition("@")[2] not in left_out]
-    if "_class" in node.attr:
-        kept.attr["_class"].list.s[:] = places
+    if "_class" in node.attr:  # asked first: reading an attribute would add it
+        hints = node.attr["_class"].list.s
+        kept.attr["_class"].list.s[:] = [text for text in hints if text.decode().partition("@")[2] not in left_out]
     del kept.input[:]
     if cut:
         kept.op = "Placeholder"
