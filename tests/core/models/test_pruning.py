@@ -12,9 +12,12 @@ tf = pytest.importorskip("tensorflow")
 
 import pipeline_models as pipelines  # noqa: E402
 import serving  # noqa: E402
+from tensorflow.core.framework import variable_pb2  # noqa: E402
+from tensorflow.core.protobuf import meta_graph_pb2  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, OtbtfError  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
+from otbtf_qgis.core.models.pruning import JudgedPart, judged_part  # noqa: E402
 from otbtf_qgis.core.training.trainablegraph import TrainableGraph  # noqa: E402
 
 tf1 = tf.compat.v1
@@ -160,3 +163,119 @@ def test_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
     (model / "saved_model.pb").write_bytes(b"")
     with pytest.raises(OtbtfError, match=r"saved_model\.pb is not a SavedModel, or is damaged: it is empty"):
         load_model(str(model))
+
+
+class TestPart:
+    """What is left of a graph whose iterator, which the signature feeds, is not safe."""
+
+    @pytest.fixture
+    def graph(self) -> Any:
+        graph = meta_graph_pb2.MetaGraphDef()
+        for name, operation, *inputs in (
+            ("it", "IteratorGetNext"),
+            ("w", "Const"),
+            ("fed", "Identity", "it", "^w"),
+            ("unfed", "Identity", "it:1"),
+            ("later", "Identity", "unfed"),
+            ("after", "Identity", "w", "^it"),
+            ("words", "Const"),
+            ("default", "PlaceholderWithDefault", "it:1"),
+        ):
+            graph.graph_def.node.add(name=name, op=operation, input=inputs)
+        graph.graph_def.node[2].attr["_class"].list.s[:] = [b"loc:@it", b"loc:@w"]
+        for signature in (graph.signature_def["one"], graph.signature_def["two"]):
+            signature.inputs["x"].name, signature.inputs["x"].dtype = "it:0", 1
+            for size in (4, 8):
+                signature.inputs["x"].tensor_shape.dim.add(size=size)
+            signature.outputs["y"].name, signature.outputs["lost"].name = "fed:0", "later:0"
+        graph.signature_def["three"].outputs["lost"].name = "later:0"
+        return graph
+
+    @staticmethod
+    def part(graph: Any) -> JudgedPart:
+        return judged_part(graph, {"it": "reads", "words": "a file"}, ["bad"])
+
+    @staticmethod
+    def nodes(part: JudgedPart) -> dict[str, Any]:
+        return {node.name: node for node in part.meta_graph.graph_def.node}
+
+    def test_without_an_offence_is_the_graph_itself(self, graph: Any) -> None:
+        part = judged_part(graph, {}, ["bad"])
+        assert part.meta_graph is graph and not part.left_out and not part.variables
+
+    def test_what_depends_on_it_is_left_out_for_its_reason(self, graph: Any) -> None:
+        before = graph.SerializeToString(deterministic=True)
+        part = self.part(graph)
+        reads = dict.fromkeys(("it", "unfed", "later", "after"), "reads")
+        assert part.left_out == {**reads, "words": "a file"}
+        assert set(self.nodes(part)) == {"w", "fed", "default", "it_0_fed"}
+        assert graph.SerializeToString(deterministic=True) == before
+
+    def test_what_is_fed_becomes_a_placeholder_of_any_number(self, graph: Any) -> None:
+        part = self.part(graph)
+        placeholder = self.nodes(part)["it_0_fed"]
+        assert (placeholder.op, placeholder.attr["dtype"].type) == ("Placeholder", 1)
+        assert [size.size for size in placeholder.attr["shape"].shape.dim] == [-1, 8]
+        assert list(self.nodes(part)["fed"].input) == ["it_0_fed", "^w"]
+        signatures = part.meta_graph.signature_def
+        assert set(signatures) == {"one", "two"}  # nothing is left of the third
+        assert all(signature.inputs["x"].name == "it_0_fed:0" for signature in signatures.values())
+        assert all(list(signature.outputs) == ["y"] for signature in signatures.values())
+
+    def test_its_name_is_a_free_one(self, graph: Any) -> None:
+        for name in ("it_0_fed", "it_0_fed_"):
+            graph.graph_def.node.add(name=name, op="Const")
+        part = self.part(graph)
+        assert self.nodes(part)["it_0_fed__"].op == "Placeholder"
+        assert list(self.nodes(part)["fed"].input) == ["it_0_fed__", "^w"]
+
+    def test_a_placeholder_loses_a_default_that_is_left_out(self, graph: Any) -> None:
+        node = self.nodes(self.part(graph))["default"]
+        assert (node.op, list(node.input)) == ("Placeholder", [])
+
+    def test_hints_at_what_was_left_out_go(self, graph: Any) -> None:
+        nodes = self.nodes(self.part(graph))
+        assert list(nodes["fed"].attr["_class"].list.s) == [b"loc:@w"]
+        assert "_class" not in nodes["w"].attr
+
+    def test_assets_that_were_left_out_go(self, graph: Any) -> None:
+        graph.asset_file_def.add(filename="a.txt").tensor_info.name = "words:0"
+        graph.asset_file_def.add(filename="b.txt").tensor_info.name = "w:0"
+        graph.collection_def["saved_model_assets"].any_list.value.add()
+        part = self.part(graph).meta_graph
+        assert [asset.filename for asset in part.asset_file_def] == ["b.txt"]
+        assert "saved_model_assets" not in part.collection_def
+        del graph.asset_file_def[0]
+        part = self.part(graph).meta_graph
+        assert [asset.filename for asset in part.asset_file_def] == ["b.txt"]
+        assert "saved_model_assets" in part.collection_def
+
+    def test_functions_and_gradients_that_are_not_safe_go(self, graph: Any) -> None:
+        library = graph.graph_def.library
+        for name in ("bad", "good"):
+            library.function.add().signature.name = name
+            library.registered_gradients.add(gradient_func=name)
+        for name, gradient in (("bad", "good"), ("good", "bad"), ("good", "good")):
+            library.gradient.add(function_name=name, gradient_func=gradient)
+        left = self.part(graph).meta_graph.graph_def.library
+        assert [function.signature.name for function in left.function] == ["good"]
+        assert [(each.function_name, each.gradient_func) for each in left.gradient] == [("good", "good")]
+        assert [each.gradient_func for each in left.registered_gradients] == ["good"]
+
+    def test_collections_hold_only_what_is_left(self, graph: Any) -> None:
+        collections = graph.collection_def
+        collections["while_context"].bytes_list.value.append(b"x")
+        collections["train_op"].node_list.value[:] = ["fed", "later:0", "^after"]
+        lost = variable_pb2.VariableDef(variable_name="v:0", snapshot_name="later:0").SerializeToString()
+        kept = variable_pb2.VariableDef(variable_name="w:0", initializer_name="fed").SerializeToString()
+        collections["variables"].bytes_list.value[:] = [lost, kept, b"\xff"]
+        collections["trainable_variables"].bytes_list.value[:] = [lost]
+        collections["savers"].bytes_list.value[:] = [lost]
+        part = self.part(graph)
+        left = part.meta_graph.collection_def
+        assert "while_context" not in left
+        assert list(left["train_op"].node_list.value) == ["fed"]
+        assert list(left["variables"].bytes_list.value) == [kept, b"\xff"]
+        assert list(left["trainable_variables"].bytes_list.value) == []
+        assert list(left["savers"].bytes_list.value) == [lost]
+        assert part.variables == ("v:0",)
