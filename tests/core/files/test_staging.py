@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import ParameterError, field
+from otbtf_qgis.core.errors import ParameterError, RasterError, field
+from otbtf_qgis.core.files import inputs
 from otbtf_qgis.core.files.staging import Staging, check_file, check_writable, write_text_file
 from otbtf_qgis.core.models.sidecar import write_sidecar
 from otbtf_qgis.core.training.checkpoints import Checkpoints, TrainingState
@@ -25,6 +26,24 @@ class TestFolder:
             staging.path.write_text("new")
             staging.commit()
         assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+    def test_is_announced_before_it_is_made(self, tmp_path: Path) -> None:
+        """So that the end of a run that is killed removes it."""
+        told: list[tuple[str, bool]] = []
+
+        class Log(Progress):
+            def temporary(self, path: str) -> None:
+                told.append((path, os.path.exists(path)))
+
+        with Staging(str(tmp_path / "a.txt"), Log()) as staging:
+            assert told == [(str(staging.folder), False)]
+
+    def test_those_of_processes_that_are_gone_make_room(self, tmp_path: Path) -> None:
+        left = tmp_path / f".otbtf-{'0' * 16}-1-1-{'0' * 16}"
+        left.mkdir()
+        os.utime(left, (0, 0))
+        with Staging(str(tmp_path / "a.txt"), Progress()) as staging:
+            assert list(tmp_path.iterdir()) == [staging.folder]
 
     def test_names_cannot_be_foreseen(self, tmp_path: Path) -> None:
         with Staging(str(tmp_path / "a"), Progress()) as one, Staging(str(tmp_path / "b"), Progress()) as two:
@@ -176,6 +195,19 @@ class TestCommit:
         link.symlink_to(target)
         self.stage(link, "a.txt")
         assert link.read_text() == "new" and not link.is_symlink() and (target / "theirs").exists()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "target"]
+
+    def test_nothing_is_replaced_by_what_was_made_of_a_changed_input(self, tmp_path: Path) -> None:
+        source, target = tmp_path / "source.txt", tmp_path / "a.txt"
+        source.write_text("input")
+        target.write_text("old")
+        with inputs.watched(Progress()), Staging(str(target), Progress()) as staging:
+            inputs.current().watch(str(source), "source.txt")
+            staging.path.write_text("new")
+            source.write_text("another input")
+            with pytest.raises(RasterError, match=r"source\.txt .* has changed"):
+                staging.commit()
+        assert target.read_text() == "old"
 
     def test_what_was_not_committed_is_gone(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("old")
