@@ -54,9 +54,9 @@ def variance_of_mean(samples: Iterable[bool]) -> float:
     return statistics.variance(values) / len(values)
 
 
-def test_intervals_follow_from_the_variances_of_few_samples() -> None:
+@pytest.mark.parametrize("pixels", [[500, 300, 200], [1, 3, 2]])
+def test_intervals_follow_from_the_variances_of_few_samples(pixels: list[int]) -> None:
     """The stratified estimators, from the samples one by one: a matrix so small that n and n - 1 are far apart."""
-    pixels = [500, 300, 200]
     matrix = np.array([[2, 1, 1], [1, 3, 0], [0, 1, 2]])
     strata = [[row for row in range(3) for _ in range(matrix[row, column])] for column in range(3)]
     found = estimate(matrix, pixels)
@@ -73,7 +73,7 @@ def test_intervals_follow_from_the_variances_of_few_samples() -> None:
         error = math.sqrt(sum(weight**2 * part for weight, part in zip(weights, parts)))
         assert found.producers_ci[label] == pytest.approx(1.96 * error)
     right = [variance_of_mean(sample == label for sample in stratum) for label, stratum in enumerate(strata)]
-    error = math.sqrt(sum((count / 1000) ** 2 * part for count, part in zip(pixels, right)))
+    error = math.sqrt(sum((count / sum(pixels)) ** 2 * part for count, part in zip(pixels, right)))
     assert found.overall_ci == pytest.approx(1.96 * error)
 
 
@@ -103,3 +103,5 @@ def test_one_sample_tells_nothing_of_its_error() -> None:
 def test_a_mapped_class_without_samples_is_refused() -> None:
     with pytest.raises(ParameterError, match="1 of 2 mapped classes have no sample"):
         estimate(np.array([[5, 0], [1, 0]]), [10, 90])
+    with pytest.raises(ParameterError, match="1 of 2 mapped classes have no sample"):
+        estimate(np.array([[5, 0], [1, 0]]), [10, 1])

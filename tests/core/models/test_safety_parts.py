@@ -87,6 +87,8 @@ class TestParts:
         graph = graph_of(*SERVED, outputs={"y": "y:0"})
         graph.signature_def["another"].outputs["z"].name = "z:0"
         check_saved_model(written(tmp_path / "m", graph))
+        only = graph_of(*SERVED, outputs={"y": "y:0"}, key="predict")
+        assert check_saved_model(written(tmp_path / "n", only)).left_out == {"r": READS, "z": READS}
 
     @pytest.mark.parametrize("way", ["saver_def", "main_op", "legacy_init_op", "init signature", "save", "filename"])
     def test_what_restores_or_initialises_must_be_safe(self, tmp_path: Path, way: str) -> None:
