@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+# A shell starts what runs in its background with Ctrl-C ignored; programs that tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 TOP = Path(__file__).resolve().parents[1]
 sys.path.append(str(Path(__file__).resolve().parent / "support"))  # what several suites' tests import

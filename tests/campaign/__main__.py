@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="runs at the same time")
     parser.add_argument("--rounds", type=int, default=1, help="how often each kind of damage is done")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a shell, and inherited
     findings, start = Findings(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="otbtf-campaign-") as place:
         folder = Path(place)
