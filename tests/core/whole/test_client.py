@@ -469,7 +469,7 @@ def test_nothing_around_the_package_or_in_the_current_folder_is_imported(
         events = []
         while not events or events[-1]["event"] != "result":
             events.append(process.events.get(timeout=120))
-            assert events[-1] is not None, process.obituary()
+            assert events[-1] is not None, process.obituary("echo")
         assert [event["event"] for event in events[:3]] == ["ready", "started", "error"]
         assert events[2]["message"].startswith("There is no operation 'NoSuchThing'.")
         mapped = Path(f"/proc/{events[0]['pid']}/maps").read_text()
