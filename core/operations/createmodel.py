@@ -92,7 +92,7 @@ class CreateModel(Operation):
     )
     width: int | None = voc.integer(
         "width",
-        "Width",
+        "Network width",
         "Number of filters or units of the first layer; those of later layers follow from it. Default: depends on "
         "the template.",
         minimum=1,
@@ -100,7 +100,7 @@ class CreateModel(Operation):
     )
     depth: int | None = voc.integer(
         "depth",
-        "Depth",
+        "Network depth",
         "Number of levels of unet and gap_filling, residual blocks of super_resolution, or layers of mlp. Default: "
         "depends on the template.",
         minimum=1,
@@ -108,7 +108,7 @@ class CreateModel(Operation):
     )
     factor: int | None = voc.integer(
         "factor",
-        "Factor",
+        "Resolution factor",
         f"For super_resolution: output pixels per input pixel along each side, {' or '.join(map(str, FACTORS))}. "
         "Default: 2.",
         minimum=2,
@@ -157,7 +157,7 @@ class CreateModel(Operation):
     )
     layer: str = voc.text(
         "layer",
-        "Layer",
+        "Feature layer",
         "For backbones: name of the layer whose output holds the features. Default: the last layer.",
         advanced=True,
     )
@@ -208,6 +208,6 @@ class CreateModel(Operation):
         number = len(TEMPLATES[self.template].inputs)
         if number and len(self.sources) > number:
             raise ParameterError(
-                f"{field('il', of='sources', number=number + 1)} is set, but the template {self.template} has only "
+                f"{field('il', of='sources', number=number + 1)} is given, but the template {self.template} has only "
                 f"{number} source{'s' if number > 1 else ''}: remove it."
             )

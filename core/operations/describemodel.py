@@ -92,5 +92,5 @@ class DescribeModel(Operation):
         if lacking:
             raise ParameterError(
                 f"{field('il', of='sources', number=lacking[0])} is missing, but "
-                f"{field('placeholder', of='sources', number=lacking[0])} is set: set both, or neither."
+                f"{field('placeholder', of='sources', number=lacking[0])} is given: give both, or neither."
             )

@@ -59,7 +59,9 @@ class LabelImageSampleSelection(Operation):
         "Value of pixels without a label. Default: the layer's own no-data value, if NODATA_FROM_LAYER is on and the "
         "layer has one, otherwise -1.",
     )
-    pad: int = voc.integer("pad", "Border", "Width of the border without samples, in pixels.", default=0, minimum=0)
+    pad: int = voc.integer(
+        "pad", "Border width", "Width of the border without samples, in pixels.", default=0, minimum=0
+    )
     seed: int | None = shared.seed(otherwise="every n-th pixel of a class, as OTBTF does")
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()

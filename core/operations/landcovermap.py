@@ -170,7 +170,7 @@ class LandCoverMap(Operation):
 
     def _check_labels(self) -> None:
         if (self.labels_raster is None) == (self.labels_vector is None):
-            both = "both set: set only one of them" if self.labels_vector else "missing: choose one of them"
+            both = "both given: keep one of them" if self.labels_vector else "missing: choose one of them"
             raise ParameterError(f"{field('labels_raster')} and {field('labels_vector')} are {both}.")
         if self.labels_vector and not self.labels_field:
             raise ParameterError(
@@ -190,7 +190,7 @@ class LandCoverMap(Operation):
     def _check_model(self) -> None:
         if self.model_dir and self.template != "auto":
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('model_dir')} is set too: set "
+                f"{field('template')} is {self.template}, but {field('model_dir')} is given too: set "
                 f"{field('template')} to auto, or remove {field('model_dir')}."
             )
         if self.model_dir and not Path(self.model_dir).exists():

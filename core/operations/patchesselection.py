@@ -42,7 +42,7 @@ class PatchesSelection(Operation):
         "excluded."
     )
     grid_step: int = voc.integer(
-        "grid.step", "Step", "Distance from one patch to the next, in pixels.", minimum=1, required=True
+        "grid.step", "Grid step", "Distance from one patch to the next, in pixels.", minimum=1, required=True
     )
     grid_psize: int = voc.integer(
         "grid.psize", "Patch size", "Width and height of the patches, in pixels.", minimum=1, required=True

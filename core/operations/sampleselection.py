@@ -56,7 +56,7 @@ class SampleSelection(Operation, TrainingLayer):
     )
     strategy_byclass_in: str | None = voc.file(
         "strategy.byclass.in",
-        "Numbers by class",
+        "File of samples per class",
         "For the strategy byclass: text file with a class and a number of samples on each line, separated by a "
         "comma, semicolon or tab. Classes that are not listed have no samples.",
         required=False,
@@ -70,7 +70,7 @@ class SampleSelection(Operation, TrainingLayer):
     )
     strategy_percent_p: float = voc.number(
         "strategy.percent.p",
-        "Share",
+        "Share of each class",
         "For the strategy percent: share of the pixels of each class, from 0 to 1 (all).",
         default=0.5,
         minimum=0,

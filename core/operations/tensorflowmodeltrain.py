@@ -79,7 +79,7 @@ def _check_data(role: SampleRole, sources: Any, records: str | None) -> None:
     lacking = [number for number, source in enumerate(sources, 1) if not source.il]
     if records and len(lacking) < len(sources):
         raise ParameterError(
-            f"{field(f'{role}_tfrecords')} and {field('il', of=groups, number=1)} are both set: set only one of them."
+            f"{field(f'{role}_tfrecords')} and {field('il', of=groups, number=1)} are both given: keep one of them."
         )
     if lacking and not records:
         raise ParameterError(

@@ -108,7 +108,7 @@ class ClassifierChoice(Group):
     )
     libsvm_opt: bool = voc.boolean(
         "classifier.libsvm.opt",
-        "SVM: best values",
+        "SVM: parameter search",
         "On: choose C (or Nu) and gamma by cross-validation among powers of ten, and ignore the given values.",
         advanced=True,
     )
@@ -245,7 +245,7 @@ class ClassifierChoice(Group):
     )
     knn_k: int = voc.integer(
         "classifier.knn.k",
-        "Nearest neighbours",
+        "Nearest neighbours: number",
         "Number of neighbours that vote.",
         default=32,
         minimum=1,

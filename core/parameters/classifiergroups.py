@@ -27,7 +27,7 @@ def legend() -> Any:
     """The names and colours of the classes."""
     return voc.text(
         "legend",
-        "Names and colours of the classes",
+        "Class names and colours",
         "Class names and colours in JSON, in the form of the output LEGEND of other algorithms. Default: those of "
         "the training layer's categories, or of the file beside it.",
         advanced=True,
@@ -60,7 +60,9 @@ def deep_features() -> Any:
 
 def trained_classifier(name: str) -> Any:
     """The classifier to write."""
-    return voc.file_out(name, "Classifier", "The trained classifier.", required=True, file_filter=FILE_FILTER)
+    return voc.file_out(
+        name, "Trained classifier", "The classifier as a .skops file.", required=True, file_filter=FILE_FILTER
+    )
 
 
 def training_report() -> Any:

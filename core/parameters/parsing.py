@@ -65,7 +65,7 @@ def unknown_key(name: str, known: Iterable[str]) -> ParameterError:
 
 def missing(key: Key) -> ParameterError:
     """Return the error for a required key that is not given."""
-    return ParameterError(f"{key.mention} is missing. Set it: {key.help}")
+    return ParameterError(f"{key.mention} is missing: {key.help}")
 
 
 def parse(operation: type[T], values: Mapping[str, Any]) -> T:
@@ -112,7 +112,7 @@ def _build_numbered(several: Numbered, given: Mapping[str, Any]) -> tuple[Any, .
         if number_ != len(items) + 1:
             given_key = dataclasses.replace(used[0], name=prefix + used[0].name)
             raise ParameterError(
-                f"{given_key.mention} is set, but nothing for {parameter_name(several.prefix)}{len(items) + 1}: number "
+                f"{given_key.mention} is given, but nothing for {parameter_name(several.prefix)}{len(items) + 1}: number "
                 "the sources from 1 without gaps."
             )
         for key in keys(several.item):

@@ -22,8 +22,8 @@ class Memory(Group):
         super().__post_init__()
         if self.memory and self.ram and self.memory != self.ram:
             raise ParameterError(
-                f"{field('memory')} is {self.memory} and {field('ram')} is {self.ram}, but both set the memory "
-                "budget: set only one of them."
+                f"{field('memory')} is {self.memory} and {field('ram')} is {self.ram}, but both are the memory "
+                "budget: keep one of them."
             )
 
 
@@ -60,7 +60,7 @@ class PartialOutput(_Box, RasterOutput, _Extent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.out_box and self.extent:
-            raise ParameterError(f"{field('out_box')} and {field('extent')} are both set: set only one of them.")
+            raise ParameterError(f"{field('out_box')} and {field('extent')} are both given: keep one of them.")
 
 
 @dataclass(frozen=True)

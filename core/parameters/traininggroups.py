@@ -101,7 +101,7 @@ class TrainedModel(Group):
     )
     model_restorefrom: str | None = voc.file(
         "model.restorefrom",
-        "Restore from",
+        "Initial weights",
         "Initial weights. For a Keras model: a .keras or .weights.h5 file of the same network. For a TensorFlow 1 "
         "graph: the prefix of its saved variables (DIR/variables/variables) or the folder of a SavedModel. Default: "
         "those in the model.",

@@ -51,7 +51,7 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
         for other, read in given.items():
             if other in found or (other != name and values.get(other) not in (None, read)):
                 raise ParameterError(
-                    f"{known[other].mention} is set twice, once by {known[name].mention} ({value!r}): keep one."
+                    f"{known[other].mention} is given twice, once by {known[name].mention} ({value!r}): keep one."
                 )
         found.update(given)
     for note in notes:

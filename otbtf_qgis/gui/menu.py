@@ -27,7 +27,7 @@ class Menu:
         self._actions = [
             self._add(tr("Install engine…"), "engine", lambda: _open("otbtf:installengine")),
             self._add(tr("Engine report…"), "engine", lambda: _open("otbtf:enginereport")),
-            self._add(tr("Edit a copy of the land cover model"), "models", self._edit_model),
+            self._add(tr("Copy the land cover model into my models and open it"), "models", self._edit_model),
         ]
 
     def remove(self):
