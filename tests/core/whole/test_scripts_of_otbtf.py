@@ -314,7 +314,7 @@ def test_what_needs_otb_is_named(image: str) -> None:
     app = pyotb.Input(image)
     with pytest.raises(ParameterError, match="Arithmetic with ExtractROI.*BandMathX"):
         _ = app <= 1
-    with pytest.raises(ParameterError, match="take a part of an image with ExtractROI"):
+    with pytest.raises(ParameterError, match="extract a part of an image with ExtractROI"):
         _ = app[:, :, :4]  # type: ignore[index]
     with pytest.raises(ParameterError, match="not where to: give out="):
         app.write()
