@@ -285,15 +285,18 @@ def test_advice_against_a_lack_of_memory_names_what_the_operation_has(operation:
 
 def test_mentions_of_parameters_are_sent_as_they_are(tmp_path: Path) -> None:
     """Who shows the message, a dialog or a terminal, decides how it calls a parameter."""
-    request = {"id": 1, "run": "TensorflowModelServe", "values": {"out": str(tmp_path / "a.tif")}}
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, "-m", "otbtf_qgis.core.worker"],
-        input=json.dumps(request) + "\n",
         env={**os.environ, "PYTHONPATH": str(TREE)},
         cwd=tmp_path,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
-        check=False,
-        timeout=60,
     )
-    assert f"{field('=model.dir')} is missing" in [json.loads(line) for line in done.stdout.splitlines()][-1]["message"]
+    with process:
+        process.stdin.write(json.dumps({"id": 1, "run": "TensorflowModelServe", "values": {"out": "a.tif"}}) + "\n")
+        process.stdin.flush()
+        events = [json.loads(process.stdout.readline()) for _ in ("ready", "started", "error")]
+        process.kill()
+    assert events[-1]["message"].startswith(f"{field('=source1.il')} is missing")

@@ -316,7 +316,7 @@ def test_what_needs_otb_is_named(image: str) -> None:
         _ = app <= 1
     with pytest.raises(ParameterError, match="extract a part of an image with ExtractROI"):
         _ = app[:, :, :4]  # type: ignore[index]
-    with pytest.raises(ParameterError, match="not where to: give out="):
+    with pytest.raises(ParameterError, match="no output path: add out="):
         app.write()
     with pytest.raises(ParameterError, match="pixel type of out is 9, but must be one of uint8"):
         app.SetParameterOutputImagePixelType("out", 9)
