@@ -59,7 +59,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return type(self)()
 
     def description(self) -> str:
-        """Say in a few paragraphs what the algorithm does; the help page begins with it."""
+        """Return what the algorithm does, in a few paragraphs; the help page begins with it."""
         return tr(self.OPERATION.DESCRIPTION)
 
     def displayName(self):
@@ -250,7 +250,7 @@ def groups() -> dict[str, str]:
 
 @contextmanager
 def _explained(operation: Any) -> Iterator[None]:
-    """Turn whatever is raised into a QgsProcessingException with a message for the user, in the words of the form."""
+    """Convert any exception into a QgsProcessingException with a message for the user, in the words of the form."""
     try:
         yield
     except QgsProcessingException:

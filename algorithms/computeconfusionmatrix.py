@@ -10,7 +10,7 @@ from .layerclasses import categories_of, palette_of
 
 
 class ComputeConfusionMatrix(OtbtfAlgorithm):
-    """How good a map is."""
+    """The accuracy of a map."""
 
     OPERATION = Operation
 

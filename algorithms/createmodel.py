@@ -18,7 +18,7 @@ class CreateModel(OtbtfAlgorithm):
 
 
 def _described(template: Template) -> str:
-    """Return what the help says of a template."""
+    """Return the text about a template in the help."""
     parts = [f"{template.name}: {tr(template.use)}"]
     if len(template.inputs) > 1:
         parts.append(f"{tr('Sources')}: {', '.join(tr(source) for source in template.inputs)}.")

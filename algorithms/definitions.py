@@ -100,7 +100,8 @@ def help_page(description: str, keys: Iterable[Key], hidden: Iterable[Key]) -> s
         first = min(key.group for key in more)
         names = [key.parameter for key in more if key.group == first]
         told = tr(
-            "The options of OTBTF say how many sources the dialog shows. Models, scripts and qgis_process take further ones:"
+            "The options of OTBTF set the number of sources in the dialog. Models, scripts and qgis_process accept "
+            "more:"
         )
         lines.append(f"<p>{_escape(told)} {', '.join(names)}, {tr('and so on')}.</p>")
     return "\n".join(lines)

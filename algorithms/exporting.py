@@ -71,7 +71,7 @@ class Export:
         """Take a snapshot of the layer (its edits, joins and expressions); call it in the main thread.
 
         Args:
-            parameter: name of the parameter, for messages.
+            parameter: a mention of the parameter, for messages.
             layer: the layer.
             choice: which of its features.
             path: the GeoPackage to write.
@@ -107,9 +107,9 @@ class Export:
                 progress.fraction(min(1.0, writer.count / self._expected))
         written = writer.close()
         if self._expected is not None and writer.count != self._expected:
-            raise self._failed(f"QGIS counts {self._expected} features, but only {writer.count} could be read")
+            raise self._failed(f"QGIS counts {self._expected} features, but could read only {writer.count}")
         if written != writer.count:
-            raise self._failed(f"of {writer.count} features only {written} arrived in {self._path}")
+            raise self._failed(f"only {written} of {writer.count} features are in {self._path}")
         if self._legend is not None and self._legend.exists():
             shutil.copyfile(self._legend, f"{self._path}.json")
         own = [field.name() for field in self._fields]
@@ -133,13 +133,15 @@ class Export:
             if self._choice.geometries and feature.hasGeometry() and not feature.geometry().isGeosValid():
                 if self._choice.geometries == "skip":
                     continue
-                raise self._failed(f"the geometry of feature {feature.id()} is invalid (Fix Geometries mends it)")
+                raise self._failed(
+                    f"the geometry of feature {feature.id()} is invalid (correct it with Fix Geometries)"
+                )
             yield feature
 
     def _failed(self, why: str) -> ParameterError:
         return ParameterError(
-            f"{self._parameter}: the layer {self._name} could not be exported: {why}. Save it as a GeoPackage, check that, "
-            "and choose it."
+            f"{self._parameter}: the layer {self._name} could not be exported: {why}. Save it as a GeoPackage, check "
+            "the file, and choose it."
         )
 
 
@@ -182,7 +184,8 @@ def _request(parameter: str, layer: QgsVectorLayer, choice: Choice, context: Qgs
         expression = QgsExpression(choice.expression)
         if expression.hasParserError():
             raise ParameterError(
-                f"{parameter} has the filter {choice.expression!r}, which is no expression: {expression.parserErrorString()}."
+                f"{parameter} has the filter {choice.expression!r}, which is not a valid expression: "
+                f"{expression.parserErrorString()}."
             )
         scopes = QgsExpressionContext(context.expressionContext())
         scopes.appendScope(QgsExpressionContextUtils.layerScope(layer))
@@ -320,7 +323,7 @@ class _Writer:
                 column.set(made, index, raw)
             except (ValueError, TypeError, OverflowError):
                 raise self._failed(
-                    f"the field {column.name} of feature {number} is {raw!r}, which is not of the field's type"
+                    f"the field {column.name} of feature {number} is {raw!r}, which does not have the type of the field"
                 ) from None
         if feature.hasGeometry():
             made.SetGeometryDirectly(ogr.CreateGeometryFromWkb(bytes(feature.geometry().asWkb())))

@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QCoreApplication, QThread
 
 from ..core.base.progress import Progress
 from ..core.errors import as_key, worded
+from ..core.parameters.kinds import Key
 from ..core.parameters.mentions import shown
 from .translate import tr
 
@@ -62,8 +63,15 @@ class FeedbackProgress(Progress):
 def in_words(message: str, operation: Any) -> str:
     """Return a message that names parameters as its reader knows them.
 
-    In QGIS these are the labels of the form, in quotation marks; in qgis_process and other programs, the names of the parameters.
+    In QGIS these are the labels of the form, in quotation marks; in qgis_process and other programs the names of the
+    parameters.
     """
-    if QgsApplication.platform() == "desktop":
-        message = shown(message, operation, lambda key: f"\u201c{tr(key.label)}\u201d")
-    return worded(message, as_key)
+    return worded(shown(message, operation, _label if QgsApplication.platform() == "desktop" else _name), as_key)
+
+
+def _label(key: Key) -> str:
+    return f"\u201c{tr(key.label)}\u201d"
+
+
+def _name(key: Key) -> str:
+    return key.parameter

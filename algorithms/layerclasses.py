@@ -50,7 +50,7 @@ def palette_of(layer: QgsMapLayer | None) -> dict[str, dict[str, str]]:
 
 
 def complete_patches(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:
-    """Put the names and colours into what lies beside patches and labels, where the data has none of its own."""
+    """Write the names and colours into the files beside patches and labels, if the data has none of its own."""
     known = {text: ClassEntry(entry["name"], entry["color"]) for text, entry in categories.items()}
     for key, path in results.items() if known else ():
         if key == "OUT_TFRECORDS":
@@ -60,7 +60,7 @@ def complete_patches(results: dict[str, Any], categories: dict[str, dict[str, st
 
 
 def with_categories(results: dict[str, Any], categories: dict[str, dict[str, str]]) -> None:
-    """Put the names and colours into the result LEGEND, and beside the output, where the data has none of its own."""
+    """Write the names and colours into the result LEGEND and the file beside the output, if the data has none of its own."""
     rows = json.loads(results["LEGEND"])
     for row in rows:
         named = row.get("name") not in (None, "", str(row["value"]))  # a text that is a number is its own name

@@ -138,7 +138,7 @@ class Reader:
             raw, ok = raw.value(self._context.expressionContext(), None)
             if not ok:
                 raise ParameterError(
-                    f"{key.parameter} is an expression or field that has no value here. Give the value itself."
+                    f"{key.mention} is an expression or field without a value: enter the value itself."
                 )
         if raw is None or raw == NULL:
             return None
@@ -146,9 +146,9 @@ class Reader:
 
     def raster(self, key: Key, value: Any, number: int, run: bool) -> Any:
         """Return how a request names a raster: the `number`th of a list, or 0 for one alone."""
-        place = f"{key.parameter}, image {number}," if number else key.parameter
+        place = f"{key.mention}, image {number}," if number else key.mention
         if value is None or value == "":
-            raise ParameterError(f"{place} is empty. Remove it from the list, or name a raster.")
+            raise ParameterError(f"{place} is empty: remove it from the list, or choose a raster.")
         layer = value
         if isinstance(value, str):
             if value.lower().startswith(("http://", "https://")):
@@ -157,11 +157,11 @@ class Reader:
             if layer is None:
                 return self._for_engine(place, value, of_text(value), run)
         if not isinstance(layer, QgsRasterLayer):
-            raise ParameterError(f"{place} is {_called(layer)}, which is no raster layer. Choose a raster.")
+            raise ParameterError(f"{place} is {_called(layer)}, but must be a raster layer: choose a raster.")
         if layer.providerType() != "gdal":
             raise ParameterError(
-                f"{place} is the layer {layer.name()!r} of type {layer.providerType()!r}, which GDAL cannot read. "
-                f"Save it as a GeoTIFF first (Export > Save As...)."
+                f"{place} is the layer {layer.name()!r} of type {layer.providerType()!r}, which GDAL cannot read: "
+                "save it as a GeoTIFF first (Export > Save As...)."
             )
         return self._for_engine(place, str(layer.source()), described(layer), run)
 
@@ -173,8 +173,8 @@ class Reader:
         credentials = credentials_of(text)
         if credentials:
             raise ParameterError(
-                f"{place} is read with credentials that only QGIS has ({', '.join(credentials)}): set them as variables of "
-                "the environment before QGIS starts, or save the raster as a GeoTIFF first."
+                f"{place} needs credentials that only QGIS has ({', '.join(credentials)}): set them as environment "
+                "variables before you start QGIS, or save the raster as a GeoTIFF first."
             )
         if run and source["path"].startswith(MEMORY):
             return MemoryRaster(named, self._temporary("memory"))
@@ -190,24 +190,26 @@ class Reader:
             layer = self._vector_layer(value, run and choice != Choice())
             if layer is None and choice != Choice() and run:
                 raise ParameterError(
-                    f"{key.parameter} is {value!r}, which QGIS cannot open, so that it cannot limit or filter its features: "
-                    "check the path, or leave limit and filter out."
+                    f"{key.mention} is {value!r}, but QGIS cannot open it to limit or filter its features: check the "
+                    "path, or remove limit and filter."
                 )
             if layer is None:
                 return value
         if not isinstance(layer, QgsVectorLayer):
-            raise ParameterError(f"{key.parameter} is {_called(layer)}, which is no vector layer. Choose one.")
+            raise ParameterError(
+                f"{key.mention} is {_called(layer)}, but must be a vector layer: choose a vector layer."
+            )
         if choice.selected and not layer.selectedFeatureCount():
             raise ParameterError(
-                f"{key.parameter} is limited to the selected features of the layer {layer.name()!r}, but none is selected: "
-                "select some, or untick that."
+                f"{key.mention} is limited to the selected features of the layer {layer.name()!r}, but no feature is "
+                'selected: select features, or clear "Selected features only".'
             )
         source = readable_source(layer) if choice == Choice() else None
         if source is not None and not self._only_here(source):
             return source
         if not run:
             return str(layer.name())
-        return Export(key.parameter, layer, choice, self._temporary(f"{key.parameter.lower()}.gpkg"), self._context)
+        return Export(key.mention, layer, choice, self._temporary(f"{key.parameter.lower()}.gpkg"), self._context)
 
     def _vector_layer(self, text: str, load: bool) -> QgsMapLayer | None:
         """Return the layer of a name, id or source; None where core opens the text as it is.
@@ -247,7 +249,8 @@ class Reader:
         box = self._algorithm.parameterAsExtent({name: value}, name, self._context)
         if box.isNull():
             raise ParameterError(
-                f"{name} is {value!r}, but must be xmin,xmax,ymin,ymax and may name a CRS: 0,100,0,50 [EPSG:32654]."
+                f"{key.mention} is {value!r}, but must be xmin,xmax,ymin,ymax and may name a CRS: 0,100,0,50 "
+                "[EPSG:32654]."
             )
         crs = self._algorithm.parameterAsExtentCrs({name: value}, name, self._context)
         limits = ",".join(repr(v) for v in (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()))
@@ -261,13 +264,13 @@ class Reader:
         if value is None or value == "":
             return ""
         if not isinstance(value, str):
-            raise ParameterError(f"{key.parameter} is {value!r}, but must be a path to write to.")
+            raise ParameterError(f"{key.mention} is {value!r}, but must be a path to write to.")
         if value.lower().startswith(_DATABASES):
-            raise ParameterError(f"{key.parameter} is {value!r}, but must be a file: save to a GeoPackage instead.")
+            raise ParameterError(f"{key.mention} is {value!r}, but must be a file: save to a GeoPackage instead.")
         definition = self._algorithm.parameterDefinition(key.parameter)
         problem = shown_as(key).check(definition, raw, self._context)
         if problem:
-            raise ParameterError(f"{key.parameter} is {value!r}: {problem}")
+            raise ParameterError(f"{key.mention} is {value!r}: {problem}")
         return value
 
 

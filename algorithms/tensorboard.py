@@ -12,7 +12,7 @@ from .translate import tr
 
 
 class TensorBoard(OtbtfAlgorithm):
-    """Trainings in the browser."""
+    """Curves of trainings in the browser."""
 
     OPERATION = Operation
 

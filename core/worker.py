@@ -156,7 +156,7 @@ class Worker:
             self.send("error", id=number, message=error.message)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - reported; the next request may do better
             traceback.print_exc()
-            self.send("error", id=number, message=explain(error, self._broken))
+            self.send("error", id=number, message=explain(error, self._broken, name))
 
     def _perform(self, name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         progress.check()  # it may have been cancelled while it waited
@@ -186,7 +186,7 @@ class Worker:
             request = {"id": message["id"].whole(), "run": message["run"].text(), "values": message["values"].value}
             dict(message["values"].fields())  # which values there are is for the operation to judge
         except OddJson as error:
-            self.send("error", id=number, message=f"The engine cannot take the request: {error}.")
+            self.send("error", id=number, message=f"The engine cannot read the request: {error}.")
         else:
             self._waiting.put(request)
 
@@ -231,20 +231,21 @@ class RequestProgress(Progress):
         return self._number in self._worker.cancelled
 
 
-def explain(error: BaseException, broken: Exception | None) -> str:
+def explain(error: BaseException, broken: Exception | None, operation: str) -> str:
     """Return what to tell the user about an unexpected exception.
 
     Args:
         error: what an operation raised.
-        broken: why TensorFlow could not be imported, where it could not; then it is to blame.
+        broken: why TensorFlow could not be imported, if that is so; then this is the cause.
+        operation: the name of the operation.
     """
     if isinstance(error, MemoryError) or any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__):
-        return f"Not enough memory: {_first_line(error)}. Give a lower MEMORY (in MB), or close other programs."
+        return f"Not enough memory: {_first_line(error)}. {registry.memory_cure(operation)}"
     if broken is not None or isinstance(error, ImportError):
         what = "TensorFlow" if broken is not None else getattr(error, "name", None) or "a package"
         return (
-            f"The engine's Python ({sys.executable}) cannot import {what}: {_first_line(broken or error)}. "
-            f"Run otbtf:installengine, which also repairs an installation, or name another interpreter."
+            f"The engine's Python ({sys.executable}) cannot import {what}: {_first_line(broken or error)}. Run "
+            "otbtf:installengine, which also repairs an installation, or choose another interpreter."
         )
     return f"Internal error: {type(error).__name__}: {_first_line(error)}"
 
@@ -293,7 +294,7 @@ def import_keras() -> None:
 
 @contextlib.contextmanager
 def _hidden(*names: str) -> Iterator[None]:
-    """Let modules that are not imported yet look as if they were not there: their importers do without."""
+    """Hide modules that are not imported yet, so that their importers work without them."""
     hidden = [name for name in names if name not in sys.modules]
     modules: dict[str, Any] = sys.modules
     modules.update(dict.fromkeys(hidden))  # Python takes None as "cannot be imported"
@@ -312,7 +313,9 @@ def main(run: Run = registry.run, loads: Sequence[Load] = (import_tensorflow, im
         loads: called one after the other once the engine is ready, to have loaded what requests will need.
     """
     parser = argparse.ArgumentParser(prog="otbtf_qgis.core.worker", description="The engine process of otbtf_qgis.")
-    parser.add_argument("--idle-minutes", type=float, default=10.0, help="leave after so long without work (10)")
+    parser.add_argument(
+        "--idle-minutes", type=float, default=10.0, help="minutes without work after which the engine ends (10)"
+    )
     arguments = parser.parse_args()
     requests, events = _take_pipes()
     faulthandler.enable(all_threads=False)

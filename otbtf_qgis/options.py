@@ -14,7 +14,7 @@ from .algorithms.translate import tr
 
 DEFAULT_SOURCES = 2
 MOST_SOURCES = 64
-"""A dialog with more is none; scripts and command lines may have any number."""
+"""More sources do not fit in a dialog; scripts and command lines may have any number."""
 LEAST_MEMORY = 64
 
 _INTERPRETER, _SOURCES, _MEMORY, _DEVICE = "OTBTF_INTERPRETER", "OTBTF_SOURCES", "OTBTF_MEMORY", "OTBTF_DEVICE"
@@ -59,7 +59,7 @@ def register(group: str, icon: QIcon) -> None:
         Setting(
             group,
             _INTERPRETER,
-            tr("Python of the engine (empty: the engine that the algorithm “Install engine” makes)"),
+            tr("Python of the engine (default: the engine that the algorithm “Install engine” creates)"),
             "",
             valuetype=Setting.FILE,
         ),
@@ -74,7 +74,7 @@ def register(group: str, icon: QIcon) -> None:
         Setting(
             group,
             _MEMORY,
-            tr("Memory for images in MB (0: a quarter of the machine's, at most 4096)"),
+            tr("Memory for images and computation, in MB (0: a quarter of the machine's memory, at most 4096)"),
             0,
             valuetype=Setting.INT,
             validator=_check_memory,

@@ -229,9 +229,7 @@ class Application:
         """Return the first of these keys."""
         found = self._rasters(is_output)
         if not found:
-            raise ParameterError(
-                f"{self._name} has no raster {'output' if is_output else 'input'}: name the key that is meant."
-            )
+            raise ParameterError(f"{self._name} has no raster {'output' if is_output else 'input'}: name the key.")
         return found[0]
 
     def _run(self, given: dict[str, list[Any]], types: dict[str, str]) -> dict[str, Any]:
@@ -287,7 +285,7 @@ def call_name(name: str) -> str:
     known = {known.lower(): known for known in Registry.GetAvailableApplications()}
     if name.lower() not in known:
         raise ParameterError(
-            f"There is no application {name!r} here: run that step with OTB. Those that are here: "
+            f"There is no application {name!r} here: run that step with OTB. The applications here are: "
             f"{', '.join(known.values())}."
         )
     return known[name.lower()]

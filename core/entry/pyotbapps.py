@@ -73,7 +73,7 @@ class App(Application):
         """
         paths = {**(out if isinstance(out, Mapping) else {"out": out} if out else {}), **keywords}
         if not paths:
-            raise ParameterError(f"{self.GetName()} is to be written, but not where to: give out='map.tif'.")
+            raise ParameterError(f"{self.GetName()} has no output path: add out='map.tif'.")
         for key, path in paths.items():
             self.SetParameterValue(key, _extended(str(path), filename_extension.lstrip("?&")))
             if pixel_type is not None:
@@ -87,11 +87,13 @@ class App(Application):
             ParameterError: `key` is none; parts of an image are not taken so.
         """
         if not isinstance(key, str):
-            raise ParameterError(f"{self.GetName()}[{key!r}] is not here: take a part of an image with ExtractROI.")
+            raise ParameterError(
+                f"{self.GetName()}[{key!r}] is not supported: extract a part of an image with ExtractROI."
+            )
         return self.GetParameterOutputImage(key)
 
     def _arithmetic(self, other: Any) -> App:
-        raise ParameterError(f"Arithmetic with {self.GetName()} is not here: {EXPRESSION}.")
+        raise ParameterError(f"Arithmetic with {self.GetName()} is not supported: {EXPRESSION}.")
 
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __sub__ = __mul__ = __truediv__ = _arithmetic
     __radd__ = __rsub__ = __rmul__ = __rtruediv__ = _arithmetic
@@ -118,7 +120,7 @@ def get_nbchannels(image: Any) -> int:
 
 def __getattr__(name: str) -> Callable[..., App]:
     if not name[:1].isupper():
-        raise AttributeError(f"pyotb.{name} is not here. Where it is arithmetic with images, {EXPRESSION}.")
+        raise AttributeError(f"pyotb.{name} is not supported. For arithmetic with images, {EXPRESSION}.")
     try:
         return functools.partial(App, call_name(name))
     except ParameterError as error:

@@ -14,8 +14,8 @@ class _Expression(Group):
     exp: str = voc.text(
         "exp",
         "Expression",
-        "Expression in the language of OTB's BandMath: im1b2, idxX, idxY, idxPhyX, idxPhyY; comparisons are 1 or 0: "
-        "(im1b4 - im1b1) / (im1b4 + im1b1) > 0.3 && im1b1 < 200.",
+        "Expression in the language of OTB's BandMath, with im1b2, idxX, idxY, idxPhyX and idxPhyY; comparisons are "
+        "1 or 0: (im1b4 - im1b1) / (im1b4 + im1b1) > 0.3 && im1b1 < 200.",
         required=True,
     )
 
@@ -28,8 +28,8 @@ class BandMath(Operation, ArithmeticOutput, _Expression, Images):
     GROUP = "images"
     DESCRIPTION = (
         "Computes an expression for each pixel of one or more images, in the language of OTB's BandMath: single "
-        "bands, and comparisons that give 1 or 0.\n\n"
-        "Pixels that are no-data in an image stay no-data."
+        "bands, and comparisons that return 1 or 0.\n\n"
+        "Pixels that are no-data in an image remain no-data."
     )
     RUN = "imagetools.arithmetic:band_math"
     CHECK = "imagetools.expressionchecks:check_band_math"

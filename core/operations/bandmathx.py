@@ -14,8 +14,9 @@ class _Expression(Group):
     exp: str = voc.text(
         "exp",
         "Expression",
-        "Expression in the language of OTB's BandMathX: im1 (all bands), im1b2, im1b2N3x3 (its neighbourhood), im1b2Mini, Maxi, "
-        "Mean, Sum and Var, idxX, idxY, im1PhyX; results separated by ; become bands: ndvi(im1b1, im1b4); im1b1 / im1b1Maxi.",
+        "Expression in the language of OTB's BandMathX, with im1 (all bands), im1b2, im1b2N3x3 (its neighbourhood), "
+        "im1b2Mini, Maxi, Mean, Sum and Var, idxX, idxY and im1PhyX; results separated by ; become bands: "
+        "ndvi(im1b1, im1b4); im1b1 / im1b1Maxi.",
         required=True,
     )
 
@@ -30,7 +31,7 @@ class BandMathX(Operation, ArithmeticOutput, _Expression, Images):
         "Computes an expression for each pixel of one or more images, in the language of OTB's BandMathX: band "
         "arithmetic, vectors, neighbourhoods, conditions, statistics of bands. Results separated by semicolons "
         "become bands.\n\n"
-        "Pixels that are no-data in an image stay no-data."
+        "Pixels that are no-data in an image remain no-data."
     )
     RUN = "imagetools.arithmetic:band_math_x"
     CHECK = "imagetools.expressionchecks:check_band_math_x"

@@ -1,4 +1,4 @@
-"""ConcatenateImages: several images of the same size as the bands of one."""
+"""ConcatenateImages: several images of the same size, stacked in one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..parameters.operation import Group, Operation
 @dataclass(frozen=True)
 class _Images(Group):
     il: tuple[Any, ...] = voc.rasters(
-        "il", "Images", "Rasters on one grid; their bands follow each other in this order.", required=True
+        "il", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
     )
 
 
@@ -24,8 +24,8 @@ class ConcatenateImages(Operation, ToolOutput, _Images):
     TITLE = "Stack images as bands (ConcatenateImages)"
     GROUP = "images"
     DESCRIPTION = (
-        "Writes the bands of several images into one, with the keys of OTB's ConcatenateImages, for command lines "
-        "that hold it. In dialogs several images can be given to each source as they are."
+        "Stacks the bands of several images in one image, for command lines with OTB's ConcatenateImages, whose keys "
+        "it has. In dialogs, choose several images directly as a source."
     )
     RUN = "imagetools.bandstacking:concatenate"
     HIDDEN = True

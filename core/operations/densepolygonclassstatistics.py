@@ -1,4 +1,4 @@
-"""DensePolygonClassStatistics: how many pixels of an image each class has, every pixel counted once."""
+"""DensePolygonClassStatistics: number of pixels of an image per class, every pixel counted once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 class DensePolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Count the pixels of classes, each once"
+    TITLE = "Count pixels per class, each once"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Counts the pixels of the image under each polygon of a training layer, and sums them up by class. A pixel "
+        "Counts the pixels of the image under each polygon of a training layer, and adds them up by class. A pixel "
         "under several polygons counts once, for the last of them.\n\n"
-        "The XML file is the one that OTB's SampleSelection reads, and ours; the same numbers come as a table, too."
+        "The XML file has the form that OTB's SampleSelection reads; this plugin's SampleSelection reads it too. The "
+        "same numbers are available as a table."
     )
     RESULTS = (
         NumberResult("samples", "Number of pixels"),

@@ -1,4 +1,4 @@
-"""EngineReport: which interpreter, libraries, devices and memory the engine has."""
+"""EngineReport: interpreter, libraries, devices and memory of the engine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class EngineReport(Operation):
     TITLE = "Engine report"
     GROUP = "engine"
     DESCRIPTION = (
-        "Says what the engine is made of: its Python, the versions of TensorFlow, Keras, GDAL and NumPy, the devices "
-        "that TensorFlow sees, processor cores and memory. Attach it when you report a problem."
+        "Reports the engine's Python, the versions of TensorFlow, Keras, GDAL and NumPy, the devices that TensorFlow "
+        "finds, processor cores and memory. Attach it when you report a problem."
     )
     RESULTS = (
         TextResult("interpreter", "Python of the engine"),
@@ -32,7 +32,7 @@ class EngineReport(Operation):
     RUN = "engine.enginedescription:report_engine"
     NEEDS_ENGINE = True
 
-    out_html: str | None = shared.report("The report as a page to read.", "out.html")
+    out_html: str | None = shared.report("HTML page with the report.", "out.html")
     out_json: str | None = voc.file_out(
-        "out.json", "Report as JSON", "The same for programs.", file_filter="JSON files (*.json)"
+        "out.json", "Report as JSON", "The report as JSON, for programs.", file_filter="JSON files (*.json)"
     )

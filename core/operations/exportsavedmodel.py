@@ -1,4 +1,4 @@
-"""ExportSavedModel: a .keras file to a SavedModel, with chosen outputs, crops and a sidecar."""
+"""ExportSavedModel: a .keras file exported as a SavedModel, with selected outputs, crops and a sidecar."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class ExportSavedModel(Operation):
     GROUP = "models"
     DESCRIPTION = (
         "Writes a .keras file as a SavedModel, with the outputs that you choose: the model's own, or those of any of "
-        "its layers. Crops add further outputs without the border that depends on what lies outside, as OTBTF's "
-        "models have them (predictions_crop16).\n\n"
-        "The model's geometry is found and kept in the sidecar mlm.json in the folder; class names and colours are "
-        "taken over from the .keras file's own sidecar."
+        "its layers. Crops add outputs without the border whose values depend on pixels outside, as in OTBTF's "
+        "models (predictions_crop16).\n\n"
+        "The model's geometry is determined and stored in the sidecar mlm.json in the folder; the class names and "
+        "colours are those of the .keras file's own sidecar."
     )
     RESULTS = (
         TextResult("outputs", "Names of the SavedModel's outputs"),
-        TextResult("sidecar.path", "The sidecar that was written"),
+        TextResult("sidecar.path", "Path of the sidecar"),
     )
     RUN = "probing.exportrun:export_model"
     NEEDS_ENGINE = True
@@ -35,21 +35,21 @@ class ExportSavedModel(Operation):
     output_names: str = voc.text(
         "output.names",
         "Model outputs",
-        "Names of the outputs to keep, separated by spaces: the model's own, or those of any of its layers. Empty: "
+        "Names of the outputs to keep, separated by spaces: the model's own, or those of any of its layers. Default: "
         "the model's own.",
     )
     crops: str = voc.text(
         "crops",
         "Crops",
-        "Adds outputs without so many pixels at each side, where values depend on what lies outside: 16 32 adds "
-        "NAME_crop16 and NAME_crop32 for each output.",
+        "Numbers of pixels to remove at each side, where values depend on pixels outside, separated by spaces: 16 32 "
+        "adds NAME_crop16 and NAME_crop32 for each output.",
     )
     model_userplaceholders: str = voc.text(
         "model.userplaceholders",
         "User placeholders",
-        "Values for further inputs of the model, with which its geometry is found for the sidecar: name=value, "
-        "several separated by spaces.",
+        "Values of further inputs of the model, used to determine its geometry for the sidecar: name=value, "
+        "separated by spaces.",
         advanced=True,
     )
     trust_model: bool = shared.trust_model()
-    out: str = voc.folder_out("out", "SavedModel", "The folder to write. An older SavedModel there is replaced.")
+    out: str = voc.folder_out("out", "SavedModel", "Folder of the SavedModel. It replaces an older SavedModel.")

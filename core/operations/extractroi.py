@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
 from ..parameters.operation import Group, Operation
@@ -15,29 +15,31 @@ _UNITS = ("pxl", "phy", "lonlat")
 
 
 def _coordinate(name: str, label: str) -> Any:
-    return voc.number(name, label, "In the unit of the mode: pixels from 0, map coordinates, or degrees.", default=0.0)
+    return voc.number(
+        name, label, "Coordinate in the unit of the mode: pixels from 0, map coordinates, or degrees.", default=0.0
+    )
 
 
 @dataclass(frozen=True)
 class _Region(Group):
-    image: Any = voc.raster("in", "Image", "The image of which a part is taken.")
+    image: Any = voc.raster("in", "Image", "The image to extract from.")
     mode: str = voc.choice(
         "mode",
         "Mode",
-        "standard: STARTX, STARTY, SIZEX and SIZEY in pixels; fit: the extent of another image or layer; extent: two "
-        "corners, both included; radius: a square around a point.",
+        "standard: STARTX, STARTY, SIZEX and SIZEY in pixels. fit: the extent of another image or layer. extent: two "
+        "corners, both included. radius: a square around a point.",
         ("standard", "fit", "extent", "radius"),
     )
     startx: int = voc.integer("startx", "Start X", "First column, from 0.", default=0, minimum=0)
     starty: int = voc.integer("starty", "Start Y", "First row, from 0.", default=0, minimum=0)
-    sizex: int = voc.integer("sizex", "Size X", "Number of columns; 0 for all that follow.", default=0, minimum=0)
-    sizey: int = voc.integer("sizey", "Size Y", "Number of rows; 0 for all that follow.", default=0, minimum=0)
+    sizex: int = voc.integer("sizex", "Size X", "Number of columns. 0: all following columns.", default=0, minimum=0)
+    sizey: int = voc.integer("sizey", "Size Y", "Number of rows. 0: all following rows.", default=0, minimum=0)
     cl: str = voc.text(
-        "cl", "Bands", "Bands to keep, separated by spaces: Channel1 Channel3, or 1 3. Empty: all of them."
+        "cl", "Bands", "Bands to keep, separated by spaces, such as Channel1 Channel3, or 1 3. Default: all bands."
     )
-    mode_fit_im: Any = voc.raster("mode.fit.im", "Fit: image", "The image whose extent is taken.", required=False)
+    mode_fit_im: Any = voc.raster("mode.fit.im", "Fit: image", "The image whose extent is used.", required=False)
     mode_fit_vect: LayerSource | None = voc.vector(
-        "mode.fit.vect", "Fit: layer", "The vector layer whose extent is taken.", required=False
+        "mode.fit.vect", "Fit: layer", "The vector layer whose extent is used.", required=False
     )
     mode_extent_ulx: float = _coordinate("mode.extent.ulx", "Extent: upper left X")
     mode_extent_uly: float = _coordinate("mode.extent.uly", "Extent: upper left Y")
@@ -60,8 +62,8 @@ class ExtractROI(Operation, ToolOutput, _Region):
     TITLE = "Extract a region of an image (ExtractROI)"
     GROUP = "images"
     DESCRIPTION = (
-        "Writes a part of an image, with the keys of OTB's ExtractROI, for command lines that hold it. In dialogs "
-        "use GDAL's clipping tools."
+        "Writes a part of an image, for command lines with OTB's ExtractROI, whose keys it has. In dialogs, use "
+        "GDAL's clipping tools."
     )
     RUN = "imagetools.imageregions:extract_region"
     HIDDEN = True
@@ -70,4 +72,7 @@ class ExtractROI(Operation, ToolOutput, _Region):
         super().__post_init__()
         given = [value for value in (self.mode_fit_im, self.mode_fit_vect) if value is not None]
         if self.mode == "fit" and len(given) != 1:
-            raise ParameterError("MODE is fit: give one of MODE_FIT_IM and MODE_FIT_VECT, whose extent is taken.")
+            raise ParameterError(
+                f"{field('mode')} is fit, which needs exactly one of {field('mode_fit_im')} and "
+                f"{field('mode_fit_vect')}: set the one whose extent is used."
+            )

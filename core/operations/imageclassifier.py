@@ -1,4 +1,4 @@
-"""ImageClassifier: the pixels of a raster through a trained classifier, into a map of classes."""
+"""ImageClassifier: a map of classes from a raster, by a trained classifier."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..parameters.sharedgroups import Memory
 
 @dataclass(frozen=True)
 class Inputs(Group):
-    """The parameters that name what is classified, and by what."""
+    """The image and the classifier."""
 
     image: Any = voc.raster(
-        "in", "Image", "Its bands are the features, in the order in which the classifier was trained."
+        "in", "Image", "Image whose bands are the features, in the order of the classifier's training."
     )
-    mask: Any = shared.mask("the image is classified only where it is not 0.")
-    model: str = voc.file("model", "Classifier", "A classifier that was trained here.", file_filter=FILE_FILTER)
-    imstat: str | None = statistics("imstat", "those that the classifier was trained with")
+    mask: Any = shared.mask("The image is classified only where it is not 0.")
+    model: str = voc.file("model", "Classifier", "Classifier trained with this plugin.", file_filter=FILE_FILTER)
+    imstat: str | None = statistics("imstat", "those of the classifier's training")
     nodata: float | None = shared.nodata(
-        "A pixel is no-data where all bands have this value (nan is possible).", advanced=True
+        "Pixels in which all bands have this value are no-data (nan is possible).", advanced=True
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
@@ -37,9 +37,9 @@ class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
     TITLE = "Classify an image"
     GROUP = "inference"
     DESCRIPTION = (
-        "Applies a trained classifier to each pixel of a raster, however large it is, and writes a map of classes; "
-        "with a confidence map, how probable each is. The raster's bands are the features, in the order in which the "
-        "classifier was trained: pixel values, or what a network makes of them.\n\n"
+        "Applies a trained classifier to each pixel of a raster of any size and writes a map of classes and, if you "
+        "want, a confidence map with the probability of the class of each pixel. The bands of the raster are the "
+        "features, in the order of the classifier's training: pixel values, or the output of a network.\n\n"
         "The parameters are those of OTB's ImageClassifier."
     )
     RUN = "classifiers.classifyimage:classify_image"

@@ -1,4 +1,4 @@
-"""ImageClassifierFromDeepFeatures: images through a network and a classifier, into a map of classes."""
+"""ImageClassifierFromDeepFeatures: a map of classes from images, by a network and a classifier."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class DeepModel(ServedModel):
     model_fullyconv: str = voc.choice(
         "deepmodel.fullyconv",
         "Fully convolutional",
-        "on: the network is applied to whole regions. off: to one patch per output pixel. auto: what it allows.",
+        "on: apply the network to whole regions. off: apply it to one patch per output pixel. auto: what the network "
+        "allows.",
         MODES,
         in_otbtf="off",
     )
@@ -30,10 +31,10 @@ class DeepModel(ServedModel):
     classifier: str = voc.file(
         "model",
         "Classifier",
-        "A classifier that TrainClassifierFromDeepFeatures has trained on the same features.",
+        "Classifier that TrainClassifierFromDeepFeatures has trained on the same features.",
         file_filter=FILE_FILTER,
     )
-    imstat: str | None = statistics("imstat", "those that the classifier was trained with")
+    imstat: str | None = statistics("imstat", "those of the classifier's training")
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a network to one or several rasters and a trained classifier to its features, and writes a map of "
-        "classes; with a confidence map, how probable each is. The features are streamed from one to the other and "
-        "kept nowhere.\n\n"
-        "The classifier is one that otbtf:trainclassifierfromdeepfeatures has trained with the same network. The "
+        "classes and, if you want, a confidence map with the probability of the class of each pixel. The features "
+        "are not stored.\n\n"
+        "The classifier must have been trained by otbtf:trainclassifierfromdeepfeatures with the same network. The "
         "parameters are those of OTBTF's ImageClassifierFromDeepFeatures."
     )
     RUN = "classifiers.classifydeep:classify_deep_features"

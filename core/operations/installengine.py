@@ -1,4 +1,4 @@
-"""InstallEngine: make or repair the Python environment that TensorFlow runs in."""
+"""InstallEngine: install or repair the Python environment of TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ class InstallEngine(Operation):
     TITLE = "Install engine"
     GROUP = "engine"
     DESCRIPTION = (
-        "Installs the engine: a Python environment of its own with TensorFlow and Keras, in your QGIS profile. "
-        "QGIS's own Python is left as it is. It needs a network, some minutes and about 2 GB of disk. Run it again "
-        "to repair an engine."
+        "Installs the engine, a separate Python environment with TensorFlow and Keras, in your QGIS profile. QGIS's "
+        "own Python does not change. The installation needs a network connection, some minutes and about 2 GB of "
+        "disk. Run it again to repair the engine."
     )
     RUN = "engine.engineinstallation:install_engine"
 
     folder: str = voc.text(
         "folder",
-        "Folder of the engine",
-        "Where the virtual environment lies, or shall lie: a folder of its own. Left out in QGIS, the folder is in "
-        "the user profile, and the plugin finds it there.",
+        "Engine folder",
+        "Folder of the virtual environment. Default in QGIS: a folder in the user profile, where the plugin finds it.",
         advanced=True,
     )
     gpu: bool = voc.boolean(
         "gpu",
         "GPU",
-        "Install TensorFlow with CUDA, for an NVIDIA GPU (Linux on x86_64 only; several GB more).",
+        "On: install TensorFlow with CUDA, for an NVIDIA GPU (Linux on x86_64 only; several GB more).",
     )

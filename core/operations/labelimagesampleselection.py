@@ -1,4 +1,4 @@
-"""LabelImageSampleSelection: points on the pixels of a label raster, as many of each class as asked for."""
+"""LabelImageSampleSelection: points on the pixels of a label raster, a number of each class."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class LabelImageSampleSelection(Operation):
     TITLE = "Select samples from a label raster"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Chooses pixels of a label raster, so many of each class, and writes points at their centres with the class "
-        "in a field: ready for PatchesExtraction.\n\n"
-        "The points take over the names and colours of the classes from the raster's attribute table or palette."
+        "Selects a number of pixels of each class of a label raster, and writes points at their centres with the "
+        "class in a field, ready for PatchesExtraction.\n\n"
+        "The points have the names and colours of the classes in the raster's attribute table or palette."
     )
     RESULTS = (
         NumberResult("samples", "Number of samples"),
@@ -30,33 +30,41 @@ class LabelImageSampleSelection(Operation):
     )
     RUN = "samples.labelimagesamples:select_labelled_pixels"
 
-    inref: Any = voc.raster("inref", "Label raster", "A raster of one band whose pixels are class labels.")
+    inref: Any = voc.raster("inref", "Label raster", "Raster of one band whose pixels are class labels.")
     strategy: str = voc.choice(
         "strategy",
         "Strategy",
-        "constant: the same number for each class, no more than the smallest class has. total: so many altogether, each "
-        "class by its share. smallest: as many as the smallest class has. all: every pixel. atmost: the number of constant for "
-        "each class, and all of a class that has fewer.",
+        "constant: the same number for each class, at most the size of the smallest class. total: this number in "
+        "total, in proportion to the class sizes. smallest: for each class, the size of the smallest class. all: "
+        "every pixel. atmost: the number of constant for each class; a class with fewer pixels uses all of them.",
         STRATEGIES,
     )
     strategy_constant_nb: int = voc.integer(
-        "strategy.constant.nb", "Samples per class", "For the strategies constant and atmost.", default=1000, minimum=1
+        "strategy.constant.nb",
+        "Samples per class",
+        "For the strategies constant and atmost: number of samples per class.",
+        default=1000,
+        minimum=1,
     )
     strategy_total_v: int = voc.integer(
-        "strategy.total.v", "Samples altogether", "For the strategy total.", default=1000, minimum=1
+        "strategy.total.v",
+        "Samples in total",
+        "For the strategy total: number of samples of all classes.",
+        default=1000,
+        minimum=1,
     )
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
-        "Value of pixels without a label. Not given: the layer's own, where NODATA_FROM_LAYER is on and it has one, "
-        "else -1.",
+        "Value of pixels without a label. Default: the layer's own no-data value, if NODATA_FROM_LAYER is on and the "
+        "layer has one, otherwise -1.",
     )
     pad: int = voc.integer(
-        "pad", "Border", "Width in pixels of a border of the raster in which no sample is taken.", default=0, minimum=0
+        "pad", "Border width", "Width of the border without samples, in pixels.", default=0, minimum=0
     )
-    seed: int | None = shared.seed("the draw", otherwise="every n-th pixel of a class, as OTBTF does")
+    seed: int | None = shared.seed(otherwise="every n-th pixel of a class, as OTBTF does")
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     outvec: str = voc.vector_out(
-        "outvec", "Samples", "Points at the centres of the chosen pixels, with a field class.", geometry="point"
+        "outvec", "Samples", "Points at the centres of the selected pixels, with a field class.", geometry="point"
     )

@@ -1,4 +1,4 @@
-"""LandCoverMap: from an image and labels to a trained network and a map, in one run."""
+"""LandCoverMap: a trained network and a map from an image and labels, in one run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -26,14 +26,13 @@ class LandCoverMap(Operation):
     TITLE = "Make a land cover map"
     GROUP = "training"
     DESCRIPTION = (
-        "Learns from labels what each class looks like, and maps the whole image: chooses samples, holds some back "
-        "for validation in other places, cuts patches, trains a network, applies it to the image and tells how good "
-        "it is.\n\n"
-        "Labels are a raster, or polygons, lines or points with a field that holds the class. Sparse labels train a "
-        "network that looks at a patch around each pixel; dense ones, which cover much of the image, one that learns "
-        "all pixels of a tile together. The steps are those of labelimagesampleselection or sampleselection, "
-        "patchesextraction, tensorflowmodeltrain and tensorflowmodelserve, where each can be done by hand with all "
-        "parameters."
+        "Trains a network on labels and maps the whole image: selects samples, holds some back for validation in "
+        "other places, cuts patches, trains a network, applies it to the image and reports the accuracy.\n\n"
+        "Labels are a raster, or polygons, lines or points with a class field. Sparse labels train a network that "
+        "classifies the pixel in the middle of a patch; dense labels, which cover much of the image, train a network "
+        "that classifies all pixels of a tile. The steps are also available, with all parameters, as the algorithms "
+        "labelimagesampleselection or sampleselection, patchesextraction, tensorflowmodeltrain and "
+        "tensorflowmodelserve."
     )
     RESULTS = (
         NumberResult("kappa", "Kappa of the validation"),
@@ -41,8 +40,8 @@ class LandCoverMap(Operation):
         NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
         NumberResult("samples_training", "Number of patches or tiles for training"),
         NumberResult("samples_validation", "Number of patches or tiles for validation"),
-        NumberResult("epochs_run", "Epochs that were trained"),
-        TextResult("mode", "Mode that was taken"),
+        NumberResult("epochs_run", "Number of epochs trained"),
+        TextResult("mode", "Mode used"),
     )
     RUN = "workflows.landcovermapping:make_map"
     NEEDS_ENGINE = True
@@ -53,47 +52,44 @@ class LandCoverMap(Operation):
     labels_raster: Any = voc.raster(
         "labels.raster",
         "Labels: raster",
-        "A raster of one band with the number of the class where it is known; on another grid the nearest pixel counts.",
+        "Raster of one band with the number of the class of each known pixel. If it has another grid, the nearest "
+        "pixel is used.",
         required=False,
     )
     labels_vector: LayerSource | None = voc.vector(
         "labels.vector",
         "Labels: polygons, lines or points",
-        "In place of a raster: features that have a class, in any coordinate system.",
+        "Features with a class, in any coordinate system, instead of a raster.",
         required=False,
     )
-    labels_field: str | None = voc.attribute(
-        "labels.field",
-        "Labels: class field",
-        "Field of the features that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in "
-        "alphabetical order.",
-        of="labels.vector",
-        required=False,
+    labels_field: str | None = shared.class_field(
+        "labels.field", of="labels.vector", label="Labels: class field", required=False
     )
     labels_nodata: float | None = voc.number(
         "labels.nodata",
         "Labels: ignored value",
-        "Value of the label raster that is no class. Not given: the layer's own no-data value.",
+        "Value of the label raster that is not a class. Default: the layer's own no-data value.",
     )
     mode: str = voc.choice(
         "mode",
         "Mode",
-        "patches: the network learns the class of the pixel in the middle of a patch; for few or scattered labels. dense: "
-        "it learns all labels of a tile together; for labels that cover much of the image. auto: as the template asks for, "
-        "else dense where a label raster covers half of the image.",
+        "patches: the network learns the class of the pixel in the middle of a patch, for few or scattered labels. "
+        "dense: it learns all labels of a tile, for labels that cover much of the image. auto: the mode of the "
+        "template, otherwise dense if a label raster covers half of the image, else patches.",
         MODES,
     )
     template: str = voc.choice(
         "template",
         "Network",
-        "cnn16 (small, fast) and cnn16_deep classify patches, unet (large) and fcnn (fast) tiles. auto: cnn16, or unet.",
+        "cnn16 (small, fast) and cnn16_deep classify patches; unet (large) and fcnn (fast) classify tiles. auto: "
+        "cnn16, or unet.",
         ("auto", *OF_PATCHES, *OF_TILES),
     )
     model_dir: str | None = voc.file(
         "model.dir",
-        "Model to train on",
-        "In place of a template: a .keras file, or the folder of a model that was trained here before. MODE and PATCHSIZE "
-        "must suit it.",
+        "Model to train further",
+        "A .keras file, or the folder of a model that this plugin has trained, instead of a template. MODE and "
+        "PATCHSIZE must suit it.",
         required=False,
         advanced=True,
         file_filter="Keras models (*.keras);;All files (*)",
@@ -101,67 +97,67 @@ class LandCoverMap(Operation):
     samples: int = voc.integer(
         "samples",
         "Samples per class",
-        "Patches of each class, those for validation among them; a class that has fewer labels gives all it has. Of dense "
-        "labels: tiles altogether, at most.",
+        "Number of patches per class, including validation patches. A class with fewer labels uses all of them. For "
+        "dense labels: the maximum number of tiles.",
         default=1000,
         minimum=2,
     )
     patchsize: int | None = voc.integer(
         "patchsize",
         "Patch size",
-        "Width and height of patches or tiles in pixels. Not given: 16 for patches, 64 for tiles. cnn16_deep takes any: "
-        "small ones, such as 5, suit objects of few pixels. unet and fcnn take multiples of 16.",
+        "Width and height of patches or tiles, in pixels. Default: 16 for patches, 64 for tiles. cnn16_deep accepts "
+        "any size: small ones, such as 5, suit small objects. unet and fcnn need multiples of 16.",
         minimum=1,
     )
-    epochs: int = voc.integer("epochs", "Epochs", "How often each sample is used.", default=50, minimum=1)
+    epochs: int = voc.integer("epochs", "Epochs", "Number of times that each sample is used.", default=50, minimum=1)
     batchsize: int | None = voc.integer(
-        "batchsize", "Batch size", "Samples in a step. Not given: 64 patches, or 8 tiles.", minimum=1, advanced=True
+        "batchsize",
+        "Batch size",
+        "Number of samples per step. Default: 64 patches, or 8 tiles.",
+        minimum=1,
+        advanced=True,
     )
     validation_share: float = voc.number(
         "validation.share",
         "Validation share",
-        "Share of the samples that is held back to tell how good the map is: those of whole features or parts of the "
-        "image, none of which shares pixels with training. 0: none.",
+        "Share of the samples held back for validation. Whole features or parts of the image are held back; none "
+        "shares pixels with the training samples. 0: none.",
         default=0.25,
         minimum=0,
         maximum=0.9,
     )
-    seed: int = shared.seed("all that is drawn", default=0, maximum=shared.LARGEST_SEED, advanced=True)
+    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
-        "Of the images (nan is possible). Not given: the layers' own.",
+        "No-data value of the images (nan is possible). Default: the layers' own.",
         advanced=True,
     )
     alpha: str = shared.alpha()
     legend: str = voc.text(
         "legend",
         "Class names and colours",
-        'By label, as JSON: {"1": {"name": "water", "color": "#3060c0"}}. In QGIS those of the layer\'s style are taken '
-        "where it is empty. They win over what the labels tell themselves.",
+        'Names and colours by label, as JSON: {"1": {"name": "water", "color": "#3060c0"}}. They override those of '
+        "the labels. Default in QGIS: those of the layer's style.",
         advanced=True,
     )
-    memory: int | None = shared.memory(
-        "each step, beside what TensorFlow itself needs", "what each step takes by default"
-    )
+    memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
     out: str = voc.raster_out("out", "Map", "The class of each pixel of the image, with names and colours.")
     model_saveto: str | None = voc.folder_out(
         "model.saveto",
         "Trained model",
-        "Folder for the trained model as a SavedModel, to serve for other images.",
+        "Folder for the trained model as a SavedModel, to serve it on other images.",
         required=False,
         created=True,
     )
     out_keras: str | None = shared.keras_out()
-    out_report: str | None = shared.report(
-        "A page with the course of the training, confusion matrix and scores per class."
-    )
+    out_report: str | None = shared.report("HTML page with the training curves, confusion matrix and scores per class.")
     keep: str | None = voc.folder_out(
         "keep",
-        "Keep the steps in",
-        "Folder for the points, patches, labels and history, to look at them or to train on by hand. Not given: they are "
-        "removed.",
+        "Folder for intermediate files",
+        "Folder for the points, patches, labels and history, to check them or to train with other parameters. "
+        "Default: they are removed.",
         required=False,
         advanced=True,
     )
@@ -174,25 +170,37 @@ class LandCoverMap(Operation):
 
     def _check_labels(self) -> None:
         if (self.labels_raster is None) == (self.labels_vector is None):
-            both = "both given: choose one of them" if self.labels_vector else "missing: give one of them"
-            raise ParameterError(f"LABELS_RASTER and LABELS_VECTOR are {both}.")
+            both = "both given: keep one of them" if self.labels_vector else "missing: choose one of them"
+            raise ParameterError(f"{field('labels_raster')} and {field('labels_vector')} are {both}.")
         if self.labels_vector and not self.labels_field:
-            raise ParameterError("LABELS_FIELD is missing: name the field of LABELS_VECTOR that holds the class.")
+            raise ParameterError(
+                f"{field('labels_field')} is missing: choose the field of {field('labels_vector')} with the class."
+            )
         if self.labels_raster is not None and self.labels_field:
-            raise ParameterError(f"LABELS_FIELD is {self.labels_field}, but LABELS_RASTER has no fields: leave it out.")
+            raise ParameterError(
+                f"{field('labels_field')} is {self.labels_field}, but applies only to {field('labels_vector')}: "
+                "remove it."
+            )
         if self.labels_vector and self.labels_nodata is not None:
-            raise ParameterError("LABELS_NODATA is given, but is for LABELS_RASTER: leave it out.")
+            raise ParameterError(
+                f"{field('labels_nodata')} is {self.labels_nodata:g}, but applies only to {field('labels_raster')}: "
+                "remove it."
+            )
 
     def _check_model(self) -> None:
         if self.model_dir and self.template != "auto":
             raise ParameterError(
-                f"TEMPLATE is {self.template}, but MODEL_DIR is given too: set TEMPLATE to auto, or leave MODEL_DIR out."
+                f"{field('template')} is {self.template}, but {field('model_dir')} is given too: set "
+                f"{field('template')} to auto, or remove {field('model_dir')}."
             )
         if self.model_dir and not Path(self.model_dir).exists():
-            raise ParameterError(f"MODEL_DIR is {self.model_dir}, which does not exist.")
+            raise ParameterError(
+                f"{field('model_dir')} is {self.model_dir}, which does not exist: choose another file or folder."
+            )
         other = {"patches": OF_TILES, "dense": OF_PATCHES}.get(self.mode, ())
         if self.template in other:
             fitting = OF_PATCHES if self.mode == "patches" else OF_TILES
             raise ParameterError(
-                f"TEMPLATE is {self.template}, but MODE is {self.mode}: choose {' or '.join(fitting)}, or set MODE to auto."
+                f"{field('template')} is {self.template}, but {field('mode')} is {self.mode}: choose "
+                f"{' or '.join(fitting)}, or set {field('mode')} to auto."
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
@@ -25,19 +25,19 @@ class Source:
     patchsizex: int = voc.integer("patchsizex", "Patch width", "In pixels of this source.", minimum=1, required=True)
     patchsizey: int = voc.integer("patchsizey", "Patch height", "In pixels of this source.", minimum=1, required=True)
     nodata: float | None = shared.nodata(
-        "A patch is left out where any band of any pixel has this value (nan is possible)."
+        "Patches with this value in any band of any pixel are rejected (nan is possible)."
     )
     out: str | None = voc.raster_out(
         "out",
         "Patches",
-        "The patches one below the other: as wide as a patch, as high as all together.",
+        "The patches image: the patches one below the other, as wide as a patch.",
         required=False,
     )
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches", in_otbtf="float")
     out_co: str = shared.creation_options(
         "out.co",
         "Patches",
-        "Empty: strips of whole patches without compression, which training reads fastest.",
+        "Default: strips of whole patches without compression, which training reads fastest.",
         "COMPRESS=DEFLATE|PREDICTOR=2",
     )
 
@@ -48,13 +48,13 @@ class _Inputs(Group):
     vec: LayerSource = voc.vector(
         "vec",
         "Points",
-        "A patch is cut around each; in any coordinate system.",
+        "Points, in any coordinate system; a patch is cut around each.",
         geometry="point",
     )
     field: str = voc.attribute(
         "field",
-        "Field",
-        "The field of the labels: numbers, as texts too, or names, which are numbered from 0 in alphabetical order.",
+        "Label field",
+        "Field with the labels: numbers, also as text, or names, which are numbered from 0 in alphabetical order.",
         of="vec",
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
@@ -74,8 +74,8 @@ class _Outputs(Group):
     out_tfrecords: str | None = voc.folder_out(
         "out.tfrecords",
         "TFRecords",
-        "A folder for the patches as TFRecords, in the form of OTBTF's Python API, with the features source1, "
-        "source2, ... and label.",
+        "Folder for the patches as TFRecords, in the form of OTBTF's Python API, with the features source1, source2, "
+        "... and label.",
         required=False,
     )
 
@@ -88,19 +88,19 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
     GROUP = "sampling"
     DESCRIPTION = (
         "Cuts a patch around each point out of one or several sources, for training. The patches of a source are "
-        "stacked in one image, as wide as a patch, with a JSON beside it that says what it holds; the labels become "
-        "an image one pixel wide; both can go to TFRecords as well.\n\n"
-        "Sources may have different pixel sizes. A point is left out where its patch does not lie inside every "
-        "source or holds no-data; how many are left out and why is reported."
+        "stacked in one patches image, as wide as a patch, with a JSON file beside it that describes it. The labels "
+        "are an image one pixel wide. Both can also be written to TFRecords.\n\n"
+        "The sources may have different pixel sizes. A point is rejected if its patch is not inside every source, or "
+        "has no-data; the log gives the number of rejected points and the reasons."
     )
     RESULTS = (
         NumberResult("patches", "Number of patches"),
-        NumberResult("rejected", "Number of features left out"),
-        TextResult("reasons", "Why they were left out, as JSON"),
+        NumberResult("rejected", "Number of rejected points"),
+        TextResult("reasons", "Reasons for the rejections, as JSON"),
     )
     RUN = "patches.extraction:extract_patches"
 
-    memory: int | None = shared.memory("patches; more of them wait in a file beside the output", "512")
+    memory: int | None = shared.memory("patches", "512", "; further patches are kept in a file beside the output")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,6 +108,6 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
         if not self.out_tfrecords and not all(source.out for source in self.sources):
             missing = [number for number, source in enumerate(self.sources, 1) if not source.out]
             raise ParameterError(
-                f"SOURCE{missing[0]}_OUT (the patches of source {missing[0]}) is missing: name a file, or a folder in "
-                "OUT_TFRECORDS."
+                f"{field('out', of='sources', number=missing[0])} is missing: choose a file for the patches of this "
+                f"source, or a folder in {field('out_tfrecords')}."
             )

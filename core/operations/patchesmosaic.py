@@ -1,4 +1,4 @@
-"""PatchesMosaic: some patches of a patches image side by side, as a picture to look at."""
+"""PatchesMosaic: a picture of some patches of a patches image, side by side."""
 
 from __future__ import annotations
 
@@ -17,35 +17,42 @@ class PatchesMosaic(Operation):
     TITLE = "Show patches as a mosaic"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Lays some patches of a patches image out side by side as one picture, each with its label below, for a look "
-        "at the data before training on them."
+        "Shows some patches of a patches image side by side in one picture, each with its label below, to check the "
+        "data before training."
     )
     RESULTS = (NumberResult("patches", "Number of patches shown"),)
     RUN = "patches.mosaic:make_mosaic"
 
-    image: Any = voc.raster("in", "Patches", "A patches image, as PatchesExtraction makes it.")
-    labels: Any = voc.raster("labels", "Labels", "The labels of the patches, one row per patch.", required=False)
+    image: Any = voc.raster("in", "Patches image", "Patches image in the form that PatchesExtraction writes.")
+    labels: Any = voc.raster(
+        "labels", "Labels", "The labels of the patches: an image one pixel wide, one row per patch.", required=False
+    )
     patchsizey: int | None = voc.integer(
         "patchsizey",
         "Patch height",
-        "Not given: from the JSON beside the patches image; without one, as high as wide.",
+        "Height of the patches, in pixels. Default: the height in the JSON beside the patches image, otherwise the "
+        "width.",
         minimum=1,
         advanced=True,
     )
     bands: str = voc.text(
         "bands",
         "Bands",
-        "One band, or three for red, green and blue, counted from 1. Empty: the first three, or the first.",
+        "One band, or three for red, green and blue, numbered from 1. Default: the first three bands, or the first.",
     )
     count: int = voc.integer(
         "count",
         "Patches shown",
-        "At most; with labels as many of each as there can be.",
+        "Maximum number of patches; with labels, distributed evenly over the classes.",
         default=100,
         minimum=1,
         maximum=10000,
     )
-    columns: int | None = voc.integer("columns", "Patches in a row", "Not given: as many as there are rows.", minimum=1)
-    zoom: int = voc.integer("zoom", "Zoom", "How many pixels wide a pixel is shown.", default=2, minimum=1, maximum=32)
-    seed: int | None = shared.seed("the draw of patches", otherwise="patches at equal distances", advanced=True)
-    out: str = voc.raster_out("out", "Mosaic", "A picture of three bands.")
+    columns: int | None = voc.integer(
+        "columns", "Patches in a row", "Number of patches in a row. Default: as many as rows.", minimum=1
+    )
+    zoom: int = voc.integer(
+        "zoom", "Zoom", "Width of a patch pixel in pixels of the picture.", default=2, minimum=1, maximum=32
+    )
+    seed: int | None = shared.seed(otherwise="patches at equal distances", advanced=True)
+    out: str = voc.raster_out("out", "Mosaic", "Picture of three bands.")

@@ -1,11 +1,11 @@
-"""PatchesSelection: a regular grid of patches, shared out between training, validation and test."""
+"""PatchesSelection: a regular grid of patches, split into training, validation and test patches."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation
@@ -21,10 +21,10 @@ class PatchesSelection(Operation):
     TITLE = "Select patches on a grid"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Lays a regular grid of patches over an image, leaves out those with no-data or masked pixels, and shares "
-        "the others out between training, validation and test. PatchesExtraction cuts them at the points written.\n\n"
-        "Patches of different groups that overlap make a validation look better than it is: their number is "
-        "reported, and GAP keeps the groups apart."
+        "Creates a regular grid of patches over an image, excludes those with no-data or masked pixels, and splits "
+        "the others into training, validation and test patches. PatchesExtraction cuts them at the points written.\n\n"
+        "If patches of different groups overlap, the validation scores are too optimistic: their number is reported, "
+        "and GAP separates the groups."
     )
     RESULTS = (
         NumberResult("train", "Number of training patches"),
@@ -35,48 +35,59 @@ class PatchesSelection(Operation):
     )
     RUN = "patches.gridselection:select_patches"
 
-    image: Any = voc.raster("in", "Image", "The image on whose grid the patches lie.")
-    mask: Any = shared.mask("no patch lies where it is 0.")
+    image: Any = voc.raster("in", "Image", "The image whose grid the patches follow.")
+    mask: Any = shared.mask("Patches with pixels where it is 0 are excluded.")
     nodata: float | None = shared.nodata(
-        "A pixel is no-data where all bands have this value (nan is possible); no patch may hold one."
+        "Pixels in which all bands have this value are no-data (nan is possible); patches with such pixels are "
+        "excluded."
     )
     grid_step: int = voc.integer(
-        "grid.step", "Step", "Distance in pixels from one patch to the next.", minimum=1, required=True
+        "grid.step", "Grid step", "Distance from one patch to the next, in pixels.", minimum=1, required=True
     )
     grid_psize: int = voc.integer(
-        "grid.psize", "Patch size", "Width and height of a patch in pixels.", minimum=1, required=True
+        "grid.psize", "Patch size", "Width and height of the patches, in pixels.", minimum=1, required=True
     )
     grid_offsetx: int = voc.integer(
-        "grid.offsetx", "Offset, x", "First column of the first patch.", default=0, minimum=0, advanced=True
+        "grid.offsetx", "Offset, x", "First column of the first patch, from 0.", default=0, minimum=0, advanced=True
     )
     grid_offsety: int = voc.integer(
-        "grid.offsety", "Offset, y", "First row of the first patch.", default=0, minimum=0, advanced=True
+        "grid.offsety", "Offset, y", "First row of the first patch, from 0.", default=0, minimum=0, advanced=True
     )
     strategy: str = voc.choice(
         "strategy",
         "Strategy",
-        "chessboard: black squares to training, white ones to validation. split: by proportions. all: everything to "
-        "training. balanced: patches that bring the classes of a label image near to equal shares, then as chessboard.",
+        "chessboard: black squares for training, white squares for validation. split: by proportions. all: all "
+        "patches for training. balanced: patches with nearly equal shares of the classes of a label image, then as "
+        "chessboard.",
         STRATEGIES,
     )
     strategy_split_random: bool = voc.boolean(
         "strategy.split.random",
         "Split at random",
-        "For split: patches in random order rather than one after the other.",
+        "For the strategy split: patches in random order, instead of one after the other.",
     )
     strategy_split_trainprop: float = voc.number(
-        "strategy.split.trainprop", "Proportion for training", "For split; only ratios count.", default=50.0
+        "strategy.split.trainprop",
+        "Proportion for training",
+        "For the strategy split: proportion of the training patches; only the ratios matter.",
+        default=50.0,
     )
     strategy_split_validprop: float = voc.number(
-        "strategy.split.validprop", "Proportion for validation", "For split.", default=25.0
+        "strategy.split.validprop",
+        "Proportion for validation",
+        "For the strategy split: proportion of the validation patches.",
+        default=25.0,
     )
     strategy_split_testprop: float = voc.number(
-        "strategy.split.testprop", "Proportion for test", "For split.", default=25.0
+        "strategy.split.testprop",
+        "Proportion for test",
+        "For the strategy split: proportion of the test patches.",
+        default=25.0,
     )
     strategy_balanced_sp: float = voc.number(
         "strategy.balanced.sp",
-        "Share drawn first",
-        "For balanced: the share of the valid patches to begin with, drawn at random.",
+        "Initial share",
+        "For the strategy balanced: share of the valid patches selected at random at the start.",
         default=0.25,
         minimum=0,
         maximum=1,
@@ -84,46 +95,52 @@ class PatchesSelection(Operation):
     strategy_balanced_nclasses: int | None = voc.integer(
         "strategy.balanced.nclasses",
         "Number of classes",
-        "For balanced: more classes in the label image are an error. Not given: as many as there are.",
+        "For the strategy balanced: number of classes in the label image; more are an error. Default: the number "
+        "found.",
         minimum=1,
     )
     strategy_balanced_labelimage: Any = voc.raster(
         "strategy.balanced.labelimage",
         "Label image",
-        "For balanced: a raster of one band with class labels, on the image's grid.",
+        "For the strategy balanced: raster of one band with class labels, on the image's grid.",
         required=False,
     )
     gap: int = voc.integer(
         "gap",
         "Gap",
-        "Distance in pixels to keep between patches of different groups. Above 0, groups get squares of several patches, "
-        "and those too near to another group are left out.",
+        "Minimum distance between patches of different groups, in pixels. If it is above 0, each group has squares "
+        "of several patches, and patches too close to another group are excluded.",
         default=0,
         minimum=0,
     )
-    seed: int = shared.seed("what is drawn", default=0)
+    seed: int = shared.seed(default=0)
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     outtrain: str = voc.vector_out(
-        "outtrain", "Training patches", "Points at the patches' middle pixels, with a field id.", geometry="point"
+        "outtrain", "Training patches", "Points at the middle pixels of the patches, with a field id.", geometry="point"
     )
     outvalid: str | None = voc.vector_out(
-        "outvalid", "Validation patches", "As for training.", required=False, geometry="point"
+        "outvalid", "Validation patches", "The same for the validation patches.", required=False, geometry="point"
     )
     outtest: str | None = voc.vector_out(
-        "outtest", "Test patches", "As for training.", required=False, geometry="point"
+        "outtest", "Test patches", "The same for the test patches.", required=False, geometry="point"
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for role, share in zip(SampleRole, self.proportions()):
             if self.outputs()[role] and not share > 0:
-                raise ParameterError(f"STRATEGY_SPLIT_{role.short.upper()}PROP is {share:g}, but must be above 0.")
+                raise ParameterError(f"{field(f'strategy_split_{role.short}prop')} is {share:g}, but must be above 0.")
         if self.strategy == "balanced" and self.strategy_balanced_labelimage is None:
-            raise ParameterError("STRATEGY_BALANCED_LABELIMAGE is missing: the strategy balanced needs a label image.")
+            raise ParameterError(
+                f"{field('strategy')} is balanced, but {field('strategy_balanced_labelimage')} is missing: choose a "
+                "label image."
+            )
         names = [name for name in self.outputs() if name]
         if len(set(names)) < len(names):
-            raise ParameterError(f"Two outputs are the same file ({', '.join(names)}): choose another for one of them.")
+            raise ParameterError(
+                f"Two outputs are the same file ({', '.join(names)}): choose another file for one of them."
+            )
 
     def outputs(self) -> tuple[str | None, str | None, str | None]:
         """Return the outputs of the three roles in their order."""

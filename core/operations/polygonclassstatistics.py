@@ -1,4 +1,4 @@
-"""PolygonClassStatistics: how many pixels of an image each class and each feature of a training layer has."""
+"""PolygonClassStatistics: number of pixels of an image per class and per feature of a training layer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 class PolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     """See OTB's application of the same name."""
 
-    TITLE = "Count the pixels of classes"
+    TITLE = "Count pixels per class"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Counts the pixels of the image under each polygon, line and point of a training layer, and sums them up by "
-        "class. Each feature counts for itself, where several overlap too.\n\n"
-        "The XML file is the one that OTB's SampleSelection reads, and ours; the same numbers come as a table, too."
+        "Counts the pixels of the image under each polygon, line and point of a training layer, and adds them up by "
+        "class. Each feature counts separately, even if features overlap.\n\n"
+        "The XML file has the form that OTB's SampleSelection reads; this plugin's SampleSelection reads it too. The "
+        "same numbers are available as a table."
     )
     RESULTS = (
         NumberResult("samples", "Number of pixels"),
@@ -27,4 +28,4 @@ class PolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     )
     RUN = "samples.polygonstatistics:count_polygons"
 
-    mask: Any = shared.mask("only pixels where it is not 0 count.")
+    mask: Any = shared.mask("Only pixels where it is not 0 count.")

@@ -1,4 +1,4 @@
-"""RunCommandLine: OTBTF's command lines, shown as the Processing calls that do the same, and run."""
+"""RunCommandLine: OTBTF's command lines, shown as equivalent Processing calls, and run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class RunCommandLine(Operation):
     TITLE = "Run OTBTF command lines"
     GROUP = "inference"
     DESCRIPTION = (
-        "Takes command lines of OTBTF as they are (otbcli_TensorflowModelServe ..., extended file names included), "
-        "shows the Processing calls that do the same, for Python and for qgis_process, and runs them one after the "
-        "other. It also takes those of OTB's BandMathX, BandMath, ExtractROI, ConcatenateImages, Superimpose and "
-        "ManageNoData.\n\n"
-        "What OTBTF assumes for a parameter that is not given is assumed here too. All commands are checked before "
-        "the first one runs. User names, passwords and keys in web addresses are not shown."
+        "Accepts command lines of OTBTF without changes (otbcli_TensorflowModelServe ..., including extended "
+        "filenames), shows the equivalent Processing calls, for Python and for qgis_process, and runs them one after "
+        "the other. It also accepts those of OTB's BandMathX, BandMath, ExtractROI, ConcatenateImages, Superimpose "
+        "and ManageNoData.\n\n"
+        "Parameters that are not set have OTBTF's defaults. All commands are checked before the first one runs. User "
+        "names, passwords and keys in web addresses are hidden."
     )
     RESULTS = (
         TextResult("calls", "Equivalent calls"),
@@ -33,8 +33,8 @@ class RunCommandLine(Operation):
     command: str = voc.text(
         "command",
         "Command lines",
-        "One OTBTF command per line, such as: otbcli_TensorflowModelServe -source1.il image.tif -model.dir model -out "
-        '"map.tif?&box=0:0:100:100" uint8. A backslash at the end continues a line; # begins a comment.',
+        "One OTBTF command per line, such as: otbcli_TensorflowModelServe -source1.il image.tif -model.dir model "
+        '-out "map.tif?&box=0:0:100:100" uint8. A backslash at the end continues a line; # begins a comment.',
     )
     show_only: bool = voc.boolean(
         "show_only", "Show only", "On: check the commands and show the equivalent calls, without running them."

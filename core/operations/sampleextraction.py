@@ -1,4 +1,4 @@
-"""SampleExtraction: the values of an image under points, as attributes of the points."""
+"""SampleExtraction: values of an image under points, as attributes of the points."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class SampleExtraction(Operation):
     TITLE = "Extract pixel values under points"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Writes the points again with the values of the image's bands under them, in the fields value_0, value_1 and "
-        "so on. Parameters are those of OTB's SampleExtraction; the points are reprojected to the image."
+        "Copies the points, with the values of the image's bands under them in the fields value_0, value_1 and so "
+        "on. The parameters are those of OTB's SampleExtraction; the points are reprojected to the image."
     )
     RESULTS = (
         NumberResult("samples", "Number of points"),
@@ -31,27 +31,30 @@ class SampleExtraction(Operation):
     )
     RUN = "samples.pointvalues:extract_values"
 
-    image: Any = voc.raster("in", "Image", "The image whose values are taken.")
+    image: Any = voc.raster("in", "Image", "The image to read values from.")
     vec: LayerSource = voc.vector(
-        "vec", "Samples", "Points, such as SampleSelection makes; they are reprojected to the image.", geometry="point"
+        "vec",
+        "Samples",
+        "Points, such as those of SampleSelection; they are reprojected to the image.",
+        geometry="point",
     )
     field: str | None = voc.attribute(
-        "field", "Class field", "Field that holds the class, by which the output is shown.", of="vec", required=False
+        "field", "Class field", "Field with the class, used to style the output.", of="vec", required=False
     )
     outfield: str = voc.choice(
         "outfield",
         "Names of the new fields",
-        "prefix: a prefix and the number of the band, from 0. list: the names given.",
+        "prefix: a prefix and the number of the band, from 0. list: a list of names.",
         NAMINGS,
         advanced=True,
     )
     outfield_prefix_name: str = voc.text(
-        "outfield.prefix.name", "Prefix", "For the names by prefix.", default="value_", advanced=True
+        "outfield.prefix.name", "Prefix", "For prefix: beginning of the names.", default="value_", advanced=True
     )
     outfield_list_names: str = voc.text(
         "outfield.list.names",
         "Field names",
-        "For the names by list: one for each band, separated by spaces.",
+        "For list: a name for each band, separated by spaces.",
         advanced=True,
     )
     layer: int | None = shared.layer_index("VEC")
@@ -60,6 +63,6 @@ class SampleExtraction(Operation):
     out: str = voc.vector_out(
         "out",
         "Samples with values",
-        "The points that lie in the image, in its coordinate system, with their attributes and the values.",
+        "The points in the image, in its coordinate system, with their attributes and the values.",
         geometry="point",
     )

@@ -1,11 +1,11 @@
-"""SampleSelection: points on the pixels of a training layer's features, as many of each class as asked for."""
+"""SampleSelection: points on the pixels of a training layer's features, a number of each class."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -23,11 +23,11 @@ class SampleSelection(Operation, TrainingLayer):
     TITLE = "Select samples from polygons"
     GROUP = "sampling"
     DESCRIPTION = (
-        "Chooses pixels of the image under polygons, lines or points that have a class, so many of each class, and "
-        "writes points there with the attributes of the feature and its id: ready for PatchesExtraction and "
+        "Selects a number of pixels of each class under the polygons, lines or points of a training layer, and "
+        "writes points there with the attributes of the feature and its id, ready for PatchesExtraction and "
         "SampleExtraction.\n\n"
-        "Parameters, numbers and positions are those of OTB's SampleSelection. The statistics of "
-        "PolygonClassStatistics are computed on the way where they are not given."
+        "The parameters, numbers and positions are those of OTB's SampleSelection. If you do not set the statistics "
+        "of PolygonClassStatistics, they are computed first."
     )
     RESULTS = (
         NumberResult("samples", "Number of samples"),
@@ -37,11 +37,11 @@ class SampleSelection(Operation, TrainingLayer):
     )
     RUN = "samples.layersamples:select_samples"
 
-    mask: Any = shared.mask("samples are taken only where it is not 0.")
+    mask: Any = shared.mask("Samples are selected only where it is not 0.")
     instats: str | None = voc.file(
         "instats",
         "Statistics",
-        "XML file of PolygonClassStatistics for the same image, layer and mask. Not given: the pixels are counted here.",
+        "XML file of PolygonClassStatistics for the same image, layer and mask. Default: the pixels are counted first.",
         required=False,
         file_filter="XML files (*.xml)",
     )
@@ -49,60 +49,67 @@ class SampleSelection(Operation, TrainingLayer):
         "strategy",
         "Strategy",
         "byclass: the numbers in a file. constant: the same number for each class. percent: a share of each class. "
-        "total: so many altogether, in the classes' proportions. smallest: as many for each as the smallest class has. "
-        "all: every pixel. A class that has fewer gives all it has.",
+        "total: this number in total, in proportion to the class sizes. smallest: for each class, the size of the "
+        "smallest class. all: every pixel. A class with fewer pixels uses all of them.",
         STRATEGIES,
         default="smallest",
     )
     strategy_byclass_in: str | None = voc.file(
         "strategy.byclass.in",
-        "Numbers by class",
-        "For the strategy byclass: text file with a class and a number of samples on each line, separated by a comma, "
-        "semicolon or tab. A class that is not named gets none.",
+        "File of samples per class",
+        "For the strategy byclass: text file with a class and a number of samples on each line, separated by a "
+        "comma, semicolon or tab. Classes that are not listed have no samples.",
         required=False,
         file_filter="Tables (*.csv *.txt);;All files (*)",
     )
     strategy_constant_nb: int | None = voc.integer(
-        "strategy.constant.nb", "Samples per class", "For the strategy constant.", minimum=1
+        "strategy.constant.nb",
+        "Samples per class",
+        "For the strategy constant: number of samples per class.",
+        minimum=1,
     )
     strategy_percent_p: float = voc.number(
-        "strategy.percent.p", "Share", "For the strategy percent: from 0 to 1 (all).", default=0.5, minimum=0, maximum=1
+        "strategy.percent.p",
+        "Share of each class",
+        "For the strategy percent: share of the pixels of each class, from 0 to 1 (all).",
+        default=0.5,
+        minimum=0,
+        maximum=1,
     )
     strategy_total_v: int = voc.integer(
-        "strategy.total.v", "Samples altogether", "For the strategy total.", default=1000, minimum=1
+        "strategy.total.v",
+        "Samples in total",
+        "For the strategy total: number of samples of all classes.",
+        default=1000,
+        minimum=1,
     )
     sampler: str = voc.choice(
         "sampler",
         "Sampler",
-        "periodic: every n-th pixel of a class, feature by feature and row by row (in large images tile by tile, as in "
-        "OTB, where the size of the tiles depends on RAM). random: drawn with RAND.",
+        "periodic: every n-th pixel of a class, feature by feature and row by row (in large images tile by tile, as "
+        "in OTB, where the tile size depends on RAM). random: selected at random, with the seed RAND.",
         SAMPLERS,
     )
     sampler_periodic_jitter: int = voc.integer(
         "sampler.periodic.jitter",
         "Jitter",
-        "For the sampler periodic: each sample is moved on by a random number of pixels of its class, up to this one.",
+        "For the sampler periodic: maximum number of pixels of its class by which a sample is moved at random.",
         default=0,
         minimum=0,
         advanced=True,
     )
-    rand: int | None = voc.integer(
-        "rand",
-        "Random seed",
-        "Any whole number from 0: repeats the draw. Not given: another draw each time.",
-        minimum=0,
-    )
+    rand: int | None = shared.seed(name="rand", otherwise="a different seed each time")
     out: str = voc.vector_out(
         "out",
         "Samples",
-        "Points at pixel centres (or the points of the layer themselves), with all attributes of the feature that each "
-        "lies in, and its id in the field originfid.",
+        "Points at pixel centres (or the points of the layer themselves), with all attributes of the feature that "
+        "contains them, and its id in the field originfid.",
         geometry="point",
     )
     outrates: str | None = voc.file_out(
         "outrates",
         "Rates",
-        "Text table of each class: samples asked for, pixels, rate.",
+        "Text table with a row per class: requested samples, pixels, rate.",
         file_filter="Tables (*.csv)",
     )
 
@@ -110,9 +117,11 @@ class SampleSelection(Operation, TrainingLayer):
         super().__post_init__()
         if self.strategy == "byclass" and not self.strategy_byclass_in:
             raise ParameterError(
-                "STRATEGY is byclass, but STRATEGY_BYCLASS_IN is missing: give a file of class,number lines."
+                f"{field('strategy')} is byclass, but {field('strategy_byclass_in')} is missing: choose a file with "
+                "class,number lines."
             )
         if self.strategy == "constant" and self.strategy_constant_nb is None:
             raise ParameterError(
-                "STRATEGY is constant, but STRATEGY_CONSTANT_NB is missing: give the number of samples per class."
+                f"{field('strategy')} is constant, but {field('strategy_constant_nb')} is missing: enter the number "
+                "of samples per class."
             )

@@ -12,27 +12,27 @@ from ..parameters.operation import Group, Operation
 
 @dataclass(frozen=True)
 class _Images(Group):
-    inr: Any = voc.raster("inr", "Reference image", "Its grid and coordinate system are those of the output.")
-    inm: Any = voc.raster("inm", "Image to bring there", "Its pixels are interpolated.")
+    inr: Any = voc.raster("inr", "Reference image", "Image with the grid and coordinate system of the output.")
+    inm: Any = voc.raster("inm", "Image to resample", "Image to interpolate on this grid.")
     interpolator: str = voc.choice(
         "interpolator",
         "Interpolation",
-        "bco: bicubic (4 x 4 pixels); linear: bilinear; nn: nearest neighbour, for classes. Nothing is averaged where the "
-        "output is coarser.",
+        "bco: bicubic (4 x 4 pixels). linear: bilinear. nn: nearest neighbour, for classes. Pixels are not averaged, "
+        "even if the output is coarser.",
         ("bco", "nn", "linear"),
     )
-    fv: float = voc.number("fv", "Fill value", "Value of pixels that the image does not reach.", default=0.0)
+    fv: float = voc.number("fv", "Fill value", "Value of pixels that the image does not cover.", default=0.0)
 
 
 @dataclass(frozen=True)
 class Superimpose(Operation, ToolOutput, _Images):
     """See OTB's application of the same name."""
 
-    TITLE = "Bring an image to the grid of another (Superimpose)"
+    TITLE = "Resample an image to the grid of another (Superimpose)"
     GROUP = "images"
     DESCRIPTION = (
-        "Interpolates an image on the grid of another, with the keys of OTB's Superimpose, for command lines that "
-        "hold it. In dialogs use GDAL's warping tool."
+        "Interpolates an image on the grid of another, for command lines with OTB's Superimpose, whose keys it has. "
+        "In dialogs, use GDAL's warping tool."
     )
     RUN = "imagetools.superimposing:superimpose"
     HIDDEN = True

@@ -1,4 +1,4 @@
-"""TensorBoard: watch trainings in the browser."""
+"""TensorBoard: curves of trainings in the browser."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class TensorBoard(Operation):
     GROUP = "training"
     DESCRIPTION = (
         "Starts TensorBoard for a folder of training logs and opens it in the browser: curves of loss and metrics, "
-        "while a training runs or afterwards. It can be reached from this machine alone.\n\n"
-        "It goes on beside QGIS and stops with it; run again, the same page opens. In qgis_process it runs, and "
-        "tells its address in the log, until you press Ctrl-C."
+        "during or after a training. Only this machine can reach it.\n\n"
+        "TensorBoard runs until QGIS ends; if you run the algorithm again, the same page opens. In qgis_process it "
+        "runs until you press Ctrl-C; the log gives its address."
     )
     RESULTS = (TextResult("address", "Address of TensorBoard"),)
     RUN = "engine.tensorboardserver:serve_tensorboard"
@@ -27,13 +27,13 @@ class TensorBoard(Operation):
     logdir: str = voc.folder(
         "logdir",
         "Log folder",
-        "The folder that trainings write their logs to (TENSORBOARD_DIR); it may hold those of several.",
+        "Folder with the logs of one or several trainings (their TENSORBOARD_DIR).",
     )
     port: int | None = voc.integer(
         "port",
         "Port",
-        "The port on this machine. Not given: any that is free. Name one for qgis_process with its output in a file, where "
-        "the address arrives late.",
+        "Port on this machine. Default: any free port. Set it if you redirect the output of qgis_process to a file, "
+        "where the address arrives late.",
         minimum=1,
         maximum=65535,
         advanced=True,

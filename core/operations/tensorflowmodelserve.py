@@ -1,4 +1,4 @@
-"""TensorflowModelServe: one or several rasters through a TensorFlow model, into a georeferenced raster."""
+"""TensorflowModelServe: a georeferenced raster from one or several rasters, by a TensorFlow model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class _Background(Group):
     output_bv: float | None = voc.number(
         "output.bv",
         "Background value",
-        "Value of output pixels whose input is no-data, and of values that an integer output cannot hold. Not given: as "
-        "the model's sidecar says, else 0.",
+        "Value of output pixels whose input is no-data, and of values outside the range of an integer output. "
+        "Default: the value in the model's sidecar, otherwise 0.",
         advanced=True,
         in_otbtf="0",
     )
@@ -28,8 +28,7 @@ class _NoData(Group):
     out_nodata: float | None = voc.number(
         "out.nodata",
         "Output: no-data value",
-        "The value that the output declares as no-data. Not given: the background value, where a source has no-data "
-        "values.",
+        "The value that the output declares as no-data. Default: the background value, if a source has no-data values.",
         advanced=True,
     )
 
@@ -41,9 +40,9 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, PartialOutput, _Bac
     TITLE = "Serve a TensorFlow model"
     GROUP = "inference"
     DESCRIPTION = (
-        "Applies a TensorFlow or Keras model to one or several rasters and writes a georeferenced raster, however "
-        "large the images are: they are streamed through the model within the memory that you allow.\n\n"
-        "The model is patch-based (one patch of pixels gives one output pixel) or fully convolutional (it takes "
+        "Applies a TensorFlow or Keras model to one or several rasters of any size and writes a georeferenced "
+        "raster. The images are streamed through the model within the memory budget.\n\n"
+        "The model is patch-based (one patch of pixels gives one output pixel) or fully convolutional (it accepts "
         "whole regions). Each source is a list of rasters on one grid, stacked; several sources may have different "
         "pixel sizes. The parameters are those of OTBTF's TensorflowModelServe."
     )

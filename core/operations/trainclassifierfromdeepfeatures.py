@@ -1,4 +1,4 @@
-"""TrainClassifierFromDeepFeatures: a classifier learned from a network's features of images, at the places of samples."""
+"""TrainClassifierFromDeepFeatures: a classifier trained on a network's features of images, at samples."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class FeatureModel(ServedModel):
     """The parameters of a model whose outputs are features."""
 
     output_names: str = deep_features()
-    imstat: str | None = statistics("imstat", "those of the training samples. The classifier keeps them")
+    imstat: str | None = statistics("imstat", "those of the training samples, which the classifier stores")
 
 
 @dataclass(frozen=True)
 class Outputs(Group):
-    """The parameters that name what is written."""
+    """The outputs."""
 
     out: str = trained_classifier("out")
     confmatout: str | None = shared.confusion_matrix("confmatout")
@@ -42,12 +42,13 @@ class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, Samp
     TITLE = "Train a classifier on deep features"
     GROUP = "training"
     DESCRIPTION = (
-        "Learns a classifier (random forest, support vector machine, ...) from what a network makes of images: the "
-        "values of one of its layers at samples that polygons, lines or points give. The features are computed at "
-        "the samples only. otbtf:imageclassifierfromdeepfeatures makes a map with network and classifier.\n\n"
-        "The report shows the confusion matrix and the scores of each class. The parameters are those of OTBTF's "
-        "TrainClassifierFromDeepFeatures and OTB's TrainImagesClassifier, and the defaults too; scikit-learn does "
-        "the learning."
+        "Trains a classifier (random forest, support vector machine, ...) on the features that a network computes "
+        "from images: the values of one of its layers at the samples of polygons, lines or points. The features are "
+        "computed only at the samples. otbtf:imageclassifierfromdeepfeatures creates a map with the network and the "
+        "classifier.\n\n"
+        "The report has the confusion matrix and the scores of each class. The parameters and defaults are those of "
+        "OTBTF's TrainClassifierFromDeepFeatures and OTB's TrainImagesClassifier; the classifiers are those of "
+        "scikit-learn."
     )
     RESULTS = TRAINING_RESULTS
     RUN = "classifiers.traindeep:train_on_deep_features"

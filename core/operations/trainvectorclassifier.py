@@ -1,4 +1,4 @@
-"""TrainVectorClassifier: a classifier learned from the attributes of vector layers."""
+"""TrainVectorClassifier: a classifier trained on the attributes of vector layers."""
 
 from __future__ import annotations
 
@@ -14,44 +14,36 @@ from ..parameters.vectorsource import LayerSource
 
 @dataclass(frozen=True)
 class Attributes(Group):
-    """The parameters that name layers and their fields."""
+    """The layers and their fields."""
 
     vd: tuple[LayerSource, ...] = voc.vectors(
         "io.vd",
         "Training layers",
-        "Layers whose features are the samples, such as the points that SampleExtraction writes; a table without geometry "
-        "will do.",
+        "Layers whose features are the samples, such as the points of SampleExtraction, or tables without geometry.",
     )
     layer: int | None = shared.layer_index("IO_VD")
     feat: tuple[str, ...] = voc.attributes(
         "feat",
         "Features",
-        "Fields of numbers from which the class is learned, in the order of an image's bands.",
+        "Numeric fields to train on, in the order of an image's bands.",
         of="io.vd",
     )
-    cfield: str = voc.attribute(
-        "cfield",
-        "Class field",
-        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
-        "order.",
-        of="io.vd",
-    )
+    cfield: str = shared.class_field("cfield", of="io.vd")
     legend: str = legend()
-    stats: str | None = statistics("io.stats", "those of the training samples. The classifier keeps them")
+    stats: str | None = statistics("io.stats", "those of the training samples, which the classifier stores")
     valid_vd: tuple[LayerSource, ...] = voc.vectors(
         "valid.vd",
         "Validation layers",
-        "Layers with the same fields on which the classifier is tested. Not given: the training samples, which flatters.",
+        "Layers with the same fields to test the classifier. Default: the training samples; the scores are then too "
+        "optimistic.",
         required=False,
     )
-    valid_layer: int | None = voc.integer(
-        "valid.layer", "Validation layer index", "As LAYER, for VALID_VD.", minimum=0, advanced=True
-    )
+    valid_layer: int | None = shared.layer_index("VALID_VD", "valid.layer", "Validation layer index")
 
 
 @dataclass(frozen=True)
 class Outputs(Group):
-    """The parameters that name what is written."""
+    """The outputs."""
 
     out: str = trained_classifier("io.out")
     confmatout: str | None = shared.confusion_matrix("io.confmatout")
@@ -65,11 +57,11 @@ class TrainVectorClassifier(Operation, Outputs, ClassifierChoice, Attributes):
     TITLE = "Train a classifier on attributes"
     GROUP = "training"
     DESCRIPTION = (
-        "Learns a classifier (random forest, support vector machine, ...) from attributes of vector layers: of "
-        "points with the pixel values of an image, as sampleextraction writes them, or of anything that has numbers "
-        "and a class. otbtf:imageclassifier makes a map with it, from the image whose bands are these attributes.\n\n"
-        "The report shows the confusion matrix and the scores of each class. The parameters are those of OTB's "
-        "TrainVectorClassifier, and the defaults too; scikit-learn does the learning."
+        "Trains a classifier (random forest, support vector machine, ...) on attributes of vector layers: points of "
+        "sampleextraction with the pixel values of an image, or any layer with numbers and a class. "
+        "otbtf:imageclassifier creates a map with it, from the image whose bands are these attributes.\n\n"
+        "The report has the confusion matrix and the scores of each class. The parameters and defaults are those of "
+        "OTB's TrainVectorClassifier; the classifiers are those of scikit-learn."
     )
     RESULTS = TRAINING_RESULTS
     RUN = "classifiers.trainvector:train_on_attributes"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
+from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
 
@@ -15,7 +16,7 @@ FILE_FILTER = "Classifiers (*.skops)"
 """Their files, as Qt's file dialogs name them."""
 
 LEFT_OUT = {
-    "classifier.boost.t": "scikit-learn boosts in one way only, for any number of classes (SAMME)",
+    "classifier.boost.t": "scikit-learn has one boosting method only, for any number of classes (SAMME)",
     "classifier.boost.r": "all samples take part in each step",
     "classifier.gbt.p": "all samples take part in each step",
     "classifier.dt.ra": "it is for regression",
@@ -30,19 +31,19 @@ LEFT_OUT = {
     "classifier.rf.ra": "it is for regression",
     "classifier.rf.cat": "features are numbers, not categories",
     "classifier.rf.acc": "all trees are grown",
-    "output.bv": "pixels without data are no samples, and have the label NODATALABEL in a map",
+    "output.bv": "pixels without data are not samples, and have the label NODATALABEL in a map",
     "elev.dem": "images are georeferenced by their grid",
     "elev.geoid": "images are georeferenced by their grid",
     "elev.default": "images are georeferenced by their grid",
-    "cleanup": "nothing is left behind",
-    "v": "the log says all",
+    "cleanup": "no temporary files are left",
+    "v": "the log is complete",
 }
-"""OTB's keys that have no meaning here, and why; in a command line they are left out."""
+"""OTB's keys without a counterpart, with the reason; command lines ignore them."""
 
 
 @dataclass(frozen=True)
 class ClassifierChoice(Group):
-    """The parameters that name a classifier and say how it learns."""
+    """A classifier, and its training."""
 
     classifier: str = voc.choice(
         "classifier",
@@ -61,14 +62,14 @@ class ClassifierChoice(Group):
     libsvm_m: str = voc.choice(
         "classifier.libsvm.m",
         "SVM: model",
-        "csvc is bounded by the cost C, nusvc by Nu.",
+        "csvc: limited by the cost C. nusvc: limited by Nu.",
         ("csvc", "nusvc"),
         advanced=True,
     )
     libsvm_c: float = voc.number(
         "classifier.libsvm.c",
         "SVM: cost C",
-        "For csvc: the price of an error.",
+        "For csvc: penalty of an error.",
         default=1.0,
         minimum=1e-9,
         advanced=True,
@@ -76,7 +77,7 @@ class ClassifierChoice(Group):
     libsvm_nu: float = voc.number(
         "classifier.libsvm.nu",
         "SVM: Nu",
-        "For nusvc: upper bound of the share of errors, from 0 to 1.",
+        "For nusvc: upper limit of the share of errors, above 0 to 1.",
         default=0.5,
         minimum=1e-9,
         maximum=1,
@@ -93,27 +94,32 @@ class ClassifierChoice(Group):
     libsvm_coef0: float = voc.number(
         "classifier.libsvm.coef0",
         "SVM: constant",
-        "For the kernels poly and sigmoid: what is added to the product.",
+        "For the kernels poly and sigmoid: constant added to the product.",
         default=0.0,
         advanced=True,
     )
     libsvm_degree: int = voc.integer(
-        "classifier.libsvm.degree", "SVM: degree", "For the kernel poly.", default=3, minimum=1, advanced=True
+        "classifier.libsvm.degree",
+        "SVM: degree",
+        "For the kernel poly: degree of the polynomial.",
+        default=3,
+        minimum=1,
+        advanced=True,
     )
     libsvm_opt: bool = voc.boolean(
         "classifier.libsvm.opt",
-        "SVM: find the best",
-        "On: C (or Nu) and gamma are chosen by cross-validation among powers of ten; the values given are not used.",
+        "SVM: parameter search",
+        "On: choose C (or Nu) and gamma by cross-validation among powers of ten, and ignore the given values.",
         advanced=True,
     )
     libsvm_prob: bool = voc.boolean(
         "classifier.libsvm.prob",
         "SVM: probabilities",
-        "On: probabilities are learned too, by cross-validation; a confidence map needs them.",
+        "On: train probabilities too, by cross-validation; a confidence map needs them.",
         advanced=True,
     )
     boost_w: int = voc.integer(
-        "classifier.boost.w", "Boosting: steps", "Number of trees at most.", default=100, minimum=1, advanced=True
+        "classifier.boost.w", "Boosting: steps", "Maximum number of trees.", default=100, minimum=1, advanced=True
     )
     boost_m: int = voc.integer(
         "classifier.boost.m", "Boosting: depth", "Depth of each tree.", default=1, minimum=1, advanced=True
@@ -129,7 +135,7 @@ class ClassifierChoice(Group):
     gbt_s: float = voc.number(
         "classifier.gbt.s",
         "Gradient boosting: shrinkage",
-        "Learning rate: the weight of each tree.",
+        "Learning rate: weight of each tree.",
         default=0.01,
         minimum=1e-6,
         advanced=True,
@@ -138,7 +144,7 @@ class ClassifierChoice(Group):
         "classifier.gbt.max", "Gradient boosting: depth", "Depth of each tree.", default=3, minimum=1, advanced=True
     )
     dt_max: int = voc.integer(
-        "classifier.dt.max", "Decision tree: depth", "Largest depth.", default=10, minimum=1, advanced=True
+        "classifier.dt.max", "Decision tree: depth", "Maximum depth of the tree.", default=10, minimum=1, advanced=True
     )
     dt_min: int = voc.integer(
         "classifier.dt.min",
@@ -151,14 +157,14 @@ class ClassifierChoice(Group):
     ann_t: str = voc.choice(
         "classifier.ann.t",
         "Neural network: method",
-        "reg: Adam, in place of OTB's resilient backpropagation. back: gradient descent with momentum.",
+        "reg: Adam, instead of OTB's resilient backpropagation. back: gradient descent with momentum.",
         ("reg", "back"),
         advanced=True,
     )
     ann_sizes: str = voc.text(
         "classifier.ann.sizes",
         "Neural network: hidden layers",
-        "Number of neurons in each, separated by spaces.",
+        "Number of neurons in each hidden layer, separated by spaces.",
         default="100",
         advanced=True,
     )
@@ -180,7 +186,7 @@ class ClassifierChoice(Group):
     ann_bpms: float = voc.number(
         "classifier.ann.bpms",
         "Neural network: momentum",
-        "For the method back: weight of the step before, below 1.",
+        "For the method back: weight of the previous step, below 1.",
         default=0.1,
         minimum=0,
         maximum=0.999,
@@ -188,15 +194,16 @@ class ClassifierChoice(Group):
     )
     ann_term: str = voc.choice(
         "classifier.ann.term",
-        "Neural network: end",
-        "iter: after so many iterations. eps: when the loss no longer improves by epsilon. all: at the first of both.",
+        "Neural network: stop criterion",
+        "iter: stop after the number of iterations. eps: stop if the loss no longer improves by epsilon. all: stop "
+        "at the first of both.",
         ("all", "iter", "eps"),
         advanced=True,
     )
     ann_eps: float = voc.number(
         "classifier.ann.eps",
         "Neural network: epsilon",
-        "For the end eps or all: what the loss must improve by in a hundred iterations.",
+        "For the stop criteria eps and all: minimum improvement of the loss in a hundred iterations.",
         default=0.01,
         minimum=0,
         advanced=True,
@@ -204,7 +211,7 @@ class ClassifierChoice(Group):
     ann_iter: int = voc.integer(
         "classifier.ann.iter",
         "Neural network: iterations",
-        "For the end iter or all: the most passes over all samples.",
+        "For the stop criteria iter and all: maximum number of passes over all samples.",
         default=1000,
         minimum=1,
         advanced=True,
@@ -212,7 +219,7 @@ class ClassifierChoice(Group):
     rf_max: int = voc.integer(
         "classifier.rf.max",
         "Random forest: depth",
-        "Largest depth of a tree. More than OTB's 5 often pays: 15 or 25.",
+        "Maximum depth of a tree. Values above OTB's 5, such as 15 or 25, often improve the result.",
         default=5,
         minimum=1,
         advanced=True,
@@ -227,25 +234,24 @@ class ClassifierChoice(Group):
     )
     rf_var: int = voc.integer(
         "classifier.rf.var",
-        "Random forest: features in a node",
-        "How many features, drawn at random, are tried for each split. 0: the square root of their number.",
+        "Random forest: features per split",
+        "Number of features tried at random for each split. 0: the square root of the number of features.",
         default=0,
         minimum=0,
         advanced=True,
     )
     rf_nbtrees: int = voc.integer(
-        "classifier.rf.nbtrees", "Random forest: trees", "Their number.", default=100, minimum=1, advanced=True
+        "classifier.rf.nbtrees", "Random forest: trees", "Number of trees.", default=100, minimum=1, advanced=True
     )
     knn_k: int = voc.integer(
-        "classifier.knn.k", "Nearest neighbours", "How many vote.", default=32, minimum=1, advanced=True
+        "classifier.knn.k",
+        "Nearest neighbours: number",
+        "Number of neighbours that vote.",
+        default=32,
+        minimum=1,
+        advanced=True,
     )
-    rand: int | None = voc.integer(
-        "rand",
-        "Random seed",
-        "Any whole number from 0: repeats draws and learning. Not given: others each time.",
-        minimum=0,
-        maximum=2**32 - 1,
-    )
+    rand: int | None = shared.seed(name="rand", otherwise="a different seed each time", maximum=2**32 - 1)
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -257,7 +263,7 @@ class ClassifierChoice(Group):
         words = self.ann_sizes.split()
         if not words or not all(word.isdecimal() and int(word) for word in words):
             raise ParameterError(
-                f"CLASSIFIER_ANN_SIZES is {self.ann_sizes!r}, but must be whole numbers above 0, separated by spaces, such "
-                "as 50 20."
+                f"{field('ann_sizes')} is {self.ann_sizes!r}, but must be whole numbers above 0, separated by spaces, "
+                "such as 50 20."
             )
         return tuple(int(word) for word in words)

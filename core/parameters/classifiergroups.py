@@ -1,4 +1,4 @@
-"""Groups of keys of the classifiers: the maps that are written, and how samples are chosen."""
+"""Groups of keys of the classifiers: the maps, and the selection of samples."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ TRAINING_RESULTS = (
     NumberResult("training.samples", "Samples for training"),
     NumberResult("validation.samples", "Samples for validation"),
 )
-"""What training a classifier finds."""
+"""The results of training a classifier."""
 
 
 def legend() -> Any:
     """The names and colours of the classes."""
     return voc.text(
         "legend",
-        "Names and colours of the classes",
-        "As the output LEGEND of other algorithms tells them, in JSON. Empty: those of the training layer's categories, or "
-        "those kept beside it.",
+        "Class names and colours",
+        "Class names and colours in JSON, in the form of the output LEGEND of other algorithms. Default: those of "
+        "the training layer's categories, or of the file beside it.",
         advanced=True,
     )
 
 
 def statistics(name: str, otherwise: str) -> Any:
-    """Means and standard deviations by which features are standardised; `otherwise` says which are taken without it."""
+    """Means and standard deviations that standardise the features; `otherwise` says which are used by default."""
     return voc.file(
         name,
         "Statistics",
-        f"XML file of OTB's ComputeImagesStatistics: means and standard deviations by which features are standardised. "
-        f"Not given: {otherwise}.",
+        "XML file of OTB's ComputeImagesStatistics, with the means and standard deviations that standardise the "
+        f"features. Default: {otherwise}.",
         required=False,
         file_filter="XML files (*.xml)",
         advanced=True,
@@ -52,19 +52,24 @@ def deep_features() -> Any:
     return voc.text(
         "output.names",
         "Features",
-        "Names of the model's outputs that are the features, separated by spaces; of a .keras file, layers too. Empty: "
-        "features, where the model has an output or layer of this name, else the first output in alphabetical order.",
+        "Names of the model's outputs that are the features, separated by spaces; for a .keras file also names of "
+        "layers. Default: features, if the model has an output or layer of this name, otherwise the first output in "
+        "alphabetical order.",
     )
 
 
 def trained_classifier(name: str) -> Any:
     """The classifier to write."""
-    return voc.file_out(name, "Classifier", "What was learned.", required=True, file_filter=FILE_FILTER)
+    return voc.file_out(
+        name, "Trained classifier", "The classifier as a .skops file.", required=True, file_filter=FILE_FILTER
+    )
 
 
 def training_report() -> Any:
     """The page about a training."""
-    return shared.report("A page with confusion matrix, scores per class, numbers of samples and the parameters used.")
+    return shared.report(
+        "HTML page with confusion matrix, scores per class, numbers of samples and the parameters used."
+    )
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class _NoDataLabel(Group):
     nodatalabel: int = voc.integer(
         "nodatalabel",
         "No-data label",
-        "Value of the map where the input is no-data or masked, or holds NaN. Choose one that is no class.",
+        "Value of the map where the input is no-data, masked or NaN. Choose a value that is not a class.",
         default=0,
     )
 
@@ -82,8 +87,8 @@ class _ConfidenceMap(Group):
     confmap: str | None = voc.raster_out(
         "confmap",
         "Confidence map",
-        "The probability of the class of each pixel, from 0 to 1. An SVM (libsvm) has one only if it was trained with "
-        "CLASSIFIER_LIBSVM_PROB.",
+        "Probability of the class of each pixel, from 0 to 1. An SVM (libsvm) provides it only if it was trained "
+        "with CLASSIFIER_LIBSVM_PROB.",
         required=False,
     )
     confmap_pixeltype: str = shared.pixel_type("confmap.pixeltype", "Confidence map")
@@ -91,45 +96,39 @@ class _ConfidenceMap(Group):
 
 @dataclass(frozen=True)
 class MapOutputs(_ConfidenceMap, RasterFormat, PartialOutput, _NoDataLabel):
-    """The parameters that name the maps."""
+    """The maps."""
 
     extent: str = shared.extent("Map")
     out: str = voc.raster_out("out", "Map", "The class of each pixel, in any format that GDAL can create.")
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Map")
     out_box: str = shared.box("out.box", "Map")
-    out_co: str = shared.creation_options("out.co", "Map", "For the confidence map, too.")
-    out_format: str = shared.driver("out.format", "Map", "For both maps.")
+    out_co: str = shared.creation_options("out.co", "Map", "They also apply to the confidence map.")
+    out_format: str = shared.driver("out.format", "Map", "It also applies to the confidence map.")
 
 
 @dataclass(frozen=True)
 class SampleChoice(Group):
-    """The parameters that say where samples come from, and how many are taken."""
+    """The origin of the samples, and their numbers."""
 
     vd: tuple[LayerSource, ...] = voc.vectors(
         "vd",
         "Training layers",
-        "Polygons, lines or points that have a class, in any coordinate systems: samples are the output pixels whose centre "
-        "lies in a polygon, that a line touches, or in which a point lies. They are chosen among those of all layers "
+        "Polygons, lines or points with a class, in any coordinate systems. The samples are the output pixels whose "
+        "centre is inside a polygon, that a line touches, or that contain a point. They are selected from all layers "
         "together.",
     )
     valid: tuple[LayerSource, ...] = voc.vectors(
         "valid",
         "Validation layers",
-        "Features with a class on which the classifier is tested. Not given: a part of the training samples is held back "
-        "(SAMPLE_VTR), which lies among them and so flatters the scores.",
+        "Features with a class, to test the classifier. Default: a part of the training samples (SAMPLE_VTR); they "
+        "are close to the others, so the scores are too optimistic.",
         required=False,
     )
-    sample_vfn: str = voc.attribute(
-        "sample.vfn",
-        "Class field",
-        "Field that holds the class: whole numbers, as texts too, or names, which are numbered from 0 in alphabetical "
-        "order.",
-        of="vd",
-    )
+    sample_vfn: str = shared.class_field("sample.vfn", of="vd")
     sample_mt: int = voc.integer(
         "sample.mt",
         "Training samples per class",
-        "The most samples of a class for training; -1: no limit.",
+        "Maximum number of training samples per class; -1: no limit.",
         default=1000,
         minimum=-1,
         advanced=True,
@@ -137,15 +136,16 @@ class SampleChoice(Group):
     sample_mv: int = voc.integer(
         "sample.mv",
         "Validation samples per class",
-        "The most samples of a class for validation; -1: no limit.",
+        "Maximum number of validation samples per class; -1: no limit.",
         default=1000,
         minimum=-1,
         advanced=True,
     )
     sample_bm: int = voc.integer(
         "sample.bm",
-        "As many as the smallest class",
-        "1: each class gets as many samples as the one with the fewest pixels can give. 0: as many as it has itself.",
+        "Equal numbers per class",
+        "1: for each class, the number of samples of the class with the fewest pixels. 0: for each class, its own "
+        "number.",
         default=1,
         minimum=0,
         maximum=1,
@@ -153,8 +153,8 @@ class SampleChoice(Group):
     )
     sample_vtr: float = voc.number(
         "sample.vtr",
-        "Share for validation",
-        "Share of the samples that is held back, from 0 to 1, where there is no validation layer.",
+        "Validation share",
+        "Share of the samples held back for validation, from 0 to 1, if there is no validation layer.",
         default=0.5,
         minimum=0,
         maximum=1,

@@ -48,8 +48,8 @@ def split_commands(text: str) -> Iterator[tuple[int, Words]]:
             )
         if kind in ("plain", "quoted") and not found.startswith("'") and (variable := _VARIABLE.search(found)):
             raise ParameterError(
-                f"Line {line}: {variable[0]} is a variable of a shell, which is not known here: write its value (or put "
-                "'' around a file name with a $)."
+                f"Line {line}: {variable[0]} is a shell variable, but variables are not replaced here: write its "
+                "value (or put '' around a file name with a $)."
             )
         if kind == "end":
             yield from ((start, words) for words in _separated(shlex.split(pending)))

@@ -40,9 +40,9 @@ class DescribedSource:
         known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]  # a derived class is one
         unknown = [str(key) for key in given if key not in known]
         if unknown:
-            raise cls.ERROR(f"A {cls.WHAT} is described with {', '.join(unknown)}, which is unknown: give {cls.FORM}.")
+            raise cls.ERROR(f"A {cls.WHAT} is described with {', '.join(unknown)}, which is unknown: use {cls.FORM}.")
         if "path" not in given:
-            raise cls.ERROR(f"A {cls.WHAT} is described without its path: give {cls.FORM}.")
+            raise cls.ERROR(f"A {cls.WHAT} is described without its path: use {cls.FORM}.")
         return cls(**given)
 
     @classmethod
@@ -64,7 +64,7 @@ class DescribedSource:
     @classmethod
     def _refused(cls, name: str, value: Any, wanted: str) -> OtbtfError:
         """Return the error for the value of a field."""
-        return cls.ERROR(f"{name} of a {cls.WHAT} is {value!r}, but must be {wanted}: give {cls.FORM}.")
+        return cls.ERROR(f"{name} of a {cls.WHAT} is {value!r}, but must be {wanted}: use {cls.FORM}.")
 
     @classmethod
     def _path(cls, value: Any) -> str:

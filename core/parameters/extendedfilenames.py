@@ -1,6 +1,6 @@
 """OTB's extended filenames, `image.tif?&skipcarto=true` and `map.tif?&box=0:0:100:100&gdal:co:COMPRESS=DEFLATE`.
 
-What the options of an output ask for becomes values of other keys: `out.box`, `out.co`, `out.nodata`.
+The options of an output become values of other keys: `out.box`, `out.co`, `out.nodata`.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def check_reading(
         if name in followed:
             continue
         if name not in _READING:
-            raise ParameterError(f"{label}: {name}={value} of {masked(file)} cannot be carried over: {cure}")
-        notes.append(f"{name}={value} of {masked(file)} is left out: georeferencing is read as GDAL gives it.")
+            raise ParameterError(f"{label}: {name}={value} of {masked(file)} is not supported: {cure}")
+        notes.append(f"{name}={value} of {masked(file)} is ignored: georeferencing is that of GDAL.")
     return {name: value for name, value in options if name in followed}
 
 
@@ -79,17 +79,15 @@ def output_values(
     """
     if len(words) > 2:
         raise ParameterError(
-            f"{label} takes a file and a pixel type, but {len(words)} values are given ({' '.join(words)}): put quotes "
-            "around a file name with spaces."
+            f"{label} takes a file and a pixel type, but {len(words)} values are given ({' '.join(words)}): put "
+            "quotes around a file name with spaces."
         )
     file, options = split(words[0], lenient)
     values: dict[str, Any] = {key.name: file}
 
     def follow(what: str, value: str, given: str) -> None:
         if f"{key.name}.{what}" not in known:
-            raise ParameterError(
-                f"{label}: {given} cannot be carried over, for {key.parameter} has no {what}: remove it."
-            )
+            raise ParameterError(f"{label}: {given} is not supported, because this output has no {what}: remove it.")
         values[f"{key.name}.{what}"] = value
 
     if len(words) == 2:
@@ -103,17 +101,17 @@ def output_values(
         elif name == "nodata" and f"{key.name}.nodata" in known:
             values[f"{key.name}.nodata"] = value
         elif name == "nodata":
-            notes.append(f"nodata={value} of {file} is left out: {key.name} declares the no-data value that it has.")
+            notes.append(f"nodata={value} of {file} is ignored: this output declares its own no-data value.")
         elif name.startswith("streaming:"):
-            notes.append(f"{name}={value} of {file} is left out: tiles are planned from the memory.")
+            notes.append(f"{name}={value} of {file} is ignored: tiles are planned from the memory budget.")
         elif name in _WRITING:
-            notes.append(f"{name}={value} of {file} is left out: it does not change the pixels.")
+            notes.append(f"{name}={value} of {file} is ignored: it does not change the pixels.")
         else:
             raise _unknown(label, name, value)
     if creation and f"{key.name}.co" in known:
         values[f"{key.name}.co"] = "|".join(creation)
     elif creation:
-        notes.append(f"{', '.join(creation)} of {file} is left out: {key.name} has no creation options here.")
+        notes.append(f"{', '.join(creation)} of {file} is ignored: this output has no creation options.")
     return values
 
 
@@ -123,5 +121,5 @@ def _unknown(label: str, name: str, value: str) -> ParameterError:
     if name == "bands":
         hint = "Choose the model's outputs in output.names, or extract the bands afterwards (gdal_translate -b)."
     else:
-        hint = f"Did you mean {near[0]}?" if near else "Leave it out."
-    return ParameterError(f"{label}: the option {name}={value} of the file name cannot be carried over. {hint}")
+        hint = f"Did you mean {near[0]}?" if near else "Remove it."
+    return ParameterError(f"{label}: the option {name}={value} of the file name is not supported. {hint}")

@@ -13,13 +13,16 @@ from .sharedgroups import PixelMemory, RasterFormat, RasterOutput
 
 @dataclass(frozen=True)
 class Images(Group):
-    """The parameters that name the images, and what of them has no data."""
+    """The images, and their no-data pixels."""
 
     il: tuple[Any, ...] = voc.rasters(
-        "il", "Images", "Rasters of the same size: im1, im2, ... in the expression, in this order.", required=True
+        "il",
+        "Images",
+        "Rasters of the same size; in the expression they are im1, im2, ... in this order.",
+        required=True,
     )
     nodata: float | None = shared.nodata(
-        "A pixel of an image is no-data where all its bands have this value (nan is possible).", advanced=True
+        "Pixels in which all bands of an image have this value are no-data (nan is possible).", advanced=True
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
@@ -44,6 +47,6 @@ class ArithmeticOutput(ToolOutput):
     out_nodata: float | None = voc.number(
         "out.nodata",
         "Output: no-data value",
-        "Value of pixels that are no-data in an image. Not given: nan, or 0 in an output of whole numbers.",
+        "Value of pixels that are no-data in an image. Default: nan, or 0 for an output of whole numbers.",
         advanced=True,
     )

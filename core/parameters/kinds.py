@@ -29,8 +29,8 @@ class Key:
     Attributes:
         name: OTBTF's key (`source1.rfieldx`), or our own in the same style.
         kind: what it holds.
-        label: a few words, shown beside the input.
-        help: one or two sentences: meaning, unit, what happens when it is left out.
+        label: a short noun phrase (for a switch, an imperative), shown beside the input.
+        help: one or two sentences: meaning, unit, default where `default` does not say it.
         default: the value used when it is not given; None means "not given".
         required: True where leaving it out is an error.
         choices: the words of a choice.
@@ -258,14 +258,14 @@ class Number(Kind):
     def _typed(self, key: Key, value: Any) -> Any:
         number = _float(value)
         if number is None:
-            raise ParameterError(f"{key.parameter} is {value!r}, but must be a number.")
+            raise ParameterError(f"{key.mention} is {value!r}, but must be a number.")
         return self._bounded(key, number)
 
     def _bounded(self, key: Key, value: Any) -> Any:
         if key.minimum is not None and not value >= key.minimum and not math.isnan(value):
-            raise ParameterError(f"{key.parameter} is {value:g}, but must be at least {key.minimum:g}.")
+            raise ParameterError(f"{key.mention} is {value:g}, but must be at least {key.minimum:g}.")
         if key.maximum is not None and not value <= key.maximum and not math.isnan(value):
-            raise ParameterError(f"{key.parameter} is {value:g}, but must be at most {key.maximum:g}.")
+            raise ParameterError(f"{key.mention} is {value:g}, but must be at most {key.maximum:g}.")
         return value
 
     def takes(self, key: Key, quote: str = "") -> str:
@@ -282,7 +282,7 @@ class Integer(Number):
     def _typed(self, key: Key, value: Any) -> Any:
         number = _float(value)
         if number is None or not number.is_integer():
-            raise ParameterError(f"{key.parameter} is {value!r}, but must be a whole number.")
+            raise ParameterError(f"{key.mention} is {value!r}, but must be a whole number.")
         return self._bounded(key, value if isinstance(value, int) else int(number))
 
 
@@ -304,7 +304,7 @@ class Boolean(Kind):
     def _typed(self, key: Key, value: Any) -> Any:
         found = _BOOLEANS.get(str(value).strip().lower())
         if found is None:
-            raise ParameterError(f"{key.parameter} is {value!r}, but must be on or off (true, false, 1, 0).")
+            raise ParameterError(f"{key.mention} is {value!r}, but must be on or off (true, false, 1, 0).")
         return found
 
     def of_words(self, key: Key, words: Sequence[str]) -> Any:
@@ -326,7 +326,7 @@ class Choice(Kind):
         if isinstance(value, bool) and self.stands_alone(key):
             value = "on" if value else "off"
         if value not in key.choices:
-            raise ParameterError(f"{key.parameter} is {value!r}, but must be one of: {', '.join(key.choices)}.")
+            raise ParameterError(f"{key.mention} is {value!r}, but must be one of: {', '.join(key.choices)}.")
         return value
 
     def of_words(self, key: Key, words: Sequence[str]) -> Any:

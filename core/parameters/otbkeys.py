@@ -1,4 +1,4 @@
-"""Keys of OTB's applications that have no parameter here: which are left out, and which values of others are refused."""
+"""Keys of OTB's applications without a parameter here: which are ignored, and which values of others are refused."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ _LEFT_OUT = {
     "elev.dem": _BY_GRID,
     "elev.geoid": _BY_GRID,
     "elev.default": _BY_GRID,
-    "lms": "the place of each pixel is computed exactly",
+    "lms": "the position of each pixel is computed exactly",
 }
 
 _ONLY = {
-    "mode": (("default",), "images are georeferenced by their grid, not by a sensor model. Leave it out"),
-    "interpolator.bco.radius": (("2",), "bicubic interpolation takes 4 x 4 pixels. Leave it out"),
+    "mode": (("default",), "images are georeferenced by their grid, not by a sensor model. Remove it"),
+    "interpolator.bco.radius": (("2",), "bicubic interpolation uses 4 x 4 pixels. Remove it"),
     "incontext": ((), "write the constants into the expression"),
-    "outcontext": ((), "the statistics are not written to a file. Leave it out"),
+    "outcontext": ((), "the statistics are not written to a file. Remove it"),
 }
-"""Values that mean what is done here anyway, and why no others are possible."""
+"""The values that have the same meaning as the plugin's behaviour, and why no others are possible."""
 
 
 def why_left_out(name: str, words: Sequence[str], known: Collection[str]) -> str | None:

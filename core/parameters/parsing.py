@@ -20,8 +20,8 @@ def keys(operation: type, names: Iterable[str] = (), sources: int = 0) -> tuple[
 
     Args:
         operation: the dataclass.
-        names: names of keys or of Processing parameters in use: the sources that they number are among the keys, too.
-        sources: so many sources are among the keys, too.
+        names: names of keys or of Processing parameters in use: the sources that they number are among the keys too.
+        sources: at least this number of sources is among the keys.
     """
     used = {name.lower().replace(".", "_") for name in names}
     found: list[Key] = []
@@ -63,6 +63,11 @@ def unknown_key(name: str, known: Iterable[str]) -> ParameterError:
     return ParameterError(f"Unknown parameter {name}.{hint}")
 
 
+def missing(key: Key) -> ParameterError:
+    """Return the error for a required key that is not given."""
+    return ParameterError(f"{key.mention} is missing: {key.help}")
+
+
 def parse(operation: type[T], values: Mapping[str, Any]) -> T:
     """Return the operation's parameters read from a mapping of OTBTF's keys to values.
 
@@ -81,7 +86,7 @@ def parse(operation: type[T], values: Mapping[str, Any]) -> T:
     given = {name: value for name, value in given.items() if value is not None}
     for key in known.values():
         if key.required and given.get(key.name, ()) in ((), ""):
-            raise ParameterError(f"Parameter {key.parameter} ({key.label}) is missing: {key.help}")
+            raise missing(key)
     return _build(operation, given, "")
 
 
@@ -105,16 +110,14 @@ def _build_numbered(several: Numbered, given: Mapping[str, Any]) -> tuple[Any, .
         if not used:
             continue
         if number_ != len(items) + 1:
-            missing = parameter_name(f"{several.prefix}{len(items) + 1}")
+            given_key = dataclasses.replace(used[0], name=prefix + used[0].name)
             raise ParameterError(
-                f"{parameter_name(prefix + used[0].name)} is given, but nothing for {missing}: "
-                f"number the sources from 1 without a gap."
+                f"{given_key.mention} is given, but nothing for {parameter_name(several.prefix)}{len(items) + 1}: number "
+                "the sources from 1 without gaps."
             )
         for key in keys(several.item):
             if key.required and given.get(prefix + key.name, ()) in ((), ""):
-                raise ParameterError(
-                    f"Parameter {parameter_name(prefix + key.name)} ({key.label}) is missing: {key.help}"
-                )
+                raise missing(dataclasses.replace(key, name=prefix + key.name))
         items.append(_build(several.item, given, prefix))
     return tuple(items)
 

@@ -87,7 +87,7 @@ class RasterSource(DescribedSource):
             value = getattr(self, name)
             if not isinstance(value, bool) and len(value) not in ({0, count} if name == "nodata" else {count}):
                 raise RasterError(
-                    f"{name} of {masked(self.path)} is given for {len(value)} bands, but the raster has {count}: give an "
+                    f"{name} of {masked(self.path)} has {len(value)} items, but the raster has {count} bands: give an "
                     "item for each band."
                 )
 

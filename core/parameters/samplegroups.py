@@ -1,4 +1,4 @@
-"""Groups of keys of the operations that look at a training layer."""
+"""Groups of keys of the operations that use a training layer."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from .vectorsource import LayerSource
 
 @dataclass(frozen=True)
 class _Layer(Group):
-    image: Any = voc.raster(
-        "in", "Image", "The image whose pixels are looked at; the layer is reprojected to its grid."
-    )
+    image: Any = voc.raster("in", "Image", "The image to sample; the layer is reprojected to its grid.")
     vec: LayerSource = voc.vector(
         "vec",
         "Training layer",
-        "Features that have a class. A polygon has the pixels whose centre lies inside, a line those that it touches, a "
-        "point the one around it.",
+        "Polygons, lines or points with a class. A polygon selects the pixels whose centre is inside it, a line the "
+        "pixels that it touches, a point the pixel that contains it.",
     )
     field: str = voc.attribute(
         "field",
         "Class field",
-        "Field that holds the class, a number or a text. Features without a class are counted and left out.",
+        "Field with the class, a number or a text. Features without a class are counted and ignored.",
         of="vec",
     )
     layer: int | None = shared.layer_index("VEC")
     nodata: float | None = shared.nodata(
-        "Pixels of which all bands have this value (nan is possible) do not count.", advanced=True
+        "Ignore pixels in which all bands have this value (nan is possible).", advanced=True
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
@@ -39,7 +37,7 @@ class _Layer(Group):
 
 @dataclass(frozen=True)
 class TrainingLayer(PixelMemory, _Layer):
-    """The parameters that name an image and a layer of classes on it, and how it is looked at."""
+    """The parameters for an image, a layer of classes on it, and the use of both."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +47,13 @@ class StatisticsOutputs(Group):
     out: str = voc.file_out(
         "out",
         "Statistics",
-        "XML file as OTB's SampleSelection reads it: pixels per class and per feature.",
+        "XML file with the number of pixels per class and per feature, in the form that OTB's SampleSelection reads.",
         required=True,
         file_filter="XML files (*.xml)",
     )
     outtable: str | None = voc.vector_out(
         "outtable",
         "Statistics as a table",
-        "The same numbers as a table with a row for each class and each feature (.gpkg, .csv, ...).",
+        "The same numbers as a table (.gpkg, .csv, ...), with a row for each class and each feature.",
         required=False,
     )

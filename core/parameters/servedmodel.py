@@ -1,4 +1,4 @@
-"""The keys of all operations that apply a model to rasters: what is applied, to what, and how."""
+"""The keys of all operations that apply a model to rasters."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class Source:
     il: tuple[Any, ...] = voc.rasters(
         "il",
         "Images",
-        "Rasters on one grid; their bands are stacked in this order and fed to one input of the model. "
-        "Files, or http(s) addresses.",
+        "Rasters on one grid; their bands are stacked in this order and feed one input of the model. Files, or "
+        "http(s) addresses.",
         required=True,
     )
     rfieldx: int | None = voc.integer(
         "rfieldx",
-        "Receptive field, x",
-        "Width in pixels of what the model needs to see for one patch of outputs. Not given: found from the model.",
+        "Receptive field: width",
+        "Width of the receptive field, in pixels. Default: determined from the model.",
         minimum=1,
         advanced=True,
         in_otbtf="1",
     )
     rfieldy: int | None = voc.integer(
         "rfieldy",
-        "Receptive field, y",
-        "Height in pixels of what the model needs to see for one patch of outputs. Not given: found from the model.",
+        "Receptive field: height",
+        "Height of the receptive field, in pixels. Default: determined from the model.",
         minimum=1,
         advanced=True,
         in_otbtf="1",
@@ -45,10 +45,10 @@ class Source:
     placeholder: str = voc.text(
         "placeholder",
         "Model input",
-        "Name of the model's input that this source feeds. Empty: the inputs in alphabetical order.",
+        "Name of the model's input that this source feeds. Default: the inputs in alphabetical order.",
         advanced=True,
     )
-    nodata: float | None = shared.nodata("A pixel is no-data where all bands have this value (nan is possible).")
+    nodata: float | None = shared.nodata("Pixels in which all bands have this value are no-data (nan is possible).")
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class _Application(Group):
     model_fullyconv: str = voc.choice(
         "model.fullyconv",
         "Fully convolutional",
-        "on: the model is applied to whole regions. off: to one patch per output pixel. auto: as the model's sidecar says, "
-        "else as the model allows.",
+        "on: apply the model to whole regions. off: apply it to one patch per output pixel. auto: the value in the "
+        "model's sidecar, otherwise what the model allows.",
         MODES,
         in_otbtf="off",
     )
@@ -68,8 +68,8 @@ class _Application(Group):
     output_spcscale: float | None = voc.number(
         "output.spcscale",
         "Spacing scale",
-        "Pixel size of the output divided by that of the first source: 4 makes pixels four times as wide, 0.5 half. "
-        "Not given: as the model's sidecar says, else found from the model.",
+        "Pixel size of the output divided by that of the first source: 4 makes pixels four times as wide, 0.5 half "
+        "as wide. Default: the value in the model's sidecar, otherwise determined from the model.",
         advanced=True,
         minimum=1e-6,
         in_otbtf="1",
@@ -77,21 +77,21 @@ class _Application(Group):
     output_names: str = voc.text(
         "output.names",
         "Model outputs",
-        "Names of the model's outputs to write, separated by spaces; their bands are stacked. "
-        "Empty: the one that the model's sidecar names, else the first in alphabetical order.",
+        "Names of the model's outputs to write, separated by spaces; their bands are stacked. Default: the output "
+        "that the model's sidecar names, otherwise the first in alphabetical order.",
     )
     output_efieldx: int | None = voc.integer(
         "output.efieldx",
-        "Expression field, x",
-        "Width in output pixels of what the model returns for one receptive field. Not given: found from the model.",
+        "Expression field: width",
+        "Width of the expression field, in output pixels. Default: determined from the model.",
         minimum=1,
         advanced=True,
         in_otbtf="1",
     )
     output_efieldy: int | None = voc.integer(
         "output.efieldy",
-        "Expression field, y",
-        "Height in output pixels of what the model returns for one receptive field. Not given: found from the model.",
+        "Expression field: height",
+        "Height of the expression field, in output pixels. Default: determined from the model.",
         minimum=1,
         advanced=True,
         in_otbtf="1",
@@ -99,29 +99,29 @@ class _Application(Group):
     optim_disabletiling: bool = voc.boolean(
         "optim.disabletiling",
         "No tiles",
-        "Compute the whole output at once, whatever memory that takes.",
+        "On: compute the whole output without tiles, whatever memory it needs.",
         advanced=True,
     )
     optim_tilesizex: int | None = voc.integer(
         "optim.tilesizex",
         "Tile width",
-        "Width of a tile in output pixels. Not given: planned from the memory.",
+        "Width of the tiles, in output pixels. Default: planned from the memory budget.",
         minimum=1,
         advanced=True,
     )
     optim_tilesizey: int | None = voc.integer(
         "optim.tilesizey",
         "Tile height",
-        "Height of a tile in output pixels. Not given: planned from the memory.",
+        "Height of the tiles, in output pixels. Default: planned from the memory budget.",
         minimum=1,
         advanced=True,
     )
     padding: str = voc.choice(
         "padding",
         "Padding",
-        "What stands beyond the image, so that the output covers all of it: reflect mirrors the image at its edge, edge "
-        "repeats the last pixel, constant is 0. none: the output is smaller by what the model crops. auto: as the model's "
-        "sidecar says, else none.",
+        "Extension of the image beyond its edge, so that the output covers all of it. reflect: mirror the image at "
+        "its edge. edge: repeat the last pixel. constant: 0. none: no extension; the output is smaller by the pixels "
+        "that the model crops. auto: the value in the model's sidecar, otherwise none.",
         PADDINGS,
         advanced=True,
         in_otbtf="none",
@@ -142,4 +142,4 @@ class _Loading(Group):
 
 @dataclass(frozen=True)
 class ServedModel(_Loading, Memory, _Application):
-    """The parameters of all operations that apply a model to rasters."""
+    """The parameters shared by all operations that apply a model to rasters."""

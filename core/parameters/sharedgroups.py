@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
@@ -13,16 +13,17 @@ from .operation import Group
 
 @dataclass(frozen=True)
 class Memory(Group):
-    """The budget of memory, under our name for it and under OTB's."""
+    """The memory budget, under our name for it and under OTB's."""
 
-    memory: int | None = shared.memory("images and computation, beside what TensorFlow itself needs")
-    ram: int | None = voc.integer("ram", "RAM (MB)", "OTB's name for MEMORY.", minimum=64, advanced=True)
+    memory: int | None = shared.memory("images and computation", more=shared.BESIDE_TENSORFLOW)
+    ram: int | None = voc.integer("ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.memory and self.ram and self.memory != self.ram:
             raise ParameterError(
-                f"MEMORY is {self.memory} and RAM is {self.ram}: they mean the same, give one of them."
+                f"{field('memory')} is {self.memory} and {field('ram')} is {self.ram}, but both are the memory "
+                "budget: keep one of them."
             )
 
 
@@ -54,17 +55,17 @@ class _Box(Group):
 
 @dataclass(frozen=True)
 class PartialOutput(_Box, RasterOutput, _Extent):
-    """The raster to write, of which a part may be computed."""
+    """The raster to write, or a part of it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.out_box and self.extent:
-            raise ParameterError("OUT_BOX and EXTENT are both given: choose one of them.")
+            raise ParameterError(f"{field('out_box')} and {field('extent')} are both given: keep one of them.")
 
 
 @dataclass(frozen=True)
 class PixelMemory(Group):
-    """OTB's budget of memory for pixels."""
+    """OTB's memory budget for pixels."""
 
     ram: int = shared.ram()
 
@@ -72,10 +73,14 @@ class PixelMemory(Group):
 def check_sources(sources: Sequence[object]) -> None:
     """Raise ParameterError where an operation that needs sources has none."""
     if not sources:
-        raise ParameterError("SOURCE1_IL (the images of the first source) is missing: give at least one raster.")
+        raise ParameterError(
+            f"{field('il', of='sources', number=1)} is missing: choose at least one raster for source 1."
+        )
 
 
 def check_keras_out(path: str | None) -> None:
     """Raise ParameterError where a Keras model would be written under a name that Keras does not take."""
     if path and not path.endswith(".keras"):
-        raise ParameterError(f"OUT_KERAS is {path}, but its name must end with .keras.")
+        raise ParameterError(
+            f"{field('out_keras')} is {path}, but its name must end with .keras: change the file's extension."
+        )

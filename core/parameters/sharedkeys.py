@@ -9,6 +9,9 @@ from . import vocabulary as voc
 PIXEL_TYPES = ("auto", "uint8", "int16", "uint16", "int32", "uint32", "float", "double")
 """The words of every `*_PIXELTYPE` parameter (OTB's names of pixel types, and auto)."""
 
+BESIDE_TENSORFLOW = ", in addition to TensorFlow's own memory"
+"""What a memory budget does not include."""
+
 MODEL_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
 """Models, as Qt's file dialogs name them."""
 
@@ -22,12 +25,12 @@ def raster_output(what: str = "raster", label: str = "Output") -> Any:
     return voc.raster_out("out", label, f"The {what} to write, in any format that GDAL can create.")
 
 
-def pixel_type(name: str, of: str, auto: str = "the type that the data has", **more: Any) -> Any:
+def pixel_type(name: str, of: str, auto: str = "the type of the data", **more: Any) -> Any:
     """The pixel type of the output whose label is `of`; `auto` says which that choice takes."""
     return voc.choice(
         name,
         f"{of}: pixel type",
-        f"Pixel type of {of[:1].lower()}{of[1:]}; auto takes {auto}.",
+        f"Pixel type of the {of.lower()}. auto: {auto}.",
         PIXEL_TYPES,
         advanced=True,
         **more,
@@ -39,7 +42,7 @@ def creation_options(name: str, of: str, more: str = "", example: str = "TILED=Y
     return voc.text(
         name,
         f"{of}: creation options",
-        f"GDAL's creation options, as {example}. {more}".rstrip(),
+        f"GDAL's creation options, separated by |, such as {example}. {more}".rstrip(),
         advanced=True,
     )
 
@@ -49,7 +52,7 @@ def driver(name: str, of: str, more: str = "") -> Any:
     return voc.text(
         name,
         f"{of}: format",
-        f"Short name of a GDAL driver, such as COG. Empty: by the output's extension. {more}".rstrip(),
+        f"Short name of the GDAL driver, such as COG. Default: the driver for the output's file extension. {more}".rstrip(),
         advanced=True,
     )
 
@@ -58,8 +61,9 @@ def box(name: str, of: str) -> Any:
     """The part of the output to compute, in pixels."""
     return voc.text(
         name,
-        f"{of}: box",
-        f"Part of the {of.lower()} to compute, startx:starty:sizex:sizey in its pixels (OTB's extended filename).",
+        f"{of}: part in pixels",
+        f"Part of the {of.lower()} to compute, as startx:starty:sizex:sizey in pixels of the whole {of.lower()} (the "
+        "box of OTB's extended filenames). Default: all of it.",
         advanced=True,
     )
 
@@ -69,7 +73,7 @@ def extent(of: str) -> Any:
     return voc.extent(
         "extent",
         "Extent",
-        f"Part of the {of.lower()} to compute, snapped outwards to its pixels. Not given: all of it.",
+        f"Part of the {of.lower()} to compute, as a map extent; it is extended to whole pixels. Default: all of it.",
         advanced=True,
     )
 
@@ -78,8 +82,8 @@ def extent(of: str) -> Any:
 
 
 def nodata(meaning: str, **more: Any) -> Any:
-    """The no-data value of images; `meaning` says what becomes of pixels that have it."""
-    told = f"{meaning} Not given: the layer's own, where NODATA_FROM_LAYER is on."
+    """The no-data value of images; `meaning` says what happens to pixels that have it."""
+    told = f"{meaning} Default: the layer's own no-data value, if NODATA_FROM_LAYER is on."
     return voc.number("nodata", "No-data value", told, **more)
 
 
@@ -88,8 +92,8 @@ def nodata_from_layer() -> Any:
     return voc.boolean(
         "nodata_from_layer",
         "No-data values from the layers",
-        "Where a no-data value is not given, use the layer's own. Off: every pixel counts, as in OTB, also where a layer has "
-        "a mask, or a no-data value set in its properties.",
+        "On: use the layer's own no-data value, unless a value is given. Off: use every pixel, as OTB does, even if "
+        "a layer has a mask, or a no-data value set in its properties.",
         default=True,
         advanced=True,
         in_otbtf="off",
@@ -101,9 +105,9 @@ def alpha() -> Any:
     return voc.choice(
         "alpha",
         "Alpha bands",
-        "How bands that are marked as alpha are read. mask: where the alpha band is 0, the other bands are no-data. band: it "
-        "is a band like the others. auto: it is a mask if it holds only 0 and the largest value of its type, and nothing (a "
-        "model, a classifier, an expression) needs it as a band.",
+        "Use of bands that are marked as alpha. mask: where the alpha band is 0, the other bands are no-data. band: "
+        "a band like the others. auto: a mask if the band holds only 0 and the largest value of its type, and no "
+        "model, classifier or expression needs it as a band.",
         ("auto", "mask", "band"),
         advanced=True,
         in_otbtf="band",
@@ -111,38 +115,38 @@ def alpha() -> Any:
 
 
 def mask(effect: str) -> Any:
-    """A mask on the image's grid; `effect` says what it limits."""
-    return voc.raster("mask", "Mask", f"Raster of one band on the image's grid: {effect}", required=False)
+    """A mask on the image's grid; `effect` is a sentence that says what it limits."""
+    return voc.raster("mask", "Mask", f"Raster of one band on the image's grid. {effect}", required=False)
 
 
 # ------------------------------------------------------------- random, memory
 
 
-def seed(of: str, *, default: int | None = None, otherwise: str = "", **more: Any) -> Any:
+def seed(of: str = "", *, name: str = "seed", default: int | None = None, otherwise: str = "", **more: Any) -> Any:
     """The seed of what is random: `of` names it; `otherwise` says what happens without a seed."""
-    told = f"Random seed of {of}; the same seed gives the same result."
+    told = f"Random seed{f' of {of}' if of else ''}, a whole number from 0; the same seed reproduces a run."
     return voc.integer(
-        "seed",
-        "Seed",
-        f"{told} Not given: {otherwise}." if otherwise else told,
+        name,
+        "Random seed",
+        f"{told} Default: {otherwise}." if otherwise else told,
         default=default,
         minimum=0,
         **more,
     )
 
 
-def memory(of: str, otherwise: str = "a quarter of the machine's, at most 4096") -> Any:
-    """The budget of memory; `of` says what for, `otherwise` how large it is where it is not given."""
-    told = f"Budget in MB for {of}. Not given: {otherwise}."
+def memory(of: str, otherwise: str = "a quarter of the machine's memory, at most 4096", more: str = "") -> Any:
+    """The memory budget; `of` says what for, `otherwise` how large it is by default, `more` what is beyond it."""
+    told = f"Memory for {of}, in MB{more}. Default: {otherwise}."
     return voc.integer("memory", "Memory (MB)", told, minimum=64, advanced=True)
 
 
 def ram() -> Any:
-    """OTB's budget of memory for pixels."""
+    """OTB's memory budget for pixels."""
     return voc.integer(
         "ram",
         "RAM (MB)",
-        "Memory for the pixels that are processed together, in MB.",
+        "Memory for the pixels processed together, in MB.",
         default=256,
         minimum=16,
         advanced=True,
@@ -157,7 +161,7 @@ def model_file(name: str = "model.dir", label: str = "Model") -> Any:
     return voc.file(
         name,
         label,
-        "A SavedModel (its folder, or the saved_model.pb inside) or a .keras file.",
+        "A SavedModel (its folder, or the saved_model.pb in it) or a .keras file.",
         file_filter=MODEL_FILES,
     )
 
@@ -166,8 +170,8 @@ def keras_out() -> Any:
     """The model to write as one file: `out.keras`."""
     return voc.file_out(
         "out.keras",
-        "Trained model as .keras",
-        "The trained Keras model as one file, to serve or to train on.",
+        "Trained model as .keras file",
+        "The trained Keras model as one file, to serve it or to train it further.",
         file_filter="Keras models (*.keras)",
     )
 
@@ -177,7 +181,7 @@ def tag_sets(name: str = "model.tagsets") -> Any:
     return voc.text(
         name,
         "Tag sets",
-        "Tags of the SavedModel's graph, separated by spaces or commas. Empty: serve.",
+        "Tags of the SavedModel's graph, separated by spaces or commas. Default: serve.",
         advanced=True,
     )
 
@@ -187,17 +191,18 @@ def user_placeholders(name: str, of: str = "model") -> Any:
     return voc.text(
         name,
         "User placeholders",
-        f"Values for further inputs of the {of}: name=value, several separated by spaces. A value is a number, true or "
-        "false, or a list such as (1, 2.5).",
+        f"Values of further inputs of the {of}: name=value, separated by spaces. A value is a number, true or false, "
+        "or a list such as (1, 2.5).",
     )
 
 
 def trust_model() -> Any:
-    """Whether a model is loaded that could do harm."""
+    """Whether a model is loaded although it could do harm."""
     return voc.boolean(
         "trust_model",
         "Trust the model",
-        "A model is a program. On: load it although it holds operations that could touch files, the network or code.",
+        "On: load the model even if it holds operations that could access files, the network or code. A model is a "
+        "program: use this only for models from people you trust.",
         advanced=True,
     )
 
@@ -207,7 +212,7 @@ def device() -> Any:
     return voc.text(
         "device",
         "Device",
-        "auto, cpu, or gpu:N for the N-th graphics processor (gpu:0 is the first).",
+        "Device for the computation: auto, cpu, or gpu:N for a graphics processor (gpu:0 is the first).",
         default="auto",
         advanced=True,
     )
@@ -216,12 +221,23 @@ def device() -> Any:
 # -------------------------------------------------------------------- layers
 
 
-def layer_index(of: str) -> Any:
+def class_field(name: str, of: str, label: str = "Class field", **more: Any) -> Any:
+    """The field of a layer, whose key is `of`, that holds the class."""
+    return voc.attribute(
+        name,
+        label,
+        "Field with the class: whole numbers, also as text, or names, which are numbered from 0 in alphabetical order.",
+        of=of,
+        **more,
+    )
+
+
+def layer_index(of: str, name: str = "layer", label: str = "Layer index") -> Any:
     """Which layer of a file is taken, where the key `of` names the file alone."""
     return voc.integer(
-        "layer",
-        "Layer index",
-        f"Number of the layer, from 0, in a file of several of which {of} names none.",
+        name,
+        label,
+        f"Number of the layer in its file, from 0, if the file has several layers and {of} names none.",
         minimum=0,
         advanced=True,
     )
@@ -231,11 +247,11 @@ def layer_index(of: str) -> Any:
 
 
 def report(holds: str, name: str = "out.report", label: str = "Report") -> Any:
-    """A page to read, which the results viewer shows."""
+    """An HTML page, which the results viewer shows."""
     return voc.file_out(name, label, holds, file_filter="HTML files (*.html)", created=True)
 
 
 def confusion_matrix(name: str, **more: Any) -> Any:
     """A confusion matrix to write."""
-    told = "CSV file as OTB writes it; rows are the reference, columns the predicted classes."
+    told = "CSV file in OTB's form: rows are the reference classes, columns the predicted classes."
     return voc.file_out(name, "Confusion matrix", told, file_filter="CSV files (*.csv)", **more)

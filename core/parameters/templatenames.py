@@ -1,4 +1,4 @@
-"""The templates: what each is for, what it takes, how it looks at an image, and where it comes from.
+"""The templates: use, sources, geometry and origin of each.
 
 Nothing of TensorFlow is imported, so that dialogs and help pages can be made from it.
 """
@@ -88,10 +88,10 @@ _TUTORIAL = "network of the OTBTF tutorial (R. Cresson, Deep Learning for Remote
 _PIXELWISE = "pixel-wise"
 _BACKBONE_OPTIONS = ("classes", "weights", "weights_file", "layer", "patch")
 _BACKBONE_TRAINING = (
-    "with CLASSES: patches of PATCHSIZE with a label for each; else nothing, its features feed a classifier"
+    "with CLASSES: patches of PATCHSIZE with a label for each; otherwise none, its features feed a classifier"
 )
 _WHOLE = "whole image only"
-_FAR = "Its later layers look at the whole image, or nearly: set PATCHSIZE, or cut it at an early LAYER."
+_FAR = "Its later layers have a receptive field of the whole image, or nearly: set PATCHSIZE, or select an early LAYER."
 
 _TEMPLATES = (
     Template(
@@ -104,11 +104,11 @@ _TEMPLATES = (
         "patches of 16 x 16, a label for each",
         _CROSS_ENTROPY,
         width=16,
-        remark="Served with MODEL_FULLYCONV=off and OUTPUT_SPCSCALE=1 it gives a map of the image's own pixels.",
+        remark="With MODEL_FULLYCONV=off and OUTPUT_SPCSCALE=1, serving returns a map with the pixels of the image.",
     ),
     Template(
         "cnn16_deep",
-        "As cnn16, by convolutions alone, so that a whole region gives one output per pixel at once.",
+        "As cnn16, but with convolutions only, so that a whole region gives one output per pixel in one step.",
         ("image",),
         f"the second {_TUTORIAL}, its convolution of 5 x 5 as two of 3 x 3",
         CLASSIFICATION,
@@ -133,7 +133,7 @@ _TEMPLATES = (
     ),
     Template(
         "unet",
-        "Classifies every pixel, with more context and finer edges than fcnn.",
+        "Classifies every pixel, with a larger receptive field and finer edges than fcnn.",
         ("image",),
         "O. Ronneberger, P. Fischer, T. Brox, U-Net, MICCAI 2015; here padded, and with batch normalization",
         CLASSIFICATION,
@@ -145,7 +145,7 @@ _TEMPLATES = (
     ),
     Template(
         "maggiori",
-        "Classifies every pixel from a wide surrounding; made for aerial and very-high-resolution images.",
+        "Classifies every pixel from a large receptive field; made for aerial and very-high-resolution images.",
         ("image",),
         "E. Maggiori, Y. Tarabalka, G. Charpiat, P. Alliez, IEEE TGRS 55(2), 2017; as in OTBTF's example, with ReLU",
         CLASSIFICATION,
@@ -193,8 +193,8 @@ _TEMPLATES = (
     ),
     Template(
         "super_resolution",
-        "Makes an image of 2 or 4 times the resolution: residual blocks and pixel shuffle. It learns by the absolute "
-        "error (L1); there is no adversarial training.",
+        "Creates an image of 2 or 4 times the resolution: residual blocks and pixel shuffle. It learns by the "
+        "absolute error (L1), without adversarial training.",
         ("image",),
         "B. Lim et al., EDSR, CVPR Workshops 2017; pixel shuffle after W. Shi et al., CVPR 2016",
         REGRESSION,
@@ -228,7 +228,7 @@ _TEMPLATES = (
         "a multilayer perceptron, as M. El Hajj et al., Remote Sensing 9(12), 2017, map soil moisture by neural networks",
         REGRESSION,
         Geometry((1,), 1, verdict=_PIXELWISE),
-        "patches of 1 x 1, and as many values for each as CLASSES says",
+        "patches of 1 x 1, and CLASSES values for each",
         _SQUARED,
         width=32,
         depth=2,
@@ -254,7 +254,7 @@ _TEMPLATES = (
     ),
     Template(
         "band_arithmetic",
-        "A formula in the language of OTB's BandMathX, such as im1b1 / im1b1Maxi; statistics of the images given as "
+        "A formula in the language of OTB's BandMathX, such as im1b1 / im1b1Maxi; statistics of the images in "
         "SOURCE1_IL, ... are computed and stored in the model.",
         (),
         "Orfeo ToolBox, application BandMathX",
@@ -265,7 +265,7 @@ _TEMPLATES = (
     ),
     Template(
         "harmonic",
-        "Fits a constant, a trend and sine waves to the time series of each pixel, leaving missing values out.",
+        "Fits a constant, a trend and sine waves to the time series of each pixel, without missing values.",
         ("time series, one band for each date",),
         "harmonic regression, as Z. Zhu and C. E. Woodcock, Remote Sensing of Environment 144, 2014, fit to Landsat's series",
         FIXED,
@@ -273,7 +273,7 @@ _TEMPLATES = (
         outputs=0,
         options=("times", "period", "harmonics", "nodata"),
         remark="Its bands: constant (at the middle of the series), trend per year, then cosine and sine for each "
-        "harmonic, and the root mean square of what is left. Pixels with fewer values than unknowns are NaN.",
+        "harmonic, and the root mean square of the residuals. Pixels with fewer values than unknowns are NaN.",
     ),
     Template(
         "backbone_efficientnetv2b0",
@@ -332,4 +332,4 @@ TEMPLATES = {template.name: template for template in _TEMPLATES}
 NAMES: tuple[str, ...] = tuple(TEMPLATES)
 
 TEMPLATE_PREFIX = "template:"
-"""Before a template's name in MODEL_DIR, where a file or folder of that name shall not be meant."""
+"""Prefix of a template's name in MODEL_DIR, to select the template although a file or folder of that name exists."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from .. import operations
-from ..errors import ParameterError
+from ..errors import OtbtfError, ParameterError
+from ..parameters.mentions import with_keys
 from ..parameters.operation import Operation
-from ..parameters.parsing import parse
+from ..parameters.parsing import keys, parse
 
 T = TypeVar("T", bound=Operation)
 
@@ -25,7 +27,7 @@ def declaration(name: str) -> type[Operation]:
         ParameterError: there is no such operation.
     """
     if name.lower() not in _modules():
-        raise ParameterError(f"There is no operation {name!r}. Known: {', '.join(names())}.")
+        raise ParameterError(f"There is no operation {name!r}. The operations are: {', '.join(names())}.")
     module = importlib.import_module(f"{operations.__name__}.{name.lower()}")
     found: type[Operation] = next(thing for word, thing in vars(module).items() if word.lower() == name.lower())
     return found
@@ -49,13 +51,31 @@ def function_at(place: str) -> Callable[..., Any]:
     return found
 
 
+def memory_cure(name: str) -> str:
+    """Return what a user can do if there is not enough memory for the operation called `name`."""
+    known = {key.name: key for key in keys(declaration(name))} if name.lower() in _modules() else {}
+    budget = known.get("memory") or known.get("ram")
+    return f"Lower {budget.mention} (in MB), or close other programs." if budget else "Close other programs."
+
+
 def read(operation: type[T], values: Mapping[str, Any]) -> T:
     """Return an operation's parameters, read and checked; see `core.parameters.parsing.parse`.
 
     Raises:
         ParameterError: an unknown key, a missing one, or a value that cannot be right.
     """
-    parameters = parse(operation, values)
-    if operation.CHECK:
-        function_at(operation.CHECK)(parameters)
-    return parameters
+    with in_keys_of(operation):
+        parameters = parse(operation, values)
+        if operation.CHECK:
+            function_at(operation.CHECK)(parameters)
+        return parameters
+
+
+@contextlib.contextmanager
+def in_keys_of(operation: type[Operation]) -> Iterator[None]:
+    """Let errors that mention fields of an operation's parameters mention its keys; see `core.parameters.mentions`."""
+    try:
+        yield
+    except OtbtfError as error:
+        error.args = (with_keys(error.message, operation),)
+        raise

@@ -1,4 +1,4 @@
-"""What a script may give as values: paths, arrays, datasets, extended filenames."""
+"""Values in a script: paths, arrays, datasets, extended filenames."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
         if key is None or value is None:
             given = {name: value}
         elif key.kind.is_output and key.kind.content is Content.RASTER:
-            given = output_values(key.parameter, key, _words(value), known, notes)
+            given = output_values(key.mention, key, _words(value), known, notes)
         elif not key.kind.is_output and key.kind.content in _SOURCES:
             given = {name: key.kind.each(value, functools.partial(_SOURCES[key.kind.content], key, notes))}
         else:
@@ -51,7 +51,7 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
         for other, read in given.items():
             if other in found or (other != name and values.get(other) not in (None, read)):
                 raise ParameterError(
-                    f"{known[other].parameter} is given twice, once by {known[name].parameter} ({value!r}): keep one."
+                    f"{known[other].mention} is given twice, once by {known[name].mention} ({value!r}): keep one."
                 )
         found.update(given)
     for note in notes:
@@ -71,7 +71,7 @@ def check_files(operation: type, values: Mapping[str, Any]) -> None:
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 path = split(os.fspath(item))[0]
-                said = f"{known[name].parameter} is {masked(path)}, which"
+                said = f"{known[name].mention} is {masked(path)}, which"
                 check_ordinary(path, said, ParameterError, only_itself=known[name].kind.is_output)
 
 
@@ -86,7 +86,7 @@ def _words(value: Any) -> list[str]:
 
 def _single(key: Key, value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not (key.kind.is_list or key.kind.joins_lists):
-        raise ParameterError(f"{key.parameter} is {value!r}, but takes one value: {key.help}")
+        raise ParameterError(f"{key.mention} is {value!r}, but takes one value: {key.help}")
     if isinstance(value, (list, tuple)):
         return type(value)(_path(item) for item in value)
     return _path(value)
@@ -97,9 +97,9 @@ def _layer(key: Key, notes: list[str], layer: Any) -> Any:
     try:
         layer = described(_single(key, layer))
     except ParameterError as error:
-        raise ParameterError(f"{key.parameter}: {error}") from None
+        raise ParameterError(f"{key.mention}: {error.message}") from None
     if isinstance(layer, VectorSource) and layer.crs:
-        notes.append(f"{key.parameter}: {layer} is read in the coordinate system assigned to it, {layer.crs}.")
+        notes.append(f"{key.mention}: {layer} is read in the coordinate system assigned to it, {layer.crs}.")
     return layer
 
 
@@ -118,7 +118,7 @@ def _source(key: Key, notes: list[str], source: Any) -> Any:
         source = in_memory(source)
         return _described(source, notes) if isinstance(source, RasterSource) else source
     except RasterError as error:
-        raise RasterError(f"{key.parameter}: {error}") from error
+        raise RasterError(f"{key.mention}: {error.message}") from error
 
 
 def _described(source: RasterSource, notes: list[str]) -> Any:
@@ -128,7 +128,7 @@ def _described(source: RasterSource, notes: list[str]) -> Any:
 
         name = Reference(crs_wkt(source.crs), True).describe()
         notes.append(
-            f"{masked(source.path)} is taken to be in {name}, which is assigned to it, whatever the file says."
+            f"{masked(source.path)} is read in the coordinate system assigned to it, {name}, instead of its own."
         )
     return source.path if source.plain else source
 
@@ -141,8 +141,8 @@ def _file(key: Key, word: str, notes: list[str]) -> Any:
         return _described(RasterSource.of_text(word), notes)
     if not options:
         return word
-    cure = "leave it out, or prepare the image with gdal_translate."
-    asked = check_reading(key.parameter, file, options, ("bands", "skipcarto"), cure, notes)
+    cure = "remove it, or prepare the image with gdal_translate."
+    asked = check_reading(key.mention, file, options, ("bands", "skipcarto"), cure, notes)
     without_place = asked.get("skipcarto", "false").lower() in ("true", "on", "yes", "1")
     if not without_place and not asked.get("bands"):
         return file
@@ -152,4 +152,4 @@ def _file(key: Key, word: str, notes: list[str]) -> Any:
 
 
 _SOURCES: dict[Content | None, Callable[[Key, list[str], Any], Any]] = {Content.RASTER: _source, Content.LAYER: _layer}
-"""What makes a source that a script gives one that the operation opens."""
+"""The functions that turn a source in a script into one that the operation opens."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..base.progress import Passed, Progress
 from ..base.temporaries import announcing_to
-from ..errors import OtbtfError, ParameterError, as_key, worded
+from ..errors import ParameterError, as_key, worded
 from ..files.inputs import watched
 from ..files.memoryfiles import memory_files
 from ..files.privatecopies import private_copies
@@ -16,7 +16,7 @@ from ..machine import preloading
 from ..machine.signals import cleaned_up_on_signals
 from ..parameters.mentions import with_keys
 from ..parameters.parsing import keys
-from .declarations import declaration, function_at, read
+from .declarations import declaration, function_at, in_keys_of, read
 from .givenvalues import check_files, understood
 from .scripts import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c
 
@@ -68,7 +68,7 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
         for several in (*given, {names.get(word, word): value for word, value in keywords.items()}):
             for key in several:
                 if key in values:
-                    raise ParameterError(f"{name}: {key} is given twice: keep one.")
+                    raise ParameterError(f"{name}: {key} is given twice: keep one value.")
             values.update(several)
         return run(name, values, progress)
 
@@ -97,11 +97,8 @@ class _InKeys(Passed):
 
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters = declaration(name)
-    try:
+    with in_keys_of(parameters):
         return _run_declared(parameters, values, _InKeys(progress, parameters))
-    except OtbtfError as error:
-        error.args = (with_keys(error.message, parameters),)
-        raise
 
 
 def _run_declared(parameters: Any, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

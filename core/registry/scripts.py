@@ -23,8 +23,8 @@ def check_eager() -> None:
     executing_eagerly = getattr(sys.modules.get("tensorflow"), "executing_eagerly", lambda: True)
     if not executing_eagerly():
         raise EngineError(
-            "TensorFlow builds graphs here and computes nothing: leave the tf.Graph that is the default; a script that "
-            "calls tf.compat.v1.disable_v2_behavior() can run operations in another process only."
+            "TensorFlow builds graphs here and computes nothing: run the operation outside of tf.Graph. A script "
+            "that calls tf.compat.v1.disable_v2_behavior() can run operations only in another process."
         )
 
 
@@ -39,7 +39,9 @@ def missing_packages_explained() -> Iterator[None]:
             raise
         if name == "osgeo":
             raise EngineError(GDAL_MISSING) from error
-        raise EngineError(f"{name} is missing: install it, as pip install 'otbtf_qgis[engine]' does.") from error
+        raise EngineError(
+            f"The package {name} is missing: install it, for example with pip install 'otbtf_qgis[engine]'."
+        ) from error
 
 
 # --------------------------------------------------------------- being shown

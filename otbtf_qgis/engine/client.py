@@ -77,10 +77,12 @@ class Engine:
             process = self._take()
             outcome = self._converse(process, operation, values, progress, poll)
         for path in process.left:
-            progress.warning(f"{path} is left over from the engine and could not be removed: please delete it.")
+            progress.warning(
+                f"The engine left the unfinished file or folder {path}, which could not be removed: delete it."
+            )
         progress.check()  # whatever came of it after the user asked to stop
         if outcome is None:
-            raise EngineError(process.obituary())
+            raise EngineError(process.obituary(operation))
         if outcome["event"] == "cancelled":
             raise Cancelled
         if outcome["event"] == "error":

@@ -29,24 +29,24 @@ def find(option: str, folder: Path) -> Path:
     """
     named = os.environ.get(VARIABLE, "").strip()
     if named:
-        return _program(named, f"the environment variable {VARIABLE}")
+        return _program(named, f"The environment variable {VARIABLE}")
     if option.strip():
-        return _program(option.strip(), "the plugin's option for the engine's Python")
+        return _program(option.strip(), "The plugin's option for the engine's Python")
     if is_complete(folder):
         return engine_python(folder)
     if folder.exists():
         raise EngineError(f"The engine in {folder} is incomplete. To repair it: {_HOW_TO_INSTALL}")
-    raise EngineError(f"The engine (TensorFlow in a Python of its own) is not installed. {_HOW_TO_INSTALL}")
+    raise EngineError(f"The engine (a separate Python with TensorFlow) is not installed. {_HOW_TO_INSTALL}")
 
 
 def _program(named: str, where: str) -> Path:
     path = Path(named).expanduser()
     if path.is_dir() and engine_python(path).is_file():
-        raise EngineError(f"{where} names the folder {path}: name its interpreter, {engine_python(path)}.")
+        raise EngineError(f"{where} is the folder {path}, but must be its interpreter: use {engine_python(path)}.")
     if not path.is_file() or not os.access(path, os.X_OK):
-        fault = "is no program that can be started" if path.exists() else "does not exist"
+        fault = "cannot be run" if path.exists() else "does not exist"
         raise EngineError(
-            f"{path}, named by {where}, {fault}. Name a Python that has TensorFlow and GDAL, or leave it empty and "
-            f"install the plugin's own: {_HOW_TO_INSTALL}"
+            f"{where} is {path}, which {fault}. Use a Python that has TensorFlow and GDAL, or leave it empty and "
+            f"install the engine: {_HOW_TO_INSTALL}"
         )
     return path

@@ -20,6 +20,7 @@ from ..core.base.jsonvalues import Json, OddJson, parse
 from ..core.base.temporaries import Temporaries
 from ..core.machine.interpreters import environment, program
 from ..core.machine.programs import empty_folder
+from ..core.registry import memory_cure
 from ..core.worker import LARGEST_REQUEST, REQUEST_MARK
 
 LOG_LINES = 200  # of the engine's log that are kept
@@ -125,18 +126,20 @@ class EngineProcess:
                     process.kill()
         self._ended.wait(END_WAIT)
 
-    def obituary(self) -> str:
-        """Return how the engine ended, with the last lines of its log, for the user."""
+    def obituary(self, operation: str) -> str:
+        """Return how the engine ended during a run of an operation, with the last lines of its log, for the user."""
         if self._failure is not None:
             return (
-                f"The engine's Python, {self.arguments[0]}, cannot be started: {self._failure.strerror}. "
-                f"Run otbtf:installengine, or name another interpreter."
+                f"The engine's Python, {self.arguments[0]}, cannot be started: {self._failure.strerror}. Run "
+                "otbtf:installengine, or choose another interpreter."
             )
         if self.stopped:
-            return "The engine was stopped while it was at work."
+            return "The engine was stopped during the run."
         words = self._last_words()
         quoted = "".join(f"\n    {line}" for line in words)
-        return f"{_ending(self._status)}{' The last lines of its log:' if words else ''}{quoted}"
+        return (
+            f"{_ending(self._status, memory_cure(operation))}{' The last lines of its log:' if words else ''}{quoted}"
+        )
 
     def _last_words(self) -> list[str]:
         """Return the last lines that the run at hand has logged, less the stack that a crash leaves."""
@@ -220,8 +223,8 @@ class EngineProcess:
                 stdin.flush()
 
 
-def _ending(status: int) -> str:
-    """Say in words how a process with this exit status ended."""
+def _ending(status: int, cure: str) -> str:
+    """Return how a process with this exit status ended, in words; `cure` is what helps against a lack of memory."""
     if sys.platform == "win32":
         return f"The engine ended unexpectedly, with exit status {status:#x}."
     names = {number.value: number.name for number in signal.Signals}
@@ -230,7 +233,7 @@ def _ending(status: int) -> str:
         return f"The engine ended unexpectedly, with exit status {status}."
     name = names.get(number, f"signal {number}")
     if name == "SIGKILL":
-        return "The engine was killed by SIGKILL: perhaps out of memory; a lower MEMORY (in MB) may help."
+        return f"The engine was killed by SIGKILL, perhaps for lack of memory. {cure}"
     if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"):
         return f"The engine crashed ({name})."
     return f"The engine was ended by {name}."

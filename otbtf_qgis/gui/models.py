@@ -31,7 +31,7 @@ def copied(source: Path, folder: Path) -> Path:
     path = next(folder / f"{name}.model3" for name in names if not (folder / f"{name}.model3").exists())
     model = QgsProcessingModelAlgorithm()
     if not model.fromFile(str(source)):
-        raise OSError(f"{source} is no model that this QGIS reads.")
+        raise OSError(f"{source} is not a model that this version of QGIS can read.")
     model.setName(path.stem)
     if not model.toFile(str(path)):
         raise OSError(f"{path} cannot be written.")

@@ -17,6 +17,8 @@ import pytest
 
 import otbtf_qgis.core
 from otbtf_qgis.core.base.temporaries import Temporaries, remove
+from otbtf_qgis.core.errors import as_key, field, worded
+from otbtf_qgis.core.worker import explain
 
 PROGRAM = Path(__file__).parent / "support" / "engine_operations.py"
 TREE = Path(otbtf_qgis.core.__file__).absolute().parents[2]
@@ -94,8 +96,8 @@ def test_it_survives_every_error_and_explains_it(pipe: Pipe) -> None:
     assert messages["user"] == "Model a.keras has no output 'é'."
     assert messages["internal"] == "Internal error: KeyError: 'lost'"
     assert messages["exit"] == "Internal error: SystemExit: 3"
-    assert messages["memory"].startswith("Not enough memory: Unable to allocate 9 TiB. Give a lower MEMORY")
-    assert messages["exhausted"].startswith("Not enough memory: OOM when allocating tensor. Give a lower MEMORY")
+    assert messages["memory"].startswith("Not enough memory: Unable to allocate 9 TiB. Close other programs")
+    assert messages["exhausted"].startswith("Not enough memory: OOM when allocating tensor. Close other programs")
     assert pipe.ask(9, "echo", a=1)[-1]["results"]["values"] == {"a": 1}
     log = pipe.close()
     assert "engine_operations.py" in log and "KeyError: 'lost'" in log
@@ -266,3 +268,35 @@ def test_keras_is_imported_apart_and_others_find_later_what_it_does_not_need() -
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "False True\n[] True\n"
+
+
+@pytest.mark.parametrize(
+    ("operation", "cure"),
+    [
+        ("TensorflowModelServe", "Lower MEMORY (in MB), or close other programs."),
+        ("ComputeConfusionMatrix", "Lower RAM (in MB), or close other programs."),
+        ("CreateModel", "Close other programs."),
+        ("no such operation", "Close other programs."),
+    ],
+)
+def test_advice_against_a_lack_of_memory_names_what_the_operation_has(operation: str, cure: str) -> None:
+    assert worded(explain(MemoryError("9 TiB"), None, operation), as_key) == f"Not enough memory: 9 TiB. {cure}"
+
+
+def test_mentions_of_parameters_are_sent_as_they_are(tmp_path: Path) -> None:
+    """Who shows the message, a dialog or a terminal, decides how it calls a parameter."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "otbtf_qgis.core.worker"],
+        env={**os.environ, "PYTHONPATH": str(TREE)},
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with process:
+        process.stdin.write(json.dumps({"id": 1, "run": "TensorflowModelServe", "values": {"out": "a.tif"}}) + "\n")
+        process.stdin.flush()
+        events = [json.loads(process.stdout.readline()) for _ in ("ready", "started", "error")]
+        process.kill()
+    assert events[-1]["message"].startswith(f"{field('=source1.il')} is missing")

@@ -31,7 +31,7 @@ from qgis.PyQt.QtCore import QByteArray, QDate, QDateTime, QTime, QVariant
 from otbtf_qgis.algorithms.layerclasses import categories_of
 from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import Cancelled, ParameterError
+from otbtf_qgis.core.errors import Cancelled, ParameterError, field
 from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.parameters.vectorsource import described
 from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
@@ -247,7 +247,7 @@ class TestNothingIsLost:
         source(layer, log)
         assert log.done[-1] == 1.0
         assert log.done == sorted(log.done)
-        assert log.lines == ["VEC: exporting the layer layer as QGIS shows it."]
+        assert log.lines == [f"{field('=vec')}: exporting the layer layer as QGIS shows it."]
         with pytest.raises(Cancelled):
             source(layer, Log(stop=True))
 
@@ -406,7 +406,9 @@ class TestDefinitions:
         assert ids(found) == [1, 3]
 
     def test_an_empty_selection_is_refused(self, source: Source, tmp_path: Path) -> None:
-        with pytest.raises(ParameterError, match="VEC is limited to the selected .* layer 'a', but none is selected"):
+        with pytest.raises(
+            ParameterError, match="VEC is limited to the selected .* layer 'a', but no feature is selected"
+        ):
             source(selected(QgsVectorLayer(package(tmp_path / "a.gpkg"), "a", "ogr")))
 
     def test_limit(self, source: Source, tmp_path: Path) -> None:
@@ -418,7 +420,7 @@ class TestDefinitions:
         assert rows(source(QgsProcessingFeatureSourceDefinition(path, featureLimit=-1)), "class") == [(1,), (2,), (3,)]
 
     def test_what_qgis_cannot_open(self, source: Source) -> None:
-        with pytest.raises(ParameterError, match="VEC is 'nowhere.gpkg', which QGIS cannot open"):
+        with pytest.raises(ParameterError, match="VEC is 'nowhere.gpkg', but QGIS cannot open it"):
             source(QgsProcessingFeatureSourceDefinition("nowhere.gpkg", featureLimit=1))
         assert source(QgsProcessingFeatureSourceDefinition("nowhere.gpkg")) == "nowhere.gpkg"  # core says what is wrong
 
@@ -430,7 +432,7 @@ class TestDefinitions:
         definition.featureLimit = 1
         assert rows(source(definition), "class") == [(2,)]
         definition.filterExpression = '"class" >'
-        with pytest.raises(ParameterError, match="VEC has the filter .* which is no expression"):
+        with pytest.raises(ParameterError, match="VEC has the filter .* which is not a valid expression"):
             source(definition)
 
     def test_invalid_geometries(self, source: Source) -> None:

@@ -65,5 +65,5 @@ def test_a_copy_gets_a_name_that_is_free(provider: OtbtfProvider, tmp_path: Path
 
 
 def test_a_copy_that_cannot_be_made_is_told(provider: OtbtfProvider, tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="is no model"):
+    with pytest.raises(OSError, match="is not a model"):
         copied(tmp_path / "missing.model3", tmp_path)

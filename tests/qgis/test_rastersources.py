@@ -145,7 +145,7 @@ def test_open_options(source: Source, text: str, plain: str, options: list[str])
 def test_credentials_do_not_reach_the_engine(source: Source) -> None:
     text = "/vsis3/b/k.tif|credential:AWS_ACCESS_KEY_ID=abc|credential:AWS_SECRET_ACCESS_KEY=hidden"
     assert source(text) == "/vsis3/b/k.tif"  # QGIS has told GDAL of them in this process
-    told = r"SOURCE1_IL, image 1, is read with credentials .* \(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY\)"
+    told = r"SOURCE1_IL, image 1, needs credentials .* \(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY\)"
     with pytest.raises(ParameterError, match=told) as caught:
         source([text], "tensorflowmodelserve")
     assert "hidden" not in str(caught.value)

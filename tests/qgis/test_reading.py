@@ -227,7 +227,7 @@ class TestRasters:
         layer = points(name="my points")
         QgsProject.instance().addMapLayer(layer)
         for value in (layer, layer.id(), "my points"):
-            with pytest.raises(ParameterError, match="SOURCE1_IL, image 1, is the layer 'my points', which is no ra"):
+            with pytest.raises(ParameterError, match="SOURCE1_IL, image 1, is the layer 'my points', but must be a ra"):
                 read(SOURCE1_IL=[value])
 
     def test_only_gdals_layers(self, read: Read) -> None:
@@ -286,7 +286,7 @@ class TestVectors:
         assert reader(VEC=points()).inputs() == {"vec": "pts"}
 
     def test_a_raster_layer_is_refused(self, read: Read, make_raster: Callable[[str], str]) -> None:
-        with pytest.raises(ParameterError, match="VEC is the layer 'r', which is no vector layer"):
+        with pytest.raises(ParameterError, match="VEC is the layer 'r', but must be a vector layer"):
             read(VEC=QgsRasterLayer(make_raster("a.tif"), "r"))
 
     def test_field(self, read: Read) -> None:

@@ -188,9 +188,9 @@ class TestFailures:
         ("change", "message"),
         [
             ({"MODEL_DIRR": "x"}, "Unknown parameter MODEL_DIRR. Did you mean MODEL_DIR?"),
-            ({"MODEL_DIR": None}, r"Parameter MODEL_DIR \(Model\) is missing"),
-            ({"OUT": ""}, r"Parameter OUT \(Output\) is missing"),
-            ({"SOURCE1_IL": []}, r"Parameter SOURCE1_IL \(Source 1: images\) is missing"),
+            ({"MODEL_DIR": None}, "MODEL_DIR is missing"),
+            ({"OUT": ""}, "OUT is missing"),
+            ({"SOURCE1_IL": []}, "SOURCE1_IL is missing"),
             ({"OUTPUT_BV": "abc"}, "OUTPUT_BV is 'abc', but must be a number"),
             ({"SOURCE3_IL": ["x.tif"]}, "SOURCE3_IL is given, but nothing for SOURCE2"),
         ],

@@ -99,10 +99,11 @@ def test_an_error_of_ours_when_the_message_log_is_gone(tmp_path: Path) -> None:
     """A run may still be at work when QGIS ends; its error finds no log."""
     script = """
 from otbtf_qgis.algorithms.base import _explained
+from otbtf_qgis.core.operations.enginereport import EngineReport
 application.exitQgis()
 QgsApplication.messageLog = staticmethod(lambda: None)
 try:
-    with _explained():
+    with _explained(EngineReport):
         raise ValueError("odd")
 except Exception as error:
     print("told:", error)

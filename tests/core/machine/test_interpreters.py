@@ -62,22 +62,22 @@ def test_incomplete_engine_is_not_used(private):
 
 def test_wrong_variable_is_named_even_if_there_is_a_private_engine(private, monkeypatch):
     monkeypatch.setenv(VARIABLE, "/no/such/python")
-    with pytest.raises(EngineError, match=r"/no/such/python.*OTBTF_PYTHON.*does not exist"):
+    with pytest.raises(EngineError, match=r"OTBTF_PYTHON is /no/such/python, which does not exist"):
         find("", private)
 
 
 def test_wrong_option_is_named(private):
-    with pytest.raises(EngineError, match=r"/no/such/python.*option.*does not exist"):
+    with pytest.raises(EngineError, match=r"option .* is /no/such/python, which does not exist"):
         find("/no/such/python", private)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no execute permission")
 def test_file_that_is_no_program(tmp_path):
     (tmp_path / "text").write_text("")
-    with pytest.raises(EngineError, match="is no program"):
+    with pytest.raises(EngineError, match="which cannot be run"):
         find(str(tmp_path / "text"), tmp_path)
 
 
 def test_folder_instead_of_interpreter(private):
-    with pytest.raises(EngineError, match=f"name its interpreter, {engine_python(private)}"):
+    with pytest.raises(EngineError, match=f"must be its interpreter: use {engine_python(private)}"):
         find(str(private), private)

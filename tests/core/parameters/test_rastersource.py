@@ -65,7 +65,7 @@ def test_the_assigned_crs_places_the_raster_and_the_log_says_so(tmp_path: Path) 
         extracted(tmp_path, image)
     log = Log()
     assert extracted(tmp_path, RasterSource(image, crs="EPSG:32631"), log=log) == truth
-    assert "EPSG:32631, which is assigned" in log.text
+    assert "assigned to it, EPSG:32631" in log.text
     assert extracted(tmp_path, {"path": image, "crs": wkt(32631)}) == truth
     assert Stack([RasterSource(image, crs="EPSG:32631")]).reference.describe() == "EPSG:32631"
 
@@ -135,7 +135,7 @@ def test_what_describes_no_raster_is_refused_under_its_key(given: dict[str, Any]
 @pytest.mark.parametrize("more", [{"nodata": [[[0, 0]]]}, {"use_source_nodata": [True, True, False]}])
 def test_what_is_said_of_other_bands_than_the_raster_has_is_refused(more: dict[str, Any], tmp_path: Path) -> None:
     image = write_at(tmp_path / "image.tif", texture(30, 40, 2))
-    with pytest.raises(RasterError, match="image.tif is given for .* bands, but the raster has 2"):
+    with pytest.raises(RasterError, match="image.tif has . items, but the raster has 2 bands"):
         extracted(tmp_path, {"path": image, **more})
 
 

@@ -249,7 +249,7 @@ BAD = [
     ({"field": "clas"}, "no field 'clas'. Did you mean class"),
     ({"source1_patchsizex": 0}, "SOURCE1_PATCHSIZEX is 0, but must be at least 1"),
     ({"source1_patchsizex": 61}, "SOURCE1_PATCHSIZEX is 61, but .* has only 60 x 50 pixels"),
-    ({"source1_out": None}, "SOURCE1_OUT .* is missing"),
+    ({"source1_out": None}, "SOURCE1_OUT is missing"),
     ({"outlabels_pixeltype": "uint8"}, "A label is 1000, which the pixel type uint8 cannot hold"),
     ({"source1_nodata": 7}, "Every patch holds no-data"),
 ]

@@ -206,7 +206,7 @@ def test_balanced_evens_out_the_classes(tmp_path: Path) -> None:
         ({"grid_offsetx": 85}, "GRID_OFFSETX 85"),
         ({"strategy": "split", "strategy_split_validprop": 0}, "VALIDPROP is 0, but must be above 0"),
         ({"strategy": "split", "strategy_split_trainprop": -1}, "TRAINPROP is -1"),
-        ({"strategy": "balanced"}, "needs a label image"),
+        ({"strategy": "balanced"}, "STRATEGY_BALANCED_LABELIMAGE is missing"),
         ({"mask": "other.tif"}, "another grid"),
         ({"gap": 60}, "GAP is 60, which leaves no patch"),
     ],

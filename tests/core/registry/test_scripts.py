@@ -253,7 +253,7 @@ def test_extended_filenames_of_outputs_and_pairs(scene: SimpleNamespace, tmp_pat
         ({"out": (out, "uint8", "uint8")}, "OUT takes a file and a pixel type"),
         ({"out": f"{out}?&box=0:0:1:1", "out.box": "0:0:2:2"}, "OUT_BOX is given twice"),
         ({"out": f"{out}?&bx=0:0:1:1"}, "OUT: the option bx.*Did you mean box"),
-        ({"source1.il": f"{scene.image}?&resol=1"}, "SOURCE1_IL: resol=1 of .*image.tif cannot"),
+        ({"source1.il": f"{scene.image}?&resol=1"}, "SOURCE1_IL: resol=1 of .*image.tif is not supported"),
         ({"model.dir": [scene.model, scene.model]}, "MODEL_DIR is .* takes one value"),
     ]
     for more, message in cases:
@@ -289,7 +289,7 @@ for ask in (lambda: core.run("CreateExampleData", {"outdir": "missing"}), lambda
 """
     done = python(program)
     lines = done.stdout.splitlines()
-    assert [line.split(" is missing")[0] for line in lines[2:]] == ["EngineError keras"], done.stderr
+    assert [line.split(" is missing")[0] for line in lines[2:]] == ["EngineError The package keras"], done.stderr
     assert all("python3-gdal" in line for line in lines[:2])
 
 

@@ -63,7 +63,7 @@ CROP = {"model.dir": "crop", "model.userplaceholders": ""}
 BAD: dict[str, tuple[dict[str, Any], type[OtbtfError], tuple[str, ...]]] = {
     "unknown key": ({"source1.rfield": 3}, ParameterError, ("source1.rfield", "Did you mean source1.rfield")),
     "no image": ({"source1.il": []}, ParameterError, ("SOURCE1_IL", "missing")),
-    "a gap between sources": ({"source3.il": "two.tif"}, ParameterError, ("SOURCE3_IL", "SOURCE2", "without a gap")),
+    "a gap between sources": ({"source3.il": "two.tif"}, ParameterError, ("SOURCE3_IL", "SOURCE2", "without gaps")),
     "no number": ({"source1.rfieldx": "abc"}, ParameterError, ("SOURCE1_RFIELDX", "'abc'", "whole number")),
     "a number too low": ({"memory": 1}, ParameterError, ("MEMORY", "1", "at least 64")),
     "no choice": ({"model.fullyconv": "yes"}, ParameterError, ("MODEL_FULLYCONV", "'yes'", "auto, on, off")),

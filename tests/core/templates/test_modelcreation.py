@@ -94,7 +94,7 @@ def test_a_negative_maximum(tmp_path):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"out.keras": None}, "OUT_KERAS or OUT_SAVEDMODEL is missing"),
+        ({"out.keras": None}, "OUT_KERAS and OUT_SAVEDMODEL are missing"),
         ({"out.keras": "net.h5"}, "its name must end with .keras"),
         ({"out.keras": "/nowhere/net.keras"}, "folder /nowhere"),
     ],

@@ -134,8 +134,8 @@ def test_it_is_said_before_training(
 def test_parameters_that_contradict_each_other(files: dict[str, Any]) -> None:
     image = {"training.source1.il": files["image"]}
     cases: list[tuple[dict[str, Any], str]] = [
-        ({}, "TRAINING_SOURCE1_IL .* is missing"),
-        ({"training.source1.placeholder": "x"}, "TRAINING_SOURCE1_IL .* is missing"),
+        ({}, "TRAINING_SOURCE1_IL is missing"),
+        ({"training.source1.placeholder": "x"}, "TRAINING_SOURCE1_IL is missing"),
         ({**image, "training.tfrecords": "records"}, "TRAINING_TFRECORDS and TRAINING_SOURCE1_IL are both given"),
         ({**image, "validation.share": 0.2, "validation.tfrecords": "records"}, "VALIDATION_SHARE is 0.2, but"),
         ({**image, "memory": 100, "ram": 200}, "MEMORY is 100 and RAM is 200"),

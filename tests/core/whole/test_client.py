@@ -274,7 +274,7 @@ def test_what_cannot_be_removed_is_told(engine: Engine, tmp_path: Path, monkeypa
     with pytest.raises(EngineError):
         engine.run("die", {"folder": folder, "status": 1}, progress)
     assert progress.of("warning") == [
-        f"{folder} is left over from the engine and could not be removed: please delete it."
+        f"The engine left the unfinished file or folder {folder}, which could not be removed: delete it."
     ]
 
 
@@ -284,7 +284,7 @@ def test_what_cannot_be_removed_is_told(engine: Engine, tmp_path: Path, monkeypa
 @pytest.mark.parametrize(
     "how, words",
     [
-        ({"signal": "SIGKILL"}, "The engine was killed by SIGKILL: perhaps out of memory"),
+        ({"signal": "SIGKILL"}, "The engine was killed by SIGKILL, perhaps for lack of memory"),
         ({"signal": "SIGSEGV"}, "The engine crashed (SIGSEGV)."),
         ({"signal": "SIGABRT"}, "The engine crashed (SIGABRT)."),
         ({"signal": "SIGTERM"}, "The engine was ended by SIGTERM."),
@@ -391,7 +391,7 @@ def test_stop_ends_a_run_too_and_a_later_run_starts_anew(engine: Engine, tmp_pat
     assert soon(lambda: bool(progress.of("info")), 5)
     engine.stop()
     thread.join()
-    assert errors == ["The engine was stopped while it was at work."]
+    assert errors == ["The engine was stopped during the run."]
     assert not (tmp_path / "t").exists()
     assert gone(int(progress.of("info")[0]))
     assert pid_of(engine) != int(progress.of("info")[0])
@@ -469,7 +469,7 @@ def test_nothing_around_the_package_or_in_the_current_folder_is_imported(
         events = []
         while not events or events[-1]["event"] != "result":
             events.append(process.events.get(timeout=120))
-            assert events[-1] is not None, process.obituary()
+            assert events[-1] is not None, process.obituary("echo")
         assert [event["event"] for event in events[:3]] == ["ready", "started", "error"]
         assert events[2]["message"].startswith("There is no operation 'NoSuchThing'.")
         mapped = Path(f"/proc/{events[0]['pid']}/maps").read_text()

@@ -173,7 +173,10 @@ class TestExtendedFilenames:
             (SERVE.replace("a.tif", "'a.tif?&resol=2'"), "resol=2 of a.tif"),
             (SERVE + "'?&bands=1'", "output.names"),
             (SERVE + "'?&bx=0:0:1:1'", "Did you mean box?"),
-            ("PatchesExtraction -source1.il a.tif -source1.out b.tif?&box=0:0:1:1", "SOURCE1_OUT has no box"),
+            (
+                "PatchesExtraction -source1.il a.tif -source1.out b.tif?&box=0:0:1:1",
+                "box=0:0:1:1 is not supported, because this output has no box",
+            ),
         ],
     )
     def test_what_changes_the_pixels_is_refused(self, text: str, part: str) -> None:

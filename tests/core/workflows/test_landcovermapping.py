@@ -141,8 +141,11 @@ def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> No
         ({"labels__raster": "sparse", "labels__vector": "polygons", "labels__field": "class"}, "both given"),
         ({"labels__vector": "polygons"}, "LABELS_FIELD is missing"),
         ({"labels__vector": "polygons", "labels__field": "clas"}, "has no field 'clas'. Did you mean class?"),
-        ({"labels__raster": "sparse", "labels__field": "class"}, "LABELS_RASTER has no fields"),
-        ({"labels__vector": "polygons", "labels__field": "class", "labels__nodata": 1}, "is for LABELS_RASTER"),
+        ({"labels__raster": "sparse", "labels__field": "class"}, "LABELS_FIELD is .* applies only to LABELS_VECTOR"),
+        (
+            {"labels__vector": "polygons", "labels__field": "class", "labels__nodata": 1},
+            "LABELS_NODATA is 1, but applies only to LABELS_RASTER",
+        ),
         ({"labels__raster": "sparse", "mode": "dense", "template": "cnn16"}, "choose unet or fcnn"),
         ({"labels__raster": "sparse", "template": "unet", "patchsize": 24}, "must be a multiple of 16"),
         ({"labels__raster": "sparse", "patchsize": 17}, "PATCHSIZE is 17, but for the network cnn16 it must be 16"),
