@@ -152,7 +152,7 @@ class Kills:
     def _judge(self, run: Run, reference: Reference, case: str, before: Mapping[str, str], dead: bool) -> None:
         """Count what is wrong with what a run has left."""
         status = run.process.returncode
-        if -status in CRASHES or status == 128 + signal.SIGABRT:
+        if (-status in CRASHES or status == 128 + signal.SIGABRT) and not _fell_before_plugins(run):
             self._findings.add(Fault.CRASHED, case, f"status {status} {run.log}")
         states = {name: _state(run.out / name, reference.out / name, before.get(name)) for name in reference.names}
         for name, state in states.items():
@@ -189,6 +189,11 @@ def _state(path: Path, like: Path, before: str | None) -> str:
     if before is not None and digest(path) == before:
         return "older"
     return "new" if is_complete(path, like) else "broken"
+
+
+def _fell_before_plugins(run: Run) -> bool:
+    """Return whether QGIS itself fell when Ctrl-C came while it loaded its own Python modules, before any plugin."""
+    return "KeyboardInterrupt" in run.log and "Python path:<br>" in run.log and "otbtf_qgis/" not in run.log
 
 
 def _pause(run: Run, seconds: float) -> None:
