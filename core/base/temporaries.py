@@ -17,9 +17,11 @@ ATTEMPTS = 5
 PAUSE = 0.05  # seconds between two attempts
 
 moving = threading.RLock()
-"""Held while a whole output is moved to its place: what removes unfinished ones waits, else it would take a part."""
+"""Held while a hidden folder is announced and made, and while a whole output is moved to its place: what removes unfinished
+ones waits, else it would miss the folder, or take a part."""
 
 _MOVING_WAIT = 10.0  # seconds; a folder of many files on a slow server
+_LAST_WAIT = 5.0  # seconds in which threads of a dying run may still write
 
 
 def remove(path: str) -> bool:
@@ -75,9 +77,10 @@ def scratch_folder() -> Iterator[Path]:
     parent = Path(tempfile.gettempdir())
     ownership.remove_abandoned(parent)
     folder = parent / ownership.planned_name()
-    for listener in list(_listeners):
-        listener(str(folder))
-    ownership.claim(folder)
+    with moving:  # a process that is about to end removes it, or it is not made
+        for listener in list(_listeners):
+            listener(str(folder))
+        ownership.claim(folder)
     try:
         inside = folder / "files"
         inside.mkdir()
@@ -111,11 +114,19 @@ class Temporaries:
     def remove_for_good(self) -> None:
         """Remove what is remembered, in a process that is about to end.
 
-        Nothing is made or moved from now on: who wants to waits for the end, as does a second caller.
+        Nothing is made or moved from now on: who wants to waits for the end, as does a second caller. Threads that write
+        into a folder already may resist, or make it again (TensorFlow makes the folder of a checkpoint), so it is looked at
+        until it stays away.
         """
         moving.acquire(timeout=_MOVING_WAIT)  # neither is ever given back
         self._lock.acquire()
-        self._remove()
+        end = time.monotonic() + _LAST_WAIT
+        gone = False
+        while not gone and time.monotonic() < end:
+            for path in self._paths:
+                remove(path)
+            time.sleep(PAUSE)
+            gone = not any(map(os.path.lexists, self._paths))
 
     def _remove(self) -> list[str]:
         left = [path for path in self._paths if not remove(path)]

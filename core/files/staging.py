@@ -41,9 +41,10 @@ class Staging:
         check_writable(path, name)
         ownership.remove_abandoned(self.final.parent)
         self.folder = self.final.parent / ownership.planned_name()
-        progress.temporary(str(self.folder))
         try:
-            ownership.claim(self.folder)
+            with moving:  # a process that is about to end removes it, or it is not made
+                progress.temporary(str(self.folder))
+                ownership.claim(self.folder)
         except OSError as error:
             raise self._unwritable(error) from error
         self.path = self.folder / self.final.name

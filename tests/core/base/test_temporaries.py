@@ -54,3 +54,43 @@ def test_that_of_a_killed_process_goes_with_the_next_and_that_of_a_live_one_stay
         assert not left.exists()
         with scratch_folder():
             assert ours.is_dir()
+
+
+ENDING = """
+import os, sys, threading, time
+from pathlib import Path
+from otbtf_qgis.core.base.temporaries import Temporaries, announcing_to, scratch_folder
+temporaries, folder = Temporaries(), Path(sys.argv[1])
+"""
+
+WRITING = f"""{ENDING}
+def write():
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        folder.mkdir(exist_ok=True)
+        (folder / str(time.monotonic())).touch()
+temporaries.add(str(folder))
+threading.Thread(target=write, daemon=True).start()
+time.sleep(0.1)
+temporaries.remove_for_good()
+os._exit(3)
+"""
+
+MAKING = f"""{ENDING}
+temporaries.remove_for_good()
+def make():
+    with announcing_to(temporaries.add), scratch_folder():
+        folder.mkdir()
+threading.Thread(target=make, daemon=True).start()
+time.sleep(0.3)
+os._exit(3)
+"""
+
+
+@pytest.mark.parametrize("program", [WRITING, MAKING], ids=["a thread writes on", "a thread begins"])
+def test_nothing_is_left_by_a_process_that_ends(place: Path, program: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(place / "made")], cwd=TREE, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert list(place.iterdir()) == []
