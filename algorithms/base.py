@@ -37,6 +37,7 @@ from .definitions import definition, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
 from .reading import Reader, exported_files, written
 from .translate import tr
+from .weblayers import released, web_keys
 
 ICONS = Path(__file__).parents[1] / "resources" / "icons"
 
@@ -85,7 +86,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return str(ICONS / f"{self.OPERATION.GROUP}.svg")
 
     def shortHelpString(self):
-        every = self._keys()
+        every = (*self._keys(), *web_keys(self.OPERATION))
         shown = [key for key in every if not self._is_hidden(key)]
         return help_page(self.description(), shown, [key for key in every if self._is_hidden(key)])
 
@@ -94,7 +95,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration=None):
         defaults = self.defaults()
-        for key in self._keys():
+        for key in (*self._keys(), *web_keys(self.OPERATION)):
             self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))
@@ -152,7 +153,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         runnable, problem = self.canExecute()  # qgis_process does not ask
         if not runnable:
             raise QgsProcessingException(problem)
-        with _explained(self.OPERATION):
+        with _explained(self.OPERATION), released(self._inputs):
             paths = self._reader(parameters, context).destinations(resolve=True)
             progress = FeedbackProgress(feedback, self.OPERATION)
             # The run knows of the files that layers are exported to, and not where they come from.
@@ -177,7 +178,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return self.parameterAsVectorLayer({**parameters, name: value}, name, context)
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
-        return Reader(self, keys(self.OPERATION, parameters), parameters, context)
+        known = (*keys(self.OPERATION, parameters), *web_keys(self.OPERATION))
+        return Reader(self, known, parameters, context)
 
     def _check_files(self, parameters: dict[str, Any]) -> None:
         """Refuse a pipe or a device before QGIS loads it as a layer, from which nothing would wake it."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from qgis.core import QgsApplication, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 
 from ..core.base.progress import Progress
-from ..core.errors import as_key, worded
+from ..core.errors import as_key, field, worded
 from ..core.parameters.kinds import Key
 from ..core.parameters.mentions import shown
 from .translate import tr
+from .weblayers import EXTENT, PIXEL_SIZE
 
 
 class FeedbackProgress(Progress):
@@ -66,7 +68,15 @@ def in_words(message: str, operation: Any) -> str:
     In QGIS these are the labels of the form, in quotation marks; in qgis_process and other programs the names of the
     parameters.
     """
-    return worded(shown(message, operation, _label if QgsApplication.platform() == "desktop" else _name), as_key)
+    word = _label if QgsApplication.platform() == "desktop" else _name
+    message = worded(message, lambda path: _of_web_layers(path, word))
+    return worded(shown(message, operation, word), as_key)
+
+
+def _of_web_layers(path: str, word: Callable[[Key], str]) -> str:
+    """Return the word for a parameter that QGIS adds to operations; other mentions stay."""
+    found = next((key for key in (EXTENT, PIXEL_SIZE) if path == f"={key.name}"), None)
+    return word(found) if found else field(path)
 
 
 def _label(key: Key) -> str:

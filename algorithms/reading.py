@@ -16,6 +16,8 @@ from typing import Any
 from qgis.core import (
     NULL,
     Qgis,
+    QgsCoordinateReferenceSystem,
+    QgsCsException,
     QgsFeatureRequest,
     QgsMapLayer,
     QgsProcessingAlgorithm,
@@ -26,6 +28,7 @@ from qgis.core import (
     QgsProperty,
     QgsProviderRegistry,
     QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 
@@ -40,6 +43,7 @@ from .memoryfiles import PREFIX as MEMORY
 from .memoryfiles import MemoryRaster
 from .rastersources import credentials_of, described, of_text
 from .vectorsources import readable_source
+from .weblayers import EXTENT, PIXEL_SIZE, Wanted, WebLayer, opened, provider_address
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _EXTENT = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*(?:\[[^\]]+\]\s*)?")
@@ -80,8 +84,8 @@ class Reader:
         Call it in the main thread: it looks at layers.
 
         Args:
-            run: True to have layers that only QGIS can read (memory layers, databases, filtered or edited ones, ...)
-                as `Export`s, which `written` writes; otherwise their names stand for them.
+            run: True to have layers that only QGIS can read (memory layers, databases, filtered or edited ones, basemaps,
+                ...) as `Export`s and `WebLayer`s, which `written` writes; otherwise their names stand for them.
 
         Raises:
             ParameterError: a value cannot be read.
@@ -89,7 +93,7 @@ class Reader:
         values: dict[str, Any] = {}
         for name, raw in self._parameters.items():
             key = self._keys.get(name)
-            if key is None or key.kind.is_output:
+            if key is None or key.kind.is_output or key in (EXTENT, PIXEL_SIZE):
                 continue
             value = self._value(key, raw, run)
             if value is None:
@@ -154,16 +158,35 @@ class Reader:
             if value.lower().startswith(("http://", "https://")):
                 return value
             layer = self._layer(value, QgsProcessingUtils.LayerHint.Raster)
+            provider, source = provider_address(value) if layer is None else ("", "")
+            if provider and not run:  # opening may ask a server
+                return value
+            if provider:
+                layer = opened(place, provider, source)
             if layer is None:
                 return self._for_engine(place, value, of_text(value), run)
         if not isinstance(layer, QgsRasterLayer):
             raise ParameterError(f"{place} is {_called(layer)}, but must be a raster layer: choose a raster.")
         if layer.providerType() != "gdal":
-            raise ParameterError(
-                f"{place} is the layer {layer.name()!r} of type {layer.providerType()!r}, which GDAL cannot read: "
-                "save it as a GeoTIFF first (Export > Save As...)."
-            )
+            web = WebLayer(place, layer, self._wanted())
+            return web if run else str(layer.name())
         return self._for_engine(place, str(layer.source()), described(layer), run)
+
+    def _wanted(self) -> Wanted:
+        """Return which part of layers that are not files is asked for, and at which pixel size."""
+        extent = self._value(EXTENT, self._parameters.get(EXTENT.parameter), False)
+        size = self._value(PIXEL_SIZE, self._parameters.get(PIXEL_SIZE.parameter), False)
+        return Wanted(self._extent_in if extent else None, None if size is None else PIXEL_SIZE.read(size))
+
+    def _extent_in(self, crs: QgsCoordinateReferenceSystem) -> QgsRectangle:
+        name = EXTENT.parameter
+        value = self.plain(EXTENT, self._parameters[name])
+        try:
+            return self._algorithm.parameterAsExtent({name: value}, name, self._context, crs)
+        except QgsCsException:
+            raise ParameterError(
+                f"{EXTENT.mention} is {value!r}, which cannot be transformed to {crs.authid()}: choose a smaller extent."
+            ) from None
 
     def _for_engine(self, place: str, text: str, source: dict[str, Any], run: bool) -> Any:
         """Return how a request names a raster whose source in QGIS is `text`, if need be in a way that leaves QGIS."""
@@ -316,7 +339,7 @@ def written(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """
 
     def one(value: Any) -> Any:
-        return value.write(progress) if isinstance(value, (Export, MemoryRaster)) else value
+        return value.write(progress) if isinstance(value, (Export, MemoryRaster, WebLayer)) else value
 
     return {key: [*map(one, value)] if isinstance(value, list) else one(value) for key, value in values.items()}
 

@@ -230,9 +230,9 @@ class TestRasters:
             with pytest.raises(ParameterError, match="SOURCE1_IL, image 1, is the layer 'my points', but must be a ra"):
                 read(SOURCE1_IL=[value])
 
-    def test_only_gdals_layers(self, read: Read) -> None:
+    def test_a_layer_that_is_not_a_file_needs_an_extent(self, read: Read) -> None:
         layer = QgsRasterLayer("type=xyz&url=file:///nowhere/{z}/{x}/{y}.png", "tiles", "wms")
-        with pytest.raises(ParameterError, match="'tiles' of type 'wms', which GDAL cannot read"):
+        with pytest.raises(ParameterError, match="MASK: the layer tiles is not a file, and WEB_EXTENT is missing"):
             read(MASK=layer)
 
     def test_a_raster_and_a_vector_layer_of_one_name(self, read: Read, make_raster: Callable[[str], str]) -> None:
