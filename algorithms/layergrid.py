@@ -72,6 +72,15 @@ class LayerGrid:
         return QgsRectangle(left, top - part.height * self.y_size, left + part.width * self.x_size, top)
 
 
+def nudged(extent: QgsRectangle, size: float) -> QgsRectangle:
+    """Return an extent moved up and left by a hundredth of a pixel, for providers that draw tiles into a picture.
+
+    They round the borders of each tile to pixels, which should not depend on the last digit of a border that is one.
+    """
+    by = size / 100
+    return QgsRectangle(extent.xMinimum() - by, extent.yMinimum() + by, extent.xMaximum() - by, extent.yMaximum() + by)
+
+
 def _range(start: float, end: float, size: float, length: float) -> tuple[int, int]:
     """Return the first pixel of a range along an axis, and the one after its last."""
     return max(0, floor(start / size)), min(floor(length / size), ceil(end / size))

@@ -15,10 +15,17 @@ from qgis.PyQt.QtGui import QImage
 from ..core.base.progress import Progress
 from ..core.errors import RasterError
 from ..core.rasters.pixeltypes import numpy_type
+from .layergrid import nudged
 from .replies import Replies
 
 _PAUSES = (1.0, 3.0)
 """Seconds before a block is read again of which the server did not send all."""
+
+_FINER = 3
+"""Of tiles of one zoom level, each pixel is read as 3 x 3, of which the middle one counts.
+
+QGIS scales each tile to whole pixels of the picture: from 3.42 on a pixel too wide and high, which would move parts of it.
+"""
 
 _LOOK = 100  # milliseconds between two looks at the user's wish to stop
 _COLOURS = (Qgis.DataType.ARGB32, Qgis.DataType.ARGB32_Premultiplied)
@@ -36,17 +43,22 @@ class ProviderBlocks:
         masked: whether what has no data follows from `read` alone: the transparent pixels of a picture.
     """
 
-    def __init__(self, provider: Any, called: str, network: QgsNetworkAccessManager, progress: Progress) -> None:
+    def __init__(
+        self, provider: Any, one_level: bool, called: str, network: QgsNetworkAccessManager, progress: Progress
+    ) -> None:
         """Take a provider; call it in the thread that reads it.
 
         Args:
             provider: a clone of a layer's provider that belongs to this thread.
+            one_level: whether it has tiles of one zoom level only.
             called: the parameter and the layer, for messages.
             network: the network manager of the main thread, which hears of the requests of all threads.
             progress: may ask to stop.
         """
         self._provider, self._called, self._progress = provider, called, progress
         self._replies = Replies(str(provider.dataSourceUri()), network)
+        self._finer = _FINER if one_level else 1
+        self._in_tiles = bool(provider.nativeResolutions()) and not one_level
         self.masked = provider.dataType(1) in _COLOURS
         self.bands, self.dtype, self.nodata = 3, np.dtype("uint8"), None
         if not self.masked:
@@ -72,7 +84,7 @@ class ProviderBlocks:
             Cancelled: the user asked to stop.
         """
         for pause in (*_PAUSES, None):
-            blocks, problems = self._attempt(extent, width, height)
+            blocks, problems = self._attempt(extent, width * self._finer, height * self._finer)
             if not problems:
                 pixels, empty = self._pixels(blocks)
                 problems = self._failures() if empty.any() else []
@@ -93,6 +105,7 @@ class ProviderBlocks:
         timer.timeout.connect(lambda: feedback.cancel() if self._progress.cancelled() else None)
         timer.start(_LOOK)
         bands = range(1, 2 if self.masked else self.bands + 1)
+        extent = nudged(extent, extent.width() / width) if self._in_tiles else extent
         blocks = [self._provider.block(band, extent, width, height, feedback) for band in bands]
         timer.stop()
         self._progress.check()
@@ -115,7 +128,8 @@ class ProviderBlocks:
 
     def _pixels(self, blocks: list[QgsRasterBlock]) -> tuple[np.ndarray, np.ndarray]:
         if self.masked:
-            colours = _colours(blocks[0].image())
+            middle = slice(self._finer // 2, None, self._finer)
+            colours = _colours(blocks[0].image())[middle, middle]
             return colours[..., :3].transpose(2, 0, 1), colours[..., 3] == 0
         values, empty = zip(*(self._values(block) for block in blocks))
         return np.stack(values), np.logical_and.reduce(empty)

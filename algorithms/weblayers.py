@@ -135,7 +135,10 @@ class WebLayer:
         self._query = parse_qs(str(layer.source())) if layer.providerType() == "wms" else {}
         size = self._pixel_size(provider, wanted)
         self._grid = self._window(provider, wanted.extent, size)
-        self._provider: Any = provider.clone()
+        zoom = self._zoom(self._nearest(size[0]))
+        self._exact = zoom is not None
+        read = layer if zoom is None else _of_zoom_level(layer, zoom)  # kept: its provider goes with it
+        self._provider: Any = read.dataProvider().clone()
         self._provider.moveToThread(None)  # it goes with the thread of the run
         self._network = QgsNetworkAccessManager.instance()
         self._ended = contextlib.ExitStack()
@@ -151,7 +154,7 @@ class WebLayer:
         self._tell(progress)
         folder = self._ended.enter_context(scratch_folder())
         path = str(folder / (_UNSAFE.sub("_", self._name)[:60] + ".tif"))
-        blocks = ProviderBlocks(self._provider, self._called, self._network, progress)
+        blocks = ProviderBlocks(self._provider, self._exact, self._called, self._network, progress)
         LayerCopy(self._called, path, self._grid, crs_text(self._crs) if self._crs.isValid() else "").write(
             blocks, progress
         )
@@ -247,9 +250,9 @@ class WebLayer:
         """Return the pixel size of the level that QGIS takes for a pixel size; of two as near, the larger."""
         return min(self._levels, key=lambda level: (abs(level - size), -level), default=None)
 
-    def _zoom(self, level: float) -> int | None:
+    def _zoom(self, level: float | None) -> int | None:
         """Return the number of a zoom level of XYZ tiles; None for others, whose levels have names."""
-        if self._query.get("type") != ["xyz"]:
+        if level is None or self._query.get("type") != ["xyz"]:
             return None
         return int(self._query.get("zmax", ["18"])[0]) - self._levels.index(level)
 
@@ -259,6 +262,12 @@ class WebLayer:
             return f"{level:.6g}" if zoom is None else f"{level:.6g} ({zoom})"
 
         return ", ".join(one(level) for level in self._levels)
+
+
+def _of_zoom_level(layer: QgsRasterLayer, zoom: int) -> QgsRasterLayer:
+    """Return a layer of XYZ tiles that has one zoom level only, so that QGIS takes no other one for it."""
+    parts = [part for part in str(layer.source()).split("&") if not part.startswith(("zmin=", "zmax="))]
+    return QgsRasterLayer("&".join([*parts, f"zmin={zoom}", f"zmax={zoom}"]), layer.name(), "wms")
 
 
 def _levels(provider: Any) -> list[float]:
