@@ -22,6 +22,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
     QgsProject,
     QgsRasterDataProvider,
     QgsRasterLayer,
@@ -31,7 +32,9 @@ from qgis.PyQt.QtCore import QEventLoop
 from tileserver import TILE, WORLD, TileServer, resolution, serving_tiles, tile_pixels
 
 from otbtf_qgis.algorithms import layergrid, providerblocks, weblayers
+from otbtf_qgis.algorithms.feedback import in_words
 from otbtf_qgis.algorithms.weblayers import WebLayer, provider_address
+from otbtf_qgis.core.operations.extractroi import ExtractROI
 from otbtf_qgis.provider import OtbtfProvider
 
 ZOOM = 15
@@ -219,8 +222,7 @@ def test_transparent_pixels_are_no_data(server: TileServer, read: Run, log: Log)
     assert any("has no data in 400 of 1600 pixels of the extent. They are" in line for line in log.warnings)
 
 
-@pytest.mark.parametrize("bands", ['"in@1" * 2'])
-def test_a_virtual_raster_keeps_its_values(read: Run, tmp_path: Path, bands: str) -> None:
+def test_a_virtual_raster_keeps_its_values(read: Run, tmp_path: Path) -> None:
     path = str(tmp_path / "in.tif")
     made = gdal.GetDriverByName("GTiff").Create(path, 20, 10, 1, gdal.GDT_Int16)
     made.SetGeoTransform((500000, 10, 0, 4000000, 0, -10))
@@ -233,7 +235,7 @@ def test_a_virtual_raster_keeps_its_values(read: Run, tmp_path: Path, bands: str
     asked, own = QgsRasterDataProvider.VirtualRasterParameters(), QgsRasterDataProvider.VirtualRasterInputLayers()
     own.name, own.uri, own.provider = "in", path, "gdal"
     asked.crs, asked.extent, asked.width, asked.height = source.crs(), source.extent(), 20, 10
-    asked.formula, asked.rInputLayers = bands, [own]
+    asked.formula, asked.rInputLayers = '"in@1" * 2', [own]
     layer = QgsRasterLayer(QgsRasterDataProvider.encodeVirtualRasterProviderUri(asked), "virtual", "virtualraster")
     assert layer.isValid()
     found = read(layer, "500040,500100,3999940,3999980 [EPSG:32654]")
@@ -290,6 +292,24 @@ def test_an_address_that_no_provider_opens(read: Run) -> None:
     told = refused(read, "wcs:url=http://127.0.0.1:9/&identifier=a&password=secret", "0,1,0,1", 1)
     assert "IN is a source of the provider wcs, which cannot open it" in told
     assert "secret" not in told
+
+
+def test_dialogs_name_the_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QgsApplication, "platform", lambda: "desktop")
+    told = in_words(f"{weblayers.EXTENT.mention} is missing.", ExtractROI)
+    assert told == "\u201cWeb layers: extent\u201d is missing."
+
+
+def test_only_operations_that_read_rasters_ask_for_them(provider: OtbtfProvider) -> None:
+    asking = {one.name() for one in provider.algorithms() if one.parameterDefinition("WEB_EXTENT")}
+    assert {"tensorflowmodelserve", "sampleextraction", "landcovermap", "imageclassifier"} <= asking
+    assert asking.isdisjoint({"enginereport", "installengine", "trainvectorclassifier"})
+    for name in asking:
+        parameters = provider.algorithm(name)
+        for parameter in ("WEB_EXTENT", "WEB_PIXELSIZE"):
+            flags = parameters.parameterDefinition(parameter).flags()
+            assert flags & QgsProcessingParameterDefinition.Flag.FlagAdvanced
+            assert flags & QgsProcessingParameterDefinition.Flag.FlagOptional
 
 
 def test_addresses_of_providers() -> None:
