@@ -169,7 +169,7 @@ class WebLayer:
 
     @property
     def _called(self) -> str:
-        return f"{self._place}: the layer {self._name}"
+        return f"{self._place.rstrip(',')}: the layer {self._name}"
 
     @property
     def _unit(self) -> str:
