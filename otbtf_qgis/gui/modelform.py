@@ -37,7 +37,9 @@ class ModelForm:
         outputs: names of outputs.
         alpha: what bands are that are marked as alpha.
         sources: by number.
-        patches: whether the sources are patches images, of which each must name what it feeds.
+        applies: whether the model is applied to images, for an output that is chosen.
+        trains: whether it is trained on patches images, of which each must name the input or target that it feeds; then a
+            template may stand for the model.
     """
 
     model: str
@@ -45,7 +47,8 @@ class ModelForm:
     outputs: str
     alpha: str
     sources: Mapping[int, SourceFields]
-    patches: bool
+    applies: bool
+    trains: bool
 
     @property
     def asked(self) -> list[str]:
@@ -82,5 +85,6 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         names.get("output.names", ""),
         names.get("alpha", ""),
         found,
+        f"{prefix}.fullyconv" in names,
         any(name.startswith("training.source") for name in names),
     )

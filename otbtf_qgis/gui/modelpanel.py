@@ -16,6 +16,7 @@ from ..core.base.progress import Progress
 from ..core.errors import OtbtfError, ParameterError
 from ..core.models.modelsummary import ModelSummary
 from ..core.parameters.parsing import keys
+from ..core.parameters.templatenames import Template, template_of
 from ..core.probing.imagefit import Fit, GivenImages, fit_of_images, fit_of_patches
 from . import modeltext
 from .background import Latest
@@ -134,12 +135,20 @@ class ModelPanel(QFrame):
         if pause is None:
             self._say(modeltext.of_state(tr("Reading the model …")))
         later = {} if pause is None else {"pause": pause}
-        self._models.ask(lambda progress: self._reading.read(chosen, progress), self._model_read, **later)
+
+        def read(progress: Progress) -> ModelSummary | Template:
+            template = template_of(chosen.path) if self._form.trains else None
+            return template or self._reading.read(chosen, progress)
+
+        self._models.ask(read, self._model_read, **later)
 
     @_guarded
-    def _model_read(self, summary: ModelSummary) -> None:
-        self._summary = summary
-        self._offer(summary.inputs)
+    def _model_read(self, found: ModelSummary | Template) -> None:
+        if isinstance(found, Template):
+            self._say(modeltext.of_template(found))
+            return
+        self._summary = found
+        self._offer((*found.inputs, *found.outputs) if self._form.trains else found.inputs)
         self._show_summary()
 
     @_guarded
@@ -155,8 +164,8 @@ class ModelPanel(QFrame):
     def _show_summary(self) -> None:
         assert self._summary is not None  # nosec B101 (tells mypy)
         output = self._summary.output(self._text(self._form.outputs))
-        self._say(modeltext.of_model(self._summary, output))
-        if not self._form.patches:
+        self._say(modeltext.of_model(self._summary, output, self._form.applies))
+        if not self._form.trains:
             for source in self._sources:
                 source.follow(self._summary, output)
         self._look_at_images(self._summary, output)
@@ -182,7 +191,7 @@ class ModelPanel(QFrame):
         alpha = self._text(self._form.alpha) or "auto"
 
         def look(progress: Progress) -> Fit:
-            if self._form.patches:
+            if self._form.trains:
                 return fit_of_patches(summary, sources, progress)
             return fit_of_images(summary, output, sources, alpha, progress)
 

@@ -10,6 +10,7 @@ from ..core.classes.modelclasses import Classes
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
 from ..core.models.sidecar import Geometry
+from ..core.parameters.templatenames import Template
 from ..core.probing.imagefit import Fit
 
 _BAD, _GOOD, _DOUBTFUL = "#b00020", "#2e7d32", "#b26a00"
@@ -17,12 +18,23 @@ _MOST_CLASSES = 40
 _MOST_NAMES = 8
 
 
-def of_model(summary: ModelSummary, output: str) -> str:
+def of_template(template: Template) -> str:
+    """Return what a template is."""
+    rows = [
+        (tr("Template"), f"<b>{_escaped(template.name)}</b>: {_escaped(template.use)}"),
+        *((tr("Input"), _escaped(one)) for one in template.inputs),
+        (tr("Training"), _escaped(template.training)),
+    ]
+    return _table(rows)
+
+
+def of_model(summary: ModelSummary, output: str, marked: bool) -> str:
     """Return what a model takes and returns.
 
     Args:
         summary: of the model.
         output: the one that is to be computed.
+        marked: whether to say so beside it.
     """
     geometry = summary.geometry(output)
     kind = [part for part in (summary.kind, geometry.verdict if geometry else "") if part]
@@ -33,7 +45,7 @@ def of_model(summary: ModelSummary, output: str) -> str:
     rows += [(tr("Further input"), _named(info, info.dtype)) for info in others]
     if geometry and (size := patch_size(geometry)):
         rows.append((tr("Patch size"), tr("{} x {} pixels").format(*size)))
-    rows += [(tr("Output"), _output(summary, info, info.name == output)) for info in summary.outputs]
+    rows += [(tr("Output"), _output(summary, info, marked and info.name == output)) for info in summary.outputs]
     classes = summary.described.classes_of([output]) if output else ()
     if classes:
         rows.append((tr("Classes"), _swatches(classes)))
@@ -118,7 +130,7 @@ def _output(summary: ModelSummary, info: TensorInfo, chosen: bool) -> str:
     if geometry and geometry.x and geometry.x.scale != 1:
         parts.append(tr("pixel size {:g} times that of {}").format(float(geometry.x.scale), geometry.inputs[0]))
     if chosen and len(summary.outputs) > 1:
-        parts.append(tr("written"))
+        parts.append(tr("used"))
     return _named(info, ", ".join(part for part in parts if part))
 
 
