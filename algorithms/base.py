@@ -100,6 +100,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))
 
+    def createCustomParametersWidget(self, parent=None):
+        return self.provider().dialog(self, parent)
+
     def _keys(self) -> tuple[Key, ...]:
         """Return the keys that have a parameter: those of as many sources as dialogs show, or of more."""
         return keys(self.OPERATION, sources=self.provider().options().sources + self.OPERATION.MORE_SOURCES)

@@ -31,8 +31,11 @@ class OtbtfPlugin:
     def initGui(self):
         """Add the provider and the menu."""
         self.initProcessing()
+        from .gui.dialogs import Dialogs
         from .gui.menu import Menu
 
+        if self.provider is not None:
+            self.provider.use_dialogs(Dialogs(self.provider, self._iface.mainWindow()).make)
         self._menu = Menu(self._iface)
 
     def unload(self):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
-from qgis.core import QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingProvider
+from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
@@ -27,6 +27,10 @@ MODELS = Path(__file__).parent / "resources" / "models"
 """The graphical models that the plugin brings."""
 
 
+DialogMaker = Callable[[QgsProcessingAlgorithm, Any], Any]
+"""Makes the dialog of an algorithm for a parent window; None where QGIS's own is to open."""
+
+
 class OtbtfProvider(QgsProcessingProvider):
     """`otbtf:` in the toolbox."""
 
@@ -35,6 +39,7 @@ class OtbtfProvider(QgsProcessingProvider):
         self._loaded = False
         self._engine = Engine(self._interpreter)
         self._tensorboards = TensorBoards(self.run_in_engine)
+        self._make_dialog: DialogMaker | None = None
 
     def id(self):
         return "otbtf"
@@ -103,7 +108,15 @@ class OtbtfProvider(QgsProcessingProvider):
     def supportedOutputRasterLayerExtensions(self):
         return _raster_extensions()
 
+    def use_dialogs(self, make: DialogMaker | None) -> None:
+        """Let the dialogs of algorithms be made by `make`, which needs windows; None for QGIS's own."""
+        self._make_dialog = make
+
     # ------------------------------------------- what the algorithms ask for
+
+    def dialog(self, algorithm: QgsProcessingAlgorithm, parent: Any) -> Any:
+        """Return a dialog for an algorithm; None where QGIS's own is to open."""
+        return self._make_dialog(algorithm, parent) if self._make_dialog is not None else None
 
     def options(self) -> options.Options:
         """Return the plugin's options as they are now."""
@@ -129,6 +142,10 @@ class OtbtfProvider(QgsProcessingProvider):
             EngineError: there is none.
         """
         self._engine.warm()
+
+    def runs_in_engine(self) -> int:
+        """Return how many operations are running in the engine."""
+        return self._engine.running
 
     def run_in_engine(
         self, operation: str, values: dict[str, Any], progress: Progress, poll: Callable[[], None]

@@ -19,7 +19,7 @@ from .kerasfile import (
     newer_keras,
     trusted_configuration,
 )
-from .modelfiles import model_place, read_saved_model
+from .modelfiles import model_place, read_saved_model, split_tags
 from .modelinterface import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart
 from .safety import NO_SIGNATURES, check_saved_model
@@ -47,11 +47,6 @@ def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
     model = _load_saved_model(place, split_tags(tags), trust) if place.is_dir() else _load_keras(place, trust)
     model.identity = which
     return model
-
-
-def split_tags(text: str) -> list[str]:
-    """Return the tags of a graph, written with spaces or commas between them; `serve` where there are none."""
-    return [tag for tag in re.split(r"[\s,]+", text) if tag] or ["serve"]
 
 
 def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def model_files(place: Path) -> list[Path]:
         return [place] if place.exists() else []
     inside = [file for folder in ("variables", "assets") for file in (place / folder).rglob("*") if not file.is_dir()]
     return sorted([*(file for file in place.glob("saved_model.pb*") if file.is_file()), *inside])
+
+
+def split_tags(text: str) -> list[str]:
+    """Return the tags of a graph, written with spaces or commas between them; `serve` where there are none."""
+    return [tag for tag in re.split(r"[\s,]+", text) if tag] or ["serve"]
 
 
 def check_whole(path: Path, kind: str) -> None:

@@ -157,10 +157,7 @@ def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar 
     path = sidecar_path(model_path)
     if not path.is_file():
         return None
-    try:
-        sidecar = _parse(path)
-    except (OSError, OddJson) as error:
-        raise ModelError(f"The sidecar {path} cannot be read ({error}). {_CURE}") from error
+    sidecar = read_item(path)
     if not sidecar.fingerprint:
         return sidecar
     place = model_place(model_path)
@@ -171,6 +168,18 @@ def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar 
     if sidecar.fingerprint != own:
         raise sidecar.contradiction("the fingerprint (otbtf:fingerprint)", sidecar.fingerprint, own)
     return sidecar if holds else replace(sidecar, geometries={})
+
+
+def read_item(path: Path) -> Sidecar:
+    """Return what an item says of its model, whether or not it says so of the model beside it.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return _parse(path)
+    except (OSError, OddJson) as error:
+        raise ModelError(f"The sidecar {path} cannot be read ({error}). {_CURE}") from error
 
 
 def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+
+from ..errors import ParameterError
 
 CLASSIFICATION, REGRESSION, FEATURES, FIXED = "classification", "regression", "features", "fixed"
 """What a template's output is: probabilities of classes, quantities, features, or a formula without weights."""
@@ -333,3 +336,24 @@ NAMES: tuple[str, ...] = tuple(TEMPLATES)
 
 TEMPLATE_PREFIX = "template:"
 """Prefix of a template's name in MODEL_DIR, to select the template although a file or folder of that name exists."""
+
+TRAINABLE = tuple(name for name, template in TEMPLATES.items() if template.loss)
+"""The templates that MODEL_DIR may name."""
+
+
+def template_of(model_dir: str) -> Template | None:
+    """Return the template that MODEL_DIR names, as `template:cnn16` or `cnn16`; None where it is a path that exists.
+
+    Raises:
+        ParameterError: it is neither.
+    """
+    name = model_dir.removeprefix(TEMPLATE_PREFIX)
+    if name == model_dir and Path(model_dir).exists():
+        return None
+    if name not in TRAINABLE:
+        why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
+        raise ParameterError(
+            f"MODEL_DIR is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
+            f"{', '.join(TRAINABLE)}."
+        )
+    return TEMPLATES[name]

@@ -52,6 +52,20 @@ def fed_inputs(
             f"The model {model.path} takes images in {len(images)} of its inputs ({known}), but {len(names)} "
             "sources are given: leave some out."
         )
+    return inputs_by_bands(free, named, bands)
+
+
+def inputs_by_bands(
+    free: Sequence[TensorInfo], named: Mapping[int, TensorInfo], bands: Sequence[int]
+) -> list[TensorInfo]:
+    """Return the input that each source feeds; see `fed_inputs`.
+
+    Args:
+        free: inputs that no source names, in order; at least as many as sources that name none.
+        named: by place of the source, from 0, the input that it names.
+        bands: of each source.
+    """
+    unnamed = [place for place in range(len(bands)) if place not in named]
     free = free[: len(unnamed)]
     possible = [[place for place in unnamed if info.size(3) in (None, bands[place])] for info in free]
     if not all(place in places for place, places in zip(unnamed, possible)):

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from ..machine.devices import Scope
 from ..models.identity import identity
 from ..models.layout import channels_last
-from ..models.loading import load_model, split_tags
+from ..models.loading import load_model
+from ..models.modelfiles import split_tags
 from ..models.modelinterface import Model
 from .compute import Compute
 from .sources import ModelInputs, OpenSource

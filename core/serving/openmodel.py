@@ -109,7 +109,7 @@ def open_model(settings: ServeSettings, written: Sequence[str], progress: Progre
     asked, defaults = settings.model, settings.defaults
     preloading.wait(leaving=0 if asked.path.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
-    from ..models.loading import split_tags
+    from ..models.modelfiles import split_tags
     from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import loaded_model
     from ..probing.outputcrops import smallest_exact_crop

@@ -17,11 +17,12 @@ from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
+from ..parameters.templatenames import template_of
 from . import compileoptions
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .fitting import fit
-from .network import Network, load_network, template_of
+from .network import Network, load_network
 from .opensamples import original_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples

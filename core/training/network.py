@@ -13,7 +13,7 @@ from ..errors import ModelError, ParameterError
 from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
-from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES, Template
+from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from .precision import mixed_copy
 
 KERAS_INSIDE = Path("assets.extra", "model.keras")
@@ -21,28 +21,6 @@ KERAS_INSIDE = Path("assets.extra", "model.keras")
 
 _WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
-
-
-TRAINABLE = tuple(name for name, template in TEMPLATES.items() if template.loss)
-"""The templates that MODEL_DIR may name."""
-
-
-def template_of(model_dir: str) -> Template | None:
-    """Return the template that MODEL_DIR names, as `template:cnn16` or `cnn16`; None where it is a path that exists.
-
-    Raises:
-        ParameterError: it is neither.
-    """
-    name = model_dir.removeprefix(TEMPLATE_PREFIX)
-    if name == model_dir and Path(model_dir).exists():
-        return None
-    if name not in TRAINABLE:
-        why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
-        raise ParameterError(
-            f"MODEL_DIR is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
-            f"{', '.join(TRAINABLE)}."
-        )
-    return TEMPLATES[name]
 
 
 def template_shadowed_by_path(model_dir: str) -> str:

@@ -15,8 +15,8 @@ from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 from ..errors import ModelError, ParameterError, TrainingError
 from ..machine.devices import device_scope
 from ..models.graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
-from ..models.loading import graph_of, split_tags, use_part
-from ..models.modelfiles import model_place, read_saved_model
+from ..models.loading import graph_of, use_part
+from ..models.modelfiles import model_place, read_saved_model, split_tags
 from ..models.modelinterface import plain_name
 from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..parameters.sampleroles import SampleRole
+from ..parameters.templatenames import template_of
 from ..serving.defaultsapplied import serving_defaults_of
-from .network import template_of
 from .samplebatches import Samples
 from .trainingpreparation import Task
 

@@ -11,7 +11,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError
 from ..machine.memory import budget
 from ..parameters.sampleroles import SampleRole
-from ..parameters.templatenames import Template
+from ..parameters.templatenames import Template, template_of
 from ..patches.patchesimage import read_description
 from ..samples.bandstatistics import BandStatistics
 from ..templates.normalization import scaling_of
@@ -28,7 +28,7 @@ from .classlabels import (
 )
 from .labellegends import join_labels
 from .losses import class_numbers
-from .network import Network, fitted_shape, load_network, make_network, restore, template_of
+from .network import Network, fitted_shape, load_network, make_network, restore
 from .opensamples import open_samples, read_groups
 from .samplebatches import Change, PatchSamples, Samples
 from .scoring import ClassTally, Tally, ValueTally

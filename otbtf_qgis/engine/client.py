@@ -40,6 +40,12 @@ class Engine:
         self._warm: EngineProcess | None = None
         self._busy: set[EngineProcess] = set()
 
+    @property
+    def running(self) -> int:
+        """How many operations are running."""
+        with self._lock:
+            return len(self._busy)
+
     def warm(self) -> None:
         """Start a process if there is none waiting, so that TensorFlow is loaded when a run comes.
 

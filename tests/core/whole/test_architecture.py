@@ -58,6 +58,8 @@ IN_QGIS = {
     *("errors", "base", "geometry", "bandmath", "records", "parameters", "operations", "machine", "files", "rasters"),
     *("vectors", "registry", "engine", "exampledata", "classes", "samples", "patches", "imagetools"),
     *("workflows.commandline", "workflows.commandrun"),
+    *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
+    "probing.imagefit",
 }
 """What QGIS's own process may import of core: the declarations, and bodies that need only GDAL and NumPy."""
 
@@ -243,6 +245,12 @@ OPERATIONS = sorted(name for name in MODULES if name.startswith("otbtf_qgis.core
     ["import otbtf_qgis", "import otbtf_qgis.core", *(f"import {name}" for name in OPERATIONS)],
 )
 def test_importing_needs_neither_tensorflow_nor_qgis(statement: str) -> None:
+    assert imported_by(statement) & {"tensorflow", "keras", "h5py", "qgis", "PyQt5", "PyQt6"} == set()
+
+
+@pytest.mark.parametrize("place", sorted(place for place in IN_QGIS if "." in place))
+def test_single_modules_that_qgis_imports_need_no_tensorflow(place: str) -> None:
+    statement = f"import otbtf_qgis.core.{place}"
     assert imported_by(statement) & {"tensorflow", "keras", "h5py", "qgis", "PyQt5", "PyQt6"} == set()
 
 

@@ -1,0 +1,119 @@
+"""What the description of a model says of its inputs and outputs, read where TensorFlow is not: in QGIS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..base.jsonvalues import Json, OddJson, read
+from ..errors import ModelError
+from .modelinterface import TensorInfo
+from .sidecar import Geometry, Sidecar, read_item, read_sidecar
+
+_DATA_TYPES = {"cfloat32": "complex64", "cfloat64": "complex128", "other": ""}
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A model, as its sidecar or the JSON of DescribeModel tells.
+
+    Attributes:
+        kind: `TF1 SavedModel`, `TF2 SavedModel`, `Keras`, or the program that made it.
+        inputs, outputs: in the order of the description; a dtype is empty where it is none of NumPy's.
+        bands: names of the bands by name of the input, where they are known.
+        described: geometries, classes, and how to serve it.
+    """
+
+    kind: str
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    described: Sidecar
+    bands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def output(self, names: str) -> str:
+        """Return the first of the outputs that are named, else the one that serving writes; empty where there is none."""
+        if names.split():
+            return names.split()[0]
+        defaults = self.described.serving_defaults
+        if defaults is not None and defaults.output:
+            return defaults.output
+        maps = [info.name for info in self.outputs if info.rank != 0]
+        return min(maps or [info.name for info in self.outputs], default="")
+
+    def geometry(self, output: str) -> Geometry | None:
+        """Return how the model is applied for an output; None where that is not known."""
+        return self.described.geometries.get(output)
+
+    def image_inputs(self, output: str) -> list[TensorInfo]:
+        """Return the inputs that sources feed for an output, in the order of the sources."""
+        geometry = self.geometry(output)
+        if geometry is None:
+            return [info for info in self.inputs if info.takes_images]
+        known = {info.name: info for info in self.inputs}
+        fed = zip(geometry.inputs, geometry.bands)
+        return [known.get(name) or TensorInfo(name, (None, None, None, bands), "") for name, bands in fed]
+
+
+def sidecar_summary(model_path: str, tags: Sequence[str]) -> ModelSummary | None:
+    """Return what the sidecar of a model says; None where it has none.
+
+    Args:
+        model_path: the model.
+        tags: of the graph of a SavedModel.
+
+    Raises:
+        ModelError: see `read_sidecar`.
+    """
+    sidecar = read_sidecar(model_path, tags)
+    return None if sidecar is None else _summary(sidecar)
+
+
+def item_summary(path: Path) -> ModelSummary:
+    """Return what a STAC item says, as DescribeModel writes it.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    return _summary(read_item(path))
+
+
+def _summary(sidecar: Sidecar) -> ModelSummary:
+    try:
+        properties = read(sidecar.path)["properties"]
+        inputs = properties["mlm:input"].items() if properties.has("mlm:input") else []
+        outputs = properties["mlm:output"].items() if properties.has("mlm:output") else []
+        return ModelSummary(
+            _kind(properties),
+            tuple(_tensor(described, "input") for described in inputs),
+            tuple(_tensor(described, "result") for described in outputs),
+            sidecar,
+            {described["name"].text(): names for described in inputs if (names := _bands(described))},
+        )
+    except (OSError, OddJson) as error:
+        raise ModelError(f"The description {sidecar.path} of the model cannot be read ({error}).") from error
+
+
+def _kind(properties: Json) -> str:
+    named = properties.get("otbtf:model_kind") or properties.get("mlm:framework")
+    return named.text() if named else ""
+
+
+def _tensor(described: Json, structure: str) -> TensorInfo:
+    """Return a tensor as `mlm.build_item` describes it; other programs may leave the structure out."""
+    name, found = described["name"].text(), described.get(structure)
+    if found is None or not found.has("shape"):
+        return TensorInfo(name, None, "")
+    sizes = [size.whole(-1) for size in found["shape"].items()]
+    data_type = found["data_type"].text() if found.has("data_type") else ""
+    shape = tuple(None if size < 0 else size for size in sizes)
+    plain = found.has("dim_order") and [axis.value for axis in found["dim_order"].items()] == ["value"]
+    if plain:  # a scalar, or of unknown rank
+        return TensorInfo(name, None if shape == (None,) else (), _DATA_TYPES.get(data_type, data_type))
+    return TensorInfo(name, shape, _DATA_TYPES.get(data_type, data_type))
+
+
+def _bands(described: Json) -> tuple[str, ...]:
+    """Return names of bands, which are texts, or have their text under `name`."""
+    found = described["bands"].items() if described.has("bands") else []
+    return tuple(band["name"].text() if band.has("name") else band.text() for band in found)

@@ -1,0 +1,96 @@
+"""Work in the background for a window: the latest request counts, and earlier ones are given up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from qgis.core import QgsApplication, QgsTask
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QObject, QTimer
+
+from ..core.base.progress import Progress
+from ..core.errors import Cancelled
+
+_PAUSE = 250
+"""Milliseconds without another change before work begins: a path is typed letter by letter."""
+
+
+class TaskProgress(Progress):
+    """The progress of a task, which its user may cancel."""
+
+    def __init__(self, task: QgsTask) -> None:
+        self._task = task
+
+    def cancelled(self) -> bool:
+        """Return True once the task is given up."""
+        return bool(self._task.isCanceled())
+
+
+class _Work(QgsTask):
+    """Calls a function in the background, and hands what it returned, or raised, to another in the main thread."""
+
+    def __init__(self, title: str, work: Callable[[Progress], Any], done: Callable[[_Work], None]) -> None:
+        super().__init__(title, QgsTask.Flag.CanCancel)
+        self._work, self._done = work, done
+        self.outcome: Any = None
+        self.error: Exception | None = None
+
+    def run(self) -> bool:
+        try:
+            self.outcome = self._work(TaskProgress(self))
+        except Cancelled:
+            return False
+        except Exception as error:  # noqa: BLE001 (an exception in a task's thread would be lost)
+            self.error = error
+        return True
+
+    def finished(self, result: bool) -> None:
+        self._done(self)
+
+
+class Latest(QObject):
+    """Does one thing at a time in the background; only what was asked for last is answered.
+
+    Args:
+        parent: a request ends with it.
+        title: what the task manager calls it.
+        failed: called in the main thread with what the work raised.
+    """
+
+    def __init__(self, parent: QObject, title: str, failed: Callable[[Exception], None]) -> None:
+        super().__init__(parent)
+        self._title, self._failed = title, failed
+        self._request: tuple[Callable[[Progress], Any], Callable[[Any], None]] | None = None
+        self._task: _Work | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._begin)
+
+    def ask(self, work: Callable[[Progress], Any], answer: Callable[[Any], None], pause: int = _PAUSE) -> None:
+        """Call `work` in the background after a pause (in ms), and `answer` in the main thread with what it returns."""
+        self.drop()
+        self._request = work, answer
+        self._timer.start(pause)
+
+    def drop(self) -> None:
+        """Give up what was asked for, and answer no more."""
+        self._request = None
+        self._timer.stop()
+        task, self._task = self._task, None
+        if task is not None and not sip.isdeleted(task):
+            task.cancel()
+
+    def _begin(self) -> None:
+        if self._request is not None:
+            self._task = _Work(self._title, self._request[0], self._end)
+            QgsApplication.taskManager().addTask(self._task)
+
+    def _end(self, task: _Work) -> None:
+        if task is not self._task or self._request is None or sip.isdeleted(self):
+            return
+        answer, self._task, self._request = self._request[1], None, None
+        if task.error is not None:
+            self._failed(task.error)
+        else:
+            answer(task.outcome)

@@ -1,0 +1,55 @@
+"""The dialogs of the algorithms that take a model: QGIS's own, decorated once they are built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..algorithms.base import OtbtfAlgorithm
+from .failures import report
+from .modelform import form_of
+from .modelpanel import ModelPanel
+from .modelreading import ModelReading
+
+
+class Dialogs:
+    """Makes dialogs for algorithms.
+
+    Args:
+        provider: whose algorithms they are.
+        window: the application's window, over which dialogs open; None where there is none.
+    """
+
+    def __init__(self, provider: Any, window: Any) -> None:
+        self._provider, self._window = provider, window
+        self._reading = ModelReading(provider)
+
+    def make(self, algorithm: OtbtfAlgorithm, parent: Any) -> Any:
+        """Return a dialog with a panel that says what the model is.
+
+        None for an algorithm without a model, and where QGIS's dialog is not as expected: then QGIS opens its own.
+        """
+        form = form_of(algorithm.OPERATION, self._provider.options().sources + algorithm.OPERATION.MORE_SOURCES)
+        if form is None:
+            return None
+        dialog = None
+        try:
+            dialog = _dialog_class()(algorithm.create(), False, self._window or parent)
+            # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
+            dialog.model_panel = ModelPanel(dialog.mainWidget(), form, self._reading)
+        except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
+            report(error)
+            if dialog is not None:
+                dialog.deleteLater()
+            return None
+        return dialog
+
+
+def _dialog_class() -> type:
+    """Return QGIS's class of an algorithm's dialog: `AlgorithmWidget` from 4.2 on, `AlgorithmDialog` before."""
+    try:
+        from processing.gui.algorithm_widget import AlgorithmWidget
+    except ImportError:
+        from processing.gui.AlgorithmDialog import AlgorithmDialog
+
+        return AlgorithmDialog
+    return AlgorithmWidget

@@ -1,0 +1,166 @@
+"""What a dialog says of a model and of the images for it, as the rich text that a label shows."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from ..algorithms.translate import tr
+from ..core.classes.modelclasses import Classes
+from ..core.models.modelinterface import TensorInfo
+from ..core.models.modelsummary import ModelSummary
+from ..core.models.sidecar import Geometry
+from ..core.parameters.templatenames import Template
+from ..core.probing.imagefit import Fit
+
+_BAD, _GOOD, _DOUBTFUL = "#b00020", "#2e7d32", "#b26a00"
+_MOST_CLASSES = 40
+_MOST_NAMES = 8
+
+
+def of_template(template: Template) -> str:
+    """Return what a template is."""
+    rows = [
+        (tr("Template"), f"<b>{_escaped(template.name)}</b>: {_escaped(template.use)}"),
+        *((tr("Input"), _escaped(one)) for one in template.inputs),
+        (tr("Training"), _escaped(template.training)),
+    ]
+    return _table(rows)
+
+
+def of_model(summary: ModelSummary, output: str, marked: bool) -> str:
+    """Return what a model takes and returns.
+
+    Args:
+        summary: of the model.
+        output: the one that is to be computed.
+        marked: whether to say so beside it.
+    """
+    geometry = summary.geometry(output)
+    kind = [part for part in (summary.kind, geometry.verdict if geometry else "") if part]
+    rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
+    images = summary.image_inputs(output)
+    rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]
+    others = [info for info in summary.inputs if info.name not in {image.name for image in images}]
+    rows += [(tr("Further input"), _named(info, info.dtype)) for info in others]
+    if geometry and (size := patch_size(geometry)):
+        rows.append((tr("Patch size"), tr("{} x {} pixels").format(*size)))
+    rows += [(tr("Output"), _output(summary, info, marked and info.name == output)) for info in summary.outputs]
+    classes = summary.described.classes_of([output]) if output else ()
+    if classes:
+        rows.append((tr("Classes"), _swatches(classes)))
+    if output and output not in {info.name for info in summary.outputs}:
+        told = tr("“{}” is none of these outputs: it must be the name of a layer or tensor.").format(output)
+        rows.append(("", _coloured(told, _DOUBTFUL)))
+    return _table(rows)
+
+
+def of_fit(fit: Fit) -> str:
+    """Return how images fit."""
+    lines = [_escaped(line) for line in fit.images]
+    lines += [_coloured(line, _BAD) for line in fit.misfits]
+    lines += [_coloured(line, _DOUBTFUL) for line in fit.remarks]
+    if fit.images and not fit.misfits:
+        lines.append(_coloured(tr("The images fit the model."), _GOOD))
+    return "<br>".join(lines)
+
+
+def of_problem(text: str) -> str:
+    """Return why a model or an image cannot be used."""
+    return _coloured(text, _BAD)
+
+
+def of_state(text: str) -> str:
+    """Return what is going on."""
+    return f"<i>{_escaped(text)}</i>"
+
+
+def patch_size(geometry: Geometry) -> tuple[int, int] | None:
+    """Return width and height of the patches that a model takes; None where it takes regions of many sizes."""
+    if geometry.patch:
+        return geometry.patch
+    if geometry.x and geometry.y and (geometry.x.fixed or geometry.y.fixed):
+        return geometry.x.rfield, geometry.y.rfield
+    return None
+
+
+def bands_of(info: TensorInfo) -> str:
+    """Return the number of bands of an input or output in words; empty where it is free."""
+    number = 1 if info.rank == 3 else info.size(-1) if info.rank in (2, 4) else None
+    if number is None:
+        return ""
+    return tr("1 band") if number == 1 else tr("{} bands").format(number)
+
+
+def _input(summary: ModelSummary, info: TensorInfo, geometry: Geometry | None) -> str:
+    bands = bands_of(info)
+    names = summary.bands.get(info.name, ())
+    if names:
+        listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+        bands = f"{bands} ({listed})" if bands else listed
+    parts = [bands, info.dtype]
+    if geometry and info.name in geometry.inputs:
+        place = geometry.inputs.index(info.name)
+        parts += [_pixel_size(geometry, place), _receptive_field(geometry, place)]
+    return _named(info, ", ".join(part for part in parts if part))
+
+
+def _pixel_size(geometry: Geometry, place: int) -> str:
+    ratio = geometry.ratios[place]
+    if ratio == 1:
+        return ""
+    return tr("pixel size {:g} times that of {}").format(float(1 / ratio), geometry.inputs[0])
+
+
+def _receptive_field(geometry: Geometry, place: int) -> str:
+    if place < len(geometry.seen):
+        return tr("receptive field {} x {} pixels").format(*geometry.seen[place]) if all(geometry.seen[place]) else ""
+    around = geometry.surroundings
+    if patch_size(geometry) is not None or geometry.x is None or geometry.y is None or around is None or around.whole:
+        return ""
+    ratio = float(geometry.ratios[place])
+    columns = max(around.margin_x) * float(geometry.x.scale) * ratio
+    rows = max(around.margin_y) * float(geometry.y.scale) * ratio
+    return tr("sees {:g} x {:g} pixels around each output").format(columns, rows)
+
+
+def _output(summary: ModelSummary, info: TensorInfo, chosen: bool) -> str:
+    geometry = summary.geometry(info.name)
+    parts = [bands_of(info), info.dtype]
+    if geometry and geometry.x and geometry.x.scale != 1:
+        parts.append(tr("pixel size {:g} times that of {}").format(float(geometry.x.scale), geometry.inputs[0]))
+    if chosen and len(summary.outputs) > 1:
+        parts.append(tr("used"))
+    return _named(info, ", ".join(part for part in parts if part))
+
+
+def _named(info: TensorInfo, about: str) -> str:
+    return f"<b>{_escaped(info.name)}</b>" + (f": {_escaped(about)}" if about else "")
+
+
+def _swatches(classes: Classes) -> str:
+    shown = [
+        f'<span style="background-color: {item.color or "#ffffff"}">&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;'
+        f"{_unbroken(item.name or str(item.value))}"
+        for item in classes[:_MOST_CLASSES]
+    ]
+    more = [tr("and {} more").format(len(classes) - _MOST_CLASSES)] if len(classes) > _MOST_CLASSES else []
+    return " &nbsp; ".join([*shown, *more])
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return rows of names and values, of which the values are HTML."""
+    cells = (f'<tr><td style="padding-right: 8px">{_unbroken(name)}</td><td>{value}</td></tr>' for name, value in rows)
+    return f"<table>{''.join(cells)}</table>"
+
+
+def _coloured(text: str, colour: str) -> str:
+    return f'<span style="color: {colour}">{_escaped(text)}</span>'
+
+
+def _unbroken(text: str) -> str:
+    return _escaped(text).replace(" ", "&nbsp;")
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text).replace("\n", "<br>")

@@ -1,0 +1,102 @@
+"""Whether images fit a model, as its description tells."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from osgeo import gdal, osr
+
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.errors import Cancelled
+from otbtf_qgis.core.models.modelinterface import TensorInfo
+from otbtf_qgis.core.models.modelsummary import ModelSummary
+from otbtf_qgis.core.models.sidecar import AxisNumbers, Geometry, Sidecar
+from otbtf_qgis.core.probing.imagefit import Fit, GivenImages, fit_of_images, fit_of_patches
+
+AXIS = AxisNumbers(Fraction(1), 1, 16, 16)
+BOTH = Geometry("y", ("pan", "xs"), (1, 4), (Fraction(1), Fraction(1, 4)), (0, 0), x=AXIS, y=AXIS)
+
+
+def model(geometry: Geometry | None = None, dtype: str = "float32", side: int | None = None) -> ModelSummary:
+    inputs = (TensorInfo("pan", (None, side, side, 1), dtype), TensorInfo("xs", (None, side, side, 4), dtype))
+    sidecar = Sidecar("", "", "", geometries={"y": geometry} if geometry else {})
+    return ModelSummary("Keras", inputs, (TensorInfo("y", (None, None, None, 3), "float32"),), sidecar)
+
+
+@pytest.fixture
+def image(tmp_path: Path):
+    def make(bands: int, pixel: float = 1, size: int = 32, kind: int = gdal.GDT_Float32, epsg: int = 32631) -> str:
+        path = str(tmp_path / f"{bands}-{pixel}-{size}-{kind}-{epsg}.tif")
+        data = gdal.GetDriverByName("GTiff").Create(path, size, size, bands, kind)
+        data.SetGeoTransform((500000, pixel, 0, 4800000, 0, -pixel))
+        if epsg:
+            system = osr.SpatialReference()
+            system.ImportFromEPSG(epsg)
+            data.SetProjection(system.ExportToWkt())
+        return path
+
+    return make
+
+
+def fit(summary: ModelSummary, *images: str, names: tuple[str, ...] = ("", "")) -> Fit:
+    sources = [GivenImages(n, (path,), name) for n, (path, name) in enumerate(zip(images, names), 1)]
+    return fit_of_images(summary, "y", sources, "auto", Progress())
+
+
+def test_what_fits(image) -> None:
+    found = fit(model(BOTH), image(1), image(4, 4, 8))
+    assert found.misfits == found.remarks == ()
+    assert found.images[1] == "Source 2: 4 bands, float32, 8 x 8 pixels of 4 x 4, EPSG:32631"
+
+
+def test_sources_feed_the_only_order_that_their_bands_allow(image) -> None:
+    assert fit(model(), image(4), image(1)).misfits == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "names", "words"),
+    [
+        ({"bands": 3}, ("xs",), "Source 1 has 3 bands, but xs takes 4."),
+        ({"bands": 1}, ("other",), "The model has no input 'other'; it has pan, xs."),
+        ({"bands": 1, "kind": gdal.GDT_CFloat32}, ("pan",), "Source 1 holds complex numbers, but pan takes float32."),
+        ({"bands": 1, "epsg": 0}, ("pan",), "has no coordinate system"),
+    ],
+)
+def test_what_does_not_fit(image, first, names, words: str) -> None:
+    assert words in " ".join(fit(model(BOTH), image(**first), names=names).misfits)
+
+
+def test_sources_that_do_not_fit_each_other(image, tmp_path: Path) -> None:
+    assert "EPSG:32632" in fit(model(), image(1), image(4, epsg=32632)).misfits[0]
+    assert "2 bands" not in " ".join(fit(model(), image(1), str(tmp_path / "none.tif")).misfits)
+    assert "none.tif" in fit(model(), image(1), str(tmp_path / "none.tif")).misfits[0]
+    found = fit_of_images(model(), "y", [GivenImages(n, (image(1),)) for n in (1, 2, 3)], "auto", Progress())
+    assert found.misfits == ("The model takes pan of 1 band, xs of 4 bands, but 3 sources are given.",)
+
+
+def test_what_is_remarked(image) -> None:
+    assert "also takes xs of 4 bands" in fit(model(BOTH), image(1)).remarks[0]
+    assert "has 8 x 8 pixels, but the model sees 16 x 16" in fit(model(BOTH), image(1, size=8)).remarks[0]
+    assert "Source 2 has pixels of 2, but xs was described with 4" in fit(model(BOTH), image(1), image(4, 2)).remarks[0]
+    assert "holds float32, but pan takes uint8 (0 to 255)" in fit(model(dtype="uint8"), image(1), image(4)).remarks[0]
+
+
+def test_patches(image) -> None:
+    def of(summary: ModelSummary, path: str, name: str) -> tuple[str, ...]:
+        return fit_of_patches(summary, [GivenImages(1, (path,), name)], Progress()).misfits
+
+    assert of(model(side=32), image(4), "xs:0") == ()
+    assert of(model(side=16), image(4), "xs") == ("Source 1 has patches of 32 pixels, but xs takes 16.",)
+    assert of(model(), image(1), "xs") == ("Source 1 has 1 band, but xs takes 4.",)
+    assert of(model(), image(1), "target") == ()
+
+
+def test_looking_can_be_given_up(image) -> None:
+    class GivenUp(Progress):
+        def cancelled(self) -> bool:
+            return True
+
+    with pytest.raises(Cancelled):
+        fit_of_images(model(), "y", [GivenImages(1, (image(1),))], "auto", GivenUp())

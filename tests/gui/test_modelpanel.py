@@ -1,0 +1,480 @@
+"""The panel that says what a model is, in the dialogs that take one: with real models and the real engine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from osgeo import gdal, osr
+from processing.gui.AlgorithmDialog import AlgorithmDialog
+from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
+from qgis.core import QgsApplication, QgsProcessingContext
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QGroupBox, QWidget
+
+import otbtf_qgis
+from otbtf_qgis.algorithms import algorithm_classes
+from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.gui import dialogs, modelpanel
+from otbtf_qgis.gui.dialogs import Dialogs
+from otbtf_qgis.gui.fieldmenu import FieldMenu
+from otbtf_qgis.gui.modelform import form_of
+from otbtf_qgis.gui.modelpanel import ModelPanel
+from otbtf_qgis.plugin import OtbtfPlugin
+
+TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
+SERVE = "otbtf:tensorflowmodelserve"
+
+WITH_MODEL = {
+    *("tensorflowmodelserve", "tensorflowmodeltrain", "describemodel", "exportsavedmodel", "landcovermap"),
+    *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
+}
+
+MAKE_MODELS = """
+import keras
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.base.progress import Progress
+
+layers = keras.layers
+x = keras.Input((None, None, 3), name="x")
+label = keras.ops.cast(keras.ops.argmax(layers.Conv2D(3, 3, padding="same")(x), axis=-1), "uint8")
+keras.Model(x, layers.Identity(name="label")(label)).save("net.keras")
+registry.run("DescribeModel", {"model.dir": "net.keras", "classes": "labels.tif", "sidecar": True}, Progress())
+registry.run("ExportSavedModel", {"model.dir": "net.keras", "out": "net"}, Progress())
+
+xs, pan = keras.Input((None, None, 4), name="xs"), keras.Input((None, None, 1), name="pan")
+features = layers.Conv2D(8, 3, padding="same")(xs)
+both = layers.Add()([features, layers.Conv2D(8, 4, strides=4)(pan)])
+outputs = {"scores": layers.Conv2D(3, 1, name="scores")(both), "features": layers.Identity(name="features")(features)}
+keras.Model([xs, pan], outputs).save("two.keras")
+
+y = keras.Input((None, None, 1), name="y")
+keras.Model(y, layers.Lambda(lambda t: t * 2, name="twice")(y)).save("unsafe.keras")
+"""
+
+
+def raster(path: Path, bands: int, kind: int = gdal.GDT_Float32, pixel: float = 10, epsg: int = 32631) -> str:
+    data = gdal.GetDriverByName("GTiff").Create(str(path), int(480 / pixel), int(480 / pixel), bands, kind)
+    data.SetGeoTransform((500000, pixel, 0, 4800000, 0, -pixel))
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(epsg)
+    data.SetProjection(system.ExportToWkt())
+    data.GetRasterBand(1).Fill(1)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models: `net` has a sidecar with classes, two.keras has none, unsafe.keras is refused."""
+    folder = tmp_path_factory.mktemp("models")
+    labels = gdal.GetDriverByName("GTiff").Create(str(folder / "labels.tif"), 2, 2, 1, gdal.GDT_Byte)
+    colours = gdal.ColorTable()
+    for value, colour in enumerate(((0, 0, 255, 255), (0, 128, 0, 255), (255, 200, 0, 255))):
+        colours.SetColorEntry(value, colour)
+    labels.GetRasterBand(1).SetColorTable(colours)
+    labels.GetRasterBand(1).SetCategoryNames(["water", "forest", "crops"])
+    labels = None
+    done = subprocess.run(
+        [os.environ["OTBTF_PYTHON"], "-c", MAKE_MODELS],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TREE)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+class Longest:
+    """Measures how long the window is blocked: the longest pause between two ticks of a timer that has none to make."""
+
+    def __init__(self) -> None:
+        self.seconds, self._last = 0.0, time.monotonic()
+        self._timer = QTimer()
+        self._timer.timeout.connect(self.tick)
+        self._timer.start(0)
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._last = max(self.seconds, now - self._last), now
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 240) -> float:
+    """Let the application work until a condition holds; return after how many seconds it did."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds
+        QgsApplication.processEvents()
+        time.sleep(0.002)
+    return time.monotonic() - start
+
+
+@pytest.fixture
+def open_dialog(plugin: OtbtfPlugin) -> Iterator[Callable[[str], tuple[AlgorithmDialog, ModelPanel]]]:
+    """Opens a dialog as QGIS does, and returns it with its panel."""
+    opened: list[AlgorithmDialog] = []
+    plugin.provider.use_dialogs(Dialogs(plugin.provider, None).make)
+
+    def open_(identifier: str) -> tuple[AlgorithmDialog, ModelPanel]:
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(identifier)
+        dialog = algorithm.createCustomParametersWidget(parent=None)
+        opened.append(dialog)
+        dialog.resize(1000, 900)
+        dialog.show()
+        return dialog, dialog.model_panel
+
+    yield open_
+    plugin.provider.use_dialogs(None)
+    for dialog in opened:
+        if sip.isdeleted(dialog):
+            continue
+        dialog.close()
+        dialog.deleteLater()
+
+
+def choose(dialog: AlgorithmDialog, **values: Any) -> None:
+    dialog.setParameters({name: str(value) if isinstance(value, Path) else value for name, value in values.items()})
+
+
+def settle(dialog: AlgorithmDialog) -> None:
+    """Let layouts take their sizes, in a window that is large enough to see all."""
+    dialog.resize(1000, 1300)
+    end = time.monotonic() + 0.3
+    wait_for(lambda: time.monotonic() > end)
+
+
+def value(dialog: AlgorithmDialog, name: str) -> Any:
+    return dialog.mainWidget().wrappers[name].parameterValue()
+
+
+def says(panel: ModelPanel, *words: str) -> Callable[[], bool]:
+    return lambda: all(word in panel.model_text.text() for word in words)
+
+
+def says_of_images(panel: ModelPanel, word: str) -> Callable[[], bool]:
+    return lambda: word in panel.images_text.text()
+
+
+def menus(dialog: AlgorithmDialog, name: str) -> FieldMenu:
+    field = dialog.mainWidget().wrappers[name].wrappedWidget()
+    return field.parentWidget().findChildren(FieldMenu)[0]
+
+
+def test_the_algorithms_that_take_a_model_have_a_panel() -> None:
+    found = {each.OPERATION.__name__.lower() for each in algorithm_classes() if form_of(each.OPERATION, 2)}
+    assert found == WITH_MODEL
+
+
+@pytest.mark.parametrize("name", sorted(WITH_MODEL))
+def test_a_sidecar_is_told_in_a_second(
+    open_dialog: Any, models: Path, name: str, screenshot: Callable[[QWidget, str], Path]
+) -> None:
+    started = time.monotonic()
+    plain = AlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById(f"otbtf:{name}"))
+    plain.show()
+    own, started = time.monotonic() - started, time.monotonic()
+    plain.close()
+    dialog, panel = open_dialog(f"otbtf:{name}")
+    opening = time.monotonic() - started
+    assert not panel.isVisibleTo(dialog)
+    blocked = Longest()
+    model = models / "net.keras" if name == "exportsavedmodel" else models / "net"
+    sees = "receptive field 3 x 3" if name == "exportsavedmodel" else "sees 1 x 1 pixels around"
+    field = "DEEPMODEL_DIR" if name == "imageclassifierfromdeepfeatures" else "MODEL_DIR"
+    choose(dialog, **{field: model})
+    seconds = wait_for(says(panel, "water", "forest", "#ffc800", "3 bands", sees, "label"), 30)
+    print(f"{name}: opened in {opening:.2f} s (QGIS's own in {own:.2f} s), told after {seconds:.2f} s")
+    print(f"longest block {blocked.seconds:.3f} s")
+    assert panel.isVisibleTo(panel.parentWidget())
+    for group in dialog.findChildren(QGroupBox):
+        group.setProperty("collapsed", False)  # unfold what is advanced
+    settle(dialog)
+    screenshot(dialog, f"panel_{name}")
+    first = {"OUTPUT_NAMES", "SOURCE1_PLACEHOLDER", "TRAINING_SOURCE1_PLACEHOLDER"} & set(dialog.mainWidget().wrappers)
+    assert all(menus(dialog, name).isVisible() for name in first)
+    assert panel.isVisible() and panel.height() >= panel.model_text.heightForWidth(panel.model_text.width())
+
+
+def test_a_model_without_sidecar_is_read_by_the_engine_once(
+    plugin: OtbtfPlugin, open_dialog: Any, models: Path, screenshot: Callable[[QWidget, str], Path]
+) -> None:
+    dialog, panel = open_dialog(SERVE)
+    blocked = Longest()
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    assert "Reading the model" in panel.model_text.text()
+    seconds = wait_for(says(panel, "<b>xs</b>: 4 bands", "<b>pan</b>: 1 band", "<b>scores</b>: 3 bands"))
+    print(f"read by the engine after {seconds:.2f} s, longest block {blocked.seconds:.3f} s")
+    assert not list(models.glob("two*.json"))
+    choose(dialog, OUTPUT_NAMES="scores")
+    wait_for(says(panel, "pixel size 4 times that of pan"), 30)
+    settle(dialog)
+    screenshot(dialog, "panel_two_inputs")
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "“scores” is none of these outputs"), 30)
+    choose(dialog, OUTPUT_NAMES="")
+    wait_for(says(panel, "water"), 30)
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    asked: list[int] = []
+    wait_for(lambda: asked.append(plugin.provider.runs_in_engine()) or says(panel, "<b>xs</b>")(), 30)
+    assert not any(asked)  # it is remembered
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [("unsafe.keras", "Lambda"), ("nowhere.keras", "does not exist"), (".", "holds no model")],
+)
+def test_a_refused_model_says_why(open_dialog: Any, models: Path, model: str, words: str) -> None:
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=models / model)
+    wait_for(says(panel, words))
+    assert not menus(dialog, "OUTPUT_NAMES").isEnabled()
+
+
+def test_a_missing_engine_is_told(open_dialog: Any, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTBTF_PYTHON", str(models / "python"))
+    dialog, panel = open_dialog("otbtf:describemodel")
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    wait_for(says(panel, "OTBTF_PYTHON", "does not exist"))
+
+
+def test_an_answer_for_an_earlier_choice_is_dropped(open_dialog: Any, models: Path) -> None:
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    end = time.monotonic() + 0.6
+    wait_for(lambda: time.monotonic() > end)  # the engine is asked by now
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water"), 30)
+    end = time.monotonic() + 4
+    while time.monotonic() < end:
+        QgsApplication.processEvents()
+        assert "xs" not in panel.model_text.text()
+    choose(dialog, MODEL_DIR="")
+    assert not panel.isVisibleTo(panel.parentWidget())
+
+
+class BusyEngine:
+    """Counts what runs, and notes what it is asked."""
+
+    running = 1
+
+    def __init__(self, engine: Any) -> None:
+        self._engine, self.asked = engine, 0
+
+    def run(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return self._engine.run(*arguments)
+
+    def stop(self) -> None: ...
+
+
+def test_a_run_is_not_disturbed(
+    plugin: OtbtfPlugin, open_dialog: Any, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = BusyEngine(plugin.provider._engine)
+    monkeypatch.setattr(plugin.provider, "_engine", engine)
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    wait_for(says(panel, "The engine is busy"), 30)
+    end = time.monotonic() + 2.5
+    wait_for(lambda: time.monotonic() > end)
+    assert engine.asked == 0
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water"), 5)  # needs no engine
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    wait_for(says(panel, "The engine is busy"), 30)
+    engine.running = 0
+    wait_for(says(panel, "<b>xs</b>"))
+    assert engine.asked == 1
+
+
+def test_reading_gives_way_to_a_run(plugin: OtbtfPlugin, open_dialog: Any, models: Path, tmp_path: Path) -> None:
+    """A run that begins while a model is read has the machine to itself; the model is read after it."""
+    dialog, panel = open_dialog(SERVE)
+    other = subprocess.run(["cp", str(models / "two.keras"), str(tmp_path / "copy.keras")], check=True)
+    assert other.returncode == 0
+    plugin.provider.stop_engine()  # so that reading takes its time
+    choose(dialog, MODEL_DIR=tmp_path / "copy.keras")
+    wait_for(lambda: plugin.provider.runs_in_engine() == 1, 30)
+    told: list[str] = []
+
+    def poll() -> None:
+        QgsApplication.processEvents()
+        told.append(panel.model_text.text())
+
+    plugin.provider.run_in_engine("EngineReport", {}, Progress(), poll)
+    assert any("The engine is busy" in text for text in told)
+    wait_for(says(panel, "<b>xs</b>"))
+
+
+def test_images_are_compared_with_the_model(
+    open_dialog: Any, models: Path, tmp_path: Path, screenshot: Callable[[QWidget, str], Path]
+) -> None:
+    right, wrong = raster(tmp_path / "right.tif", 3), raster(tmp_path / "wrong.tif", 4)
+    dialog, panel = open_dialog(SERVE)
+    blocked = Longest()
+    choose(dialog, MODEL_DIR=models / "net", SOURCE1_IL=[right])
+    wait_for(says_of_images(panel, "The images fit"), 30)
+    assert "3 bands, float32, 48 x 48 pixels of 10 x 10, EPSG:32631" in panel.images_text.text()
+    label = dialog.mainWidget().wrappers["SOURCE1_IL"].wrappedLabel()
+    assert label.text().endswith("x, 3 bands")
+    choose(dialog, SOURCE1_IL=[wrong])
+    wait_for(says_of_images(panel, "has 4 bands, but x takes 3"), 30)
+    print(f"longest block with images {blocked.seconds:.3f} s")
+    settle(dialog)
+    screenshot(dialog, "panel_wrong_bands")
+    choose(dialog, SOURCE1_IL=[right, raster(tmp_path / "coarse.tif", 1, pixel=20)])
+    wait_for(says_of_images(panel, "rasters of one source must have the same size"), 30)
+    choose(dialog, SOURCE1_IL=[])
+    wait_for(lambda: not panel.images_text.isVisibleTo(panel), 30)
+
+
+def test_two_sources_are_compared_with_each_other(open_dialog: Any, models: Path, tmp_path: Path) -> None:
+    dialog, panel = open_dialog(SERVE)
+    xs, pan = raster(tmp_path / "xs.tif", 4), raster(tmp_path / "pan.tif", 1, gdal.GDT_UInt16, pixel=2.5)
+    choose(dialog, MODEL_DIR=models / "two.keras", OUTPUT_NAMES="scores", SOURCE1_IL=[pan])
+    wait_for(says_of_images(panel, "also takes xs of 4 bands"))
+    choose(dialog, SOURCE2_IL=[xs])
+    wait_for(lambda: "also takes" not in panel.images_text.text() and "fit the model" in panel.images_text.text(), 30)
+    choose(dialog, SOURCE2_IL=[raster(tmp_path / "coarse.tif", 4, pixel=20)])
+    wait_for(says_of_images(panel, "Source 2 has pixels of 20"), 30)
+    choose(dialog, SOURCE2_IL=[raster(tmp_path / "elsewhere.tif", 4, epsg=32632)])
+    wait_for(says_of_images(panel, "EPSG:32632"), 30)
+
+
+def test_as_many_sources_are_shown_as_the_model_has_inputs(open_dialog: Any, models: Path, tmp_path: Path) -> None:
+    dialog, panel = open_dialog(SERVE)
+    field = {name: dialog.mainWidget().wrappers[name].wrappedWidget() for name in dialog.mainWidget().wrappers}
+    second = [field[name] for name in ("SOURCE2_IL", "SOURCE2_NODATA")]
+    assert all(widget.isVisible() for widget in second)
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water"), 30)
+    assert not any(widget.isVisible() for widget in second)
+    assert not field["SOURCE2_RFIELDX"].isEnabled() and field["SOURCE1_RFIELDX"].isEnabled()
+    assert not menus(dialog, "SOURCE2_PLACEHOLDER").parentWidget().isEnabled()
+    choose(dialog, MODEL_DIR="")
+    assert all(widget.isVisible() for widget in second)
+    given = [raster(tmp_path / "a.tif", 3)]
+    choose(dialog, SOURCE1_IL=given, SOURCE2_IL=given, MODEL_DIR=models / "net")
+    wait_for(says_of_images(panel, "takes x of 3 bands, but 2 sources are given"), 30)
+    assert all(widget.isVisible() for widget in second)  # nothing that was chosen is lost
+    assert value(dialog, "SOURCE2_IL") == given
+
+
+def test_names_are_chosen_from_lists(open_dialog: Any, models: Path) -> None:
+    dialog, panel = open_dialog(SERVE)
+    outputs, inputs = menus(dialog, "OUTPUT_NAMES"), menus(dialog, "SOURCE2_PLACEHOLDER")
+    assert not outputs.isEnabled() and not inputs.isEnabled()
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    wait_for(outputs.isEnabled)
+    outputs.menu().actions()[0].trigger()
+    outputs.menu().actions()[1].trigger()
+    inputs.menu().actions()[1].trigger()
+    assert (value(dialog, "OUTPUT_NAMES"), value(dialog, "SOURCE2_PLACEHOLDER")) == ("features scores", "xs")
+    outputs.menu().aboutToShow.emit()
+    outputs.menu().actions()[0].trigger()
+    assert value(dialog, "OUTPUT_NAMES") == "scores"
+
+
+def test_patches_are_compared_with_a_model_to_train(open_dialog: Any, models: Path, tmp_path: Path) -> None:
+    dialog, panel = open_dialog("otbtf:tensorflowmodeltrain")
+    patches = raster(tmp_path / "patches.tif", 2)
+    choose(
+        dialog,
+        MODEL_DIR=models / "net",
+        TRAINING_SOURCE1_IL=[patches],
+        TRAINING_SOURCE1_PLACEHOLDER="x",
+        TRAINING_SOURCE2_IL=[patches],
+        TRAINING_SOURCE2_PLACEHOLDER="label",
+    )
+    wait_for(says_of_images(panel, "Source 1 has 2 bands, but x takes 3"), 30)
+    assert "Source 2" not in panel.images_text.text()
+
+
+def test_a_template_stands_for_a_model_to_train(open_dialog: Any, models: Path) -> None:
+    dialog, panel = open_dialog("otbtf:tensorflowmodeltrain")
+    for name in ("cnn16", "template:cnn16"):
+        choose(dialog, MODEL_DIR=name)
+        wait_for(says(panel, "<b>cnn16</b>: Classifies the pixel in the middle", "patches of 16 x 16"), 30)
+    choose(dialog, MODEL_DIR="cnn17")
+    wait_for(says(panel, "which does not exist"), 30)
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water"), 30)
+    offered = [action.text() for action in menus(dialog, "TRAINING_SOURCE1_PLACEHOLDER").menu().actions()]
+    assert offered == ["x  (3 bands)", "label  (1 band)"]
+
+
+def test_what_the_dialog_sends_is_what_qgis_sends(open_dialog: Any, models: Path, tmp_path: Path) -> None:
+    """The decoration changes nothing of the parameters."""
+    given = {"MODEL_DIR": str(models / "net"), "SOURCE1_IL": [raster(tmp_path / "a.tif", 3)], "OUT": "/tmp/o.tif"}
+    dialog, _ = open_dialog(SERVE)
+    plain = AlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById(SERVE))
+    for each in (dialog, plain):
+        each.setParameters(given)
+    ours, own = (each.createProcessingParameters() for each in (dialog, plain))
+    assert ours.pop("OUT").sink.staticValue() == own.pop("OUT").sink.staticValue()
+    assert ours == own
+    assert dialog.algorithm().checkParameterValues({**ours, "OUT": "/tmp/o.tif"}, QgsProcessingContext())[0]
+    plain.deleteLater()
+
+
+@pytest.fixture
+def logged(qgis_app: QgsApplication) -> Iterator[list[str]]:
+    lines: list[str] = []
+    log = QgsApplication.messageLog()
+    connection = log.messageReceived.connect(lambda text, tag, level: lines.append(text) if tag == "OTBTF" else None)
+    yield lines
+    log.messageReceived.disconnect(connection)
+
+
+def test_without_what_is_expected_of_qgis_its_own_dialog_opens(
+    open_dialog: Any, logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing() -> type:
+        raise ImportError("no such dialog")
+
+    class Strange(AlgorithmDialog):
+        def mainWidget(self) -> QWidget:
+            return QWidget()
+
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(SERVE)
+    for fault in (missing, lambda: Strange):
+        monkeypatch.setattr(dialogs, "_dialog_class", fault)
+        del logged[:]
+        assert algorithm.createCustomParametersWidget(parent=None) is None
+        assert any("without the model's panel" in line for line in logged)
+
+
+def test_a_fault_of_the_panel_leaves_the_dialog(
+    open_dialog: Any, models: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dialog, panel = open_dialog(SERVE)
+    monkeypatch.setattr(modelpanel.modeltext, "of_model", lambda *_: 1 / 0)
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(lambda: logged, 30)
+    assert "ZeroDivisionError" in logged[-1]
+    assert not panel.isVisibleTo(panel.parentWidget())
+    assert value(dialog, "MODEL_DIR") == str(models / "net")
+
+
+def test_batch_keeps_the_dialog_of_qgis(open_dialog: Any) -> None:
+    batch = BatchAlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById(SERVE))
+    assert not batch.findChildren(FieldMenu)
+    batch.deleteLater()
+
+
+def test_a_dialog_may_close_while_a_model_is_read(open_dialog: Any, models: Path) -> None:
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=models / "two.keras")
+    end = time.monotonic() + 0.4
+    wait_for(lambda: time.monotonic() > end)
+    dialog.deleteLater()
+    QgsApplication.sendPostedEvents(dialog, 52)  # QEvent.DeferredDelete
+    end = time.monotonic() + 3
+    wait_for(lambda: time.monotonic() > end)
