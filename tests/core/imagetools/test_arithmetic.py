@@ -110,21 +110,21 @@ def test_a_south_up_image_is_numbered_as_it_is_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("application", "expression", "message"),
     [
-        ("BandMathX", "im1b1N3x3", "the result takes no neighbourhood of 3 x 3 pixels: take its mean"),
+        ("BandMathX", "im1b1N3x3", "the result does not take a neighbourhood of 3 x 3 pixels: use its mean"),
         ("BandMathX", "mean(im1b1N2x3)", "im1b1N2x3: a neighbourhood has odd numbers"),
         (
             "BandMathX",
             "im1b1N3x3 + im1",
-            "'\\+' takes vectors of as many bands, but these are a neighbourhood of 3 x 3 pixels and",
+            "'\\+' takes vectors with the same number of bands, but these are a neighbourhood of 3 x 3 pixels and",
         ),
         (
             "BandMathX",
             "mean(im1b1N3x5 - im1b1N5x3)",
             "these are a neighbourhood of 3 x 5 pixels and a neighbourhood of 5 x 3",
         ),
-        ("BandMathX", "cat(im1b1N3x3, im1)", "'cat' takes no neighbourhood"),
+        ("BandMathX", "cat(im1b1N3x3, im1)", "'cat' does not take a neighbourhood"),
         ("BandMathX", "im1b1 > 2", "the result is a comparison"),
-        ("BandMathX", "im4b1", "im4b1 stands for image 4, but there are 3"),
+        ("BandMathX", "im4b1", "im4b1 refers to image 4, but the number of images is 3"),
         ("BandMathX", "im4PhyX", "im4PhyX is of image 4, but there are 3"),
         ("BandMathX", "im1[0]", "elements by index are not supported: write im1b1"),
         ("BandMathX", "size(im1)", "BandMathX has no function 'size' here"),

@@ -192,7 +192,7 @@ def test_python_without_tensorflow(python):
     [("darwin", "x86_64"), ("win32", "ARM64"), ("linux", "x86_64 (32 bit)"), ("freebsd14", "amd64")],
 )
 def test_platform_without_tensorflow(platform, machine):
-    with pytest.raises(EngineError, match="no TensorFlow of today for " + platform):
+    with pytest.raises(EngineError, match="No current TensorFlow exists for " + platform):
         requirements((3, 12), platform, machine, 2, False)
 
 
@@ -359,7 +359,7 @@ def test_command_line_stops_at_ctrl_c(tmp_path, base):
 
 def test_folder_with_other_things_is_left_alone(tmp_path, base):
     (tmp_path / "thesis.txt").write_text("precious")
-    with pytest.raises(EngineError, match="holds other things"):
+    with pytest.raises(EngineError, match="holds other files"):
         install(tmp_path, base, Progress())
     assert (tmp_path / "thesis.txt").read_text() == "precious"
 
