@@ -75,9 +75,7 @@ class TestContainers:
         check(VECTOR, make(path, driver, path.stem))
         path.unlink()
         before = make(path, driver, path.stem, "roads", "rivers").read_bytes()
-        with pytest.raises(
-            ParameterError, match=r"OUT is .*, which holds (roads, rivers|rivers, roads): that"
-        ):
+        with pytest.raises(ParameterError, match=r"OUT is .*, which holds (roads, rivers|rivers, roads): that"):
             check(VECTOR, path)
         assert path.read_bytes() == before
         path.unlink()

@@ -90,8 +90,8 @@ def test_results_that_equal_the_no_data_value_are_told(tmp_path: Path, given: di
     assert dataset.GetRasterBand(1).GetNoDataValue() == background
     assert [line for line in lines if "OUT_NODATA" in line] == (
         [
-            "3 results are 0, the value that the output declares as no-data: they count as no-data now. Set OUT_NODATA to a "
-            "value that the expression does not give, such as 255 for uint8."
+            "3 results equal the no-data value 0 of the output and became no-data: set OUT_NODATA to a value that the "
+            "expression does not return, such as 255 for uint8."
         ]
         if told
         else []
@@ -147,7 +147,7 @@ def test_images_must_lie_on_one_grid(tmp_path: Path, images: list[str]) -> None:
     with pytest.raises(OtbtfError, match="has 4 x 3 pixels, but .* 7 x 6"):
         compute(tmp_path, "BandMathX", "im1b1", [images[0], one])
     moved = write(tmp_path / "2.tif", np.ones((1, 6, 7)), x=500_010)
-    with pytest.raises(OtbtfError, match="lies elsewhere"):
+    with pytest.raises(OtbtfError, match="is elsewhere"):
         compute(tmp_path, "BandMathX", "im1b1", [images[0], moved])
     with pytest.raises(OtbtfError, match="also an input"):
         registry.run("BandMathX", {"il": [one], "exp": "im1b1", "out": one})
