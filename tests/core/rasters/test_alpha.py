@@ -148,7 +148,7 @@ def test_a_raster_at_an_address_is_not_read_for_that(server: RangeServer, tmp_pa
     address = server.add("/a.tif", Path(image(tmp_path / "a.tif")).read_bytes())
     stack, log = opened(address)
     assert stack.bands == 4
-    assert "address" in log.warnings[0]
+    assert "the raster is remote" in log.warnings[0]
     assert "ALPHA=mask" in log.warnings[0]
     stack, log = opened(address, "mask")
     assert stack.missing().read(stack.grid.box).tolist() == GAP.tolist()

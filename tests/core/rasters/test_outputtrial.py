@@ -236,7 +236,7 @@ class TestRealValues:
         log = serving.Log()
         serving.serve(log, source1_il=scene["image"], model_dir=scene["of numbers"], out=str(tmp_path / name),
                       out_pixeltype="uint8", out_co=given, out_format=form)  # fmt: skip
-        assert any("changes values" in line and "only roughly" in line for line in log.warnings)
+        assert any("changes values" in line and "only approximately" in line for line in log.warnings)
 
     @pytest.mark.parametrize(("name", "given"), [("out.jp2", ""), ("out.tif", ""), ("out.tif", "COMPRESS=LERC")])
     def test_none_where_they_are(self, scene: dict[str, Any], tmp_path: Path, name: str, given: str) -> None:
