@@ -99,7 +99,7 @@ def _kept_fields(layer: VectorLayer, added: tuple[Field, ...], name: str) -> tup
         if field.name.lower() in new and field.kind != REAL:
             raise ParameterError(
                 f"The layer {layer.name} of {layer.path} has a field {field.name!r} that does not hold real numbers: "
-                f"choose another name in {name}."
+                f"change {name}."
             )
     return tuple(field for field in layer.fields if field.name.lower() not in new)
 

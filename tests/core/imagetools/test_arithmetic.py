@@ -111,7 +111,7 @@ def test_a_south_up_image_is_numbered_as_it_is_stored(tmp_path: Path) -> None:
     ("application", "expression", "message"),
     [
         ("BandMathX", "im1b1N3x3", "the result does not take a neighbourhood of 3 x 3 pixels: use its mean"),
-        ("BandMathX", "mean(im1b1N2x3)", "im1b1N2x3: a neighbourhood has odd numbers"),
+        ("BandMathX", "mean(im1b1N2x3)", "im1b1N2x3: a neighbourhood must have odd numbers"),
         (
             "BandMathX",
             "im1b1N3x3 + im1",
@@ -125,11 +125,11 @@ def test_a_south_up_image_is_numbered_as_it_is_stored(tmp_path: Path) -> None:
         ("BandMathX", "cat(im1b1N3x3, im1)", "'cat' does not take a neighbourhood"),
         ("BandMathX", "im1b1 > 2", "the result is a comparison"),
         ("BandMathX", "im4b1", "im4b1 refers to image 4, but the number of images is 3"),
-        ("BandMathX", "im4PhyX", "im4PhyX is of image 4, but there are 3"),
+        ("BandMathX", "im4PhyX", "im4PhyX refers to image 4, but the number of images is 3"),
         ("BandMathX", "im1[0]", "elements by index are not supported: write im1b1"),
         ("BandMathX", "size(im1)", "BandMathX has no function 'size' here"),
-        ("BandMath", "im1", "im1: BandMath has single bands only"),
-        ("BandMath", "im1b1Mean", "im1b1Mean: BandMath has single bands only"),
+        ("BandMath", "im1", "im1: BandMath takes single bands only"),
+        ("BandMath", "im1b1Mean", "im1b1Mean: BandMath takes single bands only"),
         ("BandMath", "im1b1; im1b2", "BandMath gives one band"),
         ("BandMath", "{im1b1, 1}", "BandMath has no vectors"),
         ("BandMath", "vcos(im1b1)", "BandMath has no function 'vcos' here. Did you mean"),
