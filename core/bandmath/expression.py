@@ -1,4 +1,4 @@
-"""An expression of BandMathX or BandMath that was read: what it needs, whether it fits the images, and its value."""
+"""An expression of BandMathX or BandMath after parsing: its variables, the check against the images, and its value."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Expression:
 
     @classmethod
     def of_pixels(cls, text: str) -> Expression:
-        """Read an expression of BandMathX that looks at each pixel by itself, as a model does.
+        """Read an expression of BandMathX that computes each pixel by itself, as a model does.
 
         Raises:
             ParameterError: it is none.
@@ -81,7 +81,7 @@ class Expression:
                 )  # fmt: skip
             if isinstance(leaf, Place):
                 raise fault(
-                    text, leaf.at, f"{leaf.name}: a model does not know where a pixel lies: use BandMathX (otbtf:bandmathx)."
+                    text, leaf.at, f"{leaf.name}: a model does not know the position of a pixel: use BandMathX (otbtf:bandmathx)."
                 )  # fmt: skip
         return expression
 
@@ -97,7 +97,7 @@ class Expression:
         for part in self._parts:
             kind = self._kind(part, images)
             if kind == LOGICAL:
-                raise fault(self.text, part.at, "the result is a comparison, which is no number: write (... ? 1 : 0).")
+                raise fault(self.text, part.at, "the result is a comparison, not a number: write (... ? 1 : 0).")
             try:
                 total += bands(kind)
             except Misfit as misfit:
@@ -112,7 +112,11 @@ class Expression:
         if isinstance(node, Call):
             return self._call_kind(node, images)
         if isinstance(node, Place) and node.image > len(images):
-            raise fault(self.text, node.at, f"{node.name} is of image {node.image}, but there are {len(images)}.")
+            raise fault(
+                self.text,
+                node.at,
+                f"{node.name} refers to image {node.image}, but the number of images is {len(images)}.",
+            )
         return LOGICAL if isinstance(node, Truth) else NUMBER
 
     def _vector_kind(self, vector: Vector, images: Sequence[int]) -> Kind:
@@ -129,7 +133,7 @@ class Expression:
             raise fault(
                 self.text,
                 variable.at,
-                f"{variable.name} stands for image {variable.image}, but there are {len(images)}.",
+                f"{variable.name} refers to image {variable.image}, but the number of images is {len(images)}.",
             )
         most = images[variable.image - 1]
         if variable.band > most:
@@ -139,7 +143,7 @@ class Expression:
             raise fault(
                 self.text,
                 variable.at,
-                f"{variable.name}: BandMath has single bands only, such as im1b1: use BandMathX.",
+                f"{variable.name}: BandMath takes single bands only, such as im1b1: use BandMathX.",
             )
         if not variable.band:
             return most

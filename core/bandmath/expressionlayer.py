@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from .expression import Expression
 
 
@@ -37,7 +37,8 @@ class BandArithmetic(keras.layers.Layer):
         if missing:
             image = self._expression.images_with_statistics[0]
             raise ParameterError(
-                f"EXPRESSION holds {', '.join(missing)}, statistics of images: give the images, from SOURCE{image}_IL on."
+                f"{field('expression')} holds {', '.join(missing)}, which are statistics of images: give the "
+                f"images, from {field('il', of='sources', number=image)} on."
             )
         self._statistics = {name: float(given[name]) for name in self._expression.statistics}
 
@@ -52,7 +53,7 @@ class BandArithmetic(keras.layers.Layer):
         return self._expression.compute(keras.ops, images, self._statistics)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the layer is made again from."""
+        """Return the arguments that make the layer again."""
         config: dict[str, Any] = super().get_config()
         config.pop("autocast", None)
         return {**config, "expression": self._expression.text, "statistics": self._statistics}

@@ -1,4 +1,4 @@
-"""What operators and functions take and return, and how they are computed with Keras's operations.
+"""Operands and results of operators and functions, and their computation with Keras's operations.
 
 A value is logical (of a comparison), a number, a vector of so many bands, or a matrix (a neighbourhood of several rows).
 As arrays, numbers have 1 along the last axis, vectors their bands and matrices their elements row by row, so that a
@@ -30,7 +30,7 @@ Kinds = Sequence[Kind]
 
 
 class Misfit(Exception):
-    """What operands are wrong for an operator or function; the message says why."""
+    """An operator or function has wrong operands; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Language:
-    """What names and signs mean.
+    """The meaning of names and signs.
 
     Attributes:
         name: for messages.
@@ -77,7 +77,7 @@ def describe(kind: Kind) -> str:
 
 
 def small(kind: Kind) -> bool:
-    """Return whether a kind can stand for a number: a vector of one band can, too."""
+    """Return whether a kind can be used as a number: a vector of one band can, too."""
     return kind in (NUMBER, 1)
 
 
@@ -88,7 +88,7 @@ def bands(kind: Kind) -> int:
         Misfit: it is a matrix.
     """
     if isinstance(kind, Matrix):
-        raise Misfit(f"takes no {describe(kind)[2:]}: take its mean, var, median, vmin, vmax or vnorm.")
+        raise Misfit(f"does not take {describe(kind)}: use its mean, var, median, vmin, vmax or vnorm.")
     return max(kind, 1)
 
 
@@ -102,7 +102,7 @@ def _size(kind: Kind) -> Kind:
 
 def _no_logical(kinds: Kinds) -> None:
     if LOGICAL in kinds:
-        raise Misfit("takes no comparison: make it a number by (... ? 1 : 0).")
+        raise Misfit("does not take a comparison: convert it to a number with (... ? 1 : 0).")
 
 
 def _numbers(hint: str = "") -> Callable[[Kinds], Kind]:
@@ -123,7 +123,9 @@ def _together(kinds: Kinds) -> Kind:
     if len(wide) > 1 and 1 in wide:
         wide.discard(1)
     if len(wide) > 1:
-        raise Misfit(f"takes vectors of as many bands, but these are {' and '.join(map(describe, kinds))}.")
+        raise Misfit(
+            f"takes vectors with the same number of bands, but these are {' and '.join(map(describe, kinds))}."
+        )
     return wide.pop() if wide else NUMBER
 
 
@@ -146,7 +148,9 @@ def _by_number(other: str) -> Callable[[Kinds], Kind]:
 def _equal(kinds: Kinds) -> Kind:
     _no_logical(kinds)
     if len({_size(kind) for kind in kinds}) > 1:
-        raise Misfit(f"takes vectors of as many bands, but these are {' and '.join(map(describe, kinds))}.")
+        raise Misfit(
+            f"takes vectors with the same number of bands, but these are {' and '.join(map(describe, kinds))}."
+        )
     return next((kind for kind in kinds if kind != NUMBER), NUMBER)
 
 
@@ -335,5 +339,5 @@ def chosen_bands(operands: tuple[Node, ...], kind: Kind) -> list[int]:
     most = bands(kind)
     for number in numbers:
         if not number.is_integer() or not 1 <= number <= most:
-            raise Misfit(f"chooses by whole numbers from 1 to {most}, the bands of its first operand.")
+            raise Misfit(f"takes whole numbers from 1 to {most}, the bands of its first operand.")
     return [int(number) - 1 for number in numbers]

@@ -1,4 +1,4 @@
-"""Reading an expression: its words, and the tree that they make.
+"""Parsing an expression: its words, and their tree.
 
 The language is that part of muParserX that OTB's BandMathX uses:
 
@@ -31,7 +31,7 @@ from typing import Union
 from ..errors import ParameterError
 
 MOST_LEVELS, MOST_WORDS = 60, 500
-"""How deep brackets may be nested, and how long an expression may be: trees are walked by recursion."""
+"""Deepest nesting of brackets and greatest length of an expression: trees are walked by recursion."""
 
 _WORDS = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
@@ -224,13 +224,13 @@ class _Parser:
             self._take()
             found.append(self._choice())
         if self._word.kind != "end":
-            raise self._fault(self._word, f"{self._word.text!r} was not expected: is an operator missing before it?")
+            raise self._fault(self._word, f"{self._word.text!r} is unexpected: is an operator missing before it?")
         return tuple(found)
 
     def _choice(self) -> Node:
         self._depth += 1
         if self._depth > MOST_LEVELS:
-            raise self._fault(self._word, f"more than {MOST_LEVELS} levels of brackets: write it simpler.")
+            raise self._fault(self._word, f"more than {MOST_LEVELS} levels of brackets: simplify the expression.")
         condition = self._binary(1)
         if self._word.text == "?":
             mark = self._take()
@@ -279,7 +279,7 @@ class _Parser:
         """Return what follows a sign, or a cast."""
         self._depth += 1
         if self._depth > MOST_LEVELS:
-            raise self._fault(word, f"more than {MOST_LEVELS} signs: write it simpler.")
+            raise self._fault(word, f"more than {MOST_LEVELS} signs: simplify the expression.")
         found = self._binary(_SIGN)
         self._depth -= 1
         return found
@@ -305,8 +305,9 @@ class _Parser:
             return Place(word.text, int(place[1] or 0), word.at)
         raise self._fault(
             word,
-            f"{word.text!r} is not known. Variables are im1 (all bands), im1b1, im1b1N3x3 (its neighbourhood), im1b1Mini, "
-            "Maxi, Mean, Sum and Var, idxX, idxY, im1PhyX and im1PhyY; images and bands are counted from 1.",
+            f"{word.text!r} is unknown. Variables are im1 (all bands), im1b1, im1b1N3x3 (its neighbourhood), "
+            "im1b1Mini, Maxi, Mean, Sum and Var, idxX, idxY, im1PhyX and im1PhyY; images and bands are counted from "
+            "1.",
         )
 
     def _variable(self, word: _Word, found: re.Match[str]) -> Variable:
@@ -316,6 +317,7 @@ class _Parser:
         columns, rows = int(found[4]), int(found[5])
         if not (columns % 2 and rows % 2 and max(columns, rows) <= LARGEST_WINDOW):
             raise self._fault(
-                word, f"{word.text}: a neighbourhood has odd numbers of columns and rows, up to {LARGEST_WINDOW}."
+                word,
+                f"{word.text}: a neighbourhood must have odd numbers of columns and rows, at most {LARGEST_WINDOW}.",
             )
         return Variable(image, band, "", word.at, (columns, rows), True)

@@ -17,7 +17,7 @@ HIDDEN = "***"
 
 
 def address_of(source: object) -> str:
-    """Return the http(s) address that a raster's name stands for (GDAL's `/vsicurl/` is left out); else empty."""
+    """Return the http(s) address in a raster's name (without GDAL's `/vsicurl/`); empty if there is none."""
     match = _ADDRESS.fullmatch(source) if isinstance(source, str) else None
     return match[1] if match else ""
 

@@ -1,4 +1,4 @@
-"""Zip archives that hold models and states: how much is unpacked is known before it is."""
+"""Zip archives with models and states: the size of members is checked before they are unpacked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .jsonvalues import LARGEST, Json, parse
 
 _SMALL = 64 << 20  # bytes of an archive that may be packed as tightly as it likes
 _TIGHTEST = 20
-"""How many times larger unpacked members may be than the archive: weights are no texts, and stay about as large."""
+"""Largest ratio of unpacked members to the archive's size: weights hardly compress."""
 
 
 DAMAGED = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
@@ -18,24 +18,24 @@ DAMAGED = (OSError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma
 
 
 class OddArchive(ValueError):
-    """An archive would unpack to far more than it can honestly hold."""
+    """An archive would unpack to an implausible size."""
 
 
 def check_sizes(archive: zipfile.ZipFile) -> None:
-    """Raise OddArchive where the members say that they unpack to far more than the file has."""
+    """Raise OddArchive if the sizes that the members declare are implausible for the file's size."""
     check_unpacked(_size(archive), sum(member.file_size for member in archive.infolist()))
 
 
 def check_unpacked(packed: int, unpacked: int) -> None:
-    """Raise OddArchive where what becomes of a file, in bytes, is far more than the file has."""
+    """Raise OddArchive if the unpacked size, in bytes, is implausible for the file's size."""
     if unpacked > max(_SMALL, _TIGHTEST * packed):
         raise OddArchive(
-            f"its {packed / 1e6:.1f} MB would unpack to {unpacked / 1e6:.0f} MB, which no weights are packed into"
+            f"its {packed / 1e6:.1f} MB would unpack to {unpacked / 1e6:.0f} MB, which is implausible for weights"
         )
 
 
 def read_json(archive: zipfile.ZipFile, name: str, deepest: int = 500, infinite: bool = True) -> Json:
-    """Return a JSON member, of which no more is unpacked than is expected of one.
+    """Return a JSON member; unpack at most the expected size.
 
     Raises:
         OddJson: it is too large, or no JSON.

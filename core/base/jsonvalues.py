@@ -1,4 +1,4 @@
-"""JSON from files and pipes, taken apart with a check at every step.
+"""JSON from files and pipes, checked at every step.
 
 What lies beside an image or a model may be damaged, of another program, or made to do harm. `parse` reads a text within
 limits; the `Json` that it returns gives out values of the kind that is asked for, within bounds. Whatever does not fit
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 16 << 20
-"""Bytes of a text that are read where nothing else is said."""
+"""Largest text that is read by default, in bytes."""
 
 DEEPEST = 64
-"""Levels of nesting that are followed where nothing else is said."""
+"""Deepest nesting that is read by default."""
 
 _DIGITS = 100  # of a whole number; reading one takes time by the square of them
 _LIMIT = 2**53
@@ -29,7 +29,7 @@ _RATIO = re.compile(r"(\d{1,9})(?:/(\d{1,9}))?")
 
 
 class OddJson(ValueError):
-    """A text is no JSON, or not of the form that is expected; the message says where and why."""
+    """A text is not JSON, or not of the expected form; the message gives the place and the cause."""
 
 
 def read(path: str | Path, largest: int = LARGEST, deepest: int = DEEPEST, infinite: bool = False) -> Json:
@@ -41,7 +41,7 @@ def read(path: str | Path, largest: int = LARGEST, deepest: int = DEEPEST, infin
     """
     size = os.stat(path).st_size
     if size > largest:
-        raise OddJson(f"it has {size / 1e6:.0f} MB, where at most {largest / 1e6:.0f} MB are expected")
+        raise OddJson(f"it has {size / 1e6:.0f} MB, but at most {largest / 1e6:.0f} MB are expected")
     with open(path, "rb") as file:
         return parse(file.read(largest + 1), largest, deepest, infinite)
 
@@ -71,11 +71,11 @@ def parse(text: str | bytes, largest: int = LARGEST, deepest: int = DEEPEST, inf
     except OddJson:
         raise
     except UnicodeDecodeError as error:
-        raise OddJson("it is no text in UTF-8") from error
+        raise OddJson("it is not UTF-8 text") from error
     except RecursionError as error:
-        raise OddJson(f"it is nested more than {deepest} deep") from error
+        raise OddJson(f"it is nested more than {deepest} levels deep") from error
     except ValueError as error:
-        raise OddJson(f"it is no JSON: {error}") from error
+        raise OddJson(f"it is not JSON: {error}") from error
     _check_depth(value, deepest)
     return Json(value)
 
@@ -94,7 +94,7 @@ def _finite(text: str) -> float:
 
 
 def _constant(text: str) -> float:
-    raise OddJson(f"it holds {text}, which is no number")
+    raise OddJson(f"it holds {text}, which is not a number")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise OddJson(f"it names {reprlib.repr(twice)} twice")
+        raise OddJson(f"it has the name {reprlib.repr(twice)} twice")
     return found
 
 
@@ -112,7 +112,7 @@ def _check_depth(value: Any, deepest: int) -> None:
         level = [child for item in level for child in _children(item)]
         if not level:
             return
-    raise OddJson(f"it is nested more than {deepest} deep")
+    raise OddJson(f"it is nested more than {deepest} levels deep")
 
 
 def _children(value: Any) -> Any:
@@ -120,7 +120,7 @@ def _children(value: Any) -> Any:
 
 
 class Json:
-    """A value, and where it stands.
+    """A value and its place in the document.
 
     Attributes:
         value: as Python has it.
@@ -137,7 +137,7 @@ class Json:
     # ----------------------------------------------------------- parts
 
     def __getitem__(self, name: str) -> Json:
-        """Return the value under a name.
+        """Return the value of a name.
 
         Raises:
             OddJson: there is none, or this is no dictionary.
@@ -148,7 +148,7 @@ class Json:
         return found
 
     def get(self, name: str) -> Json | None:
-        """Return the value under a name; None where there is none, or null."""
+        """Return the value of a name; None if it is missing or null."""
         value = self._dictionary().get(name)
         return None if value is None else Json(value, f"{self.place}.{name}" if self.place else name)
 
@@ -162,11 +162,11 @@ class Json:
         if not isinstance(self.value, (list, tuple)):
             raise self.odd("a list")
         if len(self.value) > most:
-            raise OddJson(f"{self.place or 'it'} has {len(self.value)} entries, where at most {most} are expected")
+            raise OddJson(f"{self.place or 'it'} has {len(self.value)} entries, but at most {most} are expected")
         return [Json(item, f"{self.place}[{number}]") for number, item in enumerate(self.value)]
 
     def has(self, name: str) -> bool:
-        """Return whether this is a dictionary with a value under a name."""
+        """Return whether this is a dictionary that has a value for a name."""
         return isinstance(self.value, dict) and self.value.get(name) is not None
 
     def _dictionary(self) -> dict[str, Any]:
@@ -177,11 +177,11 @@ class Json:
     # ---------------------------------------------------------- values
 
     def text(self, most: int = 100_000) -> str:
-        """Return a text of at most so many characters."""
+        """Return a text of at most `most` characters."""
         if not isinstance(self.value, str):
             raise self.odd("a text")
         if len(self.value) > most:
-            raise OddJson(f"{self.place or 'it'} has {len(self.value)} characters, where at most {most} are expected")
+            raise OddJson(f"{self.place or 'it'} has {len(self.value)} characters, but at most {most} are expected")
         return self.value
 
     def flag(self) -> bool:
@@ -202,7 +202,7 @@ class Json:
         return value
 
     def number(self, low: float = -math.inf, high: float = math.inf) -> float:
-        """Return a number within bounds; NaN only where there are none."""
+        """Return a number within bounds; NaN only if there are no bounds."""
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             raise self.odd("a number")
         value = float(self.value)

@@ -1,4 +1,4 @@
-"""What is said of packages that a Python lacks."""
+"""Messages about packages that a Python lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which process a hidden folder belongs to, and whether it can be removed since that process is gone.
+"""The process that owns a hidden folder, and whether the folder can be removed because that process has ended.
 
 A folder's name says who made it: a digest of host, boot and process namespace, the process's number and when it
 started. A process number alone says little: containers on one machine often share a host name, and each counts its
@@ -30,7 +30,7 @@ _PREFIX = ".otbtf-"
 _NAMES = re.compile(
     rf"{re.escape(_PREFIX)}(?:(?P<place>[0-9a-f]{{16}}|x)-(?P<pid>\d+)-(?P<start>\d+)-[0-9a-f]{{16}}|.+-\d+-[0-9a-f]{{8}})"
 )
-"""What the folders are called; the second form is that of version 0.1, which says too little."""
+"""Names of the folders; the second form is that of version 0.1, which identifies the process less well."""
 
 LOCK = ".lock"
 """The lock file inside a folder."""
@@ -69,7 +69,7 @@ def claim(folder: Path) -> None:
 
 
 def release(folder: str) -> None:
-    """Give the lock of a folder back, as must be before it is removed; none that is ours is no error."""
+    """Release the lock of a folder, which must precede its removal; it is no error if this process does not hold it."""
     with _guard:
         lock = _held.pop(folder, None)
     if lock is not None:
@@ -80,7 +80,7 @@ def release(folder: str) -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the hidden folders in `parent` whose processes are gone.
+    """Remove the hidden folders in `parent` whose processes have ended.
 
     Where a folder was made on this machine, since it was started, and among the processes that are seen here, the
     process is looked up. Any other one is removed only where its lock is free and nothing in it has changed for a day.
@@ -91,7 +91,7 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def is_abandoned(folder: Path, name: str) -> bool:
-    """Return whether the process that made a folder is gone, as `remove_abandoned` sees it.
+    """Return whether the process that made a folder has ended, as `remove_abandoned` sees it.
 
     Args:
         folder: the folder.
@@ -105,7 +105,7 @@ def is_abandoned(folder: Path, name: str) -> bool:
 
 
 def _is_gone(pid: int, start: int) -> bool:
-    """Return whether the process that had this number when it started is gone, on this machine."""
+    """Return whether the process that had this number when it started has ended, on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -159,7 +159,7 @@ def _lock(file: int) -> bool:
 
 
 def _place() -> str:
-    """Return a digest of host, boot and process namespace; empty where the system does not tell them."""
+    """Return a digest of host, boot and process namespace; empty if the system does not provide them."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = os.readlink("/proc/self/ns/pid")
@@ -169,7 +169,7 @@ def _place() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """Return when a process started, in ticks since the boot; None where that is not known, or it has ended."""
+    """Return the start of a process, in ticks since boot; None if it is unknown or the process has ended."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         # A /proc that was mounted for another namespace numbers processes in another way.
         if os.readlink("/proc/self") == str(os.getpid()):

@@ -1,4 +1,4 @@
-"""How an operation tells how far it is, and learns that it shall stop."""
+"""Progress and cancellation of an operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The unfinished outputs of a run, and their removal when the run cannot do it itself."""
+"""The unfinished outputs of a run, and their removal if the run cannot remove them itself."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Temporaries:
             self._paths.clear()
 
     def remove(self) -> list[str]:
-        """Remove what is remembered; return the paths that resisted."""
+        """Remove what is remembered; return the paths that could not be removed."""
         with self._lock:
             return self._remove()
 

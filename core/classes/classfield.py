@@ -1,4 +1,4 @@
-"""Whether the classes of a field are numbers or names: one rule, wherever a class field is read.
+"""Whether the classes of a field are numbers or names: one rule for all class fields.
 
 A field of numbers holds numbers. A field of texts holds numbers where every text that is not empty is a whole number
 of 32 bits as Python writes it: then the numbers are kept, and the texts are the classes' names. One other text
@@ -67,7 +67,7 @@ def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress 
     if named is not None and numeric is not None:
         raise ParameterError(
             f"The class field {numeric[1].name} holds numbers in {numeric[0].path}, but names in {named.path}: choose "
-            "layers alike."
+            "layers whose classes are all numbers, or all names."
         )
     return named is not None
 

@@ -1,4 +1,4 @@
-"""What the classes of a map are called, and which of them a class of the reference means."""
+"""Names of a map's classes, and the class of the map that a class of the reference means."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
+from .. import errors
 from ..base.jsonvalues import parse
 from ..base.progress import Progress
 from ..errors import ParameterError
@@ -60,7 +61,8 @@ def classes_of_field(texts: Sequence[str], field: Field, named: bool, legend: Le
     if None in numbers:
         wrong = texts[numbers.index(None)]
         raise ParameterError(
-            f"REF_VECTOR_FIELD is {field.name}, which holds {wrong}, but classes are whole numbers, or texts."
+            f"{errors.field('ref_vector_field')} is {field.name}, which holds {wrong}, but classes must be whole "
+            "numbers or texts."
         )
     classes = classes_of_numbers((number for number in numbers if number is not None), legend)
     if field.kind != TEXT:
@@ -69,7 +71,7 @@ def classes_of_field(texts: Sequence[str], field: Field, named: bool, legend: Le
 
 
 def classes_of_numbers(numbers: Iterable[int], legend: Legend) -> list[ReferenceClass]:
-    """Return the classes of a reference of numbers, with the names that its legend tells."""
+    """Return the classes of a reference of numbers, with the names in its legend."""
     told = {number: (entry.name,) for number, entry in legend.items() if entry.name}
     return [ReferenceClass(number, told.get(number, ())) for number in numbers]
 
@@ -124,9 +126,9 @@ class ClassNames:
             told = ", ".join(f"{value} is called {self._own[value]!r}" for value in wrong[:_LISTED])
             sure = json.dumps({str(value): str(value) for value in wrong[:_LISTED]})
             raise ParameterError(
-                f"{what} holds whole numbers, but the classes of the map {self._image} have other numbers for names "
-                f"({told}), so that a number may mean either. {cure} Where they are the map's values, say so by CLASS_NAMES, "
-                f"as in {sure}."
+                f"{what} holds whole numbers, but the names of the map's classes in {self._image} are other numbers "
+                f"({told}), so the numbers are ambiguous. {cure} If they are the map's values, set "
+                f"{errors.field('class_names')}, as in {sure}."
             )
 
     def _renumbered(self) -> list[int]:
@@ -162,8 +164,8 @@ class ClassNames:
         if labels and all(isinstance(label, str) for label in labels):
             told = ", ".join(map(str, labels[:_LISTED]))
             raise ParameterError(
-                f"{where} holds the classes {told}, but the classes of the map {self._image} are called: {self._known()}. "
-                "Choose a field of numbers, or give CLASS_NAMES."
+                f"{where} holds the classes {told}, but the classes of the map {self._image} are called: "
+                f"{self._known()}. Choose a field of numbers, or set {errors.field('class_names')}."
             )
         return labels
 
@@ -174,9 +176,9 @@ class ClassNames:
                 return next(iter(values))
             if values and item.number is None:
                 raise ParameterError(
-                    f"{where} holds {name!r}, but several classes of the map {self._image} are called so: "
-                    f"{', '.join(map(str, sorted(values)))}. Give each a name of its own by CLASS_NAMES, or choose a field of "
-                    "numbers."
+                    f"{where} holds {name!r}, but several classes of the map {self._image} have this name: "
+                    f"{', '.join(map(str, sorted(values)))}. Give each its own name with "
+                    f"{errors.field('class_names')}, or choose a field of numbers."
                 )
             if item.number in values:
                 return item.number
@@ -190,7 +192,7 @@ class ClassNames:
         return set().union(*(values for other, values in self._values.items() if other.casefold() == folded))
 
     def tell_strangers(self, reference: Iterable[Label], mapped: Iterable[int], progress: Progress) -> None:
-        """Warn of the classes of the reference that the map cannot have, and of the map's that the reference has not.
+        """Warn of classes of the reference that the map cannot have, and of classes of the map without reference data.
 
         Args:
             reference: labels of the reference.
@@ -203,12 +205,12 @@ class ClassNames:
         missing = [label for label in sorted(known) if label not in have]
         if strange:
             progress.warning(
-                f"Not among the classes of the map ({self._listed(sorted(known))}), so that they count as errors: "
+                f"These labels are not classes of the map ({self._listed(sorted(known))}) and count as errors: "
                 f"{self._listed(strange)}."
             )
         if missing:
             progress.warning(
-                f"The reference has nothing of these classes of the map, so that it does not tell how good they are: "
+                "These classes of the map have no reference data, so their accuracy is unknown: "
                 f"{self._listed(missing)}."
             )
 
@@ -227,7 +229,8 @@ def _read(given: str) -> dict[str, str]:
         return {label: str(name.value) for label, name in parse(given).fields() if name.value}
     except ValueError as error:
         raise ParameterError(
-            f'CLASS_NAMES is {given[:200]}, but must be JSON with the name of each class: {{"1": "water"}} ({error}).'
+            f"{errors.field('class_names')} is {given[:200]}, but must be JSON with the name of each class: "
+            f'{{"1": "water"}} ({error}).'
         ) from error
 
 

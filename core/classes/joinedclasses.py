@@ -65,6 +65,6 @@ def wide_enough(dtype: np.dtype, renumberings: Iterable[Renumbering]) -> np.dtyp
 
 
 def told(legend: Legend, renumberings: Iterable[Renumbering]) -> str:
-    """Return in words which classes got other numbers than in their file; empty where none did."""
+    """Return in words which classes have other numbers than in their file; empty if none has."""
     numbers = sorted({number for renumbering in renumberings for number in renumbering.values()})
     return ", ".join(f"{legend[number].name or number} is {number}" for number in numbers)

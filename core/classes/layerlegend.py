@@ -12,7 +12,7 @@ from .legend import as_rows, of_texts, read_legend, read_texts
 
 
 def class_rows(layer: VectorLayer, field: Field, classes: Iterable[Any], progress: Progress) -> list[dict[str, Any]]:
-    """Return classes of a layer as they are written to JSON: value, name and colour, without what is not known.
+    """Return the classes of a layer as they are written to JSON: value, name and colour, without unknown ones.
 
     Args:
         layer: the layer.

@@ -51,7 +51,7 @@ def sidecar(path: LayerSource) -> Path:
 
 
 def raster_legend(dataset: Any) -> Legend:
-    """Return what the first band of an open raster says of its classes; empty where it says nothing."""
+    """Return the classes that the first band of an open raster names; empty if it names none."""
     band = dataset.GetRasterBand(1)
     with collected_errors():
         legend = _from_table(band.GetDefaultRAT())
@@ -190,7 +190,7 @@ def read_texts(
     except OSError:
         return {}
     except OddJson as error:
-        warn(f"{sidecar(path)} is left out, so that the classes in it have neither names nor colours: {error}.")
+        warn(f"{sidecar(path)} cannot be used, so its classes have neither names nor colours: {error}.")
         return {}
 
 
@@ -218,7 +218,7 @@ def complete_classes(file: Path, known: TextLegend) -> None:
 
 
 def known_classes(dataset: Any) -> Legend:
-    """Return what is known of the classes of an open raster: by itself, else by the JSON beside it."""
+    """Return the known classes of an open raster: its own, else those of the JSON beside it."""
     name = original(dataset.GetDescription())  # a part of a raster, or one in memory, has none
     return raster_legend(dataset) or (read_legend(name) if name else {})
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..errors import field
 from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
@@ -54,7 +55,8 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
     missing = image.missing(parameters.nodata, parameters.nodata_from_layer)
     mask = Validity(image, None, False, parameters.mask)
     box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
-    reference = handed_on(image.names[0], image.reference, box == image.grid.box)
+    why = f"by {field('out_box')} or {field('extent')}"
+    reference = handed_on(image.names[0], image.reference, box == image.grid.box, why)
     memory = budget(parameters.memory or parameters.ram)
     cache = max(16 * MB, min(256 * MB, memory // 8))
     with ExitStack() as stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,10 +13,11 @@ from ..base.progress import Progress
 from ..classes.classtables import declare_classes
 from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
-from ..errors import ClassifierError
+from ..errors import ClassifierError, field
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
+from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
@@ -55,10 +57,10 @@ class MapWriter:
                 "Set it to float."
             )
         outputs = [(given.out, self.dtype), *([(given.confmap, confidence)] if given.confmap else [])]
-        self._options = creation_options(given.out_co)
+        self._options = creation_options(given.out_co, OUT_FIELDS.options)
         self._made = []
         for path, dtype in outputs:
-            driver = driver_for(path, given.out_format)
+            driver = driver_for(path, given.out_format, OUT_FIELDS)
             self._made.append((stack.enter_context(Staging(path, progress)), driver, dtype))
         self._rasters: list[OutputRaster] = []
 
@@ -87,7 +89,10 @@ class MapWriter:
         for place, driver, dtype in self._made:
             nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None
             content = VALUES if self._rasters else self._labels()
-            raster = OutputRaster(place, grid, 1, dtype, reference, driver, self._options, nodata, content=content)
+            fields = replace(OUT_FIELDS, pixel_type=field("confmap_pixeltype")) if self._rasters else OUT_FIELDS
+            raster = OutputRaster(
+                place, grid, 1, dtype, reference, driver, self._options, nodata, content=content, fields=fields
+            )
             self._rasters.append(self._stack.enter_context(raster))
 
     def _labels(self) -> Content:

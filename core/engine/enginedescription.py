@@ -1,4 +1,4 @@
-"""EngineReport: which interpreter, libraries, devices and memory the engine has."""
+"""EngineReport: interpreter, libraries, devices and memory of the engine."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..machine.installing import engine_python, install
 from ..machine.interpreters import base_python
 from ..operations.installengine import InstallEngine
@@ -25,7 +25,7 @@ def install_engine(parameters: InstallEngine, progress: Progress) -> dict[str, A
         Cancelled: `progress` asked to stop.
     """
     if not parameters.folder.strip():
-        raise ParameterError("FOLDER is empty: name the folder in which the engine shall be installed.")
+        raise ParameterError(f"{field('folder')} is empty: enter the folder to install the engine in.")
     folder = Path(parameters.folder.strip()).expanduser()
     versions = install(folder, base_python(), progress, parameters.gpu)
     return {"interpreter": str(engine_python(folder.absolute())), **versions}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
-from ..errors import Cancelled, EngineError, ParameterError
+from ..errors import Cancelled, EngineError, ParameterError, field
 from ..operations.tensorboard import TensorBoard
 
 HOST = "127.0.0.1"
@@ -44,12 +44,15 @@ def serve_tensorboard(parameters: TensorBoard, progress: Progress) -> dict[str, 
 
 def _check(folder: Path) -> None:
     if not folder.is_dir():
-        raise ParameterError(f"LOGDIR is {folder}, which is no folder: name the folder that a training writes logs to.")
+        raise ParameterError(
+            f"{field('logdir')} is {folder}, but must be a folder: choose the one that a training writes logs to."
+        )
     names = (name for _, _, files in os.walk(folder, followlinks=True) for name in files)
     if not any("tfevents" in name for name in names):
         raise ParameterError(
-            f"LOGDIR is {folder}, which holds no logs for TensorBoard (files called events.out.tfevents...): train with "
-            "TENSORBOARD_DIR set to it, or name the folder that an earlier training wrote to."
+            f"{field('logdir')} is {folder}, which holds no logs for TensorBoard (files called "
+            "events.out.tfevents...): train with a folder for TensorBoard's logs, or choose the folder of an earlier "
+            "training."
         )
 
 
@@ -76,7 +79,7 @@ def _served(folder: Path, port: int | None) -> Iterator[str]:
     try:
         address = board.launch()
     except program.TensorBoardServerException as error:
-        raise ParameterError(f"PORT is {port}: {error.msg}. Choose another, or leave it out.") from error
+        raise ParameterError(f"{field('port')} is {port}: {error.msg}. Choose another, or leave it empty.") from error
     try:
         yield address
     finally:

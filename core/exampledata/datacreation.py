@@ -1,4 +1,4 @@
-"""CreateExampleData: a synthetic scene with terrain truth, to try everything on."""
+"""CreateExampleData: a synthetic scene with reference data, to try the operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from osgeo import gdal, osr
 
 from ..base.progress import Progress
-from ..errors import ParameterError, RasterError
+from ..errors import ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging, check_writable
 from ..geometry.grid import Axis, Box, Grid
@@ -75,8 +75,8 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
     """
     if parameters.size % 2:
         raise ParameterError(
-            f"SIZE is {parameters.size}, but must be even, so that pixels of 20 m cover the same ground: "
-            f"take {parameters.size + 1}."
+            f"{field('size')} is {parameters.size}, but must be even, so that pixels of 20 m cover the same ground: "
+            f"use {parameters.size + 1}."
         )
     folder = Path(parameters.outdir)
     files = _Files.inside(folder)
@@ -105,7 +105,7 @@ def _folder(folder: Path, progress: Progress) -> Iterator[None]:
     """Make the output folder where it is missing, and take it away again if nothing comes of it."""
     made = not folder.exists()
     if made:
-        check_writable(str(folder))
+        check_writable(str(folder), field("outdir"))
         progress.temporary(str(folder))
         folder.mkdir()
     try:

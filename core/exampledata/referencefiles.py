@@ -1,4 +1,4 @@
-"""The terrain truth as files: names and colours in a label raster, and its regions as polygons."""
+"""Reference data as files: a label raster with names and colours, and its regions as polygons."""
 
 from __future__ import annotations
 

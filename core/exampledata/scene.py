@@ -1,4 +1,4 @@
-"""The scene: what the sensor sees of the parcels, and what is known of them on the ground."""
+"""The scene: the parcels as the sensor sees them, and their reference data."""
 
 from __future__ import annotations
 

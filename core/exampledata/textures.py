@@ -1,4 +1,4 @@
-"""What each class of land cover looks like from above.
+"""The appearance of each class of land cover from above.
 
 The classes are made of the same few materials and overlap in their spectra; what tells them apart is
 the pattern: rows of crops, blocks of houses, crowns of trees, fairways, clumps, ripples.

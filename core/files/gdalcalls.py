@@ -130,7 +130,9 @@ def check_options(name: str, options: Sequence[str], errors: Errors) -> None:
     """
     lacking = [text for text in errors.messages if "open option" in text] if options else []
     if lacking:
-        raise RasterError(f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Leave it out.")
+        raise RasterError(
+            f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Remove the option."
+        )
 
 
 def _without_exceptions() -> AbstractContextManager[Any]:

@@ -1,4 +1,4 @@
-"""What a run reads: ordinary files only, and at its end the same ones as when they were opened."""
+"""Inputs of a run: ordinary files only, which do not change between their opening and the end of the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..base.progress import Progress
 from ..errors import OtbtfError, RasterError
 
 State = tuple[int, ...]
-"""What tells a file from another of the same name, and from itself before it was written to."""
+"""Properties of a file and its state; they change if another file takes its name or a program writes to it."""
 
 _DATABASES = (".gpkg", ".sqlite", ".db", ".mbtiles")
 
@@ -60,14 +60,14 @@ class Inputs:
         self._checks.setdefault(name, check)
 
     def tell_once(self, what: str, message: str) -> None:
-        """Write a line to the run's log, unless one about the same thing stands there."""
+        """Write a line to the run's log, unless the log has one about the same subject."""
         if self._around is not None:
             self._around.tell_once(what, message)
         elif self._is_new(what):
             self.progress.info(message)
 
     def warn_once(self, message: str) -> None:
-        """Write a warning to the run's log, unless it stands there; from any thread."""
+        """Write a warning to the run's log, unless the log has it; from any thread."""
         if self._around is not None:
             self._around.warn_once(message)
         elif self._is_new(message):
@@ -80,7 +80,7 @@ class Inputs:
         return new
 
     def check_unchanged(self) -> None:
-        """Raise RasterError where a file is no longer what it was when it was opened."""
+        """Raise RasterError if a file is no longer as it was when it was opened."""
         for path, (name, before) in self._files.items():
             if (now := _state(path)) != before:
                 raise RasterError(_changed(path, name, before, now))
@@ -128,16 +128,16 @@ def _state(path: str) -> State | None:
 def _changed(path: str, name: str, before: State, now: State | None) -> str:
     part = "" if path == name else f" (its file {path})"
     if now is None:
-        what = "it is gone"
+        what = "it was removed"
     elif now[:2] != before[:2]:
-        what = "another file stands in its place"
+        what = "another file has its name"
     elif now[2] != before[2]:
         what = f"it had {before[2]} bytes, now {now[2]}"
     else:
         what = "it was written to"
     return (
-        f"{name}{part} has changed while it was read ({what}), so that its parts do not belong together: run again when "
-        "no other program writes it."
+        f"{name}{part} changed during reading ({what}), so its parts are inconsistent: run again when no other "
+        "program writes to it."
     )
 
 

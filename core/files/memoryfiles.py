@@ -1,4 +1,4 @@
-"""Files in the memory of this process (GDAL's /vsimem/), where what reads or writes them is not GDAL.
+"""Files in the memory of this process (GDAL's /vsimem/), for readers and writers other than GDAL.
 
 TensorFlow, SQLite and our own texts need files on a disk: what they read is copied there first, and what an operation
 writes is moved into memory when it is whole. Rasters to read stay where they are.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.temporaries import scratch_folder
-from ..errors import OtbtfError, ParameterError
+from ..errors import OtbtfError, ParameterError, field
 from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys
 
@@ -28,8 +28,8 @@ def check_reachable(values: Mapping[str, Any]) -> None:
             path = item.get("path") if isinstance(item, dict) else item
             if isinstance(path, str) and path.startswith(PREFIX):
                 raise ParameterError(
-                    f"{name.upper().replace('.', '_')} is {path}, a file in the memory of QGIS, which the engine, a process "
-                    "of its own, cannot see: save it to a disk."
+                    f"{field(f'={name}')} is {path}, a file in the memory of QGIS, which the engine cannot read "
+                    "because it is another process: save it to a disk."
                 )
 
 
@@ -59,9 +59,9 @@ class MemoryFiles:
                 self.values[key.name] = self._place(str(value))
                 self._outputs.append(str(value))
             elif _is_copied(key) and isinstance(value, (list, tuple)):
-                self.values[key.name] = type(value)(self._copied(key.parameter, item) for item in value)
+                self.values[key.name] = type(value)(self._copied(key.mention, item) for item in value)
             elif _is_copied(key):
-                self.values[key.name] = self._copied(key.parameter, value)
+                self.values[key.name] = self._copied(key.mention, value)
 
     def _place(self, path: str) -> str:
         """Return the path on the disk for one in memory; those of one folder share a folder."""
@@ -71,7 +71,7 @@ class MemoryFiles:
             os.mkdir(self._places[parent])
         return os.path.join(self._places[parent], name)
 
-    def _copied(self, parameter: str, source: Any) -> Any:
+    def _copied(self, mention: str, source: Any) -> Any:
         if not in_memory(source):
             return source
         path, bar, rest = source.partition("|")
@@ -80,7 +80,7 @@ class MemoryFiles:
         stem = path.rpartition(".")[0]
         found += [name for name in _listed(path) if stem and name.startswith(f"{stem}.") and name not in found]
         if not found:
-            raise ParameterError(f"{parameter} is {path}, but there is no such file in the memory of this process.")
+            raise ParameterError(f"{mention} is {path}, but there is no such file in the memory of this process.")
         for name in found:
             _copy(name, Path(place).parent / name[len(path.rpartition("/")[0]) + 1 :])
         return place + bar + rest

@@ -1,4 +1,4 @@
-"""Input files that change by being opened, read from private copies: an input is only ever read.
+"""Private copies of input files that opening would change: an input is only ever read.
 
 SQLite files (GeoPackage, SpatiaLite, MBTiles, ...) are the ones that do. In write-ahead mode, or with a `-wal` or a
 hot `-journal` beside it, SQLite makes files beside the database to read it, and takes what lies beside it into it. Such
@@ -94,8 +94,8 @@ class _Copies:
         size = sum(os.path.getsize(real + end) for end in files)
         _check_room(path, size, error)
         self._progress.info(
-            f"{path} would change by being opened (SQLite's write-ahead log, or an unfinished transaction): a private "
-            f"copy of {size / 1e6:.1f} MB is read."
+            f"Opening {path} would change it (SQLite's write-ahead log, or an unfinished transaction): reading a "
+            f"private copy of {size / 1e6:.1f} MB."
         )
         with self._place(path) as copy:
             self._consistent(path, real, copy, error)
@@ -131,8 +131,8 @@ class _Copies:
             if _stamp(real) == before:
                 return
         raise error(
-            f"{path} changed while it was copied, {_ATTEMPTS} times: another program writes to it all the time. Wait until "
-            "it is done, or save the layer to another file and choose that."
+            f"{path} changed during copying, {_ATTEMPTS} times in a row, because another program keeps writing to it: "
+            "wait until that program has finished, or save the layer to another file and choose that."
         )
 
     def _is_settled(self, real: str) -> bool:
@@ -198,8 +198,8 @@ def source_to_open(source: str, error: type[OtbtfError], depth: int = 0) -> str:
         return source.replace(path, _copies().of(path, error), 1)
     except OSError as failure:
         raise error(
-            f"{path} would change by being opened, and cannot be copied ({failure.strerror}): close it in the program that "
-            "writes to it, or save the layer to another file and choose that."
+            f"Opening {path} would change it, and it cannot be copied ({failure.strerror}): close it in the program "
+            "that writes to it, or save the layer to another file and choose that."
         ) from failure
 
 
@@ -356,9 +356,9 @@ def _check_room(path: str, size: int, error: type[OtbtfError]) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise error(
-            f"{path} would change by being opened, and there is no room for a copy of {size / 1e6:.1f} MB in {folder} "
-            f"({free / 1e6:.1f} MB are free): close it in the program that writes to it, or name another folder in the "
-            "environment variable TMPDIR (TEMP on Windows)."
+            f"Opening {path} would change it, and {folder} has only {free / 1e6:.1f} MB free for a copy of "
+            f"{size / 1e6:.1f} MB: close the file in the program that writes to it, or set the environment variable "
+            "TMPDIR (TEMP on Windows) to another folder."
         )
 
 

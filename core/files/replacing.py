@@ -1,4 +1,4 @@
-"""What a run would destroy by writing its outputs: asked before the work, for all outputs of all operations."""
+"""Check, before a run, what its outputs would destroy; for all operations."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     _check_different(outputs)
     for key, path in outputs:
         if key.kind.content is Content.FOLDER and os.path.isfile(path):
-            raise ParameterError(f"{key.parameter} is {path}, which is a file: name a folder.")
+            raise ParameterError(f"{key.mention} is {path}, which is a file: choose a folder.")
     for key, path, files in replaced:
         if files:
             _check_not_read(key, path, files, given)
@@ -93,7 +93,7 @@ def _check_different(outputs: list[tuple[Key, str]]) -> None:
         other = seen.setdefault(os.path.abspath(path), key)
         if other is not key and {key.kind.content, other.kind.content} != {Content.FOLDER}:
             raise ParameterError(
-                f"{other.parameter} and {key.parameter} are both {path}: choose another file for one of them."
+                f"{other.mention} and {key.mention} are both {path}: choose another file for one of them."
             )
 
 
@@ -107,7 +107,7 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
         read_whole = content in (Content.FILE, Content.FOLDER)
         if read_whole and any(_same(path, str(file)) for file in _read_whole(str(value))):
             raise ParameterError(
-                f"{key.parameter} is {path}, which is also an input ({other.parameter}): choose another file."
+                f"{key.mention} is {path}, which is also an input ({other.mention}): choose another file."
             )
         if content not in (Content.RASTER, Content.LAYER):
             continue
@@ -116,21 +116,19 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
             for file in _files_of(source, content is Content.LAYER):
                 clash = next((mine for mine in files if _same(mine, file)), None)
                 if clash == path and _same(path, _file_of(source)):
-                    raise ParameterError(f"{key.parameter} is {path}, which is also an input: choose another file.")
+                    raise ParameterError(f"{key.mention} is {path}, which is also an input: choose another file.")
                 if clash:
-                    what = "which" if clash == path else f"with which {clash} is replaced, which"
+                    what = "which" if clash == path else f"and writing it replaces {clash}, which"
                     raise ParameterError(
-                        f"{key.parameter} is {path}, {what} is also an input: {other.parameter} ({name}) is read from it. "
+                        f"{key.mention} is {path}, {what} is also an input: {other.mention} ({name}) is read from it. "
                         "Choose another file."
                     )
                 if _mentions(file, path):
                     raise ParameterError(
-                        f"{key.parameter} is {path}, which is also an input ({masked(file)}): choose another file."
+                        f"{key.mention} is {path}, which is also an input ({masked(file)}): choose another file."
                     )
             if _mentions(_text(source), path):
-                raise ParameterError(
-                    f"{key.parameter} is {path}, which is also an input ({name}): choose another file."
-                )
+                raise ParameterError(f"{key.mention} is {path}, which is also an input ({name}): choose another file.")
 
 
 def _read_whole(path: str) -> list[Path]:
@@ -199,26 +197,25 @@ def _check_holds_no_other(key: Key, path: str) -> None:
     others = _others(key.kind.content, path)
     if others:
         raise ParameterError(
-            f"{key.parameter} is {path}, which exists and holds {_told(others)}: that would be lost, since the file "
-            "is written anew. Choose another file."
+            f"{key.mention} is {path}, which holds {_told(others)}: that would be lost. Choose another file."
         )
 
 
 def _check_writable(key: Key, path: str) -> None:
-    """Raise ParameterError where the file at `path` is write-protected: it could be replaced all the same."""
+    """Raise ParameterError if the file at `path` is write-protected: replacing it would succeed all the same."""
     if not os.access(path, os.W_OK) or not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-        raise ParameterError(f"{key.parameter} is {path}, which exists and is write-protected: choose another file.")
+        raise ParameterError(f"{key.mention} is {path}, which exists and is write-protected: choose another file.")
 
 
 def _check_is_raster(key: Key, path: str) -> None:
     """Raise ParameterError where the folder at `path` is no older raster, of a format that makes folders, alone."""
     files = [item.relative_to(path).as_posix() for item in Path(path).rglob("*") if not item.is_dir()]
     if not files:
-        raise ParameterError(f"{key.parameter} is {path}, which is a folder: choose a file.")
+        raise ParameterError(f"{key.mention} is {path}, which is a folder: choose a file.")
     others = min(([name for name in files if not names.fullmatch(name)] for names in _OF_FOLDERS), key=len)
     if others:
         raise ParameterError(
-            f"{key.parameter} is {path}, which is a folder that holds {_told(others)}: that would be lost. Choose a file."
+            f"{key.mention} is {path}, which is a folder that holds {_told(others)}: that would be lost. Choose a file."
         )
     _check_holds_no_other(key, path)
 

@@ -1,4 +1,4 @@
-"""Making an output so that its final path only ever holds a whole one, or the older one.
+"""Writing outputs so that the final path always holds a complete one: the new one, or the older one.
 
 An output is written into a hidden folder beside its final path, under its final name, so that files which name their
 companions (ENVI's header, an .aux.xml) stay right. When all is written, closed and checked, its files are moved, the
@@ -51,7 +51,7 @@ class Staging:
 
     @classmethod
     def of_file(cls, path: str, progress: Progress, name: str = "") -> Staging:
-        """Return the place where an output is made that is a file; see `Staging`.
+        """Return the staging of an output that is a file; see `Staging`.
 
         Raises:
             ParameterError: it is a folder, too.

@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from .grid import TOLERANCE, Axis, ceil, floor
 
 LARGEST_DENOMINATOR = 4096
@@ -39,7 +39,7 @@ class Span:
 
     @property
     def end(self) -> int:
-        """The first pixel behind it."""
+        """The first pixel after it."""
         return self.start + self.size
 
 
@@ -178,7 +178,7 @@ def serving_axis(axes: Sequence[Axis], fields: AxisFields, name: str) -> Serving
     if size < 1:
         extents = "; ".join(f"source {k}: {a.origin:.10g} to {a.end:.10g}" for k, a in enumerate(axes, 1))
         raise ParameterError(
-            f"The sources do not overlap along {name} by as much as the receptive fields {list(fields.rfields)} need "
+            f"Along {name}, the sources overlap by less than the receptive fields {list(fields.rfields)} need "
             f"({extents}, in map units{', sign changed' if name == 'y' else ''}): choose rasters of the same area."
         )
     step, whole = 1, size
@@ -218,7 +218,8 @@ def _inside(axes: Sequence[Axis], fields: AxisFields, name: str) -> tuple[float,
         if rfield > axis.size and not _uncropped(axes, fields, number - 1):
             raise ParameterError(
                 f"The receptive field of source {number} is {rfield} pixels along {name}, but the image has only "
-                f"{axis.size}: use a larger image, set PADDING, or check SOURCE{number}_RFIELD{name.upper()}."
+                f"{axis.size}: use a larger image, set {field('padding')}, or check "
+                f"{field(f'rfield{name}', of='sources', number=number)}."
             )
         low = max(low, axis.origin + (rfield // 2) * axis.spacing)
         # Patches: the end of the last centre pixel. Regions lie on pixels of all sources: one of the first's behind its start.
@@ -282,13 +283,13 @@ def _ratio(first: Axis, other: Axis) -> Fraction:
     ratio = Fraction(first.spacing / other.spacing).limit_denominator(LARGEST_DENOMINATOR)
     if abs(float(ratio) * other.spacing / first.spacing - 1) * max(first.size, other.size) > 0.1:
         raise ParameterError(
-            f"The pixel spacings {first.spacing:.10g} and {other.spacing:.10g} of two sources have no common step, "
-            "which a fully convolutional run needs: resample one of them onto the other's grid."
+            f"The pixel spacings {first.spacing:.10g} and {other.spacing:.10g} of two sources have no common "
+            "multiple, but a fully convolutional model needs one: resample one source to the grid of the other."
         )
     return ratio
 
 
 def _whole(value: Fraction) -> int:
     if value.denominator != 1:
-        raise ValueError(f"{value} is no whole number of pixels")
+        raise ValueError(f"{value} is not a whole number of pixels")
     return int(value)

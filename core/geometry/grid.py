@@ -1,4 +1,4 @@
-"""Where the pixels of a raster lie on the ground, without any I/O.
+"""The position of a raster's pixels on the ground, without any I/O.
 
 Both axes are seen alike: an `Axis` starts at its outer edge and its coordinate grows with the pixel
 index. The x axis is the map's x; the y axis is the map's y with the sign changed, so that it grows
@@ -16,7 +16,7 @@ from ..errors import RasterError
 GeoTransform = tuple[float, float, float, float, float, float]
 
 TOLERANCE = 1e-6
-"""Share of a pixel by which coordinates may differ and still be called equal."""
+"""Tolerance, in pixels, up to which coordinates are considered equal."""
 
 
 def floor(value: float) -> int:
@@ -71,7 +71,7 @@ class Box:
 
     @property
     def right(self) -> int:
-        """The first column behind the box."""
+        """The first column after the box."""
         return self.x + self.width
 
     @property
@@ -113,8 +113,8 @@ class Grid:
             return cls(Axis(0.0, 1.0, width), Axis(0.0, 1.0, height))
         if abs(rotation_x) * height > TOLERANCE * abs(dx) or abs(rotation_y) * width > TOLERANCE * abs(dy):
             raise RasterError(
-                f"the raster is rotated (geotransform {transform}): warp it to a grid whose rows run from west to "
-                "east first (Raster > Projections > Warp)"
+                f"the raster is rotated (geotransform {transform}): warp it to a north-up grid first (Raster > "
+                "Projections > Warp)"
             )
         if dx <= 0 or dy == 0:
             raise RasterError(
@@ -158,7 +158,7 @@ class Grid:
         return Box(box.x, self.height - box.bottom, box.width, box.height)
 
     def same_as(self, other: Grid) -> bool:
-        """Return whether both have the same pixels, but for rounding."""
+        """Return whether both have the same pixels, apart from rounding."""
         return all(
             a.size == b.size and abs(a.origin - b.origin) <= 1e-2 * a.spacing and abs(a.end - b.end) <= 1e-2 * a.spacing
             for a, b in ((self.x, other.x), (self.y, other.y))

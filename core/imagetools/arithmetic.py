@@ -11,7 +11,7 @@ from ..bandmath.expression import Expression, Surroundings
 from ..bandmath.meaning import BANDMATHX, Language
 from ..bandmath.scalarmeaning import BANDMATH
 from ..base.progress import Part, Progress
-from ..errors import ParameterError, RasterError
+from ..errors import ParameterError, RasterError, field
 from ..geometry.grid import Box
 from ..operations.bandmath import BandMath
 from ..operations.bandmathx import BandMathX
@@ -63,12 +63,12 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     check_output(parameters)
     first = images[0]
     box = wanted_box(parameters.out_box, "", first.grid, first.reference)
-    reference = handed_on(first.names[0], first.reference, box == first.grid.box)
+    reference = handed_on(first.names[0], first.reference, box == first.grid.box, f"by {field('out_box')}")
     dtype = written_type("float32", parameters.out_pixeltype)
     valid = [Validity(image, parameters.nodata, parameters.nodata_from_layer) for image in images]
     masked = not all(each.everywhere for each in valid)
     nodata = parameters.out_nodata if parameters.out_nodata is not None else np.nan if dtype.kind == "f" else 0.0
-    check_fits(nodata, dtype, "OUT_NODATA")
+    check_fits(nodata, dtype, field("out_nodata"))
     statistics = _statistics(expression, images, Part(progress, 0, 0.5))
     work = _Work(expression, images, statistics, valid, Converter(dtype, nodata), nodata)
     chosen = parameters.out_nodata is not None
@@ -81,8 +81,8 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     warn(work.converter, nodata, progress)
     if work.mistaken and not chosen:
         progress.warning(
-            f"{work.mistaken} results are {nodata:g}, the value that the output declares as no-data: they count as no-data "
-            "now. Set OUT_NODATA to a value that the expression does not give, such as 255 for uint8."
+            f"{work.mistaken} results equal the no-data value {nodata:g} of the output and became no-data: set "
+            f"{field('out_nodata')} to a value that the expression does not return, such as 255 for uint8."
         )
     return results(parameters.out, box, bands)
 
@@ -115,7 +115,7 @@ def _check_alike(images: Sequence[Stack]) -> None:
         placed = image.reference.georeferenced and first.reference.georeferenced
         if placed and not image.grid.same_as(first.grid):
             raise RasterError(
-                f"{image.names[0]} lies elsewhere ({image.grid.describe()}) than {first.names[0]} "
+                f"{image.names[0]} is elsewhere ({image.grid.describe()}) than {first.names[0]} "
                 f"({first.grid.describe()}): bring one to the grid of the other (Raster > Projections > Warp)."
             )
     referenced = [(image.names[0], image.reference) for image in images if image.reference.wkt]

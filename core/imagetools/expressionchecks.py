@@ -11,16 +11,16 @@ from ..operations.createmodel import CreateModel
 
 
 def check_band_math(parameters: BandMath) -> None:
-    """Raise ParameterError where EXP is no expression of BandMath."""
+    """Raise ParameterError if `exp` is not an expression of BandMath."""
     Expression(parameters.exp, BANDMATH)
 
 
 def check_band_math_x(parameters: BandMathX) -> None:
-    """Raise ParameterError where EXP is no expression of BandMathX."""
+    """Raise ParameterError if `exp` is not an expression of BandMathX."""
     Expression(parameters.exp, BANDMATHX)
 
 
 def check_formula(parameters: CreateModel) -> None:
-    """Raise ParameterError where EXPRESSION, for the template band_arithmetic, is no expression on single pixels."""
+    """Raise ParameterError if `expression`, for the template band_arithmetic, is not an expression on single pixels."""
     if parameters.template == "band_arithmetic" and parameters.expression:
         Expression.of_pixels(parameters.expression)

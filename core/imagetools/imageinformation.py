@@ -1,4 +1,4 @@
-"""What OTB's ReadImageInfo tells of an image."""
+"""Image properties that OTB's ReadImageInfo reports."""
 
 from __future__ import annotations
 

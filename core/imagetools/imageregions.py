@@ -1,4 +1,4 @@
-"""The work of ExtractROI: which pixels of an image are meant, by pixels, map coordinates or another layer."""
+"""ExtractROI: the region of an image, from pixels, map coordinates or another layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..geometry.grid import Box, Grid, floor
 from ..rasters.conversion import Converter
 from ..rasters.missingpixels import common_tag
@@ -64,7 +64,7 @@ def channels(text: str, count: int, name: str) -> list[int]:
     for word in text.split():
         match = re.fullmatch(r"(?:[Cc]hannel)?(\d+)", word)
         if match is None or not 1 <= int(match[1]) <= count:
-            raise ParameterError(f"CL names {word!r}, but {name} has the bands Channel1 to Channel{count}.")
+            raise ParameterError(f"{field('cl')} is {word!r}, but {name} has the bands Channel1 to Channel{count}.")
         chosen.append(int(match[1]) - 1)
     return chosen or list(range(count))
 
@@ -93,8 +93,8 @@ def _standard(parameters: ExtractROI, grid: Grid) -> Box:
     height = parameters.sizey or grid.height - parameters.starty
     if width <= 0 or height <= 0:
         raise ParameterError(
-            f"STARTX and STARTY are {parameters.startx} and {parameters.starty}, but the image has {grid.width} x "
-            f"{grid.height} pixels: choose a pixel inside it."
+            f"{field('startx')} and {field('starty')} are {parameters.startx} and {parameters.starty}, but the image "
+            f"has {grid.width} x {grid.height} pixels: choose a pixel inside it."
         )
     return grid.stored(Box(parameters.startx, parameters.starty, width, height))
 
@@ -105,7 +105,7 @@ def _extent(parameters: ExtractROI, image: Stack) -> Box:
         (parameters.mode_extent_lrx, parameters.mode_extent_lry),
     )
     upper, lower = (_pixel(x, y, parameters.mode_extent_unit, image) for x, y in corners)
-    return _between(upper, lower, "MODE_EXTENT")
+    return _between(upper, lower, f"{field('mode_extent_ulx')} and {field('mode_extent_lrx')}")
 
 
 def _circle(parameters: ExtractROI, image: Stack) -> Box:
@@ -119,7 +119,7 @@ def _circle(parameters: ExtractROI, image: Stack) -> Box:
         x, y = parameters.mode_radius_cx, -parameters.mode_radius_cy
     upper = grid.x.index(x - radius), grid.y.index(y - radius)
     lower = grid.x.index(x + radius), grid.y.index(y + radius)
-    return _between(upper, lower, "MODE_RADIUS")
+    return _between(upper, lower, field("mode_radius_r"))
 
 
 def _fitting(parameters: ExtractROI, image: Stack) -> Box:
@@ -130,7 +130,7 @@ def _fitting(parameters: ExtractROI, image: Stack) -> Box:
         x, y = other.grid.x, other.grid.y
         upper = grid.x.index(x.centre(0)), grid.y.index(y.centre(0))
         lower = grid.x.index(x.centre(x.size - 1)), grid.y.index(y.centre(y.size - 1))
-        return _between(upper, lower, "MODE_FIT_IM")
+        return _between(upper, lower, field("mode_fit_im"))
     layer = VectorLayer(parameters.mode_fit_vect)
     left, right, bottom, top = layer.extent()
     along = np.linspace(0, 1, 21)
@@ -138,10 +138,13 @@ def _fitting(parameters: ExtractROI, image: Stack) -> Box:
     ys = np.concatenate([np.full(21, bottom), np.full(21, top)] + [bottom + (top - bottom) * along] * 2)
     xs, ys = Transformation(layer.reference, image.reference).points(xs, ys)
     if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
-        raise ParameterError(f"MODE_FIT_VECT: the extent of {layer.path} ({layer.describe()}) is none on the image.")
+        raise ParameterError(
+            f"{field('mode_fit_vect')}: the extent of {layer.path} ({layer.describe()}) cannot be transformed to the "
+            "coordinate system of the image."
+        )
     upper = grid.x.index(float(xs.min())), grid.y.index(-float(ys.max()))
     lower = grid.x.index(float(xs.max())), grid.y.index(-float(ys.min()))
-    return _between(upper, lower, "MODE_FIT_VECT")
+    return _between(upper, lower, field("mode_fit_vect"))
 
 
 def _pixel(x: float, y: float, unit: str, image: Stack) -> tuple[int, int]:
@@ -168,5 +171,5 @@ def _between(upper: tuple[int, int], lower: tuple[int, int], name: str) -> Box:
     """Return the pixels from one corner to the other, both included."""
     rows = sorted((upper[1], lower[1]))
     if lower[0] < upper[0]:
-        raise ParameterError(f"{name}: the right end lies left of the left one. Exchange the coordinates.")
+        raise ParameterError(f"{name}: the right coordinate is smaller than the left one: exchange the coordinates.")
     return Box(upper[0], rows[0], lower[0] - upper[0] + 1, rows[1] - rows[0] + 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..errors import field
 from ..geometry.grid import Box
 from ..rasters.alpha import open_images
 from ..rasters.conversion import Converter
@@ -38,8 +39,8 @@ def manage_nodata(parameters: ManageNoData, progress: Progress) -> dict[str, Any
 def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
     dtype = written_type("float32", parameters.out_pixeltype)
     inside, outside = parameters.mode_buildmask_inv, parameters.mode_buildmask_outv
-    check_fits(inside, dtype, "MODE_BUILDMASK_INV")
-    check_fits(outside, dtype, "MODE_BUILDMASK_OUTV")
+    check_fits(inside, dtype, field("mode_buildmask_inv"))
+    check_fits(outside, dtype, field("mode_buildmask_outv"))
     missing = image.missing(nan=parameters.usenan)
 
     def pixels(part: Box) -> np.ndarray:
@@ -52,7 +53,7 @@ def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[st
 def _changed(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[str, Any]:
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     value = parameters.mode_changevalue_newv
-    check_fits(value, dtype, "MODE_CHANGEVALUE_NEWV")
+    check_fits(value, dtype, field("mode_changevalue_newv"))
     converter, missing = Converter(dtype, value), image.missing(nan=parameters.usenan)
 
     def pixels(part: Box) -> np.ndarray:
@@ -73,7 +74,7 @@ def _applied(parameters: ManageNoData, image: Stack, progress: Progress) -> dict
     warn_of_marks(image, progress)
     dtype = written_type(image.dtype.name, parameters.out_pixeltype)
     value = parameters.mode_apply_ndval
-    check_fits(value, dtype, "MODE_APPLY_NDVAL")
+    check_fits(value, dtype, field("mode_apply_ndval"))
     mask, converter = Validity(image, None, False, parameters.mode_apply_mask), Converter(dtype, value)
 
     def pixels(part: Box) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..errors import field
 from ..geometry.grid import Box
 from ..rasters.conversion import Converter
 from ..rasters.inmemory import Opened
@@ -38,7 +39,7 @@ def superimpose(parameters: Superimpose, progress: Progress) -> dict[str, Any]:
     if not (reference.reference.wkt and moved.reference.wkt):
         check_references([(stack.names[0], stack.reference) for stack in (reference, moved)])
     dtype = written_type(moved.dtype.name, parameters.out_pixeltype)
-    check_fits(parameters.fv, dtype, "FV")
+    check_fits(parameters.fv, dtype, field("fv"))
     image, converter = Stack([_warped(parameters, reference, moved, source_nodata)]), Converter(dtype, parameters.fv)
 
     def pixels(part: Box) -> np.ndarray:
@@ -79,7 +80,7 @@ def _warped(parameters: Superimpose, reference: Stack, moved: Stack, source_noda
         moved.datasets[0],
         (moved.reference.wkt, reference.reference.wkt),
         reference.grid,
-        f"INM: {moved.names[0]} cannot be brought to the grid of INR",
+        f"{field('inm')} is {moved.names[0]}, which cannot be brought to the grid of {field('inr')}",
         srcNodata=source_nodata,
         resampleAlg=_ALGORITHMS[parameters.interpolator],
         # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.

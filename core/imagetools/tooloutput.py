@@ -1,4 +1,4 @@
-"""The raster that a tool writes: its parameters, and how it is made."""
+"""The raster that a tool writes: its parameters, and how it is written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..geometry import tiling
 from ..geometry.grid import Box, Grid
 from ..parameters.imagegroups import ToolOutput
 from ..rasters.conversion import Converter
+from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import content_of
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
 from ..rasters.rasterreference import Reference
@@ -29,8 +30,8 @@ BLOCK = tiling.BLOCK
 
 def check_output(given: ToolOutput) -> None:
     """Raise ParameterError where the output cannot be written."""
-    creation_options(given.out_co)
-    driver_for(given.out, given.out_format)
+    creation_options(given.out_co, OUT_FIELDS.options)
+    driver_for(given.out, given.out_format, OUT_FIELDS)
     check_writable(given.out, field("out"))
 
 
@@ -49,7 +50,7 @@ def output_raster(
     Raises:
         RasterError: it cannot be created.
     """
-    driver = driver_for(given.out, given.out_format)
+    driver = driver_for(given.out, given.out_format, OUT_FIELDS)
     with (
         Staging(given.out, progress, field("out")) as staging,
         OutputRaster(
@@ -59,9 +60,10 @@ def output_raster(
             dtype,
             reference,
             driver,
-            creation_options(given.out_co),
+            creation_options(given.out_co, OUT_FIELDS.options),
             nodata,
             content=content_of(bands, dtype),
+            fields=OUT_FIELDS,
         ) as raster,
     ):
         yield raster
@@ -105,12 +107,12 @@ def write_by_tiles(
 
 
 def warn_of_marks(stack: Stack, progress: Progress) -> None:
-    """Warn where pixels are missing for a reason that a copy of the bands does not keep."""
+    """Warn of pixels that are missing for a reason that a copy of the bands does not keep."""
     if any(held.masks or held.ranges or held.joint for held in stack.held):
         progress.warning(
-            f"{', '.join(stack.names)}: a mask, or no-data values set in the layer's properties, say where there is no data, "
-            "and OUT does not keep them: turn such pixels into a no-data value first (otbtf:managenodata with "
-            "MODE=changevalue)."
+            f"{', '.join(stack.names)}: a mask, or no-data values set in the layer's properties, marks no-data "
+            f"pixels, and {field('out')} does not keep the mark: turn such pixels into a no-data value first "
+            "(otbtf:managenodata, mode changevalue)."
         )
 
 
@@ -123,8 +125,8 @@ def converted(values: np.ndarray, converter: Converter) -> np.ndarray:
 
 
 def warn(converter: Converter, background: float, progress: Progress) -> None:
-    """Warn of values that the output's type does not hold; NaN has become `background`."""
-    for told in converter.told("OUT_PIXELTYPE", f"{background:g}"):
+    """Warn of values that the output's type cannot hold; NaN has become `background`."""
+    for told in converter.told(OUT_FIELDS.pixel_type, f"{background:g}"):
         progress.warning(told)
 
 

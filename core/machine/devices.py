@@ -1,4 +1,4 @@
-"""Choosing the device that computes."""
+"""Selection of the device that computes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 Scope = Callable[[], AbstractContextManager[Any]]
 
@@ -36,19 +36,19 @@ def device_scope(device: str) -> Scope:
     seen = [(d.device_type.lower(), int(d.name.rsplit(":", 1)[1])) for d in tf.config.list_logical_devices()]
     if match is None or (match[1], int(match[2] or 0)) not in seen:
         names = ", ".join(["auto"] + [f"{kind}:{number}" for kind, number in seen if kind in ("cpu", "gpu")])
-        raise ParameterError(f"DEVICE is {device!r}, but TensorFlow sees only: {names}.")
+        raise ParameterError(f"{field('device')} is {device!r}, but TensorFlow finds only: {names}.")
     return lambda: tf.device(f"/{match[1].upper()}:{int(match[2] or 0)}")
 
 
 def on_gpu(device: str) -> bool:
-    """Return whether a GPU computes: where TensorFlow sees one, unless the CPU is asked for."""
+    """Return whether a GPU computes: if TensorFlow finds one, unless the CPU is requested."""
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU")) and not device.strip().lower().startswith("cpu")
 
 
 def computing(device: str) -> str:
-    """Return what computes and how, for the log: measured, oneDNN's kernels are the fastest here, and XLA gains nothing."""
+    """Return the computing device, for the log. Measured: oneDNN's kernels are fastest, and XLA gains nothing."""
     import tensorflow as tf
 
     if on_gpu(device):

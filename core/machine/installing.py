@@ -1,4 +1,4 @@
-"""Making the engine's Python: a virtual environment that sees QGIS's packages and holds TensorFlow.
+"""Creating the engine's Python: a virtual environment that has QGIS's packages and TensorFlow.
 
 QGIS's own Python is never installed into. The environment is made from it, with access to its site
 packages, so that GDAL and its drivers are QGIS's; pip adds TensorFlow and the rest. Running it again
@@ -26,7 +26,7 @@ from .signals import cleaned_up_on_signals
 
 OLDEST, NEWEST = (3, 9), (3, 14)
 MARKER = "otbtf-engine.json"
-"""Lies in an environment that passed its check: versions, and whether it is for a GPU."""
+"""Marks an environment that passed its check: versions, and whether it is for a GPU."""
 
 CONSTRAINTS = Path(__file__).absolute().parent / "constraints"
 
@@ -65,9 +65,9 @@ def requirements(python: tuple[int, int], platform: str, machine: str, numpy_maj
     """
     if not OLDEST <= python <= NEWEST:
         raise EngineError(
-            f"TensorFlow cannot be installed for Python {python[0]}.{python[1]}: the plugin knows Python "
-            f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Name another interpreter in the plugin's options "
-            f"or in OTBTF_PYTHON."
+            f"TensorFlow cannot be installed for Python {python[0]}.{python[1]}: the plugin supports Python "
+            f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Set another interpreter in the plugin's options or "
+            "in OTBTF_PYTHON."
         )
     processor = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine.lower(), machine.lower())
     # Wheels that PyPI has; the last one for Macs with an Intel processor was 2.16.
@@ -78,9 +78,9 @@ def requirements(python: tuple[int, int], platform: str, machine: str, numpy_maj
         ("darwin", "aarch64"),
     }:
         raise EngineError(
-            f"There is no TensorFlow of today for {platform} on {machine}: Linux on x86_64 and aarch64, Windows on "
-            f"x86_64 and macOS on Apple processors (arm64) have one. Name an interpreter that has TensorFlow and GDAL "
-            f"in the plugin's options or in OTBTF_PYTHON."
+            f"No current TensorFlow exists for {platform} on {machine}; it exists for Linux on x86_64 and aarch64, "
+            "Windows on x86_64, and macOS on Apple processors (arm64). In the plugin's options or in OTBTF_PYTHON, "
+            "set an interpreter that has TensorFlow and GDAL."
         )
     if gpu and (platform, processor) != ("linux", "x86_64"):
         raise EngineError(
@@ -117,7 +117,7 @@ def _keras(python: tuple[int, int]) -> list[str]:
 
 
 def constraints(python: tuple[int, int]) -> Path:
-    """Return pip's file of the newest versions that are known to work, of all packages that are drawn in."""
+    """Return pip's file of the newest versions that are known to work, of all packages that are installed."""
     return CONSTRAINTS / f"python{python[0]}.{python[1]}.txt"
 
 
@@ -137,7 +137,7 @@ def engine_python(folder: Path) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Return True if the environment in `folder` passed its check and was not touched since."""
+    """Return True if the environment in `folder` passed its check and has not changed since."""
     return engine_python(folder).is_file() and (folder / MARKER).is_file()
 
 
@@ -145,7 +145,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -> dict[str, str]:
-    """Make the engine's environment in `folder`, or repair the one that is there.
+    """Create the engine's environment in `folder`, or repair the existing one.
 
     Args:
         folder: where the environment lies; made if missing. One that was made here before is repaired:
@@ -167,17 +167,17 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
     wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
     bounds = constraints(base.version)
     if folder.exists() and not folder.is_dir():
-        raise EngineError(f"{folder} is a file: the engine needs a folder of its own.")
+        raise EngineError(f"{folder} is a file: choose a folder for the engine.")
     used = folder.is_dir() and any(folder.iterdir())
     if used and not (folder / "pyvenv.cfg").is_file():
-        raise EngineError(f"{folder} holds other things: give the engine a new or empty folder.")
+        raise EngineError(f"{folder} holds other files: choose a new or empty folder for the engine.")
     if used and _is_repairable(folder, base, gpu):
         progress.info(f"Repairing the engine in {folder}")
         _fill_existing(folder, wanted, bounds, progress)
         try:
             return _finish(folder, gpu, progress)
         except EngineError as error:
-            progress.warning(f"{error}\nSo it is made anew.")
+            progress.warning(f"{error}\nThe environment is created again.")
     if used:
         _remove(folder)
     progress.temporary(str(folder))
@@ -197,13 +197,13 @@ def _fit(python: Path) -> Interpreter:
     base = inspect_python(python)
     if base.gdal_error:
         raise EngineError(
-            f"{python} cannot import GDAL's Python bindings ({base.gdal_error}). Take QGIS's own Python, or install "
-            f"them for this one (Debian and Ubuntu: sudo apt install python3-gdal)."
+            f"{python} cannot import GDAL's Python bindings ({base.gdal_error}). Use QGIS's own Python, or install "
+            "them for this one (Debian and Ubuntu: sudo apt install python3-gdal)."
         )
     if not base.has_venv:
         raise EngineError(
-            f"{python} cannot make virtual environments: its modules venv or ensurepip are missing. "
-            f"On Debian and Ubuntu: sudo apt install python3-venv. Then run this again."
+            f"{python} cannot create virtual environments: its modules venv or ensurepip are missing. On Debian and "
+            "Ubuntu: sudo apt install python3-venv. Then run this again."
         )
     return base
 
@@ -220,7 +220,7 @@ def _is_repairable(folder: Path, base: Interpreter, gpu: bool) -> bool:
 
 
 def _has_two_keras(folder: Path) -> bool:
-    """Whether keras and keras-nightly lie there, which write the same files: neither is whole."""
+    """Whether keras and keras-nightly are both installed: they write the same files, so neither is complete."""
     found = {path.name.partition("-")[0] for path in folder.glob("[Ll]ib/**/site-packages/keras*.dist-info")}
     return found >= {"keras", "keras_nightly"}
 
@@ -234,7 +234,7 @@ def _was_for_gpu(folder: Path) -> bool | None:
 
 
 def _make(folder: Path, python: Path, progress: Progress) -> None:
-    progress.info(f"Making a virtual environment of {python} in {folder}")
+    progress.info(f"Creating a virtual environment of {python} in {folder}")
     last: list[str] = []
     command = [program(python), "-m", "venv", "--system-site-packages", str(folder)]
     try:
@@ -242,12 +242,12 @@ def _make(folder: Path, python: Path, progress: Progress) -> None:
     except OSError as error:
         raise EngineError(f"{python} cannot be started: {error}.") from error
     if status:
-        raise EngineError(f"No virtual environment can be made in {folder}: " + "\n".join(last[-20:]))
+        raise EngineError(f"No virtual environment can be created in {folder}: " + "\n".join(last[-20:]))
     progress.fraction(0.05)
 
 
 def _fill_existing(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
-    """As `_fill`, and tell in what state the environment is if that stops half-way."""
+    """As `_fill`, and report the state of the environment if that is interrupted."""
     try:
         _fill(folder, wanted, bounds, progress)
     except (EngineError, Cancelled) as error:
@@ -270,7 +270,7 @@ def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress)
     # Older ones do not tell how far a download is; an engine can do without that.
     renewal = PipLog(progress, 0.05, 0.08)
     if run_streaming([*install, "--retries=1", "pip>=24.1"], variables, renewal.line, progress):
-        progress.info("This pip stays: the log will be silent during large downloads.")
+        progress.info("pip could not be updated and is used as it is: it prints nothing during large downloads.")
         shown: list[str] = []
     else:
         shown = ["--progress-bar=raw"]
@@ -286,7 +286,7 @@ def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress)
 
 
 def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
-    """Check that everything imports together, and note that it does."""
+    """Check that everything imports together, and record the result."""
     progress.info("Checking that TensorFlow and GDAL load together")
     lines: list[str] = []
     python = engine_python(folder)
@@ -329,7 +329,7 @@ class _Terminal(Progress):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Install from a command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m otbtf_qgis.core.installation", description="Install the engine.")
-    parser.add_argument("folder", type=Path, help="where the virtual environment lies, or shall lie")
+    parser.add_argument("folder", type=Path, help="folder of the virtual environment")
     parser.add_argument("--gpu", action="store_true", help="TensorFlow with CUDA (Linux on x86_64)")
     parser.add_argument("--python", type=Path, help="QGIS's Python, or another with GDAL (default: the one running)")
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Python interpreters: QGIS's own, and what one says about itself when it is started."""
+"""Python interpreters: QGIS's own, and the description that an interpreter prints of itself."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ print("OTBTF " + json.dumps(facts))
 
 @dataclass(frozen=True)
 class Interpreter:
-    """What a Python interpreter said about itself.
+    """The description that a Python interpreter printed of itself.
 
     Attributes:
         version: (major, minor).
@@ -67,7 +67,7 @@ class Interpreter:
 
 
 def environment(interpreter: Path | None = None) -> dict[str, str]:
-    """Return the variables for a Python beside QGIS's: those of QGIS, less what leads it astray.
+    """Return the environment variables for a Python beside QGIS's: those of QGIS, without those that mislead it.
 
     Args:
         interpreter: the one to be started. One that lies in a virtual environment shall not see the
@@ -91,7 +91,7 @@ def _names_file(name: str, value: str) -> bool:
 
 
 def program(python: Path) -> str:
-    """Return what to start for an interpreter, from whatever folder; a bare name is looked for on the PATH."""
+    """Return the command that starts an interpreter, from any folder; a bare name is searched on the PATH."""
     return str(python) if python.parent == Path(".") else str(python.absolute())
 
 
@@ -118,8 +118,8 @@ def base_python() -> Path:
         reasons.append(f"{candidate} is Python {found.version[0]}.{found.version[1]}; {found.gdal_error}")
     raise EngineError(
         f"QGIS's Python {sys.version_info[0]}.{sys.version_info[1]} with GDAL was not found as a program below "
-        f"{sys.base_prefix}. {' '.join(reasons)} Name an interpreter that has TensorFlow and GDAL in the plugin's "
-        f"options or in OTBTF_PYTHON."
+        f"{sys.base_prefix}. {' '.join(reasons)} In the plugin's options or in OTBTF_PYTHON, set an interpreter that "
+        "has TensorFlow and GDAL."
     )
 
 
@@ -137,7 +137,7 @@ def _candidates(prefix: Path, platform: str, version: tuple[int, int]) -> list[P
 
 
 def inspect_python(python: Path) -> Interpreter:
-    """Start the interpreter `python` and return what it says about itself.
+    """Start the interpreter `python` and return its description of itself.
 
     Raises:
         EngineError: it cannot be started, or fails at once.
@@ -159,7 +159,7 @@ def inspect_python(python: Path) -> Interpreter:
         return _interpreter(parse(said[-1][len("OTBTF ") :]))
     except OddJson as error:
         raise EngineError(
-            f"The Python interpreter {python} does not work: what it says of itself is odd, {error}."
+            f"The Python interpreter {python} does not work: it printed an unexpected description of itself, {error}."
         ) from error
 
 

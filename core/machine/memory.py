@@ -1,4 +1,4 @@
-"""How much memory the machine has, and how much a piece of work takes."""
+"""The machine's memory, and the memory that a piece of work takes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST_DEFAULT = 4096 * MB
 
 
 def budget(memory_mb: int | None) -> int:
-    """Return the budget in bytes: what is asked for, else a quarter of the machine's memory, at most 4 GB."""
+    """Return the budget in bytes: the requested one, else a quarter of the machine's memory, at most 4 GB."""
     import psutil
 
     if memory_mb is not None:
@@ -34,14 +34,14 @@ def resident() -> int:
 
 
 def release() -> None:
-    """Give memory that is free back to the system, where the C library can (glibc); it keeps much of it otherwise."""
+    """Return free memory to the system, where the C library can (glibc); otherwise it keeps much of it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
 
 
 def peak_growth(work: Callable[[], Any]) -> int:
-    """Run `work` and return by how many bytes this process grew at the most meanwhile."""
+    """Run `work` and return the largest growth of this process's memory meanwhile, in bytes."""
     release()  # else it would grow into what is free, unseen
     before = resident()
     try:

@@ -1,4 +1,4 @@
-"""Running a program line by line, and making sense of what pip says."""
+"""Running a program line by line, and interpreting pip's output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FOLDER = "otbtf-empty-"
 
 @contextlib.contextmanager
 def empty_folder() -> Iterator[str]:
-    """Yield a new folder for a Python to work in; it goes afterwards.
+    """Yield a new working folder for a Python process; remove it afterwards.
 
     Python looks for modules in the current folder first (`-m`, `-c`): a `json.py` there would be run.
     """
@@ -158,17 +158,17 @@ _UNITS = {"bytes": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _CAUSES = (
     (
         r"No space left on device|Errno 28|WinError 112",
-        "The disk is full: the engine needs about 2 GB in {folder} (8 GB with a GPU), and as much again for a while in "
-        "the folder for temporary files (TMPDIR).",
+        "The disk is full: the engine needs about 2 GB in {folder} (8 GB with a GPU), and temporarily as much again "
+        "in the folder for temporary files (TMPDIR).",
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
-        "The package index's certificate is not trusted, as behind some companies' proxies: name theirs with "
-        "`pip config set global.cert FILE`.",
+        "The certificate of the package index is not trusted, as behind some company proxies: set the company's "
+        "certificate with `pip config set global.cert FILE`.",
     ),
     (
         r"ProxyError|407 Proxy",
-        "The proxy refused: set it with `pip config set global.proxy ADDRESS`.",
+        "The proxy refused the connection: set the proxy with `pip config set global.proxy ADDRESS`.",
     ),
     (
         r"NewConnectionError|name resolution|getaddrinfo|Network is unreachable|Connection refused|ConnectTimeout"
@@ -177,25 +177,25 @@ _CAUSES = (
     ),
     (
         r"ResolutionImpossible|conflicting dependencies",
-        "The package index was not reached, or has no versions that fit together, this Python and this system: check the "
+        "The package index could not be reached, or has no compatible versions for this Python and system: check the "
         "network connection (and the proxy), then run this again.",
     ),
     (
         r"from versions: none",
-        "The package index was not reached, or has no build of a package for this Python and system: check the network "
-        "connection (and the proxy), then run this again.",
+        "The package index could not be reached, or has no build of a package for this Python and system: check the "
+        "network connection (and the proxy), then run this again.",
     ),
     (
         r"No matching distribution found",
-        "The package index has no fitting build of a package for this Python and system.",
+        "The package index has no build of a package for this Python and system.",
     ),
-    (r"DO NOT MATCH THE HASHES|BadZipFile", "A download arrived damaged: run this again."),
+    (r"DO NOT MATCH THE HASHES|BadZipFile", "A download is damaged: run this again."),
     (r"Permission denied|Errno 13|WinError 5", "The folder {folder}, or a file in it, cannot be written."),
 )
 
 
 class PipLog:
-    """Follows what pip prints: passes it on, tells how far it is, and finds out why it failed.
+    """Reads pip's output: passes it on, reports progress, and determines the cause of a failure.
 
     Args:
         progress: receives the lines and the share done.
@@ -253,12 +253,12 @@ class PipLog:
         self._progress.fraction(self._start + self._span * self._furthest)
 
     def cause(self, folder: Path) -> str:
-        """Return why pip failed, in plain words and with the cure, as far as its last lines tell."""
+        """Return the cause of pip's failure and the cure, as far as its last lines show it."""
         text = self.tail()
         for pattern, words in _CAUSES:
             if re.search(pattern, text):
                 return words.format(folder=folder)
-        return "The lines below say why."
+        return "The lines below give the cause."
 
     def tail(self) -> str:
         """Return pip's last lines."""

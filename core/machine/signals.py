@@ -1,4 +1,4 @@
-"""Leaving nothing half-made behind where a signal ends the process in the middle of an operation."""
+"""Removal of unfinished files when a signal ends the process during an operation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .programs import kill_started
 
 _ENDING = ("SIGTERM", "SIGHUP", "SIGINT")
 _LONGEST_END = 30.0
-"""Seconds that what is unfinished may take to be removed."""
+"""Seconds allowed for the removal of unfinished files."""
 
 
 class _Remembering(Passed):
-    """A progress that remembers what is unfinished."""
+    """A progress that remembers unfinished files."""
 
     def __init__(self, to: Progress) -> None:
         super().__init__(to)

@@ -1,1 +1,1 @@
-"""Patches: where they lie, cutting them, patches images, and the data sets that read them."""
+"""Patches: positions, cutting, patches images, and the data sets that read them."""

@@ -1,11 +1,11 @@
-"""Choosing patches so that the classes in them come near to equal shares."""
+"""Choosing patches in which the classes have nearly equal shares."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..geometry.grid import Box
 from ..samples.labelraster import LabelRaster, count_labels
 from .patchgrid import PatchGrid
@@ -35,12 +35,14 @@ def class_histograms(
         found |= set(count_labels(labels.read(box)[1]))
     classes = np.array(sorted(found), "int64")
     if not len(classes):
-        raise ParameterError(f"STRATEGY_BALANCED_LABELIMAGE: no pixel of {labels.stack.names[0]} has a label.")
+        raise ParameterError(
+            f"{field('strategy_balanced_labelimage')} is {labels.stack.names[0]}, of which no pixel has a label."
+        )
     if most_classes is not None and len(classes) > most_classes:
         raise ParameterError(
-            f"STRATEGY_BALANCED_NCLASSES is {most_classes}, but {labels.stack.names[0]} holds {len(classes)} classes "
+            f"{field('strategy_balanced_nclasses')} is {most_classes}, but {labels.stack.names[0]} holds {len(classes)} classes "
             f"({', '.join(map(str, classes[:12].tolist()))}{', ...' if len(classes) > 12 else ''}): raise it, leave it "
-            "out, or set the raster's no-data value."
+            "empty, or set the raster's no-data value."
         )
     histograms = np.zeros((int(chosen.sum()), len(classes)))
     done = 0

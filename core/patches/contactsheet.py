@@ -1,4 +1,4 @@
-"""Laying patches out side by side as a picture, each with its label below."""
+"""Arranging patches as a picture, each with its label below."""
 
 from __future__ import annotations
 

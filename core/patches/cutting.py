@@ -1,4 +1,4 @@
-"""Cutting patches out of images, reading each part of an image about once."""
+"""Cutting patches out of images; each part of an image is read about once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def cut(
     progress: Progress,
     span: tuple[float, float],
 ) -> int:
-    """Cut all patches of a source into `store`, and mark those with no-data in `valid`.
+    """Cut all patches of a source into `store`, and mark those without no-data in `valid`.
 
     Args:
         source: the source.

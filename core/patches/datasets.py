@@ -136,7 +136,7 @@ class Dataset:
             if value is not None and value < 1:
                 raise ParameterError(f"{name} is {value}, but must be at least 1.")
         if patches_reader.get_size() == 0:
-            raise ParameterError("The patches reader holds no sample: give patches images with at least one patch.")
+            raise ParameterError("The patches reader has no sample: give patches images with at least one patch.")
         if max_nb_of_samples and max_nb_of_samples < patches_reader.get_size():
             drawn = np.random.default_rng(seed).permutation(patches_reader.get_size())[:max_nb_of_samples]
             patches_reader = Subset(patches_reader, np.sort(drawn))
@@ -369,7 +369,7 @@ def held_back(share: float, groups: np.ndarray, seed: int | None = None) -> np.n
         ParameterError: the share is not between 0 and 1, or there are fewer than two groups.
     """
     if not 0 < share < 1:
-        raise ParameterError(f"share is {share}, but must lie between 0 and 1, such as 0.2.")
+        raise ParameterError(f"share is {share}, but must be between 0 and 1, such as 0.2.")
     _, member = np.unique(groups, return_inverse=True)
     sizes = np.bincount(member)
     if len(sizes) < 2:

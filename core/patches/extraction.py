@@ -12,10 +12,11 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..classes.legend import read_texts
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..rasters.alpha import open_images, said
 from ..rasters.conversion import Converter
+from ..rasters.outputfields import OutputFields
 from ..rasters.outputtrial import CLASSES, content_of
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteroutput import creation_options
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _MEMORY = 512  # MB
 _PART = 16.0  # MB of patches written at a time
+_LABEL_FIELDS = OutputFields(field("outlabels_pixeltype"), field("outlabels_co"))
 
 
 def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[str, Any]:
@@ -46,17 +48,16 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    for text in (*(source.out_co for source in parameters.sources), parameters.outlabels_co):
-        creation_options(text)  # a wrong one is refused before work starts
+    _options(parameters)  # wrong ones are refused before work starts
     layer = VectorLayer(parameters.vec)
-    field = layer.field(parameters.field)
+    class_field = layer.field(parameters.field)
     sources = [_opened(number, source, parameters, progress) for number, source in enumerate(parameters.sources, 1)]
     for source in sources:
         source.check()
     outputs = _output_paths(parameters)
     if parameters.out_tfrecords:
-        check_folder(parameters.out_tfrecords, "OUT_TFRECORDS")
-    points = locate(layer, field, sources, progress)
+        check_folder(parameters.out_tfrecords, field("out_tfrecords"))
+    points = locate(layer, class_field, sources, progress)
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
         places = {key: context.enter_context(Staging(path, progress)) for key, path in outputs.items()}
@@ -69,7 +70,7 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         if not valid.any():
             raise ParameterError(
                 f"Every patch holds no-data. {describe_rejected(points.rejected)} Check the no-data values, or set "
-                "NODATA_FROM_LAYER to off."
+                f"{field('nodata_from_layer')} to off."
             )
         if points.rejected:
             progress.info(describe_rejected(points.rejected))
@@ -81,7 +82,7 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         for place in places.values():
             place.commit()
     count = int(valid.sum())
-    progress.info(f"{count} patches written.")
+    progress.info(f"{count} patches were written.")
     reasons = json.dumps(dict(points.rejected), ensure_ascii=False)
     return {**outputs, "patches": count, "rejected": sum(points.rejected.values()), "reasons": reasons}
 
@@ -100,6 +101,20 @@ def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:
     return {key: path for key, path in paths.items() if path}
 
 
+def _source_fields(number: int) -> OutputFields:
+    """Return the parameters of a source's patches image, for messages."""
+    return OutputFields(field("out_pixeltype", "sources", number), field("out_co", "sources", number))
+
+
+def _options(parameters: PatchesExtraction) -> dict[str, list[str]]:
+    """Return the creation options of the images, by their keys."""
+    options = {
+        f"source{number}.out": creation_options(source.out_co, _source_fields(number).options)
+        for number, source in enumerate(parameters.sources, 1)
+    }
+    return {**options, "outlabels": creation_options(parameters.outlabels_co, _LABEL_FIELDS.options)}
+
+
 def _shapes_and_types(
     parameters: PatchesExtraction, sources: Sequence[PatchSource]
 ) -> tuple[list[tuple[int, int, int]], list[np.dtype]]:
@@ -116,14 +131,16 @@ def _try_formats(
     count: int,
     labels_type: np.dtype,
 ) -> None:
-    """Raise RasterError where an output's format does not hold what it shall, before patches are cut."""
+    """Raise RasterError if an output's format cannot hold its values, before patches are cut."""
     shapes, dtypes = _shapes_and_types(parameters, sources)
-    for number, (shape, dtype, given) in enumerate(zip(shapes, dtypes, parameters.sources), 1):
+    options = _options(parameters)
+    for number, (shape, dtype) in enumerate(zip(shapes, dtypes), 1):
         if (key := f"source{number}.out") in places:
-            try_patches(places[key], count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co))
+            try_patches(
+                places[key], count, shape, dtype, content_of(shape[2], dtype), options[key], _source_fields(number)
+            )
     if "outlabels" in places:
-        options = creation_options(parameters.outlabels_co)
-        try_patches(places["outlabels"], count, (1, 1, 1), labels_type, CLASSES, options)
+        try_patches(places["outlabels"], count, (1, 1, 1), labels_type, CLASSES, options["outlabels"], _LABEL_FIELDS)
 
 
 def _stores(sources: Sequence[PatchSource], points: PatchPoints, folder: Path, megabytes: float) -> list[PatchStore]:
@@ -168,13 +185,14 @@ class _Writer:
         self._parameters, self._sources, self._points, self._valid = parameters, sources, points, valid
         self._count = int(valid.sum())
         self._shapes, self._dtypes = _shapes_and_types(parameters, sources)
+        options = _options(parameters)
         self._images: list[PatchesImage | None] = [
             PatchesImage(
-                places[key], self._count, shape, dtype, content_of(shape[2], dtype), creation_options(given.out_co)
+                places[key], self._count, shape, dtype, content_of(shape[2], dtype), options[key], _source_fields(n)
             )
             if (key := f"source{n}.out") in places
             else None
-            for n, (shape, dtype, given) in enumerate(zip(self._shapes, self._dtypes, parameters.sources), 1)
+            for n, (shape, dtype) in enumerate(zip(self._shapes, self._dtypes), 1)
         ]
         self._classes = class_rows(points, read_texts(parameters.vec, parameters.field))
         self._labels_type = labels_type
@@ -185,7 +203,8 @@ class _Writer:
                 (1, 1, 1),
                 labels_type,
                 CLASSES,
-                creation_options(parameters.outlabels_co),
+                options["outlabels"],
+                _LABEL_FIELDS,
             )
             if "outlabels" in places
             else None
@@ -225,9 +244,9 @@ class _Writer:
         return block_numbers(self._points.columns[0][self._valid], self._points.rows[0][self._valid], side)
 
     def close(self, progress: Progress) -> None:
-        """Close all outputs and write their descriptions; warn of values that have become others."""
+        """Close all outputs and write their descriptions; warn of values that were changed."""
         for number, convert in enumerate(self._converters, 1):
-            for told in convert.told(f"SOURCE{number}_OUT_PIXELTYPE", "0"):
+            for told in convert.told(_source_fields(number).pixel_type, "0"):
                 progress.warning(f"Source {number}: {told}")
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:

@@ -1,4 +1,4 @@
-"""PatchesSelection: a regular grid of patches, shared out between training, validation and test."""
+"""PatchesSelection: a regular grid of patches, divided into training, validation and test."""
 
 from __future__ import annotations
 
@@ -43,20 +43,22 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
     validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
     whole = whole_patches(patches, validity.read, progress)
     if not whole.any():
+        masked = parameters.mask is not None
         raise ParameterError(
             f"None of {whole.size} patches of {patches.size} x {patches.size} pixels is free of no-data"
-            f"{' and masked' if parameters.mask is not None else ''} pixels: choose smaller patches, or check NODATA"
-            f"{' and MASK' if parameters.mask is not None else ''}."
+            f"{' and masked' if masked else ''} pixels: choose smaller patches, or check {field('nodata')}"
+            f"{' and ' + field('mask') if masked else ''}."
         )
     progress.info(f"{int(whole.sum())} of {whole.size} patches are valid.")
     grouped = _grouped(parameters, patches, whole, progress)
     if parameters.gap:
-        progress.info(f"{groups.keep_apart(grouped, patches, parameters.gap)} patches left out to keep the gap.")
+        progress.info(f"{groups.keep_apart(grouped, patches, parameters.gap)} patches were left out to keep the gap.")
     overlap_train, overlap_valid = groups.overlapping(grouped, patches) if parameters.outvalid else (0, 0)
     if overlap_train or overlap_valid:
         progress.warning(
-            f"{overlap_train} training patches and {overlap_valid} validation patches overlap one of the other group: "
-            "the validation will look better than it is. Set GRID_STEP to at least GRID_PSIZE, or GAP."
+            f"{overlap_train} training patches and {overlap_valid} validation patches overlap one of the other group, "
+            f"so the validation will be too optimistic. Set {field('grid_step')} to at least {field('grid_psize')}, "
+            f"or set {field('gap')}."
         )
     sizes = {role.short: int((grouped == role).sum()) for role in SampleRole}
     _write(parameters, patches, grouped, image, progress)
@@ -83,21 +85,21 @@ def _grouped(parameters: PatchesSelection, patches: PatchGrid, whole: np.ndarray
             parameters.strategy_balanced_labelimage,
             None,
             parameters.nodata_from_layer,
-            "STRATEGY_BALANCED_LABELIMAGE",
+            field("strategy_balanced_labelimage"),
             alpha=parameters.alpha,
             progress=progress,
         )
         if not labels.stack.grid.same_as(patches.image):
             raise ParameterError(
-                f"STRATEGY_BALANCED_LABELIMAGE lies on another grid ({labels.stack.grid.describe()}) than the image "
-                f"({patches.image.describe()}): warp it to the image's grid."
+                f"{field('strategy_balanced_labelimage')} has another grid ({labels.stack.grid.describe()}) than the "
+                f"image ({patches.image.describe()}): warp it to the image's grid."
             )
         histograms = class_histograms(labels, patches, whole, parameters.strategy_balanced_nclasses, progress)
         rows, columns = np.nonzero(whole)
         chosen = balanced(histograms, parameters.strategy_balanced_sp, random, progress)
         whole = np.zeros_like(whole)
         whole[rows[chosen], columns[chosen]] = True
-        progress.info(f"{len(chosen)} of them chosen for balance.")
+        progress.info(f"{len(chosen)} of them were chosen for balance.")
     return np.where(whole, groups.chessboard((patches.rows, patches.columns), side), groups.NONE).astype("int8")
 
 
@@ -110,16 +112,16 @@ def _write(
         for role, path in zip(SampleRole, parameters.outputs()):
             if not path:
                 continue
-            key = f"OUT{role.short.upper()}"
+            name = field(f"out{role.short}")
             rows, columns = np.nonzero(grouped == role)
             if not len(rows):
-                progress.warning(f"{key} is empty: the strategy {parameters.strategy} gives no patch to it.")
-            place = context.enter_context(vector_staging(path, progress, field(f"out{role.short}")))
+                progress.warning(f"{name} is empty: the strategy {parameters.strategy} assigns no patch to it.")
+            place = context.enter_context(vector_staging(path, progress, name))
             out = context.enter_context(OutputVector(place, [Field("id", INTEGER)], image.reference, progress))
             x, y = patches.points(rows, columns)
             out.write([numbers[rows, columns]], x, y)
             out.close()
-            progress.info(f"{len(rows)} patches in {key}.")
+            progress.info(f"{len(rows)} patches in {name}.")
             places.append(place)
         for place in places:
             place.commit()

@@ -1,4 +1,4 @@
-"""PatchesMosaic: some patches of a patches image side by side, as a picture to look at."""
+"""The work of PatchesMosaic: some patches of a patches image side by side, as a picture."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..classes.legend import from_rows
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
 from ..operations.patchesmosaic import PatchesMosaic
@@ -38,7 +38,8 @@ def make_mosaic(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]
     patches, rest = divmod(stack.grid.height, height)
     if rest or not patches:
         raise ParameterError(
-            f"{name} is {stack.grid.height} pixels high, which is no multiple of the patch height {height}: set PATCHSIZEY."
+            f"{name} is {stack.grid.height} pixels high, which is not a multiple of the patch height {height}: "
+            f"set {field('patchsizey')}."
         )
     bands = _bands(parameters.bands, stack.bands)
     labels = _labels(parameters.labels, patches)
@@ -57,7 +58,7 @@ def make_mosaic(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]
     picture = sheet(shown, None if labels is None else labels[chosen].tolist(), colors, columns, parameters.zoom)
     grid = Grid(Axis(0.0, 1.0, picture.shape[1]), Axis(0.0, 1.0, picture.shape[0]))
     driver = driver_for(parameters.out)
-    with Staging(parameters.out, progress) as staging:
+    with Staging(parameters.out, progress, field("out")) as staging:
         output = OutputRaster(staging, grid, 3, picture.dtype, Reference("", False), driver, content=PICTURE)
         output.write(grid.box, picture)
         output.commit(progress)
@@ -71,7 +72,7 @@ def _bands(text: str, available: int) -> list[int]:
     words = text.replace(",", " ").split()
     numbers = [int(word) for word in words if word.isdecimal()]
     if len(numbers) != len(words) or len(numbers) not in (1, 3) or not all(1 <= n <= available for n in numbers):
-        raise ParameterError(f"BANDS is {text!r}, but must be one or three numbers from 1 to {available}.")
+        raise ParameterError(f"{field('bands')} is {text!r}, but must be one or three numbers from 1 to {available}.")
     return [number - 1 for number in numbers]
 
 
@@ -81,7 +82,7 @@ def _labels(source: Any, patches: int) -> np.ndarray | None:
     stack = Stack([source], placed=False)
     if stack.bands != 1 or stack.grid.width * stack.grid.height != patches:
         raise ParameterError(
-            f"LABELS is {stack.names[0]}, which holds {stack.grid.width} x {stack.grid.height} labels in {stack.bands} "
-            f"bands, but there are {patches} patches: choose the labels that were made with them."
+            f"{field('labels')} is {stack.names[0]}, which holds {stack.grid.width} x {stack.grid.height} labels in "
+            f"{stack.bands} bands, but there are {patches} patches: choose the labels that were made with them."
         )
     return stack.read(stack.grid.box).reshape(-1)

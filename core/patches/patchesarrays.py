@@ -88,7 +88,7 @@ def patch_height(gdal_ds: Any, given: int | None = None) -> int:
     height = given or int(read_description(name_of(gdal_ds)).get("patch_height", gdal_ds.RasterXSize))
     if gdal_ds.RasterYSize % height:
         raise RasterError(
-            f"{name_of(gdal_ds)} has {gdal_ds.RasterXSize} x {gdal_ds.RasterYSize} pixels, so its height is no "
+            f"{name_of(gdal_ds)} has {gdal_ds.RasterXSize} x {gdal_ds.RasterYSize} pixels, so its height is not a "
             f"multiple of a patch of {height} rows: give a patches image as PatchesExtraction writes it."
         )
     return height
@@ -129,7 +129,7 @@ def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
         else:
             return
     raise RasterError(
-        f"Cannot read rows {start} to {start + rows - 1} of {name_of(gdal_ds)}: {errors}. Is the file whole?"
+        f"Cannot read rows {start} to {start + rows - 1} of {name_of(gdal_ds)}: {errors}. Is the file complete?"
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing patches images: patches one below the other, and beside them a JSON that says what they are."""
+"""Writing patches images: patches one below the other, and beside them a JSON that describes them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..files.memoryfiles import read_text
 from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
 from ..rasters.conversion import Converter
+from ..rasters.outputfields import NO_FIELDS, OutputFields
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterreference import Reference
@@ -52,6 +53,7 @@ class PatchesImage:
         dtype: np.dtype,
         content: Content,
         options: Sequence[str] = (),
+        fields: OutputFields = NO_FIELDS,
     ) -> None:
         """Create it.
 
@@ -62,13 +64,14 @@ class PatchesImage:
             dtype: of the pixels written; values are clamped to it and their fractions cut off.
             content: what the values are.
             options: creation options `NAME=VALUE`; they win over those for fast reading.
+            fields: the parameters that say how it is written, for messages.
 
         Raises:
             ParameterError, RasterError: it cannot be created.
         """
         self.staging, self._shape, self.dtype = staging, shape, np.dtype(dtype)
         arguments = _as_raster(staging, count, shape, self.dtype, options)
-        self._image = OutputRaster(staging, **arguments, content=content)
+        self._image = OutputRaster(staging, **arguments, content=content, fields=fields)
         self.convert = Converter(self.dtype, 0.0)
         self._written = 0
         self.statistics = BandStatistics(shape[2])
@@ -99,13 +102,15 @@ def try_patches(
     dtype: np.dtype,
     content: Content,
     options: Sequence[str] = (),
+    fields: OutputFields = NO_FIELDS,
 ) -> None:
     """Make sure that a patches image of the same arguments would hold its values, before patches are cut.
 
     Raises:
         ParameterError, RasterError: it would not.
     """
-    OutputRaster.try_out(staging, **_as_raster(staging, count, shape, np.dtype(dtype), options), content=content)
+    arguments = _as_raster(staging, count, shape, np.dtype(dtype), options)
+    OutputRaster.try_out(staging, **arguments, content=content, fields=fields)
 
 
 def _as_raster(
@@ -137,7 +142,7 @@ def write_description(staging: Staging, content: Mapping[str, Any]) -> None:
 
 
 def read_description(path: str) -> dict[str, Any]:
-    """Return the JSON beside the patches image `path`; empty where there is none, or one of another program.
+    """Return the JSON beside the patches image `path`; empty if there is none, or one of another program.
 
     Raises:
         ParameterError: it is damaged, or says what cannot be: sizes, statistics and groups depend on it.

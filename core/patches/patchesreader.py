@@ -222,8 +222,8 @@ class PatchesImagesReader(PatchesReaderBase):
             for one, other, of_one, of_other in zip(sizes[first], counts, self.gdal_ds[first], self.gdal_ds[key]):
                 if one != other:
                     raise RasterError(
-                        f"{name_of(of_one)} ({first}) holds {one} patches, but {name_of(of_other)} ({key}) "
-                        f"holds {other}: list patches images of the same points, in the same order for every source."
+                        f"{name_of(of_one)} ({first}) holds {one} patches, but {name_of(of_other)} ({key}) holds "
+                        f"{other}: list patches images of the same points, in the same order for every source."
                     )
         return sizes[first]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..geometry.grid import Box, Grid
 
 _PIXELS = 8_000_000  # pixels looked at together
@@ -32,11 +32,12 @@ class PatchGrid:
     offset_y: int = 0
 
     def __post_init__(self) -> None:
-        for key, offset, most in (("X", self.offset_x, self.image.width), ("Y", self.offset_y, self.image.height)):
+        for axis, offset, most in (("x", self.offset_x, self.image.width), ("y", self.offset_y, self.image.height)):
             if offset + self.size > most:
+                shifted = f" and {field(f'grid_offset{axis}')} {offset}" if offset else ""
                 raise ParameterError(
-                    f"GRID_PSIZE is {self.size}{f' and GRID_OFFSET{key} {offset}' if offset else ''}, but the image has "
-                    f"only {self.image.width} x {self.image.height} pixels: choose a smaller patch."
+                    f"{field('grid_psize')} is {self.size}{shifted}, but the image has only {self.image.width} x "
+                    f"{self.image.height} pixels: choose a smaller patch."
                 )
 
     @property

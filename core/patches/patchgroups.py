@@ -1,4 +1,4 @@
-"""Sharing patches out between training, validation and test."""
+"""Dividing patches into training, validation and test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from .patchgrid import PatchGrid
 
@@ -99,8 +99,8 @@ def keep_apart(groups: np.ndarray, patches: PatchGrid, gap: int) -> int:
         groups[(groups == larger) & near(others, reach) if others.any() else np.zeros(groups.shape, bool)] = NONE
         if not (groups == larger).any():
             raise ParameterError(
-                f"GAP is {gap}, which leaves no patch in the group {larger.short}: choose a smaller gap, smaller patches "
-                "or a smaller step."
+                f"{field('gap')} is {gap}, which leaves no patch in the group {larger.short}: choose a smaller gap, "
+                "smaller patches or a smaller step."
             )
     return sum(sizes) - int((groups != NONE).sum())
 

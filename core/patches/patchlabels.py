@@ -1,4 +1,4 @@
-"""The labels of patches: their pixel type, and what the classes are called."""
+"""The labels of patches: their pixel type, and the names of their classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..classes.legend import TextLegend, as_rows, of_texts
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..rasters.pixeltypes import written_type
 from .patchpoints import PatchPoints
 
@@ -36,7 +36,8 @@ def label_type(labels: np.ndarray, word: str) -> np.dtype:
             return np.dtype(name)
     wrong = labels[~same][0]
     raise ParameterError(
-        f"A label is {wrong}, which the pixel type {names[-1]} cannot hold: set OUTLABELS_PIXELTYPE to another, or auto."
+        f"A label is {wrong}, which the pixel type {names[-1]} cannot hold: set {field('outlabels_pixeltype')} to "
+        "another, or auto."
     )
 
 

@@ -1,4 +1,4 @@
-"""The points at which patches are cut: where they fall in each source, and which must be left out."""
+"""The points at which patches are cut: their positions in each source, and the reasons for leaving some out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..classes.classfield import holds_names, numbers_of
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..geometry.grid import TOLERANCE, Axis
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack
@@ -21,7 +21,7 @@ from ..vectors.vectorlayer import TEXT, Field, Points, VectorLayer
 
 @dataclass(frozen=True)
 class PatchSource:
-    """One source, open: its images, the size of its patches and what rejects a patch.
+    """One source, open: its images, the size of its patches and the rule that rejects a patch.
 
     Attributes:
         number: 1 for the first source.
@@ -44,11 +44,11 @@ class PatchSource:
     def check(self) -> None:
         """Raise ParameterError where a patch is larger than the image."""
         grid = self.stack.grid
-        for key, size, most in (("X", self.width, grid.width), ("Y", self.height, grid.height)):
+        for axis, size, most in (("x", self.width, grid.width), ("y", self.height, grid.height)):
             if size > most:
                 raise ParameterError(
-                    f"SOURCE{self.number}_PATCHSIZE{key} is {size}, but {self.stack.names[0]} has only {grid.width} x "
-                    f"{grid.height} pixels: choose a smaller patch."
+                    f"{field(f'patchsize{axis}', of='sources', number=self.number)} is {size}, but "
+                    f"{self.stack.names[0]} has only {grid.width} x {grid.height} pixels: choose a smaller patch."
                 )
 
     def starts(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -106,7 +106,7 @@ def locate(layer: VectorLayer, field: Field, sources: Sequence[PatchSource], pro
         if bool(layer.reference.wkt) != bool(source.stack.reference.wkt):
             progress.warning(
                 f"{layer.path} is in the coordinate system {layer.reference.describe()}, source {source.number} in "
-                f"{source.stack.reference.describe()}: the points are taken to be in the images' own coordinates."
+                f"{source.stack.reference.describe()}: the points are assumed to be in the images' own coordinates."
             )
     rejected: Counter[str] = Counter()
     columns: list[list[np.ndarray]] = [[] for _ in sources]
@@ -170,8 +170,8 @@ def _nothing_left(layer: VectorLayer, sources: Sequence[PatchSource], rejected: 
         for source in sources
     )
     return ParameterError(
-        f"No point of {layer.path} has its whole patch inside every source ({why}). The layer: {layer.describe()}. "
-        f"{places}. Choose another layer, or mend its coordinate system."
+        f"No point of {layer.path} has its complete patch inside every source ({why}). The layer: {layer.describe()}. "
+        f"{places}. Choose another layer, or correct its coordinate system."
     )
 
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import RasterError
+from ..errors import RasterError, field
 
 
 class PatchStore:
@@ -92,7 +92,7 @@ class PatchStore:
         megabytes = self.count * self._size / 1e6
         return RasterError(
             f"Cannot keep {self.count} patches ({megabytes:.0f} MB) in a temporary file beside the output: "
-            f"{error.strerror}. Make room on that disk, or raise MEMORY."
+            f"{error.strerror}. Make room on that disk, or raise {field('memory')}."
         )
 
 

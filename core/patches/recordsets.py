@@ -289,7 +289,7 @@ class TFRecords:
                 for _ in tf.data.TFRecordDataset(str(path), compression, _READ_AHEAD):
                     number += 1
             except tf.errors.OpError as error:
-                raise damaged(path, number, "its data is not what was written") from error
+                raise damaged(path, number, "its data do not match their checksum") from error
             total += expected
         return total
 
@@ -297,8 +297,8 @@ class TFRecords:
         if self.output_types is None or self.output_shapes is None:
             missing = self.output_types_file if self.output_types is None else self.output_shapes_file
             raise RecordsError(
-                f"{missing} is missing, without which the records cannot be understood: give the folder that "
-                "to_tfrecords or PatchesExtraction wrote, with its JSON files."
+                f"{missing} is missing, and the records cannot be read without it: give the folder that to_tfrecords "
+                "or PatchesExtraction wrote, with its JSON files."
             )
         return self.output_types, self.output_shapes
 
@@ -311,7 +311,8 @@ class TFRecords:
         for path in found:
             if not path.stat().st_size:  # no writer makes such a file on purpose
                 raise RecordsError(
-                    f"{path} is empty, so its records are lost: write or copy it again, or remove it to do without them."
+                    f"{path} is empty, so its records are lost: write or copy it again, or remove it to read the "
+                    "others only."
                 )
         return found
 
@@ -375,6 +376,6 @@ def _damage(path: Any, compression: Any) -> Any:
         path,
         " is damaged at its record ",
         number,
-        " (counted from 0): its data is not what was written.",
+        " (counted from 0): its data do not match their checksum.",
     ]
-    return tf.strings.join([*where, " Write or copy the file again, or take it out of the folder."])
+    return tf.strings.join([*where, " Write or copy the file again, or remove it from the folder."])

@@ -1,4 +1,4 @@
-"""Bands that are marked as alpha: whether they are masks of the others, or bands like these.
+"""Bands that are marked as alpha: masks of the other bands, or bands like these.
 
 The mark alone is no evidence: GDAL gives it to the fourth band of any GeoTIFF of four bytes per pixel that a program
 creates without saying what its bands are, near infrared too.
@@ -13,6 +13,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..base.progress import Progress
+from ..errors import field
 from ..geometry.grid import Box
 from .pixeltypes import numpy_type
 from .rasterstack import Stack
@@ -37,7 +38,7 @@ def open_images(
 
 
 def decide(stack: Stack, choice: str, progress: Progress, wanted: int | None = None, known: str = "") -> None:
-    """Decide whether the bands of a stack that are marked as alpha are masks or bands, and say so.
+    """Decide whether the bands of a stack that are marked as alpha are masks or bands, and report the decision.
 
     Args:
         stack: nothing of it has been read yet.
@@ -50,17 +51,17 @@ def decide(stack: Stack, choice: str, progress: Progress, wanted: int | None = N
     if not stack.alphas:
         return
     if choice == AUTO and wanted == stack.bands:
-        choice, why = BAND, f", since {wanted} bands are asked for"
+        choice, why = BAND, f", because {wanted} bands are needed"
     elif choice == AUTO and known:
         choice, why = known, ", as it was for the model's training"
     else:
-        why = "" if choice == AUTO else f" (ALPHA={choice})"
+        why = "" if choice == AUTO else f" ({field('alpha')}={choice})"
     masks = [alpha for alpha in stack.alphas if choice == MASK or (choice == AUTO and _is_mask(stack, alpha, progress))]
     stack.take_as_masks(masks)
     for alpha in stack.alphas:
         if choice != AUTO or alpha in masks:
             what = (
-                "taken as the mask of the others: where it is 0 they are no-data"
+                "used as the mask of the other bands: where it is 0, they are no-data"
                 if alpha in masks
                 else "read as a band"
             )
@@ -83,21 +84,21 @@ def _called(stack: Stack, alpha: tuple[int, int]) -> str:
 
 def _is_mask(stack: Stack, alpha: tuple[int, int], progress: Progress) -> bool:
     """Return whether a band holds nothing but 0 and the largest value of its type; warn where it does not."""
-    why = "which is not read for that alone, since it lies at an address"
+    why = "whose values are not read, because the raster is remote"
     if not stack.is_remote(alpha[0]):
         other = _other_value(stack, alpha, progress)
         if other is None:
             return True
-        why = f"but holds {other:g} too, which no mask has"
+        why = f"but also holds {other:g}, which is not a value of a mask"
     progress.warning(
-        f"{_called(stack, alpha)} is marked as alpha, {why}: it is read as a band. If it says where there is no data, set "
-        "ALPHA=mask; ALPHA=band keeps it a band without this warning."
+        f"{_called(stack, alpha)} is marked as alpha, {why}: it is read as a band. If it is a mask, set "
+        f"{field('alpha')}=mask; {field('alpha')}=band keeps it a band without this warning."
     )
     return False
 
 
 def _other_value(stack: Stack, alpha: tuple[int, int], progress: Progress) -> float | None:
-    """Return a value of the band that no mask has, as soon as one is found; None where there is none."""
+    """Return the first value of the band that a mask cannot have; None if there is none."""
     band: gdal.Band = stack.datasets[alpha[0]].GetRasterBand(alpha[1])
     dtype, grid = numpy_type(band.DataType), stack.grid
     most = np.iinfo(dtype).max if dtype.kind in "iu" else 1.0

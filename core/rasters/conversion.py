@@ -1,4 +1,4 @@
-"""From what the model returns to what the output holds."""
+"""Conversion of the model's outputs to the pixel type of the output raster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ class Converter:
         if values.dtype == self.dtype:
             return values
         if values.dtype.kind == "c" and self.dtype.kind != "c":
-            raise ModelError("The model returns complex numbers, which this pixel type cannot hold: use auto.")
+            raise ModelError(
+                f"The values are complex numbers, which the pixel type {self.dtype.name} cannot hold: choose the "
+                "pixel type auto."
+            )
         if self.dtype.kind not in "iu":
             with np.errstate(over="ignore"):
                 return values.astype(self.dtype)
@@ -50,22 +53,23 @@ class Converter:
         self.replaced += int(values.size - np.count_nonzero(finite))
         return np.where(finite, clipped, self._background).astype(self.dtype)
 
-    def told(self, key: str, background: str) -> list[str]:
+    def told(self, name: str, background: str) -> list[str]:
         """Return what was counted, as warnings.
 
         Args:
-            key: the parameter of the pixel type.
+            name: mention of the parameter of the pixel type.
             background: what NaN and infinite values have become.
         """
         found = []
         if self.replaced:
             found.append(
-                f"{self.replaced} values were NaN or infinite, which {self.dtype.name} cannot hold: they are {background}."
+                f"{self.replaced} values were NaN or infinite, which {self.dtype.name} cannot hold: they became "
+                f"{background}."
             )
         if self.clipped:
             info = np.iinfo(self.dtype)
             found.append(
-                f"{self.clipped} values lay outside of {info.min} to {info.max}, which is what {self.dtype.name} holds: they "
-                f"have become the nearest of these two. Set {key} to a larger type, such as double, to keep them."
+                f"{self.clipped} values were outside of {info.min} to {info.max}, the range of {self.dtype.name}: "
+                f"they became the nearest of these two. Set {name} to a larger type, such as double, to keep them."
             )
         return found

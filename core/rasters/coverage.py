@@ -1,4 +1,4 @@
-"""What a raster holds no data for: sparse files and mosaics with gaps tell, without being read."""
+"""Parts of a raster without data, as sparse files and mosaics with gaps declare them: no pixel is read."""
 
 from __future__ import annotations
 

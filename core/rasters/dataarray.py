@@ -49,7 +49,7 @@ def _dimensions(data: Any) -> tuple[str, str]:
     y = next((name for name in given if name.lower() in _Y), "")
     if not x or not y:
         raise RasterError(
-            f"{name_of(data)} has the dimensions {given}, of which none is called x or none y: rename them with "
+            f"{name_of(data)} has the dimensions {given}, but needs one called x and one called y: rename them with "
             "data.rename({'old': 'x', ...})."
         )
     if len(given) > 3:
@@ -88,7 +88,7 @@ def _axis(data: Any, name: str, known: float | None) -> tuple[float, float]:
     centres = np.asarray(data.coords[name].values)
     if centres.dtype.kind not in "iuf" or centres.ndim != 1:
         raise RasterError(
-            f"The coordinates {name} of {name_of(data)} are no numbers along one dimension: assign others."
+            f"The coordinates {name} of {name_of(data)} are not numbers along one dimension: assign others."
         )
     centres = centres.astype("float64")
     if len(centres) > 1:
@@ -103,7 +103,7 @@ def _axis(data: Any, name: str, known: float | None) -> tuple[float, float]:
         step = known
     else:
         raise RasterError(
-            f"{name_of(data)} has one pixel along {name}, whose size its coordinate does not tell: give "
+            f"{name_of(data)} has only one pixel along {name}, so the coordinate does not give its size: give "
             "ArrayRaster(array, geotransform, crs)."
         )
     return float(centres[0]) - step / 2, step

@@ -149,7 +149,7 @@ def name_of(source: Any) -> str:
 
 def _check_array(array: Any) -> None:
     if isinstance(array, np.ma.MaskedArray):
-        raise RasterError("The array is a masked one: give array.filled(value), and nodata=value.")
+        raise RasterError("The array is a masked array: give array.filled(value), and nodata=value.")
     if not isinstance(array, np.ndarray):
         raise RasterError(f"ArrayRaster takes a NumPy array, but got {type(array).__name__}: give numpy.asarray(...).")
     if array.ndim not in (2, 3) or 0 in array.shape:
@@ -166,7 +166,8 @@ def _check_array(array: Any) -> None:
         gdal_type("uint8" if array.dtype == bool else array.dtype)
     except (KeyError, TypeError):
         raise RasterError(
-            f"The array's type is {array.dtype}, which no raster has: convert it, as with array.astype('float32')."
+            f"The array's type is {array.dtype}, which rasters do not have: convert it, as with "
+            "array.astype('float32')."
         ) from None
 
 
@@ -231,12 +232,12 @@ def band_numbers(text: str, count: int, name: str) -> Sequence[int]:
             or not all(1 <= n <= count for n in numbers)
         ):
             raise RasterError(
-                f"bands={text} asks {name}, which has {count} bands, for {part!r}: give numbers from 1 to {count} or "
+                f"bands={text} selects {part!r}, but {name} has {count} bands: give numbers from 1 to {count} or "
                 "ranges such as 2:4, separated by commas; negative numbers count from the last band."
             )
         chosen += range(numbers[0], numbers[-1] + 1)
     if not chosen:
-        raise RasterError(f"bands={text} leaves no band of {name}: a range begins with its smaller number.")
+        raise RasterError(f"bands={text} selects no band of {name}: a range begins with its smaller number.")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""What GDAL reports of rasters that it opens all the same: failures refuse them, warnings go to the run's log."""
+"""GDAL's reports about rasters that it opens: failures refuse the raster, warnings go to the run's log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..files import inputs
 from ..files.gdalcalls import Errors
 
 _MOST = 20
-"""Warnings of one raster that are told: some formats have one for every block."""
+"""Most warnings that are reported of one raster: some formats have one for every block."""
 
 _PROJ = "PROJ: "
 """Begins what is said of a coordinate system that this PROJ does not know, or not yet: the file is whole."""
@@ -44,7 +44,7 @@ class Reports:
         if refused:
             told = masked("; ".join(dict.fromkeys(text.strip().rstrip(".") for text in refused)))
             raise RasterError(
-                f"{self._name} is damaged or incomplete, or beside it a file that describes it. GDAL opens it, but "
+                f"{self._name}, or a file beside it that describes it, is damaged or incomplete: GDAL opens it, but "
                 f"reports: {told}. Get it again, with all of its files."
             )
         self.warn([*errors.warnings, *failures])

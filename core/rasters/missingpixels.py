@@ -1,4 +1,4 @@
-"""Which pixels of a raster are missing: one rule for all that looks at them.
+"""No-data pixels of a raster: one rule for all readers.
 
 A band is missing in a pixel where it has its no-data value, where its value lies in a range that the user has set, where
 a mask of its data set is 0, or where all bands of its data set have the values of its NODATA_VALUES. A pixel is no-data
@@ -27,7 +27,7 @@ from .pixeltypes import numpy_type
 
 @dataclass(frozen=True)
 class Held:
-    """What a file says of one of its bands.
+    """What a file declares about one of its bands.
 
     Attributes:
         dtype: of the band.
@@ -299,7 +299,7 @@ def _masks_of(
     beside = f"{dataset.GetDescription()}.msk"
     if len(found) == len(alphas) and os.path.isfile(dataset.GetDescription()) and os.path.isfile(beside):
         raise RasterError(
-            f"{beside} is the mask of the raster beside it by its name, but GDAL cannot read it: it is damaged or "
+            f"{beside} is the mask of the raster beside it, by its name, but GDAL cannot read it: it is damaged or "
             "incomplete. Get it again, or remove it if every pixel has data."
         )
     return found

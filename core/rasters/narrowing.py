@@ -1,4 +1,4 @@
-"""Values on their way into a type that may not hold all of them: nothing wraps around, and what is changed is counted."""
+"""Conversion to a type that may not hold all values: nothing wraps around, and changed values are counted."""
 
 from __future__ import annotations
 

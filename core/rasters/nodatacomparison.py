@@ -1,4 +1,4 @@
-"""Comparing pixels with no-data values, the one way in which all do it: pure arithmetic, no raster is asked.
+"""Comparison of pixels with no-data values, the only one: pure arithmetic, without access to rasters.
 
 A no-data value is a number in a file's header, and a pixel one of the band's type, read as another type. Both are brought
 together as ranges of the type that is read: empty where the band cannot hold the value, wide where GDAL's masks are.

@@ -6,14 +6,14 @@ import re
 
 from osgeo import osr
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..geometry.grid import Box, Grid, ceil, floor
 from .placement import check_placed
 from .rasterreference import Reference
 
 
 def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
-    """Return the outputs to compute (north-up view): OUT_BOX, EXTENT snapped outwards, or all where both are empty.
+    """Return the outputs to compute (north-up view): `box`, `extent` snapped outwards, or all if both are empty.
 
     Raises:
         ParameterError: it cannot be read, or lies outside the output.
@@ -21,7 +21,7 @@ def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
     if box:
         return _box(box, grid)
     if extent:
-        check_placed("The image", reference, "EXTENT cannot be found in it")
+        check_placed("The image", reference, f"{field('extent')} cannot be located in it")
         return _extent(extent, grid, reference)
     return grid.box
 
@@ -29,11 +29,14 @@ def wanted_box(box: str, extent: str, grid: Grid, reference: Reference) -> Box:
 def _box(text: str, grid: Grid) -> Box:
     match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*:\s*(\d+)\s*:\s*(\d+)\s*", text)
     if match is None:
-        raise ParameterError(f"OUT_BOX is {text!r}, but must be startx:starty:sizex:sizey in whole output pixels.")
+        raise ParameterError(
+            f"{field('out_box')} is {text!r}, but must be startx:starty:sizex:sizey in whole output pixels."
+        )
     box = Box(*(int(part) for part in match.groups()))
     if box.area == 0 or box.intersection(grid.box) != box:
         raise ParameterError(
-            f"OUT_BOX is {text}, which is not inside the output of {grid.width} x {grid.height} pixels: choose a box within it."
+            f"{field('out_box')} is {text}, which is not inside the output of {grid.width} x {grid.height} "
+            "pixels: choose a box within it."
         )
     return grid.stored(box)
 
@@ -42,21 +45,23 @@ def _extent(text: str, grid: Grid, reference: Reference) -> Box:
     number = r"\s*([-+0-9.eE]+)\s*"
     match = re.fullmatch(rf"{number},{number},{number},{number}(?:\[([^\]]+)\])?\s*", text)
     if match is None:
-        raise ParameterError(f"EXTENT is {text!r}, but must be xmin,xmax,ymin,ymax [EPSG:code].")
+        raise ParameterError(f"{field('extent')} is {text!r}, but must be xmin,xmax,ymin,ymax [EPSG:code].")
     try:
         left, right, bottom, top = (float(part) for part in match.groups()[:4])
     except ValueError:
-        raise ParameterError(f"EXTENT is {text!r}, but must be four numbers: xmin,xmax,ymin,ymax.") from None
+        raise ParameterError(f"{field('extent')} is {text!r}, but must be four numbers: xmin,xmax,ymin,ymax.") from None
     if match[5] and reference.wkt:
         left, right, bottom, top = _transformed((left, right, bottom, top), match[5], reference, text)
     if not (left < right and bottom < top):
-        raise ParameterError(f"EXTENT is {text!r}: xmin must be below xmax, and ymin below ymax.")
+        raise ParameterError(f"{field('extent')} is {text!r}, but xmin must be below xmax, and ymin below ymax.")
     x0 = max(0, floor((left - grid.x.origin) / grid.x.spacing))
     y0 = max(0, floor((-top - grid.y.origin) / grid.y.spacing))
     x1 = min(grid.width, ceil((right - grid.x.origin) / grid.x.spacing))
     y1 = min(grid.height, ceil((-bottom - grid.y.origin) / grid.y.spacing))
     if x0 >= x1 or y0 >= y1:
-        raise ParameterError(f"EXTENT {text} lies outside the output ({grid.describe()}): choose a part of it.")
+        raise ParameterError(
+            f"{field('extent')} is {text}, which is outside the output ({grid.describe()}): choose a part of it."
+        )
     return Box(x0, y0, x1 - x0, y1 - y0)
 
 
@@ -69,7 +74,10 @@ def _transformed(
     except RuntimeError:
         failed = True
     if failed:
-        raise ParameterError(f"EXTENT is {text!r}, but {authid!r} is no coordinate system that PROJ knows.")
+        raise ParameterError(
+            f"{field('extent')} is {text!r}, but PROJ does not know the coordinate system {authid!r}: use a code such "
+            "as EPSG:32654."
+        )
     target.ImportFromWkt(reference.wkt)
     if source.IsSame(target):
         return extent

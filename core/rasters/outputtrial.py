@@ -21,6 +21,7 @@ from ..base.progress import Passed, Progress
 from ..errors import RasterError
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box, Grid
+from .outputfields import OTHER_FORMAT, OutputFields, either
 from .placement import Placement
 
 _SIDE = (96, 64)  # pixels, at most
@@ -97,6 +98,7 @@ def try_format(
     nodata: float | None,
     reference: Any,
     content: Content,
+    fields: OutputFields,
 ) -> None:
     """Write a few pixels as the output will be written, and read them again.
 
@@ -110,11 +112,12 @@ def try_format(
         nodata: that is declared.
         reference: `opening.Reference` of the output.
         content: what the values are.
+        fields: the parameters that say how the output is written, for messages.
 
     Raises:
         RasterError: the format, with these options, does not hold what is to be written.
     """
-    trial = _Trial(staging, driver, nodata, reference, content)
+    trial = _Trial(staging, driver, nodata, reference, content, fields)
     trial.check_size(grid)
     width, height = (min(size, limit) for size, limit in zip((grid.width, grid.height), _SIDE))
     while width * height * bands * dtype.itemsize > _BYTES and max(width, height) > 8:
@@ -163,16 +166,23 @@ class _Trial:
     """Compares what was written with what is read."""
 
     def __init__(
-        self, staging: Any, driver: gdal.Driver, nodata: float | None, reference: Any, content: Content
+        self,
+        staging: Any,
+        driver: gdal.Driver,
+        nodata: float | None,
+        reference: Any,
+        content: Content,
+        fields: OutputFields,
     ) -> None:
         self._final, self._progress, self._driver = staging.final, staging.progress, driver
         self._nodata, self._reference, self._content = nodata, reference, content
+        self._fields = fields
 
     def check_size(self, grid: Grid) -> None:
         """Raise RasterError where the format has no room for as many columns or rows."""
         limit = _LIMITS.get(self._driver.ShortName)
         if limit and max(grid.width, grid.height) > limit:
-            raise self._refusal(f"{grid.width} x {grid.height} pixels: it takes {limit} along a side at most")
+            raise self._refusal(f"{grid.width} x {grid.height} pixels: the limit is {limit} along a side")
 
     def check(self, path: Path, grid: Grid, values: np.ndarray) -> None:
         """Raise RasterError, or warn, where the file does not hold what was written."""
@@ -203,7 +213,7 @@ class _Trial:
         if self._reference.by_points and not found_placement.same_as(placement):
             raise self._refusal(f"the {placement.kind} of the image")
         if placement.rpc and not found_placement.rpc:
-            self._progress.warning(f"The format {self._driver.LongName} does not hold the RPCs of the image.")
+            self._progress.warning(f"The format {self._driver.LongName} cannot hold the RPCs of the image.")
 
     def _check_values(self, wanted: np.ndarray, found: np.ndarray) -> None:
         if np.array_equal(wanted, found):
@@ -213,21 +223,24 @@ class _Trial:
         where = tuple(np.argwhere(changed)[0]) if changed.any() else (0, 0, 0)
         said = f"with these options changes values ({share:.0%} in a trial; {wanted[where]:g} came back as {found[where]:g})"
         if self._content.classes:
+            advice = either(
+                "remove the options that make it lossy or reduce its bits", self._fields.options, OTHER_FORMAT
+            )
             raise RasterError(
-                f"The output {self._final} holds classes or labels, but the format {self._driver.LongName} {said}, so that "
-                "they would become others. Leave out the options that make it lossy or short of bits (OUT_CO), or choose "
-                "another format, such as .tif."
+                f"The output {self._final} holds classes or labels, but the format {self._driver.LongName} {said}, which "
+                f"would change them: {advice}."
             )
         if not self._content.picture:
             self._progress.warning(
                 f"The format {self._driver.LongName} {said}: the output {self._final} holds the computed values only "
-                "roughly. For exact ones choose lossless options (OUT_CO), or another format, such as .tif."
+                "approximately. For exact values, "
+                f"{either('choose lossless options', self._fields.options, OTHER_FORMAT)}."
             )
 
     def _refusal(self, what: str) -> RasterError:
         return RasterError(
-            f"The output {self._final} is of the format {self._driver.LongName}, which cannot hold {what}. Choose another "
-            "format, such as .tif, another pixel type (OUT_PIXELTYPE) or other creation options (OUT_CO)."
+            f"The output {self._final} is of the format {self._driver.LongName}, which cannot hold {what}. "
+            f"{self._fields.other_output()}"
         )
 
 

@@ -1,4 +1,4 @@
-"""How long the files of a PCIDSK raster must be: GDAL gives zeros for what is missing of channels in tiles or files."""
+"""Required lengths of a PCIDSK raster's files: GDAL gives zeros for missing parts of channels in tiles or files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What places a raster on the ground without a geotransform: control points, RPCs and geolocation arrays.
+"""Georeferencing of a raster without a geotransform: control points, RPCs and geolocation arrays.
 
 A grid of pixels tells nothing of where such a raster lies, so that its pixels can be computed with, and the points handed
 on to an output of the same pixels, but no coordinate can be looked up in it.
@@ -27,7 +27,7 @@ _OPTIONS = {"ground control points": "-tps", "RPCs": "-rpc", "geolocation arrays
 
 @dataclass(frozen=True)
 class Placement:
-    """What a raster has of them.
+    """The control points, RPCs and geolocation arrays of a raster.
 
     Attributes:
         points: column, row, x, y and z of each control point.
@@ -102,8 +102,8 @@ def check_same(names: Sequence[str], references: Sequence[Any]) -> None:
         one, two = (names[0], name) if first.by_points else (name, names[0])
         placed = first if first.by_points else reference
         raise RasterError(
-            f"{one} is placed by {placed.placement.kind} only, and {two} is not placed by the same, so that it is not "
-            f"known how they lie on each other. {placed.placement.cure}, all of them to the same one."
+            f"{one} has only {placed.placement.kind} as georeferencing, and {two} does not have the same, so their "
+            f"relative position is unknown. {placed.placement.cure}, all of them to the same grid."
         )
 
 
@@ -111,30 +111,25 @@ def check_placed(name: str, reference: Any, why: str = "positions in it cannot b
     """Raise RasterError where a raster is placed by points only."""
     if reference.by_points:
         raise RasterError(
-            f"{name} has no geotransform: it is placed by {reference.placement.kind} only, so that {why}. "
-            f"{reference.placement.cure}."
+            f"{name} has no geotransform, only {reference.placement.kind}, so {why}. {reference.placement.cure}."
         )
 
 
-def handed_on(name: str, reference: Any, same_pixels: bool) -> Any:
+def handed_on(name: str, reference: Any, same_pixels: bool, why: str) -> Any:
     """Return the reference of an output.
 
     Args:
         name: of the raster whose grid the output's follows from.
         reference: of that raster.
         same_pixels: whether the output has the very same pixels.
+        why: the reasons for which it may have others, for the message.
 
     Raises:
         RasterError: it has others, and only points place the raster.
     """
     if same_pixels:
         return reference
-    check_placed(
-        name,
-        reference,
-        "the output must have the same pixels, and it has others (by OUT_BOX, EXTENT or OUTPUT_SPCSCALE, or since the "
-        "model leaves out the border, which PADDING keeps)",
-    )
+    check_placed(name, reference, f"the output must have the same pixels, but it has others ({why})")
     return reference.without_placement()
 
 

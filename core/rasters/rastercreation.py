@@ -1,4 +1,4 @@
-"""How a raster is made in its format: pixel types it can hold, and creation options that are not given."""
+"""Creation of a raster in its format: the pixel types that it can hold, and default creation options."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from osgeo import gdal
 
 from ..errors import RasterError
+from .outputfields import OTHER_FORMAT, OutputFields, either
 from .pixeltypes import WORDS, gdal_type
 
 
-def check_type(driver: gdal.Driver, dtype: np.dtype, path: Path) -> None:
+def check_type(driver: gdal.Driver, dtype: np.dtype, path: Path, fields: OutputFields) -> None:
     """Raise RasterError where the format cannot hold `dtype`: GDAL would cut the values down to what it can.
 
     Drivers name their types; one that names none is left to say so itself.
@@ -21,9 +22,9 @@ def check_type(driver: gdal.Driver, dtype: np.dtype, path: Path) -> None:
     held = (driver.GetMetadataItem("DMD_CREATIONDATATYPES") or "").split()
     if held and gdal.GetDataTypeName(gdal_type(dtype)) not in held:
         words = [word for word, name in WORDS.items() if gdal.GetDataTypeName(gdal_type(name)) in held]
+        advice = either(f"choose the pixel type {' or '.join(words)}", fields.pixel_type, OTHER_FORMAT)
         raise RasterError(
-            f"The output {path} is of the format {driver.LongName}, which cannot hold {dtype.name}: set OUT_PIXELTYPE to "
-            f"{' or '.join(words)}, or choose another format, such as .tif."
+            f"The output {path} is of the format {driver.LongName}, which cannot hold {dtype.name}: {advice}."
         )
 
 

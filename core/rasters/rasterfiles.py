@@ -1,4 +1,4 @@
-"""The files of a raster: watched while a run reads them, and as long as their format promises."""
+"""The files of a raster: watched during a run, and checked for the length that their format requires."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def tells_of_truncation(messages: list[str]) -> bool:
 
 
 def check_whole(dataset: gdal.Dataset, name: str) -> None:
-    """Raise RasterError where a file lacks a part of what its format promises, and tell of what may be wrong.
+    """Raise RasterError if a file lacks a part that its format requires; report what may be wrong.
 
     Asked only where GDAL gives zeros or takes defaults for what is missing, and no error.
     """
@@ -111,8 +111,8 @@ def _check_sizes(dataset: gdal.Dataset, driver: str, files: Sequence[str], name:
         found = gdal.VSIStatL(path) if size > 0 else None
         if found is not None and found.size < size:
             raise RasterError(
-                f"{masked(name)} is damaged or incomplete: its file {masked(path)} has {found.size} bytes, where its "
-                f"header promises {size}. Get it again."
+                f"{masked(name)} is damaged or incomplete: its file {masked(path)} has {found.size} bytes, but its "
+                f"header requires {size}. Get the file again."
             )
         if found is not None and found.size > size and driver in _NO_MORE:
             reports.tell(
@@ -126,9 +126,7 @@ def _check_sizes(dataset: gdal.Dataset, driver: str, files: Sequence[str], name:
 def _check_beside(path: str, reports: Reports) -> None:
     """Raise RasterError where GDAL passes over what lies beside a raster because it is no XML; tell of an empty file."""
     if path.lower().endswith(".prj") and (found := gdal.VSIStatL(path)) is not None and not found.size:
-        reports.tell(
-            [f"{masked(path)} is empty, so that no coordinate system is read from it: get it again, or remove it."]
-        )
+        reports.tell([f"{masked(path)} is empty, so no coordinate system is read from it: get it again, or remove it."])
     if path.lower().endswith(".aux.xml") and inputs.local_file(path):
         text, parsed = _head(path, _LONGEST_XML).decode("latin-1"), None
         if len(text) < _LONGEST_XML:
@@ -136,8 +134,8 @@ def _check_beside(path: str, reports: Reports) -> None:
                 parsed = gdal.ParseXMLString(text)
             if parsed is None:
                 raise RasterError(
-                    f"{masked(path)} is damaged or incomplete, so that what it says of the raster beside it is lost, such "
-                    "as where it lies, or which values are no data. Get it again, or remove it."
+                    f"{masked(path)} is damaged or incomplete, so its information about the raster beside it is lost, "
+                    "such as georeferencing or no-data values. Get it again, or remove it."
                 )
 
 
@@ -172,9 +170,9 @@ def _ehdr(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     lacking = [name for name in ("nbands", "nbits") if name not in fields]
     if found is not None and found.size > size and lacking:
         raise RasterError(
-            f"The header {masked(path)} is damaged or incomplete: it lacks {', '.join(lacking)}, and {found.size} bytes are "
-            f"more than the {size} of {dataset.RasterCount} band(s) of {each} bits, which GDAL takes instead. Get it "
-            "again."
+            f"The header {masked(path)} is damaged or incomplete: it lacks {', '.join(lacking)}, and {found.size} "
+            f"bytes are more than the {size} of {dataset.RasterCount} band(s) of {each} bits, which GDAL assumes "
+            "instead. Get it again."
         )
     yield dataset.GetDescription(), size
 

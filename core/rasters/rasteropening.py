@@ -50,7 +50,7 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     address = address_of(path)
     dataset, remote = open_remote(address, options) if address else (_open_local(path, options), None)
     if dataset.RasterCount == 0:
-        raise RasterError(f"{masked(path)} holds no bands of its own{masked(_subdatasets(dataset))}.")
+        raise RasterError(f"{masked(path)} has no bands{masked(_subdatasets(dataset))}.")
     if isinstance(source, RasterSource):
         source.check_bands(dataset.RasterCount)
     _look_at(dataset, masked(path), remote)
@@ -86,7 +86,7 @@ def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
     if dataset is None:
         cure = "Check the path and that GDAL reads the format."
         if source.startswith("/vsimem/"):
-            cure = "Files in memory can be read in the process alone that made them: save it to disk."
+            cure = "Only the process that made a file in memory can read it: save it to disk."
         raise RasterError(f"Cannot open the raster {masked(source)}: {masked(str(errors))}. {cure}")
     check_options(source, options, errors)
     Reports(source).check_opened(dataset, errors)
@@ -107,4 +107,4 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
     try:
         return Grid.from_geotransform(tuple(dataset.GetGeoTransform()), dataset.RasterXSize, dataset.RasterYSize)
     except RasterError as error:
-        raise RasterError(f"{masked(name_of(dataset))}: {error}.") from None
+        raise RasterError(f"{masked(name_of(dataset))}: {error.message}.") from None

@@ -17,14 +17,20 @@ from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from .buffers import spaced
+from .outputfields import NO_FIELDS, OTHER_FORMAT, OutputFields, either
 from .outputtrial import VALUES, Content, try_format
 from .pixeltypes import gdal_type
 from .rastercreation import check_type, geotiff_options, lossless_options, mixing_overviews, threaded
 from .rasterreference import Reference
 
 
-def driver_for(path: str, name: str = "") -> gdal.Driver:
+def driver_for(path: str, name: str = "", fields: OutputFields = NO_FIELDS) -> gdal.Driver:
     """Return the driver that writes `path`: the one called `name`, else by the extension.
+
+    Args:
+        path: the output.
+        name: of the driver, or empty.
+        fields: the parameters, for messages.
 
     Raises:
         ParameterError: there is none, or it cannot write rasters (as VRT, which only refers to others).
@@ -34,11 +40,11 @@ def driver_for(path: str, name: str = "") -> gdal.Driver:
             driver = gdal.GetDriverByName(name)
         if driver is None:
             raise ParameterError(
-                f"OUT_FORMAT is {name!r}, but this GDAL has no such driver (gdalinfo --formats lists them)."
+                f"{fields.format} is {name!r}, but this GDAL has no such driver (gdalinfo --formats lists them)."
             )
         if not _writes(driver):
             raise ParameterError(
-                f"OUT_FORMAT is {name!r}, but GDAL cannot write pixels in that format: choose GTiff or another."
+                f"{fields.format} is {name!r}, but GDAL cannot write pixels in that format: choose GTiff or another."
             )
         return driver
     extension = Path(path).suffix.lower().lstrip(".")
@@ -59,8 +65,8 @@ def driver_for(path: str, name: str = "") -> gdal.Driver:
             "choose a format that holds them, such as .tif."
         )
     raise ParameterError(
-        f"No raster format of GDAL has the extension {extension!r} of the output {path}: choose one such as .tif, "
-        "or name the driver in OUT_FORMAT."
+        f"No raster format of GDAL has the extension {extension!r} of the output {path}: "
+        f"{either('name the driver', fields.format, 'choose one such as .tif')}."
     )
 
 
@@ -70,8 +76,12 @@ def _writes(driver: gdal.Driver) -> bool:
     return bool(driver.GetMetadataItem("DCAP_CREATE") or driver.GetMetadataItem("DCAP_CREATECOPY"))
 
 
-def creation_options(text: str) -> list[str]:
+def creation_options(text: str, name: str) -> list[str]:
     """Return the list of `NAME=VALUE` in a text as QGIS writes it, `TILED=YES|COMPRESS=DEFLATE`.
+
+    Args:
+        text: the options.
+        name: mention of the parameter, for messages.
 
     Raises:
         ParameterError: a part has no `=`.
@@ -79,7 +89,7 @@ def creation_options(text: str) -> list[str]:
     options = [part.strip() for part in text.split("|") if part.strip()]
     for option in options:
         if "=" not in option:
-            raise ParameterError(f"OUT_CO holds {option!r}, but must be NAME=VALUE, several separated by |.")
+            raise ParameterError(f"{name} holds {option!r}, but must be NAME=VALUE, several separated by |.")
     return options
 
 
@@ -109,6 +119,7 @@ class OutputRaster:
         nodata: float | None = None,
         block: tuple[int, int] = (256, 256),
         content: Content | None = VALUES,
+        fields: OutputFields = NO_FIELDS,
     ) -> None:
         """Create it, after a trial that shows that the format holds what is to be written.
 
@@ -123,23 +134,24 @@ class OutputRaster:
             nodata: no-data value to declare, or None.
             block: width and height of a GeoTIFF's blocks.
             content: what the values are; None for the trial itself.
+            fields: the parameters that say how it is written, for messages.
 
         Raises:
             RasterError: GDAL cannot create it, or it would not hold the values.
         """
         dtype = np.dtype(dtype)
         self._staging, self._grid, self._dtype, self._bands = staging, grid, np.dtype(dtype), bands
-        self._driver = driver
+        self._driver, self._fields = driver, fields
         if content is not None:
-            self.try_out(staging, grid, bands, dtype, reference, driver, options, nodata, block, content)
+            self.try_out(staging, grid, bands, dtype, reference, driver, options, nodata, block, content, fields)
         self._copied = not driver.GetMetadataItem("DCAP_CREATE") or driver.ShortName == "COG"
         classes = content is not None and content.classes
         self._options = [*options, *lossless_options(driver, options, self._dtype, classes)]
         mixing = mixing_overviews(driver, options) if classes else ""
         if mixing:
             staging.progress.warning(
-                f"{mixing} makes overviews of means of pixels: if the output {staging.final} holds classes, it shows others "
-                "where it is drawn small. NEAREST and MODE keep them (OUT_CO)."
+                f"{mixing} computes overviews from means of pixels: if the output {staging.final} holds classes, its "
+                f"overviews show other classes. {either('Choose NEAREST or MODE', fields.options, OTHER_FORMAT)}."
             )
         making = gdal.GetDriverByName("GTiff") if self._copied else driver
         self._making = staging.folder / "pixels.partial.tif" if self._copied else staging.path
@@ -179,6 +191,7 @@ class OutputRaster:
         nodata: float | None = None,
         block: tuple[int, int] = (256, 256),
         content: Content = VALUES,
+        fields: OutputFields = NO_FIELDS,
     ) -> None:
         """Make sure that a raster made of the same arguments would hold its values; make nothing.
 
@@ -187,14 +200,16 @@ class OutputRaster:
         Raises:
             RasterError: it would not.
         """
-        check_type(driver, dtype, staging.final)
+        check_type(driver, dtype, staging.final, fields)
 
         def make(place: Any, part: Grid) -> OutputRaster:
-            made = cls(place, part, bands, dtype, reference, driver, options, nodata, block, content=None)
+            made = cls(
+                place, part, bands, dtype, reference, driver, options, nodata, block, content=None, fields=fields
+            )
             content.describe(made.dataset)
             return made
 
-        try_format(make, staging, driver, grid, bands, dtype, nodata, reference, content)
+        try_format(make, staging, driver, grid, bands, dtype, nodata, reference, content, fields)
 
     def __enter__(self) -> OutputRaster:
         return self
@@ -242,8 +257,8 @@ class OutputRaster:
         needed = self._grid.width * self._grid.height * self._bands * self._dtype.itemsize
         free = shutil.disk_usage(self._staging.folder.parent).free
         if free < needed:
-            return f"{free / 1e6:.1f} MB are free on its disk, where up to {needed / 1e6:.1f} MB are needed: make room."
-        return "Choose another format, pixel type (OUT_PIXELTYPE) or other creation options (OUT_CO)."
+            return f"{free / 1e6:.1f} MB are free on its disk, but up to {needed / 1e6:.1f} MB are needed: make room."
+        return self._fields.other_output()
 
     def commit(self, progress: Progress) -> None:
         """Close and check the file as `close` does, then move it to the final path.
@@ -275,7 +290,7 @@ class OutputRaster:
         self._verify()
 
     def _copy(self, progress: Progress) -> None:
-        progress.info(f"Copying into {self._driver.LongName}, which cannot be written piece by piece.")
+        progress.info(f"Copying to {self._driver.LongName}, which cannot be written block by block.")
         copy = None
         with collected_errors() as errors:
             source = gdal.OpenEx(str(self._making), gdal.OF_RASTER)

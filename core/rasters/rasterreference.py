@@ -1,4 +1,4 @@
-"""What ties a raster to the ground beside its grid: its coordinate system, or points."""
+"""Georeferencing of a raster beside its grid: its coordinate system, or points."""
 
 from __future__ import annotations
 

@@ -137,8 +137,9 @@ class Stack:
             }
             if "c" in kinds:
                 raise RasterError(
-                    f"{name} holds complex numbers, but {why}: make bands of them first, such as amplitude and phase, or "
-                    "real and imaginary part (gdal_calc.py --calc 'abs(A)', 'angle(A)', 'A.real' or 'A.imag')."
+                    f"{name} holds complex numbers, but {why}: convert it to bands first, such as amplitude and "
+                    "phase, or real and imaginary part (gdal_calc.py --calc 'abs(A)', 'angle(A)', 'A.real' or "
+                    "'A.imag')."
                 )
 
     @property
@@ -171,8 +172,8 @@ class Stack:
             )
         if not grid.same_as(self.grid) or grid.south_up != self.grid.south_up:
             raise RasterError(
-                f"{name} lies elsewhere ({grid.describe()}) than {first} ({self.grid.describe()}): "
-                "rasters of one source must lie on one grid; give it as another source, or warp it."
+                f"{name} is elsewhere ({grid.describe()}) than {first} ({self.grid.describe()}): rasters of one "
+                "source must be on one grid; give it as another source, or warp it."
             )
         if not reference.same_as(self.reference):
             raise RasterError(

@@ -77,14 +77,14 @@ class Remote:
         now = _state(self.name)
         if now is None:
             raise RasterError(
-                f"{self.address} can no longer be reached, so it is not known whether it has changed while it was "
-                f"read: run again, or {_DOWNLOAD}."
+                f"{self.address} can no longer be reached, so it is unknown whether it changed during reading: run "
+                f"again, or {_DOWNLOAD}."
             )
         for (what, before), (_, after) in zip(self.state, now):
             if before is not None and after is not None and before != after:
                 raise RasterError(
-                    f"{self.address} has changed while it was read ({what}: {before}, now {after}), so that its parts do "
-                    f"not belong together: run again when it is complete, or {_DOWNLOAD}."
+                    f"{self.address} changed during reading ({what}: {before}, now {after}), so its parts are "
+                    f"inconsistent: run again when it is complete, or {_DOWNLOAD}."
                 )
 
     def read(self, attempt: Callable[[], Any], where: str) -> None:
@@ -108,8 +108,8 @@ class Remote:
             forget(self.name)  # else a part that came short is taken for the end of the file
             self.check_unchanged()
         raise RasterError(
-            f"Cannot read {where} of {self.address} in {RETRIES + 1} attempts: {masked(str(errors))}. The server sends "
-            f"less than it was asked for, or is overloaded: try again later, or {_DOWNLOAD}."
+            f"Cannot read {where} of {self.address} in {RETRIES + 1} attempts: {masked(str(errors))}. The server "
+            f"sends incomplete data, or is overloaded: try again later, or {_DOWNLOAD}."
         )
 
 

@@ -1,4 +1,4 @@
-"""Scale and offset of bands, which are told and not applied."""
+"""Scale and offset of bands, which are reported but not applied."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def scaling(dataset: gdal.Dataset, name: str) -> str:
         scale, offset = 1.0 if scale is None else scale, offset or 0.0
         if (scale, offset) != (1.0, 0.0):
             return (
-                f"{name} has bands with a scale or an offset (band {number}: value x {scale:g} + {offset:g}). Values are "
-                "used as they are stored, not scaled; this holds for every raster of the run. For scaled ones, unscale "
-                "the raster first (gdal_translate -unscale)."
+                f"{name} has bands with a scale or an offset (band {number}: value x {scale:g} + {offset:g}). Values "
+                "are used as they are stored, not scaled; this holds for every raster of the run. For scaled values, "
+                "unscale the raster first (gdal_translate -unscale)."
             )
     return ""

@@ -1,4 +1,4 @@
-"""Headers of raw rasters that are lines of text: GDAL takes defaults for what they lack, without a word.
+"""Text headers of raw rasters: GDAL uses defaults for missing fields, without a warning.
 
 A header that was cut off lacks its last lines, or ends within one. Fields that its format demands must be there, and so
 must the rest of a position of which there is a part. What only may be a fault is a warning.
@@ -122,8 +122,8 @@ def check_headers(dataset: gdal.Dataset, files: list[str]) -> Iterator[str]:
         yield from _unfinished_list(dataset)
     if dataset.GetProjection() and _nowhere(dataset):
         yield (
-            f"{masked(dataset.GetDescription())} has a coordinate system, but nothing says where it lies: its header may "
-            "be incomplete. Compare it with the original."
+            f"{masked(dataset.GetDescription())} has a coordinate system, but no position: its header may be "
+            "incomplete. Compare it with the original."
         )
 
 
@@ -156,8 +156,8 @@ def _unfinished_list(dataset: gdal.Dataset) -> Iterator[str]:
     for place, last in ((column, dataset.RasterXSize - 1), (row, dataset.RasterYSize - 1)):
         if min(abs(place), abs(place - last)) > 0.1:
             yield (
-                f"The points of {masked(path)} end within a row or column of their grid, so that the file may have been "
-                "cut off: compare it with the original."
+                f"The points of {masked(path)} end within a row or column of their grid, so the file may be "
+                "truncated: compare it with the original."
             )
             return
 
@@ -166,11 +166,11 @@ def _check_header(dataset: gdal.Dataset, driver: str, layout: _Format, path: str
     text = read_text(path, 1 << 12 if driver in _PIXELS else _LONGEST)
     if text and not text.endswith(("\n", "\r", "}")) and driver != "MFF2":
         yield (
-            f"{masked(path)} ends within a line ({_shown(text)}), so that it may have been cut off: compare it with the "
-            "original. If it is whole, end its last line with a line break."
+            f"{masked(path)} ends within a line ({_shown(text)}), so it may be truncated: compare it with the "
+            "original. If it is complete, end its last line with a line break."
         )
     if layout.end and text.split()[-1:] != [layout.end]:
-        yield f"{masked(path)} does not end with {layout.end}: it may have been cut off. Compare it with the original."
+        yield f"{masked(path)} does not end with {layout.end}: it may be truncated. Compare it with the original."
     if driver in _PIXELS or len(text) == _LONGEST:
         return
     if driver in ("ENVI", "MFF2"):
@@ -191,7 +191,7 @@ def _check_header(dataset: gdal.Dataset, driver: str, layout: _Format, path: str
         raise _incomplete(path, f"it has {', '.join(present)}, but lacks {', '.join(lacking)}")
     if lacking := [name for name in usual if not fields.get(name)]:
         yield (
-            f"{masked(path)} does not say {', '.join(lacking)}: GDAL takes its default, and reads values of type "
+            f"{masked(path)} does not specify {', '.join(lacking)}: GDAL uses its default, and reads values of type "
             f"{gdal.GetDataTypeName(dataset.GetRasterBand(1).DataType)}. If these look wrong, compare the header with "
             "the original."
         )
@@ -299,6 +299,6 @@ def _bytes_each(dataset: gdal.Dataset) -> int:
 
 def _incomplete(path: str, why: str) -> RasterError:
     return RasterError(
-        f"The header {masked(path)} is damaged or incomplete: {why}. Get it again; without it the pixels would be read "
-        "wrongly, or placed elsewhere."
+        f"The header {masked(path)} is damaged or incomplete: {why}. Get it again; without it the pixels would be "
+        "read wrongly, or placed elsewhere."
     )

@@ -1,4 +1,4 @@
-"""Rasters on the grid of another, by GDAL's warper, read when they are asked for."""
+"""Rasters on the grid of another raster, by GDAL's warper; pixels are computed on reading."""
 
 from __future__ import annotations
 

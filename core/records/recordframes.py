@@ -135,7 +135,7 @@ def compression_of(path: Path) -> str:
 
 
 def count_records(path: Path, compression: str) -> int:
-    """Return the number of records in a file, found by going from length to length.
+    """Return the number of records in a file, found by reading the lengths only.
 
     Without compression the data itself is passed over, so that this reads little.
 
@@ -156,7 +156,7 @@ def count_records(path: Path, compression: str) -> int:
         raise RecordsError(f"Cannot read {path}: {error.strerror}.") from error
     wrong = _first_wrong(heads)
     if wrong < len(heads):
-        raise damaged(path, wrong, "its length is not what was written")
+        raise damaged(path, wrong, "its length does not match its checksum")
     if not whole:
         raise damaged(path, max(0, len(heads) - 1), "the file ends within it, or before the next")
     return len(heads)
@@ -165,8 +165,8 @@ def count_records(path: Path, compression: str) -> int:
 def damaged(path: object, record: int, why: str) -> RecordsError:
     """Return the error for a record, counted from 0, that cannot be read."""
     return RecordsError(
-        f"{path} is damaged at its record {record} (counted from 0): {why}. Write or copy the file again, or take it out "
-        "of the folder."
+        f"{path} is damaged at its record {record} (counted from 0): {why}. Write or copy the file again, or remove "
+        "it from the folder."
     )
 
 

@@ -24,7 +24,7 @@ from ..errors import ParameterError, RasterError
 from .recordframes import crc32c, masked_crc
 
 CLASSES = "classes.json"
-"""The file in a folder of records that tells the classes of the labels."""
+"""Name of the file with the classes of the labels, in a folder of records."""
 
 _DATATYPES = {
     "float32": 1,
@@ -61,7 +61,7 @@ class Feature:
 
 
 class RecordsWriter:
-    """Writes records into a folder, some at a time."""
+    """Writes records into a folder, part by part."""
 
     def __init__(
         self, folder: Path, features: Sequence[Feature], count: int, classes: Sequence[Mapping[str, Any]] = ()
@@ -138,22 +138,22 @@ class RecordsWriter:
         (self._folder / name).write_text(json.dumps(content, indent=4), encoding="utf-8")
 
 
-def check_folder(path: str, key: str) -> None:
-    """Raise ParameterError where `path` is something else than an older folder of TFRecords, which is replaced."""
+def check_folder(path: str, name: str) -> None:
+    """Raise ParameterError unless `path` is new, or an older folder of TFRecords, which is replaced."""
     folder = Path(path)
     if not folder.exists():
         return
     names = [item.name for item in folder.iterdir()] if folder.is_dir() else [folder.name]
     known = ("output_types.json", "output_shapes.json", CLASSES)
-    foreign = [name for name in names if name not in known and not name.endswith(".records")]
+    foreign = [each for each in names if each not in known and not each.endswith(".records")]
     if foreign:
         raise ParameterError(
-            f"{key} is {path}, which exists and holds other things than TFRecords ({foreign[0]}): choose a new folder."
+            f"{name} is {path}, which exists and holds other things than TFRecords ({foreign[0]}): choose a new folder."
         )
 
 
 def read_classes(folder: str) -> dict[str, Any]:
-    """Return what a folder of records tells of the classes of its labels; empty where it tells nothing."""
+    """Return the classes of the labels in a folder of records; empty if it names none."""
     try:
         content = json.loads((Path(folder) / CLASSES).read_text(encoding="utf-8"))
     except (OSError, ValueError):

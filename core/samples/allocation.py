@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def total(totals: Totals, number: int) -> Rates:
 
 
 def by_class(totals: Totals, numbers: Mapping[str, int]) -> Rates:
-    """`byclass`: the numbers given; none for a class that is not named."""
+    """`byclass`: the given numbers; none for a class without one."""
     return {name: Rate.of(numbers.get(name, 0), total) for name, total in totals.items()}
 
 
@@ -88,7 +88,7 @@ def read_numbers(path: str) -> dict[str, int]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = [(number, line.strip()) for number, line in enumerate(file, 1)]
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"STRATEGY_BYCLASS_IN: cannot read {path}: {error}.") from error
+        raise ParameterError(f"{field('strategy_byclass_in')}: cannot read {path}: {error}.") from error
     numbers: dict[str, int] = {}
     separator = ""
     for number, line in lines:
@@ -98,13 +98,14 @@ def read_numbers(path: str) -> dict[str, int]:
         words = [word.strip() for word in next(csv.reader([line], delimiter=separator))]
         if len(words) < 2 or not words[0] or not words[1].isdecimal():
             raise ParameterError(
-                f"STRATEGY_BYCLASS_IN: line {number} of {path} is {line!r}, but must be a class and a whole number of "
-                "samples, such as 3,500."
+                f"{field('strategy_byclass_in')}: line {number} of {path} is {line!r}, but "
+                "must be a class and a whole number of samples, such as 3,500."
             )
         numbers[words[0]] = int(words[1])
     if not numbers:
         raise ParameterError(
-            f"STRATEGY_BYCLASS_IN: {path} names no class: each line is a class and a number, as 3,500."
+            f"{field('strategy_byclass_in')}: {path} names no class: each line "
+            "must be a class and a number of samples, such as 3,500."
         )
     return numbers
 

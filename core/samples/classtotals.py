@@ -1,4 +1,4 @@
-"""How many pixels each class and each feature has, and the files that tell it.
+"""Numbers of pixels of each class and each feature, and the files that hold them.
 
 The XML is what OTB's PolygonClassStatistics writes and its SampleSelection reads.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
 from ..rasters.rasterreference import Reference
@@ -67,12 +67,14 @@ def read_class_totals(path: str) -> dict[str, int]:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"INSTATS: cannot read {path}: {error}.") from error
+        raise ParameterError(f"{field('instats')} is {path}, which cannot be read: {error}.") from error
     tree: Any = None
     with collected_errors() as errors:
         tree = gdal.ParseXMLString(text)
     if tree is None or errors.failed:
-        raise ParameterError(f"INSTATS: {path} is no XML: {errors}. It is the output of PolygonClassStatistics.")
+        raise ParameterError(
+            f"{field('instats')} is {path}, which is not XML: {errors}. Choose the output of PolygonClassStatistics."
+        )
     totals: dict[str, int] = {}
     for statistic in xml_elements(tree, "Statistic"):
         if xml_attribute(statistic, "name") != _CLASS:
@@ -80,13 +82,16 @@ def read_class_totals(path: str) -> dict[str, int]:
         for entry in xml_elements(statistic, "StatisticMap"):
             number = xml_attribute(entry, "value")
             if not number.isdecimal():
-                raise ParameterError(f"INSTATS: {path} says {number!r} pixels of a class, which is no whole number.")
+                raise ParameterError(
+                    f"{field('instats')} is {path}, where a class has {number!r} pixels, but numbers of pixels must be whole: "
+                    "choose the output of PolygonClassStatistics."
+                )
             totals[xml_attribute(entry, "key")] = int(number)
     totals.pop("", None)  # OTB's class of the features that have none
     if not totals:
         raise ParameterError(
-            f"INSTATS: {path} holds no {_CLASS}: give the output of PolygonClassStatistics, or leave it out and the "
-            "statistics are computed on the way."
+            f"{field('instats')} is {path}, which holds no {_CLASS}: choose the output of PolygonClassStatistics, or leave it "
+            "empty to compute the statistics during the run."
         )
     return {name: totals[name] for name in sorted(totals, key=natural_order)}
 

@@ -146,9 +146,9 @@ def _tell_left_out(shapes: Shapes, validity: ValidPixels, progress: Progress, ta
     if not taking_part:
         layer, image = shapes.layer, validity.image
         raise VectorError(
-            f"No feature of {layer.path} can be used ({told or 'it has none'}). The layer covers {layer.describe()}, the "
-            f"image {image.names[0]} covers {image.grid.describe()} (coordinate system: {image.reference.describe()}), "
-            f"the class is taken from the field {shapes.field.name}."
+            f"No feature of {layer.path} can be used ({told or 'it has none'}). The layer covers {layer.describe()}, "
+            f"the image {image.names[0]} covers {image.grid.describe()} (coordinate system: "
+            f"{image.reference.describe()}); the class field is {shapes.field.name}."
         )
     if told:
         progress.warning(f"Features left out: {told}.")

@@ -1,4 +1,4 @@
-"""DensePolygonClassStatistics: how many pixels of an image each class has, every pixel counted once."""
+"""DensePolygonClassStatistics: the number of pixels of each class on an image, each pixel counted once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..operations.densepolygonclassstatistics import DensePolygonClassStatistics
 from ..rasters.alpha import open_images
 from .counting import count, count_dense
@@ -35,6 +35,6 @@ def count_dense_polygons(parameters: DensePolygonClassStatistics, progress: Prog
         if not samples.any():
             raise ParameterError(
                 f"The polygons of {parameters.vec} hold no valid pixel of {image.names[0]}: they are smaller than its "
-                "pixels, or lie where it has no data. Check NODATA."
+                f"pixels, or lie where it has no data. Check {field('nodata')}."
             )
         return outputs.write(counted.dense_statistics(samples))

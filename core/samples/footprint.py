@@ -1,4 +1,4 @@
-"""Which pixels belong to polygons, lines and points, by the rules of OTB's sampling applications.
+"""The pixels of polygons, lines and points, by the rules of OTB's sampling applications.
 
 Footprints are runs, parts of a row of pixels, so that their size follows the outline of a shape and
 not its area; those of many shapes are found together. Coordinates are in pixels, from the upper left

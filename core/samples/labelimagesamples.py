@@ -1,4 +1,4 @@
-"""LabelImageSampleSelection: points on the pixels of a label raster, as many of each class as asked for."""
+"""LabelImageSampleSelection: points on the pixels of a label raster, with the requested number for each class."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import errors
 from ..base.progress import Progress
 from ..classes.legend import as_rows, known_classes, write_legend
-from ..errors import ParameterError, field
+from ..errors import ParameterError
 from ..operations.labelimagesampleselection import LabelImageSampleSelection
 from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
@@ -30,9 +31,14 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    check_vector_output(parameters.outvec, field("outvec"))
+    check_vector_output(parameters.outvec, errors.field("outvec"))
     raster = LabelRaster(
-        parameters.inref, parameters.nodata, parameters.nodata_from_layer, alpha=parameters.alpha, progress=progress
+        parameters.inref,
+        parameters.nodata,
+        parameters.nodata_from_layer,
+        errors.field("inref"),
+        alpha=parameters.alpha,
+        progress=progress,
     )
     counts = _count(raster, parameters.pad, progress)
     wanted = quotas(counts, parameters.strategy, parameters.strategy_constant_nb, parameters.strategy_total_v)
@@ -40,7 +46,7 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
     for row in rows:
         quota = wanted[row["value"]]
         progress.info(f"Class {row['value']} {row.get('name', '')}: {quota.target} of {quota.count} pixels.")
-    with vector_staging(parameters.outvec, progress, field("outvec")) as staging:
+    with vector_staging(parameters.outvec, progress, errors.field("outvec")) as staging:
         fields = (Field("class", INTEGER),)
         with OutputVector(staging, fields, raster.stack.reference, progress) as out:
             for labels, x, y in _chosen(raster, wanted, parameters, progress):
@@ -60,15 +66,19 @@ def _count(raster: LabelRaster, pad: int, progress: Progress) -> Counter[int]:
     boxes = raster.boxes(pad)
     if not boxes:
         grid = raster.stack.grid
-        raise ParameterError(f"PAD is {pad}, which leaves nothing of a raster of {grid.width} x {grid.height} pixels.")
+        raise ParameterError(
+            f"{errors.field('pad')} is {pad}, which leaves no pixel of a raster of {grid.width} x {grid.height} "
+            "pixels: choose a smaller one."
+        )
     for number, box in enumerate(boxes):
         progress.check()
         counts.update(count_labels(raster.read(box)[1]))
         progress.fraction(0.4 * (number + 1) / len(boxes))
     if not counts:
+        where, more = (f" outside the border of {pad} pixels", f" and {errors.field('pad')}") if pad else ("", "")
         raise ParameterError(
-            f"No pixel of {raster.stack.names[0]} has a label: all are no-data ({raster.nodata:g})"
-            f"{f' outside the border of {pad} pixels' if pad else ''}. Check NODATA{' and PAD' if pad else ''}."
+            f"No pixel of {raster.stack.names[0]} has a label: all are no-data ({raster.nodata:g}){where}. "
+            f"Check {errors.field('nodata')}{more}."
         )
     return counts
 

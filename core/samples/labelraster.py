@@ -31,7 +31,7 @@ class LabelRaster:
         source: Any,
         nodata: float | None,
         nodata_from_layer: bool,
-        key: str = "INREF",
+        name: str = "",
         otherwise: float = -1.0,
         alpha: str = BAND,
         progress: Progress | None = None,
@@ -43,7 +43,7 @@ class LabelRaster:
             source: what GDAL opens.
             nodata: value of pixels without a label, or None for the layer's own, else `otherwise`.
             nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
-            key: the parameter, for messages.
+            name: mention of the parameter, for messages.
             otherwise: NaN where every value is a label.
             alpha: what a second band is that is marked as alpha; see `core.rasters.alpha.decide`.
             progress: is told of that.
@@ -54,11 +54,12 @@ class LabelRaster:
         """
         self.source, self.nodata_from_layer = source, nodata_from_layer
         self.stack = open_images([source], alpha, progress or Progress(), placed=placed)
-        self._key = key
+        raster = self.stack.names[0]
+        self._called = f"{name} is {raster}, which" if name else raster
         if self.stack.bands != 1:
             raise ParameterError(
-                f"{key} is {self.stack.names[0]}, which has {self.stack.bands} bands, but labels are one band: extract one "
-                "(Raster > Conversion > Rearrange bands)."
+                f"{self._called} has {self.stack.bands} bands, but labels are one band: extract one (Raster > "
+                "Conversion > Rearrange bands)."
             )
         own = self.stack.held[0].tag if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise
@@ -93,9 +94,8 @@ class LabelRaster:
             if len(wrong):
                 row, column = divmod(int(where[wrong[0]]), box.width)
                 raise RasterError(
-                    f"{self._key}: the pixel in column {box.x + column}, row {box.y + row} of {self.stack.names[0]} is "
-                    f"{labels[wrong[0]]:g}, but labels are whole numbers: round the raster first "
-                    "(Raster > Raster Calculator)."
+                    f"{self._called} has the value {labels[wrong[0]]:g} in column {box.x + column}, row {box.y + row}, but "
+                    "labels are whole numbers: round the raster first (Raster > Raster Calculator)."
                 )
         return where, labels
 

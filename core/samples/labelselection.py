@@ -1,4 +1,4 @@
-"""Choosing labelled pixels: how many of each class, and which."""
+"""Choosing labelled pixels: their number in each class, and their positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 _HYPERGEOMETRIC = 1_000_000_000  # NumPy draws from populations below
 
@@ -44,8 +44,9 @@ def quotas(counts: Mapping[int, int], strategy: str, constant: int, total: int) 
         for label, n in counts.items():
             if n < step:
                 raise ParameterError(
-                    f"STRATEGY_TOTAL_V is {total}, which takes every {step}th pixel and leaves class {label}, of {n} "
-                    f"pixels, without a sample: ask for at least {sum(counts.values()) // n}, or take another strategy."
+                    f"{field('strategy_total_v')} is {total}, which selects every {step}th pixel, so class {label} "
+                    f"with {n} pixels gets no sample: set at least {sum(counts.values()) // n}, or choose another "
+                    "strategy."
                 )
         return {label: Quota(n, n // step, step) for label, n in counts.items()}
     target = min(constant, smallest) if strategy == "constant" else smallest

@@ -1,4 +1,4 @@
-"""SampleSelection: points on the pixels of a training layer's features, as many of each class as asked for."""
+"""SampleSelection: points on the pixels of a training layer's features, with the requested number for each class."""
 
 from __future__ import annotations
 
@@ -90,21 +90,22 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
     here = counted.statistics().per_class
     if not any(here.values()):
         raise ParameterError(
-            "No feature holds a valid pixel: they are smaller than the image's pixels, masked, or lie where it has no data."
+            "No feature holds a valid pixel: the features are smaller than the image's pixels, masked, or lie "
+            "where it has no data."
         )
     if given is None:
         return here
     unknown = [name for name, number in here.items() if number and name not in given]
     if unknown:
         raise ParameterError(
-            f"INSTATS says nothing of the class {', '.join(unknown)} (it has {', '.join(given)}): compute the statistics "
-            "again from the same layer and field, or leave INSTATS out."
+            f"{field('instats')} has no class {', '.join(unknown)} (it has {', '.join(given)}): compute the "
+            f"statistics again from the same layer and field, or leave {field('instats')} empty."
         )
     for name, number in here.items():
         if number != given.get(name, 0):
             progress.warning(
                 f"Class {name} has {number} pixels here, but {given[name]} in the statistics: were they computed with "
-                "another image, mask or no-data value? The numbers of samples will differ from those asked for."
+                "another image, mask or no-data value? The numbers of samples will differ from those requested."
             )
     return {**dict.fromkeys(here, 0), **given}
 
@@ -122,18 +123,18 @@ def _rates(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rate
 
 
 def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
-    """Warn of what does not come out as asked for; raise ParameterError where there would be no sample at all."""
+    """Warn of results that differ from the request; raise ParameterError if there would be no sample at all."""
     if not any(rate.needed for rate in rates.values()):
         raise ParameterError("No class would get a sample: raise the number or share of the strategy.")
     strange = [name for name in numbers if name not in rates]
     if strange:
-        progress.warning(f"STRATEGY_BYCLASS_IN names {', '.join(strange)}, which no feature has.")
+        progress.warning(f"{field('strategy_byclass_in')} has the class {', '.join(strange)}, which no feature has.")
     for name, rate in rates.items():
         if rate.total == 0:
-            progress.warning(f"Class {name} has no valid pixel, so no sample.")
+            progress.warning(f"Class {name} has no valid pixel and gets no sample.")
         elif rate.required > rate.total:
             progress.warning(
-                f"Class {name} has {rate.total} pixels, fewer than the {rate.required} asked for: all are taken."
+                f"Class {name} has {rate.total} pixels, fewer than the {rate.required} requested: all of them are used."
             )
         elif rate.required == 0:
             progress.warning(f"Class {name} gets no sample.")

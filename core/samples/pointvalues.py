@@ -43,7 +43,8 @@ def extract_values(parameters: SampleExtraction, progress: Progress) -> dict[str
         layer.check_points()
         field = layer.field(parameters.field) if parameters.field else None
         added = _new_fields(parameters, image.bands)
-        kept = _kept_fields(layer, added)
+        names = "outfield_list_names" if parameters.outfield == "list" else "outfield_prefix_name"
+        kept = _kept_fields(layer, added, errors.field(names))
         reference = image.reference if image.reference.wkt else layer.reference
         transformation = Transformation(layer.reference, image.reference)
         written = seen = without = 0
@@ -80,23 +81,25 @@ def _new_fields(parameters: SampleExtraction, bands: int) -> tuple[Field, ...]:
         names = parameters.outfield_list_names.split()
         if len(names) != bands:
             raise ParameterError(
-                f"OUTFIELD_LIST_NAMES has {len(names)} names, but the image has {bands} bands: give one name for each."
+                f"{errors.field('outfield_list_names')} has {len(names)} names, but the image has {bands} bands: "
+                "give one name for each."
             )
         if len({name.lower() for name in names}) < bands:
             raise ParameterError(
-                f"OUTFIELD_LIST_NAMES is {' '.join(names)!r}, but each name may stand there only once."
+                f"{errors.field('outfield_list_names')} is {' '.join(names)!r}, but repeats a name: list each "
+                "name only once."
             )
     return tuple(Field(name, REAL) for name in names)
 
 
-def _kept_fields(layer: VectorLayer, added: tuple[Field, ...]) -> tuple[Field, ...]:
-    """Return the layer's fields without those that the new ones replace, as in OTB."""
+def _kept_fields(layer: VectorLayer, added: tuple[Field, ...], name: str) -> tuple[Field, ...]:
+    """Return the layer's fields without those that the new ones replace, as in OTB; `name` mentions the new ones'."""
     new = {field.name.lower() for field in added}
     for field in layer.fields:
         if field.name.lower() in new and field.kind != REAL:
             raise ParameterError(
-                f"The layer {layer.name} of {layer.path} has a field {field.name!r} that holds no real numbers: choose "
-                "another OUTFIELD_PREFIX_NAME."
+                f"The layer {layer.name} of {layer.path} has a field {field.name!r} that does not hold real numbers: "
+                f"change {name}."
             )
     return tuple(field for field in layer.fields if field.name.lower() not in new)
 

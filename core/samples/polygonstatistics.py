@@ -1,4 +1,4 @@
-"""PolygonClassStatistics: how many pixels of an image each class and each feature of a training layer has."""
+"""PolygonClassStatistics: the number of pixels of each class and each feature of a training layer on an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of a class's pixels become samples, as OTB's periodic and random samplers choose them.
+"""Selection of samples among a class's pixels, as OTB's periodic and random samplers do it.
 
 A sampler sees the pixels of one class in their order, a number of them at a time, and says which it takes.
 """

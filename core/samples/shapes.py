@@ -10,7 +10,7 @@ import numpy as np
 from osgeo import ogr
 
 from ..base.progress import Progress
-from ..errors import ParameterError, VectorError
+from ..errors import ParameterError, VectorError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Grid
 from ..parameters.vectorsource import Address, LayerSource, VectorSource
@@ -61,7 +61,9 @@ def _layer_name(path: str, number: int) -> str:
     dataset = open_vector(path)
     count = dataset.GetLayerCount()
     if number >= count:
-        raise ParameterError(f"LAYER is {number}, but {path} has {count} layers, numbered from 0: choose one of them.")
+        raise ParameterError(
+            f"{field('layer')} is {number}, but {path} has {count} layers, numbered from 0: choose one of them."
+        )
     return str(dataset.GetLayer(number).GetName())
 
 
@@ -94,7 +96,7 @@ class LeftOut:
     outside: int = 0
 
     def describe(self) -> str:
-        """Return them in words; empty where all take part."""
+        """Return them in words; empty if all take part."""
         told = [
             (self.without_class, "without a class"),
             (self.without_geometry, "without a geometry"),
@@ -206,7 +208,7 @@ class Shapes:
             count += 1
         batch, _ = collector.batch()
         if len(batch) != count:
-            raise VectorError(f"{self.layer.path} has changed while it was read: run again.")
+            raise VectorError(f"{self.layer.path} changed during reading: run again.")
         return batch
 
     def _parts(self, geometry: Any, feature: Any) -> Iterator[tuple[int, list[Any]]]:

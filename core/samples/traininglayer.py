@@ -1,4 +1,4 @@
-"""What the applications that look at a training layer have in common: their parameters, and how they begin."""
+"""First steps and outputs shared by the applications that read a training layer."""
 
 from __future__ import annotations
 

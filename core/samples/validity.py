@@ -1,4 +1,4 @@
-"""Which pixels of an image may become samples."""
+"""The pixels of an image that may become samples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Image(Protocol):
 
 
 class ValidPixels(Protocol):
-    """Says which pixels of an image may become samples; see `Validity` for what the names mean."""
+    """Determines which pixels of an image may become samples; see `Validity` for the names."""
 
     @property
     def image(self) -> Image:
@@ -48,7 +48,7 @@ class ValidPixels(Protocol):
 
 
 class Validity:
-    """Says where an image has data and its mask, if there is one, is not zero.
+    """Determines where an image has data and its mask, if there is one, is not zero.
 
     Attributes:
         image: the image.

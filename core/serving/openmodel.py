@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.progress import Progress
 from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import Scope, device_scope
@@ -78,7 +78,11 @@ class OpenModel:
             RasterError: they are no longer the pixels of the first source, and only points place it.
         """
         first = self.sources[0].stack
-        return handed_on(first.names[0], first.reference, self.geometry.grid.part(box).same_as(first.grid))
+        why = (
+            f"by {field('out_box')}, {field('extent')} or {field('output_spcscale')}, or because the model crops the border, "
+            f"which {field('padding')} keeps"
+        )
+        return handed_on(first.names[0], first.reference, self.geometry.grid.part(box).same_as(first.grid), why)
 
     @property
     def masked(self) -> bool:

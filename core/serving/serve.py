@@ -14,6 +14,7 @@ from ..files.staging import Staging, check_writable
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..rasters.outputarea import wanted_box
+from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import Content
 from ..rasters.pixeltypes import check_fits, written_type
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
@@ -33,8 +34,8 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         ParameterError, RasterError, ModelError: bad input, as far as possible before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    driver = driver_for(parameters.out, parameters.out_format)
-    options = creation_options(parameters.out_co)
+    driver = driver_for(parameters.out, parameters.out_format, OUT_FIELDS)
+    options = creation_options(parameters.out_co, OUT_FIELDS.options)
     check_writable(parameters.out)
     defaults = serving_defaults_of(parameters.model_dir)
     parameters = with_serving_defaults(parameters, defaults, progress)
@@ -64,6 +65,7 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             options,
             nodata=declared,
             content=_content(opened, bands, dtype, [background] if opened.masked else []),
+            fields=OUT_FIELDS,
         ) as raster:
             run.write(raster, progress)
             raster.commit(progress)

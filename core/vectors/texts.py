@@ -1,4 +1,4 @@
-"""Texts of vector layers, as long as it is known how they are written.
+"""Texts of vector layers, and their encoding.
 
 GDAL decodes what it knows the encoding of. Other bytes that are no UTF-8 reach Python as lone surrogates (PEP 383),
 with which nothing can be written, compared or shown.
@@ -29,7 +29,7 @@ def readable(text: str, path: str, what: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise VectorError(
-            f"In {path}, {what} is {shown(text)!r}: it is no UTF-8, and nothing tells its encoding. {_cure(path)}"
+            f"In {path}, {what} is {shown(text)!r}, which is not UTF-8, and its encoding is unknown. {_cure(path)}"
         ) from None
     return text
 
@@ -59,4 +59,4 @@ def _cure(path: str) -> str:
             f"Write the name of its encoding, such as ISO-8859-1, into a file {os.path.basename(stem)}.cpg beside it, or "
             f"append |option:ENCODING=ISO-8859-1 to the path; in QGIS, set it in the layer's properties."
         )
-    return "Save the layer anew with the encoding UTF-8."
+    return "Save the layer again in the encoding UTF-8."

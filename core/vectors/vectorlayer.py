@@ -147,13 +147,13 @@ class VectorLayer:
         """Warn of a field that numbers the features, or is called so: each of them would be a class of its own."""
         if field.index < 0:
             progress.warning(
-                f"The class field {field.name} of {self.path} is the number of each feature, so that each is a class of its "
-                "own: choose the field that holds the class."
+                f"The class field {field.name} of {self.path} is the number of each feature, so each feature is a "
+                "class of its own: choose the field that holds the class."
             )
         elif field.name.lower() in ("fid", "ogc_fid"):
             progress.warning(
-                f"The class field {field.name} of {self.path} has a name that the numbers of features have: if it holds "
-                "these, each feature is a class of its own. Then choose the field that holds the class."
+                f"The class field {field.name} of {self.path} has a usual name of feature numbers: if it holds these, "
+                "each feature is a class of its own. Then choose the field that holds the class."
             )
 
     def extent(self) -> tuple[float, float, float, float]:
@@ -205,8 +205,8 @@ class VectorLayer:
         """Raise VectorError where the layer holds lines, polygons, or no geometry."""
         if self.geometry in ("line", "polygon"):
             raise VectorError(
-                f"The layer {self.name} of {self.path} holds {self.geometry}s, but points are needed: make points of "
-                "them with SampleSelection (otbtf:sampleselection)."
+                f"The layer {self.name} of {self.path} holds {self.geometry}s, but points are needed: create points "
+                "with SampleSelection (otbtf:sampleselection)."
             )
         if self.geometry == "none":
             raise VectorError(f"The layer {self.name} of {self.path} has no geometry, but points are needed.")
@@ -261,8 +261,9 @@ class VectorLayer:
             return None
         if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbMultiPoint:
             raise VectorError(
-                f"Feature {feature.GetFID()} of the layer {self.name} of {self.path} is a {geometry.GetGeometryName()}, "
-                "but points are needed: make points of lines and polygons with SampleSelection (otbtf:sampleselection)."
+                f"Feature {feature.GetFID()} of the layer {self.name} of {self.path} is a "
+                f"{geometry.GetGeometryName()}, but points are needed: create points from lines and polygons with "
+                "SampleSelection (otbtf:sampleselection)."
             )
         if geometry.GetGeometryCount() != 1:
             raise VectorError(

@@ -31,8 +31,8 @@ def opened(address: Address) -> tuple[Any, Any]:
     """
     if address.others:
         raise VectorError(
-            f"The layer {address.path} is given with {address.others[0]!r}, which only QGIS follows: choose the layer in "
-            "QGIS, or save what it shows as a file of its own."
+            f"The layer {address.path} is given with {address.others[0]!r}, which only QGIS applies: choose the layer "
+            "in QGIS, or save its content to a file."
         )
     dataset = open_vector(address.path, address.options)
     layer = _choose(dataset, address)
@@ -63,7 +63,7 @@ def open_vector(path: str, options: Sequence[str] = ()) -> Any:
 
 
 def text_encoding(source: LayerSource) -> str:
-    """Return the encoding from which a layer's texts are decoded, as far as its files or options name one.
+    """Return the encoding of a layer's texts, if its files or options name one.
 
     Raises:
         VectorError: it cannot be opened.

@@ -59,7 +59,7 @@ def vector_driver(path: str, name: str = "") -> gdal.Driver:
         )
     extension = Path(path).suffix.lower().lstrip(".")
     if not extension:
-        raise ParameterError(f"{name} is {path!r}, whose format cannot be told: end it in .gpkg or another extension.")
+        raise ParameterError(f"{name} is {path!r}, whose extension names no format: use .gpkg or another extension.")
     preferred = {"gpkg": "GPKG", "shp": "ESRI Shapefile", "geojson": "GeoJSON", "json": "GeoJSON"}.get(extension)
     for index in range(gdal.GetDriverCount()):
         driver = gdal.GetDriver(index)
@@ -105,9 +105,9 @@ def _check_unlocked(path: str, name: str) -> None:
         return
     if is_unfinished(path):
         raise VectorError(
-            f"{name} is {path}, which exists and has work beside it that is not in it yet ({Path(path).name}-wal or "
-            "-journal): another program has it open, or has died. Close it there, or open and close it in QGIS, or choose "
-            "another file."
+            f"{name} is {path}, which has changes beside it that are not in it yet ({Path(path).name}-wal or "
+            "-journal): another program has it open, or has died. Close it there, or open and close it in QGIS, or "
+            "choose another file."
         )
     address = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode=rw"
     try:
@@ -117,8 +117,8 @@ def _check_unlocked(path: str, name: str) -> None:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise VectorError(
-                f"{name} is {path}, which exists and is locked by another program that writes to it: close it there, or "
-                "choose another file."
+                f"{name} is {path}, which is locked by another program that writes to it: close it there, or choose "
+                "another file."
             ) from None
     except sqlite3.DatabaseError:
         return  # damaged: it may be replaced

@@ -12,6 +12,7 @@ from osgeo import gdal, osr
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.errors import as_key, worded
 
 UTM = 32654
 ORIGIN = (300000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)
@@ -40,10 +41,10 @@ class Log(Progress):
         return "\n".join(self.infos)
 
     def info(self, message: str) -> None:
-        self.infos.append(message)
+        self.infos.append(worded(message, as_key))
 
     def warning(self, message: str) -> None:
-        self.warnings.append(message)
+        self.warnings.append(worded(message, as_key))
 
     def fraction(self, done: float) -> None:
         self.fractions.append(done)

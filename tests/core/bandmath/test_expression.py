@@ -221,16 +221,16 @@ def test_any_text_is_an_expression_or_an_error(text):
         ),
         ("im1b1 ;", "character 8: a number"),
         ("2 $ 3", "character 3: '$' has no meaning in expressions. Here: 2 >>>$ 3"),
-        ("im1 im2", "character 5: 'im2' was not expected: is an operator missing before it?"),
-        ("im1b1)", "character 6: ')' was not expected"),
+        ("im1 im2", "character 5: 'im2' is unexpected: is an operator missing before it?"),
+        ("im1b1)", "character 6: ')' is unexpected"),
         ("(im1b1", "character 7: ')' is missing for the '(' at 1; found the end"),
         ("(1 > 2 ? 3", "':' is missing for the '?' at 8"),
         ("min(1, 2", "')' is missing for the '(' at 4"),
-        ("im1b0", "'im1b0' is not known"),
+        ("im1b0", "'im1b0' is unknown"),
         ("im1b4", "character 1: im1b4 does not exist: im1 has 3 bands"),
-        ("1 + im3b1", "character 5: im3b1 stands for image 3, but there are 2"),
+        ("1 + im3b1", "character 5: im3b1 refers to image 3, but the number of images is 2"),
         ("mean(im1b1N3x3)", "im1b1N3x3: a model computes each pixel by itself"),
-        ("idxX", "idxX: a model does not know where a pixel lies"),
+        ("idxX", "idxX: a model does not know the position of a pixel"),
         ("sine(1)", "BandMathX has no function 'sine' here. Did you mean sin?"),
         ("pow(1)", "'pow' takes 2 values, but has 1"),
         ("dotpr(im1)", "'dotpr' takes at least 2 values, but has 1"),
@@ -239,21 +239,24 @@ def test_any_text_is_an_expression_or_an_error(text):
         ("im1 / im2", "band by band it is div"),
         ("im1 mlt im2", "band by band it is mult"),
         ("im1^2", "a vector's bands are raised by pw or pow"),
-        ("im1 + {1, 2}", "'+' takes vectors of as many bands, but these are a vector of 3 and a vector of 2"),
+        (
+            "im1 + {1, 2}",
+            "'+' takes vectors with the same number of bands, but these are a vector of 3 and a vector of 2",
+        ),
         ("im1 div {1, 2}", "these are a vector of 3 and a vector of 2"),
         ("im1 > 2", "'>' takes numbers, but this is a vector of 3: compare its bands one by one"),
-        ("im1b1 > 2", "the result is a comparison, which is no number: write (... ? 1 : 0)"),
-        ("(im1b1 > 2) + 1", "'+' takes no comparison: make it a number by (... ? 1 : 0)"),
+        ("im1b1 > 2", "the result is a comparison, not a number: write (... ? 1 : 0)"),
+        ("(im1b1 > 2) + 1", "'+' does not take a comparison: convert it to a number with (... ? 1 : 0)"),
         ("im1b1 ? 1 : 2", "takes a comparison before the ?"),
         ("im1b1 and 1 ? 1 : 2", "'and' takes comparisons"),
-        ("im1b1 > 2 ? im1 : {1, 2}", "'?:' takes vectors of as many bands"),
+        ("im1b1 > 2 ? im1 : {1, 2}", "'?:' takes vectors with the same number of bands"),
         ("{im1, 1}", "curly brackets hold numbers, but this is a vector of 3: use cat"),
         ("bands(im1, {4})", "whole numbers from 1 to 3"),
         ("bands(im1, {im1b1})", "whole numbers from 1 to 3"),
         ("bands(im1, 2)", "the numbers of its bands in curly brackets"),
         ("vect2scal(im1)", "only a vector of one band is one"),
         ("(" * (MOST_LEVELS + 1) + "1" + ")" * (MOST_LEVELS + 1), "levels of brackets"),
-        ("-" * (MOST_LEVELS + 1) + "1", "signs: write it simpler"),
+        ("-" * (MOST_LEVELS + 1) + "1", "signs: simplify the expression"),
         ("+".join(["1"] * MOST_WORDS), "words: split the expression"),
     ],
 )
@@ -286,7 +289,9 @@ def test_the_layer_is_saved_with_its_statistics(tmp_path):
 
 
 def test_the_layer_wants_all_statistics():
-    with pytest.raises(ParameterError, match="EXPRESSION holds im2b1Var, statistics of images: give the images"):
+    with pytest.raises(
+        ParameterError, match="EXPRESSION holds im2b1Var, which are statistics of images: give the images"
+    ):
         BandArithmetic("im2b1 / im2b1Var")
 
 

@@ -100,7 +100,7 @@ def test_in_a_script_it_runs_until_it_is_stopped(logs: Path) -> None:
 def test_a_folder_without_logs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="which holds no logs for TensorBoard"):
         registry.run("TensorBoard", {"logdir": str(tmp_path)})
-    with pytest.raises(ParameterError, match="which is no folder"):
+    with pytest.raises(ParameterError, match="but must be a folder"):
         registry.run("TensorBoard", {"logdir": str(tmp_path / "none")})
 
 

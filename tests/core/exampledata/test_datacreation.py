@@ -11,7 +11,7 @@ import pytest
 from osgeo import gdal, ogr, osr
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError
+from otbtf_qgis.core.errors import Cancelled, ParameterError
 from otbtf_qgis.core.exampledata import noise, scene
 from otbtf_qgis.core.exampledata.parcels import LandCover, lay_out
 from otbtf_qgis.core.exampledata.referencefiles import CLASSES
@@ -252,7 +252,7 @@ def test_older_files_are_replaced(tmp_path: Path) -> None:
         ({"outdir": "new", "size": 257}, ParameterError, ["257", "even", "258"]),
         ({"outdir": "new", "size": 254}, ParameterError, ["254", "at least 256"]),
         ({"outdir": "new", "seed": -1}, ParameterError, ["-1", "at least 0"]),
-        ({"outdir": "no/new"}, RasterError, ["no", "does not exist"]),
+        ({"outdir": "no/new"}, ParameterError, ["OUTDIR", "no", "does not exist"]),
         ({"outdir": "file"}, ParameterError, ["file", "which is a file"]),
     ],
 )

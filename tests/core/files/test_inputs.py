@@ -96,7 +96,7 @@ class TestTruncated:
         path = write(tmp_path / "a.bin", "ENVI")
         os.truncate(path, 3 * SIDE * SIDE - 1)
         with pytest.raises(
-            RasterError, match=r"a\.bin has 269999 bytes, where its header promises 270000\. Get it again"
+            RasterError, match=r"a\.bin has 269999 bytes, but its header requires 270000\. Get the file again"
         ):
             Stack([str(path)])
 
@@ -104,7 +104,7 @@ class TestTruncated:
         path = write(tmp_path / "a.bin", "ENVI")
         header = tmp_path / "a.hdr"
         header.write_text(header.read_text().replace("header offset = 0", "header offset = 100"))
-        with pytest.raises(RasterError, match="promises 270100"):
+        with pytest.raises(RasterError, match="requires 270100"):
             Stack([str(path)])
         with path.open("ab") as file:
             file.write(bytes(100))
@@ -259,7 +259,7 @@ class TestChanged:
         image = write(tmp_path / "image.tif", "GTiff", bands=1 if name in ONE_BAND else 3)
         before = sorted(path.name for path in tmp_path.iterdir())
         meddling = Meddling(lambda: rewrite(image))
-        with pytest.raises(RasterError, match=r"image\.tif has changed while it was read \(it was written to\)"):
+        with pytest.raises(RasterError, match=r"image\.tif changed during reading \(it was written to\)"):
             run(name, values, meddling)
         assert meddling.done
         assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -281,7 +281,7 @@ class TestChanged:
                 image.unlink()
             else:
                 rewrite(image)
-            told = {"longer": "it had", "replaced": "another file", "gone": "it is gone", "written": "written to"}
+            told = {"longer": "it had", "replaced": "another file", "gone": "it was removed", "written": "written to"}
             with pytest.raises(RasterError, match=told[change]):
                 inputs.check_unchanged()
 
@@ -293,7 +293,7 @@ class TestChanged:
         with inputs.watched(Progress()):
             Stack([outer])
             rewrite(image)
-            with pytest.raises(RasterError, match=r"outer\.vrt \(its file .*image\.tif\) has changed"):
+            with pytest.raises(RasterError, match=r"outer\.vrt \(its file .*image\.tif\) changed during"):
                 inputs.check_unchanged()
 
     def test_inside_an_archive(self, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ class TestChanged:
         with inputs.watched(Progress()):
             Stack([f"/vsizip/{archive}/image.tif"])
             rewrite(archive)
-            with pytest.raises(RasterError, match="has changed while it was read"):
+            with pytest.raises(RasterError, match="changed during reading"):
                 inputs.check_unchanged()
 
     def test_what_qgis_writes_beside_does_not_count(self, tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ class TestChanged:
         with inputs.watched(Progress()):
             VectorLayer(str(layer))
             rewrite(layer)
-            with pytest.raises(RasterError, match=r"points\.geojson has changed"):
+            with pytest.raises(RasterError, match=r"points\.geojson changed during"):
                 inputs.check_unchanged()
 
 

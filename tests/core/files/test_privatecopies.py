@@ -291,7 +291,7 @@ def test_a_database_that_changes_while_it_is_copied_is_copied_again(inputs: Path
 def test_a_database_that_changes_all_the_time_is_refused(inputs: Path) -> None:
     vec = layer(inputs / "points.gpkg", "GPKG", points())
     leave(vec, "log", COMMITTED, PENDING)
-    with private_copies(Meddling(vec, 100)), pytest.raises(VectorError, match="changed while it was copied, 5 times"):
+    with private_copies(Meddling(vec, 100)), pytest.raises(VectorError, match="changed during copying, 5 times"):
         read(vec)
 
 
@@ -324,7 +324,7 @@ def test_an_output_with_work_beside_it_is_left(inputs: Path, how: str) -> None:
     out = layer(inputs / "points.gpkg", "GPKG", points())
     leave(out, how, COMMITTED, PENDING)
     before = state(inputs)
-    with pytest.raises(VectorError, match="OUT is .* which exists and has work beside it"):
+    with pytest.raises(VectorError, match="OUT is .* which has changes beside it"):
         check_vector_output(out, field("out"))
     assert changes(before, state(inputs)) == {}
 

@@ -205,7 +205,7 @@ class TestCommit:
             inputs.current().watch(str(source), "source.txt")
             staging.path.write_text("new")
             source.write_text("another input")
-            with pytest.raises(RasterError, match=r"source\.txt .* has changed"):
+            with pytest.raises(RasterError, match=r"source\.txt .* changed"):
                 staging.commit()
         assert target.read_text() == "old"
 

@@ -184,16 +184,18 @@ class TestSeveralSources:
     def test_spacings_without_a_common_step_are_refused(self) -> None:
         """By a tenth of a pixel at the far end, or more."""
         fields = AxisFields((8, 8), 8)
-        with pytest.raises(ParameterError, match=r"10 and 10\.0001 .* no common step"):
+        with pytest.raises(ParameterError, match=r"10 and 10\.0001 .* no common multiple"):
             serving_axis([Axis(0.0, 10.0, 12_000), Axis(0.0, 10.0001, 9_000)], fields, "x")
-        with pytest.raises(ParameterError, match="no common step"):
+        with pytest.raises(ParameterError, match="no common multiple"):
             serving_axis([Axis(0.0, 10.0, 9_000), Axis(0.0, 10.0001, 12_000)], fields, "x")
         assert serving_axis([Axis(0.0, 10.0, 9_000), Axis(0.0, 10.0001, 9_000)], fields, "x").step == 1
 
     def test_sources_that_do_not_overlap_are_refused(self) -> None:
         axes = [Axis(0.0, 1.0, 10), Axis(50.0, 1.0, 10)]
         for name, sign in (("x", r"map units\)"), ("y", r"map units, sign changed\)")):
-            with pytest.raises(ParameterError, match=f"along {name}.*source 1: 0 to 10; source 2: 50 to 60, in {sign}"):
+            with pytest.raises(
+                ParameterError, match=f"Along {name}, .*source 1: 0 to 10; source 2: 50 to 60, in {sign}"
+            ):
                 serving_axis(axes, AxisFields((3, 3), fullyconv=False), name)
 
 

@@ -90,8 +90,8 @@ def test_results_that_equal_the_no_data_value_are_told(tmp_path: Path, given: di
     assert dataset.GetRasterBand(1).GetNoDataValue() == background
     assert [line for line in lines if "OUT_NODATA" in line] == (
         [
-            "3 results are 0, the value that the output declares as no-data: they count as no-data now. Set OUT_NODATA to a "
-            "value that the expression does not give, such as 255 for uint8."
+            "3 results equal the no-data value 0 of the output and became no-data: set OUT_NODATA to a value that the "
+            "expression does not return, such as 255 for uint8."
         ]
         if told
         else []
@@ -110,26 +110,26 @@ def test_a_south_up_image_is_numbered_as_it_is_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("application", "expression", "message"),
     [
-        ("BandMathX", "im1b1N3x3", "the result takes no neighbourhood of 3 x 3 pixels: take its mean"),
-        ("BandMathX", "mean(im1b1N2x3)", "im1b1N2x3: a neighbourhood has odd numbers"),
+        ("BandMathX", "im1b1N3x3", "the result does not take a neighbourhood of 3 x 3 pixels: use its mean"),
+        ("BandMathX", "mean(im1b1N2x3)", "im1b1N2x3: a neighbourhood must have odd numbers"),
         (
             "BandMathX",
             "im1b1N3x3 + im1",
-            "'\\+' takes vectors of as many bands, but these are a neighbourhood of 3 x 3 pixels and",
+            "'\\+' takes vectors with the same number of bands, but these are a neighbourhood of 3 x 3 pixels and",
         ),
         (
             "BandMathX",
             "mean(im1b1N3x5 - im1b1N5x3)",
             "these are a neighbourhood of 3 x 5 pixels and a neighbourhood of 5 x 3",
         ),
-        ("BandMathX", "cat(im1b1N3x3, im1)", "'cat' takes no neighbourhood"),
+        ("BandMathX", "cat(im1b1N3x3, im1)", "'cat' does not take a neighbourhood"),
         ("BandMathX", "im1b1 > 2", "the result is a comparison"),
-        ("BandMathX", "im4b1", "im4b1 stands for image 4, but there are 3"),
-        ("BandMathX", "im4PhyX", "im4PhyX is of image 4, but there are 3"),
+        ("BandMathX", "im4b1", "im4b1 refers to image 4, but the number of images is 3"),
+        ("BandMathX", "im4PhyX", "im4PhyX refers to image 4, but the number of images is 3"),
         ("BandMathX", "im1[0]", "elements by index are not supported: write im1b1"),
         ("BandMathX", "size(im1)", "BandMathX has no function 'size' here"),
-        ("BandMath", "im1", "im1: BandMath has single bands only"),
-        ("BandMath", "im1b1Mean", "im1b1Mean: BandMath has single bands only"),
+        ("BandMath", "im1", "im1: BandMath takes single bands only"),
+        ("BandMath", "im1b1Mean", "im1b1Mean: BandMath takes single bands only"),
         ("BandMath", "im1b1; im1b2", "BandMath gives one band"),
         ("BandMath", "{im1b1, 1}", "BandMath has no vectors"),
         ("BandMath", "vcos(im1b1)", "BandMath has no function 'vcos' here. Did you mean"),
@@ -147,7 +147,7 @@ def test_images_must_lie_on_one_grid(tmp_path: Path, images: list[str]) -> None:
     with pytest.raises(OtbtfError, match="has 4 x 3 pixels, but .* 7 x 6"):
         compute(tmp_path, "BandMathX", "im1b1", [images[0], one])
     moved = write(tmp_path / "2.tif", np.ones((1, 6, 7)), x=500_010)
-    with pytest.raises(OtbtfError, match="lies elsewhere"):
+    with pytest.raises(OtbtfError, match="is elsewhere"):
         compute(tmp_path, "BandMathX", "im1b1", [images[0], moved])
     with pytest.raises(OtbtfError, match="also an input"):
         registry.run("BandMathX", {"il": [one], "exp": "im1b1", "out": one})

@@ -111,8 +111,11 @@ def test_change_is_told_when_pip_begins_to_install():
     [
         ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "disk is full"),
         ("WARNING: Retrying ... NewConnectionError('Failed to establish a new connection')", "cannot be reached"),
-        ("ERROR: No matching distribution found for tensorflow-cpu>=2.21", "no fitting build"),
-        ("ERROR: Could not find a version that satisfies the requirement x (from versions: none)", "not reached, or"),
+        ("ERROR: No matching distribution found for tensorflow-cpu>=2.21", "no build of a package"),
+        (
+            "ERROR: Could not find a version that satisfies the requirement x (from versions: none)",
+            "not be reached, or",
+        ),
         ("SSLError(SSLCertVerificationError(1, 'certificate verify failed'))", "certificate"),
         ("ERROR: something new", "lines below"),
     ],

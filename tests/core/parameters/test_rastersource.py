@@ -93,7 +93,7 @@ def test_open_options_reach_the_driver(tmp_path: Path) -> None:
         found = extracted(tmp_path, source)
         assert found == moved
         assert found != expected
-    with pytest.raises(RasterError, match="NO_SUCH=1.*Leave it out"):
+    with pytest.raises(RasterError, match="NO_SUCH=1.*Remove the option"):
         extracted(tmp_path, f"{image}|option:NO_SUCH=1")
 
 

@@ -145,7 +145,7 @@ class TestAddresses:
     @pytest.mark.parametrize("part", ["subset=class = 1", "geometrytype=Point", "nonsense"])
     def test_what_core_does_not_follow_is_refused(self, tmp_path: Path, part: str) -> None:
         path = layer(tmp_path / "a.gpkg", [(1, point(1, 1))])
-        with pytest.raises(VectorError, match=f"is given with '{part}', which only QGIS follows"):
+        with pytest.raises(VectorError, match=f"is given with '{part}', which only QGIS applies"):
             VectorLayer(f"{path}|{part}")
 
     def test_a_layer_by_number(self, tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ class TestEncodings:
             if where == "name"
             else "the field societe of feature 0 is 'for\ufffdt'"
         )
-        with pytest.raises(VectorError, match=rf"In {path}, {what}: it is no UTF-8.*into a file a\.cpg beside it"):
+        with pytest.raises(VectorError, match=rf"In {path}, {what}, which is not UTF-8.*into a file a\.cpg beside it"):
             core.run(operation, values[operation], Progress())
         assert not [*tmp_path.glob("out*"), *tmp_path.glob("patches*")]
 

@@ -263,7 +263,7 @@ def test_truncated_patches_image_is_told(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:100_000])
     reader = PatchesImagesReader({"a": [path]}, use_streaming=True)
     assert reader.get_sample(0)["a"].shape == (8, 8, 2)
-    with pytest.raises(RasterError, match=r"Cannot read rows 12\d\d\d to .*a\.tif.*whole"):
+    with pytest.raises(RasterError, match=r"Cannot read rows 12\d\d\d to .*a\.tif.*complete"):
         reader.get_batch(range(1600, 1650))
 
 

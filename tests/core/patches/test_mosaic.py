@@ -46,7 +46,7 @@ def test_bands_are_chosen_and_the_size_comes_from_the_description(tmp_path: Path
     assert picture.shape == (6, 26, 3)
     with pytest.raises(OtbtfError, match="BANDS is '6', but must be one or three numbers from 1 to 5"):
         mosaic(tmp_path, patches, bands="6")
-    with pytest.raises(OtbtfError, match="no multiple of the patch height 3"):
+    with pytest.raises(OtbtfError, match="not a multiple of the patch height 3"):
         mosaic(tmp_path, patches, patchsizey=3)
     labels = write(tmp_path / "labels.tif", noise(4, 1), PIXELS, None)
     with pytest.raises(OtbtfError, match="holds 1 x 4 labels .* but there are 5 patches"):

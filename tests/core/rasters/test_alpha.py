@@ -57,7 +57,7 @@ def test_a_band_that_holds_only_0_and_its_largest_value_is_a_mask(tmp_path: Path
     assert stack.missing().read(stack.grid.box).tolist() == GAP.tolist()
     assert stack.without_data(Box(0, 0, 4, 4)) is None
     assert "Band 4 of" in "\n".join(log.infos)
-    assert "taken as the mask" in "\n".join(log.infos)
+    assert "used as the mask" in "\n".join(log.infos)
     assert not log.warnings
 
 
@@ -148,7 +148,7 @@ def test_a_raster_at_an_address_is_not_read_for_that(server: RangeServer, tmp_pa
     address = server.add("/a.tif", Path(image(tmp_path / "a.tif")).read_bytes())
     stack, log = opened(address)
     assert stack.bands == 4
-    assert "address" in log.warnings[0]
+    assert "the raster is remote" in log.warnings[0]
     assert "ALPHA=mask" in log.warnings[0]
     stack, log = opened(address, "mask")
     assert stack.missing().read(stack.grid.box).tolist() == GAP.tolist()
@@ -196,7 +196,7 @@ def test_the_number_of_bands_that_a_model_takes_decides(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, np.where(GAP, -1, twice))
     found, log = served(tmp_path, network(tmp_path, 4), source)
     np.testing.assert_array_equal(found, twice)
-    assert "4 bands are asked for" in "\n".join(log.infos)
+    assert "4 bands are needed" in "\n".join(log.infos)
     with pytest.raises(ModelError, match="ALPHA=mask"):
         served(tmp_path, network(tmp_path, 3), image(tmp_path / "soft.tif", np.where(GAP, 0, 128)))
     with pytest.raises(ModelError, match="ALPHA=band"):

@@ -16,6 +16,7 @@ from otbtf_qgis.core.files.gdalcalls import reads_directly
 from otbtf_qgis.core.geometry.grid import Box
 from otbtf_qgis.core.rasters import rasterstack
 from otbtf_qgis.core.rasters.buffers import ALIGNMENT, aligned_empty, spaced
+from otbtf_qgis.core.rasters.pixeltypes import gdal_type
 from otbtf_qgis.core.rasters.rastercreation import threaded
 from otbtf_qgis.core.rasters.rasterstack import Stack
 
@@ -36,7 +37,7 @@ PARTS = {
 def test_arrays_are_written_as_they_lie(part: str, dtype: str) -> None:
     array = PARTS[part](serving.noise(50, 60, 3, dtype))
     height, width, bands = array.shape
-    code = serving._CODES[dtype]
+    code = gdal_type(dtype)
     dataset = gdal.GetDriverByName("MEM").Create("", width, height, bands, code)
     given = spaced(array)
     spaces = {"buf_pixel_space": given.pixel, "buf_line_space": given.line, "buf_band_space": given.band}

@@ -111,7 +111,7 @@ class TestClasses:
         log, out = Watched(), tmp_path / name
         if not lossless:
             with pytest.raises(
-                RasterError, match="holds classes or labels, but the format .* become others|paletted image"
+                RasterError, match="holds classes or labels, but the format .* would change them|paletted image"
             ):
                 run("ImageClassifier", {**values, "out": str(out)}, log)
             assert not log.worked and not out.exists() and not serving.hidden(tmp_path)
@@ -236,7 +236,7 @@ class TestRealValues:
         log = serving.Log()
         serving.serve(log, source1_il=scene["image"], model_dir=scene["of numbers"], out=str(tmp_path / name),
                       out_pixeltype="uint8", out_co=given, out_format=form)  # fmt: skip
-        assert any("changes values" in line and "only roughly" in line for line in log.warnings)
+        assert any("changes values" in line and "only approximately" in line for line in log.warnings)
 
     @pytest.mark.parametrize(("name", "given"), [("out.jp2", ""), ("out.tif", ""), ("out.tif", "COMPRESS=LERC")])
     def test_none_where_they_are(self, scene: dict[str, Any], tmp_path: Path, name: str, given: str) -> None:
@@ -290,7 +290,7 @@ class TestWhatAFormatCannotHold:
     def test_too_many_columns_for_jpeg(self, tmp_path: Path) -> None:
         image = serving.write(tmp_path / "image.tif", np.zeros((2, 65501, 1), "uint8"))
         net = serving.pixelwise(tmp_path / "net", lambda x: x, 1, "float32")
-        with pytest.raises(RasterError, match="65501 x 2 pixels: it takes 65500"):
+        with pytest.raises(RasterError, match="65501 x 2 pixels: the limit is 65500"):
             serving.serve(source1_il=image, model_dir=net, out=str(tmp_path / "out.jpg"), out_pixeltype="uint8")
 
     @pytest.mark.parametrize("kind", ["int16", "float"])

@@ -64,7 +64,7 @@ def placement(path: str) -> Any:
 
 
 KINDS = ("points", "rpc", "geolocation")
-WORDS = {"points": "ground control points only", "rpc": "RPCs only", "geolocation": "geolocation arrays only"}
+WORDS = {"points": "only ground control points", "rpc": "only RPCs", "geolocation": "only geolocation arrays"}
 CURES = {"points": "-tps", "rpc": "-rpc", "geolocation": "-geoloc"}
 
 
@@ -150,10 +150,10 @@ class TestDiffering:
         one = placed(tmp_path / "one.tif", kind)
         two = placed(tmp_path / "two.tif", kind if other == "moved" else "none", shift=1.0)
         for order in ([one, two], [two, one]):
-            with pytest.raises(RasterError, match=rf"one\.tif|two\.tif .*{WORDS[kind]}.*is not placed by the same"):
+            with pytest.raises(RasterError, match=rf"one\.tif|two\.tif .*{WORDS[kind]}.*does not have the same"):
                 Stack(order, placed=False)
         net = serving.pixelwise(tmp_path / "net", lambda x: x, 3, "uint8")
-        with pytest.raises(RasterError, match="is not placed by the same"):
+        with pytest.raises(RasterError, match="does not have the same"):
             serving.serve(source1_il=one, source2_il=two, model_dir=net, out=str(tmp_path / "out.tif"))
 
     @pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +166,7 @@ class TestDiffering:
         mask = placed(tmp_path / "mask.tif", bands=1, shift=1.0)
         classifier = classifier_scene.train_pixels(tmp_path)
         values = {"in": image, "mask": mask, "model": classifier, "out": str(tmp_path / "out.tif")}
-        with pytest.raises(RasterError, match="is not placed by the same"):
+        with pytest.raises(RasterError, match="does not have the same"):
             run("ImageClassifier", values, Progress())
 
 
@@ -197,7 +197,7 @@ class TestSampling:
     def test_is_refused(self, tmp_path: Path, kind: str) -> None:
         image, one = placed(tmp_path / "image.tif", kind), placed(tmp_path / "one.tif", kind, bands=1)
         for name, values in self.operations(tmp_path, image, one).items():
-            with pytest.raises(RasterError, match=rf"{WORDS[kind]}, so that positions .* Warp it .*{CURES[kind]}"):
+            with pytest.raises(RasterError, match=rf"{WORDS[kind]}, so positions .* Warp it .*{CURES[kind]}"):
                 run(name, values, Progress())
 
     def test_a_map_is_compared_with_a_reference_of_the_same_pixels(self, tmp_path: Path, kind: str) -> None:
@@ -205,7 +205,7 @@ class TestSampling:
         values = {"in": one, "ref": "raster", "ref.raster.in": two, "out": str(tmp_path / "o.csv")}
         assert run("ComputeConfusionMatrix", values, Progress())["overall_accuracy"] == 1.0
         values["ref.raster.in"] = placed(tmp_path / "three.tif", kind, bands=1, shift=1.0)
-        with pytest.raises(RasterError, match="is not placed by the same"):
+        with pytest.raises(RasterError, match="does not have the same"):
             run("ComputeConfusionMatrix", values, Progress())
 
 

@@ -190,13 +190,13 @@ class TestChange:
         inputs.check_unchanged()
         new = {"etag": '"2"', "modified": "Mon, 02 Nov 2026 11:00:00 GMT", "content": content + b"more"}
         setattr(server.files["/a.tif"], change, new[change])
-        with pytest.raises(RasterError, match=r"a\.tif has changed while it was read .*run again when it is complete"):
+        with pytest.raises(RasterError, match=r"a\.tif changed during reading .*run again when it is complete"):
             inputs.check_unchanged()
 
     def test_is_found_when_a_read_fails(self, server: RangeServer, content: bytes) -> None:
         stack = Stack([server.add("/a.tif", content, etag='"1"')])
         server.add("/a.tif", content[: len(content) // 3], etag='"2"')
-        with pytest.raises(RasterError, match="has changed while it was read"):
+        with pytest.raises(RasterError, match="changed during reading"):
             stack.read(Box(0, 900, 10, 10))
 
     def test_a_vanished_file(self, server: RangeServer, content: bytes) -> None:
@@ -248,7 +248,7 @@ class TestServing:
         def harm() -> None:
             server.files["/ramp.tif"].etag = '"2"'
 
-        with pytest.raises(RasterError, match=r"ramp\.tif has changed while it was read \(ETag"):
+        with pytest.raises(RasterError, match=r"ramp\.tif changed during reading \(ETag"):
             run("TensorflowModelServe", values, Interfering(harm))
         assert list(tmp_path.iterdir()) == []
 

@@ -171,7 +171,7 @@ class TestTextHeaders:
         lines = (tmp_path / "a.hdr").read_text().splitlines()
         changed = [f"{field} = {value}" if line.startswith(field) else line for line in lines]
         (tmp_path / "a.hdr").write_text("\n".join(changed) + "\n")
-        with pytest.raises(RasterError, match=f"{field} is '{value}'|header promises"):
+        with pytest.raises(RasterError, match=f"{field} is '{value}'|header requires"):
             Stack([str(tmp_path / "a.bin")])
 
     def test_envi_with_an_open_brace_is_refused(self, tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ class TestTextHeaders:
             assert np.array_equal(read(tmp_path / name)[0][..., 0], pixels[0])
         os.truncate(tmp_path / "raw & data", 120)
         for name in ("raw.vrt", "outer.vrt"):
-            with pytest.raises(RasterError, match="raw & data has 120 bytes, where its header promises 126"):
+            with pytest.raises(RasterError, match="raw & data has 120 bytes, but its header requires 126"):
                 Stack([str(tmp_path / name)])
 
 
@@ -272,7 +272,7 @@ class TestBeside:
         content = beside.read_bytes()
         beside.write_bytes(content[: len(content) // 2])
         with pytest.raises(
-            RasterError, match=r"a\.bil is damaged or incomplete, or beside it .* GDAL .* reports: missing"
+            RasterError, match=r"a\.bil, or a file beside it .* is damaged or incomplete: GDAL .* reports: missing"
         ):
             Stack([str(tmp_path / "a.bil")])
         beside.write_bytes(b"")
@@ -351,9 +351,7 @@ def test_values_in_files_beside_a_pcidsk_raster_must_be_whole(tmp_path: Path) ->
     write(tmp_path / "a.pix", "PCIDSK", ["INTERLEAVING=FILE"], 3, "uint16")
     assert (tmp_path / "a.002").stat().st_size == 2 * ROWS * COLUMNS
     os.truncate(tmp_path / "a.002", 2 * ROWS * COLUMNS - 1)
-    with pytest.raises(
-        RasterError, match=rf"a\.002 has {2 * ROWS * COLUMNS - 1} bytes, where .* {2 * ROWS * COLUMNS}\."
-    ):
+    with pytest.raises(RasterError, match=rf"a\.002 has {2 * ROWS * COLUMNS - 1} bytes, but .* {2 * ROWS * COLUMNS}\."):
         Stack([str(tmp_path / "a.pix")])
 
 
@@ -365,5 +363,5 @@ def test_a_database_without_its_last_bytes_is_refused(tmp_path: Path, driver: st
     assert Stack([str(path)]).bands
     size = os.path.getsize(path)
     os.truncate(path, size - 100)
-    with pytest.raises(RasterError, match=f"has {size - 100} bytes, where its header promises {size}"):
+    with pytest.raises(RasterError, match=f"has {size - 100} bytes, but its header requires {size}"):
         Stack([str(path)])

@@ -196,10 +196,10 @@ def test_a_raster_attribute_table_names_classes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "values", "message"),
     [
-        (np.full((5, 5), 0.5, "float32"), {}, "column 0, row 0 .* is 0.5, but labels are whole numbers"),
+        (np.full((5, 5), 0.5, "float32"), {}, "the value 0.5 in column 0, row 0, but labels are whole numbers"),
         (np.full((5, 5), 7, "uint8"), {"nodata": 7}, "No pixel .* has a label: all are no-data"),
-        (checkered(), {"pad": 30}, "PAD is 30, which leaves nothing"),
-        (checkered(), {"strategy": "total", "strategy_total_v": 1}, "leaves class 0, of .* without a sample"),
+        (checkered(), {"pad": 30}, "PAD is 30, which leaves no pixel"),
+        (checkered(), {"strategy": "total", "strategy_total_v": 1}, "so class 0 with .* gets no sample"),
         (checkered(), {"strategy_constant_nb": 0}, "at least 1"),
         (checkered(), {"strategy": "most"}, "STRATEGY"),
     ],

@@ -41,7 +41,7 @@ def test_points_are_reprojected_and_fields_named(tmp_path: Path, image: str) -> 
     vec = layer(tmp_path / "v.gpkg", [(1, point(3.5, 4.5))], epsg=4326)
     naming = {"outfield": "list", "outfield.list.names": "red class"}
     out = tmp_path / "out.gpkg"
-    with pytest.raises(OtbtfError, match="'class' that holds no real numbers"):
+    with pytest.raises(OtbtfError, match="'class' that does not hold real numbers"):
         registry.run("SampleExtraction", {"in": image, "vec": vec, "out": str(out), **naming})
     naming["outfield.list.names"] = "red nir"
     registry.run("SampleExtraction", {"in": image, "vec": vec, "out": str(out), **naming})

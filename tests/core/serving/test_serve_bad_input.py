@@ -117,7 +117,7 @@ BAD: dict[str, tuple[dict[str, Any], type[OtbtfError], tuple[str, ...]]] = {
         RasterError,
         ("small.tif has 10 x 10", "50 x 40", "another source"),
     ),
-    "a stack of two grids": ({"source1.il": ["two.tif", "shifted.tif"]}, RasterError, ("shifted.tif lies elsewhere",)),
+    "a stack of two grids": ({"source1.il": ["two.tif", "shifted.tif"]}, RasterError, ("shifted.tif is elsewhere",)),
     "a stack of two coordinate systems": (
         {"source1.il": ["two.tif", "zone33.tif"]},
         RasterError,

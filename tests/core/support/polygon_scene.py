@@ -11,6 +11,7 @@ from osgeo import gdal, ogr, osr
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.errors import as_key, worded
 
 X, Y = 500_000.0, 4_800_000.0
 
@@ -23,7 +24,7 @@ class Log(Progress):
         self.done: list[float] = []
 
     def warning(self, message: str) -> None:
-        self.warnings.append(message)
+        self.warnings.append(worded(message, as_key))
 
     def fraction(self, done: float) -> None:
         self.done.append(done)

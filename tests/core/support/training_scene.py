@@ -11,6 +11,7 @@ from api_helpers import write
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.errors import as_key, worded
 
 
 class Log(Progress):
@@ -20,10 +21,10 @@ class Log(Progress):
         self.lines: list[str] = []
 
     def info(self, message: str) -> None:
-        self.lines.append(message)
+        self.lines.append(worded(message, as_key))
 
     def warning(self, message: str) -> None:
-        self.lines.append(f"Warning: {message}")
+        self.lines.append(f"Warning: {worded(message, as_key)}")
 
 
 def patches(

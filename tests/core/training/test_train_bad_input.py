@@ -90,7 +90,7 @@ CASES: list[tuple[dict[str, Any], type[OtbtfError], str]] = [
         "8 x 2 pixels, which cannot",
     ),
     ({"training.source1.patchsizex": 16}, ParameterError, "PATCHSIZEX is 16, but .* 8 pixels wide"),
-    ({"training.source1.patchsizey": 7}, RasterError, "no multiple of a patch of 7 rows"),
+    ({"training.source1.patchsizey": 7}, RasterError, "not a multiple of a patch of 7 rows"),
     ({"ignored_label": 0, "labels": "zeros"}, ParameterError, "All labels for training are 0, which is IGNORED_LABEL"),
     ({"model": "net61"}, ParameterError, "MODEL_DIR is net61, which does not exist: .* templates cnn16"),
     ({"model": "norm"}, ParameterError, "a template without weights to train"),

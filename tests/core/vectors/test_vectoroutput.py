@@ -131,7 +131,7 @@ def test_a_table_has_no_geometry(tmp_path: Path) -> None:
         ("memory:a", "must be a file"),
         ("postgres://a", "must be a file"),
         ("a.gpkg|layername=b", "must be a file"),
-        ("a", "format cannot be told"),
+        ("a", "extension names no format"),
         ("a.xyz", "writes no vector format"),
         ("missing/a.gpkg", "does not exist"),
     ],

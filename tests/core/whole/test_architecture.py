@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rooms import ROOMS
 
 import otbtf_qgis
 from otbtf_qgis.core import registry
+from otbtf_qgis.core.parameters.parsing import keys
 
 TOP = Path(__file__).resolve().parents[3]
 
@@ -299,3 +301,86 @@ def test_only_two_files_tell_kinds_of_keys_apart() -> None:
     for name, path in MODULES.items():
         if name.partition(".")[2] not in places:
             assert not re.search(r"\bkinds\.[A-Z]{2}", path.read_text(encoding="utf-8")), name
+
+
+KEYLESS = {
+    *("base", "geometry", "bandmath", "records", "machine", "files", "rasters", "vectors", "engine", "exampledata"),
+    *("classes", "samples", "patches", "imagetools"),
+}
+"""Rooms whose messages name fields (`core.errors.field`), never parameters: all below and beside the operations."""
+
+NOT_PARAMETERS = {
+    "BANDS": "a header's word",
+    "FIELD": "SQL",
+    "FORMAT": "SQL",
+    "GPU": "the device, and TensorFlow's name of its kind",
+    "IN": "SQL",
+    "MODE": "a resampling method of GDAL",
+}
+"""Words in capitals that are also names of parameters, and what they are in our literals."""
+
+
+def parameter_names() -> set[str]:
+    """The parameters of all operations; `#` stands for the number of a source."""
+    operations = map(registry.declaration, registry.names())
+    return {re.sub(r"\d+", "#", key.parameter) for operation in operations for key in keys(operation)}
+
+
+PARAMETERS = parameter_names() - set(NOT_PARAMETERS)
+
+
+def literals(source: str) -> Iterator[str]:
+    """Yield the texts of a module that are no docstrings, with `*` for what an f-string inserts."""
+    tree = ast.parse(source)
+    left_out = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [part.value if isinstance(part, ast.Constant) else "*" for part in node.values]
+            left_out.update(id(part) for part in node.values)
+            yield "".join(map(str, parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in left_out:
+            yield node.value
+
+
+def parameters_in(source: str) -> list[str]:
+    """The words of a module's literals that name a parameter."""
+    words = {word for text in literals(source) for word in re.findall(r"(?<![\w*])[A-Z][A-Z0-9_*]+(?![\w*])", text)}
+    return sorted(
+        word for word in words if _fixed(word) and any(fnmatchcase(name, _pattern(word)) for name in PARAMETERS)
+    )
+
+
+def _fixed(word: str) -> bool:
+    """Whether what a word has beside insertions is more than an initial, which would fit many parameters."""
+    return "*" not in word or len(word.replace("*", "")) > 2
+
+
+def _pattern(word: str) -> str:
+    return re.sub(r"\d+", "#", word).replace("#*", "#").replace("SOURCE*", "SOURCE#")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if room_of(name) in KEYLESS))
+def test_messages_name_fields_and_no_parameters(name: str) -> None:
+    assert parameters_in(MODULES[name].read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("raise ParameterError('OUT_NODATA is 3.')", ["OUT_NODATA"]),
+        (
+            "raise ParameterError(f'{x} needs SOURCE2_IL and SOURCE{n}_RFIELD{axis}: set them.')",
+            ["SOURCE*_RFIELD*", "SOURCE2_IL"],
+        ),
+        ("raise ParameterError(f'{what} OUT{role}')", ["OUT*"]),
+        ("def f():\n    '''Return OUT_NODATA.'''\nX = 1\n'''Of OUT_NODATA.'''", []),
+        ("raise ParameterError(f\"{field('out_nodata')} is 3.\")", []),
+        ("query = 'SELECT a FROM b WHERE c IN (1, 2)'", []),
+    ],
+)
+def test_a_parameter_in_a_message_is_found(source: str, found: list[str]) -> None:
+    assert parameters_in(source) == found
+
+
+def test_words_that_are_left_out_are_parameters() -> None:
+    assert set(NOT_PARAMETERS) <= parameter_names()

@@ -172,7 +172,7 @@ class TestOutputs:
         net = serving.pixelwise(tmp_path / "net", body, 1, "float64")
         serving.serve(log, source1_il=image, model_dir=net, out=str(out), **FIELDS)
         assert serving.read(out).ravel().tolist() == wanted
-        told = [line for line in log.warnings if "lay outside" in line]
+        told = [line for line in log.warnings if "were outside" in line]
         assert bool(told) == bool(clipped) and all(line.startswith(f"{clipped} values") for line in told)
 
     def test_a_type_that_is_asked_for_counts_too(self, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ class TestOutputs:
         serving.serve(log, source1_il=image, model_dir=as_is(tmp_path, "float64"), out=str(out), out_pixeltype="uint8",
                       **FIELDS)  # fmt: skip
         assert serving.read(out).ravel().tolist() == [255, 0, 255, 7, 0]
-        assert any(line.startswith("2 values lay outside of 0 to 255") for line in log.warnings)
+        assert any(line.startswith("2 values were outside of 0 to 255") for line in log.warnings)
 
 
 class TestPatches:
@@ -200,7 +200,7 @@ class TestPatches:
             values["out.tfrecords"] = str(tmp_path / "records")
         log = serving.Log()
         run("PatchesExtraction", values, log)
-        assert any("Source 1: 16 values lay outside of 0 to 255" in line for line in log.warnings)
+        assert any("Source 1: 16 values were outside of 0 to 255" in line for line in log.warnings)
         wanted = np.clip(pixels[6:14, 6:14, 0], 0, 255)
         if where != "records":
             np.testing.assert_array_equal(gdal.Open(values["source1.out"]).ReadAsArray(), wanted)
