@@ -348,7 +348,11 @@ def test_values_that_are_no_classes_are_refused(tmp_path: Path) -> None:
     reals.SetGeoTransform((X + 10, 10, 0, Y, 0, -10))
     reals.GetRasterBand(1).Fill(0.5)
     reals = None
-    refused(tmp_path, "reals.tif is 0.5, but labels are whole numbers", ref_raster_in=str(tmp_path / "reals.tif"))
+    refused(
+        tmp_path,
+        "reals.tif, which has the value 0.5 .*, but labels are whole numbers",
+        ref_raster_in=str(tmp_path / "reals.tif"),
+    )
     texts = layer(tmp_path / "texts.gpkg", [("lake", point(1, 1))], ogr.OFTString)
     vector = {"ref": "vector", "ref_vector_field": "class"}
     refused(

@@ -272,7 +272,7 @@ class TestEncodings:
         path = tmp_path / "a.csv"
         path.write_bytes(b'class,WKT\nfor\xeat,"POINT (1 2)"\n')
         made = VectorLayer(str(path))
-        with pytest.raises(VectorError, match="the field class of feature 1 is .* Save the layer anew with .* UTF-8"):
+        with pytest.raises(VectorError, match="the field class of feature 1 is .* Save the layer again in .* UTF-8"):
             list(made.read_points([made.field("class")], Progress()))
 
 
@@ -305,7 +305,9 @@ def test_a_field_that_is_called_like_the_number_of_the_features_may_hold_classes
         "PolygonClassStatistics", {"in": image, "vec": path, "field": "fid", "out": str(tmp_path / "s.xml")}, log
     )
     assert found["classes"] == 1
-    assert [("has a name that" in text, "is the number of" in text) for text in log.warnings] == [(True, False)]
+    assert [("has a usual name of feature numbers" in text, "is the number of" in text) for text in log.warnings] == [
+        (True, False)
+    ]
 
 
 def test_fields_that_differ_by_case_are_written(tmp_path: Path, image: str) -> None:

@@ -131,7 +131,11 @@ BAD: dict[str, tuple[dict[str, Any], type[OtbtfError], tuple[str, ...]]] = {
     "no coordinate system": ({"source1.il": "no_crs.tif"}, RasterError, ("no_crs.tif has no coordinate", "assign")),
     "one of two without": ({**PAIR, "source2.il": "no_crs.tif"}, RasterError, ("no_crs.tif has no coordinate",)),
     "rotated": ({"source1.il": "rotated.tif"}, RasterError, ("rotated.tif", "rotated", "warp")),
-    "no overlap": ({**PAIR, "source2.il": "elsewhere.tif"}, ParameterError, ("do not overlap", "choose rasters")),
+    "no overlap": (
+        {**PAIR, "source2.il": "elsewhere.tif"},
+        ParameterError,
+        ("the sources overlap by less", "choose rasters"),
+    ),
     "a field larger than the image": (
         {**CROP, "source1.rfieldx": 71, "source1.rfieldy": 7},
         ParameterError,
