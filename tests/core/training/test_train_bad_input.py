@@ -43,7 +43,7 @@ CASES: list[tuple[dict[str, Any], type[OtbtfError], str]] = [
     (
         {"labels": "odd"},
         ParameterError,
-        r"0 to 2, as the model tells 3 classes apart, but there are: -5 \(4 times\), 255 \(4.*REMAP_LABELS",
+        r"0 to 2, because the model distinguishes 3 classes, but there are: -5 \(4 times\), 255 \(4.*REMAP_LABELS",
     ),
     ({"labels": "odd", "model.dir": "cnn16"}, ParameterError, r"0 or more, but there are: -5 \(4 times\)\. Set REMAP"),
     ({"labels": "ten"}, RasterError, r"good\.tif.*holds 12 patches.*ten_labels\.tif.*holds 10"),
