@@ -189,7 +189,7 @@ class TrainableGraph:
             if rank is not None and array.ndim != rank:
                 if array.ndim > rank and array.size != 1:
                     raise ParameterError(
-                        f"{parameter} gives {name} {array.size} values, but the graph takes one value, of shape {tensor.shape}."
+                        f"{parameter} gives {name} {array.size} values, but the graph takes a single one (shape {tensor.shape})."
                     )
                 array = array.reshape((1,) * (rank - array.ndim) + array.shape if rank > array.ndim else ())
             found[tensor] = array

@@ -41,7 +41,11 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
         ("time_series_vhr", {"bands": "7 3", "dates": "3"}, "3 dates, which do not divide the 7 bands"),
         ("time_series_vhr", {"bands": "7 3", "patchsize": 8}, "Keras cannot build the template time_series_vhr"),
         ("harmonic", {"bands": "12"}, "DATES holds 0 dates, but source 1 has 12 bands"),
-        ("harmonic", {"bands": "2", "dates": "2020-01-01 2020-13-01"}, "DATES: item 2 is '2020-13-01', but must be a date"),
+        (
+            "harmonic",
+            {"bands": "2", "dates": "2020-01-01 2020-13-01"},
+            "DATES: item 2 is '2020-13-01', but must be a date",
+        ),
         ("harmonic", {"bands": "12", "dates": DATES, "harmonics": 6}, "12 different times for 14 unknowns"),
         ("harmonic", {"bands": "12", "dates": DATES, "period": 0}, "period is 0 and harmonics 2"),
         ("band_arithmetic", {"bands": "2"}, "EXPRESSION is missing"),
