@@ -243,7 +243,7 @@ class TestTraining:
         given.update({"model.dir": self.keras_model(tmp_path, "uint8"), "training.epochs": 1,
                       "out.keras": str(tmp_path / "out.keras")})  # fmt: skip
         if said:
-            with pytest.raises(ParameterError, match=f"TRAINING_SOURCE1 holds {source}.*uint8.*{said}"):
+            with pytest.raises(ParameterError, match=f"TRAINING_SOURCE1_IL holds {source}.*uint8.*{said}"):
                 run("TensorflowModelTrain", given, serving.Log())
         else:
             run("TensorflowModelTrain", given, serving.Log())
