@@ -130,7 +130,7 @@ def test_bad_parameters(unet, tmp_path, values, message):
 
 def test_what_is_no_image_cannot_be_cropped(tmp_path):
     path = small_models.save(small_models.classifier(), tmp_path)
-    with pytest.raises(ModelError, match="classes .* is no image, so it cannot be cropped"):
+    with pytest.raises(ModelError, match="classes .* is not an image, so it cannot be cropped"):
         export(path, tmp_path / "exported", crops="4")
 
 
