@@ -59,7 +59,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         Cancelled: `progress` asked to stop.
     """
     nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
-    image = LabelRaster(parameters.image, nodata, from_layer, "IN", math.nan, alpha, progress, placed=False)
+    image = LabelRaster(parameters.image, nodata, from_layer, field("image"), math.nan, alpha, progress, placed=False)
     with ExitStack() as stack:
         outputs = {
             key: stack.enter_context(Staging.of_file(path, progress, field(key.replace(".", "_"))))
@@ -100,13 +100,14 @@ def _compared(
     if parameters.ref == "raster":
         source, nodata = parameters.ref_raster_in, parameters.ref_raster_nodata
         from_layer, alpha = parameters.nodata_from_layer, parameters.alpha
-        reference = reference_raster(source, image.stack, nodata, from_layer, "REF_RASTER_IN", alpha, progress)
+        raster = field("ref_raster_in")
+        reference = reference_raster(source, image.stack, nodata, from_layer, raster, alpha, progress)
         legend = known_classes(open_dataset(source)[0])  # of the raster itself: what is warped has lost it
         if not any(entry.name for entry in legend.values()):
-            names.check_numbers(f"REF_RASTER_IN ({reference.stack.names[0]})", _BY_NAME["raster"])
+            names.check_numbers(f"{raster} ({reference.stack.names[0]})", _BY_NAME["raster"])
         comparison = compare_rasters(image, reference, progress)
         numbers = sorted({number for number, _ in comparison.pairs})
-        labels = names.labels(classes_of_numbers(numbers, legend), "REF_RASTER_IN")
+        labels = names.labels(classes_of_numbers(numbers, legend), raster)
         names.add({number: legend[number] for number in numbers if number in legend and number in labels})
         pairs = _by_label(comparison.pairs, dict(zip(numbers, labels)))
         where = f"the raster {reference.stack.names[0]}"
@@ -114,31 +115,32 @@ def _compared(
         check_placed(image.stack.names[0], image.stack.reference)
         layer = open_training_layer(parameters.ref_vector_in or "", None)
         shapes = Shapes(layer, str(parameters.ref_vector_field), image.stack.grid, image.stack.reference)
+        called = f"{field('ref_vector_field')} ({shapes.field.name})"
         named, legend = holds_names([(layer, shapes.field)], progress), read_legend(layer.source, shapes.field.name)
         if shapes.field.kind != TEXT and not any(entry.name for entry in legend.values()):
-            names.check_numbers(f"REF_VECTOR_FIELD ({shapes.field.name})", _BY_NAME["vector"])
+            names.check_numbers(called, _BY_NAME["vector"])
         comparison, texts = compare_features(image, shapes, parameters.ram, progress)
         classes = classes_of_field(texts, shapes.field, named, legend)
         without = parameters.ref_vector_nodata
         counted = [at for at, item in enumerate(classes) if item.number is None or item.number != without]
-        labels = names.labels([classes[at] for at in counted], f"REF_VECTOR_FIELD ({shapes.field.name})")
+        labels = names.labels([classes[at] for at in counted], called)
         names.add({n: legend[n] for n in (classes[at].number for at in counted) if n in labels and n in legend})
         pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
         where = f"the layer {layer.path}"
     if not pairs:
         raise ParameterError(
-            f"Nothing can be compared: where {where} has a class, the map {image.stack.names[0]} has no data or does not "
+            f"No pixel can be compared: where {where} has a class, the map {image.stack.names[0]} has no data or does not "
             f"reach. The map covers {image.stack.grid.describe()} "
-            f"(coordinate system: {image.stack.reference.describe()}). Check the no-data values."
+            f"(coordinate system: {image.stack.reference.describe()}). Check the no-data values and the extents."
         )
     return comparison, pairs
 
 
 _BY_NAME = {
-    "raster": "Give a reference raster that names its classes, or a layer with a field of texts: they are compared by name.",
-    "vector": "Choose a field of texts (the field calculator's to_string makes one): they are compared by name.",
+    "raster": "Give a reference raster that names its classes, or a layer with a field of texts, to compare by name.",
+    "vector": "Choose a field of texts (the field calculator's to_string makes one), to compare by name.",
 }
-"""How classes are compared by their names."""
+"""How the user can have classes compared by name."""
 
 
 def _by_label(pairs: Mapping[tuple[int, int], int], labels: Mapping[int, Label]) -> _Pairs:
@@ -222,7 +224,7 @@ def _log_scores(scores: ClassScores, without: int, areas: _Areas, progress: Prog
     shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
     progress.info(f"{int(scores.support.sum())} samples: {shown}.")
     if areas.estimates is None:
-        progress.warning(f"No adjusted accuracies and areas: {areas.reason}")
+        progress.warning(f"Adjusted accuracies and areas are not available: {areas.reason}")
     else:
         progress.info(
             f"Adjusted for area: overall accuracy {areas.estimates.overall:.4f} ± {areas.estimates.overall_ci:.4f}."
@@ -236,9 +238,9 @@ def _report(parameters: ComputeConfusionMatrix, scores: ClassScores, areas: _Are
         f"The map {parameters.image} against {parameters.ref_raster_in if of_pixels else parameters.ref_vector_in}."
     )
     if without:
-        report.text(f"{without} samples of the reference lie where the map has no data; they do not count.")
+        report.text(f"{without} samples of the reference lie where the map has no data; they are ignored.")
     report.class_scores("Agreement of the samples", scores)
-    report.heading("Accuracies and areas, adjusted for what each class covers")
+    report.heading("Accuracies and areas, adjusted for the mapped areas of the classes")
     if areas.estimates is None:
         report.text(areas.reason)
     else:
@@ -249,9 +251,10 @@ def _report(parameters: ComputeConfusionMatrix, scores: ClassScores, areas: _Are
 
 def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit: str) -> None:
     report.text(
-        "After Olofsson et al. (2014): each sample stands for its part of the mapped class that it lies in. "
-        "± is a 95 % confidence interval. It holds where the reference is a random sample of each mapped class; "
-        "neighbouring pixels, as under a polygon or in a raster, are no independent samples, and make it too narrow."
+        "After Olofsson et al. (2014): each sample represents its part of the mapped class that it lies in. "
+        "± is a 95 % confidence interval. It is valid if the reference is a random sample of each mapped class. "
+        "Neighbouring pixels, as under a polygon or in a raster, are not independent samples; their intervals are too "
+        "narrow."
     )
     report.text(f"Overall accuracy: {_with_interval(found.overall, found.overall_ci, 3)}")
     digits = 2 if unit == "ha" else 0
@@ -268,7 +271,9 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
     header = ("Class", "User's accuracy", "Producer's accuracy", f"Mapped area ({unit})", f"Estimated area ({unit})")
     report.table("", header, rows)
     if unit == "pixels":
-        report.text("Areas are in pixels, since the map's coordinates are not lengths: warp it to a projected system.")
+        report.text(
+            "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected coordinate system."
+        )
 
 
 def _with_interval(value: float, interval: float, digits: int) -> str:

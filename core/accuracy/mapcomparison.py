@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from osgeo import gdal, ogr
 
 from ..base.addresses import masked
 from ..base.progress import Progress
-from ..errors import ParameterError, RasterError
+from ..errors import ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box
 from ..parameters.rastersource import Ranges, RasterSource
@@ -44,8 +45,8 @@ class Comparison:
         without: pixels or points of the reference where the map has no data.
     """
 
-    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
-    mapped: Counter[int] = field(default_factory=Counter)
+    pairs: Counter[tuple[int, int]] = dataclasses.field(default_factory=Counter)
+    mapped: Counter[int] = dataclasses.field(default_factory=Counter)
     without: int = 0
 
     def add(self, reference: np.ndarray, found: np.ndarray) -> None:
@@ -72,8 +73,8 @@ class Comparison:
 
 def _no_classes(low: int, high: int) -> ParameterError:
     return ParameterError(
-        f"There are more than {_MOST_CLASSES} different labels, from {low} to {high}: these are no classes. Check IN and "
-        "the reference."
+        f"There are more than {_MOST_CLASSES} different labels, from {low} to {high}, which is too many for classes: check "
+        f"{field('image')} and the reference."
     )
 
 
@@ -85,7 +86,7 @@ def reference_raster(
     image: Stack,
     nodata: float | None,
     nodata_from_layer: bool,
-    key: str,
+    name: str,
     alpha: str = BAND,
     progress: Progress | None = None,
 ) -> LabelRaster:
@@ -99,7 +100,7 @@ def reference_raster(
         image: the map.
         nodata: the value that is no reference; None for the layer's own.
         nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
-        key: the parameter, for messages.
+        name: mention of the parameter, by `errors.field`, for messages.
         alpha: what a second band is that is marked as alpha, and `progress`: see `LabelRaster`. From another grid, labels
             that have one have it as their mask.
 
@@ -110,20 +111,20 @@ def reference_raster(
     reference = Reference.of(opened, source)
     bands = opened.RasterCount - (0 if alpha == BAND else len(alpha_bands(opened)))
     if bands != 1 or _same_grid(opened, reference, image):
-        return LabelRaster(source, nodata, nodata_from_layer, key, math.nan, alpha, progress, placed=False)
+        return LabelRaster(source, nodata, nodata_from_layer, name, math.nan, alpha, progress, placed=False)
     values, view = _marked(opened, source, nodata, nodata_from_layer)
-    name = masked(name_of(opened))
+    path = masked(name_of(opened))
     known = reference.wkt and image.reference.wkt
     dataset = warped(
         view,
         (reference.wkt, image.reference.wkt) if known else None,
         image.grid,
-        f"{key}: {name} cannot be brought to the grid of the map (warp it with Raster > Projections > Warp)",
+        f"{name}: {path} cannot be brought to the grid of the map (warp it with Raster > Projections > Warp)",
         srcNodata="None",
         resampleAlg="near",
     )
     # The warped pixels are those of the reference, in another place, so that values are looked up in them.
-    return LabelRaster(Opened(dataset, name, RasterSource(name, nodata=(values,))), math.nan, True, key)
+    return LabelRaster(Opened(dataset, path, RasterSource(path, nodata=(values,))), math.nan, True, name)
 
 
 def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
@@ -131,8 +132,8 @@ def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
     if not reference.georeferenced and not image.reference.georeferenced and not grid_of(dataset).same_as(image.grid):
         raise RasterError(
             f"{masked(name_of(dataset))} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "
-            f"{image.names[0]} {image.grid.width} x {image.grid.height}, and neither has coordinates that say how they lie "
-            "on each other: georeference them."
+            f"{image.names[0]} {image.grid.width} x {image.grid.height}, and neither has coordinates to align them by: "
+            "georeference both."
         )
     same = reference.same_as(image.reference) or not reference.wkt or not image.reference.wkt
     try:

@@ -1,4 +1,4 @@
-"""From what is fetched of a TensorFlow 1 graph to what has to be fed."""
+"""The tensors that must be fed to a TensorFlow 1 graph, found from those that are fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a model is the same model: what was found out about it holds for the same files and the same graph of them.
+"""Identity of a model: findings about it are valid for the same files and the same graph.
 
 Within a process, an `Identity` tells: it is made of what the file system says of all files that make the
 model's values, at little cost. Where it must last, in a sidecar, `fingerprint` is made of their content.
@@ -25,7 +25,7 @@ Status = tuple[str, int, int, int, int]
 
 @dataclass(frozen=True)
 class Identity:
-    """Which model, as far as this process goes.
+    """Identity of a model within this process.
 
     Attributes:
         place: its folder or file.

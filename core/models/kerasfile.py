@@ -26,7 +26,7 @@ from typing import Any
 
 from ..base.archives import OddArchive, check_sizes, check_unpacked, read_json
 from ..base.temporaries import scratch_folder
-from ..errors import ModelError
+from ..errors import ModelError, field
 from .kerasnames import foreign_packages, offences, without_compile_configurations
 from .modelfiles import check_whole
 from .safety import listed
@@ -56,8 +56,9 @@ def check_keras_file(path: str) -> Any:
     suffix = Path(path).suffix.lower()
     if suffix in _HDF5:
         raise ModelError(
-            f"{path} is not loaded: a Keras model in HDF5 can hold Python code that runs on loading. Where you trust "
-            f"it, convert it with keras.models.load_model({Path(path).name!r}).save('model.keras'), or set TRUST_MODEL."
+            f"{path} is not loaded: a Keras model in HDF5 can hold Python code that runs on loading. If you trust its "
+            f"author, convert it with keras.models.load_model({Path(path).name!r}).save('model.keras'), or set "
+            f"{field('trust_model')}."
         )
     if suffix in _PICKLED:
         raise ModelError(
@@ -65,7 +66,7 @@ def check_keras_file(path: str) -> Any:
             f"Export the model as a SavedModel folder or a .keras file where it was made."
         )
     if suffix != ".keras":
-        raise ModelError(f"{path} is no model file that is known here: give a SavedModel folder or a .keras file.")
+        raise ModelError(f"{path} is not a supported model file: choose a SavedModel folder or a .keras file.")
     configuration = _configuration(path)
     found = list(dict.fromkeys(offences(configuration)))
     if found:
@@ -106,12 +107,12 @@ def _refusal(path: str, configuration: Any, found: list[str]) -> ModelError:
         here = "which this engine lacks" if find_spec(packages) is None else "whose classes this engine does not check"
         return ModelError(
             f"{path} is not loaded: it needs the package {packages}, {here} ({why}). Export the model as a SavedModel where "
-            f"it was made (model.export('folder')), or install {packages} in the engine's Python and set TRUST_MODEL if you "
-            "know who made it."
+            f"it was made (model.export('folder')). Or, if you trust its author, install {packages} in the engine's Python "
+            f"and set {field('trust_model')}."
         )
     return ModelError(
-        f"{path} is not loaded, since it could do more than compute: {why}. A model is a program: set TRUST_MODEL to load "
-        "it all the same if you know who made it."
+        f"{path} is not loaded, because it could do more than compute: {why}. A model is a program: if you trust its author, "
+        f"set {field('trust_model')}."
     )
 
 
@@ -200,7 +201,7 @@ def _check_links(weights: Any, path: str) -> None:
         raise ModelError(f"{path} is damaged: its weights cannot be read ({error}). Copy the model again.") from error
     if links:
         raise ModelError(
-            f"{path} is not loaded, since its weights would be read from other files: {listed(links)}. "
+            f"{path} is not loaded, because its weights would be read from other files: {listed(links)}. "
             "Save the model again, with its weights inside."
         )
 
@@ -231,8 +232,8 @@ def loadable_copy(path: str, configuration: Any) -> Iterator[str]:
                             shutil.copyfileobj(source, sink, 1 << 20)
         except OSError as error:
             raise ModelError(
-                f"{path} is copied to {folder} to be loaded, which failed: {error.strerror or error}. Make room there, "
-                "or set TMPDIR to another folder."
+                f"{path} cannot be copied to {folder}, from where it is loaded: {error.strerror or error}. Free disk space "
+                "there, or set the environment variable TMPDIR to another folder."
             ) from error
         yield str(copy)
 

@@ -1,4 +1,4 @@
-"""What the names in a Keras configuration stand for, and which of them models are made of.
+"""Safety check of the names in a Keras configuration: which classes and functions they resolve to.
 
 A configuration names classes and functions; Keras looks each up in its own tables and calls what it
 finds. `offences` looks them up in the same tables of the same Keras, without importing or calling

@@ -1,4 +1,4 @@
-"""Models whose images have their bands first, as those of other frameworks do, taken for ones that have them last."""
+"""Models with the bands first, as other frameworks have them, adapted to take images with the bands last."""
 
 from __future__ import annotations
 

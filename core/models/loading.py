@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 from .identity import identity
 from .kerasfile import (
     check_keras_file,
@@ -26,7 +26,7 @@ from .safety import NO_SIGNATURES, check_saved_model
 from .savedmodels import FunctionModel, GraphModel
 
 _LONGEST = 2000
-"""How many characters of another program's message are told."""
+"""Most characters of another program's message that ours quotes."""
 
 
 def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
@@ -58,8 +58,8 @@ def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
         loaded = _loaded(folder, tags, judged, objects)
     except Exception as error:  # TensorFlow raises whatever the part that failed raises
         raise ModelError(
-            f"TensorFlow cannot load the model {folder}: {_reason(error)} Is it whole (saved_model.pb and the "
-            "folder variables), and not from a newer TensorFlow?"
+            f"TensorFlow cannot load the model {folder}: {_reason(error)} Check that it is complete "
+            "(saved_model.pb and the folder variables) and not from a newer TensorFlow."
         ) from error
     return FunctionModel(str(folder), loaded) if objects else GraphModel(str(folder), loaded, judged)
 
@@ -74,7 +74,7 @@ def graph_of(graphs: Any, tags: Sequence[str], path: str) -> Any:
     if graph is None:
         known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
         raise ModelError(
-            f"The model {path} has no graph with the tags {' '.join(tags)}: set MODEL_TAGSETS to one of: {known}."
+            f"The model {path} has no graph with the tags {' '.join(tags)}: set {field('model_tagsets')} to one of: {known}."
         )
     return graph
 
@@ -142,7 +142,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
 
 @contextmanager
 def _keras_source(file: Path, trust: bool) -> Iterator[str]:
-    """Yield what Keras shall load: the configuration as it was checked, none of it for compiling."""
+    """Yield what Keras is to load: the configuration as it was checked, none of it for compiling."""
     if trust and file.suffix.lower() != ".keras":
         yield str(file)
         return
@@ -158,7 +158,7 @@ def _keras_error(file: Path, error: Exception) -> ModelError:
     if is_keras_2(version):
         return ModelError(f"Keras cannot load the model {file}: {keras_2(version)}. Keras said: {_reason(error)}")
     cure = newer_keras(version) or (
-        "If a layer of its own is what it lacks, export the model as a SavedModel where it was made (model.export)."
+        "If it uses a layer of its own, export the model as a SavedModel where it was made (model.export)."
     )
     return ModelError(f"Keras cannot load the model {file}: {_reason(error)} {cure}")
 

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 
 PROGRAM = "saved_model.pb"
 """The file of a SavedModel that holds its graphs."""
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_BYTES = 1024
-"""How large a pointer of Git LFS is at most."""
+"""Largest size of a Git LFS pointer, in bytes."""
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
@@ -55,7 +55,7 @@ def check_whole(path: Path, kind: str) -> None:
     check_no_pointer(path, kind)
     found = ""
     if not start:
-        found = "it is empty, as after a copy or download that was cut off. Copy the model again"
+        found = "it is empty, as after an interrupted copy or download. Copy the model again"
     elif path.suffix.lower() == ".keras" and start.startswith(_HDF5):
         found = (
             "it is an HDF5 file, as Keras 2 wrote them under this name too. HDF5 can hold Python code that runs on loading: "
@@ -103,11 +103,11 @@ def read_saved_model(folder: str) -> Any:
     if not path.is_file():
         if path.with_suffix(".pbtxt").exists():
             raise ModelError(
-                f"The model in {folder} is a saved_model.pbtxt, which is not checked and so not loaded: "
-                f"save it again as saved_model.pb (as_text=False), or set TRUST_MODEL if you know who made it."
+                f"The model in {folder} is a saved_model.pbtxt, which is not checked and therefore not loaded: save it again "
+                f"as saved_model.pb (as_text=False), or set {field('trust_model')} if you trust its author."
             )
         raise ModelError(
-            f"{folder} is not a SavedModel: it holds no saved_model.pb. Give the folder that does, or a .keras file."
+            f"{folder} is not a SavedModel: it holds no saved_model.pb. Choose the folder that contains it, or a .keras file."
         )
     check_whole(path, "a SavedModel")
     saved_model = saved_model_pb2.SavedModel()

@@ -1,4 +1,4 @@
-"""What every model looks like to the rest, whatever file it came from."""
+"""Common interface of all models, independent of their file format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import ModelError
 Shape = Optional[tuple[Optional[int], ...]]
 
 _LISTED = 40
-"""How many names a message lists."""
+"""Most names that a message lists."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ from typing import Any, Union
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 Value = Union[bool, int, float, "list[bool]", "list[int]", "list[float]"]
 
 FORM = "name=value, where value is a number, true or false, or a list such as (1, 2.5); several are separated by spaces"
+
+_SERVED = field("model_userplaceholders")
 
 
 def split_words(text: str) -> list[str]:
@@ -35,7 +37,7 @@ def split_words(text: str) -> list[str]:
     return [w for w in [*words, word] if w]
 
 
-def parse_userplaceholders(text: str, parameter: str = "MODEL_USERPLACEHOLDERS") -> dict[str, Value]:
+def parse_userplaceholders(text: str, parameter: str = _SERVED) -> dict[str, Value]:
     """Return the values by name of a text such as `lr=1e-3 dates=(1, 2, 3) training=false`.
 
     Raises:
@@ -47,7 +49,7 @@ def parse_userplaceholders(text: str, parameter: str = "MODEL_USERPLACEHOLDERS")
         if not equals or not name or not value:
             raise ParameterError(f"{parameter} holds {word!r}, but must be {FORM}.")
         if name in values:
-            raise ParameterError(f"{parameter} gives {name} twice: once is enough.")
+            raise ParameterError(f"{parameter} gives {name} twice: give it once.")
         values[name] = _value(value, word, parameter)
     return values
 
@@ -67,7 +69,7 @@ def _scalar(text: str, word: str, parameter: str) -> bool | int | float:
             return read(text)
         except ValueError:
             continue
-    raise ParameterError(f"{parameter} holds {word!r}, but {text!r} is no value; write {FORM}.")
+    raise ParameterError(f"{parameter} holds {word!r}, but {text!r} is not a value: write {FORM}.")
 
 
 def check_held(values: np.ndarray, dtype: np.dtype, said: str) -> None:
@@ -82,8 +84,8 @@ def check_held(values: np.ndarray, dtype: np.dtype, said: str) -> None:
         return
     info, numbers = np.iinfo(dtype), [float(value) for value in np.ravel(values)]
     if not all(number.is_integer() for number in numbers):
-        raise ParameterError(f"{said} is not whole, but the model asks for {dtype.name}: round it.")
+        raise ParameterError(f"{said} is not whole, but the model takes {dtype.name}: round it.")
     if not all(info.min <= number <= info.max for number in numbers):
         raise ParameterError(
-            f"{said} lies outside of {info.min} to {info.max}, which is what the model's {dtype.name} holds."
+            f"{said} is outside {info.min} to {info.max}, the range of the model's {dtype.name}: give another value."
         )

@@ -1,4 +1,4 @@
-"""Reading a SavedModel's operations before it is loaded.
+"""Safety check of a SavedModel's operations, before it is loaded.
 
 A SavedModel is a program in TensorFlow's operations; some of them read and write files, call Python
 or talk to other machines. `check_saved_model` reads the program without running any of it. What would
@@ -23,7 +23,7 @@ import base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 from .graphrules import (
     CHECKPOINT,
     function_offences,
@@ -63,13 +63,13 @@ def check_saved_model(folder: str, tags: Sequence[str] | None = None) -> JudgedP
     offences = list(dict.fromkeys(offence for _, found in judged for offence in found))
     if offences:
         raise ModelError(
-            f"The model in {folder} is not loaded, since it could touch files, the network or run other code: "
+            f"The model in {folder} is not loaded, because it could touch files, the network or run other code: "
             f"{listed(offences)}. {_CURE}"
         )
     return judged[-1][0]
 
 
-_CURE = "A model is a program: set TRUST_MODEL to load it all the same if you know who made it."
+_CURE = f"A model is a program: if you trust its author, set {field('trust_model')} to load it."
 
 
 def listed(offences: Sequence[str]) -> str:
@@ -81,7 +81,7 @@ def listed(offences: Sequence[str]) -> str:
 def refused_node(folder: str, name: str, why: str) -> ModelError:
     """Return the error for a node that was left out of what was loaded, although it is asked for."""
     return ModelError(
-        f"{name} of the model in {folder} is not computed, since that could touch files, the network or run other code: "
+        f"{name} of the model in {folder} is not computed, because that could touch files, the network or run other code: "
         f"it depends on {why}. {_CURE}"
     )
 
@@ -101,7 +101,7 @@ def check_graph(graph: Any, name: str) -> None:
     offences = list(_graph_offences(graph))
     if offences:
         raise ModelError(
-            f"{name} is not loaded, since it could touch files, the network or run other code: "
+            f"{name} is not loaded, because it could touch files, the network or run other code: "
             f"{listed(offences)}. Write it without these operations and save the model again."
         )
 

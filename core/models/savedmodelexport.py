@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, field
 from .kerasresize import repair
 from .loading import KerasModel
 
@@ -23,7 +23,7 @@ def crops_of(text: str) -> list[int]:
     for word in text.replace(",", " ").split():
         if not word.isdecimal() or int(word) < 1:
             raise ParameterError(
-                f"CROPS holds {word!r}, but must be whole numbers of output pixels from 1 on, such as 16 32 64."
+                f"{field('crops')} holds {word!r}, but must be whole numbers of output pixels, at least 1, such as 16 32 64."
             )
         crops.append(int(word))
     return list(dict.fromkeys(crops))
@@ -69,8 +69,8 @@ def check_exportable(model: KerasModel, outputs: Sequence[str]) -> None:
         tf.function(endpoint.serve).get_concrete_function(endpoint.signature)
     except Exception as error:  # a layer raises whatever it likes
         raise ModelError(
-            f"The model {model.path} cannot be exported as a SavedModel: {_reason(error)} Give OUT_KERAS in place of "
-            "MODEL_SAVETO, make the model for images of one size, or replace the layer."
+            f"The model {model.path} cannot be exported as a SavedModel: {_reason(error)} Use the model as a .keras "
+            "file instead, make it for images of one size, or replace the layer."
         ) from error
 
 
@@ -122,14 +122,14 @@ def _cropped(model: KerasModel, name: str, crop: int) -> Any:
     info, tensor = model.output(name), model.tensor(name)
     if info.rank not in (3, 4):
         raise ModelError(
-            f"The output {info.describe()} of the model {model.path} is no image, so it cannot be cropped: leave CROPS "
-            "empty, or choose another output in OUTPUT_NAMES."
+            f"The output {info.describe()} of the model {model.path} is not an image, so it cannot be cropped: leave "
+            f"{field('crops')} empty, or choose another output in {field('output_names')}."
         )
     for size in (info.size(1), info.size(2)):
         if size is not None and size <= 2 * crop:
             raise ModelError(
-                f"The output {info.describe()} has {size} pixels, of which nothing is left when {crop} are cut from each "
-                "side: choose smaller CROPS."
+                f"The output {info.describe()} has {size} pixels, so cropping {crop} from each side leaves nothing: choose "
+                f"smaller {field('crops')}."
             )
     return tensor[:, crop:-crop, crop:-crop]
 

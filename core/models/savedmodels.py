@@ -12,7 +12,7 @@ from .pruning import JudgedPart, node_of
 from .safety import refused_node, served_signature
 
 _LISTED = 8
-"""How many functions a message lists."""
+"""Most functions that a message lists."""
 
 
 def _info(name: str, tensor: Any, optional: bool = False) -> TensorInfo:
@@ -76,7 +76,7 @@ def _served_function(path: str, loaded: Any) -> Any:
     cure = "Save it with signatures=, or a Keras model with model.export()."
     if not traced:
         raise ModelError(
-            f"The model {path} has no signature, and no function that was traced: there is nothing to call. {cure}"
+            f"The model {path} has no signature, and no traced function, so there is nothing to call. {cure}"
         )
     listed = "; ".join(f"{name}({_arguments(concrete)})" for name, concrete in traced[:_LISTED])
     more = f"; and {len(traced) - _LISTED} more" if len(traced) > _LISTED else ""

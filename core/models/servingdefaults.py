@@ -1,4 +1,4 @@
-"""The serving defaults of a model: decided when it was made or trained, followed by serving where the user says nothing."""
+"""Serving defaults: how to serve a model, as decided when it was created or trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MODES = ("on", "off")
 
 @dataclass(frozen=True)
 class SourceDefaults:
-    """The serving defaults of one input of the model.
+    """Serving defaults of one input.
 
     Attributes:
         rfield: width and height in pixels of the patches that it was trained on; None where regions are of any size.
@@ -27,7 +27,7 @@ class SourceDefaults:
 
 @dataclass(frozen=True)
 class ServingDefaults:
-    """The serving defaults of a model; what is empty or None is left to serving.
+    """Serving defaults of a model; empty values and None mean that serving decides.
 
     Attributes:
         output: the output that makes the map.

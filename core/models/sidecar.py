@@ -33,7 +33,7 @@ FILE_NAME = "mlm.json"
 SERVING_DEFAULTS = "otbtf:serving"
 """Where an item holds the model's serving defaults."""
 
-_CURE = "Delete the sidecar, or describe the model again (otbtf:describemodel with SIDECAR=on)."
+_CURE = "Delete the sidecar, or have otbtf:describemodel write a new one."
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,7 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
     except (ParameterError, RasterError) as error:
         reason = getattr(error.__cause__, "strerror", None) or str(error)
         raise ModelError(
-            f"The sidecar {path} cannot be written: {reason.rstrip('.')}. Copy the model to a folder of your own, or leave "
-            "SIDECAR off."
+            f"The sidecar {path} cannot be written: {reason.rstrip('.')}. Copy the model to a folder that you can write to."
         ) from error
     return str(path)
 
@@ -209,7 +208,7 @@ def change_serving_defaults(model_path: str, change: Callable[[ServingDefaults],
 
     Args:
         model_path: a model that has a sidecar.
-        change: returns what it shall say, from what it says.
+        change: returns the new serving defaults, given the present ones.
 
     Raises:
         ModelError: the sidecar cannot be read or written.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from ..errors import field
+
 
 class SampleRole(IntEnum):
     """What samples are for, in the order in which the three are named everywhere.
 
-    The value is the role's number in arrays, such as those of the groups of patches. `name` begins the keys of training
-    in messages (`VALIDATION_SOURCE1_IL`). As text, a role is its word: `training`, `validation`, `test`.
+    The value is the role's number in arrays, such as those of the groups of patches. As text, a role is its word:
+    `training`, `validation`, `test`.
     """
 
     TRAINING = 0
@@ -20,6 +22,16 @@ class SampleRole(IntEnum):
     def short(self) -> str:
         """The role in the keys of PatchesSelection: `train`, `valid`, `test`."""
         return ("train", "valid", "test")[self]
+
+    def mention(self, name: str, source: str) -> str:
+        """Return a mention of a parameter of TensorflowModelTrain for a source of these samples.
+
+        Args:
+            name: the field of the source, such as `il`.
+            source: `source1`, `source2`, ...
+        """
+        sources = "sources" if self is SampleRole.TRAINING else f"{self}_sources"
+        return field(name, of=sources, number=int(source.removeprefix("source")))
 
     def __str__(self) -> str:
         """Return the role's word."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 CLASSIFICATION, REGRESSION, FEATURES, FIXED = "classification", "regression", "features", "fixed"
 """What a template's output is: probabilities of classes, quantities, features, or a formula without weights."""
@@ -353,7 +353,7 @@ def template_of(model_dir: str) -> Template | None:
     if name not in TRAINABLE:
         why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
         raise ParameterError(
-            f"MODEL_DIR is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
+            f"{field('model_dir')} is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
             f"{', '.join(TRAINABLE)}."
         )
     return TEMPLATES[name]

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, field
 from ..models.kerasfile import check_weights_file
 from .blocks import classified, inputs
 from .templateoptions import Options
@@ -21,7 +21,7 @@ _APPLICATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "backbone_resnet50v2": ("ResNet50V2", {}),
     "backbone_convnext_tiny": ("ConvNeXtTiny", {"include_preprocessing": False}),
 }
-"""Name of the function in keras.applications, and what it is told; pixels are scaled by NORMALIZATION."""
+"""Name of the function in keras.applications, and its arguments; the template scales the pixels itself."""
 
 
 def backbone(options: Options) -> keras.Model:
@@ -54,10 +54,12 @@ def _cut(base: keras.Model, layer: str) -> Any:
     if layer not in names:
         near = difflib.get_close_matches(layer, names, n=3)
         hint = f"Did you mean {', '.join(near)}?" if near else f"It has: {', '.join(names[1:])}."
-        raise ParameterError(f"LAYER is {layer!r}, but {base.name} has no layer of that name. {hint}")
+        raise ParameterError(f"{field('layer')} is {layer!r}, but {base.name} has no layer of that name. {hint}")
     output = base.get_layer(layer).output
     if len(output.shape) != 4 or None in output.shape[3:]:
-        raise ParameterError(f"LAYER is {layer!r}, which gives no image: choose a convolution or an activation.")
+        raise ParameterError(
+            f"{field('layer')} is {layer!r}, whose output is not an image: choose a convolution or an activation."
+        )
     return output
 
 
@@ -68,12 +70,12 @@ def _pretrained(make: Any, name: str, settings: dict[str, Any], options: Options
             return make(include_top=False, weights="imagenet", input_shape=(None, None, 3), **settings)
         except Exception as error:  # Keras turns the network's errors into bare ones
             raise ModelError(
-                f"The weights of {name} for ImageNet could not be downloaded ({error}). Where this machine has no network, get "
-                "the file on another (keras.applications keeps it in ~/.keras/models) and give it as WEIGHTS_FILE with "
-                "WEIGHTS=file, or choose WEIGHTS=none."
+                f"The weights of {name} for ImageNet could not be downloaded ({error}). If this machine has no network, "
+                "download the file on another one (keras.applications keeps it in ~/.keras/models), set "
+                f"{field('weights')} to file and give the file as {field('weights_file')}. Or set {field('weights')} to none."
             ) from error
     if not Path(options.weights_file).is_file():
-        raise ParameterError(f"WEIGHTS_FILE is {options.weights_file}, which is no file.")
+        raise ParameterError(f"{field('weights_file')} is {options.weights_file}, but must be an existing file.")
     problem: Exception | None = None
     for bands in dict.fromkeys((3, options.bands[0])):
         network = make(include_top=False, weights=None, input_shape=(None, None, bands), **settings)
@@ -85,8 +87,8 @@ def _pretrained(make: Any, name: str, settings: dict[str, Any], options: Options
         else:
             return network
     raise ModelError(
-        f"WEIGHTS_FILE is {options.weights_file}, whose weights do not fit {name} without its classifier ({problem}). Give "
-        "a file of model.save_weights, or one of those that keras.applications downloads (..._notop.h5)."
+        f"{field('weights_file')} is {options.weights_file}, whose weights do not fit {name} without its classifier "
+        f"({problem}). Give a file of model.save_weights, or one of those that keras.applications downloads (..._notop.h5)."
     ) from problem
 
 

@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Sequence
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 _DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
@@ -31,12 +31,12 @@ def _day(word: str, number: int, what: str) -> float:
     except ValueError:
         date = None
     if date is None:
-        raise ParameterError(f"{what}: number {number}, {word!r}, is no date: write them as 2015-07-11.")
+        raise ParameterError(f"{what}: item {number} is {word!r}, but must be a date such as 2015-07-11.")
     return float((date - datetime.date(1970, 1, 1)).days)
 
 
 def times_of(text: str) -> tuple[float, ...]:
-    """Return the times that DATES stands for: dates separated by spaces, or their number alone.
+    """Return the times that a text lists: dates separated by spaces, or their number alone.
 
     Raises:
         ParameterError: a word is neither.
@@ -44,6 +44,6 @@ def times_of(text: str) -> tuple[float, ...]:
     words = text.replace(",", " ").split()
     if len(words) == 1 and re.fullmatch(r"\d{1,5}", words[0]):
         if int(words[0]) < 1:
-            raise ParameterError("DATES is 0, but must be dates, or their number from 1 on.")
+            raise ParameterError(f"{field('dates')} is 0, but must be dates, or their number, at least 1.")
         return tuple(float(index) for index in range(int(words[0])))
-    return days_of(words, "DATES")
+    return days_of(words, field("dates"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from ..bandmath.expressionlayer import BandArithmetic
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..models.keraslayers import HarmonicFit
 from .blocks import inputs
 from .templateoptions import Options
@@ -15,7 +15,8 @@ def scalar_product(options: Options) -> keras.Model:
     """Return the sum over the bands of the products of two images."""
     if options.bands[0] != options.bands[1]:
         raise ParameterError(
-            f"The sources of scalar_product have {options.bands[0]} and {options.bands[1]} bands, but both must have as many."
+            f"The sources of scalar_product have {options.bands[0]} and {options.bands[1]} bands, but must have the same "
+            "number: choose other images."
         )
     raw, (one, two) = inputs(options)
     product = keras.ops.sum(keras.layers.Multiply()([one, two]), axis=-1, keepdims=True)
@@ -40,8 +41,8 @@ def harmonic(options: Options) -> keras.Model:
     """Return the coefficients of a trend and of sine waves that fit each pixel's time series best."""
     if len(options.times) != options.bands[0]:
         raise ParameterError(
-            f"DATES holds {len(options.times)} dates, but source 1 has {options.bands[0]} bands: the template harmonic needs "
-            "the date of each band."
+            f"{field('dates')} holds {len(options.times)} dates, but source 1 has {options.bands[0]} bands: the template "
+            "harmonic needs the date of each band."
         )
     raw, (series,) = inputs(options)
     layer = HarmonicFit(options.times, options.period, options.harmonics, options.nodata, name="values")

@@ -49,13 +49,14 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
     if parameters.out_savedmodel:
-        check_replaceable(Path(parameters.out_savedmodel), "OUT_SAVEDMODEL")
+        check_replaceable(Path(parameters.out_savedmodel), field("out_savedmodel"))
     given = _options(parameters, progress)
     resolve(parameters.template, given)  # before images are read for their statistics
     given.update(_statistics(parameters, given, progress))
     if parameters.weights != "none" and parameters.normalization == "none":
         progress.warning(
-            "Pretrained weights expect pixels around 0 with deviation 1: NORMALIZATION=standard makes them so."
+            "Pretrained weights expect pixels with mean 0 and deviation 1, so results may be poor: set "
+            f"{field('normalization')} to standard."
         )
     if parameters.seed is not None:
         keras.utils.set_random_seed(parameters.seed)
@@ -102,7 +103,7 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     if parameters.classes is None and template.task == CLASSIFICATION:
         given["classes"] = _described_classes(parameters, progress)
     if given["times"] is None and parameters.template == "harmonic" and stacks:
-        given["times"] = days_of(_band_names(stacks[0]), "The band names of source 1 (DATES is empty)")
+        given["times"] = days_of(_band_names(stacks[0]), f"The band names of source 1 ({field('dates')} is empty)")
     if "nodata" in template.takes and stacks:
         own = stacks[0].held[0].tag if parameters.nodata_from_layer else None
         given["nodata"] = own if parameters.nodata is None else parameters.nodata
@@ -124,13 +125,15 @@ def _images(parameters: CreateModel, number: int, progress: Progress) -> Stack:
 def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
     words = text.replace(",", " ").split()
     if any(not word.isdecimal() for word in words):
-        raise ParameterError(f"BANDS is {text!r}, but must be whole numbers separated by spaces, such as 1 4.")
+        raise ParameterError(
+            f"{field('bands')} is {text!r}, but must be whole numbers separated by spaces, such as 1 4."
+        )
     found = tuple(stack.bands for stack in stacks)
     told = tuple(int(word) for word in words)
     if told and told[: len(found)] != found:
         raise ParameterError(
-            f"BANDS is {text!r}, but the images given as sources have {' '.join(map(str, found))} bands: leave BANDS empty, or "
-            "give other images."
+            f"{field('bands')} is {text!r}, but the images given as sources have {' '.join(map(str, found))} bands: leave "
+            f"{field('bands')} empty, or give other images."
         )
     return told or found
 
@@ -142,7 +145,7 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
         if paths:
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
             told = " and ".join(f"{path}.json" for path in paths)
-            progress.info(f"{len(together)} classes, as {told} {'say' if len(paths) > 1 else 'says'}.")
+            progress.info(f"{len(together)} classes, according to {told}.")
             return len(together)
     return None
 
@@ -175,14 +178,14 @@ def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progres
         return scaling_of(kind, parameters.scale, bands, (), where)
     if number >= len(parameters.sources):
         raise ParameterError(
-            f"NORMALIZATION is {kind}, but SOURCE{number + 1}_IL is missing: give the images whose statistics it takes, or "
-            "choose scale."
+            f"{field('normalization')} is {kind}, but {field('il', of='sources', number=number + 1)} is missing: give the "
+            "images to take the statistics from, or choose scale."
         )
     paths = parameters.sources[number].il
     rows = described_statistics(paths)
     if rows is None or len(rows) != bands:
         stack = _images(parameters, number, Progress())
-        progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
+        progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
         rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
     return scaling_of(kind, parameters.scale, bands, rows, where)
 
@@ -195,10 +198,11 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
     for image in expression.images_with_statistics:
         if image > len(parameters.sources):
             raise ParameterError(
-                f"EXPRESSION holds statistics of im{image}, but SOURCE{image}_IL is missing: give the images that they are of."
+                f"{field('expression')} holds statistics of im{image}, but {field('il', of='sources', number=image)} is missing: "
+                "give the images to take the statistics from."
             )
         stack = _images(parameters, image - 1, Progress())
-        progress.info(f"Reading {', '.join(stack.names)} for its statistics.")
+        progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
         found.update(variables_of(image, computed_statistics(stack, _missing(parameters, stack), progress)))
     chosen = {name: found[name] for name in expression.statistics}
     for name, value in chosen.items():
@@ -244,5 +248,7 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
         for place in places:
             place.commit()
     if described is None:
-        raise ParameterError("OUT_KERAS or OUT_SAVEDMODEL is missing: name at least one of them.")
+        raise ParameterError(
+            f"{field('out_keras')} or {field('out_savedmodel')} is missing: name at least one of them."
+        )
     return described, paths

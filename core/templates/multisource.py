@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from .blocks import classified, convolution, inputs, normalized_convolution
 from .templateoptions import Options
 
@@ -44,7 +44,7 @@ def time_series_vhr(options: Options) -> keras.Model:
     dates = len(options.times) or options.bands[0]
     if options.bands[0] % dates:
         raise ParameterError(
-            f"DATES stands for {dates} dates, which do not divide the {options.bands[0]} bands of source 1: it must hold "
+            f"{field('dates')} holds {dates} dates, which do not divide the {options.bands[0]} bands of source 1: it must hold "
             "the same bands for each date."
         )
     raw, (series, patch) = inputs(options, (1, options.patch))

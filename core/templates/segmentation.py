@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from .blocks import classified, convolution, inputs, normalized_convolution
 from .templateoptions import Options
 
@@ -33,11 +33,12 @@ def _enlarged(x: Any, filters: int, name: str | None = None) -> Any:
 
 
 def unet(options: Options) -> keras.Model:
-    """Return a U-Net with so many poolings as the depth says; the width doubles with each."""
+    """Return a U-Net with `depth` poolings; the width doubles with each."""
     if options.width * 2**options.depth > _MOST_FILTERS:
         raise ParameterError(
-            f"WIDTH is {options.width} and DEPTH {options.depth}, which makes {options.width * 2**options.depth} filters at the "
-            f"bottom of the U-Net; there may be {_MOST_FILTERS} at most: lower one of them."
+            f"{field('width')} is {options.width} and {field('depth')} is {options.depth}, which makes "
+            f"{options.width * 2**options.depth} filters at the bottom of the U-Net, but there may be {_MOST_FILTERS} at most: "
+            "lower one of them."
         )
     raw, (x,) = inputs(options)
     x = _unet_body(x, options.width, options.depth)

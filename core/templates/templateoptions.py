@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
 from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
 from .normalization import Scaling
 
 _BOUNDS = {"classes": (1, 65536), "width": (1, 4096), "depth": (1, 8)}
 
-_PARAMETERS = {"times": "DATES", "patch": "PATCHSIZE", "scalings": "NORMALIZATION"}
-"""Options whose parameters of CreateModel have other names."""
+_FIELDS = {"times": "dates", "patch": "patchsize", "scalings": "normalization"}
+"""Options whose fields of CreateModel have other names."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Options:
     harmonics: int = 2
     nodata: float = math.nan
     expression: str = ""
-    statistics: Mapping[str, float] = field(default_factory=dict)
+    statistics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     weights: str = "none"
     weights_file: str = ""
     layer: str = ""
@@ -73,7 +73,7 @@ def resolve(name: str, given: Mapping[str, Any]) -> Options:
     """
     template = TEMPLATES.get(name)
     if template is None:
-        raise ParameterError(f"TEMPLATE is {name!r}, but must be one of: {', '.join(NAMES)}.")
+        raise ParameterError(f"{field('template')} is {name!r}, but must be one of: {', '.join(NAMES)}.")
     values = {key: value for key, value in given.items() if value is not None}
     _check_known(template, values)
     values["bands"] = tuple(values.get("bands", ()))
@@ -84,30 +84,30 @@ def resolve(name: str, given: Mapping[str, Any]) -> Options:
     values.setdefault("classes", template.outputs)
     if values["classes"] is None:
         what = "the number of classes" if template.task == CLASSIFICATION else "the number of output bands"
-        raise ParameterError(f"CLASSES ({what}) is missing: the template {name} needs it.")
+        raise ParameterError(f"{field('classes')} ({what}) is missing: the template {name} needs it.")
     _check_bounds(template, values)
     built: dict[str, Any] = {key: 0 if value is None else value for key, value in values.items()}
     return Options(template, **built)
 
 
 def _check_known(template: Template, values: Mapping[str, Any]) -> None:
-    known = [field.name for field in dataclasses.fields(Options)]
+    known = [each.name for each in dataclasses.fields(Options)]
     for option in values:
         if option not in known:
             raise ParameterError(f"There is no option {option!r} of templates. Known: {', '.join(known[1:])}.")
         if option not in template.takes:
             having = [other.name for other in TEMPLATES.values() if option in other.takes]
             raise ParameterError(
-                f"{_PARAMETERS.get(option, option.upper())} is given, but the template {template.name} has no such option: "
-                f"leave it out. Those that have it: {', '.join(having)}."
+                f"{field(_FIELDS.get(option, option))} is given, but the template {template.name} has no such option: "
+                f"leave it out. The templates with this option are: {', '.join(having)}."
             )
 
 
 def _check_bands(template: Template, bands: tuple[int, ...]) -> None:
     if not bands:
         raise ParameterError(
-            f"BANDS is missing: give the number of bands of each source of the template {template.name}, or images as "
-            "SOURCE1_IL, ..."
+            f"{field('bands')} is missing: give the number of bands of each source of the template {template.name}, or images "
+            f"in {field('il', of='sources', number=1)}, ..."
         )
     if template.inputs and len(bands) != len(template.inputs):
         sources = "; ".join(f"source {number}: {what}" for number, what in enumerate(template.inputs, 1))
@@ -116,7 +116,7 @@ def _check_bands(template: Template, bands: tuple[int, ...]) -> None:
             f"has {len(template.inputs)} ({sources}): give one number of bands for each."
         )
     if any(number < 1 for number in bands):
-        raise ParameterError(f"BANDS is {' '.join(map(str, bands))}, but each must be at least 1.")
+        raise ParameterError(f"{field('bands')} is {' '.join(map(str, bands))}, but each must be at least 1.")
 
 
 def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
@@ -127,12 +127,16 @@ def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
         if option == "classes" and template.task in (CLASSIFICATION, FEATURES):
             least = 2
         if not least <= value <= most:
-            raise ParameterError(f"{option.upper()} is {value}, but must be from {least} to {most}.")
+            raise ParameterError(f"{field(option)} is {value}, but must be from {least} to {most}.")
     if values.get("factor", 2) not in FACTORS:
-        raise ParameterError(f"FACTOR is {values['factor']}, but must be one of: {', '.join(map(str, FACTORS))}.")
+        raise ParameterError(
+            f"{field('factor')} is {values['factor']}, but must be one of: {', '.join(map(str, FACTORS))}."
+        )
     if "expression" in template.takes and not values.get("expression"):
-        raise ParameterError("EXPRESSION is missing: give a formula, such as im1b1 / im1b1Maxi.")
+        raise ParameterError(f"{field('expression')} is missing: give a formula, such as im1b1 / im1b1Maxi.")
     if values.get("weights") not in (None, *WEIGHTS):
-        raise ParameterError(f"WEIGHTS is {values['weights']!r}, but must be one of: {', '.join(WEIGHTS)}.")
+        raise ParameterError(f"{field('weights')} is {values['weights']!r}, but must be one of: {', '.join(WEIGHTS)}.")
     if (values.get("weights") == "file") != bool(values.get("weights_file")):
-        raise ParameterError("WEIGHTS=file and WEIGHTS_FILE belong together: give both, or neither.")
+        raise ParameterError(
+            f"{field('weights')}=file and {field('weights_file')} belong together: give both, or neither."
+        )

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 Tensors = dict[str, Any]
 
@@ -22,8 +22,8 @@ def check_augmentation(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> None
     for key, shape in shapes.items():
         if kind == "flips_turns" and len(shape) == 3 and shape[0] != shape[1]:
             raise ParameterError(
-                f"AUGMENTATION is flips_turns, but the patches of {key} have {shape[1]} x {shape[0]} pixels, which cannot "
-                "be turned: choose flips, or square patches."
+                f"{field('augmentation')} is flips_turns, but the patches of {key} have {shape[1]} x {shape[0]} pixels and "
+                "cannot be turned: choose flips, or square patches."
             )
 
 
@@ -35,7 +35,7 @@ def augment(samples: Tensors, kind: str, seed: Any) -> Tensors:
     Args:
         samples: tensors by source; those of shape (batch, rows, columns, bands) are changed.
         kind: `flips` (left and right, top and bottom) or `flips_turns` (quarter turns too).
-        seed: two whole numbers, a tensor of shape (2,): the same numbers repeat the draw.
+        seed: random seed, a tensor of two whole numbers of shape (2,); the same seed reproduces the draw.
     """
     count = tf.shape(next(iter(samples.values())))[0]
     draws = tf.random.stateless_uniform([count, 3], seed, 0, 2, tf.int32) > 0

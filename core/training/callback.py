@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import TrainingError
+from ..errors import TrainingError, field
 from ..parameters.sampleroles import SampleRole
 from .checkpoints import Checkpoints, TrainingState
 from .samplebatches import Feed
@@ -27,14 +27,14 @@ _FACTOR = 0.5  # by which it then multiplies the learning rate
 
 @dataclass(frozen=True)
 class TrainingRules:
-    """How a training goes on.
+    """Rules that end or change a running training.
 
     Attributes:
         epochs: altogether.
         seed: of the first epoch's order; each further epoch adds 1.
         validated: whether there are validation data, whose loss then decides.
         patience: epochs without a better loss after which training ends; 0 for never.
-        plateau: whether the learning rate is halved where the loss has not become better.
+        plateau: whether the learning rate is halved when the loss does not improve.
         score_every: epochs between two scorings, the last one scored too; 0 for none while training.
     """
 
@@ -79,13 +79,13 @@ class TrainingCallback(keras.callbacks.Callback):
 
         Args:
             trained: the model, compiled.
-            rules: how training goes on.
+            rules: when training ends or changes.
             feed: batches for training.
             state: where it is.
             checkpoints: where it is kept.
             scorers: score the model on data of a role, after some epochs.
             save: writes the model as it is into a .keras file.
-            progress: is told, and asked to stop after each batch.
+            progress: receives the log, and is asked to stop after each batch.
         """
         super().__init__()
         self.state, self._trained = state, trained
@@ -103,7 +103,7 @@ class TrainingCallback(keras.callbacks.Callback):
     def resume_from(
         self, state: TrainingState, values: list[np.ndarray], best_weights: list[np.ndarray] | None
     ) -> None:
-        """Go on from a checkpoint.
+        """Resume from a checkpoint.
 
         Args:
             state: where the training was.
@@ -123,7 +123,7 @@ class TrainingCallback(keras.callbacks.Callback):
         self._waited = self._feed.waited
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Tell the running loss, and stop where the user asks to or the loss is no number."""
+        """Log the running loss; stop if the user asks to or the loss is not a number."""
         self._progress.check()
         loss = float((logs or {}).get("loss", math.nan))
         if not math.isfinite(loss):
@@ -138,7 +138,7 @@ class TrainingCallback(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Keep the state, and decide whether to go on."""
+        """Write the checkpoint, and decide whether training continues."""
         seconds = time.monotonic() - self._started
         row = {"epoch": float(epoch + 1), **{name: float(value) for name, value in (logs or {}).items()}}
         row["learning_rate"] = self._rate()
@@ -169,7 +169,7 @@ class TrainingCallback(keras.callbacks.Callback):
             self._progress.info(f"The learning rate is now {self._rate():.3g}.")
         if epoch < rules.epochs and rules.is_over(state):
             self._progress.info(
-                f"{rules.monitor} has not become better for {rules.patience} epochs (PATIENCE): training ends."
+                f"{rules.monitor} has not improved for {rules.patience} epochs ({field('patience')}): training ends."
             )
             self._trained.stop_training = True
 
@@ -188,12 +188,12 @@ class TrainingCallback(keras.callbacks.Callback):
 
     def _not_finite(self, batch: int, loss: float) -> str:
         step = self._epoch * self._feed.steps + batch + 1
-        kept = "no epoch was done, so no weights are kept"
+        kept = "no epoch was completed, so no weights are kept"
         if self.state.best_epoch:
             best = self._checkpoints.best
             where = f" in {best}" if best else ""
             kept = f"the weights of epoch {self.state.best_epoch}, the best so far, are kept{where}"
         return (
             f"The loss became {loss} at step {step} (epoch {self._epoch + 1}, batch {batch + 1}), with a learning rate of "
-            f"{self._rate():.3g}; {kept}. Lower LEARNING_RATE, and look for values such as NaN or very large ones in the patches."
+            f"{self._rate():.3g}; {kept}. Lower {field('learning_rate')}, and check the patches for NaN or very large values."
         )

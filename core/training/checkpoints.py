@@ -1,4 +1,4 @@
-"""The state of a training at the end of each epoch, so that a run that was stopped goes on as if it had not been."""
+"""Checkpoints: the state of a training at the end of each epoch, from which a stopped run resumes exactly."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,11 +19,10 @@ from ..base.jsonvalues import Json, parse
 from ..base.ownership import remove_abandoned
 from ..base.progress import Progress
 from ..base.temporaries import remove
-from ..errors import ParameterError, RasterError, TrainingError
+from ..errors import ParameterError, RasterError, TrainingError, as_key, field, worded
 from ..files.staging import Staging
-
-if TYPE_CHECKING:
-    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+from ..operations.tensorflowmodeltrain import TensorflowModelTrain
+from ..parameters.mentions import with_keys
 
 LAST, BEST = "checkpoint.npz", "best.keras"
 
@@ -44,7 +43,7 @@ class TrainingState:
     best: float = float("inf")
     best_epoch: int = 0
     lowered: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
 
 
 class Checkpoints:
@@ -61,7 +60,8 @@ class Checkpoints:
 
         Args:
             folder: where to keep the state; None for nowhere.
-            identity: parameters (and what else) that a run must have in common with the one that it goes on with.
+            identity: what a resumed run must have in common with the stopped one, by name; a parameter's name is its
+                mention, by `errors.field`.
             progress: is told of files that are being written.
             writing: False for a worker that leaves writing to another.
 
@@ -80,8 +80,8 @@ class Checkpoints:
                 pass
         except OSError as error:
             raise ParameterError(
-                f"CHECKPOINTS is {folder}, where nothing can be written: {error.strerror}. Name a folder in one that exists "
-                "and is yours."
+                f"{field('checkpoints')} is {folder}, which cannot be written to: {error.strerror}. Name a folder inside an "
+                "existing folder of your own."
             ) from error
 
     @property
@@ -107,14 +107,14 @@ class Checkpoints:
             state, identity = _state(described["state"]), dict(described["identity"].fields())
         except (*DAMAGED, ValueError, KeyError, MemoryError) as error:
             raise ParameterError(
-                f"The checkpoint {path} is damaged ({error}): delete it, or set RESUME to off, to train anew."
+                f"The checkpoint {path} is damaged ({error}): delete it, or set {field('resume')} to off to train again."
             ) from error
         for name, value in self._identity.items():
-            was = identity[name].value if name in identity else None
+            was = identity[_stored(name)].value if _stored(name) in identity else None
             if was != value:
                 raise ParameterError(
-                    f"RESUME is on, but the checkpoint {path} is of a run in which {name} was {was}, not {value}: set it back, "
-                    "or set RESUME to off to train anew."
+                    f"{field('resume')} is on, but the checkpoint {path} comes from a run in which {name} was {was}, not "
+                    f"{value}: restore this value, or set {field('resume')} to off to train again from the beginning."
                 )
         return state, values
 
@@ -130,7 +130,8 @@ class Checkpoints:
         """
         if self._target is None:
             return
-        described = {"identity": self._identity, "state": dataclasses.asdict(state), "variables": len(variables)}
+        identity = {_stored(name): value for name, value in self._identity.items()}
+        described = {"identity": identity, "state": dataclasses.asdict(state), "variables": len(variables)}
         arrays = {f"v{number}": np.asarray(variable) for number, variable in enumerate(variables)}
         text = np.array(json.dumps(described))
         self._replace(LAST, state, lambda path: np.savez(path, state=text, **arrays))
@@ -149,7 +150,7 @@ class Checkpoints:
             self._replace(BEST, state, save)
 
     def clear(self) -> None:
-        """Remove what older runs have left, for one that begins anew."""
+        """Remove the files of older runs, for a training from the beginning."""
         if self._target is not None:
             for name in (LAST, BEST):
                 (self._target / name).unlink(missing_ok=True)
@@ -172,15 +173,20 @@ class Checkpoints:
         assert self._target is not None  # nosec B101 (tells mypy)
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         free = shutil.disk_usage(self._target).free / 1e6
-        older = f"That of epoch {state.epoch - 1} is whole" if state.epoch > 1 else "There is none before it"
+        older = f"The checkpoint of epoch {state.epoch - 1} is intact" if state.epoch > 1 else "It is the first one"
         return (
             f"The checkpoint {self._target / name} of epoch {state.epoch} cannot be written: {reason} ({free:.0f} MB are free). "
-            f"{older}: make room, then go on with RESUME."
+            f"{older}: free disk space, then run again with {field('resume')} on."
         )
 
 
+def _stored(name: str) -> str:
+    """Return the name of a part of the identity in the file, where a parameter has its key."""
+    return worded(with_keys(name, TensorflowModelTrain), as_key)
+
+
 def checkpoint_folder(parameters: TensorflowModelTrain) -> Path | None:
-    """Return where checkpoints are kept: where it is said, else beside the trained model; None where neither is named."""
+    """Return the folder of the checkpoints: as given, else beside the trained model; None if neither is named."""
     if parameters.checkpoints:
         return Path(parameters.checkpoints)
     named = parameters.model_saveto or parameters.out_keras

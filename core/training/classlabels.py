@@ -12,24 +12,24 @@ import numpy as np
 from ..classes.legend import ClassEntry, Legend
 from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description
 from .samplebatches import PatchSamples, Samples
 
 IGNORED = -1
-"""The class number of labels that do not count."""
+"""The class number of ignored labels."""
 
 _LISTED = 10
 
 
 @dataclass(frozen=True)
 class ClassTable:
-    """The classes that a model tells apart.
+    """The classes that a model distinguishes.
 
     Attributes:
         values: their labels, in ascending order; the place of each is its number in training.
-        ignored: the label that does not count; None where all do.
+        ignored: the label that is ignored; None where all count.
         legend: names and colours by label.
     """
 
@@ -48,7 +48,7 @@ class ClassTable:
         return described_classes(self.values, self.legend)
 
     def numbers(self, labels: Any) -> Any:
-        """Return the classes' numbers of labels, an int32 tensor of the same shape; `IGNORED` where they do not count."""
+        """Return the classes' numbers of labels, an int32 tensor of the same shape; `IGNORED` for the ignored one."""
         import tensorflow as tf
 
         flat = tf.cast(tf.reshape(labels, [-1]), tf.int64)
@@ -76,19 +76,16 @@ def count_labels(samples: Samples, target: str, role: SampleRole) -> Counter[int
         ParameterError: a label is no whole number, or there is more than one for a pixel.
     """
     shape = samples.shapes[target]
-    name = f"{role.name}_{target.upper()}_IL"
+    name, cure = role.mention("il", target), f"set {field('validation_mode')} to rmse for values"
     if shape[2:] not in ((), (1,)):
-        raise ParameterError(
-            f"{name} has {shape[-1]} bands, but labels have one: give a labels image, or set VALIDATION_MODE to rmse for values."
-        )
+        raise ParameterError(f"{name} has {shape[-1]} bands, but labels have one: give a labels image, or {cure}.")
     found: Counter[int] = Counter()
     for values in samples.values(target):
         labels, counts = np.unique(values, return_counts=True)
         wrong = labels[~(np.isfinite(labels) & (labels == np.round(labels)))]
         if len(wrong):
             raise ParameterError(
-                f"{name} holds {wrong[0]:g}, but labels are whole numbers: choose another field for the labels, or set "
-                "VALIDATION_MODE to rmse for values."
+                f"{name} holds {wrong[0]:g}, but labels must be whole numbers: choose another field for the labels, or {cure}."
             )
         found.update(dict(zip(labels.astype("int64").tolist(), counts.tolist())))
     return found
@@ -111,12 +108,15 @@ def class_table(
     """
     every = sorted(set().union(*counts.values()) - {ignored})
     if not set(counts[SampleRole.TRAINING]) - {ignored}:
-        raise ParameterError(f"All labels for training are {ignored}, which is IGNORED_LABEL: none is left to learn.")
+        raise ParameterError(
+            f"All labels for training are {ignored}, which is {field('ignored_label')}, so none is left to learn: ignore "
+            "another label, or give samples with other labels."
+        )
     if remap:
         if outputs is not None and len(every) > outputs:
             raise ParameterError(
-                f"There are {len(every)} labels ({_listed(every)}), but the model tells {outputs} classes apart: choose a "
-                "model for as many classes, or leave out labels."
+                f"There are {len(every)} labels ({_listed(every)}), but the model distinguishes {outputs} classes: choose a "
+                f"model for {len(every)} classes, or ignore labels."
             )
         spare = range(every[-1] + 1, every[-1] + 1 + (outputs or 0) - len(every))
         return ClassTable((*every, *spare), ignored, legend)
@@ -133,10 +133,11 @@ def _wrong_labels(
     total = sum(counts.values(), Counter())
     named = ", ".join(f"{label} ({total[label]} times)" for label in wrong[:_LISTED])
     more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-    span = f"0 to {outputs - 1}, as the model tells {outputs} classes apart" if outputs else "0 or more"
+    span = f"0 to {outputs - 1}, because the model distinguishes {outputs} classes" if outputs else "0 or more"
     return (
-        f"Labels must be {span}, but there are: {named}{more}. Set REMAP_LABELS to number the {len(every)} labels "
-        f"({_listed(every)}) from 0 on; the model then returns them as they are. Or leave one out by IGNORED_LABEL."
+        f"Labels must be {span}, but there are: {named}{more}. Set {field('remap_labels')} to number the {len(every)} "
+        f"labels ({_listed(every)}) from 0; the model then returns the original labels. Or exclude one label with "
+        f"{field('ignored_label')}."
     )
 
 
@@ -145,7 +146,7 @@ def _listed(labels: Sequence[int]) -> str:
 
 
 def missing_labels(table: ClassTable, counts: Mapping[int, int]) -> list[int]:
-    """Return the classes of which no sample is there to learn from."""
+    """Return the classes without a sample for training."""
     return [value for value in table.values if not counts.get(value)]
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import keras
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.traininggroups import METRICS
 from . import losses
 
 CLASSES, VALUES = "class", "rmse"
-"""What a target is, in the words of VALIDATION_MODE."""
+"""The kinds of targets, in the words of VALIDATION_MODE."""
 
 _OF_CLASSES = ("categorical_crossentropy", "focal", "dice", "binary_crossentropy")
 _RATES = {"sgd": 0.01}
@@ -100,7 +100,8 @@ def choose_loss(
         fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else "mse, mae, huber"
         what = "classes" if kind == CLASSES else "values"
         raise ParameterError(
-            f"LOSS is {name}, but the target is {what} (VALIDATION_MODE={kind}): choose one of {fitting}, or auto."
+            f"{field('loss')} is {name}, but the target holds {what} ({field('validation_mode')}={kind}): choose one of "
+            f"{fitting}, or auto."
         )
     if kind == CLASSES:
         _check_classes(name, output, target)
@@ -114,7 +115,7 @@ def choose_loss(
         return name, makers[name](logits)
     if math.prod(output.shape) != math.prod(target) or output.bands != (target[-1] if target else 1):
         raise ParameterError(
-            f"LOSS is {name}, but the model's output {output.describe()} and the target of shape "
+            f"{field('loss')} is {name}, but the model's output {output.describe()} and the target of shape "
             f"{' x '.join(map(str, target))} differ: {_size_advice(output, target)} or choose another model."
         )
     of_values: Mapping[str, Any] = {
@@ -129,12 +130,12 @@ def _check_classes(name: str, output: TrainedOutput, target: tuple[int, ...]) ->
     if (output.bands == 1) != (name == "binary_crossentropy"):
         fitting = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy, focal or dice"
         raise ParameterError(
-            f"LOSS is {name}, but the model's output {output.describe()} has {output.bands} band"
+            f"{field('loss')} is {name}, but the model's output {output.describe()} has {output.bands} band"
             f"{'s, one for each class' if output.bands > 1 else ''}: choose {fitting}, or auto."
         )
     if math.prod(output.shape[:-1]) != math.prod(target):
         raise ParameterError(
-            f"The model's output {output.describe()} has not as many pixels as the labels of a sample, which are "
+            f"The model's output {output.describe()} does not have the size of a sample's labels, which is "
             f"{' x '.join(map(str, target))}: {_size_advice(output, target)} or choose another model."
         )
 
@@ -171,7 +172,7 @@ def choose_metrics(names: str, kind: str, output: TrainedOutput) -> list[keras.m
     wrong = [word for word in words if word not in fitting]
     if wrong:
         why = "does not fit this target" if wrong[0] in METRICS else "is not known"
-        raise ParameterError(f"METRICS names {wrong[0]}, which {why}: choose of {', '.join(fitting)}.")
+        raise ParameterError(f"{field('metrics')} names {wrong[0]}, which {why}: choose from {', '.join(fitting)}.")
     return [fitting[word]() for word in words]
 
 
@@ -219,13 +220,16 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         found = [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
         if not found:
-            raise ParameterError(f"FREEZE names {pattern}, but no layer with weights is called so: {', '.join(names)}.")
+            raise ParameterError(
+                f"{field('freeze')} names {pattern}, but no layer with weights has this name. The layers with weights are: "
+                f"{', '.join(names)}."
+            )
         for layer in found:
             layer.trainable = False
             frozen.append(layer.name)
     if not model.trainable_weights:
         raise ParameterError(
-            "FREEZE leaves no weights to train: name fewer layers."
+            f"{field('freeze')} leaves no weights to train: name fewer layers."
             if patterns
             else f"The model {model.name} has no weights to train: it computes a formula. Serve it as it is."
         )

@@ -18,7 +18,7 @@ from ..accuracy.scores import ClassScores, numbers
 from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..classes.modelclasses import Classes
-from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError
+from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError, field
 from ..files.staging import Staging
 from ..machine.devices import device_scope
 from ..models.loading import load_model
@@ -92,17 +92,18 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
 
 
 def _check_keys(parameters: TensorflowModelTrain) -> None:
-    fields = {field.name: field for base in (Fitting, TrainingData) for field in dataclasses.fields(base)}
+    fields = {each.name: each for base in (Fitting, TrainingData) for each in dataclasses.fields(base)}
     for name in _FOR_KERAS_ONLY:
         value = getattr(parameters, name)
         if value != fields[name].default:
             raise ParameterError(
-                f"{name.upper()} is {value}, but {parameters.model_dir} is a graph, which holds its own loss and optimizer: "
-                "leave it out; values such as a learning rate go into TRAINING_USERPLACEHOLDERS."
+                f"{field(name)} is {value}, but {parameters.model_dir} is a graph, which holds its own loss and optimizer: "
+                f"leave it out. Give values such as a learning rate in {field('training_userplaceholders')}."
             )
     if parameters.out_keras:
         raise ParameterError(
-            f"OUT_KERAS is {parameters.out_keras}, but {parameters.model_dir} is a graph: name a folder in MODEL_SAVETO."
+            f"{field('out_keras')} is {parameters.out_keras}, but {parameters.model_dir} is a graph: name a folder in "
+            f"{field('model_saveto')}."
         )
 
 
@@ -126,14 +127,15 @@ class _GraphRun:
         self._parameters, self.graph, self._sets, self._progress = parameters, graph, sets, progress
         self._targets = graph.target_nodes(parameters.training_targetnodes.split())
         self._logged = {
-            name: graph.tensor(name, "TRAINING_OUTPUTTENSORS") for name in parameters.training_outputtensors.split()
+            name: graph.tensor(name, field("training_outputtensors"))
+            for name in parameters.training_outputtensors.split()
         }
         self._values = {
             SampleRole.TRAINING: graph.placeholder_values(
-                parameters.training_userplaceholders, "TRAINING_USERPLACEHOLDERS"
+                parameters.training_userplaceholders, field("training_userplaceholders")
             ),
             SampleRole.VALIDATION: graph.placeholder_values(
-                parameters.validation_userplaceholders, "VALIDATION_USERPLACEHOLDERS"
+                parameters.validation_userplaceholders, field("validation_userplaceholders")
             ),
         }
         self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values[SampleRole.TRAINING])
@@ -160,11 +162,11 @@ class _GraphRun:
         return {
             "the graph (its variables)": [variable.op.name for variable in self.graph.variables],
             "the number of samples for training": self._sets.training.size,
-            "TRAINING_BATCHSIZE": own.batchsize,
-            "TRAINING_TARGETNODES": own.training_targetnodes,
-            "TRAINING_USERPLACEHOLDERS": own.training_userplaceholders,
-            "AUGMENTATION": own.augmentation,
-            "SEED": own.seed,
+            field("batchsize"): own.batchsize,
+            field("training_targetnodes"): own.training_targetnodes,
+            field("training_userplaceholders"): own.training_userplaceholders,
+            field("augmentation"): own.augmentation,
+            field("seed"): own.seed,
         }
 
     # ----------------------------------------------------------- checks
@@ -186,14 +188,14 @@ class _GraphRun:
         if missing:
             known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
             raise ParameterError(
-                f"The graph also needs {', '.join(missing)} ({role}); the sources feed {known}. Give values in "
-                f"{role.name}_USERPLACEHOLDERS, as {missing[0]}=0.001, or another source with this PLACEHOLDER."
+                f"The graph also needs {', '.join(missing)} ({role}), but the sources feed {known} only. Give values in "
+                f"{field(f'{role}_userplaceholders')}, such as {missing[0]}=0.001, or add a source with this placeholder."
             )
 
     def _check_sizes(self) -> None:
         for source, tensor in self._tensors.fed.items():
             one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
-            feedable(tensor, one, f"TRAINING_{source.upper()}_IL")
+            feedable(tensor, one, SampleRole.TRAINING.mention("il", source))
         if self._tensors.scored is not None:
             self._check_all_fed([self._tensors.scored], SampleRole.VALIDATION)
 
@@ -206,8 +208,8 @@ class _GraphRun:
         found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
         if self._tensors.reference in found:
             raise ParameterError(
-                f"The output {plain_name(self._tensors.scored.name)} is computed from {self._tensors.reference}, against which "
-                "it shall be scored: name another output in VALIDATION_SOURCE*_NAME."
+                f"The output {plain_name(self._tensors.scored.name)} is computed from {self._tensors.reference}, which is also "
+                f"its reference: name another output in {role.mention('name', self._tensors.reference)}."
             )
         return found
 
@@ -232,7 +234,7 @@ class _GraphRun:
             except Cancelled:
                 if self.checkpoints.folder and self.state.epoch:
                     self._progress.info(
-                        f"Stopped. Training goes on after epoch {self.state.epoch} where RESUME is on, from "
+                        f"Stopped. With {field('resume')} on, training resumes after epoch {self.state.epoch}, from "
                         f"{self.checkpoints.folder}."
                     )
                 raise
@@ -244,7 +246,7 @@ class _GraphRun:
             return
         self.state, values = found
         self.graph.set_values(values)
-        self._progress.info(f"Going on after epoch {self.state.epoch}, from {self.checkpoints.folder}.")
+        self._progress.info(f"Resuming after epoch {self.state.epoch}, from {self.checkpoints.folder}.")
 
     def _compiled_step(self) -> Any:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
@@ -286,13 +288,14 @@ class _GraphRun:
             raise TrainingError(f"{name} is {float(value.mean())} after step {step}: training stops. {self._advice()}")
 
     def _advice(self) -> str:
-        """Which variables are kept when training stops at a value that is no number, and what to try."""
-        where = f" in {self.checkpoints.folder}" if self.checkpoints.folder else " nowhere: MODEL_SAVETO is not given"
-        kept = f"The variables after epoch {self.state.epoch} are kept{where}."
+        """Return which variables are kept when training stops at a value that is not finite, and what to try."""
+        kept = f"The variables after epoch {self.state.epoch} are kept in {self.checkpoints.folder}."
+        if not self.checkpoints.folder:
+            kept = f"Nothing is kept, because {field('model_saveto')} is not given."
         rate = describe_feeds(self._values[SampleRole.TRAINING]) or "as the graph has it"
         return (
-            f"{kept if self.state.epoch else 'No epoch was done, so nothing is kept.'} Try a smaller learning rate (now {rate}), "
-            "or scale the inputs."
+            f"{kept if self.state.epoch else 'No epoch was completed, so nothing is kept.'} Try a smaller learning rate (now "
+            f"{rate}), or scale the inputs."
         )
 
     def _end_epoch(self, row: dict[str, float]) -> None:
@@ -305,7 +308,7 @@ class _GraphRun:
         epoch, parameters = int(row["epoch"]), self._parameters
         if wrong:
             raise TrainingError(
-                f"The variable {wrong[0]} is no number after epoch {epoch} (step {epoch * self._feed.steps}): training stops. "
+                f"The variable {wrong[0]} is not finite after epoch {epoch} (step {epoch * self._feed.steps}): training stops. "
                 f"{self._advice()}"
             )
         shown = ", ".join(f"{name} {row[name]:.4g}" for name in self._logged)
@@ -329,15 +332,15 @@ class _GraphRun:
         used = {tensor.name for tensor in self.graph.needed([scored], given)}
         user = {tensor: value for tensor, value in user.items() if tensor.name in used}
         call = self.graph.session.make_callable(scored, [*fed.values(), *user])
-        tally: Tally = ValueTally() if self._parameters.validation_mode == "rmse" else LabelTally(self.legend)
+        mode = self._parameters.validation_mode
+        tally: Tally = ValueTally() if mode == "rmse" else LabelTally(self.legend)
+        parameter = SampleRole.VALIDATION.mention("name", self._tensors.reference)
         for batch in samples.feed(self._parameters.batchsize).data:
             self._progress.check()
             arrays = [feedable(tensor, batch[source].numpy(), source) for source, tensor in fed.items()]
             target = batch[self._tensors.reference].numpy()
             found = np.asarray(call(*arrays, *user.values()))
-            tally.add(
-                target, shaped_as_target(found, target, plain_name(scored.name), self._parameters.validation_mode)
-            )
+            tally.add(target, shaped_as_target(found, target, plain_name(scored.name), mode, parameter))
         return tally.scores()
 
     def score(self) -> dict[SampleRole, Scores]:
@@ -388,7 +391,10 @@ class _GraphFiles:
         if saveto and is_prefix(saveto):
             prefix = Path(saveto).absolute()
             if prefix.is_dir():
-                raise ParameterError(f"MODEL_SAVETO is {saveto}, which is a folder, but should name files: remove it.")
+                raise ParameterError(
+                    f"{field('model_saveto')} is {saveto}, which is a folder, but must be the prefix of files: remove the "
+                    "folder, or name another prefix."
+                )
             prefix.parent.mkdir(parents=True, exist_ok=True)
             self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
             parameters = dataclasses.replace(parameters, model_saveto=None)
@@ -424,7 +430,9 @@ class _GraphFiles:
             defaults = serving_defaults_of(str(run.graph.folder))
             write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
         except OtbtfError as error:
-            self._progress.warning(f"The trained graph gets no sidecar, serving will probe it: {error}")
+            self._progress.warning(
+                f"The trained graph is written without a sidecar, so serving probes it first: {error.message}"
+            )
 
 
 def _write_logs(folder: Path, history: Sequence[Mapping[str, float]]) -> None:

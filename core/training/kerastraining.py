@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import time
 from collections.abc import Callable
@@ -14,10 +15,11 @@ import numpy as np
 
 from ..accuracy.scores import numbers
 from ..base.progress import Progress
-from ..errors import Cancelled, ParameterError
+from ..errors import Cancelled, ParameterError, field
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import template_of
+from ..parameters.traininggroups import GraphTraining
 from . import compileoptions
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
@@ -61,22 +63,17 @@ def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> 
 
 
 def _check_keys(parameters: TensorflowModelTrain) -> None:
-    given = {
-        "TRAINING_TARGETNODES": parameters.training_targetnodes,
-        "TRAINING_USERPLACEHOLDERS": parameters.training_userplaceholders,
-        "TRAINING_OUTPUTTENSORS": parameters.training_outputtensors,
-        "VALIDATION_USERPLACEHOLDERS": parameters.validation_userplaceholders,
-    }
-    for name, value in given.items():
+    for each in dataclasses.fields(GraphTraining):
+        value = getattr(parameters, each.name)
         if value.strip():
             raise ParameterError(
-                f"{name} is {value!r}, but {parameters.model_dir} is a Keras model, which is trained by LOSS and OPTIMIZER: "
-                "leave it out."
+                f"{field(each.name)} is {value!r}, but {parameters.model_dir} is a Keras model, which is trained by "
+                f"{field('loss')} and {field('optimizer')}: leave it out."
             )
     if parameters.strategy != "none" and parameters.device.strip().lower() not in ("", "auto"):
         raise ParameterError(
-            f"DEVICE is {parameters.device}, but STRATEGY is {parameters.strategy}, which chooses the devices: set DEVICE to "
-            "auto."
+            f"{field('device')} is {parameters.device}, but {field('strategy')} is {parameters.strategy}, which chooses the "
+            f"devices: set {field('device')} to auto."
         )
 
 
@@ -117,7 +114,8 @@ class _KerasRun:
         )
         if self._loss == "dice" and task.weights:
             raise ParameterError(
-                "CLASS_WEIGHTS is balanced, but the loss dice weighs all classes the same by itself: set it to none."
+                f"{field('class_weights')} is balanced, but the loss dice gives all classes the same weight by itself: set "
+                f"{field('class_weights')} to none."
             )
         metrics = compileoptions.choose_metrics(parameters.metrics, task.kind, task.output)
         if parameters.mixed_precision:
@@ -181,12 +179,12 @@ class _KerasRun:
         )
 
     def _resume(self) -> None:
-        """Go on from the last checkpoint, or forget what older runs have left."""
+        """Resume from the last checkpoint, or remove the files of older runs."""
         found = self.checkpoints.read() if self._parameters.resume else None
         if found is None:
             self.checkpoints.clear()
             if self._parameters.resume:
-                self._progress.info("There is no checkpoint to go on from: training begins anew.")
+                self._progress.info("No checkpoint exists: training starts from the beginning.")
             return
         state, values = found
         best = self.checkpoints.best
@@ -196,13 +194,13 @@ class _KerasRun:
             older.choose_output(self._task.output.name)
             weights = older.trained.get_weights()
         self._callback.resume_from(state, values, weights)
-        self._progress.info(f"Going on after epoch {state.epoch}, from {self.checkpoints.folder}.")
+        self._progress.info(f"Resuming after epoch {state.epoch}, from {self.checkpoints.folder}.")
 
     def _log_stop(self, state: TrainingState) -> None:
         if self.checkpoints.best is not None:
             self._progress.info(
-                f"Stopped. The best weights so far, of epoch {state.best_epoch}, are in {self.checkpoints.best}; training goes "
-                "on after the last whole epoch where RESUME is on."
+                f"Stopped. The best weights so far, of epoch {state.best_epoch}, are in {self.checkpoints.best}. With "
+                f"{field('resume')} on, training resumes after the last complete epoch."
             )
 
     def _make_callback(self) -> TrainingCallback:
@@ -241,26 +239,26 @@ class _KerasRun:
         return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
     def _identity(self) -> dict[str, Any]:
-        """What a run that goes on must have in common with the one that was stopped."""
+        """Return what a resumed run must have in common with the stopped one."""
         own = self._parameters
         shapes = [list(weight.shape) for weight in self._network.trained.weights]
         found = {
             "the network (shapes of its weights)": hashlib.sha256(repr(shapes).encode()).hexdigest()[:12],
             "the number of samples for training": self._sets.training.size,
-            "TRAINING_BATCHSIZE": own.batchsize,
-            "LOSS": self._loss,
-            "OPTIMIZER": own.optimizer,
-            "LEARNING_RATE": own.learning_rate,
-            "SCHEDULE": own.schedule,
-            "AUGMENTATION": own.augmentation,
-            "CLASS_WEIGHTS": own.class_weights,
-            "FREEZE": own.freeze,
-            "MIXED_PRECISION": own.mixed_precision,
-            "SEED": own.seed,
+            field("batchsize"): own.batchsize,
+            field("loss"): self._loss,
+            field("optimizer"): own.optimizer,
+            field("learning_rate"): own.learning_rate,
+            field("schedule"): own.schedule,
+            field("augmentation"): own.augmentation,
+            field("class_weights"): own.class_weights,
+            field("freeze"): own.freeze,
+            field("mixed_precision"): own.mixed_precision,
+            field("seed"): own.seed,
             "the monitored loss": "val_loss" if self._sets.validation is not None else "loss",
         }
         if own.schedule in ("cosine", "exponential"):  # which span all epochs
-            found["TRAINING_EPOCHS"] = own.epochs
+            found[field("epochs")] = own.epochs
         return found
 
     # ------------------------------------------------------------ scores

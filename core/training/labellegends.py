@@ -54,7 +54,7 @@ def join_labels(sets: Mapping[SampleRole, Any], ignored: int | None, progress: P
     if any(renumberings):
         progress.info(f"Labels of several runs are joined by the names of their classes: {told(legend, renumberings)}.")
     if not all(named) and any(renumberings):
-        progress.warning("Some labels have no names of classes beside them: these are taken by their numbers.")
+        progress.warning("Some labels have no class names beside them and are joined by their numbers.")
     start = 0
     for role, samples in sets.items():
         end = start + len(legends[role])

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
@@ -29,8 +29,8 @@ def template_shadowed_by_path(model_dir: str) -> str:
     if path.name not in TRAINABLE or not path.exists():
         return ""
     return (
-        f"MODEL_DIR is {model_dir}: the file or folder {path.absolute()} is taken, not the template {path.name}. For the "
-        f"template write {TEMPLATE_PREFIX}{path.name}."
+        f"{field('model_dir')} is {model_dir}: the file or folder {path.absolute()} is used, not the template {path.name}. "
+        f"For the template write {TEMPLATE_PREFIX}{path.name}."
     )
 
 
@@ -69,7 +69,9 @@ class Network:
         self.layers = [layer for layer in model.layers if not isinstance(_maker(model.tensor(layer)), ClassValues)]
         self.outputs = [output for output in model.outputs if output in self.layers or output not in model.layers]
         if not self.outputs:
-            raise ModelError(f"The model {name} has no output but labels of classes, which cannot be trained.")
+            raise ModelError(
+                f"The model {name} has only class labels as outputs, which cannot be trained: choose another model."
+            )
         self.inputs = {tensor.name: tuple(tensor.shape) for tensor in model.input_tensors}
         self.dtypes = {tensor.name: str(tensor.dtype) for tensor in model.input_tensors}
         tensors = {output: model.tensor(output) for output in self.outputs}
@@ -164,7 +166,7 @@ class Network:
             first = str(error).strip().splitlines()[0].rstrip(".")
             raise ParameterError(
                 f"The model {self.name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that it "
-                "takes (otbtf:describemodel tells), or choose another model."
+                "takes (see otbtf:describemodel), or choose another model."
             ) from error
 
 
@@ -176,15 +178,24 @@ def load_network(model_dir: str, trust: bool) -> Network:
     """
     model = load_model(str(keras_file(model_dir)), trust=trust)
     if not isinstance(model, KerasModel):
-        raise ModelError(f"MODEL_DIR is {model_dir}, which is no Keras model: give a .keras file.")
+        raise ModelError(f"{field('model_dir')} is {model_dir}, but must be a Keras model: give a .keras file.")
     return Network(model_dir, model)
 
 
 def make_network(template: Template, **options: Any) -> Network:
-    """Return the network of a template; see `templates.catalogue.create`."""
+    """Return the network of a template; see `templates.catalogue.create`.
+
+    Raises:
+        ParameterError: an option that the samples decide does not fit; the template has it, not the training.
+    """
     from ..templates.catalogue import create
 
-    return Network(template.name, KerasModel(template.name, create(template.name, **options)))
+    try:
+        model = create(template.name, **options)
+    except ParameterError as error:
+        named = worded(error.message, lambda path: f"{as_key(path)} of the template {template.name}")
+        raise ParameterError(named) from error
+    return Network(template.name, KerasModel(template.name, model))
 
 
 def restore(network: Network, path: str, trust: bool = False) -> None:
@@ -208,7 +219,9 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
         return
     file = keras_file(path)
     if file is None or not file.is_file():
-        raise ParameterError(f"MODEL_RESTOREFROM is {path}, but must be a .keras or .weights.h5 file that exists.")
+        raise ParameterError(
+            f"{field('model_restorefrom')} is {path}, but must be a .keras or .weights.h5 file that exists."
+        )
     other = load_network(path, trust).whole
     here, there = network.whole.weights, other.weights
     if [tuple(weight.shape) for weight in here] != [tuple(weight.shape) for weight in there]:
@@ -221,8 +234,8 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
 def _other_network_error(network: Network, path: str, why: str) -> ParameterError:
     first = why.strip().splitlines()[0].rstrip(".")
     return ParameterError(
-        f"MODEL_RESTOREFROM is {path}, which does not fit the model {network.name}: {first}. Give weights of the same "
-        "network."
+        f"{field('model_restorefrom')} is {path}, which does not fit the model {network.name}: {first}. Give weights of the "
+        "same network."
     )
 
 

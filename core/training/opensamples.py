@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..base.progress import Progress
-from ..errors import ParameterError, RasterError, RecordsError
+from ..errors import ParameterError, RasterError, RecordsError, field
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesreader import PatchesImagesReader
 from .recordsamples import RecordSamples
@@ -66,20 +66,22 @@ def _open_patches(
     }
     images = PatchesImagesReader(files, use_streaming=True, patch_heights=heights)
     if images.get_size() == 0:
-        raise ParameterError(f"{role.name}_SOURCE1_IL holds no patches: give patches images with at least one.")
-    for number, source in enumerate(sources, 1):
-        width, wanted = images.gdal_ds[f"source{number}"][0].RasterXSize, getattr(source, "patchsizex", None)
+        raise ParameterError(
+            f"{role.mention('il', 'source1')} holds no patches: give patches images with at least one."
+        )
+    for key, source in zip(files, sources):
+        width, wanted = images.gdal_ds[key][0].RasterXSize, getattr(source, "patchsizex", None)
         if wanted and wanted != width:
             raise ParameterError(
-                f"{role.name}_SOURCE{number}_PATCHSIZEX is {wanted}, but {source.il[0]} has patches {width} pixels wide: "
+                f"{role.mention('patchsizex', key)} is {wanted}, but {source.il[0]} has patches {width} pixels wide: "
                 "correct it, or leave it out."
             )
     sample = images.get_sample(0)
     needed = images.get_size() * sum(array.nbytes for array in sample.values())
     if not streaming and needed > budget:
         progress.info(
-            f"{role.name.capitalize()}: {needed / 1e6:.0f} MB of patches are more than MEMORY allows ({budget / 1e6:.0f} MB), so "
-            "they are read when they are used."
+            f"{role.name.capitalize()}: {needed / 1e6:.0f} MB of patches exceed the memory for them ({budget / 1e6:.0f} MB, a "
+            f"part of {field('memory')}), so they are read when they are used."
         )
         streaming = True
     if streaming:
@@ -87,8 +89,8 @@ def _open_patches(
     in_memory = PatchesInMemory(images, progress)
     for key, count in (+in_memory.not_finite).items():
         progress.warning(
-            f"{count} of {images.get_size()} patches of {role.name}_{key.upper()}_IL hold NaN or infinite values, from which "
-            "nothing can be learned: leave them out when they are cut (SOURCE1_NODATA=nan of patchesextraction)."
+            f"{count} of {images.get_size()} patches of {role.mention('il', key)} hold NaN or infinite values, from which "
+            "nothing can be learned: extract patches with the no-data value nan, which leaves them out."
         )
     return PatchSamples(in_memory, files, budget)
 
@@ -126,7 +128,7 @@ def read_groups(paths: Sequence[str]) -> np.ndarray:
     if int(np.prod(samples.shapes["groups"])) != 1:
         shape = samples.shapes["groups"]
         raise ParameterError(
-            f"VALIDATION_GROUPS is {paths[0]}, which has patches of {shape[1]} x {shape[0]} pixels and {shape[2]} bands: "
-            "give an image of one value per patch, as OUTLABELS of PatchesExtraction."
+            f"{field('validation_groups')} is {paths[0]}, which has patches of {shape[1]} x {shape[0]} pixels and {shape[2]} "
+            "bands: give an image of one value per patch, such as a labels image of PatchesExtraction."
         )
     return np.concatenate([values.reshape(-1) for values in samples.values("groups")])

@@ -36,9 +36,11 @@ class RecordSamples(Samples):
         self.size = self._records.count()
         types, shapes = self._records.output_types or {}, self._records.output_shapes or {}
         if "string" in types.values():
-            raise ParameterError(f"{folder} holds texts, which no model is trained on here: write the records without.")
+            raise ParameterError(
+                f"{folder} holds texts, but models are trained on numbers: write records without texts."
+            )
         if any(None in shape for shape in shapes.values()):
-            raise ParameterError(f"{folder} holds tensors of unknown size, which no model is trained on here.")
+            raise ParameterError(f"{folder} holds tensors of unknown size: write records of one fixed size.")
         self._names = {f"source{number}": name for number, name in enumerate(types, 1)}
         self.shapes = {key: tuple(shapes[name]) for key, name in self._names.items()}
         self.dtypes = {key: np.dtype(types[name]) for key, name in self._names.items()}

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ..base.progress import Progress
 from ..classes.joinedclasses import Renumbering, renumbered, wide_enough
 from ..classes.legend import Legend
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..patches.datasets import Dataset, IteratorBase, RandomIterator, held_back
 from ..patches.patchesimage import read_description
 from ..patches.patchesreader import PatchesImagesReader, PatchesReaderBase, Sample, Statistics, Subset, statistics
@@ -23,7 +23,7 @@ Change = Callable[[dict[str, Any], Any], dict[str, Any]]
 """Takes a batch (tensors by source) and a seed (int64 tensor of shape (2,)), and returns another batch."""
 
 Batches = tuple[Any, Callable[[int], None], Callable[[], float]]
-"""A tf.data.Dataset, a function that takes the next epoch's seed, and one that tells for how long samples were waited for."""
+"""A tf.data.Dataset, a function that sets the next epoch's seed, and one that returns the time spent waiting for samples."""
 
 AT_ONCE = 256  # samples that are copied or looked at together
 
@@ -40,8 +40,8 @@ class Feed:
     def __init__(self, samples: Samples, batch_size: int, shuffled: bool, change: Change | None, whole: bool) -> None:
         if whole and batch_size > samples.size:
             raise ParameterError(
-                f"TRAINING_BATCHSIZE is {batch_size}, but there are {samples.size} samples, and STRATEGY needs whole batches: "
-                "lower it."
+                f"{field('batchsize')} is {batch_size}, but there are {samples.size} samples, and {field('strategy')} needs "
+                "whole batches: lower the batch size."
             )
         self.steps = samples.size // batch_size if whole else -(-samples.size // batch_size)
         self.used = self.steps * batch_size if whole else samples.size
@@ -289,12 +289,13 @@ class PatchSamples(Samples):
         values = self._own_groups() if groups is None else groups
         if len(values) != self.size:
             raise ParameterError(
-                f"VALIDATION_GROUPS holds {len(values)} values, but there are {self.size} samples: give one for each."
+                f"{field('validation_groups')} holds {len(values)} values, but there are {self.size} samples: give one value "
+                "for each sample."
             )
         if len(np.unique(values)) < 2:
             raise ParameterError(
-                "All samples are in one group, so none is left for validation: give several groups in VALIDATION_GROUPS, "
-                "or validation sources."
+                "All samples are in one group, so none is left for validation: give several groups in "
+                f"{field('validation_groups')}, or validation sources."
             )
         held = held_back(share, values, seed)
         return self._subset(~held), self._subset(held)

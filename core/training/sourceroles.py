@@ -16,7 +16,7 @@ class SourceRoles:
 
     Attributes:
         inputs: by source, the name of the model's input that it feeds.
-        target: the source that one output shall equal.
+        target: the source that one output is to equal.
         output: the name of that output.
     """
 
@@ -46,14 +46,16 @@ def assign_sources(
     for number, name in enumerate((plain_name(name) for name in names), 1):
         if not name:
             continue
-        key = "PLACEHOLDER" if role is SampleRole.TRAINING else "NAME"
+        parameter = role.mention("placeholder" if role is SampleRole.TRAINING else "name", f"source{number}")
         if name not in inputs and name not in outputs:
             raise ParameterError(
-                f"{role.name}_SOURCE{number}_{key} is {name!r}, but the model has the inputs {', '.join(inputs)} and the outputs "
+                f"{parameter} is {name!r}, but the model has the inputs {', '.join(inputs)} and the outputs "
                 f"{', '.join(outputs)}: name one of them."
             )
         if name in found.values() or name in targets.values():
-            raise ParameterError(f"{role.name}_SOURCE{number}_{key} is {name!r}, which another source is already.")
+            raise ParameterError(
+                f"{parameter} is {name!r}, which another source has already: name another input or output."
+            )
         (found if name in inputs else targets)[f"source{number}"] = name
     left = sorted(set(inputs) - set(found.values()))
     for number, name in enumerate(names, 1):

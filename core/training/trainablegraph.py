@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
-from ..errors import ModelError, ParameterError, TrainingError
+from ..errors import ModelError, ParameterError, TrainingError, field
 from ..machine.devices import device_scope
 from ..models.graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
 from ..models.loading import graph_of, use_part
@@ -61,15 +61,16 @@ class TrainableGraph:
         graph = graph_of(read_saved_model(str(self.folder)).meta_graphs, wanted, path)
         if len(graph.object_graph_def.nodes):
             raise ModelError(
-                f"MODEL_DIR is {path}, a SavedModel of TensorFlow 2, which holds no way to train it. Give the .keras file that "
-                "it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow 1."
+                f"{field('model_dir')} is {path}, a SavedModel of TensorFlow 2, which cannot be trained. Give the .keras file "
+                "that it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow 1."
             )
         judged = JudgedPart(graph) if trust else check_saved_model(str(self.folder), wanted)
         self._left_out = judged.left_out
         if judged.variables:
+            why = self._left_out[node_of(judged.variables[0])]
+            refused = refused_node(str(self.folder), ", ".join(judged.variables), why)
             raise ModelError(
-                f"The graph {path} cannot be trained, since its variables could not be saved whole: "
-                f"{refused_node(str(self.folder), ', '.join(judged.variables), self._left_out[node_of(judged.variables[0])])}"
+                f"The graph {path} cannot be trained, because not all of its variables could be saved: {refused.message}"
             )
         self._graph = tf.Graph()
         self.session = tf.compat.v1.Session(graph=self._graph, config=_configuration(device))
@@ -124,8 +125,8 @@ class TrainableGraph:
             self._check_not_left_out(name)
             known = self._training_operations()
             raise ModelError(
-                f"TRAINING_TARGETNODES names {name!r}, but the graph {self.folder} has no such node.{_nearest(name, known)} "
-                f"Nodes that change variables: {', '.join(known[:_LISTED]) or 'none'}."
+                f"{field('training_targetnodes')} names {name!r}, but the graph {self.folder} has no such node."
+                f"{_nearest(name, known)} Nodes that change variables: {', '.join(known[:_LISTED]) or 'none'}."
             ) from None
 
     def target_nodes(self, names: Sequence[str]) -> list[Any]:
@@ -137,7 +138,8 @@ class TrainableGraph:
         if not names:
             known = ", ".join(self._training_operations()[:_LISTED]) or "none"
             raise ParameterError(
-                f"TRAINING_TARGETNODES is missing: name the node that trains the graph. Nodes that change variables: {known}."
+                f"{field('training_targetnodes')} is missing: name the node that trains the graph. Nodes that change "
+                f"variables: {known}."
             )
         return [self.operation(name) for name in names]
 
@@ -187,7 +189,7 @@ class TrainableGraph:
             if rank is not None and array.ndim != rank:
                 if array.ndim > rank and array.size != 1:
                     raise ParameterError(
-                        f"{parameter} gives {name} {array.size} values, but the graph asks for a single one: {tensor.shape}."
+                        f"{parameter} gives {name} {array.size} values, but the graph takes a single one (shape {tensor.shape})."
                     )
                 array = array.reshape((1,) * (rank - array.ndim) + array.shape if rank > array.ndim else ())
             found[tensor] = array
@@ -228,8 +230,8 @@ class TrainableGraph:
         prefix = place / _VARIABLES / _VARIABLES if place.is_dir() else place
         if self._saver is None or not Path(f"{prefix}.index").is_file():
             raise ParameterError(
-                f"MODEL_RESTOREFROM is {path}, but {prefix}.index does not exist: give the folder of a SavedModel, or the "
-                "prefix of saved variables (DIR/variables/variables)."
+                f"{field('model_restorefrom')} is {path}, but {prefix}.index does not exist: give the folder of a SavedModel, or "
+                "the prefix of saved variables (DIR/variables/variables)."
             )
         try:
             with self._graph.as_default():
@@ -237,8 +239,8 @@ class TrainableGraph:
         except (tf.errors.OpError, ValueError) as error:
             first = str(error).strip().splitlines()[0].rstrip(".")
             raise ParameterError(
-                f"MODEL_RESTOREFROM is {path}, whose variables do not fit the graph {self.folder}: {first}. Give those of the "
-                "same graph."
+                f"{field('model_restorefrom')} is {path}, whose variables do not fit the graph {self.folder}: {first}. Give "
+                "variables of the same graph."
             ) from error
 
     def save(self, prefix: Path) -> None:
@@ -285,23 +287,24 @@ def assign_tensors(
         ParameterError, ModelError: a name is not in the graph, or comes twice.
     """
     given = {f"source{n}": source.placeholder for n, source in enumerate(parameters.sources, 1) if source.placeholder}
-    fed = {key: graph.tensor(name, f"TRAINING_{key.upper()}_PLACEHOLDER") for key, name in given.items()}
+    parameter = {key: SampleRole.TRAINING.mention("placeholder", key) for key in (*sources, *given)}
+    fed = {key: graph.tensor(name, parameter[key]) for key, name in given.items()}
     free = graph.free_placeholders([tensor.name for tensor in (*fed.values(), *user)])
     for key in sources:
         if key not in fed:
             if not free:
                 raise ParameterError(
-                    f"{key} feeds nothing: the graph's inputs ({', '.join(graph.inputs)}) are taken already. Name its "
-                    f"placeholder in TRAINING_{key.upper()}_PLACEHOLDER, or leave it out."
+                    f"{key} feeds nothing, because other sources feed all of the graph's inputs ({', '.join(graph.inputs)}): "
+                    f"name its placeholder in {parameter[key]}, or leave it out."
                 )
             fed[key] = graph.tensor(free.pop(0), "")
     fed = {key: fed[key] for key in sources}
-    names = [tensor.name for tensor in fed.values()]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise ParameterError(
-            f"Two sources feed the placeholder {plain_name(twice)}: correct TRAINING_SOURCE*_PLACEHOLDER."
-        )
+    for tensor in fed.values():
+        same = [parameter[other] for other in fed if fed[other].name == tensor.name]
+        if len(same) > 1:
+            raise ParameterError(
+                f"Two sources feed the placeholder {plain_name(tensor.name)}: correct {' or '.join(same)}."
+            )
     if parameters.validation_mode == "none":
         return SourceTensors(fed, "", None)
     return _scored_output(parameters, graph, fed)
@@ -309,28 +312,31 @@ def assign_tensors(
 
 def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed: Mapping[str, Any]) -> SourceTensors:
     found: dict[str, Any] = {}
+    named: dict[str, str] = {}
     scored = {SampleRole.VALIDATION: parameters.validation_sources, SampleRole.TEST: parameters.test_sources}
     for role, items in scored.items():
         for number, source in enumerate(items, 1):
             key = f"source{number}"
             if source.name and key in fed:
-                tensor = graph.tensor(source.name, f"{role.name}_{key.upper()}_NAME")
+                tensor = graph.tensor(source.name, role.mention("name", key))
                 if tensor.name != fed[key].name:
-                    found[key] = tensor
+                    found[key], named[key] = tensor, role.mention("name", key)
     if len(found) > 1:
+        outputs = ", ".join(plain_name(tensor.name) for tensor in found.values())
         raise ParameterError(
-            f"VALIDATION_SOURCE*_NAME names {len(found)} outputs to score "
-            f"({', '.join(plain_name(tensor.name) for tensor in found.values())}): name one."
+            f"{' and '.join(named.values())} name {len(found)} outputs to score ({outputs}): name one."
         )
     if found:
         ((key, tensor),) = found.items()
         return SourceTensors(fed, key, tensor)
+    last = list(fed)[-1]
+    parameter = SampleRole.VALIDATION.mention("name", last)
     if not graph.outputs:
         raise ParameterError(
-            f"VALIDATION_MODE is {parameters.validation_mode}, but no output to score is named, and the graph has none in its "
-            "signature: name one in VALIDATION_SOURCE*_NAME, for the source that it is scored against."
+            f"{field('validation_mode')} is {parameters.validation_mode}, but no output to score is named, and the graph has "
+            f"none in its signature: name one for the source that holds its reference, for {last} in {parameter}."
         )
-    return SourceTensors(fed, list(fed)[-1], graph.tensor(min(graph.outputs), "VALIDATION_SOURCE*_NAME"))
+    return SourceTensors(fed, last, graph.tensor(min(graph.outputs), parameter))
 
 
 def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
@@ -359,8 +365,15 @@ def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
     return array.astype(tensor.dtype.base_dtype.as_numpy_dtype, copy=False)
 
 
-def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str) -> np.ndarray:
+def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str, parameter: str) -> np.ndarray:
     """Return predictions in the shape of their targets; of probabilities the number of the largest.
+
+    Args:
+        found: the predictions.
+        target: what they are scored against.
+        name: of the output that is scored, for messages.
+        mode: `class` or `rmse`.
+        parameter: mention of the parameter that names the output, by `errors.field`.
 
     Raises:
         ParameterError: there is another number of them.
@@ -369,8 +382,8 @@ def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str
         found = found.argmax(axis=-1)
     if found.size != target.size:
         raise ParameterError(
-            f"The output {name} gives {found.size / len(target):g} values for a sample, but the patches to score it against "
-            f"have {target.size / len(target):g}: name another output in VALIDATION_SOURCE*_NAME."
+            f"The output {name} gives {found.size / len(target):g} values for a sample, but its reference patches have "
+            f"{target.size / len(target):g}: name another output in {parameter}."
         )
     found = found.reshape(target.shape)
     return np.rint(found) if mode == "class" else found
@@ -382,7 +395,7 @@ def describe_feeds(feeds: Mapping[Any, np.ndarray]) -> str:
 
 
 def is_prefix(path: str) -> bool:
-    """Return whether MODEL_SAVETO is the prefix of a SavedModel's variables rather than a folder."""
+    """Return whether a path to save to is the prefix of a SavedModel's variables rather than a folder."""
     place = Path(path)
     return place.name == _VARIABLES and place.parent.name == _VARIABLES
 

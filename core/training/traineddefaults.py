@@ -1,4 +1,4 @@
-"""The serving defaults that follow from a training."""
+"""Serving defaults of a trained model, derived from its training."""
 
 from __future__ import annotations
 

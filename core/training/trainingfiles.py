@@ -38,7 +38,7 @@ class TrainingFiles:
         self._progress = progress
         self._staged: dict[str, Staging] = {}
         if parameters.model_saveto:
-            check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
+            check_replaceable(Path(parameters.model_saveto), field("model_saveto"))
             folder = str(Path(parameters.model_saveto).absolute())
             self._staged["model.saveto"] = stack.enter_context(Staging(folder, progress, field("model_saveto")))
         files = {
@@ -54,7 +54,9 @@ class TrainingFiles:
         if "model.saveto" in self._staged and "out.keras" not in self._staged:
             self._scratch = self._staged["model.saveto"].folder / "spare"
         if not saved_elsewhere and not self.writes_model:
-            progress.warning("Neither MODEL_SAVETO nor OUT_KERAS is given: the trained model is not kept.")
+            progress.warning(
+                f"Neither {field('model_saveto')} nor {field('out_keras')} is given: the trained model is not kept."
+            )
 
     @property
     def writes_model(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..machine.memory import budget
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import Template, template_of
@@ -112,7 +112,8 @@ def _hold_back(
 ) -> tuple[PatchSamples, PatchSamples]:
     if not isinstance(samples, PatchSamples):
         raise ParameterError(
-            "VALIDATION_SHARE needs patches images: TFRecords are read in one run. Give a folder in VALIDATION_TFRECORDS."
+            f"{field('validation_share')} is {parameters.validation_share:g}, but needs patches images, because TFRecords "
+            f"cannot be divided: give a folder in {field('validation_tfrecords')}."
         )
     groups = read_groups(list(parameters.validation_groups)) if parameters.validation_groups else None
     parts = samples.hold_back(parameters.validation_share or 0.0, groups, parameters.seed)
@@ -131,8 +132,8 @@ def _check_like(role: SampleRole, samples: Samples, training: Samples) -> None:
         if samples.shapes[key] != training.shapes[key]:
             here, there = (" x ".join(map(str, s.shapes[key])) for s in (samples, training))
             raise ParameterError(
-                f"{role.name}_{key.upper()}_IL has patches of {here} (rows, columns, bands), but TRAINING_{key.upper()}_IL of "
-                f"{there}: give patches of the same size."
+                f"{role.mention('il', key)} has patches of {here} (rows, columns, bands), but "
+                f"{SampleRole.TRAINING.mention('il', key)} has patches of {there}: give patches of the same size."
             )
 
 
@@ -165,7 +166,7 @@ def _template_options(
     shapes = sets.training.shapes
     bands = [shapes[key][-1] for key in images]
     scalings = [
-        scaling_of("standard", 1.0, count, band_statistics(sets.training, key), f"TRAINING_{key.upper()}_IL")
+        scaling_of("standard", 1.0, count, band_statistics(sets.training, key), SampleRole.TRAINING.mention("il", key))
         for key, count in zip(images, bands)
     ]
     options: dict[str, Any] = {"bands": tuple(bands), "scalings": tuple(scalings)}
@@ -294,8 +295,8 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
         weights = _class_weights(parameters, table, counts[SampleRole.TRAINING], progress)
     elif parameters.remap_labels or parameters.ignored_label is not None or parameters.class_weights != "none":
         raise ParameterError(
-            "REMAP_LABELS, IGNORED_LABEL and CLASS_WEIGHTS are for classes, but the target is values: leave them out, or set "
-            "VALIDATION_MODE to class."
+            f"{field('remap_labels')}, {field('ignored_label')} and {field('class_weights')} are for classes, but the target "
+            f"holds values: leave them out, or set {field('validation_mode')} to class."
         )
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
@@ -319,8 +320,9 @@ def _source_roles(
         found[role] = assign_sources(role, names, list(network.inputs), network.outputs)
         if found[role].output != found[SampleRole.TRAINING].output:
             raise ParameterError(
-                f"{role.name} is of the output {found[role].output}, but {found[SampleRole.TRAINING].output} is trained: name "
-                "that one, or none."
+                f"The target for {role} belongs to the output {found[role].output}, but the output "
+                f"{found[SampleRole.TRAINING].output} is trained: name that output in "
+                f"{role.mention('name', found[role].target)}, or none."
             )
     return found
 
@@ -334,7 +336,7 @@ def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> com
     import tensorflow as tf
 
     network.check_inputs(
-        {name: (f"TRAINING_{key.upper()}_IL", samples.shapes[key]) for key, name in sources.inputs.items()}
+        {name: (SampleRole.TRAINING.mention("il", key), samples.shapes[key]) for key, name in sources.inputs.items()}
     )
     batch = next(iter(samples.feed(min(_TRIED, samples.size)).data))
     inputs = {
@@ -357,8 +359,8 @@ def _class_weights(
     missing = missing_labels(table, counts)
     if missing:
         progress.warning(
-            f"There are no samples for training of the labels {_named(table, missing[:20])}: the model cannot learn "
-            "them. REMAP_LABELS numbers those that there are."
+            f"No training sample has the labels {_named(table, missing[:20])}, so the model cannot learn them. To number only "
+            f"the labels that occur, set {field('remap_labels')}."
         )
     shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))
     progress.info(f"Classes and their labels for training: {shown}.")

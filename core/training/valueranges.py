@@ -34,6 +34,6 @@ def check_input_holds(samples: Samples, key: str, role: SampleRole, name: str, d
         narrowing(np.array(values))
         if told := narrowing.told():
             raise ParameterError(
-                f"{role.name}_{key.upper()} holds {samples.dtypes[key]}, but the input {name} of the model takes {dtype}: of the "
+                f"{role.mention('il', key)} holds {samples.dtypes[key]}, but the input {name} of the model takes {dtype}: of the "
                 f"values {told}, and would become others. Scale or clip the patches, or choose a model that takes them."
             )

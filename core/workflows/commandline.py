@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import registry
 from ..base.addresses import masked
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..operations.runcommandline import RunCommandLine
 from ..parameters.classifierchoices import LEFT_OUT
 from ..parameters.commandwords import Words, split_commands
@@ -113,7 +113,7 @@ def parse_commands(text: str) -> list[Call]:
             calls.append(call)
     if not calls:
         raise ParameterError(
-            "COMMAND holds no command: give a line such as otbcli_TensorflowModelServe -source1.il image.tif "
+            f"{field('command')} holds no command: give a line such as otbcli_TensorflowModelServe -source1.il image.tif "
             "-model.dir model -out map.tif."
         )
     return calls
@@ -142,7 +142,7 @@ def _call(words: Words, line: int) -> Call | None:
     while words and _ASSIGNMENT.fullmatch(words[0]):
         name = words[0].partition("=")[0]
         if name != "OTB_TF_NSOURCES":  # the sources are counted
-            notes.append(f"The variable {name} is left out: it has no meaning here.")
+            notes.append(f"The variable {name} has no effect here and is ignored.")
         words = words[1:]
     if not words:
         return None

@@ -58,6 +58,7 @@ def run_command_lines(parameters: RunCommandLine, progress: Progress, perform: P
         try:
             results.append((perform or _here)(call, Share(progress, number, len(calls))))
         except OtbtfError as error:
+            # Its keys as text: they are those of the command, not of ours.
             raise type(error)(f"Line {call.line}, {call.application}: {error}{_done(number)}") from error
         except Cancelled:
             progress.warning(f"{call.application} of line {call.line} was cancelled.{_done(number)}")
@@ -66,7 +67,7 @@ def run_command_lines(parameters: RunCommandLine, progress: Progress, perform: P
 
 
 def _done(number: int) -> str:
-    return f" What the {number} commands before it wrote stays." if number else ""
+    return f" The output of the {number} commands before it is kept." if number else ""
 
 
 def _here(call: Call, progress: Progress) -> dict[str, Any]:

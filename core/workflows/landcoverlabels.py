@@ -17,6 +17,7 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names, numbers_of
 from ..classes.legend import ClassEntry, Legend, TextLegend, known_classes, read_texts
 from ..errors import ParameterError, VectorError
+from ..errors import field as mention
 from ..parameters.vectorsource import LayerSource
 from ..rasters.rasteropening import grid_of, open_dataset
 from ..rasters.rasterreference import Reference
@@ -40,7 +41,7 @@ class RasterLabels:
     Attributes:
         raster: the labels.
         counts: how many pixels each has.
-        known: names and colours that the raster tells.
+        known: names and colours that are stored in the raster.
     """
 
     raster: LabelRaster
@@ -95,22 +96,23 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
     grid, reference = grid_of(dataset), Reference.of(dataset, source)
     bounds = (grid.x.origin, grid.x.end, -grid.y.end, -grid.y.origin)
     shown = f"{grid.describe()} (coordinate system: {reference.describe()})"
+    parameter = mention("labels_raster")
     if reference.georeferenced and image.reference.georeferenced:
-        _check_overlap(f"LABELS_RASTER is {source}, which covers {shown}", bounds, reference, image)
-    raster = reference_raster(source, image, nodata, True, "LABELS_RASTER", alpha, progress)
+        _check_overlap(f"{parameter} is {source}, which covers {shown}", bounds, reference, image)
+    raster = reference_raster(source, image, nodata, True, parameter, alpha, progress)
     counts: Counter[int] = Counter()
     for _, _, labels in raster.blocks():
         progress.check()
         counts.update(count_labels(labels))
         if len(counts) > _MOST_CLASSES:
             raise ParameterError(
-                f"LABELS_RASTER is {source}, which holds more than {_MOST_CLASSES} different values, from {min(counts)} to "
-                f"{max(counts)}: these are no classes. Choose a raster of labels."
+                f"{parameter} is {source}, which holds more than {_MOST_CLASSES} different values, from {min(counts)} to "
+                f"{max(counts)}, which is too many for classes: choose a raster of labels."
             )
     if not counts:
         raise ParameterError(
-            f"LABELS_RASTER is {source}, which has no label on the image: all pixels there are no-data. Choose another, or "
-            "check LABELS_NODATA."
+            f"{parameter} is {source}, which has no label on the image: all its pixels there are no-data. Choose another "
+            f"raster, or check {mention('labels_nodata')}."
         )
     return RasterLabels(raster, counts, {str(value): entry for value, entry in known_classes(dataset).items()})
 
@@ -130,10 +132,10 @@ def open_vector(source: LayerSource, field: str, image: Stack, progress: Progres
     """
     layer = open_training_layer(source, None)
     shapes = Shapes(layer, field, image.grid, image.reference)
-    bounds = layer.extent()
+    bounds, parameter = layer.extent(), mention("labels_vector")
     if not np.isfinite(bounds).all():
-        raise VectorError(f"LABELS_VECTOR is {source}, which has no features: choose another layer.")
-    _check_overlap(f"LABELS_VECTOR is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
+        raise VectorError(f"{parameter} is {source}, which has no features: choose another layer.")
+    _check_overlap(f"{parameter} is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
     named = holds_names([(layer, shapes.field)], progress)
     return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
 
@@ -156,8 +158,8 @@ def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, i
     if not len(x) or x.max() < grid.x.origin or x.min() > grid.x.end or y.max() < grid.y.origin or y.min() > grid.y.end:
         raise ParameterError(
             f"{what}, but the image {image.names[0]} covers {grid.describe()} (coordinate system: "
-            f"{image.reference.describe()}): they do not overlap. Choose labels of the same place, or mend the coordinate "
-            "system of one of them."
+            f"{image.reference.describe()}): they do not overlap. Choose labels of the same area, or correct the "
+            "coordinate system of the layer."
         )
 
 
@@ -195,12 +197,12 @@ def classes_of(labels: Labels, found: Iterable[str], given: Names) -> MapClasses
         ParameterError: there are fewer than two, or one is a number, but no whole one.
     """
     field = labels.field if isinstance(labels, VectorLabels) else None
-    where = f"LABELS_FIELD ({field.name})" if field else "LABELS_RASTER"
+    where = f"{mention('labels_field')} ({field.name})" if field else mention("labels_raster")
     texts = sorted(set(found))
     if len(texts) < 2:
         raise ParameterError(
-            f"{where} has {f'one class only ({texts[0]})' if texts else 'no class'} on the image, but a map needs two at "
-            "least: give labels of another class too."
+            f"{where} has {f'one class only ({texts[0]})' if texts else 'no class'} on the image, but a map needs at least "
+            "two: give labels of another class too."
         )
     as_text = field is not None and field.kind == TEXT
     named = isinstance(labels, VectorLabels) and labels.named
@@ -219,7 +221,7 @@ def _whole(text: str, where: str) -> int:
     number = float(text)
     if not math.isfinite(number) or number != int(number):
         raise ParameterError(
-            f"{where} holds {text}, but classes are whole numbers or texts: choose another field, or round it."
+            f"{where} holds {text}, but classes must be whole numbers or texts: choose another field, or round the values."
         )
     return int(number)
 
@@ -244,11 +246,11 @@ def _free(values: tuple[int, ...]) -> int:
             found = next((number for number in numbers if number not in values), None)
             if found is not None:  # else the classes take up the whole type
                 return found
-    raise ParameterError(f"Labels from {values[0]} to {values[-1]} are too large for a map: number the classes anew.")
+    raise ParameterError(f"Labels from {values[0]} to {values[-1]} are too large for a map: renumber the classes.")
 
 
 def parse_legend(text: str) -> dict[str, ClassEntry]:
-    """Return the names and colours of LEGEND, by label as text.
+    """Return the names and colours that the user gives, by label as text.
 
     Raises:
         ParameterError: it is not of that form.
@@ -263,5 +265,6 @@ def parse_legend(text: str) -> dict[str, ClassEntry]:
         return found
     except OddJson as error:
         raise ParameterError(
-            f'LEGEND is {text[:200]!r} ({error}), but must be JSON such as {{"1": {{"name": "water", "color": "#3060c0"}}}}.'
+            f"{mention('legend')} is {text[:200]!r} ({error}), but must be JSON such as "
+            '{"1": {"name": "water", "color": "#3060c0"}}.'
         ) from error

@@ -23,9 +23,9 @@ from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
-from ..registry import run
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import LandCoverSamples, prepare_samples
+from .nestedruns import run_nested
 
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
@@ -34,7 +34,7 @@ _PATIENCE = 15  # epochs without progress, after which training ends
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What follows from the parameters and the labels.
+    """What the parameters and the labels decide for the training.
 
     Attributes:
         model: a template's name, or a path.
@@ -106,11 +106,11 @@ def _check_outputs(parameters: LandCoverMap) -> None:
         if path := getattr(parameters, name):
             check_file(path, field(name))
     if parameters.model_saveto:
-        check_replaceable(Path(parameters.model_saveto), "MODEL_SAVETO")
+        check_replaceable(Path(parameters.model_saveto), field("model_saveto"))
     if parameters.keep:
         check_writable(parameters.keep, field("keep"))
         if os.path.isfile(parameters.keep):
-            raise ParameterError(f"KEEP is {parameters.keep}, which is a file: name a folder.")
+            raise ParameterError(f"{field('keep')} is {parameters.keep}, which is a file: name a folder.")
 
 
 def _try_format(parameters: LandCoverMap, image: Stack, samples: LandCoverSamples, progress: Progress) -> None:
@@ -154,11 +154,11 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPla
     fits = size % step == 0 if dense else size == step or "patch" in TEMPLATES[template].takes
     if not parameters.model_dir and not fits:
         wanted = f"a multiple of {step}" if dense else str(step)
-        raise ParameterError(f"PATCHSIZE is {size}, but for the network {template} it must be {wanted}.")
+        raise ParameterError(f"{field('patchsize')} is {size}, but for the network {template} it must be {wanted}.")
     if size > min(image.grid.width, image.grid.height):
         raise ParameterError(
-            f"PATCHSIZE is {size}, but {image.names[0]} has only {image.grid.width} x {image.grid.height} pixels: choose "
-            "smaller ones, or a larger image."
+            f"{field('patchsize')} is {size}, but {image.names[0]} has only {image.grid.width} x {image.grid.height} "
+            "pixels: choose a smaller patch size, or a larger image."
         )
     return TrainingPlan(
         parameters.model_dir or TEMPLATE_PREFIX + template, dense, size, parameters.batchsize or (8 if dense else 64)
@@ -166,7 +166,7 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPla
 
 
 def _work_folder(parameters: LandCoverMap, stack: ExitStack, progress: Progress) -> Path:
-    """Return the folder for what the steps leave: the one to keep, or one that goes when `stack` is left."""
+    """Return the folder for the files of the steps: the one to keep, or one that goes when `stack` is left."""
     if parameters.keep:
         folder = Path(parameters.keep)
         folder.mkdir(exist_ok=True)
@@ -199,14 +199,28 @@ def _train(
         values["ignored_label"] = samples.classes.ignored
     for role, files in samples.files.items():
         values.update({f"{role}.source{number}.il": [path] for number, path in enumerate(files, 1)})
+    cut_from = (field("image"), field("labels_vector" if parameters.labels_vector else "labels_raster"))
+    words = {
+        **{f"{role}.source{number}.il": cut for role in samples.files for number, cut in enumerate(cut_from, 1)},
+        "model.dir": field("model_dir" if parameters.model_dir else "template"),
+        "training.batchsize": field("batchsize"),
+        "training.epochs": field("epochs"),
+        "seed": field("seed"),
+        "device": field("device"),
+        "memory": field("memory"),
+        "model.saveto": field("model_saveto"),
+        "out.keras": field("out_keras"),
+        "out.report": field("out_report"),
+    }
     try:
-        return run("TensorflowModelTrain", values, progress)
+        return run_nested("TensorflowModelTrain", values, words, progress)
     except ParameterError as error:
         if not parameters.model_dir:
             raise
         mode = "dense" if plan.dense else "patches"
         raise ParameterError(
-            f"{error} MODE ({mode} here) and PATCHSIZE ({plan.size} here) must be as MODEL_DIR needs them."
+            f"{error.message} {field('mode')} ({mode} here) and {field('patchsize')} ({plan.size} here) must suit "
+            f"{field('model_dir')}."
         ) from error
 
 
@@ -220,11 +234,19 @@ def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str
         "device": parameters.device,
         "out": parameters.out,
     }
-    return run("TensorflowModelServe", values, progress)
+    words = {
+        "source1.il": field("image"),
+        "source1.nodata": field("nodata"),
+        "alpha": field("alpha"),
+        "memory": field("memory"),
+        "device": field("device"),
+        "out": field("out"),
+    }
+    return run_nested("TensorflowModelServe", values, words, progress)
 
 
 def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, model: str) -> None:
-    """Have every later run of Serve apply the model pixel by pixel, to the whole image."""
+    """Set the serving defaults, so that every later run of Serve applies the model to each pixel of the whole image."""
 
     def changed(trained: ServingDefaults) -> ServingDefaults:
         sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}

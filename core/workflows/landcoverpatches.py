@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base.progress import Progress
+from ..errors import field
 from ..rasters.alpha import BAND, said
-from ..registry import run
 from ..vectors.vectorlayer import VectorLayer
 from .labelregions import region_numbers
 from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
+from .nestedruns import run_nested
 from .patchlocations import PatchLocations, pixels_of
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def choose_patches(
         names: names and colours that the user gives.
         size: side of the patches in pixels.
         folder: for files.
-        progress: hears of it.
+        progress: receives progress and warnings.
 
     Raises:
         ParameterError, RasterError, VectorError: there are none, or of one class only.
@@ -73,7 +74,15 @@ def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path
         "seed": parameters.seed,
         "outvec": path,
     }
-    run("LabelImageSampleSelection", values, progress)
+    words = {
+        "inref": field("labels_raster"),
+        "strategy.constant.nb": field("samples"),
+        "nodata": field("labels_nodata"),
+        "alpha": field("alpha"),
+        "pad": field("patchsize"),
+        "seed": field("seed"),
+    }
+    run_nested("LabelImageSampleSelection", values, words, progress)
     return "class"
 
 
@@ -91,4 +100,13 @@ def _from_features(parameters: LandCoverMap, labels: VectorLabels, path: str, pr
         "rand": parameters.seed,
         "out": path,
     }
-    return str(run("SampleSelection", values, progress)["field"])
+    words = {
+        "in": field("image"),
+        "vec": field("labels_vector"),
+        "field": field("labels_field"),
+        "nodata": field("nodata"),
+        "alpha": field("alpha"),
+        "strategy.constant.nb": field("samples"),
+        "rand": field("seed"),
+    }
+    return str(run_nested("SampleSelection", values, words, progress)["field"])

@@ -1,4 +1,4 @@
-"""What training is fed with: patches for training and for validation, each with its labels."""
+"""Samples for training and for validation: patches with their labels."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import numpy as np
 
 from ..base.progress import Part, Progress
 from ..classes.legend import as_rows, write_legend
+from ..errors import field
 from ..parameters.sampleroles import SampleRole
 from ..rasters.rasterstack import Stack
-from ..registry import run
 from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .landcoverlabels import Labels, MapClasses, Names
 from .landcoverpatches import choose_patches
 from .landcovertiles import choose_tiles
+from .nestedruns import run_nested
 from .patchlocations import PatchLocations
 from .samplesplit import split_samples
 
@@ -60,7 +61,7 @@ def prepare_samples(
         dense: True for tiles with label tiles, False for patches with a label.
         size: side of the patches in pixels.
         folder: for the files.
-        progress: hears of it.
+        progress: receives progress and warnings.
 
     Raises:
         ParameterError, RasterError, VectorError: something does not fit.
@@ -76,7 +77,7 @@ def prepare_samples(
     )
     left = int((~training & ~validation).sum())
     if left:
-        progress.info(f"{left} samples are left out: their patches share pixels with one for validation.")
+        progress.info(f"{left} samples are left out, because their patches share pixels with validation patches.")
     parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
     parts = {role: part for role, part in parts.items() if len(part)}
     if dense:
@@ -91,14 +92,14 @@ def prepare_samples(
 
 
 def _limit_tiles(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> dict[SampleRole, np.ndarray]:
-    """Draw so many tiles at most, from all parts alike."""
+    """Draw at most this number of tiles, the same share of each part."""
     share = min(1.0, most / sum(map(len, parts.values())))
     random = np.random.default_rng(seed)
     return {role: np.sort(random.permutation(part)[: max(1, round(share * len(part)))]) for role, part in parts.items()}
 
 
 def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
-    """Say how many samples, or labelled pixels, each class has; warn of those that are not validated."""
+    """Log how many samples, or labelled pixels, each class has; warn of classes without validation samples."""
     what = "labelled pixels" if locations.label_raster else "samples"
     for place, row in enumerate(as_rows(locations.classes.values, locations.classes.legend)):
         called = f"{row['value']} {row['name']}" if row.get("name") else str(row["value"])
@@ -107,7 +108,7 @@ def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray],
         progress.info(f"Class {called}: {shown}.")
         if not sums.get(SampleRole.VALIDATION, 1):
             progress.warning(
-                f"Class {called} is not validated: its labels lie in one place. Give labels of it in another."
+                f"Class {called} is not validated, because all its labels lie in one place: add labels in another place."
             )
 
 
@@ -159,4 +160,15 @@ def _extract(
         )
     else:
         values["outlabels"] = labels
-    return (patches, labels), run("PatchesExtraction", values, progress)["patches"]
+    return (patches, labels), run_nested("PatchesExtraction", values, _WORDS, progress)["patches"]
+
+
+_WORDS = {
+    "source1.il": field("image"),
+    "source1.patchsizex": field("patchsize"),
+    "source1.patchsizey": field("patchsize"),
+    "source1.nodata": field("nodata"),
+    "alpha": field("alpha"),
+    "memory": field("memory"),
+}
+"""The keys of PatchesExtraction, in the words of LandCoverMap."""

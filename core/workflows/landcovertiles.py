@@ -12,7 +12,7 @@ from osgeo import gdal
 from ..base.progress import Progress
 from ..classes.classtables import declare_classes
 from ..classes.modelclasses import ModelClass
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..geometry.grid import Box
 from ..patches.patchgrid import PatchGrid, whole_patches
@@ -53,7 +53,7 @@ def choose_tiles(
         names: names and colours that the user gives.
         size: side of the tiles in pixels.
         folder: for files.
-        progress: hears of it.
+        progress: receives progress and warnings.
 
     Raises:
         ParameterError, RasterError, VectorError: there are no labels, or of one class only.
@@ -74,8 +74,8 @@ def choose_tiles(
     rows, columns = np.nonzero(usable & (counts.sum(axis=-1) > 0))
     if not len(rows):
         raise ParameterError(
-            f"None of the tiles of {size} x {size} pixels that hold a label is free of no-data: lower PATCHSIZE, or check "
-            "NODATA."
+            f"Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {field('patchsize')}, or "
+            f"check {field('nodata')}."
         )
     x, y = grid.points(rows, columns)
     return PatchLocations(x, y, counts[rows, columns], None, classes, path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..samples.spatialblocks import block_numbers
 
 
@@ -56,7 +56,7 @@ def split_samples(samples: LocatedSamples, share: float, seed: int) -> tuple[np.
     Args:
         samples: the samples.
         share: from 0 (all are for training) to below 1.
-        seed: repeats the draw.
+        seed: random seed; the same seed reproduces the split.
 
     Raises:
         ParameterError: all samples lie so near each other that nothing can be held back.
@@ -68,9 +68,9 @@ def split_samples(samples: LocatedSamples, share: float, seed: int) -> tuple[np.
     training, validation = _without_shared_pixels(samples, held)
     if not validation.any():
         raise ParameterError(
-            f"VALIDATION_SHARE is {share:g}, but the labels lie so near each other that none can be held back without "
-            f"sharing pixels with training (patches of {samples.patch} x {samples.patch} pixels): give labels in more "
-            "places, or set VALIDATION_SHARE to 0, and assess the map by other data."
+            f"{field('validation_share')} is {share:g}, but the labels lie so near each other that none can be held back "
+            f"without sharing pixels with training (patches of {samples.patch} x {samples.patch} pixels): give labels in "
+            f"more places, or set {field('validation_share')} to 0 and assess the map with other data."
         )
     return training, validation
 

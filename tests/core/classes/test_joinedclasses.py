@@ -131,7 +131,7 @@ def test_records_of_another_run_validate(tmp_path: Path) -> None:
         },
     )
     assert results["overall_accuracy"] == pytest.approx(2 / 3, abs=0.1), "crop was never seen, the others are known"
-    assert any("no samples for training of the labels 2 (crop)" in line for line in log.lines)
+    assert any("No training sample has the labels 2 (crop)" in line for line in log.lines)
     assert json.loads((tmp_path / "records_one" / "classes.json").read_text())["classes"][0]["name"] == "forest"
     extract(tmp_path, "one", ["forest", "water"], **{"out.tfrecords": str(tmp_path / "records_one")})  # replaces it
 

@@ -101,7 +101,7 @@ def test_pickle_is_refused(suffix: str) -> None:
 
 
 def test_other_file_is_refused() -> None:
-    with pytest.raises(ModelError, match=r"m\.onnx is no model file that is known here"):
+    with pytest.raises(ModelError, match=r"m\.onnx is not a supported model file"):
         check_keras_file("/somewhere/m.onnx")
 
 

@@ -130,7 +130,7 @@ def test_bad_parameters(unet, tmp_path, values, message):
 
 def test_what_is_no_image_cannot_be_cropped(tmp_path):
     path = small_models.save(small_models.classifier(), tmp_path)
-    with pytest.raises(ModelError, match="classes .* is no image, so it cannot be cropped"):
+    with pytest.raises(ModelError, match="classes .* is not an image, so it cannot be cropped"):
         export(path, tmp_path / "exported", crops="4")
 
 
@@ -139,7 +139,7 @@ def test_nothing_is_left_of_a_fixed_size(tmp_path):
 
     x = keras.Input((16, 16, 3), name="x")
     path = small_models.save(keras.Model(x, keras.layers.Conv2D(1, 1, name="y")(x)), tmp_path)
-    with pytest.raises(ModelError, match="16 pixels, of which nothing is left when 8 are cut"):
+    with pytest.raises(ModelError, match="16 pixels, so cropping 8 from each side leaves nothing"):
         export(path, tmp_path / "exported", crops="8")
 
 

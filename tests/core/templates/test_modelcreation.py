@@ -33,15 +33,19 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
         (
             "cnn16",
             {"bands": "4", "normalization": "maximum"},
-            "SOURCE1_IL is missing: give the images whose statistics",
+            "SOURCE1_IL is missing: give the images to take the statistics from",
         ),
         ("unet", {"bands": "4", "width": 4000, "depth": 8}, "makes 1024000 filters at the bottom of the U-Net"),
         ("super_resolution", {"bands": "4", "factor": 3}, "FACTOR is 3, but must be one of: 2, 4"),
-        ("scalar_product", {"bands": "4 3"}, "have 4 and 3 bands, but both must have as many"),
+        ("scalar_product", {"bands": "4 3"}, "have 4 and 3 bands, but must have the same number"),
         ("time_series_vhr", {"bands": "7 3", "dates": "3"}, "3 dates, which do not divide the 7 bands"),
         ("time_series_vhr", {"bands": "7 3", "patchsize": 8}, "Keras cannot build the template time_series_vhr"),
         ("harmonic", {"bands": "12"}, "DATES holds 0 dates, but source 1 has 12 bands"),
-        ("harmonic", {"bands": "2", "dates": "2020-01-01 2020-13-01"}, "DATES: number 2, '2020-13-01', is no date"),
+        (
+            "harmonic",
+            {"bands": "2", "dates": "2020-01-01 2020-13-01"},
+            "DATES: item 2 is '2020-13-01', but must be a date",
+        ),
         ("harmonic", {"bands": "12", "dates": DATES, "harmonics": 6}, "12 different times for 14 unknowns"),
         ("harmonic", {"bands": "12", "dates": DATES, "period": 0}, "period is 0 and harmonics 2"),
         ("band_arithmetic", {"bands": "2"}, "EXPRESSION is missing"),
@@ -57,7 +61,7 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
         (
             "backbone_resnet50v2",
             {"bands": "3", "weights": "file", "weights.file": "no.h5"},
-            "is no.h5, which is no file",
+            "is no.h5, but must be an existing file",
         ),
     ],
 )
@@ -87,7 +91,7 @@ def test_bands_that_contradict_the_images(tmp_path):
 
 def test_a_negative_maximum(tmp_path):
     path = patches(tmp_path, "p.tif", 1, max=[-5.0])
-    with pytest.raises(OtbtfError, match="the maximum of band 1 of source 1 is -5: choose standard"):
+    with pytest.raises(OtbtfError, match="that of band 1 of source 1 is -5: choose the normalization standard"):
         create(tmp_path, "cnn16", normalization="maximum", **{"source1.il": [path]})
 
 

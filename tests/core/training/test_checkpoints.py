@@ -82,7 +82,7 @@ def test_a_killed_run_goes_on_to_the_same_result(run: dict[str, Any], whole: Pat
 
     log = scene.Log()
     results = scene.train(log, **values)
-    assert any(line.startswith("Going on after epoch 2") for line in log.lines)
+    assert any(line.startswith("Resuming after epoch 2") for line in log.lines)
     assert results["epochs_run"] == EPOCHS
     same(whole, tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["history.csv", "kept"], "what the killed run had begun is gone"
@@ -138,13 +138,15 @@ def test_a_full_disk_leaves_the_older_checkpoint(run: dict[str, Any], tmp_path: 
 
     try:
         values = {**run, "checkpoints": str(disk / "kept")}
-        with pytest.raises(TrainingError, match=r"of epoch 2 cannot be written: No space.*That of epoch 1 is whole"):
+        with pytest.raises(
+            TrainingError, match=r"of epoch 2 cannot be written: No space.*The checkpoint of epoch 1 is intact"
+        ):
             scene.train(Filler(), **values)
         assert sorted(os.listdir(disk / "kept")) == ["best.keras", "checkpoint.npz"]
         (disk / "filler").unlink()
         log = Canceller()
         with pytest.raises(Cancelled):
             scene.train(log, **values, resume=True)
-        assert any(line.startswith("Going on after epoch 1") for line in log.lines)
+        assert any(line.startswith("Resuming after epoch 1") for line in log.lines)
     finally:
         subprocess.run(["umount", str(disk)], check=True)

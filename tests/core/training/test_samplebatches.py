@@ -12,6 +12,7 @@ import training_scene as scene
 from api_helpers import patches, write
 
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
+from otbtf_qgis.core.errors import as_key, worded
 from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.parameters.traininggroups import TrainingSource
 from otbtf_qgis.core.training.augmentation import augment
@@ -83,7 +84,9 @@ def test_values_that_are_no_numbers_are_told(tmp_path: Path) -> None:
     log = scene.Log()
     sources = [TrainingSource(il=(write(tmp_path / "a.tif", pixels),))]
     open_samples(SampleRole.TEST, sources, None, False, 1 << 20, log)
-    assert any("2 of 6 patches of TEST_SOURCE1_IL hold NaN or infinite values" in line for line in log.lines)
+    assert any(
+        "2 of 6 patches of TEST_SOURCE1_IL hold NaN or infinite values" in worded(line, as_key) for line in log.lines
+    )
 
 
 def test_replicas_get_whole_batches(kinds: dict[str, Samples]) -> None:

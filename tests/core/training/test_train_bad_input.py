@@ -43,16 +43,16 @@ CASES: list[tuple[dict[str, Any], type[OtbtfError], str]] = [
     (
         {"labels": "odd"},
         ParameterError,
-        r"0 to 2, as the model tells 3 classes apart, but there are: -5 \(4 times\), 255 \(4.*REMAP_LABELS",
+        r"0 to 2, because the model distinguishes 3 classes, but there are: -5 \(4 times\), 255 \(4.*REMAP_LABELS",
     ),
     ({"labels": "odd", "model.dir": "cnn16"}, ParameterError, r"0 or more, but there are: -5 \(4 times\)\. Set REMAP"),
     ({"labels": "ten"}, RasterError, r"good\.tif.*holds 12 patches.*ten_labels\.tif.*holds 10"),
     ({"labels": "two_bands"}, ParameterError, "TRAINING_SOURCE2_IL has 2 bands, but labels have one"),
-    ({"labels": "values", "loss": "focal"}, ParameterError, "holds 0.5, but labels are whole numbers"),
+    ({"labels": "values", "loss": "focal"}, ParameterError, "holds 0.5, but labels must be whole numbers"),
     (
         {"labels": "tiles"},
         ParameterError,
-        r"not as many pixels as the labels.* 4 x 4 x 1: extract targets of 1 x 1 pixels",
+        r"does not have the size of a sample's labels.* 4 x 4 x 1: extract targets of 1 x 1 pixels",
     ),
     ({"image": "small"}, ParameterError, r"patches of 6 x 6 x 3 .* input image1 of the model .* takes 8 x 8 x 3"),
     ({"image": "small", "model": "cnn16"}, ParameterError, r"cnn16 cannot be applied to patches of 6 x 6 x 3"),
@@ -73,11 +73,11 @@ CASES: list[tuple[dict[str, Any], type[OtbtfError], str]] = [
         ParameterError,
         "LOSS is dice, .* has 1 band: choose binary_crossentropy",
     ),
-    ({"loss": "mae", "validation.mode": "class"}, ParameterError, "LOSS is mae, but the target is classes"),
+    ({"loss": "mae", "validation.mode": "class"}, ParameterError, "LOSS is mae, but the target holds classes"),
     (
         {"model": "linear", "labels": "two_bands", "remap_labels": True},
         ParameterError,
-        "for classes, but the target is val",
+        "for classes, but the target holds val",
     ),
     ({"loss": "dice", "class_weights": "balanced"}, ParameterError, "CLASS_WEIGHTS is balanced, but the loss dice"),
     ({"metrics": "accuracy rmse"}, ParameterError, "METRICS names rmse, which does not fit .* accuracy, mean_iou"),
@@ -87,7 +87,7 @@ CASES: list[tuple[dict[str, Any], type[OtbtfError], str]] = [
     (
         {"image": "wide", "model": "pixelwise", "augmentation": "flips_turns"},
         ParameterError,
-        "8 x 2 pixels, which cannot",
+        "8 x 2 pixels and cannot",
     ),
     ({"training.source1.patchsizex": 16}, ParameterError, "PATCHSIZEX is 16, but .* 8 pixels wide"),
     ({"training.source1.patchsizey": 7}, RasterError, "not a multiple of a patch of 7 rows"),
@@ -104,7 +104,7 @@ CASES: list[tuple[dict[str, Any], type[OtbtfError], str]] = [
         "holds 10 values, but there are 12 samples",
     ),
     ({"out.keras": "/nowhere/net.keras"}, OtbtfError, "/nowhere"),
-    ({"checkpoints": "/nowhere/kept"}, ParameterError, "CHECKPOINTS is /nowhere/kept, where nothing can be written"),
+    ({"checkpoints": "/nowhere/kept"}, ParameterError, "CHECKPOINTS is /nowhere/kept, which cannot be written to"),
     ({"model.saveto": "full"}, ParameterError, "MODEL_SAVETO is .*full, which holds other files"),
 ]
 

@@ -15,7 +15,7 @@ from polygon_scene import Log, Stop, X, box, layer, raster
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.legend import raster_legend
-from otbtf_qgis.core.errors import Cancelled, ParameterError, RasterError, VectorError
+from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError, RasterError, VectorError
 from otbtf_qgis.core.vectors.vectorlayer import TEXT, Field
 from otbtf_qgis.core.workflows.landcoverlabels import VectorLabels, classes_of, smallest_type
 
@@ -105,7 +105,7 @@ def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None
     assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
     second = run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"), patchsize=5, epochs=1)
     assert [row["name"] for row in second["classes"]] == ["crops", "water", "wood"]
-    with pytest.raises(ParameterError, match=r"PATCHSIZE \(16 here\) must be as MODEL_DIR needs them"):
+    with pytest.raises(ParameterError, match=r"PATCHSIZE \(16 here\) must suit MODEL_DIR\."):
         run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"))
 
 
@@ -195,6 +195,35 @@ def test_labels_in_one_place_cannot_be_held_back(scene: dict[str, str], tmp_path
     polygons = layer(tmp_path / "near.gpkg", near)
     with pytest.raises(ParameterError, match="set VALIDATION_SHARE to 0"):
         run(scene, tmp_path, labels__vector=polygons, labels__field="class")
+
+
+def test_patches_that_hold_nan_are_told_by_the_images(scene: dict[str, str], tmp_path: Path) -> None:
+    """The patches are files of ours: the user knows the images."""
+    pixels = np.random.default_rng(0).normal(size=(ROWS, COLUMNS))
+    pixels[::20, ::20] = np.nan
+    log = Log()
+    image = str(tmp_path / "gaps.tif")
+    grid = gdal.Open(scene["one"])
+    dataset = gdal.GetDriverByName("GTiff").Create(image, COLUMNS, ROWS, 1, gdal.GDT_Float32)
+    dataset.SetGeoTransform(grid.GetGeoTransform())
+    dataset.SetProjection(grid.GetProjection())
+    dataset.GetRasterBand(1).WriteArray(pixels)
+    dataset = None
+    values: dict[str, Any] = {"in": [image], "nodata": -1, "epochs": 1, "labels__raster": scene["sparse"]}
+    run(scene, tmp_path, log, **values)
+    assert any("patches of IN hold NaN or infinite values" in line for line in log.warnings)
+    assert not any("SOURCE" in line for line in log.warnings)
+
+
+def test_a_model_that_is_not_trusted_is_told_without_a_parameter_that_is_not_there(
+    scene: dict[str, str], tmp_path: Path
+) -> None:
+    import keras  # after GDAL, whose SQLite has what GeoPackages need
+
+    lambda_ = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Lambda(lambda pixels: pixels * 2)])
+    lambda_.save(tmp_path / "net.keras")
+    with pytest.raises(ModelError, match="TRUST_MODEL of TensorflowModelTrain"):
+        run(scene, tmp_path, labels__raster=scene["sparse"], model__dir=str(tmp_path / "net.keras"))
 
 
 def test_cancelled_leaves_nothing(scene: dict[str, str], tmp_path: Path) -> None:

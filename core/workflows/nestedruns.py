@@ -1,0 +1,56 @@
+"""Operations that run inside another, whose messages name the parameters of the operation around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..base.progress import Passed, Progress
+from ..errors import OtbtfError, as_key, worded
+from ..registry import run
+
+
+def run_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str], progress: Progress) -> dict[str, Any]:
+    """Run an operation inside another one.
+
+    The user knows the parameters of the outer operation only. A message that names a key without a word says whose key it
+    is, so that nobody looks for it in the outer operation: `TRUST_MODEL of TensorflowModelTrain`.
+
+    Args:
+        name: the inner operation.
+        values: its keys to values.
+        words: its keys to what stands for them in messages: mentions of the outer operation's fields, by `errors.field`.
+        progress: of the outer operation.
+
+    Returns:
+        The inner operation's results.
+
+    Raises:
+        OtbtfError: as the inner operation raises it; its message has the words.
+        Cancelled: `progress` asked to stop.
+    """
+    outer = _OuterWords(name, words, progress)
+    try:
+        return run(name, values, outer)
+    except OtbtfError as error:
+        error.args = (outer.said(error.message),)
+        raise
+
+
+class _OuterWords(Passed):
+    """A progress whose lines name an inner operation's parameters in the words of the outer one."""
+
+    def __init__(self, name: str, words: Mapping[str, str], to: Progress) -> None:
+        super().__init__(to)
+        self.keeps_mentions = True  # the inner run leaves its keys as mentions
+        self._name, self._words = name, words
+
+    def info(self, message: str) -> None:
+        super().info(self.said(message))
+
+    def warning(self, message: str) -> None:
+        super().warning(self.said(message))
+
+    def said(self, message: str) -> str:
+        """Return a message of the inner run with its mentions replaced."""
+        return worded(message, lambda path: self._words.get(path.lstrip("="), f"{as_key(path)} of {self._name}"))
