@@ -146,12 +146,12 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "text in": (
         lambda x: {"y": tf.strings.length(x)},
         (tf.TensorSpec([None], tf.string, name="x"),),
-        "takes text, not",
+        "accepts text, not",
     ),
     "text beside": (
         lambda x, a: {"y": x},
         (image(), tf.TensorSpec([None], tf.string, name="a")),
-        r"also needs a \(string, \?\), which cannot be given",
+        r"also needs a \(string, \?\), but only numeric tensors are supported",
     ),
     "ragged in": (
         lambda x: x.to_tensor(),
@@ -161,15 +161,15 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "sparse in": (
         tf.sparse.to_dense,
         (tf.SparseTensorSpec([*FREE, 2], tf.float32),),
-        "takes sparse float32, not images",
+        "accepts sparse float32, not images",
     ),
     "rank 3": (
         lambda x: {"y": x},
         (tf.TensorSpec([None, None, 2], tf.float32, name="x"),),
         r"x \(float32, .* 3 dimensions",
     ),
-    "text out": (lambda x: {"y": tf.strings.as_string(x)}, (image(),), r"output y \(string, .* no tensor of numbers"),
-    "sparse out": (tf.sparse.from_dense, (image(),), r"output output_0 \(sparse float32, .* no tensor of numbers"),
+    "text out": (lambda x: {"y": tf.strings.as_string(x)}, (image(),), r"output y \(string, .* not a numeric tensor"),
+    "sparse out": (tf.sparse.from_dense, (image(),), r"output output_0 \(sparse float32, .* not a numeric tensor"),
     "scalar out": (lambda x: {"y": tf.reduce_mean(x)}, (image(),), r"output y has the shape \(\).*OUTPUT_NAMES"),
     "no batch": (lambda x: {"y": tf.reduce_mean(x, [0, 1, 2])}, (image(),), r"output y has the shape \(2,\)"),
     "rank 5 out": (lambda x: {"y": x[..., None]}, (image(),), r"output y has the shape \(1, 64, 64, 2, 1\)"),
