@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 from .identity import identity
 from .kerasfile import (
     check_keras_file,
@@ -79,7 +79,7 @@ def graph_of(graphs: Any, tags: Sequence[str], path: str) -> Any:
     if graph is None:
         known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
         raise ModelError(
-            f"The model {path} has no graph with the tags {' '.join(tags)}: set MODEL_TAGSETS to one of: {known}."
+            f"The model {path} has no graph with the tags {' '.join(tags)}: set {field('model_tagsets')} to one of: {known}."
         )
     return graph
 

@@ -7,7 +7,7 @@ from typing import Any, Union
 
 import numpy as np
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 
 Value = Union[bool, int, float, "list[bool]", "list[int]", "list[float]"]
 
@@ -35,7 +35,7 @@ def split_words(text: str) -> list[str]:
     return [w for w in [*words, word] if w]
 
 
-def parse_userplaceholders(text: str, parameter: str = "MODEL_USERPLACEHOLDERS") -> dict[str, Value]:
+def parse_userplaceholders(text: str, parameter: str = field("model_userplaceholders")) -> dict[str, Value]:
     """Return the values by name of a text such as `lr=1e-3 dates=(1, 2, 3) training=false`.
 
     Raises:
