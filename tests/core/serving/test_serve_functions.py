@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Any, ...], str]] = {
     "ragged in": (
         lambda x: x.to_tensor(),
         (tf.RaggedTensorSpec([*FREE, 2], tf.float32, ragged_rank=1),),
-        "takes ragged float32, not images",
+        "accepts ragged float32, not images",
     ),
     "sparse in": (
         tf.sparse.to_dense,
