@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import ParameterError, VectorError
+from ..errors import field as mention
 from ..files.gdalcalls import collected_errors
 from ..parameters.vectorsource import LayerSource
 from ..samples.shapes import layer_source
@@ -27,7 +28,7 @@ class Attributes:
         features: float64, shape (samples, features).
         classes: of each layer the classes of its samples, as the field holds them.
         layers: the layers, each with its class field.
-        left_out: features without a class, or with an attribute that is no finite number.
+        left_out: features without a class, or with an attribute that is not a finite number.
     """
 
     features: np.ndarray
@@ -74,7 +75,7 @@ def _numeric(layer: VectorLayer, name: str) -> Field:
     field = layer.field(name)
     if field.kind == TEXT:
         raise ParameterError(
-            f"The field {field.name} of {layer.path} holds no numbers, so it is no feature (FEAT): leave it out."
+            f"The field {field.name} of {layer.path} holds text, but features are numbers: remove it from {mention('feat')}."
         )
     return field
 

@@ -1,16 +1,16 @@
-"""OTB's classifiers and their parameters as scikit-learn's; docs/classifiers.md tells them side by side."""
+"""OTB's classifiers and their parameters as scikit-learn's; docs/classifiers.md compares them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.classifierchoices import ClassifierChoice
 from .imstat import ImageStatistics
 
 FOLDS = 5
-"""Parts of a cross-validation."""
+"""Number of parts in a cross-validation."""
 
 _COSTS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 _NUS = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -18,7 +18,7 @@ _GAMMAS = (0.001, 0.01, 0.1, 1.0)
 
 _ENDLESS = 100_000  # iterations of a network that ends by its loss alone
 
-_PER_ITERATION = 100  # what a loss improves by in so many iterations is what epsilon means, scikit-learn asks for one
+_PER_ITERATION = 100  # epsilon is the improvement of the loss in this number of iterations, scikit-learn's tol in one
 
 _REGULARISED = 1e-3  # share of the identity in a covariance: that of a feature that never varies can be inverted too
 
@@ -37,11 +37,11 @@ def build(choice: ClassifierChoice, features: int, samples: int, seed: int) -> A
     """
     if choice.classifier == "rf" and choice.rf_var > features:
         raise ParameterError(
-            f"CLASSIFIER_RF_VAR is {choice.rf_var}, but there are {features} features: choose so many at most, or 0."
+            f"{field('rf_var')} is {choice.rf_var}, but there are only {features} features: choose {features} or fewer."
         )
     if choice.classifier == "knn" and choice.knn_k > samples:
         raise ParameterError(
-            f"CLASSIFIER_KNN_K is {choice.knn_k}, but there are {samples} samples for training: choose fewer neighbours."
+            f"{field('knn_k')} is {choice.knn_k}, but there are only {samples} training samples: choose fewer neighbours."
         )
     return _BUILDERS[choice.classifier](choice, seed)
 
@@ -60,14 +60,14 @@ def folds(smallest: int, seed: int) -> Any:
 
     if smallest < 2:
         raise ParameterError(
-            "A class has one sample for training, but cross-validation (CLASSIFIER_LIBSVM_OPT, CLASSIFIER_LIBSVM_PROB) "
-            "needs two of each: add samples, or switch it off."
+            f"A class has one training sample, but cross-validation ({field('libsvm_opt')}, {field('libsvm_prob')}) needs two "
+            "per class: add samples, or switch cross-validation off."
         )
     return StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
 
 
 def grid(choice: ClassifierChoice) -> dict[str, tuple[float, ...]]:
-    """Return the values among which CLASSIFIER_LIBSVM_OPT finds the best."""
+    """Return the values among which a grid search finds the best."""
     values: dict[str, tuple[float, ...]] = {"C": _COSTS} if choice.libsvm_m == "csvc" else {"nu": _NUS}
     return values if choice.libsvm_k == "linear" else {**values, "gamma": _GAMMAS}
 

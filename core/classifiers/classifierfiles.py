@@ -34,12 +34,12 @@ _TRUSTED = frozenset(
         "sklearn.tree._tree.Tree",
     )
 )
-"""Types of scikit-learn that our classifiers are made of, beside those that skops trusts by itself."""
+"""Types of scikit-learn in the classifiers of this plugin, besides those that skops trusts by itself."""
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier that has learned.
+    """A trained classifier.
 
     Attributes:
         pipeline: scikit-learn's pipeline of a standardiser and the classifier proper.
@@ -62,7 +62,7 @@ class Classifier:
         if number != len(self.features):
             raise ClassifierError(
                 f"The classifier {self.path} was trained with {len(self.features)} features, but {what} has {number}: "
-                "choose what it was trained on."
+                "choose the data that it was trained on."
             )
 
 
@@ -104,7 +104,7 @@ def load(path: str) -> Classifier:
     """Read a classifier that `save` wrote.
 
     Raises:
-        ClassifierError: the file is not ours, holds types that are not to be trusted, or was written with another
+        ClassifierError: the file is not a classifier of this plugin, contains untrusted types, or was written with another
             scikit-learn.
     """
     described = _description(path)
@@ -127,7 +127,7 @@ def load(path: str) -> Classifier:
 
 
 def _description(path: str) -> Json:
-    ours = "Give a classifier (.skops) that this plugin has trained: OTB's own models (.txt, .svm) and pickles are not read."
+    ours = "Choose a classifier (.skops) that this plugin has trained: OTB's own models (.txt, .svm) and pickles are not read."
     try:
         with zipfile.ZipFile(path) as archive:
             check_sizes(archive)
@@ -138,10 +138,11 @@ def _description(path: str) -> Json:
     except OSError as error:
         raise ClassifierError(f"Cannot read the classifier {path}: {error.strerror}. {ours}") from error
     except (*DAMAGED, KeyError, ValueError) as error:
-        raise ClassifierError(f"{path} is not a classifier of ours. {ours}") from error
+        raise ClassifierError(f"{path} is not a classifier of this plugin. {ours}") from error
     if form > _FORMAT:
         raise ClassifierError(
-            f"{path} was written by a newer version of this plugin (format {form}, where {_FORMAT} is known): update it."
+            f"{path} was written by a newer version of this plugin (format {form}; this version reads up to {_FORMAT}): update "
+            "the plugin."
         )
     return described
 
@@ -151,8 +152,8 @@ def _check_version(path: str, version: str) -> None:
 
     if version.split(".")[:2] != sklearn.__version__.split(".")[:2]:
         raise ClassifierError(
-            f"The classifier {path} was trained with scikit-learn {version}, but this is scikit-learn "
-            f"{sklearn.__version__}, which may read it otherwise: train it again here, or install scikit-learn {version} in "
+            f"The classifier {path} was trained with scikit-learn {version}, but the engine has scikit-learn "
+            f"{sklearn.__version__}, which may interpret it differently: train it again, or install scikit-learn {version} in "
             "the engine."
         )
 
@@ -166,8 +167,8 @@ def _pipeline(path: str) -> Any:
         raise _damaged(path, error) from error
     if strange:
         raise ClassifierError(
-            f"The classifier {path} holds types that none of ours is made of, and that could run code: "
-            f"{', '.join(strange[:8])}. It is not loaded; train it anew."
+            f"The classifier {path} contains unknown types that could run code: {', '.join(strange[:8])}. It is not loaded: "
+            "train it again."
         )
     try:
         return skops.io.load(path, trusted=sorted(_TRUSTED))

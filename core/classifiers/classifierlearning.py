@@ -1,4 +1,4 @@
-"""Learning a classifier from samples, and saying how good it is."""
+"""Training a classifier on samples, and scoring it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FeatureSamples:
 
 
 def seed_of(choice: ClassifierChoice) -> int:
-    """Return the seed: RAND, or one drawn now."""
+    """Return the seed that the user sets, or a random one."""
     return int(np.random.SeedSequence().generate_state(1)[0]) if choice.rand is None else choice.rand
 
 
@@ -54,7 +54,7 @@ def learn(
     seed: int,
     progress: Progress,
 ) -> Classifier:
-    """Learn a classifier.
+    """Train a classifier.
 
     Args:
         choice: which one, and its parameters.
@@ -71,10 +71,10 @@ def learn(
     labels, numbers = np.unique(training.labels, return_counts=True)
     if len(labels) < 2:
         raise ParameterError(
-            f"All {len(training)} samples for training are of the class {labels[0]}: a classifier needs two classes at "
-            "least. Add samples of others, or check the class field."
+            f"All {len(training)} training samples are of the class {labels[0]}, but a classifier needs at least two "
+            "classes: add samples of others, or check the class field."
             if len(labels)
-            else "There are no samples for training: check the layer, its class field, and the numbers of samples."
+            else "There are no training samples: check the layer, its class field, and the numbers of samples."
         )
     scaler = _standardiser(training, statistics)
     features = scaler.transform(training.features)

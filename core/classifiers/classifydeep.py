@@ -1,16 +1,14 @@
-"""The work of ImageClassifierFromDeepFeatures: a network's features, tile by tile, straight through a classifier."""
+"""The work of ImageClassifierFromDeepFeatures: a network and a classifier, applied tile by tile."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import OtbtfError
 from ..machine.memory import gdal_cache
 from ..rasters.outputarea import wanted_box
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
-    """Classify the images' features, which are kept nowhere.
+    """Classify the images by their features, which are not written to a file.
 
     Returns:
         `out` and `confmap`, the maps' paths; `width` and `height` in pixels; `classes`, a list of value, name and color.
@@ -36,16 +34,7 @@ def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress
         ParameterError, RasterError, ModelError, ClassifierError: bad input, as far as possible before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    try:
-        return _classify(parameters, progress)
-    except OtbtfError as error:  # serving knows the network's parameters as MODEL_...
-        told = re.sub(r"\bMODEL_(DIR|USERPLACEHOLDERS|FULLYCONV|TAGSETS)\b", r"DEEPMODEL_\1", str(error))
-        raise type(error)(told) from error
-
-
-def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
     classifier = opened_classifier(parameters.classifier, parameters.imstat)
-    outputs = [path for path in (parameters.out, parameters.confmap) if path]
     with ExitStack() as stack:
         maps = MapWriter(parameters, classifier, stack, progress)
         defaults = classifier.network or serving_defaults_of(parameters.model_dir)
@@ -53,7 +42,7 @@ def _classify(parameters: ImageClassifierFromDeepFeatures, progress: Progress) -
         if classifier.network and not parameters.output_names:
             parameters = dataclasses.replace(parameters, output_names=classifier.network.output)
         settings = serve_settings(parameters, defaults, PREFERRED)
-        opened = open_model(settings, outputs, progress)
+        opened = open_model(settings, progress)
         from ..serving.runplan import plan_run  # these import TensorFlow, so not sooner
         from ..serving.tilecomputer import TileOutput
         from ..serving.tiledrun import TiledRun

@@ -1,4 +1,4 @@
-"""The work of ImageClassifier: an image, tile by tile, through a classifier."""
+"""The work of ImageClassifier: a classifier, applied to an image tile by tile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..operations.imageclassifier import ImageClassifier
 
 SECONDS_PER_TILE = 2.0
-"""Tiles are planned to take no longer, so that progress moves and a cancel is soon obeyed."""
+"""Longest time for a tile, so that progress moves and the run can be cancelled soon."""
 
 PLANNED_SHARE = 0.85
 """Share of the memory budget for which tiles are planned: the C library keeps some of what was freed."""
@@ -75,7 +75,7 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
 
 
 def opened(path: str, imstat: str | None) -> Classifier:
-    """Return the classifier in a file, standardising by other statistics where they are given.
+    """Return the classifier in a file, with other statistics for standardising if they are given.
 
     Raises:
         ClassifierError, ParameterError: one of the files cannot be used.

@@ -21,11 +21,11 @@ class ImageStatistics:
     deviation: np.ndarray
 
     def check(self, features: int) -> None:
-        """Raise ParameterError where they are of another number of features."""
+        """Raise ParameterError if the number of features differs."""
         if len(self.mean) != features:
             raise ParameterError(
-                f"The statistics {self.path} are of {len(self.mean)} features, but there are {features}: compute them from "
-                "the image whose values are classified."
+                f"The statistics {self.path} are for {len(self.mean)} features, but there are {features}: compute them from "
+                "the image that is classified."
             )
 
 
@@ -35,7 +35,7 @@ def read_statistics(path: str) -> ImageStatistics:
     Raises:
         ParameterError: it cannot be read, or does not hold as many means as standard deviations.
     """
-    cure = "Give the XML file of OTB's ComputeImagesStatistics, or leave it out."
+    cure = "Choose an XML file of OTB's ComputeImagesStatistics, or leave the parameter out."
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
@@ -45,17 +45,19 @@ def read_statistics(path: str) -> ImageStatistics:
     with collected_errors() as errors:
         tree = gdal.ParseXMLString(text)
     if tree is None or errors.failed:
-        raise ParameterError(f"The statistics {path} are no XML: {errors}. {cure}")
+        raise ParameterError(f"The statistics {path} are not XML: {errors}. {cure}")
     found: dict[str, np.ndarray] = {}
     for statistic in xml_elements(tree, "Statistic"):
         values = [xml_attribute(entry, "value") for entry in xml_elements(statistic, "StatisticVector")]
         try:
             found[xml_attribute(statistic, "name")] = np.array(values, np.float64)
         except ValueError:
-            raise ParameterError(f"The statistics {path} hold {values}, which are no numbers. {cure}") from None
+            raise ParameterError(f"The statistics {path} hold {values}, but must hold numbers. {cure}") from None
     mean, deviation = found.get("mean"), found.get("stddev")
     if mean is None or deviation is None or not len(mean) or len(mean) != len(deviation):
-        raise ParameterError(f"{path} holds no means (mean) and standard deviations (stddev) of features. {cure}")
+        raise ParameterError(f"{path} does not hold means (mean) and standard deviations (stddev) of features. {cure}")
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0).all()):
-        raise ParameterError(f"The statistics {path} hold values that no mean or standard deviation can have. {cure}")
+        raise ParameterError(
+            f"The statistics {path} hold a mean or standard deviation that is infinite, NaN or negative. {cure}"
+        )
     return ImageStatistics(path, mean, deviation)

@@ -1,4 +1,4 @@
-"""Classes as the field of layers names them, and as the whole numbers that a map holds."""
+"""Classes: the values of a class field, and the whole numbers in a map."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..classes.classfield import class_number, numbers_of
 from ..classes.joinedclasses import joined
 from ..classes.legend import ClassEntry, Legend, TextLegend, of_texts, read_legend, read_texts, texts_in
 from ..errors import ParameterError
+from ..errors import field as mention
 from ..rasters.pixeltypes import written_type
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
@@ -61,7 +62,7 @@ class ClassCoding:
         return numbers
 
     def legend(self, known: TextLegend, given: str) -> Legend:
-        """Return what is known of the classes: what is given, else what lies beside the layers, or the texts themselves.
+        """Return the legend of the classes: the given one, else that beside the layers, or the texts themselves.
 
         Args:
             known: what lies beside the layers, by the class as text.
@@ -96,7 +97,7 @@ def join_layers(layers: Layers, parts: Sequence[list[Any]]) -> tuple[list[list[A
 
 
 def renumbering(layers: Layers) -> tuple[list[dict[Any, int]], TextLegend]:
-    """Return which numbers become others, by layer, so that one number has one name in all; see `join_layers`."""
+    """Return the new numbers of classes, by layer, so that one number has one name in all; see `join_layers`."""
     if any(field.kind == TEXT for _, field in layers):
         known: dict[str, ClassEntry] = {}
         for layer, field in layers:
@@ -107,7 +108,7 @@ def renumbering(layers: Layers) -> tuple[list[dict[Any, int]], TextLegend]:
 
 
 def warn_of_unknown_classes(legend: Legend, training: np.ndarray, validation: np.ndarray, progress: Progress) -> None:
-    """Warn, by name, of classes that only the samples for training or only those for validation have.
+    """Warn of classes that have only training samples or only validation samples.
 
     Args:
         legend: names by number.
@@ -116,8 +117,8 @@ def warn_of_unknown_classes(legend: Legend, training: np.ndarray, validation: np
     """
     learned, tested = (set(np.unique(labels).tolist()) for labels in (training, validation))
     for numbers, why in (
-        (tested - learned, "No sample for training has these classes, so that they count as errors"),
-        (learned - tested, "No sample for validation has these classes, so that nothing tells how well they are found"),
+        (tested - learned, "These classes have no training sample and count as errors"),
+        (learned - tested, "These classes have no validation sample; their accuracy is unknown"),
     ):
         names = [legend[number].name if number in legend else "" for number in sorted(numbers)]
         if tested and numbers:
@@ -126,23 +127,29 @@ def warn_of_unknown_classes(legend: Legend, training: np.ndarray, validation: np
 
 
 def _given(given: str) -> dict[str, ClassEntry]:
-    """Return what LEGEND tells, by the class as text; a row whose value is null is no class."""
+    """Return the entries of a legend in JSON, by the class as text; a row whose value is null is not a class."""
     if not given:
         return {}
     try:
         rows = parse(given).items()
         if any("value" not in dict(row.fields()) for row in rows):
             raise OddJson("a class has no value")
-        return texts_in(Json([row.value for row in rows if row.has("value")], "LEGEND"))
+        return texts_in(Json([row.value for row in rows if row.has("value")], mention("legend")))
     except OddJson as error:
         raise ParameterError(
-            f'LEGEND is {given[:80]!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": "#105c26"}}], '
-            f"as the output LEGEND of other algorithms: {error}."
+            f"{mention('legend')} is {given[:80]!r}, but must be a list such as "
+            '[{"value": 1, "name": "Forest", "color": "#105c26"}], as the output LEGEND of other algorithms: '
+            f"{error}."
         ) from error
 
 
-def label_type(labels: Iterable[int], word: str, key: str) -> np.dtype:
+def label_type(labels: Iterable[int], word: str, name: str) -> np.dtype:
     """Return the pixel type of a map of labels: the one asked for, else the smallest that holds them all.
+
+    Args:
+        labels: values in the map.
+        word: pixel type, or auto.
+        name: mention of its parameter.
 
     Raises:
         ParameterError: it does not hold one of them.
@@ -152,6 +159,6 @@ def label_type(labels: Iterable[int], word: str, key: str) -> np.dtype:
         if dtype.kind == "f" or np.iinfo(dtype).min <= min(values) <= max(values) <= np.iinfo(dtype).max:
             return dtype
     raise ParameterError(
-        f"The labels go from {min(values)} to {max(values)}, which the pixel type {dtype.name} cannot hold: set {key} to "
-        "auto, or to a larger one."
+        f"The labels range from {min(values)} to {max(values)}, but the pixel type {dtype.name} cannot hold them: set {name} "
+        "to auto, or to a larger type."
     )

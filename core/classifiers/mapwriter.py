@@ -44,24 +44,24 @@ class MapWriter:
         self._given, self._stack, self._progress = given, stack, progress
         self.classes: Classes = coloured(classifier.classes)
         labels = [item.value for item in self.classes]
-        self.dtype = label_type([*labels, given.nodatalabel], given.out_pixeltype, "OUT_PIXELTYPE")
+        self.dtype = label_type([*labels, given.nodatalabel], given.out_pixeltype, field("out_pixeltype"))
         if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
             raise ClassifierError(
-                f"CONFMAP: the classifier {classifier.path} ({classifier.name}) tells no probabilities: train it with "
-                "CLASSIFIER_LIBSVM_PROB=true, or leave the confidence map out."
+                f"{field('confmap')}: the classifier {classifier.path} ({classifier.name}) does not provide probabilities: "
+                "train it with CLASSIFIER_LIBSVM_PROB=true, or remove the confidence map."
             )
         confidence = written_type("float32", given.confmap_pixeltype)
         if given.confmap and confidence.kind in "iu":
             progress.warning(
-                f"CONFMAP_PIXELTYPE is {given.confmap_pixeltype}, but probabilities lie between 0 and 1: all below 1 become 0. "
-                "Set it to float."
+                f"{field('confmap_pixeltype')} is {given.confmap_pixeltype}, but probabilities are between 0 and 1: all below 1 "
+                "become 0. Set it to float."
             )
-        outputs = [(given.out, self.dtype), *([(given.confmap, confidence)] if given.confmap else [])]
+        outputs = [("out", given.out, self.dtype), *([("confmap", given.confmap, confidence)] if given.confmap else [])]
         self._options = creation_options(given.out_co, OUT_FIELDS.options)
         self._made = []
-        for path, dtype in outputs:
+        for name, path, dtype in outputs:
             driver = driver_for(path, given.out_format, OUT_FIELDS)
-            self._made.append((stack.enter_context(Staging(path, progress)), driver, dtype))
+            self._made.append((stack.enter_context(Staging(path, progress, field(name))), driver, dtype))
         self._rasters: list[OutputRaster] = []
 
     @property
@@ -83,8 +83,8 @@ class MapWriter:
         clash = next((item for item in self.classes if item.value == self._given.nodatalabel), None)
         if masked and clash is not None:
             self._progress.warning(
-                f"NODATALABEL is {clash.value}, which is the class {clash.name or clash.value} too: they cannot be told "
-                "apart in the map. Choose another, such as 255."
+                f"{field('nodatalabel')} is {clash.value}, but this is also the class {clash.name or clash.value}: choose "
+                "another value, such as 255."
             )
         for place, driver, dtype in self._made:
             nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None

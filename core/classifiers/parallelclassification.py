@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import field
 from .classifierfiles import Classifier
 
 CHUNK = 8192
-"""How many features are classified by a thread at a time."""
+"""Number of features that a thread classifies at a time."""
 
 
 def feature_type(dtype: Any) -> np.dtype:
@@ -32,7 +33,7 @@ class ParallelClassifier:
 
     @property
     def confident(self) -> bool:
-        """Whether the classifier tells probabilities."""
+        """Whether the classifier provides probabilities."""
         return hasattr(self._pipeline, "predict_proba")
 
     def __call__(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -102,7 +103,7 @@ class PixelClassifier:
         return values.reshape(*pixels.shape[:2], self.bands)
 
     def told(self) -> str:
-        """Return a sentence on what was replaced; empty where nothing was."""
+        """Return a warning with the number of replaced pixels; empty if there are none."""
         if not self.replaced:
             return ""
-        return f"{self.replaced} pixels are NaN or infinite: they have the label {self._nodatalabel} (NODATALABEL)."
+        return f"{self.replaced} pixels are NaN or infinite: they have the label {self._nodatalabel} ({field('nodatalabel')})."

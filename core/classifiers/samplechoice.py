@@ -11,7 +11,7 @@ import numpy as np
 from ..base.progress import Part, Progress
 from ..classes.classfield import class_number, holds_names
 from ..classes.legend import Legend
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..geometry.grid import Grid
 from ..parameters.classifiergroups import SampleChoice
 from ..parameters.vectorsource import LayerSource
@@ -27,7 +27,7 @@ from ..samples.validity import ValidPixels
 from .mapclasses import ClassCoding, renumbering, warn_of_unknown_classes
 
 JITTER = 50
-"""By so many pixels of its class, at most, a sample is moved on, as in OTB."""
+"""Maximum random shift of a sample, in pixels of its class, as in OTB."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class SampleChooser:
         """
         if not parameters.valid and parameters.sample_vtr == 1:
             raise ParameterError(
-                "SAMPLE_VTR is 1, so no sample would be left for training: choose less, or give a validation layer (VALID)."
+                f"{field('sample_vtr')} is 1, which leaves no training sample: choose a smaller share, or add a validation layer "
+                f"({field('valid')})."
             )
         self._parameters, self._validity, self._memory = parameters, validity, memory
         self._random = np.random.default_rng(seed)
@@ -130,12 +131,12 @@ class SampleChooser:
         rates = rates_of(_together(counted, changes), bool(self._parameters.sample_bm), limit)
         if not any(rate.needed for rate in rates.values()):
             raise ParameterError(
-                f"No feature of {paths} holds a valid pixel of the output, or SAMPLE_MT or SAMPLE_MV is 0: check that layer "
-                "and image overlap where the image has data, and the numbers of samples."
+                f"No feature of {paths} contains a valid pixel of the output, or {field('sample_mt')} or {field('sample_mv')} is "
+                "0: check that layer and image overlap where the image has data, and check the numbers of samples."
             )
         empty = sorted((name for name, rate in rates.items() if not rate.needed), key=natural_order)
         if empty:
-            progress.warning(f"No sample of the class {', '.join(empty)} of {paths} lies on a valid pixel.")
+            progress.warning(f"The class {', '.join(empty)} of {paths} has no sample on a valid pixel.")
         samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
         found = []
         for place, (shapes, those, change) in enumerate(zip(layers, counted, changes)):
@@ -183,7 +184,7 @@ def pixels_of(x: np.ndarray, y: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.
 
 @dataclass(frozen=True)
 class _MapSamples:
-    """Samples of a layer on the map, x and y of shape (n,), with the class of each as all layers call it."""
+    """Samples of a layer on the map, x and y of shape (n,), with the class of each as all layers name it."""
 
     x: np.ndarray
     y: np.ndarray
@@ -208,7 +209,7 @@ class _SampleCollector:
 
 
 def training_limit(given: SampleChoice, dedicated: bool) -> int:
-    """Return how many samples of a class are chosen in the training layer at most; -1: no limit.
+    """Return the largest number of samples of a class in the training layer; -1: no limit.
 
     Without a validation layer these are the samples for training and validation together.
     """
@@ -226,14 +227,14 @@ def training_limit(given: SampleChoice, dedicated: bool) -> int:
 
 
 def validation_limit(given: SampleChoice) -> int:
-    """Return how many samples of a class are chosen in the validation layer at most; -1: no limit."""
+    """Return the largest number of samples of a class in the validation layer; -1: no limit."""
     if given.sample_mv < 0 <= given.sample_mt and given.sample_vtr < 0.99999:
         return int(given.sample_mt * given.sample_vtr / (1 - given.sample_vtr))
     return given.sample_mv
 
 
 def rates_of(totals: Totals, balanced: bool, limit: int) -> Rates:
-    """Return how many samples each class gives: up to the limit, and balanced as many as the smallest class has."""
+    """Return the number of samples of each class: up to the limit; if balanced, up to the size of the smallest class."""
     most = min((total for total in totals.values() if total), default=0) if balanced else max(totals.values())
     return allocation.constant(totals, most if limit < 0 else min(most, limit))
 

@@ -1,4 +1,4 @@
-"""The work of TrainClassifierFromDeepFeatures: a network's features at samples, and a classifier learned from them."""
+"""The work of TrainClassifierFromDeepFeatures: a classifier, trained on a network's features at samples."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Part, Progress
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box, Grid
 from ..machine.memory import MB, gdal_cache
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from ..serving.tilecomputer import TileComputer
 
 PREFERRED = "features"
-"""The output that is taken where none is asked for and the model has it."""
+"""The output that is used if the user names none and the model has it."""
 
 _SAMPLING_MB = 256  # for the pixels of polygons that are looked at together
 
 
 def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
-    """Learn the classifier; features are computed at the samples only.
+    """Train the classifier; features are computed only at the samples.
 
     Returns:
         The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
@@ -49,7 +49,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
         ClassifierError: the classifier cannot be written.
         Cancelled: `progress` asked to stop.
     """
-    paths = {"OUT": parameters.out, "CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
+    paths = {"out": parameters.out, "confmatout": parameters.confmatout, "out.report": parameters.out_report}
     layers = (*parameters.vd, *parameters.valid)
     with ExitStack() as stack:
         outcome = TrainingOutcome(paths, stack, progress)
@@ -60,7 +60,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
         defaults = serving_defaults_of(parameters.model_dir)
         parameters = with_serving_defaults(parameters, defaults, progress)
         settings = serve_settings(parameters, defaults, PREFERRED)
-        opened = open_model(settings, [path for path in paths.values() if path], progress)
+        opened = open_model(settings, progress)
         from ..serving.outputpoints import Points  # these import TensorFlow, so not sooner
         from ..serving.runplan import plan_points
         from ..serving.tilecomputer import TileOutput
@@ -90,11 +90,11 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
 
 
 def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
-    return "the validation layers" if parameters.valid else "samples of the training layers that were held back"
+    return "the validation layers" if parameters.valid else "samples held back from the training layers"
 
 
 def applied(opened: OpenModel, padding: str) -> ServingDefaults:
-    """Return how a model is applied, so that a map is made from the features that a classifier has learned from."""
+    """Return how a model is applied, so that a map uses the same features as the training."""
     fields = opened.geometry.fields
     output = " ".join(opened.outputs)
     if fields.fullyconv:
@@ -104,15 +104,16 @@ def applied(opened: OpenModel, padding: str) -> ServingDefaults:
 
 
 def check_features(opened: OpenModel) -> None:
-    """Raise ModelError where an output holds no features."""
+    """Raise ModelError if an output does not hold features."""
     model = opened.loaded.model
     for name in opened.outputs:
         info = model.output(name)
         if info.rank not in (None, 2, 4) or info.dtype in ("string", "bool"):
             raise ModelError(
-                f"The output {info.describe()} of the model {model.path} holds no features: they have the rank 2 (batch x "
-                f"features) or 4 (batch x height x width x features), this has {info.rank}. Name another in OUTPUT_NAMES: "
-                f"{', '.join(model.outputs)}, or of a .keras file a layer."
+                f"The output {info.describe()} of the model {model.path} is {info.dtype} of rank {info.rank}, but features are "
+                "numbers of rank 2 (batch x features) or 4 (batch x height x width x features). Name another in "
+                f"{field('output_names')}: "
+                f"{', '.join(model.outputs)}, or a layer of a .keras file."
             )
 
 
@@ -120,16 +121,16 @@ def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tupl
     """Return the samples for training and validation with their features."""
     both = [chosen.training, chosen.validation]
     told = {label: entry.name for label, entry in chosen.legend.items()}
-    progress.info(f"Samples for training: {describe(told, chosen.training.labels)}.")
+    progress.info(f"Training samples: {describe(told, chosen.training.labels)}.")
     if len(chosen.validation):
-        progress.info(f"Samples for validation: {describe(told, chosen.validation.labels)}.")
+        progress.info(f"Validation samples: {describe(told, chosen.validation.labels)}.")
     columns, rows = (np.concatenate([getattr(places, name) for places in both]) for name in ("columns", "rows"))
     values, empty = points(columns, rows, Part(progress, 0.2, 0.8))
     features = values.astype(feature_type(values.dtype), copy=False)
     usable = ~empty & np.isfinite(features).all(axis=1)
     if not usable.all():
         progress.warning(
-            f"{np.count_nonzero(~usable)} samples have no data, or features that are NaN or infinite: left out."
+            f"{np.count_nonzero(~usable)} samples are left out: they have no data, or features that are NaN or infinite."
         )
     cut = len(chosen.training)
     parts = (slice(None, cut), slice(cut, None))
@@ -138,8 +139,8 @@ def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tupl
     )
     if not len(training):
         raise ParameterError(
-            "All samples have no data, or features that are NaN or infinite: check the no-data values of the sources, and "
-            "the model."
+            "All samples have no data, or features that are NaN or infinite: check the no-data values of the sources, and the "
+            "model."
         )
     return training, validation
 
@@ -165,7 +166,7 @@ class OutputImage:
         return np.ones((box.height, box.width), bool) if nodata is None else ~nodata
 
     def pixels_within(self, megabytes: int) -> int:
-        """Return how many outputs may be looked at together within a budget of memory."""
+        """Return how many outputs a budget of memory holds."""
         few = Box(0, 0, min(64, self.grid.width), min(64, self.grid.height))
         each = 100 + (0 if self.everywhere else self._computer.bytes_read(few) / few.area)
         return max(1 << 12, int(megabytes * MB / each))

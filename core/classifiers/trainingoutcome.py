@@ -1,4 +1,4 @@
-"""What training a classifier leaves: its file, the confusion matrix, the report, and the results."""
+"""Outcome of training a classifier: its file, the confusion matrix, the report, and the results."""
 
 from __future__ import annotations
 
@@ -32,24 +32,28 @@ TITLES = {
 }
 
 
+_FIELDS = ("out", "confmatout", "out_report")  # of the parameters, for the paths
+
+
 class TrainingOutcome:
-    """The files of a training run while they are made."""
+    """The files of a training run while they are written."""
 
     def __init__(self, paths: Mapping[str, str | None], stack: ExitStack, progress: Progress) -> None:
         """Check the paths and make room for the files, until `stack` is left.
 
         Args:
-            paths: the classifier, the confusion matrix and the report, in this order, by key; None where not asked for.
+            paths: of the classifier, the confusion matrix and the report, in this order, by key; None where not asked for.
             stack: owns the files.
             progress: told of the hidden folders.
 
         Raises:
             ParameterError: a file cannot be written.
         """
-        given = [(key, path) for key, path in paths.items() if path]
         self._paths, self._progress = paths, progress
         self._staged = {
-            key: stack.enter_context(Staging.of_file(path, progress, field(key.lower()))) for key, path in given
+            key: stack.enter_context(Staging.of_file(path, progress, field(name)))
+            for name, (key, path) in zip(_FIELDS, paths.items())
+            if path
         }
 
     def write(
@@ -73,8 +77,10 @@ class TrainingOutcome:
             ClassifierError, ParameterError, RasterError: a file cannot be written.
         """
         if not len(validation):
-            tested_on = "the training samples themselves, since there are no others: that flatters"
-            self._progress.warning(f"The classifier is tested on {tested_on}.")
+            tested_on = "the training samples"
+            self._progress.warning(
+                f"The classifier is tested on {tested_on}, because there are no others: the scores are too optimistic."
+            )
         scores = score(classifier, validation if len(validation) else training)
         found = numbers(scores)
         shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
@@ -85,7 +91,7 @@ class TrainingOutcome:
             if place is not None:
                 place.commit()
         return {
-            **{key.lower().replace("_", "."): path for key, path in self._paths.items() if path},
+            **{key: path for key, path in self._paths.items() if path},
             **found,
             "classes": len(classifier.classes),
             "training.samples": len(training),
@@ -106,7 +112,7 @@ class TrainingOutcome:
 
 @dataclasses.dataclass(frozen=True)
 class _ReportPage:
-    """What the report tells beside the scores."""
+    """Contents of the report besides the scores."""
 
     training: FeatureSamples
     validation: FeatureSamples
@@ -116,9 +122,10 @@ class _ReportPage:
     def html(self, classifier: Classifier, scores: ClassScores) -> str:
         title = TITLES[classifier.name]
         report = Report(f"Classifier: {title}")
+        optimistic = "" if len(self.validation) else "; the scores are too optimistic"
         report.text(
-            f"Learned from {len(self.training)} samples of {len(classifier.classes)} classes with "
-            f"{len(classifier.features)} features; tested on {self.tested_on}."
+            f"Trained on {len(self.training)} samples of {len(classifier.classes)} classes with "
+            f"{len(classifier.features)} features; tested on {self.tested_on}{optimistic}."
         )
         report.class_scores("Scores", scores)
         rows = [

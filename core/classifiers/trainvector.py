@@ -1,4 +1,4 @@
-"""The work of TrainVectorClassifier: attributes of vector layers to a classifier."""
+"""The work of TrainVectorClassifier: a classifier, trained on attributes of vector layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..classes.classfield import holds_names
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..parameters.vectorsource import LayerSource
 from .attributes import Attributes, read_attributes
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -> dict[str, Any]:
-    """Learn the classifier.
+    """Train the classifier.
 
     Returns:
         The outputs' paths by key; `kappa`, `overall_accuracy` and `f1_macro`, those left out that are not defined; the
@@ -36,12 +36,14 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         ClassifierError: the classifier cannot be written.
         Cancelled: `progress` asked to stop.
     """
-    paths = {"IO_OUT": parameters.out, "IO_CONFMATOUT": parameters.confmatout, "OUT_REPORT": parameters.out_report}
+    paths = {"io.out": parameters.out, "io.confmatout": parameters.confmatout, "out.report": parameters.out_report}
     with ExitStack() as stack:
         outcome = TrainingOutcome(paths, stack, progress)
         statistics = read_statistics(parameters.stats) if parameters.stats else None
         if len(set(parameters.feat)) < len(parameters.feat):
-            raise ParameterError(f"FEAT is {' '.join(parameters.feat)!r}, but each field may stand there only once.")
+            raise ParameterError(
+                f"{field('feat')} is {' '.join(parameters.feat)!r}, but repeats a field: list each field only once."
+            )
         found = _read(parameters, parameters.vd, parameters.layer, SampleRole.TRAINING, progress)
         other = None
         if parameters.valid_vd:
@@ -75,10 +77,12 @@ def _read(
     if not any(found.classes):
         raise ParameterError(
             f"No feature of the {role} layers ({', '.join(map(str, sources))}) has a class and all attributes "
-            f"({found.left_out} lack one): check CFIELD and FEAT."
+            f"({found.left_out} lack one): check {field('cfield')} and {field('feat')}."
         )
     if found.left_out:
-        progress.warning(f"{found.left_out} features of the {role} layers lack the class or an attribute: left out.")
+        progress.warning(
+            f"{found.left_out} features of the {role} layers are left out: they lack the class or an attribute."
+        )
     return found
 
 

@@ -1,1 +1,1 @@
-"""What a model shows when it is called: sizes, geometry, receptive field; and its description."""
+"""Probing of models: sizes, geometry and receptive field, found by calling the model; and the description of a model."""

@@ -1,4 +1,4 @@
-"""Whether a model gives one answer for an image: each time that it is called, and whatever else is in the batch."""
+"""Check that the values of a model are reproducible and do not depend on the other images of the batch."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 from .tilemargins import TOLERANCE, relative_difference
 
 CALLS = 3
-"""How often a model is called with the same images."""
+"""Number of calls with the same images."""
 
 PATCHES = 8
 """How many images a batch has where any number is taken: an output that is random by a few values differs in one of them."""
@@ -34,11 +34,11 @@ def check_repeatable(call: Call, images: Sequence[np.ndarray], path: str, switch
     for _ in range(CALLS - 1):
         difference = max((relative_difference(one, two) for one, two in zip(first, call(images))), default=0.0)
         if difference > TOLERANCE:
-            cure = f"set MODEL_USERPLACEHOLDERS to {switches[0]}=false, or " if switches else ""
+            cure = f"set {field('model_userplaceholders')} to {switches[0]}=false, or " if switches else ""
             raise ModelError(
-                f"The model {path} is random: called again with the same pixels it returns other values, by a share of "
-                f"{difference:.2g}. So dropout or noise was left on, as in training: {cure}save the model for inference "
-                "(with training=False, or model.export() of Keras)."
+                f"The model {path} is random: two calls with the same pixels gave values that differ by {difference:.2g} "
+                f"(relative). Dropout or noise is active, as in training: {cure}save the model for inference (with "
+                "training=False, or model.export() of Keras)."
             )
 
 
@@ -65,13 +65,13 @@ def depends_on_batch(call: Call, images: Sequence[np.ndarray], any_number: bool)
 
 
 def _part(array: np.ndarray, place: int, count: int) -> np.ndarray:
-    """Return what a batch of so many images gave for the one in a place."""
+    """Return the output of a batch of `count` images for the one at a place."""
     size = len(array) // count
     return array[place * size : (place + 1) * size]
 
 
 def _company(image: np.ndarray, most: bool) -> np.ndarray:
-    """Return a batch whose first image is the same, beside others of nothing, or of the largest value of each band."""
+    """Return a batch whose first image is unchanged; the others are 0, or the largest value of each band."""
     batch = np.zeros_like(image)
     if most:
         batch[:] = image.max(axis=(0, 1, 2))

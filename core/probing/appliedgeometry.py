@@ -1,4 +1,4 @@
-"""How a model is applied: what the user gives, completed by what the model itself shows."""
+"""How a model is applied: the user's settings, completed by what probing finds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, field
 from ..geometry.fields import AxisFields, ServingAxis, Span, serving_axis
 from ..geometry.grid import Box, Grid
 from .sizelaw import AxisSizeLaw, SizeLaw
@@ -17,6 +17,8 @@ from .usersettings import AxisSettings, GeometrySettings
 
 WHOLE = 1 << 40
 """A margin larger than any image: every output depends on all of it."""
+
+_MODE, _SCALE = field("model_fullyconv"), field("output_spcscale")
 
 
 @dataclass(frozen=True)
@@ -57,22 +59,32 @@ class Fields:
         return Fields(x, y)
 
     def as_parameters(self) -> str:
-        """Return the fields as parameters that can be copied."""
+        """Return the fields as parameters that can be copied, with mentions for their names."""
         words = []
         for number, (x, y) in enumerate(zip(self.x.rfields, self.y.rfields), 1):
-            words += [f"SOURCE{number}_RFIELDX={x}", f"SOURCE{number}_RFIELDY={y}"]
-        words += [f"OUTPUT_EFIELDX={self.x.efield}", f"OUTPUT_EFIELDY={self.y.efield}"]
-        words += [f"OUTPUT_SPCSCALE={float(self.x.scale):g}", f"MODEL_FULLYCONV={'on' if self.fullyconv else 'off'}"]
+            words += [f"{_rfield('x', number)}={x}", f"{_rfield('y', number)}={y}"]
+        words += [f"{_efield('x')}={self.x.efield}", f"{_efield('y')}={self.y.efield}"]
+        words += [f"{_SCALE}={float(self.x.scale):g}", f"{_MODE}={'on' if self.fullyconv else 'off'}"]
         return " ".join(words)
 
 
+def _rfield(axis: str, number: int = 1) -> str:
+    """Return a mention of the receptive field of a source along an axis."""
+    return field(f"rfield{axis}", of="sources", number=number)
+
+
+def _efield(axis: str) -> str:
+    """Return a mention of the expression field along an axis."""
+    return field(f"output_efield{axis}")
+
+
 def _pixels(axis: AxisFields) -> int:
-    """Return the fewest whole pixels of the first source by which outputs that do not overlap are apart."""
+    """Return the smallest whole distance, in pixels of the first source, of outputs that do not overlap."""
     return (axis.efield * axis.scale).numerator
 
 
 def choose_fields(given: GeometrySettings, law: SizeLaw | None, ratios: Sequence[Fraction]) -> Fields:
-    """Return how the model is applied: what is given, checked against the law, and completed by it.
+    """Return how the model is applied: the user's settings, checked against the size law and completed by it.
 
     Args:
         given: what the user gives.
@@ -80,14 +92,14 @@ def choose_fields(given: GeometrySettings, law: SizeLaw | None, ratios: Sequence
         ratios: pixels of each source per pixel of the first.
 
     Raises:
-        ParameterError: a value that cannot be right, or one that the model does not show.
+        ParameterError: a value cannot be right, or is missing and could not be determined.
         ModelError: a model of patches in fully convolutional mode.
     """
     grows = law is not None and law.x is not None and law.y is not None
     if given.mode == "on" and law is not None and not grows:
         size = f"of {law.patch[0]} x {law.patch[1]} pixels" if law.patch else "of any size"
         raise ModelError(
-            f"The model returns one output for a patch {size}, so it is not fully convolutional: set MODEL_FULLYCONV=off."
+            f"The model returns one output for a patch {size}, so it is not fully convolutional: set {_MODE}=off."
         )
     if given.mode == "off" or (given.mode == "auto" and not grows):
         x, y = (_patch_axis(axis, law, index, ratios) for index, axis in enumerate(given.axes))
@@ -97,8 +109,8 @@ def choose_fields(given: GeometrySettings, law: SizeLaw | None, ratios: Sequence
     x, y = (_region_axis(axis, axis_law, offsets, ratios) for axis, axis_law in zip(given.axes, laws))
     if x.scale != y.scale:
         raise ModelError(
-            f"The model has a spacing scale of {float(x.scale):g} along x and {float(y.scale):g} along y: one for both "
-            "is supported."
+            f"The model has a spacing scale of {float(x.scale):g} along x and {float(y.scale):g} along y, but "
+            "only equal scales are supported: use a model with equal scales."
         )
     return Fields(x, y)
 
@@ -107,32 +119,32 @@ def _patch_axis(given: AxisSettings, law: SizeLaw | None, index: int, ratios: Se
     axis_law = None if law is None else (law.x, law.y)[index]
     if given.efield not in (None, 1):
         raise ParameterError(
-            f"OUTPUT_EFIELD{given.name} is {given.efield}, but patch by patch a model gives one output pixel: leave it "
-            "out, or set MODEL_FULLYCONV=on."
+            f"{_efield(given.name)} is {given.efield}, but a model that is applied to patches returns one output pixel: "
+            f"leave it out, or set {_MODE}=on."
         )
     patch = law.patch[index] if law is not None and law.patch else None
     single = axis_law is not None and axis_law.efield == 1
     rfields = []
-    for number, field in enumerate(given.rfields, 1):
+    for number, own in enumerate(given.rfields, 1):
         known = None
         if law is not None and (patch or single):
             first = patch or (axis_law.rfield if axis_law else 1)
             known = int(first * ratios[number - 1]) + law.offsets[number - 1]
-        if field is None and known is None:
+        name = _rfield(given.name, number)
+        if own is None and known is None:
             raise ParameterError(
-                f"SOURCE{number}_RFIELD{given.name} is missing, and the model does not show it: "
+                f"{name} is missing and could not be determined from the model: "
                 + (
-                    "it returns several outputs for a patch; set MODEL_FULLYCONV=on."
+                    f"it returns several outputs for a patch. Set {_MODE}=on."
                     if axis_law is not None
-                    else "it takes patches of any size. Give the size of the patches that it was trained on."
+                    else "it accepts patches of any size. Enter the size of the patches that it was trained on."
                 )
             )
-        if field is not None and patch and known is not None and field != known:
+        if own is not None and patch and known is not None and own != known:
             raise ParameterError(
-                f"SOURCE{number}_RFIELD{given.name} is {field}, but the model takes patches of {known} pixels: "
-                f"set SOURCE{number}_RFIELD{given.name}={known}."
+                f"{name} is {own}, but the model accepts patches of {known} pixels: set {name}={known}."
             )
-        rfields.append(field or known or 1)
+        rfields.append(own or known or 1)
     scale = given.scale
     if scale is None:
         scale = axis_law.scale if axis_law is not None and single and None in given.rfields else Fraction(1)
@@ -145,17 +157,17 @@ def _region_axis(
     if law is None:
         if not given.complete:
             raise ParameterError(
-                "The model does not show its geometry: give the receptive field of each source (SOURCE1_RFIELDX, ...), "
-                "the expression field (OUTPUT_EFIELDX, OUTPUT_EFIELDY) and OUTPUT_SPCSCALE."
+                "The geometry of the model could not be determined: set the receptive field of each source "
+                f"({_rfield('x')}, ...), the expression field ({_efield('x')}, {_efield('y')}) and {_SCALE}."
             )
-        fields = tuple(field or 1 for field in given.rfields)
+        fields = tuple(own or 1 for own in given.rfields)
         return AxisFields(fields, given.efield or 1, given.scale or Fraction(1), padded=given.padded)
     first = given.rfields[0]
     if given.scale is not None and given.scale != law.scale and not law.fixed:
         raise ParameterError(
-            f"OUTPUT_SPCSCALE is {float(given.scale):g}, but the model's outputs are {float(law.scale):g} pixels of the "
-            f"first source apart: set OUTPUT_SPCSCALE={float(law.scale):g}, or leave it out"
-            + (", or set MODEL_FULLYCONV=off to compute patches at any distance." if law.efield == 1 else ".")
+            f"{_SCALE} is {float(given.scale):g}, but the model's outputs are {float(law.scale):g} pixels of the "
+            f"first source apart: set {_SCALE}={float(law.scale):g}, or leave it out"
+            + (f", or set {_MODE}=off to compute patches at any distance." if law.efield == 1 else ".")
         )
     scale = given.scale if given.scale is not None and law.fixed else law.scale
     crop = law.rfield - law.efield * scale
@@ -171,21 +183,21 @@ def _region_axis(
     step = 1 if law.fixed else math.lcm(law.lattice, scale.numerator)
     if rfield - efield * scale != crop or efield < 1 or (rfield - law.rfield) % step:
         raise ParameterError(
-            f"SOURCE1_RFIELD{given.name} = {rfield} and OUTPUT_EFIELD{given.name} = {efield} do not fit the model, which "
-            f"returns {law.efield} for {law.rfield} pixels: set SOURCE1_RFIELD{given.name}={law.rfield} and "
-            f"OUTPUT_EFIELD{given.name}={law.efield}, or leave them out."
+            f"{_rfield(given.name)} = {rfield} and {_efield(given.name)} = {efield} do not fit the model, which returns "
+            f"{law.efield} outputs for {law.rfield} pixels: set {_rfield(given.name)}={law.rfield} and "
+            f"{_efield(given.name)}={law.efield}, or leave them out."
         )
     rfields = [rfield]
     for number, (ratio, offset) in enumerate(zip(ratios[1:], offsets[1:]), 2):
         expected, own = rfield * ratio + offset, given.rfields[number - 1]
         if own is not None and own != expected:
             raise ParameterError(
-                f"SOURCE{number}_RFIELD{given.name} is {own}, but with {rfield} pixels of source 1 the model needs "
-                f"{float(expected):g} of source {number}: set SOURCE{number}_RFIELD{given.name}={float(expected):g}."
+                f"{_rfield(given.name, number)} is {own}, but with {rfield} pixels of source 1 the model needs "
+                f"{float(expected):g} of source {number}: set {_rfield(given.name, number)}={float(expected):g}."
             )
         if expected.denominator != 1:
             raise ParameterError(
-                f"SOURCE1_RFIELD{given.name} is {rfield}, which is {float(expected):g} pixels of source {number}: choose "
+                f"{_rfield(given.name)} is {rfield}, which is {float(expected):g} pixels of source {number}: choose "
                 f"a multiple of {expected.denominator}."
             )
         rfields.append(int(expected))
@@ -195,15 +207,15 @@ def _region_axis(
 
 
 def _centred(law: AxisSizeLaw, offsets: Sequence[int], ratios: Sequence[Fraction]) -> int:
-    """Return the smallest receptive field of the first source by which all regions start together.
+    """Return the smallest receptive field of the first source with which the regions of all sources start together.
 
     They are laid by their middle pixels, which for odd and even fields are not at the same place of the ground.
     """
     jump = math.lcm(law.lattice, law.scale.numerator)
-    for field in range(law.rfield, law.rfield + 8 * jump, jump):
-        starts = {Fraction(int(field * r + o) // 2) / r - Fraction(o, 2) / r for r, o in zip(ratios, offsets)}
+    for rfield in range(law.rfield, law.rfield + 8 * jump, jump):
+        starts = {Fraction(int(rfield * r + o) // 2) / r - Fraction(o, 2) / r for r, o in zip(ratios, offsets)}
         if len(starts) == 1:
-            return field
+            return rfield
     return law.rfield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
@@ -25,7 +25,7 @@ REFUSALS = (
     tf.errors.AbortedError,
     tf.errors.InternalError,
 )
-"""How TensorFlow says that a size or value does not fit; oneDNN's pooling aborts on an image smaller than itself."""
+"""TensorFlow's errors for sizes or values that do not fit; oneDNN's pooling aborts on an image smaller than its window."""
 
 
 class Compute:
@@ -152,13 +152,13 @@ class Compute:
             sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
             raise ModelError(
                 f"The model {self._model.path} ran out of memory on {len(images[0])} images of {sizes} pixels: lower "
-                "MEMORY, or set smaller tiles."
+                f"{field('memory')}, or set smaller tiles ({field('optim_tilesizex')}, {field('optim_tilesizey')})."
             ) from error
         except (*REFUSALS, ValueError) as error:
             sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
             raise ModelError(
-                f"The model {self._model.path} does not take images of {sizes} pixels: {_short(error)} "
-                "Check the receptive field, or the mode (MODEL_FULLYCONV)."
+                f"The model {self._model.path} does not accept images of {sizes} pixels: {_short(error)} "
+                f"Check the receptive field, or the mode ({field('model_fullyconv')})."
             ) from error
 
     def one(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -189,9 +189,9 @@ class Compute:
             if array.ndim > 4 or array.size != width * height * depth or (shape and shape != (height, width)):
                 inputs = " and ".join(f"{i.shape[1]} x {i.shape[0]}" for i in images)
                 raise ModelError(
-                    f"The output {info.name} of the model has the shape {array.shape} for {inputs} pixels, where "
+                    f"The output {info.name} of the model has the shape {array.shape} for {inputs} pixels, but "
                     f"{width} x {height} pixels were expected: check the receptive field, the expression field and "
-                    "OUTPUT_SPCSCALE, or leave them out to have them found."
+                    f"{field('output_spcscale')}, or leave them out to have them determined."
                 )
             bands.append(array.reshape(height, width, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
@@ -234,7 +234,8 @@ class Compute:
                 inputs = " and ".join(f"{i.shape[2]} x {i.shape[1]}" for i in images)
                 raise ModelError(
                     f"The output {info.name} of the model has the shape {array.shape} for {count} patches of {inputs} "
-                    "pixels, where one pixel per patch was expected: check the receptive field, or set MODEL_FULLYCONV=on."
+                    "pixels, but one pixel per patch was expected: check the receptive field, or set "
+                    f"{field('model_fullyconv')}=on."
                 )
             bands.append(array.reshape(count, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
@@ -246,7 +247,7 @@ def _as_input(image: tf.Tensor, info: TensorInfo) -> tf.Tensor:
 
 
 def _tensor(image: np.ndarray) -> tf.Tensor:
-    """Return an image as a tensor: its own memory where TensorFlow can use it as it lies, else a copy's."""
+    """Return an image as a tensor: without a copy if its memory is aligned as TensorFlow needs it."""
     if not image.size:
         return tf.constant(image)
     if not (image.flags.c_contiguous and image.flags.writeable and image.ctypes.data % ALIGNMENT == 0):
@@ -257,7 +258,7 @@ def _tensor(image: np.ndarray) -> tf.Tensor:
 
 
 def _array(tensor: tf.Tensor) -> np.ndarray:
-    """Return a tensor's values, which are not to be changed: they are its own memory where that can be reached."""
+    """Return a tensor's values, as its own memory if possible: do not change them."""
     array: np.ndarray = np.asarray(tensor)
     return array.astype("float32") if tensor.dtype == tf.bfloat16 else array
 

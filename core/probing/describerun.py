@@ -10,7 +10,7 @@ from ..base.progress import Progress
 from ..classes.legend import Legend, raster_legend, read_legend
 from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
-from ..errors import ModelError, ParameterError, field
+from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..files.staging import check_file, write_text_file
 from ..machine.devices import device_scope
 from ..models.loading import load_model
@@ -79,9 +79,9 @@ def _results(described: Description) -> dict[str, Any]:
     rasters = bool(described.rasters or described.misfits)
     return {
         "verdict": first.verdict,
-        "parameters": first.parameters,
+        "parameters": worded(first.parameters, as_key),
         "fits": ("no" if described.misfits else "yes") if rasters else "",
-        "misfits": "\n".join(described.misfits),
+        "misfits": "\n".join(worded(misfit, as_key) for misfit in described.misfits),
     }
 
 
@@ -94,7 +94,7 @@ def _older(parameters: DescribeModel, model_path: str, progress: Progress) -> Si
     try:
         return read_sidecar(model_path)
     except ModelError as error:
-        progress.warning(str(error))
+        progress.warning(error.message)
         return None
 
 
@@ -105,8 +105,8 @@ def _classes(path: str | None, names: Sequence[str], older: Sidecar | None, prog
     legend = read_legend(path, warn=progress.warning) or _used(raster_legend(Stack([path], placed=False).datasets[0]))
     if not legend:
         raise ParameterError(
-            f"CLASSES is {path}, which names no classes: it has neither a colour table nor category names nor an "
-            f"attribute table, and there is no {Path(path).name}.json beside it. Give a label raster that has one."
+            f"{field('classes')} is {path}, but names no classes: it has neither a colour table nor category names nor an "
+            f"attribute table, and there is no {Path(path).name}.json beside it. Choose a label raster that has one."
         )
     found = coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items())))
     return dict.fromkeys(names, found)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..classes.modelclasses import Classes
+from ..errors import as_key, worded
 from ..models.modelinterface import TensorInfo
 from ..models.sidecar import Geometry
 from .modeldescription import Description
@@ -30,10 +31,10 @@ code {{ background: #f2f2f2; padding: 0.1em 0.3em; word-wrap: break-word; }}
 """
 
 _MEANING = {
-    PIXELWISE: "Each output pixel depends on the pixel at its place alone.",
-    FULLY_CONVOLUTIONAL: "The model takes regions of many sizes; an output pixel depends on the pixels around it.",
-    ANY_PATCHES: "The model gives one output for a patch of any size: give the size that it was trained on.",
-    WHOLE: "Each output pixel depends on the whole image, so tiles would show: the image is computed at once.",
+    PIXELWISE: "Each output pixel depends only on the pixel at its place.",
+    FULLY_CONVOLUTIONAL: "The model accepts regions of many sizes; an output pixel depends on the pixels around it.",
+    ANY_PATCHES: "The model returns one output for a patch of any size: set the size of the patches that it was trained on.",
+    WHOLE: "Each output pixel depends on the whole image: the image is computed without tiles.",
 }
 
 
@@ -47,7 +48,7 @@ def page(description: Description, classes: Mapping[str, Classes]) -> str:
     model = description.model
     parts = [
         f"<h1>{_text(Path(model.path).name)}</h1>",
-        _table([("Kind", _text(model.kind)), ("Place", _text(model.path))]),
+        _table([("Kind", _text(model.kind)), ("Path", _text(model.path))]),
         *_rasters(description),
         "<h2>Inputs</h2>",
         _tensors(model.inputs.values(), dict(description.bands)),
@@ -82,7 +83,7 @@ def _rasters(description: Description) -> list[str]:
     if not description.rasters and not description.misfits:
         return []
     if description.misfits:
-        items = "".join(f"<li>{_text(misfit)}</li>" for misfit in description.misfits)
+        items = "".join(f"<li>{_text(worded(misfit, as_key))}</li>" for misfit in description.misfits)
         verdict = f'<p class="no"><b>The rasters do not fit the model.</b></p><ul>{items}</ul>'
     else:
         verdict = '<p class="yes"><b>The rasters fit the model.</b></p>'
@@ -94,15 +95,15 @@ def _output(output: OutputDescription, probed_on: str) -> list[str]:
     parts = [f"<h2>{_text(output.info.name)}: {_text(output.verdict)}</h2>"]
     geometry = output.geometry
     if geometry is None:
-        return [*parts, f"<p>{_text(output.problem)}</p>"]
+        return [*parts, f"<p>{_text(worded(output.problem, as_key))}</p>"]
     if geometry.verdict in _MEANING:
         parts.append(f"<p>{_MEANING[geometry.verdict]}</p>")
     parts.append(_table(_numbers(geometry, output.fields)))
     if geometry.verdict not in (ANY_PATCHES, WHOLE):
         parts.append(drawing(geometry, output.fields))
     if output.parameters:
-        parts.append(f"<p>As parameters: <code>{_text(output.parameters)}</code></p>")
-    return [*parts, f'<p class="key">Found by calling the model on {_text(probed_on)}.</p>']
+        parts.append(f"<p>As parameters: <code>{_text(worded(output.parameters, as_key))}</code></p>")
+    return [*parts, f'<p class="key">Determined by calling the model on {_text(probed_on)}.</p>']
 
 
 def _numbers(geometry: Geometry, fields: Sequence[ReceptiveField]) -> list[tuple[str, str]]:
@@ -124,16 +125,16 @@ def _numbers(geometry: Geometry, fields: Sequence[ReceptiveField]) -> list[tuple
         rows.append(("Expression field", f"{x.efield} x {y.efield} pixels"))
         rows.append(("Spacing scale", f"{float(x.scale):g}"))
         if not x.fixed:
-            rows.append(("Sizes grow in steps of", f"{x.lattice} pixels"))
+            rows.append(("Step of the accepted sizes", f"{x.lattice} pixels"))
     for number, field in enumerate(fields, 1):
         which = f" in source {number}" if len(fields) > 1 else ""
         rows.append((f"True receptive field{which}", f"{field.x.size} x {field.y.size} pixels"))
     if around and around.whole:
-        rows.append(("Because", _text(around.reason)))
+        rows.append(("Reason", _text(around.reason)))
     elif around:
         rows.append(("Stride", f"{around.stride} pixels"))
         margin = f"{max(around.margin_x)} x {max(around.margin_y)} output pixels"
-        rows.append(("Border that depends on what lies outside", margin))
+        rows.append(("Tile margins", margin))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""How much must be cropped from a network's outputs so that none depends on what lies outside a tile."""
+"""The smallest crop of a network's outputs behind which none depends on pixels outside a tile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TYPICAL = 512  # a tile, in pixels of the first input
 def exact_crop(
     call: Call, shapes: Mapping[str, Sequence[int]], images: Mapping[str, np.ndarray] | None, seed: int = 0
 ) -> int:
-    """Return the smallest crop, in output pixels, behind which no output depends on what lies outside.
+    """Return the smallest crop, in output pixels, behind which no output depends on pixels outside the region.
 
     Args:
         call: the network: arrays of shape (1, rows, columns, bands), float32, in the order of `shapes`, to outputs.
@@ -50,7 +50,8 @@ def _crop(call: Call, samples: Sequence[np.ndarray], ratios: Sequence[Fraction])
     margins = find_tile_margins(probe, law, lambda side: side <= SIDES[-1], (_TYPICAL, _TYPICAL))
     if margins.whole:
         raise ModelError(
-            f"No crop is exact for this network, since its outputs depend on the whole image: {margins.reason}. Serve it "
-            "untiled, or replace what looks at the whole image (global pooling, instance normalisation, attention)."
+            f"No crop is exact for this network, because its outputs depend on the whole image: {margins.reason}. Serve it "
+            "untiled, or replace the layers with a global receptive field (global pooling, instance normalisation, "
+            "attention)."
         )
     return math.ceil(max(*margins.margin_x, *margins.margin_y))

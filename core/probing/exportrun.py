@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine.devices import device_scope
 from ..models.loading import KerasModel, load_model
@@ -29,19 +29,23 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
     """
     crops = crops_of(parameters.crops)
     target = str(Path(parameters.out).absolute())
-    check_replaceable(Path(target), "OUT")
+    check_replaceable(Path(target), field("out"))
     if Path(parameters.model_dir).is_dir() or Path(parameters.model_dir).name.startswith("saved_model.pb"):
-        raise ParameterError(f"MODEL_DIR is {parameters.model_dir}, which is a SavedModel already: give a .keras file.")
+        raise ParameterError(
+            f"{field('model_dir')} is {parameters.model_dir}, which is already a SavedModel: choose a .keras file."
+        )
     scope = device_scope("cpu")
     with scope():
         model = load_model(parameters.model_dir, trust=parameters.trust_model)
     assert isinstance(model, KerasModel)  # nosec B101 (tells mypy)
     older = read_sidecar(model.path)
     outputs = parameters.output_names.split() or list(model.outputs)
-    with Staging(target, progress) as staging:
+    with Staging(target, progress, field("out")) as staging:
         renamed = export_saved_model(model, outputs, crops, staging.path)
         for old, new in renamed.items():
-            progress.warning(f"The input {old!r} is called {new} in the SavedModel, which allows no other characters.")
+            progress.warning(
+                f"The input {old!r} is named {new} in the SavedModel, which does not allow the other characters."
+            )
         progress.check()
         with scope():
             made = load_model(str(staging.path), trust=parameters.trust_model)
@@ -59,15 +63,15 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
     return {"out": parameters.out, "outputs": " ".join(made.outputs), "sidecar.path": str(sidecar_path(target))}
 
 
-def check_replaceable(folder: Path, key: str) -> None:
-    """Let nothing but a SavedModel or an empty folder be replaced; `key` names the parameter.
+def check_replaceable(folder: Path, name: str) -> None:
+    """Check that a folder is new, empty or a SavedModel, and may be replaced; `name` is the parameter's mention.
 
     Raises:
         ParameterError: it is a file, or holds other files.
     """
     if folder.is_file():
-        raise ParameterError(f"{key} is {folder}, which is a file: name a folder.")
+        raise ParameterError(f"{name} is {folder}, which is a file: choose a folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
         raise ParameterError(
-            f"{key} is {folder}, which holds other files: name a new folder, or one with a SavedModel."
+            f"{name} is {folder}, which holds other files: choose a new folder, or one with a SavedModel."
         )

@@ -1,4 +1,4 @@
-"""Which input of a model each source feeds."""
+"""The assignment of sources to the inputs of a model."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def fed_inputs(
     if len(unnamed) > len(free):
         known = ", ".join(info.name for info in images) or "none"
         raise ModelError(
-            f"The model {model.path} takes images in {len(images)} of its inputs ({known}), but {len(names)} "
-            "sources are given: leave some out."
+            f"The model {model.path} has {len(images)} image input{'' if len(images) == 1 else 's'} ({known}), but "
+            f"{len(names)} sources are given: remove the surplus sources."
         )
     return inputs_by_bands(free, named, bands)
 

@@ -12,7 +12,7 @@ from tensorflow.python.framework import op_def_registry
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "StatefulPartitionedCall", "VarHandleOp"}
-"""Operations with a state that only read it, or call a function, whose operations are looked at too."""
+"""Stateful operations that only read their state, or call a function, whose operations are checked too."""
 
 BRANCHING = {
     *("Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"),

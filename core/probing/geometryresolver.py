@@ -1,4 +1,4 @@
-"""From what the user gives and the sources to how the model is applied, by probing it on a sample of the input."""
+"""The geometry of a model, from the user's settings and by probing the model on a sample of the input."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAMPLE = 320
 """Side in pixels of the sample of each source on which a model is probed."""
 
 DRAWN = 20000
-"""From how many pixels of a source the sample is drawn."""
+"""Number of pixels of a source from which the sample is drawn."""
 
 _size_laws: dict[Any, SizeLaw] = {}
 _probed_outputs: dict[Any, list[str]] = {}
@@ -79,7 +79,7 @@ class GeometryResolver:
 
     @property
     def probed_outputs(self) -> list[str]:
-        """The outputs by which the model is probed: for numbers of classes the values that they are made of."""
+        """The probed outputs: for class numbers, the values that they are computed from."""
         if self.key not in _probed_outputs:
             _probed_outputs[self.key] = probed_outputs(self._model, self._outputs, self._probe_of)
         return _probed_outputs[self.key]
@@ -151,7 +151,7 @@ class GeometryResolver:
         return _size_laws[key]
 
     def _described_size_law(self, offsets: tuple[int, ...] | None) -> SizeLaw | None:
-        """Return what the sidecar says, checked by calling the model; None where it does not cover this use."""
+        """Return the size law in the sidecar, checked by calling the model; None if it does not cover this use."""
         if self._sidecar is None or self._described is None or offsets not in (None, self._described[0].offsets):
             return None
         law = self._described[0]
@@ -177,7 +177,7 @@ class GeometryResolver:
         self._checked(self._common_sizes(law), patches=False)
 
     def _common_sizes(self, law: SizeLaw) -> list[tuple[int, int]]:
-        """Return width and height of an image of each source that the model takes and that shows much."""
+        """Return width and height of an image of each source that the model accepts and that suits probing."""
         if law.x is None or law.y is None:
             width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
         elif law.x.fixed or law.y.fixed:

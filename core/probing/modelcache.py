@@ -1,4 +1,4 @@
-"""The model cache: what a warm engine keeps of one run for the next, which is models, and what was traced and measured of them.
+"""The model cache of a warm engine: models, and what earlier runs have traced and measured.
 
 Loading and tracing a model, and measuring what it takes, is most of the time of a small run. A model whose files
 have changed since is loaded anew.
@@ -23,7 +23,7 @@ from .sources import ModelInputs, OpenSource
 from .usersettings import ModelSettings
 
 MOST_MODELS = 3
-"""How many models the cache holds, the last ones used."""
+"""Number of models in the cache, the last ones used."""
 
 MOST_BYTES = 1 << 30
 """How large the files of all models in it may be, together: about what they hold in memory."""
@@ -57,7 +57,7 @@ class LoadedModel:
     def compute(
         self, inputs: ModelInputs, outputs: Sequence[str], sources: Sequence[OpenSource], scope: Scope
     ) -> tuple[Any, Compute]:
-        """Return the traced model for what is fed and asked, and a key that stands for these."""
+        """Return the traced model for inputs and outputs, and a key that identifies these."""
         key = (
             tuple(outputs),
             tuple(info.name for info in inputs.images),

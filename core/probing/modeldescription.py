@@ -1,15 +1,15 @@
-"""What a model is: its inputs and outputs, how it is applied, and whether given rasters fit it."""
+"""Description of a model: inputs, outputs, geometry, and whether given rasters fit it."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
 from ..classes.modelclasses import Classes
-from ..errors import ModelError, OtbtfError
+from ..errors import ModelError, OtbtfError, field
 from ..machine.devices import Scope
 from ..models.layout import channels_last
 from ..models.mlm import build_item
@@ -25,7 +25,7 @@ from .sources import OpenSource, assign_inputs, order_told, settle_alphas
 from .usersettings import GeometrySettings, SourcesSettings
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Description:
     """A model, its outputs, and how rasters fit.
 
@@ -34,7 +34,7 @@ class Description:
         outputs: those that were asked for, else all.
         probed_on: what the model was probed on, for people.
         rasters: the rasters, for people; empty where none were given.
-        misfits: why the rasters do not fit; empty where they do.
+        misfits: why the rasters do not fit, with mentions of parameters; empty where they do.
         bands: names of the bands by name of the input, where the rasters have them.
     """
 
@@ -43,7 +43,7 @@ class Description:
     probed_on: str
     rasters: tuple[str, ...] = ()
     misfits: tuple[str, ...] = ()
-    bands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    bands: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def geometries(self) -> list[Geometry]:
@@ -78,7 +78,9 @@ def describe(
     """
     infos = [model.output(name) for name in names or model.outputs]
     if not infos:
-        raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
+        raise ModelError(
+            f"The model {model.path} names no outputs: enter the name of a tensor in {field('output_names')}."
+        )
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, placeholders, sources or SourcesSettings(), infos, progress)
     probed_on = opened if not misfits else []
@@ -112,13 +114,13 @@ def _listed(stack: Stack) -> str:
 def _opened(
     model: Model, placeholders: str, settings: SourcesSettings, infos: Sequence[TensorInfo], progress: Progress
 ) -> tuple[list[OpenSource], list[str]]:
-    """Open the rasters, and say all that keeps them from the model's inputs."""
+    """Open the rasters; return them, and the reasons why they do not fit the model's inputs."""
     misfits, opened = [], []
     for number, source in enumerate(settings.sources, 1):
         try:
             opened.append(OpenSource(number, Stack(source.rasters, placed=False, takes_complex=True), None, source))
         except OtbtfError as error:
-            misfits.append(str(error))
+            misfits.append(error.message)
     tests: list[Callable[[], object]] = [
         lambda: check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     ]
@@ -129,12 +131,12 @@ def _opened(
         try:
             test()
         except OtbtfError as error:
-            misfits.append(str(error))
+            misfits.append(error.message)
     return opened, list(dict.fromkeys(misfits))
 
 
 def _geometry_misfit(output: OutputDescription, sources: Sequence[OpenSource]) -> str:
-    """Say why the sources' sizes or places do not suit an output; empty where they do."""
+    """Return why the sizes or positions of the sources do not fit an output; empty if they do."""
     if output.geometry is None or output.problem:
         return output.problem
     if output.geometry.verdict == ANY_PATCHES:
@@ -144,7 +146,7 @@ def _geometry_misfit(output: OutputDescription, sources: Sequence[OpenSource]) -
         open_settings = GeometrySettings.open(len(sources))
         serving_geometry(sources, choose_fields(open_settings, law, output.geometry.ratios))
     except OtbtfError as error:
-        return str(error)
+        return error.message
     return ""
 
 
@@ -167,7 +169,7 @@ def item(
     alpha: Mapping[str, str] | None = None,
     serving_defaults: ServingDefaults | None = None,
 ) -> dict[str, Any]:
-    """Return the description as a STAC item; `.` in `href` stands for the model as its sidecar sees it."""
+    """Return the description as a STAC item; in `href`, `.` is the model relative to its sidecar."""
     path = Path(described.model.path)
     if href == "." and not path.is_dir():
         href = f"./{path.name}"

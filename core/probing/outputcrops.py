@@ -1,4 +1,4 @@
-"""Outputs that are one map with crops of several sizes: which of them is served where none is asked for."""
+"""Outputs that are one map with several crops: the choice of the one to serve, where the user names none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ModelError
+from ..errors import ModelError, field
 from ..models.modelinterface import Model, TensorInfo
 from .geometryresolver import GeometryResolver
 from .outputlayout import as_map
@@ -22,7 +22,7 @@ SIDES = (128, 256, 512)
 """Sides in pixels of the images on which outputs are compared, until none is cropped away."""
 
 MOST = 32
-"""Most outputs that are compared."""
+"""Largest number of outputs that are compared."""
 
 SCALE_TOLERANCE = 1e-3
 """Relative difference up to which one output is a multiple of another, which may be rounded."""
@@ -138,7 +138,7 @@ def _scales_told(name: str, kin: Sequence[Kin]) -> str:
     if not kin:
         return ""
     listed = ", ".join(f"{each.name} ({float(f'{each.factor:.3g}'):g} times)" for each in kin)
-    return f"The model also has {name} on another scale: {listed}. To write one of these, name it in OUTPUT_NAMES."
+    return f"The model also has {name} on another scale: {listed}. To write one of these, name it in {field('output_names')}."
 
 
 def _kin(resolver: GeometryResolver, law: SizeLaw, names: Sequence[str]) -> list[Kin]:
@@ -162,7 +162,7 @@ def _kin(resolver: GeometryResolver, law: SizeLaw, names: Sequence[str]) -> list
 
 
 def _telling_size(resolver: GeometryResolver, law: SizeLaw, call: Call) -> tuple[int, int] | None:
-    """Return width and height of images that show each output, or as many as they can; None for a model of patches."""
+    """Return width and height of images that are large enough for all or most outputs; None for a model of patches."""
     if law.x is None or law.y is None:
         return None
     if law.x.fixed or law.y.fixed:
@@ -179,7 +179,7 @@ def _telling_size(resolver: GeometryResolver, law: SizeLaw, call: Call) -> tuple
 
 
 def _related(name: str, first: np.ndarray, second: np.ndarray) -> Kin | None:
-    """Return what the second output has to do with the first, by their values for an image; None where it is nothing."""
+    """Return the relation of the second output to the first, from their values for an image; None if there is none."""
     try:
         one, two = as_map(first, name), as_map(second, name)
     except ModelError:

@@ -1,4 +1,4 @@
-"""What one output of a model is: how the model is applied for it, and its receptive field, found by probing."""
+"""Description of one output of a model: its geometry and its receptive field, found by probing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fractions import Fraction
 import numpy as np
 from osgeo import gdal
 
-from ..errors import ModelError, OtbtfError
+from ..errors import ModelError, OtbtfError, field
 from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import parse_userplaceholders
@@ -32,7 +32,7 @@ LARGEST = 512
 """Largest square, in pixels of the first source, on which true receptive fields are sought."""
 
 RATIOS = (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(1, 4), Fraction(4))
-"""Pixels of a further source per pixel of the first that are tried where no rasters tell."""
+"""Pixels of a further source per pixel of the first that are tried without rasters."""
 
 PIXELWISE = "pixel-wise"
 FULLY_CONVOLUTIONAL = "fully convolutional"
@@ -47,9 +47,9 @@ class OutputDescription:
     Attributes:
         info: name, shape and dtype.
         geometry: how the model is applied for it; None where that was not found.
-        parameters: the same as parameters of Serve that can be copied; empty where it was not found.
+        parameters: the same as parameters of Serve, with mentions for their names; empty where it was not found.
         fields: true receptive field per source; empty where it was not found.
-        problem: why the geometry was not found.
+        problem: why the geometry was not found, with mentions of parameters.
     """
 
     info: TensorInfo
@@ -60,7 +60,7 @@ class OutputDescription:
 
     @property
     def verdict(self) -> str:
-        """In words: how the model is applied."""
+        """How the model is applied, in words."""
         return self.geometry.verdict if self.geometry else "not probed"
 
 
@@ -88,7 +88,7 @@ class OutputProbing:
             check_numbers(self.model, info)
             return self._probed(info, sources) if sources else self._probed_on_noise(info)
         except OtbtfError as error:
-            return OutputDescription(info, problem=str(error))
+            return OutputDescription(info, problem=error.message)
 
     def _probed_on_noise(self, info: TensorInfo) -> OutputDescription:
         """Probe a model on random images with its own numbers of bands, at the pixel sizes that it takes."""
@@ -98,11 +98,11 @@ class OutputProbing:
         unknown = [item.name for item in taken if item.rank is None or (item.rank == 4 and item.size(3) is None)]
         if unknown:
             raise ModelError(
-                f"Not probed: the model does not say how many bands its input {', '.join(unknown)} takes. Give rasters as "
-                "SOURCE1_IL, ..."
+                f"Not probed: the model does not fix the number of bands of its input {', '.join(unknown)}. To probe it, "
+                f"describe it with rasters ({field('il', of='sources', number=1)}, ...)."
             )
         if not images:
-            raise ModelError("Not probed: the output depends on no input of batch x height x width x bands.")
+            raise ModelError("Not probed: the output does not depend on an input of batch x height x width x bands.")
         for ratios in _ratios(images):
             self.check()
             sources = [_noise(number, *pair) for number, pair in enumerate(zip(images, ratios), 1)]

@@ -1,4 +1,4 @@
-"""What an output of a model looks like: a map, or something of which none can be made without knowing more."""
+"""The layout of an output of a model: a map, or an array that cannot be turned into one."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 
 
 class LayoutError(ModelError):
-    """An output is no map, whatever the size of the image; the message says what it is, and the cure."""
+    """An output is not a map, for any size of the image; the message gives its layout and the cure."""
 
 
 def check_layout(name: str, shape: Sequence[int], size: Sequence[int]) -> None:
-    """Raise LayoutError where the output for one image is a list of its pixels, and has rows and columns no more.
+    """Raise LayoutError if the output for one image is a list of pixels without rows and columns.
 
     Args:
         name: of the output.
@@ -48,10 +48,9 @@ def flattened(name: str, shape: Sequence[int], size: Sequence[int]) -> LayoutErr
     """Return the error for an output that is a list of pixels."""
     bands = next((n for n in reversed(shape) if n > 1), 1)
     return LayoutError(
-        f"The output {name} has the shape {tuple(shape)} for one image of {size[1]} x {size[0]} pixels: a flat list of pixels, "
-        "of which OTBTF makes no map either. Give it its rows and columns back: end the model with tf.reshape(y, "
-        f"[tf.shape(x)[0], tf.shape(x)[1], tf.shape(x)[2], {bands}]), where x is the image (divided by the scale where the "
-        "output is coarser)."
+        f"The output {name} has the shape {tuple(shape)} for one image of {size[1]} x {size[0]} pixels, which is a flat "
+        "list of pixels: restore rows and columns. End the model with tf.reshape(y, [tf.shape(x)[0], tf.shape(x)[1], "
+        f"tf.shape(x)[2], {bands}]), where x is the image (divided by the spacing scale if the output is coarser)."
     )
 
 
@@ -71,5 +70,6 @@ def as_map(array: np.ndarray, name: str) -> np.ndarray:
             return array.reshape(side, side, -1)
     raise LayoutError(
         f"The output {name} has the shape {array.shape} for one image, which is neither a map (batch x height x width x bands) "
-        "nor a value for each patch (batch x bands): choose another in OUTPUT_NAMES, or export the model with such an output."
+        f"nor a value for each patch (batch x bands): choose another in {field('output_names')}, or export the model with "
+        "such an output."
     )

@@ -1,4 +1,4 @@
-"""What the number of a class is made of: values by which a model is probed in its place.
+"""Probed outputs: for class numbers, the real values that they are computed from.
 
 The number of the most probable class is the same for most inputs. What a shift or a far pixel changes rarely shows in
 it, but does in the probabilities, and the number looks no further than these do. A model often offers them as another
@@ -45,7 +45,7 @@ def _accepted(probe: Probe) -> tuple[int, int]:
         return take_fixed_size(probe)
     size = next((n * probe.unit for n in SIZES[:4] if probe.size(n * probe.unit)), 0)
     if not size:
-        raise ModelError("The model takes none of the sizes that were tried.")
+        raise ModelError("The model accepts none of the sizes that were tried.")
     return size, size
 
 

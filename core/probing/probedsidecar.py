@@ -1,4 +1,4 @@
-"""Between what probing finds and what a model's sidecar holds."""
+"""Conversion between the results of probing and a model's sidecar."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def as_geometry(
     verdict: str,
     seen: Sequence[tuple[int, int]] = (),
 ) -> Geometry:
-    """Return what was found for one output as a sidecar holds it; `size` is what the margins are right for."""
+    """Return the geometry of one output as a sidecar holds it; the margins are valid for `size`."""
     return Geometry(
         output,
         tuple(info.name for info in inputs.images),
@@ -48,7 +48,7 @@ def known_geometry(
     bands: Sequence[int],
     ratios: Sequence[Fraction],
 ) -> tuple[SizeLaw, list[tuple[TileMargins, tuple[int, int]]]] | None:
-    """Return what the sidecar says of these outputs together; None where it does not cover just this use.
+    """Return size law and tile margins of these outputs from the sidecar; None if it does not cover exactly this use.
 
     The margins (none, or one) stand with the size of a region for which they are right.
 
@@ -67,7 +67,7 @@ def known_geometry(
 
 
 def check_size_law(sidecar: Sidecar, law: SizeLaw, probe: Probe) -> None:
-    """Raise ModelError where the model returns another size than the law of its sidecar says."""
+    """Raise ModelError if the model returns a size that contradicts the size law in its sidecar."""
     for axis, what in ((law.x, "width"), (law.y, "height")):
         if axis is None or axis.fixed:
             continue
@@ -93,7 +93,7 @@ def _placeholders(inputs: ModelInputs) -> tuple[tuple[str, tuple[float, ...]], .
 
 
 def size_law_of(geometry: Geometry) -> SizeLaw:
-    """Return what a model does to sizes, as its sidecar says."""
+    """Return the size law in a sidecar."""
     x, y = (None if axis is None else AxisSizeLaw(**vars(axis)) for axis in (geometry.x, geometry.y))
     return SizeLaw(geometry.offsets, x, y, geometry.patch)
 

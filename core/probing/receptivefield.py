@@ -1,4 +1,4 @@
-"""The true receptive field: how many pixels a single output depends on, which may be fewer than the model takes.
+"""The true receptive field: the pixels on which a single output depends, often fewer than the model reads.
 
 Everything on one side of a line is replaced by other values; an output changes where its field reaches
 across the line. Moving the line by halves finds the field's edge exactly. The outputs in the middle, one
@@ -91,7 +91,7 @@ def _fields(
 
 
 class _Line:
-    """The outputs in the middle of one axis, and what they see of one source."""
+    """The outputs in the middle of one axis, and their receptive fields in one source."""
 
     def __init__(
         self,

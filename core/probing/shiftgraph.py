@@ -1,4 +1,4 @@
-"""A model's outputs at every pixel in one go, by taking a strided operation's steps between its steps too.
+"""Outputs of a model at every pixel in one step: strided operations are computed at all their phases.
 
 A pooling of stride 2 looks at every other place. Beginning it one further, down and across, gives four images, its
 phases, which together have looked everywhere. They become images of one batch: what follows treats each alike, and
@@ -22,7 +22,7 @@ Levels = tuple[int, ...]
 
 
 class NoShiftGraph(Exception):
-    """The model's outputs cannot be computed by a shift graph; the message says why."""
+    """The model's outputs cannot be computed by a shift graph; the message gives the reason."""
 
 
 def build_shift_graph(constant: Any, stride: int) -> Callable[..., list[tf.Tensor]]:

@@ -1,4 +1,4 @@
-"""Finding a model's geometry by calling it: which sizes it takes, and what it returns for them.
+"""The size law of a model, found by calling it: the sizes that it accepts, and those that it returns.
 
 `find_size_law` answers, from input sizes against output sizes: the spacing scale, how much is cropped, and in
 which steps sizes are accepted. `core.probing.tilemargins` goes on from there.
@@ -14,7 +14,7 @@ from typing import Optional
 
 import numpy as np
 
-from ..errors import ModelError
+from ..errors import ModelError, field
 from .outputlayout import LayoutError, as_map, check_growth, check_layout
 from .trialpixels import KINDS, mirrored
 
@@ -57,7 +57,7 @@ STEPS = (
 """Steps in pixels that are tried for the lattice of accepted sizes, for the scale and for the stride."""
 
 MOST_OFFSET = 40
-"""How far a second source's size is sought from its share of the ground."""
+"""Largest difference, in pixels, between a second source's size and its share of the ground that is tried."""
 
 Call = Callable[[Sequence[np.ndarray]], "list[np.ndarray]"]
 Size = Optional[tuple[int, int]]
@@ -65,7 +65,7 @@ Size = Optional[tuple[int, int]]
 
 @dataclass(frozen=True)
 class AxisSizeLaw:
-    """What one axis of the model does to sizes: `outputs = (pixels - crop) / scale`, for accepted sizes.
+    """The size law along one axis: `outputs = (pixels - crop) / scale`, for accepted sizes.
 
     Attributes:
         scale: spacing scale.
@@ -89,7 +89,7 @@ class AxisSizeLaw:
 
 @dataclass(frozen=True)
 class SizeLaw:
-    """What a model does to sizes.
+    """The size law of a model.
 
     Attributes:
         x, y: along both axes; None where the model returns one output for a patch.
@@ -167,11 +167,11 @@ class Probe:
         found = [as_map(array, name) for array, name in self._named(arrays)]
         shapes = {array.shape[:2] for array in found}
         if len(shapes) != 1:
-            raise ModelError(f"The outputs have different sizes ({sorted(shapes)}): serve them one by one.")
+            raise ModelError(f"The outputs have different sizes ({sorted(shapes)}): serve one output at a time.")
         return np.concatenate([array.astype(np.result_type(array, np.float32)) for array in found], axis=-1)
 
     def size(self, pixels: int) -> Size:
-        """Return (width, height) of the outputs for a square of so many pixels; None where it is not accepted."""
+        """Return (width, height) of the outputs for a square of `pixels`; None if the model does not accept it."""
         if pixels not in self._known:
             self._known[pixels] = self._size(pixels)
         return self._known[pixels]
@@ -186,7 +186,7 @@ class Probe:
         except LayoutError:
             raise
         except ModelError as error:
-            self.refusal = self.refusal or str(error)
+            self.refusal = self.refusal or error.message
             return None
         return (width, height) if width and height else None
 
@@ -206,7 +206,7 @@ class Probe:
 
 
 def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeLaw:
-    """Return what the model does to sizes.
+    """Return the size law of the model.
 
     Args:
         probe: calls the model.
@@ -246,12 +246,13 @@ def _by_repetition(probe: Probe, start: int) -> bool:
 
 
 def _taken_by_none(probe: Probe) -> ModelError:
-    tied = " If a source feeds another input than it should, name the inputs in SOURCE1_PLACEHOLDER, ..."
+    named = field("placeholder", of="sources", number=1)
+    tied = f" If a source feeds the wrong input, name the inputs in {named}, ..."
     return ModelError(
-        f"The model takes none of the image sizes that were tried (pixels of each source: {_listed(probe.tried)}): give "
-        "the receptive field of each source, and the expression field and scale where the model has them."
+        f"The model accepts none of the image sizes tried (pixels of each source: {_listed(probe.tried)}): set the "
+        "receptive field of each source, and the expression field and spacing scale of the model."
         + (tied if len(probe.ratios) > 1 else "")
-        + (f" Of the first size it was said: {probe.refusal}" if probe.refusal else "")
+        + (f" Error for the first size: {probe.refusal}" if probe.refusal else "")
     )
 
 
@@ -277,7 +278,7 @@ def take_fixed_size(probe: Probe) -> tuple[int, int]:
     width, height = probe.fixed[0]
     if width is None or height is None or any(None in fixed for fixed in probe.fixed):
         raise ModelError(
-            "The model fixes some sizes of its inputs and leaves others free: export it with all of them free."
+            "The model fixes some sizes of its inputs and leaves others free: export it with free sizes only."
         )
     beyond = [
         (columns - int(width * ratio), rows - int(height * ratio))
@@ -286,7 +287,7 @@ def take_fixed_size(probe: Probe) -> tuple[int, int]:
     ]
     if any(x != y for x, y in beyond):
         raise ModelError(
-            "The sizes of the model's inputs differ otherwise along x than along y: give MODEL_FULLYCONV=off."
+            f"The input sizes are related differently along x and along y: set {field('model_fullyconv')}=off."
         )
     probe.reset(tuple(x for x, _ in beyond))
     return width, height
@@ -345,7 +346,9 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
         if one > 0 and all(outputs(n + step) - outputs(n) == one for n in range(start, start + step + 1, lattice)):
             break
     else:
-        raise ModelError(f"The output does not grow evenly with the image (sizes tried: {_listed(probe.tried)}).")
+        raise ModelError(
+            f"The output size is not proportional to the image size (sizes tried: {_listed(probe.tried)})."
+        )
     scale = Fraction(step, one)
     crop, exact = _crop(scale, {pixels: outputs(pixels) for pixels in range(start, start + step, lattice)})
     lattice = _even_lattice(outputs, lattice, step, scale, crop, exact)
@@ -373,7 +376,7 @@ def _even_lattice(
 
 
 def _crop(scale: Fraction, sizes: dict[int, int]) -> tuple[Fraction, int]:
-    """Return the crop of a model, and a size that shows it, from what it returns for one period of sizes.
+    """Return the crop of a model, and a size that has it, from the outputs for one period of sizes.
 
     Of these, some leave pixels over and some let the last outputs see padding: no crop is right where a size
     shows none, else the smallest; a negative one stands for outputs beyond the input.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ModelError, ParameterError
+from ..errors import ModelError, ParameterError, field
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import FORM, Value, check_held, parse_userplaceholders
 from ..models.sidecar import Sidecar
@@ -19,10 +19,12 @@ from ..rasters.rasterstack import Stack
 from .feeding import described, fed_inputs, image_inputs
 from .usersettings import SourceSettings, SourcesSettings
 
+_VALUES, _OUTPUTS = field("model_userplaceholders"), field("output_names")
+
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source whose rasters are open: what it feeds, and what says where it is no-data (None where it cannot be)."""
+    """A source whose rasters are open, with its no-data pixels (None if it cannot have any)."""
 
     number: int
     stack: Stack
@@ -105,29 +107,27 @@ def assign_inputs(
     inputs: list[TensorInfo] = []
     for source, info in zip(sources, _fed(model, placeholders, sources, outputs)):
         if info.name in constants or info in inputs:
-            raise ModelError(
-                f"The input {info.name} of the model is fed twice: check SOURCE{source.number}_PLACEHOLDER."
-            )
+            raise ModelError(f"The input {info.name} of the model is fed twice: check {_placeholder(source.number)}.")
         _check_input(info, source, _choice(model, outputs, constants, sources))
         inputs.append(info)
     missing = sorted(set(model.needed_inputs(outputs)) - {info.name for info in inputs} - set(constants))
     texts = [name for name in missing if not model.inputs[name].holds_numbers]
     if texts:
         raise ModelError(
-            f"The model {model.path} also needs {', '.join(model.inputs[name].describe() for name in texts)}, which cannot be "
-            "given: export it with inputs that are tensors of numbers."
+            f"The model {model.path} also needs {', '.join(model.inputs[name].describe() for name in texts)}, but only "
+            "numeric tensors are supported: export the model with numeric inputs."
         )
     if missing:
         listed = ", ".join(model.inputs[name].describe() for name in missing)
         raise ModelError(
-            f"The model {model.path} also needs {listed}: feed it by another source (SOURCE{len(sources) + 1}_IL), or "
-            f"give its value in MODEL_USERPLACEHOLDERS as {FORM}."
+            f"The model {model.path} also needs {listed}: add a source that feeds it "
+            f"({field('il', of='sources', number=len(sources) + 1)}), or set its value in {_VALUES} as {FORM}."
         )
     if not any(info.name in used for info in inputs):
         raise ModelError(
-            f"{', '.join(outputs)} of the model {model.path} depends on no image that is fed: it is computed from "
-            f"{', '.join(used) or 'none of its inputs'}. Name another output in OUTPUT_NAMES, or another input in "
-            "SOURCE1_PLACEHOLDER."
+            f"{', '.join(outputs)} of the model {model.path} does not depend on the images of the sources, but on "
+            f"{', '.join(used) or 'none of its inputs'}. Name another output in {_OUTPUTS}, or another input in "
+            f"{_placeholder(1)}."
         )
     return ModelInputs(tuple(inputs), {name: value for name, value in constants.items() if name in used})
 
@@ -140,7 +140,7 @@ def _fed(model: Model, placeholders: str, sources: Sequence[OpenSource], outputs
 
 
 def order_told(model: Model, inputs: ModelInputs, outputs: Sequence[str], sources: Sequence[OpenSource]) -> str:
-    """Say so where sources that name no input feed them in another order than the usual; empty where they do not."""
+    """Return a warning if sources without an input name feed the inputs in an unusual order; else an empty text."""
     unnamed = [info for info, source in zip(inputs.images, sources) if not source.settings.placeholder]
     usual = [info.name for info in image_inputs(model, outputs, inputs.constants)]
     places = [usual.index(info.name) for info in unnamed]
@@ -148,33 +148,38 @@ def order_told(model: Model, inputs: ModelInputs, outputs: Sequence[str], source
         return ""
     return (
         f"The sources feed {described(inputs.images)}, in this order: the only one that fits their numbers of bands. To "
-        "choose another, name the inputs in SOURCE1_PLACEHOLDER, ..."
+        f"choose another, name the inputs in {_placeholder(1)}, ..."
     )
 
 
+def _placeholder(number: int) -> str:
+    """Return a mention of the input's name that a source feeds."""
+    return field("placeholder", of="sources", number=number)
+
+
 def _choice(model: Model, outputs: Sequence[str], constants: Collection[str], sources: Sequence[OpenSource]) -> str:
-    """Say which inputs the sources may feed, and how to name them; empty where there is no choice."""
+    """Return which inputs the sources may feed, and how to name them; empty if there is no choice."""
     images = image_inputs(model, outputs, constants)
     if len(images) < 2:
         return ""
-    named = " ".join(f"SOURCE{number}_PLACEHOLDER={info.name}" for number, info in enumerate(images[: len(sources)], 1))
+    named = " ".join(f"{_placeholder(number)}={info.name}" for number, info in enumerate(images[: len(sources)], 1))
     return (
-        f" The model takes {described(images)}, and sources feed them in this order if they are not named: put the sources "
-        f"into it, or name the input of each ({named}, say)."
+        f" The model has the inputs {described(images)}, fed in this order by default: list the sources in this order, or "
+        f"name the input of each ({named}, for example)."
     )
 
 
 def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None:
     if not info.holds_numbers:
         raise ModelError(
-            f"The input {info.name} of the model takes {'text' if info.dtype == 'string' else info.dtype}, not images: "
-            f"name another in SOURCE{source.number}_PLACEHOLDER, or save the model with one that takes tensors of numbers."
+            f"The input {info.name} of the model accepts {'text' if info.dtype == 'string' else info.dtype}, not images: "
+            f"name another in {_placeholder(source.number)}, or save the model with a numeric input."
         )
     if info.rank not in (None, 4):
         raise ModelError(
             f"The input {info.describe()} of the model has {info.rank} dimensions, but images are fed as batch x height "
-            f"x width x bands: save the model with such an input, name another in SOURCE{source.number}_PLACEHOLDER, or give "
-            f"this one's value in MODEL_USERPLACEHOLDERS as {FORM}."
+            f"x width x bands: save the model with such an input, name another in {_placeholder(source.number)}, or set "
+            f"the value of this one in {_VALUES} as {FORM}."
         )
     bands = info.size(3)
     if bands is not None and bands != source.stack.bands:
@@ -184,11 +189,11 @@ def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None
             f"{_about_alpha(source.stack, bands)}{_about_layout(info, source.stack.bands)}{choice}"
         )
     if not info.dtype.startswith("complex"):
-        source.stack.check_real(f"the input {info.name} of the model takes {info.dtype}")
+        source.stack.check_real(f"the input {info.name} of the model accepts {info.dtype}")
 
 
 def _about_layout(info: TensorInfo, bands: int) -> str:
-    """Say that the second dimension may be that of the bands, where it has their number."""
+    """Return a hint that the second dimension may be that of the bands, if it has their number; else an empty text."""
     if info.size(1) != bands:
         return ""
     return (
@@ -198,19 +203,19 @@ def _about_layout(info: TensorInfo, bands: int) -> str:
 
 
 def _about_alpha(stack: Stack, bands: int) -> str:
-    """Say what another choice of ALPHA would do, where it would do."""
+    """Return a hint on another choice for alpha bands, if it would fit; else an empty text."""
     if stack.masks and stack.bands + len(stack.masks) == bands:
-        return " Its band that is marked as alpha is one of them with ALPHA=band."
+        return f" With {field('alpha')}=band, its band that is marked as alpha is one of them."
     bare = stack.bands + len(stack.masks) - len(stack.alphas)
-    return " Its band that is marked as alpha is a mask with ALPHA=mask." if bare == bands else ""
+    return f" With {field('alpha')}=mask, its band that is marked as alpha is a mask." if bare == bands else ""
 
 
 def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     """Return a user placeholder's value with the dtype and rank that the model asks for."""
     if not info.holds_numbers:
         raise ParameterError(
-            f"The user placeholder {info.name}={value} is given, but this input of the model takes "
-            f"{'text' if info.dtype == 'string' else info.dtype}, and only numbers and booleans can be given."
+            f"The user placeholder {info.name}={value} is given, but this input of the model accepts "
+            f"{'text' if info.dtype == 'string' else info.dtype}: only numbers and booleans are supported. Leave it out."
         )
     dtype = np.dtype("float32") if info.dtype == "bfloat16" else np.dtype(info.dtype)
     array = np.asarray(value)
@@ -223,7 +228,7 @@ def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     if array.size == 1:
         return array.reshape(())
     raise ParameterError(
-        f"The user placeholder {info.name} has {array.size} values, but the model asks for a single one: {info.describe()}."
+        f"The user placeholder {info.name} has {array.size} values, but the model accepts a single one: {info.describe()}."
     )
 
 
@@ -231,8 +236,8 @@ def check_numbers(model: Model, output: TensorInfo) -> None:
     """Raise ModelError where an output is no tensor of numbers, but text, or sparse or ragged."""
     if not output.holds_numbers:
         raise ModelError(
-            f"The output {output.describe()} of the model {model.path} is no tensor of numbers: choose another in "
-            "OUTPUT_NAMES, or export the model with one."
+            f"The output {output.describe()} of the model {model.path} is not a numeric tensor: choose another in "
+            f"{_OUTPUTS}, or export the model with one."
         )
 
 
@@ -245,7 +250,7 @@ def output_names(model: Model, text: str) -> list[str]:
     names = text.split()
     if not names:
         if not model.outputs:
-            raise ModelError(f"The model {model.path} names no outputs: give a tensor's name in OUTPUT_NAMES.")
+            raise ModelError(f"The model {model.path} names no outputs: enter the name of a tensor in {_OUTPUTS}.")
         maps = [name for name, info in model.outputs.items() if info.holds_numbers and info.rank != 0]  # no loss
         names = [min(maps or model.outputs)]
     for name in names:

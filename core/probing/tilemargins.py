@@ -1,4 +1,4 @@
-"""Finding the tile margins: the model's stride, and how many outputs at an edge depend on what lies outside.
+"""The tile margins of a model, found by probing: its stride, and the outputs at an edge that depend on pixels outside.
 
 One square block of the input is replaced by NaN and by very large values; the outputs that change are
 those that see it. A model that is shifted by its stride returns shifted outputs. It is evidence from
@@ -41,7 +41,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class TileMargins:
-    """Which outputs of a region depend on what lies outside of it.
+    """Stride and tile margins of a model.
 
     Attributes:
         whole: True where every output depends on the whole image, as far as could be seen.
@@ -101,9 +101,11 @@ def find_tile_margins(
         if difference <= TOLERANCE:
             return found
         if difference < math.inf:
-            reason, stride = f"values differ by {difference:.2g} with what lies around", None
+            reason, stride = f"values differ by {difference:.2g} when the surrounding pixels change", None
         else:
-            reason = f"outputs up to {max(*found.margin_x, *found.margin_y)} from an edge depend on what lies outside"
+            reason = (
+                f"outputs up to {max(*found.margin_x, *found.margin_y)} pixels from an edge depend on pixels outside"
+            )
     return TileMargins(True, reason=reason)
 
 
@@ -169,7 +171,7 @@ def _middle(outputs: int) -> slice:
 
 
 def _varies(values: np.ndarray) -> bool:
-    """Return whether values of shape (height, width, bands) differ between pixels, so that a shift would show."""
+    """Return whether values of shape (height, width, bands) differ between pixels, so that a shift changes them."""
     if values.shape[0] * values.shape[1] == 1:
         return bool(np.isfinite(values).any())
     with np.errstate(invalid="ignore"):

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 
 BLOCK = 5
-"""Side in pixels of the blocks of `blocks`: smaller than what most networks see, larger than their kernels."""
+"""Side in pixels of the blocks of `blocks`: smaller than most receptive fields, larger than most kernels."""
 
 STEEPEST = 1e3
 """How many times smaller than the largest number of a float type the pixels are kept."""
 
 
 def mirrored(start: int, size: int, limit: int) -> np.ndarray:
-    """Return which pixel of `limit` stands for each of `size` pixels from `start`, mirrored at either end."""
+    """Return the indices, below `limit`, of `size` pixels from `start`, mirrored at either end."""
     if limit == 1:
         return np.zeros(size, int)
     period = 2 * (limit - 1)
@@ -23,12 +23,12 @@ def mirrored(start: int, size: int, limit: int) -> np.ndarray:
 
 
 def part(sample: np.ndarray, start: int, width: int, height: int) -> np.ndarray:
-    """Return so many pixels of a square sample from (`start`, `start`), which goes on mirrored."""
+    """Return `width` x `height` pixels of a square sample from (`start`, `start`), mirrored beyond its edges."""
     return sample[np.ix_(mirrored(start, height, len(sample)), mirrored(start, width, len(sample)))]
 
 
 def roughened(sample: np.ndarray) -> np.ndarray:
-    """Return a sample with a tenth of its pixels multiplied, or anything where they are whole numbers."""
+    """Return a sample with a tenth of its pixels multiplied, or replaced by others of its values if they are whole numbers."""
     generator = np.random.default_rng(1)
     where = generator.random(sample.shape[:2]) < 0.1
     rough = sample.copy()

@@ -1,4 +1,4 @@
-"""What the user sets of a model's use, in parts: each is all that one step needs, and none knows an operation's keys."""
+"""The user's settings of how a model is applied, in one part for each step; none knows the keys of an operation."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class AxisSettings:
     """The geometry along one axis; None where it is left out.
 
     Attributes:
-        name: X or Y.
+        name: x or y.
         rfields: receptive field of each source, in its pixels.
         efield: expression field, in outputs.
         scale: spacing scale.
@@ -98,8 +98,8 @@ class GeometrySettings:
 
     @classmethod
     def open(cls, sources: int) -> GeometrySettings:
-        """Return settings that leave everything to the model."""
-        x, y = (AxisSettings(name, (None,) * sources) for name in "XY")
+        """Return settings in which the user sets nothing."""
+        x, y = (AxisSettings(name, (None,) * sources) for name in "xy")
         return cls("auto", x, y)
 
     @property

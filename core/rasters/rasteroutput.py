@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,14 +90,6 @@ def creation_options(text: str, name: str) -> list[str]:
         if "=" not in option:
             raise ParameterError(f"{name} holds {option!r}, but must be NAME=VALUE, several separated by |.")
     return options
-
-
-def same_file(one: str, two: str) -> bool:
-    """Return whether both paths are the same existing file."""
-    try:
-        return os.path.samefile(one, two)
-    except OSError:
-        return False
 
 
 class OutputRaster:

@@ -1,4 +1,4 @@
-"""Trials before a run: what computing takes, and what is computed for pixels as the sources have them."""
+"""Trials before a run: time and memory of the model, and its outputs for pixels like those of the sources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRIALS = (64, 128, 256)
 
 
 def piece_size(geometry: ServingGeometry, side: int, width: int, height: int) -> tuple[int, int]:
-    """Return width and height in outputs of what so many pixels give, as far as there are so many."""
+    """Return width and height, in outputs, of a square piece of `side` pixels, or of the image if this is smaller."""
     scale = float(geometry.fields.x.scale)
     return max(1, min(int(side / scale), width)), max(1, min(int(side / scale), height))
 
@@ -57,7 +57,7 @@ def measured_rate(computer: TileComputer, way: PatchWay | None, box: Box, memory
 
 
 def trial_values(computer: TileComputer, way: PatchWay | None, side: int, compute: Compute) -> np.ndarray:
-    """Return what a call of the model gives for pixels as the sources have them.
+    """Return outputs of the model for trial pixels with the values of the sources.
 
     They are put together so that the outputs vary, and are the same for each part of a run.
 

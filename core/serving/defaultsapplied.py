@@ -1,4 +1,4 @@
-"""Applying the serving defaults of a model, where the user says nothing."""
+"""Serving defaults of a model, applied to the parameters that the user does not set."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, TypeVar
 
 from ..base.progress import Progress
+from ..errors import field
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import read_sidecar
 from ..operations.tensorflowmodelserve import TensorflowModelServe
@@ -28,27 +29,27 @@ def serving_defaults_of(model_path: str) -> ServingDefaults | None:
 
 
 def with_serving_defaults(parameters: Parameters, defaults: ServingDefaults | None, progress: Progress) -> Parameters:
-    """Return the parameters of a run, with the model's serving defaults where nothing is given.
+    """Return the parameters of a run, completed with the model's serving defaults.
 
     Sizes of patches are not among them: they go by the model's inputs, which are known later (`GeometryResolver.fields`).
 
     Args:
         parameters: as the user gives them.
         defaults: of the model.
-        progress: told what is followed.
+        progress: told which defaults are applied.
     """
     if defaults is None:
         return parameters
     changes = {**_geometry(parameters, defaults), **_no_data(parameters, defaults)}
     if parameters.padding == "auto" and defaults.padding in PADDINGS[1:]:
         changes["padding"] = defaults.padding
-    told = [f"{key.upper()}={_plain(value)}" for key, value in changes.items()]
+    told = [f"{field(name)}={_plain(value)}" for name, value in changes.items()]
     sources = list(parameters.sources)
     for number, value in _source_nodata(parameters, defaults).items():
         sources[number] = dataclasses.replace(sources[number], nodata=value)
-        told.append(f"SOURCE{number + 1}_NODATA={value:g}")
+        told.append(f"{field('nodata', of='sources', number=number + 1)}={value:g}")
     if told:
-        progress.info(f"Not given, and taken from the model's sidecar: {' '.join(told)}")
+        progress.info(f"From the model's sidecar: {' '.join(told)}")
     return dataclasses.replace(parameters, sources=tuple(sources), **changes)
 
 
@@ -57,9 +58,9 @@ def _plain(value: Any) -> str:
 
 
 def _geometry(parameters: ServedModel, defaults: ServingDefaults) -> dict[str, Any]:
-    """Return mode and spacing scale; they belong together, so that another mode that is given sets aside both."""
+    """Return mode and spacing scale. They belong together: if the user sets another mode, neither is applied."""
     given = parameters.model_fullyconv
-    several = any(field not in (None, 1) for field in (parameters.output_efieldx, parameters.output_efieldy))
+    several = any(size not in (None, 1) for size in (parameters.output_efieldx, parameters.output_efieldy))
     if not defaults.fullyconv or given not in ("auto", defaults.fullyconv) or (several and defaults.fullyconv == "off"):
         return {}
     changes: dict[str, Any] = {"model_fullyconv": defaults.fullyconv} if given == "auto" else {}

@@ -1,4 +1,4 @@
-"""How the memory that a run may take is divided."""
+"""The memory budget of a run, and its parts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PLANNED_SHARE = 0.85
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """Memory in bytes: all of it, and what GDAL may keep of blocks."""
+    """Memory in bytes: the whole budget, and GDAL's share for cached blocks."""
 
     memory: int
     cache: int
 
     @classmethod
     def of(cls, megabytes: int | None, sources: Sequence[OpenSource]) -> MemoryBudget:
-        """Return the budget for what the user gives, None for what the machine allows.
+        """Return the budget that the user sets; for None, the one that the machine allows.
 
         GDAL keeps what neighbouring tiles read twice, two lines of blocks, and little more: outputs are written faster
         through a small cache, which stays in the processor's.
@@ -32,5 +32,5 @@ class MemoryBudget:
 
     @property
     def planned(self) -> int:
-        """What tiles are planned for."""
+        """Bytes for which tiles are planned."""
         return int(PLANNED_SHARE * self.memory) - self.cache

@@ -1,4 +1,4 @@
-"""Where outputs are no-data because all that lies below them is."""
+"""No-data outputs: those whose source pixels are all no-data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Lines = tuple[list[int], list[int]]
 
 
 def holds_nothing(source: OpenSource, columns: Lines, rows: Lines) -> bool:
-    """Return whether all of a source's pixels below some outputs are no-data, as far as that is known unread."""
+    """Return whether all of a source's pixels below some outputs are no-data, as far as this is known without reading."""
     if source.nodata is None:
         return False
     box = under(columns, rows)

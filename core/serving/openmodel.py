@@ -1,15 +1,14 @@
-"""A model tied to rasters, ready to compute any part of its output: what serving begins with, whatever comes after."""
+"""A model and its sources, opened and ready to compute any part of the output."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
 from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
-from ..errors import ModelError, ParameterError, field
+from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import Scope, device_scope
@@ -28,7 +27,6 @@ from ..probing.sources import (
 from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
-from ..rasters.rasteroutput import same_file
 from ..rasters.rasterreference import Reference
 from .servesettings import ServeSettings
 
@@ -90,26 +88,23 @@ class OpenModel:
         return any(source.nodata is not None for source in self.sources)
 
     def probed_compute(self) -> Compute:
-        """Return what calls the model for the outputs by which it is probed: what numbers of classes are made of."""
+        """Return what calls the model for its probed outputs: for class numbers, the values behind them."""
         probed = self.loaded.compute(self.inputs, self.resolver.probed_outputs, self.sources, self.scope)[1]
         probed.alone = self.compute.alone
         return probed
 
 
-def open_model(settings: ServeSettings, written: Sequence[str], progress: Progress) -> OpenModel:
+def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     """Open sources and model, and find out how the model is applied.
 
     Args:
         settings: what to open.
-        written: paths that will be written, and must be no input.
         progress: told what was found.
 
     Raises:
         ParameterError, RasterError, ModelError: bad input.
     """
     sources = open_sources(settings.sources)
-    _check_not_replaced(sources, written)
-
     asked, defaults = settings.model, settings.defaults
     preloading.wait(leaving=0 if asked.path.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
@@ -158,44 +153,38 @@ def open_model(settings: ServeSettings, written: Sequence[str], progress: Progre
 
 
 def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> None:
-    """Say what was opened, how the model is applied, and what the user may not expect."""
+    """Log what was opened and how the model is applied, and warn of what the user may not expect."""
     from ..models.layout import ChannelsLast
 
     model, inputs, fields = opened.loaded.model, opened.inputs, opened.geometry.fields
     if opened.compute.alone:
         progress.warning(
-            f"The model {model.path} gives a patch other values in another batch: it normalises by what is in the batch, say, "
-            "as in training. Each patch is computed alone, so that the map does not depend on tiles; that takes long. Save the "
-            "model for inference (with training=False) if that is not meant."
+            f"In the model {model.path}, the values of a patch depend on the other patches of its batch, as with batch "
+            "normalisation in training mode. Each patch is computed alone, so that the map does not depend on tiles; this is "
+            "slow. To avoid it, save the model for inference (with training=False)."
         )
     names = ", ".join(opened.outputs)
     progress.info(f"{model.kind} {model.path}: {names} from {', '.join(info.name for info in inputs.images)}.")
     if isinstance(model, ChannelsLast):
-        progress.info("The model has the bands first (batch x bands x height x width): its images are transposed.")
+        progress.info(
+            "The model has the bands first (batch x bands x height x width): its input images are transposed."
+        )
     if told := order_told(model, inputs, opened.outputs, opened.sources):
         progress.warning(told)
     progress.info(f"Geometry: {fields.as_parameters()}")
     if not fields.fullyconv and given.x.scale is None and fields.x.scale == 1:
         progress.info(
-            "A model of patches does not show how far apart they shall lie: one for each pixel of source 1 is computed. "
-            "For a coarser map in less time give OUTPUT_SPCSCALE."
+            "The distance between patches is not known from the model: one output per pixel of source 1 is computed. For a "
+            f"coarser map in less time, set {field('output_spcscale')}."
         )
     for source, info in zip(opened.sources, inputs.images):
         narrowing = Narrowing(source.stack.dtype, info.dtype)
         if narrowing.whole:
             progress.info(
-                f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model takes "
-                f"{info.dtype} ({narrowing.range}): other pixels become the nearest value, and are counted."
+                f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model accepts "
+                f"{info.dtype} ({narrowing.range}): pixels outside this range become its nearest value; a warning will "
+                "count them."
             )
-
-
-def _check_not_replaced(sources: Sequence[OpenSource], written: Sequence[str]) -> None:
-    """Raise ParameterError where an output would replace a raster that is read."""
-    for source in sources:
-        for name in source.stack.names:
-            clash = next((path for path in written if same_file(name, path)), None)
-            if clash is not None:
-                raise ParameterError(f"The output {clash} is also an input: choose another path.")
 
 
 def _offered(model: Model, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The values of single outputs, without all of those in between: what a whole run would write at some pixels."""
+"""Values of single outputs: those that a whole run would write at some pixels."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Points:
         return (np.empty((0, 0)) if values is None else values), empty
 
     def told(self) -> list[str]:
-        """Return, as warnings, how many pixels the model's inputs do not hold as they are."""
+        """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""
         return self._computer.told()
 
     def _blocks(self, columns: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:

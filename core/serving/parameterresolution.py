@@ -1,4 +1,4 @@
-"""From the parameters of an operation that serves a model to the settings of each step: below, nobody knows the operation."""
+"""Settings of each step of a run, from the parameters of an operation; the steps do not know the operation."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def _geometry(parameters: ServedModel) -> GeometrySettings:
     y = tuple(source.rfieldy for source in parameters.sources)
     return GeometrySettings(
         parameters.model_fullyconv,
-        AxisSettings("X", x, parameters.output_efieldx, scale, padded),
-        AxisSettings("Y", y, parameters.output_efieldy, scale, padded),
+        AxisSettings("x", x, parameters.output_efieldx, scale, padded),
+        AxisSettings("y", y, parameters.output_efieldy, scale, padded),
     )

@@ -1,4 +1,4 @@
-"""In which way the outputs of patches are computed: one by one, or as whole regions where that gives the same values.
+"""How the outputs of patches are computed: one by one, or as whole regions if these give the same values.
 
 Regions give the values of patches for networks of convolutions and pooling without padding. They do not where something
 looks at the whole patch: padding, pooling over what there is, statistics. No rule on layers tells; so both ways are
@@ -32,7 +32,7 @@ COMPARED = 5
 """Most outputs of a region, along each side, that are compared with those of patches."""
 
 ENOUGH = 2
-"""In how many trials the outputs must vary."""
+"""Number of trials in which the outputs must vary."""
 
 Read = Callable[[Box], "list[np.ndarray]"]
 """Reads, for outputs, the pixels of each source."""
@@ -68,7 +68,7 @@ class PatchWay:
 
 
 class _Unproven(Exception):
-    """Regions do not give the values of patches, or that cannot be shown; the message says why."""
+    """Regions do not give the values of patches, or trials cannot prove it; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class PatchTrials:
     check: Callable[[], None]
 
     def choose(self, memory: float, progress: Progress, rebuilding: bool = True) -> PatchWay:
-        """Return how patches are computed: as whole regions where trials show that they give the same values.
+        """Return how patches are computed: as whole regions if these give the same values in trials.
 
         Args:
             memory: bytes for images and computation.
@@ -109,7 +109,7 @@ class PatchTrials:
         in_one_go = rebuilding and large and self._proven_in_one_go(shifts)
         progress.info(
             f"Patches are computed together, as whole regions from {shifts.shifts} x {shifts.shifts} origins"
-            f"{' in one go' if in_one_go else ''}: that gives the same values, as trials on the images show."
+            f"{' in one step' if in_one_go else ''}: trials on the images gave the same values."
         )
         return PatchWay(period=shifts.period, in_one_go=in_one_go)
 
@@ -121,7 +121,7 @@ class PatchTrials:
         return list(dict.fromkeys((self.probed, self.compute)))
 
     def _proven_in_one_go(self, shifts: ShiftAndStitch) -> bool:
-        """Return whether all shifted regions can be computed in one go, as trials show, with the values of patches."""
+        """Return whether all shifted regions can be computed in one step with the values of patches, according to trials."""
         if shifts.pixels != shifts.shifts:  # outputs and pixels are not equally far apart
             return False
         samples = self._samples()
@@ -155,7 +155,7 @@ class PatchTrials:
         if shifts.pixels**2 > math.prod(self.geometry.fields.rfield(0)):
             raise _Unproven("they hardly overlap")
         if not shifts.even():
-            raise _Unproven("the pixels of the sources do not lie evenly to each other")
+            raise _Unproven("the pixel grids of the sources are not aligned")
         ways = [(Patchwise(self.geometry, call), ShiftAndStitch(self.geometry, call, period)) for call in self._calls()]
         varied = 0
         for box, images in _places(self.geometry, shifts, samples, self.read):
@@ -163,9 +163,9 @@ class PatchTrials:
             try:
                 varied += sum(_compared(*way, box, images) for way in ways)
             except ModelError as error:
-                raise _Unproven(f"the model does not take regions as it takes patches ({error})") from error
+                raise _Unproven(f"the model does not accept regions in place of patches ({error.message})") from error
         if varied < ENOUGH:
-            raise _Unproven("the outputs hardly vary in trials, so these show nothing")
+            raise _Unproven("the outputs hardly vary in trials, so the trials are not conclusive")
         return shifts
 
 
@@ -205,7 +205,7 @@ def _find_period(geometry: ServingGeometry, compute: Compute, samples: Sequence[
     most = outputs(2 * unit * largest)
     if most < 2:
         raise _Unproven(
-            "the model returns one output for an image of any size" if most else "the model takes no larger images"
+            "the model returns one output for an image of any size" if most else "the model accepts no larger images"
         )
     steps: list[tuple[int, int]] = []  # sizes from which on there are more outputs
     before = 1
@@ -219,7 +219,7 @@ def _find_period(geometry: ServingGeometry, compute: Compute, samples: Sequence[
             if outputs(steps[1][0] + period.pixels) == found + period.outputs:
                 return period
             break
-    raise _Unproven("the model's outputs do not grow evenly with the image")
+    raise _Unproven("the output size is not proportional to the image size")
 
 
 def _side(array: np.ndarray) -> int:
@@ -254,7 +254,7 @@ def _places(
 
 
 def _compared(patches: Patchwise, shifts: ShiftAndStitch, box: Box, images: Sequence[np.ndarray]) -> bool:
-    """Compare one region's outputs with those of patches; return whether they vary, so that a difference would show.
+    """Compare one region's outputs with those of patches; return whether they vary, so that they can prove anything.
 
     Raises:
         _Unproven: they differ.
@@ -269,7 +269,7 @@ def _compared(patches: Patchwise, shifts: ShiftAndStitch, box: Box, images: Sequ
 
 
 def _spread(count: int) -> np.ndarray:
-    """Return the numbers of a few of so many outputs, from the first to the last."""
+    """Return the numbers of a few of `count` outputs, from the first to the last."""
     return np.unique(np.linspace(0, count - 1, COMPARED).round().astype(int))
 
 

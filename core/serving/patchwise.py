@@ -78,7 +78,7 @@ class Patchwise:
 def fitting_batch(
     geometry: ServingGeometry, compute: Compute, memory: float, box: Box, images: Sequence[np.ndarray]
 ) -> int:
-    """Return how many patches to compute at a time: as many as the memory allows, by computing some of growing number.
+    """Return the batch size that the memory allows, measured on batches of growing size.
 
     Args:
         geometry: of patches.

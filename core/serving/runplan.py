@@ -189,7 +189,7 @@ def _tiled(
     share = overlap(replace(costs, geometry=geometry), *tile)
     progress.info(
         f"Chosen: read {' and '.join(ways)}; computed on {computing(opened.device)}{weights}; "
-        f"{share:.1%} more pixels computed than at once, where tiles meet."
+        f"{share:.1%} more pixels computed because tiles overlap."
     )
     return plan
 
@@ -207,7 +207,7 @@ def _rate(opened: OpenModel, plan: RunPlan, output: TileOutput, memory: int) -> 
 
 
 def _frozen(opened: OpenModel, plan: RunPlan, output: TileOutput, rate: Rate) -> bool:
-    """Make the model's weights constants where that pays and changes no bit of the output; return whether they are."""
+    """Make the model's weights constants if this saves time and changes no bit of the output; return whether they are."""
     if plan.way is not None and plan.way.in_one_go:
         return True
     loaded, computer = opened.loaded, plan.computer(opened, output)

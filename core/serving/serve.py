@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..classes.classtables import declare_classes
+from ..errors import field
 from ..files.staging import Staging, check_writable
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
@@ -24,7 +25,7 @@ from .openmodel import OpenModel, open_model
 from .parameterresolution import serve_settings
 
 _WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
-"""Types of what a model returns that are taken for numbers of classes."""
+"""Types of outputs that are taken for class numbers."""
 
 
 def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
@@ -36,11 +37,11 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     """
     driver = driver_for(parameters.out, parameters.out_format, OUT_FIELDS)
     options = creation_options(parameters.out_co, OUT_FIELDS.options)
-    check_writable(parameters.out)
+    check_writable(parameters.out, field("out"))
     defaults = serving_defaults_of(parameters.model_dir)
     parameters = with_serving_defaults(parameters, defaults, progress)
     settings = serve_settings(parameters, defaults)
-    opened = open_model(settings, [parameters.out], progress)
+    opened = open_model(settings, progress)
     from .runplan import plan_run  # these import TensorFlow, so not sooner
     from .tilecomputer import TileOutput
     from .tiledrun import TiledRun
@@ -51,7 +52,7 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     declared = _declared(parameters, opened, dtype, background)
     output = TileOutput(dtype, background)
     memory = MemoryBudget.of(settings.memory, opened.sources)
-    with gdal_cache(memory.cache), Staging(parameters.out, progress) as staging:
+    with gdal_cache(memory.cache), Staging(parameters.out, progress, field("out")) as staging:
         progress.check()
         plan = plan_run(opened, box, output, settings.tiling, memory, progress)
         run, bands = TiledRun(opened, plan, output), plan.bands
@@ -69,7 +70,7 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         ) as raster:
             run.write(raster, progress)
             raster.commit(progress)
-    for told in [*run.told(), *run.converter.told("OUT_PIXELTYPE", f"{background:g} (OUTPUT_BV)")]:
+    for told in [*run.told(), *run.converter.told(field("out_pixeltype"), f"{background:g} ({field('output_bv')})")]:
         progress.warning(told)
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
     if _shows_classes(opened, bands, dtype):
@@ -84,9 +85,9 @@ def _declared(parameters: TensorflowModelServe, opened: OpenModel, dtype: np.dty
         ParameterError: its pixel type cannot hold it, or the background value.
     """
     if opened.masked:
-        check_fits(background, dtype, "OUTPUT_BV")
+        check_fits(background, dtype, field("output_bv"))
     if parameters.out_nodata is not None:
-        check_fits(parameters.out_nodata, dtype, "OUT_NODATA")
+        check_fits(parameters.out_nodata, dtype, field("out_nodata"))
         return parameters.out_nodata
     return background if opened.masked else None
 

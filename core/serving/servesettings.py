@@ -1,4 +1,4 @@
-"""What a run of serving is made with, each part for the step that needs it."""
+"""Settings of a run of serving, in one part for each step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSetti
 
 @dataclass(frozen=True)
 class TilingSettings:
-    """What the user sets of the tiles.
+    """Tile settings.
 
     Attributes:
         at_once: whether the whole output is one tile, whatever memory that takes.
@@ -24,7 +24,7 @@ class TilingSettings:
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """What a run is made with.
+    """Settings of a run.
 
     Attributes:
         sources: how they are opened.

@@ -24,7 +24,7 @@ from ..probing.compute import Compute
 from .patchwise import Patchwise
 
 UNDER_WAY = 2
-"""How many regions are cut, computed and interleaved at a time."""
+"""Number of regions that are cut, computed and interleaved at a time."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class ShiftAndStitch:
         return self._compute.region(regions, *outputs)[:: self._take, :: self._take]
 
     def even(self) -> bool:
-        """Return whether the patches of each source lie evenly apart, as a region has them."""
+        """Return whether the patches of each source are evenly spaced, as in a region."""
         for axis in (self._geometry.x, self._geometry.y):
             for source in range(len(axis.axes)):
                 starts = np.array([axis.patch_start(source, index) for index in range(axis.size)])

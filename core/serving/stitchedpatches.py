@@ -1,4 +1,4 @@
-"""Patches at every pixel, computed in one go; see `shiftgraph`."""
+"""Patches at every pixel, computed in one step; see `shiftgraph`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StitchedPatches:
         bands = [array[0, : box.height, : box.width] for array in self._call([region[None] for region in regions])]
         if any(array.shape[:2] != (box.height, box.width) for array in bands):
             raise ModelError(
-                f"The model gives too few outputs by its shift graph for {box.width} x {box.height} pixels."
+                f"The shift graph of the model returns too few outputs for {box.width} x {box.height} pixels."
             )
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
 

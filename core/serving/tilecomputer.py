@@ -21,7 +21,7 @@ from .tilecosts import bytes_read, computed_with
 
 @dataclass
 class Tile:
-    """One tile as it was read: pixels of each source (none where all may be spared), and where the output is no-data."""
+    """One tile after reading: pixels of each source (none if the whole tile is no-data), and the output's no-data mask."""
 
     images: list[np.ndarray]
     nodata: np.ndarray | None
@@ -37,7 +37,7 @@ class Finish(Protocol):
     bands: int
 
     def __call__(self, values: np.ndarray, nodata: np.ndarray | None, /) -> np.ndarray:
-        """Return what is written for values of shape (height, width, bands); `nodata` says where there are none."""
+        """Return what is written for values of shape (height, width, bands) with a no-data mask."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,15 @@ class TileComputer:
         return self.values(middle, self.read(middle, masked=False))
 
     def bytes_read(self, outputs: Box) -> float:
-        """Return the bytes of the pixels of tiles on their way, each for so many outputs."""
+        """Return the bytes of the pixels of the tiles in the pipeline, each of these outputs."""
         return bytes_read(self.sources, self.geometry, outputs)
 
     def told(self) -> list[str]:
-        """Return, as warnings, how many pixels the model's inputs do not hold as they are."""
+        """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""
         return [
-            f"Source {source.number}: the input {info.name} of the model takes {info.dtype}, but of the pixels {counted} "
-            "(a pixel that several tiles or patches read counts for each). They have become the nearest value that it "
-            "holds; NaN has become 0. Scale or clip the image to what the model was trained on."
+            f"Source {source.number}: the input {info.name} of the model accepts {info.dtype}, but of the pixels {counted} "
+            "(pixels that several tiles or patches read are counted several times). They became the nearest accepted value; "
+            "NaN became 0. Scale or clip the image like the training images."
             for source, info, narrowing in zip(self.sources, self.compute.inputs, self._narrowings)
             if (counted := narrowing.told())
         ]

@@ -1,4 +1,4 @@
-"""What tiles read, hold and compute, as the geometry of a run tells: no pixel is looked at."""
+"""Bytes and pixels that tiles read, hold and compute, from the geometry of a run alone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..probing.sources import OpenSource
 from .pipeline import IN_FLIGHT
 
 MASK_BYTES = 24
-"""What finding no-data takes for a source pixel: counts along columns and along both, and what is copied on the way."""
+"""Cost of finding no-data, in bytes per source pixel: counts along columns and along both axes, and copies."""
 
 CONVERT_BYTES = 24
-"""What a value takes on its way to another pixel type: as double, clipped, and where it is finite."""
+"""Cost of converting a value to another pixel type, in bytes: as double, clipped, and whether it is finite."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What computing takes, as measured: seconds and bytes per output pixel, and the most outputs of a batch.
+    """Measured cost of computing: seconds and bytes per output pixel, and the most outputs of a batch.
 
     Attributes:
         side: in pixels, of the largest piece that was tried.
@@ -34,7 +34,7 @@ class Rate:
     side: int = 0
 
     def memory(self, outputs: float) -> float:
-        """Return the bytes that computing so many outputs takes."""
+        """Return the bytes that computing a number of outputs takes."""
         return self.bytes * min(outputs, self.batch)
 
 
@@ -44,7 +44,7 @@ def computed_with(geometry: ServingGeometry, box: Box) -> Box:
 
 
 def bytes_read(sources: Sequence[OpenSource], geometry: ServingGeometry, outputs: Box) -> float:
-    """Return the bytes of the pixels of tiles on their way through the stages, each for so many outputs."""
+    """Return the bytes of the pixels of the tiles in the pipeline, each of these outputs."""
     total = 0.0
     for number, source in enumerate(sources):
         area = geometry.region(number, outputs).area
@@ -76,14 +76,14 @@ class TileCosts:
     shares: bool = True
 
     def bytes_held(self, outputs: Box) -> float:
-        """Return the bytes of the tiles on their way through the three stages, each of so many outputs."""
+        """Return the bytes of the tiles in the pipeline, each of these outputs."""
         values = outputs.area * self.bands
         model = np.dtype("float32" if self.computed_type == "bfloat16" else self.computed_type)
         converted = CONVERT_BYTES if model != self.written_type else 0
         return bytes_read(self.sources, self.geometry, outputs) + values * (IN_FLIGHT * model.itemsize + converted)
 
     def bytes_moved(self, outputs: Box) -> float:
-        """Return the bytes of the pixels that are read, and of the values that are written, for so many outputs."""
+        """Return the bytes of the pixels that are read and of the values that are written for these outputs."""
         pixels = (
             self.geometry.region(k, outputs).area * s.stack.bands * s.stack.dtype.itemsize
             for k, s in enumerate(self.sources)

@@ -23,7 +23,7 @@ class Writer(Protocol):
 
 
 class TiledRun:
-    """Computes what a plan says.
+    """Computes the tiles of a plan.
 
     Attributes:
         converter: brings values to the type that is written, and counts what that changes.
@@ -60,5 +60,5 @@ class TiledRun:
         )
 
     def told(self) -> list[str]:
-        """Return, as warnings, how many pixels the model's inputs do not hold as they are."""
+        """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""
         return self._computer.told()

@@ -1,4 +1,4 @@
-"""How large the tiles of a run are, and by how much they overlap."""
+"""Size and margins of the tiles of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..base.progress import Progress
-from ..errors import ModelError
+from ..errors import ModelError, field
 from ..geometry import tiling
 from ..geometry.fields import ServingAxis
 from ..geometry.grid import Box
@@ -18,7 +18,7 @@ from .servesettings import TilingSettings
 from .tilecosts import Rate, TileCosts
 
 ENOUGH_OVERLAP = 0.045
-"""Share of pixels that are computed twice where tiles meet, below which larger tiles bring nothing."""
+"""Share of pixels computed twice because tiles overlap, below which larger tiles save nothing."""
 
 MOST_OVERLAP = 0.05
 """The same, above which tiles are made larger although one takes long already."""
@@ -28,11 +28,11 @@ ENOUGH_BYTES, ENOUGH_SECONDS, LONG_SECONDS = 32 * MB, 0.25, 10.0
 larger ones would only keep the threads waiting for the first and the last; and the time from which a tile is long."""
 
 LARGEST_UNIT = 4 * tiling.BLOCK
-"""Tiles are made of whole blocks of output and input, and of whole strides, where these are no larger than so many."""
+"""Tiles are made of whole blocks of output and input, and of whole strides, unless these are larger."""
 
 
 SMALL_BYTES, SMALL_SECONDS = 64 * MB, 1.0
-"""An output is computed at once where it takes no more: that is sooner done than finding the tile margins."""
+"""Cost below which an output is computed without tiles: this is faster than finding the tile margins."""
 
 
 def plan_tiles(
@@ -43,9 +43,9 @@ def plan_tiles(
     rate: Rate | None,
     progress: Progress,
 ) -> tuple[ServingGeometry, tuple[int, int]]:
-    """Return the geometry with the margins of the tiles, and their width and height.
+    """Return the geometry with the tile margins, and width and height of the tiles.
 
-    The margins are found only where tiles meet.
+    The margins are found only if there are several tiles.
 
     Args:
         opened: the model and its sources.
@@ -74,7 +74,7 @@ def plan_tiles(
 
 
 def _given_size(given: TilingSettings, costs: TileCosts, rate: Rate | None) -> tuple[int, int] | None:
-    """Return width and height of the tiles as they are asked for; None where they are not.
+    """Return width and height of the tiles that the user sets; None if there are none.
 
     A model of one size (no rate) has no tiles but its own regions.
     """
@@ -132,7 +132,7 @@ def planned_size(costs: TileCosts, memory: float, rate: Rate) -> tuple[int, int]
 
 
 def overlap(costs: TileCosts, width: int, height: int) -> float:
-    """Return how much more pixels are computed in tiles of a size than at once, as a share of the latter."""
+    """Return the share of pixels that tiles of a size add to those of computing the whole output at once."""
     if not costs.shares:
         return 0.0
     box = costs.box
@@ -170,7 +170,7 @@ def _total(limit: int, side: int, pixels: Callable[[int, int], int]) -> int:
 
 
 def _unit(costs: TileCosts) -> int:
-    """Return of what multiples tiles are best made: of the output's blocks, the model's strides, the input's blocks."""
+    """Return the unit of tile sizes: a multiple of the output's blocks, the model's strides and the input's blocks."""
     unit = tiling.BLOCK
     first = costs.sources[0].stack
     blocks = [size for size, limit in zip(first.block_size, (first.grid.width, first.grid.height)) if size < limit]
@@ -188,7 +188,7 @@ def _with_margins(
     rate: Rate | None,
     progress: Progress,
 ) -> tuple[ServingGeometry, bool]:
-    """Return the geometry with tile margins, so that values do not depend on the tiles; and whether all is one tile.
+    """Return the geometry with tile margins, so that values do not depend on the tiles; and whether one tile is enough.
 
     Raises:
         ModelError: every output depends on the whole image, which does not fit the memory.
@@ -202,28 +202,28 @@ def _with_margins(
     try:
         margins = opened.resolver.tile_margins(affordable, (region.width, region.height), opened.offsets)
     except ModelError as error:
-        progress.warning(f"The model does not show how far it looks, so tiles may not meet exactly: {error}")
+        progress.warning(f"The receptive field could not be determined; seams may be visible: {error.message}")
         return geometry, False
     fields = geometry.fields.within(margins)
     overlapping = serving_geometry(opened.sources, fields)
     if fields.fixed and (margins.whole or not (overlapping.x.meets and overlapping.y.meets)):
         progress.warning(
-            f"The model takes {fields.x.rfields[0]} x {fields.y.rfields[0]} pixels only, and its outputs depend on more "
-            "of their surroundings than that holds: the regions are computed side by side, and their edges may show."
+            f"The model accepts only {fields.x.rfields[0]} x {fields.y.rfields[0]} pixels, but its outputs depend on more "
+            "pixels around them: the regions are computed side by side, and seams may be visible."
         )
         return serving_geometry(opened.sources, fields.side_by_side()), False
     if margins.whole:
         needed = (rate.memory(overlapping.x.whole * overlapping.y.whole)) if rate else 0.0
         if needed > memory and not given.at_once:
             raise ModelError(
-                f"The model can only see the whole image at once ({margins.reason}), which takes about "
-                f"{needed / MB:.0f} MB where {memory / MB:.0f} MB are allowed: raise MEMORY, use a smaller image, or a "
-                "model whose outputs depend on their surroundings only."
+                f"The outputs of the model depend on the whole image ({margins.reason}). This needs about "
+                f"{needed / MB:.0f} MB, but {memory / MB:.0f} MB are allowed: raise {field('memory')}, use a smaller image, "
+                "or use a model with a limited receptive field."
             )
         progress.info(f"The whole image is computed at once: {margins.reason}.")
         return overlapping, True
     progress.info(
-        f"Tiles start at multiples of {margins.stride} pixels and overlap by {max(margins.margin_x)} x "
-        f"{max(margins.margin_y)} outputs, which depend on what lies around."
+        f"Tiles start at multiples of {margins.stride} pixels; the tile margins are {max(margins.margin_x)} x "
+        f"{max(margins.margin_y)} outputs."
     )
     return overlapping, False

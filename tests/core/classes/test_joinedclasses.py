@@ -154,7 +154,7 @@ def test_samples_of_two_runs(tmp_path: Path) -> None:
     log = Log()
     results = run("TrainVectorClassifier", log, classifier="knn", classifier__knn__k=1, **given)
     assert any(line.endswith("count as errors: crop.") for line in log.lines)
-    assert any(line.endswith("how well they are found: forest.") for line in log.lines)
+    assert any(line.endswith("their accuracy is unknown: forest.") for line in log.lines)
     assert results["overall_accuracy"] == pytest.approx(0.5), "all water is found, crop was never seen"
     run("TrainVectorClassifier", classifier="knn", classifier__knn__k=1, **{**given, "io__vd": [one, two]})
     assert {item.value: item.name for item in load(out).classes} == {1: "forest", 2: "water", 3: "crop"}

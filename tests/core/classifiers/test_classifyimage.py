@@ -91,7 +91,7 @@ class TestPixels:
         image = serving.write(tmp_path / "image.tif", scene.pixels(), nodata=0)
         log = serving.Log()
         scene.run("ImageClassifier", log, **{"in": image}, model=forest, nodatalabel=9, out=str(tmp_path / "map.tif"))
-        assert [line for line in log.warnings if "NODATALABEL is 9, which is the class 9 too" in line]
+        assert [line for line in log.warnings if "NODATALABEL is 9, but this is also the class 9" in line]
 
     def test_a_part_has_the_pixels_of_the_whole(self, folder: Path, forest: str, tmp_path: Path) -> None:
         values = {"in": str(folder / "image.tif"), "model": forest}

@@ -61,19 +61,27 @@ class TestTrainingOnAttributes:
         fails(kind, tmp_path, "TrainVectorClassifier", match, **{**values, **more})
 
     def test_one_class_only(self, folder: Path, tmp_path: Path) -> None:
-        self.check(folder, tmp_path, r"All 16 samples for training are of the class 7.*two classes", cfield="one")
+        self.check(folder, tmp_path, r"All 16 training samples are of the class 7.*two classes", cfield="one")
 
     @pytest.mark.parametrize(
         ("values", "match", "kind"),
         [
             ({"feat": "a c"}, "has no field 'c'", VectorError),
-            ({"feat": "a name"}, "name of .* holds no numbers", ParameterError),
-            ({"feat": "a a"}, "only once", ParameterError),
+            (
+                {"feat": "a name"},
+                "name of .* holds text, but features are numbers: remove it from FEAT",
+                ParameterError,
+            ),
+            ({"feat": "a a"}, "FEAT is .*list each field only once", ParameterError),
             ({"feat": ""}, "FEAT is missing", ParameterError),
             ({"cfield": "half"}, "half holds 1.5.*whole number", ParameterError),
             ({"io__vd": ["nowhere.gpkg"]}, "Cannot open the layer nowhere.gpkg", VectorError),
             ({"classifier": "svm"}, "CLASSIFIER is 'svm', but must be one of: libsvm, boost", ParameterError),
-            ({"classifier": "knn", "classifier__knn__k": 17}, "CLASSIFIER_KNN_K is 17.*16 samples", ParameterError),
+            (
+                {"classifier": "knn", "classifier__knn__k": 17},
+                "CLASSIFIER_KNN_K is 17.*16 training samples",
+                ParameterError,
+            ),
             ({"classifier": "rf", "classifier__rf__var": 2}, "CLASSIFIER_RF_VAR is 2.*1 features", ParameterError),
             ({"classifier": "ann", "classifier__ann__sizes": "8 x"}, "CLASSIFIER_ANN_SIZES is '8 x'", ParameterError),
             ({"classifier__rf__acc": 0.1}, "Unknown parameter classifier.rf.acc", ParameterError),
@@ -89,14 +97,19 @@ class TestTrainingOnAttributes:
         values = {"io__vd": [layer], "classifier__libsvm__m": "nusvc", "classifier__libsvm__nu": 0.9}
         self.check(folder, tmp_path, "libsvm cannot learn from these samples: .*infeasible", **values)
         values = {"io__vd": [layer], "classifier__libsvm__prob": "on"}
-        self.check(folder, tmp_path, "A class has one sample for training, but cross-validation", **values)
+        self.check(
+            folder,
+            tmp_path,
+            "A class has one training sample, but cross-validation .CLASSIFIER_LIBSVM_OPT, CLASSIFIER_LIBSVM_PROB",
+            **values,
+        )
 
     def test_features_without_a_value_are_left_out_and_counted(self, folder: Path, tmp_path: Path) -> None:
         log = serving.Log()
         values = {"io__vd": [str(folder / "points.gpkg")] * 2, "feat": "a b", "cfield": "name", "classifier": "dt"}
-        with pytest.raises(ParameterError, match="All 16 samples for training are of the class 0"):
+        with pytest.raises(ParameterError, match="All 16 training samples are of the class 0"):
             scene.run("TrainVectorClassifier", log, **values, io__out=str(tmp_path / "c.skops"))
-        assert any(line.startswith("16 features of the training layers lack") for line in log.warnings)
+        assert any(line.startswith("16 features of the training layers are left out") for line in log.warnings)
 
     def test_outputs(self, folder: Path, tmp_path: Path) -> None:
         same = str(tmp_path / "c.skops")
@@ -119,7 +132,7 @@ class TestTrainingOnDeepFeatures:
     def test_an_output_that_holds_no_features(self, folder: Path, tmp_path: Path, name: str, rank: int) -> None:
         values = {"model__dir": str(folder / "outputs.keras"), "output__names": name}
         match = (
-            rf"The output {name} .* holds no features: they have the rank 2 .* or 4 .* this has {rank}.*label, mean, y"
+            rf"The output {name} .* is .* of rank {rank}, but features are numbers of rank 2 .* or 4 .*label, mean, y"
         )
         self.check(folder, tmp_path, match, ModelError, **values)
 
@@ -130,7 +143,7 @@ class TestTrainingOnDeepFeatures:
 
     def test_one_class_only(self, folder: Path, tmp_path: Path) -> None:
         one = scene.layer(tmp_path / "one.gpkg", scene.QUARTERS[2:3])
-        self.check(folder, tmp_path, "samples for training are of the class 9", vd=one)
+        self.check(folder, tmp_path, "training samples are of the class 9", vd=one)
 
     @pytest.mark.parametrize(
         ("values", "match", "kind"),
@@ -151,11 +164,11 @@ class TestTrainingOnDeepFeatures:
             '<FeatureStatistics><Statistic name="mean"><StatisticVector value="1"/></Statistic>'
             '<Statistic name="stddev"><StatisticVector value="1"/></Statistic></FeatureStatistics>'
         )
-        self.check(folder, tmp_path, "are of 1 features, but there are 4", imstat=str(tmp_path / "s.xml"))
+        self.check(folder, tmp_path, "are for 1 features, but there are 4", imstat=str(tmp_path / "s.xml"))
         (tmp_path / "s.xml").write_text("<FeatureStatistics/>")
-        self.check(folder, tmp_path, "holds no means", imstat=str(tmp_path / "s.xml"))
+        self.check(folder, tmp_path, "does not hold means", imstat=str(tmp_path / "s.xml"))
         (tmp_path / "s.xml").write_text("mean: 3")
-        self.check(folder, tmp_path, "are no XML|holds no means", imstat=str(tmp_path / "s.xml"))
+        self.check(folder, tmp_path, "are not XML|does not hold means", imstat=str(tmp_path / "s.xml"))
 
 
 class TestMaps:
@@ -188,7 +201,7 @@ class TestMaps:
         import sklearn
 
         changed = self.changed(forest, tmp_path, **{"scikit-learn": "0.24.1"})
-        told = self.check(folder, tmp_path, "was trained with scikit-learn 0.24.1, but this is", model=changed)
+        told = self.check(folder, tmp_path, "was trained with scikit-learn 0.24.1, but the engine has", model=changed)
         assert sklearn.__version__ in told
         same = ".".join(sklearn.__version__.split(".")[:2])
         scene.run("ImageClassifier", **{"in": str(folder / "image.tif")}, out=str(tmp_path / "map.tif"),
@@ -211,7 +224,7 @@ class TestMaps:
             ({"classes": []}, "its parts contradict each other"),
             ({"classes": None}, "damaged or was changed"),
             ({"format": 9}, "newer version of this plugin"),
-            ({"format": "x"}, "is not a classifier of ours"),
+            ({"format": "x"}, "is not a classifier of this plugin"),
         ],
     )
     def test_a_description_that_was_changed(
@@ -228,7 +241,7 @@ class TestMaps:
             archive.writestr("schema.json", "{}")
         skops.io.dump(DecisionTreeClassifier().fit([[0.0], [1]], [0, 1]), tmp_path / "plain.skops")
         for name in ("otb.txt", "other.zip", "plain.skops"):
-            self.check(folder, tmp_path, f"{name} is not a classifier of ours", model=str(tmp_path / name))
+            self.check(folder, tmp_path, f"{name} is not a classifier of this plugin", model=str(tmp_path / name))
         self.check(folder, tmp_path, "Cannot read the classifier", model=str(tmp_path / "nothing.skops"))
 
     def test_a_file_that_holds_types_that_are_not_trusted(self, folder: Path, forest: str, tmp_path: Path) -> None:
@@ -241,7 +254,7 @@ class TestMaps:
         skops.io.dump({"a": subprocess.Popen.communicate, "b": np.zeros(3)}, tmp_path / "evil.skops")
         with zipfile.ZipFile(tmp_path / "evil.skops", "a") as archive:
             archive.writestr("otbtf.json", described)
-        match = "holds types that none of ours is made of.*subprocess.communicate.*It is not loaded"
+        match = "contains unknown types that could run code: .*subprocess.communicate.*It is not loaded"
         self.check(folder, tmp_path, match, model=str(tmp_path / "evil.skops"))
 
     def test_a_file_that_is_cut_off(self, folder: Path, forest: str, tmp_path: Path) -> None:
@@ -250,11 +263,11 @@ class TestMaps:
                 copy.writestr(name, archive.read(name)[: 10**9 if name == "otbtf.json" else 500])
         self.check(folder, tmp_path, "is damaged or was changed", model=str(tmp_path / "cut.skops"))
         (tmp_path / "half.skops").write_bytes(Path(forest).read_bytes()[:2000])
-        self.check(folder, tmp_path, "is not a classifier of ours", model=str(tmp_path / "half.skops"))
+        self.check(folder, tmp_path, "is not a classifier of this plugin", model=str(tmp_path / "half.skops"))
 
     def test_no_probabilities_for_the_confidence_map(self, folder: Path, tmp_path: Path) -> None:
         machine = scene.train_pixels(tmp_path, classifier="libsvm")
-        match = "CONFMAP: .*libsvm. tells no probabilities: train it with CLASSIFIER_LIBSVM_PROB=true"
+        match = "CONFMAP: .*libsvm. does not provide probabilities: train it with CLASSIFIER_LIBSVM_PROB=true"
         self.check(folder, tmp_path, match, model=machine, confmap=str(tmp_path / "sure.tif"))
 
     @pytest.mark.parametrize(
@@ -262,7 +275,7 @@ class TestMaps:
         [
             (
                 {"nodatalabel": 300, "out__pixeltype": "uint8"},
-                "labels go from 3 to 300.*uint8 cannot hold: set OUT_PIXELTYPE",
+                "labels range from 3 to 300.*uint8 cannot hold them: set OUT_PIXELTYPE",
             ),
             ({"mask": "four.tif"}, "The mask .* has 4 bands"),
             ({"confmap": "map.tif"}, "OUT and CONFMAP are both"),

@@ -39,7 +39,9 @@ def patches(x: Any) -> Any:
 def test_random_models_are_refused(tmp_path: Path, body: Any, side: int | None) -> None:
     model = save_function(tmp_path / "m", body, tf.TensorSpec([None, side, side, 2], tf.float32, name="x"))
     path = write_at(tmp_path / "image.tif", texture(20, 24, 2))
-    with pytest.raises(ModelError, match=r"is random: .*other values.*dropout or noise was left on.*training=False"):
+    with pytest.raises(
+        ModelError, match=r"is random: .* gave values that differ.*Dropout or noise is active.*training=False"
+    ):
         served(tmp_path, model, path)
     out = tmp_path / "d.html"
     described = run("DescribeModel", {"model.dir": model, "out.html": str(out)})
@@ -88,7 +90,7 @@ def test_patches_are_computed_alone_where_the_batch_matters(tmp_path: Path, batc
     model = save_function(tmp_path / "m", normalised, tf.TensorSpec([batch, 4, 4, 2], tf.float32, name="x"))
     pixels, log = texture(13, 14, 2), Log()
     out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
-    assert "gives a patch other values in another batch" in log.warnings[0]
+    assert "the values of a patch depend on the other patches of its batch" in log.warnings[0]
     expected = np.empty((10, 11, 3), "float32")
     for row, column in np.ndindex(10, 11):
         patch = pixels[row : row + 4, column : column + 4].astype("float64")
@@ -106,7 +108,7 @@ def test_places_in_a_batch(tmp_path: Path) -> None:
     model = save_function(tmp_path / "m", body, tf.TensorSpec([None, 4, 4, 2], tf.float32, name="x"))
     pixels, log = texture(9, 10, 2), Log()
     out = served(tmp_path, model, write_at(tmp_path / "image.tif", pixels), log=log, **{"optim.tilesizex": 4})
-    assert "gives a patch other values in another batch" in log.warnings[0]
+    assert "the values of a patch depend on the other patches of its batch" in log.warnings[0]
     noise = tf.random.stateless_normal([4, 4, 2], [1, 2]).numpy()
     np.testing.assert_allclose(out[3, 2], (pixels[3:7, 2:6] + noise).reshape(-1) @ WEIGHTS, rtol=1e-4)
 

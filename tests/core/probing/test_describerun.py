@@ -98,7 +98,10 @@ def test_unknown_bands_are_said_and_not_probed(tmp_path):
     path = small_models.save(keras.Model(x, keras.layers.Rescaling(2.0, name="y")(x)), tmp_path)
     results, item = describe(path, tmp_path)
     assert results["verdict"] == "not probed" and item["properties"]["otbtf:geometry"] == []
-    assert "does not say how many bands its input x takes" in (tmp_path / "d.html").read_text(encoding="utf-8")
+    assert (
+        "does not fix the number of bands of its input x. To probe it, describe it with rasters (SOURCE1_IL, ...)"
+        in (tmp_path / "d.html").read_text(encoding="utf-8")
+    )
     results, item = describe(path, tmp_path, **{"source1.il": [small_models.image(tmp_path)]})
     assert (results["verdict"], results["fits"]) == ("pixel-wise", "yes")
     assert item["properties"]["otbtf:geometry"][0]["bands"] == [3]
@@ -153,7 +156,7 @@ def test_rasters_that_fit(tmp_path, unet_path):
 
 MISFITS = [
     ({"bands": 5}, {}, ["expects 3 bands, but source 1 has 5"]),
-    ({}, {"bands": 2}, ["in 1 of its inputs (x)", "2 sources"]),
+    ({}, {"bands": 2}, ["has 1 image input (x)", "2 sources"]),
     ({}, {"epsg": 4326}, ["EPSG:32631", "EPSG:4326"]),
 ]
 
@@ -175,6 +178,25 @@ def test_a_raster_smaller_than_the_receptive_field(tmp_path):
     small = small_models.image(tmp_path, width=11, height=40)
     results, _ = describe(path, tmp_path, **{"source1.il": [small]})
     assert results["fits"] == "no" and "12 pixels along x, but the image has only 11" in results["misfits"]
+
+
+def test_results_and_page_name_parameters_by_their_keys(tmp_path):
+    """Results and page reach the user as they are: no mention of a field is left in them."""
+    path = small_models.save(small_models.classifier(), tmp_path)
+    results, _ = describe(path, tmp_path)
+    assert "SOURCE1_RFIELDX=" in results["parameters"] and "MODEL_FULLYCONV=off" in results["parameters"]
+    two = [small_models.image(tmp_path, "two", bands=2)]
+    other, _ = describe(small_models.save(pair(), tmp_path), tmp_path, **{"source1.il": two, "source2.il": two})
+    assert "SOURCE1_PLACEHOLDER=a SOURCE2_PLACEHOLDER=b" in other["misfits"]
+    for text in (results["parameters"], other["misfits"], (tmp_path / "d.html").read_text(encoding="utf-8")):
+        assert "\ue000" not in text and "sources[" not in text
+
+
+def pair():
+    import keras
+
+    a, b = (keras.Input((None, None, bands), name=name) for name, bands in (("a", 3), ("b", 2)))
+    return keras.Model([a, b], keras.layers.Concatenate(name="y")([a, b]), name="pair")
 
 
 def test_a_source_without_rasters():
@@ -267,7 +289,7 @@ def test_the_classes_of_a_label_raster(tmp_path):
 
 def test_a_raster_without_classes_is_no_legend(tmp_path):
     path = small_models.save(small_models.labels(), tmp_path)
-    with pytest.raises(ParameterError, match="CLASSES is .*image.tif, which names no classes"):
+    with pytest.raises(ParameterError, match="CLASSES is .*image.tif, but names no classes"):
         describe(path, tmp_path, classes=small_models.image(tmp_path))
 
 

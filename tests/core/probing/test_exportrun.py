@@ -144,7 +144,7 @@ def test_nothing_is_left_of_a_fixed_size(tmp_path):
 
 
 def test_a_saved_model_is_refused(unet, tmp_path):
-    with pytest.raises(ParameterError, match="is a SavedModel already"):
+    with pytest.raises(ParameterError, match="is already a SavedModel"):
         export(unet[1]["out"], tmp_path / "exported")
 
 

@@ -72,9 +72,7 @@ def test_global_pooling_is_a_patch_of_any_size() -> None:
 
 
 def test_no_size_is_taken() -> None:
-    with pytest.raises(
-        ModelError, match=r"none of the image sizes that were tried .*64, 128, 96.*give the receptive field"
-    ):
+    with pytest.raises(ModelError, match=r"none of the image sizes tried .*64, 128, 96.*set the receptive field"):
         law_of(lambda n: n, lambda n: False)
 
 
@@ -217,7 +215,7 @@ def test_wrong_values_name_the_right_ones(tmp_path: Path, crop: Any, given: dict
 def test_patch_classifier_of_another_size(tmp_path: Path) -> None:
     model = fixed(8, lambda x: L.Dense(2)(L.Flatten()(x)))
     image = write_at(tmp_path / "image.tif", texture(20, 20, 2))
-    with pytest.raises(ParameterError, match="takes patches of 8 pixels: set SOURCE1_RFIELDX=8"):
+    with pytest.raises(ParameterError, match="accepts patches of 8 pixels: set SOURCE1_RFIELDX=8"):
         served(tmp_path, model, image, **{"source1.rfieldx": 16})
     with pytest.raises(ModelError, match="one output for a patch of 8 x 8 pixels.*MODEL_FULLYCONV=off"):
         served(tmp_path, model, image, **{"model.fullyconv": "on"})
@@ -228,9 +226,9 @@ def test_the_distance_of_patches_is_said_where_it_is_not_given(tmp_path: Path) -
     image = write_at(tmp_path / "image.tif", texture(20, 20, 2))
     left_out, given = Log(), Log()
     assert served(tmp_path, model, image, log=left_out).shape == (13, 13, 2)
-    assert "give OUTPUT_SPCSCALE" in left_out.text
+    assert "set OUTPUT_SPCSCALE" in left_out.text
     assert served(tmp_path, model, image, log=given, output__spcscale=4).shape == (4, 4, 2)
-    assert "give OUTPUT_SPCSCALE" not in given.text
+    assert "set OUTPUT_SPCSCALE" not in given.text
 
 
 def test_global_pooling_asks_for_the_patch(tmp_path: Path) -> None:

@@ -131,12 +131,12 @@ def test_output_of_no_image(tmp_path: Path, pair: Any) -> None:
 
     _, _, path, _ = pair
     model = save_graph(tmp_path / "m", build)
-    with pytest.raises(ModelError, match="takes images in 0 of its inputs"):
+    with pytest.raises(ModelError, match="has 0 image inputs .none., but 1 sources"):
         served(tmp_path, model, path)
     with pytest.raises(ModelError, match=r"also needs x"):
         served(tmp_path, model, path, output__names="y", source1__placeholder="z")
     with pytest.raises(
-        ModelError, match=r"constant of the model .* depends on no image.*none of its inputs.*OUTPUT_NAMES"
+        ModelError, match=r"constant of the model .* does not depend on the images.*none of its inputs.*OUTPUT_NAMES"
     ):
         served(tmp_path, model, path, output__names="constant", source1__placeholder="z")
 
@@ -176,9 +176,9 @@ def test_several_orders_fit(tmp_path: Path, pair: Any) -> None:
     )
     with pytest.raises(
         ModelError,
-        match=r"a of the model expects 3 bands, but source 1 has 2 .*two.tif.* takes a of 3 bands, b of 2 bands, c of 2 "
-        r"bands, .*SOURCE1_PLACEHOLDER=a SOURCE2_PLACEHOLDER=b SOURCE3_PLACEHOLDER=c",
+        match=r"a of the model expects 3 bands, but source 1 has 2 .*two.tif.* has the inputs a of 3 bands, b of 2 bands, "
+        r"c of 2 bands, .*SOURCE1_PLACEHOLDER=a SOURCE2_PLACEHOLDER=b SOURCE3_PLACEHOLDER=c",
     ):
         served(tmp_path, model, path, path, other)
-    with pytest.raises(ModelError, match="takes images in 3 of its inputs .*but 4 sources"):
+    with pytest.raises(ModelError, match="has 3 image inputs .*but 4 sources are given: remove"):
         served(tmp_path, model, path, path, other, other)

@@ -105,7 +105,7 @@ def test_labels_to_map_to_served_map_to_accuracy(made: dict[str, Any], tmp_path:
     legend = {value: (entry.name, entry.color) for value, entry in raster_legend(dataset).items()}
     assert {value: name for value, (name, _) in legend.items()} == {2: "2", 3: "3", 7: "7"}
     assert legend == {row["value"]: (row["name"], row["color"]) for row in results["classes"]}
-    told = next(line for line in log.lines if line.startswith("Not given, and taken from the model's sidecar"))
+    told = next(line for line in log.lines if line.startswith("From the model's sidecar: "))
     for words in ("MODEL_FULLYCONV=off", "OUTPUT_SPCSCALE=1", "OUTPUT_BV=255", "PADDING=reflect", "SOURCE1_NODATA=0"):
         assert words in told
     # The labels again as the reference: what is right was counted here, pixel by pixel.

@@ -59,7 +59,7 @@ def single(values: dict[str, Any], columns: np.ndarray, rows: np.ndarray) -> tup
     plain = ("trust_model", "nodata_from_layer")
     keys = {name if name in plain else name.replace("_", ".", 1): value for name, value in values.items()}
     settings = serve_settings(parse(TensorflowModelServe, {**keys, "out": "unused.tif"}))
-    opened, output = open_model(settings, [], Progress()), TileOutput(np.dtype("float32"))
+    opened, output = open_model(settings, Progress()), TileOutput(np.dtype("float32"))
     memory = MemoryBudget.of(settings.memory, opened.sources)
     plan = plan_points(opened, output, settings.tiling, memory, Progress())
     return Points(opened, plan, output)(columns, rows, Progress())

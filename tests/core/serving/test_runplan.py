@@ -59,7 +59,7 @@ def planned(folder: Path, case: str) -> tuple[OpenModel, RunPlan]:
     name, more = CASES[case]
     given = {"source1.il": str(folder / "image.tif"), "model.dir": str(folder / f"{name}.keras"), "out": "no.tif"}
     settings = serve_settings(parse(TensorflowModelServe, {**given, **more}))
-    opened = open_model(settings, [], Progress())
+    opened = open_model(settings, Progress())
     memory = MemoryBudget.of(settings.memory, opened.sources)
     return opened, plan_run(opened, opened.geometry.grid.box, OUTPUT, settings.tiling, memory, Progress())
 

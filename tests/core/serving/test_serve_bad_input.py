@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import serving
+from osgeo import gdal
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError, RasterError
+from otbtf_qgis.core.parameters.parsing import keys
 
 ROTATED = (300000.0, 10.0, 2.0, 4000000.0, 2.0, -10.0)
 ELSEWHERE = (900000.0, 10.0, 0.0, 4000000.0, 0.0, -10.0)
@@ -89,7 +91,7 @@ BAD: dict[str, tuple[dict[str, Any], type[OtbtfError], tuple[str, ...]]] = {
         ModelError,
         ("rate", "MODEL_USERPLACEHOLDERS", "name=value"),
     ),
-    "more sources than inputs": ({"source2.il": "two.tif"}, ModelError, ("2 sources", "x", "leave")),
+    "more sources than inputs": ({"source2.il": "two.tif"}, ModelError, ("2 sources", "x", "remove")),
     "fixed patches as regions": (
         {**PATCHES, "model.fullyconv": "on"},
         ModelError,
@@ -224,6 +226,36 @@ def test_the_output_is_an_input(files: Path, tmp_path: Path) -> None:
             attempt(files, tmp_path, {"source1.il": str(image), "out": name})
     assert image.read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.tif", "out.tif"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "output"),
+    [
+        ("TensorflowModelServe", "out"),
+        ("ImageClassifierFromDeepFeatures", "out"),
+        ("ImageClassifierFromDeepFeatures", "confmap"),
+        ("TrainClassifierFromDeepFeatures", "out"),
+        ("TrainClassifierFromDeepFeatures", "confmatout"),
+        ("TrainClassifierFromDeepFeatures", "out.report"),
+    ],
+)
+def test_no_output_of_an_operation_that_serves_is_an_input(
+    files: Path, tmp_path: Path, operation: str, output: str
+) -> None:
+    """The run of an operation checks this before any work: neither model nor classifier is read."""
+    image = tmp_path / "image.tif"
+    shutil.copy(files / "two.tif", image)
+    gdal.BuildVRT(str(tmp_path / "mosaic.vrt"), [str(image)]).FlushCache()
+    values = {"out": str(tmp_path / "out.tif"), "vd": "v.gpkg", "sample.vfn": "class", "model": "c.skops"}
+    values |= {"model.dir": "nowhere", "deepmodel.dir": "nowhere", output: str(image)}
+    known = {key.name for key in keys(registry.declaration(operation), ["source2.il"])}
+    values = {key: value for key, value in values.items() if key in known}
+    values["source1.il"] = [str(files / "two.tif")]
+    for source in (image, tmp_path / "mosaic.vrt"):
+        with pytest.raises(
+            ParameterError, match=f"{output.replace('.', '_').upper()} is {image}, which is also an input"
+        ):
+            registry.run(operation, {**values, "source2.il": [str(source)]})
 
 
 def test_a_folder_that_cannot_be_written_to(files: Path, tmp_path: Path) -> None:

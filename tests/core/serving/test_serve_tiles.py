@@ -196,4 +196,4 @@ def test_regions_of_a_model_that_needs_all_of_its_one_size_stand_side_by_side(tm
     found = served(tmp_path, model, path, log=log, **tiled(5))
     assert same(found[16:32, :16], np.asarray(model(pixels[None, 16:32, :16]))[0])
     assert found.shape == (40, 40, 4)
-    assert "their edges may show" in log.warnings[0]
+    assert "seams may be visible" in log.warnings[0]

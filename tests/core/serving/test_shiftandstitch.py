@@ -30,10 +30,10 @@ def seeded() -> None:
     keras.utils.set_random_seed(11)
 
 
-@pytest.fixture(params=["origin by origin", "in one go"])
+@pytest.fixture(params=["origin by origin", "in one step"])
 def one_go(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether the model may be built anew although the image is small."""
-    allowed = bool(request.param == "in one go")
+    allowed = bool(request.param == "in one step")
     monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0 if allowed else math.inf)
     return allowed
 
@@ -118,7 +118,7 @@ def test_random_networks(tmp_path: Path, seed: int, one_go: bool) -> None:
     assert said.startswith(
         f"{TOGETHER}, as whole regions from {shifts} x {shifts} origins" if shifts * scale <= size else ALONE
     )
-    assert ("in one go" in said) == (one_go and scale == 1 and stride <= size)
+    assert ("in one step" in said) == (one_go and scale == 1 and stride <= size)
 
 
 def pooled_context(x: Any) -> Any:
@@ -172,7 +172,7 @@ def test_networks_of_one_output(tmp_path: Path) -> None:
     dense = keras.Model(x, L.Dense(2)(L.Reshape((27,))(features)))
     windows = np.lib.stride_tricks.sliding_window_view(pixels, (8, 8), axis=(0, 1))
     patches = np.moveaxis(windows, 2, -1).reshape(-1, 8, 8, 2)
-    for model, why in ((pooling, "one output for an image of any size"), (dense, "takes no larger images")):
+    for model, why in ((pooling, "one output for an image of any size"), (dense, "accepts no larger images")):
         log = Log()
         out = served(tmp_path, model, image, log=log, model__fullyconv="off", source1__rfieldx=8, source1__rfieldy=8)
         assert why in way(log)
@@ -191,7 +191,7 @@ def classifier(shape: tuple[int | None, ...]) -> Any:
 def test_numbers_of_classes_are_the_same(tmp_path: Path, one_go: bool) -> None:
     image = write_at(tmp_path / "image.tif", texture(64, 60, 2))
     out, expected, said = both_ways(tmp_path, classifier, [10], [image], output__names="classes")
-    assert said.startswith(TOGETHER) and ("in one go" in said) == one_go
+    assert said.startswith(TOGETHER) and ("in one step" in said) == one_go
     assert out.dtype == np.uint8 and len(np.unique(expected)) > 1
     np.testing.assert_array_equal(out, expected)
 
@@ -259,7 +259,7 @@ def test_two_sources(tmp_path: Path, spacing: float, scale: int, one_go: bool) -
     ]
     more = {"output__spcscale": scale, "optim__tilesizex": 9, "padding": "edge"}
     out, expected, said = both_ways(tmp_path, build, sizes, images, **more)
-    assert said.startswith(TOGETHER) and ("in one go" in said) == (one_go and spacing == 10 and scale == 1)
+    assert said.startswith(TOGETHER) and ("in one step" in said) == (one_go and spacing == 10 and scale == 1)
     agree(out, expected)
 
 
@@ -330,7 +330,7 @@ def test_networks_that_cannot_be_computed_in_one_go_are_computed_otherwise(
     monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0)
     image = write_at(tmp_path / "image.tif", texture(40, 44, 2))
     out, expected, said = both_ways(tmp_path, build, [size], [image])
-    assert ("in one go" in said) == possible
+    assert ("in one step" in said) == possible
     agree(out, expected)
 
 
@@ -338,7 +338,7 @@ def test_a_large_model_is_not_built_anew(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(patchways, "ENOUGH_OUTPUTS", 0)
     monkeypatch.setattr(runplan, "LARGEST_REBUILT", 1000)
     said = both_ways(tmp_path, classifier, [10], [write_at(tmp_path / "image.tif", texture(40, 44, 2))])[2]
-    assert said.startswith(TOGETHER) and "in one go" not in said
+    assert said.startswith(TOGETHER) and "in one step" not in said
 
 
 LOOPS = {
@@ -364,6 +364,6 @@ def test_branches_and_loops_are_left_as_they_are(tmp_path: Path, monkeypatch: py
     pixels, log = texture(33, 31, 2), Log()
     size = {"source1__rfieldx": 4, "source1__rfieldy": 4, "model__fullyconv": "off"}
     out = served(tmp_path, str(tmp_path / "model"), write_at(tmp_path / "image.tif", pixels), log=log, **size)
-    assert way(log).startswith(TOGETHER) and "in one go" not in way(log)
+    assert way(log).startswith(TOGETHER) and "in one step" not in way(log)
     windows = np.moveaxis(np.lib.stride_tricks.sliding_window_view(pixels, (4, 4), axis=(0, 1)), 2, -1)
     agree(out, body(tf.constant(windows.reshape(-1, 4, 4, 2))).numpy().reshape(30, 28, 3))
