@@ -127,6 +127,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
     # Registered with Keras on import.
     from . import (  # noqa: F401
         keraslayers,
+        missingvalues,
         targetsmodel,
         tracedlayer,
     )
