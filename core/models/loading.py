@@ -128,6 +128,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
     from . import (  # noqa: F401
         keraslayers,
         missingvalues,
+        serieslayers,
         targetsmodel,
         tracedlayer,
     )

@@ -14,12 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import ParameterError
+from ..parameters.seriesorders import DATE_MAJOR, ORDERS
 from .layerbase import ExactLayer, known_values, register
-
-DATE_MAJOR, BAND_MAJOR = "date-major", "band-major"
-"""How the bands of several dates follow each other: all bands of the first date first, or all dates of the first band."""
-
-ORDERS = (DATE_MAJOR, BAND_MAJOR)
 
 
 @register

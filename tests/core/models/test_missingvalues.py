@@ -17,8 +17,8 @@ tf = pytest.importorskip("tensorflow")
 
 from otbtf_qgis.core.layers import FillNodata, TemporalInterpolation  # noqa: E402
 from otbtf_qgis.core.models.loading import KerasModel, load_model  # noqa: E402
-from otbtf_qgis.core.models.missingvalues import ORDERS  # noqa: E402
 from otbtf_qgis.core.models.savedmodelexport import export_saved_model  # noqa: E402
+from otbtf_qgis.core.parameters.seriesorders import ORDERS  # noqa: E402
 
 NODATA = [-32768.0, float("nan"), 0.0, -3.4028234663852886e38]
 
