@@ -148,6 +148,8 @@ def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
             raise ParameterError(f"{option.upper()} is {value}, but must be from {least} to {most}.")
     if values.get("factor", 2) not in FACTORS:
         raise ParameterError(f"FACTOR is {values['factor']}, but must be one of: {', '.join(map(str, FACTORS))}.")
+    if "step" in values and not 0 < values["step"] < math.inf:
+        raise ParameterError(f"STEP is {values['step']:g}, but must be above 0.")
     if "expression" in template.takes and not values.get("expression"):
         raise ParameterError("EXPRESSION is missing: give a formula, such as im1b1 / im1b1Maxi.")
     if values.get("weights") not in (None, *WEIGHTS):

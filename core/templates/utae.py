@@ -70,7 +70,7 @@ def _doubled(x: Any, filters: int) -> Any:
 
 def _attended(series: Any, dates: list[float], width: int) -> tuple[Any, Any]:
     """Return features (batch, rows, columns, 2 width), and the weights of the dates (batch, rows, columns, dates, heads)."""
-    heads = math.gcd(4 * width, 16)
+    heads = math.gcd(width, 16)  # which weigh shares of the finer levels too
     x = keras.layers.LayerNormalization()(keras.layers.Dense(4 * width)(series))
     x = DateEncoding(since_the_first(dates), 1000.0, heads)(x)
     x, weights = LightweightAttention(heads, 4)(x)

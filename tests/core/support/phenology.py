@@ -12,11 +12,11 @@ DAYS = np.cumsum(
 """Of the acquisitions, at irregular intervals, in the first ten months of a year."""
 
 SEASONS = (
-    ((60, 12.0, 170, 10.0, 0.55),),  # winter crop: early and steep
-    ((60, 12.0, 170, 10.0, 0.55), (205, 7.0, 255, 8.0, 0.3)),  # the same with a catch crop after it
-    ((130, 8.0, 230, 12.0, 0.6),),  # summer crop
-    ((100, 18.0, 265, 16.0, 0.5),),  # deciduous forest: slow
-    ((100, 18.0, 265, 16.0, 0.5), (172, 5.0, 192, 5.0, -0.28)),  # meadow: the same, mown once
+    ((60, 10.0, 140, 10.0, 0.6),),  # winter crop
+    ((60, 10.0, 130, 8.0, 0.6), (185, 7.0, 240, 8.0, 0.45)),  # the same with a catch crop after it
+    ((150, 10.0, 230, 10.0, 0.6),),  # summer crop
+    ((70, 14.0, 240, 14.0, 0.5),),  # deciduous forest
+    ((70, 14.0, 240, 14.0, 0.5), (142, 5.0, 166, 5.0, -0.4)),  # meadow: the same, mown once
 )
 """Of each class: start and its slowness, end and its slowness (days), and amplitude (NDVI) of each season."""
 
@@ -36,11 +36,11 @@ def phenology(samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
     series, labels = [], np.repeat(np.arange(len(SEASONS)), samples)
     for label in labels:
-        days = DAYS - generator.normal(0, 20)
+        days = DAYS - generator.normal(0, 24)
         curve = np.full(len(DAYS), generator.normal(0.18, 0.04))
         for start, rise, end, fall, amplitude in SEASONS[label]:
             curve += amplitude * generator.normal(1, 0.15) * double_logistic(days, start, rise, end, fall)
-        series.append(curve + generator.normal(0, 0.03, len(DAYS)))
+        series.append(curve + generator.normal(0, 0.02, len(DAYS)))
     image = np.array(series)
     thin = generator.random(image.shape) < 0.05
     image[thin] -= generator.uniform(0.05, 0.3, thin.sum())
