@@ -16,7 +16,7 @@ SEASONS = (
     ((60, 10.0, 130, 8.0, 0.6), (185, 7.0, 240, 8.0, 0.45)),  # the same with a catch crop after it
     ((150, 10.0, 230, 10.0, 0.6),),  # summer crop
     ((70, 14.0, 240, 14.0, 0.5),),  # deciduous forest
-    ((70, 14.0, 240, 14.0, 0.5), (142, 5.0, 166, 5.0, -0.4)),  # meadow: the same, mown once
+    ((70, 14.0, 240, 14.0, 0.5), (138, 5.0, 176, 5.0, -0.4)),  # meadow: the same, mown once
 )
 """Of each class: start and its slowness, end and its slowness (days), and amplitude (NDVI) of each season."""
 
@@ -37,13 +37,13 @@ def phenology(samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     series, labels = [], np.repeat(np.arange(len(SEASONS)), samples)
     for label in labels:
         days = DAYS - generator.normal(0, 24)
-        curve = np.full(len(DAYS), generator.normal(0.18, 0.04))
+        curve = np.full(len(DAYS), generator.normal(0.18, 0.1))
         for start, rise, end, fall, amplitude in SEASONS[label]:
-            curve += amplitude * generator.normal(1, 0.15) * double_logistic(days, start, rise, end, fall)
+            curve += amplitude * generator.normal(1, 0.25) * double_logistic(days, start, rise, end, fall)
         series.append(curve + generator.normal(0, 0.02, len(DAYS)))
     image = np.array(series)
-    thin = generator.random(image.shape) < 0.05
+    thin = generator.random(image.shape) < 0.03
     image[thin] -= generator.uniform(0.05, 0.3, thin.sum())
-    spell = generator.random(image.shape) < 0.25
+    spell = generator.random(image.shape) < 0.22
     clouds = spell | (np.roll(spell, 1, axis=1) & (generator.random(image.shape) < 0.4))
     return np.where(clouds, NODATA, image).astype("float32"), labels
