@@ -50,7 +50,7 @@ def layouts(options: Options) -> list[SeriesLayout]:
     """
     if options.times and len(options.times) != len(options.bands):
         raise ParameterError(
-            f"DATES holds the dates of {len(options.times)} sources, but there are {len(options.bands)}: give those of each "
+            f"There are {len(options.bands)} sources, but DATES holds the dates of {len(options.times)}: give those of each "
             "source, separated by semicolons."
         )
     found = []
