@@ -12,14 +12,17 @@ from .models.keraslayers import (
     PixelShuffle,
     ScalarsTile,
 )
+from .models.missingvalues import FillNodata, TemporalInterpolation
 
 __all__ = [
     "ApplyMask",
     "Argmax",
     "ClassValues",
     "DilatedMask",
+    "FillNodata",
     "HarmonicFit",
     "Max",
     "PixelShuffle",
     "ScalarsTile",
+    "TemporalInterpolation",
 ]

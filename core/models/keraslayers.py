@@ -10,27 +10,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from ..errors import ParameterError
-
-_register = keras.saving.register_keras_serializable(package="otbtf_qgis")
-
-
-class _Layer(keras.layers.Layer):
-    """Takes its inputs in their own dtypes: mixed precision would round no-data values."""
-
-    def __init__(self, name: str | None = None, **kwargs: Any) -> None:
-        kwargs["autocast"] = False
-        super().__init__(name=name, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what the layer is made again from."""
-        config: dict[str, Any] = super().get_config()
-        config.pop("autocast", None)
-        return config
+from .layerbase import ExactLayer as _Layer
+from .layerbase import known_values
+from .layerbase import register as _register
 
 
 @_register
@@ -234,7 +220,7 @@ class HarmonicFit(_Layer):
     def call(self, inputs: Any) -> Any:
         """Return the coefficients."""
         values = tf.cast(inputs, tf.float64)
-        known = tf.math.is_finite(values) & ~tf.equal(values, self.nodata)
+        known = known_values(values, self.nodata)
         weights = tf.cast(known, tf.float64)
         values = tf.where(known, values, tf.zeros_like(values))
         design = tf.constant(self._design)

@@ -122,6 +122,8 @@ def _load_keras(file: Path, trust: bool) -> Model:
     # Registered with Keras on import.
     from . import (  # noqa: F401
         keraslayers,
+        missingvalues,
+        serieslayers,
         targetsmodel,
         tracedlayer,
     )

@@ -9,6 +9,7 @@ from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.seriesorders import ORDERS
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import NAMES, TEMPLATES
 
@@ -101,8 +102,8 @@ class CreateModel(Operation):
     depth: int | None = voc.integer(
         "depth",
         "Network depth",
-        "Number of levels of unet and gap_filling, residual blocks of super_resolution, or layers of mlp. Default: "
-        "depends on the template.",
+        "Number of levels of unet, gap_filling and utae, residual blocks of super_resolution, or layers of mlp, tempcnn "
+        "and time_series_transformer. Default: depends on the template.",
         minimum=1,
         maximum=8,
     )
@@ -124,8 +125,24 @@ class CreateModel(Operation):
         "dates",
         "Dates",
         "For harmonic: date of each band, such as 2015-07-11, separated by spaces. For time_series_vhr: the same, or "
-        "the number of dates; its bands are stored date by date. Default: the dates in the band names of the image; "
-        "for time_series_vhr, one date per band.",
+        "the number of dates; its bands are stored date by date. For the other networks for time series: the same, "
+        "separated by semicolons for several sources. Default: the dates in the band names of the images; if they hold "
+        "none, and for time_series_vhr, one date per band.",
+    )
+    dates_order: str = voc.choice(
+        "dates.order",
+        "Order of dates and bands",
+        "For networks for time series with several bands per date, if DATES is given: date-major (all bands of the first "
+        "date first) or band-major (all dates of the first band first). Band names with dates also give the order.",
+        ORDERS,
+        advanced=True,
+    )
+    step: float | None = voc.number(
+        "step",
+        "Time step (days)",
+        "For networks for time series: the model resamples its series to dates that many days apart, from the first date "
+        "on. Default: the dates of the series. In both cases, the model fills gaps by linear interpolation.",
+        advanced=True,
     )
     period: float | None = voc.number(
         "period",
@@ -171,7 +188,7 @@ class CreateModel(Operation):
         advanced=True,
     )
     nodata: float | None = shared.nodata(
-        "Ignore pixels with this value in statistics and in the series of harmonic; nan is always ignored.",
+        "Ignore pixels with this value in statistics and in time series, whose gaps networks fill; nan is always ignored.",
         advanced=True,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()

@@ -95,6 +95,31 @@ _BACKBONE_TRAINING = (
 )
 _WHOLE = "whole image only"
 _FAR = "Its later layers have a receptive field of the whole image, or nearly: set PATCHSIZE, or select an early LAYER."
+_SERIES_OPTIONS = ("times", "order", "step", "nodata")
+
+
+def _series(name: str, use: str, origin: str, width: int, depth: int | None = None, remark: str = "") -> Template:
+    """A classifier of the time series of each pixel."""
+    return Template(
+        name,
+        use,
+        (),
+        origin,
+        CLASSIFICATION,
+        Geometry((1,), 1, verdict=_PIXELWISE),
+        "patches of any size, such as 1 x 1, with label patches of the same size",
+        _CROSS_ENTROPY,
+        width=width,
+        depth=depth,
+        options=_SERIES_OPTIONS,
+        remark=" ".join(part for part in (_FILLED, remark) if part),
+    )
+
+
+_FILLED = (
+    "Gaps are filled inside the model, linearly along the dates. Several sources, such as optical and radar images on one "
+    "grid, are series with dates of their own."
+)
 
 _TEMPLATES = (
     Template(
@@ -193,6 +218,53 @@ _TEMPLATES = (
         width=128,
         patch=25,
         options=("times", "patch"),
+    ),
+    _series(
+        "tempcnn",
+        "Classifies each pixel from its time series, by convolutions along the dates.",
+        "C. Pelletier, G. I. Webb, F. Petitjean, Temporal Convolutional Neural Network for the Classification of Satellite "
+        "Image Time Series, Remote Sensing 11(5), 2019",
+        width=64,
+        depth=3,
+        remark="It takes the dates as equally far apart; STEP makes them so.",
+    ),
+    _series(
+        "gru",
+        "Classifies each pixel from its time series, by a recurrent network that reads it both ways, with attention.",
+        "gated recurrent units as D. Ienco et al., IEEE GRSL 14(10), 2017; attention as P. Benedetti, D. Ienco et al., "
+        "M3Fusion, IEEE JSTARS 11(12), 2018",
+        width=64,
+        remark="It takes the dates as equally far apart; STEP makes them so.",
+    ),
+    _series(
+        "ltae",
+        "Classifies each pixel from its time series, by attention with one learned query for each head.",
+        "V. Sainte Fare Garnot, L. Landrieu, Lightweight Temporal Self-Attention for Classifying Satellite Images Time "
+        "Series, AALTD 2020; here on pixels",
+        width=128,
+    ),
+    _series(
+        "time_series_transformer",
+        "Classifies each pixel from its time series, by self-attention between the dates; it knows the day of the year.",
+        "M. Russwurm, M. Koerner, Self-Attention for Raw Optical Satellite Time Series Classification, ISPRS Journal 169, "
+        "2020; days of the year as Y. Yuan, L. Lin, IEEE JSTARS 14, 2021",
+        width=64,
+        depth=3,
+    ),
+    Template(
+        "utae",
+        "Classifies every pixel from a time series of images: a U-Net that all dates share, and attention between them.",
+        ("time series",),
+        "V. Sainte Fare Garnot, L. Landrieu, Panoptic Segmentation of Satellite Image Time Series with Convolutional Temporal "
+        "Attention Networks, ICCV 2021; here with batch normalization throughout",
+        CLASSIFICATION,
+        Geometry((8,), 8),
+        "tiles whose sides are multiples of 2 to the power of DEPTH, with label tiles of the same size",
+        _CROSS_ENTROPY,
+        width=32,
+        depth=3,
+        options=_SERIES_OPTIONS,
+        remark="Gaps are filled inside the model, linearly along the dates.",
     ),
     Template(
         "super_resolution",

@@ -9,7 +9,7 @@ import keras
 
 from ..errors import ParameterError
 from ..parameters.templatenames import FEATURES, TEMPLATES
-from . import formulas, imagenetworks, multisource, patchnetworks, segmentation
+from . import formulas, imagenetworks, multisource, patchnetworks, segmentation, seriesnetworks, utae
 from .backbones import backbone
 from .templateoptions import Options, resolve
 
@@ -22,6 +22,11 @@ _BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
     "pan_xs": multisource.pan_xs,
     "two_resolution": multisource.two_resolution,
     "time_series_vhr": multisource.time_series_vhr,
+    "tempcnn": seriesnetworks.tempcnn,
+    "gru": seriesnetworks.gru,
+    "ltae": seriesnetworks.ltae,
+    "time_series_transformer": seriesnetworks.time_series_transformer,
+    "utae": utae.utae,
     "super_resolution": imagenetworks.super_resolution,
     "gap_filling": imagenetworks.gap_filling,
     "mlp": imagenetworks.mlp,

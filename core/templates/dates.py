@@ -35,6 +35,23 @@ def _day(word: str, number: int, what: str) -> float:
     return float((date - datetime.date(1970, 1, 1)).days)
 
 
+def holds_date(word: str) -> bool:
+    """Return whether a text holds what looks like a date."""
+    return _DATE.search(word) is not None
+
+
+def times_by_source(text: str) -> tuple[tuple[float, ...], ...]:
+    """Return the times of each source that DATES stands for, separated by semicolons; nothing for an empty text.
+
+    Raises:
+        ParameterError: see `times_of`; or a source has none.
+    """
+    found = tuple(times_of(part) for part in text.split(";")) if text.strip() else ()
+    if not all(found):
+        raise ParameterError(f"DATES is {text!r}: source {found.index(()) + 1} has no date, although others do.")
+    return found
+
+
 def times_of(text: str) -> tuple[float, ...]:
     """Return the times that a text lists: dates separated by spaces, or their number alone.
 

@@ -39,11 +39,12 @@ def band_arithmetic(options: Options) -> keras.Model:
 
 def harmonic(options: Options) -> keras.Model:
     """Return the coefficients of a trend and of sine waves that fit each pixel's time series best."""
-    if len(options.times) != options.bands[0]:
+    times = options.times_of_first_source
+    if len(times) != options.bands[0]:
         raise ParameterError(
-            f"{field('dates')} holds {len(options.times)} dates, but source 1 has {options.bands[0]} bands: the template "
+            f"{field('dates')} holds {len(times)} dates, but source 1 has {options.bands[0]} bands: the template "
             "harmonic needs the date of each band."
         )
     raw, (series,) = inputs(options)
-    layer = HarmonicFit(options.times, options.period, options.harmonics, options.nodata, name="values")
+    layer = HarmonicFit(times, options.period, options.harmonics, options.nodata, name="values")
     return keras.Model(raw, layer(series), name="harmonic")

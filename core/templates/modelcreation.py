@@ -22,6 +22,7 @@ from ..models.savedmodelexport import export_saved_model
 from ..models.sidecar import write_sidecar
 from ..operations.createmodel import CreateModel
 from ..parameters.rastersource import path_of
+from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
 from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
 from ..patches.patchesimage import read_description, rows_legend
@@ -31,8 +32,9 @@ from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack
 from .catalogue import create
-from .dates import days_of, times_of
+from .dates import days_of, times_by_source
 from .normalization import Scaling, scaling_of
+from .serieslayout import SeriesLayout, layouts, named_series, pooled_statistics
 from .templateoptions import resolve
 
 
@@ -51,8 +53,9 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     if parameters.out_savedmodel:
         check_replaceable(Path(parameters.out_savedmodel), field("out_savedmodel"))
     given = _options(parameters, progress)
-    resolve(parameters.template, given)  # before images are read for their statistics
-    given.update(_statistics(parameters, given, progress))
+    options = resolve(parameters.template, given)  # before images are read for their statistics
+    series = layouts(options) if "order" in options.template.takes else []
+    given.update(_statistics(parameters, given, series, progress))
     if parameters.weights != "none" and parameters.normalization == "none":
         progress.warning(
             "Pretrained weights expect pixels with mean 0 and deviation 1, so results may be poor: set "
@@ -93,7 +96,9 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "period": parameters.period,
         "harmonics": parameters.harmonics,
         "nodata": parameters.nodata,
-        "times": times_of(parameters.dates) or None,
+        "times": times_by_source(parameters.dates) or None,
+        "order": None if parameters.dates_order == DATE_MAJOR else parameters.dates_order,
+        "step": parameters.step,
         "expression": parameters.expression or None,
         "weights": None if parameters.weights == "none" else parameters.weights,
         "weights_file": parameters.weights_file,
@@ -103,7 +108,10 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     if parameters.classes is None and template.task == CLASSIFICATION:
         given["classes"] = _described_classes(parameters, progress)
     if given["times"] is None and parameters.template == "harmonic" and stacks:
-        given["times"] = days_of(_band_names(stacks[0]), f"The band names of source 1 ({field('dates')} is empty)")
+        names = f"The band names of source 1 ({field('dates')} is empty)"
+        given["times"] = (days_of(_band_names(stacks[0]), names),)
+    if given["times"] is None and "order" in template.takes:
+        given.update(named_series([_band_names(stack) for stack in stacks], len(given["bands"]), progress))
     if "nodata" in template.takes and stacks:
         own = stacks[0].held[0].tag if parameters.nodata_from_layer else None
         given["nodata"] = own if parameters.nodata is None else parameters.nodata
@@ -161,18 +169,26 @@ def _missing(parameters: CreateModel, stack: Stack) -> Missing:
 # ------------------------------------------------------------- statistics
 
 
-def _statistics(parameters: CreateModel, given: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Return the options that follow from the images' statistics."""
+def _statistics(
+    parameters: CreateModel, given: dict[str, Any], series: Sequence[SeriesLayout], progress: Progress
+) -> dict[str, Any]:
+    """Return the options that follow from the images' statistics; of a series those of each band over all dates."""
     if parameters.template == "band_arithmetic":
         return {"statistics": _variables(parameters, given["bands"], progress)}
     if parameters.normalization == "none":
         return {}
+    of_each = series or (None,) * len(given["bands"])
+    found = zip(given["bands"], of_each)
     return {
-        "scalings": tuple(_scaling(parameters, number, bands, progress) for number, bands in enumerate(given["bands"]))
+        "scalings": tuple(
+            _scaling(parameters, number, bands, layout, progress) for number, (bands, layout) in enumerate(found)
+        )
     }
 
 
-def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progress) -> Scaling | None:
+def _scaling(
+    parameters: CreateModel, number: int, bands: int, layout: SeriesLayout | None, progress: Progress
+) -> Scaling | None:
     kind, where = parameters.normalization, f"source {number + 1}"
     if kind in ("none", "scale"):
         return scaling_of(kind, parameters.scale, bands, (), where)
@@ -187,6 +203,8 @@ def _scaling(parameters: CreateModel, number: int, bands: int, progress: Progres
         stack = _images(parameters, number, Progress())
         progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
         rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
+    if layout is not None:
+        rows = pooled_statistics(rows, layout)
     return scaling_of(kind, parameters.scale, bands, rows, where)
 
 

@@ -41,7 +41,7 @@ def time_series_vhr(options: Options) -> keras.Model:
 
     It takes patches only: the mean over the patch and the series of one pixel belong together.
     """
-    dates = len(options.times) or options.bands[0]
+    dates = len(options.times_of_first_source) or options.bands[0]
     if options.bands[0] % dates:
         raise ParameterError(
             f"{field('dates')} holds {dates} dates, which do not divide the {options.bands[0]} bands of source 1: it must hold "

@@ -10,12 +10,13 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
+from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
 from .normalization import Scaling
 
 _BOUNDS = {"classes": (1, 65536), "width": (1, 4096), "depth": (1, 8)}
 
-_FIELDS = {"times": "dates", "patch": "patchsize", "scalings": "normalization"}
+_FIELDS = {"times": "dates", "patch": "patchsize", "scalings": "normalization", "order": "dates_order"}
 """Options whose fields of CreateModel have other names."""
 
 
@@ -32,10 +33,12 @@ class Options:
         factor: output pixels per pixel along each side, of super_resolution.
         patch: rows and columns of the patches that a backbone, or the second source of time_series_vhr, takes; 0
             where they are free.
-        times: of the bands or dates, in days.
+        times: of the bands or dates, in days, for each source that has them.
+        order: of bands and dates in the sources of a time series: date-major or band-major.
+        step: days between two dates to which a time series is resampled; 0 where it keeps its own.
         period: of the first harmonic, in days.
         harmonics: number of waves, of harmonic.
-        nodata: what stands for a missing value, of harmonic.
+        nodata: what stands for a missing value, of time series.
         expression, statistics: see `core.bandmath.expressionlayer.BandArithmetic`.
         weights: of a backbone: none, imagenet or file.
         weights_file: with the weights.
@@ -50,7 +53,9 @@ class Options:
     depth: int = 0
     factor: int = 2
     patch: int = 0
-    times: tuple[float, ...] = ()
+    times: tuple[tuple[float, ...], ...] = ()
+    order: str = DATE_MAJOR
+    step: float = 0.0
     period: float = DAYS_OF_A_YEAR
     harmonics: int = 2
     nodata: float = math.nan
@@ -59,6 +64,19 @@ class Options:
     weights: str = "none"
     weights_file: str = ""
     layer: str = ""
+
+    @property
+    def times_of_first_source(self) -> tuple[float, ...]:
+        """The times of a template that has one series; empty where none are given.
+
+        Raises:
+            ParameterError: there are those of several sources.
+        """
+        if len(self.times) > 1:
+            raise ParameterError(
+                f"DATES holds the dates of {len(self.times)} sources, but the template {self.template.name} has one series."
+            )
+        return self.times[0] if self.times else ()
 
 
 def resolve(name: str, given: Mapping[str, Any]) -> Options:
@@ -132,6 +150,8 @@ def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"{field('factor')} is {values['factor']}, but must be one of: {', '.join(map(str, FACTORS))}."
         )
+    if "step" in values and not 0 < values["step"] < math.inf:
+        raise ParameterError(f"{field('step')} is {values['step']:g}, but must be above 0.")
     if "expression" in template.takes and not values.get("expression"):
         raise ParameterError(f"{field('expression')} is missing: give a formula, such as im1b1 / im1b1Maxi.")
     if values.get("weights") not in (None, *WEIGHTS):

@@ -15,6 +15,7 @@ from ..parameters.templatenames import Template, template_of
 from ..patches.patchesimage import read_description
 from ..samples.bandstatistics import BandStatistics
 from ..templates.normalization import scaling_of
+from ..templates.serieslayout import SeriesLayout, pooled_statistics
 from . import compileoptions
 from .augmentation import augment, check_augmentation
 from .classlabels import (
@@ -166,7 +167,7 @@ def _template_options(
     shapes = sets.training.shapes
     bands = [shapes[key][-1] for key in images]
     scalings = [
-        scaling_of("standard", 1.0, count, band_statistics(sets.training, key), SampleRole.TRAINING.mention("il", key))
+        scaling_of("standard", 1.0, count, _rows(template, sets.training, key), SampleRole.TRAINING.mention("il", key))
         for key, count in zip(images, bands)
     ]
     options: dict[str, Any] = {"bands": tuple(bands), "scalings": tuple(scalings)}
@@ -181,6 +182,14 @@ def _template_options(
     if "patch" in template.takes:
         options["patch"] = shapes[images[-1]][0]
     return options
+
+
+def _rows(template: Template, samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:
+    """Statistics of each band of a source; of a time series, in which every band is a date here, those of all dates."""
+    rows = band_statistics(samples, key)
+    if "order" not in template.takes:
+        return rows
+    return pooled_statistics(rows, SeriesLayout(tuple(map(float, range(len(rows))))))
 
 
 def band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:

@@ -22,6 +22,7 @@ from otbtf_qgis.core.templates.normalization import Scaling
 TOP = Path(__file__).parents[3]
 
 # Bands, the sides of training patches, and the target's side; narrow networks, since no geometry depends on the width.
+SIX = " ".join(DATES.split()[:6])
 CASES = {
     "cnn16": ("4", (16,), 1, {"width": 3}),
     "cnn16_deep": ("4", (16,), 1, {"width": 3}),
@@ -31,6 +32,11 @@ CASES = {
     "pan_xs": ("1 4", (32, 8), 1, {"width": 3}),
     "two_resolution": ("4 6", (16, 8), 1, {"width": 3}),
     "time_series_vhr": ("6 3", (1, 25), 1, {"width": 4, "dates": "3"}),
+    "tempcnn": ("12", (2,), 2, {"width": 3, "dates": SIX, "nodata": -1}),
+    "gru": ("12 3", (2, 2), 2, {"width": 3, "dates": f"{SIX}; 3", "dates.order": "band-major"}),
+    "ltae": ("12", (2,), 2, {"width": 16, "dates": DATES, "step": 12}),
+    "time_series_transformer": ("12", (2,), 2, {"width": 4, "depth": 1, "dates": SIX}),
+    "utae": ("12", (16,), 16, {"width": 8, "dates": SIX}),
     "super_resolution": ("3", (6,), 12, {"width": 3, "depth": 1}),
     "gap_filling": ("3 2 1", (16, 16, 16), 16, {"width": 2}),
     "mlp": ("4", (1,), 1, {"width": 5, "classes": 2}),

@@ -1,0 +1,151 @@
+"""How the bands of a source are the dates and bands of a time series."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.progress import Progress
+from ..errors import ParameterError
+from ..parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
+from .dates import days_of, holds_date
+from .templateoptions import Options
+
+Row = Mapping[str, "float | None"]
+
+
+@dataclass(frozen=True)
+class SeriesLayout:
+    """The series in one source.
+
+    Attributes:
+        times: of the acquisitions, in days since 1970-01-01, or their numbers from 0 on where no dates are known.
+        bands: of each acquisition.
+        order: `date-major` or `band-major`.
+    """
+
+    times: tuple[float, ...]
+    bands: int = 1
+    order: str = DATE_MAJOR
+
+    @property
+    def date_major(self) -> bool:
+        """Whether all bands of the first date come first."""
+        return self.order == DATE_MAJOR
+
+    def channels_of(self, band: int) -> range:
+        """Return the channels that hold a band at all dates."""
+        if self.date_major:
+            return range(band, len(self.times) * self.bands, self.bands)
+        return range(band * len(self.times), (band + 1) * len(self.times))
+
+
+def layouts(options: Options) -> list[SeriesLayout]:
+    """Return the layout of each source; without times each band is a date, and they are equally far apart.
+
+    Raises:
+        ParameterError: there are not dates for each source, or they do not divide its bands.
+    """
+    if options.times and len(options.times) != len(options.bands):
+        raise ParameterError(
+            f"There are {len(options.bands)} sources, but DATES holds the dates of {len(options.times)}: give those of each "
+            "source, separated by semicolons."
+        )
+    found = []
+    for number, channels in enumerate(options.bands, 1):
+        times = options.times[number - 1] if options.times else tuple(map(float, range(channels)))
+        if channels % len(times):
+            raise ParameterError(
+                f"DATES stands for {len(times)} dates, which do not divide the {channels} bands of source {number}: it must "
+                "hold the same bands for each date."
+            )
+        found.append(SeriesLayout(times, channels // len(times), options.order))
+    return found
+
+
+def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
+    """Return the layout that dates in band names tell; None where no name holds one.
+
+    Bands that follow each other with the same date are those of one acquisition where all dates have as many.
+
+    Args:
+        names: of the bands.
+        what: where they come from, for messages.
+
+    Raises:
+        ParameterError: some names hold a date, others none.
+    """
+    if not any(map(holds_date, names)):
+        return None
+    days = days_of(names, what)
+    bands = len(days) // len(set(days))
+    once = sorted(set(days), key=days.index)
+    if bands > 1 and days == tuple(day for day in once for _ in range(bands)):
+        return SeriesLayout(tuple(once), bands)
+    if bands > 1 and days == tuple(once) * bands:
+        return SeriesLayout(tuple(once), bands, BAND_MAJOR)
+    return SeriesLayout(days)
+
+
+def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progress) -> dict[str, Any]:
+    """Return the options `times` and `order` that dates in band names tell; nothing where they tell none.
+
+    Args:
+        names: of the bands of each source that has an image.
+        sources: number of sources.
+        progress: told what was found, or warned.
+
+    Raises:
+        ParameterError: some names hold a date, others none; or the sources differ in order.
+    """
+    found = [named_layout(bands, f"The band names of source {k} (DATES is empty)") for k, bands in enumerate(names, 1)]
+    known = [layout for layout in found if layout is not None]
+    if not known or len(known) < sources:
+        progress.warning(
+            "No dates are known (DATES is empty, and the band names hold none for each source): every band counts as a "
+            "date, and dates as equally far apart."
+        )
+        return {}
+    orders = {layout.order for layout in known if layout.bands > 1} or {DATE_MAJOR}
+    if len(orders) > 1:
+        raise ParameterError("The band names tell date-major of one source, band-major of another: order them alike.")
+    for number, layout in enumerate(known, 1):
+        progress.info(f"Source {number}: {len(layout.times)} dates of {layout.bands} bands, as the band names tell.")
+    return {"times": tuple(layout.times for layout in known), "order": orders.pop()}
+
+
+def pooled_statistics(rows: Sequence[Row], layout: SeriesLayout) -> list[Row]:
+    """Return the statistics of each channel as those of its band over all dates.
+
+    A series keeps its shape where one number scales all dates: C. Pelletier et al., Remote Sensing 11(5), 2019. Each date
+    counts as much as another; dates without a value do not count.
+
+    Args:
+        rows: `min`, `max`, `mean` and `std` of each channel.
+        layout: of the channels.
+    """
+    found: list[Row] = list(rows)
+    for band in range(layout.bands):
+        channels = layout.channels_of(band)
+        known = [rows[channel] for channel in channels if rows[channel].get("mean") is not None]
+        for channel in channels:
+            found[channel] = _together(known)
+    return found
+
+
+def _together(rows: Sequence[Row]) -> Row:
+    if not rows:
+        return dict.fromkeys(("min", "max", "mean", "std"))
+    low, high, means, deviations = ([row.get(name) or 0.0 for row in rows] for name in ("min", "max", "mean", "std"))
+    mean = sum(means) / len(rows)
+    variance = sum(std**2 + (other - mean) ** 2 for std, other in zip(deviations, means)) / len(rows)
+    return {"min": min(low), "max": max(high), "mean": mean, "std": variance**0.5}
+
+
+def days_of_year(times: Sequence[float]) -> list[float]:
+    """Return the day of the year, from 1 on, of days since 1970-01-01."""
+    start = datetime.date(1970, 1, 1)
+    dates = [start + datetime.timedelta(days=int(time // 1)) for time in times]
+    return [float(date.timetuple().tm_yday) for date in dates]
