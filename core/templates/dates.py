@@ -48,7 +48,9 @@ def times_by_source(text: str) -> tuple[tuple[float, ...], ...]:
     """
     found = tuple(times_of(part) for part in text.split(";")) if text.strip() else ()
     if not all(found):
-        raise ParameterError(f"DATES is {text!r}: source {found.index(()) + 1} has no date, although others do.")
+        raise ParameterError(
+            f"{field('dates')} is {text!r}: source {found.index(()) + 1} has no date, although others do."
+        )
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
 from .dates import days_of, holds_date
 from .templateoptions import Options
@@ -50,16 +50,16 @@ def layouts(options: Options) -> list[SeriesLayout]:
     """
     if options.times and len(options.times) != len(options.bands):
         raise ParameterError(
-            f"There are {len(options.bands)} sources, but DATES holds the dates of {len(options.times)}: give those of each "
-            "source, separated by semicolons."
+            f"There are {len(options.bands)} sources, but {field('dates')} holds the dates of {len(options.times)}: give those "
+            "of each source, separated by semicolons."
         )
     found = []
     for number, channels in enumerate(options.bands, 1):
         times = options.times[number - 1] if options.times else tuple(map(float, range(channels)))
         if channels % len(times):
             raise ParameterError(
-                f"DATES stands for {len(times)} dates, which do not divide the {channels} bands of source {number}: it must "
-                "hold the same bands for each date."
+                f"{field('dates')} holds {len(times)} dates, which do not divide the {channels} bands of source {number}: it "
+                "must hold the same bands for each date."
             )
         found.append(SeriesLayout(times, channels // len(times), options.order))
     return found
@@ -100,12 +100,15 @@ def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progres
     Raises:
         ParameterError: some names hold a date, others none; or the sources differ in order.
     """
-    found = [named_layout(bands, f"The band names of source {k} (DATES is empty)") for k, bands in enumerate(names, 1)]
+    found = [
+        named_layout(bands, f"The band names of source {k} ({field('dates')} is empty)")
+        for k, bands in enumerate(names, 1)
+    ]
     known = [layout for layout in found if layout is not None]
     if not known or len(known) < sources:
         progress.warning(
-            "No dates are known (DATES is empty, and the band names hold none for each source): every band counts as a "
-            "date, and dates as equally far apart."
+            f"No dates are known ({field('dates')} is empty, and the band names hold none for each source): every band counts "
+            "as a date, and dates as equally far apart."
         )
         return {}
     orders = {layout.order for layout in known if layout.bands > 1} or {DATE_MAJOR}

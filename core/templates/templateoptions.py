@@ -74,7 +74,8 @@ class Options:
         """
         if len(self.times) > 1:
             raise ParameterError(
-                f"DATES holds the dates of {len(self.times)} sources, but the template {self.template.name} has one series."
+                f"{field('dates')} holds the dates of {len(self.times)} sources, but the template {self.template.name} has "
+                "one series."
             )
         return self.times[0] if self.times else ()
 
