@@ -362,7 +362,7 @@ def test_values_that_are_no_classes_are_refused(tmp_path: Path) -> None:
         ref_vector_in=texts,
     )
     halves = layer(tmp_path / "halves.gpkg", [("1.5", point(1, 1))], ogr.OFTReal)
-    refused(tmp_path, "holds 1.5, but classes are whole numbers", **vector, ref_vector_in=halves)
+    refused(tmp_path, "holds 1.5, but classes must be whole numbers", **vector, ref_vector_in=halves)
 
 
 def test_it_can_be_stopped(tmp_path: Path) -> None:
