@@ -138,7 +138,7 @@ def _given(given: str) -> dict[str, ClassEntry]:
     except OddJson as error:
         raise ParameterError(
             f"{mention('legend')} is {given[:80]!r}, but must be a list such as "
-            '[{"value": 1, "name": "Forest", "color": "#105c26"}], as the output LEGEND of other algorithms: '
+            '[{"value": 1, "name": "Forest", "color": "#105c26"}], as other algorithms return it: '
             f"{error}."
         ) from error
 

@@ -48,7 +48,7 @@ class MapWriter:
         if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
             raise ClassifierError(
                 f"{field('confmap')}: the classifier {classifier.path} ({classifier.name}) does not provide probabilities: "
-                "train it with CLASSIFIER_LIBSVM_PROB=true, or remove the confidence map."
+                "train it so that it does (an SVM with probabilities), or remove the confidence map."
             )
         confidence = written_type("float32", given.confmap_pixeltype)
         if given.confmap and confidence.kind in "iu":

@@ -267,7 +267,7 @@ class TestMaps:
 
     def test_no_probabilities_for_the_confidence_map(self, folder: Path, tmp_path: Path) -> None:
         machine = scene.train_pixels(tmp_path, classifier="libsvm")
-        match = "CONFMAP: .*libsvm. does not provide probabilities: train it with CLASSIFIER_LIBSVM_PROB=true"
+        match = "CONFMAP: .*libsvm. does not provide probabilities: train it so that it does"
         self.check(folder, tmp_path, match, model=machine, confmap=str(tmp_path / "sure.tif"))
 
     @pytest.mark.parametrize(
