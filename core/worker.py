@@ -1,6 +1,6 @@
 """The engine: a process that runs operations for QGIS, which must not load TensorFlow itself.
 
-    python -m otbtf_qgis.core.worker [--idle-minutes 10]
+    python -m otbtf_qgis.core.worker [--idle-minutes MINUTES]
 
 One JSON object per line. Requests on standard input:
 
@@ -33,6 +33,7 @@ import faulthandler
 import gc
 import importlib
 import json
+import math
 import os
 import queue
 import signal
@@ -115,7 +116,7 @@ class Worker:
         """Answer requests until there has been none for the idle time."""
         while True:
             try:
-                request = self._waiting.get(timeout=self._idle)
+                request = self._waiting.get(timeout=self._idle if self._idle < threading.TIMEOUT_MAX else None)
             except queue.Empty:
                 self.send("idle")
                 return
@@ -314,7 +315,7 @@ def main(run: Run = registry.run, loads: Sequence[Load] = (import_tensorflow, im
     """
     parser = argparse.ArgumentParser(prog="otbtf_qgis.core.worker", description="The engine process of otbtf_qgis.")
     parser.add_argument(
-        "--idle-minutes", type=float, default=10.0, help="minutes without work after which the engine ends (10)"
+        "--idle-minutes", type=float, default=math.inf, help="minutes without work after which the engine ends (never)"
     )
     arguments = parser.parse_args()
     requests, events = _take_pipes()

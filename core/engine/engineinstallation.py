@@ -21,7 +21,7 @@ def install_engine(parameters: InstallEngine, progress: Progress) -> dict[str, A
 
     Raises:
         ParameterError: no folder was given.
-        EngineError: the installation failed; see `core.installation.install`.
+        EngineError: the installation failed; see `core.machine.installing.install`.
         Cancelled: `progress` asked to stop.
     """
     if not parameters.folder.strip():

@@ -38,7 +38,7 @@ _CURE = "Delete the sidecar, or have otbtf:describemodel write a new one."
 
 @dataclass(frozen=True)
 class AxisNumbers:
-    """What one axis of the model does to sizes; see `core.probing.sizelaw.AxisLaw`."""
+    """What one axis of the model does to sizes; see `core.probing.sizelaw.AxisSizeLaw`."""
 
     scale: Fraction
     lattice: int
@@ -49,7 +49,7 @@ class AxisNumbers:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """How far a model looks; see `core.probing.tilemargins.Context`.
+    """Tile margins of a model, and the stride of its regions; see `core.probing.tilemargins.TileMargins`.
 
     It is right for regions that differ from `size` (width and height in pixels of the first source) by
     multiples of the stride.
@@ -78,7 +78,7 @@ class Geometry:
         placeholders: the user placeholders' values with which it was found.
         x, y: along both axes; None where the model returns one output for a patch.
         patch: width and height of the patches of such a model; None where any size is taken.
-        surroundings: how far it looks; None where that was not found.
+        surroundings: its tile margins; None where they were not found.
         seen: (width, height) in pixels of each source that a single output depends on, at most; empty where
             that was not found.
     """

@@ -56,7 +56,7 @@ def content_of(bands: int, dtype: np.dtype) -> Content:
 
 
 class Written(Protocol):
-    """A raster that is being written, as `output.OutputRaster`."""
+    """A raster that is being written, as `core.rasters.rasteroutput.OutputRaster`."""
 
     def write(self, box: Box, array: np.ndarray) -> None:
         """Write pixels."""
@@ -67,7 +67,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the trial's raster is made, as `output.Staging` says it."""
+    """Where the trial's raster is made, as `core.files.staging.Staging` says it."""
 
     folder: Path
     path: Path
@@ -110,7 +110,7 @@ def try_format(
         bands: number of bands.
         dtype: of the pixels.
         nodata: that is declared.
-        reference: `opening.Reference` of the output.
+        reference: `core.rasters.rasterreference.Reference` of the output.
         content: what the values are.
         fields: the parameters that say how the output is written, for messages.
 

@@ -93,7 +93,7 @@ def check_same(names: Sequence[str], references: Sequence[Any]) -> None:
 
     Args:
         names: of the rasters.
-        references: `opening.Reference` of each.
+        references: `core.rasters.rasterreference.Reference` of each.
     """
     first = references[0]
     for name, reference in zip(names[1:], references[1:]):

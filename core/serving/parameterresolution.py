@@ -30,6 +30,7 @@ def serve_settings(
             parameters.output_names,
         ),
         _geometry(parameters),
+        # Without padding no output that is kept depends on what lies beyond the image, but margins of tiles reach there.
         "reflect" if parameters.padding in ("auto", "none") else parameters.padding,
         TilingSettings(parameters.optim_disabletiling, parameters.optim_tilesizex, parameters.optim_tilesizey),
         parameters.memory or parameters.ram,

@@ -46,8 +46,8 @@ def create(name: str, **options: Any) -> keras.Model:
     that of a backbone without classes `features`. The first weights follow from `keras.utils.set_random_seed`.
 
     Args:
-        name: of the template, one of `names.NAMES`.
-        **options: attributes of `options.Options`; None stands for the template's default.
+        name: of the template, one of `core.parameters.templatenames.NAMES`.
+        **options: attributes of `core.templates.templateoptions.Options`; None stands for the template's default.
 
     Raises:
         ParameterError: there is no such template or option, or a value that it cannot have.

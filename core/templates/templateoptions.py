@@ -29,7 +29,7 @@ class Options:
         bands: of each source.
         scalings: of each source; None where its pixels are taken as they are.
         classes: number of classes, or of output bands; 0 where the template sets it.
-        width, depth: see `names.Template`; 0 where it has none.
+        width, depth: see `core.parameters.templatenames.Template`; 0 where it has none.
         factor: output pixels per pixel along each side, of super_resolution.
         patch: rows and columns of the patches that a backbone, or the second source of time_series_vhr, takes; 0
             where they are free.

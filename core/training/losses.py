@@ -1,6 +1,6 @@
 """Losses and metrics of classes that leave out what does not count.
 
-Class numbers below 0 (`labels.IGNORED`) do not count. Predictions have the classes along their last axis, or a
+Class numbers below 0 (`core.training.classlabels.IGNORED`) do not count. Predictions have the classes along their last axis, or a
 single probability; class numbers have the same shape without that axis.
 """
 
