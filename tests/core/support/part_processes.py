@@ -19,15 +19,15 @@ _PATHS = [path for path in sys.path if path]
 class ServingProcess:
     """A process of its own; leave it as a context manager."""
 
-    def __init__(self, **environment: str) -> None:
-        """Start it, with more variables in its environment; it takes some seconds until it answers."""
+    def __init__(self) -> None:
+        """Start it; it takes some seconds until it answers."""
         self._process = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS), **environment},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS)},
         )
 
     def __enter__(self) -> ServingProcess:
@@ -36,10 +36,10 @@ class ServingProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self, values: dict[str, Any], **more: Any) -> None:
-        """Begin a run."""
+    def start(self, values: dict[str, Any], environment: dict[str, str] | None = None, **more: Any) -> None:
+        """Begin a run, with more variables in the environment."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({**values, **more}) + "\n")
+        self._process.stdin.write(json.dumps([environment or {}, {**values, **more}]) + "\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
@@ -77,10 +77,14 @@ def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     for line in sys.stdin:
+        environment, values = json.loads(line)
+        os.environ.update(environment)
         try:
-            found = registry.run("TensorflowModelServe", json.loads(line), Progress())
+            found = registry.run("TensorflowModelServe", values, Progress())
         except OtbtfError as error:
             found = {"error": str(error)}
+        for name in environment:
+            del os.environ[name]
         print(json.dumps(found), file=answers, flush=True)
 
 
