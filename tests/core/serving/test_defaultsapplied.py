@@ -92,6 +92,15 @@ def contents(path: str | Path) -> tuple[Any, ...]:
     )
 
 
+def test_a_map_in_parts_has_names_and_colours(made: dict[str, Any], tmp_path: Path) -> None:
+    found = [serve(made["image"], made["model.saveto"], tmp_path / "map.vrt", part=f"{n}/2") for n in (0, 1)]
+    assert contents(tmp_path / "map.vrt") == contents(made["out"])
+    assert found[1]["classes"] == serve(made["image"], made["model.saveto"], tmp_path / "whole.tif")["classes"]
+    serve(made["image"], made["model.saveto"], tmp_path / "map.tif", resume=True)
+    assert contents(tmp_path / "map.tif") == contents(made["out"])
+    assert not list((tmp_path / "map.parts").glob("*.aux.xml"))
+
+
 @pytest.mark.parametrize("form", ["model.saveto", "out.keras"])
 def test_labels_to_map_to_served_map_to_accuracy(made: dict[str, Any], tmp_path: Path, form: str) -> None:
     log = Told()

@@ -183,7 +183,7 @@ def test_the_counts_of_values_that_are_not_held(values: dict[str, Any], tmp_path
         ({"out.nodata": 7}, "OUT_NODATA (there nothing, here 7"),
         ({"output.bv": 3}, "OUTPUT_BV (there nothing, here 3"),
         ({"source1.nodata": 3}, "SOURCE1_NODATA (there nothing, here 3"),
-        ({"out.box": "0:0:5:5"}, "OUT_BOX (there nothing, here \"0:0:5:5\")"),
+        ({"out.box": "0:0:5:5"}, 'OUT_BOX (there nothing, here "0:0:5:5")'),
         ({"out.co": "COMPRESS=LZW"}, "OUT_CO"),
         ({"out.pixeltype": "double"}, "OUT_PIXELTYPE"),
     ],

@@ -29,7 +29,10 @@ def pair() -> Iterator[Pair]:
 def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("inputs")
     image = serving.write(folder / "image.tif", serving.noise(70, 90, 2, "uint16"))
-    tiles = {"optim.tilesizex": 16, "optim.tilesizey": 16}  # parts begin at multiples of it: values are the same to the bit
+    tiles = {
+        "optim.tilesizex": 16,
+        "optim.tilesizey": 16,
+    }  # parts begin at multiples of it: values are the same to the bit
     model = serving.convolutions(folder / "model", 2)
     return {"source1.il": [image], "model.dir": model, "padding": "reflect", **tiles}
 
