@@ -17,6 +17,7 @@ from ..machine.memorylimit import memory_limit
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parameters.partshare import PartShare, part_share
 from ..rasters.outputarea import wanted_box
+from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
 from .defaultsapplied import serving_defaults_of, with_serving_defaults
@@ -49,9 +50,9 @@ def serve_parts(parameters: TensorflowModelServe, progress: Progress) -> dict[st
     """
     share = part_share(parameters.part, os.environ)
     virtual = _is_virtual(parameters)
-    driver = _driver_of_parts(parameters) if virtual else driver_for(parameters.out, parameters.out_format)
-    options = creation_options(parameters.out_co)
-    check_writable(parameters.out)
+    driver = _driver_of_parts(parameters) if virtual else driver_for(parameters.out, parameters.out_format, OUT_FIELDS)
+    options = creation_options(parameters.out_co, OUT_FIELDS.options)
+    check_writable(parameters.out, field("out"))
     form = (driver.ShortName, tuple(options)) if virtual else ("GTiff", ())
     run = _agreed_run(parameters, form, share, progress)
     plan = run.plan
@@ -96,7 +97,7 @@ def _agreed_run(
     defaults = serving_defaults_of(parameters.model_dir)
     parameters = with_serving_defaults(parameters, defaults, progress)
     settings = serve_settings(parameters, defaults)
-    opened = open_model(settings, [parameters.out], progress)
+    opened = open_model(settings, progress)
     from .partsfolder import PartsFolder  # these import TensorFlow, so not sooner
     from .runidentity import OF_THE_FORMAT, run_identity
 
@@ -111,7 +112,7 @@ def _agreed_run(
     _check_memory(plan, settings.memory)
     if plan.outputs != tuple(opened.outputs):  # the machine that made it has found another of the same map to be best
         asked = replace(settings.model, outputs=" ".join(plan.outputs))
-        opened = open_model(replace(settings, model=asked), [parameters.out], progress)
+        opened = open_model(replace(settings, model=asked), progress)
     return _PartsRun(folder, plan, *plan.followed_by(opened))
 
 
@@ -131,7 +132,7 @@ def _driver_of_parts(parameters: TensorflowModelServe) -> Any:
         raise ParameterError(
             f"{field('out_format')} is {name}, but the parts of a virtual raster are GeoTIFFs: leave it out, or set COG."
         )
-    return driver_for("part.tif", name)
+    return driver_for("part.tif", name, OUT_FIELDS)
 
 
 def _new_plan(
@@ -265,10 +266,11 @@ class _PartsRun:
                 plan.bands,
                 plan.output.dtype,
                 reference,
-                driver_for("part.tif", plan.driver),
+                driver_for("part.tif", plan.driver, OUT_FIELDS),
                 plan.options,
                 nodata=plan.nodata,
                 content=content,
+                fields=OUT_FIELDS,
             ) as raster,
         ):
             run.write(raster, progress)
@@ -299,7 +301,7 @@ class _PartsRun:
         others = [plan.background] if self.opened.masked else []
         blocks = {number: note.block for number, note in notes.items()}
         with (
-            Staging(out, progress) as staging,
+            Staging(out, progress, field("out")) as staging,
             OutputRaster(
                 staging,
                 grid,
@@ -310,6 +312,7 @@ class _PartsRun:
                 options,
                 nodata=plan.nodata,
                 content=output_content(self.opened, plan.bands, plan.output.dtype, others),
+                fields=OUT_FIELDS,
             ) as raster,
         ):
             copy_parts(virtual_text(plan, grid, self.folder, blocks, beside=False), grid, raster.write, progress)

@@ -8,12 +8,13 @@ from functools import partial
 import numpy as np
 
 from ..classes.classtables import declare_classes
+from ..errors import field
 from ..rasters.outputtrial import Content
 from ..rasters.pixeltypes import check_fits
 from .openmodel import OpenModel
 
 _WHOLE = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
-"""Types of what a model returns that are taken for numbers of classes."""
+"""Types of outputs that are taken for class numbers."""
 
 
 def declared_nodata(given: float | None, opened: OpenModel, dtype: np.dtype, background: float) -> float | None:
@@ -23,9 +24,9 @@ def declared_nodata(given: float | None, opened: OpenModel, dtype: np.dtype, bac
         ParameterError: its pixel type cannot hold it, or the background value.
     """
     if opened.masked:
-        check_fits(background, dtype, "OUTPUT_BV")
+        check_fits(background, dtype, field("output_bv"))
     if given is not None:
-        check_fits(given, dtype, "OUT_NODATA")
+        check_fits(given, dtype, field("out_nodata"))
         return given
     return background if opened.masked else None
 

@@ -14,9 +14,9 @@ from osgeo import gdal, osr
 
 pytest.importorskip("tensorflow")
 
-from otbtf_qgis import core  # noqa: E402
-from otbtf_qgis.core.errors import Cancelled, OtbtfError, ParameterError  # noqa: E402
-from otbtf_qgis.core.registry import run  # noqa: E402
+from otbtf_qgis import core
+from otbtf_qgis.core.errors import Cancelled, OtbtfError, ParameterError
+from otbtf_qgis.core.registry import run
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import serving
 
 pytest.importorskip("tensorflow")
 
-from part_processes import ServingProcess, wait_for  # noqa: E402
+from part_processes import ServingProcess, wait_for
 
 TIMES = 50
 Pair = tuple[ServingProcess, ServingProcess]
