@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -167,6 +167,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             found = self._run(values, progress)
             feedback.setProgress(100)
             known = {absolute_path(path): path for path in paths.values()}  # QGIS loads what it has named
+            _forget(context, [path for name, path in paths.items() if found.get(name, path) is None])
             results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
         return results
@@ -273,6 +274,13 @@ def _explained(operation: Any) -> Iterator[None]:
         raise QgsProcessingException(
             told.format(type(error).__name__, Path(place.filename).name, place.lineno, error)
         ) from None
+
+
+def _forget(context: QgsProcessingContext, paths: Collection[str]) -> None:
+    """Have layers not loaded that a run has not made, as one of several that compute parts of them."""
+    if paths:
+        loaded = context.layersToLoadOnCompletion()
+        context.setLayersToLoadOnCompletion({path: how for path, how in loaded.items() if path not in paths})
 
 
 def told(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class RunCommandLine(OtbtfAlgorithm):
         child = self._child(call)
         for key in keys(child.OPERATION):
             hint = shown_as(key).hint
-            if hint is not None and key.name in found:
+            if hint is not None and found.get(key.name):  # a run in parts may have made no output yet
                 path, name = found[key.name], Path(found[key.name]).stem
                 details = QgsProcessingContext.LayerDetails(name, context.project(), key.parameter, hint)
                 context.addLayerToLoadOnCompletion(path, details)

@@ -51,6 +51,11 @@ def planned_name() -> str:
     return f"{_PREFIX}{_place() or _UNKNOWN}-{pid}-{_started(pid) or 0}-{secrets.token_hex(8)}"
 
 
+def is_hidden(name: str) -> bool:
+    """Return whether a name is one of these folders'."""
+    return name.startswith(_PREFIX)
+
+
 def claim(folder: Path) -> None:
     """Make `folder`, which only this user can look into, and hold its lock until it is released.
 

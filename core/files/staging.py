@@ -94,7 +94,7 @@ class Staging:
             with moving:
                 for stale in _companions(self.final):
                     if not (self.folder / stale.name).exists():
-                        stale.unlink()
+                        stale.unlink(missing_ok=True)  # another run may write the same output
                 for item in made:
                     _replace(item, self.final.parent / item.name)
         except OSError as error:

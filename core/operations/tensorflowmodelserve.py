@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import Group, Operation
+from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.servedmodel import ServedModel
-from ..parameters.sharedgroups import PartialOutput, RasterFormat
+from ..parameters.sharedgroups import PartialOutput, Parts, RasterFormat
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _NoData(Group):
 
 
 @dataclass(frozen=True)
-class TensorflowModelServe(Operation, RasterFormat, _NoData, PartialOutput, _Background, ServedModel):
+class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutput, _Background, ServedModel):
     """See OTBTF's application of the same name."""
 
     TITLE = "Serve a TensorFlow model"
@@ -49,5 +49,9 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, PartialOutput, _Bac
     RUN = "serving.serve:serve"
     NEEDS_ENGINE = True
     OPENS_FIRST = True
+    RESULTS = (
+        NumberResult("parts.done", "Parts that are done"),
+        NumberResult("parts.missing", "Parts that are missing"),
+    )
 
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output", in_otbtf="float")

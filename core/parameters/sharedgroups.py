@@ -9,6 +9,8 @@ from ..errors import ParameterError, field
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
+from .partshare import check_part_share
+from .partsplace import check_parts_place
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,40 @@ class PartialOutput(_Box, RasterOutput, _Extent):
         super().__post_init__()
         if self.out_box and self.extent:
             raise ParameterError(f"{field('out_box')} and {field('extent')} are both given: keep one of them.")
+
+
+@dataclass(frozen=True)
+class Parts(Group):
+    """Which parts of a run are computed, for operations that have `PartialOutput` too."""
+
+    part: str = voc.text(
+        "part",
+        "Part of the run",
+        "Compute some of the parts of a run that several processes or machines share: INDEX/COUNT, such as 3/64, counted "
+        "from 0; auto for index and count of a SLURM job array; auto/COUNT for the index of SLURM or Kubernetes. OUT must "
+        "be a .vrt; the last run writes it. Empty: not in parts.",
+        advanced=True,
+    )
+    resume: bool = voc.boolean(
+        "resume",
+        "Resume",
+        "Compute in parts, keep those that are done, and compute again those whose file is damaged. Without PART: compute "
+        "all that are missing, then write the whole output, in any format.",
+        advanced=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.part.strip():
+            check_part_share(self.part)
+        if self.part.strip() or self.resume:
+            check_parts_place(str(vars(self).get("out", "")), field("part" if self.part.strip() else "resume"))
+        if self.part.strip() and not str(vars(self).get("out", "")).lower().endswith(".vrt"):
+            raise ParameterError(
+                f"{field('part')} is {self.part}, but {field('out')} is {vars(self).get('out')}: with {field('part')} it must "
+                f"be a .vrt, which refers to the parts. A run with {field('resume')} and without {field('part')} makes any "
+                "other format of them."
+            )
 
 
 @dataclass(frozen=True)

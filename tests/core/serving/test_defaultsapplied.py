@@ -92,6 +92,19 @@ def contents(path: str | Path) -> tuple[Any, ...]:
     )
 
 
+def test_a_map_in_parts_has_names_and_colours(made: dict[str, Any], tmp_path: Path) -> None:
+    found = [serve(made["image"], made["model.saveto"], tmp_path / "map.vrt", part=f"{n}/2") for n in (0, 1)]
+    *whole, colors = contents(made["out"])
+    *virtual, colors_of_virtual = contents(tmp_path / "map.vrt")
+    assert virtual == whole
+    for value in (2, 3, 7):  # the others have none: transparent in a VRT, black in a GeoTIFF
+        assert colors_of_virtual[value] == colors[value]
+    assert [row["value"] for row in found[1]["classes"]] == [2, 3, 7]
+    serve(made["image"], made["model.saveto"], tmp_path / "map.tif", resume=True)
+    assert contents(tmp_path / "map.tif") == contents(made["out"])
+    assert not list((tmp_path / "map.parts").glob("*.aux.xml"))
+
+
 @pytest.mark.parametrize("form", ["model.saveto", "out.keras"])
 def test_labels_to_map_to_served_map_to_accuracy(made: dict[str, Any], tmp_path: Path, form: str) -> None:
     log = Told()

@@ -166,6 +166,16 @@ def _serving_keras(scene: Scene) -> dict[str, Any]:
     return {**image, **patches, "out": scene.out("served_patches.tif")}
 
 
+def _serving_in_parts(scene: Scene) -> dict[str, Any]:
+    model = {"model.dir": scene.path("saved"), "part": "0/1"}
+    return {"source1.il": [scene.path("image.tif")], **model, "out": scene.out("parts.vrt")}
+
+
+def _serving_what_is_missing(scene: Scene) -> dict[str, Any]:
+    model = {"model.dir": scene.path("saved"), "resume": True}
+    return {"source1.il": [scene.path("image.tif")], **model, "out": scene.out("parts.tif")}
+
+
 def _training_on_images(scene: Scene) -> dict[str, Any]:
     data: dict[str, Any] = {"validation.mode": "class"}
     for what in ("validation", "test"):
@@ -265,7 +275,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "SampleSelection": (_sample_selection,),
     "Superimpose": (_brought_to_a_grid,),
     "TensorBoard": (_board,),
-    "TensorflowModelServe": (_serving_saved_model, _serving_keras),
+    "TensorflowModelServe": (_serving_saved_model, _serving_keras, _serving_in_parts, _serving_what_is_missing),
     "TensorflowModelTrain": (_training_on_images, _training_in_groups, _training_on_records),
     "TrainClassifierFromDeepFeatures": (_deep_training,),
     "TrainVectorClassifier": (_vector_training,),

@@ -30,6 +30,7 @@ KNOW_AN_OPERATION = {
     "probing.describerun",
     "probing.exportrun",
     "serving.serve",
+    "serving.partsrun",
     "serving.defaultsapplied",
     "serving.parameterresolution",
 }

@@ -97,6 +97,21 @@ def test_quarters_are_the_whole(tmp_path: Path, name: str) -> None:
     same(whole, joined(values, tmp_path, width, height))
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_parts_by_a_common_plan_are_the_whole(tmp_path: Path, name: str) -> None:
+    make, more = CASES[name]
+    image = write_at(tmp_path / "image.tif", texture(75, 86, 3))
+    values = {"source1.il": [image], "model.dir": keras_file(tmp_path, make()), **more}
+    whole = served(values, tmp_path / "whole.tif")
+    for number in (2, 0, 1):
+        served(values, tmp_path / "map.vrt", part=f"{number}/3")
+    parts = len(list((tmp_path / "map.parts").glob("part-*.tif")))
+    assert parts == 1 if name == "the whole image at once" else parts >= 3
+    same(whole, str(tmp_path / "map.vrt"))
+    served(values, tmp_path / "map.tif", resume=True)
+    np.testing.assert_array_equal(read(tmp_path / "map.tif"), read(tmp_path / "map.vrt"))
+
+
 def test_numbers_of_classes_with_nodata(tmp_path: Path) -> None:
     """No-data in part of the image, and two pixel sizes."""
     pixels = texture(75, 86, 3)
@@ -119,3 +134,6 @@ def test_numbers_of_classes_with_nodata(tmp_path: Path) -> None:
     array = read(whole)
     assert (array == -99).any() and len(np.unique(array)) > 5
     same(whole, joined({**values, **placeholders}, tmp_path, array.shape[1], array.shape[0]))
+    for number in range(2):
+        served({**values, **placeholders}, tmp_path / "map.vrt", part=f"{number}/2")
+    same(whole, str(tmp_path / "map.vrt"))

@@ -1,0 +1,155 @@
+"""From parts to the whole: a virtual raster that refers to them, or one raster into which they are copied."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+from osgeo import gdal
+
+from ..base.progress import Progress
+from ..errors import RasterError
+from ..files.gdalcalls import collected_errors
+from ..files.staging import write_text_file
+from ..geometry import tiling
+from ..geometry.grid import Box, Grid
+from ..rasters.pixeltypes import gdal_type
+from ..rasters.rasterreference import Reference
+from .partplan import PartPlan
+from .partsfolder import PartsFolder
+
+COPIED = 2048
+"""Width and height of what is copied at a time: whole blocks of the output, so that each is written once."""
+
+_END_OF_BAND = "  </VRTRasterBand>\n"
+
+
+def virtual_header(
+    grid: Grid,
+    bands: int,
+    dtype: np.dtype,
+    reference: Reference,
+    nodata: float | None,
+    describe: Callable[[Any], None],
+) -> str:
+    """Return a virtual raster without sources.
+
+    Args:
+        grid: its pixels.
+        bands, dtype: of it.
+        reference: what ties it to the ground.
+        nodata: that it declares; None for nothing.
+        describe: writes names and colours into a raster.
+    """
+    with collected_errors():
+        dataset = gdal.GetDriverByName("VRT").Create("", grid.width, grid.height, 0)
+        for number in range(1, bands + 1):
+            dataset.AddBand(gdal_type(dtype))
+            if nodata is not None:
+                dataset.GetRasterBand(number).SetNoDataValue(nodata)
+        if reference.wkt:
+            dataset.SetProjection(reference.wkt)
+        if reference.georeferenced or grid.geotransform(False) != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
+            dataset.SetGeoTransform(grid.geotransform(reference.georeferenced))
+        reference.placement.write(dataset, reference.georeferenced)
+        describe(dataset)
+        return _expanded(str(dataset.GetMetadata("xml:VRT")[0]))
+
+
+def _expanded(xml: str) -> str:
+    """Return the XML with an end tag for every band, also where GDAL writes a band without content as one tag."""
+    lines = []
+    for line in xml.splitlines():
+        text = line.rstrip()
+        lone = text.lstrip().startswith("<VRTRasterBand") and text.endswith("/>")
+        lines.append(f"{text[:-2].rstrip()}>\n{_END_OF_BAND}" if lone else f"{text}\n")
+    return "".join(lines)
+
+
+def virtual_text(
+    plan: PartPlan, grid: Grid, folder: PartsFolder, blocks: Mapping[int, tuple[int, int]], beside: bool
+) -> str:
+    """Return the virtual raster of all parts. The bytes follow from the plan alone, whoever writes it.
+
+    Args:
+        plan: that all follow.
+        grid: of the plan's box.
+        folder: of the parts.
+        blocks: width and height of each part's blocks.
+        beside: whether the virtual raster lies beside the folder, so that its paths are relative.
+    """
+    kind = gdal.GetDataTypeName(gdal_type(np.dtype(plan.dtype)))
+    places = [(number, grid.stored(box)) for number, box in enumerate(plan.parts)]
+    first, *others = plan.vrt.split(_END_OF_BAND)
+    found = [first]
+    for band, rest in enumerate(others, 1):
+        for number, place in places:
+            file = folder.part(number)
+            name = f"{folder.path.name}/{file.name}" if beside else str(file)
+            found.append(_source(name, beside, band, place, kind, blocks[number]))
+        found += [_END_OF_BAND, rest]
+    return "".join(found)
+
+
+def _source(name: str, relative: bool, band: int, place: Box, kind: str, block: tuple[int, int]) -> str:
+    size = f'xSize="{place.width}" ySize="{place.height}"'
+    raster = f'RasterXSize="{place.width}" RasterYSize="{place.height}" DataType="{kind}"'
+    return (
+        "    <SimpleSource>\n"
+        f'      <SourceFilename relativeToVRT="{int(relative)}">{escape(name)}</SourceFilename>\n'
+        f"      <SourceBand>{band}</SourceBand>\n"
+        f'      <SourceProperties {raster} BlockXSize="{block[0]}" BlockYSize="{block[1]}" />\n'
+        f'      <SrcRect xOff="0" yOff="0" {size} />\n'
+        f'      <DstRect xOff="{place.x}" yOff="{place.y}" {size} />\n'
+        "    </SimpleSource>\n"
+    )
+
+
+def write_virtual(out: str, text: str, progress: Progress) -> None:
+    """Write the virtual raster, unless it lies there already: another run may be done at the same time.
+
+    Raises:
+        ParameterError: it cannot be written.
+    """
+    try:
+        if Path(out).read_bytes() == text.encode():
+            return
+    except OSError:
+        pass
+    write_text_file(os.path.abspath(out), text, progress)
+
+
+def copy_parts(text: str, grid: Grid, write: Callable[[Box, np.ndarray], None], progress: Progress) -> None:
+    """Hand the pixels of all parts to a writer, in order.
+
+    Args:
+        text: of the virtual raster.
+        grid: of it.
+        write: takes a box of the north-up view and an array of shape (box.height, box.width, bands).
+        progress: told how far it is.
+
+    Raises:
+        RasterError: a part cannot be read.
+        Cancelled: `progress` asked to stop.
+    """
+    dataset = None
+    with collected_errors() as errors:
+        dataset = gdal.Open(text)
+    if dataset is None:
+        raise RasterError(f"The parts cannot be read: {errors}.")
+    done = 0
+    for box in tiling.tiles(grid.width, grid.height, COPIED, COPIED):
+        progress.check()
+        stored, array = grid.stored(box), None
+        with collected_errors() as errors:
+            array = dataset.ReadAsArray(stored.x, stored.y, stored.width, stored.height)
+        if array is None or errors.failed:
+            raise RasterError(f"The parts cannot be read: {errors}. Run again: what is damaged is computed again.")
+        pixels = np.moveaxis(array[None] if array.ndim == 2 else array, 0, -1)
+        write(box, pixels[::-1] if grid.south_up else pixels)
+        done += box.area
+        progress.fraction(done / (grid.width * grid.height))

@@ -1,0 +1,103 @@
+"""The notes of parts that are done: a part counts from the moment its note lies beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from osgeo import gdal
+
+from ..base.jsonvalues import OddJson, read
+from ..base.progress import Progress
+from ..files.gdalcalls import collected_errors
+from ..files.staging import write_text_file
+from .partplan import PartPlan
+from .partsfolder import PartsFolder
+
+_READ = 1 << 22  # bytes at a time
+
+
+@dataclass(frozen=True)
+class PartNote:
+    """What is noted of a part.
+
+    Attributes:
+        plan: digest of the plan that it follows.
+        bytes: size of its file.
+        sha256: of its content.
+        block: width and height of its blocks.
+        replaced, clipped: values that its pixel type does not hold; see `core.rasters.conversion.Converter`.
+        seconds: that it took.
+        host: name of the machine.
+    """
+
+    plan: str
+    bytes: int
+    sha256: str
+    block: tuple[int, int]
+    replaced: int
+    clipped: int
+    seconds: float
+    host: str
+
+    @classmethod
+    def of(cls, plan: PartPlan, file: Path, replaced: int, clipped: int, seconds: float) -> PartNote:
+        """Return the note of a part that lies in a file."""
+        with collected_errors():
+            width, height = gdal.Open(str(file)).GetRasterBand(1).GetBlockSize()
+        size, digest = file.stat().st_size, _digest(file)
+        return cls(
+            plan.digest, size, digest, (width, height), replaced, clipped, round(seconds, 3), socket.gethostname()
+        )
+
+    def write(self, place: Path, progress: Progress) -> None:
+        """Write the note, whole or not at all.
+
+        Raises:
+            ParameterError: it cannot be written.
+        """
+        write_text_file(str(place), json.dumps(vars(self), indent=1) + "\n", progress)
+
+
+def valid_note(folder: PartsFolder, plan: PartPlan, number: int, thoroughly: bool = False) -> PartNote | None:
+    """Return the note of a part that is done; None where it is not, or its file is not what was noted.
+
+    Args:
+        folder: of the parts.
+        plan: that all follow.
+        number: of the part.
+        thoroughly: whether the content of its file is compared, too, which takes reading it.
+    """
+    file = folder.part(number)
+    try:
+        note = _read(folder.note(number))
+        same = note.plan == plan.digest and file.stat().st_size == note.bytes
+        return note if same and (not thoroughly or _digest(file) == note.sha256) else None
+    except (OSError, OddJson):  # not there, or damaged: the part is computed again
+        return None
+
+
+def _read(place: Path) -> PartNote:
+    found = read(place)
+    width, height = (item.whole(1) for item in found["block"].items(2))
+    return PartNote(
+        found["plan"].text(),
+        found["bytes"].whole(0),
+        found["sha256"].text(),
+        (width, height),
+        found["replaced"].whole(0),
+        found["clipped"].whole(0),
+        found["seconds"].number(0, 1e9),
+        found["host"].text(),
+    )
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        for part in iter(lambda: stream.read(_READ), b""):
+            digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,124 @@
+"""The folder of the parts of one output: `map.parts` beside `map.vrt`, or beside `map.tif` that is made of the same parts.
+
+It holds `plan.json`, which the first run makes, and for each part that is done `part-00003.tif` and its note. Any number
+of processes and machines work in it at a time, without a lock: the plan is linked to its place, which fails if there is
+one; parts and notes are renamed into theirs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from ..base.jsonvalues import OddJson
+from ..base.ownership import is_hidden
+from ..base.progress import Progress
+from ..errors import ParameterError, field
+from ..files.staging import Staging
+from .partplan import PartPlan, read_plan
+from .runidentity import differences
+
+PLAN = "plan.json"
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
+
+
+class PartsFolder:
+    """The folder of the parts of an output, which need not exist yet."""
+
+    def __init__(self, out: str) -> None:
+        """Take the folder beside the output `out`; its extension does not matter."""
+        self.path = Path(os.path.abspath(out)).with_suffix(".parts")
+
+    def make(self) -> None:
+        """Make the folder, where there is none.
+
+        Raises:
+            ParameterError: it cannot be made, or holds something else.
+        """
+        try:
+            self.path.mkdir(exist_ok=True)
+            others = [item.name for item in self.path.iterdir() if not is_hidden(item.name)]
+        except OSError as error:
+            raise ParameterError(
+                f"The parts of {field('out')} belong in {self.path}, which cannot be made or read: {error.strerror}. Choose "
+                "another output."
+            ) from error
+        if others and not (self.path / PLAN).exists():
+            raise ParameterError(
+                f"The parts of {field('out')} belong in {self.path}, which is a folder of other things ({others[0]}, ...): "
+                "choose another output."
+            )
+
+    def plan(self) -> PartPlan | None:
+        """Return the plan that all runs have in common; None where none has been made yet.
+
+        Raises:
+            ParameterError: it cannot be read.
+        """
+        place = self.path / PLAN
+        try:
+            return read_plan(place.read_bytes())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ParameterError(f"The plan {place} cannot be read: {error.strerror}.") from error
+        except OddJson as error:
+            raise ParameterError(
+                f"The plan {place} is damaged or of another version: {error}. Choose another {field('out')}, or remove "
+                f"{self.path} if its parts are of no use."
+            ) from error
+
+    def agree(self, plan: PartPlan, progress: Progress) -> PartPlan:
+        """Offer a plan, and return the one that all runs follow: this one, or that of a run which was sooner.
+
+        Raises:
+            ParameterError: it cannot be written.
+        """
+        place = self.path / PLAN
+        with Staging(str(place), progress) as staging:
+            staging.write_text(plan.text())
+            try:
+                os.link(staging.path, place)  # fails where there is one: renaming would replace it
+            except FileExistsError:
+                pass
+            except OSError as error:
+                cure = (
+                    "its file system has no hard links, by which runs agree on a plan: choose a folder on another."
+                    if error.errno in _NO_LINKS
+                    else f"{error.strerror}."
+                )
+                raise ParameterError(f"The plan {place} cannot be made: {cure}") from error
+        agreed = self.plan()
+        if agreed is None:
+            raise ParameterError(f"The plan {place} was removed by another program: run again.")
+        return agreed
+
+    def check_is_of(self, plan: PartPlan, identity: Mapping[str, str], but: Collection[str] = ()) -> None:
+        """Raise ParameterError where a plan is not that of a run; see `core.serving.runidentity.differences`."""
+        if found := differences(plan.identity, identity, but):
+            raise ParameterError(
+                f"{self.path} holds the parts of another run. What differs: {'; '.join(found)}. Run with the same, choose "
+                f"another {field('out')}, or remove the folder if its parts are of no use."
+            )
+
+    def check_still(self, plan: PartPlan) -> None:
+        """Raise ParameterError where the folder has got another plan meanwhile, or none."""
+        try:
+            same = (self.path / PLAN).read_bytes() == plan.text().encode()
+        except OSError:
+            same = False
+        if not same:
+            raise ParameterError(
+                f"{self.path} was removed or replaced while this run computed a part of it: run again."
+            )
+
+    def part(self, number: int) -> Path:
+        """Return the path of a part."""
+        return self.path / f"part-{number:05d}.tif"
+
+    def note(self, number: int) -> Path:
+        """Return the path of a part's note."""
+        return self.part(number).with_suffix(".json")

@@ -1,0 +1,115 @@
+"""What must be the same for all runs that compute parts of one output: product, model, inputs and parameters.
+
+Files are compared by size and time of change, to the second, and not by their folder, which may be mounted elsewhere on
+another machine. The model, which is small, is compared by its content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from osgeo import gdal
+
+from ..errors import ParameterError, field
+from ..files.privatecopies import is_database, original
+from ..models.identity import fingerprint
+from ..parameters.rastersource import RasterSource, described
+from ..probing.sources import OpenSource
+from .openmodel import OpenModel
+
+_OF_A_MACHINE = ("out", "part", "resume", "memory", "ram", "device", "model_dir", "trust_model", "sources")
+"""Fields of the parameters that may differ from run to run, or that are compared in another way."""
+
+OF_THE_FORMAT = ("out_format", "out_co")
+"""Those that count only where the parts themselves are the result."""
+
+
+def run_identity(parameters: Any, opened: OpenModel, parts_are_kept: bool) -> dict[str, str]:
+    """Return what must be the same, as texts; under the fields of parameters, or under words for the rest.
+
+    Args:
+        parameters: of the operation, a dataclass.
+        opened: its model and sources.
+        parts_are_kept: whether the output refers to the parts, so that they have the format that is asked for.
+
+    Raises:
+        ParameterError: an input lies in the memory of this process.
+    """
+    found = {
+        "the version of the plugin": importlib.import_module(__name__.split(".", maxsplit=1)[0]).__version__,
+        "the version of TensorFlow": importlib.import_module("tensorflow").__version__,
+        "the version of Keras": importlib.import_module("keras").__version__,
+        "the model": fingerprint(parameters.model_dir),
+    }
+    for item in dataclasses.fields(parameters):
+        if item.name not in _OF_A_MACHINE:
+            usual = item.name in OF_THE_FORMAT and not parts_are_kept
+            found[item.name] = _plain(item.default if usual else getattr(parameters, item.name))
+    for source, given in zip(opened.sources, parameters.sources):
+        for name, value in vars(given).items():
+            found[f"sources[{source.number}].{name}"] = _images(source) if name == "il" else _plain(value)
+    return found
+
+
+def differences(theirs: Mapping[str, str], ours: Mapping[str, str], but: Collection[str] = ()) -> list[str]:
+    """Return what differs, each as `name (there X, here Y)`; names in `but` do not count."""
+    names = dict.fromkeys((*theirs, *ours))
+    return [
+        f"{name if ' ' in name else field(name)} (there {_short(theirs, name)}, here {_short(ours, name)})"
+        for name in names
+        if name not in but and theirs.get(name) != ours.get(name)
+    ]
+
+
+def _short(texts: Mapping[str, str], name: str) -> str:
+    text = texts.get(name, "nothing")
+    return "nothing" if text in ("null", '""') else text if len(text) <= 200 else text[:200] + "..."
+
+
+def _plain(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _images(source: OpenSource) -> str:
+    stack = source.stack
+    rasters = [_image(*each, source.number) for each in zip(stack.datasets, stack.names, source.settings.rasters)]
+    grid = stack.grid
+    told = hashlib.sha256(repr((stack.held, stack.masks, grid, stack.reference)).encode()).hexdigest()[:12]
+    return "; ".join([*rasters, f"{grid.width} x {grid.height} pixels of {stack.bands} bands, grid and no-data {told}"])
+
+
+def _image(dataset: gdal.Dataset, name: str, given: Any, number: int) -> str:
+    """Return what tells a raster from another of its name."""
+    files = [original(file) for file in dataset.GetFileList() or [] if os.path.isfile(original(file))]
+    if not files and "://" not in name:
+        raise ParameterError(
+            f"{field('il', 'sources', number)} is {name}, which lies in the memory of this process, so that no other run finds "
+            "it: save it as a file first."
+        )
+    asked = described(given)
+    settings = repr(dataclasses.replace(asked, path="")) if isinstance(asked, RasterSource) else ""
+    selection = _bands(dataset)
+    return ", ".join(filter(None, [*(map(_file, files) if files else [name]), selection, settings]))
+
+
+def _file(file: str) -> str:
+    status, name = os.stat(file), Path(file).name
+    if is_database(file):  # its time changes when QGIS shows it
+        return f"{name} of {status.st_size} bytes"
+    return f"{name} of {status.st_size} bytes changed at {int(status.st_mtime)}"
+
+
+def _bands(dataset: gdal.Dataset) -> str:
+    """Return which bands of its sources a virtual raster takes, as far as it tells."""
+    if dataset.GetDriver().ShortName != "VRT":
+        return ""
+    xml = (dataset.GetMetadata("xml:VRT") or [""])[0]
+    taken = [line.strip() for line in xml.splitlines() if "<SourceBand>" in line or "Rect " in line]
+    return f"bands and windows {hashlib.sha256(repr(taken).encode()).hexdigest()[:12]}"
