@@ -123,4 +123,9 @@ def _run_declared(parameters: Any, values: Mapping[str, Any], progress: Progress
             if files:
                 files.bring_back()
                 results = {key: files.as_asked(value) for key, value in results.items()}
-    return results
+    return {key: _without_mentions(value, parameters) for key, value in results.items()}
+
+
+def _without_mentions(value: Any, operation: type) -> Any:
+    """Return a result in which parameters have their keys: results are data, which nobody puts into words."""
+    return worded(with_keys(value, operation), as_key) if isinstance(value, str) else value

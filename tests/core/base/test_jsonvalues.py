@@ -480,6 +480,6 @@ main(lambda name, values, progress: values, [lambda: None])
                 events.append(json.loads(engine.stdout.readline()))
         errors = [event for event in events if event["event"] == "error"]
         assert len(errors) == len(wrong)
-        assert all("cannot take the request" in event["message"] for event in errors)
+        assert all("cannot read the request" in event["message"] for event in errors)
         assert [event["id"] for event in errors if event["id"]] == [3, 4, 5]
         assert events[-1]["id"] == 7 and math.isnan(events[-1]["results"]["a"])

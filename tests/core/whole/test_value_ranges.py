@@ -102,12 +102,12 @@ class TestServing:
         values, log = through([300, -5, 7, 255], "int16", "uint8")
         assert values == [255, 0, 7, 255]
         assert any("2 lie outside of it (0 to 255)" in line and "uint8" in line for line in log.warnings)
-        assert any("holds int16" in line and "takes uint8" in line for line in log.infos)
+        assert any("holds int16" in line and "accepts uint8" in line for line in log.infos)
 
     def test_real_numbers_into_whole_ones(self, through: Any) -> None:
         values, log = through([300.0, -5.0, 1.7, math.nan, 9.0], "float32", "uint8")
         assert values == [255, 0, 1, 0, 9]
-        (told,) = (line for line in log.warnings if "takes uint8" in line)
+        (told,) = (line for line in log.warnings if "accepts uint8" in line)
         assert "2 lie outside" in told and "1 are NaN" in told and "1 have fractions" in told
 
     def test_whole_numbers_of_many_digits_into_real_ones(self, through: Any) -> None:
