@@ -152,7 +152,7 @@ class Kills:
     def _judge(self, run: Run, reference: Reference, case: str, before: Mapping[str, str], dead: bool) -> None:
         """Count what is wrong with what a run has left."""
         status = run.process.returncode
-        if (-status in CRASHES or status == 128 + signal.SIGABRT) and not _fell_before_plugins(run):
+        if (-status in CRASHES or status == 128 + signal.SIGABRT) and not _fell_at_start(run):
             self._findings.add(Fault.CRASHED, case, f"status {status} {run.log}")
         states = {name: _state(run.out / name, reference.out / name, before.get(name)) for name in reference.names}
         for name, state in states.items():
@@ -191,9 +191,13 @@ def _state(path: Path, like: Path, before: str | None) -> str:
     return "new" if is_complete(path, like) else "broken"
 
 
-def _fell_before_plugins(run: Run) -> bool:
-    """Return whether QGIS itself fell when Ctrl-C came while it loaded its own Python modules, before any plugin."""
-    return "KeyboardInterrupt" in run.log and "Python path:<br>" in run.log and "otbtf_qgis/" not in run.log
+def _fell_at_start(run: Run) -> bool:
+    """Return whether QGIS fell because Ctrl-C came while it imported Python modules, its own or a plugin's.
+
+    Nothing runs yet, and QGIS does not take that Python raises KeyboardInterrupt then.
+    """
+    importing = "Python path:<br>" in run.log or "qgis/utils.py" in run.log
+    return "KeyboardInterrupt" in run.log and importing
 
 
 def _pause(run: Run, seconds: float) -> None:
