@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 import numpy as np
 from osgeo import gdal
@@ -100,7 +100,7 @@ def _source(name: str, relative: bool, band: int, place: Box, kind: str, block: 
     raster = f'RasterXSize="{place.width}" RasterYSize="{place.height}" DataType="{kind}"'
     return (
         "    <SimpleSource>\n"
-        f'      <SourceFilename relativeToVRT="{int(relative)}">{escape(name)}</SourceFilename>\n'
+        f'      <SourceFilename relativeToVRT="{int(relative)}">{escape(name, quote=False)}</SourceFilename>\n'
         f"      <SourceBand>{band}</SourceBand>\n"
         f'      <SourceProperties {raster} BlockXSize="{block[0]}" BlockYSize="{block[1]}" />\n'
         f'      <SrcRect xOff="0" yOff="0" {size} />\n'
