@@ -24,7 +24,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ({"OUTPUT_SPCSCALE": "wide"}, "OUTPUT_SPCSCALE is 'wide', but must be a number."),
         ({"SOURCE1_IL": "/nowhere/image.tif"}, "Cannot open the raster /nowhere/image.tif"),
         ({"OUTPUT_NAMES": "z"}, "has no output 'z'; it has: "),
-        ({"OUT": "/nowhere/out.tif"}, "The output is /nowhere/out.tif, but the folder /nowhere does not exist"),
+        ({"OUT": "/nowhere/out.tif"}, "OUT is /nowhere/out.tif, but the folder /nowhere does not exist"),
     ],
 )
 def test_message(qgis: Any, values: dict[str, Any], tmp_path: Path, changes: dict[str, Any], words: str) -> None:
