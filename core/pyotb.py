@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from .entry.pyotbapps import (
-    App,
-    Input,
-    __getattr__,  # noqa: F401 (each application by its name)
-    get_nbchannels,
-)
+from .entry import pyotbapps
+from .entry.pyotbapps import App, Input, get_nbchannels
 
 __all__ = [
     "App",
     "Input",
     "get_nbchannels",
 ]
+
+__getattr__ = pyotbapps.__getattr__  # each application by its name

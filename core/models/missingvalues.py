@@ -47,7 +47,8 @@ class FillNodata(ExactLayer):
         """
         super().__init__(name=name, **kwargs)
         several = isinstance(values, (list, tuple, np.ndarray))
-        self.values: float | list[float] = [float(value) for value in values] if several else float(values)  # type: ignore[union-attr, arg-type]
+        given: Any = values
+        self.values: float | list[float] = [float(value) for value in given] if several else float(given)
         if not np.isfinite(self.values).all():
             raise ParameterError(f"values is {self.values}, but must be finite numbers.")
         self.nodata, self.mask = float(nodata), mask

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,7 @@ def _opened(
     ]
     if len(opened) == len(settings.sources):
         tests.append(lambda: settle_alphas(model, placeholders, settings, opened, infos[0].name, None, progress))
-        tests += [lambda info=info: assign_inputs(model, placeholders, opened, [info.name]) for info in infos]  # type: ignore[misc]
+        tests += [partial(assign_inputs, model, placeholders, opened, [info.name]) for info in infos]
     for test in tests if opened else []:
         try:
             test()
