@@ -113,7 +113,7 @@ def test_bands_of_an_extended_filename(scene: SimpleNamespace, tmp_path: Path) -
     five = write_at(tmp_path / "five.tif", scene.pixels[..., [2, 1, 0, 1, 0]])
     for bands in ("3,2,1", "-1,-2,1", "5,4:4,:1"):
         np.testing.assert_array_equal(served(scene, tmp_path, f"{five}?&bands={bands}"), scene.map)
-    for bands, part in (("6", "'6': give numbers from 1 to 5"), ("a", "'a'"), ("3:1", "smaller number"), ("1,", "''")):
+    for bands, part in (("6", "'6'.*give numbers from 1 to 5"), ("a", "'a'"), ("3:1", "smaller number"), ("1,", "''")):
         with pytest.raises(RasterError, match=rf"SOURCE1_IL: bands={bands}.*{part}"):
             served(scene, tmp_path, f"{five}?&bands={bands}")
 
@@ -193,7 +193,7 @@ assert marked.GetRasterBand(3).GetNoDataValue() == 9
             r"\('y', 'x', 'band'\): give data.transpose\('band', 'y', 'x'\)",
         ),
         (lambda data: data.isel(band=0).T, r"order \('x', 'y'\): give data.transpose\('y', 'x'\)"),
-        (lambda data: data.rename(x="columns"), r"dimensions \('band', 'y', 'columns'\).*none is called x"),
+        (lambda data: data.rename(x="columns"), r"dimensions \('band', 'y', 'columns'\).*needs one called x"),
         (lambda data: data.expand_dims("time"), r"dimensions \('time', 'band', 'y', 'x'\).*isel"),
         (lambda data: data.isel(x=[0, 1, 5]), "coordinates x of DataArray reflectance are not evenly spaced"),
         (lambda data: data.isel(x=[0]), "one pixel along x"),
@@ -289,7 +289,7 @@ for ask in (lambda: core.run("CreateExampleData", {"outdir": "missing"}), lambda
 """
     done = python(program)
     lines = done.stdout.splitlines()
-    assert [line.split(" is missing")[0] for line in lines[2:]] == ["EngineError The package keras"], done.stderr
+    assert [line.split(" is missing")[0] for line in lines[2:]] == ["EngineError The package tensorflow"], done.stderr
     assert all("python3-gdal" in line for line in lines[:2])
 
 

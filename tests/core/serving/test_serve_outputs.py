@@ -80,7 +80,7 @@ def test_formats(
 @pytest.mark.parametrize("name", ["out.png", "out.jpg"])
 def test_a_format_that_cannot_hold_the_type_is_refused(given: dict[str, Any], tmp_path: Path, name: str) -> None:
     """GDAL itself would cut the values down to bytes and go on."""
-    with pytest.raises(RasterError, match="cannot hold float32: set OUT_PIXELTYPE to uint8 or "):
+    with pytest.raises(RasterError, match="cannot hold float32: choose the pixel type uint8 or "):
         serving.serve(**given, out=str(tmp_path / name), out_pixeltype="float")
     assert list(tmp_path.iterdir()) == []
 

@@ -62,7 +62,7 @@ def test_it_serves(session: Any, tmp_path: Path) -> None:
     }
     core.run("TensorflowModelServe", values, Log())
     np.testing.assert_array_equal(read(out)[..., 0], expected(pixels))
-    with session.graph.as_default(), pytest.raises(EngineError, match="leave the tf.Graph"):
+    with session.graph.as_default(), pytest.raises(EngineError, match="outside of tf.Graph"):
         core.run("TensorflowModelServe", values, Log())
     model = load_model(str(tmp_path / "model"), "", False)
     assert model.kind == "TF1 SavedModel"
