@@ -151,7 +151,10 @@ def test_a_mask_is_honoured_or_its_loss_told(tag: float | None, warned: bool, tm
     [
         ("ExtractROI -in three.tif -startx 9", "STARTX and STARTY are 9 and 0, but the image has 7 x 6"),
         ("ExtractROI -in three.tif -mode extent -mode.extent.ulx 20 -mode.extent.lrx 30", "lies outside the image"),
-        ("ExtractROI -in three.tif -mode extent -mode.extent.ulx 4 -mode.extent.lrx 3", "the right coordinate is smaller"),
+        (
+            "ExtractROI -in three.tif -mode extent -mode.extent.ulx 4 -mode.extent.lrx 3",
+            "the right coordinate is smaller",
+        ),
         ("ExtractROI -in three.tif -cl Channel4", "CL is 'Channel4', but .* Channel1 to Channel3"),
         ("ExtractROI -in three.tif -mode fit", "MODE is fit, which needs exactly one of MODE_FIT_IM and MODE_FIT_VECT"),
         ("ConcatenateImages -il three.tif coarse.tif", "4 x 4 pixels"),
