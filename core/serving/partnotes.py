@@ -47,7 +47,8 @@ class PartNote:
     def of(cls, plan: PartPlan, file: Path, replaced: int, clipped: int, seconds: float) -> PartNote:
         """Return the note of a part that lies in a file."""
         with collected_errors():
-            width, height = gdal.Open(str(file)).GetRasterBand(1).GetBlockSize()
+            dataset = gdal.Open(str(file))  # a band does not outlive it
+            width, height = dataset.GetRasterBand(1).GetBlockSize()
         size, digest = file.stat().st_size, _digest(file)
         return cls(
             plan.digest, size, digest, (width, height), replaced, clipped, round(seconds, 3), socket.gethostname()
