@@ -14,10 +14,13 @@ from qgis.gui import QgsLayerTreeView
 
 sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
 
+from exported_layers import Source
 from processing.core.Processing import Processing
 from qgis.utils import iface
 
+from otbtf_qgis.algorithms.reading import Reader, written
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 
@@ -101,3 +104,16 @@ def make_raster(tmp_path: Path) -> Callable[[str], str]:
         return path
 
     return make
+
+
+@pytest.fixture
+def source(provider: OtbtfProvider, context: QgsProcessingContext) -> Source:
+    """Returns how a run's request names a layer."""
+    algorithm = provider.algorithm("sampleextraction").create()
+
+    def source(layer: Any, progress: Progress | None = None) -> Any:
+        reader = Reader(algorithm, keys(algorithm.OPERATION), {"VEC": layer}, context)
+        reader.inputs()  # as a check does
+        return written(reader.inputs(run=True), progress or Progress())["vec"]
+
+    return source
