@@ -53,7 +53,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
         parameters.model_userplaceholders,
     )
     names = [output.info.name for output in described.outputs]
-    older = _older(parameters, model.path, progress)
+    older = _older(model.path, progress)
     classes = _classes(parameters.classes, names, older, progress)
     alpha, defaults = (older.alpha, older.serving_defaults) if older else ({}, None)
     results: dict[str, Any] = _results(described)
@@ -89,7 +89,7 @@ def _uri(path: str) -> str:
     return Path(path).absolute().as_uri()
 
 
-def _older(parameters: DescribeModel, model_path: str, progress: Progress) -> Sidecar | None:
+def _older(model_path: str, progress: Progress) -> Sidecar | None:
     """The model's sidecar as it was, for its classes; one that contradicts the model is about to be replaced."""
     try:
         return read_sidecar(model_path)

@@ -116,7 +116,7 @@ def choose_loss(
     if math.prod(output.shape) != math.prod(target) or output.bands != (target[-1] if target else 1):
         raise ParameterError(
             f"{field('loss')} is {name}, but the model's output {output.describe()} and the target of shape "
-            f"{' x '.join(map(str, target))} differ: {_size_advice(output, target)} or choose another model."
+            f"{' x '.join(map(str, target))} differ: {_size_advice(output)} or choose another model."
         )
     of_values: Mapping[str, Any] = {
         "mse": keras.losses.MeanSquaredError,
@@ -136,11 +136,11 @@ def _check_classes(name: str, output: TrainedOutput, target: tuple[int, ...]) ->
     if math.prod(output.shape[:-1]) != math.prod(target):
         raise ParameterError(
             f"The model's output {output.describe()} does not have the size of a sample's labels, which is "
-            f"{' x '.join(map(str, target))}: {_size_advice(output, target)} or choose another model."
+            f"{' x '.join(map(str, target))}: {_size_advice(output)} or choose another model."
         )
 
 
-def _size_advice(output: TrainedOutput, target: tuple[int, ...]) -> str:
+def _size_advice(output: TrainedOutput) -> str:
     rows, columns = output.shape[:2] if len(output.shape) == 3 else (1, 1)
     return f"extract targets of {columns} x {rows} pixels,"
 
