@@ -10,12 +10,12 @@ from qgis.core import (
     QgsProcessingContext,
 )
 
-from ..core.base.progress import Progress
+from ..core.base.progress import Passed, Progress
 from ..core.errors import EngineError
 from ..core.operations.runcommandline import RunCommandLine as Operation
 from ..core.parameters.parsing import keys, parse
 from ..core.workflows.commandline import Call, parse_commands
-from ..core.workflows.commandrun import Share, run_command_lines
+from ..core.workflows.commandrun import run_command_lines
 from .base import OtbtfAlgorithm, told
 from .definitions import shown_as
 
@@ -39,9 +39,9 @@ class RunCommandLine(OtbtfAlgorithm):
     def _run(self, values, progress):
         parameters = parse(self.OPERATION, values)
 
-        def perform(call: Call, share: Progress):
+        def perform(call: Call, part: Progress):
             child = self._child(call)
-            polled = _Polled(share, progress.poll)  # all that is asked of a FeedbackProgress
+            polled = _Polled(part, progress.poll)  # all that is asked of a FeedbackProgress
             return child._run(child._with_defaults(call.values), polled)  # type: ignore[arg-type]
 
         if not parameters.show_only:
@@ -67,9 +67,9 @@ class RunCommandLine(OtbtfAlgorithm):
         child._style_layers(told(found), context)
 
 
-class _Polled(Share):
+class _Polled(Passed):
     """The progress of one run, with which it also lets qgis_process see its signals."""
 
-    def __init__(self, share: Progress, poll: Callable[[], None]):
-        super().__init__(share, 0, 1)
+    def __init__(self, part: Progress, poll: Callable[[], None]):
+        super().__init__(part)
         self.poll = poll

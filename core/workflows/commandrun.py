@@ -6,25 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ..base.progress import Passed, Progress
+from ..base.progress import Part, Progress
 from ..errors import Cancelled, OtbtfError
 from ..operations.runcommandline import RunCommandLine
 from ..registry import run as run_operation
 from .commandline import Call, described, parse_commands
-
-
-class Share(Passed):
-    """The progress of one of several runs, passed on as its share of the whole."""
-
-    def __init__(self, whole: Progress, number: int, total: int) -> None:
-        """Take the part `number` (from 0) of `total` equal ones."""
-        super().__init__(whole)
-        self._number, self._total = number, total
-
-    def fraction(self, done: float) -> None:
-        """Pass on how far the whole is."""
-        super().fraction((self._number + done) / self._total)
-
 
 Perform = Callable[[Call, Progress], dict[str, Any]]
 
@@ -54,9 +40,10 @@ def run_command_lines(parameters: RunCommandLine, progress: Progress, perform: P
     calls = [] if parameters.show_only else [call for call in calls if not call.help]
     for number, call in enumerate(calls):
         progress.check()
+        part = Part(progress, number / len(calls), (number + 1) / len(calls))
         progress.info(f"Running {call.algorithm} ({number + 1} of {len(calls)}).")
         try:
-            results.append((perform or _here)(call, Share(progress, number, len(calls))))
+            results.append((perform or _here)(call, part))
         except OtbtfError as error:
             # Its keys as text: they are those of the command, not of ours.
             raise type(error)(f"Line {call.line}, {call.application}: {error}{_done(number)}") from error
