@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..errors import Cancelled
 
 
@@ -67,6 +69,23 @@ class Passed(Progress):
     def cancelled(self) -> bool:
         """Return True once the user has asked to stop."""
         return self._to.cancelled()
+
+
+class Reworded(Passed):
+    """Passes everything on, lines in other words."""
+
+    def __init__(self, to: Progress, words: Callable[[str], str]) -> None:
+        """Pass on to the progress `to`; `words` makes the line that it gets."""
+        super().__init__(to)
+        self._words = words
+
+    def info(self, message: str) -> None:
+        """Pass a line on."""
+        super().info(self._words(message))
+
+    def warning(self, message: str) -> None:
+        """Pass a line on."""
+        super().warning(self._words(message))
 
 
 class Part(Passed):

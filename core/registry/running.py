@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.progress import Passed, Progress
+from ..base.progress import Progress, Reworded
 from ..base.temporaries import announcing_to
 from ..errors import ParameterError, as_key, worded
 from ..files.inputs import watched
@@ -77,28 +77,20 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
     return call
 
 
-class _InKeys(Passed):
-    """A progress whose lines name an operation's parameters by its keys."""
-
-    def __init__(self, to: Progress, operation: type) -> None:
-        super().__init__(to)
-        self._operation = operation
-
-    def info(self, message: str) -> None:
-        super().info(self._in_keys(message))
-
-    def warning(self, message: str) -> None:
-        super().warning(self._in_keys(message))
-
-    def _in_keys(self, message: str) -> str:
-        mentioned = with_keys(message, self._operation)
-        return mentioned if self.keeps_mentions else worded(mentioned, as_key)
-
-
 def _run(name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
     parameters = declaration(name)
     with in_keys_of(parameters):
-        return _run_declared(parameters, values, _InKeys(progress, parameters))
+        return _run_declared(parameters, values, _in_keys(progress, parameters))
+
+
+def _in_keys(progress: Progress, operation: type) -> Progress:
+    """Return a progress whose lines name an operation's parameters by its keys."""
+
+    def words(message: str) -> str:
+        mentioned = with_keys(message, operation)
+        return mentioned if progress.keeps_mentions else worded(mentioned, as_key)
+
+    return Reworded(progress, words)
 
 
 def _run_declared(parameters: Any, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..base.progress import Passed, Progress
+from ..base.progress import Progress, Reworded
 from ..errors import OtbtfError, as_key, worded
 from ..registry import run
 
@@ -29,28 +29,14 @@ def run_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str], p
         OtbtfError: as the inner operation raises it; its message has the words.
         Cancelled: `progress` asked to stop.
     """
-    outer = _OuterWords(name, words, progress)
+
+    def said(message: str) -> str:
+        return worded(message, lambda path: words.get(path.lstrip("="), f"{as_key(path)} of {name}"))
+
+    outer = Reworded(progress, said)
+    outer.keeps_mentions = True  # the inner run leaves its keys as mentions
     try:
         return run(name, values, outer)
     except OtbtfError as error:
-        error.args = (outer.said(error.message),)
+        error.args = (said(error.message),)
         raise
-
-
-class _OuterWords(Passed):
-    """A progress whose lines name an inner operation's parameters in the words of the outer one."""
-
-    def __init__(self, name: str, words: Mapping[str, str], to: Progress) -> None:
-        super().__init__(to)
-        self.keeps_mentions = True  # the inner run leaves its keys as mentions
-        self._name, self._words = name, words
-
-    def info(self, message: str) -> None:
-        super().info(self.said(message))
-
-    def warning(self, message: str) -> None:
-        super().warning(self.said(message))
-
-    def said(self, message: str) -> str:
-        """Return a message of the inner run with its mentions replaced."""
-        return worded(message, lambda path: self._words.get(path.lstrip("="), f"{as_key(path)} of {self._name}"))
