@@ -89,8 +89,7 @@ class Application:
         """Set a parameter: a text, a number, a boolean, or a list; an image is a path, an `Image` or an `Application`."""
         several = isinstance(value, (list, tuple))
         self._given[key] = [_taken(item) for item in (value if several else [value])]
-        self._results = None
-        self._temporary.clear()
+        self._changed()
 
     SetParameterString = SetParameterStringList = SetParameterInt = SetParameterFloat = SetParameterValue
     SetParameterInputImage = SetParameterInputFilename = SetParameterValue
@@ -117,6 +116,7 @@ class Application:
                 f"The pixel type of {key} is {pixel_type!r}, but must be one of {', '.join(PIXEL_TYPES)}."
             )
         self._types[key] = pixel_type if isinstance(pixel_type, str) else PIXEL_TYPES[pixel_type]
+        self._changed()
 
     def EnableParameter(self, key: str) -> None:
         """Switch a parameter on that has no value of its own."""
@@ -126,6 +126,7 @@ class Application:
     def DisableParameter(self, key: str) -> None:
         """Leave a parameter out again."""
         self._given.pop(key, None)
+        self._changed()
 
     ClearValue = DisableParameter
 
@@ -215,6 +216,11 @@ class Application:
             self._run({**self._given, key: [path]}, {key: "float"})
             self._temporary[key] = path
         return self._temporary[key]
+
+    def _changed(self) -> None:
+        """Forget what a run has found and written: it is of other parameters."""
+        self._results = None
+        self._temporary.clear()
 
     def _known(self, named: Iterable[str] = ()) -> tuple[Key, ...]:
         """Return the application's keys, with those of the sources that are in use or `named`."""
