@@ -13,7 +13,7 @@ from qgis.PyQt.QtGui import QIcon
 from .algorithms.translate import tr
 
 DEFAULT_SOURCES = 2
-MOST_SOURCES = 64
+LARGEST_NUMBER_OF_SOURCES = 64
 """More sources do not fit in a dialog; scripts and command lines may have any number."""
 LEAST_MEMORY = 64
 
@@ -42,7 +42,7 @@ def read() -> Options:
     sources, memory = _whole(_stored(_SOURCES)), _whole(_stored(_MEMORY))
     return Options(
         interpreter=str(_stored(_INTERPRETER) or "").strip(),
-        sources=sources if 1 <= sources <= MOST_SOURCES else _default_sources(),
+        sources=sources if 1 <= sources <= LARGEST_NUMBER_OF_SOURCES else _default_sources(),
         memory=memory if memory >= LEAST_MEMORY else None,
         device=str(_stored(_DEVICE) or "").strip() or "auto",
     )
@@ -102,7 +102,7 @@ def _stored(name: str) -> Any:
 
 def _default_sources() -> int:
     number = _whole(os.environ.get("OTB_TF_NSOURCES"))
-    return number if 1 <= number <= MOST_SOURCES else DEFAULT_SOURCES
+    return number if 1 <= number <= LARGEST_NUMBER_OF_SOURCES else DEFAULT_SOURCES
 
 
 def _whole(value: Any) -> int:
@@ -113,8 +113,10 @@ def _whole(value: Any) -> int:
 
 
 def _check_sources(value: Any) -> None:
-    if not 1 <= _whole(value) <= MOST_SOURCES:
-        raise ValueError(tr("The number of sources is {}, but must be from 1 to {}.").format(value, MOST_SOURCES))
+    if not 1 <= _whole(value) <= LARGEST_NUMBER_OF_SOURCES:
+        raise ValueError(
+            tr("The number of sources is {}, but must be from 1 to {}.").format(value, LARGEST_NUMBER_OF_SOURCES)
+        )
 
 
 def _check_memory(value: Any) -> None:

@@ -36,4 +36,4 @@ class CreateExampleData(Operation):
         minimum=256,
         maximum=20_000,
     )
-    seed: int = shared.seed(default=1, maximum=2**32 - 1)
+    seed: int = shared.seed(default=1, maximum=shared.LARGEST_32_BIT_SEED)

@@ -13,8 +13,6 @@ from ..parameters.seriesorders import ORDERS
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import NAMES, TEMPLATES
 
-MOST_SOURCES = 8
-
 DAYS_OF_A_YEAR = 365.25
 FACTORS = (2, 4)
 WEIGHTS = ("none", "imagenet", "file")
@@ -63,7 +61,7 @@ class CreateModel(Operation):
     template: str = voc.choice(
         "template", "Template", "Network template; the description explains the use of each.", NAMES
     )
-    sources: tuple[ModelSource, ...] = voc.numbered(ModelSource, MOST_SOURCES)
+    sources: tuple[ModelSource, ...] = voc.numbered(ModelSource, shared.LISTED_SOURCES)
     bands: str = voc.text(
         "bands",
         "Bands",
@@ -193,7 +191,9 @@ class CreateModel(Operation):
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
-    seed: int | None = shared.seed(otherwise="different weights each time", maximum=2**32 - 1, advanced=True)
+    seed: int | None = shared.seed(
+        otherwise="different weights each time", maximum=shared.LARGEST_32_BIT_SEED, advanced=True
+    )
     out_keras: str | None = voc.file_out(
         "out.keras",
         "Model as .keras file",

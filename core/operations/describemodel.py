@@ -9,7 +9,6 @@ from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
-from ..parameters.servedmodel import MOST_SOURCES
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class DescribeModel(Operation):
         "Names of the outputs to describe, separated by spaces; for a .keras file also names of layers. Default: the "
         "outputs that the model names.",
     )
-    sources: tuple[DescribedSource, ...] = voc.numbered(DescribedSource, MOST_SOURCES)
+    sources: tuple[DescribedSource, ...] = voc.numbered(DescribedSource, shared.LISTED_SOURCES)
     model_userplaceholders: str = shared.user_placeholders("model.userplaceholders")
     classes: str | None = voc.file(
         "classes",

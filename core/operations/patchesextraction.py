@@ -12,8 +12,6 @@ from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import Memory, check_sources
 from ..parameters.vectorsource import LayerSource
 
-MOST_SOURCES = 8
-
 
 @dataclass(frozen=True)
 class Source:
@@ -44,7 +42,7 @@ class Source:
 
 @dataclass(frozen=True)
 class _Inputs(Group):
-    sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
+    sources: tuple[Source, ...] = voc.numbered(Source, shared.LISTED_SOURCES)
     vec: LayerSource = voc.vector(
         "vec",
         "Points",

@@ -251,7 +251,9 @@ class ClassifierChoice(Group):
         minimum=1,
         advanced=True,
     )
-    rand: int | None = shared.seed(name="rand", otherwise="a different seed each time", maximum=2**32 - 1)
+    rand: int | None = shared.seed(
+        name="rand", otherwise="a different seed each time", maximum=shared.LARGEST_32_BIT_SEED
+    )
 
     @property
     def layers(self) -> tuple[int, ...]:

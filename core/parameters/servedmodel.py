@@ -12,7 +12,6 @@ from .sharedgroups import Memory, check_sources
 
 MODES = ("auto", "on", "off")
 PADDINGS = ("auto", "none", "reflect", "edge", "constant")
-MOST_SOURCES = 8
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class _Application(Group):
-    sources: tuple[Source, ...] = voc.numbered(Source, MOST_SOURCES)
+    sources: tuple[Source, ...] = voc.numbered(Source, shared.LISTED_SOURCES)
     model_dir: str = shared.model_file()
     model_userplaceholders: str = shared.user_placeholders("model.userplaceholders")
     model_fullyconv: str = voc.choice(

@@ -15,7 +15,14 @@ BESIDE_TENSORFLOW = ", in addition to TensorFlow's own memory"
 MODEL_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
 """Models, as Qt's file dialogs name them."""
 
+LISTED_SOURCES = 8
+"""The number of sources that the documentation lists; operations take any number."""
+
+LARGEST_32_BIT_SEED = 2**32 - 1
+"""The largest seed that `keras.utils.set_random_seed` and the classifiers take."""
+
 LARGEST_SEED = 2**31 - 1
+"""The largest seed of training, which adds the number of the epoch to it: the sum stays within 32 bits."""
 
 # ------------------------------------------------------------------- rasters
 

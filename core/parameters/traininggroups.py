@@ -9,7 +9,8 @@ from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
 
-MOST_SOURCES = 9
+_LISTED_SOURCES = shared.LISTED_SOURCES + 1
+"""One more for the target, which is a source like the images."""
 
 LOSSES = (
     "auto",
@@ -116,7 +117,7 @@ class TrainedModel(Group):
 class TrainingData(Group):
     """The samples, and their use in training."""
 
-    sources: tuple[TrainingSource, ...] = voc.numbered(TrainingSource, MOST_SOURCES, "training.source")
+    sources: tuple[TrainingSource, ...] = voc.numbered(TrainingSource, _LISTED_SOURCES, "training.source")
     training_tfrecords: str | None = voc.folder(
         "training.tfrecords",
         "TFRecords for training",
@@ -187,7 +188,7 @@ class Validation(Group):
         minimum=1,
         advanced=True,
     )
-    validation_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, MOST_SOURCES, "validation.source")
+    validation_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "validation.source")
     validation_tfrecords: str | None = voc.folder(
         "validation.tfrecords",
         "TFRecords for validation",
@@ -218,7 +219,7 @@ class Validation(Group):
         "patches lists them, otherwise whole patches images if there are several.",
         advanced=True,
     )
-    test_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, MOST_SOURCES, "test.source")
+    test_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "test.source")
     test_tfrecords: str | None = voc.folder(
         "test.tfrecords",
         "TFRecords for the test",
