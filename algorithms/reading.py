@@ -169,7 +169,7 @@ class Reader:
             raise ParameterError(f"{place} is {_called(layer)}, but must be a raster layer: choose a raster.")
         if layer.providerType() != "gdal":
             web = WebLayer(place, layer, self._wanted())
-            return web if run else str(layer.name())
+            return web.prepare(layer) if run else str(layer.name())
         return self._for_engine(place, str(layer.source()), described(layer), run)
 
     def _wanted(self) -> Wanted:

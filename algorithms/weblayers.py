@@ -114,7 +114,7 @@ class WebLayer:
     """A layer that only QGIS reads, to be copied to a file by the thread that runs the algorithm."""
 
     def __init__(self, place: str, layer: QgsRasterLayer, wanted: Wanted) -> None:
-        """Clone the layer's provider; call it in the main thread.
+        """Find what is read of the layer, without a request to its server; call it in the main thread.
 
         Args:
             place: the parameter, for messages.
@@ -135,16 +135,25 @@ class WebLayer:
         self._query = parse_qs(str(layer.source())) if layer.providerType() == "wms" else {}
         size = self._pixel_size(provider, wanted)
         self._grid = self._window(provider, wanted.extent, size)
-        zoom = self._zoom(self._nearest(size[0]))
-        self._exact = zoom is not None
-        read = layer if zoom is None else _of_zoom_level(layer, zoom)  # kept: its provider goes with it
-        self._provider: Any = read.dataProvider().clone()
-        self._provider.moveToThread(None)  # it goes with the thread of the run
+        self._read_level = self._zoom(self._nearest(size[0]))
+        self._provider: Any = None
         self._network = QgsNetworkAccessManager.instance()
         self._ended = contextlib.ExitStack()
 
+    def prepare(self, layer: QgsRasterLayer) -> WebLayer:
+        """Clone the layer's provider for `write`, which may ask its server; call it in the main thread.
+
+        Args:
+            layer: the layer that this was made of.
+        """
+        level = self._read_level
+        read = layer if level is None else _of_zoom_level(layer, level)  # kept: its provider goes with it
+        self._provider = read.dataProvider().clone()
+        self._provider.moveToThread(None)  # it goes with the thread of the run
+        return self
+
     def write(self, progress: Progress) -> str:
-        """Copy the layer to a GeoTIFF, which stays until `release`, and return its path.
+        """Copy the prepared layer to a GeoTIFF, which stays until `release`, and return its path.
 
         Raises:
             RasterError: the layer cannot be read, or the file cannot be written.
@@ -154,7 +163,7 @@ class WebLayer:
         self._tell(progress)
         folder = self._ended.enter_context(scratch_folder())
         path = str(folder / (_UNSAFE.sub("_", self._name)[:60] + ".tif"))
-        blocks = ProviderBlocks(self._provider, self._exact, self._called, self._network, progress)
+        blocks = ProviderBlocks(self._provider, self._read_level is not None, self._called, self._network, progress)
         LayerCopy(self._called, path, self._grid, crs_text(self._crs) if self._crs.isValid() else "").write(
             blocks, progress
         )

@@ -445,7 +445,26 @@ def test_the_file_is_removed_where_the_run_fails_later(server: TileServer, read:
 
 def test_a_layer_that_is_never_read_leaves_nothing(server: TileServer) -> None:
     wanted = weblayers.Wanted(lambda crs: rectangle(0, 0, 9, 9), SIZE)
-    layer = WebLayer("IN", basemap(server), wanted)
+    tiles = basemap(server)
+    layer = WebLayer("IN", tiles, wanted).prepare(tiles)
     layer.release()
     del layer
     assert server.asked == []
+
+
+def test_a_check_does_not_clone_a_provider(
+    server: TileServer, provider: OtbtfProvider, context: QgsProcessingContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clone may ask the server, and dialogs check in the main thread."""
+    cloned: list[str] = []
+    monkeypatch.setattr(weblayers, "_of_zoom_level", lambda layer, zoom: cloned.append(layer.name()) or layer)
+    values = {
+        "IN": basemap(server),
+        "OUT": "out.tif",
+        "WEB_EXTENT": text(rectangle(0, 0, 10, 10)),
+        "WEB_PIXELSIZE": SIZE,
+    }
+    algorithm = provider.algorithm("extractroi").create()
+    possible, problem = algorithm.checkParameterValues(values, context)
+    assert possible, problem
+    assert cloned == []
