@@ -50,6 +50,11 @@ class OtbtfError(Exception):
         """The text with its mentions of parameters; `str(error)` has their keys instead."""
         return str(self.args[0]) if self.args else ""
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The parameters that the message names, as paths of fields."""
+        return tuple(_MENTION.findall(self.message))
+
     def __str__(self) -> str:
         return worded(self.message, as_key)
 

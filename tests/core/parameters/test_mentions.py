@@ -28,9 +28,10 @@ def test_a_path_as_a_key(path: str, key: str) -> None:
     assert as_key(path) == key
 
 
-def test_an_error_has_keys_as_text() -> None:
+def test_an_error_has_keys_as_text_and_tells_its_fields() -> None:
     error = RasterError(f"{field('out_nodata')} is 300, but {field('il', of='sources', number=2)} is uint8.")
     assert str(error) == "OUT_NODATA is 300, but SOURCE2_IL is uint8."
+    assert error.fields == ("out_nodata", "sources[2].il")
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # nosec B301
     assert str(ParameterError()) == ""
 

@@ -9,7 +9,7 @@ import pytest
 from osgeo import gdal
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import OtbtfError, field
+from otbtf_qgis.core.errors import OtbtfError
 from otbtf_qgis.core.operations.patchesextraction import PatchesExtraction
 from otbtf_qgis.core.parameters.mentions import key_at
 from otbtf_qgis.core.rasters.outputfields import OutputFields, either
@@ -45,7 +45,7 @@ def test_what_there_is_no_parameter_for_is_not_advised() -> None:
 def test_a_pixel_type_that_the_format_does_not_hold(tmp_path: Path, image: str) -> None:
     with pytest.raises(OtbtfError, match=r"choose the pixel type uint8 or uint16 \(OUT_PIXELTYPE\), or") as found:
         registry.run("ExtractROI", {"in": image, "out": str(tmp_path / "a.png")})
-    assert field("=out.pixeltype") in found.value.message
+    assert found.value.fields == ("=out.pixeltype",)
 
 
 def test_patches_name_the_parameters_of_their_source(tmp_path: Path, image: str) -> None:
