@@ -172,6 +172,20 @@ class Reader:
             return web.prepare(layer) if run else str(layer.name())
         return self._for_engine(place, str(layer.source()), described(layer), run)
 
+    def read_by_qgis(self, key: Key) -> bool:
+        """Return whether what is given for rasters has one that QGIS reads, not GDAL: a basemap, WMS, a database, ..."""
+        value = self.plain(key, self._parameters.get(key.parameter))
+        several = value if isinstance(value, (list, tuple)) else [value]
+        return any(self._is_web_layer(self.plain(key, one)) for one in several)
+
+    def _is_web_layer(self, value: Any) -> bool:
+        if not isinstance(value, str):
+            return isinstance(value, QgsRasterLayer) and value.providerType() != "gdal"
+        if not value or value.lower().startswith(("http://", "https://")):
+            return False
+        layer = self._layer(value, QgsProcessingUtils.LayerHint.Raster)
+        return self._is_web_layer(layer) if layer is not None else bool(provider_address(value)[0])
+
     def _wanted(self) -> Wanted:
         """Return which part of layers that are not files is asked for, and at which pixel size."""
         extent = self._value(EXTENT, self._parameters.get(EXTENT.parameter), False)

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qgis.core import QgsApplication
 from qgis.PyQt import sip
 
+from .gui.failures import report
 from .provider import OtbtfProvider
+
+
+class LateDialogs:
+    """Makes dialogs for algorithms; loads the modules for that with the first one, not at the start of QGIS.
+
+    Args:
+        provider: whose algorithms they are.
+        window: the application's window.
+    """
+
+    def __init__(self, provider: OtbtfProvider, window: Any) -> None:
+        self._provider, self._window = provider, window
+        self._dialogs: Any = None
+
+    def make(self, algorithm: Any, parent: Any) -> Any:
+        """Return a dialog as `Dialogs.make` does; None where it cannot be loaded."""
+        try:
+            if self._dialogs is None:
+                from .gui.dialogs import Dialogs
+
+                self._dialogs = Dialogs(self._provider, self._window)
+        except Exception as error:  # noqa: BLE001 (QGIS's own dialog opens)
+            report(error)
+            return None
+        return self._dialogs.make(algorithm, parent)
 
 
 class OtbtfPlugin:
@@ -31,11 +59,10 @@ class OtbtfPlugin:
     def initGui(self):
         """Add the provider and the menu."""
         self.initProcessing()
-        from .gui.dialogs import Dialogs
         from .gui.menu import Menu
 
         if self.provider is not None:
-            self.provider.use_dialogs(Dialogs(self.provider, self._iface.mainWindow()).make)
+            self.provider.use_dialogs(LateDialogs(self.provider, self._iface.mainWindow()).make)
         self._menu = Menu(self._iface)
 
     def unload(self):

@@ -33,7 +33,7 @@ class GivenImages:
 
 @dataclass(frozen=True)
 class Fit:
-    """What was found.
+    """What was found, in texts that mention parameters (`core.errors.field`).
 
     Attributes:
         images: what each source holds.
@@ -71,7 +71,7 @@ def fit_of_images(
             known = summary.described.alpha.get(info.name, "")
             decide(stacks[source.number], alpha, progress, info.size(3), known)
     except OtbtfError as error:
-        return Fit(_listed(stacks), (str(error),))
+        return Fit(_listed(stacks), (error.message,))
     remarks = []
     for source, info in zip(sources, fed):
         stack = stacks[source.number]
@@ -124,7 +124,7 @@ def _opened(sources: Sequence[GivenImages], progress: Progress) -> tuple[dict[in
         try:
             stacks[source.number] = Stack(source.images, placed=False, takes_complex=True)
         except OtbtfError as error:
-            misfits.append(str(error))
+            misfits.append(error.message)
     return stacks, misfits
 
 

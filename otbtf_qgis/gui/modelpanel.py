@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import wraps
 from typing import Any
 
@@ -157,7 +158,7 @@ class ModelPanel(QFrame):
             self._say(modeltext.of_state(tr("The engine is busy; shown after the run.")))
             self._read(pause=_AGAIN)
         elif isinstance(error, OtbtfError):
-            self._say(modeltext.of_problem(in_words(error.message, self._algorithm.OPERATION)))
+            self._say(modeltext.of_problem(self._in_words(error.message)))
         else:
             raise error
 
@@ -170,6 +171,9 @@ class ModelPanel(QFrame):
                 source.follow(self._summary, output)
         self._look_at_images(self._summary, output)
 
+    def _in_words(self, message: str) -> str:
+        return in_words(message, self._algorithm.OPERATION)
+
     def _say(self, text: str) -> None:
         self.model_text.setText(text)
         self.show()
@@ -179,14 +183,16 @@ class ModelPanel(QFrame):
 
     def _look_at_images(self, summary: ModelSummary, output: str) -> None:
         try:
-            sources = self._given_images()
+            sources, later = self._given_images()
         except ParameterError as error:
             self._images.drop()
-            self._say_of_images(modeltext.of_problem(in_words(error.message, self._algorithm.OPERATION)))
+            self._say_of_images(modeltext.of_problem(self._in_words(error.message)))
             return
+        if later and not self._form.trains:
+            sources = []  # which input a source feeds depends on all of them
         if not sources:
             self._images.drop()
-            self._say_of_images("")
+            self._say_of_images(modeltext.of_sources_of_qgis(later))
             return
         alpha = self._text(self._form.alpha) or "auto"
 
@@ -196,28 +202,34 @@ class ModelPanel(QFrame):
             return fit_of_images(summary, output, sources, alpha, progress)
 
         self._say_of_images(modeltext.of_state(tr("Looking at the images …")))
-        self._images.ask(look, self._images_seen)
+        self._images.ask(look, lambda fit: self._images_seen(fit, later))
 
-    def _given_images(self) -> list[GivenImages]:
-        """Return the sources that have images.
+    def _given_images(self) -> tuple[list[GivenImages], tuple[int, ...]]:
+        """Return the sources that have images, and the numbers of those with images that only QGIS reads.
 
         Raises:
             ParameterError: what stands for an image cannot be read.
         """
-        fields = self._form.sources
-        values = {source.images: self._value(source.images) for source in fields.values()}
-        operation = self._algorithm.OPERATION
-        reader = Reader(self._algorithm, keys(operation, values), values, self._context)
-        given = {key.parameter: reader.inputs().get(key.name) for key in keys(operation, values)}
-        return [
+        sources = self._form.sources
+        values = {source.images: self._value(source.images) for source in sources.values()}
+        known = {key.parameter: key for key in keys(self._algorithm.OPERATION, values)}
+        reader = Reader(self._algorithm, known.values(), values, self._context)
+        web = {name for name in values if name in known and reader.read_by_qgis(known[name])}
+        files = {name: value for name, value in values.items() if name not in web}
+        inputs = Reader(self._algorithm, known.values(), files, self._context).inputs()
+        given = {name: inputs.get(known[name].name) for name in files if name in known}
+        looked_at = [
             GivenImages(number, tuple(given[source.images] or ()), self._text(source.placeholder).strip())
-            for number, source in sorted(fields.items())
+            for number, source in sorted(sources.items())
             if given.get(source.images)
         ]
+        return looked_at, tuple(number for number, source in sorted(sources.items()) if source.images in web)
 
     @_guarded
-    def _images_seen(self, fit: Fit) -> None:
-        self._say_of_images(modeltext.of_fit(fit))
+    def _images_seen(self, fit: Fit, later: tuple[int, ...]) -> None:
+        said = {field.name: tuple(map(self._in_words, getattr(fit, field.name))) for field in fields(fit)}
+        texts = (modeltext.of_fit(Fit(**said)), modeltext.of_sources_of_qgis(later))
+        self._say_of_images("<br>".join(filter(None, texts)))
 
     @_guarded
     def _images_failed(self, error: Exception) -> None:

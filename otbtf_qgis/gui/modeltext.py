@@ -65,6 +65,11 @@ def of_fit(fit: Fit) -> str:
     return "<br>".join(lines)
 
 
+def of_sources_of_qgis(numbers: Iterable[int]) -> str:
+    """Return what becomes of the sources whose images only QGIS reads; empty for none."""
+    return "<br>".join(of_state(tr("Source {} is read when the algorithm runs.").format(number)) for number in numbers)
+
+
 def of_problem(text: str) -> str:
     """Return why a model or an image cannot be used."""
     return _coloured(text, _BAD)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,20 +14,23 @@ import pytest
 from osgeo import gdal, osr
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
-from qgis.core import QgsApplication, QgsProcessingContext
+from qgis.core import QgsApplication, QgsProcessingContext, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QGroupBox, QWidget
+from tileserver import serving_tiles
 
 import otbtf_qgis
 from otbtf_qgis.algorithms import algorithm_classes
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.errors import field
+from otbtf_qgis.core.probing.imagefit import Fit
 from otbtf_qgis.gui import dialogs, modelpanel
 from otbtf_qgis.gui.dialogs import Dialogs
 from otbtf_qgis.gui.fieldmenu import FieldMenu
 from otbtf_qgis.gui.modelform import form_of
 from otbtf_qgis.gui.modelpanel import ModelPanel
-from otbtf_qgis.plugin import OtbtfPlugin
+from otbtf_qgis.plugin import LateDialogs, OtbtfPlugin
 
 TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
 SERVE = "otbtf:tensorflowmodelserve"
@@ -335,6 +339,36 @@ def test_images_are_compared_with_the_model(
     wait_for(lambda: not panel.images_text.isVisibleTo(panel), 30)
 
 
+@pytest.mark.parametrize("extent", ["", "0,1000,0,1000 [EPSG:3857]"])
+def test_a_basemap_is_left_to_the_run(open_dialog: Any, models: Path, tmp_path: Path, extent: str) -> None:
+    with serving_tiles() as server:
+        layer = QgsRasterLayer(server.source(), "tiles", "wms")
+        QgsProject.instance().addMapLayer(layer)
+        try:
+            dialog, panel = open_dialog(SERVE)
+            given = raster(tmp_path / "a.tif", 3)
+            for value in (layer.id(), f"wms:{server.source()}"):
+                choose(dialog, MODEL_DIR=models / "net", SOURCE1_IL=[value], WEB_EXTENT=extent)
+                wait_for(says_of_images(panel, "Source 1 is read when the algorithm runs."), 30)
+                assert "missing" not in panel.images_text.text() and "The images fit" not in panel.images_text.text()
+                choose(dialog, SOURCE1_IL=[given])
+                wait_for(says_of_images(panel, "The images fit"), 30)
+            assert server.asked == []
+        finally:
+            QgsProject.instance().removeMapLayer(layer)
+
+
+def test_what_is_said_of_images_names_parameters_in_words(
+    open_dialog: Any, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mention = field("alpha")
+    monkeypatch.setattr(QgsApplication, "platform", staticmethod(lambda: "desktop"))
+    _, panel = open_dialog(SERVE)
+    panel._images_seen(Fit((f"image {mention}",), (f"misfit {mention}",), (f"remark {mention}",)), ())
+    assert panel.images_text.text().count("\u201cAlpha bands\u201d") == 3
+    assert "\ue000" not in panel.images_text.text()
+
+
 def test_two_sources_are_compared_with_each_other(open_dialog: Any, models: Path, tmp_path: Path) -> None:
     dialog, panel = open_dialog(SERVE)
     xs, pan = raster(tmp_path / "xs.tif", 4), raster(tmp_path / "pan.tif", 1, gdal.GDT_UInt16, pixel=2.5)
@@ -449,6 +483,38 @@ def test_without_what_is_expected_of_qgis_its_own_dialog_opens(
         del logged[:]
         assert algorithm.createCustomParametersWidget(parent=None) is None
         assert any("without the model's panel" in line for line in logged)
+
+
+def test_starting_qgis_does_not_load_the_panel(models: Path) -> None:
+    """Modules that only dialogs need are loaded with the first dialog."""
+    script = """
+import sys
+from unittest.mock import MagicMock
+from qgis.testing import start_app
+start_app()
+from qgis.PyQt.QtWidgets import QMainWindow
+from otbtf_qgis.plugin import OtbtfPlugin
+window = QMainWindow()
+iface = MagicMock()
+iface.mainWindow.return_value = window
+plugin = OtbtfPlugin(iface)
+plugin.initGui()
+print([name for name in sys.modules if name.startswith("otbtf_qgis.gui.") and "panel" in name or "imagefit" in name])
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TREE), *sys.path]), "QT_QPA_PLATFORM": "offscreen"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=models, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_panel_modules_that_do_not_load_leave_the_dialog_of_qgis(
+    plugin: OtbtfPlugin, logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "otbtf_qgis.gui.dialogs", None)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(SERVE)
+    assert LateDialogs(plugin.provider, None).make(algorithm, None) is None
+    assert any("without the model's panel" in line for line in logged)
 
 
 def test_a_fault_of_the_panel_leaves_the_dialog(
