@@ -81,10 +81,10 @@ class Inputs:
 
     def check_unchanged(self) -> None:
         """Raise RasterError if a file is no longer as it was when it was opened."""
-        for path, (name, before) in self._files.items():
+        for path, (name, before) in list(self._files.items()):
             if (now := _state(path)) != before:
                 raise RasterError(_changed(path, name, before, now))
-        for check in self._checks.values():
+        for check in list(self._checks.values()):
             check()
         if self._around is not None:
             self._around.check_unchanged()
