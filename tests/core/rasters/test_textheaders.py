@@ -133,7 +133,9 @@ class TestTextHeaders:
                 continue
             same = found.dtype == dtype and np.array_equal(found, pixels)
             moved = place != pytest.approx(CORNER) and not content[:size].endswith(b"\n")  # else nothing is amiss in it
-            smaller = driver == "XYZ" and np.array_equal(found, pixels[: len(found)])  # a list of whole rows is complete
+            smaller = driver == "XYZ" and np.array_equal(
+                found, pixels[: len(found)]
+            )  # a list of whole rows is complete
             if (not (same or smaller) or moved) and not warned:
                 wrong.append(size)
         assert refused and not wrong
