@@ -40,11 +40,16 @@ _current: ContextVar[Inputs | None] = ContextVar("inputs", default=None)
 
 
 class Inputs:
-    """The files of one run."""
+    """The files of one run.
+
+    Attributes:
+        whole: sources of virtual rasters that were checked and are not damaged; if one changes later, the run ends.
+    """
 
     def __init__(self, progress: Progress, around: Inputs | None) -> None:
         """Begin with none; `around` holds those of the run of which this one is a step."""
         self.progress, self._around = progress, around
+        self.whole: set[str] = set()
         self._files: dict[str, tuple[str, State]] = {}
         self._checks: dict[str, Callable[[], None]] = {}
         self._told: set[str] = set()

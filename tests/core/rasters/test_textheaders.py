@@ -19,6 +19,7 @@ from osgeo import gdal, osr
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.files import inputs
+from otbtf_qgis.core.rasters import rasterfiles
 from otbtf_qgis.core.rasters.messages import Reports
 from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.registry import run
@@ -387,3 +388,26 @@ def test_a_database_without_its_last_bytes_is_refused(tmp_path: Path, driver: st
     os.truncate(path, size - 100)
     with pytest.raises(RasterError, match=f"has {size - 100} bytes, but its header requires {size}"):
         Stack([str(path)])
+
+
+def test_sources_of_a_virtual_raster_are_checked_once_in_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run opens its images for each thread; a damaged source is refused each time."""
+    pixels = write(tmp_path / "a.bin", "ENVI", [], 2, "uint16")
+    gdal.BuildVRT(str(tmp_path / "a.vrt"), [str(tmp_path / "a.bin")]).FlushCache()
+    checked: list[str] = []
+    check = rasterfiles.check_headers
+    monkeypatch.setattr(
+        rasterfiles,
+        "check_headers",
+        lambda data, files: checked.append(data.GetDriver().ShortName) or check(data, files),
+    )
+    with inputs.watched(Log()):
+        for _ in range(3):
+            stack = Stack([str(tmp_path / "a.vrt")])
+            assert np.array_equal(stack.read(stack.grid.box), pixels)
+    assert checked.count("ENVI") == 1
+    (tmp_path / "a.hdr").write_text((tmp_path / "a.hdr").read_text().replace("interleave", "interlaeve"))
+    with inputs.watched(Log()):
+        for _ in range(2):
+            with pytest.raises(RasterError, match="lacks interleave"):
+                Stack([str(tmp_path / "a.vrt")])
