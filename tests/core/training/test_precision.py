@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 keras = pytest.importorskip("keras")
+tf = pytest.importorskip("tensorflow")
 
 from otbtf_qgis.core.layers import PixelShuffle  # noqa: E402
+from otbtf_qgis.core.models.tracedlayer import trace  # noqa: E402
 from otbtf_qgis.core.templates import catalogue  # noqa: E402
 from otbtf_qgis.core.training.precision import mixed_copy  # noqa: E402
 
@@ -42,3 +44,13 @@ def test_layers_that_take_values_as_they_are_keep_their_precision(policy: str) -
     assert (policies["features"], policies["finer"], policies["end"]) == (policy, "float32", "float32")
     values = np.random.default_rng(0).random((1, 4, 4, 3)).astype("float32")
     np.testing.assert_allclose(copy(values), model(values), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_plain_tensorflow_behind_weights(policy: str) -> None:
+    """Its graph was traced with the dtypes of the model that is copied."""
+    image = keras.Input((None, None, 3))
+    squares = trace(tf.square, [keras.layers.Conv2D(2, 1)(image)], "squares")
+    model = keras.Model(image, keras.layers.Conv2D(1, 1)(squares))
+    values = np.random.default_rng(0).random((1, 4, 4, 3)).astype("float32")
+    np.testing.assert_allclose(mixed_copy(model, policy)(values), model(values), rtol=0.05, atol=0.05)
