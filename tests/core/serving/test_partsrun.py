@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,32 @@ def test_rows_from_the_south(values: dict[str, Any], tmp_path: Path) -> None:
     np.testing.assert_array_equal(serving.read(tmp_path / "map.tif"), pixels[::-1])
 
 
+def zipped(image: str, folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "image.zip", "w") as archive:
+        archive.write(image, "image.tif")
+    return folder / "image.zip"
+
+
+@pytest.mark.parametrize("name", ["/vsizip/{zip}/image.tif", "/vsisubfile/0_{size},{image}"])
+def test_other_file_systems(values: dict[str, Any], tmp_path: Path, name: str) -> None:
+    image = values["source1.il"][0]
+    archive = zipped(image, tmp_path)
+    values["source1.il"] = [name.format(zip=archive, image=image, size=os.path.getsize(image))]
+    halves(values)
+    np.testing.assert_array_equal(serving.read(values["out"]), serving.read(image))
+
+
+def test_another_image_in_an_archive(values: dict[str, Any], tmp_path: Path) -> None:
+    image = values["source1.il"][0]
+    source = {"source1.il": [f"/vsizip/{zipped(image, tmp_path)}/image.tif"]}
+    serve({**values, **source}, part="0/2")
+    os.utime(image, (1e9, 1e9))
+    zipped(image, tmp_path)
+    gdal.VSICurlClearCache()
+    with pytest.raises(ParameterError, match=r"SOURCE1_IL \(there image.tif of .* changed at .*, here image.tif of "):
+        serve({**values, **source}, part="1/2")
+
+
 def test_control_points(values: dict[str, Any], tmp_path: Path) -> None:
     """The parts have none; the whole has those of the image."""
     file = str(tmp_path / "points.tif")
@@ -229,9 +256,20 @@ def test_other_bands_of_an_image(values: dict[str, Any], tmp_path: Path) -> None
 
 def test_an_image_in_memory(values: dict[str, Any], tmp_path: Path) -> None:
     image = core.ArrayRaster(serving.noise(60, 80, 2, "int16"), serving.ORIGIN, "EPSG:32654")
-    with pytest.raises(ParameterError, match="SOURCE1_IL is .* in the memory of this process"):
+    with pytest.raises(
+        ParameterError, match="SOURCE1_IL is .* in the memory of this process, where other runs cannot read it"
+    ):
         serve({**values, "source1.il": [image]}, part="0/2")
     assert not (tmp_path / "map.parts").exists()
+
+
+def test_an_image_in_an_archive_in_memory(values: dict[str, Any], tmp_path: Path) -> None:
+    gdal.FileFromMemBuffer("/vsimem/image.zip", zipped(values["source1.il"][0], tmp_path).read_bytes())
+    try:
+        with pytest.raises(ParameterError, match="SOURCE1_IL is .* where other runs cannot read it"):
+            serve({**values, "source1.il": ["/vsizip//vsimem/image.zip/image.tif"]}, part="0/2")
+    finally:
+        gdal.Unlink("/vsimem/image.zip")
 
 
 def test_less_memory_than_the_plan_takes(values: dict[str, Any], tmp_path: Path) -> None:
