@@ -9,7 +9,7 @@ from otbtf_qgis.core.parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
 
 pytest.importorskip("tensorflow")
 
-from otbtf_qgis.core.templates.serieslayout import SeriesLayout, named_layout  # noqa: E402
+from otbtf_qgis.core.templates.serieslayout import SeriesLayout, named_layout
 
 DAY = 17532.0  # 2018-01-01
 
