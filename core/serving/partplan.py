@@ -141,7 +141,7 @@ def read_plan(text: bytes) -> PartPlan:
     except TypeError as error:
         raise found["dtype"].odd("a type of pixels") from error
     return PartPlan(
-        {name: value.text() for name, value in found["identity"].fields()},
+        {name: value.text(_LARGEST_TEXT) for name, value in found["identity"].fields()},
         tuple(item.text() for item in found["outputs"].items()),
         Fields(_read_axis(found["fields"]["x"]), _read_axis(found["fields"]["y"])),
         found["alone"].flag(),

@@ -75,11 +75,17 @@ class PartsFolder:
         """Offer a plan, and return the one that all runs follow: this one, or that of a run which was sooner.
 
         Raises:
-            ParameterError: it cannot be written.
+            ParameterError: it cannot be written, or is too large to be read again.
         """
-        place = self.path / PLAN
+        place, text = self.path / PLAN, plan.text()
+        try:
+            read_plan(text.encode())  # all runs would fail at what lies there once
+        except OddJson as error:
+            raise ParameterError(
+                f"The plan {place} cannot be made: {error}. Compute the output without parts."
+            ) from error
         with Staging(str(place), progress) as staging:
-            staging.write_text(plan.text())
+            staging.write_text(text)
             try:
                 os.link(staging.path, place)  # fails where there is one: renaming would replace it
             except FileExistsError:
