@@ -44,6 +44,12 @@ def test_the_first_plan_counts(plan: PartPlan, folder: PartsFolder) -> None:
     assert folder.agree(replace(plan, background=9.0), Progress()) == plan
 
 
+def test_what_follows_from_a_plan_is_found_once(plan: PartPlan) -> None:
+    """Each part asks for both, of which there are thousands."""
+    assert plan.parts is plan.parts and plan.digest is plan.digest
+    assert replace(plan, background=9.0).digest != plan.digest
+
+
 def test_inputs_of_many_files(plan: PartPlan, folder: PartsFolder) -> None:
     """What tells thousands of images from others is a long text."""
     long = replace(plan, identity={**plan.identity, "sources[1].il": "x" * 300_000})
