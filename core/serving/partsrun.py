@@ -295,7 +295,7 @@ class _PartsRun:
         self, out: str, driver: Any, options: Sequence[str], notes: dict[int, PartNote], progress: Progress
     ) -> None:
         """Copy all parts into one raster."""
-        from .partassembly import copy_parts, virtual_text
+        from .partassembly import copied_side, copy_parts, virtual_text
 
         plan, grid = self.plan, self._grid
         others = [plan.background] if self.opened.masked else []
@@ -315,7 +315,9 @@ class _PartsRun:
                 fields=OUT_FIELDS,
             ) as raster,
         ):
-            copy_parts(virtual_text(plan, grid, self.folder, blocks, beside=False), grid, raster.write, progress)
+            text = virtual_text(plan, grid, self.folder, blocks, beside=False)
+            side = copied_side(plan.memory.memory, plan.bands * plan.output.dtype.itemsize)
+            copy_parts(text, grid, side, raster.write, progress)
             raster.commit(progress)
         progress.info(f"{self.folder.path} still holds the parts: remove it where they are of no more use.")
 
