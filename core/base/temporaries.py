@@ -47,6 +47,9 @@ def remove(path: str) -> bool:
     return False
 
 
+_INSIDE = "files"
+"""The folder in a scratch folder, beside its lock, that is handed out."""
+
 _listeners: list[Callable[[str], None]] = []
 
 
@@ -82,11 +85,17 @@ def scratch_folder() -> Iterator[Path]:
             listener(str(folder))
         ownership.claim(folder)
     try:
-        inside = folder / "files"
+        inside = folder / _INSIDE
         inside.mkdir()
         yield inside
     finally:
         remove(str(folder))
+
+
+def scratch_folder_around(folder: str) -> Path | None:
+    """Return the hidden folder of which `scratch_folder` has yielded the inside; None where `folder` is another one."""
+    inside = Path(folder)
+    return inside.parent if inside.name == _INSIDE and ownership.is_hidden(inside.parent.name) else None
 
 
 class Temporaries:

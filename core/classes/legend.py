@@ -119,22 +119,17 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> Legend:
     return legend_in(Json(list(rows), "classes"))
 
 
-def by_text(rows: Iterable[Mapping[str, Any]]) -> dict[str, ClassEntry]:
-    """Return what rows as `as_rows` returns them tell, by the class as text.
-
-    Raises:
-        OddJson: they are of another form.
-    """
-    return texts_in(Json(list(rows), "classes"))
-
-
 def legend_in(rows: Json) -> Legend:
     """Return the legend that `as_rows` wrote, from JSON; see `from_rows`."""
     return _numbered(texts_in(rows))
 
 
 def texts_in(rows: Json) -> dict[str, ClassEntry]:
-    """Return what rows tell, by the class as text, from JSON; see `by_text`."""
+    """Return the entries of rows as `as_rows` returns them, by the class as text.
+
+    Raises:
+        OddJson: they are of another form.
+    """
     found = {}
     for row in rows.items():
         name, color = (row.get(part) for part in ("name", "color"))

@@ -40,11 +40,16 @@ _current: ContextVar[Inputs | None] = ContextVar("inputs", default=None)
 
 
 class Inputs:
-    """The files of one run."""
+    """The files of one run.
+
+    Attributes:
+        whole: sources of virtual rasters that were checked and are not damaged; if one changes later, the run ends.
+    """
 
     def __init__(self, progress: Progress, around: Inputs | None) -> None:
         """Begin with none; `around` holds those of the run of which this one is a step."""
         self.progress, self._around = progress, around
+        self.whole: set[str] = set()
         self._files: dict[str, tuple[str, State]] = {}
         self._checks: dict[str, Callable[[], None]] = {}
         self._told: set[str] = set()
@@ -81,10 +86,10 @@ class Inputs:
 
     def check_unchanged(self) -> None:
         """Raise RasterError if a file is no longer as it was when it was opened."""
-        for path, (name, before) in self._files.items():
+        for path, (name, before) in list(self._files.items()):
             if (now := _state(path)) != before:
                 raise RasterError(_changed(path, name, before, now))
-        for check in self._checks.values():
+        for check in list(self._checks.values()):
             check()
         if self._around is not None:
             self._around.check_unchanged()

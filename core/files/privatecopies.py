@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
-from ..base.temporaries import remove
+from ..base.temporaries import remove, scratch_folder
 from ..errors import OtbtfError
 
 _MAGIC = b"SQLite format 3\0"
@@ -40,7 +40,6 @@ _REFERENCE = re.compile(r"<(SourceFilename|SourceDataset|SrcDataSource)\b([^>]*)
 _RELATIVE = re.compile(r"\srelativeToVRT\s*=\s*(['\"])1\1", re.IGNORECASE)
 _LEADING = re.compile(r"((?:\w{2,}:|\d+:)*\"?)(.*)", re.DOTALL)  # a subdataset's format, and the path behind it
 _MAY_CHANGE = re.compile(rf"\.(?:gpkg|sqlite3?|db|mbtiles|vrt)\b|{_PREFIX.pattern}", re.IGNORECASE)
-_MOST_DEPTH = 8  # of virtual data sets that lead to others
 _READ_ALONG = (".aux.xml", ".msk")  # what GDAL looks for beside any raster
 _ATTEMPTS = 5
 _SETTLED = 0.05  # seconds after which a file's time of change tells a further change
@@ -75,10 +74,13 @@ class _Copies:
 
     def written(self, path: str, text: str) -> str:
         """Return a file that is called as `path`, and holds another text."""
-        with self._lock, self._place(path) as copy:
-            Path(copy).write_text(text, encoding="utf-8")
-            self._made[copy] = copy
-        return copy
+        with self._lock:
+            key = (path, text)
+            if key not in self._made:
+                with self._place(path) as copy:
+                    Path(copy).write_text(text, encoding="utf-8")
+                self._made[key] = copy
+            return self._made[key]
 
     def remove(self) -> None:
         """Remove all copies."""
@@ -108,14 +110,10 @@ class _Copies:
     @contextlib.contextmanager
     def _place(self, path: str) -> Iterator[str]:
         """Yield where a file is to be made that stands for `path`; it stays unless that fails."""
-        from .staging import Staging
-
-        wanted = os.path.join(tempfile.gettempdir(), Path(path).name)
         with contextlib.ExitStack() as folder:
-            staging = folder.enter_context(Staging(wanted, self._progress))
-            staging.folder.chmod(0o700)
-            yield str(staging.path)
-            _originals[str(staging.path)] = path
+            copy = str(folder.enter_context(scratch_folder()) / Path(path).name)
+            yield copy
+            _originals[copy] = path
             self._folders.append(folder.pop_all())
 
     def _consistent(self, path: str, real: str, copy: str, error: type[OtbtfError]) -> None:
@@ -173,28 +171,39 @@ def private_copies(progress: Progress) -> Iterator[None]:
         copies.remove()
 
 
-def source_to_open(source: str, error: type[OtbtfError], depth: int = 0) -> str:
+def source_to_open(source: str, error: type[OtbtfError]) -> str:
     """Return what to open in place of `source` so that it stays as it is: mostly `source` itself.
 
     Args:
         source: what GDAL opens: a path, a name such as `GPKG:path:table`, or the XML of a virtual data set.
         error: what is raised.
-        depth: how many virtual data sets lead to it.
 
     Raises:
         OtbtfError: the file has to be copied, and cannot be.
         Cancelled: while it was copied.
     """
+    return _source_to_open(source, error, {})
+
+
+def _source_to_open(source: str, error: type[OtbtfError], found: dict[str, str]) -> str:
+    """See `source_to_open`; `found` holds what was returned, so that each virtual data set is read once, in a circle too."""
+    if source not in found:
+        found[source] = source
+        found[source] = _without_memory(source, error, found)
+    return found[source]
+
+
+def _without_memory(source: str, error: type[OtbtfError], found: dict[str, str]) -> str:
     if source.lstrip().startswith("<"):
-        return _with_readable_parts(source, "", error, depth)
+        return _with_readable_parts(source, "", error, found)
     path = _file_in(source)
-    if path.lower().endswith(".vrt"):
-        text = _text(path)
-        changed = _with_readable_parts(text, path, error, depth)
-        return source if changed == text else source.replace(path, _copies().written(path, changed), 1)
-    if not path or not _changes_when_opened(path):
-        return source
     try:
+        if path.lower().endswith(".vrt"):
+            text = _text(path)
+            changed = _with_readable_parts(text, path, error, found)
+            return source if changed == text else source.replace(path, _copies().written(path, changed), 1)
+        if not path or not _changes_when_opened(path):
+            return source
         return source.replace(path, _copies().of(path, error), 1)
     except OSError as failure:
         raise error(
@@ -207,9 +216,9 @@ def _copies() -> _Copies:
     return _current.get() or _outside
 
 
-def _with_readable_parts(xml: str, path: str, error: type[OtbtfError], depth: int) -> str:
+def _with_readable_parts(xml: str, path: str, error: type[OtbtfError], found: dict[str, str]) -> str:
     """Return the XML of a virtual data set, in which copies take the place of files that would change."""
-    if depth > _MOST_DEPTH or not _MAY_CHANGE.search(xml):
+    if not _MAY_CHANGE.search(xml):
         return xml
     folder = os.path.dirname(os.path.abspath(path)) if path else ""
     replaced = []
@@ -219,9 +228,9 @@ def _with_readable_parts(xml: str, path: str, error: type[OtbtfError], depth: in
         if folder and _RELATIVE.search(attributes):
             leading, rest = _LEADING.fullmatch(name).groups()  # type: ignore[union-attr]
             name = leading + os.path.join(folder, rest)
-        found = source_to_open(name, error, depth + 1) if _MAY_CHANGE.search(name) else name
-        replaced.append(found != name)
-        return f"<{tag}{_RELATIVE.sub(' ', attributes)}>{html.escape(found)}<"
+        readable = _source_to_open(name, error, found) if _MAY_CHANGE.search(name) else name
+        replaced.append(readable != name)
+        return f"<{tag}{_RELATIVE.sub(' ', attributes)}>{html.escape(readable)}<"
 
     changed = _REFERENCE.sub(part, xml)
     return changed if any(replaced) else xml

@@ -9,7 +9,6 @@ as the drivers of a layer, they check themselves.
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from pathlib import Path
 
@@ -96,15 +95,15 @@ class Staging:
                     if not (self.folder / stale.name).exists():
                         stale.unlink(missing_ok=True)  # another run may write the same output
                 for item in made:
-                    _replace(item, self.final.parent / item.name)
+                    _replace(item, self.final.parent / item.name, self.folder)
         except OSError as error:
             raise ParameterError(
                 f"Cannot replace {error.filename2 or error.filename}: {error.strerror}. Is it open in another program?"
             ) from error
 
 
-def _replace(made: Path, target: Path) -> None:
-    """Move `made` to `target`. An older folder there steps aside meanwhile, and comes back if that fails."""
+def _replace(made: Path, target: Path, hidden: Path) -> None:
+    """Move `made` to `target`. An older folder there steps aside, and comes back if that fails; else it goes with `hidden`."""
     if not target.is_dir() or target.is_symlink():
         os.replace(made, target)
         return
@@ -115,7 +114,7 @@ def _replace(made: Path, target: Path) -> None:
     except OSError:
         os.replace(aside, target)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    os.replace(aside, hidden / aside.name)
 
 
 def write_text_file(path: str, text: str, progress: Progress, name: str = "") -> None:

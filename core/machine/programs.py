@@ -6,19 +6,15 @@ import contextlib
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..base import ownership
 from ..base.progress import Progress
-
-_FOLDER = "otbtf-empty-"
+from ..base.temporaries import remove, scratch_folder, scratch_folder_around
 
 
 @contextlib.contextmanager
@@ -27,30 +23,16 @@ def empty_folder() -> Iterator[str]:
 
     Python looks for modules in the current folder first (`-m`, `-c`): a `json.py` there would be run.
     """
-    place = tempfile.gettempdir()
-    _remove_left(place)
-    folder = os.path.join(place, _FOLDER + ownership.planned_name())
-    os.mkdir(folder, 0o700)  # fails where there is anything of that name, a link too
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_left(place: str) -> None:
-    """Remove the empty folders of processes that were killed together with what they had started."""
-    for folder in Path(place).glob(f"{_FOLDER}*"):
-        if ownership.is_abandoned(folder, folder.name[len(_FOLDER) :]):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    with scratch_folder() as folder:
+        yield str(folder)
 
 
 def remove_own_folder() -> None:
-    """Remove the empty folder that this process was started in: who made it may be gone."""
+    """Remove the empty folder that this process was started in: the process that made it may have ended."""
     with contextlib.suppress(OSError):
-        folder = os.getcwd()
-        if os.path.basename(folder).startswith(_FOLDER):
-            os.rmdir(folder)  # on Windows it is still in use
+        folder = scratch_folder_around(os.getcwd())
+        if folder is not None:
+            remove(str(folder))  # on Windows it is still in use
 
 
 _started: set[subprocess.Popen[str]] = set()

@@ -213,7 +213,7 @@ class LightweightAttention(keras.layers.Layer):
         """
         super().__init__(name=name, **kwargs)
         self.heads, self.key_size, self.dropout = heads, key_size, dropout
-        self._dropout = keras.layers.Dropout(dropout)
+        self._dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, input_shape: Any) -> None:
         """Make the weights.

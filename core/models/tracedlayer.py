@@ -16,11 +16,12 @@ import keras
 import tensorflow as tf
 
 from ..errors import ModelError
+from .layerbase import ExactLayer, register
 from .safety import check_graph
 
 
-@keras.saving.register_keras_serializable(package="otbtf_qgis")
-class TracedFunction(keras.layers.Layer):
+@register
+class TracedFunction(ExactLayer):
     """A graph of TensorFlow's operations without weights, from a list of tensors to a list of tensors."""
 
     def __init__(self, graph: str, feeds: Sequence[str], fetches: Sequence[str], **kwargs: Any) -> None:
@@ -35,7 +36,6 @@ class TracedFunction(keras.layers.Layer):
         Raises:
             ModelError: the graph could do more than compute.
         """
-        kwargs["autocast"] = False  # the graph has its own dtypes
         super().__init__(**kwargs)
         self._graph, self._feeds, self._fetches = graph, list(feeds), list(fetches)
         definition = tf.compat.v1.GraphDef.FromString(base64.b64decode(graph))
@@ -43,17 +43,16 @@ class TracedFunction(keras.layers.Layer):
         imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
         get = imported.graph.get_tensor_by_name
         function = imported.prune([get(name) for name in self._feeds], [get(name) for name in self._fetches])
+        self._dtypes = [get(name).dtype for name in self._feeds]
         self._function = lambda *tensors: function(*tensors)  # bare, Keras would track it as a part to save
 
     def call(self, tensors: Sequence[Any]) -> list[Any]:
         """Return the graph's outputs."""
-        return list(self._function(*tensors))
+        return list(self._function(*map(tf.cast, tensors, self._dtypes)))  # a copy in mixed precision brings others
 
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made again from."""
-        config: dict[str, Any] = super().get_config()
-        config.pop("autocast", None)
-        return {**config, "graph": self._graph, "feeds": self._feeds, "fetches": self._fetches}
+        return {**super().get_config(), "graph": self._graph, "feeds": self._feeds, "fetches": self._fetches}
 
 
 def trace(function: Callable[..., Any], arguments: Any, name: str) -> Any:

@@ -22,7 +22,7 @@ def check_parts_place(out: str, why: str) -> None:
     cure = "choose a file in a folder that all runs see."
     if _TEMPORARY.fullmatch(out):
         raise ParameterError(
-            f"{why} is given, but {field('out')} is a temporary output of QGIS, which no other run finds: {cure}"
+            f"{why} is given, but {field('out')} is a temporary output of QGIS, which other runs cannot read: {cure}"
         )
     if _ELSEWHERE.match(out):
         raise ParameterError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 from osgeo import gdal
@@ -10,6 +11,8 @@ from ..base.addresses import masked
 from ..errors import RasterError
 from ..files import inputs
 from ..files.gdalcalls import Errors
+
+_log = logging.getLogger("otbtf_qgis")
 
 _MOST = 20
 """Most warnings that are reported of one raster: some formats have one for every block."""
@@ -24,7 +27,7 @@ _NO_FAILURES = {"PCIDSK": "not recognized as"}
 class Reports:
     """GDAL's reports of one raster, told in the run that is in progress now, from whatever thread they come.
 
-    Outside of any run nobody hears of warnings.
+    Outside of any run Python's log gets the warnings.
     """
 
     def __init__(self, name: str) -> None:
@@ -56,6 +59,9 @@ class Reports:
     def tell(self, warnings: Iterable[str]) -> None:
         """Tell of warnings, each once."""
         for text in warnings:
-            if self._run is not None and text not in self._told and len(self._told) < _MOST:
+            if text not in self._told and len(self._told) < _MOST:
                 self._told.add(text)
-                self._run.warn_once(text)
+                if self._run is not None:
+                    self._run.warn_once(text)
+                else:
+                    _log.warning("%s", text)

@@ -89,9 +89,14 @@ def _check_whole(dataset: gdal.Dataset, name: str, reports: Reports, deepest: in
     reports.tell(check_headers(dataset, files))
     _check_sizes(dataset, driver, files, name, reports)
     if driver == "VRT" and deepest:
+        run = inputs.current()
         for path in files:
-            if path != dataset.GetDescription() and (source := _source_to_check(path)) is not None:
+            if path == dataset.GetDescription() or (run is not None and path in run.whole):
+                continue
+            if (source := _source_to_check(path)) is not None:
                 _check_whole(source, f"{name}: its source {path}", reports, deepest - 1)
+            if run is not None:
+                run.whole.add(path)
 
 
 def _source_to_check(path: str) -> gdal.Dataset | None:

@@ -55,7 +55,7 @@ _CORNERS = tuple(
 )
 
 _FORMATS = {
-    "ENVI": (_Format(".hdr", "=", ("samples", "lines", "bands", "data type", "interleave")),),
+    "ENVI": (_Format(".hdr", "=", ("samples", "lines", "bands", "data type")),),
     "EHdr": (_Format(".hdr", " "),),
     "GenBin": (
         _Format(
@@ -66,7 +66,7 @@ _FORMATS = {
         ),
     ),
     "PAux": (_Format(".aux", ":", ("rawdefinition",), together=("upleftx", "uplefty", "lorightx", "lorighty")),),
-    "RRASTER": (_Format(".grd", "=", ("datatype", "byteorder", "nbands", "bandorder")),),
+    "RRASTER": (_Format(".grd", "=", ("datatype", "byteorder", "nbands")),),
     "ROI_PAC": (_Format(".rsc", " ", together=("x_first", "x_step", "y_first", "y_step")),),
     "RST": (_Format(".rdc", ":", ("ref. system", "min. x", "max. x", "min. y", "max. y")),),
     "SAGA": (_Format(".sgrd", usual=("nodata_value", "toptobottom")),),
@@ -174,6 +174,7 @@ def _check_header(dataset: gdal.Dataset, driver: str, layout: _Format, path: str
     if driver in _PIXELS or len(text) == _LONGEST:
         return
     if driver in ("ENVI", "MFF2"):
+        text = re.sub(r"(?m)^[ \t]*;[^=\r\n]*$", "", text)  # comments
         if open_ := _unclosed(text):
             raise _incomplete(path, f"the value of {open_} begins with {{ and is never closed")
         text = re.sub(r"\{[^}]*\}", "{}", text)  # what stands there is no field
@@ -202,13 +203,19 @@ _More = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 
 def _envi(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
-    interleave = fields.get("interleave", "")
+    interleave = _without_comment(fields.get("interleave", ""))
     if interleave and interleave.lower() not in ("bsq", "bil", "bip"):
         raise _incomplete(path, f"interleave is {interleave!r}, but must be bsq, bil, or bip")
-    order = fields.get("byte order", "")
+    order = _without_comment(fields.get("byte order", ""))
     if order not in ("", "0", "1"):
         raise _incomplete(path, f"byte order is {order!r}, but must be 0 or 1")
-    return ("byte order",) if _bytes_each(dataset) > 1 else (), (), ()
+    interleaved = ("interleave",) if dataset.RasterCount > 1 else ()
+    ordered = ("byte order",) if _bytes_each(dataset) > 1 else ()
+    return (*interleaved, *ordered), (), ()
+
+
+def _rraster(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
+    return ("bandorder",) if dataset.RasterCount > 1 else (), (), ()
 
 
 def _genbin(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
@@ -243,7 +250,7 @@ def _paux(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
     return names, (), ()
 
 
-_MORE = {"ENVI": _envi, "EHdr": _ehdr, "GenBin": _genbin, "PAux": _paux}
+_MORE = {"ENVI": _envi, "RRASTER": _rraster, "EHdr": _ehdr, "GenBin": _genbin, "PAux": _paux}
 
 
 def read_text(path: str, size: int = _LONGEST) -> str:
@@ -274,6 +281,10 @@ def read_fields(text: str, separator: str) -> dict[str, str]:
         if match := pattern.match(line):
             fields.setdefault(re.sub(r"\s+", " ", match[1]).lower(), match[2].strip())
     return fields
+
+
+def _without_comment(value: str) -> str:
+    return value.partition(";")[0].strip()
 
 
 def _unclosed(text: str) -> str:

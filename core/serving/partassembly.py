@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from html import escape
@@ -22,8 +23,11 @@ from ..rasters.rasterreference import Reference
 from .partplan import PartPlan
 from .partsfolder import PartsFolder
 
-COPIED = 2048
-"""Width and height of what is copied at a time: whole blocks of the output, so that each is written once."""
+_MOST_COPIED = 2048
+"""The largest width and height of what is copied at a time."""
+
+_COPIED_SHARE = 4
+"""The memory is so many times what is copied at a time: GDAL's cache and the writer need some as well."""
 
 _END_OF_BAND = "  </VRTRasterBand>\n"
 
@@ -123,12 +127,24 @@ def write_virtual(out: str, text: str, progress: Progress) -> None:
     write_text_file(os.path.abspath(out), text, progress)
 
 
-def copy_parts(text: str, grid: Grid, write: Callable[[Box, np.ndarray], None], progress: Progress) -> None:
+def copied_side(memory: int, bytes_per_pixel: int) -> int:
+    """Return width and height of what is copied at a time: whole blocks of the output, so that each is written once.
+
+    Args:
+        memory: of the run, in bytes.
+        bytes_per_pixel: of all bands.
+    """
+    fit = math.isqrt(memory // _COPIED_SHARE // bytes_per_pixel)
+    return min(max(fit // tiling.BLOCK * tiling.BLOCK, tiling.BLOCK), _MOST_COPIED)
+
+
+def copy_parts(text: str, grid: Grid, side: int, write: Callable[[Box, np.ndarray], None], progress: Progress) -> None:
     """Hand the pixels of all parts to a writer, in order.
 
     Args:
         text: of the virtual raster.
         grid: of it.
+        side: width and height of what is copied at a time.
         write: takes a box of the north-up view and an array of shape (box.height, box.width, bands).
         progress: told how far it is.
 
@@ -142,7 +158,7 @@ def copy_parts(text: str, grid: Grid, write: Callable[[Box, np.ndarray], None], 
     if dataset is None:
         raise RasterError(f"The parts cannot be read: {errors}.")
     done = 0
-    for box in tiling.tiles(grid.width, grid.height, COPIED, COPIED):
+    for box in tiling.tiles(grid.width, grid.height, side, side):
         progress.check()
         stored, array = grid.stored(box), None
         with collected_errors() as errors:

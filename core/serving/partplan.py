@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -79,12 +80,12 @@ class PartPlan:
     options: tuple[str, ...]
     vrt: str
 
-    @property
+    @cached_property
     def parts(self) -> list[Box]:
         """The parts in order, counted from the corner of the box."""
         return list(tiling.tiles(self.box.width, self.box.height, *self.part))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """What stands for the plan in the notes of parts."""
         return hashlib.sha256(self.text().encode()).hexdigest()
@@ -141,7 +142,7 @@ def read_plan(text: bytes) -> PartPlan:
     except TypeError as error:
         raise found["dtype"].odd("a type of pixels") from error
     return PartPlan(
-        {name: value.text() for name, value in found["identity"].fields()},
+        {name: value.text(_LARGEST_TEXT) for name, value in found["identity"].fields()},
         tuple(item.text() for item in found["outputs"].items()),
         Fields(_read_axis(found["fields"]["x"]), _read_axis(found["fields"]["y"])),
         found["alone"].flag(),

@@ -43,13 +43,13 @@ class PartsFolder:
             others = [item.name for item in self.path.iterdir() if not is_hidden(item.name)]
         except OSError as error:
             raise ParameterError(
-                f"The parts of {field('out')} belong in {self.path}, which cannot be made or read: {error.strerror}. Choose "
-                "another output."
+                f"The parts of {field('out')} are written to {self.path}, which cannot be made or read: {error.strerror}. "
+                "Choose another output."
             ) from error
         if others and not (self.path / PLAN).exists():
             raise ParameterError(
-                f"The parts of {field('out')} belong in {self.path}, which is a folder of other things ({others[0]}, ...): "
-                "choose another output."
+                f"The parts of {field('out')} are written to {self.path}, but that folder contains other files ({others[0]}, "
+                "...): choose another output."
             )
 
     def plan(self) -> PartPlan | None:
@@ -67,19 +67,25 @@ class PartsFolder:
             raise ParameterError(f"The plan {place} cannot be read: {error.strerror}.") from error
         except OddJson as error:
             raise ParameterError(
-                f"The plan {place} is damaged or of another version: {error}. Choose another {field('out')}, or remove "
-                f"{self.path} if its parts are of no use."
+                f"The plan {place} is damaged or of another version: {error}. Choose another {field('out')}, or delete "
+                f"{self.path} if you no longer need its parts."
             ) from error
 
     def agree(self, plan: PartPlan, progress: Progress) -> PartPlan:
         """Offer a plan, and return the one that all runs follow: this one, or that of a run which was sooner.
 
         Raises:
-            ParameterError: it cannot be written.
+            ParameterError: it cannot be written, or is too large to be read again.
         """
-        place = self.path / PLAN
+        place, text = self.path / PLAN, plan.text()
+        try:
+            read_plan(text.encode())  # all runs would fail at what lies there once
+        except OddJson as error:
+            raise ParameterError(
+                f"The plan {place} cannot be made: {error}. Compute the output without parts."
+            ) from error
         with Staging(str(place), progress) as staging:
-            staging.write_text(plan.text())
+            staging.write_text(text)
             try:
                 os.link(staging.path, place)  # fails where there is one: renaming would replace it
             except FileExistsError:
@@ -101,7 +107,7 @@ class PartsFolder:
         if found := differences(plan.identity, identity, but):
             raise ParameterError(
                 f"{self.path} holds the parts of another run. What differs: {'; '.join(found)}. Run with the same, choose "
-                f"another {field('out')}, or remove the folder if its parts are of no use."
+                f"another {field('out')}, or delete the folder if you no longer need its parts."
             )
 
     def check_still(self, plan: PartPlan) -> None:

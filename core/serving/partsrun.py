@@ -61,7 +61,8 @@ def serve_parts(parameters: TensorflowModelServe, progress: Progress) -> dict[st
         missing = len(plan.parts) - len(notes)
         if missing:
             progress.info(
-                f"{missing} of {len(plan.parts)} parts are missing; who makes the last writes {parameters.out}."
+                f"{missing} of {len(plan.parts)} parts are missing; the run that completes the last part writes "
+                f"{parameters.out}."
             )
         elif virtual:
             run.write_virtual(parameters.out, notes, progress)
@@ -172,7 +173,8 @@ def _new_plan(
     part, tile = (width, height), run.tile
     if whole_only(run.geometry.fields):
         progress.info(
-            "Each output depends on the whole image, so there is one part only: more would each take as long."
+            "Each output depends on the whole image, so the output is computed as one part; further parts would each take as "
+            "long as the whole."
         )
         part = tile = (box.width, box.height)
     content = output_content(opened, run.bands, dtype, [])
@@ -231,8 +233,8 @@ class _PartsRun:
         mine = share.of(count)
         todo = [number for number in mine if not valid_note(self.folder, self.plan, number, thoroughly)]
         progress.info(
-            f"{self.folder.path}: {count} parts of {self.plan.part[0]} x {self.plan.part[1]} outputs; {len(mine)} are of "
-            f"this run, of which {len(mine) - len(todo)} are done."
+            f"{self.folder.path}: {count} parts of {self.plan.part[0]} x {self.plan.part[1]} outputs; this run "
+            f"computes {len(mine)} of them; {len(mine) - len(todo)} are already done."
         )
         total = sum(self.plan.parts[number].area for number in todo)
         done = 0
@@ -295,7 +297,7 @@ class _PartsRun:
         self, out: str, driver: Any, options: Sequence[str], notes: dict[int, PartNote], progress: Progress
     ) -> None:
         """Copy all parts into one raster."""
-        from .partassembly import copy_parts, virtual_text
+        from .partassembly import copied_side, copy_parts, virtual_text
 
         plan, grid = self.plan, self._grid
         others = [plan.background] if self.opened.masked else []
@@ -315,9 +317,11 @@ class _PartsRun:
                 fields=OUT_FIELDS,
             ) as raster,
         ):
-            copy_parts(virtual_text(plan, grid, self.folder, blocks, beside=False), grid, raster.write, progress)
+            text = virtual_text(plan, grid, self.folder, blocks, beside=False)
+            side = copied_side(plan.memory.memory, plan.bands * plan.output.dtype.itemsize)
+            copy_parts(text, grid, side, raster.write, progress)
             raster.commit(progress)
-        progress.info(f"{self.folder.path} still holds the parts: remove it where they are of no more use.")
+        progress.info(f"{self.folder.path} still holds the parts: delete it when you no longer need them.")
 
 
 def _nothing(dataset: Any) -> None:

@@ -10,17 +10,19 @@ import dataclasses
 import hashlib
 import importlib
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
 
+from ..base.addresses import masked
 from ..errors import ParameterError, field
+from ..files.gdalcalls import collected_errors
+from ..files.memoryfiles import PREFIX
 from ..files.privatecopies import is_database, original
 from ..models.identity import fingerprint
-from ..parameters.rastersource import RasterSource, described
+from ..parameters.rastersource import RasterSource, described, path_of
 from ..probing.sources import OpenSource
 from .openmodel import OpenModel
 
@@ -87,23 +89,28 @@ def _images(source: OpenSource) -> str:
 
 def _image(dataset: gdal.Dataset, name: str, given: Any, number: int) -> str:
     """Return what tells a raster from another of its name."""
-    files = [original(file) for file in dataset.GetFileList() or [] if os.path.isfile(original(file))]
-    if not files and "://" not in name:
-        raise ParameterError(
-            f"{field('il', 'sources', number)} is {name}, which lies in the memory of this process, so that no other run finds "
-            "it: save it as a file first."
-        )
+    listed = [original(file) for file in dataset.GetFileList() or []]
     asked = described(given)
+    if any(PREFIX in text for text in (name, *listed)) or not (listed or path_of(asked)):
+        raise ParameterError(
+            f"{field('il', 'sources', number)} is {name}, which lies in the memory of this process, where other runs cannot "
+            "read it: save it as a file first."
+        )
+    # What has an address is told by it: asking servers takes what only the reader of the raster knows.
+    files = [] if "://" in name else list(filter(None, map(_file, listed)))
     settings = repr(dataclasses.replace(asked, path="")) if isinstance(asked, RasterSource) else ""
-    selection = _bands(dataset)
-    return ", ".join(filter(None, [*(map(_file, files) if files else [name]), selection, settings]))
+    return ", ".join(filter(None, [*(files or [name]), _bands(dataset), settings]))
 
 
 def _file(file: str) -> str:
-    status, name = os.stat(file), Path(file).name
-    if is_database(file):  # its time changes when QGIS shows it
-        return f"{name} of {status.st_size} bytes"
-    return f"{name} of {status.st_size} bytes changed at {int(status.st_mtime)}"
+    """Return what tells a file, of a disk or of one of GDAL's other file systems; nothing where there is none."""
+    with collected_errors():
+        found = gdal.VSIStatL(file)
+    if found is None or found.IsDirectory():
+        return ""
+    told = f"{Path(masked(file)).name} of {found.size} bytes"
+    # The time of a database changes when QGIS shows it.
+    return told if is_database(file) else f"{told} changed at {found.mtime}"
 
 
 def _bands(dataset: gdal.Dataset) -> str:

@@ -40,6 +40,11 @@ def holds_date(word: str) -> bool:
     return _DATE.search(word) is not None
 
 
+def without_date(word: str) -> str:
+    """Return a text without the first date in it."""
+    return _DATE.sub("", word, count=1)
+
+
 def times_by_source(text: str) -> tuple[tuple[float, ...], ...]:
     """Return the times of each source that DATES stands for, separated by semicolons; nothing for an empty text.
 

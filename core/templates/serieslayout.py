@@ -10,7 +10,7 @@ from typing import Any
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
-from .dates import days_of, holds_date
+from .dates import days_of, holds_date, without_date
 from .templateoptions import Options
 
 Row = Mapping[str, "float | None"]
@@ -68,14 +68,15 @@ def layouts(options: Options) -> list[SeriesLayout]:
 def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
     """Return the layout that dates in band names tell; None where no name holds one.
 
-    Bands that follow each other with the same date are those of one acquisition where all dates have as many.
+    Bands that follow each other with the same date are those of one acquisition where all dates have as many. Names that
+    are alike but for the date are of one band, of which there may be several acquisitions in a day.
 
     Args:
         names: of the bands.
         what: where they come from, for messages.
 
     Raises:
-        ParameterError: some names hold a date, others none.
+        ParameterError: some names hold a date, others none; or they tell different bands of some dates.
     """
     if not any(map(holds_date, names)):
         return None
@@ -86,6 +87,12 @@ def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
         return SeriesLayout(tuple(once), bands)
     if bands > 1 and days == tuple(once) * bands:
         return SeriesLayout(tuple(once), bands, BAND_MAJOR)
+    if len(once) < len(days) and len(set(map(without_date, names))) > 1:
+        raise ParameterError(
+            f"{what}: several bands are of the same date, but not every date has the same bands in the same order. Give the "
+            f"source the same bands for each date; or list the date of each band in {field('dates')}, if each is an "
+            "acquisition of its own."
+        )
     return SeriesLayout(days)
 
 
@@ -98,7 +105,7 @@ def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progres
         progress: told what was found, or warned.
 
     Raises:
-        ParameterError: some names hold a date, others none; or the sources differ in order.
+        ParameterError: see `named_layout`; or the sources differ in order.
     """
     found = [
         named_layout(bands, f"The band names of source {k} ({field('dates')} is empty)")

@@ -36,7 +36,8 @@ def mixed_copy(model: keras.Model, policy: str) -> keras.Model:
     """Return a copy with the same weights that computes with 16 bits; its weights stay at 32 bits.
 
     The outputs' layers stay at 32 bits, for small probabilities, and so do layers without weights between an input and
-    the first layer with weights: they bring pixels, which 16 bits cannot hold, into range.
+    the first layer with weights: they bring pixels, which 16 bits cannot hold, into range. Layers that take values as they
+    are (`autocast=False`) stay as they are, too.
 
     Args:
         model: a functional model.
@@ -46,7 +47,8 @@ def mixed_copy(model: keras.Model, policy: str) -> keras.Model:
 
     def copied(layer: Any) -> Any:
         config = layer.get_config()
-        if layer.name not in full_precision and "autocast" not in config and config.get("dtype") is not None:
+        rounds = getattr(layer, "autocast", False)  # operations such as + are no layers
+        if layer.name not in full_precision and rounds and config.get("dtype") is not None:
             config["dtype"] = policy
         return layer.__class__.from_config(config)
 

@@ -66,4 +66,4 @@ def test_a_command_line_of_relative_paths(qgis: Any, here: Path) -> None:
 def test_a_page_of_the_engine(qgis: Any, here: Path) -> None:
     run(qgis, here, "otbtf:enginereport", {"OUT_JSON": "report.json"})
     assert json.loads((here / "report.json").read_text())["interpreter"]
-    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob("otbtf-empty-*/*"))
+    assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob(".otbtf-*/files/*"))

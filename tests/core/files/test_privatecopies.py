@@ -19,9 +19,10 @@ from databases import ALIVE, DEAD, in_use, leave
 from osgeo import gdal, ogr
 from readonly_scene import changes, classes, layer, pixels, points, raster, run, state
 
-from otbtf_qgis.core.base.ownership import LOCK
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import Cancelled, OtbtfError, VectorError, field
+from otbtf_qgis.core.base.temporaries import announcing_to
+from otbtf_qgis.core.errors import Cancelled, OtbtfError, RasterError, VectorError, field
+from otbtf_qgis.core.files import privatecopies
 from otbtf_qgis.core.files.privatecopies import private_copies
 from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
@@ -125,11 +126,11 @@ def test_a_copy_is_private_and_announced(inputs: Path, temporary: Path) -> None:
     """So that whoever outlives a run that is killed can remove it."""
     vec, told = layer(inputs / "points.gpkg", "GPKG", points()), Told()
     leave(vec, "log", COMMITTED, PENDING)
-    with private_copies(told):
+    with announcing_to(told.temporary), private_copies(told):
         opened = VectorLayer(vec)
         again = VectorLayer(vec)
         assert [path.parent for path in told.temporaries] == [temporary]
-        assert Path(opened.dataset.GetDescription()).parent == told.temporaries[0]
+        assert Path(opened.dataset.GetDescription()).parent.parent == told.temporaries[0]
         assert told.temporaries[0].stat().st_mode & 0o77 == 0
         assert again.dataset.GetDescription() == opened.dataset.GetDescription()
 
@@ -231,6 +232,33 @@ def test_what_a_virtual_layer_names(inputs: Path) -> None:
     assert changes(before, state(inputs)) == {}
 
 
+def test_a_virtual_raster_that_names_itself_is_looked_into_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten references that lead back would otherwise be followed for ever."""
+    path = tmp_path / "a.vrt"
+    bands = '<VRTRasterBand><SimpleSource><SourceFilename relativeToVRT="1">a.vrt</SourceFilename></SimpleSource></VRTRasterBand>'
+    path.write_text(f'<VRTDataset rasterXSize="1" rasterYSize="1">{bands * 10}</VRTDataset>')
+    texts: list[str] = []
+    text = privatecopies._text
+    monkeypatch.setattr(privatecopies, "_text", lambda name: texts.append(name) or text(name))
+    assert privatecopies.source_to_open(str(path), RasterError) == str(path)
+    assert texts == [str(path)]
+
+
+def test_a_virtual_raster_is_copied_once_however_often_it_is_opened(inputs: Path) -> None:
+    labels = raster(inputs / "labels.gpkg", classes(), "GPKG")
+    inner, outer = inputs / "inner.vrt", inputs / "outer.vrt"
+    gdal.BuildVRT(str(inner), [labels, labels], separate=True).FlushCache()
+    gdal.BuildVRT(str(outer), [str(inner), str(inner)]).FlushCache()
+    write_log(labels, 9)
+    told = Told()
+    with private_copies(told):
+        opened = {privatecopies.source_to_open(str(outer), RasterError) for _ in range(3)}
+        assert len(opened) == 1 and opened != {str(outer)}
+        assert len(privatecopies._current.get()._made) == 3, "the database and two virtual rasters"
+
+
 def test_layers_of_the_same_file_are_one_state_in_a_run(inputs: Path) -> None:
     vec = layer(inputs / "points.gpkg", "GPKG", points())
     leave(vec, "log", COMMITTED, PENDING)
@@ -260,7 +288,7 @@ class Meddling(Told):
         self.path, self.times = path, times
 
     def cancelled(self) -> bool:
-        if self.times and [path for path in self.temporaries[0].iterdir() if path.name != LOCK]:
+        if self.times and list(self.temporaries[0].glob("files/*")):
             self.times -= 1
             database = sqlite3.connect(self.path, isolation_level=None)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -283,7 +311,8 @@ def closing() -> Iterator[None]:
 def test_a_database_that_changes_while_it_is_copied_is_copied_again(inputs: Path) -> None:
     vec = layer(inputs / "points.gpkg", "GPKG", points())
     leave(vec, "log", COMMITTED, PENDING)
-    with private_copies(Meddling(vec, 1)):
+    meddling = Meddling(vec, 1)
+    with announcing_to(meddling.temporary), private_copies(meddling):
         assert read(vec)[0] == 7  # which the log held at first, and the database when the log was copied
 
 
@@ -291,7 +320,9 @@ def test_a_database_that_changes_while_it_is_copied_is_copied_again(inputs: Path
 def test_a_database_that_changes_all_the_time_is_refused(inputs: Path) -> None:
     vec = layer(inputs / "points.gpkg", "GPKG", points())
     leave(vec, "log", COMMITTED, PENDING)
-    with private_copies(Meddling(vec, 100)), pytest.raises(VectorError, match="changed during copying, 5 times"):
+    meddling = Meddling(vec, 100)
+    told = "changed during copying, 5 times"
+    with announcing_to(meddling.temporary), private_copies(meddling), pytest.raises(VectorError, match=told):
         read(vec)
 
 

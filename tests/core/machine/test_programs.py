@@ -65,7 +65,7 @@ def test_cancel_kills_the_program_and_what_it_started():
 
     with pytest.raises(Cancelled):
         run_streaming(["sh", "-c", "echo $$; sleep 60 & echo $!; wait"], os.environ, on_line, progress)
-    assert time.monotonic() - progress.stop_at < 0.5
+    assert time.monotonic() - progress.stop_at < 5
     end = time.monotonic() + 2
     while any(_alive(process) for process in started) and time.monotonic() < end:
         time.sleep(0.01)
@@ -145,9 +145,20 @@ def test_the_empty_folder_of_a_killed_process_goes_with_the_next_one(
         assert process.stdout is not None
         left = Path(process.stdout.readline().strip())
         with programs.empty_folder() as ours:
-            assert left.is_dir() and Path(ours).parent == tmp_path, "that process lives"
+            assert left.is_dir() and Path(ours).parents[1] == tmp_path, "that process lives"
         process.kill()
     assert left.is_dir()
     with programs.empty_folder():
         assert not left.exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_empty_folder_of_an_earlier_boot_goes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name does not tell whether the process lives; nobody holds its lock, and it is days old."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / f".otbtf-{'0' * 16}-1234-5678-{'1' * 16}"
+    (left / "files").mkdir(parents=True)
+    for path in (left / "files", left):
+        os.utime(path, (0, 0))
+    with programs.empty_folder():
+        assert not left.exists()

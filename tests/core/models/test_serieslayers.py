@@ -85,3 +85,19 @@ def test_saved_models_load_in_safe_mode(tmp_path: Path) -> None:
     found = load_model(str(tmp_path / "net.keras")).function(["image"], ["pixels", "attended"])({"image": values})
     for one, two in zip(found, model(values)):
         np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def test_a_model_of_mixed_precision_loads_under_another_policy(tmp_path: Path) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        series = keras.Input((3, 4), name="series")
+        attended, _ = layers.LightweightAttention(2)(layers.DateEncoding([1, 2, 3])(series))
+        model = keras.Model(series, keras.layers.Identity(name="end", dtype="float32")(attended))
+        values = np.random.default_rng(0).random((5, 3, 4)).astype("float32")
+        expected = model(values)
+        model.save(tmp_path / "net.keras")
+    finally:
+        keras.config.set_dtype_policy(before)
+    found = load_model(str(tmp_path / "net.keras")).function(["series"], ["end"])({"series": values})
+    np.testing.assert_allclose(found[0], expected, rtol=1e-2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_results_and_progress(values: dict[str, Any], tmp_path: Path) -> None:
     assert (found["out"], found["parts.done"], found["parts.missing"]) == (None, 1, 1)
     assert not Path(values["out"]).exists()
     assert log.fractions == sorted(log.fractions) and log.fractions[-1] == 1.0
-    assert "1 are of this run" in log.text and "1 of 2 parts are missing" in log.text
+    assert "this run computes 1 of them; 0 are already done" in log.text and "1 of 2 parts are missing" in log.text
     found = serve(values, part="0/2")
     assert (found["out"], found["parts.done"], found["parts.missing"]) == (values["out"], 2, 0)
     assert (found["width"], found["height"], found["bands"]) == (80, 60, 2)
@@ -71,7 +72,7 @@ def test_more_runs_than_parts(values: dict[str, Any], tmp_path: Path) -> None:
     log = serving.Log()
     found = serve(values, log, part="7/9")
     assert (found["parts.done"], found["parts.missing"]) == (1, 1)
-    assert "0 are of this run" in log.text
+    assert "this run computes 0 of them" in log.text
 
 
 def test_what_is_done_is_not_computed_again(values: dict[str, Any], tmp_path: Path) -> None:
@@ -138,6 +139,31 @@ def test_rows_from_the_south(values: dict[str, Any], tmp_path: Path) -> None:
     np.testing.assert_array_equal(serving.read(values["out"]), pixels[::-1])
     serve({**values, "out": str(tmp_path / "map.tif")}, resume=True)
     np.testing.assert_array_equal(serving.read(tmp_path / "map.tif"), pixels[::-1])
+
+
+def zipped(image: str, folder: Path) -> Path:
+    with zipfile.ZipFile(folder / "image.zip", "w") as archive:
+        archive.write(image, "image.tif")
+    return folder / "image.zip"
+
+
+@pytest.mark.parametrize("name", ["/vsizip/{zip}/image.tif", "/vsisubfile/0_{size},{image}"])
+def test_other_file_systems(values: dict[str, Any], tmp_path: Path, name: str) -> None:
+    image = values["source1.il"][0]
+    archive = zipped(image, tmp_path)
+    values["source1.il"] = [name.format(zip=archive, image=image, size=os.path.getsize(image))]
+    halves(values)
+    np.testing.assert_array_equal(serving.read(values["out"]), serving.read(image))
+
+
+def test_another_image_in_an_archive(values: dict[str, Any], tmp_path: Path) -> None:
+    image = values["source1.il"][0]
+    source = {"source1.il": [f"/vsizip/{zipped(image, tmp_path)}/image.tif"]}
+    serve({**values, **source}, part="0/2")
+    os.utime(image, (1e9, 1e9))
+    os.utime(zipped(image, tmp_path), (2e9, 2e9))  # GDAL remembers archives until they are newer
+    with pytest.raises(ParameterError, match=r"SOURCE1_IL \(there image.tif of .* changed at .*, here image.tif of "):
+        serve({**values, **source}, part="1/2")
 
 
 def test_control_points(values: dict[str, Any], tmp_path: Path) -> None:
@@ -229,9 +255,20 @@ def test_other_bands_of_an_image(values: dict[str, Any], tmp_path: Path) -> None
 
 def test_an_image_in_memory(values: dict[str, Any], tmp_path: Path) -> None:
     image = core.ArrayRaster(serving.noise(60, 80, 2, "int16"), serving.ORIGIN, "EPSG:32654")
-    with pytest.raises(ParameterError, match="SOURCE1_IL is .* in the memory of this process"):
+    with pytest.raises(
+        ParameterError, match="SOURCE1_IL is .* in the memory of this process, where other runs cannot read it"
+    ):
         serve({**values, "source1.il": [image]}, part="0/2")
     assert not (tmp_path / "map.parts").exists()
+
+
+def test_an_image_in_an_archive_in_memory(values: dict[str, Any], tmp_path: Path) -> None:
+    gdal.FileFromMemBuffer("/vsimem/image.zip", zipped(values["source1.il"][0], tmp_path).read_bytes())
+    try:
+        with pytest.raises(ParameterError, match="SOURCE1_IL is .* where other runs cannot read it"):
+            serve({**values, "source1.il": ["/vsizip//vsimem/image.zip/image.tif"]}, part="0/2")
+    finally:
+        gdal.Unlink("/vsimem/image.zip")
 
 
 def test_less_memory_than_the_plan_takes(values: dict[str, Any], tmp_path: Path) -> None:
@@ -257,7 +294,7 @@ def test_a_damaged_plan(values: dict[str, Any], tmp_path: Path, text: str) -> No
 def test_a_folder_of_other_things(values: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "map.parts").mkdir()
     (tmp_path / "map.parts" / "thesis.doc").write_text("years")
-    with pytest.raises(ParameterError, match="a folder of other things .thesis.doc"):
+    with pytest.raises(ParameterError, match="that folder contains other files .thesis.doc"):
         serve(values, part="0/2")
     (tmp_path / "map.parts" / "thesis.doc").unlink()
     (tmp_path / "map.parts").rmdir()

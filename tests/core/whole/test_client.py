@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 import otbtf_qgis.core
+from otbtf_qgis.core.base import temporaries
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError
 from otbtf_qgis.engine import client
@@ -166,7 +167,7 @@ def test_the_environment_of_qgis_python_is_kept_from_it(
     assert not {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV"} & set(result["environment"])
     assert result["environment"]["GDAL_CACHEMAX"] == "64"
     assert result["environment"]["TF_CPP_MIN_LOG_LEVEL"] == "2"
-    assert result["files"] == [] and Path(result["cwd"]).name.startswith("otbtf-empty-")
+    assert result["files"] == [] and Path(result["cwd"]).parent.name.startswith(".otbtf-")
     engine.stop()
     assert not Path(result["cwd"]).exists()
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
@@ -268,9 +269,9 @@ def test_an_interrupted_wait_kills_the_engine(engine: Engine, tmp_path: Path) ->
 
 
 def test_what_cannot_be_removed_is_told(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("otbtf_qgis.core.base.temporaries.remove", lambda path: False)
     progress = Recorder()
-    folder = str(tmp_path / "t")
+    folder, remove = str(tmp_path / "t"), temporaries.remove
+    monkeypatch.setattr(temporaries, "remove", lambda path: path != folder and remove(path))
     with pytest.raises(EngineError):
         engine.run("die", {"folder": folder, "status": 1}, progress)
     assert progress.of("warning") == [
