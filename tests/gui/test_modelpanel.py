@@ -502,9 +502,8 @@ plugin.initGui()
 print([name for name in sys.modules if name.startswith("otbtf_qgis.gui.") and "panel" in name or "imagefit" in name])
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TREE), *sys.path]), "QT_QPA_PLATFORM": "offscreen"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, cwd=models, capture_output=True, text=True, timeout=120
-    )
+    run = [sys.executable, "-c", script]
+    done = subprocess.run(run, env=environment, cwd=models, capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
 
 
