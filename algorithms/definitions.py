@@ -34,6 +34,7 @@ from qgis.core import (
 from ..core.parameters import kinds
 from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
+from .keptoutputs import suggested
 from .translate import tr
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
     parameter.setHelp(help_of(key))
     if key.created:
         parameter.setCreateByDefault(True)
+    if key.kept_as:
+        parameter.setGuiDefaultValueOverride(suggested(key.kept_as))
     if key.advanced:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     if hidden:

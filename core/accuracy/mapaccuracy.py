@@ -30,7 +30,7 @@ from .mapcomparison import Comparison, compare_features, compare_rasters, refere
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate
 from .report import Report
-from .scores import ClassScores, class_scores_of, numbers
+from .scores import ClassScores, class_scores_of, described, numbers
 
 if TYPE_CHECKING:
     from ..operations.computeconfusionmatrix import ComputeConfusionMatrix
@@ -221,8 +221,7 @@ def _class_rows(scores: ClassScores, areas: _Areas) -> list[dict[str, Any]]:
 def _log_scores(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
     if without:
         progress.info(f"{without} samples of the reference lie where the map has no data.")
-    shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
-    progress.info(f"{int(scores.support.sum())} samples: {shown}.")
+    progress.info(f"{int(scores.support.sum())} samples: {described(scores)}.")
     if areas.estimates is None:
         progress.warning(f"Adjusted accuracies and areas are not available: {areas.reason}")
     else:

@@ -188,6 +188,15 @@ def numbers(scores: ClassScores | RegressionScores) -> dict[str, float]:
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
+_WORDS = {"f1_macro": "mean F-score", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
+
+
+def described(scores: ClassScores | RegressionScores) -> str:
+    """Return the scores that sum all up as words for the log."""
+    found = (f"{_WORDS.get(key, key.replace('_', ' '))} {value:.4g}" for key, value in numbers(scores).items())
+    return ", ".join(found) or "no score is defined"
+
+
 def _mean_of_defined(values: np.ndarray) -> float:
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else float("nan")

@@ -199,6 +199,8 @@ class CreateModel(Operation):
         "Model as .keras file",
         "The model as one file, to train or to serve it, with its sidecar beside it.",
         file_filter="Keras models (*.keras)",
+        created=True,
+        kept_as="untrained_model.keras",
     )
     out_savedmodel: str | None = voc.folder_out(
         "out.savedmodel",

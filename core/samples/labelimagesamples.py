@@ -45,7 +45,8 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
     rows = as_rows(sorted(wanted), known_classes(raster.stack.datasets[0]))
     for row in rows:
         quota = wanted[row["value"]]
-        progress.info(f"Class {row['value']} {row.get('name', '')}: {quota.target} of {quota.count} pixels.")
+        called = f"{row['value']} ({row['name']})" if row.get("name") else str(row["value"])
+        progress.info(f"Class {called}: {quota.target} of {quota.count} pixels.")
     with vector_staging(parameters.outvec, progress, errors.field("outvec")) as staging:
         fields = (Field("class", INTEGER),)
         with OutputVector(staging, fields, raster.stack.reference, progress) as out:

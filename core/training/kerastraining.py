@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from ..accuracy.scores import numbers
+from ..accuracy.scores import described, numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
 from ..machine.devices import device_scope
@@ -28,7 +28,7 @@ from .network import Network, load_network
 from .opensamples import original_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples
-from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, describe, score
+from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, score
 from .strategies import is_chief, make_strategy
 from .traineddefaults import serving_defaults_of_training
 from .trainedmodel import FinishedModel
@@ -277,7 +277,7 @@ class _KerasRun:
         found: dict[SampleRole, Scores] = {}
         for role in chosen:
             found[role] = self._scorers[role]()
-            self._progress.info(f"Final scores on data for {role}: {describe(found[role])}")
+            self._progress.info(f"Final scores on data for {role}: {described(found[role])}.")
         return found
 
     def results(self, scores: dict[SampleRole, Scores]) -> dict[str, Any]:

@@ -367,9 +367,13 @@ def _class_weights(
 ) -> dict[int, float]:
     missing = missing_labels(table, counts)
     if missing:
+        cure = (
+            "They occur in other samples only: add training samples of them."
+            if parameters.remap_labels
+            else f"To number only the labels that occur, set {field('remap_labels')}."
+        )
         progress.warning(
-            f"No training sample has the labels {_named(table, missing[:20])}, so the model cannot learn them. To number only "
-            f"the labels that occur, set {field('remap_labels')}."
+            f"No training sample has the labels {_named(table, missing[:20])}, so the model cannot learn them. {cure}"
         )
     shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))
     progress.info(f"Classes and their labels for training: {shown}.")
