@@ -32,9 +32,9 @@ def test_a_message_that_is_no_utf8_is_collected(mode: None, tmp_path: Path, lett
 
 
 def test_a_call_that_returns_nothing_has_its_message_collected_too(mode: None) -> None:
-    """The bindings leave the exception of such a call to whatever comes next: the end of the block, here."""
-    with collected_errors() as errors:
-        parsed = gdal.ParseXMLString("<a b=\xe91></a>")
-        assert parsed is None
-    assert errors.failed
-    str(errors).encode("utf-8")
+    """The bindings leave the exception of such a call to whatever is called next, which changes as Python optimizes."""
+    for _ in range(20):
+        with collected_errors() as errors:
+            gdal.ParseXMLString("<a b='1'\xe9></a>")
+        assert errors.failed
+        str(errors).encode("utf-8")
