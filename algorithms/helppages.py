@@ -15,7 +15,7 @@ _SOURCES = Path(__file__).resolve().parents[1] / "docs"
 
 def algorithm_page(name: str) -> str:
     """Return the address of an algorithm's page, by the algorithm's name; empty without pages."""
-    return _address(PAGES / "algorithms" / f"{name}.html", _SOURCES / "api" / "operations.md")
+    return _address(PAGES / "algorithms" / f"{name}.html", _SOURCES / "algorithms" / f"{name}.md")
 
 
 def start_page() -> str:

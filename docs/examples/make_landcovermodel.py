@@ -46,6 +46,10 @@ Source = QgsProcessingModelChildParameterSource
 INTEGER = QgsProcessingParameterNumber.Type.Integer
 
 
+SAMPLES, PATCH_SIZE, NETWORK, EPOCHS = 1000, 16, "cnn16", 50
+"""What is taken where a command line does not say; QGIS fills in defaults in dialogs only."""
+
+
 class Maker:
     """Puts the model together, from left to right."""
 
@@ -113,23 +117,24 @@ def make() -> QgsProcessingModelAlgorithm:
         "Raster with the number of a class in some pixels, and no-data elsewhere.",
     )
     maker.parameter(
-        QgsProcessingParameterNumber("samples", "Samples per class", INTEGER, 1000, False, 2),
+        QgsProcessingParameterNumber("samples", "Samples per class", INTEGER, SAMPLES, False, 2),
         "Number of patches per class, including those for validation. A class with fewer labels uses all of them.",
     )
     maker.parameter(
-        QgsProcessingParameterNumber("patchsize", "Patch size", INTEGER, 16, False, 1),
+        QgsProcessingParameterNumber("patchsize", "Patch size", INTEGER, PATCH_SIZE, False, 1),
         "Width and height of the patches in pixels. The network must take it: cnn16 takes 16, cnn16_deep any size; small "
         "ones, such as 5, suit small objects.",
     )
     maker.parameter(
-        QgsProcessingParameterString("network", "Network (a template, or a .keras file)", "cnn16"),
+        QgsProcessingParameterString("network", "Network (a template, or a .keras file)", NETWORK),
         "cnn16 (patches of 16 x 16), cnn16_deep (patches of any size), or the path of a .keras file to train further.",
     )
     maker.parameter(
-        QgsProcessingParameterNumber("epochs", "Epochs", INTEGER, 50, False, 1),
+        QgsProcessingParameterNumber("epochs", "Epochs", INTEGER, EPOCHS, False, 1),
         "Number of times that each sample is used. Training ends earlier if the validation loss no longer falls.",
     )
 
+    patch_size = f"coalesce(@patchsize, {PATCH_SIZE})"
     given, made = Source.fromModelParameter, Source.fromChildOutput
     maker.step(
         "samples",
@@ -137,8 +142,8 @@ def make() -> QgsProcessingModelAlgorithm:
         {
             "INREF": given("labels"),
             "STRATEGY": "atmost",
-            "STRATEGY_CONSTANT_NB": given("samples"),
-            "PAD": Source.fromExpression("floor(@patchsize / 2)"),
+            "STRATEGY_CONSTANT_NB": Source.fromExpression(f"coalesce(@samples, {SAMPLES})"),
+            "PAD": Source.fromExpression(f"floor({patch_size} / 2)"),
             "SEED": 0,
         },
     )
@@ -147,8 +152,8 @@ def make() -> QgsProcessingModelAlgorithm:
         "otbtf:patchesextraction",
         {
             "SOURCE1_IL": given("images"),
-            "SOURCE1_PATCHSIZEX": given("patchsize"),
-            "SOURCE1_PATCHSIZEY": given("patchsize"),
+            "SOURCE1_PATCHSIZEX": Source.fromExpression(patch_size),
+            "SOURCE1_PATCHSIZEY": Source.fromExpression(patch_size),
             "VEC": made("samples", "OUTVEC"),
             "FIELD": "class",
         },
@@ -157,11 +162,11 @@ def make() -> QgsProcessingModelAlgorithm:
         "training",
         "otbtf:tensorflowmodeltrain",
         {
-            "MODEL_DIR": given("network"),
+            "MODEL_DIR": Source.fromExpression(f"coalesce(@network, '{NETWORK}')"),
             "TRAINING_SOURCE1_IL": made("patches", "SOURCE1_OUT"),
             "TRAINING_SOURCE2_IL": made("patches", "OUTLABELS"),
             "TRAINING_BATCHSIZE": 64,
-            "TRAINING_EPOCHS": given("epochs"),
+            "TRAINING_EPOCHS": Source.fromExpression(f"coalesce(@epochs, {EPOCHS})"),
             "AUGMENTATION": "flips_turns",
             "REMAP_LABELS": True,
             "VALIDATION_MODE": "class",
@@ -176,8 +181,8 @@ def make() -> QgsProcessingModelAlgorithm:
         "otbtf:tensorflowmodelserve",
         {
             "SOURCE1_IL": given("images"),
-            "SOURCE1_RFIELDX": given("patchsize"),
-            "SOURCE1_RFIELDY": given("patchsize"),
+            "SOURCE1_RFIELDX": Source.fromExpression(patch_size),
+            "SOURCE1_RFIELDY": Source.fromExpression(patch_size),
             "MODEL_DIR": made("training", "MODEL_SAVETO"),
             "MODEL_FULLYCONV": "off",
             "OUTPUT_SPCSCALE": 1,
