@@ -37,7 +37,7 @@ html_last_updated_fmt = None  # the same pages, the same bytes
 
 
 def link_algorithms(application: Sphinx, document: nodes.document) -> None:
-    """Make the id of an algorithm, written as code, a link to its page. (The sidecar has keys of the same form.)"""
+    """Make the id of an algorithm, written as code, a link to its page; the sidecar has keys of the same form."""
     here = application.env.current_document.docname
     for literal in list(document.findall(nodes.literal)):
         found = ALGORITHM.fullmatch(literal.astext())
