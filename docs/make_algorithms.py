@@ -17,7 +17,8 @@ FOLDER = "algorithms"
 ABOUT = (
     "Each algorithm has the same parameters in QGIS's dialogs, in graphical models, for `qgis_process` and in Python. "
     "The pages give a parameter's label in the dialog, its name in QGIS (`SOURCE1_IL`) and its key in Python and on "
-    "OTBTF's command lines (`source1.il`). `SOURCEN` stands for `SOURCE1`, `SOURCE2`, ..."
+    "OTBTF's command lines (`source1.il`). `SOURCEN` stands for `SOURCE1`, `SOURCE2`, ... Dialogs show advanced parameters "
+    "only on request."
 )
 HIDDEN = "Only for command lines, scripts and models: the toolbox does not show it, because QGIS has its own tools."
 GUIDES = {
@@ -92,16 +93,15 @@ def _index(found: list[Page], titles: dict[str, str]) -> str:
 
 
 def _operation_page(package: Any, operation: Any, titles: dict[str, str]) -> Page:
+    from otbtf_qgis.core.parameters.sections import in_sections
+
     name = operation.__name__.lower()
-    keys = list(_keys(operation))
-    inputs = [each for each in keys if not each[1].kind.is_output]
     lines = [f"# {operation.TITLE}", "", MADE, ""]
     lines += _place(name, titles[operation.GROUP], operation.HIDDEN)
     lines += [operation.DESCRIPTION, ""]
     lines += ["It runs in the engine, with TensorFlow." if operation.NEEDS_ENGINE else "It needs no engine.", ""]
-    lines += _section("Parameters", [each for each in inputs if not each[1].advanced])
-    lines += _section("Advanced parameters", [each for each in inputs if each[1].advanced])
-    lines += _section("Outputs", [each for each in keys if each[1].kind.is_output])
+    for title, several in in_sections(_keys(operation)).items():
+        lines += _table(title, [_row(key) for key in several])
     lines += _results(operation.RESULTS)
     lines += ["## Python", "", f'`core.run("{operation.__name__}", values)`: see [running](../api/running.md).', ""]
     lines += sections(package[f"core.{operation.RUN.replace(':', '.')}"], summary=False)
@@ -124,9 +124,9 @@ def _summary(description: str) -> str:
     return " ".join(description.split("\n\n")[0].split())
 
 
-def _section(title: str, keys: list[tuple[str, Any]]) -> list[str]:
-    rows = [(key.label, (_capitals(name), name), key.kind.takes(key, "`"), _given(key), key.help) for name, key in keys]
-    return _table(title, rows)
+def _row(key: Any) -> tuple[str, Iterable[str], str, str, str]:
+    label = f"{key.label} (advanced)" if key.advanced else key.label
+    return label, (key.parameter, key.name), key.kind.takes(key, "`"), _given(key), key.help
 
 
 def _table(title: str, rows: list[tuple[str, Iterable[str], str, str, str]]) -> list[str]:
@@ -143,19 +143,15 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _capitals(name: str) -> str:
-    return name.upper().replace(".", "_")
-
-
-def _keys(operation: type) -> Iterator[tuple[str, Any]]:
-    """Yield all keys with their names; those of numbered sources once, with N for the number."""
+def _keys(operation: type) -> Iterator[Any]:
+    """Yield all keys; those of numbered sources once, with N for the number."""
     for field in dataclasses.fields(operation):
         if "key" in field.metadata:
-            yield field.metadata["key"].name, field.metadata["key"]
+            yield field.metadata["key"]
         elif "numbered" in field.metadata:
             several = field.metadata["numbered"]
-            for name, key in _keys(several.item):
-                yield f"{several.prefix}N.{name}", key
+            for key in _keys(several.item):
+                yield dataclasses.replace(key, name=f"{several.prefix}N.{key.name}")
 
 
 def _given(key: Any) -> str:
@@ -168,7 +164,9 @@ def _given(key: Any) -> str:
 
 def _results(results: Iterable[Any]) -> list[str]:
     """Return the values that a run returns to models and scripts."""
-    rows = [f"| `{_capitals(each.name)}`<br>`{each.name}` | {_cell(each.label)} |" for each in results]
+    from otbtf_qgis.core.parameters.kinds import parameter_name
+
+    rows = [f"| `{parameter_name(each.name)}`<br>`{each.name}` | {_cell(each.label)} |" for each in results]
     return ["## Results for models and scripts", "", "| Result | |", "| --- | --- |", *rows, ""] if rows else []
 
 
