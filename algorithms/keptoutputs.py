@@ -12,7 +12,7 @@ _suggested: set[str] = set()
 """Places that dialogs of this session were given, none of which existed then."""
 
 
-def suggested(name: str) -> str | None:
+def suggested_place(name: str) -> str | None:
     """Return a path that does not exist yet, for dialogs: in the folder of the project, else in the user's documents.
 
     Args:

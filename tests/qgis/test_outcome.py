@@ -9,7 +9,7 @@ from osgeo import gdal
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingUtils, QgsProject
 from qgis.gui import QgsGui, QgsProcessingGui
 
-from otbtf_qgis.algorithms.keptoutputs import free, suggested, unused
+from otbtf_qgis.algorithms.keptoutputs import free, suggested_place, unused
 from otbtf_qgis.algorithms.landcovermap import LandCoverMap
 from otbtf_qgis.algorithms.outcome import outcome
 from otbtf_qgis.core.parameters.parsing import keys
@@ -31,15 +31,15 @@ def test_the_line_says_what_was_made_and_what_is_temporary(qgis_app) -> None:
 
 
 def test_models_are_suggested_a_free_place_in_the_folder_of_the_project(project: Path) -> None:
-    assert suggested("model") == str(project / "model")
+    assert suggested_place("model") == str(project / "model")
     (project / "model").mkdir()
-    assert suggested("model") == str(project / "model_2")
+    assert suggested_place("model") == str(project / "model_2")
     (project / "net.keras").touch()
     assert free(str(project / "net.keras")) == str(project / "net_2.keras")
 
 
 def test_a_dialog_that_runs_twice_does_not_replace_its_first_model(project: Path) -> None:
-    place = suggested("model")
+    place = suggested_place("model")
     assert unused(place) == place
     (project / "model").mkdir()
     assert unused(place) == str(project / "model_2")
@@ -52,7 +52,7 @@ def test_a_place_that_the_user_chose_stays(project: Path) -> None:
 
 def test_without_a_project_models_are_kept_in_a_folder_of_the_user(qgis_app) -> None:
     QgsProject.instance().clear()
-    place = suggested("model_of_a_test")
+    place = suggested_place("model_of_a_test")
     assert place is not None and not place.startswith(QgsProcessingUtils.tempFolder())
     assert Path(place).parent.is_dir()
 
