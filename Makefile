@@ -20,7 +20,7 @@ INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing inte
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat campaign bench docs clean tree
+.PHONY: help demo test lint install package compat campaign bench docs translate clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,14 @@ bench: $(VENV)/engine.stamp tree ## Measure speed and memory
 docs: $(VENV)/tools.stamp tree ## Write docs/api from the docstrings
 	PYTHONPATH=$(TREE) $(ENGINE) docs/make_api.py
 
+translate: $(BUILD)/system.stamp tree ## Take over into resources/i18n what the sources say now
+	PYTHONPATH=$(TREE) $(PYTHON) .ci/translations.py --build $(BUILD)
+
 clean: ## Remove what the targets made, the virtual environment included
 	@[ ! -e $(BUILD)/compat ] || [ "$$(id -u)" -eq 0 ] || sudo rm -rf $(BUILD)/compat
 	rm -rf $(BUILD) dist
 
-tree:
+tree: $(BUILD)/system.stamp
 	@$(PYTHON) .ci/tree.py $(TREE) >/dev/null
 
 $(BUILD)/system.stamp: .ci/apt

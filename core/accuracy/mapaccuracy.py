@@ -20,6 +20,7 @@ from ..classes.legend import known_classes, read_legend
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine import preloading
+from ..phrases import Phrase
 from ..rasters.placement import check_placed
 from ..rasters.rasteropening import open_dataset
 from ..rasters.rasterstack import Stack
@@ -268,7 +269,13 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
         )
         for at, name in enumerate(scores.names)
     ]
-    header = ("Class", "User's accuracy", "Producer's accuracy", f"Mapped area ({unit})", f"Estimated area ({unit})")
+    header = (
+        Phrase("Class"),
+        "User's accuracy",
+        "Producer's accuracy",
+        f"Mapped area ({unit})",
+        f"Estimated area ({unit})",
+    )
     report.table("", header, rows)
     if unit == "pixels":
         report.text(

@@ -16,6 +16,7 @@ from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging
 from ..parameters.classifierchoices import NAMES
+from ..phrases import Phrase
 from . import classifierfiles
 from .classifierfiles import Classifier
 from .classifierlearning import FeatureSamples, score
@@ -121,18 +122,18 @@ class _ReportPage:
 
     def html(self, classifier: Classifier, scores: ClassScores) -> str:
         title = TITLES[classifier.name]
-        report = Report(f"Classifier: {title}")
+        report = Report(Phrase("Classifier: {title}", title=title))
         optimistic = "" if len(self.validation) else "; the scores are too optimistic"
         report.text(
             f"Trained on {len(self.training)} samples of {len(classifier.classes)} classes with "
             f"{len(classifier.features)} features; tested on {self.tested_on}{optimistic}."
         )
-        report.class_scores("Scores", scores)
+        report.class_scores(Phrase("Scores"), scores)
         rows = [
             (name, *(int(np.count_nonzero(samples.labels == label)) for samples in (self.training, self.validation)))
             for label, name in zip(scores.labels, scores.names)
         ]
-        report.table("Samples", ("Class", "Training", "Validation"), rows)
+        report.table(Phrase("Samples"), (Phrase("Class"), Phrase("Training"), Phrase("Validation")), rows)
         report.parameters(_of_this_classifier(self.parameters))
         return report.html()
 

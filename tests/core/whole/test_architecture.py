@@ -58,7 +58,19 @@ OPEN = {"", "worker"}
 """The package itself, which hands out every name, and the engine's process: they may import every room."""
 
 IN_QGIS = {
-    *("errors", "base", "geometry", "bandmath", "records", "parameters", "operations", "machine", "files", "rasters"),
+    *(
+        "phrases",
+        "errors",
+        "base",
+        "geometry",
+        "bandmath",
+        "records",
+        "parameters",
+        "operations",
+        "machine",
+        "files",
+        "rasters",
+    ),
     *("vectors", "registry", "engine", "exampledata", "classes", "samples", "patches", "imagetools"),
     *("workflows.commandline", "workflows.commandrun"),
     *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
@@ -305,7 +317,7 @@ def test_only_two_files_tell_kinds_of_keys_apart() -> None:
             assert not re.search(r"\bkinds\.[A-Z]{2}", path.read_text(encoding="utf-8")), name
 
 
-KEYLESS = set(ROOMS) - {"errors", "parameters", "operations", "registry"}
+KEYLESS = set(ROOMS) - {"phrases", "errors", "parameters", "operations", "registry"}
 """Rooms whose messages name fields (`core.errors.field`), never parameters: all that the declarations call."""
 
 NOT_PARAMETERS = {
