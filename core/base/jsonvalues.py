@@ -227,7 +227,11 @@ class Json:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.odd(Phrase("a whole number"))
         if not low <= value <= high:
-            raise self.odd(Phrase("positive, at most {high}", high=high) if low == 1 else f"from {low} to {high}")
+            raise self.odd(
+                Phrase("positive, at most {high}", high=high)
+                if low == 1
+                else Phrase("from {low} to {high}", low=low, high=high)
+            )
         return value
 
     def number(self, low: float = -math.inf, high: float = math.inf) -> float:
@@ -237,7 +241,7 @@ class Json:
         value = float(self.value)
         anything = (low, high) == (-math.inf, math.inf)
         if not low <= value <= high and not (anything and math.isnan(value)):
-            raise self.odd(f"from {low:g} to {high:g}")
+            raise self.odd(Phrase("from {low:g} to {high:g}", low=low, high=high))
         return value
 
     def ratio(self) -> Fraction:

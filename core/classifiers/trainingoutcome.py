@@ -22,14 +22,14 @@ from .classifierfiles import Classifier
 from .classifierlearning import FeatureSamples, score
 
 TITLES = {
-    "libsvm": "support vector machine",
+    "libsvm": Phrase("support vector machine"),
     "boost": "AdaBoost",
-    "gbt": "gradient boosting",
-    "dt": "decision tree",
-    "ann": "neural network",
-    "bayes": "normal distributions",
-    "rf": "random forest",
-    "knn": "nearest neighbours",
+    "gbt": Phrase("gradient boosting"),
+    "dt": Phrase("decision tree"),
+    "ann": Phrase("neural network"),
+    "bayes": Phrase("normal distributions"),
+    "rf": Phrase("random forest"),
+    "knn": Phrase("nearest neighbours"),
 }
 
 
@@ -78,14 +78,18 @@ class TrainingOutcome:
             ClassifierError, ParameterError, RasterError: a file cannot be written.
         """
         if not len(validation):
-            tested_on = "the training samples"
+            tested_on = Phrase("the training samples")
             self._progress.warning(
-                f"The classifier is tested on {tested_on}, because there are no others: the scores are too optimistic."
+                Phrase(
+                    "The classifier is tested on {tested_on}, because there are no others: the scores are too "
+                    "optimistic.",
+                    tested_on=tested_on,
+                )
             )
         scores = score(classifier, validation if len(validation) else training)
         found = numbers(scores)
         shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
-        self._progress.info(f"Scores on {tested_on}: {shown}.")
+        self._progress.info(Phrase("Scores on {tested_on}: {shown}.", tested_on=tested_on, shown=shown))
         places = [self._staged.get(key) for key in self._paths]
         self._write_files(places, classifier, scores, _ReportPage(training, validation, parameters, tested_on))
         for place in places[::-1]:  # the classifier last
@@ -123,10 +127,17 @@ class _ReportPage:
     def html(self, classifier: Classifier, scores: ClassScores) -> str:
         title = TITLES[classifier.name]
         report = Report(Phrase("Classifier: {title}", title=title))
-        optimistic = "" if len(self.validation) else "; the scores are too optimistic"
+        optimistic = "" if len(self.validation) else Phrase("; the scores are too optimistic")
         report.text(
-            f"Trained on {len(self.training)} samples of {len(classifier.classes)} classes with "
-            f"{len(classifier.features)} features; tested on {self.tested_on}{optimistic}."
+            Phrase(
+                "Trained on {training_count} samples of {classes_count} classes with {features_count} features; tested "
+                "on {tested_on}{optimistic}.",
+                training_count=len(self.training),
+                classes_count=len(classifier.classes),
+                features_count=len(classifier.features),
+                tested_on=self.tested_on,
+                optimistic=optimistic,
+            )
         )
         report.class_scores(Phrase("Scores"), scores)
         rows = [

@@ -104,7 +104,7 @@ def _why_no_gdal_array() -> str:
     try:
         importlib.import_module("osgeo.gdal_array")
     except ImportError as error:
-        return str(error) or "it cannot be imported"
+        return str(error) or Phrase("it cannot be imported")
     return ""
 
 
@@ -189,7 +189,9 @@ th {{ font-weight: normal; color: #555; white-space: nowrap; }}
 
 def _page(report: Mapping[str, Any]) -> str:
     lines = [(html.escape(_shown(name)), html.escape(_shown(value))) for name, value in _lines(report)]
-    rows = "\n".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in lines)
+    rows = Phrase("\n").join(
+        (Phrase("<tr><th>{name}</th><td>{value}</td></tr>", name=name, value=value) for name, value in lines)
+    )
     return _PAGE.format(language=spoken().name, title=html.escape(tr("Engine report")), rows=rows)
 
 

@@ -14,6 +14,7 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import OtbtfError, RasterError
+from ..phrases import Phrase
 from .privatecopies import source_to_open
 
 
@@ -35,7 +36,7 @@ class Errors:
 
     def __str__(self) -> str:
         seen = dict.fromkeys(message.strip().rstrip(".") for message in self.messages if message.strip())
-        return "; ".join(seen) or "GDAL gives no reason"
+        return "; ".join(seen) or Phrase("GDAL gives no reason")
 
 
 @contextmanager
@@ -131,7 +132,10 @@ def check_options(name: str, options: Sequence[str], errors: Errors) -> None:
     lacking = [text for text in errors.messages if "open option" in text] if options else []
     if lacking:
         raise RasterError(
-            f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Remove the option."
+            "{name} was opened with {options}: {lacking}. Remove the option.",
+            name=masked(name),
+            options=", ".join(options),
+            lacking=masked(lacking[0]),
         )
 
 

@@ -425,7 +425,11 @@ def template_of(model_dir: str) -> Template | None:
     if name not in TRAINABLE:
         why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
         raise ParameterError(
-            f"{field('model_dir')} is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
-            f"{', '.join(TRAINABLE)}."
+            "{model_dir} is {model_dir2}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
+            "{trainable}.",
+            model_dir=field("model_dir"),
+            model_dir2=model_dir,
+            why=why,
+            trainable=", ".join(TRAINABLE),
         )
     return TEMPLATES[name]

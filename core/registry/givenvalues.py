@@ -75,7 +75,7 @@ def check_files(operation: type, values: Mapping[str, Any]) -> None:
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 path = split(os.fspath(item))[0]
-                said = f"{known[name].mention} is {masked(path)}, which"
+                said = Phrase("{name} is {path}, which", name=known[name].mention, path=masked(path))
                 check_ordinary(path, said, ParameterError, only_itself=known[name].kind.is_output)
 
 

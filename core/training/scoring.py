@@ -12,6 +12,7 @@ from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, nu
 from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from .classlabels import ClassTable
 
 Scores = Union[ClassScores, RegressionScores]
@@ -113,7 +114,7 @@ def score(predict: Callable[[Any], Any], data: Any, tally: Tally, progress: Prog
 
 def log_scores(role: SampleRole, scores: Scores, progress: Progress) -> dict[str, float]:
     """Log the scores of an epoch, and return them by their names in the history, which for validation begin with `val_`."""
-    progress.info(f"Scores on data for {role}: {describe(scores)}")
+    progress.info(Phrase("Scores on data for {role}: {scores}", role=role, scores=describe(scores)))
     for line in describe_classes(scores):
         progress.info(line)
     prefix = "val_" if role is SampleRole.VALIDATION else ""
@@ -128,16 +129,26 @@ def deciding_scores(scores: Mapping[SampleRole, Scores]) -> Scores | None:
 def describe(scores: Scores) -> str:
     """Return the numbers that sum the scores up, as words for the log."""
     found = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers(scores).items())
-    return found or "no score is defined"
+    return found or Phrase("no score is defined")
 
 
 def describe_classes(scores: Scores) -> list[str]:
     """Return a line for each class, and its row of the confusion matrix; for values a line for each band."""
     if isinstance(scores, RegressionScores):
         each = zip(scores.rmse, scores.mae, scores.r2)
-        return [f"  band {n}: RMSE {rmse:.4g}, MAE {mae:.4g}, R2 {r2:.4g}" for n, (rmse, mae, r2) in enumerate(each, 1)]
+        return [
+            Phrase("  band {n}: RMSE {rmse:.4g}, MAE {mae:.4g}, R2 {r2:.4g}", n=n, rmse=rmse, mae=mae, r2=r2)
+            for n, (rmse, mae, r2) in enumerate(each, 1)
+        ]
     rows = zip(scores.names, scores.precision, scores.recall, scores.fscore, scores.matrix.tolist())
     return [
-        f"  {name}: precision {precision:.3f}, recall {recall:.3f}, F-score {fscore:.3f}; found as {counts}"
+        Phrase(
+            "  {name}: precision {precision:.3f}, recall {recall:.3f}, F-score {fscore:.3f}; found as {counts}",
+            name=name,
+            precision=precision,
+            recall=recall,
+            fscore=fscore,
+            counts=counts,
+        )
         for name, precision, recall, fscore, counts in rows
     ]

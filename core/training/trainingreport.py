@@ -17,9 +17,9 @@ from .scoring import Scores
 
 _NOT_DRAWN = ("epoch", "seconds", "seconds_waited")
 _HEADINGS = {
-    SampleRole.VALIDATION: "Scores on validation data",
-    SampleRole.TRAINING: "Scores on training data",
-    SampleRole.TEST: "Scores on test data",
+    SampleRole.VALIDATION: Phrase("Scores on validation data"),
+    SampleRole.TRAINING: Phrase("Scores on training data"),
+    SampleRole.TEST: Phrase("Scores on test data"),
 }
 
 Rows = Sequence[Mapping[str, float]]

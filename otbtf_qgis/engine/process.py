@@ -241,7 +241,7 @@ def _ending(status: int, cure: str) -> str:
     number = -status if status < 0 else status - 128  # a shell, or the engine on SIGTERM, says 128 + signal
     if status >= 0 and number not in names:
         return Phrase("The engine ended unexpectedly, with exit status {status}.", status=status)
-    name = names.get(number, f"signal {number}")
+    name = names.get(number, Phrase("signal {number}", number=number))
     if name == "SIGKILL":
         return Phrase("The engine was killed by SIGKILL, perhaps for lack of memory. {cure}", cure=cure)
     if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"):
