@@ -71,16 +71,17 @@ def _words(template: str) -> str:
     return re.sub(r"\{[^{}]*\}", "", template)
 
 
-def _trees() -> Iterator[tuple[str, ast.Module]]:
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the path of each source file from the top of the repository, and its syntax tree."""
     for folder in SOURCES:
         for path in sorted((TOP / folder).rglob("*.py")):
             yield path.relative_to(TOP).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _of_sources() -> Iterator[tuple[str, str]]:
-    trees = list(_trees())
-    errors = errors_of(tree for _, tree in trees)
-    for place, tree in trees:
+    found = list(trees())
+    errors = errors_of(tree for _, tree in found)
+    for place, tree in found:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and node.args and (text := literal(node.args[0])):
                 name = called(node)
@@ -111,11 +112,11 @@ def is_line(node: ast.Call) -> bool:
     return not ast.unparse(function.value).endswith(_LOGS)
 
 
-def errors_of(trees: Iterable[ast.Module]) -> set[str]:
+def errors_of(every: Iterable[ast.Module]) -> set[str]:
     """Return the names of the classes that derive from OtbtfError."""
     bases = {
         node.name: {ast.unparse(base).split(".")[-1] for base in node.bases}
-        for tree in trees
+        for tree in every
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     }
@@ -128,6 +129,7 @@ def errors_of(trees: Iterable[ast.Module]) -> set[str]:
 def _of_declarations() -> Iterator[tuple[str, str]]:
     from otbtf_qgis.core import registry
     from otbtf_qgis.core.parameters.parsing import keys
+    from otbtf_qgis.core.parameters.sections import SECTIONS
     from otbtf_qgis.core.parameters.templatenames import TEMPLATES
 
     for name in registry.names():
@@ -139,6 +141,7 @@ def _of_declarations() -> Iterator[tuple[str, str]]:
         texts += [result.label for result in operation.RESULTS]
         for text in texts:
             yield from ((place, template) for template in _templates(text))
+    yield from (("core/parameters/sections.py", title) for title in SECTIONS)
     for template in TEMPLATES.values():
         for text in (template.use, *template.inputs, template.training, template.remark, template.origin):
             yield "core/parameters/templatenames.py", text

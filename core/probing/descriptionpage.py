@@ -32,7 +32,7 @@ code {{ background: #f2f2f2; padding: 0.1em 0.3em; word-wrap: break-word; }}
 </body></html>
 """
 
-_MEANING = {
+_MEANING: dict[str, Phrase] = {
     PIXELWISE: Phrase("Each output pixel depends only on the pixel at its place."),
     FULLY_CONVOLUTIONAL: Phrase(
         "The model accepts regions of many sizes; an output pixel depends on the pixels around it."

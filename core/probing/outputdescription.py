@@ -35,7 +35,7 @@ LARGEST = 512
 RATIOS = (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(1, 4), Fraction(4))
 """Pixels of a further source per pixel of the first that are tried without rasters."""
 
-PIXELWISE = "pixel-wise"
+PIXELWISE = Phrase("pixel-wise")
 FULLY_CONVOLUTIONAL = Phrase("fully convolutional")
 ANY_PATCHES = Phrase("patches of any size")
 WHOLE = Phrase("whole image only")
