@@ -64,8 +64,7 @@ class Phrase(str):
         """Return the phrase with `change` applied to each value that is a text or a phrase; without values, to its text."""
         if not self.values:
             return plain(change(str(self)))
-        changed = {name: change(value) if isinstance(value, str) else value for name, value in self.values.items()}
-        return Phrase(self.template, **changed)
+        return Phrase(self.template, **{name: _changed(value, change) for name, value in self.values.items()})
 
 
 def plain(text: str) -> Phrase:
@@ -90,6 +89,8 @@ def encoded(text: str) -> Any:
 
 
 def _encoded(value: Any) -> Any:
+    if isinstance(value, _Shown):
+        return {"text": str(value), "representation": value.representation}
     if not isinstance(value, Phrase):
         return value
     return {"template": value.template, "values": {name: _encoded(part) for name, part in value.values.items()}}
@@ -108,11 +109,16 @@ def decoded(value: Any) -> str:
     template, values = value["template"], value["values"]
     if not (isinstance(template, str) and isinstance(values, Mapping)):
         raise ValueError(f"no phrase: {str(value)[:100]!r}")
-    parts = {name: decoded(part) if isinstance(part, (str, Mapping)) else part for name, part in values.items()}
     try:
-        return Phrase(template, **parts)
+        return Phrase(template, **{name: _decoded(part) for name, part in values.items()})
     except (LookupError, AttributeError, TypeError) as error:
         raise ValueError(f"no phrase: {template[:100]!r}") from error
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, Mapping) and set(value) == {"text", "representation"}:
+        return _Shown(str(value["text"]), str(value["representation"]))
+    return decoded(value) if isinstance(value, Mapping) else value
 
 
 class _Formatter(string.Formatter):
@@ -139,8 +145,13 @@ def _kept(value: Any) -> Any:
         return float(str(value)) if isinstance(number, float) else number  # 0.1, and not the digits of float32
     if isinstance(value, BaseException):
         phrase = getattr(value, "phrase", value.args[0] if len(value.args) == 1 else None)
-        return phrase if isinstance(phrase, Phrase) else _Shown(value)
-    return _Shown(value)
+        return phrase if isinstance(phrase, Phrase) else _Shown(str(value), repr(value))
+    return _Shown(str(value), repr(value))
+
+
+def _changed(value: Any, change: Callable[[str], str]) -> Any:
+    changed = change(value) if isinstance(value, str) else value
+    return value if changed == value and not isinstance(value, Phrase) else changed
 
 
 class _Shown(str):
@@ -148,10 +159,13 @@ class _Shown(str):
 
     representation: str
 
-    def __new__(cls, value: Any) -> _Shown:
-        shown = super().__new__(cls, value)
-        shown.representation = repr(value)
+    def __new__(cls, text: str, representation: str) -> _Shown:
+        shown = super().__new__(cls, text)
+        shown.representation = representation
         return shown
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Shown, (str(self), self.representation)
 
     def __repr__(self) -> str:
         return self.representation

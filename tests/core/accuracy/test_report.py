@@ -137,8 +137,8 @@ def test_parameters_are_listed_as_one_would_type_them() -> None:
     report = Report("Parameters")
     report.parameters(parse(Operation, {"source1.il": ["a.tif", "b.tif"], "source2.il": "c.tif"}))
     assert rows(report.html())[1:] == [
-        ["SOURCE1_IL", "Source 1: Images", "a.tif, b.tif"],
-        ["SOURCE2_IL", "Source 2: Images", "c.tif"],
+        ["SOURCE1_IL", "Source 1: images", "a.tif, b.tif"],
+        ["SOURCE2_IL", "Source 2: images", "c.tif"],
         ["LR", "Learning rate", "0.1"],
         ["FAST", "Fast", "on"],
     ]
