@@ -33,7 +33,8 @@ class Phrase(str):
     Attributes:
         template: text with `{name}` for each value, as `str.format` takes it. A literal in the code, which `make translate`
             finds.
-        values: by name; numbers, texts and phrases, among these that of an exception. Anything else is kept as its text.
+        values: by name; numbers, texts and phrases, among these that of an exception or of what has a `phrase`. Anything
+            else is kept as its text.
     """
 
     template: str
@@ -143,9 +144,11 @@ def _kept(value: Any) -> Any:
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         number = value.item()
         return float(str(value)) if isinstance(number, float) else number  # 0.1, and not the digits of float32
-    if isinstance(value, BaseException):
-        phrase = getattr(value, "phrase", value.args[0] if len(value.args) == 1 else None)
-        return phrase if isinstance(phrase, Phrase) else _Shown(str(value), repr(value))
+    phrase = getattr(value, "phrase", None)
+    if isinstance(value, BaseException) and len(value.args) == 1:
+        phrase = phrase or value.args[0]
+    if isinstance(phrase, Phrase):
+        return phrase
     return _Shown(str(value), repr(value))
 
 

@@ -288,7 +288,7 @@ OPERATORS = {
     "-": Meaning(2, 2, _together, _by_name("subtract")),
     "*": Meaning(2, 2, _product, _by_name("multiply")),
     "/": Meaning(2, 2, _by_number("div"), _by_name("divide")),
-    "^": Meaning(2, 2, _numbers(Phrase(Phrase(": a vector's bands are raised by pw or pow"))), _by_name("power")),
+    "^": Meaning(2, 2, _numbers(Phrase(": a vector's bands are raised by pw or pow")), _by_name("power")),
     "mlt": Meaning(2, 2, _by_number("mult"), _by_name("multiply")),
     "dv": Meaning(2, 2, _by_number("div"), _by_name("divide")),
     "pw": Meaning(2, 2, _by_number("pow"), _by_name("power")),
@@ -316,16 +316,16 @@ MOST_OPERANDS = 1000
 
 FUNCTIONS = {
     **{
-        name: Meaning(1, 1, _numbers(Phrase(Phrase(": v{{name}} takes vectors"), name=name)), _by_name(keras_name))
+        name: Meaning(1, 1, _numbers(Phrase(": v{name} takes vectors", name=name)), _by_name(keras_name))
         for name, keras_name in _ELEMENTWISE.items()
     },
     **{f"v{name}": Meaning(1, 1, _same, _by_name(keras_name)) for name, keras_name in _ELEMENTWISE.items()},
     **{f"{name}h": Meaning(1, 1, _numbers(), _by_name(f"arc{name[1:]}h")) for name in ("asin", "acos", "atan")},
-    "ln": Meaning(1, 1, _numbers(Phrase(Phrase(": vlog takes vectors"))), _by_name("log")),
+    "ln": Meaning(1, 1, _numbers(Phrase(": vlog takes vectors")), _by_name("log")),
     "log2": Meaning(1, 1, _numbers(), _by_name("log2")),
     "pow": Meaning(2, 2, _numbers(), _by_name("power")),
-    "min": Meaning(1, MOST_OPERANDS, _numbers(Phrase(Phrase(": vmin takes a vector"))), _folded("minimum")),
-    "max": Meaning(1, MOST_OPERANDS, _numbers(Phrase(Phrase(": vmax takes a vector"))), _folded("maximum")),
+    "min": Meaning(1, MOST_OPERANDS, _numbers(Phrase(": vmin takes a vector")), _folded("minimum")),
+    "max": Meaning(1, MOST_OPERANDS, _numbers(Phrase(": vmax takes a vector")), _folded("maximum")),
     "sum": Meaning(1, MOST_OPERANDS, _numbers(), _folded("add")),
     "ndvi": Meaning(2, 2, _numbers(), _ndvi),
     "vmin": Meaning(1, 1, _number, _over_bands("min")),
@@ -335,9 +335,9 @@ FUNCTIONS = {
     "dotpr": Meaning(2, MOST_OPERANDS, _dot, _dot_products),
     "corr": Meaning(2, 2, _one_number, _correlation),
     "trunc": Meaning(
-        1, 1, _numbers(Phrase(Phrase(": (int) takes numbers"))), lambda ops, x: ops.sign(x) * ops.floor(ops.abs(x))
+        1, 1, _numbers(Phrase(": (int) takes numbers")), lambda ops, x: ops.sign(x) * ops.floor(ops.abs(x))
     ),
-    "real": Meaning(1, 1, _numbers(Phrase(Phrase(": (float) takes numbers"))), lambda ops, x: x),
+    "real": Meaning(1, 1, _numbers(Phrase(": (float) takes numbers")), lambda ops, x: x),
     "mean": Meaning(1, MOST_OPERANDS, _one_each, _each(_over_bands("mean"))),
     "var": Meaning(1, MOST_OPERANDS, _one_each, _each(_over_bands("var"))),
     "median": Meaning(1, MOST_OPERANDS, _one_each, _each(_median)),

@@ -34,9 +34,14 @@ class Errors:
             (self.warnings if level == gdal.CE_Warning else self.failures).append(message)
         self.failed |= level >= gdal.CE_Failure
 
-    def __str__(self) -> str:
+    @property
+    def phrase(self) -> Phrase:
+        """The text as `str` has it, but translatable."""
         seen = dict.fromkeys(message.strip().rstrip(".") for message in self.messages if message.strip())
-        return "; ".join(seen) or Phrase("GDAL gives no reason")
+        return Phrase("; ").join(seen) if seen else Phrase("GDAL gives no reason")
+
+    def __str__(self) -> str:
+        return str(self.phrase)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
             patches_size=patches.size,
             and_masked=Phrase(" and masked") if masked else "",
             nodata=field("nodata"),
-            mask=" and " + field("mask") if masked else "",
+            mask=Phrase(" and ") + field("mask") if masked else "",
         )
     progress.info(Phrase("{whole} of {size} patches are valid.", whole=int(whole.sum()), size=whole.size))
     grouped = _grouped(parameters, patches, whole, progress)

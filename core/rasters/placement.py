@@ -22,7 +22,6 @@ Items = tuple[tuple[str, str], ...]
 _CLOSE = 1e-9
 """Relative difference of numbers that are the same, written and read in another way."""
 
-CURE = Phrase("Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {{option}})")
 _OPTIONS = {Phrase("ground control points"): "-tps", "RPCs": "-rpc", Phrase("geolocation arrays"): "-geoloc"}
 
 
@@ -64,7 +63,9 @@ class Placement:
     @property
     def cure(self) -> str:
         """How to get rid of it."""
-        return CURE.format(option=_OPTIONS[self.kind])
+        return Phrase(
+            "Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {option})", option=_OPTIONS[self.kind]
+        )
 
     def same_as(self, other: Placement) -> bool:
         """Return whether both place pixels alike, but for how numbers are written."""

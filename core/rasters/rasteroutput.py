@@ -74,7 +74,7 @@ def driver_for(path: str, name: str = "", fields: OutputFields = NO_FIELDS) -> g
         "No raster format of GDAL has the extension {extension!r} of the output {path}: {either}.",
         extension=extension,
         path=path,
-        either=either("name the driver", fields.format, "choose one such as .tif"),
+        either=either(Phrase("name the driver"), fields.format, Phrase("choose one such as .tif")),
     )
 
 
@@ -337,8 +337,10 @@ class OutputRaster:
             ok = found == wanted
             if not ok and found:
                 errors.messages.append(
-                    Phrase("{{}} x {{}} pixels in {{}} bands").format(*wanted)
-                    + Phrase(" come back as {{}} x {{}} in {{}}").format(*found)
+                    Phrase(
+                        "{columns} x {rows} pixels in {bands} bands come back as {columns2} x {rows2} in {bands2}",
+                        **dict(zip(("columns", "rows", "bands", "columns2", "rows2", "bands2"), (*wanted, *found))),
+                    )
                 )
             if ok:
                 last = again.GetRasterBand(self._bands)

@@ -361,7 +361,7 @@ def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed:
         outputs = ", ".join(plain_name(tensor.name) for tensor in found.values())
         raise ParameterError(
             "{named} name {count} outputs to score ({outputs}): name one.",
-            named=" and ".join(named.values()),
+            named=Phrase(" and ").join(named.values()),
             count=len(found),
             outputs=outputs,
         )

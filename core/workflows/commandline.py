@@ -76,7 +76,7 @@ class Call:
     def as_python(self) -> str:
         """Return the call as a statement for QGIS's Python console."""
         lines = [f"    {name!r}: {value!r}," for name, value in self.parameters().items()]
-        return Phrase("\n").join([Phrase("processing.run({algorithm!r}, {{", algorithm=self.algorithm), *lines, "})"])
+        return "\n".join([f"processing.run({self.algorithm!r}, {{", *lines, "})"])
 
 
 def _plain(key: Key, value: Any) -> Any:

@@ -11,7 +11,7 @@ from ..core.phrases import Phrase
 
 VARIABLE = "OTBTF_PYTHON"
 
-_HOW_TO_INSTALL = Phrase("Run Engine > Install engine in the toolbox, or `qgis_process run otbtf:installengine`.")
+_HOW_TO_INSTALL = Phrase("Choose Plugins > OTBTF > Install engine in QGIS, or `qgis_process run otbtf:installengine`.")
 
 
 def find(option: str, folder: Path) -> Path:
