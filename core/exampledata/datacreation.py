@@ -76,8 +76,10 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
     """
     if parameters.size % 2:
         raise ParameterError(
-            f"{field('size')} is {parameters.size}, but must be even, so that pixels of 20 m cover the same ground: "
-            f"use {parameters.size + 1}."
+            "{size} is {parameters_size}, but must be even, so that pixels of 20 m cover the same ground: use {size2}.",
+            size=field("size"),
+            parameters_size=parameters.size,
+            size2=parameters.size + 1,
         )
     folder = Path(parameters.outdir)
     files = _Files.inside(folder)
@@ -150,7 +152,11 @@ def _reference() -> Reference:
     with collected_errors() as errors:
         system.ImportFromEPSG(EPSG)
     if errors.failed:
-        raise RasterError(f"GDAL does not know EPSG:{EPSG}: {errors}. Is PROJ's database (proj.db) installed?")
+        raise RasterError(
+            "GDAL does not know EPSG:{epsg}: {errors}. Is PROJ's database (proj.db) installed?",
+            epsg=EPSG,
+            errors=errors,
+        )
     return Reference(system.ExportToWkt(), True)
 
 

@@ -26,7 +26,7 @@ def colour_classes(dataset: gdal.Dataset) -> None:
         band.SetRasterColorTable(palette)
         band.SetRasterColorInterpretation(gdal.GCI_PaletteIndex)
     if errors.failed:
-        raise RasterError(f"Cannot store the colours of the classes: {errors}.")
+        raise RasterError("Cannot store the colours of the classes: {errors}.", errors=errors)
 
 
 def name_classes(dataset: gdal.Dataset) -> None:
@@ -43,7 +43,7 @@ def name_classes(dataset: gdal.Dataset) -> None:
         band.SetRasterCategoryNames([name for name, _ in CLASSES.values()])
         band.SetDefaultRAT(_attribute_table())
     if errors.failed:
-        raise RasterError(f"Cannot store the names of the classes: {errors}.")
+        raise RasterError("Cannot store the names of the classes: {errors}.", errors=errors)
 
 
 def _attribute_table() -> gdal.RasterAttributeTable:
@@ -90,7 +90,7 @@ def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -
     progress.check()
     for failure in (errors, closing):
         if failure.failed:
-            raise VectorError(f"Cannot write the polygons {staging.final}: {failure}.")
+            raise VectorError("Cannot write the polygons {final}: {failure}.", final=staging.final, failure=failure)
 
 
 def _fill(layer: ogr.Layer, band: gdal.Band, progress: Progress) -> None:
