@@ -43,6 +43,7 @@ class Key:
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        on_map: for a raster to write, False where it is no map, so that QGIS does not add it to the project.
         suggested: the value that a dialog begins with where one must be given.
         in_otbtf: what OTBTF takes where the key is not given, as text, if that is something else than here; command lines
             and OTB's Python modules follow it.
@@ -64,6 +65,7 @@ class Key:
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    on_map: bool = True
     suggested: Any = None
     in_otbtf: str = ""
     group: int = 0

@@ -10,4 +10,6 @@ from qgis.core import Qgis, QgsMessageLog
 def report(error: Exception) -> None:
     """Log why a dialog shows less than it could."""
     lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    QgsMessageLog.logMessage(f"The dialog opens without the model's panel: {lines}", "OTBTF", Qgis.MessageLevel.Warning)
+    QgsMessageLog.logMessage(
+        f"The dialog opens without what OTBTF adds to it: {lines}", "OTBTF", Qgis.MessageLevel.Warning
+    )
