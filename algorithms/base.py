@@ -36,6 +36,7 @@ from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
 from .definitions import definition, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
+from .helppages import algorithm_page
 from .reading import Reader, exported_files, written
 from .translate import tr
 from .weblayers import released, web_keys
@@ -90,6 +91,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         every = (*self._keys(), *web_keys(self.OPERATION))
         shown = [key for key in every if not self._is_hidden(key)]
         return help_page(self.description(), shown, [key for key in every if self._is_hidden(key)])
+
+    def helpUrl(self):
+        return algorithm_page(self.name())
 
     def shortDescription(self):
         return self.description().split("\n\n")[0]
@@ -253,14 +257,17 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
 
 
 def groups() -> dict[str, str]:
-    """Return the toolbox's groups: id to title."""
+    """Return the toolbox's groups: id to title. QGIS sorts them by title; the numbers are the order of work."""
     return {
-        "images": tr("Images"),
-        "sampling": tr("Sampling"),
-        "training": tr("Training"),
-        "inference": tr("Inference"),
-        "models": tr("Models"),
-        "engine": tr("Engine"),
+        "start": tr("1 Start"),
+        "sampling": tr("2 Sampling"),
+        "patches": tr("3 Patches"),
+        "models": tr("4 Models"),
+        "training": tr("5 Training"),
+        "inference": tr("6 Mapping"),
+        "accuracy": tr("7 Accuracy"),
+        "engine": tr("8 Engine"),
+        "images": tr("9 OTB tools"),
     }
 
 

@@ -20,7 +20,7 @@ class ComputeConfusionMatrix(Operation):
     """The keys are those of OTB's application of the same name."""
 
     TITLE = "Assess the accuracy of a map"
-    GROUP = "inference"
+    GROUP = "accuracy"
     DESCRIPTION = (
         "Compares a map of classes with reference data (a raster, points, lines or polygons) and writes the "
         "confusion matrix and a report: precision, recall and F-score of each class, kappa, overall accuracy, and "

@@ -39,7 +39,7 @@ class ModelSource:
 class CreateModel(Operation):
     """OTBTF has no such application."""
 
-    TITLE = "Create a model"
+    TITLE = "Create an untrained model from a template"
     GROUP = "models"
     DESCRIPTION = (
         "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "

@@ -25,7 +25,7 @@ class LandCoverMap(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"
-    GROUP = "training"
+    GROUP = "start"
     DESCRIPTION = (
         "Trains a network on labels and maps the whole image: selects samples, holds some back for validation in "
         "other places, cuts patches, trains a network, applies it to the image and reports the accuracy.\n\n"

@@ -109,8 +109,8 @@ class _Outputs(Group):
 class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Extract patches"
-    GROUP = "sampling"
+    TITLE = "Extract patches around points"
+    GROUP = "patches"
     DESCRIPTION = (
         "Cuts a patch around each point out of one or several sources, for training. The patches of a source are "
         "stacked in one patches image, as wide as a patch, with a JSON file beside it that describes it. The labels "

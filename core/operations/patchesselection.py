@@ -19,8 +19,8 @@ STRATEGIES = ("chessboard", "split", "all", "balanced")
 class PatchesSelection(Operation):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Select patches on a grid"
-    GROUP = "sampling"
+    TITLE = "Select patch locations on a grid"
+    GROUP = "patches"
     DESCRIPTION = (
         "Creates a regular grid of patches over an image, excludes those with no-data or masked pixels, and splits "
         "the others into training, validation and test patches. PatchesExtraction cuts them at the points written.\n\n"
