@@ -55,7 +55,7 @@ def box_of(widget: QWidget) -> QGroupBox | None:
     return widget
 
 
-@pytest.mark.parametrize("name", ["tensorflowmodelserve", "trainmodel", "patchesextraction", "landcovermap"])
+@pytest.mark.parametrize("name", ["tensorflowmodelserve", "trainmodel", "patchesextraction", "describemodel"])
 def test_each_field_stands_in_the_box_of_its_section(open_dialog: Any, name: str) -> None:
     dialog = open_dialog(name)
     panel, sections = dialog.mainWidget(), dialog.algorithm().sections()
