@@ -13,6 +13,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.legend import read_texts
 from ..errors import ParameterError, field
+from ..files.inputs import watched
 from ..files.staging import Staging
 from ..operations.patchesmosaic import PatchesMosaic
 from ..rasters.alpha import open_images, said
@@ -112,7 +113,8 @@ def _show(places: dict[str, Staging], progress: Progress) -> None:
     """Make the mosaic of the first source's patches, while all outputs are in their staging."""
     image, out = (str(places[key].path) for key in ("source1.out", "out.mosaic"))
     labels = str(places["outlabels"].path) if "outlabels" in places else None
-    make_mosaic(PatchesMosaic(image=image, labels=labels, out=out), progress)
+    with watched(progress):  # a step whose inputs are moved to their places after it
+        make_mosaic(PatchesMosaic(image=image, labels=labels, out=out), progress)
 
 
 def _source_fields(number: int) -> OutputFields:
