@@ -115,15 +115,17 @@ class TrainModel(Operation, TrainingOutputs, Fitting, Scoring, SampleUse, _Sampl
             lacking = given + 1 if given < wanted else 0
             if given > wanted:
                 raise ParameterError(
-                    f"{field('il', of='validation_sources', number=given)} is given, but there are only {wanted} training "
-                    "sources: remove it."
+                    "{il} is given, but the number of training sources is {wanted}: remove it.",
+                    il=field("il", of="validation_sources", number=given),
+                    wanted=wanted,
                 )
         if lacking:
             raise ParameterError(
-                f"{field('il', of='validation_sources', number=lacking)} is missing: validation needs patches images for "
-                "each training source."
+                "{il} is missing: validation needs patches images for each training source.",
+                il=field("il", of="validation_sources", number=lacking),
             )
         if self.validation_sources and not self.validation_target:
             raise ParameterError(
-                f"{field('validation_target')} is missing: validation needs the labels or values of its patches."
+                "{target} is missing: validation needs the labels or values of its patches.",
+                target=field("validation_target"),
             )

@@ -350,6 +350,7 @@ class TrainingOutputs(Group):
         "also a prefix for its variables alone, DIR/variables/variables.",
         required=False,
         created=True,
+        kept_as="trained_model",
     )
     out_report: str | None = shared.report(
         "HTML page with curves, confusion matrix, scores per class, times and the parameters used."

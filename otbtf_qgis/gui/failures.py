@@ -6,10 +6,12 @@ import traceback
 
 from qgis.core import Qgis, QgsMessageLog
 
+from ..algorithms.translate import tr
+
 
 def report(error: Exception) -> None:
     """Log why a dialog shows less than it could."""
     lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     QgsMessageLog.logMessage(
-        f"The dialog opens without what OTBTF adds to it: {lines}", "OTBTF", Qgis.MessageLevel.Warning
+        tr("The dialog opens without what OTBTF adds to it: {}").format(lines), "OTBTF", Qgis.MessageLevel.Warning
     )

@@ -68,7 +68,7 @@ def test_it_trains_as_tensorflowmodeltrain(files: dict[str, Any]) -> None:
         ({"validation.target.il": ["v.tif"]}, "VALIDATION_SOURCE1_IL is missing: validation needs"),
         (
             {"validation.source1.il": ["v.tif"], "validation.source2.il": ["w.tif"], "validation.target.il": ["l.tif"]},
-            "VALIDATION_SOURCE2_IL is given, but there are only 1 training",
+            "VALIDATION_SOURCE2_IL is given, but the number of training sources is 1",
         ),
         ({"training.target.il": []}, "TRAINING_TARGET_IL is missing"),
         ({"training.source1.il": []}, "TRAINING_SOURCE1_IL is missing"),
