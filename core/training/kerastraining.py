@@ -109,8 +109,14 @@ class _KerasRun:
         self._progress, self._strategy = progress, strategy
         target = sets.training.shapes[task.source_roles[SampleRole.TRAINING].target]
         template = template_of(parameters.model_dir)
+        scaling = network.target_scaling if task.kind == compileoptions.VALUES else None
         self._loss, loss = compileoptions.choose_loss(
-            parameters.loss, task.kind, task.output, target, template.loss if template else ""
+            parameters.loss,
+            task.kind,
+            task.output,
+            target,
+            template.loss if template else "",
+            scaling.deviation.numpy() if scaling else None,
         )
         if self._loss == "dice" and task.weights:
             raise ParameterError(
@@ -134,7 +140,8 @@ class _KerasRun:
         self._callback = self._make_callback()
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
         progress.info(
-            f"Training {network.name}: {counted} weights, loss {self._loss}, {parameters.optimizer}, "
+            f"Training {network.name}: {counted} weights, loss {self._loss}{' in standard deviations' if scaling else ''}, "
+            f"{parameters.optimizer}, "
             f"{self._feed.steps} batches of {parameters.batchsize} in an epoch."
         )
         if frozen:

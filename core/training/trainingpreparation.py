@@ -34,6 +34,7 @@ from .opensamples import open_samples, read_groups
 from .samplebatches import Change, PatchSamples, Samples
 from .scoring import ClassTally, Tally, ValueTally
 from .sourceroles import SourceRoles, assign_sources
+from .targetscaling import fit_target_scaling
 from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
@@ -307,6 +308,8 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             f"{field('remap_labels')}, {field('ignored_label')} and {field('class_weights')} are for classes, but the target "
             f"holds values: leave them out, or set {field('validation_mode')} to class."
         )
+    else:
+        fit_target_scaling(network, sets.training, target, progress)
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
     task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)
