@@ -98,7 +98,7 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
     shown = f"{grid.describe()} (coordinate system: {reference.describe()})"
     parameter = mention("labels_raster")
     if reference.georeferenced and image.reference.georeferenced:
-        _check_overlap(f"{parameter} is {source}, which covers {shown}", bounds, reference, image)
+        check_overlap(f"{parameter} is {source}, which covers {shown}", bounds, reference, image)
     raster = reference_raster(source, image, nodata, True, parameter, alpha, progress)
     counts: Counter[int] = Counter()
     for _, _, labels in raster.blocks():
@@ -135,12 +135,12 @@ def open_vector(source: LayerSource, field: str, image: Stack, progress: Progres
     bounds, parameter = layer.extent(), mention("labels_vector")
     if not np.isfinite(bounds).all():
         raise VectorError(f"{parameter} is {source}, which has no features: choose another layer.")
-    _check_overlap(f"{parameter} is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
+    check_overlap(f"{parameter} is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
     named = holds_names([(layer, shapes.field)], progress)
     return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
 
 
-def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
+def check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
     """Raise ParameterError where labels and image have no ground in common.
 
     Args:
