@@ -250,28 +250,33 @@ def _operations(package: Any) -> str:
         operation = registry.declaration(name)
         lines += [f"## {name}", "", operation.DESCRIPTION, ""]
         lines += ["Needs TensorFlow." if operation.NEEDS_ENGINE else "Needs no TensorFlow.", ""]
-        lines += [*_table(operation), ""]
+        lines += _table(operation)
         lines += _sections(package[f"core.{operation.RUN.replace(':', '.')}"], summary=False)
     return _joined(lines)
 
 
 def _table(operation: type) -> list[str]:
-    lines = ["| Key | Takes | Default | |", "| --- | --- | --- | --- |"]
-    for name, key in _keys(operation):
-        cells = [f"`{name}`", key.kind.takes(key, "`"), _given(key), key.help]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    from otbtf_qgis.core.parameters.sections import in_sections
+
+    lines = []
+    for title, own in in_sections(_keys(operation)).items():
+        lines += [f"**{title}**", "", "| Key | Takes | Default | |", "| --- | --- | --- | --- |"]
+        for key in own:
+            cells = [f"`{key.name}`", key.kind.takes(key, "`"), _given(key), key.help]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("")
     return lines
 
 
-def _keys(operation: type) -> Iterator[tuple[str, Any]]:
-    """Yield all keys with their names; those of numbered sources once, with N for the number."""
+def _keys(operation: type) -> Iterator[Any]:
+    """Yield all keys; those of numbered sources once, with N for the number."""
     for field in dataclasses.fields(operation):
         if "key" in field.metadata:
-            yield field.metadata["key"].name, field.metadata["key"]
+            yield field.metadata["key"]
         elif "numbered" in field.metadata:
             several = field.metadata["numbered"]
-            for name, key in _keys(several.item):
-                yield f"{several.prefix}N.{name}", key
+            for key in _keys(several.item):
+                yield dataclasses.replace(key, name=f"{several.prefix}N.{key.name}")
 
 
 def _given(key: Any) -> str:
