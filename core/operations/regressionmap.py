@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation
@@ -52,12 +53,14 @@ class RegressionMap(Operation):
         "Values: raster",
         "Raster of one band with the quantity where it is known. If it has another grid, the nearest pixel is used.",
         required=False,
+        section=sections.LABELS,
     )
     values_vector: LayerSource | None = voc.vector(
         "values.vector",
         "Values: points",
         "Points with the quantity, in any coordinate system, instead of a raster.",
         required=False,
+        section=sections.LABELS,
     )
     values_field: str | None = voc.attribute(
         "values.field",
@@ -65,23 +68,47 @@ class RegressionMap(Operation):
         "Field with the quantity. Points without a number are left out.",
         of="values.vector",
         required=False,
+        section=sections.LABELS,
     )
     values_nodata: float | None = voc.number(
         "values.nodata",
         "Values: no-data value",
         "Value of the raster that is no quantity. Default: the layer's own no-data value.",
+        section=sections.LABELS,
+        advanced=True,
     )
-    template: str = voc.choice("template", "Network", "mlp: estimates each pixel from its bands.", OF_PIXELS)
+    template: str = voc.choice(
+        "template",
+        "Network",
+        "mlp: estimates each pixel from its bands.",
+        OF_PIXELS,
+        section=sections.NETWORK,
+        advanced=True,
+    )
     samples: int = voc.integer(
         "samples",
         "Samples",
         "Number of pixels with a known value to use, including those for validation. Fewer are all used.",
         default=5000,
         minimum=8,
+        section=sections.SAMPLES,
     )
-    epochs: int = voc.integer("epochs", "Epochs", "Number of times that each sample is used.", default=200, minimum=1)
+    epochs: int = voc.integer(
+        "epochs",
+        "Epochs",
+        "Number of times that each sample is used.",
+        default=200,
+        minimum=1,
+        section=sections.TRAINING,
+    )
     batchsize: int = voc.integer(
-        "batchsize", "Batch size", "Number of samples per step.", default=64, minimum=1, advanced=True
+        "batchsize",
+        "Batch size",
+        "Number of samples per step.",
+        default=64,
+        minimum=1,
+        advanced=True,
+        section=sections.TRAINING,
     )
     validation_share: float = voc.number(
         "validation.share",
@@ -90,6 +117,8 @@ class RegressionMap(Operation):
         default=0.25,
         minimum=0,
         maximum=0.9,
+        section=sections.VALIDATION,
+        advanced=True,
     )
     validation_blocksize: int | None = voc.integer(
         "validation.blocksize",
@@ -98,18 +127,21 @@ class RegressionMap(Operation):
         "those between known places, not those elsewhere. Default: an eighth of the image's longer side.",
         minimum=1,
         advanced=True,
+        section=sections.VALIDATION,
     )
     baseline: bool = voc.boolean(
         "baseline",
         "Compare with a random forest",
         "Also trains a random forest on the same pixels, and gives its errors in the report.",
+        section=sections.VALIDATION,
     )
-    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True)
+    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
         "No-data value of the images (nan is possible). Default: the layers' own.",
         advanced=True,
+        section=sections.NODATA,
     )
     alpha: str = shared.alpha()
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
