@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.languages import tr
 from ..parameters.sampleroles import SampleRole
 from .scores import ClassScores
 
@@ -38,13 +39,13 @@ def confusion_figure(scores: ClassScores) -> bytes:
     upright = all(len(tick) <= 4 for tick in ticks)
     axes.set_xticks(range(count), ticks, rotation=0 if upright else 45, ha="center" if upright else "right")
     axes.set_yticks(range(count), ticks)
-    axes.set_xlabel("found")
-    axes.set_ylabel("reference")
+    axes.set_xlabel(tr("found"))
+    axes.set_ylabel(tr("reference"))
     if count <= _MOST_COUNTS:
         for (row, column), number in np.ndenumerate(scores.matrix):
             color = "white" if shares[row, column] > 0.55 else "black"
             axes.text(column, row, _count(int(number)), ha="center", va="center", color=color, fontsize=8)
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the reference")
+    figure.colorbar(picture, ax=axes, shrink=0.8, label=tr("share of the reference"))
     return _png(figure)
 
 
@@ -81,9 +82,9 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
         known = np.isfinite(values)
         marker = "o" if known.sum() <= 25 else ""
         at = every * np.arange(1, len(values) + 1)
-        axes.plot(at[known], values[known], label=str(role), color=color, marker=marker, markersize=3)
+        axes.plot(at[known], values[known], label=tr(str(role)), color=color, marker=marker, markersize=3)
     axes.set_title(_literal(key.replace("_", " ")), fontsize=10)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(tr("epoch"))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="#dddddd", linewidth=0.5)
     if len(drawn) > 1:
@@ -104,11 +105,11 @@ def scatter_figure(reference: np.ndarray, predicted: np.ndarray) -> bytes:
         cells = axes.hexbin(
             reference, predicted, gridsize=60, bins="log", cmap="viridis", extent=(low, high, low, high)
         )
-        figure.colorbar(cells, ax=axes, shrink=0.8, label="samples")
+        figure.colorbar(cells, ax=axes, shrink=0.8, label=tr("samples"))
     else:
         axes.plot(reference, predicted, ".", color=_OWN, markersize=4, alpha=0.6)
     axes.plot([low, high], [low, high], color=_VALIDATED, linewidth=1, label="1:1")
-    axes.set(xlim=(low, high), ylim=(low, high), xlabel="reference", ylabel="predicted", aspect="equal")
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel=tr("reference"), ylabel=tr("predicted"), aspect="equal")
     axes.legend(fontsize=8)
     return _png(figure)
 
@@ -127,7 +128,7 @@ def residuals_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> byt
     axes.set(aspect="equal", xlabel="x", ylabel="y")
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.tick_params(axis="x", labelrotation=45)
-    figure.colorbar(drawn, ax=axes, shrink=0.8, label="predicted minus reference", extend="both")
+    figure.colorbar(drawn, ax=axes, shrink=0.8, label=tr("predicted minus reference"), extend="both")
     return _png(figure)
 
 

@@ -41,7 +41,7 @@ class DilatedMask(_Layer):
         """
         super().__init__(name=name, **kwargs)
         if radius < 0:
-            raise ParameterError(f"radius is {radius}, but must be a number of pixels from 0 on.")
+            raise ParameterError("radius is {radius}, but must be a number of pixels from 0 on.", radius=radius)
         self.nodata_value = nodata_value
         self.radius = radius
 
@@ -151,7 +151,7 @@ class PixelShuffle(_Layer):
         """
         super().__init__(name=name, **kwargs)
         if factor < 2:
-            raise ParameterError(f"factor is {factor}, but must be a whole number from 2 on.")
+            raise ParameterError("factor is {factor}, but must be a whole number from 2 on.", factor=factor)
         self.factor = factor
 
     def call(self, inputs: Any) -> Any:
@@ -199,12 +199,17 @@ class HarmonicFit(_Layer):
         unknowns = 2 + 2 * harmonics
         if not period > 0 or harmonics < 0:
             raise ParameterError(
-                f"period is {period:g} and harmonics {harmonics}, but neither may be negative or 0 days."
+                "period is {period:g} and harmonics {harmonics}, but neither may be negative or 0 days.",
+                period=period,
+                harmonics=harmonics,
             )
         if len(set(self.times)) < unknowns:
             raise ParameterError(
-                f"There are {len(set(self.times))} different times for {unknowns} unknowns ({harmonics} harmonics): give "
-                "more times, or fewer harmonics."
+                "There are {times_count} different times for {unknowns} unknowns ({harmonics} harmonics): give more "
+                "times, or fewer harmonics.",
+                times_count=len(set(self.times)),
+                unknowns=unknowns,
+                harmonics=harmonics,
             )
         self._design = self._waves()
 
@@ -290,7 +295,12 @@ class TargetScaling(_Layer):
         """
         checked = _checked_scaling(mean, deviation)
         if len(checked[0]) != len(self.initial[0]):
-            raise ParameterError(f"{self.name} has {len(self.initial[0])} bands, but the target {len(checked[0])}.")
+            raise ParameterError(
+                "{name} has {initial_count} bands, but the target {checked_count}.",
+                name=self.name,
+                initial_count=len(self.initial[0]),
+                checked_count=len(checked[0]),
+            )
         self._set(*checked)
 
     def call(self, inputs: Any) -> Any:
@@ -307,7 +317,9 @@ def _checked_scaling(mean: Sequence[float], deviation: Sequence[float]) -> tuple
     means, deviations = [float(value) for value in mean], [float(value) for value in deviation]
     if len(means) != len(deviations) or not all(value > 0 for value in deviations):
         raise ParameterError(
-            f"mean is {means} and deviation {deviations}, but both must have a number per band, deviations above 0."
+            "mean is {means} and deviation {deviations}, but both must have a number per band, deviations above 0.",
+            means=means,
+            deviations=deviations,
         )
     return means, deviations
 

@@ -15,7 +15,7 @@ class CreateExampleData(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Create example data"
-    GROUP = "sampling"
+    GROUP = "start"
     DESCRIPTION = (
         "Creates a synthetic scene in the style of Sentinel-2 to try the other algorithms: an image of 4 bands at 10 "
         "m, an image of 6 bands at 20 m, and sparse reference data of six classes, as rasters and as polygons. The "

@@ -45,7 +45,7 @@ class DeepModel(ServedModel):
 class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Classify an image by deep features"
+    TITLE = "Classify an image with a classifier on deep features"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a network to one or several rasters and a trained classifier to its features, and writes a map of "

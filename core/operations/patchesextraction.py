@@ -101,8 +101,8 @@ class _Outputs(Group):
 class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Extract patches"
-    GROUP = "sampling"
+    TITLE = "Extract patches around points"
+    GROUP = "patches"
     DESCRIPTION = (
         "Cuts a patch around each point out of one or several sources, for training. The patches of a source are "
         "stacked in one patches image, as wide as a patch, with a JSON file beside it that describes it. The labels "
@@ -125,6 +125,7 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
         if not self.out_tfrecords and not all(source.out for source in self.sources):
             missing = [number for number, source in enumerate(self.sources, 1) if not source.out]
             raise ParameterError(
-                f"{field('out', of='sources', number=missing[0])} is missing: choose a file for the patches of this "
-                f"source, or a folder in {field('out_tfrecords')}."
+                "{out} is missing: choose a file for the patches of this source, or a folder in {out_tfrecords}.",
+                out=field("out", of="sources", number=missing[0]),
+                out_tfrecords=field("out_tfrecords"),
             )

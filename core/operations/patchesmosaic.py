@@ -16,7 +16,7 @@ class PatchesMosaic(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Show patches as a mosaic"
-    GROUP = "sampling"
+    GROUP = "patches"
     DESCRIPTION = (
         "Shows some patches of a patches image side by side in one picture, each with its label below, to check the "
         "data before training."

@@ -23,7 +23,7 @@ class RegressionMap(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Map a quantity"
-    GROUP = "training"
+    GROUP = "start"
     DESCRIPTION = (
         "Trains a network on known values of a quantity, such as biomass, elevation or soil moisture, and estimates it for "
         "each pixel of the image: chooses pixels, holds some back for validation in other places, trains a network, "
@@ -153,6 +153,7 @@ class RegressionMap(Operation):
         "Folder for the trained model as a SavedModel, to serve it on other images.",
         required=False,
         created=True,
+        kept_as="quantity_model",
     )
     out_keras: str | None = shared.keras_out()
     out_report: str | None = shared.report("HTML page with the errors, a scatter plot, and the errors over space.")
@@ -169,18 +170,30 @@ class RegressionMap(Operation):
         super().__post_init__()
         if (self.values_raster is None) == (self.values_vector is None):
             both = "both given: keep one of them" if self.values_vector else "missing: choose one of them"
-            raise ParameterError(f"{field('values_raster')} and {field('values_vector')} are {both}.")
+            raise ParameterError(
+                "{values_raster} and {values_vector} are {both}.",
+                values_raster=field("values_raster"),
+                values_vector=field("values_vector"),
+                both=both,
+            )
         if self.values_vector and not self.values_field:
             raise ParameterError(
-                f"{field('values_field')} is missing: choose the field of {field('values_vector')} with the quantity."
+                "{values_field} is missing: choose the field of {values_vector} with the quantity.",
+                values_field=field("values_field"),
+                values_vector=field("values_vector"),
             )
         if self.values_raster is not None and self.values_field:
             raise ParameterError(
-                f"{field('values_field')} is {self.values_field}, but applies only to {field('values_vector')}: remove it."
+                "{values_field} is {values_field2}, but applies only to {values_vector}: remove it.",
+                values_field=field("values_field"),
+                values_field2=self.values_field,
+                values_vector=field("values_vector"),
             )
         if self.values_vector and self.values_nodata is not None:
             raise ParameterError(
-                f"{field('values_nodata')} is {self.values_nodata:g}, but applies only to {field('values_raster')}: "
-                "remove it."
+                "{values_nodata} is {values_nodata2:g}, but applies only to {values_raster}: remove it.",
+                values_nodata=field("values_nodata"),
+                values_nodata2=self.values_nodata,
+                values_raster=field("values_raster"),
             )
         check_keras_out(self.out_keras)

@@ -14,7 +14,7 @@ class RunCommandLine(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Run OTBTF command lines"
-    GROUP = "inference"
+    GROUP = "images"
     DESCRIPTION = (
         "Accepts command lines of OTBTF without changes (otbcli_TensorflowModelServe ..., including extended "
         "filenames), shows the equivalent Processing calls, for Python and for qgis_process, and runs them one after "

@@ -13,7 +13,7 @@ from ..parameters.operation import Operation, TextResult
 class TensorBoard(Operation):
     """OTBTF has no such application."""
 
-    TITLE = "Open TensorBoard"
+    TITLE = "Show training curves in TensorBoard"
     GROUP = "training"
     DESCRIPTION = (
         "Starts TensorBoard for a folder of training logs and opens it in the browser: curves of loss and metrics, "

@@ -40,7 +40,7 @@ class _NoData(Group):
 class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutput, _Background, ServedModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Serve a TensorFlow model"
+    TITLE = "Serve a model (apply it to images)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a TensorFlow or Keras model to one or several rasters of any size and writes a georeferenced "

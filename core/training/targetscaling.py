@@ -7,6 +7,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from ..samples.bandstatistics import BandStatistics
 from .network import Network
 from .samplebatches import Samples
@@ -35,15 +36,24 @@ def fit_target_scaling(network: Network, samples: Samples, target: str, progress
         return
     if not any(deviations):
         raise ParameterError(
-            f"{mentioned} is the target, but all its values are {means[0]:g}: nothing can be learned from it. Choose a target "
-            "that varies."
+            "{mentioned} is the target, but all its values are {mean:g}: nothing can be learned from it. Choose a "
+            "target that varies.",
+            mentioned=mentioned,
+            mean=means[0],
         )
     for number, (mean, deviation) in enumerate(zip(means, deviations), 1):
         if not deviation:
-            progress.warning(f"Band {number} of the target has one value only, {mean:g}.")
+            progress.warning(
+                Phrase("Band {number} of the target has one value only, {mean:g}.", number=number, mean=mean)
+            )
     layer.fit(means, [deviation or 1.0 for deviation in deviations])
-    shown = "; ".join(f"{mean:.6g} and {deviation:.6g}" for mean, deviation in zip(means, deviations))
-    progress.info(f"Mean and standard deviation of the target, kept in the model: {shown}.")
+    shown = Phrase("; ").join(
+        (
+            Phrase("{mean:.6g} and {deviation:.6g}", mean=mean, deviation=deviation)
+            for mean, deviation in zip(means, deviations)
+        )
+    )
+    progress.info(Phrase("Mean and standard deviation of the target, kept in the model: {shown}.", shown=shown))
 
 
 def _statistics(samples: Samples, target: str, mentioned: str, progress: Progress) -> tuple[list[float], list[float]]:
@@ -57,8 +67,11 @@ def _statistics(samples: Samples, target: str, mentioned: str, progress: Progres
         found.add(values)
     if others:
         raise ParameterError(
-            f"{mentioned} is the target, but {others} of its {samples.size} samples hold values that are no numbers (NaN or "
-            "infinite): leave these samples out."
+            "{mentioned} is the target, but {others} of its {size} samples hold values that are no numbers (NaN or "
+            "infinite): leave these samples out.",
+            mentioned=mentioned,
+            others=others,
+            size=samples.size,
         )
     rows = found.rows()
     return [float(row["mean"] or 0.0) for row in rows], [float(row["std"] or 0.0) for row in rows]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.progress import Part, Progress
+from ..base.progress import Part, Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
@@ -18,6 +18,7 @@ from ..models.sidecar import change_serving_defaults
 from ..operations.regressionmap import RegressionMap
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX
+from ..phrases import Phrase
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
@@ -25,7 +26,7 @@ from ..rasters.rasterstack import Stack
 from ..vectors.vectorlayer import REAL, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .nestedruns import run_nested
-from .regressionreport import compare, forest_scores, report_of
+from .regressionreport import compare, forest_scores, report_of, shown
 from .regressionvalues import KnownValues, values_of_points, values_of_raster
 from .samplesplit import LocatedSamples, split_samples
 from .trainedmaps import check_outputs, serve_map, work_folder
@@ -92,8 +93,7 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
                 place.commit()
     decides = SampleRole.VALIDATION if SampleRole.VALIDATION in comparisons else SampleRole.TRAINING
     numbers = comparisons[decides].numbers
-    shown = ", ".join(f"{name.upper()} {value:.4g}" for name, value in numbers.items())
-    progress.info(f"The map against the values for {decides}: {shown}.")
+    progress.info(Phrase("The map against the values for {decides}: {scores}.", decides=decides, scores=shown(numbers)))
     results = {"out": parameters.out, **numbers, "epochs_run": trained["epochs_run"]}
     if decides in forest and "r2" in forest[decides]:
         results["baseline_r2"] = forest[decides]["r2"]
@@ -122,9 +122,12 @@ def _known_values(parameters: RegressionMap, image: Stack, progress: Progress) -
     low, high = float(found.values.min()), float(found.values.max())
     if low == high:
         raise ParameterError(
-            f"{given} has one value only on the image, {low:g}, from which nothing can be learned: give values that differ."
+            "{given} has one value only on the image, {low:g}, from which nothing can be learned: give values that "
+            "differ.",
+            given=given,
+            low=low,
         )
-    progress.info(f"{len(found)} known values, from {low:.6g} to {high:.6g}.")
+    progress.info(Phrase("{count} known values, from {low:.6g} to {high:.6g}.", count=len(found), low=low, high=high))
     return found
 
 
@@ -154,12 +157,12 @@ def _prepare(
     parts = {SampleRole.TRAINING: known.of(training), SampleRole.VALIDATION: known.of(validation)}
     parts = {role: part for role, part in parts.items() if len(part)}
     if SampleRole.VALIDATION in parts:
-        progress.info(f"Blocks of {side} x {side} pixels are held back for validation.")
+        progress.info(Phrase("Blocks of {side} x {side} pixels are held back for validation.", side=side))
     files, counts = {}, {}
     for number, (role, part) in enumerate(parts.items()):
         step = Part(progress, number / len(parts), (number + 1) / len(parts))
         files[role], counts[role] = _extract(parameters, role, part, image, folder, step)
-        progress.info(f"{counts[role]} pixels for {role}.")
+        progress.info(Phrase("{count} pixels for {role}.", count=counts[role], role=role))
     return RegressionSamples(parts, files, counts)
 
 
@@ -193,7 +196,7 @@ def _extract(
         "alpha": field("alpha"),
         "memory": field("memory"),
     }
-    return (pixels, values), run_nested("PatchesExtraction", given, words, progress)["patches"]
+    return (pixels, values), run_nested("PatchesExtraction", given, words, Quiet(progress))["patches"]
 
 
 def _train(parameters: RegressionMap, samples: RegressionSamples, folder: Path, progress: Progress) -> dict[str, Any]:

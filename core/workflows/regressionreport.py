@@ -14,11 +14,13 @@ from ..accuracy.scores import numbers, regression_scores
 from ..base.progress import Progress
 from ..geometry.grid import Box
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from .regressionvalues import KnownValues
 
 _ROWS = 256  # of the map, read at a time
 _TREES = 200
+_NAMES = {"rmse": "RMSE", "mae": "MAE", "bias": Phrase("bias"), "r2": "R2"}
 
 Scores = Mapping[str, float]
 
@@ -118,6 +120,11 @@ def _pixels(path: str) -> np.ndarray:
     return found
 
 
+def shown(scores: Scores) -> str:
+    """Return scores as words for the log."""
+    return Phrase(", ").join(Phrase("{name} {value:.4g}", name=_NAMES[key], value=scores[key]) for key in scores)
+
+
 def report_of(
     parameters: Any,
     counts: Mapping[SampleRole, int],
@@ -132,30 +139,41 @@ def report_of(
         comparisons: the map against the known values, by role.
         forest: errors of the random forest, by role; empty where there is none.
     """
-    report = Report("Map of a quantity")
-    report.table("", (), [(f"Pixels for {role}", count) for role, count in counts.items()])
-    header = ("Model", "Data", "RMSE", "MAE", "Bias", "R2")
+    report = Report(Phrase("Map of a quantity"))
+    report.table("", (), [(Phrase("Pixels for {role}", role=role), count) for role, count in counts.items()])
+    header = (Phrase("Model"), Phrase("Data"), "RMSE", "MAE", Phrase("Bias"), "R2")
     rows = []
     for role in (SampleRole.VALIDATION, SampleRole.TRAINING):
         if role in comparisons:
-            rows.append(("Network", str(role), *_cells(comparisons[role].numbers)))
+            rows.append((Phrase("Network"), str(role), *_cells(comparisons[role].numbers)))
         if role in forest:
-            rows.append(("Random forest", str(role), *_cells(forest[role])))
-    report.table("Errors", header, rows)
+            rows.append((Phrase("Random forest"), str(role), *_cells(forest[role])))
+    report.table(Phrase("Errors"), header, rows)
     report.text(
-        "RMSE, MAE and bias (predicted minus known) are in the unit of the values. Validation is on other blocks of the image "
-        "than training; high scores with small blocks, or with single pixels, mostly show that neighbours are alike."
+        Phrase(
+            "RMSE, MAE and bias (predicted minus known) are in the unit of the values. Validation is on other blocks of "
+            "the image than training; high scores with small blocks, or with single pixels, mostly show that neighbours "
+            "are alike."
+        )
     )
     decides = SampleRole.VALIDATION if SampleRole.VALIDATION in comparisons else SampleRole.TRAINING
-    shown = comparisons[decides]
-    if len(shown.known):
-        alt = f"Predicted values over known ones, {len(shown.known)} pixels for {decides}"
-        report.figure(
-            f"Predicted and known values ({decides})", scatter_figure(shown.known.values, shown.predicted), alt
+    deciding = comparisons[decides]
+    if len(deciding.known):
+        alt = Phrase(
+            "Predicted values over known ones, {known_count} pixels for {decides}",
+            known_count=len(deciding.known),
+            decides=decides,
         )
-        alt = "Differences between predicted and known values, at their coordinates"
         report.figure(
-            f"Errors over space ({decides})", residuals_figure(shown.known.x, shown.known.y, shown.residuals), alt
+            Phrase("Predicted and known values ({decides})", decides=decides),
+            scatter_figure(deciding.known.values, deciding.predicted),
+            alt,
+        )
+        alt = Phrase("Differences between predicted and known values, at their coordinates")
+        report.figure(
+            Phrase("Errors over space ({decides})", decides=decides),
+            residuals_figure(deciding.known.x, deciding.known.y, deciding.residuals),
+            alt,
         )
     report.parameters(parameters)
     return report.html()

@@ -14,6 +14,7 @@ from ..errors import ParameterError, VectorError
 from ..errors import field as mention
 from ..geometry.grid import Grid
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 from ..rasters.rasteropening import grid_of, open_dataset
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
@@ -75,11 +76,16 @@ def values_of_raster(
     parameter = mention("values_raster")
     if reference.georeferenced and image.reference.georeferenced:
         bounds = (grid.x.origin, grid.x.end, -grid.y.end, -grid.y.origin)
-        shown = f"{grid.describe()} (coordinate system: {reference.describe()})"
-        check_overlap(f"{parameter} is {source}, which covers {shown}", bounds, reference, image)
+        shown = Phrase("{grid} (coordinate system: {reference})", grid=grid.describe(), reference=reference.describe())
+        check_overlap(
+            Phrase("{parameter} is {source}, which covers {shown}", parameter=parameter, source=source, shown=shown),
+            bounds,
+            reference,
+            image,
+        )
     raster = reference_raster(source, image, nodata, True, parameter, alpha, progress)
     total = sum(len(values) for _, values in _known_pixels(raster, progress))
-    _check_enough(total, f"{parameter} is {source}")
+    _check_enough(total, Phrase("{parameter} is {source}", parameter=parameter, source=source))
     drawn = np.sort(np.random.default_rng(seed).choice(total, min(most, total), replace=False))
     numbers, values, before = [], [], 0
     for pixels, found in _known_pixels(raster, progress):
@@ -126,13 +132,24 @@ def values_of_points(
     own = layer.field(field)
     if own.kind == TEXT:
         raise ParameterError(
-            f"{mention('values_field')} is {own.name}, which holds texts, but a quantity is a number: choose another field, or "
-            "convert it with the field calculator."
+            "{values_field} is {own}, which holds texts, but a quantity is a number: choose another field, or convert it "
+            "with the field calculator.",
+            values_field=mention("values_field"),
+            own=own.name,
         )
     bounds = layer.extent()
     if not np.isfinite(bounds).all():
-        raise VectorError(f"{parameter} is {source}, which has no features: choose another layer.")
-    check_overlap(f"{parameter} is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
+        raise VectorError(
+            "{parameter} is {source}, which has no features: choose another layer.", parameter=parameter, source=source
+        )
+    check_overlap(
+        Phrase(
+            "{parameter} is {source}, which covers {layer}", parameter=parameter, source=source, layer=layer.describe()
+        ),
+        bounds,
+        layer.reference,
+        image,
+    )
     transform, parts, without = Transformation(layer.reference, image.reference), [], 0
     for part in layer.read_points([own], progress):
         column = part.columns[0]
@@ -145,11 +162,17 @@ def values_of_points(
     found = KnownValues(x, y, values)
     inside = _inside(found, image.grid)
     if without:
-        progress.warning(f"{without} points have no number in the field {own.name}, and are left out.")
+        progress.warning(
+            Phrase(
+                "{without} points have no number in the field {own}, and are left out.", without=without, own=own.name
+            )
+        )
     if not inside.all():
-        progress.info(f"{int((~inside).sum())} points lie outside of the image, and are left out.")
+        progress.info(
+            Phrase("{inside} points lie outside of the image, and are left out.", inside=int((~inside).sum()))
+        )
     found = found.of(inside)
-    _check_enough(len(found), f"{parameter} is {source}")
+    _check_enough(len(found), Phrase("{parameter} is {source}", parameter=parameter, source=source))
     drawn = np.random.default_rng(seed).choice(len(found), min(most, len(found)), replace=False)
     return found.of(np.sort(drawn))
 
@@ -164,7 +187,10 @@ def _inside(found: KnownValues, grid: Grid) -> np.ndarray:
 
 def _check_enough(count: int, given: str) -> None:
     if count < FEWEST:
-        shown = "no value" if not count else f"only {count} value{'s' if count > 1 else ''}"
+        shown = Phrase("only {count} known values", count=count) if count else Phrase("no known value")
         raise ParameterError(
-            f"{given}, which has {shown} on the image, but at least {FEWEST} are needed: give values of more places."
+            "{given}, which has {shown} on the image, but at least {fewest} are needed: give values of more places.",
+            given=given,
+            shown=shown,
+            fewest=FEWEST,
         )

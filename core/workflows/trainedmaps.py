@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ..base.progress import Progress
+from ..base.progress import Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
 from ..probing.exportrun import check_replaceable
@@ -32,7 +32,11 @@ def check_outputs(parameters: MapParameters) -> None:
     if parameters.keep:
         check_writable(parameters.keep, field("keep"))
         if os.path.isfile(parameters.keep):
-            raise ParameterError(f"{field('keep')} is {parameters.keep}, which is a file: name a folder.")
+            raise ParameterError(
+                "{keep} is {parameters_keep}, which is a file: name a folder.",
+                keep=field("keep"),
+                parameters_keep=parameters.keep,
+            )
 
 
 def work_folder(parameters: MapParameters, stack: ExitStack, progress: Progress) -> Path:
@@ -62,4 +66,5 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "device": field("device"),
         "out": field("out"),
     }
-    return run_nested("TensorflowModelServe", values, words, progress)
+    progress.info("Mapping the image.")
+    return run_nested("TensorflowModelServe", values, words, Quiet(progress))
