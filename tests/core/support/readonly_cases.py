@@ -12,7 +12,7 @@ Case = Callable[[Scene], dict[str, Any]]
 NO_INPUTS = ("InstallEngine",)
 """Operations that take no file, and whose runs take a minute."""
 
-SLOW = ("LandCoverMap", "TensorflowModelTrain", "TrainModel")
+SLOW = ("LandCoverMap", "RegressionMap", "TensorflowModelTrain", "TrainModel")
 """Operations that train, for seconds."""
 
 ENDLESS = ("TensorBoard",)
@@ -111,6 +111,24 @@ def _land_cover_from_raster(scene: Scene) -> dict[str, Any]:
 def _land_cover_from_polygons(scene: Scene) -> dict[str, Any]:
     labels = {"labels.vector": scene.path("polygons.gpkg"), "labels.field": "class", "mode": "patches", "patchsize": 8}
     return {**_land_cover(scene), **labels, "model.dir": scene.path("small.keras"), "keep": scene.out("kept")}
+
+
+def _quantity_from_raster(scene: Scene) -> dict[str, Any]:
+    return {
+        "in": [scene.path("image.tif")],
+        "values.raster": scene.path("labels_20m.tif"),
+        "samples": 20,
+        "validation.share": 0,
+        "epochs": 1,
+        "out": scene.out("quantity.tif"),
+        "out.report": scene.out("quantity.html"),
+    }
+
+
+def _quantity_from_points(scene: Scene) -> dict[str, Any]:
+    known = {"values.vector": scene.path("points.gpkg"), "values.field": "class"}
+    values = {key: value for key, value in _quantity_from_raster(scene).items() if key != "values.raster"}
+    return {**values, **known, "baseline": True}
 
 
 def _patches(scene: Scene) -> dict[str, Any]:
@@ -276,6 +294,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),
     "PolygonClassStatistics": (_masked_statistics,),
+    "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
