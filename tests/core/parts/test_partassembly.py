@@ -13,7 +13,7 @@ pytest.importorskip("tensorflow")
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.geometry.grid import Box, Grid
-from otbtf_qgis.core.serving.partassembly import copied_side, copy_parts
+from otbtf_qgis.core.parts.partassembly import copied_side, copy_parts
 
 
 @pytest.mark.parametrize(

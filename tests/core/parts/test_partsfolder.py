@@ -14,8 +14,8 @@ pytest.importorskip("tensorflow")
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.registry import run
-from otbtf_qgis.core.serving.partplan import PartPlan
-from otbtf_qgis.core.serving.partsfolder import PartsFolder
+from otbtf_qgis.core.parts.partplan import PartPlan
+from otbtf_qgis.core.parts.partsfolder import PartsFolder
 
 
 @pytest.fixture(scope="module")
