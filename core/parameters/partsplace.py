@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..errors import ParameterError, field
+from ..errors import ParameterError
 
 _TEMPORARY = re.compile(r"TEMPORARY_OUTPUT|.*[/\\]processing_\w{6}[/\\].*")
 """What QGIS calls an output that it throws away: at first, and once it has made up a path."""
@@ -12,20 +12,22 @@ _TEMPORARY = re.compile(r"TEMPORARY_OUTPUT|.*[/\\]processing_\w{6}[/\\].*")
 _ELSEWHERE = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def check_parts_place(out: str, why: str) -> None:
+def check_parts_place(out: str, why: str, name: str, of_this_machine: bool = False) -> None:
     """Raise ParameterError where parts cannot lie beside an output.
 
     Args:
         out: its path.
         why: mention of the parameter that asks for parts.
+        name: mention of the output's parameter.
+        of_this_machine: whether only this machine's processes must see it, and only during the run.
     """
     cure = "choose a file in a folder that all runs see."
-    if _TEMPORARY.fullmatch(out):
+    if _TEMPORARY.fullmatch(out) and not of_this_machine:
         raise ParameterError(
-            f"{why} is given, but {field('out')} is a temporary output of QGIS, which other runs cannot read: {cure}"
+            f"{why} is given, but {name} is a temporary output of QGIS, which other runs cannot read: {cure}"
         )
     if _ELSEWHERE.match(out):
         raise ParameterError(
-            f"{why} is given, but {field('out')} is {out}, which is no file on a disk: parts are linked and renamed beside "
+            f"{why} is given, but {name} is {out}, which is no file on a disk: parts are linked and renamed beside "
             f"it, which remote storage and memory cannot do; {cure}"
         )

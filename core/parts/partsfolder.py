@@ -1,24 +1,26 @@
 """The folder of the parts of one output: `map.parts` beside `map.vrt`, or beside `map.tif` that is made of the same parts.
 
-It holds `plan.json`, which the first run makes, and for each part that is done `part-00003.tif` and its note. Any number
+It holds `plan.json`, which the first run makes, and for each part that is done `part-00003.tif` and its note; of an
+operation with a second output, `part-00003.confmap.tif` as well. Any number
 of processes and machines work in it at a time, without a lock: the plan is linked to its place, which fails if there is
 one; parts and notes are renamed into theirs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from ..base import ownership
 from ..base.jsonvalues import OddJson
-from ..base.ownership import is_hidden
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..files.staging import Staging
+from .partidentity import differences
 from .partplan import PartPlan, read_plan
-from .runidentity import differences
 
 PLAN = "plan.json"
 
@@ -40,7 +42,7 @@ class PartsFolder:
         """
         try:
             self.path.mkdir(exist_ok=True)
-            others = [item.name for item in self.path.iterdir() if not is_hidden(item.name)]
+            others = [item.name for item in self.path.iterdir() if not ownership.is_hidden(item.name)]
         except OSError as error:
             raise ParameterError(
                 f"The parts of {field('out')} are written to {self.path}, which cannot be made or read: {error.strerror}. "
@@ -103,7 +105,7 @@ class PartsFolder:
         return agreed
 
     def check_is_of(self, plan: PartPlan, identity: Mapping[str, str], but: Collection[str] = ()) -> None:
-        """Raise ParameterError where a plan is not that of a run; see `core.serving.runidentity.differences`."""
+        """Raise ParameterError where a plan is not that of a run; see `core.parts.partidentity.differences`."""
         if found := differences(plan.identity, identity, but):
             raise ParameterError(
                 f"{self.path} holds the parts of another run. What differs: {'; '.join(found)}. Run with the same, choose "
@@ -121,10 +123,21 @@ class PartsFolder:
                 f"{self.path} was removed or replaced while this run computed a part of it: run again."
             )
 
-    def part(self, number: int) -> Path:
-        """Return the path of a part."""
-        return self.path / f"part-{number:05d}.tif"
+    def part(self, number: int, name: str = "out") -> Path:
+        """Return the path of a part of the output whose parameter's field is `name`."""
+        return self.path / f"part-{number:05d}{'' if name == 'out' else f'.{name}'}.tif"
 
     def note(self, number: int) -> Path:
         """Return the path of a part's note."""
         return self.part(number).with_suffix(".json")
+
+    def remove(self, plan: PartPlan) -> None:
+        """Remove the parts of a plan, and the folder if nothing else lies in it; the plan first, so that no run follows it."""
+        self.check_still(plan)
+        (self.path / PLAN).unlink(missing_ok=True)
+        for number in range(len(plan.parts)):
+            for file in (self.note(number), *(self.part(number, raster.name) for raster in plan.rasters)):
+                file.unlink(missing_ok=True)
+        ownership.remove_abandoned(self.path)
+        with contextlib.suppress(OSError):  # something else lies in it
+            self.path.rmdir()
