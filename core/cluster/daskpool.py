@@ -80,7 +80,7 @@ class _BoundWatch:
 class DaskPool:
     """The workers of a scheduler."""
 
-    apart = True
+    apart = recovers = True
 
     def __init__(self, client: Any, progress: Progress) -> None:
         """Take a connected client, and wait until there is a worker.

@@ -49,6 +49,8 @@ _looked: dict[str, float] = {}
 class ExecutorPool:
     """The workers of an executor, which its owner ends."""
 
+    recovers = False
+
     def __init__(self, executor: concurrent.futures.Executor) -> None:
         """Take an executor.
 

@@ -10,7 +10,7 @@ import queue
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..base.progress import Progress
@@ -60,6 +60,13 @@ class Pool(Protocol):
     @property
     def apart(self) -> bool:
         """Whether workers are processes of their own."""
+
+    @property
+    def recovers(self) -> bool:
+        """Whether workers that were killed are replaced, so that a task can be tried with nothing beside it.
+
+        It must: Dask accuses any task that a worker held when it died, also those that waited there for their turn.
+        """
 
     def workers(self) -> int:
         """Return how many tasks can run at the same time."""
@@ -158,7 +165,6 @@ class Tasks:
     names: Mapping[Any, str]
     sizes: Mapping[Any, float]
     arrived: Callable[[Any, Any], None]
-    _tries: Counter[Hashable] = field(default_factory=Counter)
 
     def run(self, pool: Pool, progress: Progress) -> None:
         """Have all tasks done.
@@ -167,85 +173,117 @@ class Tasks:
             OtbtfError: a task failed; what was done by then has arrived.
             Cancelled: `progress` asked to stop; no task runs any more.
         """
-        waiting, running = deque(self.names), dict[Any, Hashable]()
-        ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        failure: OtbtfError | None = None
-        total, done = sum(self.sizes[task] for task in self.names), 0.0
-        places, asked = pool.workers(), time.monotonic()
+        _Run(self, pool, progress).all()
+
+
+class _Run:
+    """One run of tasks."""
+
+    def __init__(self, tasks: Tasks, pool: Pool, progress: Progress) -> None:
+        self._tasks, self._pool, self._progress = tasks, pool, progress
+        self._waiting = deque(tasks.names)
+        self._suspects: deque[Hashable] = deque()  # each is computed with nothing beside it
+        self._alone: Hashable = None
+        self._running: dict[Any, Hashable] = {}
+        self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._tries: Counter[Hashable] = Counter()
+        self._failure: OtbtfError | None = None
+        self._total, self._done = sum(tasks.sizes[task] for task in tasks.names), 0.0
+        self._places, self._asked = pool.workers(), time.monotonic()
+
+    def all(self) -> None:
         try:
-            while running or (waiting and failure is None):
-                progress.check()
-                if time.monotonic() - asked > _ASKED_EACH:
-                    places, asked = pool.workers(), time.monotonic()
-                while waiting and failure is None and len(running) < AHEAD * max(places, 1):
-                    task = waiting.popleft()
-                    future = pool.submit(self.function, task, pool.watch(task))
-                    running[future] = task
-                    future.add_done_callback(ended.put)
-                under_way = sum(
-                    self.sizes[task] * part
-                    for task, part in list(pool.fractions().items())
-                    if task in set(running.values())
-                )
-                progress.fraction(min(1.0, (done + under_way) / total) if total else 1.0)
+            while self._running or (self._failure is None and (self._waiting or self._suspects)):
+                self._progress.check()
+                if self._failure is None:
+                    self._submit()
+                self._tell()
                 try:
-                    future = ended.get(timeout=_POLL)
+                    future = self._ended.get(timeout=_POLL)
                 except queue.Empty:
                     continue
-                task = running.pop(future)
-                answer = self._answer(pool, future, task, running.values())
-                if answer is None:
-                    waiting.appendleft(task)
-                    continue
-                for message in answer.warnings:
-                    progress.warning(message)
-                if answer.error is not None:
-                    failure = failure or answer.error
-                    continue
-                self.arrived(task, answer.value)
-                done += self.sizes[task]
+                self._take(self._running.pop(future), future)
         except BaseException:
-            pool.stop(list(running))
+            self._pool.stop(list(self._running))
             raise
-        if failure is not None:
-            raise failure
+        if self._failure is not None:
+            raise self._failure
 
-    def _answer(self, pool: Pool, future: Future, task: Hashable, others: Iterable[Hashable]) -> Answer | None:
-        """Return what became of a task; None where it is to be tried again."""
-        name = self.names[task]
+    def _submit(self) -> None:
+        if time.monotonic() - self._asked > _ASKED_EACH:
+            self._places, self._asked = self._pool.workers(), time.monotonic()
+        if self._suspects:
+            if not self._running:
+                self._alone = self._suspects.popleft()
+                self._begin(self._alone)
+            return
+        if self._alone is not None and self._running:
+            return
+        self._alone = None
+        while self._waiting and len(self._running) < AHEAD * max(self._places, 1):
+            self._begin(self._waiting.popleft())
+
+    def _begin(self, task: Hashable) -> None:
+        future = self._pool.submit(self._tasks.function, task, self._pool.watch(task))
+        self._running[future] = task
+        future.add_done_callback(self._ended.put)
+
+    def _tell(self) -> None:
+        told = self._pool.fractions()
+        under_way = sum(self._tasks.sizes[task] * told.get(task, 0.0) for task in self._running.values())
+        self._progress.fraction(min(1.0, (self._done + under_way) / self._total) if self._total else 1.0)
+
+    def _take(self, task: Hashable, future: Future) -> None:
+        """Take a task that has ended."""
         try:
             answer: Answer = future.result()
         except Exception as error:  # noqa: BLE001 - whatever a worker raises
-            if pool.killed(error):
-                return Answer(error=self._of_killed(name, task, others, error))
-            self._tries[task] += 1
-            if self._tries[task] <= AGAIN:
-                return None
-            return Answer(
-                error=EngineError(
-                    f"{name} failed {AGAIN + 1} times, at last with {type(error).__name__}: {error}. {_KEPT}"
-                )
-            )
+            self._take_error(task, error)
+            return
         if answer.cancelled:
             raise Cancelled
+        for message in answer.warnings:
+            self._progress.warning(message)
         if answer.error is not None:
             where = f" on {answer.worker}" if answer.worker else ""
-            text = f"{name} failed{where}: {answer.error.message} {_KEPT}"
-            return Answer(error=type(answer.error)(text), warnings=answer.warnings)
-        return answer
+            self._fail(type(answer.error)(f"{self._name(task)} failed{where}: {answer.error.message} {_KEPT}"))
+            return
+        self._tasks.arrived(task, answer.value)
+        self._done += self._tasks.sizes[task]
 
-    def _of_killed(self, name: str, task: Hashable, others: Iterable[Hashable], error: Exception) -> EngineError:
-        beside = [self.names[other] for other in others][: AHEAD * 4]
-        either = f", or one that ran beside it ({', '.join(beside)})" if beside and not _is_certain(error) else ""
+    def _take_error(self, task: Hashable, error: Exception) -> None:
+        if self._pool.killed(error):
+            if self._pool.recovers and task != self._alone:
+                self._suspects.append(task)
+                return
+            self._fail(self._of_killed(task))
+            return
+        self._tries[task] += 1
+        if self._tries[task] <= AGAIN:
+            self._waiting.appendleft(task)
+            return
+        self._fail(
+            EngineError(
+                f"{self._name(task)} failed {AGAIN + 1} times, at last with {type(error).__name__}: {error}. {_KEPT}"
+            )
+        )
+
+    def _fail(self, error: OtbtfError) -> None:
+        self._failure = self._failure or error
+
+    def _name(self, task: Hashable) -> str:
+        return self._tasks.names[task]
+
+    def _of_killed(self, task: Hashable) -> EngineError:
+        beside = [] if task == self._alone else [self._name(other) for other in self._running.values()][:MOST_NAMED]
+        either = f", or one that ran beside it ({', '.join(beside)})," if beside else ""
         return EngineError(
-            f"{name}{either} killed its workers: their processes died while they computed it, most often because memory "
-            f"was short. Give the workers more memory, or lower what the run takes. {_KEPT}"
+            f"{self._name(task)}{either} killed its workers: their processes died while they computed it, most often because "
+            f"memory was short. Give the workers more memory, or lower what the run takes. {_KEPT}"
         )
 
 
+MOST_NAMED = 8
+"""How many tasks that ran beside one that killed its workers are named."""
+
 _KEPT = "What is done is kept: run again to go on."
-
-
-def _is_certain(error: Exception) -> bool:
-    """Return whether an error names the task that has killed its workers, as Dask's does."""
-    return type(error).__name__ == "KilledWorker"

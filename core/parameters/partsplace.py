@@ -9,6 +9,9 @@ from ..errors import ParameterError
 _TEMPORARY = re.compile(r"TEMPORARY_OUTPUT|.*[/\\]processing_\w{6}[/\\].*")
 """What QGIS calls an output that it throws away: at first, and once it has made up a path."""
 
+_STORE = re.compile(r"/vsi(s3|gs|az|adls|oss|swift)/")
+"""Storage to which an output is uploaded that is made on this machine's disk."""
+
 _ELSEWHERE = re.compile(r"/vsi|[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -26,7 +29,7 @@ def check_parts_place(out: str, why: str, name: str, of_this_machine: bool = Fal
         raise ParameterError(
             f"{why} is given, but {name} is a temporary output of QGIS, which other runs cannot read: {cure}"
         )
-    if _ELSEWHERE.match(out):
+    if _ELSEWHERE.match(out) and not (of_this_machine and _STORE.match(out) and not out.lower().endswith(".vrt")):
         raise ParameterError(
             f"{why} is given, but {name} is {out}, which is no file on a disk: parts are linked and renamed beside "
             f"it, which remote storage and memory cannot do; {cure}"

@@ -87,7 +87,8 @@ def _run_on_cluster(
         if pool.apart:
             pool.on_each(release_on_worker, progress=progress)
     if not asked.virtual:
-        _leave(run, parameters.resume, progress)
+        referred = run.plan.overviews or Path(asked.paths["out"]).with_suffix(".vrt").exists()
+        _leave(run, parameters.resume or referred, progress)
     return _results(run, asked, done)
 
 

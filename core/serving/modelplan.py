@@ -46,7 +46,8 @@ class ModelPlan:
     def followed_by(self, opened: OpenModel, box: Box) -> tuple[OpenModel, RunPlan]:
         """Return the open model as the plan applies it, and the plan of a run over a box."""
         geometry = serving_geometry(opened.sources, self.fields)
-        opened.compute.alone = self.alone
+        for compute in (opened.compute, *opened.beside):
+            compute.alone = self.alone
         return replace(opened, geometry=geometry), RunPlan(geometry, box, self.bands, self.way, self.tile)
 
     def values(self) -> dict[str, Any]:
