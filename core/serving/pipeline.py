@@ -141,8 +141,8 @@ def stream(
         if turns.is_last():
             outputs.put(_END)
 
-    others = [partial(computing, other, _nothing) for other in beside]
-    threads = [threading.Thread(target=guarded(work), daemon=True) for work in (reading, writing, *others)]
+    others: list[Callable[[], None]] = [partial(computing, other, _nothing) for other in beside]
+    threads = [threading.Thread(target=guarded(work), daemon=True) for work in [reading, writing, *others]]
     for thread in threads:
         thread.start()
     guarded(partial(computing, compute, check))()

@@ -223,7 +223,11 @@ def test_the_driver_is_killed(folder: Path, address: str, tmp_path: Path) -> Non
     parts = tmp_path / "map.parts"
     with ServingProcess() as driver:
         driver.start({**slow(folder), "out": str(tmp_path / "map.vrt"), "cluster": address, "cluster.partsize": 16})
-        wait_for(parts, "part-*.json", 60)
+        try:
+            wait_for(parts, "part-*.json", 60)
+        except AssertionError:
+            print(driver.answer())
+            raise
         driver.kill()
     done = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.json")}
     found = run(slow(folder), tmp_path / "map.vrt", cluster=address)
@@ -234,11 +238,11 @@ def test_the_driver_is_killed(folder: Path, address: str, tmp_path: Path) -> Non
 
 def damaged(path: Path) -> str:
     """An image of which one corner cannot be read."""
-    pixels = serving.noise(64, 64, 2, "uint16")
+    pixels = serving.noise(640, 640, 2, "uint16")
     options = ["TILED=YES", "BLOCKXSIZE=16", "BLOCKYSIZE=16", "COMPRESS=DEFLATE"]
     serving.write(path, pixels, options=options)
     dataset = gdal.Open(str(path))  # a band does not outlive it
-    start = int(dataset.GetRasterBand(1).GetMetadataItem("BLOCK_OFFSET_3_3", "TIFF"))
+    start = int(dataset.GetRasterBand(1).GetMetadataItem("BLOCK_OFFSET_39_39", "TIFF"))
     with open(path, "r+b") as file:
         file.seek(start)
         file.write(b"\xff" * 40)
@@ -248,11 +252,11 @@ def damaged(path: Path) -> str:
 @pytest.mark.parametrize("kind", ["dask", "threads"])
 def test_a_part_fails(folder: Path, address: str, tmp_path: Path, kind: str) -> None:
     """The parts that ran beside it are kept."""
-    values = {**model(folder, "two"), "source1.il": [damaged(tmp_path / "damaged.tif")], "padding": "reflect"}
-    told = r"Part 15 \(columns 48 to 63, rows 48 to 63\) failed.* What is done is kept: run again to go on"
+    values = {"source1.il": [damaged(tmp_path / "damaged.tif")], "model.dir": str(folder / "two"), "padding": "reflect"}
+    told = r"Part 15 \(columns 480 to 639, rows 480 to 639\) failed.* What is done is kept: run again to go on"
     with ThreadPoolExecutor(2) as executor, pytest.raises(OtbtfError, match=told):
         given = address if kind == "dask" else executor
-        run(values, tmp_path / "map.tif", cluster=given, cluster__partsize=16)
+        run(values, tmp_path / "map.tif", cluster=given, cluster__partsize=160)
     assert len(list((tmp_path / "map.parts").glob("part-*.json"))) >= 10
     assert not (tmp_path / "map.tif").exists()
     assert serving.hidden(tmp_path / "map.parts") == serving.hidden(tmp_path) == []
@@ -266,7 +270,7 @@ def test_parts_of_another_run(folder: Path, address: str, tmp_path: Path) -> Non
     run(values, tmp_path / "map.vrt", part="0/2")
     with pytest.raises(ParameterError, match=r"parts of another run. What differs: OUT_NODATA"):
         run(values, tmp_path / "map.vrt", cluster=address, out__nodata=7)
-    with pytest.raises(ParameterError, match=r"CLUSTER_PARTSIZE is 17, but the parts in .* have 48 x 24 outputs"):
+    with pytest.raises(ParameterError, match=r"CLUSTER_PARTSIZE is 17, but the parts in .* have 32 x 42 outputs"):
         run(values, tmp_path / "map.vrt", cluster=address, cluster__partsize=17)
 
 
