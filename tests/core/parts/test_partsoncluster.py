@@ -224,7 +224,7 @@ def test_the_driver_is_killed(folder: Path, address: str, tmp_path: Path) -> Non
     with ServingProcess() as driver:
         driver.start({**slow(folder), "out": str(tmp_path / "map.vrt"), "cluster": address, "cluster.partsize": 16})
         try:
-            wait_for(parts, "part-*.json", 60)
+            wait_for(parts, "part-*.json", 200)
         except AssertionError:
             print(driver.answer())
             raise
