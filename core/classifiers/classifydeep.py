@@ -12,6 +12,7 @@ from ..base.progress import Progress
 from ..machine import preloading
 from ..machine.memory import gdal_cache
 from ..parts.partedrun import run_in_parts, wants_parts
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.memorybudget import MemoryBudget
@@ -96,4 +97,4 @@ def settings_of(
 
 def features_told(opened: OpenModel) -> str:
     """Return what the features are, for messages."""
-    return f"the output {' '.join(opened.outputs)} of {opened.loaded.model.path}"
+    return Phrase("the output {outputs} of {model}", outputs=" ".join(opened.outputs), model=opened.loaded.model.path)

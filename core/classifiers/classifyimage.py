@@ -16,6 +16,7 @@ from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
 from ..parts.partedrun import run_in_parts, wants_parts
 from ..parts.partedwork import Writer
+from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..rasters.outputarea import wanted_box
 from ..rasters.placement import handed_on
@@ -64,7 +65,9 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
         maps = MapWriter(parameters, MapForms(parameters, classifier, progress), stack, progress)
         stack.enter_context(gdal_cache(cache))
         tile = pixels.tile_size(box)
-        progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
+        progress.info(
+            Phrase("Tiles of {tile} x {tile2} pixels, {memory} MB.", tile=tile[0], tile2=tile[1], memory=memory // MB)
+        )
         release()
         tiles = maps.open(pixels.image.grid.part(box), reference, pixels.masked)
         pixels.classify(box, tile, tiles, progress)
@@ -108,7 +111,7 @@ class ClassifiedPixels:
         """
         wanted = len(classifier.features)
         self.image: Stack = open_images([parameters.image], parameters.alpha, progress, wanted, placed=False)
-        classifier.check_features(self.image.bands, f"the image {self.image.names[0]} (its bands)")
+        classifier.check_features(self.image.bands, Phrase("the image {name} (its bands)", name=self.image.names[0]))
         self._missing = self.image.missing(parameters.nodata, parameters.nodata_from_layer)
         self.mask = Validity(self.image, None, False, parameters.mask)
         self.mapper = PixelClassifier(classifier, parameters.nodatalabel)
@@ -126,7 +129,7 @@ class ClassifiedPixels:
         Raises:
             RasterError: only points place the image, and they are not all of its pixels.
         """
-        why = f"by {field('out_box')} or {field('extent')}"
+        why = Phrase("by {out_box} or {extent}", out_box=field("out_box"), extent=field("extent"))
         return handed_on(self.image.names[0], self.image.reference, box == self.image.grid.box, why)
 
     def classify(self, corner: Box, tile: tuple[int, int], tiles: Writer, progress: Progress) -> None:

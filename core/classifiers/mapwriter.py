@@ -19,6 +19,7 @@ from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
 from ..parts.partedwork import RasterForm, Writer
+from ..phrases import Phrase
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
@@ -52,14 +53,21 @@ class MapForms:
         self._label_type = label_type([*labels, given.nodatalabel], given.out_pixeltype, field("out_pixeltype"))
         if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
             raise ClassifierError(
-                f"{field('confmap')}: the classifier {classifier.path} ({classifier.name}) does not provide probabilities: "
-                "train it so that it does (an SVM with probabilities), or remove the confidence map."
+                "{confmap}: the classifier {classifier} ({classifier_name}) does not provide probabilities: train "
+                "it so that it does (an SVM with probabilities), or remove the confidence map.",
+                confmap=field("confmap"),
+                classifier=classifier.path,
+                classifier_name=classifier.name,
             )
         self._confidence_type = written_type("float32", given.confmap_pixeltype)
         if given.confmap and self._confidence_type.kind in "iu":
             progress.warning(
-                f"{field('confmap_pixeltype')} is {given.confmap_pixeltype}, but probabilities are between 0 and 1: all below 1 "
-                "become 0. Set it to float."
+                Phrase(
+                    "{confmap_pixeltype} is {given_confmap_pixeltype}, but probabilities are between 0 and 1: all "
+                    "below 1 become 0. Set it to float.",
+                    confmap_pixeltype=field("confmap_pixeltype"),
+                    given_confmap_pixeltype=given.confmap_pixeltype,
+                )
             )
 
     def forms(self, masked: bool) -> list[RasterForm]:
@@ -72,8 +80,12 @@ class MapForms:
         clash = next((item for item in self.classes if item.value == self._given.nodatalabel), None)
         if masked and clash is not None:
             self._progress.warning(
-                f"{field('nodatalabel')} is {clash.value}, but this is also the class {clash.name or clash.value}: choose "
-                "another value, such as 255."
+                Phrase(
+                    "{nodatalabel} is {clash}, but this is also the class {clash2}: choose another value, such as 255.",
+                    nodatalabel=field("nodatalabel"),
+                    clash=clash.value,
+                    clash2=clash.name or clash.value,
+                )
             )
         labels = RasterForm("out", 1, self._label_type, label, label if masked else None, self._labels(), OUT_FIELDS)
         if not self._given.confmap:

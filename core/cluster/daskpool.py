@@ -21,6 +21,7 @@ from ..base.progress import Progress
 from ..base.temporaries import scratch_folder
 from ..errors import EngineError, ParameterError, field
 from ..parameters.clusteraddress import ClusterAddress, cluster_address, is_encrypted, leaves_machine
+from ..phrases import Phrase
 from .tasks import Answer, Future, Watch, call
 
 OLDEST = "2024.8"
@@ -112,7 +113,9 @@ class DaskPool:
         try:
             return dict(self._client.nthreads())
         except (OSError, TimeoutError) as error:
-            raise EngineError(f"The scheduler of {field('cluster')} does not answer any more: {error}.") from error
+            raise EngineError(
+                "The scheduler of {cluster} does not answer any more: {error}.", cluster=field("cluster"), error=error
+            ) from error
 
     def watch(self, task: Hashable) -> DaskWatch:
         """Return what a task hears of this run."""
@@ -142,7 +145,7 @@ class DaskPool:
                 time.sleep(_POLL)
                 alive = self._threads()
                 for address in [address for address in futures if address not in alive]:
-                    progress.warning(f"The worker {names[address]} has ended.")
+                    progress.warning(Phrase("The worker {names} has ended.", names=names[address]))
                     del futures[address]
         except BaseException:
             self.stop(futures.values())
@@ -161,15 +164,24 @@ class DaskPool:
             answer: Answer = future.result()
         except ImportError as error:
             raise EngineError(
-                f"The worker {name} cannot import {error.name or error}: its Python needs this plugin's package and the "
-                "engine's packages, in the same versions as here."
+                "The worker {name} cannot import {name2}: its Python needs this plugin's package and the "
+                "engine's packages, in the same versions as here.",
+                name=name,
+                name2=error.name or error,
             ) from error
         except Exception as error:
             if self.killed(error):
                 raise EngineError(
-                    f"The worker {name} died while it opened the inputs, most often because memory was short: give it more."
+                    "The worker {name} died while it opened the inputs, most often because memory was short: give "
+                    "it more.",
+                    name=name,
                 ) from error
-            raise EngineError(f"The worker {name} cannot be used: {type(error).__name__}: {error}.") from error
+            raise EngineError(
+                "The worker {name} cannot be used: {name__}: {error}.",
+                name=name,
+                name__=type(error).__name__,
+                error=error,
+            ) from error
         return answer
 
     def killed(self, error: BaseException) -> bool:
@@ -240,15 +252,18 @@ def _distributed() -> Any:
         return importlib.import_module("distributed")
     except ImportError as error:
         raise EngineError(
-            f"{field('cluster')} needs Dask (the package distributed), which {sys.executable} does not have: install it with "
-            f'"{sys.executable}" -m pip install "distributed>={OLDEST}" cryptography.'
+            "{cluster} needs Dask (the package distributed), which {executable} does not have: install it "
+            'with "{executable}" -m pip install "distributed>={oldest}" cryptography.',
+            cluster=field("cluster"),
+            executable=sys.executable,
+            oldest=OLDEST,
         ) from error
 
 
 @contextlib.contextmanager
 def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[Any]:
     """Yield the client of a new cluster of this machine, which nobody else can connect to."""
-    progress.info(f"Starting {count} workers on this machine.")
+    progress.info(Phrase("Starting {count} workers on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
         try:
@@ -270,8 +285,11 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
             client.register_plugin(leaving(), name="leaving")
         except (RuntimeError, OSError, ImportError) as error:
             raise EngineError(
-                f"The workers of {field('cluster')}=local:{count} cannot be started: {error}. In a script, run operations "
-                'below if __name__ == "__main__":, since each worker imports the script.'
+                "The workers of {cluster}=local:{count} cannot be started: {error}. In a script, run operations "
+                'below if __name__ == "__main__":, since each worker imports the script.',
+                cluster=field("cluster"),
+                count=count,
+                error=error,
             ) from error
         yield client
 
@@ -322,24 +340,35 @@ def _client(distributed: Any, given: ClusterAddress, tls: str, progress: Progres
     address = given.address or _address_in(given.file)
     if tls and not is_encrypted(address):
         raise ParameterError(
-            f"{field('cluster_tls')} is given, but {field('cluster')} ({address}) is not encrypted: give an address that "
-            f"begins with tls://, or leave {field('cluster_tls')} out."
+            "{cluster_tls} is given, but {cluster} ({address}) is not encrypted: give an address that "
+            "begins with tls://, or leave {cluster_tls} out.",
+            cluster_tls=field("cluster_tls"),
+            cluster=field("cluster"),
+            address=address,
         )
     if not is_encrypted(address) and leaves_machine(address):
         progress.warning(
-            f"{field('cluster')} is {address}, which is not encrypted: everybody who reaches this port can run programs on "
-            f"the workers. Use it in a trusted network only, or tls:// with {field('cluster_tls')}."
+            Phrase(
+                "{cluster} is {address}, which is not encrypted: everybody who reaches this port can run "
+                "programs on the workers. Use it in a trusted network only, or tls:// with {cluster_tls}.",
+                cluster=field("cluster"),
+                address=address,
+                cluster_tls=field("cluster_tls"),
+            )
         )
     security = _security(distributed, tls) if is_encrypted(address) else None
     try:
         client = distributed.Client(address, security=security, timeout=_CONNECTING, set_as_default=False)
     except (OSError, TimeoutError, ValueError, RuntimeError, TypeError) as error:
         raise EngineError(
-            f"{field('cluster')} is {address}, but no scheduler can be reached there: {_first_line(error)}. Is it running, "
-            "and are its certificates those given here?"
+            "{cluster} is {address}, but no scheduler can be reached there: {first_line}. Is it running, "
+            "and are its certificates those given here?",
+            cluster=field("cluster"),
+            address=address,
+            first_line=_first_line(error),
         ) from error
     with client:
-        progress.info(f"Connected to the scheduler {client.scheduler.address}.")
+        progress.info(Phrase("Connected to the scheduler {address}.", address=client.scheduler.address))
         yield client
 
 
@@ -357,8 +386,11 @@ def _address_in(file: str) -> str:
         return read(Path(file))["address"].text()
     except (OSError, OddJson) as error:
         raise ParameterError(
-            f"{field('cluster')} is {file}, but this is no file of a Dask scheduler: {error}. dask scheduler "
-            "--scheduler-file writes it."
+            "{cluster} is {file}, but this is no file of a Dask scheduler: {error}. dask scheduler "
+            "--scheduler-file writes it.",
+            cluster=field("cluster"),
+            file=file,
+            error=error,
         ) from error
 
 
@@ -373,8 +405,12 @@ def _security(distributed: Any, tls: str) -> Any:
     files = [os.path.join(tls, name) for name in _TLS_FILES]
     if missing := [file for file in files if not os.path.isfile(file)]:
         raise ParameterError(
-            f"{field('cluster_tls')} is {tls}, but {missing[0]} does not exist: the folder must hold "
-            f"{', '.join(_TLS_FILES)}: the certificate of the authority, and this client's certificate and key."
+            "{cluster_tls} is {tls}, but {missing} does not exist: the folder must hold {join}: the "
+            "certificate of the authority, and this client's certificate and key.",
+            cluster_tls=field("cluster_tls"),
+            tls=tls,
+            missing=missing[0],
+            join=", ".join(_TLS_FILES),
         )
     return distributed.Security(
         tls_ca_file=files[0], tls_client_cert=files[1], tls_client_key=files[2], require_encryption=True

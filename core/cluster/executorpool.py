@@ -61,8 +61,9 @@ class ExecutorPool:
         method = getattr(context, "get_start_method", lambda: "")()
         if method == "fork":
             raise ParameterError(
-                f"{field('cluster')} is an executor whose processes are forked, in which TensorFlow hangs: make it with "
-                'mp_context=multiprocessing.get_context("spawn").'
+                "{cluster} is an executor whose processes are forked, in which TensorFlow hangs: make it with "
+                'mp_context=multiprocessing.get_context("spawn").',
+                cluster=field("cluster"),
             )
         self._executor = executor
         self._places = int(getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..base.progress import Progress
 from ..errors import Cancelled, EngineError, OtbtfError
+from ..phrases import Phrase
 
 AHEAD = 3
 """Tasks for each worker that are submitted at a time: one that it computes, and those that it goes on with at once."""
@@ -245,8 +246,14 @@ class _Run:
         for message in answer.warnings:
             self._progress.warning(message)
         if answer.error is not None:
-            where = f" on {answer.worker}" if answer.worker else ""
-            self._fail(type(answer.error)(f"{self._name(task)} failed{where}: {answer.error.message} {_KEPT}"))
+            told = {"name": self._name(task), "error": answer.error.message, "kept": _KEPT}
+            self._fail(
+                type(answer.error)(
+                    Phrase("{name} failed on {worker}: {error} {kept}", worker=answer.worker, **told)
+                    if answer.worker
+                    else Phrase("{name} failed: {error} {kept}", **told)
+                )
+            )
             return
         self._tasks.arrived(task, answer.value)
         self._done += self._tasks.sizes[task]
@@ -264,7 +271,12 @@ class _Run:
             return
         self._fail(
             EngineError(
-                f"{self._name(task)} failed {AGAIN + 1} times, at last with {type(error).__name__}: {error}. {_KEPT}"
+                "{name} failed {again} times, at last with {name__}: {error}. {kept}",
+                name=self._name(task),
+                again=AGAIN + 1,
+                name__=type(error).__name__,
+                error=error,
+                kept=_KEPT,
             )
         )
 
@@ -276,14 +288,18 @@ class _Run:
 
     def _of_killed(self, task: Hashable) -> EngineError:
         beside = [] if task == self._alone else [self._name(other) for other in self._running.values()][:MOST_NAMED]
-        either = f", or one that ran beside it ({', '.join(beside)})," if beside else ""
+        name = self._name(task)
+        if beside:
+            name = Phrase("{name}, or one that ran beside it ({beside}),", name=name, beside=Phrase(", ").join(beside))
         return EngineError(
-            f"{self._name(task)}{either} killed its workers: their processes died while they computed it, most often because "
-            f"memory was short. Give the workers more memory, or lower what the run takes. {_KEPT}"
+            "{name} killed its workers: their processes died while they computed it, most often because "
+            "memory was short. Give the workers more memory, or lower what the run takes. {kept}",
+            name=name,
+            kept=_KEPT,
         )
 
 
 MOST_NAMED = 8
 """How many tasks that ran beside one that killed its workers are named."""
 
-_KEPT = "What is done is kept: run again to go on."
+_KEPT = Phrase("What is done is kept: run again to go on.")

@@ -16,12 +16,15 @@ from ..base.progress import Progress
 from ..errors import EngineError, ParameterError, field
 from ..machine.memory import MB
 from ..machine.memorylimit import memory_limit
+from ..phrases import Phrase
 
 RESERVED = 1200 * MB
 """What a worker takes beside a run's memory: TensorFlow, Keras, GDAL and Dask."""
 
 LEAST = 2048 * MB
 """The least memory with which a worker is of use."""
+
+_joined = Phrase(", ").join
 
 _SETS = ("avx512f", "avx2", "avx")
 """Instruction sets for which oneDNN has kernels of their own, the best first."""
@@ -120,25 +123,32 @@ class Team:
         """
         for name, facts in self.facts.items():
             other = [
-                f"{it} {facts.versions.get(it)} instead of {mine}"
+                Phrase("{package} {theirs} instead of {ours}", package=it, theirs=facts.versions.get(it, ""), ours=mine)
                 for it, mine in own.items()
                 if facts.versions.get(it) != mine
             ]
             if other:
                 raise EngineError(
-                    f"The worker {name} has {', '.join(other)}, and would compute other values: install the same versions "
-                    "there."
+                    "The worker {name} has {joined}, and would compute other values: install the same versions there.",
+                    name=name,
+                    joined=_joined(other),
                 )
             if self._limit(name) < LEAST:
                 raise EngineError(
-                    f"The worker {name} may take {self._limit(name) // MB} MB of memory, but needs at least {LEAST // MB} MB: "
-                    "give it more (dask worker --memory-limit), or start fewer on one machine."
+                    "The worker {name} may take {limit} MB of memory, but needs at least {least} MB: give it more "
+                    "(dask worker --memory-limit), or start fewer on one machine.",
+                    name=name,
+                    limit=self._limit(name) // MB,
+                    least=LEAST // MB,
                 )
         sets = sorted({facts.instructions for facts in self.facts.values()})
         if len(sets) > 1:
             progress.warning(
-                f"The workers have processors of different instruction sets ({', '.join(sets)}): values that are real "
-                "numbers may differ in their last digits from part to part."
+                Phrase(
+                    "The workers have processors of different instruction sets ({joined}): values that are real "
+                    "numbers may differ in their last digits from part to part.",
+                    joined=_joined(sets),
+                )
             )
 
     def memory(self, given: int | None, usual: int) -> int:
@@ -153,9 +163,14 @@ class Team:
             return min(usual, room)
         if given > room:
             raise ParameterError(
-                f"{field('memory')} is {given}, but the worker {least} may take {self._limit(least) // MB} MB, of which "
-                f"{RESERVED // MB} MB are for TensorFlow and Dask: set {field('memory')} to at most {room}, or give the "
-                "workers more."
+                "{memory} is {given}, but the worker {least} may take {limit} MB, of which {reserved} MB are "
+                "for TensorFlow and Dask: set {memory} to at most {room}, or give the workers more.",
+                memory=field("memory"),
+                given=given,
+                least=least,
+                limit=self._limit(least) // MB,
+                reserved=RESERVED // MB,
+                room=room,
             )
         return given
 

@@ -34,8 +34,10 @@ def check_reachable(values: Mapping[str, Any]) -> None:
             path = item.get("path") if isinstance(item, dict) else item
             if isinstance(path, str) and path.startswith(PREFIX):
                 raise ParameterError(
-                    f"{field(f'={name}')} is {path}, a file in the memory of QGIS, which the engine cannot read "
-                    "because it is another process: save it to a disk."
+                    "{name} is {path}, a file in the memory of QGIS, which the engine cannot read because it is "
+                    "another process: save it to a disk.",
+                    name=field(f"={name}"),
+                    path=path,
                 )
 
 
@@ -88,7 +90,11 @@ class MemoryFiles:
         stem = path.rpartition(".")[0]
         found += [name for name in _listed(path) if stem and name.startswith(f"{stem}.") and name not in found]
         if not found:
-            raise ParameterError(f"{mention} is {path}, but there is no such file in the memory of this process.")
+            raise ParameterError(
+                "{mention} is {path}, but there is no such file in the memory of this process.",
+                mention=mention,
+                path=path,
+            )
         for name in found:
             _copy(name, Path(place).parent / name[len(path.rpartition("/")[0]) + 1 :])
         return place + bar + rest
@@ -190,8 +196,11 @@ def check_uploadable(path: str, mention: str) -> None:
     trial = f"{path}.{uuid.uuid4().hex[:8]}.trial"
     if told := _write(trial, [b"trial"]):
         raise ParameterError(
-            f"{mention} is {path}, where nothing can be written: {told}. Does the bucket exist, and are its credentials in "
-            "the environment, as GDAL reads them?"
+            "{mention} is {path}, where nothing can be written: {told}. Does the bucket exist, and are its "
+            "credentials in the environment, as GDAL reads them?",
+            mention=mention,
+            path=path,
+            told=told,
         )
     with collected_errors():
         gdal.Unlink(trial)
@@ -200,7 +209,9 @@ def check_uploadable(path: str, mention: str) -> None:
 def _upload(file: Path, name: str) -> None:
     with open(file, "rb") as stream:
         if told := _write(name, iter(lambda: stream.read(_PIECE), b"")):
-            raise RasterError(f"The output {name} cannot be uploaded: {told}. Nothing was changed there.")
+            raise RasterError(
+                "The output {name} cannot be uploaded: {told}. Nothing was changed there.", name=name, told=told
+            )
 
 
 def _write(name: str, pieces: Iterable[bytes]) -> str:

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
@@ -24,7 +26,7 @@ class LandCoverMap(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"
-    GROUP = "training"
+    GROUP = "start"
     DESCRIPTION = (
         "Trains a network on labels and maps the whole image: selects samples, holds some back for validation in "
         "other places, cuts patches, trains a network, applies it to the image and reports the accuracy.\n\n"
@@ -55,6 +57,7 @@ class LandCoverMap(Operation):
         "Raster of one band with the number of the class of each known pixel. If it has another grid, the nearest "
         "pixel is used.",
         required=False,
+        section=sections.LABELS,
     )
     labels_vector: LayerSource | None = voc.vector(
         "labels.vector",
@@ -69,6 +72,8 @@ class LandCoverMap(Operation):
         "labels.nodata",
         "Labels: ignored value",
         "Value of the label raster that is not a class. Default: the layer's own no-data value.",
+        section=sections.LABELS,
+        advanced=True,
     )
     mode: str = voc.choice(
         "mode",
@@ -77,6 +82,8 @@ class LandCoverMap(Operation):
         "dense: it learns all labels of a tile, for labels that cover much of the image. auto: the mode of the "
         "template, otherwise dense if a label raster covers half of the image, else patches.",
         MODES,
+        section=sections.NETWORK,
+        advanced=True,
     )
     template: str = voc.choice(
         "template",
@@ -84,6 +91,7 @@ class LandCoverMap(Operation):
         "cnn16 (small, fast) and cnn16_deep classify patches; unet (large) and fcnn (fast) classify tiles. auto: "
         "cnn16, or unet.",
         ("auto", *OF_PATCHES, *OF_TILES),
+        section=sections.NETWORK,
     )
     model_dir: str | None = voc.file(
         "model.dir",
@@ -93,6 +101,7 @@ class LandCoverMap(Operation):
         required=False,
         advanced=True,
         file_filter="Keras models (*.keras);;All files (*)",
+        section=sections.NETWORK,
     )
     samples: int = voc.integer(
         "samples",
@@ -101,6 +110,7 @@ class LandCoverMap(Operation):
         "dense labels: the maximum number of tiles.",
         default=1000,
         minimum=2,
+        section=sections.SAMPLES,
     )
     patchsize: int | None = voc.integer(
         "patchsize",
@@ -108,14 +118,24 @@ class LandCoverMap(Operation):
         "Width and height of patches or tiles, in pixels. Default: 16 for patches, 64 for tiles. cnn16_deep accepts "
         "any size: small ones, such as 5, suit small objects. unet and fcnn need multiples of 16.",
         minimum=1,
+        section=sections.NETWORK,
+        advanced=True,
     )
-    epochs: int = voc.integer("epochs", "Epochs", "Number of times that each sample is used.", default=50, minimum=1)
+    epochs: int = voc.integer(
+        "epochs",
+        "Epochs",
+        "Number of times that each sample is used.",
+        default=50,
+        minimum=1,
+        section=sections.TRAINING,
+    )
     batchsize: int | None = voc.integer(
         "batchsize",
         "Batch size",
         "Number of samples per step. Default: 64 patches, or 8 tiles.",
         minimum=1,
         advanced=True,
+        section=sections.TRAINING,
     )
     validation_share: float = voc.number(
         "validation.share",
@@ -125,13 +145,16 @@ class LandCoverMap(Operation):
         default=0.25,
         minimum=0,
         maximum=0.9,
+        section=sections.VALIDATION,
+        advanced=True,
     )
-    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True)
+    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
         "No-data value of the images (nan is possible). Default: the layers' own.",
         advanced=True,
+        section=sections.NODATA,
     )
     alpha: str = shared.alpha()
     legend: str = voc.text(
@@ -140,6 +163,7 @@ class LandCoverMap(Operation):
         'Names and colours by label, as JSON: {"1": {"name": "water", "color": "#3060c0"}}. They override those of '
         "the labels. Default in QGIS: those of the layer's style.",
         advanced=True,
+        section=sections.LABELS,
     )
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
@@ -150,6 +174,7 @@ class LandCoverMap(Operation):
         "Folder for the trained model as a SavedModel, to serve it on other images.",
         required=False,
         created=True,
+        kept_as="land_cover_model",
     )
     out_keras: str | None = shared.keras_out()
     out_report: str | None = shared.report("HTML page with the training curves, confusion matrix and scores per class.")
@@ -171,36 +196,56 @@ class LandCoverMap(Operation):
     def _check_labels(self) -> None:
         if (self.labels_raster is None) == (self.labels_vector is None):
             both = "both given: keep one of them" if self.labels_vector else "missing: choose one of them"
-            raise ParameterError(f"{field('labels_raster')} and {field('labels_vector')} are {both}.")
+            raise ParameterError(
+                "{labels_raster} and {labels_vector} are {both}.",
+                labels_raster=field("labels_raster"),
+                labels_vector=field("labels_vector"),
+                both=both,
+            )
         if self.labels_vector and not self.labels_field:
             raise ParameterError(
-                f"{field('labels_field')} is missing: choose the field of {field('labels_vector')} with the class."
+                "{labels_field} is missing: choose the field of {labels_vector} with the class.",
+                labels_field=field("labels_field"),
+                labels_vector=field("labels_vector"),
             )
         if self.labels_raster is not None and self.labels_field:
             raise ParameterError(
-                f"{field('labels_field')} is {self.labels_field}, but applies only to {field('labels_vector')}: "
-                "remove it."
+                "{labels_field} is {labels_field2}, but applies only to {labels_vector}: remove it.",
+                labels_field=field("labels_field"),
+                labels_field2=self.labels_field,
+                labels_vector=field("labels_vector"),
             )
         if self.labels_vector and self.labels_nodata is not None:
             raise ParameterError(
-                f"{field('labels_nodata')} is {self.labels_nodata:g}, but applies only to {field('labels_raster')}: "
-                "remove it."
+                "{labels_nodata} is {labels_nodata2:g}, but applies only to {labels_raster}: remove it.",
+                labels_nodata=field("labels_nodata"),
+                labels_nodata2=self.labels_nodata,
+                labels_raster=field("labels_raster"),
             )
 
     def _check_model(self) -> None:
         if self.model_dir and self.template != "auto":
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('model_dir')} is given too: set "
-                f"{field('template')} to auto, or remove {field('model_dir')}."
+                "{template} is {template2}, but {model_dir} is given too: set {template} to auto, or remove "
+                "{model_dir}.",
+                template=field("template"),
+                template2=self.template,
+                model_dir=field("model_dir"),
             )
         if self.model_dir and not Path(self.model_dir).exists():
             raise ParameterError(
-                f"{field('model_dir')} is {self.model_dir}, which does not exist: choose another file or folder."
+                "{model_dir} is {model_dir2}, which does not exist: choose another file or folder.",
+                model_dir=field("model_dir"),
+                model_dir2=self.model_dir,
             )
         other = {"patches": OF_TILES, "dense": OF_PATCHES}.get(self.mode, ())
         if self.template in other:
             fitting = OF_PATCHES if self.mode == "patches" else OF_TILES
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('mode')} is {self.mode}: choose "
-                f"{' or '.join(fitting)}, or set {field('mode')} to auto."
+                "{template} is {template2}, but {mode} is {mode2}: choose {fitting}, or set {mode} to auto.",
+                template=field("template"),
+                template2=self.template,
+                mode=field("mode"),
+                mode2=self.mode,
+                fitting=Phrase(" or ").join(fitting),
             )

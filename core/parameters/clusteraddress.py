@@ -42,8 +42,10 @@ def cluster_address(text: str) -> ClusterAddress:
     if word.lower().endswith(".json") and "://" not in word:
         return ClusterAddress(file=word)
     raise ParameterError(
-        f"{field('cluster')} is {text!r}, but must be local:N with the number of workers, the address of a Dask scheduler "
-        "such as tcp://host:8786 or tls://host:8786, or the scheduler's file (.json)."
+        "{cluster} is {text!r}, but must be local:N with the number of workers, the address of a Dask "
+        "scheduler such as tcp://host:8786 or tls://host:8786, or the scheduler's file (.json).",
+        cluster=field("cluster"),
+        text=text,
     )
 
 

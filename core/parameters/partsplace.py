@@ -27,10 +27,17 @@ def check_parts_place(out: str, why: str, name: str, of_this_machine: bool = Fal
     cure = "choose a file in a folder that all runs see."
     if _TEMPORARY.fullmatch(out) and not of_this_machine:
         raise ParameterError(
-            f"{why} is given, but {name} is a temporary output of QGIS, which other runs cannot read: {cure}"
+            "{why} is given, but {name} is a temporary output of QGIS, which other runs cannot read: {cure}",
+            why=why,
+            name=name,
+            cure=cure,
         )
     if _ELSEWHERE.match(out) and not (of_this_machine and _STORE.match(out) and not out.lower().endswith(".vrt")):
         raise ParameterError(
-            f"{why} is given, but {name} is {out}, which is no file on a disk: parts are linked and renamed beside "
-            f"it, which remote storage and memory cannot do; {cure}"
+            "{why} is given, but {name} is {out}, which is no file on a disk: parts are linked and renamed "
+            "beside it, which remote storage and memory cannot do; {cure}",
+            why=why,
+            name=name,
+            out=out,
+            cure=cure,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .clusteraddress import is_local
@@ -20,14 +21,19 @@ class Memory(Group):
     """The memory budget, under our name for it and under OTB's."""
 
     memory: int | None = shared.memory("images and computation", more=shared.BESIDE_TENSORFLOW)
-    ram: int | None = voc.integer("ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True)
+    ram: int | None = voc.integer(
+        "ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True, section=sections.SPEED
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.memory and self.ram and self.memory != self.ram:
             raise ParameterError(
-                f"{field('memory')} is {self.memory} and {field('ram')} is {self.ram}, but both are the memory "
-                "budget: keep one of them."
+                "{memory} is {memory2} and {ram} is {ram2}, but both are the memory budget: keep one of them.",
+                memory=field("memory"),
+                memory2=self.memory,
+                ram=field("ram"),
+                ram2=self.ram,
             )
 
 
@@ -64,7 +70,11 @@ class PartialOutput(_Box, RasterOutput, _Extent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.out_box and self.extent:
-            raise ParameterError(f"{field('out_box')} and {field('extent')} are both given: keep one of them.")
+            raise ParameterError(
+                "{out_box} and {extent} are both given: keep one of them.",
+                out_box=field("out_box"),
+                extent=field("extent"),
+            )
 
 
 PARTS_RESULTS = (
@@ -84,6 +94,7 @@ class Overviews(Group):
         "Add smaller copies of the output, with which QGIS shows it faster when zoomed out: the nearest pixels of classes, "
         "means of other values. The parts of a .vrt always have them.",
         advanced=True,
+        section=sections.OUTPUT,
     )
 
 
@@ -96,6 +107,7 @@ class _Cluster(Group):
         "some of its cores), tcp://host:8786 or tls://host:8786 for a Dask scheduler, or the file of one (.json). All "
         "workers must see the inputs and the output's folder under the same paths. Empty: compute in one process.",
         advanced=True,
+        section=sections.SPEED,
     )
     cluster_partsize: int | None = voc.integer(
         "cluster.partsize",
@@ -103,6 +115,7 @@ class _Cluster(Group):
         "Width and height of the parts, in output pixels. Default: 4096, or less for a small output.",
         minimum=SMALLEST_PART,
         advanced=True,
+        section=sections.SPEED,
     )
     cluster_tls: str | None = voc.folder(
         "cluster.tls",
@@ -111,6 +124,7 @@ class _Cluster(Group):
         "configuration.",
         required=False,
         advanced=True,
+        section=sections.SPEED,
     )
 
 
@@ -125,6 +139,7 @@ class Parts(_Cluster, Overviews):
         "from 0; auto for index and count of a SLURM job array; auto/COUNT for the index of SLURM or Kubernetes. OUT must "
         "be a .vrt; the last run writes it. Empty: not in parts.",
         advanced=True,
+        section=sections.SPEED,
     )
     resume: bool = voc.boolean(
         "resume",
@@ -132,6 +147,7 @@ class Parts(_Cluster, Overviews):
         "Compute in parts, keep those that are done, and compute again those whose file is damaged. Without PART: compute "
         "all that are missing, then write the whole output, in any format.",
         advanced=True,
+        section=sections.SPEED,
     )
 
     def __post_init__(self) -> None:
@@ -141,11 +157,17 @@ class Parts(_Cluster, Overviews):
             check_part_share(self.part)
         if self.part.strip() and self.cluster:
             raise ParameterError(
-                f"{field('part')} and {field('cluster')} are both given, but a cluster shares out all parts: keep one of them."
+                "{part} and {cluster} are both given, but a cluster shares out all parts: keep one of them.",
+                part=field("part"),
+                cluster=field("cluster"),
             )
         if not self.cluster and (self.cluster_partsize or self.cluster_tls):
             name = field("cluster_partsize" if self.cluster_partsize else "cluster_tls")
-            raise ParameterError(f"{name} is given, but {field('cluster')} is empty: set it, or leave {name} out.")
+            raise ParameterError(
+                "{name} is given, but {cluster} is empty: set it, or leave {name} out.",
+                name=name,
+                cluster=field("cluster"),
+            )
         for name, out in outputs.items():
             if self.part.strip() or self.resume:
                 check_parts_place(out, field("part" if self.part.strip() else "resume"), field(name))
@@ -153,9 +175,13 @@ class Parts(_Cluster, Overviews):
                 check_parts_place(out, field("cluster"), field(name), of_this_machine=is_local(self.cluster))
             if self.part.strip() and not out.lower().endswith(".vrt"):
                 raise ParameterError(
-                    f"{field('part')} is {self.part}, but {field(name)} is {out}: with {field('part')} it must be a .vrt, "
-                    f"which refers to the parts. A run with {field('resume')} and without {field('part')} makes any other "
-                    "format of them."
+                    "{part} is {part2}, but {name} is {out}: with {part} it must be a .vrt, which refers to the "
+                    "parts. A run with {resume} and without {part} makes any other format of them.",
+                    part=field("part"),
+                    part2=self.part,
+                    name=field(name),
+                    out=out,
+                    resume=field("resume"),
                 )
 
 
@@ -170,7 +196,7 @@ def check_sources(sources: Sequence[object]) -> None:
     """Raise ParameterError where an operation that needs sources has none."""
     if not sources:
         raise ParameterError(
-            f"{field('il', of='sources', number=1)} is missing: choose at least one raster for source 1."
+            "{il} is missing: choose at least one raster for source 1.", il=field("il", of="sources", number=1)
         )
 
 
@@ -178,5 +204,7 @@ def check_keras_out(path: str | None) -> None:
     """Raise ParameterError where a Keras model would be written under a name that Keras does not take."""
     if path and not path.endswith(".keras"):
         raise ParameterError(
-            f"{field('out_keras')} is {path}, but its name must end with .keras: change the file's extension."
+            "{out_keras} is {path}, but its name must end with .keras: change the file's extension.",
+            out_keras=field("out_keras"),
+            path=path,
         )

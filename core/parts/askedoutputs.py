@@ -48,8 +48,12 @@ class AskedOutputs:
         for name, path in paths.items():
             if _is_virtual(path) != virtual:
                 raise ParameterError(
-                    f"{field('out')} is {paths['out']} and {field(name)} is {path}, but in parts both must be a .vrt, or "
-                    "neither: change one of them."
+                    "{out} is {paths} and {name} is {path}, but in parts both must be a .vrt, or neither: change "
+                    "one of them.",
+                    out=field("out"),
+                    paths=paths["out"],
+                    name=field(name),
+                    path=path,
                 )
             check_writable(path, field(name))
             if not virtual:
@@ -78,5 +82,7 @@ def _driver_of_parts(given: str) -> str:
         if (given or "GTiff").lower() == name.lower():
             return name
     raise ParameterError(
-        f"{field('out_format')} is {given}, but the parts of a virtual raster are GeoTIFFs: leave it out, or set COG."
+        "{out_format} is {given}, but the parts of a virtual raster are GeoTIFFs: leave it out, or set COG.",
+        out_format=field("out_format"),
+        given=given,
     )

@@ -195,6 +195,8 @@ class PartsCopier:
             if self._dataset is not None:
                 array = self._dataset.ReadAsArray(stored.x, stored.y, stored.width, stored.height)
         if array is None or errors.failed:
-            raise RasterError(f"The parts cannot be read: {errors}. Run again: what is damaged is computed again.")
+            raise RasterError(
+                "The parts cannot be read: {errors}. Run again: what is damaged is computed again.", errors=errors
+            )
         pixels = np.moveaxis(array[None] if array.ndim == 2 else array, 0, -1)
         self._write(box, pixels[::-1] if self._grid.south_up else pixels)

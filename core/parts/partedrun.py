@@ -12,6 +12,7 @@ from ..base.progress import Part, Progress
 from ..cluster.pools import opened_pool
 from ..machine.memory import gdal_cache
 from ..parameters.partshare import PartShare, part_share
+from ..phrases import Phrase
 from .askedoutputs import AskedOutputs
 from .partedwork import OpenWork
 from .partnotes import PartNote
@@ -95,7 +96,9 @@ def _run_on_cluster(
 def _leave(run: PartsRun, kept: bool, progress: Progress) -> None:
     """Keep or remove parts that the output does not refer to."""
     if kept:
-        progress.info(f"{run.folder.path} still holds the parts: delete it when you no longer need them.")
+        progress.info(
+            Phrase("{path} still holds the parts: delete it when you no longer need them.", path=run.folder.path)
+        )
     else:
         run.folder.remove(run.plan)
 
@@ -131,8 +134,16 @@ def _complete(
     notes = {number: note for number in mine if (note := run.note(number, thoroughly))}
     todo = [number for number in mine if number not in notes]
     progress.info(
-        f"{run.folder.path}: {count} parts of {run.plan.part[0]} x {run.plan.part[1]} outputs; this run "
-        f"computes {len(mine)} of them; {len(mine) - len(todo)} are already done."
+        Phrase(
+            "{path}: {count} parts of {part} x {part2} outputs; this run computes {mine} of them; {mine2} "
+            "are already done.",
+            path=run.folder.path,
+            count=count,
+            part=run.plan.part[0],
+            part2=run.plan.part[1],
+            mine=len(mine),
+            mine2=len(mine) - len(todo),
+        )
     )
     if thoroughly:
         for number in todo:  # else who computes it would take its note for true
@@ -144,7 +155,12 @@ def _complete(
     if len(notes) + len(todo) < count:
         missing = count - len(notes)
         progress.info(
-            f"{missing} of {count} parts are missing; the run that completes the last part writes {asked.paths['out']}."
+            Phrase(
+                "{missing} of {count} parts are missing; the run that completes the last part writes {paths}.",
+                missing=missing,
+                count=count,
+                paths=asked.paths["out"],
+            )
         )
         return len(notes)
     with whole_output(run, asked, progress) as whole:

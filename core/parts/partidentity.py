@@ -22,6 +22,7 @@ from ..files.gdalcalls import collected_errors
 from ..files.memoryfiles import PREFIX
 from ..files.privatecopies import is_database, original
 from ..parameters.rastersource import RasterSource, described, path_of
+from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 
 _OF_A_MACHINE = (
@@ -79,14 +80,26 @@ def images_identity(stack: Stack, given: Sequence[Any], name: str) -> str:
     rasters = [_image(*each, name) for each in zip(stack.datasets, stack.names, given)]
     grid = stack.grid
     told = hashlib.sha256(repr((stack.held, stack.masks, grid, stack.reference)).encode()).hexdigest()[:12]
-    return "; ".join([*rasters, f"{grid.width} x {grid.height} pixels of {stack.bands} bands, grid and no-data {told}"])
+    size = Phrase(
+        "{width} x {height} pixels of {bands} bands, grid and no-data {told}",
+        width=grid.width,
+        height=grid.height,
+        bands=stack.bands,
+        told=told,
+    )
+    return Phrase("; ").join([*rasters, size])
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], but: Collection[str] = ()) -> list[str]:
     """Return what differs, each as `name (there X, here Y)`; names in `but` do not count."""
     names = dict.fromkeys((*theirs, *ours))
     return [
-        f"{name if ' ' in name else field(name)} (there {_short(theirs, name)}, here {_short(ours, name)})"
+        Phrase(
+            "{name} (there {short}, here {short_ours})",
+            name=name if " " in name else field(name),
+            short=_short(theirs, name),
+            short_ours=_short(ours, name),
+        )
         for name in names
         if name not in but and theirs.get(name) != ours.get(name)
     ]
@@ -103,8 +116,10 @@ def _image(dataset: gdal.Dataset, name: str, given: Any, mention: str) -> str:
     asked = described(given)
     if any(PREFIX in text for text in (name, *listed)) or not (listed or path_of(asked)):
         raise ParameterError(
-            f"{mention} is {name}, which lies in the memory of this process, where other runs cannot read it: save it as a "
-            "file first."
+            "{mention} is {name}, which lies in the memory of this process, where other runs cannot read "
+            "it: save it as a file first.",
+            mention=mention,
+            name=name,
         )
     # What has an address is told by it: asking servers takes what only the reader of the raster knows.
     files = [] if "://" in name else list(filter(None, map(_file, listed)))
@@ -118,9 +133,9 @@ def _file(file: str) -> str:
         found = gdal.VSIStatL(file)
     if found is None or found.IsDirectory():
         return ""
-    told = f"{Path(masked(file)).name} of {found.size} bytes"
+    told = Phrase("{path} of {size} bytes", path=Path(masked(file)).name, size=found.size)
     # The time of a database changes when QGIS shows it.
-    return told if is_database(file) else f"{told} changed at {found.mtime}"
+    return told if is_database(file) else Phrase("{told} changed at {mtime}", told=told, mtime=found.mtime)
 
 
 def _bands(dataset: gdal.Dataset) -> str:
@@ -129,4 +144,4 @@ def _bands(dataset: gdal.Dataset) -> str:
         return ""
     xml = (dataset.GetMetadata("xml:VRT") or [""])[0]
     taken = [line.strip() for line in xml.splitlines() if "<SourceBand>" in line or "Rect " in line]
-    return f"bands and windows {hashlib.sha256(repr(taken).encode()).hexdigest()[:12]}"
+    return Phrase("bands and windows {hexdigest}", hexdigest=hashlib.sha256(repr(taken).encode()).hexdigest()[:12])

@@ -20,6 +20,7 @@ from ..base.jsonvalues import Json, OddJson, parse
 from ..geometry import tiling
 from ..geometry.grid import Box
 from ..parameters.partshare import SMALLEST_PART
+from ..phrases import Phrase
 
 SIDE = 4096
 """Width and height of a part in outputs, where there are enough of them: opening and trying a model is little beside it."""
@@ -127,7 +128,7 @@ def read_plan(text: bytes) -> PartPlan:
     """
     found = parse(text, _LARGEST_TEXT, infinite=True)
     if found["form"].whole() != _FORM:
-        raise OddJson("it was written by another version")
+        raise OddJson(Phrase("it was written by another version"))
     x, y, width, height = (item.whole(0) for item in found["box"].exactly(4))
     part_width, part_height = (item.whole(1) for item in found["part"].exactly(2))
     dict(found["way"].fields())  # it is an object
@@ -150,7 +151,7 @@ def _read_raster(found: Json) -> PlannedRaster:
     try:
         dtype = np.dtype(found["dtype"].text(20)).name
     except TypeError as error:
-        raise found["dtype"].odd("a type of pixels") from error
+        raise found["dtype"].odd(Phrase("a type of pixels")) from error
     return PlannedRaster(
         found["name"].text(),
         found["bands"].whole(1),

@@ -19,6 +19,7 @@ from ..files.inputs import watched
 from ..files.privatecopies import private_copies
 from ..files.staging import Staging
 from ..machine.memory import MB, budget, gdal_cache
+from ..phrases import Phrase
 from .askedoutputs import AskedOutputs
 from .partedwork import OpenWork
 from .partnotes import PartNote
@@ -68,9 +69,14 @@ def parameters_of_parts(parameters: Any, pool: Pool, packages: Sequence[str], pr
     team.check(worker_facts(tuple(packages), progress).versions, progress)
     memory = team.memory(parameters.memory or parameters.ram, budget(None) // MB)
     progress.info(
-        f"{len(facts)} workers; {field('memory')} of each is {memory}."
+        Phrase(
+            "{count} workers; {memory} of each is {megabytes}.",
+            count=len(facts),
+            memory=field("memory"),
+            megabytes=memory,
+        )
         if len(facts) > 1
-        else f"{field('memory')} of each worker is {memory}."
+        else Phrase("{memory} of each worker is {megabytes}.", memory=field("memory"), megabytes=memory)
     )
     return dataclasses.replace(
         parameters, memory=memory, ram=None, cluster="", cluster_tls="", cluster_partsize=None
@@ -98,7 +104,7 @@ def check_workers(given: Assignment, pool: Pool, progress: Progress) -> None:
 
 
 def _of_worker(name: str, error: OtbtfError) -> OtbtfError:
-    return type(error)(f"The worker {name}: {error.message}" if name else error.message)
+    return type(error)(Phrase("The worker {name}: {error}", name=name, error=error.message) if name else error.message)
 
 
 def compute_on(
@@ -126,7 +132,14 @@ def compute_on(
     names = {}
     for number in todo:
         box = run.plan.parts[number]
-        names[number] = f"Part {number} (columns {box.x} to {box.right - 1}, rows {box.y} to {box.bottom - 1})"
+        names[number] = Phrase(
+            "Part {number} (columns {left} to {right}, rows {top} to {bottom})",
+            number=number,
+            left=box.x,
+            right=box.right - 1,
+            top=box.y,
+            bottom=box.bottom - 1,
+        )
     sizes = {number: float(run.plan.parts[number].area) for number in todo}
     Tasks(partial(compute_part, given), names, sizes, arrived).run(pool, progress)
 
@@ -189,8 +202,10 @@ class _Follower:
         plan = folder.plan()
         if plan is None or plan.digest != given.digest:
             raise ParameterError(
-                f"{folder.path} does not hold the plan of this run: {field('out')} must be in a folder that all workers see "
-                "under the same path."
+                "{path} does not hold the plan of this run: {out} must be in a folder that all workers see "
+                "under the same path.",
+                path=folder.path,
+                out=field("out"),
             )
         work = given.open_work(parameters, self.progress)
         return follow_plan(parameters, work, asked, folder, plan, work.identity(asked.virtual), self.progress)

@@ -15,6 +15,7 @@ from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..machine.memory import MB
 from ..machine.memorylimit import memory_limit
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.rasteroutput import OutputRaster, driver_for
@@ -80,7 +81,7 @@ class PartsRun:
                 staging.commit()
         note.write(self.folder.note(number), progress)
         for told in counted.told:
-            progress.warning(f"Part {number}: {told}")
+            progress.warning(Phrase("Part {number}: {told}", number=number, told=told))
         return note
 
     def _raster(self, staging: Staging, box: Box, form: RasterForm) -> OutputRaster:
@@ -123,8 +124,16 @@ def agreed_run(
         plan = folder.agree(_new_plan(parameters, work, asked, identity, runs, side, progress), progress)
     if side is not None and plan.part != (made := part_size(plan.box.width, plan.box.height, runs, side)):
         raise ParameterError(
-            f"{field('cluster_partsize')} is {side}, but the parts in {folder.path} have {plan.part[0]} x {plan.part[1]} "
-            f"outputs, not {made[0]} x {made[1]}: leave it out, or choose another {field('out')}."
+            "{cluster_partsize} is {side}, but the parts in {path} have {part} x {part2} outputs, not "
+            "{made} x {made2}: leave it out, or choose another {out}.",
+            cluster_partsize=field("cluster_partsize"),
+            side=side,
+            path=folder.path,
+            part=plan.part[0],
+            part2=plan.part[1],
+            made=made[0],
+            made2=made[1],
+            out=field("out"),
         )
     return follow_plan(parameters, work, asked, folder, plan, identity, progress)
 
@@ -149,8 +158,12 @@ def follow_plan(
         return PartsRun(folder, plan, work.follow(plan, Json(dict(plan.way)), progress))
     except OddJson as error:
         raise ParameterError(
-            f"The plan {folder.path / PLAN} is damaged: {error}. Choose another {field('out')}, or delete {folder.path} if "
-            "you no longer need its parts."
+            "The plan {path} is damaged: {error}. Choose another {out}, or delete {path2} if you no longer "
+            "need its parts.",
+            path=folder.path / PLAN,
+            error=error,
+            out=field("out"),
+            path2=folder.path,
         ) from error
 
 
@@ -197,13 +210,19 @@ def _check_memory(plan: PartPlan, given: int | None) -> None:
     needed, limit = plan.memory, memory_limit()
     if given is not None and given * MB < needed:
         raise ParameterError(
-            f"{field('memory')} is {given}, but the plan of these parts takes {needed // MB} MB: allow as much, or begin anew "
-            f"in another folder with {field('memory')}={given}."
+            "{memory} is {given}, but the plan of these parts takes {needed} MB: allow as much, or begin "
+            "anew in another folder with {memory}={given}.",
+            memory=field("memory"),
+            given=given,
+            needed=needed // MB,
         )
     if limit < needed:
         raise ParameterError(
-            f"The plan of these parts takes {needed // MB} MB, but this machine, or its job, has {limit // MB} MB: use one "
-            f"that has more, or begin anew in another folder with a smaller {field('memory')}."
+            "The plan of these parts takes {needed} MB, but this machine, or its job, has {limit} MB: use "
+            "one that has more, or begin anew in another folder with a smaller {memory}.",
+            needed=needed // MB,
+            limit=limit // MB,
+            memory=field("memory"),
         )
 
 

@@ -14,6 +14,7 @@ from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parts.partedwork import Counted, Planned, RasterForm, Writer
 from ..parts.partplan import PartPlan
+from ..phrases import Phrase
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.pixeltypes import written_type
 from ..rasters.rasterreference import Reference
@@ -24,7 +25,7 @@ from .modelplan import ModelPlan, read_model_plan, whole_only
 from .openmodel import open_model
 from .parameterresolution import serve_settings
 from .runplan import RunPlan, plan_run
-from .servedoutput import declared_nodata, output_content, shows_classes
+from .servedoutput import declared_nodata, output_content, told_classes
 from .tilecomputer import TileOutput
 from .tiledrun import TiledRun
 
@@ -125,14 +126,11 @@ class _Follower:
     def compute(self, box: Box, rasters: Sequence[Writer], progress: Progress) -> Counted:
         run = TiledRun(self.work._opened, replace(self.run, box=box), self.work._output)
         run.write(rasters[0], progress)
-        converter = run.converter
-        background = f"{self.forms[0].background:g} ({field('output_bv')})"
+        converter, form = run.converter, self.forms[0]
+        background = Phrase("{background:g} ({output_bv})", background=form.background, output_bv=field("output_bv"))
         told = [*run.told(), *converter.told(field("out_pixeltype"), background)]
         return Counted(converter.replaced, converter.clipped, told)
 
     def results(self) -> dict[str, Any]:
         opened, form = self.work._opened, self.forms[0]
-        found: dict[str, Any] = {"bands": form.bands}
-        if shows_classes(opened, form.bands, form.dtype):
-            found["classes"] = [vars(item) for item in opened.classes]
-        return found
+        return {"bands": form.bands, **told_classes(opened, form.bands, form.dtype)}
