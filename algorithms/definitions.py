@@ -308,6 +308,7 @@ _SHOWN: dict[kinds.Kind, Shown] = {
     kinds.FILE: _File(),
     kinds.FOLDER: _Folder(),
     kinds.TEXT: _Text(),
+    kinds.CLUSTER: _Text(),
     kinds.INTEGER: _Integer(),
     kinds.NUMBER: _Number(),
     kinds.BOOLEAN: _Boolean(),

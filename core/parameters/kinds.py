@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..base.addresses import masked
 from ..errors import ParameterError, field
 from ..phrases import Phrase
+from .clusteraddress import cluster_address
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -262,6 +264,24 @@ class Text(Kind):
         return " ".join(words)
 
 
+class Cluster(Kind):
+    """The address of a cluster, as a text; in a script also an executor of `concurrent.futures`."""
+
+    word = "text"
+
+    def _typed(self, key: Key, value: Any) -> Any:
+        if isinstance(value, Executor):
+            return value
+        if not isinstance(value, str):
+            raise ParameterError(
+                "{mention} is {value!r}, but must be an address, or an executor of concurrent.futures.",
+                mention=key.mention,
+                value=value,
+            )
+        cluster_address(value)
+        return value.strip()
+
+
 class Number(Kind):
     """A number; `nan` and `inf` are numbers too."""
 
@@ -420,4 +440,5 @@ class FolderOut(_Output):
 RASTER, RASTERS, VECTOR, VECTORS = Raster(), Rasters(), Vector(), Vectors()
 FIELD, FIELDS, FILE, FOLDER = Field(), Fields(), File(), Folder()
 TEXT, INTEGER, NUMBER, BOOLEAN, CHOICE, EXTENT = Text(), Integer(), Number(), Boolean(), Choice(), Extent()
+CLUSTER = Cluster()
 RASTER_OUT, VECTOR_OUT, FILE_OUT, FOLDER_OUT = RasterOut(), VectorOut(), FileOut(), FolderOut()
