@@ -10,6 +10,9 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
 
+PROBINGS = ("full", "fast", "none")
+"""How much of a model is found by computing with it; the most first."""
+
 
 @dataclass(frozen=True)
 class DescribedSource:
@@ -74,6 +77,14 @@ class DescribeModel(Operation):
         "On: store the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a "
         ".keras file). Serving then needs no probing, and gives its output the names and colours of the classes.",
     )
+    probing: str = voc.choice(
+        "probing",
+        "Probing",
+        "full: also measure the receptive field of single outputs, which takes minutes for a deep network. fast: leave it "
+        "out; serving does not need it. none: compute nothing, and describe inputs and outputs only.",
+        PROBINGS,
+        advanced=True,
+    )
     alpha: str = shared.alpha()
     model_tagsets: str = shared.tag_sets()
     trust_model: bool = shared.trust_model()
@@ -92,4 +103,10 @@ class DescribeModel(Operation):
             raise ParameterError(
                 f"{field('il', of='sources', number=lacking[0])} is missing, but "
                 f"{field('placeholder', of='sources', number=lacking[0])} is given: give both, or neither."
+            )
+        if self.probing == "none" and (self.sidecar or self.sources):
+            other = field("sidecar") if self.sidecar else field("il", of="sources", number=1)
+            raise ParameterError(
+                f"{field('probing')} is none, but {other} is given, which needs probing: set {field('probing')} to fast, or "
+                f"remove {other}."
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..algorithms.base import OtbtfAlgorithm
+from ..algorithms.base import SHOWN_SOURCES, OtbtfAlgorithm
 from .failures import report
 from .modelform import form_of
 from .modelpanel import ModelPanel
@@ -28,14 +28,16 @@ class Dialogs:
 
         None for an algorithm without a model, and where QGIS's dialog is not as expected: then QGIS opens its own.
         """
-        form = form_of(algorithm.OPERATION, self._provider.options().sources + algorithm.OPERATION.MORE_SOURCES)
+        every = algorithm.all_sources()
+        form = form_of(algorithm.OPERATION, every)
         if form is None:
             return None
         dialog = None
         try:
-            dialog = _dialog_class()(algorithm.create(), False, self._window or parent)
+            # With fields for all sources: the panel hides those that the model does not need.
+            dialog = _dialog_class()(algorithm.create({SHOWN_SOURCES: every}), False, self._window or parent)
             # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
-            dialog.model_panel = ModelPanel(dialog.mainWidget(), form, self._reading)
+            dialog.model_panel = ModelPanel(dialog.mainWidget(), form, algorithm.usual_sources(), self._reading)
         except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
             report(error)
             if dialog is not None:
