@@ -30,11 +30,13 @@ from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import Operation
 from ..core.parameters.parsing import keys
 from ..core.parameters.relativepaths import absolute_path
+from ..core.parameters.sections import ordered
 from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
 from .definitions import definition, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
+from .helppages import algorithm_page
 from .reading import Reader, exported_files, written
 from .translate import tr
 from .weblayers import released, web_keys
@@ -94,12 +96,15 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         shown = [key for key in every if key.group <= most]
         return help_page(self.description(), shown, [key for key in every if key.group > most])
 
+    def helpUrl(self):
+        return algorithm_page(self.name())
+
     def shortDescription(self):
         return self.description().split("\n\n")[0]
 
     def initAlgorithm(self, configuration=None):
         defaults, shown = self.defaults(), (configuration or {}).get(SHOWN_SOURCES, self.usual_sources())
-        for key in (*self._keys(), *web_keys(self.OPERATION)):
+        for key in ordered((*self._keys(), *web_keys(self.OPERATION))):
             self.addParameter(definition(key, defaults.get(key.name), key.group > shown))
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))
@@ -262,14 +267,17 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
 
 
 def groups() -> dict[str, str]:
-    """Return the toolbox's groups: id to title."""
+    """Return the toolbox's groups: id to title. QGIS sorts them by title; the numbers are the order of work."""
     return {
-        "images": tr("Images"),
-        "sampling": tr("Sampling"),
-        "training": tr("Training"),
-        "inference": tr("Inference"),
-        "models": tr("Models"),
-        "engine": tr("Engine"),
+        "start": tr("1 Start"),
+        "sampling": tr("2 Sampling"),
+        "patches": tr("3 Patches"),
+        "models": tr("4 Models"),
+        "training": tr("5 Training"),
+        "inference": tr("6 Mapping"),
+        "accuracy": tr("7 Accuracy"),
+        "engine": tr("8 Engine"),
+        "images": tr("9 OTB tools"),
     }
 
 

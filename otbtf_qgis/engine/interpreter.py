@@ -10,7 +10,7 @@ from ..core.machine.installing import engine_python, is_complete
 
 VARIABLE = "OTBTF_PYTHON"
 
-_HOW_TO_INSTALL = "Run Engine > Install engine in the toolbox, or `qgis_process run otbtf:installengine`."
+_HOW_TO_INSTALL = "Choose Plugins > OTBTF > Install engine in QGIS, or `qgis_process run otbtf:installengine`."
 
 
 def find(option: str, folder: Path) -> Path:

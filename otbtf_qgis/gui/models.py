@@ -7,7 +7,7 @@ from pathlib import Path
 from qgis.core import QgsApplication, QgsProcessingModelAlgorithm
 
 
-def edit_copy(source: Path) -> str:
+def edit_copy(source: str | Path) -> str:
     """Copy a model into the user's models, open it in the model designer, and return the copy's path.
 
     A model of the user stays as it is: the copy gets a name that is free.
@@ -15,7 +15,7 @@ def edit_copy(source: Path) -> str:
     from processing.modeler.ModelerDialog import ModelerDialog  # the Processing plugin may load after this one
     from processing.modeler.ModelerUtils import ModelerUtils
 
-    path = copied(source, Path(ModelerUtils.modelsFolders()[0]))
+    path = copied(Path(source), Path(ModelerUtils.modelsFolders()[0]))
     _show_models()
     dialog = ModelerDialog.create(QgsApplication.processingRegistry().algorithmById(f"model:{path.stem}"))
     dialog.update_model.connect(_show_models)
