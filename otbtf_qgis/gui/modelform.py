@@ -44,6 +44,7 @@ class ModelForm:
         applies: whether the model is applied to images, for an output that is chosen.
         trains: whether it is trained on patches images, of which each must name the input or target that it feeds; then a
             template may stand for the model.
+        target_among_sources: whether one of the sources holds what the model is to learn.
         fullyconv: whether whole regions are computed.
         template: a network instead of the model.
         options: for a parameter that is a choice of methods, those of each method.
@@ -57,6 +58,7 @@ class ModelForm:
     sources: Mapping[int, SourceFields]
     applies: bool
     trains: bool
+    target_among_sources: bool
     fullyconv: str
     template: str
     options: Mapping[str, Mapping[str, Sequence[str]]]
@@ -79,8 +81,10 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         return None
     names = {name: key.parameter for name, key in known.items() if key.group <= sources}
     prefix = model.rpartition(".")[0]
-    trains = issubclass(operation, GraphTraining)
-    own = {each.name: each.metadata["key"].parameter for each in fields(operation) if trains and "key" in each.metadata}
+    trains = any(name.startswith("training.source") for name in known)
+    own: dict[str, str] = {}
+    if issubclass(operation, GraphTraining):
+        own = {each.name: each.metadata["key"].parameter for each in fields(operation) if "key" in each.metadata}
     reading = {
         "model.tagsets": names.get(f"{prefix}.tagsets", ""),
         "model.userplaceholders": names.get(f"{prefix}.userplaceholders", ""),
@@ -104,6 +108,7 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         found,
         f"{prefix}.fullyconv" in names,
         trains,
+        trains and "training.target.il" not in known,
         names.get(f"{prefix}.fullyconv", ""),
         names.get("template", ""),
         _options(known, names),

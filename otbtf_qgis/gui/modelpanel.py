@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -28,7 +29,7 @@ from .fieldmenu import FieldMenu
 from .modelform import ModelForm, SourceFields
 from .modelreading import ChosenModel, EngineBusy, Found, ModelReading
 from .rows import Row
-from .sourcefields import Source, fed_by_sources
+from .sourcefields import Source, fed_by_sources, title_of
 
 _AGAIN = 1000
 """Milliseconds between two looks at whether the engine is free."""
@@ -212,6 +213,9 @@ class ModelPanel(QFrame):
             self._say_of_images(modeltext.of_sources_of_qgis(later))
             return
         alpha = self._text(self._form.alpha) or "auto"
+        if self._form.trains:
+            feeds = self._feeds(output) or {}
+            sources = [replace(source, placeholder=feeds.get(source.number, source.placeholder)) for source in sources]
 
         def look(progress: Progress) -> Fit:
             if self._form.trains:
@@ -284,14 +288,20 @@ class ModelPanel(QFrame):
     def _title_sources(self, output: str) -> None:
         """Show as many sources as the model has inputs, titled with these."""
         assert self._found is not None  # nosec B101 (tells mypy)
-        names = {number: self._text(source.placeholder).strip() for number, source in self._form.sources.items()}
-        names.update({number: name for number, name in self._by_bands.items() if not names.get(number)})
-        feeds = fed_by_sources(self._found, output, self._form.trains, names)
+        feeds = self._feeds(output)
         for number, source in self._sources.items():
             if feeds is None:
                 source.forget()
             else:
-                source.follow(number in feeds or number == 1, feeds.get(number, ""))
+                title = title_of(feeds[number], self._found, output) if number in feeds else ""
+                source.follow(number in feeds or number == 1, title)
+
+    def _feeds(self, output: str) -> dict[int, str] | None:
+        """Return the name of what each source feeds; see `fed_by_sources`."""
+        assert self._found is not None  # nosec B101 (tells mypy)
+        names = {number: self._text(source.placeholder).strip() for number, source in self._form.sources.items()}
+        names.update({number: name for number, name in self._by_bands.items() if not names.get(number)})
+        return fed_by_sources(self._found, output, self._form, names)
 
     def _release_fields(self) -> None:
         for row in self._rows.values():

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from qgis.PyQt.QtWidgets import QLabel
 
 from ..algorithms.translate import tr
-from ..core.models.modelinterface import TensorInfo, plain_name
+from ..core.models.modelinterface import plain_name
 from ..core.parameters.templatenames import Template
 from . import modeltext
+from .modelform import ModelForm
 from .modelreading import Found
 from .rows import Row
 
@@ -43,48 +44,52 @@ class Source:
             self._label.setText(f"{self._title} – {fed}" if fed else self._title)
 
 
+TARGET = ""
+"""Stands for the name of what a model is to learn, where no source names an output for it."""
+
+
 def fed_by_sources(
-    found: Found | Template, output: str, trains: bool, names: Mapping[int, str]
+    found: Found | Template, output: str, form: ModelForm, names: Mapping[int, str]
 ) -> dict[int, str] | None:
-    """Return what each source that is needed feeds, in words, by its number; None where that is not known.
+    """Return the name of what each source that is needed feeds, by its number; None where that is not known.
 
     Args:
         found: the model.
         output: the output that is to be computed.
-        trains: whether the model is trained: then one more source holds the target.
+        form: whether it is trained, and whether a source holds what it is to learn.
         names: by the number of a source the input that it is said to feed, or the output whose target it holds.
     """
     if isinstance(found, Template):
-        return _numbered(found.inputs, names, {}) if found.inputs else None
-    summary = found.summary
-    if trains and found.graph:
+        return _numbered(found.inputs, names, form.target_among_sources) if found.inputs else None
+    if not form.trains:
+        return _numbered([info.name for info in found.summary.image_inputs(output)], names, False)
+    if found.graph:
         return None
-    known = {info.name: info for info in (*summary.outputs, *summary.inputs)}
-    inputs = sorted(info.name for info in summary.inputs)
-    if not trains:
-        images = summary.image_inputs(output)
-        known.update((info.name, info) for info in images)
-        return _numbered([info.name for info in images], names, known, target=False)
-    return _numbered(inputs, names, known)
+    return _numbered(sorted(info.name for info in found.summary.inputs), names, form.target_among_sources)
 
 
-def _numbered(
-    inputs: Sequence[str], names: Mapping[int, str], known: Mapping[str, TensorInfo], target: bool = True
-) -> dict[int, str]:
+def _numbered(inputs: Sequence[str], names: Mapping[int, str], target: bool) -> dict[int, str]:
     """Return what sources feed: those without a name the inputs that are left, in order, and the next one is the target."""
-    named = {number: plain_name(name) for number, name in names.items() if name}
-    feeds = {number: _words(name, known) for number, name in named.items()}
-    left = [_words(name, known) for name in inputs if name not in named.values()]
-    if target and all(name in inputs for name in named.values()):
-        left.append(tr("target"))
+    feeds = {number: plain_name(name) for number, name in names.items() if name}
+    left = [name for name in inputs if name not in feeds.values()]
+    if target and all(name in inputs for name in feeds.values()):
+        left.append(TARGET)
     number = 0
-    for words in left:
+    for name in left:
         number += 1
         while number in feeds:
             number += 1
-        feeds[number] = words
+        feeds[number] = name
     return feeds
 
 
-def _words(name: str, known: Mapping[str, TensorInfo]) -> str:
-    return ", ".join(part for part in (name, modeltext.bands_of(known[name]) if name in known else "") if part)
+def title_of(name: str, found: Found | Template, output: str) -> str:
+    """Return what a source feeds in words, for its title."""
+    if name == TARGET:
+        return tr("target")
+    if isinstance(found, Template):
+        return name
+    known = {info.name: info for info in (*found.summary.outputs, *found.summary.inputs)}
+    known.update((info.name, info) for info in found.summary.image_inputs(output))
+    bands = modeltext.bands_of(known[name]) if name in known else ""
+    return ", ".join(filter(None, (name, bands)))

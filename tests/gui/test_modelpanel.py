@@ -533,14 +533,15 @@ def test_patches_are_compared_with_a_model_to_train(open_dialog: Any, models: Pa
     patches = raster(tmp_path / "patches.tif", 2)
     choose(
         dialog,
-        MODEL_DIR=models / "net",
+        MODEL_DIR=models / "net.keras",
         TRAINING_SOURCE1_IL=[patches],
-        TRAINING_SOURCE1_PLACEHOLDER="x",
         TRAINING_SOURCE2_IL=[patches],
-        TRAINING_SOURCE2_PLACEHOLDER="label",
     )
     wait_for(says_of_images(panel, "Source 1 has 2 bands, but x takes 3"), 30)
-    assert "Source 2" not in panel.images_text.text()
+    assert "Source 2" not in panel.images_text.text()  # the target
+    choose(dialog, TRAINING_SOURCE1_PLACEHOLDER="label")
+    wait_for(says_of_images(panel, "Source 2 has 2 bands, but x takes 3"), 30)
+    assert "Source 1" not in panel.images_text.text()
 
 
 def test_a_template_stands_for_a_model_to_train(open_dialog: Any, models: Path) -> None:
