@@ -107,12 +107,14 @@ class DescribeModel(Operation):
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(
-                f"{field('il', of='sources', number=lacking[0])} is missing, but "
-                f"{field('placeholder', of='sources', number=lacking[0])} is given: give both, or neither."
+                "{il} is missing, but {placeholder} is given: give both, or neither.",
+                il=field("il", of="sources", number=lacking[0]),
+                placeholder=field("placeholder", of="sources", number=lacking[0]),
             )
         if self.probing == "none" and (self.sidecar or self.sources):
             other = field("sidecar") if self.sidecar else field("il", of="sources", number=1)
             raise ParameterError(
-                f"{field('probing')} is none, but {other} is given, which needs probing: set {field('probing')} to fast, or "
-                f"remove {other}."
+                "{probing} is none, but {other} is given, which needs probing: set {probing} to fast, or remove {other}.",
+                probing=field("probing"),
+                other=other,
             )
