@@ -12,7 +12,7 @@ Case = Callable[[Scene], dict[str, Any]]
 NO_INPUTS = ("InstallEngine",)
 """Operations that take no file, and whose runs take a minute."""
 
-SLOW = ("LandCoverMap", "TensorflowModelTrain")
+SLOW = ("LandCoverMap", "TensorflowModelTrain", "TrainModel")
 """Operations that train, for seconds."""
 
 ENDLESS = ("TensorBoard",)
@@ -186,6 +186,12 @@ def _training_on_images(scene: Scene) -> dict[str, Any]:
     return {**scene.training(), **data, **weights, "out.history": scene.out("history.csv")}
 
 
+def _short_training(scene: Scene) -> dict[str, Any]:
+    names = {"training.source2.il": "training.target.il", "training.source2.placeholder": "training.target.placeholder"}
+    given = {names.get(key, key): value for key, value in scene.training().items() if key != "out.keras"}
+    return {**given, "model.saveto": scene.out("trained")}
+
+
 def _training_in_groups(scene: Scene) -> dict[str, Any]:
     share = {"validation.mode": "class", "validation.share": 0.3, "validation.groups": [scene.path("patch_labels.tif")]}
     return {**scene.training(), **share, "model.restorefrom": scene.path("checkpoints/best.keras")}
@@ -278,6 +284,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "TensorflowModelServe": (_serving_saved_model, _serving_keras, _serving_in_parts, _serving_what_is_missing),
     "TensorflowModelTrain": (_training_on_images, _training_in_groups, _training_on_records),
     "TrainClassifierFromDeepFeatures": (_deep_training,),
+    "TrainModel": (_short_training,),
     "TrainVectorClassifier": (_vector_training,),
 }
 """Operation to its runs."""
