@@ -10,6 +10,21 @@ from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group, NumberResult
 
+FOR_KERAS_ONLY = (
+    "loss",
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "metrics",
+    "patience",
+    "freeze",
+    "mixed_precision",
+    "strategy",
+    "class_weights",
+    "remap_labels",
+)
+"""Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
+
 LOSSES = (
     "auto",
     "categorical_crossentropy",

@@ -251,7 +251,7 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
 
 
 def _described(model: Model, progress: Progress) -> Description:
-    return describe(model, (), device_scope("cpu"), progress, receptive_fields=False)
+    return describe(model, (), device_scope("cpu"), progress, probing="fast")
 
 
 def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:

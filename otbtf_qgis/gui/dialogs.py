@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..algorithms.base import OtbtfAlgorithm
+from ..algorithms.base import SHOWN_SOURCES, OtbtfAlgorithm
 from .failures import report
 from .formcheck import FormCheck
 from .loading import hide_loading
@@ -31,12 +31,18 @@ class Dialogs:
 
         None where QGIS's dialog is not as expected: then QGIS opens its own.
         """
-        form = form_of(algorithm.OPERATION, self._provider.options().sources + algorithm.OPERATION.MORE_SOURCES)
+        every = algorithm.all_sources()
+        form = form_of(algorithm.OPERATION, every)
         dialog = None
         try:
-            dialog = _dialog_class()(algorithm.create(), False, self._window or parent)
+            # With fields for all sources: the panel hides those that the model does not need.
+            shown = {SHOWN_SOURCES: every} if form is not None else {}
+            dialog = _dialog_class()(algorithm.create(shown), False, self._window or parent)
             # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
-            dialog.model_panel = ModelPanel(dialog.mainWidget(), form, self._reading) if form is not None else None
+            dialog.model_panel = None
+            if form is not None:
+                usual = algorithm.usual_sources()
+                dialog.model_panel = ModelPanel(dialog.mainWidget(), form, usual, self._reading)
             draw_sections(dialog.mainWidget(), algorithm.sections())
             hide_loading(dialog.mainWidget(), algorithm.no_maps())
             dialog.form_check = FormCheck(dialog.mainWidget(), algorithm.OPERATION)
