@@ -130,6 +130,10 @@ class OtbtfProvider(QgsProcessingProvider):
             return str(error)
         return ""
 
+    def engine_state(self) -> tuple[interpreter.State, str]:
+        """Return what there is of an engine, and why it cannot be used."""
+        return interpreter.state(self.options().interpreter, Path(self.engine_folder()))
+
     def warm_engine(self) -> None:
         """Start the engine, without waiting for it, so that it is ready when it is asked.
 
