@@ -18,13 +18,21 @@ FILES = ("metadata.txt", "LICENSE", "README.md", "CHANGELOG.md")
 IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
 
-def lay_out(folder: Path, copy: bool) -> Path:
-    """Make FOLDER/otbtf_qgis and return its path."""
+def lay_out(folder: Path, copy: bool, help_pages: Path | None = None) -> Path:
+    """Make FOLDER/otbtf_qgis and return its path.
+
+    Args:
+        folder: where the package goes.
+        copy: copy the files, else link to them.
+        help_pages: the built documentation site, copied as the package's `help`; None to leave it out.
+    """
     package = folder / "otbtf_qgis"
     sources = [p for p in (TOP / "otbtf_qgis").iterdir() if p.name != "__pycache__" and not p.name.startswith(".")]
     sources += [TOP / name for name in PARTS + FILES if (TOP / name).exists()]
     if copy:
         _copy(sources, package)
+        if help_pages is not None:
+            shutil.copytree(help_pages, package / "help")
     else:
         _link(sources, package)
     return package

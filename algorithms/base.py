@@ -30,6 +30,7 @@ from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import Operation
 from ..core.parameters.parsing import keys
 from ..core.parameters.relativepaths import absolute_path
+from ..core.parameters.sections import ordered
 from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
@@ -99,7 +100,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration=None):
         defaults = self.defaults()
-        for key in (*self._keys(), *web_keys(self.OPERATION)):
+        for key in ordered((*self._keys(), *web_keys(self.OPERATION))):
             self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))

@@ -27,6 +27,7 @@ from ..core.parameters import kinds
 from ..core.parameters.kinds import Content, Key
 from ..core.parameters.operation import Operation
 from ..core.parameters.parsing import keys
+from ..core.parameters.sections import IMAGES
 from .layercopy import LayerCopy
 from .layergrid import LayerGrid
 from .providerblocks import ProviderBlocks
@@ -40,6 +41,7 @@ EXTENT = Key(
     "xmin,xmax,ymin,ymax [EPSG:code]. Without a code, it is in the layer's CRS. Required for these layers, otherwise "
     "ignored.",
     advanced=True,
+    section=IMAGES,
 )
 PIXEL_SIZE = Key(
     "web.pixelsize",
@@ -49,6 +51,7 @@ PIXEL_SIZE = Key(
     "the zoom level. Default: the layer's own pixel size; required for layers without one.",
     minimum=0,
     advanced=True,
+    section=IMAGES,
 )
 WARNED, MOST = 100, 1000
 """Megapixels of one layer above which a run warns, and which it refuses."""

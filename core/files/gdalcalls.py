@@ -164,10 +164,21 @@ def collected_errors() -> Iterator[Errors]:
         errors.failed = True
         if not errors.messages:
             errors.messages.append(str(error))
-    except SystemError as error:  # the same, as a call to the bindings may end then
-        if not isinstance(error.__cause__, UnicodeDecodeError):
+    except SystemError as error:  # the same, as the bindings may end then: here, or in whatever is called next
+        undecoded = _undecoded(error)
+        if undecoded is None:
             raise
         errors.failed = True
-        errors.messages.append(error.__cause__.object.decode("utf-8", "backslashreplace"))
+        errors.messages.append(undecoded.decode("utf-8", "backslashreplace"))
     finally:
         gdal.PopErrorHandler()
+
+
+def _undecoded(error: BaseException) -> bytes | None:
+    """Return the message that the bindings could not decode, from an error that this led to; None if it did not."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UnicodeDecodeError):
+            return cause.object
+        cause = cause.__cause__
+    return None

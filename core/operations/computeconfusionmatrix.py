@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -49,6 +50,7 @@ class ComputeConfusionMatrix(Operation):
         "Kind of reference data",
         "Reference data to compare the map with: a raster of labels, or a vector layer.",
         ("raster", "vector"),
+        section=sections.LABELS,
     )
     ref_raster_in: Any = voc.raster(
         "ref.raster.in",
@@ -56,12 +58,14 @@ class ComputeConfusionMatrix(Operation):
         "Labels, one band of whole numbers. If it has another grid or coordinate system, each pixel of the map is "
         "compared with the reference pixel that contains its centre.",
         required=False,
+        section=sections.LABELS,
     )
     ref_raster_nodata: float | None = voc.number(
         "ref.raster.nodata",
         "No-data value of the reference raster",
         "Ignore reference pixels with this value. Default: the raster's own no-data value, if NODATA_FROM_LAYER is on.",
         advanced=True,
+        section=sections.NODATA,
     )
     ref_vector_in: LayerSource | None = voc.vector(
         "ref.vector.in",
@@ -83,12 +87,14 @@ class ComputeConfusionMatrix(Operation):
         "No-data value of the reference layer",
         "Ignore features of this class.",
         advanced=True,
+        section=sections.NODATA,
     )
     nodatalabel: float | None = voc.number(
         "nodatalabel",
         "No-data value of the map",
         "Ignore map pixels with this value. Default: the map's own no-data value, if NODATA_FROM_LAYER is on.",
         advanced=True,
+        section=sections.NODATA,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
@@ -98,6 +104,7 @@ class ComputeConfusionMatrix(Operation):
         'Class names for the report, as JSON: {"1": "water", "2": "forest"}. Default: the names in the rasters '
         "(attribute table, category names) and, in QGIS, in the layers' styles.",
         advanced=True,
+        section=sections.OUTPUT,
     )
     format: str = voc.choice(
         "format",
@@ -106,6 +113,7 @@ class ComputeConfusionMatrix(Operation):
         "its first row and column.",
         FORMATS,
         advanced=True,
+        section=sections.OUTPUT,
     )
     ram: int = shared.ram()
     out: str | None = shared.confusion_matrix("out", required=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation
@@ -35,5 +36,6 @@ class CreateExampleData(Operation):
         default=1024,
         minimum=256,
         maximum=20_000,
+        section=sections.SETTINGS,
     )
-    seed: int = shared.seed(default=1, maximum=shared.LARGEST_32_BIT_SEED)
+    seed: int = shared.seed(default=1, maximum=shared.LARGEST_32_BIT_SEED, section=sections.SETTINGS)

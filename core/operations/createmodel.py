@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -59,7 +60,11 @@ class CreateModel(Operation):
     NEEDS_ENGINE = True
 
     template: str = voc.choice(
-        "template", "Template", "Network template; the description explains the use of each.", NAMES
+        "template",
+        "Template",
+        "Network template; the description explains the use of each.",
+        NAMES,
+        section=sections.MODEL,
     )
     sources: tuple[ModelSource, ...] = voc.numbered(ModelSource, shared.LISTED_SOURCES)
     bands: str = voc.text(
@@ -67,6 +72,7 @@ class CreateModel(Operation):
         "Bands",
         "Number of bands of each source, separated by spaces, such as 4, or 1 4. Default: those of the images of the "
         "sources.",
+        section=sections.IMAGES,
     )
     classes: int | None = voc.integer(
         "classes",
@@ -74,6 +80,7 @@ class CreateModel(Operation):
         "Number of classes, or of output bands (mlp). For backbones: adds a classifier with this number of classes. "
         "Default: the classes named in the JSON beside the patches; 1 for mlp.",
         minimum=1,
+        section=sections.NETWORK,
     )
     normalization: str = voc.choice(
         "normalization",
@@ -82,12 +89,15 @@ class CreateModel(Operation):
         "by its maximum. standard: scale each band to mean 0 and standard deviation 1. The last two use the "
         "statistics of the images.",
         NORMALIZATIONS,
+        section=sections.NETWORK,
     )
     scale: float = voc.number(
         "scale",
         "Scale factor",
         "For NORMALIZATION=scale; 0.0001 suits reflectances stored times 10000.",
         default=0.0001,
+        section=sections.NETWORK,
+        advanced=True,
     )
     width: int | None = voc.integer(
         "width",
@@ -96,6 +106,8 @@ class CreateModel(Operation):
         "the template.",
         minimum=1,
         maximum=4096,
+        section=sections.NETWORK,
+        advanced=True,
     )
     depth: int | None = voc.integer(
         "depth",
@@ -104,6 +116,8 @@ class CreateModel(Operation):
         "and time_series_transformer. Default: depends on the template.",
         minimum=1,
         maximum=8,
+        section=sections.NETWORK,
+        advanced=True,
     )
     factor: int | None = voc.integer(
         "factor",
@@ -112,12 +126,15 @@ class CreateModel(Operation):
         "Default: 2.",
         minimum=2,
         maximum=4,
+        section=sections.NETWORK,
+        advanced=True,
     )
     expression: str = voc.text(
         "expression",
         "Expression",
         "For band_arithmetic: expression in the language of BandMathX. im1 is the first image, im1b2 its second "
         "band, im1b2Mini, Maxi, Mean, Sum and Var are its statistics; a semicolon separates results.",
+        section=sections.NETWORK,
     )
     dates: str = voc.text(
         "dates",
@@ -126,6 +143,7 @@ class CreateModel(Operation):
         "the number of dates; its bands are stored date by date. For the other networks for time series: the same, "
         "separated by semicolons for several sources. Default: the dates in the band names of the images; if they hold "
         "none, and for time_series_vhr, one date per band.",
+        section=sections.NETWORK,
     )
     dates_order: str = voc.choice(
         "dates.order",
@@ -134,6 +152,7 @@ class CreateModel(Operation):
         "date first) or band-major (all dates of the first band first). Band names with dates also give the order.",
         ORDERS,
         advanced=True,
+        section=sections.NETWORK,
     )
     step: float | None = voc.number(
         "step",
@@ -141,12 +160,14 @@ class CreateModel(Operation):
         "For networks for time series: the model resamples its series to dates that many days apart, from the first date "
         "on. Default: the dates of the series. In both cases, the model fills gaps by linear interpolation.",
         advanced=True,
+        section=sections.NETWORK,
     )
     period: float | None = voc.number(
         "period",
         "Period (days)",
         f"For harmonic: period of the longest wave, in days. Default: a year, {DAYS_OF_A_YEAR}.",
         advanced=True,
+        section=sections.NETWORK,
     )
     harmonics: int | None = voc.integer(
         "harmonics",
@@ -155,6 +176,7 @@ class CreateModel(Operation):
         minimum=0,
         maximum=20,
         advanced=True,
+        section=sections.NETWORK,
     )
     weights: str = voc.choice(
         "weights",
@@ -162,6 +184,7 @@ class CreateModel(Operation):
         "For backbones: none (random weights), imagenet (trained on photographs, downloaded by Keras), or file. The "
         "first convolution is adapted to the number of bands. Use NORMALIZATION=standard with trained weights.",
         WEIGHTS,
+        section=sections.NETWORK,
     )
     weights_file: str | None = voc.file(
         "weights.file",
@@ -169,12 +192,15 @@ class CreateModel(Operation):
         "For WEIGHTS=file: weights of the same network without its classifier.",
         required=False,
         file_filter="Weights (*.h5);;All files (*)",
+        section=sections.NETWORK,
+        advanced=True,
     )
     layer: str = voc.text(
         "layer",
         "Feature layer",
         "For backbones: name of the layer whose output holds the features. Default: the last layer.",
         advanced=True,
+        section=sections.NETWORK,
     )
     patchsize: int | None = voc.integer(
         "patchsize",
@@ -184,6 +210,7 @@ class CreateModel(Operation):
         "source; default: 25. For cnn16_deep: receptive field; default: 16.",
         minimum=1,
         advanced=True,
+        section=sections.NETWORK,
     )
     nodata: float | None = shared.nodata(
         "Ignore pixels with this value in statistics and in time series, whose gaps networks fill; nan is always ignored.",
@@ -192,13 +219,17 @@ class CreateModel(Operation):
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     seed: int | None = shared.seed(
-        otherwise="different weights each time", maximum=shared.LARGEST_32_BIT_SEED, advanced=True
+        otherwise="different weights each time",
+        maximum=shared.LARGEST_32_BIT_SEED,
+        advanced=True,
+        section=sections.NETWORK,
     )
     out_keras: str | None = voc.file_out(
         "out.keras",
         "Model as .keras file",
         "The model as one file, to train or to serve it, with its sidecar beside it.",
         file_filter="Keras models (*.keras)",
+        created=True,
     )
     out_savedmodel: str | None = voc.folder_out(
         "out.savedmodel",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
@@ -21,7 +22,13 @@ class Inputs(Group):
         "in", "Image", "Image whose bands are the features, in the order of the classifier's training."
     )
     mask: Any = shared.mask("The image is classified only where it is not 0.")
-    model: str = voc.file("model", "Classifier", "Classifier trained with this plugin.", file_filter=FILE_FILTER)
+    model: str = voc.file(
+        "model",
+        "Classifier",
+        "Classifier trained with this plugin.",
+        file_filter=FILE_FILTER,
+        section=sections.CLASSIFIER,
+    )
     imstat: str | None = statistics("imstat", "those of the classifier's training")
     nodata: float | None = shared.nodata(
         "Pixels in which all bands have this value are no-data (nan is possible).", advanced=True

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -55,6 +56,7 @@ class LandCoverMap(Operation):
         "Raster of one band with the number of the class of each known pixel. If it has another grid, the nearest "
         "pixel is used.",
         required=False,
+        section=sections.LABELS,
     )
     labels_vector: LayerSource | None = voc.vector(
         "labels.vector",
@@ -69,6 +71,8 @@ class LandCoverMap(Operation):
         "labels.nodata",
         "Labels: ignored value",
         "Value of the label raster that is not a class. Default: the layer's own no-data value.",
+        section=sections.LABELS,
+        advanced=True,
     )
     mode: str = voc.choice(
         "mode",
@@ -77,6 +81,8 @@ class LandCoverMap(Operation):
         "dense: it learns all labels of a tile, for labels that cover much of the image. auto: the mode of the "
         "template, otherwise dense if a label raster covers half of the image, else patches.",
         MODES,
+        section=sections.NETWORK,
+        advanced=True,
     )
     template: str = voc.choice(
         "template",
@@ -84,6 +90,7 @@ class LandCoverMap(Operation):
         "cnn16 (small, fast) and cnn16_deep classify patches; unet (large) and fcnn (fast) classify tiles. auto: "
         "cnn16, or unet.",
         ("auto", *OF_PATCHES, *OF_TILES),
+        section=sections.NETWORK,
     )
     model_dir: str | None = voc.file(
         "model.dir",
@@ -93,6 +100,7 @@ class LandCoverMap(Operation):
         required=False,
         advanced=True,
         file_filter="Keras models (*.keras);;All files (*)",
+        section=sections.NETWORK,
     )
     samples: int = voc.integer(
         "samples",
@@ -101,6 +109,7 @@ class LandCoverMap(Operation):
         "dense labels: the maximum number of tiles.",
         default=1000,
         minimum=2,
+        section=sections.SAMPLES,
     )
     patchsize: int | None = voc.integer(
         "patchsize",
@@ -108,14 +117,24 @@ class LandCoverMap(Operation):
         "Width and height of patches or tiles, in pixels. Default: 16 for patches, 64 for tiles. cnn16_deep accepts "
         "any size: small ones, such as 5, suit small objects. unet and fcnn need multiples of 16.",
         minimum=1,
+        section=sections.NETWORK,
+        advanced=True,
     )
-    epochs: int = voc.integer("epochs", "Epochs", "Number of times that each sample is used.", default=50, minimum=1)
+    epochs: int = voc.integer(
+        "epochs",
+        "Epochs",
+        "Number of times that each sample is used.",
+        default=50,
+        minimum=1,
+        section=sections.TRAINING,
+    )
     batchsize: int | None = voc.integer(
         "batchsize",
         "Batch size",
         "Number of samples per step. Default: 64 patches, or 8 tiles.",
         minimum=1,
         advanced=True,
+        section=sections.TRAINING,
     )
     validation_share: float = voc.number(
         "validation.share",
@@ -125,13 +144,16 @@ class LandCoverMap(Operation):
         default=0.25,
         minimum=0,
         maximum=0.9,
+        section=sections.VALIDATION,
+        advanced=True,
     )
-    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True)
+    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
         "No-data value of the images (nan is possible). Default: the layers' own.",
         advanced=True,
+        section=sections.NODATA,
     )
     alpha: str = shared.alpha()
     legend: str = voc.text(
@@ -140,6 +162,7 @@ class LandCoverMap(Operation):
         'Names and colours by label, as JSON: {"1": {"name": "water", "color": "#3060c0"}}. They override those of '
         "the labels. Default in QGIS: those of the layer's style.",
         advanced=True,
+        section=sections.LABELS,
     )
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
@@ -20,16 +21,33 @@ class Source:
     il: tuple[Any, ...] = voc.rasters(
         "il", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
     )
-    patchsizex: int = voc.integer("patchsizex", "Patch width", "In pixels of this source.", minimum=1, required=True)
-    patchsizey: int = voc.integer("patchsizey", "Patch height", "In pixels of this source.", minimum=1, required=True)
+    patchsizex: int = voc.integer(
+        "patchsizex",
+        "Patch width",
+        "In pixels of this source.",
+        minimum=1,
+        required=True,
+        suggested=shared.SUGGESTED_SIZE,
+        section=sections.SAMPLES,
+    )
+    patchsizey: int = voc.integer(
+        "patchsizey",
+        "Patch height",
+        "In pixels of this source.",
+        minimum=1,
+        required=True,
+        suggested=shared.SUGGESTED_SIZE,
+        section=sections.SAMPLES,
+    )
     nodata: float | None = shared.nodata(
-        "Patches with this value in any band of any pixel are rejected (nan is possible)."
+        "Patches with this value in any band of any pixel are rejected (nan is possible).", advanced=True
     )
     out: str | None = voc.raster_out(
         "out",
         "Patches",
         "The patches image: the patches one below the other, as wide as a patch.",
         required=False,
+        created=True,
     )
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches", in_otbtf="float")
     out_co: str = shared.creation_options(
@@ -66,6 +84,7 @@ class _Outputs(Group):
         "Labels",
         "The labels of the patches: an image one pixel wide, one row per patch.",
         required=False,
+        created=True,
     )
     outlabels_pixeltype: str = shared.pixel_type("outlabels.pixeltype", "Labels")
     outlabels_co: str = shared.creation_options("outlabels.co", "Labels", example="COMPRESS=DEFLATE")

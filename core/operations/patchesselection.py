@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation
@@ -39,19 +40,44 @@ class PatchesSelection(Operation):
     mask: Any = shared.mask("Patches with pixels where it is 0 are excluded.")
     nodata: float | None = shared.nodata(
         "Pixels in which all bands have this value are no-data (nan is possible); patches with such pixels are "
-        "excluded."
-    )
-    grid_step: int = voc.integer(
-        "grid.step", "Grid step", "Distance from one patch to the next, in pixels.", minimum=1, required=True
+        "excluded.",
+        advanced=True,
     )
     grid_psize: int = voc.integer(
-        "grid.psize", "Patch size", "Width and height of the patches, in pixels.", minimum=1, required=True
+        "grid.psize",
+        "Patch size",
+        "Width and height of the patches, in pixels.",
+        minimum=1,
+        required=True,
+        suggested=shared.SUGGESTED_SIZE,
+        section=sections.SAMPLES,
+    )
+    grid_step: int = voc.integer(
+        "grid.step",
+        "Grid step",
+        "Distance from one patch to the next, in pixels.",
+        minimum=1,
+        required=True,
+        suggested=shared.SUGGESTED_SIZE,
+        section=sections.SAMPLES,
     )
     grid_offsetx: int = voc.integer(
-        "grid.offsetx", "Offset, x", "First column of the first patch, from 0.", default=0, minimum=0, advanced=True
+        "grid.offsetx",
+        "Offset, x",
+        "First column of the first patch, from 0.",
+        default=0,
+        minimum=0,
+        advanced=True,
+        section=sections.SAMPLES,
     )
     grid_offsety: int = voc.integer(
-        "grid.offsety", "Offset, y", "First row of the first patch, from 0.", default=0, minimum=0, advanced=True
+        "grid.offsety",
+        "Offset, y",
+        "First row of the first patch, from 0.",
+        default=0,
+        minimum=0,
+        advanced=True,
+        section=sections.SAMPLES,
     )
     strategy: str = voc.choice(
         "strategy",
@@ -60,29 +86,38 @@ class PatchesSelection(Operation):
         "patches for training. balanced: patches with nearly equal shares of the classes of a label image, then as "
         "chessboard.",
         STRATEGIES,
+        section=sections.SAMPLES,
     )
     strategy_split_random: bool = voc.boolean(
         "strategy.split.random",
         "Split at random",
         "For the strategy split: patches in random order, instead of one after the other.",
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy_split_trainprop: float = voc.number(
         "strategy.split.trainprop",
         "Proportion for training",
         "For the strategy split: proportion of the training patches; only the ratios matter.",
         default=50.0,
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy_split_validprop: float = voc.number(
         "strategy.split.validprop",
         "Proportion for validation",
         "For the strategy split: proportion of the validation patches.",
         default=25.0,
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy_split_testprop: float = voc.number(
         "strategy.split.testprop",
         "Proportion for test",
         "For the strategy split: proportion of the test patches.",
         default=25.0,
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy_balanced_sp: float = voc.number(
         "strategy.balanced.sp",
@@ -91,6 +126,8 @@ class PatchesSelection(Operation):
         default=0.25,
         minimum=0,
         maximum=1,
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy_balanced_nclasses: int | None = voc.integer(
         "strategy.balanced.nclasses",
@@ -98,12 +135,15 @@ class PatchesSelection(Operation):
         "For the strategy balanced: number of classes in the label image; more are an error. Default: the number "
         "found.",
         minimum=1,
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy_balanced_labelimage: Any = voc.raster(
         "strategy.balanced.labelimage",
         "Label image",
         "For the strategy balanced: raster of one band with class labels, on the image's grid.",
         required=False,
+        section=sections.SAMPLES,
     )
     gap: int = voc.integer(
         "gap",
@@ -112,8 +152,9 @@ class PatchesSelection(Operation):
         "of several patches, and patches too close to another group are excluded.",
         default=0,
         minimum=0,
+        section=sections.SAMPLES,
     )
-    seed: int = shared.seed(default=0)
+    seed: int = shared.seed(default=0, advanced=True, section=sections.SAMPLES)
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     outtrain: str = voc.vector_out(

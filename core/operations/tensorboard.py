@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
 
@@ -28,6 +29,7 @@ class TensorBoard(Operation):
         "logdir",
         "Log folder",
         "Folder with the logs of one or several trainings (their TENSORBOARD_DIR).",
+        section=sections.SETTINGS,
     )
     port: int | None = voc.integer(
         "port",
@@ -37,4 +39,5 @@ class TensorBoard(Operation):
         minimum=1,
         maximum=65535,
         advanced=True,
+        section=sections.SETTINGS,
     )

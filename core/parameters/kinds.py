@@ -36,12 +36,14 @@ class Key:
         choices: the words of a choice.
         minimum, maximum: inclusive bounds of a number.
         advanced: True to fold it away in the dialog.
+        section: the title of its section in forms, documentation and help: one of `sections.SECTIONS`.
         of: for a field, the key of its vector.
         file_filter: for a file, a filter as Qt writes it.
         geometry: for a layer, `point`, `line`, `polygon` or empty for any; for documentation and the choice of layers
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        suggested: the value that a dialog begins with where one must be given.
         in_otbtf: what OTBTF takes where the key is not given, as text, if that is something else than here; command lines
             and OTB's Python modules follow it.
         group: number of the source the key belongs to (1, 2, ...), 0 for the operation's own.
@@ -57,10 +59,12 @@ class Key:
     minimum: float | None = None
     maximum: float | None = None
     advanced: bool = False
+    section: str = ""
     of: str = ""
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    suggested: Any = None
     in_otbtf: str = ""
     group: int = 0
 

@@ -50,6 +50,9 @@ def _prefixed(key: Key, several: Numbered, number_: int) -> Key:
         label=f"{what[:1].upper()}{what[1:]} {number_}: {key.label[:1].lower()}{key.label[1:]}",
         of=f"{several.prefix}{number_}.{key.of}" if key.of else "",
         required=key.required and number_ == 1,
+        created=key.created and number_ == 1,
+        suggested=key.suggested if number_ == 1 else None,
+        advanced=key.advanced or several.advanced,
         group=number_,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
@@ -18,7 +19,9 @@ class Memory(Group):
     """The memory budget, under our name for it and under OTB's."""
 
     memory: int | None = shared.memory("images and computation", more=shared.BESIDE_TENSORFLOW)
-    ram: int | None = voc.integer("ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True)
+    ram: int | None = voc.integer(
+        "ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True, section=sections.SPEED
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +79,7 @@ class Parts(Group):
         "from 0; auto for index and count of a SLURM job array; auto/COUNT for the index of SLURM or Kubernetes. OUT must "
         "be a .vrt; the last run writes it. Empty: not in parts.",
         advanced=True,
+        section=sections.SPEED,
     )
     resume: bool = voc.boolean(
         "resume",
@@ -83,6 +87,7 @@ class Parts(Group):
         "Compute in parts, keep those that are done, and compute again those whose file is damaged. Without PART: compute "
         "all that are missing, then write the whole output, in any format.",
         advanced=True,
+        section=sections.SPEED,
     )
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ from ..parameters.extendedfilenames import check_reading, output_values, split
 from ..parameters.kinds import Content, Key, parameter_name
 from ..parameters.otbkeys import why_left_out
 from ..parameters.parsing import keys, unknown_key
+from ..parameters.sections import in_sections
 
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
 _KEY = re.compile(r"-{1,2}([A-Za-z][\w.]*)")
@@ -223,12 +224,16 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
     wanted = [word for word in words[words.index(next(w for w in words if w.endswith("-help"))) + 1 :] if word in known]
     shown = [known[name] for name in wanted] or [key for key in known.values() if key.group <= 1]
     lines = [f"{application}: {registry.declaration(application).DESCRIPTION.splitlines()[0]}"]
-    for key in shown:
-        marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
-        lines.append(f"  -{key.name} ({'; '.join([key.kind.takes(key), *marks])}): {key.help}")
+    for title, own in in_sections(shown).items():
+        lines += [f"{title}:", *map(_help_of, own)]
     if len(shown) < len(known) and not wanted:
         lines.append("Further sources have the same keys with their number.")
     return "\n".join(lines)
+
+
+def _help_of(key: Key) -> str:
+    marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
+    return f"  -{key.name} ({'; '.join([key.kind.takes(key), *marks])}): {key.help}"
 
 
 # -------------------------------------------------------------------- values

@@ -54,6 +54,12 @@ def test_menu_comes_and_goes(plugin: OtbtfPlugin, qgis_iface: Any, monkeypatch: 
     plugin.initProcessing()
 
 
+def test_each_algorithm_has_a_page_of_documentation(provider: OtbtfProvider) -> None:
+    """Also the graphical models; the Help button opens it by the algorithm's name."""
+    pages = {path.stem for path in (Path(__file__).parents[2] / "docs" / "algorithms").glob("*.md")}
+    assert pages == {"index", *(algorithm.name() for algorithm in provider.algorithms())}
+
+
 def test_provider_is_known_by_its_id(provider: OtbtfProvider) -> None:
     assert (provider.id(), provider.name()) == ("otbtf", "OTBTF")
     assert QSvgRenderer(provider.svgIconPath()).isValid()
