@@ -42,4 +42,5 @@ class InstallEngine(Operation):
         "Folder with a wheel (.whl) of each package, to install without a network connection. Default: download them.",
         required=False,
         advanced=True,
+        section=sections.SETTINGS,
     )
