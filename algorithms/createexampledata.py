@@ -75,7 +75,8 @@ class _Shower(QgsProcessingLayerPostProcessorInterface):
         self._waiting.discard(self)
         _style(self._output, layer)
         self._scene.layers[self._output] = layer.id()
-        QTimer.singleShot(0, self._scene.arrange)
+        scene = self._scene
+        QTimer.singleShot(0, lambda: scene.arrange())  # of a method alone, Qt would not keep the scene alive
 
 
 class _Scene:

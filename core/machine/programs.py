@@ -255,7 +255,7 @@ class PipLog:
             wheels: the folder that pip has searched for packages; None for the package index.
         """
         text = self.tail()
-        if wheels is not None and re.search("No matching distribution found|from versions:", text):
+        if wheels is not None and re.search("No matching distribution|from versions:|ResolutionImpossible", text):
             return (
                 f"{wheels} has no wheel of a package, or none for this Python and system: download all of them again."
             )

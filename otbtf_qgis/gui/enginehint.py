@@ -50,6 +50,7 @@ class EngineHint:
             return
         bar = self._iface.messageBar()
         item = bar.createMessage(NAME, self._text(state, text))
+        item.setToolTip(self._place())
         if state is not State.MISNAMED and self._can_install():  # else installing would change nothing
             label = tr("Update engine…") if state is State.OUTDATED else tr("Install engine…")
             self._add_button(item, label, self._install)
@@ -57,32 +58,25 @@ class EngineHint:
         self._item = bar.pushWidget(item, Qgis.MessageLevel.Info)
 
     def _text(self, state: State, text: str) -> str:
+        """Return a line, which is all that a bar shows of a text."""
         if state is State.MISNAMED:
             return text
-        folder = self._provider.engine_folder()
         if not self._can_install():
-            return tr(
-                "Models need the engine, a separate Python with TensorFlow. The profile cannot be written ({}): set an "
-                "interpreter that has TensorFlow in Settings > Options > Processing > Providers > OTBTF."
-            ).format(folder)
+            return tr("Models need TensorFlow, and the profile cannot be written: set an interpreter in the options.")
         if state is State.OUTDATED:
-            return tr(
-                "The engine was installed by another version of the plugin. Update it, so that it has the packages that "
-                "this version needs (in {})."
-            ).format(folder)
+            return tr("This version of the plugin needs more packages than the engine has.")
         if state is State.INCOMPLETE:
-            return tr("The installation of the engine in {} was interrupted. Install it again to complete it.").format(
-                folder
-            )
-        return tr(
-            "To train and apply models, install the engine, a separate Python with TensorFlow: 0.6 GB to download, 2 GB on "
-            "the disk, a few minutes. It goes to {}; QGIS's own Python does not change."
-        ).format(folder)
+            return tr("The installation of the engine was interrupted.")
+        return tr("Models need TensorFlow in your profile: 0.6 GB to download, 2 GB of disk, a few minutes.")
 
     def _add_button(self, item: Any, text: str, work: Any) -> None:
         button = QPushButton(text, item)
         button.clicked.connect(lambda: work())
         item.layout().addWidget(button)
+
+    def _place(self) -> str:
+        folder = self._provider.engine_folder()
+        return tr("The engine, a separate Python, goes to {}. QGIS's own Python does not change.").format(folder)
 
     def _can_install(self) -> bool:
         """Return whether the engine's folder, or the nearest one above it that exists, can be written."""
