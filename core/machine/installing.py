@@ -339,7 +339,7 @@ def _shown_downloads(install: Sequence[str], variables: Mapping[str, str], progr
     An engine can do without it.
     """
     renewal = PipLog(progress, 0.05, 0.08)
-    if run_streaming([*install, "--retries=1", "pip>=24.1"], variables, renewal.line, progress):
+    if run_streaming([*install, "--progress-bar=off", "--retries=1", "pip>=24.1"], variables, renewal.line, progress):
         progress.info("pip could not be updated and is used as it is: it prints nothing during large downloads.")
         return []
     return ["--progress-bar=raw"]

@@ -194,7 +194,7 @@ class PipLog:
         at_change: called once pip begins to change what is installed.
     """
 
-    _BYTES = 600e6  # what a new engine without a GPU downloads, roughly
+    _BYTES = 360e6  # what a new engine without a GPU downloads, roughly
     _PACKAGES = 50
 
     def __init__(

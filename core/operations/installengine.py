@@ -17,7 +17,7 @@ class InstallEngine(Operation):
     GROUP = "engine"
     DESCRIPTION = (
         "Installs the engine, a separate Python environment with TensorFlow and Keras, in your QGIS profile. QGIS's "
-        "own Python does not change. The installation downloads about 0.6 GB from the Python package index, through the "
+        "own Python does not change. The installation downloads about 0.4 GB from the Python package index, through the "
         "proxy of QGIS's settings, and needs some minutes and about 2 GB of disk. Without a network connection, it "
         "installs from a folder of wheels. Run it again to repair the engine."
     )

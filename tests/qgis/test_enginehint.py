@@ -75,7 +75,7 @@ def make(folder: Path, packages: list[str] | None) -> None:
 def test_size_time_and_place_are_told_once_a_session(started: Any, folder: Path) -> None:
     bar = started()
     text = words(bar)
-    assert "0.6 GB" in text and "2 GB" in text and "minutes" in text and len(text) < 100
+    assert "0.4 GB" in text and "2 GB" in text and "minutes" in text and len(text) < 100
     assert str(folder) in bar.currentItem().toolTip()
     assert len(bar.items()) == 1
     assert started().items()  # the next session
