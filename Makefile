@@ -21,7 +21,7 @@ INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing inte
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat campaign bench docs site clean tree
+.PHONY: help demo test lint install package compat campaign bench docs site translate clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,11 +66,14 @@ docs: $(VENV)/tools.stamp tree ## Write docs/api and docs/algorithms from the co
 site: $(DOCS_VENV)/stamp
 	$(DOCS_VENV)/bin/python .ci/docsite.py --build $(BUILD)
 
+translate: $(BUILD)/system.stamp tree ## Take over into resources/i18n what the sources say now
+	PYTHONPATH=$(TREE) $(PYTHON) .ci/translations.py --build $(BUILD)
+
 clean: ## Remove what the targets made, the virtual environment included
 	@[ ! -e $(BUILD)/compat ] || [ "$$(id -u)" -eq 0 ] || sudo rm -rf $(BUILD)/compat
 	rm -rf $(BUILD) dist
 
-tree:
+tree: $(BUILD)/system.stamp
 	@$(PYTHON) .ci/tree.py $(TREE) >/dev/null
 
 $(BUILD)/system.stamp: .ci/apt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,11 +20,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QTimer
 from qgis.utils import iface
 
-from ..core.exampledata.referencefiles import CLASSES
 from ..core.operations.createexampledata import CreateExampleData as Operation
 from .base import OtbtfAlgorithm
-from .classstyle import style_by_class
-from .styling import style_classes
 
 SHOWN = {"POLYGONS_A": False, "POLYGONS_B": False, "TRUTH_A": True, "TRUTH_B": True, "XS10": True, "XS20": False}
 """The results that are layers, from the top of the layer tree, and whether each is visible at first."""
@@ -119,17 +115,10 @@ def _zoom(layer: QgsMapLayer) -> None:
 
 
 def _style(output: str, layer: QgsMapLayer) -> None:
-    rows = [{"value": int(class_), "name": name, "color": _hex(colour)} for class_, (name, colour) in CLASSES.items()]
     if output in _BANDS:
         _style_image(layer, _BANDS[output])
-    elif isinstance(layer, QgsRasterLayer):
-        style_classes(layer, json.dumps(rows))
     else:
-        style_by_class(layer, "class", rows)
-
-
-def _hex(colour: Sequence[int]) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+        layer.loadDefaultStyle()  # which lies beside the reference data; Processing loads layers without
 
 
 def _style_image(layer: QgsRasterLayer, bands: Sequence[int]) -> None:

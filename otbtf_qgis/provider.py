@@ -15,6 +15,7 @@ from qgis.PyQt.QtGui import QIcon
 from . import __version__, options
 from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
+from .algorithms.translate import tr
 from .broughtmodels import brought_models
 from .core.base.progress import Progress
 from .core.errors import EngineError
@@ -127,12 +128,13 @@ class OtbtfProvider(QgsProcessingProvider):
         try:
             self._interpreter()
         except EngineError as error:
-            return str(error)
+            return tr(error.message)
         return ""
 
     def engine_state(self) -> tuple[interpreter.State, str]:
         """Return what there is of an engine, and why it cannot be used."""
-        return interpreter.state(self.options().interpreter, Path(self.engine_folder()))
+        state, problem = interpreter.state(self.options().interpreter, Path(self.engine_folder()))
+        return state, tr(problem)
 
     def warm_engine(self) -> None:
         """Start the engine, without waiting for it, so that it is ready when it is asked.

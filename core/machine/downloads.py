@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..base.progress import Progress
+from ..phrases import Phrase
 
 EVERY = 3.0
 """Seconds between two lines about a download; a shorter one gets none."""
@@ -39,7 +40,13 @@ class Downloads:
             return
         rate = (done - self._bytes_told) / (now - self._told)
         self._progress.info(
-            f"Downloading {self._name}: {_megabytes(done)} of {_megabytes(size)} MB, {_megabytes(rate)} MB/s"
+            Phrase(
+                "Downloading {package}: {done:.1f} of {size:.1f} MB, {rate:.1f} MB/s",
+                package=self._name,
+                done=done / 1e6,
+                size=size / 1e6,
+                rate=rate / 1e6,
+            )
         )
         self._told, self._bytes_told = now, done
 
@@ -47,11 +54,10 @@ class Downloads:
         """There are no more files."""
         total = self._before + self._bytes
         if total:
-            seconds = self._clock() - self._started
             self._progress.info(
-                f"Downloaded {_megabytes(total)} MB in {seconds:.0f} s. Now the packages are installed."
+                Phrase(
+                    "Downloaded {size:.1f} MB in {seconds:.0f} s. Now the packages are installed.",
+                    size=total / 1e6,
+                    seconds=self._clock() - self._started,
+                )
             )
-
-
-def _megabytes(number: float) -> str:
-    return f"{number / 1e6:.1f}"
