@@ -31,7 +31,7 @@ from .mapcomparison import Comparison, compare_features, compare_rasters, refere
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate
 from .report import Report
-from .scores import ClassScores, class_scores_of, numbers
+from .scores import ClassScores, class_scores_of, described, numbers
 
 if TYPE_CHECKING:
     from ..operations.computeconfusionmatrix import ComputeConfusionMatrix
@@ -229,8 +229,7 @@ def _class_rows(scores: ClassScores, areas: _Areas) -> list[dict[str, Any]]:
 def _log_scores(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
     if without:
         progress.info(Phrase("{without} samples of the reference lie where the map has no data.", without=without))
-    shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
-    progress.info(Phrase("{support} samples: {shown}.", support=int(scores.support.sum()), shown=shown))
+    progress.info(Phrase("{support} samples: {scores}.", support=int(scores.support.sum()), scores=described(scores)))
     if areas.estimates is None:
         progress.warning(Phrase("Adjusted accuracies and areas are not available: {reason}", reason=areas.reason))
     else:

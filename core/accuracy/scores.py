@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
+from ..phrases import Phrase
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,18 @@ def numbers(scores: ClassScores | RegressionScores) -> dict[str, float]:
         bands = {"rmse": scores.rmse, "mae": scores.mae, "r2": scores.r2}
         found = {key: _mean_of_defined(values) for key, values in bands.items()}
     return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+_WORDS = {"f1_macro": "mean F-score", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
+
+
+def described(scores: ClassScores | RegressionScores) -> str:
+    """Return the scores that sum all up as words for the log."""
+    found = [
+        Phrase("{score} {value:.4g}", score=_WORDS.get(key, key.replace("_", " ")), value=value)
+        for key, value in numbers(scores).items()
+    ]
+    return Phrase(", ").join(found) if found else Phrase("no score is defined")
 
 
 def _mean_of_defined(values: np.ndarray) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..accuracy import matrixfile
 from ..accuracy.report import Report
-from ..accuracy.scores import ClassScores, numbers
+from ..accuracy.scores import ClassScores, described, numbers
 from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging
@@ -88,8 +88,7 @@ class TrainingOutcome:
             )
         scores = score(classifier, validation if len(validation) else training)
         found = numbers(scores)
-        shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
-        self._progress.info(Phrase("Scores on {tested_on}: {shown}.", tested_on=tested_on, shown=shown))
+        self._progress.info(Phrase("Scores on {tested_on}: {scores}.", tested_on=tested_on, scores=described(scores)))
         places = [self._staged.get(key) for key in self._paths]
         self._write_files(places, classifier, scores, _ReportPage(training, validation, parameters, tested_on))
         for place in places[::-1]:  # the classifier last

@@ -24,6 +24,7 @@ from ..rasters.rasteroutput import OutputRaster
 from ..rasters.rasterreference import Reference
 from . import referencefiles, scene
 from .parcels import lay_out
+from .referencestyles import raster_style
 
 EPSG = 32654
 
@@ -93,6 +94,8 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
         progress.check()
         for labels in rasters[2:]:
             referencefiles.name_classes(labels.dataset)
+        for staging in stagings[2:4]:
+            (staging.folder / staging.final.with_suffix(".qml").name).write_text(raster_style(), encoding="utf-8")
         for raster in rasters:
             raster.commit(progress)
         for staging in stagings[4:]:

@@ -8,17 +8,8 @@ from ..base.progress import Progress
 from ..errors import RasterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
-from .parcels import LandCover
-
-CLASSES = {
-    LandCover.WATER: ("Water", (38, 111, 196)),
-    LandCover.GOLF_COURSE: ("Golf course", (167, 219, 66)),
-    LandCover.GRASSLAND: ("Park and grassland", (112, 176, 118)),
-    LandCover.BUILDINGS: ("Buildings", (204, 62, 58)),
-    LandCover.FOREST: ("Forest", (16, 92, 38)),
-    LandCover.FARM: ("Farm", (240, 200, 92)),
-}
-"""The name of each class and its colour (red, green, blue)."""
+from .referenceclasses import CLASSES
+from .referencestyles import store_polygon_style
 
 
 def colour_classes(dataset: gdal.Dataset) -> None:
@@ -92,6 +83,7 @@ def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -
         if layer is not None:
             _fill(layer, labels.GetRasterBand(1), progress)
             dataset.ExecuteSQL(_naming(name))
+            store_polygon_style(dataset, name)
     with collected_errors() as closing:
         layer = None
         dataset = None

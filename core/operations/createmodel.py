@@ -230,6 +230,7 @@ class CreateModel(Operation):
         "The model as one file, to train or to serve it, with its sidecar beside it.",
         file_filter="Keras models (*.keras)",
         created=True,
+        kept_as="untrained_model.keras",
     )
     out_savedmodel: str | None = voc.folder_out(
         "out.savedmodel",

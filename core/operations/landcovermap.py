@@ -174,6 +174,7 @@ class LandCoverMap(Operation):
         "Folder for the trained model as a SavedModel, to serve it on other images.",
         required=False,
         created=True,
+        kept_as="land_cover_model",
     )
     out_keras: str | None = shared.keras_out()
     out_report: str | None = shared.report("HTML page with the training curves, confusion matrix and scores per class.")

@@ -44,6 +44,8 @@ class Key:
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        kept_as: for an output that later runs need, as a trained model, the name that dialogs suggest for it, outside
+            temporary folders; empty where they suggest a temporary one.
         suggested: the value that a dialog begins with where one must be given.
         in_otbtf: what OTBTF takes where the key is not given, as text, if that is something else than here; command lines
             and OTB's Python modules follow it.
@@ -65,6 +67,7 @@ class Key:
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    kept_as: str = ""
     suggested: Any = None
     in_otbtf: str = ""
     group: int = 0

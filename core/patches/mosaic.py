@@ -58,7 +58,7 @@ def make_mosaic(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]
     colors = {float(value): entry.color for value, entry in legend.items() if entry.color}
     for value, entry in sorted(legend.items()):
         if entry.name:
-            progress.info(Phrase("{value}: {entry}", value=value, entry=entry.name))
+            progress.info(Phrase("Class {value}: {entry}.", value=value, entry=entry.name))
     picture = sheet(shown, None if labels is None else labels[chosen].tolist(), colors, columns, parameters.zoom)
     grid = Grid(Axis(0.0, 1.0, picture.shape[1]), Axis(0.0, 1.0, picture.shape[0]))
     driver = driver_for(parameters.out)

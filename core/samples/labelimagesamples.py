@@ -46,14 +46,9 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
     rows = as_rows(sorted(wanted), known_classes(raster.stack.datasets[0]))
     for row in rows:
         quota = wanted[row["value"]]
+        called = f"{row['value']} ({row['name']})" if row.get("name") else str(row["value"])
         progress.info(
-            Phrase(
-                "Class {value} {get}: {target} of {count} pixels.",
-                value=row["value"],
-                get=row.get("name", ""),
-                target=quota.target,
-                count=quota.count,
-            )
+            Phrase("Class {called}: {target} of {count} pixels.", called=called, target=quota.target, count=quota.count)
         )
     with vector_staging(parameters.outvec, progress, errors.field("outvec")) as staging:
         fields = (Field("class", INTEGER),)

@@ -25,7 +25,7 @@ from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .memorybudget import MemoryBudget
 from .openmodel import OpenModel, open_model
 from .parameterresolution import serve_settings
-from .servedoutput import declared_nodata, output_content, shows_classes
+from .servedoutput import declared_nodata, output_content, told_classes
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
@@ -81,9 +81,7 @@ def serve_parts(parameters: TensorflowModelServe, progress: Progress) -> dict[st
         "parts.done": len(notes),
         "parts.missing": missing,
     }
-    if shows_classes(run.opened, plan.bands, plan.output.dtype):
-        results["classes"] = [vars(item) for item in run.opened.classes]
-    return results
+    return {**results, **told_classes(run.opened, plan.bands, plan.output.dtype)}
 
 
 def _agreed_run(

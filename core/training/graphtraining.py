@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from ..accuracy.scores import ClassScores, numbers
-from ..base.progress import Progress
+from ..accuracy.scores import ClassScores, described, numbers
+from ..base.progress import Progress, Quiet
 from ..classes.legend import Legend
 from ..classes.modelclasses import Classes
 from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError, field
@@ -33,7 +33,7 @@ from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .classlabels import alphas_of, described_classes, legend_of
-from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, describe, log_scores
+from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
 from .trainablegraph import (
     TrainableGraph,
     assign_tensors,
@@ -417,7 +417,9 @@ class _GraphRun:
             found[role] = self._scores(role)
             self._progress.info(
                 Phrase(
-                    "Final scores on data for {role}: {describe_role}", role=role, describe_role=describe(found[role])
+                    "Final scores on data for {role}: {described_role}.",
+                    role=role,
+                    described_role=described(found[role]),
                 )
             )
         return found
@@ -497,7 +499,9 @@ class _GraphFiles:
         try:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
-            described = describe_model(model, (), scope, self._progress, placeholders=values, receptive_fields=False)
+            described = describe_model(
+                model, (), scope, Quiet(self._progress), placeholders=values, receptive_fields=False
+            )
             defaults = serving_defaults_of(str(run.graph.folder))
             write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
         except OtbtfError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from ..accuracy.scores import numbers
+from ..accuracy.scores import described, numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
 from ..machine.devices import device_scope
@@ -29,7 +29,7 @@ from .network import Network, load_network
 from .opensamples import original_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples
-from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, describe, score
+from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, score
 from .strategies import is_chief, make_strategy
 from .traineddefaults import serving_defaults_of_training
 from .trainedmodel import FinishedModel
@@ -310,7 +310,9 @@ class _KerasRun:
             found[role] = self._scorers[role]()
             self._progress.info(
                 Phrase(
-                    "Final scores on data for {role}: {describe_role}", role=role, describe_role=describe(found[role])
+                    "Final scores on data for {role}: {described_role}.",
+                    role=role,
+                    described_role=described(found[role]),
                 )
             )
         return found

@@ -389,12 +389,16 @@ def _class_weights(
 ) -> dict[int, float]:
     missing = missing_labels(table, counts)
     if missing:
+        cure = (
+            Phrase("They occur in other samples only: add training samples of them.")
+            if parameters.remap_labels
+            else Phrase("To number only the labels that occur, set {remap_labels}.", remap_labels=field("remap_labels"))
+        )
         progress.warning(
             Phrase(
-                "No training sample has the labels {named}, so the model cannot learn them. To number only the "
-                "labels that occur, set {remap_labels}.",
+                "No training sample has the labels {named}, so the model cannot learn them. {cure}",
                 named=_named(table, missing[:20]),
-                remap_labels=field("remap_labels"),
+                cure=cure,
             )
         )
     shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))

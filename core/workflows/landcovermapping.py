@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..base.progress import Part, Progress
+from ..base.progress import Part, Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
 from ..models.servingdefaults import ServingDefaults
@@ -267,7 +267,8 @@ def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str
         "device": field("device"),
         "out": field("out"),
     }
-    return run_nested("TensorflowModelServe", values, words, progress)
+    progress.info("Mapping the image.")
+    return run_nested("TensorflowModelServe", values, words, Quiet(progress))
 
 
 def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, model: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.progress import Part, Progress
+from ..base.progress import Part, Progress, Quiet
 from ..classes.legend import as_rows, write_legend
 from ..errors import field
 from ..parameters.sampleroles import SampleRole
@@ -107,7 +107,7 @@ def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray],
     """Log how many samples, or labelled pixels, each class has; warn of classes without validation samples."""
     what = Phrase("labelled pixels") if locations.label_raster else "samples"
     for place, row in enumerate(as_rows(locations.classes.values, locations.classes.legend)):
-        called = f"{row['value']} {row['name']}" if row.get("name") else str(row["value"])
+        called = row.get("name") or str(row["value"])
         sums = {role: int(locations.counts[part, place].sum()) for role, part in parts.items()}
         shown = Phrase(", ").join(
             (Phrase("{number} {what} for {role}", number=number, what=what, role=role) for role, number in sums.items())
@@ -171,7 +171,16 @@ def _extract(
         )
     else:
         values["outlabels"] = labels
-    return (patches, labels), run_nested("PatchesExtraction", values, _WORDS, progress)["patches"]
+    found = run_nested("PatchesExtraction", values, _WORDS, Quiet(progress))
+    if found["rejected"]:
+        progress.info(
+            Phrase(
+                "{rejected} samples for {role} are left out: their patches reach beyond the image, or hold no-data.",
+                rejected=found["rejected"],
+                role=role,
+            )
+        )
+    return (patches, labels), found["patches"]
 
 
 _WORDS = {
