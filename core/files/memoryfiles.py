@@ -16,6 +16,7 @@ from ..base.temporaries import scratch_folder
 from ..errors import OtbtfError, ParameterError, field
 from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys
+from ..phrases import Phrase
 
 PREFIX = "/vsimem/"
 _COMPANIONS = (".aux.xml", ".msk", ".ovr", ".json")
@@ -110,6 +111,8 @@ class MemoryFiles:
 
     def as_asked(self, value: Any) -> Any:
         """Return a result or a message with the paths that were asked for."""
+        if isinstance(value, Phrase):
+            return value.with_texts(self.as_asked)
         if isinstance(value, str):
             for parent, place in self._places.items():
                 value = value.replace(place + os.sep, f"{parent}/")
