@@ -112,6 +112,14 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     def createCustomParametersWidget(self, parent=None):
         return self.provider().dialog(self, parent)
 
+    def sections(self) -> dict[str, str]:
+        """Return the title of each parameter's section, by its name."""
+        return {key.parameter: key.section for key in (*self._keys(), *web_keys(self.OPERATION))}
+
+    def no_maps(self) -> list[str]:
+        """Return the names of the outputs that QGIS does not add to the project."""
+        return [key.parameter for key in self._keys() if not key.on_map]
+
     def _keys(self) -> tuple[Key, ...]:
         """Return the keys that have a parameter: those of as many sources as dialogs show, or of more."""
         return keys(self.OPERATION, sources=self.provider().options().sources + self.OPERATION.MORE_SOURCES)
@@ -182,7 +190,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             found = self._run(values, progress)
             feedback.setProgress(100)
             known = {absolute_path(path): path for path in paths.values()}  # QGIS loads what it has named
-            _forget(context, [path for name, path in paths.items() if found.get(name, path) is None])
+            no_maps = {key.name for key in keys(self.OPERATION, paths) if not key.on_map}
+            _forget(context, [path for name, path in paths.items() if name in no_maps or found.get(name, path) is None])
             results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
             self._tell_outcome(results, feedback)
@@ -312,7 +321,7 @@ def _explained(operation: Any) -> Iterator[None]:
 
 
 def _forget(context: QgsProcessingContext, paths: Collection[str]) -> None:
-    """Have layers not loaded that a run has not made, as one of several that compute parts of them."""
+    """Have layers not loaded: what a run has not made, as one of several that compute parts of it, and what is no map."""
     if paths:
         loaded = context.layersToLoadOnCompletion()
         context.setLayersToLoadOnCompletion({path: how for path, how in loaded.items() if path not in paths})

@@ -28,7 +28,7 @@ GUIDES = {
     ),
     "templates": ("createmodel",),
     "describing-models": ("describemodel", "exportsavedmodel"),
-    "training": ("tensorflowmodeltrain",),
+    "training": ("trainmodel", "tensorflowmodeltrain"),
     "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata"),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),

@@ -27,6 +27,7 @@ class DescribedSource:
         "Model input",
         "Name of the model's input that this source feeds. Default: the inputs in alphabetical order.",
         section=sections.IMAGES,
+        advanced=True,
     )
 
 
@@ -77,7 +78,7 @@ class DescribeModel(Operation):
         "Write the sidecar",
         "On: store the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a "
         ".keras file). Serving then needs no probing, and gives its output the names and colours of the classes.",
-        section=sections.OUTPUT,
+        section=sections.SETTINGS,
     )
     alpha: str = shared.alpha()
     model_tagsets: str = shared.tag_sets()

@@ -25,7 +25,7 @@ from ..models.loading import load_model
 from ..models.modelinterface import plain_name
 from ..models.sidecar import write_sidecar
 from ..parameters.sampleroles import SampleRole
-from ..parameters.traininggroups import Fitting, TrainingData
+from ..parameters.traininggroups import Fitting, SampleUse
 from ..phrases import Phrase
 from ..probing.modeldescription import describe as describe_model
 from ..probing.modeldescription import item
@@ -93,7 +93,7 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
 
 
 def _check_keys(parameters: TensorflowModelTrain) -> None:
-    fields = {each.name: each for base in (Fitting, TrainingData) for each in dataclasses.fields(base)}
+    fields = {each.name: each for base in (Fitting, SampleUse) for each in dataclasses.fields(base)}
     for name in _FOR_KERAS_ONLY:
         value = getattr(parameters, name)
         if value != fields[name].default:

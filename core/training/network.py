@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
-from ..models.keraslayers import ClassValues
+from ..models.keraslayers import ClassValues, TargetScaling
 from ..models.loading import KerasModel, load_model
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from ..phrases import Phrase
@@ -115,6 +115,12 @@ class Network:
             before = layer.input
             layer = _maker(before) if not isinstance(before, (list, dict)) else None
         return "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
+
+    @property
+    def target_scaling(self) -> TargetScaling | None:
+        """The layer that brings the output that is trained to the target's unit; None where there is none."""
+        layer = _maker(self.output)
+        return layer if isinstance(layer, TargetScaling) else None
 
     def choose_output(self, output: str) -> None:
         """Take an output to train."""

@@ -36,7 +36,14 @@ TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
 SERVE = "otbtf:tensorflowmodelserve"
 
 WITH_MODEL = {
-    *("tensorflowmodelserve", "tensorflowmodeltrain", "describemodel", "exportsavedmodel", "landcovermap"),
+    *(
+        "tensorflowmodelserve",
+        "tensorflowmodeltrain",
+        "trainmodel",
+        "describemodel",
+        "exportsavedmodel",
+        "landcovermap",
+    ),
     *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
 }
 
@@ -482,7 +489,7 @@ def test_without_what_is_expected_of_qgis_its_own_dialog_opens(
         monkeypatch.setattr(dialogs, "_dialog_class", fault)
         del logged[:]
         assert algorithm.createCustomParametersWidget(parent=None) is None
-        assert any("without the model's panel" in line for line in logged)
+        assert any("without what OTBTF adds" in line for line in logged)
 
 
 def test_starting_qgis_does_not_load_the_panel(models: Path) -> None:
@@ -513,7 +520,7 @@ def test_panel_modules_that_do_not_load_leave_the_dialog_of_qgis(
     monkeypatch.setitem(sys.modules, "otbtf_qgis.gui.dialogs", None)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById(SERVE)
     assert LateDialogs(plugin.provider, None).make(algorithm, None) is None
-    assert any("without the model's panel" in line for line in logged)
+    assert any("without what OTBTF adds" in line for line in logged)
 
 
 def test_a_fault_of_the_panel_leaves_the_dialog(
