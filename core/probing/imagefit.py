@@ -164,7 +164,7 @@ def _system(stack: Stack) -> str:
 
 
 def _bands(number: int) -> str:
-    return Phrase("{number} band{value}", number=number, value="" if number == 1 else "s")
+    return Phrase("1 band") if number == 1 else Phrase("{number} bands", number=number)
 
 
 def _fed(
