@@ -21,7 +21,7 @@ INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing inte
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat campaign bench docs site pictures clean tree
+.PHONY: help demo test lint install package compat campaign bench docs site pictures translate clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,11 +69,14 @@ site: $(DOCS_VENV)/stamp
 pictures: $(VENV)/tools.stamp tree ## Make the documentation's pictures of dialogs and maps, in QGIS under Xvfb (ARGS="map" for some)
 	$(ENGINE) .ci/pictures.py --build $(BUILD) $(ARGS)
 
+translate: $(BUILD)/system.stamp tree ## Take over into resources/i18n what the sources say now
+	PYTHONPATH=$(TREE) $(PYTHON) .ci/translations.py --build $(BUILD)
+
 clean: ## Remove what the targets made, the virtual environment included
 	@[ ! -e $(BUILD)/compat ] || [ "$$(id -u)" -eq 0 ] || sudo rm -rf $(BUILD)/compat
 	rm -rf $(BUILD) dist
 
-tree:
+tree: $(BUILD)/system.stamp
 	@$(PYTHON) .ci/tree.py $(TREE) >/dev/null
 
 $(BUILD)/system.stamp: .ci/apt

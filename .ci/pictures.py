@@ -2,9 +2,9 @@
 
     build/venv/bin/python .ci/pictures.py [--build build] [NAME ...]
 
-The commands of docs/tutorial.md make the data in BUILD/pictures/data, once; remove that folder to make them again. QGIS
-runs under Xvfb with a profile of its own. docs/pictures_in_qgis.py shows the dialogs and saves the pictures, which become
-small files of docs/images. With names, only those pictures are made.
+The commands of docs/tutorial.md make the data, once, in the folder otbtf_tutorial of the system's temporary files, whose path
+the pictures show; remove it to make them again. QGIS runs under Xvfb with a profile of its own. docs/pictures_in_qgis.py
+shows the dialogs and saves the pictures, which become small files of docs/images. With names, only those pictures are made.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ TOP = Path(__file__).resolve().parents[1]
 IMAGES = TOP / "docs" / "images"
 LARGEST = 150_000
 COLOURS = (256, 128, 64, 32)
-SHOWN_AS = Path(tempfile.gettempdir()) / "tutorial"
-"""The path of the data that dialogs show."""
+DATA = Path(tempfile.gettempdir()) / "otbtf_tutorial"
 SCREEN = "-screen 0 1600x1200x24"
 
 
-def make_data(folder: Path, environment: dict[str, str]) -> None:
+def make_data(environment: dict[str, str]) -> None:
     """Run the tutorial's commands, unless they have been run to the end."""
-    done = folder / "done"
+    done = DATA / "done"
     if not done.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        tutorial.run(folder, environment)
+        shutil.rmtree(DATA, ignore_errors=True)
+        DATA.mkdir()
+        tutorial.run(DATA, environment)
         done.touch()
 
 
@@ -46,16 +45,12 @@ def take(folder: Path, names: list[str], environment: dict[str, str]) -> Path:
     taken = folder / "taken"
     shutil.rmtree(taken, ignore_errors=True)
     taken.mkdir()
-    if SHOWN_AS.is_symlink():
-        SHOWN_AS.unlink()
-    SHOWN_AS.symlink_to(folder / "data")
-    variables = {**environment, "QT_QPA_PLATFORM": "xcb", "PICTURES_DATA": str(SHOWN_AS)}
+    variables = {**environment, "QT_QPA_PLATFORM": "xcb", "PICTURES_DATA": str(DATA)}
     variables |= {"PICTURES_TAKEN": str(taken), "PICTURES_NAMES": " ".join(names)}
     program = shutil.which("qgis.bin") or shutil.which("qgis") or sys.exit("QGIS is not installed.")
     command = ["xvfb-run", "--auto-servernum", f"--server-args={SCREEN}", program, "--nologo", "--noversioncheck"]
     command += ["--code", str(TOP / "docs" / "pictures_in_qgis.py")]
     subprocess.run(command, env=variables, stdin=subprocess.DEVNULL, check=True, timeout=1800)
-    SHOWN_AS.unlink()
     return taken
 
 
@@ -81,7 +76,7 @@ def main() -> int:
     install.install(folder / "qgis")
     environment = qgis_process.environment(folder / "run", folder / "qgis")
     environment["OTBTF_PYTHON"] = os.environ.get("OTBTF_PYTHON", str(build / "venv" / "bin" / "python"))
-    make_data(folder / "data", environment)
+    make_data(environment)
     taken = sorted(take(folder, arguments.names, environment).glob("*.png"))
     missing = set(arguments.names) - {path.stem for path in taken}
     for name in sorted(missing):

@@ -35,6 +35,7 @@ from ..core.parameters import kinds
 from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
 from ..core.parameters.sections import in_sections
+from .keptoutputs import suggested_place
 from .translate import tr
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
         parameter.setGuiDefaultValueOverride(key.suggested)
     if key.created:
         parameter.setCreateByDefault(True)
+    if key.kept_as:
+        parameter.setGuiDefaultValueOverride(suggested_place(key.kept_as))
     if key.advanced:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     if hidden:

@@ -7,6 +7,7 @@ from typing import Any
 from qgis.core import QgsApplication
 from qgis.PyQt import sip
 
+from .algorithms.translate import speak_as_qgis
 from .gui.failures import report
 from .provider import OtbtfProvider
 
@@ -52,6 +53,7 @@ class OtbtfPlugin:
     def initProcessing(self):
         """Add the provider; qgis_process calls this and nothing else."""
         if self.provider is None:
+            speak_as_qgis()
             provider = OtbtfProvider()
             if QgsApplication.processingRegistry().addProvider(provider):  # else it has deleted it
                 self.provider = provider

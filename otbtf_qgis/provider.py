@@ -15,6 +15,7 @@ from qgis.PyQt.QtGui import QIcon
 from . import __version__, options
 from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
+from .algorithms.translate import tr
 from .broughtmodels import brought_models
 from .core.base.progress import Progress
 from .core.errors import EngineError
@@ -127,7 +128,7 @@ class OtbtfProvider(QgsProcessingProvider):
         try:
             self._interpreter()
         except EngineError as error:
-            return str(error)
+            return tr(error.message)
         return ""
 
     def warm_engine(self) -> None:

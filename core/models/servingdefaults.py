@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..base.jsonvalues import Json
+from ..phrases import Phrase
 
 _MODES = ("on", "off")
 
@@ -92,7 +93,7 @@ def from_json(described: Json | None) -> ServingDefaults | None:
     scale, background = described.get("spacing_scale"), described.get("background")
     mode = _text(described, "fully_convolutional")
     if mode and mode not in _MODES:
-        raise described["fully_convolutional"].odd("on or off")
+        raise described["fully_convolutional"].odd(Phrase("on or off"))
     sources = described["sources"].items() if described.has("sources") else []
     return ServingDefaults(
         _text(described, "output"),
@@ -113,12 +114,12 @@ def _number(written: Json) -> float:
     try:
         return float(written.text(100))
     except ValueError:
-        raise written.odd("a number in a text") from None
+        raise written.odd(Phrase("a number in a text")) from None
 
 
 def _source(described: Json) -> SourceDefaults:
     size, nodata = described.get("receptive_field"), described.get("nodata")
     sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
     if size and len(sides) != 2:
-        raise size.odd("width and height")
+        raise size.odd(Phrase("width and height"))
     return SourceDefaults((sides[0], sides[1]) if sides else None, None if nodata is None else _number(nodata))

@@ -11,6 +11,7 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 
 FORMATS = ("confusionmatrix", "contingencytable")
 
@@ -127,7 +128,19 @@ class ComputeConfusionMatrix(Operation):
         if not given[self.ref]:
             other = "vector" if self.ref == "raster" else "raster"
             missing = field(f"ref_{self.ref}_in")
-            cure = f", or set {field('ref')} to {other} to use {field(f'ref_{other}_in')}" if given[other] else ""
-            raise ParameterError(f"{missing} is missing, but {field('ref')} is {self.ref}: choose a layer{cure}.")
+            way = Phrase(
+                ", or set {ref} to {other} to use {key}", ref=field("ref"), other=other, key=field(f"ref_{other}_in")
+            )
+            cure = way if given[other] else ""
+            raise ParameterError(
+                "{missing} is missing, but {ref} is {ref2}: choose a layer{cure}.",
+                missing=missing,
+                ref=field("ref"),
+                ref2=self.ref,
+                cure=cure,
+            )
         if self.ref == "vector" and not self.ref_vector_field:
-            raise ParameterError(f"{field('ref_vector_field')} is missing: choose the field with the class.")
+            raise ParameterError(
+                "{ref_vector_field} is missing: choose the field with the class.",
+                ref_vector_field=field("ref_vector_field"),
+            )

@@ -230,6 +230,7 @@ class CreateModel(Operation):
         "The model as one file, to train or to serve it, with its sidecar beside it.",
         file_filter="Keras models (*.keras)",
         created=True,
+        kept_as="untrained_model.keras",
     )
     out_savedmodel: str | None = voc.folder_out(
         "out.savedmodel",
@@ -242,20 +243,24 @@ class CreateModel(Operation):
         super().__post_init__()
         if not self.out_keras and not self.out_savedmodel:
             raise ParameterError(
-                f"{field('out_keras')} and {field('out_savedmodel')} are missing: choose a file or folder for at "
-                "least one of them."
+                "{out_keras} and {out_savedmodel} are missing: choose a file or folder for at least one of them.",
+                out_keras=field("out_keras"),
+                out_savedmodel=field("out_savedmodel"),
             )
         check_keras_out(self.out_keras)
         if self.normalization == "scale" and not 0 < self.scale < float("inf"):
-            raise ParameterError(f"{field('scale')} is {self.scale:g}, but must be above 0.")
+            raise ParameterError("{scale} is {scale2:g}, but must be above 0.", scale=field("scale"), scale2=self.scale)
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(
-                f"{field('il', of='sources', number=lacking[0])} is missing: choose the images of this source."
+                "{il} is missing: choose the images of this source.", il=field("il", of="sources", number=lacking[0])
             )
         number = len(TEMPLATES[self.template].inputs)
         if number and len(self.sources) > number:
             raise ParameterError(
-                f"{field('il', of='sources', number=number + 1)} is given, but the template {self.template} has only "
-                f"{number} source{'s' if number > 1 else ''}: remove it."
+                "{il} is given, but the template {template} has only {number} source{s}: remove it.",
+                il=field("il", of="sources", number=number + 1),
+                template=self.template,
+                number=number,
+                s="s" if number > 1 else "",
             )

@@ -95,6 +95,7 @@ class DescribeModel(Operation):
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(
-                f"{field('il', of='sources', number=lacking[0])} is missing, but "
-                f"{field('placeholder', of='sources', number=lacking[0])} is given: give both, or neither."
+                "{il} is missing, but {placeholder} is given: give both, or neither.",
+                il=field("il", of="sources", number=lacking[0]),
+                placeholder=field("placeholder", of="sources", number=lacking[0]),
             )

@@ -60,4 +60,9 @@ class ExportSavedModel(Operation):
         section=sections.MODEL,
     )
     trust_model: bool = shared.trust_model()
-    out: str = voc.folder_out("out", "SavedModel", "Folder of the SavedModel. It replaces an older SavedModel.")
+    out: str = voc.folder_out(
+        "out",
+        "SavedModel",
+        "Folder of the SavedModel. It replaces an older SavedModel.",
+        kept_as="exported_model",
+    )

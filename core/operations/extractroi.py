@@ -119,6 +119,9 @@ class ExtractROI(Operation, ToolOutput, _Region):
         given = [value for value in (self.mode_fit_im, self.mode_fit_vect) if value is not None]
         if self.mode == "fit" and len(given) != 1:
             raise ParameterError(
-                f"{field('mode')} is fit, which needs exactly one of {field('mode_fit_im')} and "
-                f"{field('mode_fit_vect')}: set the one whose extent is used."
+                "{mode} is fit, which needs exactly one of {mode_fit_im} and {mode_fit_vect}: set the one whose "
+                "extent is used.",
+                mode=field("mode"),
+                mode_fit_im=field("mode_fit_im"),
+                mode_fit_vect=field("mode_fit_vect"),
             )

@@ -13,6 +13,7 @@ from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
@@ -173,6 +174,7 @@ class LandCoverMap(Operation):
         "Folder for the trained model as a SavedModel, to serve it on other images.",
         required=False,
         created=True,
+        kept_as="land_cover_model",
     )
     out_keras: str | None = shared.keras_out()
     out_report: str | None = shared.report("HTML page with the training curves, confusion matrix and scores per class.")
@@ -194,36 +196,56 @@ class LandCoverMap(Operation):
     def _check_labels(self) -> None:
         if (self.labels_raster is None) == (self.labels_vector is None):
             both = "both given: keep one of them" if self.labels_vector else "missing: choose one of them"
-            raise ParameterError(f"{field('labels_raster')} and {field('labels_vector')} are {both}.")
+            raise ParameterError(
+                "{labels_raster} and {labels_vector} are {both}.",
+                labels_raster=field("labels_raster"),
+                labels_vector=field("labels_vector"),
+                both=both,
+            )
         if self.labels_vector and not self.labels_field:
             raise ParameterError(
-                f"{field('labels_field')} is missing: choose the field of {field('labels_vector')} with the class."
+                "{labels_field} is missing: choose the field of {labels_vector} with the class.",
+                labels_field=field("labels_field"),
+                labels_vector=field("labels_vector"),
             )
         if self.labels_raster is not None and self.labels_field:
             raise ParameterError(
-                f"{field('labels_field')} is {self.labels_field}, but applies only to {field('labels_vector')}: "
-                "remove it."
+                "{labels_field} is {labels_field2}, but applies only to {labels_vector}: remove it.",
+                labels_field=field("labels_field"),
+                labels_field2=self.labels_field,
+                labels_vector=field("labels_vector"),
             )
         if self.labels_vector and self.labels_nodata is not None:
             raise ParameterError(
-                f"{field('labels_nodata')} is {self.labels_nodata:g}, but applies only to {field('labels_raster')}: "
-                "remove it."
+                "{labels_nodata} is {labels_nodata2:g}, but applies only to {labels_raster}: remove it.",
+                labels_nodata=field("labels_nodata"),
+                labels_nodata2=self.labels_nodata,
+                labels_raster=field("labels_raster"),
             )
 
     def _check_model(self) -> None:
         if self.model_dir and self.template != "auto":
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('model_dir')} is given too: set "
-                f"{field('template')} to auto, or remove {field('model_dir')}."
+                "{template} is {template2}, but {model_dir} is given too: set {template} to auto, or remove "
+                "{model_dir}.",
+                template=field("template"),
+                template2=self.template,
+                model_dir=field("model_dir"),
             )
         if self.model_dir and not Path(self.model_dir).exists():
             raise ParameterError(
-                f"{field('model_dir')} is {self.model_dir}, which does not exist: choose another file or folder."
+                "{model_dir} is {model_dir2}, which does not exist: choose another file or folder.",
+                model_dir=field("model_dir"),
+                model_dir2=self.model_dir,
             )
         other = {"patches": OF_TILES, "dense": OF_PATCHES}.get(self.mode, ())
         if self.template in other:
             fitting = OF_PATCHES if self.mode == "patches" else OF_TILES
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('mode')} is {self.mode}: choose "
-                f"{' or '.join(fitting)}, or set {field('mode')} to auto."
+                "{template} is {template2}, but {mode} is {mode2}: choose {fitting}, or set {mode} to auto.",
+                template=field("template"),
+                template2=self.template,
+                mode=field("mode"),
+                mode2=self.mode,
+                fitting=Phrase(" or ").join(fitting),
             )

@@ -76,5 +76,7 @@ class ManageNoData(Operation, ToolOutput, _NoData):
         super().__post_init__()
         if self.mode == "apply" and self.mode_apply_mask is None:
             raise ParameterError(
-                f"{field('mode')} is apply, but {field('mode_apply_mask')} is missing: choose the mask."
+                "{mode} is apply, but {mode_apply_mask} is missing: choose the mask.",
+                mode=field("mode"),
+                mode_apply_mask=field("mode_apply_mask"),
             )

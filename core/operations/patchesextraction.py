@@ -125,6 +125,7 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
         if not self.out_tfrecords and not all(source.out for source in self.sources):
             missing = [number for number, source in enumerate(self.sources, 1) if not source.out]
             raise ParameterError(
-                f"{field('out', of='sources', number=missing[0])} is missing: choose a file for the patches of this "
-                f"source, or a folder in {field('out_tfrecords')}."
+                "{out} is missing: choose a file for the patches of this source, or a folder in {out_tfrecords}.",
+                out=field("out", of="sources", number=missing[0]),
+                out_tfrecords=field("out_tfrecords"),
             )

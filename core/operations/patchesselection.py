@@ -171,16 +171,21 @@ class PatchesSelection(Operation):
         super().__post_init__()
         for role, share in zip(SampleRole, self.proportions()):
             if self.outputs()[role] and not share > 0:
-                raise ParameterError(f"{field(f'strategy_split_{role.short}prop')} is {share:g}, but must be above 0.")
+                raise ParameterError(
+                    "{short} is {share:g}, but must be above 0.",
+                    short=field(f"strategy_split_{role.short}prop"),
+                    share=share,
+                )
         if self.strategy == "balanced" and self.strategy_balanced_labelimage is None:
             raise ParameterError(
-                f"{field('strategy')} is balanced, but {field('strategy_balanced_labelimage')} is missing: choose a "
-                "label image."
+                "{strategy} is balanced, but {strategy_balanced_labelimage} is missing: choose a label image.",
+                strategy=field("strategy"),
+                strategy_balanced_labelimage=field("strategy_balanced_labelimage"),
             )
         names = [name for name in self.outputs() if name]
         if len(set(names)) < len(names):
             raise ParameterError(
-                f"Two outputs are the same file ({', '.join(names)}): choose another file for one of them."
+                "Two outputs are the same file ({names}): choose another file for one of them.", names=", ".join(names)
             )
 
     def outputs(self) -> tuple[str | None, str | None, str | None]:

@@ -130,11 +130,13 @@ class SampleSelection(Operation, TrainingLayer):
         super().__post_init__()
         if self.strategy == "byclass" and not self.strategy_byclass_in:
             raise ParameterError(
-                f"{field('strategy')} is byclass, but {field('strategy_byclass_in')} is missing: choose a file with "
-                "class,number lines."
+                "{strategy} is byclass, but {strategy_byclass_in} is missing: choose a file with class,number lines.",
+                strategy=field("strategy"),
+                strategy_byclass_in=field("strategy_byclass_in"),
             )
         if self.strategy == "constant" and self.strategy_constant_nb is None:
             raise ParameterError(
-                f"{field('strategy')} is constant, but {field('strategy_constant_nb')} is missing: enter the number "
-                "of samples per class."
+                "{strategy} is constant, but {strategy_constant_nb} is missing: enter the number of samples per class.",
+                strategy=field("strategy"),
+                strategy_constant_nb=field("strategy_constant_nb"),
             )

@@ -325,7 +325,8 @@ class ClassifierChoice(Group):
         words = self.ann_sizes.split()
         if not words or not all(word.isdecimal() and int(word) for word in words):
             raise ParameterError(
-                f"{field('ann_sizes')} is {self.ann_sizes!r}, but must be whole numbers above 0, separated by spaces, "
-                "such as 50 20."
+                "{ann_sizes} is {ann_sizes2!r}, but must be whole numbers above 0, separated by spaces, such as 50 20.",
+                ann_sizes=field("ann_sizes"),
+                ann_sizes2=self.ann_sizes,
             )
         return tuple(int(word) for word in words)

@@ -65,7 +65,12 @@ def deep_features() -> Any:
 def trained_classifier(name: str) -> Any:
     """The classifier to write."""
     return voc.file_out(
-        name, "Trained classifier", "The classifier as a .skops file.", required=True, file_filter=FILE_FILTER
+        name,
+        "Trained classifier",
+        "The classifier as a .skops file.",
+        required=True,
+        file_filter=FILE_FILTER,
+        kept_as="classifier.skops",
     )
 
 

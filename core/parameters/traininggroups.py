@@ -416,6 +416,7 @@ class TrainingOutputs(Group):
         "also a prefix for its variables alone, DIR/variables/variables.",
         required=False,
         created=True,
+        kept_as="trained_model",
     )
     out_keras: str | None = shared.keras_out()
     out_history: str | None = voc.file_out(

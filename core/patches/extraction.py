@@ -14,6 +14,7 @@ from ..base.progress import Progress
 from ..classes.legend import read_texts
 from ..errors import ParameterError, field
 from ..files.staging import Staging
+from ..phrases import Phrase
 from ..rasters.alpha import open_images, said
 from ..rasters.conversion import Converter
 from ..rasters.outputfields import OutputFields
@@ -69,8 +70,10 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         valid = _cut_all(sources, points, stores, progress)
         if not valid.any():
             raise ParameterError(
-                f"Every patch holds no-data. {describe_rejected(points.rejected)} Check the no-data values, or set "
-                f"{field('nodata_from_layer')} to off."
+                "Every patch holds no-data. {describe_rejected} Check the no-data values, or set "
+                "{nodata_from_layer} to off.",
+                describe_rejected=describe_rejected(points.rejected),
+                nodata_from_layer=field("nodata_from_layer"),
             )
         if points.rejected:
             progress.info(describe_rejected(points.rejected))
@@ -82,7 +85,7 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         for place in places.values():
             place.commit()
     count = int(valid.sum())
-    progress.info(f"{count} patches were written.")
+    progress.info(Phrase("{count} patches were written.", count=count))
     reasons = json.dumps(dict(points.rejected), ensure_ascii=False)
     return {**outputs, "patches": count, "rejected": sum(points.rejected.values()), "reasons": reasons}
 
@@ -166,7 +169,7 @@ def _cut_all(
         span = (0.1 + index * share, 0.1 + (index + 1) * share)
         number = cut(source, points.columns[index], points.rows[index], store, valid, progress, span)
         if number:
-            points.rejected[f"with no-data in source {source.number}"] += number
+            points.rejected[Phrase("with no-data in source {number}", number=source.number)] += number
     return valid
 
 
@@ -247,7 +250,7 @@ class _Writer:
         """Close all outputs and write their descriptions; warn of values that were changed."""
         for number, convert in enumerate(self._converters, 1):
             for told in convert.told(_source_fields(number).pixel_type, "0"):
-                progress.warning(f"Source {number}: {told}")
+                progress.warning(Phrase("Source {number}: {told}", number=number, told=told))
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name

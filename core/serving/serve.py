@@ -17,7 +17,7 @@ from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .memorybudget import MemoryBudget
 from .openmodel import open_model
 from .parameterresolution import serve_settings
-from .servedoutput import declared_nodata, output_content, shows_classes
+from .servedoutput import declared_nodata, output_content, told_classes
 
 
 def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
@@ -69,6 +69,4 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     for told in [*run.told(), *run.converter.told(field("out_pixeltype"), f"{background:g} ({field('output_bv')})")]:
         progress.warning(told)
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
-    if shows_classes(opened, bands, dtype):
-        results["classes"] = [vars(item) for item in opened.classes]
-    return results
+    return {**results, **told_classes(opened, bands, dtype)}

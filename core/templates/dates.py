@@ -31,7 +31,12 @@ def _day(word: str, number: int, what: str) -> float:
     except ValueError:
         date = None
     if date is None:
-        raise ParameterError(f"{what}: item {number} is {word!r}, but must be a date such as 2015-07-11.")
+        raise ParameterError(
+            "{what}: item {number} is {word!r}, but must be a date such as 2015-07-11.",
+            what=what,
+            number=number,
+            word=word,
+        )
     return float((date - datetime.date(1970, 1, 1)).days)
 
 
@@ -54,7 +59,10 @@ def times_by_source(text: str) -> tuple[tuple[float, ...], ...]:
     found = tuple(times_of(part) for part in text.split(";")) if text.strip() else ()
     if not all(found):
         raise ParameterError(
-            f"{field('dates')} is {text!r}: source {found.index(()) + 1} has no date, although others do."
+            "{dates} is {text!r}: source {index} has no date, although others do.",
+            dates=field("dates"),
+            text=text,
+            index=found.index(()) + 1,
         )
     return found
 
@@ -68,6 +76,6 @@ def times_of(text: str) -> tuple[float, ...]:
     words = text.replace(",", " ").split()
     if len(words) == 1 and re.fullmatch(r"\d{1,5}", words[0]):
         if int(words[0]) < 1:
-            raise ParameterError(f"{field('dates')} is 0, but must be dates, or their number, at least 1.")
+            raise ParameterError("{dates} is 0, but must be dates, or their number, at least 1.", dates=field("dates"))
         return tuple(float(index) for index in range(int(words[0])))
     return days_of(words, field("dates"))

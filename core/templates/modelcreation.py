@@ -26,6 +26,7 @@ from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
 from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
 from ..patches.patchesimage import read_description, rows_legend
+from ..phrases import Phrase
 from ..probing.exportrun import check_replaceable
 from ..probing.modeldescription import Description, describe, item
 from ..rasters.alpha import open_images
@@ -58,8 +59,11 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     given.update(_statistics(parameters, given, series, progress))
     if parameters.weights != "none" and parameters.normalization == "none":
         progress.warning(
-            "Pretrained weights expect pixels with mean 0 and deviation 1, so results may be poor: set "
-            f"{field('normalization')} to standard."
+            Phrase(
+                "Pretrained weights expect pixels with mean 0 and deviation 1, so results may be poor: set "
+                "{normalization} to standard.",
+                normalization=field("normalization"),
+            )
         )
     if parameters.seed is not None:
         keras.utils.set_random_seed(parameters.seed)
@@ -68,7 +72,9 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         model = create(parameters.template, **given)
     described, paths = _write(model, parameters, progress)
     first = described.outputs[0]
-    progress.info(f"{parameters.template}: {model.count_params()} weights.")
+    progress.info(
+        Phrase("{template}: {count_params} weights.", template=parameters.template, count_params=model.count_params())
+    )
     return {
         **paths,
         "parameters": model.count_params(),
@@ -108,7 +114,7 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     if parameters.classes is None and template.task == CLASSIFICATION:
         given["classes"] = _described_classes(parameters, progress)
     if given["times"] is None and parameters.template == "harmonic" and stacks:
-        names = f"The band names of source 1 ({field('dates')} is empty)"
+        names = Phrase("The band names of source 1 ({dates} is empty)", dates=field("dates"))
         given["times"] = (days_of(_band_names(stacks[0]), names),)
     if given["times"] is None and "order" in template.takes:
         given.update(named_series([_band_names(stack) for stack in stacks], len(given["bands"]), progress))
@@ -134,14 +140,19 @@ def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
     words = text.replace(",", " ").split()
     if any(not word.isdecimal() for word in words):
         raise ParameterError(
-            f"{field('bands')} is {text!r}, but must be whole numbers separated by spaces, such as 1 4."
+            "{bands} is {text!r}, but must be whole numbers separated by spaces, such as 1 4.",
+            bands=field("bands"),
+            text=text,
         )
     found = tuple(stack.bands for stack in stacks)
     told = tuple(int(word) for word in words)
     if told and told[: len(found)] != found:
         raise ParameterError(
-            f"{field('bands')} is {text!r}, but the images given as sources have {' '.join(map(str, found))} bands: leave "
-            f"{field('bands')} empty, or give other images."
+            "{bands} is {text!r}, but the images given as sources have {found} bands: leave {bands} empty, or give "
+            "other images.",
+            bands=field("bands"),
+            text=text,
+            found=" ".join(map(str, found)),
         )
     return told or found
 
@@ -152,8 +163,10 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
         paths = [path for path in map(path_of, source.il) if path and rows_legend(read_description(path))]
         if paths:
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
-            told = " and ".join(f"{path}.json" for path in paths)
-            progress.info(f"{len(together)} classes, according to {told}.")
+            told = Phrase(" and ").join(Phrase("{path}.json", path=path) for path in paths)
+            progress.info(
+                Phrase("{together_count} classes, according to {told}.", together_count=len(together), told=told)
+            )
             return len(together)
     return None
 
@@ -189,19 +202,22 @@ def _statistics(
 def _scaling(
     parameters: CreateModel, number: int, bands: int, layout: SeriesLayout | None, progress: Progress
 ) -> Scaling | None:
-    kind, where = parameters.normalization, f"source {number + 1}"
+    kind, where = parameters.normalization, Phrase("source {number}", number=number + 1)
     if kind in ("none", "scale"):
         return scaling_of(kind, parameters.scale, bands, (), where)
     if number >= len(parameters.sources):
         raise ParameterError(
-            f"{field('normalization')} is {kind}, but {field('il', of='sources', number=number + 1)} is missing: give the "
-            "images to take the statistics from, or choose scale."
+            "{normalization} is {kind}, but {il} is missing: give the images to take the statistics from, or choose "
+            "scale.",
+            normalization=field("normalization"),
+            kind=kind,
+            il=field("il", of="sources", number=number + 1),
         )
     paths = parameters.sources[number].il
     rows = described_statistics(paths)
     if rows is None or len(rows) != bands:
         stack = _images(parameters, number, Progress())
-        progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
+        progress.info(Phrase("Computing the statistics of {names}.", names=", ".join(stack.names)))
         rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
     if layout is not None:
         rows = pooled_statistics(rows, layout)
@@ -216,15 +232,18 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
     for image in expression.images_with_statistics:
         if image > len(parameters.sources):
             raise ParameterError(
-                f"{field('expression')} holds statistics of im{image}, but {field('il', of='sources', number=image)} is missing: "
-                "give the images to take the statistics from."
+                "{expression} holds statistics of im{image}, but {il} is missing: give the images to take the "
+                "statistics from.",
+                expression=field("expression"),
+                image=image,
+                il=field("il", of="sources", number=image),
             )
         stack = _images(parameters, image - 1, Progress())
-        progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
+        progress.info(Phrase("Computing the statistics of {names}.", names=", ".join(stack.names)))
         found.update(variables_of(image, computed_statistics(stack, _missing(parameters, stack), progress)))
     chosen = {name: found[name] for name in expression.statistics}
     for name, value in chosen.items():
-        progress.info(f"{name} = {value:.9g}")
+        progress.info(Phrase("{name} = {value:.9g}", name=name, value=value))
     return chosen
 
 
@@ -267,6 +286,8 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             place.commit()
     if described is None:
         raise ParameterError(
-            f"{field('out_keras')} or {field('out_savedmodel')} is missing: name at least one of them."
+            "{out_keras} or {out_savedmodel} is missing: name at least one of them.",
+            out_keras=field("out_keras"),
+            out_savedmodel=field("out_savedmodel"),
         )
     return described, paths

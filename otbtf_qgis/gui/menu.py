@@ -33,12 +33,13 @@ class Menu:
             self._add(tr("Serve a model…"), "inference", lambda: open_dialog("otbtf:tensorflowmodelserve")),
             self._add(tr("Install engine…"), "engine", self._open_engine),
         ]
-        self._iface.pluginMenu().aboutToShow.connect(self._name_engine)
+        self._menu = iface.pluginMenu()
+        self._menu.aboutToShow.connect(self._name_engine)
 
     def remove(self):
         """Take the entries out of the menu."""
-        if not sip.isdeleted(self._iface.pluginMenu()):
-            self._iface.pluginMenu().aboutToShow.disconnect(self._name_engine)
+        if not sip.isdeleted(self._menu):
+            self._menu.aboutToShow.disconnect(self._name_engine)
         for action in self._actions:
             if not sip.isdeleted(action):  # the main window, whose they are, may be gone
                 self._iface.removePluginMenu(NAME, action)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from qgis.core import QgsApplication, QgsProcessingModelAlgorithm
 
+from ..algorithms.translate import tr
+
 
 def edit_copy(source: str | Path) -> str:
     """Copy a model into the user's models, open it in the model designer, and return the copy's path.
@@ -31,10 +33,10 @@ def copied(source: Path, folder: Path) -> Path:
     path = next(folder / f"{name}.model3" for name in names if not (folder / f"{name}.model3").exists())
     model = QgsProcessingModelAlgorithm()
     if not model.fromFile(str(source)):
-        raise OSError(f"{source} is not a model that this version of QGIS can read.")
+        raise OSError(tr("{} is not a model that this version of QGIS can read.").format(source))
     model.setName(path.stem)
     if not model.toFile(str(path)):
-        raise OSError(f"{path} cannot be written.")
+        raise OSError(tr("{} cannot be written.").format(path))
     return path
 
 
