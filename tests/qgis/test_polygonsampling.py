@@ -104,7 +104,7 @@ def test_samples_load_in_the_colours_of_the_layer(plugin: OtbtfPlugin, image: st
         layer = QgsVectorLayer(target, "samples")
         context.layerToLoadOnCompletionDetails(target).postProcessor().postProcessLayer(layer, context, feedback)
         found = {c.value(): (c.label(), c.symbol().color().name()) for c in layer.renderer().categories()}
-        assert found == {3: ("3 wheat", "#ffcc00"), 5: ("5", "#336699")}
+        assert found == {3: ("wheat", "#ffcc00"), 5: ("5", "#336699")}
         assert layer.renderer().classAttribute() == "crop"
 
 
