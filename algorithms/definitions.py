@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -221,6 +222,10 @@ class _Text(Shown):
         return QgsProcessingParameterString(name, label, default, optional=optional)
 
 
+_LARGEST_IN_FORM = 2**31 - 1
+"""QGIS's field for whole numbers ends here; told a larger maximum, it overflows and shows a number that cannot be run."""
+
+
 class _Number(Shown):
     type = QgsProcessingParameterNumber.Type.Double
 
@@ -235,6 +240,11 @@ class _Number(Shown):
 
 class _Integer(_Number):
     type = QgsProcessingParameterNumber.Type.Integer
+
+    def parameter(self, key, name, label, default, optional):
+        if key.maximum is not None and key.maximum > _LARGEST_IN_FORM:  # core checks it; others than forms reach it
+            key = dataclasses.replace(key, maximum=None)
+        return super().parameter(key, name, label, default, optional)
 
 
 class _Boolean(Shown):
