@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -222,8 +221,8 @@ class _Text(Shown):
         return QgsProcessingParameterString(name, label, default, optional=optional)
 
 
-_LARGEST_IN_FORM = 2**31 - 1
-"""QGIS's field for whole numbers ends here; told a larger maximum, it overflows and shows a number that cannot be run."""
+_LARGEST = 2**31 - 1
+"""The largest maximum that QGIS's fields for numbers hold; a larger one makes them begin at the smallest number."""
 
 
 class _Number(Shown):
@@ -233,18 +232,13 @@ class _Number(Shown):
         parameter = QgsProcessingParameterNumber(name, label, self.type, default, optional)
         if key.minimum is not None:
             parameter.setMinimum(key.minimum)
-        if key.maximum is not None:
+        if key.maximum is not None and key.maximum <= _LARGEST:
             parameter.setMaximum(key.maximum)
         return parameter
 
 
 class _Integer(_Number):
     type = QgsProcessingParameterNumber.Type.Integer
-
-    def parameter(self, key, name, label, default, optional):
-        if key.maximum is not None and key.maximum > _LARGEST_IN_FORM:  # core checks it; others than forms reach it
-            key = dataclasses.replace(key, maximum=None)
-        return super().parameter(key, name, label, default, optional)
 
 
 class _Boolean(Shown):
@@ -314,6 +308,7 @@ _SHOWN: dict[kinds.Kind, Shown] = {
     kinds.FILE: _File(),
     kinds.FOLDER: _Folder(),
     kinds.TEXT: _Text(),
+    kinds.CLUSTER: _Text(),
     kinds.INTEGER: _Integer(),
     kinds.NUMBER: _Number(),
     kinds.BOOLEAN: _Boolean(),

@@ -140,7 +140,7 @@ def status_text(status: int) -> str:
 
 _UNITS = {"bytes": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
-_FOLDER = "FOLDER"
+_FOLDER = "<folder>"
 """Stands for the folder of the engine."""
 
 _CAUSES = (

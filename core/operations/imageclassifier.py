@@ -11,7 +11,7 @@ from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, statistics
 from ..parameters.operation import Group, Operation
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import PARTS_RESULTS, Memory
 
 
 @dataclass(frozen=True)
@@ -51,5 +51,6 @@ class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
     )
     RUN = "classifiers.classifyimage:classify_image"
     NEEDS_ENGINE = True
+    RESULTS = PARTS_RESULTS
 
     memory: int | None = shared.memory("the image and the classification")

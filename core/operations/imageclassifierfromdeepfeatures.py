@@ -11,6 +11,7 @@ from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, deep_features, statistics
 from ..parameters.operation import Operation
 from ..parameters.servedmodel import MODES, ServedModel
+from ..parameters.sharedgroups import PARTS_RESULTS
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,4 @@ class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     )
     RUN = "classifiers.classifydeep:classify_deep_features"
     NEEDS_ENGINE = True
+    RESULTS = PARTS_RESULTS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +14,7 @@ from ..rasters.conversion import Converter
 from .openmodel import OpenModel
 from .pipeline import stream
 from .runplan import RunPlan
-from .tilecomputer import TileOutput
+from .tilecomputer import Tile, TileComputer, TileOutput
 
 
 class Writer(Protocol):
@@ -31,6 +33,7 @@ class TiledRun:
 
     def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
         self._plan, self._computer = plan, plan.computer(opened, output)
+        self._beside = [plan.computer(replace(opened, compute=other), output) for other in opened.beside]
         self.converter = Converter(output.dtype, output.background)
 
     def write(self, raster: Writer, progress: Progress) -> None:
@@ -51,12 +54,16 @@ class TiledRun:
         def placed(part: Box) -> Box:
             return Box(part.x + corner.x, part.y + corner.y, part.width, part.height)
 
+        def values_by(computer: TileComputer) -> Callable[[Box, Tile], np.ndarray]:
+            return lambda part, data: computer.values(placed(part), data)
+
         stream(
             self._plan.tiles(),
             lambda part: self._computer.read(placed(part), sparing=True),
-            lambda part, data: self._computer.values(placed(part), data),
+            values_by(self._computer),
             write,
             progress.check,
+            [values_by(computer) for computer in self._beside],
         )
 
     def told(self) -> list[str]:

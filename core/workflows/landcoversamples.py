@@ -174,7 +174,11 @@ def _extract(
     found = run_nested("PatchesExtraction", values, _WORDS, Quiet(progress))
     if found["rejected"]:
         progress.info(
-            f"{found['rejected']} samples for {role} are left out: their patches reach beyond the image, or hold no-data."
+            Phrase(
+                "{rejected} samples for {role} are left out: their patches reach beyond the image, or hold no-data.",
+                rejected=found["rejected"],
+                role=role,
+            )
         )
     return (patches, labels), found["patches"]
 

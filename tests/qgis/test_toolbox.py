@@ -50,6 +50,7 @@ def test_groups_stand_in_the_order_of_work(toolbox: dict[str, list[str]]) -> Non
     assert toolbox["1 Start"] == [
         "Create example data",
         "Make a land cover map",
+        "Map a quantity",
         "Step by step: a land cover map (model)",
     ]
 

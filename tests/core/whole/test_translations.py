@@ -36,7 +36,7 @@ def test_there_is_a_catalogue() -> None:
         "Cancelled.",  # of QGIS's side
         "Source {number}: {label}",  # composed in a declaration
         "images",  # its part
-        "Serve a TensorFlow model",  # a title
+        "Serve a model (apply it to images)",  # a title
     ],
 )
 def test_texts_of_every_kind_are_found(texts: set[str], text: str) -> None:
