@@ -20,7 +20,7 @@ ABOUT = (
     "OTBTF's command lines (`source1.il`). `SOURCEN` stands for `SOURCE1`, `SOURCE2`, ... Dialogs show advanced parameters "
     "only on request."
 )
-MODEL_TITLES = {"landcovermodel": "Make a land cover map, step by step (model)"}
+MODEL_TITLES = {"landcovermodel": "Step by step: a land cover map (model)"}
 """As the toolbox shows them; tests/qgis/test_provider.py compares them."""
 HIDDEN = "Only for command lines, scripts and models: the toolbox does not show it, because QGIS has its own tools."
 GUIDES = {
