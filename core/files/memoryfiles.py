@@ -18,6 +18,7 @@ from ..base.temporaries import scratch_folder
 from ..errors import OtbtfError, ParameterError, RasterError, field
 from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys
+from ..phrases import Phrase
 
 PREFIX = "/vsimem/"
 _STORES = tuple(f"/vsi{name}/" for name in ("s3", "gs", "az", "adls", "oss", "swift"))
@@ -126,6 +127,8 @@ class MemoryFiles:
 
     def as_asked(self, value: Any) -> Any:
         """Return a result or a message with the paths that were asked for."""
+        if isinstance(value, Phrase):
+            return value.with_texts(self.as_asked)
         if isinstance(value, str):
             for parent, place in self._places.items():
                 value = value.replace(place + os.sep, f"{parent}/")

@@ -41,7 +41,7 @@ class Inputs(Group):
 class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
     """See OTB's application of the same name."""
 
-    TITLE = "Classify an image with a classifier on its bands"
+    TITLE = "Classify by bands (with a trained classifier)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a trained classifier to each pixel of a raster of any size and writes a map of classes and, if you "

@@ -46,7 +46,7 @@ class DeepModel(ServedModel):
 class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Classify an image with a classifier on deep features"
+    TITLE = "Classify by deep features (with a trained classifier)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a network to one or several rasters and a trained classifier to its features, and writes a map of "

@@ -46,6 +46,7 @@ class Key:
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        on_map: for a raster to write, False where it is no map, so that QGIS does not add it to the project.
         kept_as: for an output that later runs need, as a trained model, the name that dialogs suggest for it, outside
             temporary folders; empty where they suggest a temporary one.
         suggested: the value that a dialog begins with where one must be given.
@@ -69,6 +70,7 @@ class Key:
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    on_map: bool = True
     kept_as: str = ""
     suggested: Any = None
     in_otbtf: str = ""
