@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from typing import Any
 from ..base.progress import Passed, Progress
 from ..cluster.tasks import Pool, Tasks, WorkerProgress
 from ..cluster.workerfacts import Share, Team, take_share, worker_facts
-from ..errors import OtbtfError, ParameterError, field
+from ..errors import EngineError, OtbtfError, ParameterError, field
 from ..files.inputs import watched
 from ..files.privatecopies import private_copies
 from ..files.staging import Staging
@@ -34,6 +35,7 @@ class Assignment:
     Attributes:
         parameters: of the operation.
         open_work: opens its inputs.
+        run: stands for this run; another one of the same plan may have another folder.
         digest: of the plan that lies in the folder of parts.
         shares: of workers in their machines, by name.
         apart: whether the worker is a process of its own.
@@ -41,6 +43,7 @@ class Assignment:
 
     parameters: Any
     open_work: OpenWork
+    run: str
     digest: str
     shares: Mapping[str, Share]
     apart: bool
@@ -88,7 +91,7 @@ def assignment(parameters: Any, open_work: OpenWork, run: PartsRun, team: Team, 
     shares = team.shares()
     if list(shares) == [""]:
         shares = {"": dataclasses.replace(shares[""], cores=max(1, shares[""].cores // pool.workers()))}
-    return Assignment(parameters, open_work, run.plan.digest, shares, pool.apart)
+    return Assignment(parameters, open_work, uuid.uuid4().hex, run.plan.digest, shares, pool.apart)
 
 
 def check_workers(given: Assignment, pool: Pool, progress: Progress) -> None:
@@ -141,7 +144,17 @@ def compute_on(
             bottom=box.bottom - 1,
         )
     sizes = {number: float(run.plan.parts[number].area) for number in todo}
-    Tasks(partial(compute_part, given), names, sizes, arrived).run(pool, progress)
+
+    def seen(number: int, note: PartNote) -> None:
+        if run.note(number) is None:
+            raise EngineError(
+                "{name} was computed, but is not in {folder}: all workers must see this folder under the same path.",
+                name=names[number],
+                folder=run.folder.path,
+            )
+        arrived(number, note)
+
+    Tasks(partial(compute_part, given), names, sizes, seen).run(pool, progress)
 
 
 # ---------------------------------------------------------------- on a worker
@@ -232,14 +245,14 @@ _lock = threading.Lock()
 def _followed(given: Assignment, progress: Progress) -> Iterator[_Follower]:
     """Yield what follows a run in this thread, opened now or for an earlier part."""
     with _lock:
-        digest, follower = _followers.get(threading.get_ident(), ("", None))
-    if follower is None or digest != given.digest:
+        followed, follower = _followers.get(threading.get_ident(), ("", None))
+    if follower is None or followed != given.run:
         release()
         if given.apart:
             _take_share(given, progress)
         follower = _Follower(given, progress)
         with _lock:
-            _followers[threading.get_ident()] = given.digest, follower
+            _followers[threading.get_ident()] = given.run, follower
     follower.progress.now(progress)
     if not given.apart:  # the driver has set GDAL's cache
         yield follower

@@ -17,7 +17,8 @@ from otbtf_qgis.core.errors import ParameterError
 pytest.importorskip("tensorflow")
 
 PROGRAM = """
-import json, sys, threading
+import json, sqlite3, sys, threading
+from osgeo import gdal
 import tensorflow as tf
 [cpu] = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -48,7 +49,12 @@ def test_two_logical_devices(tmp_path: Path) -> None:
     paths = os.pathsep.join(path for path in sys.path if path)
     environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(runs)], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-c", PROGRAM, json.dumps(runs)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["1", "2"], "both devices compute"
