@@ -14,6 +14,7 @@ from ..errors import field
 from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
 from ..rasters.outputarea import wanted_box
@@ -52,7 +53,7 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
     classifier = opened(parameters.model, parameters.imstat)
     image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features), placed=False)
     classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
-    missing = image.missing(parameters.nodata, parameters.nodata_from_layer)
+    missing = image.missing(parameters.nodata, parameters.nodata_from_layer, rule=rule_of(parameters, WITHOUT_BANDS))
     mask = Validity(image, None, False, parameters.mask)
     box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
     why = f"by {field('out_box')} or {field('extent')}"
@@ -117,7 +118,7 @@ class _Run:
     def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the pixels of a box, and where they are no-data."""
         pixels = self._image.read(box)
-        empty = self._missing.everywhere(pixels, box) if self._missing.possible else None
+        empty = self._missing.marked(pixels, box) if self._missing.possible else None
         if not self._mask.everywhere:
             masked = ~self._mask.read(box)
             empty = masked if empty is None else empty | masked

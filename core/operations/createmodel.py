@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import NumberResult, Operation, TextResult
-from ..parameters.seriesorders import ORDERS
+from ..parameters.fillings import FilledSources
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import NAMES, TEMPLATES
 
@@ -35,29 +35,7 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class CreateModel(Operation):
-    """OTBTF has no such application."""
-
-    TITLE = "Create a model"
-    GROUP = "models"
-    DESCRIPTION = (
-        "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "
-        "otbtf:tensorflowmodeltrain; formulas can be served without training. Its inputs have the names source1, "
-        "source2, ...; the output of a classifier is predictions, computed from the layer features.\n\n"
-        "Choose the patches for its training, or set the number of bands of each source."
-    )
-    RESULTS = (
-        NumberResult("parameters", "Number of weights"),
-        TextResult("verdict", "How the model is applied"),
-        TextResult("geometry", "Parameters for serving"),
-        TextResult("inputs", "Names of the inputs"),
-        TextResult("outputs", "Names of the outputs"),
-        TextResult("loss", "Suitable loss"),
-    )
-    RUN = "templates.modelcreation:create_model"
-    CHECK = "imagetools.expressionchecks:check_formula"
-    NEEDS_ENGINE = True
-
+class _Network(Group):
     template: str = voc.choice(
         "template", "Template", "Network template; the description explains the use of each.", NAMES
     )
@@ -119,29 +97,10 @@ class CreateModel(Operation):
         "For band_arithmetic: expression in the language of BandMathX. im1 is the first image, im1b2 its second "
         "band, im1b2Mini, Maxi, Mean, Sum and Var are its statistics; a semicolon separates results.",
     )
-    dates: str = voc.text(
-        "dates",
-        "Dates",
-        "For harmonic: date of each band, such as 2015-07-11, separated by spaces. For time_series_vhr: the same, or "
-        "the number of dates; its bands are stored date by date. For the other networks for time series: the same, "
-        "separated by semicolons for several sources. Default: the dates in the band names of the images; if they hold "
-        "none, and for time_series_vhr, one date per band.",
-    )
-    dates_order: str = voc.choice(
-        "dates.order",
-        "Order of dates and bands",
-        "For networks for time series with several bands per date, if DATES is given: date-major (all bands of the first "
-        "date first) or band-major (all dates of the first band first). Band names with dates also give the order.",
-        ORDERS,
-        advanced=True,
-    )
-    step: float | None = voc.number(
-        "step",
-        "Time step (days)",
-        "For networks for time series: the model resamples its series to dates that many days apart, from the first date "
-        "on. Default: the dates of the series. In both cases, the model fills gaps by linear interpolation.",
-        advanced=True,
-    )
+
+
+@dataclass(frozen=True)
+class _Details(Group):
     period: float | None = voc.number(
         "period",
         "Period (days)",
@@ -186,7 +145,7 @@ class CreateModel(Operation):
         advanced=True,
     )
     nodata: float | None = shared.nodata(
-        "Ignore pixels with this value in statistics and in time series, whose gaps networks fill; nan is always ignored.",
+        "Value of missing data, which does not count in statistics and which NODATA_FILL replaces; nan is always missing.",
         advanced=True,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
@@ -194,6 +153,10 @@ class CreateModel(Operation):
     seed: int | None = shared.seed(
         otherwise="different weights each time", maximum=shared.LARGEST_32_BIT_SEED, advanced=True
     )
+
+
+@dataclass(frozen=True)
+class _Outputs(Group):
     out_keras: str | None = voc.file_out(
         "out.keras",
         "Model as .keras file",
@@ -205,6 +168,40 @@ class CreateModel(Operation):
         "Model as SavedModel",
         "The model as the folder of a SavedModel, with its sidecar in it. It replaces an older SavedModel.",
         required=False,
+    )
+
+
+@dataclass(frozen=True)
+class CreateModel(Operation, _Outputs, _Details, FilledSources, _Network):
+    """OTBTF has no such application."""
+
+    TITLE = "Create a model"
+    GROUP = "models"
+    DESCRIPTION = (
+        "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "
+        "otbtf:tensorflowmodeltrain; formulas can be served without training. Its inputs have the names source1, "
+        "source2, ...; the output of a classifier is predictions, computed from the layer features.\n\n"
+        "Choose the patches for its training, or set the number of bands of each source."
+    )
+    RESULTS = (
+        NumberResult("parameters", "Number of weights"),
+        TextResult("verdict", "How the model is applied"),
+        TextResult("geometry", "Parameters for serving"),
+        TextResult("inputs", "Names of the inputs"),
+        TextResult("outputs", "Names of the outputs"),
+        TextResult("loss", "Suitable loss"),
+    )
+    RUN = "templates.modelcreation:create_model"
+    CHECK = "imagetools.expressionchecks:check_formula"
+    NEEDS_ENGINE = True
+
+    dates: str = voc.text(
+        "dates",
+        "Dates",
+        "For harmonic: date of each band, such as 2015-07-11, separated by spaces, or the path of a JSON or text file that lists "
+        "them, or of a STAC item or item collection. For time_series_vhr: the same, or the number of dates; its bands are stored "
+        "date by date. For time series: the same, separated by semicolons for several sources. Default: the dates in the names "
+        "of the bands or files of the images; if they hold none, and for time_series_vhr, one date per band.",
     )
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutpu
     RESULTS = (
         NumberResult("parts.done", "Parts that are done"),
         NumberResult("parts.missing", "Parts that are missing"),
+        NumberResult("pixels_nodata", "Number of no-data pixels in the output"),
     )
 
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output", in_otbtf="float")

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
+from ..parameters.fillings import FilledSources, nodata_fill
 from ..parameters.operation import NumberResult, Operation
 from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
@@ -21,8 +22,15 @@ from ..parameters.traininggroups import (
 
 
 @dataclass(frozen=True)
+class _Template(FilledSources):
+    nodata_fill: str = nodata_fill(
+        "a template", "temporal for networks for time series, otherwise none. Other models fill as they were made to"
+    )
+
+
+@dataclass(frozen=True)
 class TensorflowModelTrain(
-    Operation, TrainingOutputs, GraphTraining, Memory, Fitting, Validation, TrainingData, TrainedModel
+    Operation, TrainingOutputs, GraphTraining, _Template, Memory, Fitting, Validation, TrainingData, TrainedModel
 ):
     """See OTBTF's application of the same name."""
 

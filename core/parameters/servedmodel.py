@@ -7,6 +7,7 @@ from typing import Any
 
 from . import sharedkeys as shared
 from . import vocabulary as voc
+from .nodatarules import PatchRule, nodata_pixels, nodata_rule
 from .operation import Group
 from .sharedgroups import Memory, check_sources
 
@@ -47,7 +48,10 @@ class Source:
         "Name of the model's input that this source feeds. Default: the inputs in alphabetical order.",
         advanced=True,
     )
-    nodata: float | None = shared.nodata("Pixels in which all bands have this value are no-data (nan is possible).")
+    nodata: float | None = shared.nodata(
+        "Value of missing data (nan is possible); pixels in which all bands have it are no-data, unless NODATA_RULE says "
+        "otherwise."
+    )
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,18 @@ class _Loading(Group):
     alpha: str = shared.alpha()
 
 
+_IN_THE_SIDECAR = "the value in the model's sidecar, otherwise"
+
+
 @dataclass(frozen=True)
-class ServedModel(_Loading, Memory, _Application):
+class _NoData(PatchRule):
+    nodata_rule: str = nodata_rule(f"{_IN_THE_SIDECAR} all")
+    nodata_pixels: float | None = nodata_pixels(
+        "Largest share of no-data pixels among the source pixels below an output pixel; with a larger share it is no-data",
+        f"{_IN_THE_SIDECAR} 1 (only output pixels without any data are no-data)",
+    )
+
+
+@dataclass(frozen=True)
+class ServedModel(_Loading, Memory, _NoData, _Application):
     """The parameters shared by all operations that apply a model to rasters."""

@@ -87,7 +87,7 @@ class LabelRaster:
             RasterError: a pixel holds a fraction, or cannot be read.
         """
         pixels = self.stack.read(box)
-        where = np.flatnonzero(~self._missing.everywhere(pixels, box))
+        where = np.flatnonzero(~self._missing.marked(pixels, box))
         labels = pixels.reshape(-1)[where]
         if labels.dtype.kind == "f":
             wrong = np.flatnonzero((labels != np.rint(labels)) | (np.abs(labels) >= 2.0**63))

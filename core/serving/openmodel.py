@@ -22,7 +22,7 @@ from ..probing.sources import (
     open_sources,
     order_told,
     output_names,
-    settle_alphas,
+    settle_sources,
 )
 from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
@@ -119,7 +119,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     sidecar = read_sidecar(model.path, split_tags(asked.tags))
     offered = _offered(model, settings.preferred) or _offered(model, defaults.output if defaults else "")
     names = output_names(model, asked.outputs or offered)
-    sources = settle_alphas(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
+    sources = settle_sources(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
 
     def resolver_of(*outputs: str) -> GeometryResolver:
         inputs = assign_inputs(model, asked.placeholders, sources, outputs)

@@ -68,7 +68,10 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             raster.commit(progress)
     for told in [*run.told(), *run.converter.told(field("out_pixeltype"), f"{background:g} ({field('output_bv')})")]:
         progress.warning(told)
+    if opened.masked:
+        progress.info(f"{run.without_data} of {box.area} output pixels are no-data.")
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
+    results["pixels_nodata"] = run.without_data
     if shows_classes(opened, bands, dtype):
         results["classes"] = [vars(item) for item in opened.classes]
     return results

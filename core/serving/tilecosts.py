@@ -50,6 +50,7 @@ def bytes_read(sources: Sequence[OpenSource], geometry: ServingGeometry, outputs
         area = geometry.region(number, outputs).area
         total += IN_FLIGHT * area * source.stack.bands * source.stack.dtype.itemsize
         total += MASK_BYTES * area if source.nodata is not None else 0
+        total += area * source.stack.bands * (1 + source.stack.dtype.itemsize) if source.gaps is not None else 0
     return total
 
 

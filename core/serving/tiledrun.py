@@ -12,7 +12,7 @@ from ..rasters.conversion import Converter
 from .openmodel import OpenModel
 from .pipeline import stream
 from .runplan import RunPlan
-from .tilecomputer import TileOutput
+from .tilecomputer import Tile, TileOutput
 
 
 class Writer(Protocol):
@@ -27,11 +27,13 @@ class TiledRun:
 
     Attributes:
         converter: brings values to the type that is written, and counts what that changes.
+        without_data: number of outputs written so far that are no-data.
     """
 
     def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
         self._plan, self._computer = plan, plan.computer(opened, output)
         self.converter = Converter(output.dtype, output.background)
+        self.without_data = 0
 
     def write(self, raster: Writer, progress: Progress) -> None:
         """Compute all tiles of the plan into `raster`.
@@ -54,10 +56,15 @@ class TiledRun:
         stream(
             self._plan.tiles(),
             lambda part: self._computer.read(placed(part), sparing=True),
-            lambda part, data: self._computer.values(placed(part), data),
+            lambda part, data: self._counted(placed(part), data),
             write,
             progress.check,
         )
+
+    def _counted(self, box: Box, tile: Tile) -> np.ndarray:
+        if tile.nodata is not None:
+            self.without_data += int(np.count_nonzero(tile.nodata))
+        return self._computer.values(box, tile)
 
     def told(self) -> list[str]:
         """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""
