@@ -16,7 +16,7 @@ from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..models.sidecar import Sidecar
 from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..rasters.alpha import decide
-from ..rasters.missingpixels import Missing
+from ..rasters.missingpixels import Missing, gap_type
 from ..rasters.rasterreference import check_references
 from ..rasters.rasterstack import Stack
 from .feeding import described, fed_inputs, image_inputs
@@ -47,6 +47,11 @@ class OpenSource:
     rule: NodataRule = WITHOUT_BANDS
     gaps: tuple[Missing, float] | None = None
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the pixels as the model takes them."""
+        return self.stack.dtype if self.gaps is None else gap_type(self.stack.dtype, self.gaps[1])
+
     def read(self, box: Box, padding: str) -> np.ndarray:
         """Return the pixels of `box` as the model takes them; see `Stack.read_padded`."""
         return self.with_gaps(self.stack.read_padded(box, padding), box, padding)
@@ -56,7 +61,7 @@ class OpenSource:
         if self.gaps is None:
             return pixels
         missing, value = self.gaps
-        return missing.with_gaps(pixels, box, value, padding)
+        return missing.with_gaps(pixels, box, value, padding).astype(self.dtype, copy=False)
 
 
 def open_sources(settings: SourcesSettings) -> list[OpenSource]:

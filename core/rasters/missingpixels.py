@@ -164,7 +164,7 @@ class Missing:
         gaps = self.by_band(pixels, box, padding)
         if not gaps.any():
             return pixels
-        pixels = pixels.astype(np.result_type(pixels.dtype, np.min_scalar_type(_plain(value))))
+        pixels = pixels.astype(gap_type(pixels.dtype, value))
         pixels[gaps] = value
         return pixels
 
@@ -252,9 +252,11 @@ class _Asked:
         return found
 
 
-def _plain(value: float) -> float | int:
-    """Return whole numbers as such: so the smallest type that holds them is one of whole numbers."""
-    return int(value) if math.isfinite(value) and value == int(value) else value
+def gap_type(dtype: np.dtype, value: float) -> np.dtype:
+    """Return the type of pixels of `dtype` some of which get a value, NaN perhaps."""
+    # A whole number as such: so the smallest type that holds it is one of whole numbers.
+    plain = int(value) if math.isfinite(value) and value == int(value) else value
+    return np.dtype(np.result_type(dtype, np.min_scalar_type(plain)))
 
 
 def _rule(held: Held, dtype: np.dtype, nodata: float | None, from_layer: bool, nan: bool = False) -> _Rule:

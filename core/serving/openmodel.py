@@ -178,10 +178,10 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
             f"coarser map in less time, set {field('output_spcscale')}."
         )
     for source, info in zip(opened.sources, inputs.images):
-        narrowing = Narrowing(source.stack.dtype, info.dtype)
+        narrowing = Narrowing(source.dtype, info.dtype)
         if narrowing.whole:
             progress.info(
-                f"Source {source.number} holds {source.stack.dtype.name}, but the input {info.name} of the model accepts "
+                f"Source {source.number} holds {source.dtype.name}, but the input {info.name} of the model accepts "
                 f"{info.dtype} ({narrowing.range}): pixels outside this range become its nearest value; a warning will "
                 "count them."
             )

@@ -82,7 +82,7 @@ class TileComputer:
         self.sources, self.compute, self.geometry = sources, compute, geometry
         self._padding, self._output, self._bands = padding, output, bands
         self._patches = way.bind(geometry, compute) if way else None
-        self._narrowings = [Narrowing(source.stack.dtype, info.dtype) for source, info in zip(sources, compute.inputs)]
+        self._narrowings = [Narrowing(source.dtype, info.dtype) for source, info in zip(sources, compute.inputs)]
 
     def first_piece(self, box: Box) -> np.ndarray:
         """Return the output in the middle of a box, so that a model that does not fit fails now."""

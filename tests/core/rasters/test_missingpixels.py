@@ -14,7 +14,7 @@ from osgeo import gdal
 
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.parameters.nodatarules import WITH_GAPS
+from otbtf_qgis.core.parameters.nodatarules import WITH_GAPS, NodataRule
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.inmemory import ArrayRaster
 from otbtf_qgis.core.rasters.missingpixels import Held, Missing, common_tag, marks_of_first
@@ -362,3 +362,43 @@ class TestMarksOfTheFirstBand:
         assert self.marks(alpha) == ((), "2")
         both = made(tmp_path / "both.tif", self.PIXELS, None, mask, external=True, alpha=True)
         assert self.marks(both) == ((), "mask")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.74, 1.0])
+def test_a_pixel_is_no_data_where_more_bands_are_missing_than_the_rule_accepts(share: float, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 3, (20, 30, 4)).astype("int16")
+    mask = np.where(random.random((20, 30)) < 0.2, 0, 255).astype("uint8")
+    stack = Stack([made(tmp_path / "a.tif", pixels, 0), made(tmp_path / "b.tif", pixels[..., :2] + 1, None, mask)])
+    read, box = stack.read(stack.grid.box), stack.grid.box
+    gaps = np.dstack([pixels == 0, mask == 0, mask == 0])
+    missing = stack.missing(rule=NodataRule(share))
+    expected = (gaps.mean(axis=2) > share) | gaps.all(axis=2)
+    assert np.array_equal(missing.marked(read, box), expected) and expected.any() and not expected.all()
+    assert np.array_equal(missing.read(box), expected)
+    part = Box(3, 4, 1, 1)
+    assert missing.throughout(read[4, 3], part) == expected[4, 3]
+
+
+def test_nan_counts_where_the_rule_says_so(tmp_path: Path) -> None:
+    pixels = np.array([[[math.nan, 1.0], [math.nan, math.nan], [1.0, 2.0]]], "float32")
+    stack = Stack([made(tmp_path / "a.tif", pixels)])
+    assert not stack.missing().possible
+    assert stack.missing(rule=NodataRule(nan=True)).read(stack.grid.box).tolist() == [[False, True, False]]
+
+
+def test_missing_bands_are_handed_on_with_one_value(tmp_path: Path) -> None:
+    pixels = np.array([[[0, 5], [7, 9], [3, 9]]], "int16")
+    mask = np.array([[255, 255, 0]], "uint8")
+    box = Box(0, 0, 3, 1)
+    plain = Stack([made(tmp_path / "a.tif", pixels, 0)]).missing()
+    assert plain.gap_value == 0.0 and plain.with_gaps(pixels, box, 0.0) is pixels
+    assert plain.with_gaps(pixels, box, -1.0).tolist() == [[[-1, 5], [7, 9], [3, 9]]]
+    tags = Stack([made(tmp_path / "b.tif", pixels[..., :1], 0), made(tmp_path / "c.tif", pixels[..., 1:], 9)]).missing()
+    assert tags.gap_value is None and tags.apart
+    assert tags.with_gaps(pixels, box, -7.0).tolist() == [[[-7, 5], [7, -7], [3, -7]]]
+    as_nan = tags.with_gaps(pixels, box, math.nan)
+    assert as_nan.dtype == "float32" and np.isnan(as_nan).tolist() == [[[True, False], [False, True], [False, True]]]
+    masked = Stack([made(tmp_path / "d.tif", pixels, None, mask)]).missing()
+    assert not masked.apart and masked.with_gaps(pixels, box, -1.0)[0, 2].tolist() == [-1, -1]
+    assert Stack([made(tmp_path / "e.tif", pixels.astype("float32"))]).missing().gap_value != 0  # NaN
