@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from ..rasters.serieslayout import SeriesLayout, has_dates
+from ..rasters.seriesbands import SeriesLayout, has_dates
 from .keraslayers import HarmonicFit
 from .missingvalues import FillNodata, TemporalInterpolation
 from .servingdefaults import ServingDefaults, SourceDefaults

@@ -11,7 +11,7 @@ from ..base.jsonvalues import Json
 from ..errors import ParameterError
 from ..parameters.seriesorders import ORDERS
 from ..rasters.dates import days_of, shown_date
-from ..rasters.serieslayout import SeriesLayout
+from ..rasters.seriesbands import SeriesLayout
 
 _MODES = ("on", "off")
 

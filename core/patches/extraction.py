@@ -73,8 +73,8 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         if not valid.any():
             raise ParameterError(
                 f"Every patch holds no-data. {describe_rejected(points.rejected)} Accept patches with some missing values in "
-                f"{field('nodata_rule')} and {field('nodata_pixels')}, check the no-data values, or set "
-                f"{field('nodata_from_layer')} to off."
+                f"{field('nodata_rule')} and {field('nodata_pixels')}, or check the no-data values "
+                f"({field('nodata', of='sources', number=1)})."
             )
         if points.rejected:
             progress.info(describe_rejected(points.rejected))

@@ -6,7 +6,7 @@ from ..base.progress import Progress
 from ..errors import ModelError, field
 from ..rasters.dates import dated_names, shown_date
 from ..rasters.rasterstack import Stack
-from ..rasters.serieslayout import SeriesLayout, days_of_bands
+from ..rasters.seriesbands import SeriesLayout, days_of_bands
 
 _SHOWN = 3
 

@@ -12,7 +12,7 @@ from ..errors import ParameterError
 from ..models.missingvalues import FillNodata, TemporalInterpolation
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.templatenames import Template
-from ..rasters.serieslayout import SeriesLayout
+from ..rasters.seriesbands import SeriesLayout
 from .normalization import Scaling
 from .serieslayout import layouts
 from .templateoptions import Options

@@ -34,7 +34,7 @@ from ..rasters.alpha import open_images
 from ..rasters.dates import days_of
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack
-from ..rasters.serieslayout import SeriesLayout
+from ..rasters.seriesbands import SeriesLayout
 from .catalogue import create
 from .filling import is_series
 from .normalization import Scaling, scaling_of

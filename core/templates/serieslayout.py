@@ -9,7 +9,7 @@ from typing import Any
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.seriesorders import DATE_MAJOR
-from ..rasters.serieslayout import SeriesLayout, named_layout
+from ..rasters.seriesbands import SeriesLayout, named_layout
 from .templateoptions import Options
 
 Row = Mapping[str, "float | None"]

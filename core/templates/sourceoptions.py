@@ -15,7 +15,7 @@ from ..parameters.templatenames import Template
 from ..patches.patchesimage import read_description
 from ..rasters.dates import dated_names, shown_date, times_by_source
 from ..rasters.rasterstack import Stack
-from ..rasters.serieslayout import SeriesLayout, has_dates
+from ..rasters.seriesbands import SeriesLayout, has_dates
 from .filling import filling_of, is_series
 from .serieslayout import Row, named_series, pooled_statistics
 

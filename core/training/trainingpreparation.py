@@ -14,7 +14,7 @@ from ..parameters.fillings import MEAN
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import Template, template_of
 from ..patches.patchesimage import read_description, without_gaps
-from ..rasters.serieslayout import SeriesLayout
+from ..rasters.seriesbands import SeriesLayout
 from ..samples.bandstatistics import BandStatistics
 from ..templates.filling import is_series
 from ..templates.normalization import scaling_of

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..base.progress import Progress
-from ..errors import field
+from ..errors import ParameterError, field
 from ..models.servingdefaults import ServingDefaults
-from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, FilledSources
+from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE, FilledSources
 from ..parameters.nodatarules import ALL, ANY, NodataRule, PatchRule, share_of_bands
 from ..parameters.templatenames import TEMPLATES
 from ..rasters.dates import dated_names, times_by_source
 from ..rasters.rasterstack import Stack
-from ..rasters.serieslayout import days_of_bands
+from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
 
 _TOLD = {
@@ -99,12 +99,20 @@ def decide_missing_data(
         template: name of the network; empty where a model is trained further.
         image: that is mapped.
         progress: told what was decided.
+
+    Raises:
+        ParameterError: the network does not do without filling.
     """
     if workflow.model_dir:
         defaults = serving_defaults_of(workflow.model_dir)
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
         return MissingData(AUTO, rule.nodata_rule.strip() or (ALL if fills else ANY), rule.nodata_pixels)
     fill = filling.nodata_fill
+    if fill == NONE and TEMPLATES[template].series:
+        raise ParameterError(
+            f"{field('nodata_fill')} is {NONE}, but the network {template} needs time series without gaps: choose {TEMPORAL}, "
+            f"which changes nothing in series without missing values, {MEAN} or {VALUE}."
+        )
     missing = image.missing(workflow.nodata, rule=NodataRule(nan=True))
     if fill == AUTO and TEMPLATES[template].series:
         fill = TEMPORAL

@@ -14,7 +14,7 @@ from osgeo import gdal
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.rasters.dates import dated_names, holds_date, shown_date, times_by_source, times_of, without_date
 from otbtf_qgis.core.rasters.rasterstack import Stack
-from otbtf_qgis.core.rasters.serieslayout import SeriesLayout, days_of_bands
+from otbtf_qgis.core.rasters.seriesbands import SeriesLayout, days_of_bands
 
 DAY = 17532.0  # 2018-01-01
 DATES = ["2018-01-01", "2018-01-06"]

@@ -16,7 +16,7 @@ from otbtf_qgis.core.base.jsonvalues import Json
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.modelseries import source_facts
 from otbtf_qgis.core.models.servingdefaults import ServingDefaults, as_json, from_json
-from otbtf_qgis.core.rasters.serieslayout import SeriesLayout
+from otbtf_qgis.core.rasters.seriesbands import SeriesLayout
 from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.normalization import Scaling
 
