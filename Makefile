@@ -16,11 +16,12 @@ JOBS ?= 2
 TREE := $(BUILD)/tree
 VENV := $(BUILD)/venv
 ENGINE := $(VENV)/bin/python
+DOCS_VENV := $(BUILD)/docs-venv
 INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing interpreters programs) $(wildcard core/machine/constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat campaign bench docs clean tree
+.PHONY: help demo test lint install package compat campaign bench docs site translate clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,12 +38,12 @@ lint: $(VENV)/tools.stamp tree package ## Check format, types and what the QGIS 
 	$(VENV)/bin/mypy
 	$(VENV)/bin/bandit --quiet --recursive --skip B404 $(BUILD)/package
 	find $(BUILD)/package -type f -print0 | xargs -0 $(VENV)/bin/detect-secrets-hook --no-verify
-	$(VENV)/bin/flake8 --isolated --max-line-length 130 --extend-ignore E203,E701,E704 $(BUILD)/package
+	$(VENV)/bin/flake8 --isolated --max-line-length 130 --extend-ignore E203,E701,E704 --exclude help $(BUILD)/package
 
-install: $(BUILD)/system.stamp ## Install the plugin into the QGIS profile and enable it (honours QGIS_CUSTOM_CONFIG_PATH)
-	$(PYTHON) .ci/install.py
+install: $(BUILD)/system.stamp site ## Install the plugin into the QGIS profile and enable it (honours QGIS_CUSTOM_CONFIG_PATH)
+	$(PYTHON) .ci/install.py --build $(BUILD)
 
-package: $(BUILD)/system.stamp ## Make dist/otbtf_qgis.zip as plugins.qgis.org takes it
+package: $(BUILD)/system.stamp site ## Make dist/otbtf_qgis.zip as plugins.qgis.org takes it
 	$(PYTHON) .ci/package.py --build $(BUILD)
 
 compat: ## Run the tests with QGIS in trees of Debian 13 (QGIS 3.40) and sid (3.44 or later); TREES=sid for one
@@ -57,14 +58,22 @@ campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage 
 bench: $(VENV)/engine.stamp tree ## Measure speed and memory
 	PYTHONPATH=$(TREE) $(ENGINE) tests/bench $(ARGS)
 
-docs: $(VENV)/tools.stamp tree ## Write docs/api from the docstrings
+docs: $(VENV)/tools.stamp tree ## Write docs/api and docs/algorithms from the code, and build the site build/docs/html
 	PYTHONPATH=$(TREE) $(ENGINE) docs/make_api.py
+	$(MAKE) site
+
+# The pages as they are, which takes seconds; a broken link is an error.
+site: $(DOCS_VENV)/stamp
+	$(DOCS_VENV)/bin/python .ci/docsite.py --build $(BUILD)
+
+translate: $(BUILD)/system.stamp tree ## Take over into resources/i18n what the sources say now
+	PYTHONPATH=$(TREE) $(PYTHON) .ci/translations.py --build $(BUILD)
 
 clean: ## Remove what the targets made, the virtual environment included
 	@[ ! -e $(BUILD)/compat ] || [ "$$(id -u)" -eq 0 ] || sudo rm -rf $(BUILD)/compat
 	rm -rf $(BUILD) dist
 
-tree:
+tree: $(BUILD)/system.stamp
 	@$(PYTHON) .ci/tree.py $(TREE) >/dev/null
 
 $(BUILD)/system.stamp: .ci/apt
@@ -82,6 +91,12 @@ $(VENV)/tools.stamp: pyproject.toml $(VENV)/engine.stamp
 	$(ENGINE) -m pip install --quiet "pip>=25.1"
 	# NumPy stays as the engine has it, which fits GDAL's bindings: else a tool's dependency may raise it.
 	$(ENGINE) -m pip install --quiet --group dev "numpy==$$($(ENGINE) -c 'import numpy; print(numpy.__version__)')"
+	@touch $@
+
+# Apart from the engine: Sphinx's dependencies are none of its business.
+$(DOCS_VENV)/stamp: docs/requirements.txt | $(BUILD)/system.stamp
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --requirement docs/requirements.txt
 	@touch $@
 
 # Beside the virtual environment: pytest-qgis there must find no other Qt than that of QGIS.

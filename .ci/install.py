@@ -1,18 +1,21 @@
 """Install the plugin into a QGIS profile and enable it.
 
-    python3 .ci/install.py [CONFIG]
+    python3 .ci/install.py [--build build] [CONFIG]
 
-CONFIG is the folder that holds `profiles`; by default QGIS_CUSTOM_CONFIG_PATH, or where QGIS keeps it.
+CONFIG is the folder that holds `profiles`; by default QGIS_CUSTOM_CONFIG_PATH, or where QGIS keeps it. The documentation
+site in BUILD, which `make site` has built, becomes the plugin's help.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import docsite
 import qgis_process
 import tree
 
@@ -29,10 +32,15 @@ def default_config() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "QGIS" / "QGIS3"
 
 
-def install(config: Path | None = None) -> Path:
-    """Copy the plugin below `config` (the user's own by default), enable it, and return its folder."""
+def install(config: Path | None = None, help_pages: Path | None = None) -> Path:
+    """Copy the plugin below `config` (the user's own by default), enable it, and return its folder.
+
+    Args:
+        config: the folder that holds `profiles`.
+        help_pages: the built documentation site; None for a plugin without it.
+    """
     plugins = (config or default_config()) / "profiles" / "default" / "python" / "plugins"
-    package = tree.lay_out(plugins, copy=True)
+    package = tree.lay_out(plugins, copy=True, help_pages=help_pages)
     with tempfile.TemporaryDirectory() as runtime:
         command = [qgis_process.program(), "plugins", "enable", package.name]
         variables = qgis_process.environment(Path(runtime), config)
@@ -43,5 +51,15 @@ def install(config: Path | None = None) -> Path:
     return package
 
 
+def main() -> None:
+    """Install as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, nargs="?", help="the folder that holds profiles")
+    parser.add_argument("--build", type=Path, default=tree.TOP / "build")
+    arguments = parser.parse_args()
+    config = arguments.config.resolve() if arguments.config else None
+    print(f"Installed and enabled {install(config, docsite.html_folder(arguments.build))}")
+
+
 if __name__ == "__main__":
-    print(f"Installed and enabled {install(Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None)}")
+    main()

@@ -2,7 +2,8 @@
 
     python3 .ci/package.py [--build build]
 
-The files lie in BUILD/package afterwards, where `make lint` looks at them.
+The documentation site, which `make site` has built, is its folder `help`. The files lie in BUILD/package afterwards, where
+`make lint` looks at them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import docsite
 import tree
 
 LARGEST = 25_000_000
@@ -71,13 +73,17 @@ def main() -> int:
     """Make the zip and check it; return 1 if anything is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=tree.TOP / "build")
-    package = tree.lay_out(parser.parse_args().build / "package", copy=True)
+    build = parser.parse_args().build
+    help_pages = docsite.html_folder(build)
+    package = tree.lay_out(build / "package", copy=True, help_pages=help_pages)
     archive = tree.TOP / "dist" / "otbtf_qgis.zip"
     pack(package, archive)
-    found = complaints(package) + archive_complaints(archive)
+    found = complaints(package) + archive_complaints(archive) + list(docsite.loads_from_elsewhere(help_pages))
     for complaint in found:
         print(f"package: {complaint}", file=sys.stderr)
-    print(f"{archive}: {archive.stat().st_size / 1e6:.2f} MB")
+    print(
+        f"{archive}: {archive.stat().st_size / 1e6:.2f} MB, with {docsite.size(help_pages) / 1e6:.2f} MB of help unpacked"
+    )
     return 1 if found else 0
 
 

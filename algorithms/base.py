@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
     QgsVectorLayer,
 )
@@ -30,11 +32,15 @@ from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import Operation
 from ..core.parameters.parsing import keys
 from ..core.parameters.relativepaths import absolute_path
+from ..core.parameters.sections import ordered
 from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
 from .definitions import definition, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
+from .helppages import algorithm_page
+from .keptoutputs import unused
+from .outcome import outcome
 from .reading import Reader, exported_files, written
 from .translate import tr
 from .weblayers import released, web_keys
@@ -90,12 +96,15 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         shown = [key for key in every if not self._is_hidden(key)]
         return help_page(self.description(), shown, [key for key in every if self._is_hidden(key)])
 
+    def helpUrl(self):
+        return algorithm_page(self.name())
+
     def shortDescription(self):
         return self.description().split("\n\n")[0]
 
     def initAlgorithm(self, configuration=None):
         defaults = self.defaults()
-        for key in (*self._keys(), *web_keys(self.OPERATION)):
+        for key in ordered((*self._keys(), *web_keys(self.OPERATION))):
             self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))
@@ -136,6 +145,12 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             return False, str(error)
         return True, ""
 
+    def validateInputCrs(self, parameters, context):
+        # Operations transform layers and compare the grids of rasters themselves. QGIS's own check would open all
+        # inputs, which estimates statistics, writes them beside rasters and prints GDAL's errors for images without
+        # georeferencing or valid pixels.
+        return True
+
     def prepareAlgorithm(self, parameters, context, feedback):
         # Layers belong to the main thread, and this is the only step that QGIS runs there. What goes wrong is told by
         # processAlgorithm: an exception from here would reach the log, but neither scripts nor models.
@@ -157,8 +172,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         if not runnable:
             raise QgsProcessingException(problem)
         with _explained(self.OPERATION), released(self._inputs):
-            paths = self._reader(parameters, context).destinations(resolve=True)
             progress = FeedbackProgress(feedback, self.OPERATION)
+            paths = self._places(parameters, context, progress)
             # The run knows of the files that layers are exported to, and not where they come from.
             check_outputs(keys(self.OPERATION, self._inputs), {**exported_files(self._inputs), **paths})
             self._inputs = written(self._inputs, progress)
@@ -170,6 +185,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             _forget(context, [path for name, path in paths.items() if found.get(name, path) is None])
             results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
+            self._tell_outcome(results, feedback)
         return results
 
     def vector_layer(
@@ -189,6 +205,22 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         """Refuse a pipe or a device before QGIS loads it as a layer, from which nothing would wake it."""
         known = keys(self.OPERATION, parameters)
         check_files(self.OPERATION, {k.name: parameters[k.parameter] for k in known if k.parameter in parameters})
+
+    def _places(
+        self, parameters: dict[str, Any], context: QgsProcessingContext, progress: FeedbackProgress
+    ) -> dict[str, str]:
+        """Return where the outputs of this run go; say so where a model replaces another."""
+        paths = self._reader(parameters, context).destinations(resolve=True)
+        for key in keys(self.OPERATION):
+            if key.kept_as and key.name in paths:
+                paths[key.name] = unused(paths[key.name])
+                if os.path.lexists(paths[key.name]):
+                    progress.info(tr("{} exists and will be replaced.").format(paths[key.name]))
+        return paths
+
+    def _tell_outcome(self, results: dict[str, Any], feedback: QgsProcessingFeedback) -> None:
+        if line := outcome(keys(self.OPERATION), results):
+            feedback.pushInfo(line)
 
     def _with_defaults(self, values: dict[str, Any]) -> dict[str, Any]:
         defaults = self.defaults()
@@ -243,14 +275,17 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
 
 
 def groups() -> dict[str, str]:
-    """Return the toolbox's groups: id to title."""
+    """Return the toolbox's groups: id to title. QGIS sorts them by title; the numbers are the order of work."""
     return {
-        "images": tr("Images"),
-        "sampling": tr("Sampling"),
-        "training": tr("Training"),
-        "inference": tr("Inference"),
-        "models": tr("Models"),
-        "engine": tr("Engine"),
+        "start": tr("1 Start"),
+        "sampling": tr("2 Sampling"),
+        "patches": tr("3 Patches"),
+        "models": tr("4 Models"),
+        "training": tr("5 Training"),
+        "inference": tr("6 Mapping"),
+        "accuracy": tr("7 Accuracy"),
+        "engine": tr("8 Engine"),
+        "images": tr("9 OTB tools"),
     }
 
 

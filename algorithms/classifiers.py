@@ -13,7 +13,7 @@ from qgis.core import (
 )
 
 from .layerclasses import categories_of
-from .styling import style_classes
+from .styling import style_map, style_probabilities
 
 
 def legend_of(layer: QgsMapLayer | None, field: str) -> str:
@@ -38,7 +38,9 @@ def first_layer(algorithm: QgsProcessingAlgorithm, parameters: Any, name: str, c
     return layers[0] if layers else None
 
 
-def style_map(output: str, layer: QgsRasterLayer, results: dict[str, Any]) -> None:
-    """Show the classes of a map in their colours; leave the confidence map as it is."""
-    if output == "OUT" and results.get("CLASSES"):
-        style_classes(layer, results["CLASSES"])
+def style_maps(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> None:
+    """Show the classes of a map in their colours, and confidence by the ramp of probabilities."""
+    if output == "OUT":
+        style_map(layer, results)
+    elif isinstance(layer, QgsRasterLayer):
+        style_probabilities(layer, [layer.name()])

@@ -31,8 +31,7 @@ def style_by_class(layer: QgsMapLayer, field: str, rows: Iterable[Mapping[str, A
         symbol = QgsSymbol.defaultSymbol(layer.geometryType())
         symbol.setColor(QColor(color))
         symbol.setSize(1.6)
-        label = name if name == str(row["value"]) else f"{row['value']} {name}"
-        categories.append(QgsRendererCategory(row["value"], symbol, label))
+        categories.append(QgsRendererCategory(row["value"], symbol, name))
     layer.setRenderer(QgsCategorizedSymbolRenderer(field, categories))
     layer.triggerRepaint()
 

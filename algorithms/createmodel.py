@@ -22,7 +22,7 @@ def _described(template: Template) -> str:
     parts = [f"{template.name}: {tr(template.use)}"]
     if len(template.inputs) > 1:
         parts.append(f"{tr('Sources')}: {', '.join(tr(source) for source in template.inputs)}.")
-    parts.append(f"{tr('Geometry')}: {template.geometry.describe()}.")
+    parts.append(f"{tr('Geometry')}: {tr(template.geometry.describe())}.")
     if template.training:
         parts.append(f"{tr('Trains on')}: {tr(template.training)}.")
     if template.remark:

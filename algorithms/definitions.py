@@ -34,6 +34,8 @@ from qgis.core import (
 from ..core.parameters import kinds
 from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
+from ..core.parameters.sections import in_sections
+from .keptoutputs import suggested_place
 from .translate import tr
 
 if TYPE_CHECKING:
@@ -57,10 +59,15 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
         hidden: True to leave it out of dialogs; models, scripts and qgis_process may still set it.
     """
     shown = key.default if default is None else default
-    parameter = shown_as(key).parameter(key, key.parameter, tr(key.label), shown, not key.required)
+    optional = not key.required and shown in (None, "", ())  # a field that holds a value needs none
+    parameter = shown_as(key).parameter(key, key.parameter, tr(key.label), shown, optional)
     parameter.setHelp(help_of(key))
+    if key.suggested is not None:
+        parameter.setGuiDefaultValueOverride(key.suggested)
     if key.created:
         parameter.setCreateByDefault(True)
+    if key.kept_as:
+        parameter.setGuiDefaultValueOverride(suggested_place(key.kept_as))
     if key.advanced:
         parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
     if hidden:
@@ -87,14 +94,11 @@ def help_of(key: Key) -> str:
 def help_page(description: str, keys: Iterable[Key], hidden: Iterable[Key]) -> str:
     """Return an algorithm's help as HTML: what it does, its parameters, and those that the dialog does not show."""
     lines = [f"<p>{_escape(part)}</p>" for part in description.split("\n\n")]
-    for title, outputs in ((tr("Parameters"), False), (tr("Outputs"), True)):
-        several = [key for key in keys if key.kind.is_output is outputs]
-        if several:
-            lines.append(f"<h3>{_escape(title)}</h3>")
-            lines += [
-                f"<p><b>{_escape(tr(key.label))}</b> ({key.parameter})<br>{_escape(help_of(key))}</p>"
-                for key in several
-            ]
+    for title, several in in_sections(keys).items():
+        lines.append(f"<h3>{_escape(tr(title))}</h3>")
+        lines += [
+            f"<p><b>{_escape(tr(key.label))}</b> ({key.parameter})<br>{_escape(help_of(key))}</p>" for key in several
+        ]
     more = list(hidden)
     if more:
         first = min(key.group for key in more)

@@ -31,6 +31,7 @@ from ..core.base.progress import Progress
 from ..core.classes.legend import sidecar
 from ..core.errors import ParameterError
 from ..core.files.gdalcalls import collected_errors
+from ..core.phrases import Phrase
 from ..core.vectors.fieldnames import distinct_names, free_name
 
 _INTEGERS = (1, 2, 3, 4, 5, 32, 33, 34, 35, 36, 37)  # QMetaType's bool, and all sizes of whole numbers
@@ -97,7 +98,11 @@ class Export:
             ParameterError: a feature cannot be read or written, or one is missing in the end.
             Cancelled: the user asked to stop.
         """
-        progress.info(f"{self._parameter}: exporting the layer {self._name} as QGIS shows it.")
+        progress.info(
+            Phrase(
+                "{parameter}: exporting the layer {name} as QGIS shows it.", parameter=self._parameter, name=self._name
+            )
+        )
         columns = [_Column(field) for field in self._fields]
         writer = _Writer(self._path, self._name, self._type, self._crs, columns, self._failed)
         for features in self._batches():
@@ -107,9 +112,22 @@ class Export:
                 progress.fraction(min(1.0, writer.count / self._expected))
         written = writer.close()
         if self._expected is not None and writer.count != self._expected:
-            raise self._failed(f"QGIS counts {self._expected} features, but could read only {writer.count}")
+            raise self._failed(
+                Phrase(
+                    "QGIS counts {expected} features, but could read only {count}",
+                    expected=self._expected,
+                    count=writer.count,
+                )
+            )
         if written != writer.count:
-            raise self._failed(f"only {written} of {writer.count} features are in {self._path}")
+            raise self._failed(
+                Phrase(
+                    "only {written} of {count} features are in {path}",
+                    written=written,
+                    count=writer.count,
+                    path=self._path,
+                )
+            )
         if self._legend is not None and self._legend.exists():
             shutil.copyfile(self._legend, f"{self._path}.json")
         own = [field.name() for field in self._fields]
@@ -134,14 +152,17 @@ class Export:
                 if self._choice.geometries == "skip":
                     continue
                 raise self._failed(
-                    f"the geometry of feature {feature.id()} is invalid (correct it with Fix Geometries)"
+                    Phrase("the geometry of feature {id} is invalid (correct it with Fix Geometries)", id=feature.id())
                 )
             yield feature
 
     def _failed(self, why: str) -> ParameterError:
         return ParameterError(
-            f"{self._parameter}: the layer {self._name} could not be exported: {why}. Save it as a GeoPackage, check "
-            "the file, and choose it."
+            "{parameter}: the layer {name} could not be exported: {why}. Save it as a GeoPackage, check the file, "
+            "and choose it.",
+            parameter=self._parameter,
+            name=self._name,
+            why=why,
         )
 
 
@@ -184,8 +205,10 @@ def _request(parameter: str, layer: QgsVectorLayer, choice: Choice, context: Qgs
         expression = QgsExpression(choice.expression)
         if expression.hasParserError():
             raise ParameterError(
-                f"{parameter} has the filter {choice.expression!r}, which is not a valid expression: "
-                f"{expression.parserErrorString()}."
+                "{parameter} has the filter {expression!r}, which is not a valid expression: {parser_error_string}.",
+                parameter=parameter,
+                expression=choice.expression,
+                parser_error_string=expression.parserErrorString(),
             )
         scopes = QgsExpressionContext(context.expressionContext())
         scopes.appendScope(QgsExpressionContextUtils.layerScope(layer))
@@ -323,7 +346,12 @@ class _Writer:
                 column.set(made, index, raw)
             except (ValueError, TypeError, OverflowError):
                 raise self._failed(
-                    f"the field {column.name} of feature {number} is {raw!r}, which does not have the type of the field"
+                    Phrase(
+                        "the field {column} of feature {number} is {raw!r}, which does not have the type of the field",
+                        column=column.name,
+                        number=number,
+                        raw=raw,
+                    )
                 ) from None
         if feature.hasGeometry():
             made.SetGeometryDirectly(ogr.CreateGeometryFromWkb(bytes(feature.geometry().asWkb())))
@@ -337,7 +365,9 @@ class _Writer:
 
     def _create(self, made: Any) -> None:
         if self._layer.CreateFeature(made) != ogr.OGRERR_NONE:
-            raise self._failed(f"feature {made.GetFID()} cannot be written to {self._path}")
+            raise self._failed(
+                Phrase("feature {get_fid} cannot be written to {path}", get_fid=made.GetFID(), path=self._path)
+            )
 
     def close(self) -> int:
         """Finish the file; return how many features it holds."""

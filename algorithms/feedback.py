@@ -63,14 +63,14 @@ class FeedbackProgress(Progress):
 
 
 def in_words(message: str, operation: Any) -> str:
-    """Return a message that names parameters as its reader knows them.
+    """Return a message in the user's language, which names parameters as its reader knows them.
 
     In QGIS these are the labels of the form, in quotation marks; in qgis_process and other programs the names of the
     parameters.
     """
     word = _label if QgsApplication.platform() == "desktop" else _name
     message = worded(message, lambda path: _of_web_layers(path, word))
-    return worded(shown(message, operation, word), as_key)
+    return tr(worded(shown(message, operation, word), as_key))
 
 
 def _of_web_layers(path: str, word: Callable[[Key], str]) -> str:

@@ -13,6 +13,7 @@ from ..core.base.progress import Progress
 from ..core.errors import RasterError
 from ..core.files.gdalcalls import collected_errors
 from ..core.geometry.grid import Box
+from ..core.phrases import Phrase
 from ..core.rasters.pixeltypes import gdal_type
 from .layergrid import LayerGrid
 from .providerblocks import ProviderBlocks
@@ -62,15 +63,26 @@ class LayerCopy:
         self._tell(empty, total, blocks.missing, progress)
 
     def _tell(self, empty: int, total: int, missing: int, progress: Progress) -> None:
-        why = f"; the server has no image for {missing} requests (tiles) in it" if missing else ""
+        why = (
+            Phrase("; the server has no image for {missing} requests (tiles) in it", missing=missing) if missing else ""
+        )
         if empty == total:
             raise RasterError(
-                f"{self._called} has no data in the whole extent{why}. Choose another extent, or another pixel size: a layer "
-                "may lack its finest zoom levels there."
+                "{called} has no data in the whole extent{why}. Choose another extent, or another pixel size: a "
+                "layer may lack its finest zoom levels there.",
+                called=self._called,
+                why=why,
             )
         if empty:
             progress.warning(
-                f"{self._called} has no data in {empty} of {total} pixels of the extent{why}. They are no-data in the run."
+                Phrase(
+                    "{called} has no data in {empty} of {total} pixels of the extent{why}. They are no-data in the "
+                    "run.",
+                    called=self._called,
+                    empty=empty,
+                    total=total,
+                    why=why,
+                )
             )
 
     def _create(self, blocks: ProviderBlocks) -> None:
@@ -112,4 +124,9 @@ class LayerCopy:
         with collected_errors() as errors:
             yield
         if errors.failed:
-            raise RasterError(f"{self._called} cannot be copied to the temporary file {self._path}: {errors}.")
+            raise RasterError(
+                "{called} cannot be copied to the temporary file {path}: {errors}.",
+                called=self._called,
+                path=self._path,
+                errors=errors,
+            )

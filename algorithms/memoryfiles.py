@@ -40,7 +40,7 @@ class MemoryRaster:
         with collected_errors() as errors:
             dataset = gdal.OpenEx(path, gdal.OF_RASTER)
         if dataset is None:
-            raise RasterError(f"Cannot open the raster {path}: {errors}.")
+            raise RasterError("Cannot open the raster {path}: {errors}.", path=path, errors=errors)
         Path(self.folder).mkdir(parents=True, exist_ok=True)
         files = [file for file in dataset.GetFileList() or [path] if file.startswith(PREFIX)]
         for file in files:
@@ -57,6 +57,8 @@ def _copy(name: str, path: Path, progress: Progress) -> None:
                 progress.check()
                 target.write(part)
     except OSError as error:
-        raise RasterError(f"Cannot copy {name} to {path}: {error.strerror}.") from error
+        raise RasterError(
+            "Cannot copy {name} to {path}: {reason}.", name=name, path=path, reason=error.strerror
+        ) from error
     finally:
         gdal.VSIFCloseL(source)

@@ -14,6 +14,7 @@ from qgis.PyQt.QtGui import QImage
 
 from ..core.base.progress import Progress
 from ..core.errors import RasterError
+from ..core.phrases import Phrase
 from ..core.rasters.pixeltypes import numpy_type
 from .layergrid import nudged
 from .replies import Replies
@@ -93,8 +94,10 @@ class ProviderBlocks:
             if pause is not None:
                 self._wait(pause)
         raise RasterError(
-            f"{self._called} cannot be read: {'; '.join(dict.fromkeys(problems))}. A part of it is missing, so nothing is "
-            "computed. Check that QGIS shows the layer there, then run again; tiles that have arrived are kept for a while."
+            "{called} cannot be read: {fromkeys}. A part of it is missing, so nothing is computed. Check that QGIS "
+            "shows the layer there, then run again; tiles that have arrived are kept for a while.",
+            called=self._called,
+            fromkeys="; ".join(dict.fromkeys(problems)),
         )
 
     def _attempt(self, extent: QgsRectangle, width: int, height: int) -> tuple[list[QgsRasterBlock], list[str]]:
@@ -112,7 +115,7 @@ class ProviderBlocks:
         errors = [str(error) for error in feedback.errors()]
         problems = self._failures(errors) if errors else []
         if any(not block.isValid() or (block.width(), block.height()) != (width, height) for block in blocks):
-            problems = problems or self._failures() or ["the provider returns no pixels"]
+            problems = problems or self._failures() or [Phrase("the provider returns no pixels")]
         return blocks, problems
 
     def _failures(self, errors: Sequence[str] = ()) -> list[str]:
@@ -149,7 +152,8 @@ class ProviderBlocks:
             empty |= own == _VIRTUAL_NODATA
         if self.nodata is None and empty.any():
             raise RasterError(
-                f"{self._called} has pixels without data, but declares no value for them: save it as a GeoTIFF."
+                "{called} has pixels without data, but declares no value for them: save it as a GeoTIFF.",
+                called=self._called,
             )
         values[empty] = self.nodata if self.nodata is not None else 0
         return values, empty

@@ -37,6 +37,7 @@ from ..core.errors import ParameterError
 from ..core.parameters.kinds import Key
 from ..core.parameters.parsing import unknown_key
 from ..core.parameters.vectorsource import Address
+from ..core.phrases import Phrase
 from .definitions import shown_as
 from .exporting import Choice, Export
 from .memoryfiles import PREFIX as MEMORY
@@ -142,7 +143,7 @@ class Reader:
             raw, ok = raw.value(self._context.expressionContext(), None)
             if not ok:
                 raise ParameterError(
-                    f"{key.mention} is an expression or field without a value: enter the value itself."
+                    "{key} is an expression or field without a value: enter the value itself.", key=key.mention
                 )
         if raw is None or raw == NULL:
             return None
@@ -150,9 +151,9 @@ class Reader:
 
     def raster(self, key: Key, value: Any, number: int, run: bool) -> Any:
         """Return how a request names a raster: the `number`th of a list, or 0 for one alone."""
-        place = f"{key.mention}, image {number}," if number else key.mention
+        place = Phrase("{key}, image {number},", key=key.mention, number=number) if number else key.mention
         if value is None or value == "":
-            raise ParameterError(f"{place} is empty: remove it from the list, or choose a raster.")
+            raise ParameterError("{place} is empty: remove it from the list, or choose a raster.", place=place)
         layer = value
         if isinstance(value, str):
             if value.lower().startswith(("http://", "https://")):
@@ -166,7 +167,9 @@ class Reader:
             if layer is None:
                 return self._for_engine(place, value, of_text(value), run)
         if not isinstance(layer, QgsRasterLayer):
-            raise ParameterError(f"{place} is {_called(layer)}, but must be a raster layer: choose a raster.")
+            raise ParameterError(
+                "{place} is {layer}, but must be a raster layer: choose a raster.", place=place, layer=_called(layer)
+            )
         if layer.providerType() != "gdal":
             web = WebLayer(place, layer, self._wanted())
             return web.prepare(layer) if run else str(layer.name())
@@ -199,7 +202,10 @@ class Reader:
             return self._algorithm.parameterAsExtent({name: value}, name, self._context, crs)
         except QgsCsException:
             raise ParameterError(
-                f"{EXTENT.mention} is {value!r}, which cannot be transformed to {crs.authid()}: choose a smaller extent."
+                "{extent} is {value!r}, which cannot be transformed to {crs}: choose a smaller extent.",
+                extent=EXTENT.mention,
+                value=value,
+                crs=crs.authid(),
             ) from None
 
     def _for_engine(self, place: str, text: str, source: dict[str, Any], run: bool) -> Any:
@@ -210,8 +216,10 @@ class Reader:
         credentials = credentials_of(text)
         if credentials:
             raise ParameterError(
-                f"{place} needs credentials that only QGIS has ({', '.join(credentials)}): set them as environment "
-                "variables before you start QGIS, or save the raster as a GeoTIFF first."
+                "{place} needs credentials that only QGIS has ({credentials}): set them as environment variables "
+                "before you start QGIS, or save the raster as a GeoTIFF first.",
+                place=place,
+                credentials=", ".join(credentials),
             )
         if run and source["path"].startswith(MEMORY):
             return MemoryRaster(named, self._temporary("memory"))
@@ -227,19 +235,25 @@ class Reader:
             layer = self._vector_layer(value, run and choice != Choice())
             if layer is None and choice != Choice() and run:
                 raise ParameterError(
-                    f"{key.mention} is {value!r}, but QGIS cannot open it to limit or filter its features: check the "
-                    "path, or remove limit and filter."
+                    "{key} is {value!r}, but QGIS cannot open it to limit or filter its features: check the path, "
+                    "or remove limit and filter.",
+                    key=key.mention,
+                    value=value,
                 )
             if layer is None:
                 return value
         if not isinstance(layer, QgsVectorLayer):
             raise ParameterError(
-                f"{key.mention} is {_called(layer)}, but must be a vector layer: choose a vector layer."
+                "{key} is {layer}, but must be a vector layer: choose a vector layer.",
+                key=key.mention,
+                layer=_called(layer),
             )
         if choice.selected and not layer.selectedFeatureCount():
             raise ParameterError(
-                f"{key.mention} is limited to the selected features of the layer {layer.name()!r}, but no feature is "
-                'selected: select features, or clear "Selected features only".'
+                "{key} is limited to the selected features of the layer {layer!r}, but no feature is selected: "
+                'select features, or clear "Selected features only".',
+                key=key.mention,
+                layer=layer.name(),
             )
         source = readable_source(layer) if choice == Choice() else None
         if source is not None and not self._only_here(source):
@@ -286,8 +300,9 @@ class Reader:
         box = self._algorithm.parameterAsExtent({name: value}, name, self._context)
         if box.isNull():
             raise ParameterError(
-                f"{key.mention} is {value!r}, but must be xmin,xmax,ymin,ymax and may name a CRS: 0,100,0,50 "
-                "[EPSG:32654]."
+                "{key} is {value!r}, but must be xmin,xmax,ymin,ymax and may name a CRS: 0,100,0,50 [EPSG:32654].",
+                key=key.mention,
+                value=value,
             )
         crs = self._algorithm.parameterAsExtentCrs({name: value}, name, self._context)
         limits = ",".join(repr(v) for v in (box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()))
@@ -301,13 +316,15 @@ class Reader:
         if value is None or value == "":
             return ""
         if not isinstance(value, str):
-            raise ParameterError(f"{key.mention} is {value!r}, but must be a path to write to.")
+            raise ParameterError("{key} is {value!r}, but must be a path to write to.", key=key.mention, value=value)
         if value.lower().startswith(_DATABASES):
-            raise ParameterError(f"{key.mention} is {value!r}, but must be a file: save to a GeoPackage instead.")
+            raise ParameterError(
+                "{key} is {value!r}, but must be a file: save to a GeoPackage instead.", key=key.mention, value=value
+            )
         definition = self._algorithm.parameterDefinition(key.parameter)
         problem = shown_as(key).check(definition, raw, self._context)
         if problem:
-            raise ParameterError(f"{key.mention} is {value!r}: {problem}")
+            raise ParameterError("{key} is {value!r}: {problem}", key=key.mention, value=value, problem=problem)
         return value
 
 
@@ -359,4 +376,4 @@ def written(values: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
 
 def _called(value: Any) -> str:
-    return f"the layer {value.name()!r}" if isinstance(value, QgsMapLayer) else repr(value)
+    return Phrase("the layer {value!r}", value=value.name()) if isinstance(value, QgsMapLayer) else repr(value)

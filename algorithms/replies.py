@@ -13,6 +13,8 @@ from qgis.core import QgsNetworkAccessManager, QgsNetworkReplyContent
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 from qgis.PyQt.QtNetwork import QNetworkReply, QNetworkRequest
 
+from ..core.phrases import Phrase
+
 _NOTHING_THERE = (204, 404, 410)
 """Statuses by which a server says that it has no such tile."""
 
@@ -98,12 +100,18 @@ def _failure(reply: Any, host: str, status: int | None) -> str:
     error = reply.error()
     if error == QNetworkReply.NetworkError.NoError:
         kind = bytes(reply.rawHeader(b"Content-Type")).decode("latin-1").lower()
-        return f"{host} sends {kind} instead of an image" if status == 200 and kind.startswith(_TEXTS) else ""
+        return (
+            Phrase("{host} sends {kind} instead of an image", host=host, kind=kind)
+            if status == 200 and kind.startswith(_TEXTS)
+            else ""
+        )
     if status:
-        return f"{host} answers with HTTP status {status}"
+        return Phrase("{host} answers with HTTP status {status}", host=host, status=status)
     if error in (QNetworkReply.NetworkError.OperationCanceledError, QNetworkReply.NetworkError.TimeoutError):
-        return f"{host} does not answer within {QgsNetworkAccessManager.timeout() / 1000:g} s"
-    return f"{host} cannot be reached (network error {_number(error)})"
+        return Phrase(
+            "{host} does not answer within {timeout:g} s", host=host, timeout=QgsNetworkAccessManager.timeout() / 1000
+        )
+    return Phrase("{host} cannot be reached (network error {number})", host=host, number=_number(error))
 
 
 def _number(error: Any) -> int:

@@ -34,6 +34,7 @@ class RunCommandLine(OtbtfAlgorithm):
         calls = [call for call in parse_commands(self._inputs["command"]) if not call.help]
         for call, found in zip(calls, json.loads(results["RESULTS"])):
             self._load_outputs(call, found, context)
+            self._child(call)._tell_outcome(told(found), feedback)
         return results
 
     def _run(self, values, progress):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.operations.tensorflowmodelserve import TensorflowModelServe as Operation
 from .base import OtbtfAlgorithm
-from .styling import style_classes
+from .styling import style_map
 
 
 class TensorflowModelServe(OtbtfAlgorithm):
@@ -14,6 +14,5 @@ class TensorflowModelServe(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        """Show the classes that the model's sidecar names."""
-        if results.get("CLASSES"):
-            style_classes(layer, results["CLASSES"])
+        """Show the classes that the model's sidecar names, or its values."""
+        style_map(layer, results)

@@ -1,10 +1,14 @@
-"""Translation of the texts that QGIS shows."""
+"""Translation of the texts that QGIS shows: our own, and the phrases of core."""
 
 from __future__ import annotations
 
-from qgis.PyQt.QtCore import QCoreApplication
+from qgis.core import QgsApplication
+
+from ..core.base.languages import language_of, speak, tr
+
+__all__ = ["speak_as_qgis", "tr"]
 
 
-def tr(text: str) -> str:
-    """Return `text` in the user's language."""
-    return QCoreApplication.translate("otbtf", text)
+def speak_as_qgis() -> None:
+    """Speak the language that the user has chosen for QGIS, in this process and in the engine."""
+    speak(language_of(QgsApplication.locale()))

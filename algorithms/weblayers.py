@@ -27,6 +27,8 @@ from ..core.parameters import kinds
 from ..core.parameters.kinds import Content, Key
 from ..core.parameters.operation import Operation
 from ..core.parameters.parsing import keys
+from ..core.parameters.sections import IMAGES
+from ..core.phrases import Phrase
 from .layercopy import LayerCopy
 from .layergrid import LayerGrid
 from .providerblocks import ProviderBlocks
@@ -40,6 +42,7 @@ EXTENT = Key(
     "xmin,xmax,ymin,ymax [EPSG:code]. Without a code, it is in the layer's CRS. Required for these layers, otherwise "
     "ignored.",
     advanced=True,
+    section=IMAGES,
 )
 PIXEL_SIZE = Key(
     "web.pixelsize",
@@ -49,6 +52,7 @@ PIXEL_SIZE = Key(
     "the zoom level. Default: the layer's own pixel size; required for layers without one.",
     minimum=0,
     advanced=True,
+    section=IMAGES,
 )
 WARNED, MOST = 100, 1000
 """Megapixels of one layer above which a run warns, and which it refuses."""
@@ -90,10 +94,13 @@ def opened(place: str, provider: str, source: str) -> QgsRasterLayer:
     if layer.isValid():
         return layer
     # The source itself may hold a password.
-    why = str(layer.error().summary()).strip().rstrip(".") or "QGIS gives no reason"
+    why = str(layer.error().summary()).strip().rstrip(".") or Phrase("QGIS gives no reason")
     raise ParameterError(
-        f"{place} is a source of the provider {provider}, which cannot open it: {why}. Add the layer to a project, check "
-        "that QGIS shows it, and copy its source from its properties (Information)."
+        "{place} is a source of the provider {provider}, which cannot open it: {why}. Add the layer to a project, "
+        "check that QGIS shows it, and copy its source from its properties (Information).",
+        place=place,
+        provider=provider,
+        why=why,
     )
 
 
@@ -128,8 +135,10 @@ class WebLayer:
         provider = layer.dataProvider()
         if wanted.extent is None:
             raise ParameterError(
-                f"{self._called} is not a file, and {EXTENT.mention} is missing: enter the extent to read of it. (An extent "
-                "or box of the output only limits the map; the image itself must be finite.)"
+                "{called} is not a file, and {extent} is missing: enter the extent to read of it. (An extent or box "
+                "of the output only limits the map; the image itself must be finite.)",
+                called=self._called,
+                extent=EXTENT.mention,
             )
         self._levels = _levels(provider)
         self._query = parse_qs(str(layer.source())) if layer.providerType() == "wms" else {}
@@ -178,7 +187,7 @@ class WebLayer:
 
     @property
     def _called(self) -> str:
-        return f"{self._place.rstrip(',')}: the layer {self._name}"
+        return Phrase("{place}: the layer {name}", place=self._place.rstrip(","), name=self._name)
 
     @property
     def _unit(self) -> str:
@@ -188,8 +197,12 @@ class WebLayer:
         if wanted.pixel_size is not None:
             if not 0 < wanted.pixel_size < math.inf:
                 raise ParameterError(
-                    f"{PIXEL_SIZE.mention} is {wanted.pixel_size:g}, but must be above 0: enter the size of a pixel in "
-                    f"{self._unit} of {self._crs.authid()}."
+                    "{pixel_size} is {wanted_pixel_size:g}, but must be above 0: enter the size of a pixel in "
+                    "{unit} of {crs}.",
+                    pixel_size=PIXEL_SIZE.mention,
+                    wanted_pixel_size=wanted.pixel_size,
+                    unit=self._unit,
+                    crs=self._crs.authid(),
                 )
             nearest = self._nearest(wanted.pixel_size)
             size = nearest if nearest and abs(nearest / wanted.pixel_size - 1) < _NEAR else wanted.pixel_size
@@ -197,10 +210,19 @@ class WebLayer:
         if provider.xSize() > 0 and provider.ySize() > 0:
             extent = provider.extent()
             return extent.width() / provider.xSize(), extent.height() / provider.ySize()
-        levels = f" Its zoom levels have {self._listed_levels()}." if self._levels else ""
+        levels = (
+            Phrase(" Its zoom levels have {listed_levels}.", listed_levels=self._listed_levels())
+            if self._levels
+            else ""
+        )
         raise ParameterError(
-            f"{self._called} has no pixel size of its own, and {PIXEL_SIZE.mention} is missing: enter the size of a pixel in "
-            f"{self._unit} of {self._crs.authid()}.{levels}"
+            "{called} has no pixel size of its own, and {pixel_size} is missing: enter the size of a pixel in "
+            "{unit} of {crs}.{levels}",
+            called=self._called,
+            pixel_size=PIXEL_SIZE.mention,
+            unit=self._unit,
+            crs=self._crs.authid(),
+            levels=levels,
         )
 
     def _window(self, provider: Any, extent: _Extent, size: tuple[float, float]) -> LayerGrid:
@@ -208,14 +230,26 @@ class WebLayer:
         grid = LayerGrid.covering(asked, whole, size)
         if grid is None:
             raise ParameterError(
-                f"{EXTENT.mention} is {asked.toString(1)} in {self._crs.authid()}, which is outside the layer {self._name} "
-                f"({whole.toString(1)}): choose an extent within it."
+                "{extent} is {to_string} in {crs}, which is outside the layer {name} ({to_string_number}): choose "
+                "an extent within it.",
+                extent=EXTENT.mention,
+                to_string=asked.toString(1),
+                crs=self._crs.authid(),
+                name=self._name,
+                to_string_number=whole.toString(1),
             )
         if grid.megapixels > MOST:
             raise ParameterError(
-                f"{EXTENT.mention} has {grid.width} x {grid.height} pixels of {size[0]:g} {self._unit} in the layer "
-                f"{self._name}, but at most {MOST} megapixels are read: choose a smaller extent or a larger "
-                f"{PIXEL_SIZE.mention}."
+                "{extent} has {width} x {height} pixels of {size:g} {unit} in the layer {name}, but at most {most} "
+                "megapixels are read: choose a smaller extent or a larger {pixel_size}.",
+                extent=EXTENT.mention,
+                width=grid.width,
+                height=grid.height,
+                size=size[0],
+                unit=self._unit,
+                name=self._name,
+                most=MOST,
+                pixel_size=PIXEL_SIZE.mention,
             )
         return grid
 
@@ -224,19 +258,39 @@ class WebLayer:
     def _tell(self, progress: Progress) -> None:
         grid = self._grid
         progress.info(
-            f"{self._called} is read as {grid.width} x {grid.height} pixels of {grid.x_size:.10g} {self._unit} in "
-            f"{self._crs.authid()}{self._ground()}{self._level()}."
+            Phrase(
+                "{called} is read as {width} x {height} pixels of {x_size:.10g} {unit} in {crs}{ground}{level}.",
+                called=self._called,
+                width=grid.width,
+                height=grid.height,
+                x_size=grid.x_size,
+                unit=self._unit,
+                crs=self._crs.authid(),
+                ground=self._ground(),
+                level=self._level(),
+            )
         )
         finest = min(self._levels, default=0.0)
         if finest > grid.x_size * (1 + _NEAR):
             progress.warning(
-                f"{self._called} has no pixels below {finest:.10g} {self._unit}, so its pixels are enlarged to "
-                f"{grid.x_size:g} {self._unit} and show no more detail: a {PIXEL_SIZE.mention} of {finest:.10g} is enough."
+                Phrase(
+                    "{called} has no pixels below {finest:.10g} {unit}, so its pixels are enlarged to {x_size:g} "
+                    "{unit} and show no more detail: a {pixel_size} of {finest:.10g} is enough.",
+                    called=self._called,
+                    finest=finest,
+                    unit=self._unit,
+                    x_size=grid.x_size,
+                    pixel_size=PIXEL_SIZE.mention,
+                )
             )
         if grid.megapixels > WARNED:
             progress.warning(
-                f"{self._called} has {grid.megapixels:.0f} megapixels in this extent. Reading them takes long, and the "
-                "server's terms of use may forbid it."
+                Phrase(
+                    "{called} has {megapixels:.0f} megapixels in this extent. Reading them takes long, and the "
+                    "server's terms of use may forbid it.",
+                    called=self._called,
+                    megapixels=grid.megapixels,
+                )
             )
 
     def _ground(self) -> str:
@@ -244,7 +298,7 @@ class WebLayer:
         if self._crs.authid() != "EPSG:3857":
             return ""
         middle = self._grid.top - self._grid.y_size * self._grid.height / 2
-        return f" ({self._grid.x_size / math.cosh(middle / _WORLD):.3g} m on the ground)"
+        return Phrase(" ({x_size:.3g} m on the ground)", x_size=self._grid.x_size / math.cosh(middle / _WORLD))
 
     def _level(self) -> str:
         level = self._nearest(self._grid.x_size)
@@ -252,8 +306,16 @@ class WebLayer:
             return ""
         same = math.isclose(level, self._grid.x_size, rel_tol=1e-9)
         zoom = self._zoom(level)
-        named = f"zoom level {zoom}" if zoom is not None else f"the level of {level:.10g} {self._unit}"
-        return f", the pixels of {named}" if same else f", resampled from {named} ({level:.10g} {self._unit})"
+        named = (
+            Phrase("zoom level {zoom}", zoom=zoom)
+            if zoom is not None
+            else Phrase("the level of {level:.10g} {unit}", level=level, unit=self._unit)
+        )
+        return (
+            Phrase(", the pixels of {named}", named=named)
+            if same
+            else Phrase(", resampled from {named} ({level:.10g} {unit})", named=named, level=level, unit=self._unit)
+        )
 
     def _nearest(self, size: float) -> float | None:
         """Return the pixel size of the level that QGIS takes for a pixel size; of two as near, the larger."""
@@ -276,7 +338,11 @@ class WebLayer:
 def _of_zoom_level(layer: QgsRasterLayer, zoom: int) -> QgsRasterLayer:
     """Return a layer of XYZ tiles that has one zoom level only, so that QGIS takes no other one for it."""
     parts = [part for part in str(layer.source()).split("&") if not part.startswith(("zmin=", "zmax="))]
-    return QgsRasterLayer("&".join([*parts, f"zmin={zoom}", f"zmax={zoom}"]), layer.name(), "wms")
+    return QgsRasterLayer(
+        Phrase("&").join([*parts, Phrase("zmin={zoom}", zoom=zoom), Phrase("zmax={zoom}", zoom=zoom)]),
+        layer.name(),
+        "wms",
+    )
 
 
 def _levels(provider: Any) -> list[float]:

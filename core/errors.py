@@ -1,14 +1,18 @@
 """What can go wrong, under one root, and how a message names a parameter.
 
-A message names value, cause and cure, and reaches the user as it stands. The parts below the operations know no key of
-a form or of a command line: they name a field of the parameters, by `field("out_nodata")`, and whoever shows the message
-says it in the words of its reader (the label in a dialog, the key elsewhere), by `worded`.
+A message names value, cause and cure. It is a literal, which is translated as a whole, or a template and its values
+(`core.phrases`): never an f-string, which nobody could translate. The parts below the operations know no key of a form or of
+a command line: they name a field of the parameters, by `field("out_nodata")`, and whoever shows the message says it in the
+words of its reader (the label in a dialog, the key elsewhere), by `worded`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .phrases import Phrase, plain
 
 _BEGIN, _END = "\ue000", "\ue001"  # of Unicode's private use area: in no text of a user
 _MENTION = re.compile(f"{_BEGIN}([^{_END}]*){_END}")
@@ -29,9 +33,11 @@ def worded(message: str, word: Callable[[str], str]) -> str:
     """Return a message with each mention of a parameter replaced.
 
     Args:
-        message: with any number of mentions, or none.
+        message: with any number of mentions, or none; of a phrase, the values are worded.
         word: from a mention's path (`out_nodata`, `sources[2].il`) to what its reader calls it.
     """
+    if isinstance(message, Phrase):
+        return message.with_texts(lambda text: worded(text, word))
     return _MENTION.sub(lambda mention: word(mention[1]), message)
 
 
@@ -40,23 +46,43 @@ def as_key(path: str) -> str:
     return re.sub(r"s\[(\d+)\]\.", r"\1_", path).lstrip("=").replace(".", "_").upper()
 
 
-class OtbtfError(Exception):
-    """An error that the user can correct; the message says how."""
+class _Worded(type):
+    """Lets errors be made of a template and its values."""
 
-    # No __init__: TensorFlow's autograph only makes errors again whose constructor is that of Exception.
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:
+        return super().__call__(Phrase(*arguments, **values)) if values else super().__call__(*arguments)
+
+
+class OtbtfError(Exception, metaclass=_Worded):
+    """An error that the user can correct; the message says how.
+
+        raise RasterError("The image {path} has {bands} bands: choose one with 3.", path=path, bands=bands)
+
+    The message is a literal without values, a phrase, or the template of a phrase and its values.
+    """
+
+    # No __init__ at run time: TensorFlow's autograph only makes errors again whose constructor is that of Exception.
+    if TYPE_CHECKING:
+
+        def __init__(self, message: str = "", /, **values: Any) -> None: ...
 
     @property
     def message(self) -> str:
-        """The text with its mentions of parameters; `str(error)` has their keys instead."""
-        return str(self.args[0]) if self.args else ""
+        """The phrase with its mentions of parameters; `str(error)` has their keys instead."""
+        return plain(self.args[0] if isinstance(self.args[0], str) else str(self.args[0])) if self.args else plain("")
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The parameters that the message names, as paths of fields."""
         return tuple(_MENTION.findall(self.message))
 
-    def __str__(self) -> str:
+    @property
+    def phrase(self) -> str:
+        """The text as `str(error)` has it, but translatable."""
         return worded(self.message, as_key)
+
+    def __str__(self) -> str:
+        return str(self.phrase)
 
 
 class ParameterError(OtbtfError):

@@ -1,6 +1,6 @@
 """The engine: a process that runs operations for QGIS, which must not load TensorFlow itself.
 
-    python -m otbtf_qgis.core.worker [--idle-minutes MINUTES]
+    python -m otbtf_qgis.core.worker [--idle-minutes MINUTES] [--language CODE]
 
 One JSON object per line. Requests on standard input:
 
@@ -18,6 +18,10 @@ Events on standard output, those of a request with its id:
     {"event": "error", "id": 1, "message": "..."}
     {"event": "cancelled", "id": 1}
     {"event": "idle"}                                   nothing to do for long: it leaves, status 0
+
+A message is a text, or {"template": "The image {path} has {bands} bands", "values": {"path": "a.tif", "bands": 3}}, whose
+values may be such messages; see `core.phrases`. The reader translates it. Reports that an operation writes are in the
+language of the process.
 
 Standard error is the log, where a line marks the beginning of each request. NaN and Infinity are
 written as Python's json writes them. The end of standard input means that the parent is gone: the
@@ -47,6 +51,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from . import registry
 from .base.jsonvalues import OddJson, parse
+from .base.languages import language_of, speak
 from .base.progress import Progress
 from .base.temporaries import Temporaries
 from .errors import Cancelled, OtbtfError
@@ -54,6 +59,7 @@ from .files.memoryfiles import check_reachable
 from .machine import preloading
 from .machine.preloading import Load
 from .machine.programs import remove_own_folder
+from .phrases import Phrase, encoded
 
 PROGRESS_INTERVAL = 0.1  # seconds between two progress events
 LARGEST_REQUEST = 256 << 20  # bytes
@@ -154,10 +160,10 @@ class Worker:
         except Cancelled:
             self.send("cancelled", id=number)
         except OtbtfError as error:
-            self.send("error", id=number, message=error.message)
+            self.send("error", id=number, message=encoded(error.message))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - reported; the next request may do better
             traceback.print_exc()
-            self.send("error", id=number, message=explain(error, self._broken, name))
+            self.send("error", id=number, message=encoded(explain(error, self._broken, name)))
 
     def _perform(self, name: str, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
         progress.check()  # it may have been cancelled while it waited
@@ -187,7 +193,9 @@ class Worker:
             request = {"id": message["id"].whole(), "run": message["run"].text(), "values": message["values"].value}
             dict(message["values"].fields())  # which values there are is for the operation to judge
         except OddJson as error:
-            self.send("error", id=number, message=f"The engine cannot read the request: {error}.")
+            self.send(
+                "error", id=number, message=encoded(Phrase("The engine cannot read the request: {error}.", error=error))
+            )
         else:
             self._waiting.put(request)
 
@@ -217,11 +225,11 @@ class RequestProgress(Progress):
 
     def info(self, message: str) -> None:
         """Send a line for the log."""
-        self._worker.send("info", id=self._number, message=message)
+        self._worker.send("info", id=self._number, message=encoded(message))
 
     def warning(self, message: str) -> None:
         """Send a line for the log that the user should see."""
-        self._worker.send("warning", id=self._number, message=message)
+        self._worker.send("warning", id=self._number, message=encoded(message))
 
     def temporary(self, path: str) -> None:
         """Announce a file or folder to remove if this process dies."""
@@ -241,14 +249,21 @@ def explain(error: BaseException, broken: Exception | None, operation: str) -> s
         operation: the name of the operation.
     """
     if isinstance(error, MemoryError) or any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__):
-        return f"Not enough memory: {_first_line(error)}. {registry.memory_cure(operation)}"
-    if broken is not None or isinstance(error, ImportError):
-        what = "TensorFlow" if broken is not None else getattr(error, "name", None) or "a package"
-        return (
-            f"The engine's Python ({sys.executable}) cannot import {what}: {_first_line(broken or error)}. Run "
-            "otbtf:installengine, which also repairs an installation, or choose another interpreter."
+        return Phrase(
+            "Not enough memory: {first_line}. {memory_cure}",
+            first_line=_first_line(error),
+            memory_cure=registry.memory_cure(operation),
         )
-    return f"Internal error: {type(error).__name__}: {_first_line(error)}"
+    if broken is not None or isinstance(error, ImportError):
+        what = "TensorFlow" if broken is not None else getattr(error, "name", None) or Phrase("a package")
+        return Phrase(
+            "The engine's Python ({executable}) cannot import {what}: {first_line}. Run otbtf:installengine, which "
+            "also repairs an installation, or choose another interpreter.",
+            executable=sys.executable,
+            what=what,
+            first_line=_first_line(broken or error),
+        )
+    return Phrase("Internal error: {type}: {first_line}", type=type(error).__name__, first_line=_first_line(error))
 
 
 def _first_line(error: BaseException) -> str:
@@ -317,7 +332,9 @@ def main(run: Run = registry.run, loads: Sequence[Load] = (import_tensorflow, im
     parser.add_argument(
         "--idle-minutes", type=float, default=math.inf, help="minutes without work after which the engine ends (never)"
     )
+    parser.add_argument("--language", default="", help="language of reports, such as fr (English)")
     arguments = parser.parse_args()
+    speak(language_of(arguments.language))
     requests, events = _take_pipes()
     faulthandler.enable(all_threads=False)
     worker = Worker(requests, events, run, arguments.idle_minutes * 60)

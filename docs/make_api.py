@@ -1,4 +1,4 @@
-"""Write docs/api from the docstrings: a page for each public module, and one for all operations.
+"""Write docs/api from the docstrings, a page for each public module, and docs/algorithms from the declarations.
 
     make docs
 
@@ -8,7 +8,6 @@ TensorFlow). tests/core/whole/test_api_reference.py compares the pages with what
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,9 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import griffe
+import make_algorithms
+from docstring_markdown import MADE, joined, list_item, sections
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = "otbtf_qgis"
+FOLDERS = ("api", "algorithms")
+"""Below docs, with nothing in them but the pages made here."""
 
 PAGES: dict[str, tuple[str, ...]] = {
     "running": (
@@ -47,22 +50,15 @@ TITLES = {
     "training": "core.training",
 }
 
-ABOUT_OPERATIONS = (
-    "For `core.run(name, values)`; see [Running operations](running.md). `sourceN` stands for `source1`, `source2`, ...",
-    "Words in capitals are keys as QGIS writes them: `OUT_BOX` is `out.box`.",
-)
-
 KERAS = ("call", "get_config")
 """Methods of layers that Keras calls; the class says what they do."""
 
 DOCSTRINGS = {"returns_multiple_items": False, "returns_named_value": False}
 """How the parser reads Returns: one text, whose words before a colon are no name."""
 
-MADE = "<!-- Made by `make docs` from the docstrings; do not edit. -->"
-
 
 def pages() -> dict[str, str]:
-    """Return the text of each page by its file name."""
+    """Return the text of each page by its path below docs."""
     logging.getLogger("griffe").setLevel(logging.ERROR)  # it would ask for each argument in its own line
     tree = Path(sys.modules[PACKAGE].__path__[0]).parent if PACKAGE in sys.modules else HERE.parent / "build" / "tree"
     package = griffe.load(
@@ -72,9 +68,8 @@ def pages() -> dict[str, str]:
         docstring_parser="google",
         docstring_options=DOCSTRINGS,
     )
-    found = {f"{name}.md": _page(package, name, paths) for name, paths in PAGES.items()}
-    found["operations.md"] = _operations(package)
-    return {"index.md": _index(package), **found}
+    found = {f"api/{name}.md": _page(package, name, paths) for name, paths in PAGES.items()}
+    return {"api/index.md": _index(package), **found, **make_algorithms.pages(package)}
 
 
 # ------------------------------------------------------------------- modules
@@ -97,7 +92,7 @@ def _page(package: Any, name: str, paths: Iterable[str]) -> str:
                 lines += _described(member, 2 if alone else 3)
         else:
             lines += _described(item)
-    return _joined(lines)
+    return joined(lines)
 
 
 def _public(module: Any) -> list[Any]:
@@ -118,7 +113,7 @@ def _types(module: Any) -> list[str]:
     ours = {name: member for name, member in module.members.items() if not name.startswith("_") and _is_ours(member)}
     members = {name: _target(member) for name, member in ours.items()}
     told = {name: member for name, member in members.items() if member.is_attribute and member.docstring}
-    return [_item(f"`{name} = {member.value}`", member.docstring.value) for name, member in told.items()]
+    return [list_item(f"`{name} = {member.value}`", member.docstring.value) for name, member in told.items()]
 
 
 def _is_ours(item: Any) -> bool:
@@ -137,7 +132,7 @@ def _described(item: Any, level: int = 2, owner: str = "") -> list[str]:
     """Return a class or function: its signature, and its docstring section by section."""
     mark = "#" * level
     if item.is_function:
-        return [f"{mark} {owner}{item.name}", "", *_signature(item, owner), *_sections(item), ""]
+        return [f"{mark} {owner}{item.name}", "", *_signature(item, owner), *sections(item), ""]
     lines = [f"{mark} {item.name}", ""]
     made = item.members.get("__init__")
     bases = [str(base) for base in item.bases if not str(base).startswith("_") and str(base) != "abc.ABC"]
@@ -148,11 +143,11 @@ def _described(item: Any, level: int = 2, owner: str = "") -> list[str]:
         lines += _code(f"{item.name}({', '.join(fields)})")
     if bases:
         lines += [f"Derived from {', '.join(f'`{base}`' for base in bases)}.", ""]
-    lines += _sections(item)
+    lines += sections(item)
     if made is not None and made.is_function and made.docstring:
-        lines += _sections(made)
+        lines += sections(made)
     properties = [member for member in item.members.values() if "property" in member.labels and member.docstring]
-    told = [_item(f"`{member.name}`", member.docstring.value) for member in properties if member.name[0] != "_"]
+    told = [list_item(f"`{member.name}`", member.docstring.value) for member in properties if member.name[0] != "_"]
     lines += ["**Properties**", "", *told, ""] if told else []
     for name, member in item.members.items():
         if member.is_function and not name.startswith("_") and name not in KERAS and member.docstring:
@@ -196,90 +191,8 @@ def _code(line: str, parts: Iterable[str] = ()) -> list[str]:
     return ["```python", line, "```", ""]
 
 
-# ---------------------------------------------------------------- docstrings
-
-
-def _sections(item: Any, summary: bool = True) -> list[str]:
-    lines: list[str] = []
-    for section in item.docstring.parsed if item.docstring else []:
-        kind = section.kind.value
-        if kind == "text":
-            lines += [section.value, ""] if summary else []
-        elif kind in ("parameters", "attributes"):
-            title = "Arguments" if kind == "parameters" else "Attributes"
-            lines += [f"**{title}**", "", *(_item(f"`{entry.name}`", entry.description) for entry in section.value), ""]
-        elif kind in ("returns", "yields"):
-            lines += [f"**{kind.capitalize()}**", "", *map(_returned, section.value), ""]
-        elif kind == "raises":
-            named = [(str(entry.annotation).strip("()"), entry.description) for entry in section.value]
-            lines += ["**Raises**", "", *(_item(f"`{name}`", description) for name, description in named), ""]
-        else:
-            raise ValueError(f"{item.path}: a section {kind!r} of its docstring has no place on a page.")
-    return lines
-
-
-def _returned(entry: Any) -> str:
-    """Return the text about what is returned; the parser takes words before a colon for a type."""
-    words = f"{entry.annotation}: " if isinstance(entry.annotation, str) else ""
-    return " ".join(f"{words}{entry.description}".split())
-
-
-def _item(name: str, description: str) -> str:
-    return f"- {name}: {' '.join(description.split())}"
-
-
 def _text(item: Any) -> list[str]:
     return [item.docstring.value.strip()] if item.docstring else []
-
-
-def _joined(lines: Iterable[str]) -> str:
-    text = "\n".join(line.rstrip() for part in lines for line in part.split("\n"))
-    while "\n\n\n" in text:
-        text = text.replace("\n\n\n", "\n\n")
-    return text.strip() + "\n"
-
-
-# ---------------------------------------------------------------- operations
-
-
-def _operations(package: Any) -> str:
-    from otbtf_qgis.core import registry
-
-    lines = ["# Operations", "", MADE, "", *ABOUT_OPERATIONS, ""]
-    for name in registry.names():
-        operation = registry.declaration(name)
-        lines += [f"## {name}", "", operation.DESCRIPTION, ""]
-        lines += ["Needs TensorFlow." if operation.NEEDS_ENGINE else "Needs no TensorFlow.", ""]
-        lines += [*_table(operation), ""]
-        lines += _sections(package[f"core.{operation.RUN.replace(':', '.')}"], summary=False)
-    return _joined(lines)
-
-
-def _table(operation: type) -> list[str]:
-    lines = ["| Key | Takes | Default | |", "| --- | --- | --- | --- |"]
-    for name, key in _keys(operation):
-        cells = [f"`{name}`", key.kind.takes(key, "`"), _given(key), key.help]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return lines
-
-
-def _keys(operation: type) -> Iterator[tuple[str, Any]]:
-    """Yield all keys with their names; those of numbered sources once, with N for the number."""
-    for field in dataclasses.fields(operation):
-        if "key" in field.metadata:
-            yield field.metadata["key"].name, field.metadata["key"]
-        elif "numbered" in field.metadata:
-            several = field.metadata["numbered"]
-            for name, key in _keys(several.item):
-                yield f"{several.prefix}N.{name}", key
-
-
-def _given(key: Any) -> str:
-    if key.required:
-        return "required"
-    if key.default in (None, "", ()):
-        return ""
-    return f"`{str(key.default).lower() if isinstance(key.default, bool) else key.default}`"
 
 
 def _index(package: Any) -> str:
@@ -287,8 +200,9 @@ def _index(package: Any) -> str:
     for name, paths in PAGES.items():
         names = [f"`{item.name}`" for path in paths for item in _named(package, path)]
         lines.append(f"- [{TITLES.get(name, f'core.{name}')}]({name}.md): {', '.join(names)}")
-    lines.append("- [Operations](operations.md): all keys of all operations")
-    return _joined(lines)
+    lines.append("- [Operations](../algorithms/index.md): a page with all keys for each")
+    lines += ["", "```{toctree}", ":hidden:", "", *PAGES, "```"]
+    return joined(lines)
 
 
 def _named(package: Any, path: str) -> list[Any]:
@@ -298,14 +212,14 @@ def _named(package: Any, path: str) -> list[Any]:
 
 def main() -> None:
     """Write the pages, and remove those that are no longer made."""
-    folder = HERE / "api"
-    folder.mkdir(exist_ok=True)
     made = pages()
-    for old in folder.glob("*.md"):
-        if old.name not in made:
-            old.unlink()
+    for folder in FOLDERS:
+        (HERE / folder).mkdir(exist_ok=True)
+        for old in (HERE / folder).glob("*.md"):
+            if f"{folder}/{old.name}" not in made:
+                old.unlink()
     for name, text in made.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        (HERE / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

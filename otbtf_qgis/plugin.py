@@ -7,6 +7,7 @@ from typing import Any
 from qgis.core import QgsApplication
 from qgis.PyQt import sip
 
+from .algorithms.translate import speak_as_qgis
 from .gui.failures import report
 from .provider import OtbtfProvider
 
@@ -47,23 +48,26 @@ class OtbtfPlugin:
         self._iface = iface
         # Held here, since the registry's ownership does not keep the Python half of a provider alive.
         self.provider: OtbtfProvider | None = None
-        self._menu = None
+        self._parts: list[Any] = []  # of the application's windows
 
     def initProcessing(self):
         """Add the provider; qgis_process calls this and nothing else."""
         if self.provider is None:
+            speak_as_qgis()
             provider = OtbtfProvider()
             if QgsApplication.processingRegistry().addProvider(provider):  # else it has deleted it
                 self.provider = provider
 
     def initGui(self):
-        """Add the provider and the menu."""
+        """Add the provider, the menu and the toolbox's entry for models."""
         self.initProcessing()
+        if self.provider is None:
+            return
         from .gui.menu import Menu
+        from .gui.modelaction import EditCopy
 
-        if self.provider is not None:
-            self.provider.use_dialogs(LateDialogs(self.provider, self._iface.mainWindow()).make)
-        self._menu = Menu(self._iface)
+        self.provider.use_dialogs(LateDialogs(self.provider, self._iface.mainWindow()).make)
+        self._parts = [Menu(self._iface, self.provider), EditCopy(self._iface.messageBar())]
 
     def unload(self):
         """Remove what was added, and end the engine.
@@ -71,9 +75,9 @@ class OtbtfPlugin:
         Never raises: QGIS takes itself down in an order that differs between its versions, and an exception then
         aborts it. Its registry, and with it the provider, may be gone already.
         """
-        menu, self._menu = self._menu, None
-        if menu is not None:
-            menu.remove()
+        parts, self._parts = self._parts, []
+        for part in parts:
+            part.remove()
         provider, self.provider = self.provider, None
         if provider is None or sip.isdeleted(provider):
             return

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
-from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingModelAlgorithm, QgsProcessingProvider
+from qgis.core import QgsApplication, QgsProcessingAlgorithm, QgsProcessingProvider
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
 from . import __version__, options
 from .algorithms import algorithm_classes
 from .algorithms.base import ICONS
+from .algorithms.translate import tr
+from .broughtmodels import brought_models
 from .core.base.progress import Progress
 from .core.errors import EngineError
 from .core.parameters.parsing import absolute_values
@@ -22,10 +24,6 @@ from .core.registry import declaration
 from .engine import interpreter
 from .engine.client import Engine
 from .engine.tensorboards import TensorBoards
-
-MODELS = Path(__file__).parent / "resources" / "models"
-"""The graphical models that the plugin brings."""
-
 
 DialogMaker = Callable[[QgsProcessingAlgorithm, Any], Any]
 """Makes the dialog of an algorithm for a parent window; None where QGIS's own is to open."""
@@ -97,10 +95,8 @@ class OtbtfProvider(QgsProcessingProvider):
             self.algorithmsLoaded.emit()
 
     def _add_models(self):
-        for path in sorted(MODELS.glob("*.model3")):
-            model = QgsProcessingModelAlgorithm()
-            if model.fromFile(str(path)):
-                self.addAlgorithm(model)
+        for model in brought_models():
+            self.addAlgorithm(model)
 
     def supportsNonFileBasedOutput(self):
         return False
@@ -132,7 +128,7 @@ class OtbtfProvider(QgsProcessingProvider):
         try:
             self._interpreter()
         except EngineError as error:
-            return str(error)
+            return tr(error.message)
         return ""
 
     def warm_engine(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.languages import tr
 from ..parameters.sampleroles import SampleRole
 from .scores import ClassScores
 
@@ -35,13 +36,13 @@ def confusion_figure(scores: ClassScores) -> bytes:
     upright = all(len(tick) <= 4 for tick in ticks)
     axes.set_xticks(range(count), ticks, rotation=0 if upright else 45, ha="center" if upright else "right")
     axes.set_yticks(range(count), ticks)
-    axes.set_xlabel("found")
-    axes.set_ylabel("reference")
+    axes.set_xlabel(tr("found"))
+    axes.set_ylabel(tr("reference"))
     if count <= _MOST_COUNTS:
         for (row, column), number in np.ndenumerate(scores.matrix):
             color = "white" if shares[row, column] > 0.55 else "black"
             axes.text(column, row, _count(int(number)), ha="center", va="center", color=color, fontsize=8)
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the reference")
+    figure.colorbar(picture, ax=axes, shrink=0.8, label=tr("share of the reference"))
     return _png(figure)
 
 
@@ -78,9 +79,9 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
         known = np.isfinite(values)
         marker = "o" if known.sum() <= 25 else ""
         at = every * np.arange(1, len(values) + 1)
-        axes.plot(at[known], values[known], label=str(role), color=color, marker=marker, markersize=3)
+        axes.plot(at[known], values[known], label=tr(str(role)), color=color, marker=marker, markersize=3)
     axes.set_title(_literal(key.replace("_", " ")), fontsize=10)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(tr("epoch"))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="#dddddd", linewidth=0.5)
     if len(drawn) > 1:

@@ -20,6 +20,7 @@ from ..classes.legend import known_classes, read_legend
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine import preloading
+from ..phrases import Phrase
 from ..rasters.placement import check_placed
 from ..rasters.rasteropening import open_dataset
 from ..rasters.rasterstack import Stack
@@ -30,7 +31,7 @@ from .mapcomparison import Comparison, compare_features, compare_rasters, refere
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate
 from .report import Report
-from .scores import ClassScores, class_scores_of, numbers
+from .scores import ClassScores, class_scores_of, described, numbers
 
 if TYPE_CHECKING:
     from ..operations.computeconfusionmatrix import ComputeConfusionMatrix
@@ -110,7 +111,7 @@ def _compared(
         labels = names.labels(classes_of_numbers(numbers, legend), raster)
         names.add({number: legend[number] for number in numbers if number in legend and number in labels})
         pairs = _by_label(comparison.pairs, dict(zip(numbers, labels)))
-        where = f"the raster {reference.stack.names[0]}"
+        where = Phrase("the raster {name}", name=reference.stack.names[0])
     else:
         check_placed(image.stack.names[0], image.stack.reference)
         layer = open_training_layer(parameters.ref_vector_in or "", None)
@@ -126,19 +127,24 @@ def _compared(
         labels = names.labels([classes[at] for at in counted], called)
         names.add({n: legend[n] for n in (classes[at].number for at in counted) if n in labels and n in legend})
         pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
-        where = f"the layer {layer.path}"
+        where = Phrase("the layer {layer}", layer=layer.path)
     if not pairs:
         raise ParameterError(
-            f"No pixel can be compared: where {where} has a class, the map {image.stack.names[0]} has no data or does not "
-            f"reach. The map covers {image.stack.grid.describe()} "
-            f"(coordinate system: {image.stack.reference.describe()}). Check the no-data values and the extents."
+            "No pixel can be compared: where {where} has a class, the map {name} has no data or does not reach. The "
+            "map covers {grid} (coordinate system: {reference}). Check the no-data values and the extents.",
+            where=where,
+            name=image.stack.names[0],
+            grid=image.stack.grid.describe(),
+            reference=image.stack.reference.describe(),
         )
     return comparison, pairs
 
 
 _BY_NAME = {
-    "raster": "Give a reference raster that names its classes, or a layer with a field of texts, to compare by name.",
-    "vector": "Choose a field of texts (the field calculator's to_string makes one), to compare by name.",
+    "raster": Phrase(
+        "Give a reference raster that names its classes, or a layer with a field of texts, to compare by name."
+    ),
+    "vector": Phrase("Choose a field of texts (the field calculator's to_string makes one), to compare by name."),
 }
 """How the user can have classes compared by name."""
 
@@ -176,7 +182,9 @@ def _areas(scores: ClassScores, mapped: Mapping[int, int], image: Stack) -> _Are
             for name, label, found in zip(scores.names, scores.labels, scores.matrix.sum(axis=0))
             if mapped.get(label) and not found
         ]
-        return _Areas(None, unit, f"{error} Without samples: {', '.join(missing)}.")
+        return _Areas(
+            None, unit, Phrase("{error} Without samples: {missing}.", error=error, missing=", ".join(missing))
+        )
 
 
 def _pixel_area(image: Stack) -> tuple[float, str]:
@@ -220,27 +228,38 @@ def _class_rows(scores: ClassScores, areas: _Areas) -> list[dict[str, Any]]:
 
 def _log_scores(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
     if without:
-        progress.info(f"{without} samples of the reference lie where the map has no data.")
-    shown = ", ".join(f"{key.replace('_', ' ')} {value:.4f}" for key, value in numbers(scores).items())
-    progress.info(f"{int(scores.support.sum())} samples: {shown}.")
+        progress.info(Phrase("{without} samples of the reference lie where the map has no data.", without=without))
+    progress.info(Phrase("{support} samples: {scores}.", support=int(scores.support.sum()), scores=described(scores)))
     if areas.estimates is None:
-        progress.warning(f"Adjusted accuracies and areas are not available: {areas.reason}")
+        progress.warning(Phrase("Adjusted accuracies and areas are not available: {reason}", reason=areas.reason))
     else:
         progress.info(
-            f"Adjusted for area: overall accuracy {areas.estimates.overall:.4f} ± {areas.estimates.overall_ci:.4f}."
+            Phrase(
+                "Adjusted for area: overall accuracy {overall:.4f} ± {overall_ci:.4f}.",
+                overall=areas.estimates.overall,
+                overall_ci=areas.estimates.overall_ci,
+            )
         )
 
 
 def _report(parameters: ComputeConfusionMatrix, scores: ClassScores, areas: _Areas, without: int) -> str:
-    report = Report("Accuracy of a map")
+    report = Report(Phrase("Accuracy of a map"))
     of_pixels = parameters.ref == "raster"
     report.text(
-        f"The map {parameters.image} against {parameters.ref_raster_in if of_pixels else parameters.ref_vector_in}."
+        Phrase(
+            "The map {image} against {ref_raster_in}.",
+            image=parameters.image,
+            ref_raster_in=parameters.ref_raster_in if of_pixels else parameters.ref_vector_in,
+        )
     )
     if without:
-        report.text(f"{without} samples of the reference lie where the map has no data; they are ignored.")
-    report.class_scores("Agreement of the samples", scores)
-    report.heading("Accuracies and areas, adjusted for the mapped areas of the classes")
+        report.text(
+            Phrase(
+                "{without} samples of the reference lie where the map has no data; they are ignored.", without=without
+            )
+        )
+    report.class_scores(Phrase("Agreement of the samples"), scores)
+    report.heading(Phrase("Accuracies and areas, adjusted for the mapped areas of the classes"))
     if areas.estimates is None:
         report.text(areas.reason)
     else:
@@ -251,12 +270,16 @@ def _report(parameters: ComputeConfusionMatrix, scores: ClassScores, areas: _Are
 
 def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit: str) -> None:
     report.text(
-        "After Olofsson et al. (2014): each sample represents its part of the mapped class that it lies in. "
-        "± is a 95 % confidence interval. It is valid if the reference is a random sample of each mapped class. "
-        "Neighbouring pixels, as under a polygon or in a raster, are not independent samples; their intervals are too "
-        "narrow."
+        Phrase(
+            "After Olofsson et al. (2014): each sample represents its part of the mapped class that it lies in. ± is a "
+            "95 % confidence interval. It is valid if the reference is a random sample of each mapped class. "
+            "Neighbouring pixels, as under a polygon or in a raster, are not independent samples; their intervals are "
+            "too narrow."
+        )
     )
-    report.text(f"Overall accuracy: {_with_interval(found.overall, found.overall_ci, 3)}")
+    report.text(
+        Phrase("Overall accuracy: {with_interval}", with_interval=_with_interval(found.overall, found.overall_ci, 3))
+    )
     digits = 2 if unit == "ha" else 0
     rows = [
         (
@@ -268,11 +291,20 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
         )
         for at, name in enumerate(scores.names)
     ]
-    header = ("Class", "User's accuracy", "Producer's accuracy", f"Mapped area ({unit})", f"Estimated area ({unit})")
+    header = (
+        Phrase("Class"),
+        Phrase("User's accuracy"),
+        Phrase("Producer's accuracy"),
+        Phrase("Mapped area ({unit})", unit=unit),
+        Phrase("Estimated area ({unit})", unit=unit),
+    )
     report.table("", header, rows)
     if unit == "pixels":
         report.text(
-            "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected coordinate system."
+            Phrase(
+                "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected "
+                "coordinate system."
+            )
         )
 
 

@@ -18,6 +18,7 @@ from ..errors import ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box
 from ..parameters.rastersource import Ranges, RasterSource
+from ..phrases import Phrase
 from ..rasters.alpha import BAND
 from ..rasters.inmemory import Opened, name_of
 from ..rasters.missingpixels import alpha_bands, marks_of_first
@@ -73,8 +74,12 @@ class Comparison:
 
 def _no_classes(low: int, high: int) -> ParameterError:
     return ParameterError(
-        f"There are more than {_MOST_CLASSES} different labels, from {low} to {high}, which is too many for classes: check "
-        f"{field('image')} and the reference."
+        "There are more than {most_classes} different labels, from {low} to {high}, which is too many for classes: "
+        "check {image} and the reference.",
+        most_classes=_MOST_CLASSES,
+        low=low,
+        high=high,
+        image=field("image"),
     )
 
 
@@ -119,7 +124,11 @@ def reference_raster(
         view,
         (reference.wkt, image.reference.wkt) if known else None,
         image.grid,
-        f"{name}: {path} cannot be brought to the grid of the map (warp it with Raster > Projections > Warp)",
+        Phrase(
+            "{name}: {path} cannot be brought to the grid of the map (warp it with Raster > Projections > Warp)",
+            name=name,
+            path=path,
+        ),
         srcNodata="None",
         resampleAlg="near",
     )
@@ -131,9 +140,14 @@ def _same_grid(dataset: Any, reference: Reference, image: Stack) -> bool:
     check_same((image.names[0], masked(name_of(dataset))), (image.reference, reference))
     if not reference.georeferenced and not image.reference.georeferenced and not grid_of(dataset).same_as(image.grid):
         raise RasterError(
-            f"{masked(name_of(dataset))} has {dataset.RasterXSize} x {dataset.RasterYSize} pixels, the map "
-            f"{image.names[0]} {image.grid.width} x {image.grid.height}, and neither has coordinates to align them by: "
-            "georeference both."
+            "{name} has {columns} x {rows} pixels, the map {image_names} {width} x {height}, and neither has "
+            "coordinates to align them by: georeference both.",
+            name=masked(name_of(dataset)),
+            columns=dataset.RasterXSize,
+            rows=dataset.RasterYSize,
+            image_names=image.names[0],
+            width=image.grid.width,
+            height=image.grid.height,
         )
     same = reference.same_as(image.reference) or not reference.wkt or not image.reference.wkt
     try:
@@ -152,7 +166,9 @@ def _marked(dataset: Any, source: Any, nodata: float | None, nodata_from_layer: 
     with collected_errors() as errors:
         view = gdal.Translate("", dataset, format="VRT", bandList=[1], noData="none", maskBand=mask)
     if view is None:
-        raise RasterError(f"Cannot read the mask of {masked(name_of(dataset))}: {masked(str(errors))}.")
+        raise RasterError(
+            "Cannot read the mask of {name}: {errors}.", name=masked(name_of(dataset)), errors=masked(str(errors))
+        )
     return values, view
 
 

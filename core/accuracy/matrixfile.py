@@ -62,7 +62,9 @@ def write(path: str | Path, scores: ClassScores, form: str = "confusionmatrix") 
     try:
         Path(path).write_bytes(text(scores, form).encode("utf-8"))
     except OSError as error:
-        raise ParameterError(f"Cannot write the confusion matrix {path}: {error.strerror}.") from error
+        raise ParameterError(
+            "Cannot write the confusion matrix {path}: {reason}.", path=path, reason=error.strerror
+        ) from error
 
 
 def read(path: str | Path) -> ClassScores:
@@ -74,8 +76,10 @@ def read(path: str | Path) -> ClassScores:
     try:
         lines = [line for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"Cannot read the confusion matrix {path}: {error}.") from error
-    wrong = ParameterError(f"{path} is not a confusion matrix as OTB writes it (a CSV that names its classes).")
+        raise ParameterError("Cannot read the confusion matrix {path}: {error}.", path=path, error=error) from error
+    wrong = ParameterError(
+        "{path} is not a confusion matrix as OTB writes it (a CSV that names its classes).", path=path
+    )
     try:
         if lines[0].startswith(_ROWS) and lines[1].startswith(_COLUMNS):
             reference = _fields(lines[0][len(_ROWS) :])

@@ -69,8 +69,10 @@ def estimate(matrix: Any, pixels: Any, pixel_area: float = 1.0) -> AreaEstimates
     missing = np.flatnonzero((mapped > 0) & (sampled == 0))
     if not mapped.any() or len(missing):
         raise ParameterError(
-            f"{len(missing)} of {int((mapped > 0).sum())} mapped classes have no sample in the reference, so the errors "
-            "in their areas are unknown: add samples in these classes."
+            "{missing_count} of {value} mapped classes have no sample in the reference, so the errors in their "
+            "areas are unknown: add samples in these classes.",
+            missing_count=len(missing),
+            value=int((mapped > 0).sum()),
         )
     share = mapped / mapped.sum()
     with np.errstate(divide="ignore", invalid="ignore"):

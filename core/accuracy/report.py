@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..base.addresses import masked
+from ..base.languages import spoken, tr
 from ..parameters.kinds import Key, parameter_name
+from ..parameters.parsing import keys
+from ..phrases import Phrase, plain
 from .figures import confusion_figure
 from .scores import ClassScores, RegressionScores
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">
+<html lang="{language}"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">
 <title>{title}</title></head>
 <body style="font-family: sans-serif; margin: 16px">
 <h1 style="font-size: x-large">{title}</h1>
@@ -31,7 +34,10 @@ _CELL = "padding: 3px 14px 3px 0; border-bottom: 1px solid #999999"
 
 
 class Report:
-    """Collects the parts of a report, in their order, and writes them as HTML. All texts are escaped."""
+    """Collects the parts of a report, in their order, and writes them as HTML.
+
+    All texts are escaped; phrases are translated into the language of the process.
+    """
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -72,38 +78,45 @@ class Report:
 
     def parameters(self, parameters: Any) -> None:
         """Add the parameters of an operation (its dataclass) that have a value."""
-        self.table("Parameters", ("Parameter", "Meaning", "Value"), _parameter_rows(parameters, "", ""))
+        header = (Phrase("Parameter"), Phrase("Meaning"), Phrase("Value"))
+        self.table(Phrase("Parameters"), header, _parameter_rows(parameters, type(parameters), ""))
 
     def class_scores(self, heading: str, scores: ClassScores) -> None:
         """Add the scores of classes: all in all, the matrix as a picture, and each class."""
         self.heading(heading)
         total = int(scores.support.sum())
         overall = [
-            ("Overall accuracy", scores.overall_accuracy),
-            ("Kappa", scores.kappa),
-            ("Mean F-score", scores.f1_macro),
-            ("Samples", total),
+            (Phrase("Overall accuracy"), scores.overall_accuracy),
+            (Phrase("Kappa"), scores.kappa),
+            (Phrase("Mean F-score"), scores.f1_macro),
+            (Phrase("Samples"), total),
         ]
         self.table("", (), overall)
-        alt = f"Confusion matrix of {len(scores.labels)} classes; overall accuracy {_value(scores.overall_accuracy)}"
+        alt = Phrase(
+            "Confusion matrix of {count} classes; overall accuracy {accuracy}",
+            count=len(scores.labels),
+            accuracy=_value(scores.overall_accuracy),
+        )
         self.figure("", confusion_figure(scores), alt)
         found = scores.matrix.sum(axis=0)
         rows = zip(scores.names, scores.precision, scores.recall, scores.fscore, scores.support, found)
-        self.table("", ("Class", "Precision", "Recall", "F-score", "In the reference", "Found"), rows)
+        header = [Phrase("Class"), Phrase("Precision"), Phrase("Recall"), Phrase("F-score")]
+        self.table("", [*header, Phrase("In the reference"), Phrase("Found")], rows)
 
     def regression_scores(self, heading: str, scores: RegressionScores) -> None:
         """Add the errors of predicted values, band by band."""
         rows = zip(range(1, len(scores.rmse) + 1), scores.rmse, scores.mae, scores.r2)
-        self.table(heading, ("Band", "RMSE", "MAE", "R2"), rows)
+        self.table(heading, (Phrase("Band"), "RMSE", "MAE", "R2"), rows)
 
     def html(self) -> str:
         """Return the page."""
-        return _PAGE.format(title=_escaped(self._title), body="\n".join(self._parts))
+        return _PAGE.format(language=spoken().name, title=_escaped(self._title), body="\n".join(self._parts))
 
 
 def _escaped(text: object) -> str:
-    """Return a text as HTML, without what is secret in addresses: reports are passed on."""
-    return html.escape(masked(str(text))).replace("\n", "<br>")
+    """Return a text as HTML, translated if it is a phrase, without what is secret in addresses: reports are passed on."""
+    shown = tr(text) if isinstance(text, Phrase) else str(text)
+    return html.escape(masked(shown)).replace("\n", "<br>")
 
 
 def _is_number(value: Any) -> bool:
@@ -122,7 +135,7 @@ def _row(tag: str, values: Sequence[Any], right: Sequence[bool]) -> str:
 def _value(value: Any) -> str:
     """Return a value as the report shows it."""
     if not _is_number(value):
-        return str(value)
+        return value if isinstance(value, str) else str(value)
     if math.isnan(value):
         return "–"
     if float(value).is_integer() and not _is_fraction(value):
@@ -142,20 +155,16 @@ def _given(value: Any) -> str:
     return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)
 
 
-def _parameter_rows(parameters: Any, prefix: str, source: str) -> Iterator[tuple[str, str, str]]:
+def _parameter_rows(parameters: Any, operation: type, prefix: str) -> Iterator[tuple[str, str, str]]:
     """Yield parameter, label and value, those of numbered sources with their number."""
     for field in dataclasses.fields(parameters):
         value = getattr(parameters, field.name)
         if "key" in field.metadata:
             key: Key = field.metadata["key"]
+            name = prefix + key.name
             if value not in (None, "", ()):
-                yield parameter_name(prefix + key.name), source + key.label, _given(value)
+                label = next(one.label for one in keys(operation, [name]) if one.name == name)
+                yield parameter_name(name), plain(label), _given(value)
         elif "numbered" in field.metadata:
-            name = field.metadata["numbered"].prefix
             for number, item in enumerate(value, 1):
-                yield from _parameter_rows(item, f"{prefix}{name}{number}.", f"{source}{_words(name)} {number}: ")
-
-
-def _words(prefix: str) -> str:
-    """`training.source` -> `Training source`."""
-    return prefix.replace(".", " ").capitalize()
+                yield from _parameter_rows(item, operation, f"{prefix}{field.metadata['numbered'].prefix}{number}.")

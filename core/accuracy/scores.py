@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ParameterError
+from ..phrases import Phrase
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,20 @@ def class_scores(
     """
     reference, predicted = np.asarray(reference).ravel(), np.asarray(predicted).ravel()
     if len(reference) != len(predicted):
-        raise ParameterError(f"There are {len(reference)} reference labels, but {len(predicted)} predicted ones.")
+        raise ParameterError(
+            "There are {reference_count} reference labels, but {predicted_count} predicted ones.",
+            reference_count=len(reference),
+            predicted_count=len(predicted),
+        )
     found, places = np.unique(np.concatenate([reference, predicted]), return_inverse=True)
     classes = found.tolist() if labels is None else list(labels)
     unknown = [label for label in found.tolist() if label not in classes]
     if unknown:
-        raise ParameterError(f"Label {unknown[0]} occurs, but the classes are {', '.join(map(str, classes))}.")
+        raise ParameterError(
+            "Label {unknown} occurs, but the classes are {classes}.",
+            unknown=unknown[0],
+            classes=", ".join(map(str, classes)),
+        )
     order = np.array([classes.index(label) for label in found.tolist()], np.int64)
     rows, columns = order[places].reshape(2, -1) if len(reference) else np.zeros((2, 0), np.int64)
     matrix = np.bincount(rows * len(classes) + columns, minlength=len(classes) ** 2)
@@ -89,7 +98,11 @@ def class_scores_of(matrix: Any, labels: Sequence[Any], names: Sequence[str] | N
     """Return the scores of a confusion matrix (rows = reference) whose classes are `labels`."""
     counts = np.asarray(matrix).astype(np.int64)
     if counts.shape != (len(labels), len(labels)) or (names is not None and len(names) != len(labels)):
-        raise ParameterError(f"A matrix of shape {counts.shape} does not fit {len(labels)} classes and their names.")
+        raise ParameterError(
+            "A matrix of shape {shape} does not fit {labels_count} classes and their names.",
+            shape=counts.shape,
+            labels_count=len(labels),
+        )
     precision, recall, fscore, f1_macro = _per_class(counts)
     total = int(counts.sum())
     return ClassScores(
@@ -151,7 +164,11 @@ def regression_scores(reference: Any, predicted: Any) -> RegressionScores:
     """
     reference, predicted = np.asarray(reference, np.float64), np.asarray(predicted, np.float64)
     if reference.shape != predicted.shape:
-        raise ParameterError(f"The reference has shape {reference.shape}, but the prediction {predicted.shape}.")
+        raise ParameterError(
+            "The reference has shape {shape}, but the prediction {predicted_shape}.",
+            shape=reference.shape,
+            predicted_shape=predicted.shape,
+        )
     if reference.ndim == 1:
         reference, predicted = reference[:, None], predicted[:, None]
     if not reference.size or not (np.isfinite(reference).all() and np.isfinite(predicted).all()):
@@ -186,6 +203,18 @@ def numbers(scores: ClassScores | RegressionScores) -> dict[str, float]:
         bands = {"rmse": scores.rmse, "mae": scores.mae, "r2": scores.r2}
         found = {key: _mean_of_defined(values) for key, values in bands.items()}
     return {key: value for key, value in found.items() if np.isfinite(value)}
+
+
+_WORDS = {"f1_macro": "mean F-score", "rmse": "RMSE", "mae": "MAE", "r2": "R2"}
+
+
+def described(scores: ClassScores | RegressionScores) -> str:
+    """Return the scores that sum all up as words for the log."""
+    found = [
+        Phrase("{score} {value:.4g}", score=_WORDS.get(key, key.replace("_", " ")), value=value)
+        for key, value in numbers(scores).items()
+    ]
+    return Phrase(", ").join(found) if found else Phrase("no score is defined")
 
 
 def _mean_of_defined(values: np.ndarray) -> float:

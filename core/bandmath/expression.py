@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..phrases import Phrase
 from .meaning import (
     BANDMATHX,
     LOGICAL,
@@ -75,14 +76,18 @@ class Expression:
         expression = cls(text)
         for leaf in expression._leaves:
             if isinstance(leaf, Variable) and leaf.neighbourhood:
-                raise fault(
-                    text, leaf.at, f"{leaf.name}: a model computes each pixel by itself, without neighbourhoods: use "
-                    "BandMathX (otbtf:bandmathx)."
-                )  # fmt: skip
+                what = Phrase(
+                    "{leaf}: a model computes each pixel by itself, without neighbourhoods: use BandMathX "
+                    "(otbtf:bandmathx).",
+                    leaf=leaf.name,
+                )
+                raise fault(text, leaf.at, what)
             if isinstance(leaf, Place):
-                raise fault(
-                    text, leaf.at, f"{leaf.name}: a model does not know the position of a pixel: use BandMathX (otbtf:bandmathx)."
-                )  # fmt: skip
+                what = Phrase(
+                    "{leaf}: a model does not know the position of a pixel: use BandMathX (otbtf:bandmathx).",
+                    leaf=leaf.name,
+                )
+                raise fault(text, leaf.at, what)
         return expression
 
     def check(self, images: Sequence[int]) -> int:
@@ -92,16 +97,20 @@ class Expression:
             ParameterError: it does not fit them, or an operator or function does not fit its operands.
         """
         if not self.language.vectors and len(self._parts) > 1:
-            raise fault(self.text, self._parts[1].at, "BandMath gives one band: use BandMathX for several results.")
+            raise fault(
+                self.text, self._parts[1].at, Phrase("BandMath gives one band: use BandMathX for several results.")
+            )
         total = 0
         for part in self._parts:
             kind = self._kind(part, images)
             if kind == LOGICAL:
-                raise fault(self.text, part.at, "the result is a comparison, not a number: write (... ? 1 : 0).")
+                raise fault(
+                    self.text, part.at, Phrase("the result is a comparison, not a number: write (... ? 1 : 0).")
+                )
             try:
                 total += bands(kind)
             except Misfit as misfit:
-                raise fault(self.text, part.at, f"the result {misfit}") from None
+                raise fault(self.text, part.at, Phrase("the result {misfit}", misfit=misfit)) from None
         return total
 
     def _kind(self, node: Node, images: Sequence[int]) -> Kind:
@@ -115,17 +124,26 @@ class Expression:
             raise fault(
                 self.text,
                 node.at,
-                f"{node.name} refers to image {node.image}, but the number of images is {len(images)}.",
+                Phrase(
+                    "{node} refers to image {image}, but the number of images is {images_count}.",
+                    node=node.name,
+                    image=node.image,
+                    images_count=len(images),
+                ),
             )
         return LOGICAL if isinstance(node, Truth) else NUMBER
 
     def _vector_kind(self, vector: Vector, images: Sequence[int]) -> Kind:
         if not self.language.vectors:
-            raise fault(self.text, vector.at, "BandMath has no vectors: use BandMathX.")
+            raise fault(self.text, vector.at, Phrase("BandMath has no vectors: use BandMathX."))
         for item in vector.items:
             kind = self._kind(item, images)
             if not small(kind):
-                raise fault(self.text, item.at, f"curly brackets hold numbers, but this is {describe(kind)}: use cat.")
+                raise fault(
+                    self.text,
+                    item.at,
+                    Phrase("curly brackets hold numbers, but this is {kind}: use cat.", kind=describe(kind)),
+                )
         return len(vector.items)
 
     def _variable_kind(self, variable: Variable, images: Sequence[int]) -> Kind:
@@ -133,17 +151,34 @@ class Expression:
             raise fault(
                 self.text,
                 variable.at,
-                f"{variable.name} refers to image {variable.image}, but the number of images is {len(images)}.",
+                Phrase(
+                    "{variable} refers to image {image}, but the number of images is {images_count}.",
+                    variable=variable.name,
+                    image=variable.image,
+                    images_count=len(images),
+                ),
             )
         most = images[variable.image - 1]
         if variable.band > most:
-            raise fault(self.text, variable.at, f"{variable.name} does not exist: im{variable.image} has {most} bands.")
+            raise fault(
+                self.text,
+                variable.at,
+                Phrase(
+                    "{variable} does not exist: im{image} has {most} bands.",
+                    variable=variable.name,
+                    image=variable.image,
+                    most=most,
+                ),
+            )
         plain = variable.band and not variable.statistic and not variable.neighbourhood
         if not self.language.vectors and not plain:
             raise fault(
                 self.text,
                 variable.at,
-                f"{variable.name}: BandMath takes single bands only, such as im1b1: use BandMathX.",
+                Phrase(
+                    "{variable}: BandMath takes single bands only, such as im1b1: use BandMathX.",
+                    variable=variable.name,
+                ),
             )
         if not variable.band:
             return most
@@ -159,11 +194,13 @@ class Expression:
                 return len(chosen_bands(call.operands, kinds[0]))
             meaning = self._meaning(call)
             if not meaning.least <= len(kinds) <= meaning.most:
-                raise Misfit(f"takes {_number_of(meaning)}, but has {len(kinds)}.")
+                raise Misfit(
+                    Phrase("takes {number}, but has {kinds_count}.", number=_number_of(meaning), kinds_count=len(kinds))
+                )
             return meaning.kind(kinds)
         except Misfit as misfit:
             name = "-" if call.name == "neg" else call.name
-            raise fault(self.text, call.at, f"{name!r} {misfit}") from None
+            raise fault(self.text, call.at, Phrase("{name!r} {misfit}", name=name, misfit=misfit)) from None
 
     def _meaning(self, call: Call) -> Meaning:
         functions = self.language.functions
@@ -172,8 +209,21 @@ class Expression:
         if call.name not in functions:
             known = [*functions, *(["bands"] if self.language.vectors else [])]
             near = difflib.get_close_matches(call.name, known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Functions are: {', '.join(sorted(known))}."
-            raise fault(self.text, call.at, f"{self.language.name} has no function {call.name!r} here. {hint}")
+            hint = (
+                Phrase("Did you mean {near}?", near=near[0])
+                if near
+                else Phrase("Functions are: {known}.", known=", ".join(sorted(known)))
+            )
+            raise fault(
+                self.text,
+                call.at,
+                Phrase(
+                    "{language} has no function {call!r} here. {hint}",
+                    language=self.language.name,
+                    call=call.name,
+                    hint=hint,
+                ),
+            )
         return functions[call.name]
 
     def compute(
@@ -252,5 +302,5 @@ class _Computing:
 
 
 def _number_of(meaning: Meaning) -> str:
-    values = "value" if meaning.least == 1 else "values"
-    return f"{'' if meaning.most == meaning.least else 'at least '}{meaning.least} {values}"
+    number = Phrase("1 value") if meaning.least == 1 else Phrase("{count} values", count=meaning.least)
+    return number if meaning.most == meaning.least else Phrase("at least {number}", number=number)

@@ -37,8 +37,10 @@ class BandArithmetic(keras.layers.Layer):
         if missing:
             image = self._expression.images_with_statistics[0]
             raise ParameterError(
-                f"{field('expression')} holds {', '.join(missing)}, which are statistics of images: give the "
-                f"images, from {field('il', of='sources', number=image)} on."
+                "{expression} holds {missing}, which are statistics of images: give the images, from {il} on.",
+                expression=field("expression"),
+                missing=", ".join(missing),
+                il=field("il", of="sources", number=image),
             )
         self._statistics = {name: float(given[name]) for name in self._expression.statistics}
 

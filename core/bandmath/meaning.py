@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Union
 
+from ..phrases import Phrase
 from .syntax import CONSTANTS, Node, Number, Vector
 
 LOGICAL, NUMBER = -1, 0
@@ -70,10 +71,10 @@ class Language:
 def describe(kind: Kind) -> str:
     """Return a kind in words."""
     if isinstance(kind, Matrix):
-        return f"a neighbourhood of {kind.columns} x {kind.rows} pixels"
+        return Phrase("a neighbourhood of {columns} x {rows} pixels", columns=kind.columns, rows=kind.rows)
     if kind == LOGICAL:
-        return "a comparison"
-    return "a number" if kind == NUMBER else f"a vector of {kind}"
+        return Phrase("a comparison")
+    return Phrase("a number") if kind == NUMBER else Phrase("a vector of {kind}", kind=kind)
 
 
 def small(kind: Kind) -> bool:
@@ -88,7 +89,9 @@ def bands(kind: Kind) -> int:
         Misfit: it is a matrix.
     """
     if isinstance(kind, Matrix):
-        raise Misfit(f"does not take {describe(kind)}: use its mean, var, median, vmin, vmax or vnorm.")
+        raise Misfit(
+            Phrase("does not take {kind}: use its mean, var, median, vmin, vmax or vnorm.", kind=describe(kind))
+        )
     return max(kind, 1)
 
 
@@ -102,7 +105,7 @@ def _size(kind: Kind) -> Kind:
 
 def _no_logical(kinds: Kinds) -> None:
     if LOGICAL in kinds:
-        raise Misfit("does not take a comparison: convert it to a number with (... ? 1 : 0).")
+        raise Misfit(Phrase("does not take a comparison: convert it to a number with (... ? 1 : 0)."))
 
 
 def _numbers(hint: str = "") -> Callable[[Kinds], Kind]:
@@ -110,7 +113,7 @@ def _numbers(hint: str = "") -> Callable[[Kinds], Kind]:
         _no_logical(kinds)
         wide = next((kind for kind in kinds if not small(kind)), None)
         if wide is not None:
-            raise Misfit(f"takes numbers, but this is {describe(wide)}{hint}.")
+            raise Misfit(Phrase("takes numbers, but this is {wide}{hint}.", wide=describe(wide), hint=hint))
         return NUMBER
 
     return kind
@@ -124,14 +127,19 @@ def _together(kinds: Kinds) -> Kind:
         wide.discard(1)
     if len(wide) > 1:
         raise Misfit(
-            f"takes vectors with the same number of bands, but these are {' and '.join(map(describe, kinds))}."
+            Phrase(
+                "takes vectors with the same number of bands, but these are {kinds}.",
+                kinds=Phrase(" and ").join(map(describe, kinds)),
+            )
         )
     return wide.pop() if wide else NUMBER
 
 
 def _product(kinds: Kinds) -> Kind:
     if not any(small(kind) for kind in kinds):
-        raise Misfit("takes at least one number; band by band, vectors are multiplied by mult (dotpr gives the sum).")
+        raise Misfit(
+            Phrase("takes at least one number; band by band, vectors are multiplied by mult (dotpr gives the sum).")
+        )
     return _together(kinds)
 
 
@@ -139,7 +147,13 @@ def _by_number(other: str) -> Callable[[Kinds], Kind]:
     def kind(kinds: Kinds) -> Kind:
         _no_logical(kinds)
         if not small(kinds[1]):
-            raise Misfit(f"takes a number on its right, but this is {describe(kinds[1])}: band by band it is {other}.")
+            raise Misfit(
+                Phrase(
+                    "takes a number on its right, but this is {kind}: band by band it is {other}.",
+                    kind=describe(kinds[1]),
+                    other=other,
+                )
+            )
         return kinds[0]
 
     return kind
@@ -149,13 +163,16 @@ def _equal(kinds: Kinds) -> Kind:
     _no_logical(kinds)
     if len({_size(kind) for kind in kinds}) > 1:
         raise Misfit(
-            f"takes vectors with the same number of bands, but these are {' and '.join(map(describe, kinds))}."
+            Phrase(
+                "takes vectors with the same number of bands, but these are {kinds}.",
+                kinds=Phrase(" and ").join(map(describe, kinds)),
+            )
         )
     return next((kind for kind in kinds if kind != NUMBER), NUMBER)
 
 
 def _comparison(kinds: Kinds) -> Kind:
-    _numbers(": compare its bands one by one")(kinds)
+    _numbers(Phrase(": compare its bands one by one"))(kinds)
     return LOGICAL
 
 
@@ -165,13 +182,15 @@ def _equality(kinds: Kinds) -> Kind:
 
 def _logical(kinds: Kinds) -> Kind:
     if any(kind != LOGICAL for kind in kinds):
-        raise Misfit("takes comparisons, such as (im1b1 > 2).")
+        raise Misfit(Phrase("takes comparisons, such as (im1b1 > 2)."))
     return LOGICAL
 
 
 def _choice(kinds: Kinds) -> Kind:
     if kinds[0] != LOGICAL:
-        raise Misfit(f"takes a comparison before the ?, such as (im1b1 > 2), but this is {describe(kinds[0])}.")
+        raise Misfit(
+            Phrase("takes a comparison before the ?, such as (im1b1 > 2), but this is {kind}.", kind=describe(kinds[0]))
+        )
     if kinds[1] == kinds[2] == LOGICAL:
         return LOGICAL
     return _together(kinds[1:])
@@ -208,7 +227,7 @@ def _one_number(kinds: Kinds) -> Kind:
 
 
 def _single(kinds: Kinds) -> Kind:
-    _numbers(", and only a vector of one band is one")(kinds)
+    _numbers(Phrase(", and only a vector of one band is one"))(kinds)
     return NUMBER
 
 
@@ -269,7 +288,7 @@ OPERATORS = {
     "-": Meaning(2, 2, _together, _by_name("subtract")),
     "*": Meaning(2, 2, _product, _by_name("multiply")),
     "/": Meaning(2, 2, _by_number("div"), _by_name("divide")),
-    "^": Meaning(2, 2, _numbers(": a vector's bands are raised by pw or pow"), _by_name("power")),
+    "^": Meaning(2, 2, _numbers(Phrase(": a vector's bands are raised by pw or pow")), _by_name("power")),
     "mlt": Meaning(2, 2, _by_number("mult"), _by_name("multiply")),
     "dv": Meaning(2, 2, _by_number("div"), _by_name("divide")),
     "pw": Meaning(2, 2, _by_number("pow"), _by_name("power")),
@@ -297,16 +316,16 @@ MOST_OPERANDS = 1000
 
 FUNCTIONS = {
     **{
-        name: Meaning(1, 1, _numbers(f": v{name} takes vectors"), _by_name(keras_name))
+        name: Meaning(1, 1, _numbers(Phrase(": v{name} takes vectors", name=name)), _by_name(keras_name))
         for name, keras_name in _ELEMENTWISE.items()
     },
     **{f"v{name}": Meaning(1, 1, _same, _by_name(keras_name)) for name, keras_name in _ELEMENTWISE.items()},
     **{f"{name}h": Meaning(1, 1, _numbers(), _by_name(f"arc{name[1:]}h")) for name in ("asin", "acos", "atan")},
-    "ln": Meaning(1, 1, _numbers(": vlog takes vectors"), _by_name("log")),
+    "ln": Meaning(1, 1, _numbers(Phrase(": vlog takes vectors")), _by_name("log")),
     "log2": Meaning(1, 1, _numbers(), _by_name("log2")),
     "pow": Meaning(2, 2, _numbers(), _by_name("power")),
-    "min": Meaning(1, MOST_OPERANDS, _numbers(": vmin takes a vector"), _folded("minimum")),
-    "max": Meaning(1, MOST_OPERANDS, _numbers(": vmax takes a vector"), _folded("maximum")),
+    "min": Meaning(1, MOST_OPERANDS, _numbers(Phrase(": vmin takes a vector")), _folded("minimum")),
+    "max": Meaning(1, MOST_OPERANDS, _numbers(Phrase(": vmax takes a vector")), _folded("maximum")),
     "sum": Meaning(1, MOST_OPERANDS, _numbers(), _folded("add")),
     "ndvi": Meaning(2, 2, _numbers(), _ndvi),
     "vmin": Meaning(1, 1, _number, _over_bands("min")),
@@ -315,8 +334,10 @@ FUNCTIONS = {
     "vect2scal": Meaning(1, 1, _single, lambda ops, x: x),
     "dotpr": Meaning(2, MOST_OPERANDS, _dot, _dot_products),
     "corr": Meaning(2, 2, _one_number, _correlation),
-    "trunc": Meaning(1, 1, _numbers(": (int) takes numbers"), lambda ops, x: ops.sign(x) * ops.floor(ops.abs(x))),
-    "real": Meaning(1, 1, _numbers(": (float) takes numbers"), lambda ops, x: x),
+    "trunc": Meaning(
+        1, 1, _numbers(Phrase(": (int) takes numbers")), lambda ops, x: ops.sign(x) * ops.floor(ops.abs(x))
+    ),
+    "real": Meaning(1, 1, _numbers(Phrase(": (float) takes numbers")), lambda ops, x: x),
     "mean": Meaning(1, MOST_OPERANDS, _one_each, _each(_over_bands("mean"))),
     "var": Meaning(1, MOST_OPERANDS, _one_each, _each(_over_bands("var"))),
     "median": Meaning(1, MOST_OPERANDS, _one_each, _each(_median)),
@@ -334,10 +355,10 @@ def chosen_bands(operands: tuple[Node, ...], kind: Kind) -> list[int]:
         Misfit: they are no whole numbers in brackets, or there are no such bands.
     """
     if len(operands) != 2 or not isinstance(operands[1], Vector):
-        raise Misfit("takes a vector and the numbers of its bands in curly brackets: bands(im1, {1, 3}).")
+        raise Misfit(Phrase("takes a vector and the numbers of its bands in curly brackets: bands(im1, {{1, 3}})."))
     numbers = [item.value if isinstance(item, Number) else 0.0 for item in operands[1].items]
     most = bands(kind)
     for number in numbers:
         if not number.is_integer() or not 1 <= number <= most:
-            raise Misfit(f"takes whole numbers from 1 to {most}, the bands of its first operand.")
+            raise Misfit(Phrase("takes whole numbers from 1 to {most}, the bands of its first operand.", most=most))
     return [int(number) - 1 for number in numbers]

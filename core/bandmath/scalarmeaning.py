@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..phrases import Phrase
 from .meaning import FUNCTIONS, MOST_OPERANDS, OPERATORS, Kinds, Language, Meaning, Misfit, describe, small
 
 
 def _number(kinds: Kinds) -> int:
     for kind in kinds:
         if not small(kind):
-            raise Misfit(f"takes numbers, but this is {describe(kind)}.")
+            raise Misfit(Phrase("takes numbers, but this is {kind}.", kind=describe(kind)))
     return 0
 
 

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from ..errors import ParameterError
+from ..phrases import Phrase
 
 MOST_LEVELS, MOST_WORDS = 60, 500
 """Deepest nesting of brackets and greatest length of an expression: trees are walked by recursion."""
@@ -145,7 +146,9 @@ class _Word:
 def fault(text: str, at: int, problem: str) -> ParameterError:
     """Return the error for what is wrong at character `at` (from 0) of the expression."""
     shown = f"{text[max(0, at - 30) : at]}>>>{text[at : at + 30]}"
-    return ParameterError(f"The expression, character {at + 1}: {problem} Here: {shown}")
+    return ParameterError(
+        "The expression, character {at}: {problem} Here: {shown}", at=at + 1, problem=problem, shown=shown
+    )
 
 
 def parse(text: str, constants: Mapping[str, float] = CONSTANTS) -> tuple[Node, ...]:
@@ -181,8 +184,10 @@ def _words(text: str) -> Iterator[_Word]:
         found = _WORDS.match(text, at)
         if found is None:
             if text[at] in "[]":
-                raise fault(text, at, "elements by index are not supported: write im1b1 for the first band of im1.")
-            raise fault(text, at, f"{text[at]!r} has no meaning in expressions.")
+                raise fault(
+                    text, at, Phrase("elements by index are not supported: write im1b1 for the first band of im1.")
+                )
+            raise fault(text, at, Phrase("{text!r} has no meaning in expressions.", text=text[at]))
         yield _Word(str(found.lastgroup), found[0], at)
         at = found.end()
     yield _Word("end", "", len(text))
@@ -195,7 +200,11 @@ class _Parser:
         self._text, self._words, self._next, self._depth = text, list(_words(text)), 0, 0
         self._constants = constants
         if len(self._words) > MOST_WORDS:
-            raise fault(text, self._words[MOST_WORDS].at, f"more than {MOST_WORDS} words: split the expression.")
+            raise fault(
+                text,
+                self._words[MOST_WORDS].at,
+                Phrase("more than {most_words} words: split the expression.", most_words=MOST_WORDS),
+            )
 
     @property
     def _word(self) -> _Word:
@@ -211,9 +220,16 @@ class _Parser:
 
     def _expect(self, sign: str, opened: _Word) -> None:
         if self._word.text != sign:
-            found = repr(self._word.text) if self._word.text else "the end"
+            found = repr(self._word.text) if self._word.text else Phrase("the end")
             raise self._fault(
-                self._word, f"{sign!r} is missing for the {opened.text!r} at {opened.at + 1}; found {found}."
+                self._word,
+                Phrase(
+                    "{sign!r} is missing for the {opened!r} at {at}; found {found}.",
+                    sign=sign,
+                    opened=opened.text,
+                    at=opened.at + 1,
+                    found=found,
+                ),
             )
         self._take()
 
@@ -224,13 +240,18 @@ class _Parser:
             self._take()
             found.append(self._choice())
         if self._word.kind != "end":
-            raise self._fault(self._word, f"{self._word.text!r} is unexpected: is an operator missing before it?")
+            raise self._fault(
+                self._word, Phrase("{word!r} is unexpected: is an operator missing before it?", word=self._word.text)
+            )
         return tuple(found)
 
     def _choice(self) -> Node:
         self._depth += 1
         if self._depth > MOST_LEVELS:
-            raise self._fault(self._word, f"more than {MOST_LEVELS} levels of brackets: simplify the expression.")
+            raise self._fault(
+                self._word,
+                Phrase("more than {most_levels} levels of brackets: simplify the expression.", most_levels=MOST_LEVELS),
+            )
         condition = self._binary(1)
         if self._word.text == "?":
             mark = self._take()
@@ -272,14 +293,21 @@ class _Parser:
             return Call(word.text, self._list(")", self._take()), word.at)
         if word.kind == "name":
             return self._name(word)
-        found_text = repr(word.text) if word.text else "the end"
-        raise self._fault(word, f"a number, a variable, a function or a bracket is missing; found {found_text}.")
+        found_text = repr(word.text) if word.text else Phrase("the end")
+        raise self._fault(
+            word,
+            Phrase(
+                "a number, a variable, a function or a bracket is missing; found {found_text}.", found_text=found_text
+            ),
+        )
 
     def _signed(self, word: _Word) -> Node:
         """Return what follows a sign, or a cast."""
         self._depth += 1
         if self._depth > MOST_LEVELS:
-            raise self._fault(word, f"more than {MOST_LEVELS} signs: simplify the expression.")
+            raise self._fault(
+                word, Phrase("more than {most_levels} signs: simplify the expression.", most_levels=MOST_LEVELS)
+            )
         found = self._binary(_SIGN)
         self._depth -= 1
         return found
@@ -305,9 +333,11 @@ class _Parser:
             return Place(word.text, int(place[1] or 0), word.at)
         raise self._fault(
             word,
-            f"{word.text!r} is unknown. Variables are im1 (all bands), im1b1, im1b1N3x3 (its neighbourhood), "
-            "im1b1Mini, Maxi, Mean, Sum and Var, idxX, idxY, im1PhyX and im1PhyY; images and bands are counted from "
-            "1.",
+            Phrase(
+                "{word!r} is unknown. Variables are im1 (all bands), im1b1, im1b1N3x3 (its neighbourhood), im1b1Mini, "
+                "Maxi, Mean, Sum and Var, idxX, idxY, im1PhyX and im1PhyY; images and bands are counted from 1.",
+                word=word.text,
+            ),
         )
 
     def _variable(self, word: _Word, found: re.Match[str]) -> Variable:
@@ -318,6 +348,10 @@ class _Parser:
         if not (columns % 2 and rows % 2 and max(columns, rows) <= LARGEST_WINDOW):
             raise self._fault(
                 word,
-                f"{word.text}: a neighbourhood must have odd numbers of columns and rows, at most {LARGEST_WINDOW}.",
+                Phrase(
+                    "{word}: a neighbourhood must have odd numbers of columns and rows, at most {largest_window}.",
+                    word=word.text,
+                    largest_window=LARGEST_WINDOW,
+                ),
             )
         return Variable(image, band, "", word.at, (columns, rows), True)

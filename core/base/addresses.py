@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from ..phrases import Phrase
+
 _ADDRESS = re.compile(r"(?:/vsicurl/)?(https?://.*)", re.IGNORECASE | re.DOTALL)
 _ENCODED = re.compile(r"/vsicurl\?[^\s'\"]*?url=([^\s'\"&]+)[^\s'\"]*")
 _USER = re.compile(r"(https?://)[^\s/?#@]*(?:@[^\s/?#@]*)*@", re.IGNORECASE)
@@ -28,6 +30,8 @@ def masked(text: str) -> str:
     Hidden are `user:password@`, and values in a query whose name says that they are secret (`token`, `api_key`,
     `X-Amz-Signature`) or that are long and look drawn at random. GDAL's `/vsicurl?...&url=` becomes the plain address.
     """
+    if isinstance(text, Phrase):
+        return text.with_texts(masked)
     text = _ENCODED.sub(lambda match: unquote(match[1]), text)
     text = _USER.sub(rf"\1{HIDDEN}@", text)
     return _QUERY.sub(_masked_value, text) if "://" in text else text

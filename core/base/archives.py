@@ -6,6 +6,7 @@ import lzma
 import zipfile
 import zlib
 
+from ..phrases import Phrase
 from .jsonvalues import LARGEST, Json, parse
 
 _SMALL = 64 << 20  # bytes of an archive that may be packed as tightly as it likes
@@ -30,7 +31,11 @@ def check_unpacked(packed: int, unpacked: int) -> None:
     """Raise OddArchive if the unpacked size, in bytes, is implausible for the file's size."""
     if unpacked > max(_SMALL, _TIGHTEST * packed):
         raise OddArchive(
-            f"its {packed / 1e6:.1f} MB would unpack to {unpacked / 1e6:.0f} MB, which is implausible for weights"
+            Phrase(
+                "its {packed:.1f} MB would unpack to {unpacked:.0f} MB, which is implausible for weights",
+                packed=packed / 1e6,
+                unpacked=unpacked / 1e6,
+            )
         )
 
 

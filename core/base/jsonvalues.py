@@ -17,6 +17,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..phrases import Phrase
+
 LARGEST = 16 << 20
 """Largest text that is read by default, in bytes."""
 
@@ -41,7 +43,13 @@ def read(path: str | Path, largest: int = LARGEST, deepest: int = DEEPEST, infin
     """
     size = os.stat(path).st_size
     if size > largest:
-        raise OddJson(f"it has {size / 1e6:.0f} MB, but at most {largest / 1e6:.0f} MB are expected")
+        raise OddJson(
+            Phrase(
+                "it has {size:.0f} MB, but at most {largest:.0f} MB are expected",
+                size=size / 1e6,
+                largest=largest / 1e6,
+            )
+        )
     with open(path, "rb") as file:
         return parse(file.read(largest + 1), largest, deepest, infinite)
 
@@ -59,7 +67,7 @@ def parse(text: str | bytes, largest: int = LARGEST, deepest: int = DEEPEST, inf
         OddJson: it is no JSON, too large or too deep, names a key twice, or holds a number that cannot be held.
     """
     if len(text) > largest:
-        raise OddJson(f"it has more than {largest / 1e6:.0f} MB")
+        raise OddJson(Phrase("it has more than {largest:.0f} MB", largest=largest / 1e6))
     try:
         value = json.loads(
             text.decode("utf-8-sig") if isinstance(text, bytes) else text,
@@ -71,30 +79,30 @@ def parse(text: str | bytes, largest: int = LARGEST, deepest: int = DEEPEST, inf
     except OddJson:
         raise
     except UnicodeDecodeError as error:
-        raise OddJson("it is not UTF-8 text") from error
+        raise OddJson(Phrase("it is not UTF-8 text")) from error
     except RecursionError as error:
-        raise OddJson(f"it is nested more than {deepest} levels deep") from error
+        raise OddJson(Phrase("it is nested more than {deepest} levels deep", deepest=deepest)) from error
     except ValueError as error:
-        raise OddJson(f"it is not JSON: {error}") from error
+        raise OddJson(Phrase("it is not JSON: {error}", error=error)) from error
     _check_depth(value, deepest)
     return Json(value)
 
 
 def _whole(text: str) -> int:
     if len(text) > _DIGITS:
-        raise OddJson(f"it holds a number of {len(text)} digits")
+        raise OddJson(Phrase("it holds a number of {text_count} digits", text_count=len(text)))
     return int(text)
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise OddJson(f"it holds the number {text[:40]}, which is too large")
+        raise OddJson(Phrase("it holds the number {text}, which is too large", text=text[:40]))
     return number
 
 
 def _constant(text: str) -> float:
-    raise OddJson(f"it holds {text}, which is not a number")
+    raise OddJson(Phrase("it holds {text}, which is not a number", text=text))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -102,7 +110,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise OddJson(f"it has the name {reprlib.repr(twice)} twice")
+        raise OddJson(Phrase("it has the name {twice} twice", twice=reprlib.repr(twice)))
     return found
 
 
@@ -112,7 +120,7 @@ def _check_depth(value: Any, deepest: int) -> None:
         level = [child for item in level for child in _children(item)]
         if not level:
             return
-    raise OddJson(f"it is nested more than {deepest} levels deep")
+    raise OddJson(Phrase("it is nested more than {deepest} levels deep", deepest=deepest))
 
 
 def _children(value: Any) -> Any:
@@ -132,7 +140,14 @@ class Json:
 
     def odd(self, wanted: str) -> OddJson:
         """Return the error for a value that should be something else."""
-        return OddJson(f"{self.place or 'it'} is {reprlib.repr(self.value)}, but must be {wanted}")
+        return OddJson(
+            Phrase(
+                "{place} is {value}, but must be {wanted}",
+                place=self.place or Phrase("it"),
+                value=reprlib.repr(self.value),
+                wanted=wanted,
+            )
+        )
 
     # ----------------------------------------------------------- parts
 
@@ -144,7 +159,7 @@ class Json:
         """
         found = self.get(name)
         if found is None:
-            raise OddJson(f"{self.place or 'it'} has no {name}")
+            raise OddJson(Phrase("{place} has no {name}", place=self.place or Phrase("it"), name=name))
         return found
 
     def get(self, name: str) -> Json | None:
@@ -160,9 +175,16 @@ class Json:
     def items(self, most: int = 1 << 20) -> list[Json]:
         """Return the values of a list."""
         if not isinstance(self.value, (list, tuple)):
-            raise self.odd("a list")
+            raise self.odd(Phrase("a list"))
         if len(self.value) > most:
-            raise OddJson(f"{self.place or 'it'} has {len(self.value)} entries, but at most {most} are expected")
+            raise OddJson(
+                Phrase(
+                    "{place} has {count} entries, but at most {most} are expected",
+                    place=self.place or Phrase("it"),
+                    count=len(self.value),
+                    most=most,
+                )
+            )
         return [Json(item, f"{self.place}[{number}]") for number, item in enumerate(self.value)]
 
     def has(self, name: str) -> bool:
@@ -171,7 +193,7 @@ class Json:
 
     def _dictionary(self) -> dict[str, Any]:
         if not isinstance(self.value, dict):
-            raise self.odd("a dictionary of names")
+            raise self.odd(Phrase("a dictionary of names"))
         return self.value
 
     # ---------------------------------------------------------- values
@@ -179,15 +201,22 @@ class Json:
     def text(self, most: int = 100_000) -> str:
         """Return a text of at most `most` characters."""
         if not isinstance(self.value, str):
-            raise self.odd("a text")
+            raise self.odd(Phrase("a text"))
         if len(self.value) > most:
-            raise OddJson(f"{self.place or 'it'} has {len(self.value)} characters, but at most {most} are expected")
+            raise OddJson(
+                Phrase(
+                    "{place} has {count} characters, but at most {most} are expected",
+                    place=self.place or Phrase("it"),
+                    count=len(self.value),
+                    most=most,
+                )
+            )
         return self.value
 
     def flag(self) -> bool:
         """Return true or false."""
         if not isinstance(self.value, bool):
-            raise self.odd("true or false")
+            raise self.odd(Phrase("true or false"))
         return self.value
 
     def whole(self, low: int = -_LIMIT, high: int = _LIMIT) -> int:
@@ -196,24 +225,28 @@ class Json:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise self.odd("a whole number")
+            raise self.odd(Phrase("a whole number"))
         if not low <= value <= high:
-            raise self.odd(f"positive, at most {high}" if low == 1 else f"from {low} to {high}")
+            raise self.odd(
+                Phrase("positive, at most {high}", high=high)
+                if low == 1
+                else Phrase("from {low} to {high}", low=low, high=high)
+            )
         return value
 
     def number(self, low: float = -math.inf, high: float = math.inf) -> float:
         """Return a number within bounds; NaN only if there are no bounds."""
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
-            raise self.odd("a number")
+            raise self.odd(Phrase("a number"))
         value = float(self.value)
         anything = (low, high) == (-math.inf, math.inf)
         if not low <= value <= high and not (anything and math.isnan(value)):
-            raise self.odd(f"from {low:g} to {high:g}")
+            raise self.odd(Phrase("from {low:g} to {high:g}", low=low, high=high))
         return value
 
     def ratio(self) -> Fraction:
         """Return a positive fraction, which is written as a text such as `2/3` or `2`, or as a whole number."""
         match = _RATIO.fullmatch(str(self.value)) if isinstance(self.value, (str, int)) else None
         if not match or not int(match[1]) or not int(match[2] or 1):
-            raise self.odd("a positive fraction such as 2 or 1/2")
+            raise self.odd(Phrase("a positive fraction such as 2 or 1/2"))
         return Fraction(int(match[1]), int(match[2] or 1))

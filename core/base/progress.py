@@ -88,6 +88,13 @@ class Reworded(Passed):
         super().warning(self._words(message))
 
 
+class Quiet(Passed):
+    """Passes everything on but lines of information, as for a step whose details help nobody; warnings stay."""
+
+    def info(self, message: str) -> None:
+        """Drop a line."""
+
+
 class Part(Passed):
     """The progress of one step of several, passed on as its part of the whole."""
 

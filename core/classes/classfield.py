@@ -66,8 +66,11 @@ def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress 
     numeric = next(((layer, field) for layer, field in layers if field.kind != TEXT), None)
     if named is not None and numeric is not None:
         raise ParameterError(
-            f"The class field {numeric[1].name} holds numbers in {numeric[0].path}, but names in {named.path}: choose "
-            "layers whose classes are all numbers, or all names."
+            "The class field {numeric} holds numbers in {numeric2}, but names in {named}: choose layers whose "
+            "classes are all numbers, or all names.",
+            numeric=numeric[1].name,
+            numeric2=numeric[0].path,
+            named=named.path,
         )
     return named is not None
 
@@ -93,7 +96,12 @@ def _texts(layer: VectorLayer, field: Field, progress: Progress | None) -> Itera
                         seen.add(text)
                         fresh.append(text)
             if errors.failed:
-                raise VectorError(f"Cannot read the layer {layer.name} of {layer.path}: {errors}.")
+                raise VectorError(
+                    "Cannot read the layer {layer} of {layer_path}: {errors}.",
+                    layer=layer.name,
+                    layer_path=layer.path,
+                    errors=errors,
+                )
             yield from fresh
     finally:
         layer.layer.SetIgnoredFields([])

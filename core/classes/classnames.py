@@ -12,6 +12,7 @@ from .. import errors
 from ..base.jsonvalues import parse
 from ..base.progress import Progress
 from ..errors import ParameterError
+from ..phrases import Phrase
 from ..rasters.inmemory import name_of
 from ..vectors.vectorlayer import TEXT, Field
 from .classfield import class_number
@@ -61,8 +62,10 @@ def classes_of_field(texts: Sequence[str], field: Field, named: bool, legend: Le
     if None in numbers:
         wrong = texts[numbers.index(None)]
         raise ParameterError(
-            f"{errors.field('ref_vector_field')} is {field.name}, which holds {wrong}, but classes must be whole "
-            "numbers or texts."
+            "{ref_vector_field} is {field}, which holds {wrong}, but classes must be whole numbers or texts.",
+            ref_vector_field=errors.field("ref_vector_field"),
+            field=field.name,
+            wrong=wrong,
         )
     classes = classes_of_numbers((number for number in numbers if number is not None), legend)
     if field.kind != TEXT:
@@ -123,12 +126,20 @@ class ClassNames:
         """
         wrong = self._renumbered()
         if wrong:
-            told = ", ".join(f"{value} is called {self._own[value]!r}" for value in wrong[:_LISTED])
+            told = Phrase(", ").join(
+                Phrase("{value} is called {own!r}", value=value, own=self._own[value]) for value in wrong[:_LISTED]
+            )
             sure = json.dumps({str(value): str(value) for value in wrong[:_LISTED]})
             raise ParameterError(
-                f"{what} holds whole numbers, but the names of the map's classes in {self._image} are other numbers "
-                f"({told}), so the numbers are ambiguous. {cure} If they are the map's values, set "
-                f"{errors.field('class_names')}, as in {sure}."
+                "{what} holds whole numbers, but the names of the map's classes in {image} are other numbers "
+                "({told}), so the numbers are ambiguous. {cure} If they are the map's values, set {class_names}, as "
+                "in {sure}.",
+                what=what,
+                image=self._image,
+                told=told,
+                cure=cure,
+                class_names=errors.field("class_names"),
+                sure=sure,
             )
 
     def _renumbered(self) -> list[int]:
@@ -164,8 +175,13 @@ class ClassNames:
         if labels and all(isinstance(label, str) for label in labels):
             told = ", ".join(map(str, labels[:_LISTED]))
             raise ParameterError(
-                f"{where} holds the classes {told}, but the classes of the map {self._image} are called: "
-                f"{self._known()}. Choose a field of numbers, or set {errors.field('class_names')}."
+                "{where} holds the classes {told}, but the classes of the map {image} are called: {known}. Choose a "
+                "field of numbers, or set {class_names}.",
+                where=where,
+                told=told,
+                image=self._image,
+                known=self._known(),
+                class_names=errors.field("class_names"),
             )
         return labels
 
@@ -176,9 +192,13 @@ class ClassNames:
                 return next(iter(values))
             if values and item.number is None:
                 raise ParameterError(
-                    f"{where} holds {name!r}, but several classes of the map {self._image} have this name: "
-                    f"{', '.join(map(str, sorted(values)))}. Give each its own name with "
-                    f"{errors.field('class_names')}, or choose a field of numbers."
+                    "{where} holds {name!r}, but several classes of the map {image} have this name: {values}. Give "
+                    "each its own name with {class_names}, or choose a field of numbers.",
+                    where=where,
+                    name=name,
+                    image=self._image,
+                    values=", ".join(map(str, sorted(values))),
+                    class_names=errors.field("class_names"),
                 )
             if item.number in values:
                 return item.number
@@ -205,18 +225,27 @@ class ClassNames:
         missing = [label for label in sorted(known) if label not in have]
         if strange:
             progress.warning(
-                f"These labels are not classes of the map ({self._listed(sorted(known))}) and count as errors: "
-                f"{self._listed(strange)}."
+                Phrase(
+                    "These labels are not classes of the map ({listed}) and count as errors: {listed_strange}.",
+                    listed=self._listed(sorted(known)),
+                    listed_strange=self._listed(strange),
+                )
             )
         if missing:
             progress.warning(
-                "These classes of the map have no reference data, so their accuracy is unknown: "
-                f"{self._listed(missing)}."
+                Phrase(
+                    "These classes of the map have no reference data, so their accuracy is unknown: {listed}.",
+                    listed=self._listed(missing),
+                )
             )
 
     def _listed(self, labels: Sequence[Label]) -> str:
         told = ", ".join(self.name(label) for label in labels[:_LISTED])
-        return f"{told} and {len(labels) - _LISTED} more" if len(labels) > _LISTED else told or "none"
+        return (
+            Phrase("{told} and {labels_count} more", told=told, labels_count=len(labels) - _LISTED)
+            if len(labels) > _LISTED
+            else told or "none"
+        )
 
     def _known(self) -> str:
         return ", ".join(list(dict.fromkeys([*self._own.values(), *self._given.values()]))) or "none"
@@ -229,8 +258,10 @@ def _read(given: str) -> dict[str, str]:
         return {label: str(name.value) for label, name in parse(given).fields() if name.value}
     except ValueError as error:
         raise ParameterError(
-            f"{errors.field('class_names')} is {given[:200]}, but must be JSON with the name of each class: "
-            f'{{"1": "water"}} ({error}).'
+            '{class_names} is {given}, but must be JSON with the name of each class: {{"1": "water"}} ({error}).',
+            class_names=errors.field("class_names"),
+            given=given[:200],
+            error=error,
         ) from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ..phrases import Phrase
 from .legend import ClassEntry, Legend
 
 Renumbering = Mapping[int, int]
@@ -67,4 +68,6 @@ def wide_enough(dtype: np.dtype, renumberings: Iterable[Renumbering]) -> np.dtyp
 def told(legend: Legend, renumberings: Iterable[Renumbering]) -> str:
     """Return in words which classes have other numbers than in their file; empty if none has."""
     numbers = sorted({number for renumbering in renumberings for number in renumbering.values()})
-    return ", ".join(f"{legend[number].name or number} is {number}" for number in numbers)
+    return Phrase(", ").join(
+        Phrase("{number} is {number2}", number=legend[number].name or number, number2=number) for number in numbers
+    )

@@ -21,6 +21,7 @@ from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import original
 from ..files.staging import write_text_file
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 from ..vectors.vectoropening import split_source
 from .classfield import class_number
 
@@ -185,7 +186,13 @@ def read_texts(
     except OSError:
         return {}
     except OddJson as error:
-        warn(f"{sidecar(path)} cannot be used, so its classes have neither names nor colours: {error}.")
+        warn(
+            Phrase(
+                "{sidecar} cannot be used, so its classes have neither names nor colours: {error}.",
+                sidecar=sidecar(path),
+                error=error,
+            )
+        )
         return {}
 
 

@@ -75,7 +75,10 @@ def _numeric(layer: VectorLayer, name: str) -> Field:
     field = layer.field(name)
     if field.kind == TEXT:
         raise ParameterError(
-            f"The field {field.name} of {layer.path} holds text, but features are numbers: remove it from {mention('feat')}."
+            "The field {field} of {layer} holds text, but features are numbers: remove it from {mention}.",
+            field=field.name,
+            layer=layer.path,
+            mention=mention("feat"),
         )
     return field
 
@@ -95,7 +98,12 @@ def _chunks(layer: VectorLayer, columns: Sequence[Field], field: Field) -> Itera
                 rows.append([_number(feature, column) for column in columns])
                 classes.append(_class(feature, field, layer.path))
         if errors.failed:
-            raise VectorError(f"Cannot read the layer {layer.name} of {layer.path}: {errors}.")
+            raise VectorError(
+                "Cannot read the layer {layer} of {layer_path}: {errors}.",
+                layer=layer.name,
+                layer_path=layer.path,
+                errors=errors,
+            )
         if rows:
             yield np.array(rows, np.float64).reshape(len(rows), len(columns)), classes
 

@@ -37,11 +37,17 @@ def build(choice: ClassifierChoice, features: int, samples: int, seed: int) -> A
     """
     if choice.classifier == "rf" and choice.rf_var > features:
         raise ParameterError(
-            f"{field('rf_var')} is {choice.rf_var}, but there are only {features} features: choose {features} or fewer."
+            "{rf_var} is {choice_rf_var}, but there are only {features} features: choose {features} or fewer.",
+            rf_var=field("rf_var"),
+            choice_rf_var=choice.rf_var,
+            features=features,
         )
     if choice.classifier == "knn" and choice.knn_k > samples:
         raise ParameterError(
-            f"{field('knn_k')} is {choice.knn_k}, but there are only {samples} training samples: choose fewer neighbours."
+            "{knn_k} is {choice_knn_k}, but there are only {samples} training samples: choose fewer neighbours.",
+            knn_k=field("knn_k"),
+            choice_knn_k=choice.knn_k,
+            samples=samples,
         )
     return _BUILDERS[choice.classifier](choice, seed)
 
@@ -60,8 +66,10 @@ def folds(smallest: int, seed: int) -> Any:
 
     if smallest < 2:
         raise ParameterError(
-            f"A class has one training sample, but cross-validation ({field('libsvm_opt')}, {field('libsvm_prob')}) needs two "
-            "per class: add samples, or switch cross-validation off."
+            "A class has one training sample, but cross-validation ({libsvm_opt}, {libsvm_prob}) needs two per "
+            "class: add samples, or switch cross-validation off.",
+            libsvm_opt=field("libsvm_opt"),
+            libsvm_prob=field("libsvm_prob"),
         )
     return StratifiedKFold(min(FOLDS, smallest), shuffle=True, random_state=seed)
 

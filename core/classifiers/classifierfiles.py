@@ -18,6 +18,7 @@ from ..base.jsonvalues import Json, OddJson
 from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ClassifierError
 from ..models.servingdefaults import ServingDefaults, as_json, from_json
+from ..phrases import Phrase
 
 _DESCRIPTION, _FORMAT = "otbtf.json", 1
 
@@ -61,8 +62,12 @@ class Classifier:
         """Raise ClassifierError where `what` (an image, a model's output) has another number of features."""
         if number != len(self.features):
             raise ClassifierError(
-                f"The classifier {self.path} was trained with {len(self.features)} features, but {what} has {number}: "
-                "choose the data that it was trained on."
+                "The classifier {path} was trained with {features_count} features, but {what} has {number}: choose "
+                "the data that it was trained on.",
+                path=self.path,
+                features_count=len(self.features),
+                what=what,
+                number=number,
             )
 
 
@@ -96,7 +101,9 @@ def save(classifier: Classifier, path: str | Path) -> None:
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(_DESCRIPTION, json.dumps(described, indent=1, ensure_ascii=False))
     except OSError as error:
-        raise ClassifierError(f"Cannot write the classifier {path}: {error.strerror}.") from error
+        raise ClassifierError(
+            "Cannot write the classifier {path}: {reason}.", path=path, reason=error.strerror
+        ) from error
     _pipeline(str(path))  # what cannot be read again shall not be found out later
 
 
@@ -122,12 +129,15 @@ def load(path: str) -> Classifier:
     pipeline = _pipeline(path)
     known = [getattr(pipeline, name, None) for name in ("n_features_in_", "classes_")]
     if known[0] != len(features) or known[1] is None or known[1].tolist() != [item.value for item in classes]:
-        raise _damaged(path, "its parts contradict each other")
+        raise _damaged(path, Phrase("its parts contradict each other"))
     return Classifier(pipeline, name, features, classes, path, network)
 
 
 def _description(path: str) -> Json:
-    ours = "Choose a classifier (.skops) that this plugin has trained: OTB's own models (.txt, .svm) and pickles are not read."
+    ours = Phrase(
+        "Choose a classifier (.skops) that this plugin has trained: OTB's own models (.txt, .svm) and pickles are "
+        "not read."
+    )
     try:
         with zipfile.ZipFile(path) as archive:
             check_sizes(archive)
@@ -136,13 +146,18 @@ def _description(path: str) -> Json:
     except OddArchive as error:
         raise _damaged(path, error) from error
     except OSError as error:
-        raise ClassifierError(f"Cannot read the classifier {path}: {error.strerror}. {ours}") from error
+        raise ClassifierError(
+            "Cannot read the classifier {path}: {reason}. {ours}", path=path, reason=error.strerror, ours=ours
+        ) from error
     except (*DAMAGED, KeyError, ValueError) as error:
-        raise ClassifierError(f"{path} is not a classifier of this plugin. {ours}") from error
+        raise ClassifierError("{path} is not a classifier of this plugin. {ours}", path=path, ours=ours) from error
     if form > _FORMAT:
         raise ClassifierError(
-            f"{path} was written by a newer version of this plugin (format {form}; this version reads up to {_FORMAT}): update "
-            "the plugin."
+            "{path} was written by a newer version of this plugin (format {form}; this version reads up to "
+            "{format}): update the plugin.",
+            path=path,
+            form=form,
+            format=_FORMAT,
         )
     return described
 
@@ -152,9 +167,12 @@ def _check_version(path: str, version: str) -> None:
 
     if version.split(".")[:2] != sklearn.__version__.split(".")[:2]:
         raise ClassifierError(
-            f"The classifier {path} was trained with scikit-learn {version}, but the engine has scikit-learn "
-            f"{sklearn.__version__}, which may interpret it differently: train it again, or install scikit-learn {version} in "
-            "the engine."
+            "The classifier {path} was trained with scikit-learn {version}, but the engine has scikit-learn "
+            "{sklearn_version}, which may interpret it differently: train it again, or install scikit-learn "
+            "{version} in the engine.",
+            path=path,
+            version=version,
+            sklearn_version=sklearn.__version__,
         )
 
 
@@ -167,8 +185,10 @@ def _pipeline(path: str) -> Any:
         raise _damaged(path, error) from error
     if strange:
         raise ClassifierError(
-            f"The classifier {path} contains unknown types that could run code: {', '.join(strange[:8])}. It is not loaded: "
-            "train it again."
+            "The classifier {path} contains unknown types that could run code: {strange}. It is not loaded: train "
+            "it again.",
+            path=path,
+            strange=", ".join(strange[:8]),
         )
     try:
         return skops.io.load(path, trusted=sorted(_TRUSTED))
@@ -177,4 +197,6 @@ def _pipeline(path: str) -> Any:
 
 
 def _damaged(path: str, reason: object) -> ClassifierError:
-    return ClassifierError(f"The classifier {path} is damaged or was changed ({reason}): train it again.")
+    return ClassifierError(
+        "The classifier {path} is damaged or was changed ({reason}): train it again.", path=path, reason=reason
+    )

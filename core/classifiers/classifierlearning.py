@@ -16,6 +16,7 @@ from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
 from ..errors import ParameterError
 from ..parameters.classifierchoices import ClassifierChoice
+from ..phrases import Phrase
 from .classifierbuilding import build, folds, grid, standardiser
 from .classifierfiles import Classifier, learned_with
 from .imstat import ImageStatistics
@@ -71,10 +72,14 @@ def learn(
     labels, numbers = np.unique(training.labels, return_counts=True)
     if len(labels) < 2:
         raise ParameterError(
-            f"All {len(training)} training samples are of the class {labels[0]}, but a classifier needs at least two "
-            "classes: add samples of others, or check the class field."
+            Phrase(
+                "All {training_count} training samples are of the class {label}, but a classifier needs at least two "
+                "classes: add samples of others, or check the class field.",
+                training_count=len(training),
+                label=labels[0],
+            )
             if len(labels)
-            else "There are no training samples: check the layer, its class field, and the numbers of samples."
+            else Phrase("There are no training samples: check the layer, its class field, and the numbers of samples.")
         )
     scaler = _standardiser(training, statistics)
     features = scaler.transform(training.features)
@@ -85,11 +90,13 @@ def learn(
             estimator = _fitted(choice, estimator, features, training.labels, int(numbers.min()), seed)
         except ValueError as error:
             raise ParameterError(
-                f"The classifier {choice.classifier} cannot learn from these samples: {error} Choose other parameters, or "
-                "another classifier."
+                "The classifier {classifier} cannot learn from these samples: {error} Choose other parameters, or "
+                "another classifier.",
+                classifier=choice.classifier,
+                error=error,
             ) from error
     for message in dict.fromkeys(str(doubt.message).split("\n")[0] for doubt in doubts):
-        progress.warning(f"scikit-learn, {choice.classifier}: {message}")
+        progress.warning(Phrase("scikit-learn, {classifier}: {message}", classifier=choice.classifier, message=message))
     return learned_with(scaler, estimator, choice.classifier, names, _classes(labels.tolist(), legend))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..machine.memory import gdal_cache
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.memorybudget import MemoryBudget
@@ -57,7 +58,9 @@ def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress
             PixelClassifier(classifier, parameters.nodatalabel) for _ in range(2)
         )  # of trials nothing counts
         output = TileOutput(np.dtype("float64"), background, tried)
-        features = f"the output {' '.join(opened.outputs)} of {opened.loaded.model.path}"
+        features = Phrase(
+            "the output {outputs} of {model}", outputs=" ".join(opened.outputs), model=opened.loaded.model.path
+        )
         plan = plan_run(
             opened,
             box,

@@ -15,6 +15,7 @@ from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
+from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..rasters.missingpixels import Missing
 from ..rasters.outputarea import wanted_box
@@ -52,11 +53,11 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
     """
     classifier = opened(parameters.model, parameters.imstat)
     image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features), placed=False)
-    classifier.check_features(image.bands, f"the image {image.names[0]} (its bands)")
+    classifier.check_features(image.bands, Phrase("the image {name} (its bands)", name=image.names[0]))
     missing = image.missing(parameters.nodata, parameters.nodata_from_layer, rule=rule_of(parameters, WITHOUT_BANDS))
     mask = Validity(image, None, False, parameters.mask)
     box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
-    why = f"by {field('out_box')} or {field('extent')}"
+    why = Phrase("by {out_box} or {extent}", out_box=field("out_box"), extent=field("extent"))
     reference = handed_on(image.names[0], image.reference, box == image.grid.box, why)
     memory = budget(parameters.memory or parameters.ram)
     cache = max(16 * MB, min(256 * MB, memory // 8))
@@ -65,7 +66,9 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
         stack.enter_context(gdal_cache(cache))
         run = _Run(image, missing, mask, PixelClassifier(classifier, parameters.nodatalabel), box)
         tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
-        progress.info(f"Tiles of {tile[0]} x {tile[1]} pixels, {memory // MB} MB.")
+        progress.info(
+            Phrase("Tiles of {tile} x {tile2} pixels, {memory} MB.", tile=tile[0], tile2=tile[1], memory=memory // MB)
+        )
         release()
         maps.open(image.grid.part(box), reference, missing.possible or not mask.everywhere)
         run.all(maps, tile, progress)

@@ -9,6 +9,7 @@ from osgeo import gdal
 
 from ..errors import ParameterError
 from ..files.gdalcalls import collected_errors
+from ..phrases import Phrase
 from ..samples.classtotals import xml_attribute, xml_elements
 
 
@@ -24,8 +25,11 @@ class ImageStatistics:
         """Raise ParameterError if the number of features differs."""
         if len(self.mean) != features:
             raise ParameterError(
-                f"The statistics {self.path} are for {len(self.mean)} features, but there are {features}: compute them from "
-                "the image that is classified."
+                "The statistics {path} are for {mean_count} features, but there are {features}: compute them from "
+                "the image that is classified.",
+                path=self.path,
+                mean_count=len(self.mean),
+                features=features,
             )
 
 
@@ -35,29 +39,42 @@ def read_statistics(path: str) -> ImageStatistics:
     Raises:
         ParameterError: it cannot be read, or does not hold as many means as standard deviations.
     """
-    cure = "Choose an XML file of OTB's ComputeImagesStatistics, or leave the parameter out."
+    cure = Phrase("Choose an XML file of OTB's ComputeImagesStatistics, or leave the parameter out.")
     try:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"Cannot read the statistics {path}: {error}. {cure}") from error
+        raise ParameterError(
+            "Cannot read the statistics {path}: {error}. {cure}", path=path, error=error, cure=cure
+        ) from error
     tree = None
     with collected_errors() as errors:
         tree = gdal.ParseXMLString(text)
     if tree is None or errors.failed:
-        raise ParameterError(f"The statistics {path} are not XML: {errors}. {cure}")
+        raise ParameterError("The statistics {path} are not XML: {errors}. {cure}", path=path, errors=errors, cure=cure)
     found: dict[str, np.ndarray] = {}
     for statistic in xml_elements(tree, "Statistic"):
         values = [xml_attribute(entry, "value") for entry in xml_elements(statistic, "StatisticVector")]
         try:
             found[xml_attribute(statistic, "name")] = np.array(values, np.float64)
         except ValueError:
-            raise ParameterError(f"The statistics {path} hold {values}, but must hold numbers. {cure}") from None
+            raise ParameterError(
+                "The statistics {path} hold {values}, but must hold numbers. {cure}",
+                path=path,
+                values=values,
+                cure=cure,
+            ) from None
     mean, deviation = found.get("mean"), found.get("stddev")
     if mean is None or deviation is None or not len(mean) or len(mean) != len(deviation):
-        raise ParameterError(f"{path} does not hold means (mean) and standard deviations (stddev) of features. {cure}")
+        raise ParameterError(
+            "{path} does not hold means (mean) and standard deviations (stddev) of features. {cure}",
+            path=path,
+            cure=cure,
+        )
     if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation >= 0).all()):
         raise ParameterError(
-            f"The statistics {path} hold a mean or standard deviation that is infinite, NaN or negative. {cure}"
+            "The statistics {path} hold a mean or standard deviation that is infinite, NaN or negative. {cure}",
+            path=path,
+            cure=cure,
         )
     return ImageStatistics(path, mean, deviation)

@@ -14,6 +14,7 @@ from ..classes.joinedclasses import joined
 from ..classes.legend import ClassEntry, Legend, TextLegend, of_texts, read_legend, read_texts, texts_in
 from ..errors import ParameterError
 from ..errors import field as mention
+from ..phrases import Phrase
 from ..rasters.pixeltypes import written_type
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
@@ -53,8 +54,10 @@ class ClassCoding:
         wrong = exact[(exact != np.floor(exact)) | (np.abs(exact) > 2**31)]
         if len(wrong):
             raise ParameterError(
-                f"The class field {self._field.name} holds {wrong[0]:g}, but a class is a whole number of at most 32 bits, or "
-                "a text: choose another field."
+                "The class field {field} holds {wrong:g}, but a class is a whole number of at most 32 bits, or a "
+                "text: choose another field.",
+                field=self._field.name,
+                wrong=wrong[0],
             )
         numbers = exact.astype(np.int64)
         if self._field.kind == TEXT:
@@ -117,13 +120,13 @@ def warn_of_unknown_classes(legend: Legend, training: np.ndarray, validation: np
     """
     learned, tested = (set(np.unique(labels).tolist()) for labels in (training, validation))
     for numbers, why in (
-        (tested - learned, "These classes have no training sample and count as errors"),
-        (learned - tested, "These classes have no validation sample; their accuracy is unknown"),
+        (tested - learned, Phrase("These classes have no training sample and count as errors")),
+        (learned - tested, Phrase("These classes have no validation sample; their accuracy is unknown")),
     ):
         names = [legend[number].name if number in legend else "" for number in sorted(numbers)]
         if tested and numbers:
             shown = ", ".join(name or str(number) for name, number in zip(names, sorted(numbers)))
-            progress.warning(f"{why}: {shown}.")
+            progress.warning(Phrase("{why}: {shown}.", why=why, shown=shown))
 
 
 def _given(given: str) -> dict[str, ClassEntry]:
@@ -133,13 +136,15 @@ def _given(given: str) -> dict[str, ClassEntry]:
     try:
         rows = parse(given).items()
         if any("value" not in dict(row.fields()) for row in rows):
-            raise OddJson("a class has no value")
+            raise OddJson(Phrase("a class has no value"))
         return texts_in(Json([row.value for row in rows if row.has("value")], mention("legend")))
     except OddJson as error:
         raise ParameterError(
-            f"{mention('legend')} is {given[:80]!r}, but must be a list such as "
-            '[{"value": 1, "name": "Forest", "color": "#105c26"}], as other algorithms return it: '
-            f"{error}."
+            '{mention} is {given!r}, but must be a list such as [{{"value": 1, "name": "Forest", "color": '
+            '"#105c26"}}], as other algorithms return it: {error}.',
+            mention=mention("legend"),
+            given=given[:80],
+            error=error,
         ) from error
 
 
@@ -159,6 +164,10 @@ def label_type(labels: Iterable[int], word: str, name: str) -> np.dtype:
         if dtype.kind == "f" or np.iinfo(dtype).min <= min(values) <= max(values) <= np.iinfo(dtype).max:
             return dtype
     raise ParameterError(
-        f"The labels range from {min(values)} to {max(values)}, but the pixel type {dtype.name} cannot hold them: set {name} "
-        "to auto, or to a larger type."
+        "The labels range from {values} to {values2}, but the pixel type {dtype} cannot hold them: set {name} to "
+        "auto, or to a larger type.",
+        values=min(values),
+        values2=max(values),
+        dtype=dtype.name,
+        name=name,
     )

@@ -17,6 +17,7 @@ from ..errors import ClassifierError, field
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
+from ..phrases import Phrase
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
@@ -47,14 +48,21 @@ class MapWriter:
         self.dtype = label_type([*labels, given.nodatalabel], given.out_pixeltype, field("out_pixeltype"))
         if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
             raise ClassifierError(
-                f"{field('confmap')}: the classifier {classifier.path} ({classifier.name}) does not provide probabilities: "
-                "train it so that it does (an SVM with probabilities), or remove the confidence map."
+                "{confmap}: the classifier {classifier} ({classifier_name}) does not provide probabilities: train "
+                "it so that it does (an SVM with probabilities), or remove the confidence map.",
+                confmap=field("confmap"),
+                classifier=classifier.path,
+                classifier_name=classifier.name,
             )
         confidence = written_type("float32", given.confmap_pixeltype)
         if given.confmap and confidence.kind in "iu":
             progress.warning(
-                f"{field('confmap_pixeltype')} is {given.confmap_pixeltype}, but probabilities are between 0 and 1: all below 1 "
-                "become 0. Set it to float."
+                Phrase(
+                    "{confmap_pixeltype} is {given_confmap_pixeltype}, but probabilities are between 0 and 1: all "
+                    "below 1 become 0. Set it to float.",
+                    confmap_pixeltype=field("confmap_pixeltype"),
+                    given_confmap_pixeltype=given.confmap_pixeltype,
+                )
             )
         outputs = [("out", given.out, self.dtype), *([("confmap", given.confmap, confidence)] if given.confmap else [])]
         self._options = creation_options(given.out_co, OUT_FIELDS.options)
@@ -83,8 +91,12 @@ class MapWriter:
         clash = next((item for item in self.classes if item.value == self._given.nodatalabel), None)
         if masked and clash is not None:
             self._progress.warning(
-                f"{field('nodatalabel')} is {clash.value}, but this is also the class {clash.name or clash.value}: choose "
-                "another value, such as 255."
+                Phrase(
+                    "{nodatalabel} is {clash}, but this is also the class {clash2}: choose another value, such as 255.",
+                    nodatalabel=field("nodatalabel"),
+                    clash=clash.value,
+                    clash2=clash.name or clash.value,
+                )
             )
         for place, driver, dtype in self._made:
             nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import field
+from ..phrases import Phrase
 from .classifierfiles import Classifier
 
 CHUNK = 8192
@@ -106,4 +107,9 @@ class PixelClassifier:
         """Return a warning with the number of replaced pixels; empty if there are none."""
         if not self.replaced:
             return ""
-        return f"{self.replaced} pixels are NaN or infinite: they have the label {self._nodatalabel} ({field('nodatalabel')})."
+        return Phrase(
+            "{replaced} pixels are NaN or infinite: they have the label {nodatalabel} ({nodatalabel_key}).",
+            replaced=self.replaced,
+            nodatalabel=self._nodatalabel,
+            nodatalabel_key=field("nodatalabel"),
+        )

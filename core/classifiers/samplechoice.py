@@ -15,6 +15,7 @@ from ..errors import ParameterError, field
 from ..geometry.grid import Grid
 from ..parameters.classifiergroups import SampleChoice
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 from ..samples import allocation
 from ..samples.allocation import Rates, Totals
 from ..samples.classtotals import natural_order
@@ -76,8 +77,10 @@ class SampleChooser:
         """
         if not parameters.valid and parameters.sample_vtr == 1:
             raise ParameterError(
-                f"{field('sample_vtr')} is 1, which leaves no training sample: choose a smaller share, or add a validation layer "
-                f"({field('valid')})."
+                "{sample_vtr} is 1, which leaves no training sample: choose a smaller share, or add a validation "
+                "layer ({valid}).",
+                sample_vtr=field("sample_vtr"),
+                valid=field("valid"),
             )
         self._parameters, self._validity, self._memory = parameters, validity, memory
         self._random = np.random.default_rng(seed)
@@ -124,19 +127,26 @@ class SampleChooser:
             limit: how many samples a class has at most; -1: no limit.
             progress: hears of the work, and of classes without a sample.
         """
-        paths = " and ".join(str(shapes.layer.path) for shapes in layers)
+        paths = Phrase(" and ").join(str(shapes.layer.path) for shapes in layers)
         width = 1 / len(layers)
         counting = [Part(progress, width * place / 2, width * (place + 1) / 2) for place in range(len(layers))]
         counted = [count(shapes, self._validity, self._memory, part) for shapes, part in zip(layers, counting)]
         rates = rates_of(_together(counted, changes), bool(self._parameters.sample_bm), limit)
         if not any(rate.needed for rate in rates.values()):
             raise ParameterError(
-                f"No feature of {paths} contains a valid pixel of the output, or {field('sample_mt')} or {field('sample_mv')} is "
-                "0: check that layer and image overlap where the image has data, and check the numbers of samples."
+                "No feature of {paths} contains a valid pixel of the output, or {sample_mt} or {sample_mv} is 0: "
+                "check that layer and image overlap where the image has data, and check the numbers of samples.",
+                paths=paths,
+                sample_mt=field("sample_mt"),
+                sample_mv=field("sample_mv"),
             )
         empty = sorted((name for name, rate in rates.items() if not rate.needed), key=natural_order)
         if empty:
-            progress.warning(f"The class {', '.join(empty)} of {paths} has no sample on a valid pixel.")
+            progress.warning(
+                Phrase(
+                    "The class {empty} of {paths} has no sample on a valid pixel.", empty=", ".join(empty), paths=paths
+                )
+            )
         samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
         found = []
         for place, (shapes, those, change) in enumerate(zip(layers, counted, changes)):

@@ -13,6 +13,7 @@ from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box, Grid
 from ..machine.memory import MB, gdal_cache
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
+from ..phrases import Phrase
 from ..rasters.placement import check_placed
 from ..rasters.rasterreference import Reference
 from ..samples.shapes import open_training_layer
@@ -90,7 +91,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
 
 
 def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
-    return "the validation layers" if parameters.valid else "samples held back from the training layers"
+    return Phrase("the validation layers") if parameters.valid else Phrase("samples held back from the training layers")
 
 
 def applied(opened: OpenModel, padding: str) -> ServingDefaults:
@@ -110,10 +111,15 @@ def check_features(opened: OpenModel) -> None:
         info = model.output(name)
         if info.rank not in (None, 2, 4) or info.dtype in ("string", "bool"):
             raise ModelError(
-                f"The output {info.describe()} of the model {model.path} is {info.dtype} of rank {info.rank}, but features are "
-                "numbers of rank 2 (batch x features) or 4 (batch x height x width x features). Name another in "
-                f"{field('output_names')}: "
-                f"{', '.join(model.outputs)}, or a layer of a .keras file."
+                "The output {info} of the model {model} is {dtype} of rank {rank}, but features are numbers of rank "
+                "2 (batch x features) or 4 (batch x height x width x features). Name another in {output_names}: "
+                "{outputs}, or a layer of a .keras file.",
+                info=info.describe(),
+                model=model.path,
+                dtype=info.dtype,
+                rank=info.rank,
+                output_names=field("output_names"),
+                outputs=", ".join(model.outputs),
             )
 
 
@@ -121,16 +127,19 @@ def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tupl
     """Return the samples for training and validation with their features."""
     both = [chosen.training, chosen.validation]
     told = {label: entry.name for label, entry in chosen.legend.items()}
-    progress.info(f"Training samples: {describe(told, chosen.training.labels)}.")
+    progress.info(Phrase("Training samples: {told}.", told=describe(told, chosen.training.labels)))
     if len(chosen.validation):
-        progress.info(f"Validation samples: {describe(told, chosen.validation.labels)}.")
+        progress.info(Phrase("Validation samples: {told}.", told=describe(told, chosen.validation.labels)))
     columns, rows = (np.concatenate([getattr(places, name) for places in both]) for name in ("columns", "rows"))
     values, empty = points(columns, rows, Part(progress, 0.2, 0.8))
     features = values.astype(feature_type(values.dtype), copy=False)
     usable = ~empty & np.isfinite(features).all(axis=1)
     if not usable.all():
         progress.warning(
-            f"{np.count_nonzero(~usable)} samples are left out: they have no data, or features that are NaN or infinite."
+            Phrase(
+                "{count_nonzero} samples are left out: they have no data, or features that are NaN or infinite.",
+                count_nonzero=np.count_nonzero(~usable),
+            )
         )
     cut = len(chosen.training)
     parts = (slice(None, cut), slice(cut, None))
@@ -151,7 +160,7 @@ class OutputImage:
     def __init__(self, opened: OpenModel, computer: TileComputer) -> None:
         self.grid: Grid = opened.geometry.grid
         self.reference: Reference = opened.sources[0].stack.reference
-        self.names = (f"that the model {opened.loaded.model.path} returns",)
+        self.names = (Phrase("that the model {model} returns", model=opened.loaded.model.path),)
         self.everywhere = not opened.masked
         self._computer = computer
 

@@ -11,24 +11,25 @@ import numpy as np
 
 from ..accuracy import matrixfile
 from ..accuracy.report import Report
-from ..accuracy.scores import ClassScores, numbers
+from ..accuracy.scores import ClassScores, described, numbers
 from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging
 from ..parameters.classifierchoices import NAMES
+from ..phrases import Phrase
 from . import classifierfiles
 from .classifierfiles import Classifier
 from .classifierlearning import FeatureSamples, score
 
 TITLES = {
-    "libsvm": "support vector machine",
+    "libsvm": Phrase("support vector machine"),
     "boost": "AdaBoost",
-    "gbt": "gradient boosting",
-    "dt": "decision tree",
-    "ann": "neural network",
-    "bayes": "normal distributions",
-    "rf": "random forest",
-    "knn": "nearest neighbours",
+    "gbt": Phrase("gradient boosting"),
+    "dt": Phrase("decision tree"),
+    "ann": Phrase("neural network"),
+    "bayes": Phrase("normal distributions"),
+    "rf": Phrase("random forest"),
+    "knn": Phrase("nearest neighbours"),
 }
 
 
@@ -77,14 +78,17 @@ class TrainingOutcome:
             ClassifierError, ParameterError, RasterError: a file cannot be written.
         """
         if not len(validation):
-            tested_on = "the training samples"
+            tested_on = Phrase("the training samples")
             self._progress.warning(
-                f"The classifier is tested on {tested_on}, because there are no others: the scores are too optimistic."
+                Phrase(
+                    "The classifier is tested on {tested_on}, because there are no others: the scores are too "
+                    "optimistic.",
+                    tested_on=tested_on,
+                )
             )
         scores = score(classifier, validation if len(validation) else training)
         found = numbers(scores)
-        shown = ", ".join(f"{key.replace('_', ' ')} {value:.3f}" for key, value in found.items())
-        self._progress.info(f"Scores on {tested_on}: {shown}.")
+        self._progress.info(Phrase("Scores on {tested_on}: {scores}.", tested_on=tested_on, scores=described(scores)))
         places = [self._staged.get(key) for key in self._paths]
         self._write_files(places, classifier, scores, _ReportPage(training, validation, parameters, tested_on))
         for place in places[::-1]:  # the classifier last
@@ -121,18 +125,25 @@ class _ReportPage:
 
     def html(self, classifier: Classifier, scores: ClassScores) -> str:
         title = TITLES[classifier.name]
-        report = Report(f"Classifier: {title}")
-        optimistic = "" if len(self.validation) else "; the scores are too optimistic"
+        report = Report(Phrase("Classifier: {title}", title=title))
+        optimistic = "" if len(self.validation) else Phrase("; the scores are too optimistic")
         report.text(
-            f"Trained on {len(self.training)} samples of {len(classifier.classes)} classes with "
-            f"{len(classifier.features)} features; tested on {self.tested_on}{optimistic}."
+            Phrase(
+                "Trained on {training_count} samples of {classes_count} classes with {features_count} features; tested "
+                "on {tested_on}{optimistic}.",
+                training_count=len(self.training),
+                classes_count=len(classifier.classes),
+                features_count=len(classifier.features),
+                tested_on=self.tested_on,
+                optimistic=optimistic,
+            )
         )
-        report.class_scores("Scores", scores)
+        report.class_scores(Phrase("Scores"), scores)
         rows = [
             (name, *(int(np.count_nonzero(samples.labels == label)) for samples in (self.training, self.validation)))
             for label, name in zip(scores.labels, scores.names)
         ]
-        report.table("Samples", ("Class", "Training", "Validation"), rows)
+        report.table(Phrase("Samples"), (Phrase("Class"), Phrase("Training"), Phrase("Validation")), rows)
         report.parameters(_of_this_classifier(self.parameters))
         return report.html()
 

@@ -14,6 +14,7 @@ from ..classes.classfield import holds_names
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 from .attributes import Attributes, read_attributes
 from .classifierlearning import FeatureSamples, learn, seed_of
 from .imstat import read_statistics
@@ -42,7 +43,9 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         statistics = read_statistics(parameters.stats) if parameters.stats else None
         if len(set(parameters.feat)) < len(parameters.feat):
             raise ParameterError(
-                f"{field('feat')} is {' '.join(parameters.feat)!r}, but repeats a field: list each field only once."
+                "{feat} is {parameters_feat!r}, but repeats a field: list each field only once.",
+                feat=field("feat"),
+                parameters_feat=" ".join(parameters.feat),
             )
         found = _read(parameters, parameters.vd, parameters.layer, SampleRole.TRAINING, progress)
         other = None
@@ -63,7 +66,7 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         warn_of_unknown_classes(legend, training.labels, validation.labels, progress)
         classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
         progress.fraction(0.9)
-        return outcome.write(classifier, training, validation, parameters, "the validation layers")
+        return outcome.write(classifier, training, validation, parameters, Phrase("the validation layers"))
 
 
 def _read(
@@ -76,12 +79,21 @@ def _read(
     found = read_attributes(sources, layer, parameters.feat, parameters.cfield, progress)
     if not any(found.classes):
         raise ParameterError(
-            f"No feature of the {role} layers ({', '.join(map(str, sources))}) has a class and all attributes "
-            f"({found.left_out} lack one): check {field('cfield')} and {field('feat')}."
+            "No feature of the {role} layers ({sources}) has a class and all attributes ({left_out} lack one): "
+            "check {cfield} and {feat}.",
+            role=role,
+            sources=", ".join(map(str, sources)),
+            left_out=found.left_out,
+            cfield=field("cfield"),
+            feat=field("feat"),
         )
     if found.left_out:
         progress.warning(
-            f"{found.left_out} features of the {role} layers are left out: they lack the class or an attribute."
+            Phrase(
+                "{left_out} features of the {role} layers are left out: they lack the class or an attribute.",
+                left_out=found.left_out,
+                role=role,
+            )
         )
     return found
 

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..base.languages import spoken, tr
 from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import check_file, write_text_file
 from ..operations.enginereport import EngineReport
+from ..phrases import Phrase
 
 
 def report_engine(parameters: EngineReport, progress: Progress) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def report_engine(parameters: EngineReport, progress: Progress) -> dict[str, Any
     report = gather()
     progress.fraction(0.9)
     for line in _lines(report):
-        progress.info(": ".join(line))
+        progress.info(Phrase(": ").join(line))
     texts = {"out.html": _page(report), "out.json": json.dumps(report, indent=2) + "\n"}
     for key, path in outputs.items():
         if path:
@@ -102,7 +104,7 @@ def _why_no_gdal_array() -> str:
     try:
         importlib.import_module("osgeo.gdal_array")
     except ImportError as error:
-        return str(error) or "it cannot be imported"
+        return str(error) or Phrase("it cannot be imported")
     return ""
 
 
@@ -144,21 +146,24 @@ def _cuda_memory() -> list[int]:
 def _lines(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The report as rows of a name and a value."""
     named = {
-        "Plugin": report["plugin"],
-        "Interpreter": report["interpreter"],
+        Phrase("Plugin"): report["plugin"],
+        Phrase("Interpreter"): report["interpreter"],
         "Python": report["python"],
-        "System": report["platform"],
+        Phrase("System"): report["platform"],
         "TensorFlow": report["tensorflow"],
         "Keras": report["keras"],
         "GDAL": report["gdal"],
         "NumPy": report["numpy"],
         "scikit-learn": report["scikit-learn"],
-        "GDAL with NumPy (gdal_array)": f"does not work: {report['gdal_array']}" if report["gdal_array"] else "works",
+        Phrase("GDAL with NumPy (gdal_array)"): (
+            Phrase("does not work: {error}", error=report["gdal_array"]) if report["gdal_array"] else Phrase("works")
+        ),
     }
-    rows = [(name, value or "not there") for name, value in named.items()]
-    rows += [("Device", _device_text(device)) for device in report["devices"]]
-    rows.append(("Cores", str(report["cores"])))
-    rows.append(("Memory", f"{report['memory_total_mb']} MB, {report['memory_available_mb']} MB of it available"))
+    rows = [(name, value or Phrase("not there")) for name, value in named.items()]
+    rows += [(Phrase("Device"), _device_text(device)) for device in report["devices"]]
+    rows.append((Phrase("Cores"), str(report["cores"])))
+    total, free = report["memory_total_mb"], report["memory_available_mb"]
+    rows.append((Phrase("Memory"), Phrase("{total} MB, {free} MB of it available", total=total, free=free)))
     return rows
 
 
@@ -168,13 +173,13 @@ def _device_text(device: Mapping[str, Any]) -> str:
 
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Engine report</title><style>
+<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font-family: sans-serif; margin: 1.5em; }}
 table {{ border-collapse: collapse; }}
 th, td {{ text-align: left; vertical-align: top; padding: 0.3em 1em 0.3em 0; border-bottom: 1px solid #ccc; }}
 th {{ font-weight: normal; color: #555; white-space: nowrap; }}
 </style></head><body>
-<h1>Engine report</h1>
+<h1>{title}</h1>
 <table>
 {rows}
 </table>
@@ -183,5 +188,12 @@ th {{ font-weight: normal; color: #555; white-space: nowrap; }}
 
 
 def _page(report: Mapping[str, Any]) -> str:
-    rows = (f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in _lines(report))
-    return _PAGE.format(rows="\n".join(rows))
+    lines = [(html.escape(_shown(name)), html.escape(_shown(value))) for name, value in _lines(report)]
+    rows = Phrase("\n").join(
+        (Phrase("<tr><th>{name}</th><td>{value}</td></tr>", name=name, value=value) for name, value in lines)
+    )
+    return _PAGE.format(language=spoken().name, title=html.escape(tr("Engine report")), rows=rows)
+
+
+def _shown(value: str) -> str:
+    return tr(value) if isinstance(value, Phrase) else value

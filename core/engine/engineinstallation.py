@@ -25,7 +25,7 @@ def install_engine(parameters: InstallEngine, progress: Progress) -> dict[str, A
         Cancelled: `progress` asked to stop.
     """
     if not parameters.folder.strip():
-        raise ParameterError(f"{field('folder')} is empty: enter the folder to install the engine in.")
+        raise ParameterError("{folder} is empty: enter the folder to install the engine in.", folder=field("folder"))
     folder = Path(parameters.folder.strip()).expanduser()
     versions = install(folder, base_python(), progress, parameters.gpu)
     return {"interpreter": str(engine_python(folder.absolute())), **versions}

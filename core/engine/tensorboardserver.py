@@ -14,6 +14,7 @@ from typing import Any
 from ..base.progress import Progress
 from ..errors import Cancelled, EngineError, ParameterError, field
 from ..operations.tensorboard import TensorBoard
+from ..phrases import Phrase
 
 HOST = "127.0.0.1"
 
@@ -34,7 +35,7 @@ def serve_tensorboard(parameters: TensorBoard, progress: Progress) -> dict[str, 
     folder = Path(parameters.logdir).expanduser().absolute()
     _check(folder)
     with _served(folder, parameters.port) as address:
-        progress.info(f"TensorBoard shows {folder} at")
+        progress.info(Phrase("TensorBoard shows {folder} at", folder=folder))
         progress.info(address)
         progress.fraction(1.0)
         while not progress.cancelled():
@@ -45,14 +46,17 @@ def serve_tensorboard(parameters: TensorBoard, progress: Progress) -> dict[str, 
 def _check(folder: Path) -> None:
     if not folder.is_dir():
         raise ParameterError(
-            f"{field('logdir')} is {folder}, but must be a folder: choose the one that a training writes logs to."
+            "{logdir} is {folder}, but must be a folder: choose the one that a training writes logs to.",
+            logdir=field("logdir"),
+            folder=folder,
         )
     names = (name for _, _, files in os.walk(folder, followlinks=True) for name in files)
     if not any("tfevents" in name for name in names):
         raise ParameterError(
-            f"{field('logdir')} is {folder}, which holds no logs for TensorBoard (files called "
-            "events.out.tfevents...): train with a folder for TensorBoard's logs, or choose the folder of an earlier "
-            "training."
+            "{logdir} is {folder}, which holds no logs for TensorBoard (files called events.out.tfevents...): train "
+            "with a folder for TensorBoard's logs, or choose the folder of an earlier training.",
+            logdir=field("logdir"),
+            folder=folder,
         )
 
 
@@ -63,8 +67,10 @@ def _served(folder: Path, port: int | None) -> Iterator[str]:
         from tensorboard import program
     except ImportError as error:
         raise EngineError(
-            f"The engine's Python ({sys.executable}) cannot import TensorBoard: {error}. Run otbtf:installengine, which "
-            "also repairs an installation."
+            "The engine's Python ({executable}) cannot import TensorBoard: {error}. Run otbtf:installengine, which "
+            "also repairs an installation.",
+            executable=sys.executable,
+            error=error,
         ) from error
     servers = []
 
@@ -79,7 +85,12 @@ def _served(folder: Path, port: int | None) -> Iterator[str]:
     try:
         address = board.launch()
     except program.TensorBoardServerException as error:
-        raise ParameterError(f"{field('port')} is {port}: {error.msg}. Choose another, or leave it empty.") from error
+        raise ParameterError(
+            "{port} is {port2}: {msg}. Choose another, or leave it empty.",
+            port=field("port"),
+            port2=port,
+            msg=error.msg,
+        ) from error
     try:
         yield address
     finally:

@@ -25,6 +25,7 @@ from .. import registry
 from ..errors import ParameterError
 from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys
+from ..phrases import Phrase
 from ..workflows.commandline import call_of, known_applications
 
 ImagePixelType_uint8 = 0
@@ -113,7 +114,10 @@ class Application:
         """
         if pixel_type not in PIXEL_TYPES and pixel_type not in range(len(PIXEL_TYPES)):
             raise ParameterError(
-                f"The pixel type of {key} is {pixel_type!r}, but must be one of {', '.join(PIXEL_TYPES)}."
+                "The pixel type of {key} is {pixel_type!r}, but must be one of {pixel_types}.",
+                key=key,
+                pixel_type=pixel_type,
+                pixel_types=", ".join(PIXEL_TYPES),
             )
         self._types[key] = pixel_type if isinstance(pixel_type, str) else PIXEL_TYPES[pixel_type]
         self._changed()
@@ -166,7 +170,9 @@ class Application:
         if key in (self._results or {}):
             return self._results[key]  # type: ignore[index]
         if key not in self._given:
-            raise ParameterError(f"{self._name} has no value of {key}: set it, or run the application first.")
+            raise ParameterError(
+                "{name} has no value of {key}: set it, or run the application first.", name=self._name, key=key
+            )
         given = self._given[key]
         return given[0] if len(given) == 1 else given
 
@@ -235,7 +241,11 @@ class Application:
         """Return the first of these keys."""
         found = self._rasters(is_output)
         if not found:
-            raise ParameterError(f"{self._name} has no raster {'output' if is_output else 'input'}: name the key.")
+            raise ParameterError(
+                "{name} has no raster {output}: name the key.",
+                name=self._name,
+                output=Phrase("output") if is_output else Phrase("input"),
+            )
         return found[0]
 
     def _run(self, given: dict[str, list[Any]], types: dict[str, str]) -> dict[str, Any]:
@@ -291,8 +301,9 @@ def call_name(name: str) -> str:
     known = {known.lower(): known for known in Registry.GetAvailableApplications()}
     if name.lower() not in known:
         raise ParameterError(
-            f"There is no application {name!r} here: run that step with OTB. The applications here are: "
-            f"{', '.join(known.values())}."
+            "There is no application {name!r} here: run that step with OTB. The applications here are: {known}.",
+            name=name,
+            known=", ".join(known.values()),
         )
     return known[name.lower()]
 

@@ -18,11 +18,12 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..imagetools.imageinformation import information
+from ..phrases import Phrase
 from .otbmodule import Application, Image, call_name
 
 __all__ = ["App", "Input", "get_nbchannels"]
 
-EXPRESSION = "write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB"
+EXPRESSION = Phrase("write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB")
 """What to do instead of arithmetic with images."""
 
 
@@ -73,7 +74,7 @@ class App(Application):
         """
         paths = {**(out if isinstance(out, Mapping) else {"out": out} if out else {}), **keywords}
         if not paths:
-            raise ParameterError(f"{self.GetName()} has no output path: add out='map.tif'.")
+            raise ParameterError("{self_} has no output path: add out='map.tif'.", self_=self.GetName())
         for key, path in paths.items():
             self.SetParameterValue(key, _extended(str(path), filename_extension.lstrip("?&")))
             if pixel_type is not None:
@@ -88,12 +89,16 @@ class App(Application):
         """
         if not isinstance(key, str):
             raise ParameterError(
-                f"{self.GetName()}[{key!r}] is not supported: extract a part of an image with ExtractROI."
+                "{self_}[{key!r}] is not supported: extract a part of an image with ExtractROI.",
+                self_=self.GetName(),
+                key=key,
             )
         return self.GetParameterOutputImage(key)
 
     def _arithmetic(self, other: Any) -> App:
-        raise ParameterError(f"Arithmetic with {self.GetName()} is not supported: {EXPRESSION}.")
+        raise ParameterError(
+            "Arithmetic with {self_} is not supported: {expression}.", self_=self.GetName(), expression=EXPRESSION
+        )
 
     __lt__ = __le__ = __gt__ = __ge__ = __add__ = __sub__ = __mul__ = __truediv__ = _arithmetic
     __radd__ = __rsub__ = __rmul__ = __rtruediv__ = _arithmetic

@@ -24,6 +24,7 @@ from ..rasters.rasteroutput import OutputRaster
 from ..rasters.rasterreference import Reference
 from . import referencefiles, scene
 from .parcels import lay_out
+from .referencestyles import raster_style
 
 EPSG = 32654
 
@@ -75,8 +76,10 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
     """
     if parameters.size % 2:
         raise ParameterError(
-            f"{field('size')} is {parameters.size}, but must be even, so that pixels of 20 m cover the same ground: "
-            f"use {parameters.size + 1}."
+            "{size} is {parameters_size}, but must be even, so that pixels of 20 m cover the same ground: use {size2}.",
+            size=field("size"),
+            parameters_size=parameters.size,
+            size2=parameters.size + 1,
         )
     folder = Path(parameters.outdir)
     files = _Files.inside(folder)
@@ -91,6 +94,8 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
         progress.check()
         for labels in rasters[2:]:
             referencefiles.name_classes(labels.dataset)
+        for staging in stagings[2:4]:
+            (staging.folder / staging.final.with_suffix(".qml").name).write_text(raster_style(), encoding="utf-8")
         for raster in rasters:
             raster.commit(progress)
         for staging in stagings[4:]:
@@ -147,7 +152,11 @@ def _reference() -> Reference:
     with collected_errors() as errors:
         system.ImportFromEPSG(EPSG)
     if errors.failed:
-        raise RasterError(f"GDAL does not know EPSG:{EPSG}: {errors}. Is PROJ's database (proj.db) installed?")
+        raise RasterError(
+            "GDAL does not know EPSG:{epsg}: {errors}. Is PROJ's database (proj.db) installed?",
+            epsg=EPSG,
+            errors=errors,
+        )
     return Reference(system.ExportToWkt(), True)
 
 

@@ -8,17 +8,8 @@ from ..base.progress import Progress
 from ..errors import RasterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
-from .parcels import LandCover
-
-CLASSES = {
-    LandCover.WATER: ("Water", (38, 111, 196)),
-    LandCover.GOLF_COURSE: ("Golf course", (167, 219, 66)),
-    LandCover.GRASSLAND: ("Park and grassland", (112, 176, 118)),
-    LandCover.BUILDINGS: ("Buildings", (204, 62, 58)),
-    LandCover.FOREST: ("Forest", (16, 92, 38)),
-    LandCover.FARM: ("Farm", (240, 200, 92)),
-}
-"""The name of each class and its colour (red, green, blue)."""
+from .referenceclasses import CLASSES
+from .referencestyles import store_polygon_style
 
 
 def colour_classes(dataset: gdal.Dataset) -> None:
@@ -35,7 +26,7 @@ def colour_classes(dataset: gdal.Dataset) -> None:
         band.SetRasterColorTable(palette)
         band.SetRasterColorInterpretation(gdal.GCI_PaletteIndex)
     if errors.failed:
-        raise RasterError(f"Cannot store the colours of the classes: {errors}.")
+        raise RasterError("Cannot store the colours of the classes: {errors}.", errors=errors)
 
 
 def name_classes(dataset: gdal.Dataset) -> None:
@@ -52,7 +43,7 @@ def name_classes(dataset: gdal.Dataset) -> None:
         band.SetRasterCategoryNames([name for name, _ in CLASSES.values()])
         band.SetDefaultRAT(_attribute_table())
     if errors.failed:
-        raise RasterError(f"Cannot store the names of the classes: {errors}.")
+        raise RasterError("Cannot store the names of the classes: {errors}.", errors=errors)
 
 
 def _attribute_table() -> gdal.RasterAttributeTable:
@@ -92,13 +83,14 @@ def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -
         if layer is not None:
             _fill(layer, labels.GetRasterBand(1), progress)
             dataset.ExecuteSQL(_naming(name))
+            store_polygon_style(dataset, name)
     with collected_errors() as closing:
         layer = None
         dataset = None
     progress.check()
     for failure in (errors, closing):
         if failure.failed:
-            raise VectorError(f"Cannot write the polygons {staging.final}: {failure}.")
+            raise VectorError("Cannot write the polygons {final}: {failure}.", final=staging.final, failure=failure)
 
 
 def _fill(layer: ogr.Layer, band: gdal.Band, progress: Progress) -> None:

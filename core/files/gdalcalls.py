@@ -14,6 +14,7 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import OtbtfError, RasterError
+from ..phrases import Phrase
 from .privatecopies import source_to_open
 
 
@@ -33,9 +34,14 @@ class Errors:
             (self.warnings if level == gdal.CE_Warning else self.failures).append(message)
         self.failed |= level >= gdal.CE_Failure
 
-    def __str__(self) -> str:
+    @property
+    def phrase(self) -> Phrase:
+        """The text as `str` has it, but translatable."""
         seen = dict.fromkeys(message.strip().rstrip(".") for message in self.messages if message.strip())
-        return "; ".join(seen) or "GDAL gives no reason"
+        return Phrase("; ").join(seen) if seen else Phrase("GDAL gives no reason")
+
+    def __str__(self) -> str:
+        return str(self.phrase)
 
 
 @contextmanager
@@ -131,7 +137,10 @@ def check_options(name: str, options: Sequence[str], errors: Errors) -> None:
     lacking = [text for text in errors.messages if "open option" in text] if options else []
     if lacking:
         raise RasterError(
-            f"{masked(name)} was opened with {', '.join(options)}: {masked(lacking[0])}. Remove the option."
+            "{name} was opened with {options}: {lacking}. Remove the option.",
+            name=masked(name),
+            options=", ".join(options),
+            lacking=masked(lacking[0]),
         )
 
 
@@ -164,10 +173,21 @@ def collected_errors() -> Iterator[Errors]:
         errors.failed = True
         if not errors.messages:
             errors.messages.append(str(error))
-    except SystemError as error:  # the same, as a call to the bindings may end then
-        if not isinstance(error.__cause__, UnicodeDecodeError):
+    except SystemError as error:  # the same, as the bindings may end then: here, or in whatever is called next
+        undecoded = _undecoded(error)
+        if undecoded is None:
             raise
         errors.failed = True
-        errors.messages.append(error.__cause__.object.decode("utf-8", "backslashreplace"))
+        errors.messages.append(undecoded.decode("utf-8", "backslashreplace"))
     finally:
         gdal.PopErrorHandler()
+
+
+def _undecoded(error: BaseException) -> bytes | None:
+    """Return the message that the bindings could not decode, from an error that this led to; None if it did not."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UnicodeDecodeError):
+            return cause.object
+        cause = cause.__cause__
+    return None

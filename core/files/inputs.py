@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from ..base.addresses import masked
 from ..base.progress import Progress
 from ..errors import OtbtfError, RasterError
+from ..phrases import Phrase
 
 State = tuple[int, ...]
 """Properties of a file and its state; they change if another file takes its name or a program writes to it."""
@@ -24,12 +25,12 @@ _DATABASES = (".gpkg", ".sqlite", ".db", ".mbtiles")
 _LOOKED_AT = 10_000
 """Entries of a folder that are looked at."""
 
-_SOCKET = "a socket"
+_SOCKET = Phrase("a socket")
 _SPECIAL = (
-    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISFIFO, Phrase("a named pipe")),
     (stat.S_ISSOCK, _SOCKET),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
+    (stat.S_ISCHR, Phrase("a device")),
+    (stat.S_ISBLK, Phrase("a device")),
 )
 _STDIN = re.compile(r"/vsistdin[/?]")
 _VIRTUAL = re.compile(r"/vsi(?:zip|gzip|tar|7z|rar|sparse|cached|subfile/[^,]*,|crypt/[^/]*file=)/?")
@@ -131,18 +132,21 @@ def _state(path: str) -> State | None:
 
 
 def _changed(path: str, name: str, before: State, now: State | None) -> str:
-    part = "" if path == name else f" (its file {path})"
+    part = "" if path == name else Phrase(" (its file {path})", path=path)
     if now is None:
-        what = "it was removed"
+        what = Phrase("it was removed")
     elif now[:2] != before[:2]:
-        what = "another file has its name"
+        what = Phrase("another file has its name")
     elif now[2] != before[2]:
-        what = f"it had {before[2]} bytes, now {now[2]}"
+        what = Phrase("it had {before} bytes, now {now}", before=before[2], now=now[2])
     else:
-        what = "it was written to"
-    return (
-        f"{name}{part} changed during reading ({what}), so its parts are inconsistent: run again when no other "
-        "program writes to it."
+        what = Phrase("it was written to")
+    return Phrase(
+        "{name}{part} changed during reading ({what}), so its parts are inconsistent: run again when no other "
+        "program writes to it.",
+        name=name,
+        part=part,
+        what=what,
     )
 
 
@@ -182,18 +186,23 @@ def check_ordinary(name: str, said: str = "", error: type[OtbtfError] = RasterEr
     """
     said = said or masked(name)
     if _STDIN.match(name):
-        raise error(f"{said} is the standard input, which cannot be read here: give a file.")
+        raise error(Phrase("{said} is the standard input, which cannot be read here: give a file.", said=said))
     path = local_file(name)
     if not path:
         return
     if kind := _kind(path):
-        raise error(f"{said} is {kind}, and reading it might never end: give a file.")
+        raise error(Phrase("{said} is {kind}, and reading it might never end: give a file.", said=said, kind=kind))
     if os.path.isdir(path) and not only_itself:
         for entry in _entries(path):
             if (kind := _kind(entry)) and kind != _SOCKET:  # which no program can open
                 raise error(
-                    f"{said} is a folder that holds {kind} ({os.path.basename(entry)}), and reading it might never end: "
-                    "give a file, or a folder of files."
+                    Phrase(
+                        "{said} is a folder that holds {kind} ({entry}), and reading it might never end: give a file, "
+                        "or a folder of files.",
+                        said=said,
+                        kind=kind,
+                        entry=os.path.basename(entry),
+                    )
                 )
 
 

@@ -28,8 +28,10 @@ def check_reachable(values: Mapping[str, Any]) -> None:
             path = item.get("path") if isinstance(item, dict) else item
             if isinstance(path, str) and path.startswith(PREFIX):
                 raise ParameterError(
-                    f"{field(f'={name}')} is {path}, a file in the memory of QGIS, which the engine cannot read "
-                    "because it is another process: save it to a disk."
+                    "{name} is {path}, a file in the memory of QGIS, which the engine cannot read because it is "
+                    "another process: save it to a disk.",
+                    name=field(f"={name}"),
+                    path=path,
                 )
 
 
@@ -80,7 +82,11 @@ class MemoryFiles:
         stem = path.rpartition(".")[0]
         found += [name for name in _listed(path) if stem and name.startswith(f"{stem}.") and name not in found]
         if not found:
-            raise ParameterError(f"{mention} is {path}, but there is no such file in the memory of this process.")
+            raise ParameterError(
+                "{mention} is {path}, but there is no such file in the memory of this process.",
+                mention=mention,
+                path=path,
+            )
         for name in found:
             _copy(name, Path(place).parent / name[len(path.rpartition("/")[0]) + 1 :])
         return place + bar + rest

@@ -31,6 +31,7 @@ from typing import Any
 from ..base.progress import Progress
 from ..base.temporaries import remove, scratch_folder
 from ..errors import OtbtfError
+from ..phrases import Phrase
 
 _MAGIC = b"SQLite format 3\0"
 _VERSIONS = slice(18, 20)  # in the header: of the format for writing and for reading; 2 means write-ahead mode
@@ -96,8 +97,12 @@ class _Copies:
         size = sum(os.path.getsize(real + end) for end in files)
         _check_room(path, size, error)
         self._progress.info(
-            f"Opening {path} would change it (SQLite's write-ahead log, or an unfinished transaction): reading a "
-            f"private copy of {size / 1e6:.1f} MB."
+            Phrase(
+                "Opening {path} would change it (SQLite's write-ahead log, or an unfinished transaction): reading a "
+                "private copy of {size:.1f} MB.",
+                path=path,
+                size=size / 1e6,
+            )
         )
         with self._place(path) as copy:
             self._consistent(path, real, copy, error)
@@ -129,8 +134,12 @@ class _Copies:
             if _stamp(real) == before:
                 return
         raise error(
-            f"{path} changed during copying, {_ATTEMPTS} times in a row, because another program keeps writing to it: "
-            "wait until that program has finished, or save the layer to another file and choose that."
+            Phrase(
+                "{path} changed during copying, {attempts} times in a row, because another program keeps writing to it: "
+                "wait until that program has finished, or save the layer to another file and choose that.",
+                path=path,
+                attempts=_ATTEMPTS,
+            )
         )
 
     def _is_settled(self, real: str) -> bool:
@@ -207,8 +216,12 @@ def _without_memory(source: str, error: type[OtbtfError], found: dict[str, str])
         return source.replace(path, _copies().of(path, error), 1)
     except OSError as failure:
         raise error(
-            f"Opening {path} would change it, and it cannot be copied ({failure.strerror}): close it in the program "
-            "that writes to it, or save the layer to another file and choose that."
+            Phrase(
+                "Opening {path} would change it, and it cannot be copied ({reason}): close it in the program that "
+                "writes to it, or save the layer to another file and choose that.",
+                path=path,
+                reason=failure.strerror,
+            )
         ) from failure
 
 
@@ -365,9 +378,15 @@ def _check_room(path: str, size: int, error: type[OtbtfError]) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise error(
-            f"Opening {path} would change it, and {folder} has only {free / 1e6:.1f} MB free for a copy of "
-            f"{size / 1e6:.1f} MB: close the file in the program that writes to it, or set the environment variable "
-            "TMPDIR (TEMP on Windows) to another folder."
+            Phrase(
+                "Opening {path} would change it, and {folder} has only {free:.1f} MB free for a copy of {size:.1f} MB: "
+                "close the file in the program that writes to it, or set the environment variable TMPDIR (TEMP on "
+                "Windows) to another folder.",
+                path=path,
+                folder=folder,
+                free=free / 1e6,
+                size=size / 1e6,
+            )
         )
 
 
@@ -378,6 +397,12 @@ def _settle(path: str, copy: str, error: type[OtbtfError]) -> None:
             database.execute("SELECT count(*) FROM sqlite_master").fetchone()  # undoes what was not committed
             database.execute("PRAGMA journal_mode=DELETE").fetchone()
     except sqlite3.Error as failure:
-        raise error(f"Cannot read {path}: {failure}. The file is damaged or incomplete: get it again.") from failure
+        raise error(
+            Phrase(
+                "Cannot read {path}: {failure}. The file is damaged or incomplete: get it again.",
+                path=path,
+                failure=failure,
+            )
+        ) from failure
     for end in ("-wal", "-shm", "-journal"):
         remove(copy + end)

@@ -16,6 +16,7 @@ from ..base.addresses import masked
 from ..errors import ParameterError
 from ..parameters.kinds import Content, Key
 from ..parameters.vectorsource import Address, VectorSource
+from ..phrases import Phrase
 from .memoryfiles import in_memory
 from .privatecopies import is_database, original, source_to_open
 
@@ -63,7 +64,7 @@ def check_outputs(known: Iterable[Key], values: Mapping[str, Any]) -> None:
     _check_different(outputs)
     for key, path in outputs:
         if key.kind.content is Content.FOLDER and os.path.isfile(path):
-            raise ParameterError(f"{key.mention} is {path}, which is a file: choose a folder.")
+            raise ParameterError("{key} is {path}, which is a file: choose a folder.", key=key.mention, path=path)
     for key, path, files in replaced:
         if files:
             _check_not_read(key, path, files, given)
@@ -93,7 +94,10 @@ def _check_different(outputs: list[tuple[Key, str]]) -> None:
         other = seen.setdefault(os.path.abspath(path), key)
         if other is not key and {key.kind.content, other.kind.content} != {Content.FOLDER}:
             raise ParameterError(
-                f"{other.mention} and {key.mention} are both {path}: choose another file for one of them."
+                "{other} and {key} are both {path}: choose another file for one of them.",
+                other=other.mention,
+                key=key.mention,
+                path=path,
             )
 
 
@@ -107,28 +111,46 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
         read_whole = content in (Content.FILE, Content.FOLDER)
         if read_whole and any(_same(path, str(file)) for file in _read_whole(str(value))):
             raise ParameterError(
-                f"{key.mention} is {path}, which is also an input ({other.mention}): choose another file."
+                "{key} is {path}, which is also an input ({other}): choose another file.",
+                key=key.mention,
+                path=path,
+                other=other.mention,
             )
         if content not in (Content.RASTER, Content.LAYER):
             continue
         for source in value if isinstance(value, (list, tuple)) else [value]:
-            name = masked(_text(source) or "a data set")
+            name = masked(_text(source) or Phrase("a data set"))
             for file in _files_of(source, content is Content.LAYER):
                 clash = next((mine for mine in files if _same(mine, file)), None)
                 if clash == path and _same(path, _file_of(source)):
-                    raise ParameterError(f"{key.mention} is {path}, which is also an input: choose another file.")
-                if clash:
-                    what = "which" if clash == path else f"and writing it replaces {clash}, which"
                     raise ParameterError(
-                        f"{key.mention} is {path}, {what} is also an input: {other.mention} ({name}) is read from it. "
-                        "Choose another file."
+                        "{key} is {path}, which is also an input: choose another file.", key=key.mention, path=path
+                    )
+                if clash:
+                    what = "which" if clash == path else Phrase("and writing it replaces {clash}, which", clash=clash)
+                    raise ParameterError(
+                        "{key} is {path}, {what} is also an input: {other} ({name}) is read from it. Choose another "
+                        "file.",
+                        key=key.mention,
+                        path=path,
+                        what=what,
+                        other=other.mention,
+                        name=name,
                     )
                 if _mentions(file, path):
                     raise ParameterError(
-                        f"{key.mention} is {path}, which is also an input ({masked(file)}): choose another file."
+                        "{key} is {path}, which is also an input ({file}): choose another file.",
+                        key=key.mention,
+                        path=path,
+                        file=masked(file),
                     )
             if _mentions(_text(source), path):
-                raise ParameterError(f"{key.mention} is {path}, which is also an input ({name}): choose another file.")
+                raise ParameterError(
+                    "{key} is {path}, which is also an input ({name}): choose another file.",
+                    key=key.mention,
+                    path=path,
+                    name=name,
+                )
 
 
 def _read_whole(path: str) -> list[Path]:
@@ -197,25 +219,33 @@ def _check_holds_no_other(key: Key, path: str) -> None:
     others = _others(key.kind.content, path)
     if others:
         raise ParameterError(
-            f"{key.mention} is {path}, which holds {_told(others)}: that would be lost. Choose another file."
+            "{key} is {path}, which holds {others}: that would be lost. Choose another file.",
+            key=key.mention,
+            path=path,
+            others=_told(others),
         )
 
 
 def _check_writable(key: Key, path: str) -> None:
     """Raise ParameterError if the file at `path` is write-protected: replacing it would succeed all the same."""
     if not os.access(path, os.W_OK) or not os.stat(path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-        raise ParameterError(f"{key.mention} is {path}, which exists and is write-protected: choose another file.")
+        raise ParameterError(
+            "{key} is {path}, which exists and is write-protected: choose another file.", key=key.mention, path=path
+        )
 
 
 def _check_is_raster(key: Key, path: str) -> None:
     """Raise ParameterError where the folder at `path` is no older raster, of a format that makes folders, alone."""
     files = [item.relative_to(path).as_posix() for item in Path(path).rglob("*") if not item.is_dir()]
     if not files:
-        raise ParameterError(f"{key.mention} is {path}, which is a folder: choose a file.")
+        raise ParameterError("{key} is {path}, which is a folder: choose a file.", key=key.mention, path=path)
     others = min(([name for name in files if not names.fullmatch(name)] for names in _OF_FOLDERS), key=len)
     if others:
         raise ParameterError(
-            f"{key.mention} is {path}, which is a folder that holds {_told(others)}: that would be lost. Choose a file."
+            "{key} is {path}, which is a folder that holds {others}: that would be lost. Choose a file.",
+            key=key.mention,
+            path=path,
+            others=_told(others),
         )
     _check_holds_no_other(key, path)
 

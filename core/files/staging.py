@@ -16,6 +16,7 @@ from ..base import ownership
 from ..base.progress import Progress
 from ..base.temporaries import moving, remove
 from ..errors import ParameterError
+from ..phrases import Phrase
 from . import inputs
 
 
@@ -77,7 +78,9 @@ class Staging:
 
     def _unwritable(self, error: OSError) -> ParameterError:
         return ParameterError(
-            f"{_told(self.final, self._name)}, which cannot be written: {error.strerror}. Choose another place."
+            "{final}, which cannot be written: {reason}. Choose another place.",
+            final=_told(self.final, self._name),
+            reason=error.strerror,
         )
 
     def commit(self) -> None:
@@ -98,7 +101,9 @@ class Staging:
                     _replace(item, self.final.parent / item.name, self.folder)
         except OSError as error:
             raise ParameterError(
-                f"Cannot replace {error.filename2 or error.filename}: {error.strerror}. Is it open in another program?"
+                "Cannot replace {filename2}: {reason}. Is it open in another program?",
+                filename2=error.filename2 or error.filename,
+                reason=error.strerror,
             ) from error
 
 
@@ -134,21 +139,25 @@ def check_writable(path: str, name: str = "") -> None:
     parent = Path(path).absolute().parent
     if not parent.is_dir():
         raise ParameterError(
-            f"{_told(path, name)}, but the folder {parent} does not exist: create it, or choose another."
+            "{path}, but the folder {parent} does not exist: create it, or choose another.",
+            path=_told(path, name),
+            parent=parent,
         )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise ParameterError(f"{_told(path, name)}, but the folder {parent} is not writable: choose another.")
+        raise ParameterError(
+            "{path}, but the folder {parent} is not writable: choose another.", path=_told(path, name), parent=parent
+        )
 
 
 def check_file(path: str, name: str = "") -> None:
     """Raise ParameterError unless a file can be made at `path`; makes nothing. See `Staging` for `name`."""
     check_writable(path, name)
     if os.path.isdir(path):
-        raise ParameterError(f"{_told(path, name)}, which is a folder: choose a file.")
+        raise ParameterError("{path}, which is a folder: choose a file.", path=_told(path, name))
 
 
 def _told(path: str | Path, name: str) -> str:
-    return f"{name or 'The output'} is {path}"
+    return Phrase("{name} is {path}", name=name or Phrase("The output"), path=path)
 
 
 _COMPANIONS = {

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 from .grid import TOLERANCE, Axis, ceil, floor
 
 LARGEST_DENOMINATOR = 4096
@@ -176,10 +177,19 @@ def serving_axis(axes: Sequence[Axis], fields: AxisFields, name: str) -> Serving
     else:
         low, size = _inside(axes, fields, name)
     if size < 1:
-        extents = "; ".join(f"source {k}: {a.origin:.10g} to {a.end:.10g}" for k, a in enumerate(axes, 1))
+        extents = Phrase("; ").join(
+            (
+                Phrase("source {k}: {origin:.10g} to {end:.10g}", k=k, origin=a.origin, end=a.end)
+                for k, a in enumerate(axes, 1)
+            )
+        )
         raise ParameterError(
-            f"Along {name}, the sources overlap by less than the receptive fields {list(fields.rfields)} need "
-            f"({extents}, in map units{', sign changed' if name == 'y' else ''}): choose rasters of the same area."
+            "Along {name}, the sources overlap by less than the receptive fields {rfields} need ({extents}, in map "
+            "units{sign_changed}): choose rasters of the same area.",
+            name=name,
+            rfields=list(fields.rfields),
+            extents=extents,
+            sign_changed=Phrase(", sign changed") if name == "y" else "",
         )
     step, whole = 1, size
     if fields.fullyconv:
@@ -217,9 +227,14 @@ def _inside(axes: Sequence[Axis], fields: AxisFields, name: str) -> tuple[float,
     for number, (axis, rfield) in enumerate(zip(axes, fields.rfields), 1):
         if rfield > axis.size and not _uncropped(axes, fields, number - 1):
             raise ParameterError(
-                f"The receptive field of source {number} is {rfield} pixels along {name}, but the image has only "
-                f"{axis.size}: use a larger image, set {field('padding')}, or check "
-                f"{field(f'rfield{name}', of='sources', number=number)}."
+                "The receptive field of source {number} is {rfield} pixels along {name}, but the image has only "
+                "{size}: use a larger image, set {padding}, or check {name_key}.",
+                number=number,
+                rfield=rfield,
+                name=name,
+                size=axis.size,
+                padding=field("padding"),
+                name_key=field(f"rfield{name}", of="sources", number=number),
             )
         low = max(low, axis.origin + (rfield // 2) * axis.spacing)
         # Patches: the end of the last centre pixel. Regions lie on pixels of all sources: one of the first's behind its start.
@@ -283,8 +298,10 @@ def _ratio(first: Axis, other: Axis) -> Fraction:
     ratio = Fraction(first.spacing / other.spacing).limit_denominator(LARGEST_DENOMINATOR)
     if abs(float(ratio) * other.spacing / first.spacing - 1) * max(first.size, other.size) > 0.1:
         raise ParameterError(
-            f"The pixel spacings {first.spacing:.10g} and {other.spacing:.10g} of two sources have no common "
-            "multiple, but a fully convolutional model needs one: resample one source to the grid of the other."
+            "The pixel spacings {spacing:.10g} and {other_spacing:.10g} of two sources have no common multiple, but "
+            "a fully convolutional model needs one: resample one source to the grid of the other.",
+            spacing=first.spacing,
+            other_spacing=other.spacing,
         )
     return ratio
 

@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 from ..errors import RasterError
+from ..phrases import Phrase
 
 GeoTransform = tuple[float, float, float, float, float, float]
 
@@ -113,12 +114,16 @@ class Grid:
             return cls(Axis(0.0, 1.0, width), Axis(0.0, 1.0, height))
         if abs(rotation_x) * height > TOLERANCE * abs(dx) or abs(rotation_y) * width > TOLERANCE * abs(dy):
             raise RasterError(
-                f"the raster is rotated (geotransform {transform}): warp it to a north-up grid first (Raster > "
-                "Projections > Warp)"
+                "the raster is rotated (geotransform {transform}): warp it to a north-up grid first (Raster > "
+                "Projections > Warp)",
+                transform=transform,
             )
         if dx <= 0 or dy == 0:
             raise RasterError(
-                f"the geotransform {transform} has a pixel width of {dx} and height of {dy}: warp it first"
+                "the geotransform {transform} has a pixel width of {dx} and height of {dy}: warp it first",
+                transform=transform,
+                dx=dx,
+                dy=dy,
             )
         if dy < 0:
             return cls(Axis(x0, dx, width), Axis(-y0, -dy, height))
@@ -166,7 +171,13 @@ class Grid:
 
     def describe(self) -> str:
         """Return the extent in words for a message."""
-        return (
-            f"x {self.x.origin:.10g} to {self.x.end:.10g}, y {-self.y.end:.10g} to {-self.y.origin:.10g}, "
-            f"pixels of {self.x.spacing:.10g} x {self.y.spacing:.10g}"
+        return Phrase(
+            "x {origin:.10g} to {end:.10g}, y {end2:.10g} to {origin2:.10g}, pixels of {spacing:.10g} x "
+            "{y_spacing:.10g}",
+            origin=self.x.origin,
+            end=self.x.end,
+            end2=-self.y.end,
+            origin2=-self.y.origin,
+            spacing=self.x.spacing,
+            y_spacing=self.y.spacing,
         )

@@ -16,6 +16,7 @@ from ..geometry.grid import Box
 from ..operations.bandmath import BandMath
 from ..operations.bandmathx import BandMathX
 from ..patches.imagestatistics import computed_statistics, variables_of
+from ..phrases import Phrase
 from ..rasters.alpha import AUTO, BAND, decide
 from ..rasters.conversion import Converter
 from ..rasters.nodatacomparison import ranges_of, within
@@ -63,7 +64,9 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     check_output(parameters)
     first = images[0]
     box = wanted_box(parameters.out_box, "", first.grid, first.reference)
-    reference = handed_on(first.names[0], first.reference, box == first.grid.box, f"by {field('out_box')}")
+    reference = handed_on(
+        first.names[0], first.reference, box == first.grid.box, Phrase("by {out_box}", out_box=field("out_box"))
+    )
     dtype = written_type("float32", parameters.out_pixeltype)
     valid = [Validity(image, parameters.nodata, parameters.nodata_from_layer) for image in images]
     masked = not all(each.everywhere for each in valid)
@@ -81,8 +84,13 @@ def compute(parameters: Any, language: Language, progress: Progress) -> dict[str
     warn(work.converter, nodata, progress)
     if work.mistaken and not chosen:
         progress.warning(
-            f"{work.mistaken} results equal the no-data value {nodata:g} of the output and became no-data: set "
-            f"{field('out_nodata')} to a value that the expression does not return, such as 255 for uint8."
+            Phrase(
+                "{mistaken} results equal the no-data value {nodata:g} of the output and became no-data: set "
+                "{out_nodata} to a value that the expression does not return, such as 255 for uint8.",
+                mistaken=work.mistaken,
+                nodata=nodata,
+                out_nodata=field("out_nodata"),
+            )
         )
     return results(parameters.out, box, bands)
 
@@ -108,15 +116,24 @@ def _check_alike(images: Sequence[Stack]) -> None:
     for image in images[1:]:
         if (image.grid.width, image.grid.height) != (first.grid.width, first.grid.height):
             raise RasterError(
-                f"{image.names[0]} has {image.grid.width} x {image.grid.height} pixels, but {first.names[0]} "
-                f"{first.grid.width} x {first.grid.height}: bring one to the grid of the other "
-                "(Raster > Projections > Warp, or otbcli_Superimpose)."
+                "{name} has {width} x {height} pixels, but {first_names} {grid_width} x {grid_height}: bring one to "
+                "the grid of the other (Raster > Projections > Warp, or otbcli_Superimpose).",
+                name=image.names[0],
+                width=image.grid.width,
+                height=image.grid.height,
+                first_names=first.names[0],
+                grid_width=first.grid.width,
+                grid_height=first.grid.height,
             )
         placed = image.reference.georeferenced and first.reference.georeferenced
         if placed and not image.grid.same_as(first.grid):
             raise RasterError(
-                f"{image.names[0]} is elsewhere ({image.grid.describe()}) than {first.names[0]} "
-                f"({first.grid.describe()}): bring one to the grid of the other (Raster > Projections > Warp)."
+                "{name} is elsewhere ({grid}) than {first_names} ({grid2}): bring one to the grid of the other "
+                "(Raster > Projections > Warp).",
+                name=image.names[0],
+                grid=image.grid.describe(),
+                first_names=first.names[0],
+                grid2=first.grid.describe(),
             )
     referenced = [(image.names[0], image.reference) for image in images if image.reference.wkt]
     if referenced:

@@ -10,6 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..geometry.grid import Box, Grid, floor
+from ..phrases import Phrase
 from ..rasters.conversion import Converter
 from ..rasters.missingpixels import common_tag
 from ..rasters.pixeltypes import written_type
@@ -64,7 +65,13 @@ def channels(text: str, count: int, name: str) -> list[int]:
     for word in text.split():
         match = re.fullmatch(r"(?:[Cc]hannel)?(\d+)", word)
         if match is None or not 1 <= int(match[1]) <= count:
-            raise ParameterError(f"{field('cl')} is {word!r}, but {name} has the bands Channel1 to Channel{count}.")
+            raise ParameterError(
+                "{cl} is {word!r}, but {name} has the bands Channel1 to Channel{count}.",
+                cl=field("cl"),
+                word=word,
+                name=name,
+                count=count,
+            )
         chosen.append(int(match[1]) - 1)
     return chosen or list(range(count))
 
@@ -82,8 +89,15 @@ def _region(parameters: ExtractROI, image: Stack) -> Box:
     found = wanted.intersection(grid.box)
     if not found.area:
         raise ParameterError(
-            f"The region (columns {wanted.x} to {wanted.right - 1}, rows {wanted.y} to {wanted.bottom - 1}) lies outside "
-            f"the image {image.names[0]} of {grid.width} x {grid.height} pixels: choose a part of it."
+            "The region (columns {x} to {right}, rows {y} to {bottom}) lies outside the image {name} of {width} x "
+            "{height} pixels: choose a part of it.",
+            x=wanted.x,
+            right=wanted.right - 1,
+            y=wanted.y,
+            bottom=wanted.bottom - 1,
+            name=image.names[0],
+            width=grid.width,
+            height=grid.height,
         )
     return found
 
@@ -93,8 +107,14 @@ def _standard(parameters: ExtractROI, grid: Grid) -> Box:
     height = parameters.sizey or grid.height - parameters.starty
     if width <= 0 or height <= 0:
         raise ParameterError(
-            f"{field('startx')} and {field('starty')} are {parameters.startx} and {parameters.starty}, but the image "
-            f"has {grid.width} x {grid.height} pixels: choose a pixel inside it."
+            "{startx} and {starty} are {parameters_startx} and {parameters_starty}, but the image has {width} x "
+            "{height} pixels: choose a pixel inside it.",
+            startx=field("startx"),
+            starty=field("starty"),
+            parameters_startx=parameters.startx,
+            parameters_starty=parameters.starty,
+            width=grid.width,
+            height=grid.height,
         )
     return grid.stored(Box(parameters.startx, parameters.starty, width, height))
 
@@ -105,7 +125,15 @@ def _extent(parameters: ExtractROI, image: Stack) -> Box:
         (parameters.mode_extent_lrx, parameters.mode_extent_lry),
     )
     upper, lower = (_pixel(x, y, parameters.mode_extent_unit, image) for x, y in corners)
-    return _between(upper, lower, f"{field('mode_extent_ulx')} and {field('mode_extent_lrx')}")
+    return _between(
+        upper,
+        lower,
+        Phrase(
+            "{mode_extent_ulx} and {mode_extent_lrx}",
+            mode_extent_ulx=field("mode_extent_ulx"),
+            mode_extent_lrx=field("mode_extent_lrx"),
+        ),
+    )
 
 
 def _circle(parameters: ExtractROI, image: Stack) -> Box:
@@ -139,8 +167,11 @@ def _fitting(parameters: ExtractROI, image: Stack) -> Box:
     xs, ys = Transformation(layer.reference, image.reference).points(xs, ys)
     if not (np.isfinite(xs).all() and np.isfinite(ys).all()):
         raise ParameterError(
-            f"{field('mode_fit_vect')}: the extent of {layer.path} ({layer.describe()}) cannot be transformed to the "
-            "coordinate system of the image."
+            "{mode_fit_vect}: the extent of {layer} ({layer2}) cannot be transformed to the coordinate system of "
+            "the image.",
+            mode_fit_vect=field("mode_fit_vect"),
+            layer=layer.path,
+            layer2=layer.describe(),
         )
     upper = grid.x.index(float(xs.min())), grid.y.index(-float(ys.max()))
     lower = grid.x.index(float(xs.max())), grid.y.index(-float(ys.min()))
@@ -171,5 +202,7 @@ def _between(upper: tuple[int, int], lower: tuple[int, int], name: str) -> Box:
     """Return the pixels from one corner to the other, both included."""
     rows = sorted((upper[1], lower[1]))
     if lower[0] < upper[0]:
-        raise ParameterError(f"{name}: the right coordinate is smaller than the left one: exchange the coordinates.")
+        raise ParameterError(
+            "{name}: the right coordinate is smaller than the left one: exchange the coordinates.", name=name
+        )
     return Box(upper[0], rows[0], lower[0] - upper[0] + 1, rows[1] - rows[0] + 1)

@@ -10,6 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import field
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from ..rasters.conversion import Converter
 from ..rasters.inmemory import Opened
 from ..rasters.pixeltypes import check_fits, written_type
@@ -80,7 +81,12 @@ def _warped(parameters: Superimpose, reference: Stack, moved: Stack, source_noda
         moved.datasets[0],
         (moved.reference.wkt, reference.reference.wkt),
         reference.grid,
-        f"{field('inm')} is {moved.names[0]}, which cannot be brought to the grid of {field('inr')}",
+        Phrase(
+            "{inm} is {name}, which cannot be brought to the grid of {inr}",
+            inm=field("inm"),
+            name=moved.names[0],
+            inr=field("inr"),
+        ),
         srcNodata=source_nodata,
         resampleAlg=_ALGORITHMS[parameters.interpolator],
         # As OTB does, a coarser image is interpolated at its pixels' centres, not averaged.

@@ -14,6 +14,7 @@ from ..files.staging import Staging, check_writable
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
 from ..parameters.imagegroups import ToolOutput
+from ..phrases import Phrase
 from ..rasters.conversion import Converter
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import content_of
@@ -110,9 +111,13 @@ def warn_of_marks(stack: Stack, progress: Progress) -> None:
     """Warn of pixels that are missing for a reason that a copy of the bands does not keep."""
     if any(held.masks or held.ranges or held.joint for held in stack.held):
         progress.warning(
-            f"{', '.join(stack.names)}: a mask, or no-data values set in the layer's properties, marks no-data "
-            f"pixels, and {field('out')} does not keep the mark: turn such pixels into a no-data value first "
-            "(otbtf:managenodata, mode changevalue)."
+            Phrase(
+                "{names}: a mask, or no-data values set in the layer's properties, marks no-data pixels, and {out} "
+                "does not keep the mark: turn such pixels into a no-data value first (otbtf:managenodata, mode "
+                "changevalue).",
+                names=", ".join(stack.names),
+                out=field("out"),
+            )
         )
 
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 
 Scope = Callable[[], AbstractContextManager[Any]]
 
@@ -36,7 +37,12 @@ def device_scope(device: str) -> Scope:
     seen = [(d.device_type.lower(), int(d.name.rsplit(":", 1)[1])) for d in tf.config.list_logical_devices()]
     if match is None or (match[1], int(match[2] or 0)) not in seen:
         names = ", ".join(["auto"] + [f"{kind}:{number}" for kind, number in seen if kind in ("cpu", "gpu")])
-        raise ParameterError(f"{field('device')} is {device!r}, but TensorFlow finds only: {names}.")
+        raise ParameterError(
+            "{device} is {device2!r}, but TensorFlow finds only: {names}.",
+            device=field("device"),
+            device2=device,
+            names=names,
+        )
     return lambda: tf.device(f"/{match[1].upper()}:{int(match[2] or 0)}")
 
 
@@ -52,7 +58,7 @@ def computing(device: str) -> str:
     import tensorflow as tf
 
     if on_gpu(device):
-        return f"a GPU ({device}), cuDNN"
+        return Phrase("a GPU ({device}), cuDNN", device=device)
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     kernels = "Eigen" if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0" else "oneDNN"
-    return f"the CPU, {threads} threads, {kernels}, no XLA"
+    return Phrase("the CPU, {threads} threads, {kernels}, no XLA", threads=threads, kernels=kernels)

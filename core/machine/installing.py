@@ -20,6 +20,7 @@ from pathlib import Path
 from ..base.jsonvalues import OddJson, read
 from ..base.progress import Progress
 from ..errors import Cancelled, EngineError
+from ..phrases import Phrase
 from .interpreters import Interpreter, base_python, environment, inspect_python, program
 from .programs import PipLog, run_streaming, status_text
 from .signals import cleaned_up_on_signals
@@ -65,9 +66,15 @@ def requirements(python: tuple[int, int], platform: str, machine: str, numpy_maj
     """
     if not OLDEST <= python <= NEWEST:
         raise EngineError(
-            f"TensorFlow cannot be installed for Python {python[0]}.{python[1]}: the plugin supports Python "
-            f"{OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}. Set another interpreter in the plugin's options or "
-            "in OTBTF_PYTHON."
+            "TensorFlow cannot be installed for Python {python}.{python2}: the plugin supports Python "
+            "{oldest}.{oldest2} to {newest}.{newest2}. Set another interpreter in the plugin's options or in "
+            "OTBTF_PYTHON.",
+            python=python[0],
+            python2=python[1],
+            oldest=OLDEST[0],
+            oldest2=OLDEST[1],
+            newest=NEWEST[0],
+            newest2=NEWEST[1],
         )
     processor = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine.lower(), machine.lower())
     # Wheels that PyPI has; the last one for Macs with an Intel processor was 2.16.
@@ -78,14 +85,18 @@ def requirements(python: tuple[int, int], platform: str, machine: str, numpy_maj
         ("darwin", "aarch64"),
     }:
         raise EngineError(
-            f"No current TensorFlow exists for {platform} on {machine}; it exists for Linux on x86_64 and aarch64, "
+            "No current TensorFlow exists for {platform} on {machine}; it exists for Linux on x86_64 and aarch64, "
             "Windows on x86_64, and macOS on Apple processors (arm64). In the plugin's options or in OTBTF_PYTHON, "
-            "set an interpreter that has TensorFlow and GDAL."
+            "set an interpreter that has TensorFlow and GDAL.",
+            platform=platform,
+            machine=machine,
         )
     if gpu and (platform, processor) != ("linux", "x86_64"):
         raise EngineError(
-            f"TensorFlow with CUDA can be installed on Linux on x86_64 only, not for {platform} on {machine}: "
-            f"install without GPU (on Windows, QGIS inside WSL 2 can use one)."
+            "TensorFlow with CUDA can be installed on Linux on x86_64 only, not for {platform} on {machine}: "
+            "install without GPU (on Windows, QGIS inside WSL 2 can use one).",
+            platform=platform,
+            machine=machine,
         )
     kind = "[and-cuda]" if gpu else "-cpu" if processor == "x86_64" else ""  # on others there is no -cpu
     return [
@@ -167,17 +178,17 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
     wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
     bounds = constraints(base.version)
     if folder.exists() and not folder.is_dir():
-        raise EngineError(f"{folder} is a file: choose a folder for the engine.")
+        raise EngineError("{folder} is a file: choose a folder for the engine.", folder=folder)
     used = folder.is_dir() and any(folder.iterdir())
     if used and not (folder / "pyvenv.cfg").is_file():
-        raise EngineError(f"{folder} holds other files: choose a new or empty folder for the engine.")
+        raise EngineError("{folder} holds other files: choose a new or empty folder for the engine.", folder=folder)
     if used and _is_repairable(folder, base, gpu):
-        progress.info(f"Repairing the engine in {folder}")
+        progress.info(Phrase("Repairing the engine in {folder}", folder=folder))
         _fill_existing(folder, wanted, bounds, progress)
         try:
             return _finish(folder, gpu, progress)
         except EngineError as error:
-            progress.warning(f"{error}\nThe environment is created again.")
+            progress.warning(Phrase("{error}\nThe environment is created again.", error=error))
     if used:
         _remove(folder)
     progress.temporary(str(folder))
@@ -197,13 +208,16 @@ def _fit(python: Path) -> Interpreter:
     base = inspect_python(python)
     if base.gdal_error:
         raise EngineError(
-            f"{python} cannot import GDAL's Python bindings ({base.gdal_error}). Use QGIS's own Python, or install "
-            "them for this one (Debian and Ubuntu: sudo apt install python3-gdal)."
+            "{python} cannot import GDAL's Python bindings ({gdal_error}). Use QGIS's own Python, or install them "
+            "for this one (Debian and Ubuntu: sudo apt install python3-gdal).",
+            python=python,
+            gdal_error=base.gdal_error,
         )
     if not base.has_venv:
         raise EngineError(
-            f"{python} cannot create virtual environments: its modules venv or ensurepip are missing. On Debian and "
-            "Ubuntu: sudo apt install python3-venv. Then run this again."
+            "{python} cannot create virtual environments: its modules venv or ensurepip are missing. On Debian and "
+            "Ubuntu: sudo apt install python3-venv. Then run this again.",
+            python=python,
         )
     return base
 
@@ -234,15 +248,17 @@ def _was_for_gpu(folder: Path) -> bool | None:
 
 
 def _make(folder: Path, python: Path, progress: Progress) -> None:
-    progress.info(f"Creating a virtual environment of {python} in {folder}")
+    progress.info(Phrase("Creating a virtual environment of {python} in {folder}", python=python, folder=folder))
     last: list[str] = []
     command = [program(python), "-m", "venv", "--system-site-packages", str(folder)]
     try:
         status = run_streaming(command, environment(), last.append, progress)
     except OSError as error:
-        raise EngineError(f"{python} cannot be started: {error}.") from error
+        raise EngineError("{python} cannot be started: {error}.", python=python, error=error) from error
     if status:
-        raise EngineError(f"No virtual environment can be created in {folder}: " + "\n".join(last[-20:]))
+        raise EngineError(
+            Phrase("No virtual environment can be created in {folder}: ", folder=folder) + "\n".join(last[-20:])
+        )
     progress.fraction(0.05)
 
 
@@ -252,11 +268,19 @@ def _fill_existing(folder: Path, wanted: Sequence[str], bounds: Path, progress: 
         _fill(folder, wanted, bounds, progress)
     except (EngineError, Cancelled) as error:
         whole = is_complete(folder)
-        state = "was not changed and can be used" if whole else "is incomplete: run the installation again to repair it"
+        state = (
+            Phrase("was not changed and can be used")
+            if whole
+            else Phrase("is incomplete: run the installation again to repair it")
+        )
         if isinstance(error, Cancelled):
-            (progress.info if whole else progress.warning)(f"The engine in {folder} {state}.")
+            (progress.info if whole else progress.warning)(
+                Phrase("The engine in {folder} {state}.", folder=folder, state=state)
+            )
             raise
-        raise EngineError(f"{error}\nThe engine that was in {folder} {state}.") from error
+        raise EngineError(
+            "{error}\nThe engine that was in {folder} {state}.", error=error, folder=folder, state=state
+        ) from error
 
 
 def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
@@ -276,12 +300,14 @@ def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress)
         shown = ["--progress-bar=raw"]
 
     log = PipLog(progress, 0.08, 0.9, at_change=lambda: (folder / MARKER).unlink(missing_ok=True))
-    progress.info("Installing " + ", ".join(wanted))
+    progress.info(Phrase("Installing ") + ", ".join(wanted))
     status = run_streaming([*install, *shown, *wanted], variables, log.line, progress)
     if status:
         raise EngineError(
-            f"pip could not install the engine ({status_text(status)}). {log.cause(folder)}\n"
-            f"Its last lines:\n{log.tail()}"
+            "pip could not install the engine ({status_text}). {cause}\nIts last lines:\n{tail}",
+            status_text=status_text(status),
+            cause=log.cause(folder),
+            tail=log.tail(),
         )
 
 
@@ -295,11 +321,19 @@ def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
     said = [line for line in lines if line.startswith("OTBTF ")]
     if status or not said:
         (folder / MARKER).unlink(missing_ok=True)
-        hint = " TensorFlow needs a processor with AVX." if status == -4 else ""
-        raise EngineError(f"{python} does not work ({status_text(status)}).{hint}\n" + "\n".join(lines[-10:]))
+        hint = Phrase(" TensorFlow needs a processor with AVX.") if status == -4 else ""
+        raise EngineError(
+            Phrase(
+                "{python} does not work ({status_text}).{hint}\n",
+                python=python,
+                status_text=status_text(status),
+                hint=hint,
+            )
+            + "\n".join(lines[-10:])
+        )
     versions: dict[str, str] = json.loads(said[-1][len("OTBTF ") :])
     (folder / MARKER).write_text(json.dumps({"gpu": gpu, **versions}, indent=2), encoding="utf-8")
-    progress.info("Ready: " + ", ".join(f"{name} {version}" for name, version in versions.items()))
+    progress.info(Phrase("Ready: ") + ", ".join(f"{name} {version}" for name, version in versions.items()))
     progress.fraction(1.0)
     return versions
 
@@ -311,8 +345,10 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
     except OSError as error:
         raise EngineError(
-            f"{folder} cannot be removed: {error}. End every QGIS that uses this engine, remove the folder and run "
-            f"the installation again."
+            "{folder} cannot be removed: {error}. End every QGIS that uses this engine, remove the folder and run "
+            "the installation again.",
+            folder=folder,
+            error=error,
         ) from error
 
 

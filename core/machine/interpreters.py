@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..base.jsonvalues import Json, OddJson, parse
 from ..errors import EngineError
+from ..phrases import Phrase
 from .programs import empty_folder, status_text
 
 _PROBE = """
@@ -115,11 +116,22 @@ def base_python() -> Path:
             continue
         if found.version == sys.version_info[:2] and not found.gdal_error:
             return candidate
-        reasons.append(f"{candidate} is Python {found.version[0]}.{found.version[1]}; {found.gdal_error}")
+        reasons.append(
+            Phrase(
+                "{candidate} is Python {version}.{found_version}; {gdal_error}",
+                candidate=candidate,
+                version=found.version[0],
+                found_version=found.version[1],
+                gdal_error=found.gdal_error,
+            )
+        )
     raise EngineError(
-        f"QGIS's Python {sys.version_info[0]}.{sys.version_info[1]} with GDAL was not found as a program below "
-        f"{sys.base_prefix}. {' '.join(reasons)} In the plugin's options or in OTBTF_PYTHON, set an interpreter that "
-        "has TensorFlow and GDAL."
+        "QGIS's Python {version_info}.{sys_version_info} with GDAL was not found as a program below {base_prefix}. "
+        "{reasons} In the plugin's options or in OTBTF_PYTHON, set an interpreter that has TensorFlow and GDAL.",
+        version_info=sys.version_info[0],
+        sys_version_info=sys.version_info[1],
+        base_prefix=sys.base_prefix,
+        reasons=Phrase(" ").join(reasons),
     )
 
 
@@ -150,23 +162,32 @@ def inspect_python(python: Path) -> Interpreter:
                 command, env=environment(), cwd=folder, capture_output=True, stdin=subprocess.DEVNULL, timeout=60
             )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError(f"The Python interpreter {python} cannot be started: {error}.") from error
+        raise EngineError(
+            "The Python interpreter {python} cannot be started: {error}.", python=python, error=error
+        ) from error
     said = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith("OTBTF ")]
     if done.returncode or not said:
         last = done.stderr.decode("utf-8", "replace").strip()[-500:]
-        raise EngineError(f"The Python interpreter {python} does not work ({status_text(done.returncode)}): {last}")
+        raise EngineError(
+            "The Python interpreter {python} does not work ({status_text}): {last}",
+            python=python,
+            status_text=status_text(done.returncode),
+            last=last,
+        )
     try:
         return _interpreter(parse(said[-1][len("OTBTF ") :]))
     except OddJson as error:
         raise EngineError(
-            f"The Python interpreter {python} does not work: it printed an unexpected description of itself, {error}."
+            "The Python interpreter {python} does not work: it printed an unexpected description of itself, {error}.",
+            python=python,
+            error=error,
         ) from error
 
 
 def _interpreter(facts: Json) -> Interpreter:
     version = tuple(part.whole() for part in facts["version"].items())
     if len(version) != 2:
-        raise facts["version"].odd("two whole numbers")
+        raise facts["version"].odd(Phrase("two whole numbers"))
     numpy = facts.get("numpy")
     return Interpreter(
         version=version,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ..base.progress import Progress
 from ..base.temporaries import remove, scratch_folder, scratch_folder_around
+from ..phrases import Phrase
 
 
 @contextlib.contextmanager
@@ -128,51 +129,68 @@ def _kill(process: subprocess.Popen[str]) -> None:
 def status_text(status: int) -> str:
     """Return an exit status in words: `status 1`, or `killed by SIGILL`."""
     if status >= 0:
-        return f"status {status}"
+        return Phrase("status {status}", status=status)
     try:
-        return f"killed by {signal.Signals(-status).name}"
+        return Phrase("killed by {signals}", signals=signal.Signals(-status).name)
     except ValueError:
-        return f"killed by signal {-status}"
+        return Phrase("killed by signal {status}", status=-status)
 
 
 _UNITS = {"bytes": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
+_FOLDER = "<folder>"
+"""Stands for the folder of the engine."""
+
 _CAUSES = (
     (
         r"No space left on device|Errno 28|WinError 112",
-        "The disk is full: the engine needs about 2 GB in {folder} (8 GB with a GPU), and temporarily as much again "
-        "in the folder for temporary files (TMPDIR).",
+        Phrase(
+            "The disk is full: the engine needs about 2 GB in {folder} (8 GB with a GPU), and temporarily as much again "
+            "in the folder for temporary files (TMPDIR).",
+            folder=_FOLDER,
+        ),
     ),
     (
         r"CERTIFICATE_VERIFY_FAILED|SSLError",
-        "The certificate of the package index is not trusted, as behind some company proxies: set the company's "
-        "certificate with `pip config set global.cert FILE`.",
+        Phrase(
+            "The certificate of the package index is not trusted, as behind some company proxies: set the company's "
+            "certificate with `pip config set global.cert FILE`."
+        ),
     ),
     (
         r"ProxyError|407 Proxy",
-        "The proxy refused the connection: set the proxy with `pip config set global.proxy ADDRESS`.",
+        Phrase("The proxy refused the connection: set the proxy with `pip config set global.proxy ADDRESS`."),
     ),
     (
         r"NewConnectionError|name resolution|getaddrinfo|Network is unreachable|Connection refused|ConnectTimeout"
         r"|ReadTimeout|Read timed out|RemoteDisconnected|ConnectionResetError|IncompleteRead|ProtocolError",
-        "The package index cannot be reached: check the network connection (and the proxy), then run this again.",
+        Phrase(
+            "The package index cannot be reached: check the network connection (and the proxy), then run this again."
+        ),
     ),
     (
         r"ResolutionImpossible|conflicting dependencies",
-        "The package index could not be reached, or has no compatible versions for this Python and system: check the "
-        "network connection (and the proxy), then run this again.",
+        Phrase(
+            "The package index could not be reached, or has no compatible versions for this Python and system: check the "
+            "network connection (and the proxy), then run this again."
+        ),
     ),
     (
         r"from versions: none",
-        "The package index could not be reached, or has no build of a package for this Python and system: check the "
-        "network connection (and the proxy), then run this again.",
+        Phrase(
+            "The package index could not be reached, or has no build of a package for this Python and system: check the "
+            "network connection (and the proxy), then run this again."
+        ),
     ),
     (
         r"No matching distribution found",
-        "The package index has no build of a package for this Python and system.",
+        Phrase("The package index has no build of a package for this Python and system."),
     ),
-    (r"DO NOT MATCH THE HASHES|BadZipFile", "A download is damaged: run this again."),
-    (r"Permission denied|Errno 13|WinError 5", "The folder {folder}, or a file in it, cannot be written."),
+    (r"DO NOT MATCH THE HASHES|BadZipFile", Phrase("A download is damaged: run this again.")),
+    (
+        r"Permission denied|Errno 13|WinError 5",
+        Phrase("The folder {folder}, or a file in it, cannot be written.", folder=_FOLDER),
+    ),
 )
 
 
@@ -239,8 +257,8 @@ class PipLog:
         text = self.tail()
         for pattern, words in _CAUSES:
             if re.search(pattern, text):
-                return words.format(folder=folder)
-        return "The lines below give the cause."
+                return words.with_texts(lambda text: str(folder) if text == _FOLDER else text)
+        return Phrase("The lines below give the cause.")
 
     def tail(self) -> str:
         """Return pip's last lines."""

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..phrases import Phrase
 from .pruning import node_of
 
 CHECKPOINT = {"SaveV2": (0,), "MergeV2Checkpoints": (0, 1), "RestoreV2": (0,)}
@@ -46,7 +47,7 @@ def graph_offences(meta_graph: Any) -> Iterator[str]:
     for function in library.function:
         yield from function_offences(function, functions, checkpoint)
     for name in sorted(_named_functions(meta_graph) & checkpoint):
-        yield f"function {name} saves or restores files, and can be called"
+        yield Phrase("function {name} saves or restores files, and can be called", name=name)
     yield from _main_graph(meta_graph, functions, checkpoint)
 
 
@@ -61,24 +62,26 @@ def function_offences(function: Any, functions: set[str], checkpoint: set[str]) 
 
     name = function.signature.name
     if op_def_registry.get(name) is not None:
-        yield f"function {name} takes the name of an operation"
+        yield Phrase("function {name} takes the name of an operation", name=name)
     if name in checkpoint and "api_implements" in function.attr:
-        yield f"function {name} saves or restores files, and stands in for another"  # Grappler swaps such functions
+        yield Phrase(
+            "function {name} saves or restores files, and stands in for another", name=name
+        )  # Grappler swaps such functions
     fed = {function.signature.input_arg[0].name} if function.signature.input_arg else set()
     nodes = {node.name: node for node in function.node_def}
     if len(nodes) != len(function.node_def):
-        yield f"two nodes of one name in function {name}"
+        yield Phrase("two nodes of one name in function {name}", name=name)
     for node in function.node_def:
-        where = f"(node {node.name} of function {name})"
+        where = Phrase("(node {node} of function {name})", node=node.name, name=name)
         if node.op in CHECKPOINT:
             if not _names_fed_file(node, nodes, fed):
-                yield f"{node.op} to or from a file of its own choice {where}"
+                yield Phrase("{op} to or from a file of its own choice {where}", op=node.op, where=where)
         elif not is_safe(node, functions):
             yield f"{node.op} {where}"
         if references(node.attr.values()) & checkpoint or node.op in checkpoint:
-            yield f"{node.op} of a function that saves or restores files {where}"
+            yield Phrase("{op} of a function that saves or restores files {where}", op=node.op, where=where)
     if references(function.attr.values()) & checkpoint:
-        yield f"an attribute of function {name} names one that saves or restores files"
+        yield Phrase("an attribute of function {name} names one that saves or restores files", name=name)
 
 
 def _main_graph(meta_graph: Any, functions: set[str], checkpoint: set[str]) -> Iterator[str]:
@@ -87,7 +90,7 @@ def _main_graph(meta_graph: Any, functions: set[str], checkpoint: set[str]) -> I
     saving = functions_holding(_SAVING, library)
     nodes = {node.name: node for node in graph}
     if len(nodes) != len(graph):
-        yield "two nodes of one name in the graph"
+        yield Phrase("two nodes of one name in the graph")
     files, saves = set(), set()
     for node in graph:
         called = references(node.attr.values()) | {node.op}
@@ -99,19 +102,30 @@ def _main_graph(meta_graph: Any, functions: set[str], checkpoint: set[str]) -> I
         if offence:
             yield offence
     for name in sorted(_named_nodes(meta_graph) & _downstream(graph, files)):
-        yield f"{nodes[name].op} (node {name}) saves or restores files, and a signature or a collection names it"
+        yield Phrase(
+            "{op} (node {name}) saves or restores files, and a signature or a collection names it",
+            op=nodes[name].op,
+            name=name,
+        )
     if node_of(meta_graph.saver_def.restore_op_name) in _downstream(graph, saves):
-        yield f"saving files where variables are restored (node {meta_graph.saver_def.restore_op_name})"
+        yield Phrase(
+            "saving files where variables are restored (node {restore_op_name})",
+            restore_op_name=meta_graph.saver_def.restore_op_name,
+        )
 
 
 def node_offence(node: Any, nodes: dict[str, Any], functions: set[str], checkpoint: set[str]) -> str:
     """Return what is wrong with a node outside functions; empty if nothing is."""
-    where = f"(node {node.name})"
+    where = Phrase("(node {node})", node=node.name)
     if node.op in CHECKPOINT:
-        return "" if _names_fed_file(node, nodes, set()) else f"{node.op} to or from a file of its own choice {where}"
+        return (
+            ""
+            if _names_fed_file(node, nodes, set())
+            else Phrase("{op} to or from a file of its own choice {where}", op=node.op, where=where)
+        )
     if (references(node.attr.values()) | {node.op}) & checkpoint:
         if node.op not in _CALLS or not _is_fed(_input(node, 0), nodes, set()):
-            return f"{node.op} of a function that saves or restores files {where}"
+            return Phrase("{op} of a function that saves or restores files {where}", op=node.op, where=where)
         return ""
     return "" if is_safe(node, functions) else f"{node.op} {where}"
 

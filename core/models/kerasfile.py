@@ -27,6 +27,7 @@ from typing import Any
 from ..base.archives import OddArchive, check_sizes, check_unpacked, read_json
 from ..base.temporaries import scratch_folder
 from ..errors import ModelError, field
+from ..phrases import Phrase
 from .kerasnames import foreign_packages, offences, without_compile_configurations
 from .modelfiles import check_whole
 from .safety import listed
@@ -56,17 +57,23 @@ def check_keras_file(path: str) -> Any:
     suffix = Path(path).suffix.lower()
     if suffix in _HDF5:
         raise ModelError(
-            f"{path} is not loaded: a Keras model in HDF5 can hold Python code that runs on loading. If you trust its "
-            f"author, convert it with keras.models.load_model({Path(path).name!r}).save('model.keras'), or set "
-            f"{field('trust_model')}."
+            "{path} is not loaded: a Keras model in HDF5 can hold Python code that runs on loading. If you trust "
+            "its author, convert it with keras.models.load_model({path2!r}).save('model.keras'), or set "
+            "{trust_model}.",
+            path=path,
+            path2=Path(path).name,
+            trust_model=field("trust_model"),
         )
     if suffix in _PICKLED:
         raise ModelError(
-            f"{path} is not loaded: it is a pickle, which runs Python code on loading. "
-            f"Export the model as a SavedModel folder or a .keras file where it was made."
+            "{path} is not loaded: it is a pickle, which runs Python code on loading. Export the model as a "
+            "SavedModel folder or a .keras file where it was made.",
+            path=path,
         )
     if suffix != ".keras":
-        raise ModelError(f"{path} is not a supported model file: choose a SavedModel folder or a .keras file.")
+        raise ModelError(
+            "{path} is not a supported model file: choose a SavedModel folder or a .keras file.", path=path
+        )
     configuration = _configuration(path)
     found = list(dict.fromkeys(offences(configuration)))
     if found:
@@ -91,7 +98,7 @@ def _cleaned(path: str, configuration: Any) -> Any:
         json.dumps(cleaned)  # as it will be written
     except RecursionError as error:
         raise ModelError(
-            f"{path} is not a .keras file, or is damaged: its configuration is nested too deeply."
+            "{path} is not a .keras file, or is damaged: its configuration is nested too deeply.", path=path
         ) from error
     return cleaned
 
@@ -101,18 +108,30 @@ def _refusal(path: str, configuration: Any, found: list[str]) -> ModelError:
     why = listed(found)
     version = keras_version(path)
     if is_keras_2(version):
-        return ModelError(f"{path} is not loaded: {keras_2(version)} ({why}).")
+        return ModelError("{path} is not loaded: {keras_2} ({why}).", path=path, keras_2=keras_2(version), why=why)
     packages = ", ".join(foreign_packages(configuration))
     if packages and all(f"of the package {packages}" in offence for offence in found):
-        here = "which this engine lacks" if find_spec(packages) is None else "whose classes this engine does not check"
+        here = (
+            Phrase("which this engine lacks")
+            if find_spec(packages) is None
+            else Phrase("whose classes this engine does not check")
+        )
         return ModelError(
-            f"{path} is not loaded: it needs the package {packages}, {here} ({why}). Export the model as a SavedModel where "
-            f"it was made (model.export('folder')). Or, if you trust its author, install {packages} in the engine's Python "
-            f"and set {field('trust_model')}."
+            "{path} is not loaded: it needs the package {packages}, {here} ({why}). Export the model as a "
+            "SavedModel where it was made (model.export('folder')). Or, if you trust its author, install {packages} "
+            "in the engine's Python and set {trust_model}.",
+            path=path,
+            packages=packages,
+            here=here,
+            why=why,
+            trust_model=field("trust_model"),
         )
     return ModelError(
-        f"{path} is not loaded, because it could do more than compute: {why}. A model is a program: if you trust its author, "
-        f"set {field('trust_model')}."
+        "{path} is not loaded, because it could do more than compute: {why}. A model is a program: if you trust its "
+        "author, set {trust_model}.",
+        path=path,
+        why=why,
+        trust_model=field("trust_model"),
     )
 
 
@@ -123,9 +142,11 @@ def is_keras_2(version: str) -> bool:
 
 def keras_2(version: str) -> str:
     """Return what a `.keras` file of Keras 2 is, and what to do with it."""
-    return (
-        f"it was written by Keras {version}, whose files Keras 3 does not read. Load it with the Keras that made it "
-        "(TensorFlow 2.15 or older, or the package tf_keras), and write it as a SavedModel with model.export('folder')"
+    return Phrase(
+        "it was written by Keras {version}, whose files Keras 3 does not read. Load it with the Keras that made it "
+        "(TensorFlow 2.15 or older, or the package tf_keras), and write it as a SavedModel with "
+        "model.export('folder')",
+        version=version,
     )
 
 
@@ -136,9 +157,11 @@ def newer_keras(version: str) -> str:
     written, here = (re.match(r"(\d+)\.(\d+)", text) for text in (version, keras.__version__))
     if not written or not here or tuple(map(int, written.groups())) <= tuple(map(int, here.groups())):
         return ""
-    return (
-        f"It was written by Keras {version}, which is newer than the engine's Keras {keras.__version__}: install the engine "
-        "in a newer Python, or export the model as a SavedModel where it was made (model.export)."
+    return Phrase(
+        "It was written by Keras {version}, which is newer than the engine's Keras {keras_version}: install the "
+        "engine in a newer Python, or export the model as a SavedModel where it was made (model.export).",
+        version=version,
+        keras_version=keras.__version__,
     )
 
 
@@ -163,7 +186,7 @@ def check_weights_file(path: str) -> None:
         with open(path, "rb") as weights:
             _check_links(weights, path)
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error}). Copy the file again.") from error
+        raise ModelError("{path} cannot be read ({error}). Copy the file again.", path=path, error=error) from error
 
 
 def _check_links(weights: Any, path: str) -> None:
@@ -176,7 +199,9 @@ def _check_links(weights: Any, path: str) -> None:
         for name in group:
             link = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                links.append(f"{prefix}{name} is in {link.filename}")
+                links.append(
+                    Phrase("{prefix}{name} is in {filename}", prefix=prefix, name=name, filename=link.filename)
+                )
             elif isinstance(link, h5py.HardLink):  # a soft link leads to what a hard one leads to
                 item = group[name]
                 if isinstance(item, h5py.Group):
@@ -187,7 +212,7 @@ def _check_links(weights: Any, path: str) -> None:
                 elif isinstance(item, h5py.Dataset):
                     sizes.append(item.nbytes)
                     if item.external or item.is_virtual:
-                        links.append(f"{prefix}{name} is in another file")
+                        links.append(Phrase("{prefix}{name} is in another file", prefix=prefix, name=name))
 
     seen: set[int] = set()
     sizes: list[int] = []
@@ -196,13 +221,19 @@ def _check_links(weights: Any, path: str) -> None:
             look(file, "")
         check_unpacked(Path(path).stat().st_size, sum(sizes))
     except OddArchive as error:
-        raise ModelError(f"{path} is not loaded: {error}. Save the model again where it was made.") from error
+        raise ModelError(
+            "{path} is not loaded: {error}. Save the model again where it was made.", path=path, error=error
+        ) from error
     except (OSError, RuntimeError, KeyError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is damaged: its weights cannot be read ({error}). Copy the model again.") from error
+        raise ModelError(
+            "{path} is damaged: its weights cannot be read ({error}). Copy the model again.", path=path, error=error
+        ) from error
     if links:
         raise ModelError(
-            f"{path} is not loaded, because its weights would be read from other files: {listed(links)}. "
-            "Save the model again, with its weights inside."
+            "{path} is not loaded, because its weights would be read from other files: {links}. Save the model "
+            "again, with its weights inside.",
+            path=path,
+            links=listed(links),
         )
 
 
@@ -232,8 +263,11 @@ def loadable_copy(path: str, configuration: Any) -> Iterator[str]:
                             shutil.copyfileobj(source, sink, 1 << 20)
         except OSError as error:
             raise ModelError(
-                f"{path} cannot be copied to {folder}, from where it is loaded: {error.strerror or error}. Free disk space "
-                "there, or set the environment variable TMPDIR to another folder."
+                "{path} cannot be copied to {folder}, from where it is loaded: {reason}. Free disk space there, or "
+                "set the environment variable TMPDIR to another folder.",
+                path=path,
+                folder=folder,
+                reason=error.strerror or error,
             ) from error
         yield str(copy)
 
@@ -241,19 +275,23 @@ def loadable_copy(path: str, configuration: Any) -> Iterator[str]:
 @contextmanager
 def _archive(path: str) -> Iterator[zipfile.ZipFile]:
     """Open the zip; whatever reading it raises is a ModelError."""
-    check_whole(Path(path), "a .keras file")
+    check_whole(Path(path), Phrase("a .keras file"))
     try:
         with zipfile.ZipFile(path) as archive:
             check_sizes(archive)
             yield archive
     except OddArchive as error:
-        raise ModelError(f"{path} is not loaded: {error}. Save the model again where it was made.") from error
+        raise ModelError(
+            "{path} is not loaded: {error}. Save the model again where it was made.", path=path, error=error
+        ) from error
     # Whatever the zip module and JSON make of damaged bytes: bad marks, checksums, encodings, depth, encryption.
     except (zipfile.BadZipFile, ValueError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # the system's, not that of bz2
             raise
         raise ModelError(
-            f"{path} is not a .keras file, or is damaged ({error}). Save or copy the model again."
+            "{path} is not a .keras file, or is damaged ({error}). Save or copy the model again.",
+            path=path,
+            error=error,
         ) from error
 
 
@@ -263,7 +301,9 @@ def _configuration(path: str) -> Any:
         missing = [part for part in _PARTS if part not in archive.namelist()]
         if missing:
             raise ModelError(
-                f"{path} is not a .keras file, or is damaged: it lacks {', '.join(missing)}. Save the model again "
-                f"with model.save('model.keras') of Keras 3."
+                "{path} is not a .keras file, or is damaged: it lacks {missing}. Save the model again with "
+                "model.save('model.keras') of Keras 3.",
+                path=path,
+                missing=", ".join(missing),
             )
         return read_json(archive, "config.json").value

@@ -41,7 +41,7 @@ class DilatedMask(_Layer):
         """
         super().__init__(name=name, **kwargs)
         if radius < 0:
-            raise ParameterError(f"radius is {radius}, but must be a number of pixels from 0 on.")
+            raise ParameterError("radius is {radius}, but must be a number of pixels from 0 on.", radius=radius)
         self.nodata_value = nodata_value
         self.radius = radius
 
@@ -151,7 +151,7 @@ class PixelShuffle(_Layer):
         """
         super().__init__(name=name, **kwargs)
         if factor < 2:
-            raise ParameterError(f"factor is {factor}, but must be a whole number from 2 on.")
+            raise ParameterError("factor is {factor}, but must be a whole number from 2 on.", factor=factor)
         self.factor = factor
 
     def call(self, inputs: Any) -> Any:
@@ -199,12 +199,17 @@ class HarmonicFit(_Layer):
         unknowns = 2 + 2 * harmonics
         if not period > 0 or harmonics < 0:
             raise ParameterError(
-                f"period is {period:g} and harmonics {harmonics}, but neither may be negative or 0 days."
+                "period is {period:g} and harmonics {harmonics}, but neither may be negative or 0 days.",
+                period=period,
+                harmonics=harmonics,
             )
         if len(set(self.times)) < unknowns:
             raise ParameterError(
-                f"There are {len(set(self.times))} different times for {unknowns} unknowns ({harmonics} harmonics): give "
-                "more times, or fewer harmonics."
+                "There are {times_count} different times for {unknowns} unknowns ({harmonics} harmonics): give more "
+                "times, or fewer harmonics.",
+                times_count=len(set(self.times)),
+                unknowns=unknowns,
+                harmonics=harmonics,
             )
         self._design = self._waves()
 

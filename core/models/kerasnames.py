@@ -17,19 +17,20 @@ from collections.abc import Hashable, Iterator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from ..phrases import Phrase
 from .safety import encoded_graph_offences
 
 _FUNCTIONS = ("activations", "constraints", "initializers", "losses", "metrics", "ops", "regularizers")
 """The modules of Keras from which functions may come."""
 
-_CALLS_FUNCTIONS = "calls a function that it is given"
+_CALLS_FUNCTIONS = Phrase("calls a function that it is given")
 
 _REFUSED = {
-    "Lambda": "Python code",
-    "TFSMLayer": "another model's path",
-    "TorchModuleWrapper": "a pickle",
-    "JaxLayer": "Python code",
-    "FlaxLayer": "Python code",
+    "Lambda": Phrase("Python code"),
+    "TFSMLayer": Phrase("another model's path"),
+    "TorchModuleWrapper": Phrase("a pickle"),
+    "JaxLayer": Phrase("Python code"),
+    "FlaxLayer": Phrase("Python code"),
     "AssociativeScan": _CALLS_FUNCTIONS,
     "Cond": _CALLS_FUNCTIONS,
     "ForiLoop": _CALLS_FUNCTIONS,
@@ -42,11 +43,11 @@ _REFUSED = {
 }
 """Classes of Keras that do more than compute, or what is derived from them, with what they bring."""
 
-_RESOLVES = "makes an object of a configuration that is not checked"
+_RESOLVES = Phrase("makes an object of a configuration that is not checked")
 
 _REFUSED_FUNCTIONS = {
     **dict.fromkeys(("deserialize", "get"), _RESOLVES),
-    "serialize": "no part of a model",
+    "serialize": Phrase("no part of a model"),
     **dict.fromkeys(
         ("associative_scan", "cond", "custom_gradient", "fori_loop", "grad", "jvp", "map"), _CALLS_FUNCTIONS
     ),
@@ -65,7 +66,7 @@ _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis
 _NAMES = frozenset({"class_name", "module", "registered_name", "spec_name"})
 """Keys that name an object where they are texts; Keras looks for objects in whatever else stands there."""
 
-_CODE = {"__lambda__": "Python code", "__typespec__": "a class of TensorFlow"}
+_CODE = {"__lambda__": Phrase("Python code"), "__typespec__": Phrase("a class of TensorFlow")}
 
 _TABLES = {
     "activation": "activations",
@@ -103,7 +104,11 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         if not self.owner:
             return ""
-        return f", {self.key} of {self.owner}" if self.key not in ("", "layers", "config") else f", in {self.owner}"
+        return (
+            Phrase(", {key} of {owner}", key=self.key, owner=self.owner)
+            if self.key not in ("", "layers", "config")
+            else Phrase(", in {owner}", owner=self.owner)
+        )
 
 
 def offences(configuration: Any) -> Iterator[str]:
@@ -169,16 +174,23 @@ def _object_offences(described: dict[str, Any], place: Place) -> Iterator[str]:
     name, module, config = described.get("class_name"), described.get("module"), described.get("config")
     registered = described.get("registered_name", name)
     if not isinstance(name, str) or not isinstance(module, (str, type(None))):
-        yield f"class_name {name!r} of module {module!r} (names nothing{place})"
+        yield Phrase(
+            "class_name {name!r} of module {module!r} (names nothing{place})", name=name, module=module, place=place
+        )
     elif name in _DATA:
         yield from _value_offences(name, config, place)
     elif name in _CODE or (name.startswith("__") and name.endswith("__")):
         spelled = f"{name} {described['spec_name']}" if "spec_name" in described else name
         yield f"{spelled} ({_CODE.get(name, 'unknown to this Keras')}){place}"
     elif "module" not in described:
-        yield f"{name} (has no module, which Keras 3 always writes){place}"
+        yield Phrase("{name} (has no module, which Keras 3 always writes){place}", name=name, place=place)
     elif not isinstance(registered, (str, type(None))):
-        yield f"registered_name {registered!r} of {name} (names nothing{place})"
+        yield Phrase(
+            "registered_name {registered!r} of {name} (names nothing{place})",
+            registered=registered,
+            name=name,
+            place=place,
+        )
     elif name == "function":
         yield from _name_offences(module, config, config, True, place)
     else:
@@ -188,7 +200,7 @@ def _object_offences(described: dict[str, Any], place: Place) -> Iterator[str]:
 
 def _name_offences(module: str | None, name: Any, registered: Any, function: bool, place: Place) -> Iterator[str]:
     if not isinstance(name, str):
-        yield f"function {name!r} (names nothing{place})"
+        yield Phrase("function {name!r} (names nothing{place})", name=name, place=place)
         return
     found = _resolve(module or "", name, registered, function)
     spelled = f"{module}.{name}" if module else name
@@ -234,15 +246,15 @@ def _fault(thing: Any, function: bool) -> str:
         if thing.__module__.startswith("keras.src.ops.") and takes_function(thing):
             return _CALLS_FUNCTIONS
         if thing in _allowed_classes():
-            return "a class where a function belongs" if function else ""
+            return Phrase("a class where a function belongs") if function else ""
     elif inspect.isfunction(thing):
         if thing in _exported_functions():
             return _REFUSED_FUNCTIONS.get(thing.__name__, _CALLS_FUNCTIONS if takes_function(thing) else "")
     elif inspect.ismodule(thing):
-        return "a module"
+        return Phrase("a module")
     if any(thing is other for other in _custom_objects().values()):
-        return "registered by other code than this engine's"
-    return "no part of a model"
+        return Phrase("registered by other code than this engine's")
+    return Phrase("no part of a model")
 
 
 def _spelling(spelled: str, registered: Any, thing: Any) -> str:
@@ -251,14 +263,18 @@ def _spelling(spelled: str, registered: Any, thing: Any) -> str:
     if any(thing is other for other in _custom_objects().values()):
         return str(registered)
     canonical = api_export.REGISTERED_OBJS_TO_NAMES.get(thing) if inspect.isclass(thing) else None
-    return spelled if canonical in (None, spelled) else f"{spelled}, which is {canonical}"
+    return (
+        spelled
+        if canonical in (None, spelled)
+        else Phrase("{spelled}, which is {canonical}", spelled=spelled, canonical=canonical)
+    )
 
 
 def _unknown(module: str) -> str:
     package = module.partition(".")[0]
     if package in ("keras", "builtins", ""):
-        return "unknown to this Keras"
-    return f"of the package {package}, which is no part of Keras"
+        return Phrase("unknown to this Keras")
+    return Phrase("of the package {package}, which is no part of Keras", package=package)
 
 
 def _is_own_name(module: str, name: str) -> bool:
@@ -279,7 +295,7 @@ def _value_offences(name: str, config: Any, place: Place) -> Iterator[str]:
     if name in ("__tensor__", "__numpy__", "__keras_tensor__"):
         dtype = config.get("dtype") if isinstance(config, dict) else config
         if dtype not in ALLOWED_DTYPES:
-            yield f"{name} of dtype {dtype!r} (no dtype of Keras){place}"
+            yield Phrase("{name} of dtype {dtype!r} (no dtype of Keras){place}", name=name, dtype=dtype, place=place)
 
 
 def _setting_offences(name: str, config: Any, place: Place) -> Iterator[str]:
@@ -288,24 +304,26 @@ def _setting_offences(name: str, config: Any, place: Place) -> Iterator[str]:
         return
     vocabulary = config.get("vocabulary")
     if not isinstance(vocabulary, (list, type(None))):
-        yield f"{name} (reads {vocabulary}){place}"
+        yield Phrase("{name} (reads {vocabulary}){place}", name=name, vocabulary=vocabulary, place=place)
     elif any(not isinstance(word, (str, int, float)) for word in vocabulary or ()):
-        yield f"{name} (a vocabulary of other things than words and numbers){place}"
+        yield Phrase("{name} (a vocabulary of other things than words and numbers){place}", name=name, place=place)
     if name == "TracedFunction":
         for offence in encoded_graph_offences(config.get("graph")):
-            yield f"{offence}, in {_called({'config': config, 'class_name': name})}"
+            yield Phrase(
+                "{offence}, in {value}", offence=offence, value=_called({"config": config, "class_name": name})
+            )
 
 
 def _text_offences(text: str, place: Place, custom: dict[str, Any]) -> Iterator[str]:
     """Yield what is wrong with a plain text, which Keras takes for a name where it finds it."""
     if text in custom:
-        why = _fault(custom[text], False) or "a name where a description belongs"
+        why = _fault(custom[text], False) or Phrase("a name where a description belongs")
         yield f"{text} ({why}){place}"
         return
     module = _TABLES.get(place.key.rpartition("_")[2])
     table = _table(module) if module else {}
     if table and text.lower() not in {known.lower() for known in table} and not place.dropped:
-        yield f"{text} (unknown to keras.{module}){place}"
+        yield Phrase("{text} (unknown to keras.{module}){place}", text=text, module=module, place=place)
 
 
 # ----------------------------------------------------------------- Keras's tables

@@ -25,7 +25,8 @@ def one_hot(labels: Any, nb_classes: int) -> Any:
     """
     if len(labels.shape) == 0 or labels.shape[-1] != 1:
         raise ParameterError(
-            f"labels has the shape {tuple(labels.shape)}, but its last dimension must be 1, as in (rows, columns, 1): "
-            "add it with labels[..., None], or choose the band that holds the labels."
+            "labels has the shape {shape}, but its last dimension must be 1, as in (rows, columns, 1): add it with "
+            "labels[..., None], or choose the band that holds the labels.",
+            shape=tuple(labels.shape),
         )
     return keras.ops.one_hot(keras.ops.cast(labels[..., 0], "int32"), nb_classes)

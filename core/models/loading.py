@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, field
+from ..phrases import Phrase
 from .identity import identity
 from .kerasfile import (
     check_keras_file,
@@ -42,7 +43,7 @@ def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
     """
     place = model_place(path)
     if not place.exists():
-        raise ModelError(f"The model {path} does not exist: check the path.")
+        raise ModelError("The model {path} does not exist: check the path.", path=path)
     which = identity(path, split_tags(tags))
     model = _load_saved_model(place, split_tags(tags), trust) if place.is_dir() else _load_keras(place, trust)
     model.identity = which
@@ -58,8 +59,10 @@ def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
         loaded = _loaded(folder, tags, judged, objects)
     except Exception as error:  # TensorFlow raises whatever the part that failed raises
         raise ModelError(
-            f"TensorFlow cannot load the model {folder}: {_reason(error)} Check that it is complete "
-            "(saved_model.pb and the folder variables) and not from a newer TensorFlow."
+            "TensorFlow cannot load the model {folder}: {reason} Check that it is complete (saved_model.pb and the "
+            "folder variables) and not from a newer TensorFlow.",
+            folder=folder,
+            reason=_reason(error),
         ) from error
     return FunctionModel(str(folder), loaded) if objects else GraphModel(str(folder), loaded, judged)
 
@@ -72,9 +75,13 @@ def graph_of(graphs: Any, tags: Sequence[str], path: str) -> Any:
     """
     graph = next((g for g in graphs if set(g.meta_info_def.tags) == set(tags)), None)
     if graph is None:
-        known = "; ".join(" ".join(g.meta_info_def.tags) or "(no tags)" for g in graphs)
+        known = Phrase("; ").join(" ".join(g.meta_info_def.tags) or Phrase("(no tags)") for g in graphs)
         raise ModelError(
-            f"The model {path} has no graph with the tags {' '.join(tags)}: set {field('model_tagsets')} to one of: {known}."
+            "The model {path} has no graph with the tags {tags}: set {model_tagsets} to one of: {known}.",
+            path=path,
+            tags=" ".join(tags),
+            model_tagsets=field("model_tagsets"),
+            known=known,
         )
     return graph
 
@@ -137,7 +144,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
             raise _keras_error(file, error) from error
     if not getattr(loaded, "inputs", None):
         raise ModelError(
-            f"The Keras model {file} has no fixed inputs (a subclassed model): export it with model.export()."
+            "The Keras model {file} has no fixed inputs (a subclassed model): export it with model.export().", file=file
         )
     return KerasModel(str(file), loaded)
 
@@ -158,11 +165,18 @@ def _keras_error(file: Path, error: Exception) -> ModelError:
         return error
     version = keras_version(str(file)) if file.suffix.lower() == ".keras" else ""
     if is_keras_2(version):
-        return ModelError(f"Keras cannot load the model {file}: {keras_2(version)}. Keras said: {_reason(error)}")
+        return ModelError(
+            "Keras cannot load the model {file}: {keras_2}. Keras said: {reason}",
+            file=file,
+            keras_2=keras_2(version),
+            reason=_reason(error),
+        )
     cure = newer_keras(version) or (
-        "If it uses a layer of its own, export the model as a SavedModel where it was made (model.export)."
+        Phrase("If it uses a layer of its own, export the model as a SavedModel where it was made (model.export).")
     )
-    return ModelError(f"Keras cannot load the model {file}: {_reason(error)} {cure}")
+    return ModelError(
+        "Keras cannot load the model {file}: {reason} {cure}", file=file, reason=_reason(error), cure=cure
+    )
 
 
 _LAST = 4

@@ -50,7 +50,7 @@ class FillNodata(ExactLayer):
         given: Any = values
         self.values: float | list[float] = [float(value) for value in given] if several else float(given)
         if not np.isfinite(self.values).all():
-            raise ParameterError(f"values is {self.values}, but must be finite numbers.")
+            raise ParameterError("values is {values}, but must be finite numbers.", values=self.values)
         self.nodata, self.mask = float(nodata), mask
 
     def build(self, input_shape: Any) -> None:
@@ -61,7 +61,9 @@ class FillNodata(ExactLayer):
         """
         if isinstance(self.values, list) and len(self.values) != input_shape[-1]:
             raise ParameterError(
-                f"values holds {len(self.values)} numbers for {input_shape[-1]} bands: give one for each."
+                "values holds {values_count} numbers for {input_shape} bands: give one for each.",
+                values_count=len(self.values),
+                input_shape=input_shape[-1],
             )
 
     def call(self, inputs: Any) -> Any:
@@ -122,13 +124,17 @@ class TemporalInterpolation(ExactLayer):
         self.times, self.bands, self.order, self.step = [float(time) for time in times], bands, order, step
         self.nodata, self.mask = float(nodata), mask
         if not self.times or not np.isfinite(self.times).all():
-            raise ParameterError(f"times is {self.times}, but must be one finite number of days for each acquisition.")
+            raise ParameterError(
+                "times is {times}, but must be one finite number of days for each acquisition.", times=self.times
+            )
         if bands < 1:
-            raise ParameterError(f"bands is {bands}, but must be a whole number from 1 on.")
+            raise ParameterError("bands is {bands}, but must be a whole number from 1 on.", bands=bands)
         if order not in ORDERS:
-            raise ParameterError(f"order is {order!r}, but must be one of: {', '.join(ORDERS)}.")
+            raise ParameterError(
+                "order is {order!r}, but must be one of: {orders}.", order=order, orders=", ".join(ORDERS)
+            )
         if step is not None and not 0 < step < math.inf:
-            raise ParameterError(f"step is {step:g}, but must be a number of days above 0.")
+            raise ParameterError("step is {step:g}, but must be a number of days above 0.", step=step)
         self.dates = output_dates(self.times, step)
         # From the first date on: float32 would round dates as days since 1970 with a fraction.
         self._days = (np.unique(self.times) - min(self.times)).astype("float32")
@@ -142,8 +148,12 @@ class TemporalInterpolation(ExactLayer):
         """
         if input_shape[-1] != len(self.times) * self.bands:
             raise ParameterError(
-                f"The image has {input_shape[-1]} channels, but {len(self.times)} times with {self.bands} bands make "
-                f"{len(self.times) * self.bands}: give the time of each acquisition."
+                "The image has {input_shape} channels, but {times_count} times with {bands} bands make "
+                "{times_count2}: give the time of each acquisition.",
+                input_shape=input_shape[-1],
+                times_count=len(self.times),
+                bands=self.bands,
+                times_count2=len(self.times) * self.bands,
             )
 
     def call(self, inputs: Any) -> Any:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, field
+from ..phrases import Phrase
 
 PROGRAM = "saved_model.pb"
 """The file of a SavedModel that holds its graphs."""
@@ -55,15 +56,16 @@ def check_whole(path: Path, kind: str) -> None:
     check_no_pointer(path, kind)
     found = ""
     if not start:
-        found = "it is empty, as after an interrupted copy or download. Copy the model again"
+        found = Phrase("it is empty, as after an interrupted copy or download. Copy the model again")
     elif path.suffix.lower() == ".keras" and start.startswith(_HDF5):
-        found = (
-            "it is an HDF5 file, as Keras 2 wrote them under this name too. HDF5 can hold Python code that runs on loading: "
-            f"where you trust it, rename it to {path.stem}.h5, load it with the Keras that made it, and write it as a "
-            "SavedModel with model.export('folder')"
+        found = Phrase(
+            "it is an HDF5 file, as Keras 2 wrote them under this name too. HDF5 can hold Python code that runs on "
+            "loading: where you trust it, rename it to {stem}.h5, load it with the Keras that made it, and write it "
+            "as a SavedModel with model.export('folder')",
+            stem=path.stem,
         )
     if found:
-        raise ModelError(f"{path} is not {kind}, or is damaged: {found}.")
+        raise ModelError("{path} is not {kind}, or is damaged: {found}.", path=path, kind=kind, found=found)
 
 
 def check_no_pointer(path: Path, kind: str) -> None:
@@ -75,8 +77,11 @@ def check_no_pointer(path: Path, kind: str) -> None:
     start = _start(path)
     if start.startswith(_POINTER) and len(start) < _POINTER_BYTES:
         raise ModelError(
-            f"{path} is not {kind}, or is damaged: it is a pointer of Git LFS, which stands for the file in a repository. "
-            "Run `git lfs pull` in the clone, or download the file itself from the repository's web page."
+            "{path} is not {kind}, or is damaged: it is a pointer of Git LFS, which stands for the file in a "
+            "repository. Run `git lfs pull` in the clone, or download the file itself from the repository's web "
+            "page.",
+            path=path,
+            kind=kind,
         )
 
 
@@ -85,9 +90,9 @@ def _start(path: Path) -> bytes:
         with open(path, "rb") as stream:
             return stream.read(_POINTER_BYTES)
     except FileNotFoundError as error:
-        raise ModelError(f"{path} does not exist.") from error
+        raise ModelError("{path} does not exist.", path=path) from error
     except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ModelError("{path} cannot be read: {reason}.", path=path, reason=error.strerror) from error
 
 
 def read_saved_model(folder: str) -> Any:
@@ -103,20 +108,28 @@ def read_saved_model(folder: str) -> Any:
     if not path.is_file():
         if path.with_suffix(".pbtxt").exists():
             raise ModelError(
-                f"The model in {folder} is a saved_model.pbtxt, which is not checked and therefore not loaded: save it again "
-                f"as saved_model.pb (as_text=False), or set {field('trust_model')} if you trust its author."
+                "The model in {folder} is a saved_model.pbtxt, which is not checked and therefore not loaded: save "
+                "it again as saved_model.pb (as_text=False), or set {trust_model} if you trust its author.",
+                folder=folder,
+                trust_model=field("trust_model"),
             )
         raise ModelError(
-            f"{folder} is not a SavedModel: it holds no saved_model.pb. Choose the folder that contains it, or a .keras file."
+            "{folder} is not a SavedModel: it holds no saved_model.pb. Choose the folder that contains it, or a "
+            ".keras file.",
+            folder=folder,
         )
     check_whole(path, "a SavedModel")
     saved_model = saved_model_pb2.SavedModel()
     try:
         saved_model.ParseFromString(path.read_bytes())
     except (DecodeError, OSError) as error:
-        raise ModelError(f"{path} is not a SavedModel, or is damaged ({error}). Export the model again.") from error
+        raise ModelError(
+            "{path} is not a SavedModel, or is damaged ({error}). Export the model again.", path=path, error=error
+        ) from error
     if not saved_model.meta_graphs:
-        raise ModelError(f"{path} is not a SavedModel, or is damaged: it holds no graph. Export the model again.")
+        raise ModelError(
+            "{path} is not a SavedModel, or is damaged: it holds no graph. Export the model again.", path=path
+        )
     for file in (Path(folder) / "variables").glob("*"):
-        check_no_pointer(file, "a file of variables")
+        check_no_pointer(file, Phrase("a file of variables"))
     return saved_model

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from ..errors import ModelError
+from ..phrases import Phrase
 
 Shape = Optional[tuple[Optional[int], ...]]
 
@@ -57,7 +58,11 @@ class TensorInfo:
 
     def describe(self) -> str:
         """Return name, dtype and shape for a message."""
-        shape = "unknown shape" if self.shape is None else "x".join("?" if d is None else str(d) for d in self.shape)
+        shape = (
+            Phrase("unknown shape")
+            if self.shape is None
+            else "x".join("?" if d is None else str(d) for d in self.shape)
+        )
         return f"{self.name} ({self.dtype}, {shape or 'scalar'})"
 
 
@@ -108,10 +113,16 @@ class Model(abc.ABC):
         """Return the error for an input or output that does not exist."""
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        hint = Phrase(" Did you mean {near}?", near=near[0]) if near else ""
+        more = Phrase(" and {names_count} more", names_count=len(names) - _LISTED) if len(names) > _LISTED else ""
         return ModelError(
-            f"The model {self.path} has no {what} {name!r}; it has: {', '.join(names[:_LISTED])}{more}.{hint}"
+            "The model {path} has no {what} {name!r}; it has: {names}{more}.{hint}",
+            path=self.path,
+            what=what,
+            name=name,
+            names=", ".join(names[:_LISTED]),
+            more=more,
+            hint=hint,
         )
 
     def values_behind(self, output: str) -> list[str]:

@@ -91,7 +91,9 @@ def _summary(sidecar: Sidecar) -> ModelSummary:
             {described["name"].text(): names for described in inputs if (names := _bands(described))},
         )
     except (OSError, OddJson) as error:
-        raise ModelError(f"The description {sidecar.path} of the model cannot be read ({error}).") from error
+        raise ModelError(
+            "The description {sidecar} of the model cannot be read ({error}).", sidecar=sidecar.path, error=error
+        ) from error
 
 
 def _kind(properties: Json) -> str:

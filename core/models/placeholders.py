@@ -8,10 +8,13 @@ from typing import Any, Union
 import numpy as np
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 
 Value = Union[bool, int, float, "list[bool]", "list[int]", "list[float]"]
 
-FORM = "name=value, where value is a number, true or false, or a list such as (1, 2.5); several are separated by spaces"
+FORM = Phrase(
+    "name=value, where value is a number, true or false, or a list such as (1, 2.5); several are separated by spaces"
+)
 
 _SERVED = field("model_userplaceholders")
 
@@ -33,7 +36,7 @@ def split_words(text: str) -> list[str]:
         else:
             word += character
     if depth != 0:
-        raise ParameterError(f"The parentheses in {text!r} do not match: write {FORM}.")
+        raise ParameterError("The parentheses in {text!r} do not match: write {form}.", text=text, form=FORM)
     return [w for w in [*words, word] if w]
 
 
@@ -47,9 +50,11 @@ def parse_userplaceholders(text: str, parameter: str = _SERVED) -> dict[str, Val
     for word in split_words(re.sub(r"\s*=\s*", "=", text)):
         name, equals, value = word.partition("=")
         if not equals or not name or not value:
-            raise ParameterError(f"{parameter} holds {word!r}, but must be {FORM}.")
+            raise ParameterError(
+                "{parameter} holds {word!r}, but must be {form}.", parameter=parameter, word=word, form=FORM
+            )
         if name in values:
-            raise ParameterError(f"{parameter} gives {name} twice: give it once.")
+            raise ParameterError("{parameter} gives {name} twice: give it once.", parameter=parameter, name=name)
         values[name] = _value(value, word, parameter)
     return values
 
@@ -69,7 +74,13 @@ def _scalar(text: str, word: str, parameter: str) -> bool | int | float:
             return read(text)
         except ValueError:
             continue
-    raise ParameterError(f"{parameter} holds {word!r}, but {text!r} is not a value: write {FORM}.")
+    raise ParameterError(
+        "{parameter} holds {word!r}, but {text!r} is not a value: write {form}.",
+        parameter=parameter,
+        word=word,
+        text=text,
+        form=FORM,
+    )
 
 
 def check_held(values: np.ndarray, dtype: np.dtype, said: str) -> None:
@@ -84,8 +95,12 @@ def check_held(values: np.ndarray, dtype: np.dtype, said: str) -> None:
         return
     info, numbers = np.iinfo(dtype), [float(value) for value in np.ravel(values)]
     if not all(number.is_integer() for number in numbers):
-        raise ParameterError(f"{said} is not whole, but the model takes {dtype.name}: round it.")
+        raise ParameterError("{said} is not whole, but the model takes {dtype}: round it.", said=said, dtype=dtype.name)
     if not all(info.min <= number <= info.max for number in numbers):
         raise ParameterError(
-            f"{said} is outside {info.min} to {info.max}, the range of the model's {dtype.name}: give another value."
+            "{said} is outside {min} to {max}, the range of the model's {dtype}: give another value.",
+            said=said,
+            min=info.min,
+            max=info.max,
+            dtype=dtype.name,
         )

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ModelError, field
+from ..phrases import Phrase
 from .graphrules import (
     CHECKPOINT,
     function_offences,
@@ -63,26 +64,37 @@ def check_saved_model(folder: str, tags: Sequence[str] | None = None) -> JudgedP
     offences = list(dict.fromkeys(offence for _, found in judged for offence in found))
     if offences:
         raise ModelError(
-            f"The model in {folder} is not loaded, because it could touch files, the network or run other code: "
-            f"{listed(offences)}. {_CURE}"
+            "The model in {folder} is not loaded, because it could touch files, the network or run other code: "
+            "{offences}. {cure}",
+            folder=folder,
+            offences=listed(offences),
+            cure=_CURE,
         )
     return judged[-1][0]
 
 
-_CURE = f"A model is a program: if you trust its author, set {field('trust_model')} to load it."
+_CURE = Phrase(
+    "A model is a program: if you trust its author, set {trust_model} to load it.", trust_model=field("trust_model")
+)
 
 
 def listed(offences: Sequence[str]) -> str:
     """Return the first offences, and how many more there are."""
-    more = f"; and {len(offences) - _SHOWN} more" if len(offences) > _SHOWN else ""
-    return "; ".join(offences[:_SHOWN]) + more
+    more = (
+        Phrase("; and {offences_count} more", offences_count=len(offences) - _SHOWN) if len(offences) > _SHOWN else ""
+    )
+    return Phrase("; ").join(offences[:_SHOWN]) + more
 
 
 def refused_node(folder: str, name: str, why: str) -> ModelError:
     """Return the error for a node that was left out of what was loaded, although it is asked for."""
     return ModelError(
-        f"{name} of the model in {folder} is not computed, because that could touch files, the network or run other code: "
-        f"it depends on {why}. {_CURE}"
+        "{name} of the model in {folder} is not computed, because that could touch files, the network or run other "
+        "code: it depends on {why}. {cure}",
+        name=name,
+        folder=folder,
+        why=why,
+        cure=_CURE,
     )
 
 
@@ -101,8 +113,10 @@ def check_graph(graph: Any, name: str) -> None:
     offences = list(_graph_offences(graph))
     if offences:
         raise ModelError(
-            f"{name} is not loaded, because it could touch files, the network or run other code: "
-            f"{listed(offences)}. Write it without these operations and save the model again."
+            "{name} is not loaded, because it could touch files, the network or run other code: {offences}. Write "
+            "it without these operations and save the model again.",
+            name=name,
+            offences=listed(offences),
         )
 
 
@@ -114,16 +128,22 @@ def encoded_graph_offences(text: Any) -> list[str]:
     try:
         return list(_graph_offences(graph_pb2.GraphDef.FromString(base64.b64decode(text))))
     except (DecodeError, TypeError, ValueError) as error:
-        return [f"a graph that cannot be read ({error})"]
+        return [Phrase("a graph that cannot be read ({error})", error=error)]
 
 
 def _graph_offences(graph: Any) -> Iterator[str]:
     from tensorflow.python.framework import op_def_registry
 
     functions = {function.signature.name for function in graph.library.function}
-    yield from (f"a function named {taken}" for taken in sorted(functions) if op_def_registry.get(taken) is not None)
+    yield from (
+        Phrase("a function named {taken}", taken=taken)
+        for taken in sorted(functions)
+        if op_def_registry.get(taken) is not None
+    )
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-    yield from (f"{node.op} (node {node.name})" for node in nodes if not is_safe(node, functions))
+    yield from (
+        Phrase("{op} (node {node})", op=node.op, node=node.name) for node in nodes if not is_safe(node, functions)
+    )
 
 
 def _judged(meta_graph: Any, whole: bool) -> tuple[JudgedPart, list[str]]:

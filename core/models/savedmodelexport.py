@@ -23,7 +23,9 @@ def crops_of(text: str) -> list[int]:
     for word in text.replace(",", " ").split():
         if not word.isdecimal() or int(word) < 1:
             raise ParameterError(
-                f"{field('crops')} holds {word!r}, but must be whole numbers of output pixels, at least 1, such as 16 32 64."
+                "{crops} holds {word!r}, but must be whole numbers of output pixels, at least 1, such as 16 32 64.",
+                crops=field("crops"),
+                word=word,
             )
         crops.append(int(word))
     return list(dict.fromkeys(crops))
@@ -69,8 +71,10 @@ def check_exportable(model: KerasModel, outputs: Sequence[str]) -> None:
         tf.function(endpoint.serve).get_concrete_function(endpoint.signature)
     except Exception as error:  # a layer raises whatever it likes
         raise ModelError(
-            f"The model {model.path} cannot be exported as a SavedModel: {_reason(error)} Use the model as a .keras "
-            "file instead, make it for images of one size, or replace the layer."
+            "The model {model} cannot be exported as a SavedModel: {reason} Use the model as a .keras file instead, "
+            "make it for images of one size, or replace the layer.",
+            model=model.path,
+            reason=_reason(error),
         ) from error
 
 
@@ -122,14 +126,22 @@ def _cropped(model: KerasModel, name: str, crop: int) -> Any:
     info, tensor = model.output(name), model.tensor(name)
     if info.rank not in (3, 4):
         raise ModelError(
-            f"The output {info.describe()} of the model {model.path} is not an image, so it cannot be cropped: leave "
-            f"{field('crops')} empty, or choose another output in {field('output_names')}."
+            "The output {info} of the model {model} is not an image, so it cannot be cropped: leave {crops} empty, "
+            "or choose another output in {output_names}.",
+            info=info.describe(),
+            model=model.path,
+            crops=field("crops"),
+            output_names=field("output_names"),
         )
     for size in (info.size(1), info.size(2)):
         if size is not None and size <= 2 * crop:
             raise ModelError(
-                f"The output {info.describe()} has {size} pixels, so cropping {crop} from each side leaves nothing: choose "
-                f"smaller {field('crops')}."
+                "The output {info} has {size} pixels, so cropping {crop} from each side leaves nothing: choose "
+                "smaller {crops}.",
+                info=info.describe(),
+                size=size,
+                crop=crop,
+                crops=field("crops"),
             )
     return tensor[:, crop:-crop, crop:-crop]
 

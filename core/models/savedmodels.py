@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import ModelError
+from ..phrases import Phrase
 from .graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
 from .modelinterface import Model, TensorInfo, is_real, plain_name
 from .pruning import JudgedPart, node_of
@@ -73,15 +74,21 @@ def _served_function(path: str, loaded: Any) -> Any:
     traced = [(name, concrete) for name, function in functions.items() for concrete in function.concrete_functions]
     if len(traced) == 1:
         return traced[0][1]
-    cure = "Save it with signatures=, or a Keras model with model.export()."
+    cure = Phrase("Save it with signatures=, or a Keras model with model.export().")
     if not traced:
         raise ModelError(
-            f"The model {path} has no signature, and no traced function, so there is nothing to call. {cure}"
+            "The model {path} has no signature, and no traced function, so there is nothing to call. {cure}",
+            path=path,
+            cure=cure,
         )
     listed = "; ".join(f"{name}({_arguments(concrete)})" for name, concrete in traced[:_LISTED])
-    more = f"; and {len(traced) - _LISTED} more" if len(traced) > _LISTED else ""
+    more = Phrase("; and {traced_count} more", traced_count=len(traced) - _LISTED) if len(traced) > _LISTED else ""
     raise ModelError(
-        f"The model {path} has no signature that says which of its functions to call: {listed}{more}. {cure}"
+        "The model {path} has no signature that says which of its functions to call: {listed}{more}. {cure}",
+        path=path,
+        listed=listed,
+        more=more,
+        cure=cure,
     )
 
 

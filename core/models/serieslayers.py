@@ -223,7 +223,9 @@ class LightweightAttention(keras.layers.Layer):
         """
         channels = input_shape[-1]
         if channels % self.heads:
-            raise ParameterError(f"heads is {self.heads}, which does not divide the {channels} channels.")
+            raise ParameterError(
+                "heads is {heads}, which does not divide the {channels} channels.", heads=self.heads, channels=channels
+            )
         wide = keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / self.key_size))
         narrow = keras.initializers.RandomNormal(stddev=math.sqrt(2.0 / channels))
         self._query = self.add_weight(shape=(self.heads, self.key_size), initializer=wide, name="query")

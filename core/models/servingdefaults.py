@@ -10,6 +10,7 @@ from typing import Any
 from ..base.jsonvalues import Json
 from ..errors import ParameterError
 from ..parameters.seriesorders import ORDERS
+from ..phrases import Phrase
 from ..rasters.dates import days_of, shown_date
 from ..rasters.seriesbands import SeriesLayout
 
@@ -111,7 +112,7 @@ def from_json(described: Json | None) -> ServingDefaults | None:
     scale, background = described.get("spacing_scale"), described.get("background")
     mode = _text(described, "fully_convolutional")
     if mode and mode not in _MODES:
-        raise described["fully_convolutional"].odd("on or off")
+        raise described["fully_convolutional"].odd(Phrase("on or off"))
     sources = described["sources"].items() if described.has("sources") else []
     return ServingDefaults(
         _text(described, "output"),
@@ -134,14 +135,14 @@ def _number(written: Json) -> float:
     try:
         return float(written.text(100))
     except ValueError:
-        raise written.odd("a number in a text") from None
+        raise written.odd(Phrase("a number in a text")) from None
 
 
 def _source(described: Json) -> SourceDefaults:
     size, nodata = described.get("receptive_field"), described.get("nodata")
     sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
     if size and len(sides) != 2:
-        raise size.odd("width and height")
+        raise size.odd(Phrase("width and height"))
     filled, series = described.get("filled"), described.get("series")
     return SourceDefaults(
         (sides[0], sides[1]) if sides else None,
@@ -154,9 +155,9 @@ def _source(described: Json) -> SourceDefaults:
 def _series(described: Json) -> SeriesLayout:
     order = described["order"].text()
     if order not in ORDERS:
-        raise described["order"].odd(" or ".join(ORDERS))
+        raise described["order"].odd(Phrase(" or ").join(ORDERS))
     try:
         times = days_of([date.text() for date in described["dates"].items()], "otbtf:serving")
     except ParameterError as error:
-        raise described["dates"].odd("a list of dates") from error
+        raise described["dates"].odd(Phrase("a list of dates")) from error
     return SeriesLayout(times, described["bands"].whole(1, 1 << 24), order)

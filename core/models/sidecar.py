@@ -21,6 +21,7 @@ from ..base.progress import Progress
 from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ModelError, ParameterError, RasterError
 from ..files.staging import write_text_file
+from ..phrases import Phrase
 from .identity import file_fingerprint, fingerprint
 from .modelfiles import PROGRAM, model_place
 from .servingdefaults import ServingDefaults
@@ -33,7 +34,7 @@ FILE_NAME = "mlm.json"
 SERVING_DEFAULTS = "otbtf:serving"
 """Where an item holds the model's serving defaults."""
 
-_CURE = "Delete the sidecar, or have otbtf:describemodel write a new one."
+_CURE = Phrase("Delete the sidecar, or have otbtf:describemodel write a new one.")
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,13 @@ class Sidecar:
     def contradiction(self, what: str, here: object, there: object) -> ModelError:
         """Return the error for a value of the sidecar that the model shows to be wrong."""
         return ModelError(
-            f"The sidecar {self.path} does not belong to its model: {what} is {here} in the sidecar, but {there} in "
-            f"the model. {_CURE}"
+            "The sidecar {path} does not belong to its model: {what} is {here} in the sidecar, but {there} in the "
+            "model. {cure}",
+            path=self.path,
+            what=what,
+            here=here,
+            there=there,
+            cure=_CURE,
         )
 
 
@@ -166,7 +172,7 @@ def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar 
     else:
         own, holds = fingerprint(model_path), not place.is_dir() or tags is None or set(tags) == set(sidecar.tags)
     if sidecar.fingerprint != own:
-        raise sidecar.contradiction("the fingerprint (otbtf:fingerprint)", sidecar.fingerprint, own)
+        raise sidecar.contradiction(Phrase("the fingerprint (otbtf:fingerprint)"), sidecar.fingerprint, own)
     return sidecar if holds else replace(sidecar, geometries={})
 
 
@@ -179,7 +185,9 @@ def read_item(path: Path) -> Sidecar:
     try:
         return _parse(path)
     except (OSError, OddJson) as error:
-        raise ModelError(f"The sidecar {path} cannot be read ({error}). {_CURE}") from error
+        raise ModelError(
+            "The sidecar {path} cannot be read ({error}). {cure}", path=path, error=error, cure=_CURE
+        ) from error
 
 
 def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
@@ -198,7 +206,9 @@ def write_sidecar(model_path: str, item: Mapping[str, Any]) -> str:
     except (ParameterError, RasterError) as error:
         reason = getattr(error.__cause__, "strerror", None) or str(error)
         raise ModelError(
-            f"The sidecar {path} cannot be written: {reason.rstrip('.')}. Copy the model to a folder that you can write to."
+            "The sidecar {path} cannot be written: {reason}. Copy the model to a folder that you can write to.",
+            path=path,
+            reason=reason.rstrip("."),
         ) from error
     return str(path)
 
@@ -215,7 +225,11 @@ def change_serving_defaults(model_path: str, change: Callable[[ServingDefaults],
     """
     sidecar = read_sidecar(model_path)
     if sidecar is None:
-        raise ModelError(f"The model {model_path} has no sidecar {sidecar_path(model_path)}.")
+        raise ModelError(
+            "The model {model_path} has no sidecar {sidecar_path}.",
+            model_path=model_path,
+            sidecar_path=sidecar_path(model_path),
+        )
     item = json.loads(Path(sidecar.path).read_text(encoding="utf-8"))
     item["properties"][SERVING_DEFAULTS] = defaults_as_json(change(sidecar.serving_defaults or ServingDefaults()))
     write_sidecar(model_path, item)
@@ -284,7 +298,9 @@ def _geometry(described: Json) -> Geometry:
     inputs = described["inputs"].items()
     parts = [described[name].items() for name in ("bands", "ratios", "offsets")]
     if any(len(part) != len(inputs) for part in parts):
-        raise described.odd(f"of {len(inputs)} bands, ratios and offsets, as it has inputs")
+        raise described.odd(
+            Phrase("of {inputs_count} bands, ratios and offsets, as it has inputs", inputs_count=len(inputs))
+        )
     bands, ratios, offsets = parts
     patch, around = described.get("patch"), described.get("surroundings")
     placeholders = described.get("placeholders")
@@ -328,7 +344,7 @@ def _surroundings(around: Json) -> Surroundings:
 def _pair(values: Json, low: int) -> tuple[int, int]:
     found = [item.whole(low, _MANY) for item in values.items()]
     if len(found) != 2:
-        raise values.odd("two whole numbers")
+        raise values.odd(Phrase("two whole numbers"))
     return found[0], found[1]
 
 

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from ..errors import ModelError
+from ..phrases import Phrase
 from .layerbase import ExactLayer, register
 from .safety import check_graph
 
@@ -39,7 +40,7 @@ class TracedFunction(ExactLayer):
         super().__init__(**kwargs)
         self._graph, self._feeds, self._fetches = graph, list(feeds), list(fetches)
         definition = tf.compat.v1.GraphDef.FromString(base64.b64decode(graph))
-        check_graph(definition, f"The layer {self.name}")
+        check_graph(definition, Phrase("The layer {name}", name=self.name))
         imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(definition, name=""), [])
         get = imported.graph.get_tensor_by_name
         function = imported.prune([get(name) for name in self._feeds], [get(name) for name in self._fetches])
@@ -90,8 +91,10 @@ def _with_constants(concrete: Any, count: int, name: str) -> Any:
     for inner, outer in captures:
         if outer.dtype in (tf.resource, tf.variant):
             raise ModelError(
-                f"{name} uses a variable or table ({inner.name}) together with plain TensorFlow, so its weights could "
-                "neither be trained nor saved: make such layers in get_outputs, or use keras.ops instead of tf here."
+                "{name} uses a variable or table ({inner}) together with plain TensorFlow, so its weights could "
+                "neither be trained nor saved: make such layers in get_outputs, or use keras.ops instead of tf here.",
+                name=name,
+                inner=inner.name,
             )
     definition = concrete.graph.as_graph_def()
     if not captures:

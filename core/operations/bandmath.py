@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ArithmeticOutput, Images
 from ..parameters.operation import Group, Operation
@@ -17,6 +18,7 @@ class _Expression(Group):
         "Expression in the language of OTB's BandMath, with im1b2, idxX, idxY, idxPhyX and idxPhyY; comparisons are "
         "1 or 0: (im1b4 - im1b1) / (im1b4 + im1b1) > 0.3 && im1b1 < 200.",
         required=True,
+        section=sections.SETTINGS,
     )
 
 
@@ -24,7 +26,7 @@ class _Expression(Group):
 class BandMath(Operation, ArithmeticOutput, _Expression, Images):
     """See OTB's application of the same name."""
 
-    TITLE = "Compute an expression over bands (BandMath)"
+    TITLE = "Compute an expression of single bands (BandMath)"
     GROUP = "images"
     DESCRIPTION = (
         "Computes an expression for each pixel of one or more images, in the language of OTB's BandMath: single "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ArithmeticOutput, Images
 from ..parameters.operation import Group, Operation
@@ -18,6 +19,7 @@ class _Expression(Group):
         "im1b2Mini, Maxi, Mean, Sum and Var, idxX, idxY and im1PhyX; results separated by ; become bands: "
         "ndvi(im1b1, im1b4); im1b1 / im1b1Maxi.",
         required=True,
+        section=sections.SETTINGS,
     )
 
 
@@ -25,7 +27,7 @@ class _Expression(Group):
 class BandMathX(Operation, ArithmeticOutput, _Expression, Images):
     """See OTB's application of the same name."""
 
-    TITLE = "Compute an expression over images (BandMathX)"
+    TITLE = "Compute an expression of whole images and neighbourhoods (BandMathX)"
     GROUP = "images"
     DESCRIPTION = (
         "Computes an expression for each pixel of one or more images, in the language of OTB's BandMathX: band "

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 
 FORMATS = ("confusionmatrix", "contingencytable")
 
@@ -19,7 +21,7 @@ class ComputeConfusionMatrix(Operation):
     """The keys are those of OTB's application of the same name."""
 
     TITLE = "Assess the accuracy of a map"
-    GROUP = "inference"
+    GROUP = "accuracy"
     DESCRIPTION = (
         "Compares a map of classes with reference data (a raster, points, lines or polygons) and writes the "
         "confusion matrix and a report: precision, recall and F-score of each class, kappa, overall accuracy, and "
@@ -49,6 +51,7 @@ class ComputeConfusionMatrix(Operation):
         "Kind of reference data",
         "Reference data to compare the map with: a raster of labels, or a vector layer.",
         ("raster", "vector"),
+        section=sections.LABELS,
     )
     ref_raster_in: Any = voc.raster(
         "ref.raster.in",
@@ -56,12 +59,14 @@ class ComputeConfusionMatrix(Operation):
         "Labels, one band of whole numbers. If it has another grid or coordinate system, each pixel of the map is "
         "compared with the reference pixel that contains its centre.",
         required=False,
+        section=sections.LABELS,
     )
     ref_raster_nodata: float | None = voc.number(
         "ref.raster.nodata",
         "No-data value of the reference raster",
         "Ignore reference pixels with this value. Default: the raster's own no-data value, if NODATA_FROM_LAYER is on.",
         advanced=True,
+        section=sections.NODATA,
     )
     ref_vector_in: LayerSource | None = voc.vector(
         "ref.vector.in",
@@ -83,12 +88,14 @@ class ComputeConfusionMatrix(Operation):
         "No-data value of the reference layer",
         "Ignore features of this class.",
         advanced=True,
+        section=sections.NODATA,
     )
     nodatalabel: float | None = voc.number(
         "nodatalabel",
         "No-data value of the map",
         "Ignore map pixels with this value. Default: the map's own no-data value, if NODATA_FROM_LAYER is on.",
         advanced=True,
+        section=sections.NODATA,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
@@ -98,6 +105,7 @@ class ComputeConfusionMatrix(Operation):
         'Class names for the report, as JSON: {"1": "water", "2": "forest"}. Default: the names in the rasters '
         "(attribute table, category names) and, in QGIS, in the layers' styles.",
         advanced=True,
+        section=sections.OUTPUT,
     )
     format: str = voc.choice(
         "format",
@@ -106,6 +114,7 @@ class ComputeConfusionMatrix(Operation):
         "its first row and column.",
         FORMATS,
         advanced=True,
+        section=sections.OUTPUT,
     )
     ram: int = shared.ram()
     out: str | None = shared.confusion_matrix("out", required=True)
@@ -119,7 +128,19 @@ class ComputeConfusionMatrix(Operation):
         if not given[self.ref]:
             other = "vector" if self.ref == "raster" else "raster"
             missing = field(f"ref_{self.ref}_in")
-            cure = f", or set {field('ref')} to {other} to use {field(f'ref_{other}_in')}" if given[other] else ""
-            raise ParameterError(f"{missing} is missing, but {field('ref')} is {self.ref}: choose a layer{cure}.")
+            way = Phrase(
+                ", or set {ref} to {other} to use {key}", ref=field("ref"), other=other, key=field(f"ref_{other}_in")
+            )
+            cure = way if given[other] else ""
+            raise ParameterError(
+                "{missing} is missing, but {ref} is {ref2}: choose a layer{cure}.",
+                missing=missing,
+                ref=field("ref"),
+                ref2=self.ref,
+                cure=cure,
+            )
         if self.ref == "vector" and not self.ref_vector_field:
-            raise ParameterError(f"{field('ref_vector_field')} is missing: choose the field with the class.")
+            raise ParameterError(
+                "{ref_vector_field} is missing: choose the field with the class.",
+                ref_vector_field=field("ref_vector_field"),
+            )

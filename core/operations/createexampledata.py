@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation
@@ -14,7 +15,7 @@ class CreateExampleData(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Create example data"
-    GROUP = "sampling"
+    GROUP = "start"
     DESCRIPTION = (
         "Creates a synthetic scene in the style of Sentinel-2 to try the other algorithms: an image of 4 bands at 10 "
         "m, an image of 6 bands at 20 m, and sparse reference data of six classes, as rasters and as polygons. The "
@@ -35,5 +36,6 @@ class CreateExampleData(Operation):
         default=1024,
         minimum=256,
         maximum=20_000,
+        section=sections.SETTINGS,
     )
-    seed: int = shared.seed(default=1, maximum=shared.LARGEST_32_BIT_SEED)
+    seed: int = shared.seed(default=1, maximum=shared.LARGEST_32_BIT_SEED, section=sections.SETTINGS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.fillings import FilledSources
@@ -37,7 +38,11 @@ class ModelSource:
 @dataclass(frozen=True)
 class _Network(Group):
     template: str = voc.choice(
-        "template", "Template", "Network template; the description explains the use of each.", NAMES
+        "template",
+        "Template",
+        "Network template; the description explains the use of each.",
+        NAMES,
+        section=sections.MODEL,
     )
     sources: tuple[ModelSource, ...] = voc.numbered(ModelSource, shared.LISTED_SOURCES)
     bands: str = voc.text(
@@ -45,6 +50,7 @@ class _Network(Group):
         "Bands",
         "Number of bands of each source, separated by spaces, such as 4, or 1 4. Default: those of the images of the "
         "sources.",
+        section=sections.IMAGES,
     )
     classes: int | None = voc.integer(
         "classes",
@@ -52,6 +58,7 @@ class _Network(Group):
         "Number of classes, or of output bands (mlp). For backbones: adds a classifier with this number of classes. "
         "Default: the classes named in the JSON beside the patches; 1 for mlp.",
         minimum=1,
+        section=sections.NETWORK,
     )
     normalization: str = voc.choice(
         "normalization",
@@ -60,12 +67,15 @@ class _Network(Group):
         "by its maximum. standard: scale each band to mean 0 and standard deviation 1. The last two use the "
         "statistics of the images.",
         NORMALIZATIONS,
+        section=sections.NETWORK,
     )
     scale: float = voc.number(
         "scale",
         "Scale factor",
         "For NORMALIZATION=scale; 0.0001 suits reflectances stored times 10000.",
         default=0.0001,
+        section=sections.NETWORK,
+        advanced=True,
     )
     width: int | None = voc.integer(
         "width",
@@ -74,6 +84,8 @@ class _Network(Group):
         "the template.",
         minimum=1,
         maximum=4096,
+        section=sections.NETWORK,
+        advanced=True,
     )
     depth: int | None = voc.integer(
         "depth",
@@ -82,6 +94,8 @@ class _Network(Group):
         "and time_series_transformer. Default: depends on the template.",
         minimum=1,
         maximum=8,
+        section=sections.NETWORK,
+        advanced=True,
     )
     factor: int | None = voc.integer(
         "factor",
@@ -90,12 +104,15 @@ class _Network(Group):
         "Default: 2.",
         minimum=2,
         maximum=4,
+        section=sections.NETWORK,
+        advanced=True,
     )
     expression: str = voc.text(
         "expression",
         "Expression",
         "For band_arithmetic: expression in the language of BandMathX. im1 is the first image, im1b2 its second "
         "band, im1b2Mini, Maxi, Mean, Sum and Var are its statistics; a semicolon separates results.",
+        section=sections.NETWORK,
     )
 
 
@@ -106,6 +123,7 @@ class _Details(Group):
         "Period (days)",
         f"For harmonic: period of the longest wave, in days. Default: a year, {DAYS_OF_A_YEAR}.",
         advanced=True,
+        section=sections.NETWORK,
     )
     harmonics: int | None = voc.integer(
         "harmonics",
@@ -114,6 +132,7 @@ class _Details(Group):
         minimum=0,
         maximum=20,
         advanced=True,
+        section=sections.NETWORK,
     )
     weights: str = voc.choice(
         "weights",
@@ -121,6 +140,7 @@ class _Details(Group):
         "For backbones: none (random weights), imagenet (trained on photographs, downloaded by Keras), or file. The "
         "first convolution is adapted to the number of bands. Use NORMALIZATION=standard with trained weights.",
         WEIGHTS,
+        section=sections.NETWORK,
     )
     weights_file: str | None = voc.file(
         "weights.file",
@@ -128,12 +148,15 @@ class _Details(Group):
         "For WEIGHTS=file: weights of the same network without its classifier.",
         required=False,
         file_filter="Weights (*.h5);;All files (*)",
+        section=sections.NETWORK,
+        advanced=True,
     )
     layer: str = voc.text(
         "layer",
         "Feature layer",
         "For backbones: name of the layer whose output holds the features. Default: the last layer.",
         advanced=True,
+        section=sections.NETWORK,
     )
     patchsize: int | None = voc.integer(
         "patchsize",
@@ -143,6 +166,7 @@ class _Details(Group):
         "source; default: 25. For cnn16_deep: receptive field; default: 16.",
         minimum=1,
         advanced=True,
+        section=sections.NETWORK,
     )
     nodata: float | None = shared.nodata(
         "Value of missing data, which does not count in statistics and which NODATA_FILL replaces; nan is always missing.",
@@ -151,7 +175,10 @@ class _Details(Group):
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     seed: int | None = shared.seed(
-        otherwise="different weights each time", maximum=shared.LARGEST_32_BIT_SEED, advanced=True
+        otherwise="different weights each time",
+        maximum=shared.LARGEST_32_BIT_SEED,
+        advanced=True,
+        section=sections.NETWORK,
     )
 
 
@@ -162,6 +189,8 @@ class _Outputs(Group):
         "Model as .keras file",
         "The model as one file, to train or to serve it, with its sidecar beside it.",
         file_filter="Keras models (*.keras)",
+        created=True,
+        kept_as="untrained_model.keras",
     )
     out_savedmodel: str | None = voc.folder_out(
         "out.savedmodel",
@@ -175,7 +204,7 @@ class _Outputs(Group):
 class CreateModel(Operation, _Outputs, _Details, FilledSources, _Network):
     """OTBTF has no such application."""
 
-    TITLE = "Create a model"
+    TITLE = "Create an untrained model from a template"
     GROUP = "models"
     DESCRIPTION = (
         "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "
@@ -202,26 +231,31 @@ class CreateModel(Operation, _Outputs, _Details, FilledSources, _Network):
         "them, or of a STAC item or item collection. For time_series_vhr: the same, or the number of dates; its bands are stored "
         "date by date. For time series: the same, separated by semicolons for several sources. Default: the dates in the names "
         "of the bands or files of the images; if they hold none, and for time_series_vhr, one date per band.",
+        section=sections.NETWORK,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.out_keras and not self.out_savedmodel:
             raise ParameterError(
-                f"{field('out_keras')} and {field('out_savedmodel')} are missing: choose a file or folder for at "
-                "least one of them."
+                "{out_keras} and {out_savedmodel} are missing: choose a file or folder for at least one of them.",
+                out_keras=field("out_keras"),
+                out_savedmodel=field("out_savedmodel"),
             )
         check_keras_out(self.out_keras)
         if self.normalization == "scale" and not 0 < self.scale < float("inf"):
-            raise ParameterError(f"{field('scale')} is {self.scale:g}, but must be above 0.")
+            raise ParameterError("{scale} is {scale2:g}, but must be above 0.", scale=field("scale"), scale2=self.scale)
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(
-                f"{field('il', of='sources', number=lacking[0])} is missing: choose the images of this source."
+                "{il} is missing: choose the images of this source.", il=field("il", of="sources", number=lacking[0])
             )
         number = len(TEMPLATES[self.template].inputs)
         if number and len(self.sources) > number:
             raise ParameterError(
-                f"{field('il', of='sources', number=number + 1)} is given, but the template {self.template} has only "
-                f"{number} source{'s' if number > 1 else ''}: remove it."
+                "{il} is given, but the template {template} has only {number} source{s}: remove it.",
+                il=field("il", of="sources", number=number + 1),
+                template=self.template,
+                number=number,
+                s="s" if number > 1 else "",
             )

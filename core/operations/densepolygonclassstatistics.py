@@ -12,7 +12,7 @@ from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 class DensePolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Count pixels per class, each once"
+    TITLE = "Count pixels per class (overlaps count once)"
     GROUP = "sampling"
     DESCRIPTION = (
         "Counts the pixels of the image under each polygon of a training layer, and adds them up by class. A pixel "

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
@@ -25,6 +26,7 @@ class DescribedSource:
         "placeholder",
         "Model input",
         "Name of the model's input that this source feeds. Default: the inputs in alphabetical order.",
+        section=sections.IMAGES,
     )
 
 
@@ -58,6 +60,7 @@ class DescribeModel(Operation):
         "Model outputs",
         "Names of the outputs to describe, separated by spaces; for a .keras file also names of layers. Default: the "
         "outputs that the model names.",
+        section=sections.MODEL,
     )
     sources: tuple[DescribedSource, ...] = voc.numbered(DescribedSource, shared.LISTED_SOURCES)
     model_userplaceholders: str = shared.user_placeholders("model.userplaceholders")
@@ -67,12 +70,14 @@ class DescribeModel(Operation):
         "Label raster, or labels image of PatchesExtraction, with the class names and colours of the described "
         "outputs. Default: those in the model's sidecar, if it has one.",
         required=False,
+        section=sections.LABELS,
     )
     sidecar: bool = voc.boolean(
         "sidecar",
         "Write the sidecar",
         "On: store the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a "
         ".keras file). Serving then needs no probing, and gives its output the names and colours of the classes.",
+        section=sections.OUTPUT,
     )
     alpha: str = shared.alpha()
     model_tagsets: str = shared.tag_sets()
@@ -90,6 +95,7 @@ class DescribeModel(Operation):
         lacking = [number for number, source in enumerate(self.sources, 1) if not source.il]
         if lacking:
             raise ParameterError(
-                f"{field('il', of='sources', number=lacking[0])} is missing, but "
-                f"{field('placeholder', of='sources', number=lacking[0])} is given: give both, or neither."
+                "{il} is missing, but {placeholder} is given: give both, or neither.",
+                il=field("il", of="sources", number=lacking[0]),
+                placeholder=field("placeholder", of="sources", number=lacking[0]),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
@@ -30,19 +31,25 @@ class ExportSavedModel(Operation):
     NEEDS_ENGINE = True
 
     model_dir: str = voc.file(
-        "model.dir", "Model", "A .keras file.", file_filter="Keras models (*.keras);;All files (*)"
+        "model.dir",
+        "Model",
+        "A .keras file.",
+        file_filter="Keras models (*.keras);;All files (*)",
+        section=sections.MODEL,
     )
     output_names: str = voc.text(
         "output.names",
         "Model outputs",
         "Names of the outputs to keep, separated by spaces: the model's own, or those of any of its layers. Default: "
         "the model's own.",
+        section=sections.MODEL,
     )
     crops: str = voc.text(
         "crops",
         "Crops",
         "Numbers of pixels to remove at each side, where values depend on pixels outside, separated by spaces: 16 32 "
         "adds NAME_crop16 and NAME_crop32 for each output.",
+        section=sections.MODEL,
     )
     model_userplaceholders: str = voc.text(
         "model.userplaceholders",
@@ -50,6 +57,12 @@ class ExportSavedModel(Operation):
         "Values of further inputs of the model, used to determine its geometry for the sidecar: name=value, "
         "separated by spaces.",
         advanced=True,
+        section=sections.MODEL,
     )
     trust_model: bool = shared.trust_model()
-    out: str = voc.folder_out("out", "SavedModel", "Folder of the SavedModel. It replaces an older SavedModel.")
+    out: str = voc.folder_out(
+        "out",
+        "SavedModel",
+        "Folder of the SavedModel. It replaces an older SavedModel.",
+        kept_as="exported_model",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
@@ -22,7 +23,13 @@ class Inputs(Group):
         "in", "Image", "Image whose bands are the features, in the order of the classifier's training."
     )
     mask: Any = shared.mask("The image is classified only where it is not 0.")
-    model: str = voc.file("model", "Classifier", "Classifier trained with this plugin.", file_filter=FILE_FILTER)
+    model: str = voc.file(
+        "model",
+        "Classifier",
+        "Classifier trained with this plugin.",
+        file_filter=FILE_FILTER,
+        section=sections.CLASSIFIER,
+    )
     imstat: str | None = statistics("imstat", "those of the classifier's training")
     nodata: float | None = shared.nodata(
         "Value of missing data (nan is possible); pixels in which all bands have it are no-data, unless NODATA_RULE says "
@@ -37,7 +44,7 @@ class Inputs(Group):
 class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Inputs):
     """See OTB's application of the same name."""
 
-    TITLE = "Classify an image"
+    TITLE = "Classify an image with a classifier on its bands"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a trained classifier to each pixel of a raster of any size and writes a map of classes and, if you "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
@@ -25,6 +26,8 @@ class DeepModel(ServedModel):
         "allows.",
         MODES,
         in_otbtf="off",
+        section=sections.GEOMETRY,
+        advanced=True,
     )
     model_tagsets: str = shared.tag_sets("deepmodel.tagsets")
     output_names: str = deep_features()
@@ -33,6 +36,7 @@ class DeepModel(ServedModel):
         "Classifier",
         "Classifier that TrainClassifierFromDeepFeatures has trained on the same features.",
         file_filter=FILE_FILTER,
+        section=sections.CLASSIFIER,
     )
     imstat: str | None = statistics("imstat", "those of the classifier's training")
 
@@ -41,7 +45,7 @@ class DeepModel(ServedModel):
 class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Classify an image by deep features"
+    TITLE = "Classify an image with a classifier on deep features"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a network to one or several rasters and a trained classifier to its features, and writes a map of "

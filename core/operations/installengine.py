@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation
 
@@ -26,9 +27,11 @@ class InstallEngine(Operation):
         "Engine folder",
         "Folder of the virtual environment. Default in QGIS: a folder in the user profile, where the plugin finds it.",
         advanced=True,
+        section=sections.SETTINGS,
     )
     gpu: bool = voc.boolean(
         "gpu",
         "GPU",
         "On: install TensorFlow with CUDA, for an NVIDIA GPU (Linux on x86_64 only; several GB more).",
+        section=sections.SETTINGS,
     )

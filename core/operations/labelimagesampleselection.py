@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -30,7 +31,9 @@ class LabelImageSampleSelection(Operation):
     )
     RUN = "samples.labelimagesamples:select_labelled_pixels"
 
-    inref: Any = voc.raster("inref", "Label raster", "Raster of one band whose pixels are class labels.")
+    inref: Any = voc.raster(
+        "inref", "Label raster", "Raster of one band whose pixels are class labels.", section=sections.LABELS
+    )
     strategy: str = voc.choice(
         "strategy",
         "Strategy",
@@ -38,6 +41,7 @@ class LabelImageSampleSelection(Operation):
         "total, in proportion to the class sizes. smallest: for each class, the size of the smallest class. all: "
         "every pixel. atmost: the number of constant for each class; a class with fewer pixels uses all of them.",
         STRATEGIES,
+        section=sections.SAMPLES,
     )
     strategy_constant_nb: int = voc.integer(
         "strategy.constant.nb",
@@ -45,6 +49,7 @@ class LabelImageSampleSelection(Operation):
         "For the strategies constant and atmost: number of samples per class.",
         default=1000,
         minimum=1,
+        section=sections.SAMPLES,
     )
     strategy_total_v: int = voc.integer(
         "strategy.total.v",
@@ -52,17 +57,24 @@ class LabelImageSampleSelection(Operation):
         "For the strategy total: number of samples of all classes.",
         default=1000,
         minimum=1,
+        section=sections.SAMPLES,
     )
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
         "Value of pixels without a label. Default: the layer's own no-data value, if NODATA_FROM_LAYER is on and the "
         "layer has one, otherwise -1.",
+        section=sections.NODATA,
     )
     pad: int = voc.integer(
-        "pad", "Border width", "Width of the border without samples, in pixels.", default=0, minimum=0
+        "pad",
+        "Border width",
+        "Width of the border without samples, in pixels.",
+        default=0,
+        minimum=0,
+        section=sections.SAMPLES,
     )
-    seed: int | None = shared.seed(otherwise="every n-th pixel of a class, as OTBTF does")
+    seed: int | None = shared.seed(otherwise="every n-th pixel of a class, as OTBTF does", section=sections.SAMPLES)
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     outvec: str = voc.vector_out(

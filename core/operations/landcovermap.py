@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.fillings import FilledSources, nodata_fill
@@ -14,6 +15,7 @@ from ..parameters.nodatarules import PatchRule, nodata_pixels, nodata_rule
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
@@ -33,6 +35,7 @@ class _Inputs(Group):
         "Raster of one band with the number of the class of each known pixel. If it has another grid, the nearest "
         "pixel is used.",
         required=False,
+        section=sections.LABELS,
     )
     labels_vector: LayerSource | None = voc.vector(
         "labels.vector",
@@ -47,6 +50,8 @@ class _Inputs(Group):
         "labels.nodata",
         "Labels: ignored value",
         "Value of the label raster that is not a class. Default: the layer's own no-data value.",
+        section=sections.LABELS,
+        advanced=True,
     )
     mode: str = voc.choice(
         "mode",
@@ -55,6 +60,8 @@ class _Inputs(Group):
         "dense: it learns all labels of a tile, for labels that cover much of the image. auto: the mode of the "
         "template, otherwise dense if a label raster covers half of the image, else patches.",
         MODES,
+        section=sections.NETWORK,
+        advanced=True,
     )
     template: str = voc.choice(
         "template",
@@ -63,6 +70,7 @@ class _Inputs(Group):
         "tempcnn (fast), gru, ltae and time_series_transformer classify each pixel from its dates, utae tiles. auto: cnn16, "
         "or unet.",
         ("auto", *OF_PATCHES, *OF_PIXELS, *OF_TILES),
+        section=sections.NETWORK,
     )
     model_dir: str | None = voc.file(
         "model.dir",
@@ -72,6 +80,7 @@ class _Inputs(Group):
         required=False,
         advanced=True,
         file_filter="Keras models (*.keras);;All files (*)",
+        section=sections.NETWORK,
     )
     samples: int = voc.integer(
         "samples",
@@ -80,6 +89,7 @@ class _Inputs(Group):
         "dense labels: the maximum number of tiles.",
         default=1000,
         minimum=2,
+        section=sections.SAMPLES,
     )
     patchsize: int | None = voc.integer(
         "patchsize",
@@ -88,14 +98,24 @@ class _Inputs(Group):
         "each pixel from its dates. cnn16_deep accepts any size: small ones, such as 5, suit small objects. unet and fcnn need "
         "multiples of 16, utae of 8.",
         minimum=1,
+        section=sections.NETWORK,
+        advanced=True,
     )
-    epochs: int = voc.integer("epochs", "Epochs", "Number of times that each sample is used.", default=50, minimum=1)
+    epochs: int = voc.integer(
+        "epochs",
+        "Epochs",
+        "Number of times that each sample is used.",
+        default=50,
+        minimum=1,
+        section=sections.TRAINING,
+    )
     batchsize: int | None = voc.integer(
         "batchsize",
         "Batch size",
         "Number of samples per step. Default: 64 patches, or 8 tiles.",
         minimum=1,
         advanced=True,
+        section=sections.TRAINING,
     )
     validation_share: float = voc.number(
         "validation.share",
@@ -105,13 +125,16 @@ class _Inputs(Group):
         default=0.25,
         minimum=0,
         maximum=0.9,
+        section=sections.VALIDATION,
+        advanced=True,
     )
-    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True)
+    seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
         "Value of missing data in the images (nan is possible). Default: the layers' own; NaN is always missing.",
         advanced=True,
+        section=sections.NODATA,
     )
     alpha: str = shared.alpha()
 
@@ -141,6 +164,7 @@ class _Outputs(Group):
         'Names and colours by label, as JSON: {"1": {"name": "water", "color": "#3060c0"}}. They override those of '
         "the labels. Default in QGIS: those of the layer's style.",
         advanced=True,
+        section=sections.LABELS,
     )
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
@@ -151,6 +175,7 @@ class _Outputs(Group):
         "Folder for the trained model as a SavedModel, to serve it on other images.",
         required=False,
         created=True,
+        kept_as="land_cover_model",
     )
     out_keras: str | None = shared.keras_out()
     out_report: str | None = shared.report("HTML page with the training curves, confusion matrix and scores per class.")
@@ -169,7 +194,7 @@ class LandCoverMap(Operation, _Outputs, _NoData, _Filling, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"
-    GROUP = "training"
+    GROUP = "start"
     DESCRIPTION = (
         "Trains a network on labels and maps the whole image: selects samples, holds some back for validation in "
         "other places, cuts patches, trains a network, applies it to the image and reports the accuracy.\n\n"
@@ -202,43 +227,68 @@ class LandCoverMap(Operation, _Outputs, _NoData, _Filling, _Inputs):
     def _check_labels(self) -> None:
         if (self.labels_raster is None) == (self.labels_vector is None):
             both = "both given: keep one of them" if self.labels_vector else "missing: choose one of them"
-            raise ParameterError(f"{field('labels_raster')} and {field('labels_vector')} are {both}.")
+            raise ParameterError(
+                "{labels_raster} and {labels_vector} are {both}.",
+                labels_raster=field("labels_raster"),
+                labels_vector=field("labels_vector"),
+                both=both,
+            )
         if self.labels_vector and not self.labels_field:
             raise ParameterError(
-                f"{field('labels_field')} is missing: choose the field of {field('labels_vector')} with the class."
+                "{labels_field} is missing: choose the field of {labels_vector} with the class.",
+                labels_field=field("labels_field"),
+                labels_vector=field("labels_vector"),
             )
         if self.labels_raster is not None and self.labels_field:
             raise ParameterError(
-                f"{field('labels_field')} is {self.labels_field}, but applies only to {field('labels_vector')}: "
-                "remove it."
+                "{labels_field} is {labels_field2}, but applies only to {labels_vector}: remove it.",
+                labels_field=field("labels_field"),
+                labels_field2=self.labels_field,
+                labels_vector=field("labels_vector"),
             )
         if self.labels_vector and self.labels_nodata is not None:
             raise ParameterError(
-                f"{field('labels_nodata')} is {self.labels_nodata:g}, but applies only to {field('labels_raster')}: "
-                "remove it."
+                "{labels_nodata} is {labels_nodata2:g}, but applies only to {labels_raster}: remove it.",
+                labels_nodata=field("labels_nodata"),
+                labels_nodata2=self.labels_nodata,
+                labels_raster=field("labels_raster"),
             )
 
     def _check_model(self) -> None:
         if self.model_dir and self.template != "auto":
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('model_dir')} is given too: set "
-                f"{field('template')} to auto, or remove {field('model_dir')}."
+                "{template} is {template2}, but {model_dir} is given too: set {template} to auto, or remove "
+                "{model_dir}.",
+                template=field("template"),
+                template2=self.template,
+                model_dir=field("model_dir"),
             )
         if self.model_dir and self.tells:
             raise ParameterError(
-                f"{field('model_dir')} is given, a model that fills missing values as it was made to: leave out "
-                f"{field('nodata_fill')}, {field('nodata_fill_mask')}, {field('dates')}, {field('dates_order')} and "
-                f"{field('step')}."
+                "{model_dir} is given, a model that fills missing values as it was made to: leave out {nodata_fill}, "
+                "{nodata_fill_mask}, {dates}, {dates_order} and {step}.",
+                model_dir=field("model_dir"),
+                nodata_fill=field("nodata_fill"),
+                nodata_fill_mask=field("nodata_fill_mask"),
+                dates=field("dates"),
+                dates_order=field("dates_order"),
+                step=field("step"),
             )
         if self.model_dir and not Path(self.model_dir).exists():
             raise ParameterError(
-                f"{field('model_dir')} is {self.model_dir}, which does not exist: choose another file or folder."
+                "{model_dir} is {model_dir2}, which does not exist: choose another file or folder.",
+                model_dir=field("model_dir"),
+                model_dir2=self.model_dir,
             )
         of_patches = (*OF_PATCHES, *OF_PIXELS)
         other = {"patches": OF_TILES, "dense": of_patches}.get(self.mode, ())
         if self.template in other:
             fitting = of_patches if self.mode == "patches" else OF_TILES
             raise ParameterError(
-                f"{field('template')} is {self.template}, but {field('mode')} is {self.mode}: choose "
-                f"{' or '.join(fitting)}, or set {field('mode')} to auto."
+                "{template} is {template2}, but {mode} is {mode2}: choose {fitting}, or set {mode} to auto.",
+                template=field("template"),
+                template2=self.template,
+                mode=field("mode"),
+                mode2=self.mode,
+                fitting=Phrase(" or ").join(fitting),
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
@@ -16,28 +17,45 @@ from ..parameters.operation import Group, Operation
 class _NoData(Group):
     image: Any = voc.raster("in", "Image", "Image with no-data pixels.")
     alpha: str = shared.alpha()
-    usenan: bool = voc.boolean("usenan", "NaN is no-data", "On: NaN is no-data too.")
+    usenan: bool = voc.boolean("usenan", "NaN is no-data", "On: NaN is no-data too.", section=sections.SETTINGS)
     mode: str = voc.choice(
         "mode",
         "Mode",
         "buildmask: write a mask of the pixels with data in all bands. changevalue: give no-data pixels a new value, "
         "and declare it. apply: make the pixels that a mask excludes no-data.",
         ("buildmask", "changevalue", "apply"),
+        section=sections.SETTINGS,
     )
     mode_buildmask_inv: float = voc.number(
-        "mode.buildmask.inv", "Mask: inside value", "Value of pixels with data.", default=1.0
+        "mode.buildmask.inv", "Mask: inside value", "Value of pixels with data.", default=1.0, section=sections.SETTINGS
     )
     mode_buildmask_outv: float = voc.number(
-        "mode.buildmask.outv", "Mask: outside value", "Value of pixels without data.", default=0.0
+        "mode.buildmask.outv",
+        "Mask: outside value",
+        "Value of pixels without data.",
+        default=0.0,
+        section=sections.SETTINGS,
     )
     mode_changevalue_newv: float = voc.number(
-        "mode.changevalue.newv", "New no-data value", "Value of no-data pixels in the output.", default=0.0
+        "mode.changevalue.newv",
+        "New no-data value",
+        "Value of no-data pixels in the output.",
+        default=0.0,
+        section=sections.SETTINGS,
     )
     mode_apply_mask: Any = voc.raster(
-        "mode.apply.mask", "Mask", "Raster of one band on the image's grid; 0 excludes a pixel.", required=False
+        "mode.apply.mask",
+        "Mask",
+        "Raster of one band on the image's grid; 0 excludes a pixel.",
+        required=False,
+        section=sections.SETTINGS,
     )
     mode_apply_ndval: float = voc.number(
-        "mode.apply.ndval", "Mask: no-data value", "Value of pixels that the mask excludes.", default=0.0
+        "mode.apply.ndval",
+        "Mask: no-data value",
+        "Value of pixels that the mask excludes.",
+        default=0.0,
+        section=sections.SETTINGS,
     )
 
 
@@ -58,5 +76,7 @@ class ManageNoData(Operation, ToolOutput, _NoData):
         super().__post_init__()
         if self.mode == "apply" and self.mode_apply_mask is None:
             raise ParameterError(
-                f"{field('mode')} is apply, but {field('mode_apply_mask')} is missing: choose the mask."
+                "{mode} is apply, but {mode_apply_mask} is missing: choose the mask.",
+                mode=field("mode"),
+                mode_apply_mask=field("mode_apply_mask"),
             )

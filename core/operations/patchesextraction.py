@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.nodatarules import PatchRule, nodata_pixels, nodata_rule
@@ -21,17 +22,35 @@ class Source:
     il: tuple[Any, ...] = voc.rasters(
         "il", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
     )
-    patchsizex: int = voc.integer("patchsizex", "Patch width", "In pixels of this source.", minimum=1, required=True)
-    patchsizey: int = voc.integer("patchsizey", "Patch height", "In pixels of this source.", minimum=1, required=True)
+    patchsizex: int = voc.integer(
+        "patchsizex",
+        "Patch width",
+        "In pixels of this source.",
+        minimum=1,
+        required=True,
+        suggested=shared.SUGGESTED_SIZE,
+        section=sections.SAMPLES,
+    )
+    patchsizey: int = voc.integer(
+        "patchsizey",
+        "Patch height",
+        "In pixels of this source.",
+        minimum=1,
+        required=True,
+        suggested=shared.SUGGESTED_SIZE,
+        section=sections.SAMPLES,
+    )
     nodata: float | None = shared.nodata(
         "Value of missing data (nan is possible). Patches with it in any band of any pixel are rejected, unless NODATA_RULE "
-        "and NODATA_PIXELS accept some."
+        "and NODATA_PIXELS accept some.",
+        advanced=True,
     )
     out: str | None = voc.raster_out(
         "out",
         "Patches",
         "The patches image: the patches one below the other, as wide as a patch.",
         required=False,
+        created=True,
     )
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches", in_otbtf="float")
     out_co: str = shared.creation_options(
@@ -76,6 +95,7 @@ class _Outputs(Group):
         "Labels",
         "The labels of the patches: an image one pixel wide, one row per patch.",
         required=False,
+        created=True,
     )
     outlabels_pixeltype: str = shared.pixel_type("outlabels.pixeltype", "Labels")
     outlabels_co: str = shared.creation_options("outlabels.co", "Labels", example="COMPRESS=DEFLATE")
@@ -92,8 +112,8 @@ class _Outputs(Group):
 class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Extract patches"
-    GROUP = "sampling"
+    TITLE = "Extract patches around points"
+    GROUP = "patches"
     DESCRIPTION = (
         "Cuts a patch around each point out of one or several sources, for training. The patches of a source are "
         "stacked in one patches image, as wide as a patch, with a JSON file beside it that describes it. The labels "
@@ -117,6 +137,7 @@ class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
         if not self.out_tfrecords and not all(source.out for source in self.sources):
             missing = [number for number, source in enumerate(self.sources, 1) if not source.out]
             raise ParameterError(
-                f"{field('out', of='sources', number=missing[0])} is missing: choose a file for the patches of this "
-                f"source, or a folder in {field('out_tfrecords')}."
+                "{out} is missing: choose a file for the patches of this source, or a folder in {out_tfrecords}.",
+                out=field("out", of="sources", number=missing[0]),
+                out_tfrecords=field("out_tfrecords"),
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 
@@ -13,7 +14,7 @@ class RunCommandLine(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Run OTBTF command lines"
-    GROUP = "inference"
+    GROUP = "images"
     DESCRIPTION = (
         "Accepts command lines of OTBTF without changes (otbcli_TensorflowModelServe ..., including extended "
         "filenames), shows the equivalent Processing calls, for Python and for qgis_process, and runs them one after "
@@ -35,7 +36,12 @@ class RunCommandLine(Operation):
         "Command lines",
         "One OTBTF command per line, such as: otbcli_TensorflowModelServe -source1.il image.tif -model.dir model "
         '-out "map.tif?&box=0:0:100:100" uint8. A backslash at the end continues a line; # begins a comment.',
+        required=True,
+        section=sections.SETTINGS,
     )
     show_only: bool = voc.boolean(
-        "show_only", "Show only", "On: check the commands and show the equivalent calls, without running them."
+        "show_only",
+        "Show only",
+        "On: check the commands and show the equivalent calls, without running them.",
+        section=sections.SETTINGS,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -47,15 +48,22 @@ class SampleExtraction(Operation):
         "prefix: a prefix and the number of the band, from 0. list: a list of names.",
         NAMINGS,
         advanced=True,
+        section=sections.OUTPUT,
     )
     outfield_prefix_name: str = voc.text(
-        "outfield.prefix.name", "Prefix", "For prefix: beginning of the names.", default="value_", advanced=True
+        "outfield.prefix.name",
+        "Prefix",
+        "For prefix: beginning of the names.",
+        default="value_",
+        advanced=True,
+        section=sections.OUTPUT,
     )
     outfield_list_names: str = voc.text(
         "outfield.list.names",
         "Field names",
         "For list: a name for each band, separated by spaces.",
         advanced=True,
+        section=sections.OUTPUT,
     )
     layer: int | None = shared.layer_index("VEC")
     alpha: str = shared.alpha()

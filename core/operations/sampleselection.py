@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
@@ -44,6 +45,8 @@ class SampleSelection(Operation, TrainingLayer):
         "XML file of PolygonClassStatistics for the same image, layer and mask. Default: the pixels are counted first.",
         required=False,
         file_filter="XML files (*.xml)",
+        section=sections.SAMPLES,
+        advanced=True,
     )
     strategy: str = voc.choice(
         "strategy",
@@ -53,6 +56,7 @@ class SampleSelection(Operation, TrainingLayer):
         "smallest class. all: every pixel. A class with fewer pixels uses all of them.",
         STRATEGIES,
         default="smallest",
+        section=sections.SAMPLES,
     )
     strategy_byclass_in: str | None = voc.file(
         "strategy.byclass.in",
@@ -61,12 +65,14 @@ class SampleSelection(Operation, TrainingLayer):
         "comma, semicolon or tab. Classes that are not listed have no samples.",
         required=False,
         file_filter="Tables (*.csv *.txt);;All files (*)",
+        section=sections.SAMPLES,
     )
     strategy_constant_nb: int | None = voc.integer(
         "strategy.constant.nb",
         "Samples per class",
         "For the strategy constant: number of samples per class.",
         minimum=1,
+        section=sections.SAMPLES,
     )
     strategy_percent_p: float = voc.number(
         "strategy.percent.p",
@@ -75,6 +81,7 @@ class SampleSelection(Operation, TrainingLayer):
         default=0.5,
         minimum=0,
         maximum=1,
+        section=sections.SAMPLES,
     )
     strategy_total_v: int = voc.integer(
         "strategy.total.v",
@@ -82,6 +89,7 @@ class SampleSelection(Operation, TrainingLayer):
         "For the strategy total: number of samples of all classes.",
         default=1000,
         minimum=1,
+        section=sections.SAMPLES,
     )
     sampler: str = voc.choice(
         "sampler",
@@ -89,6 +97,8 @@ class SampleSelection(Operation, TrainingLayer):
         "periodic: every n-th pixel of a class, feature by feature and row by row (in large images tile by tile, as "
         "in OTB, where the tile size depends on RAM). random: selected at random, with the seed RAND.",
         SAMPLERS,
+        section=sections.SAMPLES,
+        advanced=True,
     )
     sampler_periodic_jitter: int = voc.integer(
         "sampler.periodic.jitter",
@@ -97,8 +107,11 @@ class SampleSelection(Operation, TrainingLayer):
         default=0,
         minimum=0,
         advanced=True,
+        section=sections.SAMPLES,
     )
-    rand: int | None = shared.seed(name="rand", otherwise="a different seed each time")
+    rand: int | None = shared.seed(
+        name="rand", otherwise="a different seed each time", advanced=True, section=sections.SAMPLES
+    )
     out: str = voc.vector_out(
         "out",
         "Samples",
@@ -117,11 +130,13 @@ class SampleSelection(Operation, TrainingLayer):
         super().__post_init__()
         if self.strategy == "byclass" and not self.strategy_byclass_in:
             raise ParameterError(
-                f"{field('strategy')} is byclass, but {field('strategy_byclass_in')} is missing: choose a file with "
-                "class,number lines."
+                "{strategy} is byclass, but {strategy_byclass_in} is missing: choose a file with class,number lines.",
+                strategy=field("strategy"),
+                strategy_byclass_in=field("strategy_byclass_in"),
             )
         if self.strategy == "constant" and self.strategy_constant_nb is None:
             raise ParameterError(
-                f"{field('strategy')} is constant, but {field('strategy_constant_nb')} is missing: enter the number "
-                "of samples per class."
+                "{strategy} is constant, but {strategy_constant_nb} is missing: enter the number of samples per class.",
+                strategy=field("strategy"),
+                strategy_constant_nb=field("strategy_constant_nb"),
             )

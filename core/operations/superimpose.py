@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.imagegroups import ToolOutput
 from ..parameters.operation import Group, Operation
@@ -20,8 +21,11 @@ class _Images(Group):
         "bco: bicubic (4 x 4 pixels). linear: bilinear. nn: nearest neighbour, for classes. Pixels are not averaged, "
         "even if the output is coarser.",
         ("bco", "nn", "linear"),
+        section=sections.SETTINGS,
     )
-    fv: float = voc.number("fv", "Fill value", "Value of pixels that the image does not cover.", default=0.0)
+    fv: float = voc.number(
+        "fv", "Fill value", "Value of pixels that the image does not cover.", default=0.0, section=sections.SETTINGS
+    )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
 
@@ -12,7 +13,7 @@ from ..parameters.operation import Operation, TextResult
 class TensorBoard(Operation):
     """OTBTF has no such application."""
 
-    TITLE = "Open TensorBoard"
+    TITLE = "Show training curves in TensorBoard"
     GROUP = "training"
     DESCRIPTION = (
         "Starts TensorBoard for a folder of training logs and opens it in the browser: curves of loss and metrics, "
@@ -28,6 +29,7 @@ class TensorBoard(Operation):
         "logdir",
         "Log folder",
         "Folder with the logs of one or several trainings (their TENSORBOARD_DIR).",
+        section=sections.SETTINGS,
     )
     port: int | None = voc.integer(
         "port",
@@ -37,4 +39,5 @@ class TensorBoard(Operation):
         minimum=1,
         maximum=65535,
         advanced=True,
+        section=sections.SETTINGS,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Group, NumberResult, Operation
@@ -20,6 +21,7 @@ class _Background(Group):
         "Default: the value in the model's sidecar, otherwise 0.",
         advanced=True,
         in_otbtf="0",
+        section=sections.NODATA,
     )
 
 
@@ -30,6 +32,7 @@ class _NoData(Group):
         "Output: no-data value",
         "The value that the output declares as no-data. Default: the background value, if a source has no-data values.",
         advanced=True,
+        section=sections.OUTPUT,
     )
 
 
@@ -37,7 +40,7 @@ class _NoData(Group):
 class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutput, _Background, ServedModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Serve a TensorFlow model"
+    TITLE = "Serve a model (apply it to images)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a TensorFlow or Keras model to one or several rasters of any size and writes a georeferenced "

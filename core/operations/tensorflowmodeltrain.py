@@ -68,16 +68,19 @@ class TensorflowModelTrain(
         _check_data(SampleRole.TRAINING, self.sources, self.training_tfrecords)
         if not self.sources and not self.training_tfrecords:
             raise ParameterError(
-                f"{field('il', of='sources', number=1)} is missing: choose at least one patches image for source 1, "
-                f"or a folder in {field('training_tfrecords')}."
+                "{il} is missing: choose at least one patches image for source 1, or a folder in {training_tfrecords}.",
+                il=field("il", of="sources", number=1),
+                training_tfrecords=field("training_tfrecords"),
             )
         _check_data(SampleRole.VALIDATION, self.validation_sources, self.validation_tfrecords)
         _check_data(SampleRole.TEST, self.test_sources, self.test_tfrecords)
         validated = self.validation_sources or self.validation_tfrecords
         if validated and self.validation_share:
             raise ParameterError(
-                f"{field('validation_share')} is {self.validation_share:g}, but there are validation sources too: "
-                "remove one of them."
+                "{validation_share} is {validation_share2:g}, but there are validation sources too: remove one of "
+                "them.",
+                validation_share=field("validation_share"),
+                validation_share2=self.validation_share,
             )
 
 
@@ -87,10 +90,13 @@ def _check_data(role: SampleRole, sources: Any, records: str | None) -> None:
     lacking = [number for number, source in enumerate(sources, 1) if not source.il]
     if records and len(lacking) < len(sources):
         raise ParameterError(
-            f"{field(f'{role}_tfrecords')} and {field('il', of=groups, number=1)} are both given: keep one of them."
+            "{role} and {il} are both given: keep one of them.",
+            role=field(f"{role}_tfrecords"),
+            il=field("il", of=groups, number=1),
         )
     if lacking and not records:
         raise ParameterError(
-            f"{field('il', of=groups, number=lacking[0])} is missing: choose at least one patches image, or a folder "
-            f"in {field(f'{role}_tfrecords')}."
+            "{il} is missing: choose at least one patches image, or a folder in {role}.",
+            il=field("il", of=groups, number=lacking[0]),
+            role=field(f"{role}_tfrecords"),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import ClassifierChoice
@@ -37,6 +38,7 @@ class Attributes(Group):
         "Layers with the same fields to test the classifier. Default: the training samples; the scores are then too "
         "optimistic.",
         required=False,
+        section=sections.VALIDATION,
     )
     valid_layer: int | None = shared.layer_index("VALID_VD", "valid.layer", "Validation layer index")
 
@@ -54,7 +56,7 @@ class Outputs(Group):
 class TrainVectorClassifier(Operation, Outputs, ClassifierChoice, Attributes):
     """See OTB's application of the same name."""
 
-    TITLE = "Train a classifier on attributes"
+    TITLE = "Train a classifier (random forest, SVM, ...) on attributes"
     GROUP = "training"
     DESCRIPTION = (
         "Trains a classifier (random forest, support vector machine, ...) on attributes of vector layers: points of "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
@@ -51,12 +52,14 @@ class ClassifierChoice(Group):
         "libsvm: support vector machine. boost: AdaBoost of small trees. gbt: gradient boosting on histograms. dt: decision "
         "tree. ann: neural network. bayes: a normal distribution for each class. rf: random forest. knn: nearest neighbours.",
         NAMES,
+        section=sections.CLASSIFIER,
     )
     libsvm_k: str = voc.choice(
         "classifier.libsvm.k",
         "SVM: kernel",
         "linear, rbf (Gaussian), poly (polynomial) or sigmoid.",
         ("linear", "rbf", "poly", "sigmoid"),
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_m: str = voc.choice(
@@ -64,6 +67,7 @@ class ClassifierChoice(Group):
         "SVM: model",
         "csvc: limited by the cost C. nusvc: limited by Nu.",
         ("csvc", "nusvc"),
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_c: float = voc.number(
@@ -72,6 +76,7 @@ class ClassifierChoice(Group):
         "For csvc: penalty of an error.",
         default=1.0,
         minimum=1e-9,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_nu: float = voc.number(
@@ -81,6 +86,7 @@ class ClassifierChoice(Group):
         default=0.5,
         minimum=1e-9,
         maximum=1,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_gamma: float = voc.number(
@@ -89,6 +95,7 @@ class ClassifierChoice(Group):
         "For the kernels rbf, poly and sigmoid: factor of the distance or product.",
         default=1.0,
         minimum=1e-12,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_coef0: float = voc.number(
@@ -96,6 +103,7 @@ class ClassifierChoice(Group):
         "SVM: constant",
         "For the kernels poly and sigmoid: constant added to the product.",
         default=0.0,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_degree: int = voc.integer(
@@ -104,25 +112,40 @@ class ClassifierChoice(Group):
         "For the kernel poly: degree of the polynomial.",
         default=3,
         minimum=1,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_opt: bool = voc.boolean(
         "classifier.libsvm.opt",
         "SVM: parameter search",
         "On: choose C (or Nu) and gamma by cross-validation among powers of ten, and ignore the given values.",
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     libsvm_prob: bool = voc.boolean(
         "classifier.libsvm.prob",
         "SVM: probabilities",
         "On: train probabilities too, by cross-validation; a confidence map needs them.",
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     boost_w: int = voc.integer(
-        "classifier.boost.w", "Boosting: steps", "Maximum number of trees.", default=100, minimum=1, advanced=True
+        "classifier.boost.w",
+        "Boosting: steps",
+        "Maximum number of trees.",
+        default=100,
+        minimum=1,
+        section=sections.CLASSIFIER,
+        advanced=True,
     )
     boost_m: int = voc.integer(
-        "classifier.boost.m", "Boosting: depth", "Depth of each tree.", default=1, minimum=1, advanced=True
+        "classifier.boost.m",
+        "Boosting: depth",
+        "Depth of each tree.",
+        default=1,
+        minimum=1,
+        section=sections.CLASSIFIER,
+        advanced=True,
     )
     gbt_w: int = voc.integer(
         "classifier.gbt.w",
@@ -130,6 +153,7 @@ class ClassifierChoice(Group):
         "Number of trees for each class.",
         default=200,
         minimum=1,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     gbt_s: float = voc.number(
@@ -138,13 +162,26 @@ class ClassifierChoice(Group):
         "Learning rate: weight of each tree.",
         default=0.01,
         minimum=1e-6,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     gbt_max: int = voc.integer(
-        "classifier.gbt.max", "Gradient boosting: depth", "Depth of each tree.", default=3, minimum=1, advanced=True
+        "classifier.gbt.max",
+        "Gradient boosting: depth",
+        "Depth of each tree.",
+        default=3,
+        minimum=1,
+        section=sections.CLASSIFIER,
+        advanced=True,
     )
     dt_max: int = voc.integer(
-        "classifier.dt.max", "Decision tree: depth", "Maximum depth of the tree.", default=10, minimum=1, advanced=True
+        "classifier.dt.max",
+        "Decision tree: depth",
+        "Maximum depth of the tree.",
+        default=10,
+        minimum=1,
+        section=sections.CLASSIFIER,
+        advanced=True,
     )
     dt_min: int = voc.integer(
         "classifier.dt.min",
@@ -152,6 +189,7 @@ class ClassifierChoice(Group):
         "A node with fewer samples is not split.",
         default=10,
         minimum=2,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_t: str = voc.choice(
@@ -159,6 +197,7 @@ class ClassifierChoice(Group):
         "Neural network: method",
         "reg: Adam, instead of OTB's resilient backpropagation. back: gradient descent with momentum.",
         ("reg", "back"),
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_sizes: str = voc.text(
@@ -166,6 +205,7 @@ class ClassifierChoice(Group):
         "Neural network: hidden layers",
         "Number of neurons in each hidden layer, separated by spaces.",
         default="100",
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_f: str = voc.choice(
@@ -173,6 +213,7 @@ class ClassifierChoice(Group):
         "Neural network: activation",
         "sig: symmetrical sigmoid (hyperbolic tangent). ident: none.",
         ("sig", "ident"),
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_bpdw: float = voc.number(
@@ -181,6 +222,7 @@ class ClassifierChoice(Group):
         "For the method back: weight of the gradient.",
         default=0.1,
         minimum=1e-9,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_bpms: float = voc.number(
@@ -190,6 +232,7 @@ class ClassifierChoice(Group):
         default=0.1,
         minimum=0,
         maximum=0.999,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_term: str = voc.choice(
@@ -198,6 +241,7 @@ class ClassifierChoice(Group):
         "iter: stop after the number of iterations. eps: stop if the loss no longer improves by epsilon. all: stop "
         "at the first of both.",
         ("all", "iter", "eps"),
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_eps: float = voc.number(
@@ -206,6 +250,7 @@ class ClassifierChoice(Group):
         "For the stop criteria eps and all: minimum improvement of the loss in a hundred iterations.",
         default=0.01,
         minimum=0,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     ann_iter: int = voc.integer(
@@ -214,6 +259,7 @@ class ClassifierChoice(Group):
         "For the stop criteria iter and all: maximum number of passes over all samples.",
         default=1000,
         minimum=1,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     rf_max: int = voc.integer(
@@ -222,6 +268,7 @@ class ClassifierChoice(Group):
         "Maximum depth of a tree. Values above OTB's 5, such as 15 or 25, often improve the result.",
         default=5,
         minimum=1,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     rf_min: int = voc.integer(
@@ -230,6 +277,7 @@ class ClassifierChoice(Group):
         "A node with fewer samples is not split.",
         default=10,
         minimum=2,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     rf_var: int = voc.integer(
@@ -238,10 +286,17 @@ class ClassifierChoice(Group):
         "Number of features tried at random for each split. 0: the square root of the number of features.",
         default=0,
         minimum=0,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     rf_nbtrees: int = voc.integer(
-        "classifier.rf.nbtrees", "Random forest: trees", "Number of trees.", default=100, minimum=1, advanced=True
+        "classifier.rf.nbtrees",
+        "Random forest: trees",
+        "Number of trees.",
+        default=100,
+        minimum=1,
+        section=sections.CLASSIFIER,
+        advanced=True,
     )
     knn_k: int = voc.integer(
         "classifier.knn.k",
@@ -249,10 +304,15 @@ class ClassifierChoice(Group):
         "Number of neighbours that vote.",
         default=32,
         minimum=1,
+        section=sections.CLASSIFIER,
         advanced=True,
     )
     rand: int | None = shared.seed(
-        name="rand", otherwise="a different seed each time", maximum=shared.LARGEST_32_BIT_SEED
+        name="rand",
+        otherwise="a different seed each time",
+        maximum=shared.LARGEST_32_BIT_SEED,
+        advanced=True,
+        section=sections.CLASSIFIER,
     )
 
     @property
@@ -265,7 +325,8 @@ class ClassifierChoice(Group):
         words = self.ann_sizes.split()
         if not words or not all(word.isdecimal() and int(word) for word in words):
             raise ParameterError(
-                f"{field('ann_sizes')} is {self.ann_sizes!r}, but must be whole numbers above 0, separated by spaces, "
-                "such as 50 20."
+                "{ann_sizes} is {ann_sizes2!r}, but must be whole numbers above 0, separated by spaces, such as 50 20.",
+                ann_sizes=field("ann_sizes"),
+                ann_sizes2=self.ann_sizes,
             )
         return tuple(int(word) for word in words)

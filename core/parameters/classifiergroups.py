@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .classifierchoices import FILE_FILTER
@@ -31,6 +32,7 @@ def legend() -> Any:
         "Class names and colours in JSON, in the form of the output LEGEND of other algorithms. Default: those of "
         "the training layer's categories, or of the file beside it.",
         advanced=True,
+        section=sections.LABELS,
     )
 
 
@@ -44,6 +46,7 @@ def statistics(name: str, otherwise: str) -> Any:
         required=False,
         file_filter="XML files (*.xml)",
         advanced=True,
+        section=sections.CLASSIFIER,
     )
 
 
@@ -55,13 +58,19 @@ def deep_features() -> Any:
         "Names of the model's outputs that are the features, separated by spaces; for a .keras file also names of "
         "layers. Default: features, if the model has an output or layer of this name, otherwise the first output in "
         "alphabetical order.",
+        section=sections.MODEL,
     )
 
 
 def trained_classifier(name: str) -> Any:
     """The classifier to write."""
     return voc.file_out(
-        name, "Trained classifier", "The classifier as a .skops file.", required=True, file_filter=FILE_FILTER
+        name,
+        "Trained classifier",
+        "The classifier as a .skops file.",
+        required=True,
+        file_filter=FILE_FILTER,
+        kept_as="classifier.skops",
     )
 
 
@@ -79,6 +88,7 @@ class _NoDataLabel(Group):
         "No-data label",
         "Value of the map where the input is no-data, masked or NaN. Choose a value that is not a class.",
         default=0,
+        section=sections.NODATA,
     )
 
 
@@ -123,6 +133,7 @@ class SampleChoice(Group):
         "Features with a class, to test the classifier. Default: a part of the training samples (SAMPLE_VTR); they "
         "are close to the others, so the scores are too optimistic.",
         required=False,
+        section=sections.VALIDATION,
     )
     sample_vfn: str = shared.class_field("sample.vfn", of="vd")
     sample_mt: int = voc.integer(
@@ -132,6 +143,7 @@ class SampleChoice(Group):
         default=1000,
         minimum=-1,
         advanced=True,
+        section=sections.SAMPLES,
     )
     sample_mv: int = voc.integer(
         "sample.mv",
@@ -140,6 +152,7 @@ class SampleChoice(Group):
         default=1000,
         minimum=-1,
         advanced=True,
+        section=sections.SAMPLES,
     )
     sample_bm: int = voc.integer(
         "sample.bm",
@@ -150,6 +163,7 @@ class SampleChoice(Group):
         minimum=0,
         maximum=1,
         advanced=True,
+        section=sections.SAMPLES,
     )
     sample_vtr: float = voc.number(
         "sample.vtr",
@@ -159,5 +173,6 @@ class SampleChoice(Group):
         minimum=0,
         maximum=1,
         advanced=True,
+        section=sections.VALIDATION,
     )
     legend: str = legend()

@@ -43,13 +43,18 @@ def split_commands(text: str) -> Iterator[tuple[int, Words]]:
             start = line
         if kind == "open":
             raise ParameterError(
-                f"Line {line}: the quote {found} before {_beginning(text[piece.end() :])!r} is not closed: add another "
-                f"{found} where the value ends."
+                "Line {line}: the quote {found} before {beginning!r} is not closed: add another {found} where the "
+                "value ends.",
+                line=line,
+                found=found,
+                beginning=_beginning(text[piece.end() :]),
             )
         if kind in ("plain", "quoted") and not found.startswith("'") and (variable := _VARIABLE.search(found)):
             raise ParameterError(
-                f"Line {line}: {variable[0]} is a shell variable, but variables are not replaced here: write its "
-                "value (or put '' around a file name with a $)."
+                "Line {line}: {variable} is a shell variable, but variables are not replaced here: write its value "
+                "(or put '' around a file name with a $).",
+                line=line,
+                variable=variable[0],
             )
         if kind == "end":
             yield from ((start, words) for words in _separated(shlex.split(pending)))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 from ..errors import OtbtfError
+from ..phrases import Phrase
 
 _Source = TypeVar("_Source", bound="DescribedSource")
 
@@ -40,9 +41,16 @@ class DescribedSource:
         known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]  # a derived class is one
         unknown = [str(key) for key in given if key not in known]
         if unknown:
-            raise cls.ERROR(f"A {cls.WHAT} is described with {', '.join(unknown)}, which is unknown: use {cls.FORM}.")
+            raise cls.ERROR(
+                Phrase(
+                    "A {what} is described with {unknown}, which is unknown: use {form}.",
+                    what=cls.WHAT,
+                    unknown=", ".join(unknown),
+                    form=cls.FORM,
+                )
+            )
         if "path" not in given:
-            raise cls.ERROR(f"A {cls.WHAT} is described without its path: use {cls.FORM}.")
+            raise cls.ERROR(Phrase("A {what} is described without its path: use {form}.", what=cls.WHAT, form=cls.FORM))
         return cls(**given)
 
     @classmethod
@@ -64,7 +72,16 @@ class DescribedSource:
     @classmethod
     def _refused(cls, name: str, value: Any, wanted: str) -> OtbtfError:
         """Return the error for the value of a field."""
-        return cls.ERROR(f"{name} of a {cls.WHAT} is {value!r}, but must be {wanted}: use {cls.FORM}.")
+        return cls.ERROR(
+            Phrase(
+                "{name} of a {what} is {value!r}, but must be {wanted}: use {form}.",
+                name=name,
+                what=cls.WHAT,
+                value=value,
+                wanted=wanted,
+                form=cls.FORM,
+            )
+        )
 
     @classmethod
     def _path(cls, value: Any) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..base.addresses import address_of, masked
 from ..errors import ParameterError
+from ..phrases import Phrase
 from .kinds import Key
 
 _STRICT = re.compile(r"(?s)(?P<file>.*?)\?&(?P<options>.*)")
@@ -56,8 +57,22 @@ def check_reading(
         if name in followed:
             continue
         if name not in _READING:
-            raise ParameterError(f"{label}: {name}={value} of {masked(file)} is not supported: {cure}")
-        notes.append(f"{name}={value} of {masked(file)} is ignored: georeferencing is that of GDAL.")
+            raise ParameterError(
+                "{label}: {name}={value} of {file} is not supported: {cure}",
+                label=label,
+                name=name,
+                value=value,
+                file=masked(file),
+                cure=cure,
+            )
+        notes.append(
+            Phrase(
+                "{name}={value} of {file} is ignored: georeferencing is that of GDAL.",
+                name=name,
+                value=value,
+                file=masked(file),
+            )
+        )
     return {name: value for name, value in options if name in followed}
 
 
@@ -79,15 +94,23 @@ def output_values(
     """
     if len(words) > 2:
         raise ParameterError(
-            f"{label} takes a file and a pixel type, but {len(words)} values are given ({' '.join(words)}): put "
-            "quotes around a file name with spaces."
+            "{label} takes a file and a pixel type, but {words_count} values are given ({words}): put quotes around "
+            "a file name with spaces.",
+            label=label,
+            words_count=len(words),
+            words=" ".join(words),
         )
     file, options = split(words[0], lenient)
     values: dict[str, Any] = {key.name: file}
 
     def follow(what: str, value: str, given: str) -> None:
         if f"{key.name}.{what}" not in known:
-            raise ParameterError(f"{label}: {given} is not supported, because this output has no {what}: remove it.")
+            raise ParameterError(
+                "{label}: {given} is not supported, because this output has no {what}: remove it.",
+                label=label,
+                given=given,
+                what=what,
+            )
         values[f"{key.name}.{what}"] = value
 
     if len(words) == 2:
@@ -101,17 +124,43 @@ def output_values(
         elif name == "nodata" and f"{key.name}.nodata" in known:
             values[f"{key.name}.nodata"] = value
         elif name == "nodata":
-            notes.append(f"nodata={value} of {file} is ignored: this output declares its own no-data value.")
+            notes.append(
+                Phrase(
+                    "nodata={value} of {file} is ignored: this output declares its own no-data value.",
+                    value=value,
+                    file=file,
+                )
+            )
         elif name.startswith("streaming:"):
-            notes.append(f"{name}={value} of {file} is ignored: tiles are planned from the memory budget.")
+            notes.append(
+                Phrase(
+                    "{name}={value} of {file} is ignored: tiles are planned from the memory budget.",
+                    name=name,
+                    value=value,
+                    file=file,
+                )
+            )
         elif name in _WRITING:
-            notes.append(f"{name}={value} of {file} is ignored: it does not change the pixels.")
+            notes.append(
+                Phrase(
+                    "{name}={value} of {file} is ignored: it does not change the pixels.",
+                    name=name,
+                    value=value,
+                    file=file,
+                )
+            )
         else:
             raise _unknown(label, name, value)
     if creation and f"{key.name}.co" in known:
         values[f"{key.name}.co"] = "|".join(creation)
     elif creation:
-        notes.append(f"{', '.join(creation)} of {file} is ignored: this output has no creation options.")
+        notes.append(
+            Phrase(
+                "{creation} of {file} is ignored: this output has no creation options.",
+                creation=", ".join(creation),
+                file=file,
+            )
+        )
     return values
 
 
@@ -119,7 +168,15 @@ def _unknown(label: str, name: str, value: str) -> ParameterError:
     names = ("box", "gdal:co:", "nodata", "streaming:type", *_WRITING)
     near = difflib.get_close_matches(name, names, n=1)
     if name == "bands":
-        hint = "Choose the model's outputs in output.names, or extract the bands afterwards (gdal_translate -b)."
+        hint = Phrase(
+            "Choose the model's outputs in output.names, or extract the bands afterwards (gdal_translate -b)."
+        )
     else:
-        hint = f"Did you mean {near[0]}?" if near else "Remove it."
-    return ParameterError(f"{label}: the option {name}={value} of the file name is not supported. {hint}")
+        hint = Phrase("Did you mean {near}?", near=near[0]) if near else Phrase("Remove it.")
+    return ParameterError(
+        "{label}: the option {name}={value} of the file name is not supported. {hint}",
+        label=label,
+        name=name,
+        value=value,
+        hint=hint,
+    )

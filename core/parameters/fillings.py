@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from . import sections
 from . import vocabulary as voc
 from .operation import Group
 from .seriesorders import DATE_MAJOR, ORDERS
@@ -26,6 +27,7 @@ def nodata_fill(of: str, auto: str) -> Any:
         f"before the first and after the last value, these are held. NaN is always missing. auto: {auto}.",
         FILLINGS,
         advanced=True,
+        section=sections.NODATA,
     )
 
 
@@ -40,24 +42,33 @@ class Filling(Group):
         "For NODATA_FILL=value: replaces missing values, in the unit of the images.",
         default=0.0,
         advanced=True,
+        section=sections.NODATA,
     )
     nodata_fill_mask: bool = voc.boolean(
         "nodata_fill.mask",
         "Mask of filled values",
         "On: the network also gets, for each band, where the value was missing (1) or known (0).",
         advanced=True,
+        section=sections.NODATA,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not math.isfinite(self.nodata_fill_value):
             raise ParameterError(
-                f"{field('nodata_fill_value')} is {self.nodata_fill_value:g}, but must be a finite number."
+                "{nodata_fill_value} is {nodata_fill_value2:g}, but must be a finite number.",
+                nodata_fill_value=field("nodata_fill_value"),
+                nodata_fill_value2=self.nodata_fill_value,
             )
         if self.nodata_fill != VALUE and self.nodata_fill_value:
             raise ParameterError(
-                f"{field('nodata_fill_value')} is {self.nodata_fill_value:g}, but {field('nodata_fill')} is {self.nodata_fill}: "
-                f"set {field('nodata_fill')} to {VALUE}, or leave the value out."
+                "{nodata_fill_value} is {nodata_fill_value2:g}, but {nodata_fill} is {nodata_fill2}: set {nodata_fill} to "
+                "{value}, or leave the value out.",
+                nodata_fill_value=field("nodata_fill_value"),
+                nodata_fill_value2=self.nodata_fill_value,
+                nodata_fill=field("nodata_fill"),
+                nodata_fill2=self.nodata_fill,
+                value=VALUE,
             )
 
 
@@ -72,6 +83,7 @@ class Series(Group):
         "or of a STAC item or item collection. Several sources: separated by semicolons. Default: the dates in the names of the "
         "bands, or of the files.",
         advanced=True,
+        section=sections.NETWORK,
     )
     dates_order: str = voc.choice(
         "dates.order",
@@ -80,6 +92,7 @@ class Series(Group):
         "dates of the first band first). Names with dates also give the order.",
         ORDERS,
         advanced=True,
+        section=sections.NETWORK,
     )
     step: float | None = voc.number(
         "step",
@@ -87,12 +100,13 @@ class Series(Group):
         "Resample time series to dates that many days apart, from the first date on, in the model. Default: the dates of "
         "the series.",
         advanced=True,
+        section=sections.NETWORK,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.step is not None and not 0 < self.step < math.inf:
-            raise ParameterError(f"{field('step')} is {self.step:g}, but must be above 0.")
+            raise ParameterError("{step} is {step2:g}, but must be above 0.", step=field("step"), step2=self.step)
 
 
 @dataclass(frozen=True)

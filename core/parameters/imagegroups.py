@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
@@ -49,4 +50,5 @@ class ArithmeticOutput(ToolOutput):
         "Output: no-data value",
         "Value of pixels that are no-data in an image. Default: nan, or 0 for an output of whole numbers.",
         advanced=True,
+        section=sections.OUTPUT,
     )

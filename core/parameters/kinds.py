@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..base.addresses import masked
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -36,12 +37,16 @@ class Key:
         choices: the words of a choice.
         minimum, maximum: inclusive bounds of a number.
         advanced: True to fold it away in the dialog.
+        section: the title of its section in forms, documentation and help: one of `sections.SECTIONS`.
         of: for a field, the key of its vector.
         file_filter: for a file, a filter as Qt writes it.
         geometry: for a layer, `point`, `line`, `polygon` or empty for any; for documentation and the choice of layers
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        kept_as: for an output that later runs need, as a trained model, the name that dialogs suggest for it, outside
+            temporary folders; empty where they suggest a temporary one.
+        suggested: the value that a dialog begins with where one must be given.
         in_otbtf: what OTBTF takes where the key is not given, as text, if that is something else than here; command lines
             and OTB's Python modules follow it.
         group: number of the source the key belongs to (1, 2, ...), 0 for the operation's own.
@@ -57,10 +62,13 @@ class Key:
     minimum: float | None = None
     maximum: float | None = None
     advanced: bool = False
+    section: str = ""
     of: str = ""
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    kept_as: str = ""
+    suggested: Any = None
     in_otbtf: str = ""
     group: int = 0
 
@@ -120,8 +128,10 @@ class Kind:
         """
         if len(words) > 1:
             raise ParameterError(
-                f"-{key.name} takes one value, but {len(words)} are given ({masked(' '.join(words))}): put quotes around a "
-                "value with spaces."
+                "-{key} takes one value, but {words_count} are given ({words}): put quotes around a value with spaces.",
+                key=key.name,
+                words_count=len(words),
+                words=masked(" ".join(words)),
             )
         return words[0]
 
@@ -258,14 +268,24 @@ class Number(Kind):
     def _typed(self, key: Key, value: Any) -> Any:
         number = _float(value)
         if number is None:
-            raise ParameterError(f"{key.mention} is {value!r}, but must be a number.")
+            raise ParameterError("{key} is {value!r}, but must be a number.", key=key.mention, value=value)
         return self._bounded(key, number)
 
     def _bounded(self, key: Key, value: Any) -> Any:
         if key.minimum is not None and not value >= key.minimum and not math.isnan(value):
-            raise ParameterError(f"{key.mention} is {value:g}, but must be at least {key.minimum:g}.")
+            raise ParameterError(
+                "{key} is {value:g}, but must be at least {minimum:g}.",
+                key=key.mention,
+                value=value,
+                minimum=key.minimum,
+            )
         if key.maximum is not None and not value <= key.maximum and not math.isnan(value):
-            raise ParameterError(f"{key.mention} is {value:g}, but must be at most {key.maximum:g}.")
+            raise ParameterError(
+                "{key} is {value:g}, but must be at most {maximum:g}.",
+                key=key.mention,
+                value=value,
+                maximum=key.maximum,
+            )
         return value
 
     def takes(self, key: Key, quote: str = "") -> str:
@@ -282,7 +302,7 @@ class Integer(Number):
     def _typed(self, key: Key, value: Any) -> Any:
         number = _float(value)
         if number is None or not number.is_integer():
-            raise ParameterError(f"{key.mention} is {value!r}, but must be a whole number.")
+            raise ParameterError("{key} is {value!r}, but must be a whole number.", key=key.mention, value=value)
         return self._bounded(key, value if isinstance(value, int) else int(number))
 
 
@@ -304,7 +324,9 @@ class Boolean(Kind):
     def _typed(self, key: Key, value: Any) -> Any:
         found = _BOOLEANS.get(str(value).strip().lower())
         if found is None:
-            raise ParameterError(f"{key.mention} is {value!r}, but must be on or off (true, false, 1, 0).")
+            raise ParameterError(
+                "{key} is {value!r}, but must be on or off (true, false, 1, 0).", key=key.mention, value=value
+            )
         return found
 
     def of_words(self, key: Key, words: Sequence[str]) -> Any:
@@ -326,7 +348,12 @@ class Choice(Kind):
         if isinstance(value, bool) and self.stands_alone(key):
             value = "on" if value else "off"
         if value not in key.choices:
-            raise ParameterError(f"{key.mention} is {value!r}, but must be one of: {', '.join(key.choices)}.")
+            raise ParameterError(
+                "{key} is {value!r}, but must be one of: {choices}.",
+                key=key.mention,
+                value=value,
+                choices=", ".join(key.choices),
+            )
         return value
 
     def of_words(self, key: Key, words: Sequence[str]) -> Any:
@@ -339,7 +366,7 @@ class Choice(Kind):
         return {"on", "off"} <= set(key.choices)
 
     def takes(self, key: Key, quote: str = "") -> str:
-        return f"one of {', '.join(f'{quote}{word}{quote}' for word in key.choices)}"
+        return Phrase("one of {choices}", choices=", ".join(f"{quote}{word}{quote}" for word in key.choices))
 
 
 class Extent(Kind):

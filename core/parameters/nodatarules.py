@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
+from . import sections
 from . import vocabulary as voc
 from .operation import Group
 
@@ -58,6 +59,7 @@ def nodata_rule(otherwise: str, **more: Any) -> Any:
         "bands are all missing. A number from 0 to 1: those of whose bands a larger share is missing. If it is given, NaN "
         f"counts as missing, too. Default: {otherwise}.",
         advanced=True,
+        section=sections.NODATA,
         **more,
     )
 
@@ -71,6 +73,7 @@ def nodata_pixels(what: str, otherwise: str) -> Any:
         minimum=0,
         maximum=1,
         advanced=True,
+        section=sections.NODATA,
     )
 
 
@@ -94,7 +97,9 @@ class PatchRule(PixelRule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.nodata_pixels is not None and math.isnan(self.nodata_pixels):
-            raise ParameterError(f"{field('nodata_pixels')} is nan, but must be a number from 0 to 1.")
+            raise ParameterError(
+                "{nodata_pixels} is nan, but must be a number from 0 to 1.", nodata_pixels=field("nodata_pixels")
+            )
 
 
 def rule_of(parameters: PixelRule, otherwise: NodataRule) -> NodataRule:
@@ -124,5 +129,11 @@ def share_of_bands(text: str, otherwise: float) -> float:
     except ValueError:
         share = math.nan
     if not 0 <= share <= 1:
-        raise ParameterError(f"{field('nodata_rule')} is {text}, but must be {ANY}, {ALL} or a number from 0 to 1.")
+        raise ParameterError(
+            "{nodata_rule} is {text}, but must be {any}, {all} or a number from 0 to 1.",
+            nodata_rule=field("nodata_rule"),
+            text=text,
+            any=ANY,
+            all=ALL,
+        )
     return share

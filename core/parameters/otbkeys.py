@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..errors import ParameterError
+from ..phrases import Phrase
 
-_BY_GRID = "images are georeferenced by their grid"
+_BY_GRID = Phrase("images are georeferenced by their grid")
 _LEFT_OUT = {
     "elev.dem": _BY_GRID,
     "elev.geoid": _BY_GRID,
     "elev.default": _BY_GRID,
-    "lms": "the position of each pixel is computed exactly",
+    "lms": Phrase("the position of each pixel is computed exactly"),
 }
 
 _ONLY = {
-    "mode": (("default",), "images are georeferenced by their grid, not by a sensor model. Remove it"),
-    "interpolator.bco.radius": (("2",), "bicubic interpolation uses 4 x 4 pixels. Remove it"),
-    "incontext": ((), "write the constants into the expression"),
-    "outcontext": ((), "the statistics are not written to a file. Remove it"),
+    "mode": (("default",), Phrase("images are georeferenced by their grid, not by a sensor model. Remove it")),
+    "interpolator.bco.radius": (("2",), Phrase("bicubic interpolation uses 4 x 4 pixels. Remove it")),
+    "incontext": ((), Phrase("write the constants into the expression")),
+    "outcontext": ((), Phrase("the statistics are not written to a file. Remove it")),
 }
 """The values that have the same meaning as the plugin's behaviour, and why no others are possible."""
 
@@ -44,4 +45,4 @@ def why_left_out(name: str, words: Sequence[str], known: Collection[str]) -> str
     possible, why = _ONLY[name]
     if " ".join(words) in possible:
         return ""
-    raise ParameterError(f"-{name} {' '.join(words)} is not supported: {why}.")
+    raise ParameterError("-{name} {words} is not supported: {why}.", name=name, words=" ".join(words), why=why)

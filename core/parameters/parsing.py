@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..errors import ParameterError
+from ..phrases import Phrase, plain
 from .kinds import Key, parameter_name
 from .vocabulary import Numbered
 
@@ -44,12 +45,16 @@ def _numbers(several: Numbered, used: Iterable[str]) -> Iterator[int]:
 
 def _prefixed(key: Key, several: Numbered, number_: int) -> Key:
     what = several.prefix.replace(".", " ")  # training.source -> Training source
+    label = plain(f"{key.label[:1].lower()}{key.label[1:]}")
     return dataclasses.replace(
         key,
         name=f"{several.prefix}{number_}.{key.name}",
-        label=f"{what[:1].upper()}{what[1:]} {number_}: {key.label[:1].lower()}{key.label[1:]}",
+        label=Phrase(f"{what[:1].upper()}{what[1:]} {{number}}: {{label}}", number=number_, label=label),
         of=f"{several.prefix}{number_}.{key.of}" if key.of else "",
         required=key.required and number_ == 1,
+        created=key.created and number_ == 1,
+        suggested=key.suggested if number_ == 1 else None,
+        advanced=key.advanced or several.advanced,
         group=number_,
     )
 
@@ -59,13 +64,17 @@ def unknown_key(name: str, known: Iterable[str]) -> ParameterError:
     names = list(known)
     near = difflib.get_close_matches(name.lower(), [k.lower() for k in names], n=1, cutoff=0.6)
     original = {k.lower(): k for k in names}
-    hint = f" Did you mean {original[near[0]]}?" if near else f" Known keys: {', '.join(names)}."
-    return ParameterError(f"Unknown parameter {name}.{hint}")
+    hint = (
+        Phrase(" Did you mean {original}?", original=original[near[0]])
+        if near
+        else Phrase(" Known keys: {names}.", names=", ".join(names))
+    )
+    return ParameterError("Unknown parameter {name}.{hint}", name=name, hint=hint)
 
 
 def missing(key: Key) -> ParameterError:
     """Return the error for a required key that is not given."""
-    return ParameterError(f"{key.mention} is missing: {key.help}")
+    return ParameterError("{key} is missing: {help}", key=key.mention, help=plain(key.help))
 
 
 def parse(operation: type[T], values: Mapping[str, Any]) -> T:
@@ -112,8 +121,11 @@ def _build_numbered(several: Numbered, given: Mapping[str, Any]) -> tuple[Any, .
         if number_ != len(items) + 1:
             given_key = dataclasses.replace(used[0], name=prefix + used[0].name)
             raise ParameterError(
-                f"{given_key.mention} is given, but nothing for {parameter_name(several.prefix)}{len(items) + 1}: number "
-                "the sources from 1 without gaps."
+                "{given_key} is given, but nothing for {parameter_name}{items_count}: number the sources from 1 "
+                "without gaps.",
+                given_key=given_key.mention,
+                parameter_name=parameter_name(several.prefix),
+                items_count=len(items) + 1,
             )
         for key in keys(several.item):
             if key.required and given.get(prefix + key.name, ()) in ((), ""):

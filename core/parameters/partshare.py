@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 
 _FORM = re.compile(r"\s*(?:(?P<index>\d{1,9})\s*/\s*(?P<count>\d{1,9})|auto(?:\s*/\s*(?P<of>\d{1,9}))?)\s*")
 
@@ -52,13 +53,22 @@ def part_share(text: str, environment: Mapping[str, str]) -> PartShare:
     if match["of"] is not None:
         name = next((name for name in (_TASK, _COMPLETION) if name in environment), None)
         if name is None:
-            raise _no_job(text, f"{_TASK} (a job array of SLURM) or {_COMPLETION} (an indexed job of Kubernetes)")
+            raise _no_job(
+                text,
+                Phrase(
+                    "{task} (a job array of SLURM) or {completion} (an indexed job of Kubernetes)",
+                    task=_TASK,
+                    completion=_COMPLETION,
+                ),
+            )
         return _checked(text, _number(environment, name), int(match["of"]), f" ({name})")
     if missing := [name for name in (_TASK, _FIRST, _TASKS) if name not in environment]:
         also = (
-            " Kubernetes does not tell the number of pods: give it, as auto/64." if _COMPLETION in environment else ""
+            Phrase(" Kubernetes does not tell the number of pods: give it, as auto/64.")
+            if _COMPLETION in environment
+            else ""
         )
-        raise _no_job(text, f"{', '.join(missing)} (a job array of SLURM)", also)
+        raise _no_job(text, Phrase("{missing} (a job array of SLURM)", missing=", ".join(missing)), also)
     step = _number(environment, _STEP) if _STEP in environment else 1
     index = (_number(environment, _TASK) - _number(environment, _FIRST)) // max(step, 1)
     return _checked(text, index, _number(environment, _TASKS), f" ({_TASK})")
@@ -68,16 +78,22 @@ def _match(text: str) -> re.Match[str]:
     match = _FORM.fullmatch(text)
     if match is None:
         raise ParameterError(
-            f"{field('part')} is {text!r}, but must be INDEX/COUNT with the index counted from 0, such as 3/64, or auto, or "
-            "auto/COUNT."
+            "{part} is {text!r}, but must be INDEX/COUNT with the index counted from 0, such as 3/64, or auto, or "
+            "auto/COUNT.",
+            part=field("part"),
+            text=text,
         )
     return match
 
 
 def _no_job(text: str, variables: str, also: str = "") -> ParameterError:
     return ParameterError(
-        f"{field('part')} is {text}, but the environment has no {variables}: start the run as such a job, or give index and "
-        f"count, such as 3/64.{also}"
+        "{part} is {text}, but the environment has no {variables}: start the run as such a job, or give index and "
+        "count, such as 3/64.{also}",
+        part=field("part"),
+        text=text,
+        variables=variables,
+        also=also,
     )
 
 
@@ -86,15 +102,23 @@ def _number(environment: Mapping[str, str], name: str) -> int:
         return int(environment[name])
     except ValueError:
         raise ParameterError(
-            f"{field('part')} goes by the environment variable {name}, which is {environment[name]!r}, but must be a whole "
-            "number."
+            "{part} goes by the environment variable {name}, which is {environment!r}, but must be a whole number.",
+            part=field("part"),
+            name=name,
+            environment=environment[name],
         ) from None
 
 
 def _checked(text: str, index: int, count: int, of: str) -> PartShare:
     if not 0 <= index < count:
         raise ParameterError(
-            f"{field('part')} is {text}, but the index {index}{of} is not among 0 to {count - 1}: indices count from 0. "
-            f"Number the tasks of the job 0 to {max(count - 1, 0)}, or give a larger count."
+            "{part} is {text}, but the index {index}{of} is not among 0 to {count}: indices count from 0. Number "
+            "the tasks of the job 0 to {count2}, or give a larger count.",
+            part=field("part"),
+            text=text,
+            index=index,
+            of=of,
+            count=count - 1,
+            count2=max(count - 1, 0),
         )
     return PartShare(index, count)

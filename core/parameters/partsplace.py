@@ -22,10 +22,17 @@ def check_parts_place(out: str, why: str) -> None:
     cure = "choose a file in a folder that all runs see."
     if _TEMPORARY.fullmatch(out):
         raise ParameterError(
-            f"{why} is given, but {field('out')} is a temporary output of QGIS, which other runs cannot read: {cure}"
+            "{why} is given, but {out} is a temporary output of QGIS, which other runs cannot read: {cure}",
+            why=why,
+            out=field("out"),
+            cure=cure,
         )
     if _ELSEWHERE.match(out):
         raise ParameterError(
-            f"{why} is given, but {field('out')} is {out}, which is no file on a disk: parts are linked and renamed beside "
-            f"it, which remote storage and memory cannot do; {cure}"
+            "{why} is given, but {out} is {out2}, which is no file on a disk: parts are linked and renamed beside "
+            "it, which remote storage and memory cannot do; {cure}",
+            why=why,
+            out=field("out"),
+            out2=out,
+            cure=cure,
         )

@@ -87,8 +87,12 @@ class RasterSource(DescribedSource):
             value = getattr(self, name)
             if not isinstance(value, bool) and len(value) not in ({0, count} if name == "nodata" else {count}):
                 raise RasterError(
-                    f"{name} of {masked(self.path)} has {len(value)} items, but the raster has {count} bands: give an "
-                    "item for each band."
+                    "{name} of {path} has {count} items, but the raster has {count2} bands: give an item for each "
+                    "band.",
+                    name=name,
+                    path=masked(self.path),
+                    count=len(value),
+                    count2=count,
                 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .nodatarules import PatchRule, nodata_pixels, nodata_rule
@@ -33,6 +34,7 @@ class Source:
         minimum=1,
         advanced=True,
         in_otbtf="1",
+        section=sections.GEOMETRY,
     )
     rfieldy: int | None = voc.integer(
         "rfieldy",
@@ -41,16 +43,19 @@ class Source:
         minimum=1,
         advanced=True,
         in_otbtf="1",
+        section=sections.GEOMETRY,
     )
     placeholder: str = voc.text(
         "placeholder",
         "Model input",
         "Name of the model's input that this source feeds. Default: the inputs in alphabetical order.",
         advanced=True,
+        section=sections.IMAGES,
     )
     nodata: float | None = shared.nodata(
         "Value of missing data (nan is possible); pixels in which all bands have it are no-data, unless NODATA_RULE says "
-        "otherwise."
+        "otherwise.",
+        advanced=True,
     )
 
 
@@ -66,6 +71,8 @@ class _Application(Group):
         "model's sidecar, otherwise what the model allows.",
         MODES,
         in_otbtf="off",
+        section=sections.GEOMETRY,
+        advanced=True,
     )
     model_tagsets: str = shared.tag_sets()
     output_spcscale: float | None = voc.number(
@@ -76,12 +83,14 @@ class _Application(Group):
         advanced=True,
         minimum=1e-6,
         in_otbtf="1",
+        section=sections.GEOMETRY,
     )
     output_names: str = voc.text(
         "output.names",
         "Model outputs",
         "Names of the model's outputs to write, separated by spaces; their bands are stacked. Default: the output "
         "that the model's sidecar names, otherwise the first in alphabetical order.",
+        section=sections.MODEL,
     )
     output_efieldx: int | None = voc.integer(
         "output.efieldx",
@@ -90,6 +99,7 @@ class _Application(Group):
         minimum=1,
         advanced=True,
         in_otbtf="1",
+        section=sections.GEOMETRY,
     )
     output_efieldy: int | None = voc.integer(
         "output.efieldy",
@@ -98,12 +108,14 @@ class _Application(Group):
         minimum=1,
         advanced=True,
         in_otbtf="1",
+        section=sections.GEOMETRY,
     )
     optim_disabletiling: bool = voc.boolean(
         "optim.disabletiling",
         "No tiles",
         "On: compute the whole output without tiles, whatever memory it needs.",
         advanced=True,
+        section=sections.SPEED,
     )
     optim_tilesizex: int | None = voc.integer(
         "optim.tilesizex",
@@ -111,6 +123,7 @@ class _Application(Group):
         "Width of the tiles, in output pixels. Default: planned from the memory budget.",
         minimum=1,
         advanced=True,
+        section=sections.SPEED,
     )
     optim_tilesizey: int | None = voc.integer(
         "optim.tilesizey",
@@ -118,6 +131,7 @@ class _Application(Group):
         "Height of the tiles, in output pixels. Default: planned from the memory budget.",
         minimum=1,
         advanced=True,
+        section=sections.SPEED,
     )
     padding: str = voc.choice(
         "padding",
@@ -128,6 +142,7 @@ class _Application(Group):
         PADDINGS,
         advanced=True,
         in_otbtf="none",
+        section=sections.GEOMETRY,
     )
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
@@ -18,14 +19,19 @@ class Memory(Group):
     """The memory budget, under our name for it and under OTB's."""
 
     memory: int | None = shared.memory("images and computation", more=shared.BESIDE_TENSORFLOW)
-    ram: int | None = voc.integer("ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True)
+    ram: int | None = voc.integer(
+        "ram", "RAM (MB)", "The same as MEMORY, under OTB's name.", minimum=64, advanced=True, section=sections.SPEED
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.memory and self.ram and self.memory != self.ram:
             raise ParameterError(
-                f"{field('memory')} is {self.memory} and {field('ram')} is {self.ram}, but both are the memory "
-                "budget: keep one of them."
+                "{memory} is {memory2} and {ram} is {ram2}, but both are the memory budget: keep one of them.",
+                memory=field("memory"),
+                memory2=self.memory,
+                ram=field("ram"),
+                ram2=self.ram,
             )
 
 
@@ -62,7 +68,11 @@ class PartialOutput(_Box, RasterOutput, _Extent):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.out_box and self.extent:
-            raise ParameterError(f"{field('out_box')} and {field('extent')} are both given: keep one of them.")
+            raise ParameterError(
+                "{out_box} and {extent} are both given: keep one of them.",
+                out_box=field("out_box"),
+                extent=field("extent"),
+            )
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class Parts(Group):
         "from 0; auto for index and count of a SLURM job array; auto/COUNT for the index of SLURM or Kubernetes. OUT must "
         "be a .vrt; the last run writes it. Empty: not in parts.",
         advanced=True,
+        section=sections.SPEED,
     )
     resume: bool = voc.boolean(
         "resume",
@@ -83,6 +94,7 @@ class Parts(Group):
         "Compute in parts, keep those that are done, and compute again those whose file is damaged. Without PART: compute "
         "all that are missing, then write the whole output, in any format.",
         advanced=True,
+        section=sections.SPEED,
     )
 
     def __post_init__(self) -> None:
@@ -93,9 +105,13 @@ class Parts(Group):
             check_parts_place(str(vars(self).get("out", "")), field("part" if self.part.strip() else "resume"))
         if self.part.strip() and not str(vars(self).get("out", "")).lower().endswith(".vrt"):
             raise ParameterError(
-                f"{field('part')} is {self.part}, but {field('out')} is {vars(self).get('out')}: with {field('part')} it must "
-                f"be a .vrt, which refers to the parts. A run with {field('resume')} and without {field('part')} makes any "
-                "other format of them."
+                "{part} is {part2}, but {out} is {get}: with {part} it must be a .vrt, which refers to the parts. A "
+                "run with {resume} and without {part} makes any other format of them.",
+                part=field("part"),
+                part2=self.part,
+                out=field("out"),
+                get=vars(self).get("out"),
+                resume=field("resume"),
             )
 
 
@@ -110,7 +126,7 @@ def check_sources(sources: Sequence[object]) -> None:
     """Raise ParameterError where an operation that needs sources has none."""
     if not sources:
         raise ParameterError(
-            f"{field('il', of='sources', number=1)} is missing: choose at least one raster for source 1."
+            "{il} is missing: choose at least one raster for source 1.", il=field("il", of="sources", number=1)
         )
 
 
@@ -118,5 +134,7 @@ def check_keras_out(path: str | None) -> None:
     """Raise ParameterError where a Keras model would be written under a name that Keras does not take."""
     if path and not path.endswith(".keras"):
         raise ParameterError(
-            f"{field('out_keras')} is {path}, but its name must end with .keras: change the file's extension."
+            "{out_keras} is {path}, but its name must end with .keras: change the file's extension.",
+            out_keras=field("out_keras"),
+            path=path,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import sections
 from . import vocabulary as voc
 
 PIXEL_TYPES = ("auto", "uint8", "int16", "uint16", "int32", "uint32", "float", "double")
@@ -17,6 +18,9 @@ MODEL_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
 
 LISTED_SOURCES = 8
 """The number of sources that the documentation lists; operations take any number."""
+
+SUGGESTED_SIZE = 16
+"""Width and height of the patches that dialogs begin with, in pixels: those of the template cnn16."""
 
 LARGEST_32_BIT_SEED = 2**32 - 1
 """The largest seed that `keras.utils.set_random_seed` and the classifiers take."""
@@ -39,6 +43,7 @@ def pixel_type(name: str, of: str, auto: str = "the type of the data", **more: A
         f"{of}: pixel type",
         f"Pixel type of the {of.lower()}. auto: {auto}.",
         PIXEL_TYPES,
+        section=sections.OUTPUT,
         advanced=True,
         **more,
     )
@@ -50,6 +55,7 @@ def creation_options(name: str, of: str, more: str = "", example: str = "TILED=Y
         name,
         f"{of}: creation options",
         f"GDAL's creation options, separated by |, such as {example}. {more}".rstrip(),
+        section=sections.OUTPUT,
         advanced=True,
     )
 
@@ -60,6 +66,7 @@ def driver(name: str, of: str, more: str = "") -> Any:
         name,
         f"{of}: format",
         f"Short name of the GDAL driver, such as COG. Default: the driver for the output's file extension. {more}".rstrip(),
+        section=sections.OUTPUT,
         advanced=True,
     )
 
@@ -71,6 +78,7 @@ def box(name: str, of: str) -> Any:
         f"{of}: part in pixels",
         f"Part of the {of.lower()} to compute, as startx:starty:sizex:sizey in pixels of the whole {of.lower()} (the "
         "box of OTB's extended filenames). Default: all of it.",
+        section=sections.OUTPUT,
         advanced=True,
     )
 
@@ -82,6 +90,7 @@ def extent(of: str) -> Any:
         "Extent",
         f"Part of the {of.lower()} to compute, as a map extent; it is extended to whole pixels. Default: all of it.",
         advanced=True,
+        section=sections.OUTPUT,
     )
 
 
@@ -91,7 +100,7 @@ def extent(of: str) -> Any:
 def nodata(meaning: str, **more: Any) -> Any:
     """The no-data value of images; `meaning` says what happens to pixels that have it."""
     told = f"{meaning} Default: the layer's own no-data value, if NODATA_FROM_LAYER is on."
-    return voc.number("nodata", "No-data value", told, **more)
+    return voc.number("nodata", "No-data value", told, **more, section=sections.NODATA)
 
 
 def nodata_from_layer() -> Any:
@@ -104,6 +113,7 @@ def nodata_from_layer() -> Any:
         default=True,
         advanced=True,
         in_otbtf="off",
+        section=sections.NODATA,
     )
 
 
@@ -118,6 +128,7 @@ def alpha() -> Any:
         ("auto", "mask", "band"),
         advanced=True,
         in_otbtf="band",
+        section=sections.NODATA,
     )
 
 
@@ -129,7 +140,9 @@ def mask(effect: str) -> Any:
 # ------------------------------------------------------------- random, memory
 
 
-def seed(of: str = "", *, name: str = "seed", default: int | None = None, otherwise: str = "", **more: Any) -> Any:
+def seed(
+    of: str = "", *, section: str, name: str = "seed", default: int | None = None, otherwise: str = "", **more: Any
+) -> Any:
     """The seed of what is random: `of` names it; `otherwise` says what happens without a seed."""
     told = f"Random seed{f' of {of}' if of else ''}, a whole number from 0; the same seed reproduces a run."
     return voc.integer(
@@ -138,6 +151,7 @@ def seed(of: str = "", *, name: str = "seed", default: int | None = None, otherw
         f"{told} Default: {otherwise}." if otherwise else told,
         default=default,
         minimum=0,
+        section=section,
         **more,
     )
 
@@ -145,7 +159,7 @@ def seed(of: str = "", *, name: str = "seed", default: int | None = None, otherw
 def memory(of: str, otherwise: str = "a quarter of the machine's memory, at most 4096", more: str = "") -> Any:
     """The memory budget; `of` says what for, `otherwise` how large it is by default, `more` what is beyond it."""
     told = f"Memory for {of}, in MB{more}. Default: {otherwise}."
-    return voc.integer("memory", "Memory (MB)", told, minimum=64, advanced=True)
+    return voc.integer("memory", "Memory (MB)", told, minimum=64, advanced=True, section=sections.SPEED)
 
 
 def ram() -> Any:
@@ -157,6 +171,7 @@ def ram() -> Any:
         default=256,
         minimum=16,
         advanced=True,
+        section=sections.SPEED,
     )
 
 
@@ -169,6 +184,7 @@ def model_file(name: str = "model.dir", label: str = "Model") -> Any:
         name,
         label,
         "A SavedModel (its folder, or the saved_model.pb in it) or a .keras file.",
+        section=sections.MODEL,
         file_filter=MODEL_FILES,
     )
 
@@ -189,6 +205,7 @@ def tag_sets(name: str = "model.tagsets") -> Any:
         name,
         "Tag sets",
         "Tags of the SavedModel's graph, separated by spaces or commas. Default: serve.",
+        section=sections.MODEL,
         advanced=True,
     )
 
@@ -200,6 +217,8 @@ def user_placeholders(name: str, of: str = "model") -> Any:
         "User placeholders",
         f"Values of further inputs of the {of}: name=value, separated by spaces. A value is a number, true or false, "
         "or a list such as (1, 2.5).",
+        section=sections.MODEL,
+        advanced=True,
     )
 
 
@@ -211,6 +230,7 @@ def trust_model() -> Any:
         "On: load the model even if it holds operations that could access files, the network or code. A model is a "
         "program: use this only for models from people you trust.",
         advanced=True,
+        section=sections.MODEL,
     )
 
 
@@ -222,6 +242,7 @@ def device() -> Any:
         "Device for the computation: auto, cpu, or gpu:N for a graphics processor (gpu:0 is the first).",
         default="auto",
         advanced=True,
+        section=sections.SPEED,
     )
 
 
@@ -246,6 +267,7 @@ def layer_index(of: str, name: str = "layer", label: str = "Layer index") -> Any
         label,
         f"Number of the layer in its file, from 0, if the file has several layers and {of} names none.",
         minimum=0,
+        section=sections.LABELS,
         advanced=True,
     )
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase, plain
 
 CLASSIFICATION, REGRESSION, FEATURES, FIXED = "classification", "regression", "features", "fixed"
 """What a template's output is: probabilities of classes, quantities, features, or a formula without weights."""
@@ -33,9 +34,15 @@ class Geometry:
 
     def describe(self) -> str:
         """Return the numbers in a sentence."""
-        fields = " and ".join(f"{side} x {side}" for side in self.rfields)
-        outputs = "1 output" if self.efield == 1 else f"{self.efield} x {self.efield} outputs"
-        return f"{self.verdict}; {outputs} from {fields} pixels, scale {self.scale}"
+        fields = Phrase(" and ").join(f"{side} x {side}" for side in self.rfields)
+        outputs = Phrase("1 output") if self.efield == 1 else Phrase("{side} x {side} outputs", side=self.efield)
+        return Phrase(
+            "{verdict}; {outputs} from {fields} pixels, scale {scale}",
+            verdict=plain(self.verdict),
+            outputs=outputs,
+            fields=fields,
+            scale=self.scale,
+        )
 
 
 @dataclass(frozen=True)
@@ -438,7 +445,11 @@ def template_of(model_dir: str) -> Template | None:
     if name not in TRAINABLE:
         why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
         raise ParameterError(
-            f"{field('model_dir')} is {model_dir}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
-            f"{', '.join(TRAINABLE)}."
+            "{model_dir} is {model_dir2}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
+            "{trainable}.",
+            model_dir=field("model_dir"),
+            model_dir2=model_dir,
+            why=why,
+            trainable=", ".join(TRAINABLE),
         )
     return TEMPLATES[name]

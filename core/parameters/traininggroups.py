@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
 from .operation import Group
@@ -44,6 +45,7 @@ class TrainingSource:
         "Patches images",
         "Patches images in the form that PatchesExtraction writes. If there are several, the samples of one follow "
         "those of the other.",
+        section=sections.SAMPLES,
     )
     patchsizex: int | None = voc.integer(
         "patchsizex",
@@ -51,6 +53,7 @@ class TrainingSource:
         "Width of the patches, in pixels; it must fit the images. Default: the width of the image.",
         minimum=1,
         advanced=True,
+        section=sections.SAMPLES,
     )
     patchsizey: int | None = voc.integer(
         "patchsizey",
@@ -59,12 +62,15 @@ class TrainingSource:
         "width.",
         minimum=1,
         advanced=True,
+        section=sections.SAMPLES,
     )
     placeholder: str = voc.text(
         "placeholder",
         "Model input or output",
         "Name of the input that this source feeds, or of the output whose target it holds. Default: the sources feed "
         "the inputs in alphabetical order, and the last source is the target (labels, or values to learn).",
+        section=sections.SAMPLES,
+        advanced=True,
     )
 
 
@@ -76,6 +82,7 @@ class ScoredSource:
         "il",
         "Patches images",
         "Patches images of other samples than the training ones, in the order of the training sources.",
+        section=sections.VALIDATION,
     )
     name: str = voc.text(
         "name",
@@ -84,6 +91,7 @@ class ScoredSource:
         "patches, such as prediction, if the graph is trained through a target node. Default: as for the training "
         "source.",
         advanced=True,
+        section=sections.VALIDATION,
     )
 
 
@@ -99,6 +107,7 @@ class TrainedModel(Group):
         "classes of the sources. If a file or folder named cnn16 exists, cnn16 selects it, with a warning; "
         "template:cnn16 always selects the template.",
         file_filter=shared.MODEL_FILES,
+        section=sections.MODEL,
     )
     model_restorefrom: str | None = voc.file(
         "model.restorefrom",
@@ -108,6 +117,7 @@ class TrainedModel(Group):
         "those in the model.",
         required=False,
         advanced=True,
+        section=sections.MODEL,
     )
     model_tagsets: str = shared.tag_sets()
     trust_model: bool = shared.trust_model()
@@ -124,6 +134,7 @@ class TrainingData(Group):
         _TFRECORDS.format(key="TRAINING_SOURCE1_PLACEHOLDER"),
         required=False,
         advanced=True,
+        section=sections.SAMPLES,
     )
     batchsize: int = voc.integer(
         "training.batchsize",
@@ -131,15 +142,23 @@ class TrainingData(Group):
         "Number of samples per step. The last batch of an epoch can be smaller.",
         default=100,
         minimum=1,
+        section=sections.TRAINING,
+        advanced=True,
     )
     epochs: int = voc.integer(
-        "training.epochs", "Epochs", "Number of times that each sample is used.", default=100, minimum=1
+        "training.epochs",
+        "Epochs",
+        "Number of times that each sample is used.",
+        default=100,
+        minimum=1,
+        section=sections.TRAINING,
     )
     training_usestreaming: bool = voc.boolean(
         "training.usestreaming",
         "Read patches when they are used",
         "Off: keep the training patches in memory. On: read them again in each epoch, if they do not fit in memory.",
         advanced=True,
+        section=sections.SPEED,
     )
     augmentation: str = voc.choice(
         "augmentation",
@@ -147,18 +166,23 @@ class TrainingData(Group):
         "none, flips (left and right, top and bottom), or flips_turns (also quarter turns, for square patches). "
         "Chosen at random for each sample in each epoch, the same for all its sources.",
         AUGMENTATIONS,
+        section=sections.TRAINING,
+        advanced=True,
     )
     remap_labels: bool = voc.boolean(
         "remap_labels",
         "Renumber labels",
         "On: number the labels (any whole numbers) from 0 in ascending order for training. The trained model returns "
         "the original labels in its output named classes.",
+        section=sections.SAMPLES,
+        advanced=True,
     )
     ignored_label: int | None = voc.integer(
         "ignored_label",
         "Ignored label",
         "Ignore pixels of label tiles with this value, in training and in scores. Default: none.",
         advanced=True,
+        section=sections.SAMPLES,
     )
     class_weights: str = voc.choice(
         "class_weights",
@@ -166,6 +190,8 @@ class TrainingData(Group):
         "balanced: weight samples (for label tiles: pixels) in inverse proportion to the frequency of their class. "
         "none: the same weight for all.",
         ("none", "balanced"),
+        section=sections.TRAINING,
+        advanced=True,
     )
 
 
@@ -179,6 +205,8 @@ class Validation(Group):
         "class: scores of the classes (precision, recall, F-score, kappa, confusion matrix). rmse: errors of values. "
         "none: only the loss, and scores at the end if the kind of output is clear.",
         VALIDATION_MODES,
+        section=sections.VALIDATION,
+        advanced=True,
     )
     validation_step: int = voc.integer(
         "validation.step",
@@ -187,6 +215,7 @@ class Validation(Group):
         default=10,
         minimum=1,
         advanced=True,
+        section=sections.VALIDATION,
     )
     validation_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "validation.source")
     validation_tfrecords: str | None = voc.folder(
@@ -195,12 +224,14 @@ class Validation(Group):
         _TFRECORDS.format(key="VALIDATION_SOURCE1_NAME"),
         required=False,
         advanced=True,
+        section=sections.VALIDATION,
     )
     validation_usestreaming: bool = voc.boolean(
         "validation.usestreaming",
         "Read validation patches when they are used",
         "Off: keep the validation and test patches in memory. On: read them again for each scoring.",
         advanced=True,
+        section=sections.SPEED,
     )
     validation_share: float | None = voc.number(
         "validation.share",
@@ -210,6 +241,7 @@ class Validation(Group):
         minimum=0,
         maximum=0.9,
         advanced=True,
+        section=sections.VALIDATION,
     )
     validation_groups: tuple[Any, ...] = voc.rasters(
         "validation.groups",
@@ -218,14 +250,16 @@ class Validation(Group):
         "samples with the same value are held back together. Default: neighbouring patches, if the JSON beside the "
         "patches lists them, otherwise whole patches images if there are several.",
         advanced=True,
+        section=sections.VALIDATION,
     )
-    test_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "test.source")
+    test_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "test.source", advanced=True)
     test_tfrecords: str | None = voc.folder(
         "test.tfrecords",
         "TFRecords for the test",
         _TFRECORDS.format(key="TEST_SOURCE1_NAME"),
         required=False,
         advanced=True,
+        section=sections.VALIDATION,
     )
 
 
@@ -240,10 +274,24 @@ class Fitting(Group):
         "emphasizes samples that are difficult to classify, dice classes with few pixels; mae and huber are less "
         "sensitive to outliers than mse.",
         LOSSES,
+        section=sections.TRAINING,
+        advanced=True,
     )
-    optimizer: str = voc.choice("optimizer", "Optimizer", "Algorithm that updates the weights.", OPTIMIZERS)
+    optimizer: str = voc.choice(
+        "optimizer",
+        "Optimizer",
+        "Algorithm that updates the weights.",
+        OPTIMIZERS,
+        section=sections.TRAINING,
+        advanced=True,
+    )
     learning_rate: float | None = voc.number(
-        "learning_rate", "Learning rate", "Step size of the optimizer. Default: 0.001, or 0.01 for sgd.", minimum=1e-12
+        "learning_rate",
+        "Learning rate",
+        "Step size of the optimizer. Default: 0.001, or 0.01 for sgd.",
+        minimum=1e-12,
+        section=sections.TRAINING,
+        advanced=True,
     )
     schedule: str = voc.choice(
         "schedule",
@@ -252,6 +300,7 @@ class Fitting(Group):
         "epochs. plateau: halve the rate if the loss has not improved for 5 epochs.",
         SCHEDULES,
         advanced=True,
+        section=sections.TRAINING,
     )
     metrics: str = voc.text(
         "metrics",
@@ -259,6 +308,7 @@ class Fitting(Group):
         f"Metrics to compute in addition to the loss, separated by spaces: {', '.join(METRICS)}. Default: accuracy "
         "for classes, mae for values.",
         advanced=True,
+        section=sections.TRAINING,
     )
     patience: int = voc.integer(
         "patience",
@@ -267,6 +317,8 @@ class Fitting(Group):
         "training ends early. 0: never.",
         default=0,
         minimum=0,
+        section=sections.TRAINING,
+        advanced=True,
     )
     freeze: str = voc.text(
         "freeze",
@@ -274,12 +326,14 @@ class Fitting(Group):
         "Names of the layers whose weights do not change, separated by spaces; * matches any characters, as in conv* "
         "block1_*.",
         advanced=True,
+        section=sections.TRAINING,
     )
     mixed_precision: bool = voc.boolean(
         "mixed_precision",
         "Mixed precision",
         "On: compute mostly with 16 bits, which is faster and needs less memory on recent GPUs; weights keep 32 bits.",
         advanced=True,
+        section=sections.SPEED,
     )
     strategy: str = voc.choice(
         "strategy",
@@ -288,12 +342,14 @@ class Fitting(Group):
         "or SLURM. The devices share each batch.",
         STRATEGIES,
         advanced=True,
+        section=sections.SPEED,
     )
     seed: int = shared.seed(
         "initial weights, sample order, augmentation and selections",
         default=0,
         maximum=shared.LARGEST_SEED,
         advanced=True,
+        section=sections.TRAINING,
     )
     checkpoints: str | None = voc.folder_out(
         "checkpoints",
@@ -308,6 +364,8 @@ class Fitting(Group):
         "Resume",
         "On: resume from the last checkpoint of a run that was stopped or had fewer epochs. Without a checkpoint, "
         "training starts from the beginning.",
+        section=sections.TRAINING,
+        advanced=True,
     )
     device: str = shared.device()
 
@@ -322,24 +380,28 @@ class GraphTraining(Group):
         "For a TensorFlow 1 graph: values of further inputs in training: name=value, separated by spaces, such as "
         "lr=0.001 dropout=0.5. A value is a number, true or false, or a list such as (1, 2.5).",
         advanced=True,
+        section=sections.TRAINING,
     )
     training_targetnodes: str = voc.text(
         "training.targetnodes",
         "Target nodes",
         "For a TensorFlow 1 graph: operations to run for each batch, separated by spaces, such as optimizer.",
         advanced=True,
+        section=sections.TRAINING,
     )
     training_outputtensors: str = voc.text(
         "training.outputtensors",
         "Output tensors",
         "For a TensorFlow 1 graph: tensors whose values are logged, separated by spaces, such as loss.",
         advanced=True,
+        section=sections.TRAINING,
     )
     validation_userplaceholders: str = voc.text(
         "validation.userplaceholders",
         "User placeholders for validation",
         "For a TensorFlow 1 graph: values of further inputs in scoring, such as dropout=0.",
         advanced=True,
+        section=sections.VALIDATION,
     )
 
 
@@ -354,6 +416,7 @@ class TrainingOutputs(Group):
         "also a prefix for its variables alone, DIR/variables/variables.",
         required=False,
         created=True,
+        kept_as="trained_model",
     )
     out_keras: str | None = shared.keras_out()
     out_history: str | None = voc.file_out(

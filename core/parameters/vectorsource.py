@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Union
 
 from ..errors import ParameterError
+from ..phrases import Phrase
 from .describedsource import DescribedSource
 
 _FORM = '{"path": ..., "crs": ..., "fields": [...]}'
@@ -40,9 +41,9 @@ class VectorSource(DescribedSource):
     fields: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        fields = self._listed("fields", self.fields, "a list of texts")
+        fields = self._listed("fields", self.fields, Phrase("a list of texts"))
         if not all(isinstance(name, str) for name in fields):
-            raise self._refused("fields", self.fields, "a list of texts")
+            raise self._refused("fields", self.fields, Phrase("a list of texts"))
         self._take(path=self._path(self.path), crs=self._text("crs", self.crs), fields=fields)
 
     def named(self, layer: str) -> VectorSource:

@@ -36,13 +36,20 @@ def class_histograms(
     classes = np.array(sorted(found), "int64")
     if not len(classes):
         raise ParameterError(
-            f"{field('strategy_balanced_labelimage')} is {labels.stack.names[0]}, of which no pixel has a label."
+            "{strategy_balanced_labelimage} is {name}, of which no pixel has a label.",
+            strategy_balanced_labelimage=field("strategy_balanced_labelimage"),
+            name=labels.stack.names[0],
         )
     if most_classes is not None and len(classes) > most_classes:
         raise ParameterError(
-            f"{field('strategy_balanced_nclasses')} is {most_classes}, but {labels.stack.names[0]} holds {len(classes)} classes "
-            f"({', '.join(map(str, classes[:12].tolist()))}{', ...' if len(classes) > 12 else ''}): raise it, leave it "
-            "empty, or set the raster's no-data value."
+            "{strategy_balanced_nclasses} is {most_classes}, but {name} holds {classes_count} classes "
+            "({classes}{value}): raise it, leave it empty, or set the raster's no-data value.",
+            strategy_balanced_nclasses=field("strategy_balanced_nclasses"),
+            most_classes=most_classes,
+            name=labels.stack.names[0],
+            classes_count=len(classes),
+            classes=", ".join(map(str, classes[:12].tolist())),
+            value=", ..." if len(classes) > 12 else "",
         )
     histograms = np.zeros((int(chosen.sum()), len(classes)))
     done = 0

@@ -134,7 +134,7 @@ class Dataset:
         """
         for name, value in (("buffer_length", buffer_length), ("max_nb_of_samples", max_nb_of_samples)):
             if value is not None and value < 1:
-                raise ParameterError(f"{name} is {value}, but must be at least 1.")
+                raise ParameterError("{name} is {value}, but must be at least 1.", name=name, value=value)
         if patches_reader.get_size() == 0:
             raise ParameterError("The patches reader has no sample: give patches images with at least one patch.")
         if max_nb_of_samples and max_nb_of_samples < patches_reader.get_size():
@@ -196,8 +196,10 @@ class Dataset:
         """
         if drop_remainder and batch_size > self.size:
             raise ParameterError(
-                f"batch_size is {batch_size}, but there are {self.size} samples, and drop_remainder leaves out a smaller "
-                "batch: lower batch_size, or set drop_remainder=False."
+                "batch_size is {batch_size}, but there are {size} samples, and drop_remainder leaves out a smaller "
+                "batch: lower batch_size, or set drop_remainder=False.",
+                batch_size=batch_size,
+                size=self.size,
             )
         # Without a function of single samples, batches are cut from what was read together: samples are copied once less.
         samples = self.tf_dataset if preprocessing_fn else self._tf_windows
@@ -294,7 +296,9 @@ class Dataset:
         labels = np.asarray(self._default_groups() if groups is None else groups)
         if len(labels) != self.size:
             raise ParameterError(
-                f"groups has {len(labels)} values, but there are {self.size} samples: give one for each."
+                "groups has {labels_count} values, but there are {size} samples: give one for each.",
+                labels_count=len(labels),
+                size=self.size,
             )
         validation = held_back(share, labels, seed)
         return self._part(np.flatnonzero(~validation)), self._part(np.flatnonzero(validation))
@@ -369,7 +373,7 @@ def held_back(share: float, groups: np.ndarray, seed: int | None = None) -> np.n
         ParameterError: the share is not between 0 and 1, or there are fewer than two groups.
     """
     if not 0 < share < 1:
-        raise ParameterError(f"share is {share}, but must be between 0 and 1, such as 0.2.")
+        raise ParameterError("share is {share}, but must be between 0 and 1, such as 0.2.", share=share)
     _, member = np.unique(groups, return_inverse=True)
     sizes = np.bincount(member)
     if len(sizes) < 2:

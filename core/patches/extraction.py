@@ -15,6 +15,7 @@ from ..classes.legend import read_texts
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..parameters.nodatarules import WITH_GAPS, rule_of
+from ..phrases import Phrase
 from ..rasters.alpha import open_images, said
 from ..rasters.conversion import Converter
 from ..rasters.dates import dated_names
@@ -72,9 +73,12 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         valid = _cut_all(sources, points, stores, progress)
         if not valid.any():
             raise ParameterError(
-                f"Every patch holds no-data. {describe_rejected(points.rejected)} Accept patches with some missing values in "
-                f"{field('nodata_rule')} and {field('nodata_pixels')}, or check the no-data values "
-                f"({field('nodata', of='sources', number=1)})."
+                "Every patch holds no-data. {describe_rejected} Accept patches with some missing values in {nodata_rule} "
+                "and {nodata_pixels}, or check the no-data values ({nodata}).",
+                describe_rejected=describe_rejected(points.rejected),
+                nodata_rule=field("nodata_rule"),
+                nodata_pixels=field("nodata_pixels"),
+                nodata=field("nodata", of="sources", number=1),
             )
         if points.rejected:
             progress.info(describe_rejected(points.rejected))
@@ -86,7 +90,7 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         for place in places.values():
             place.commit()
     count = int(valid.sum())
-    progress.info(f"{count} patches were written.")
+    progress.info(Phrase("{count} patches were written.", count=count))
     reasons = json.dumps(dict(points.rejected), ensure_ascii=False)
     return {**outputs, "patches": count, "rejected": sum(points.rejected.values()), "reasons": reasons}
 
@@ -177,7 +181,7 @@ def _cut_all(
         span = (0.1 + index * share, 0.1 + (index + 1) * share)
         number = cut(source, points.columns[index], points.rows[index], store, valid, progress, span)
         if number:
-            points.rejected[f"with no-data in source {source.number}"] += number
+            points.rejected[Phrase("with no-data in source {number}", number=source.number)] += number
     return valid
 
 
@@ -265,7 +269,7 @@ class _Writer:
         """Close all outputs and write their descriptions; warn of values that were changed."""
         for number, convert in enumerate(self._converters, 1):
             for told in convert.told(_source_fields(number).pixel_type, "0"):
-                progress.warning(f"Source {number}: {told}")
+                progress.warning(Phrase("Source {number}: {told}", number=number, told=told))
         samples: dict[str, Any] = {"points": str(self._parameters.vec), "field": self._parameters.field}
         if self._parameters.outlabels:
             samples["labels"] = Path(self._parameters.outlabels).name

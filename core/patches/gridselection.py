@@ -12,6 +12,7 @@ from ..errors import ParameterError, field
 from ..operations.patchesselection import PatchesSelection
 from ..parameters.nodatarules import NodataRule, rule_of
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
@@ -47,20 +48,36 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
     if not whole.any():
         masked = parameters.mask is not None
         raise ParameterError(
-            f"None of {whole.size} patches of {patches.size} x {patches.size} pixels is free of no-data"
-            f"{' and masked' if masked else ''} pixels: choose smaller patches, or check {field('nodata')}"
-            f"{' and ' + field('mask') if masked else ''}."
+            "None of {size} patches of {patches_size} x {patches_size} pixels is free of no-data{and_masked} "
+            "pixels: choose smaller patches, or check {nodata}{mask}.",
+            size=whole.size,
+            patches_size=patches.size,
+            and_masked=Phrase(" and masked") if masked else "",
+            nodata=field("nodata"),
+            mask=Phrase(" and ") + field("mask") if masked else "",
         )
-    progress.info(f"{int(whole.sum())} of {whole.size} patches are valid.")
+    progress.info(Phrase("{whole} of {size} patches are valid.", whole=int(whole.sum()), size=whole.size))
     grouped = _grouped(parameters, patches, whole, progress)
     if parameters.gap:
-        progress.info(f"{groups.keep_apart(grouped, patches, parameters.gap)} patches were left out to keep the gap.")
+        progress.info(
+            Phrase(
+                "{keep_apart} patches were left out to keep the gap.",
+                keep_apart=groups.keep_apart(grouped, patches, parameters.gap),
+            )
+        )
     overlap_train, overlap_valid = groups.overlapping(grouped, patches) if parameters.outvalid else (0, 0)
     if overlap_train or overlap_valid:
         progress.warning(
-            f"{overlap_train} training patches and {overlap_valid} validation patches overlap one of the other group, "
-            f"so the validation will be too optimistic. Set {field('grid_step')} to at least {field('grid_psize')}, "
-            f"or set {field('gap')}."
+            Phrase(
+                "{overlap_train} training patches and {overlap_valid} validation patches overlap one of the other "
+                "group, so the validation will be too optimistic. Set {grid_step} to at least {grid_psize}, or set "
+                "{gap}.",
+                overlap_train=overlap_train,
+                overlap_valid=overlap_valid,
+                grid_step=field("grid_step"),
+                grid_psize=field("grid_psize"),
+                gap=field("gap"),
+            )
         )
     sizes = {role.short: int((grouped == role).sum()) for role in SampleRole}
     _write(parameters, patches, grouped, image, progress)
@@ -93,15 +110,18 @@ def _grouped(parameters: PatchesSelection, patches: PatchGrid, whole: np.ndarray
         )
         if not labels.stack.grid.same_as(patches.image):
             raise ParameterError(
-                f"{field('strategy_balanced_labelimage')} has another grid ({labels.stack.grid.describe()}) than the "
-                f"image ({patches.image.describe()}): warp it to the image's grid."
+                "{strategy_balanced_labelimage} has another grid ({grid}) than the image ({image}): warp it to the "
+                "image's grid.",
+                strategy_balanced_labelimage=field("strategy_balanced_labelimage"),
+                grid=labels.stack.grid.describe(),
+                image=patches.image.describe(),
             )
         histograms = class_histograms(labels, patches, whole, parameters.strategy_balanced_nclasses, progress)
         rows, columns = np.nonzero(whole)
         chosen = balanced(histograms, parameters.strategy_balanced_sp, random, progress)
         whole = np.zeros_like(whole)
         whole[rows[chosen], columns[chosen]] = True
-        progress.info(f"{len(chosen)} of them were chosen for balance.")
+        progress.info(Phrase("{chosen_count} of them were chosen for balance.", chosen_count=len(chosen)))
     return np.where(whole, groups.chessboard((patches.rows, patches.columns), side), groups.NONE).astype("int8")
 
 
@@ -117,13 +137,19 @@ def _write(
             name = field(f"out{role.short}")
             rows, columns = np.nonzero(grouped == role)
             if not len(rows):
-                progress.warning(f"{name} is empty: the strategy {parameters.strategy} assigns no patch to it.")
+                progress.warning(
+                    Phrase(
+                        "{name} is empty: the strategy {strategy} assigns no patch to it.",
+                        name=name,
+                        strategy=parameters.strategy,
+                    )
+                )
             place = context.enter_context(vector_staging(path, progress, name))
             out = context.enter_context(OutputVector(place, [Field("id", INTEGER)], image.reference, progress))
             x, y = patches.points(rows, columns)
             out.write([numbers[rows, columns]], x, y)
             out.close()
-            progress.info(f"{len(rows)} patches in {name}.")
+            progress.info(Phrase("{rows_count} patches in {name}.", rows_count=len(rows), name=name))
             places.append(place)
         for place in places:
             place.commit()

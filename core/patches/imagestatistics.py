@@ -74,7 +74,9 @@ def variables_of(image: int, statistics: BandStatistics) -> dict[str, float]:
         low, high, mean, deviation = (row[name] for name in ("min", "max", "mean", "std"))
         if low is None or high is None or mean is None or deviation is None:
             raise ParameterError(
-                f"Band {band} of image {image} holds no number, so it has no statistics: leave it out."
+                "Band {band} of image {image} holds no number, so it has no statistics: leave it out.",
+                band=band,
+                image=image,
             )
         name = f"im{image}b{band}"
         found.update({f"{name}Mini": low, f"{name}Maxi": high, f"{name}Mean": mean, f"{name}Sum": mean * count})

@@ -13,6 +13,7 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
 from ..operations.patchesmosaic import PatchesMosaic
+from ..phrases import Phrase
 from ..rasters.outputtrial import PICTURE
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterreference import Reference
@@ -38,8 +39,11 @@ def make_mosaic(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]
     patches, rest = divmod(stack.grid.height, height)
     if rest or not patches:
         raise ParameterError(
-            f"{name} is {stack.grid.height} pixels high, which is not a multiple of the patch height {height}: "
-            f"set {field('patchsizey')}."
+            "{name} is {height} pixels high, which is not a multiple of the patch height {height2}: set {patchsizey}.",
+            name=name,
+            height=stack.grid.height,
+            height2=height,
+            patchsizey=field("patchsizey"),
         )
     bands = _bands(parameters.bands, stack.bands)
     labels = _labels(parameters.labels, patches)
@@ -54,7 +58,7 @@ def make_mosaic(parameters: PatchesMosaic, progress: Progress) -> dict[str, Any]
     colors = {float(value): entry.color for value, entry in legend.items() if entry.color}
     for value, entry in sorted(legend.items()):
         if entry.name:
-            progress.info(f"{value}: {entry.name}")
+            progress.info(Phrase("Class {value}: {entry}.", value=value, entry=entry.name))
     picture = sheet(shown, None if labels is None else labels[chosen].tolist(), colors, columns, parameters.zoom)
     grid = Grid(Axis(0.0, 1.0, picture.shape[1]), Axis(0.0, 1.0, picture.shape[0]))
     driver = driver_for(parameters.out)
@@ -72,7 +76,12 @@ def _bands(text: str, available: int) -> list[int]:
     words = text.replace(",", " ").split()
     numbers = [int(word) for word in words if word.isdecimal()]
     if len(numbers) != len(words) or len(numbers) not in (1, 3) or not all(1 <= n <= available for n in numbers):
-        raise ParameterError(f"{field('bands')} is {text!r}, but must be one or three numbers from 1 to {available}.")
+        raise ParameterError(
+            "{bands} is {text!r}, but must be one or three numbers from 1 to {available}.",
+            bands=field("bands"),
+            text=text,
+            available=available,
+        )
     return [number - 1 for number in numbers]
 
 
@@ -82,7 +91,13 @@ def _labels(source: Any, patches: int) -> np.ndarray | None:
     stack = Stack([source], placed=False)
     if stack.bands != 1 or stack.grid.width * stack.grid.height != patches:
         raise ParameterError(
-            f"{field('labels')} is {stack.names[0]}, which holds {stack.grid.width} x {stack.grid.height} labels in "
-            f"{stack.bands} bands, but there are {patches} patches: choose the labels that were made with them."
+            "{labels} is {name}, which holds {width} x {height} labels in {bands} bands, but there are {patches} "
+            "patches: choose the labels that were made with them.",
+            labels=field("labels"),
+            name=stack.names[0],
+            width=stack.grid.width,
+            height=stack.grid.height,
+            bands=stack.bands,
+            patches=patches,
         )
     return stack.read(stack.grid.box).reshape(-1)

@@ -88,8 +88,12 @@ def patch_height(gdal_ds: Any, given: int | None = None) -> int:
     height = given or int(read_description(name_of(gdal_ds)).get("patch_height", gdal_ds.RasterXSize))
     if gdal_ds.RasterYSize % height:
         raise RasterError(
-            f"{name_of(gdal_ds)} has {gdal_ds.RasterXSize} x {gdal_ds.RasterYSize} pixels, so its height is not a "
-            f"multiple of a patch of {height} rows: give a patches image as PatchesExtraction writes it."
+            "{name} has {columns} x {rows} pixels, so its height is not a multiple of a patch of {height} rows: "
+            "give a patches image as PatchesExtraction writes it.",
+            name=name_of(gdal_ds),
+            columns=gdal_ds.RasterXSize,
+            rows=gdal_ds.RasterYSize,
+            height=height,
         )
     return height
 
@@ -129,7 +133,11 @@ def read_rows(parts: Iterable[tuple[Any, int, np.ndarray]]) -> None:
         else:
             return
     raise RasterError(
-        f"Cannot read rows {start} to {start + rows - 1} of {name_of(gdal_ds)}: {errors}. Is the file complete?"
+        "Cannot read rows {start} to {start2} of {name}: {errors}. Is the file complete?",
+        start=start,
+        start2=start + rows - 1,
+        name=name_of(gdal_ds),
+        errors=errors,
     )
 
 

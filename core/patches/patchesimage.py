@@ -18,6 +18,7 @@ from ..errors import ParameterError
 from ..files.memoryfiles import read_text
 from ..files.staging import Staging
 from ..geometry.grid import Axis, Box, Grid
+from ..phrases import Phrase
 from ..rasters.conversion import Converter
 from ..rasters.outputfields import NO_FIELDS, OutputFields
 from ..rasters.outputtrial import Content
@@ -159,7 +160,7 @@ def read_description(path: str) -> dict[str, Any]:
     file = f"{path}.json"
     try:
         if os.path.isfile(file) and os.path.getsize(file) > _LARGEST:
-            raise _odd(path, OddJson(f"it has {os.path.getsize(file) / 1e6:.0f} MB"))
+            raise _odd(path, OddJson(Phrase("it has {getsize:.0f} MB", getsize=os.path.getsize(file) / 1e6)))
         text = read_text(file)
     except OSError:
         return {}
@@ -180,8 +181,10 @@ def read_description(path: str) -> dict[str, Any]:
 
 def _odd(path: str, error: ValueError) -> ParameterError:
     return ParameterError(
-        f"{path}.json describes the patches of {path}, but cannot be used: {error}. Extract the patches again; where they are "
-        "square and without classes, it can be deleted instead."
+        "{path}.json describes the patches of {path}, but cannot be used: {error}. Extract the patches again; where "
+        "they are square and without classes, it can be deleted instead.",
+        path=path,
+        error=error,
     )
 
 
@@ -203,7 +206,7 @@ def _check_description(content: Json) -> None:
     if content.has("classes"):
         legend_in(content["classes"])
     if content.has("groups") and not _GROUPS.fullmatch(content["groups"].text(_LARGEST)):
-        raise content["groups"].odd("a text of whole numbers")
+        raise content["groups"].odd(Phrase("a text of whole numbers"))
     if content.has("statistics"):
         _check_statistics(content["statistics"].items(), content.get("bands"))
 
@@ -227,7 +230,7 @@ def _check_statistics(rows: Sequence[Json], bands: Json | None) -> None:
             if value is not None:  # a band without a number has none
                 value.number(0 if name == "std" else -1e300, 1e300)
     if bands and len(rows) != bands.value:
-        raise bands.odd(f"as many as there are statistics ({len(rows)})")
+        raise bands.odd(Phrase("as many as there are statistics ({rows_count})", rows_count=len(rows)))
 
 
 def rows_legend(description: Mapping[str, Any]) -> Legend:

@@ -13,6 +13,7 @@ from typing import Any, Union
 import numpy as np
 
 from ..errors import ParameterError, RasterError
+from ..phrases import Phrase
 from ..samples.bandstatistics import BandStatistics
 from .patchesarrays import gdal_open, patch_height, read_as_np_arr, read_rows
 from .recycling import Recycled
@@ -166,7 +167,9 @@ class PatchesImagesReader(PatchesReaderBase):
         wanted = np.asarray(indices, "int64")
         for index in wanted[(wanted < 0) | (wanted >= self.size)]:
             raise ParameterError(
-                f"There is no sample {index}: the patches images hold {self.size}, numbered from 0 on."
+                "There is no sample {index}: the patches images hold {size}, numbered from 0 on.",
+                index=index,
+                size=self.size,
             )
         images = np.searchsorted(self._starts, wanted, side="right") - 1
         batch = {key: values[images] for key, values in self._scalars.items()}
@@ -222,8 +225,14 @@ class PatchesImagesReader(PatchesReaderBase):
             for one, other, of_one, of_other in zip(sizes[first], counts, self.gdal_ds[first], self.gdal_ds[key]):
                 if one != other:
                     raise RasterError(
-                        f"{name_of(of_one)} ({first}) holds {one} patches, but {name_of(of_other)} ({key}) holds "
-                        f"{other}: list patches images of the same points, in the same order for every source."
+                        "{name} ({first}) holds {one} patches, but {of_other} ({key}) holds {other}: list patches "
+                        "images of the same points, in the same order for every source.",
+                        name=name_of(of_one),
+                        first=first,
+                        one=one,
+                        of_other=name_of(of_other),
+                        key=key,
+                        other=other,
                     )
         return sizes[first]
 
@@ -299,13 +308,16 @@ def _check_numbers(files: Mapping[str, Sequence[Any]], scalars: Mapping[str, Seq
     if not files:
         raise ParameterError("filenames_dict is empty: give at least one source with its patches images.")
     if set(files) & set(scalars):
-        raise ParameterError(f"{', '.join(set(files) & set(scalars))} names both a source and a scalar: rename one.")
+        raise ParameterError(
+            "{files} names both a source and a scalar: rename one.", files=", ".join(set(files) & set(scalars))
+        )
     counts = {key: len(items) for key, items in {**files, **scalars}.items()}
     if len(set(counts.values())) > 1 or 0 in counts.values():
         listed = ", ".join(f"{key}: {count}" for key, count in counts.items())
         raise ParameterError(
-            f"The sources and scalars have different numbers of patches images, or none ({listed}): give for each the "
-            "same number, at least one."
+            "The sources and scalars have different numbers of patches images, or none ({listed}): give for each "
+            "the same number, at least one.",
+            listed=listed,
         )
 
 
@@ -318,12 +330,17 @@ def _one_shape(key: str, datasets: Sequence[Any], height: int | None) -> int:
         for dataset in datasets
     }
     if len(set(shapes.values())) > 1:
-        listed = "; ".join(
-            f"{name}: {width} x {height}, {bands} bands" for name, (height, width, bands) in shapes.items()
+        listed = Phrase("; ").join(
+            (
+                Phrase("{name}: {width} x {height}, {bands} bands", name=name, width=width, height=height, bands=bands)
+                for name, (height, width, bands) in shapes.items()
+            )
         )
         raise RasterError(
-            f"The patches images of the source {key} have different sizes of patches or numbers of bands ({listed}): give "
-            "those of other images as another source."
+            "The patches images of the source {key} have different sizes of patches or numbers of bands ({listed}): "
+            "give those of other images as another source.",
+            key=key,
+            listed=listed,
         )
     return next(iter(shapes.values()))[0]
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..geometry.grid import Box, Grid
+from ..phrases import Phrase
 
 _PIXELS = 8_000_000  # pixels looked at together
 
@@ -34,10 +35,17 @@ class PatchGrid:
     def __post_init__(self) -> None:
         for axis, offset, most in (("x", self.offset_x, self.image.width), ("y", self.offset_y, self.image.height)):
             if offset + self.size > most:
-                shifted = f" and {field(f'grid_offset{axis}')} {offset}" if offset else ""
+                shifted = (
+                    Phrase(" and {axis} {offset}", axis=field(f"grid_offset{axis}"), offset=offset) if offset else ""
+                )
                 raise ParameterError(
-                    f"{field('grid_psize')} is {self.size}{shifted}, but the image has only {self.image.width} x "
-                    f"{self.image.height} pixels: choose a smaller patch."
+                    "{grid_psize} is {size}{shifted}, but the image has only {width} x {height} pixels: choose a "
+                    "smaller patch.",
+                    grid_psize=field("grid_psize"),
+                    size=self.size,
+                    shifted=shifted,
+                    width=self.image.width,
+                    height=self.image.height,
                 )
 
     @property

@@ -99,8 +99,11 @@ def keep_apart(groups: np.ndarray, patches: PatchGrid, gap: int) -> int:
         groups[(groups == larger) & near(others, reach) if others.any() else np.zeros(groups.shape, bool)] = NONE
         if not (groups == larger).any():
             raise ParameterError(
-                f"{field('gap')} is {gap}, which leaves no patch in the group {larger.short}: choose a smaller gap, "
-                "smaller patches or a smaller step."
+                "{gap} is {gap2}, which leaves no patch in the group {short}: choose a smaller gap, smaller patches "
+                "or a smaller step.",
+                gap=field("gap"),
+                gap2=gap,
+                short=larger.short,
             )
     return sum(sizes) - int((groups != NONE).sum())
 

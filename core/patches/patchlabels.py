@@ -36,8 +36,10 @@ def label_type(labels: np.ndarray, word: str) -> np.dtype:
             return np.dtype(name)
     wrong = labels[~same][0]
     raise ParameterError(
-        f"A label is {wrong}, which the pixel type {names[-1]} cannot hold: set {field('outlabels_pixeltype')} to "
-        "another, or auto."
+        "A label is {wrong}, which the pixel type {names} cannot hold: set {outlabels_pixeltype} to another, or auto.",
+        wrong=wrong,
+        names=names[-1],
+        outlabels_pixeltype=field("outlabels_pixeltype"),
     )
 
 

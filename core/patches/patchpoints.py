@@ -14,6 +14,7 @@ from ..classes.classfield import holds_names, numbers_of
 from ..errors import ParameterError, field
 from ..geometry.grid import TOLERANCE, Axis
 from ..parameters.nodatarules import NodataRule
+from ..phrases import Phrase
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack
 from ..vectors.transformation import Transformation
@@ -50,14 +51,21 @@ class PatchSource:
         for axis, size, most in (("x", self.width, grid.width), ("y", self.height, grid.height)):
             if size > most:
                 raise ParameterError(
-                    f"{field(f'patchsize{axis}', of='sources', number=self.number)} is {size}, but "
-                    f"{self.stack.names[0]} has only {grid.width} x {grid.height} pixels: choose a smaller patch."
+                    "{axis} is {size}, but {name} has only {width} x {height} pixels: choose a smaller patch.",
+                    axis=field(f"patchsize{axis}", of="sources", number=self.number),
+                    size=size,
+                    name=self.stack.names[0],
+                    width=grid.width,
+                    height=grid.height,
                 )
         if self._has_gaps and self.gap is None:
             raise ParameterError(
-                f"The bands of {self.stack.names[0]} have no common no-data value, which marks missing values in patches: give "
-                f"one in {field('nodata', of='sources', number=self.number)} that no pixel with data has, or set "
-                f"{field('nodata_rule')} to any and {field('nodata_pixels')} to 0."
+                "The bands of {value} have no common no-data value, which marks missing values in patches: give one in "
+                "{nodata} that no pixel with data has, or set {nodata_rule} to any and {nodata_pixels} to 0.",
+                value=self.stack.names[0],
+                nodata=field("nodata", of="sources", number=self.number),
+                nodata_rule=field("nodata_rule"),
+                nodata_pixels=field("nodata_pixels"),
             )
 
     @property
@@ -124,8 +132,14 @@ def locate(layer: VectorLayer, field: Field, sources: Sequence[PatchSource], pro
     for source in sources:
         if bool(layer.reference.wkt) != bool(source.stack.reference.wkt):
             progress.warning(
-                f"{layer.path} is in the coordinate system {layer.reference.describe()}, source {source.number} in "
-                f"{source.stack.reference.describe()}: the points are assumed to be in the images' own coordinates."
+                Phrase(
+                    "{layer} is in the coordinate system {reference}, source {number} in {reference2}: the points "
+                    "are assumed to be in the images' own coordinates.",
+                    layer=layer.path,
+                    reference=layer.reference.describe(),
+                    number=source.number,
+                    reference2=source.stack.reference.describe(),
+                )
             )
     rejected: Counter[str] = Counter()
     columns: list[list[np.ndarray]] = [[] for _ in sources]
@@ -135,13 +149,15 @@ def locate(layer: VectorLayer, field: Field, sources: Sequence[PatchSource], pro
     read = 0
     for points in layer.read_points([field], progress):
         read += len(points) + points.without
-        rejected["without geometry"] += points.without
+        rejected[Phrase("without geometry")] += points.without
         keep = _with_attribute(points)
-        rejected[f"without a value of {field.name}"] += int(len(keep) - keep.sum())
+        rejected[Phrase("without a value of {field}", field=field.name)] += int(len(keep) - keep.sum())
         placed = []
         for source, way in zip(sources, ways):
             column, row, fits = source.starts(*way.points(points.x, points.y))
-            rejected[f"outside source {source.number} or too near its border"] += int((keep & ~fits).sum())
+            rejected[Phrase("outside source {number} or too near its border", number=source.number)] += int(
+                (keep & ~fits).sum()
+            )
             keep &= fits
             placed.append((column, row))
         for kept_columns, kept_rows, (column, row) in zip(columns, rows, placed):
@@ -182,18 +198,33 @@ def _with_attribute(points: Points) -> np.ndarray:
 
 
 def _nothing_left(layer: VectorLayer, sources: Sequence[PatchSource], rejected: Counter[str]) -> ParameterError:
-    why = "; ".join(f"{number} {reason}" for reason, number in rejected.items()) or "it has no features"
-    places = "; ".join(
-        f"source {source.number}: {source.stack.grid.describe()} "
-        f"(coordinate system: {source.stack.reference.describe()}), patches of {source.width} x {source.height}"
+    why = _numbers_of(rejected) or Phrase("it has no features")
+    places = Phrase("; ").join(
+        Phrase(
+            "source {number}: {grid} (coordinate system: {reference}), patches of {width} x {height}",
+            number=source.number,
+            grid=source.stack.grid.describe(),
+            reference=source.stack.reference.describe(),
+            width=source.width,
+            height=source.height,
+        )
         for source in sources
     )
     return ParameterError(
-        f"No point of {layer.path} has its complete patch inside every source ({why}). The layer: {layer.describe()}. "
-        f"{places}. Choose another layer, or correct its coordinate system."
+        "No point of {layer} has its complete patch inside every source ({why}). The layer: {layer2}. {places}. "
+        "Choose another layer, or correct its coordinate system.",
+        layer=layer.path,
+        why=why,
+        layer2=layer.describe(),
+        places=places,
     )
 
 
 def describe_rejected(rejected: Counter[Any]) -> str:
     """Return the numbers of features left out as a sentence."""
-    return "Left out: " + "; ".join(f"{number} {reason}" for reason, number in rejected.items()) + "."
+    return Phrase("Left out: {reasons}.", reasons=_numbers_of(rejected))
+
+
+def _numbers_of(rejected: Counter[Any]) -> Phrase:
+    parts = (Phrase("{number} {reason}", number=number, reason=reason) for reason, number in rejected.items())
+    return Phrase("; ").join(parts)

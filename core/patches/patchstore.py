@@ -91,8 +91,12 @@ class PatchStore:
     def _failed(self, error: OSError) -> RasterError:
         megabytes = self.count * self._size / 1e6
         return RasterError(
-            f"Cannot keep {self.count} patches ({megabytes:.0f} MB) in a temporary file beside the output: "
-            f"{error.strerror}. Make room on that disk, or raise {field('memory')}."
+            "Cannot keep {count} patches ({megabytes:.0f} MB) in a temporary file beside the output: {reason}. Make "
+            "room on that disk, or raise {memory}.",
+            count=self.count,
+            megabytes=megabytes,
+            reason=error.strerror,
+            memory=field("memory"),
         )
 
 

@@ -41,7 +41,9 @@ class Buffer:
             ParameterError: the buffer is full.
         """
         if self.is_complete():
-            raise ParameterError(f"The buffer holds {self.max_length} items already: make it longer, or empty it.")
+            raise ParameterError(
+                "The buffer holds {max_length} items already: make it longer, or empty it.", max_length=self.max_length
+            )
         self.container.append(new_element)
 
     def is_complete(self) -> bool:

@@ -23,6 +23,7 @@ from ..base.jsonvalues import read as read_json
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError, RecordsError
 from ..files.staging import Staging
+from ..phrases import Phrase
 from ..records.recordframes import compression_of, count_records, damaged
 
 __all__ = ["TFRecords"]
@@ -72,11 +73,13 @@ class TFRecords:
             for name, kind in Json(self.output_types or {}, self.output_types_file).fields():
                 _check_type(kind)
                 if self.output_shapes is not None and name not in self.output_shapes:
-                    raise kind.odd(f"named in {self.output_shapes_file} too")
+                    raise kind.odd(
+                        Phrase("named in {output_shapes_file} too", output_shapes_file=self.output_shapes_file)
+                    )
             for _, shape in Json(self.output_shapes or {}, self.output_shapes_file).fields():
                 _check_shape(shape)
         except OddJson as error:
-            raise RecordsError(f"{error}: write or copy the TFRecords again.") from error
+            raise RecordsError("{error}: write or copy the TFRecords again.", error=error) from error
 
     def ds2tfrecord(
         self, dataset: Any, n_samples_per_shard: int = 100, drop_remainder: bool = True, compression: str = ""
@@ -97,15 +100,20 @@ class TFRecords:
             RecordsError: the folder cannot be written.
         """
         if compression not in ("", "GZIP"):
-            raise ParameterError(f"compression is {compression!r}, but must be '' or 'GZIP'.")
+            raise ParameterError("compression is {compression!r}, but must be '' or 'GZIP'.", compression=compression)
         if n_samples_per_shard < 1:
-            raise ParameterError(f"n_samples_per_shard is {n_samples_per_shard}, but must be at least 1.")
+            raise ParameterError(
+                "n_samples_per_shard is {n_samples_per_shard}, but must be at least 1.",
+                n_samples_per_shard=n_samples_per_shard,
+            )
         shards, rest = divmod(dataset.size, n_samples_per_shard)
         counts = [n_samples_per_shard] * shards + ([rest] if rest and not drop_remainder else [])
         if not counts:
             raise ParameterError(
-                f"The {dataset.size} samples do not fill a file of n_samples_per_shard={n_samples_per_shard}, and "
-                "drop_remainder leaves out the rest: lower n_samples_per_shard, or set drop_remainder=False."
+                "The {size} samples do not fill a file of n_samples_per_shard={n_samples_per_shard}, and "
+                "drop_remainder leaves out the rest: lower n_samples_per_shard, or set drop_remainder=False.",
+                size=dataset.size,
+                n_samples_per_shard=n_samples_per_shard,
             )
         names = [f"{number}.records" for number in range(len(counts))]
         try:
@@ -122,7 +130,9 @@ class TFRecords:
             self._remove_others(names)
         except (OSError, tf.errors.OpError, ParameterError, RasterError) as error:
             reason = str(getattr(error, "strerror", None) or getattr(error, "message", error))
-            raise RecordsError(f"Cannot write TFRecords into {self.dirpath}: {reason.rstrip('.')}.") from error
+            raise RecordsError(
+                "Cannot write TFRecords into {dirpath}: {reason}.", dirpath=self.dirpath, reason=reason.rstrip(".")
+            ) from error
         self._describe()
 
     def _write(self, path: str, dataset: Any, count: int, compression: str) -> None:
@@ -153,10 +163,16 @@ class TFRecords:
             content = {name: item.value for name, item in read_json(filepath).fields()}
         except OddJson as error:
             raise RecordsError(
-                f"{filepath} cannot be read as JSON ({error}): write or copy the TFRecords again."
+                "{filepath} cannot be read as JSON ({error}): write or copy the TFRecords again.",
+                filepath=filepath,
+                error=error,
             ) from error
         except OSError as error:
-            raise RecordsError(f"{filepath} cannot be read: {error.strerror}. Copy the TFRecords again.") from error
+            raise RecordsError(
+                "{filepath} cannot be read: {reason}. Copy the TFRecords again.",
+                filepath=filepath,
+                reason=error.strerror,
+            ) from error
         return content
 
     def parse_tfrecord(
@@ -240,8 +256,11 @@ class TFRecords:
         files = self._files()
         if n_workers < 1 or len(files) < n_workers:
             raise ParameterError(
-                f"n_workers is {n_workers}, but {self.dirpath} holds {len(files)} files of records, and each worker needs "
-                "one at least: write more files (a smaller n_samples_per_shard), or use fewer workers."
+                "n_workers is {n_workers}, but {dirpath} holds {files_count} files of records, and each worker "
+                "needs one at least: write more files (a smaller n_samples_per_shard), or use fewer workers.",
+                n_workers=n_workers,
+                dirpath=self.dirpath,
+                files_count=len(files),
             )
         files = files[: len(files) // n_workers * n_workers]
         packed = [compression_of(path) for path in files]
@@ -289,7 +308,7 @@ class TFRecords:
                 for _ in tf.data.TFRecordDataset(str(path), compression, _READ_AHEAD):
                     number += 1
             except tf.errors.OpError as error:
-                raise damaged(path, number, "its data do not match their checksum") from error
+                raise damaged(path, number, Phrase("its data do not match their checksum")) from error
             total += expected
         return total
 
@@ -297,8 +316,9 @@ class TFRecords:
         if self.output_types is None or self.output_shapes is None:
             missing = self.output_types_file if self.output_types is None else self.output_shapes_file
             raise RecordsError(
-                f"{missing} is missing, and the records cannot be read without it: give the folder that to_tfrecords "
-                "or PatchesExtraction wrote, with its JSON files."
+                "{missing} is missing, and the records cannot be read without it: give the folder that to_tfrecords "
+                "or PatchesExtraction wrote, with its JSON files.",
+                missing=missing,
             )
         return self.output_types, self.output_shapes
 
@@ -307,12 +327,13 @@ class TFRecords:
         files = Path(self.dirpath).glob("*.records")
         found = sorted(files, key=lambda path: [int(part) if part.isdecimal() else part for part in _parts(path.stem)])
         if not found:
-            raise RecordsError(f"{self.dirpath} holds no files of records (*.records): check the path.")
+            raise RecordsError("{dirpath} holds no files of records (*.records): check the path.", dirpath=self.dirpath)
         for path in found:
             if not path.stat().st_size:  # no writer makes such a file on purpose
                 raise RecordsError(
-                    f"{path} is empty, so its records are lost: write or copy it again, or remove it to read the "
-                    "others only."
+                    "{path} is empty, so its records are lost: write or copy it again, or remove it to read the "
+                    "others only.",
+                    path=path,
                 )
         return found
 
@@ -321,14 +342,14 @@ def _check_type(kind: Json) -> None:
     try:
         tf.as_dtype(kind.text())
     except TypeError:
-        raise kind.odd("a type of TensorFlow, such as float32") from None
+        raise kind.odd(Phrase("a type of TensorFlow, such as float32")) from None
 
 
 def _check_shape(shape: Json) -> None:
     """Check the sizes of a tensor: none is zero, and all together are what a sample can hold."""
     sizes = [item.whole(1, 2**31) for item in shape.items(8) if item.value is not None]
     if math.prod(sizes) > _LARGEST_SAMPLE:
-        raise shape.odd(f"a shape of at most {_LARGEST_SAMPLE} values")
+        raise shape.odd(Phrase("a shape of at most {largest_sample} values", largest_sample=_LARGEST_SAMPLE))
 
 
 def check_keys(parameter: str, wanted: Iterable[str], sample: Mapping[str, Any]) -> None:
@@ -336,8 +357,11 @@ def check_keys(parameter: str, wanted: Iterable[str], sample: Mapping[str, Any])
     missing = sorted(set(wanted) - set(sample))
     if missing:
         raise ParameterError(
-            f"{parameter} names {', '.join(missing)}, but after preprocessing a sample has: {', '.join(sorted(sample))}. "
-            "Correct the name, or what preprocessing_fn returns."
+            "{parameter} names {missing}, but after preprocessing a sample has: {sample}. Correct the name, or what "
+            "preprocessing_fn returns.",
+            parameter=parameter,
+            missing=", ".join(missing),
+            sample=", ".join(sorted(sample)),
         )
 
 
@@ -374,8 +398,8 @@ def _damage(path: Any, compression: Any) -> Any:
     where = [
         _NO_RECORD,
         path,
-        " is damaged at its record ",
+        Phrase(" is damaged at its record "),
         number,
-        " (counted from 0): its data do not match their checksum.",
+        Phrase(" (counted from 0): its data do not match their checksum."),
     ]
     return tf.strings.join([*where, " Write or copy the file again, or remove it from the folder."])

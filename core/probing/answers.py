@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..errors import ModelError, field
+from ..phrases import Phrase
 from .tilemargins import TOLERANCE, relative_difference
 
 CALLS = 3
@@ -34,11 +35,22 @@ def check_repeatable(call: Call, images: Sequence[np.ndarray], path: str, switch
     for _ in range(CALLS - 1):
         difference = max((relative_difference(one, two) for one, two in zip(first, call(images))), default=0.0)
         if difference > TOLERANCE:
-            cure = f"set {field('model_userplaceholders')} to {switches[0]}=false, or " if switches else ""
+            cure = (
+                Phrase(
+                    "set {model_userplaceholders} to {switche}=false, or ",
+                    model_userplaceholders=field("model_userplaceholders"),
+                    switche=switches[0],
+                )
+                if switches
+                else ""
+            )
             raise ModelError(
-                f"The model {path} is random: two calls with the same pixels gave values that differ by {difference:.2g} "
-                f"(relative). Dropout or noise is active, as in training: {cure}save the model for inference (with "
-                "training=False, or model.export() of Keras)."
+                "The model {path} is random: two calls with the same pixels gave values that differ by "
+                "{difference:.2g} (relative). Dropout or noise is active, as in training: {cure}save the model for "
+                "inference (with training=False, or model.export() of Keras).",
+                path=path,
+                difference=difference,
+                cure=cure,
             )
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from ..errors import ModelError, ParameterError, field
 from ..geometry.fields import AxisFields, ServingAxis, Span, serving_axis
 from ..geometry.grid import Box, Grid
+from ..phrases import Phrase
 from .sizelaw import AxisSizeLaw, SizeLaw
 from .sources import OpenSource
 from .tilemargins import TileMargins
@@ -97,9 +98,15 @@ def choose_fields(given: GeometrySettings, law: SizeLaw | None, ratios: Sequence
     """
     grows = law is not None and law.x is not None and law.y is not None
     if given.mode == "on" and law is not None and not grows:
-        size = f"of {law.patch[0]} x {law.patch[1]} pixels" if law.patch else "of any size"
+        size = (
+            Phrase("of {patch} x {law_patch} pixels", patch=law.patch[0], law_patch=law.patch[1])
+            if law.patch
+            else Phrase("of any size")
+        )
         raise ModelError(
-            f"The model returns one output for a patch {size}, so it is not fully convolutional: set {_MODE}=off."
+            "The model returns one output for a patch {size}, so it is not fully convolutional: set {mode}=off.",
+            size=size,
+            mode=_MODE,
         )
     if given.mode == "off" or (given.mode == "auto" and not grows):
         x, y = (_patch_axis(axis, law, index, ratios) for index, axis in enumerate(given.axes))
@@ -109,8 +116,10 @@ def choose_fields(given: GeometrySettings, law: SizeLaw | None, ratios: Sequence
     x, y = (_region_axis(axis, axis_law, offsets, ratios) for axis, axis_law in zip(given.axes, laws))
     if x.scale != y.scale:
         raise ModelError(
-            f"The model has a spacing scale of {float(x.scale):g} along x and {float(y.scale):g} along y, but "
-            "only equal scales are supported: use a model with equal scales."
+            "The model has a spacing scale of {scale:g} along x and {float_scale:g} along y, but only equal scales "
+            "are supported: use a model with equal scales.",
+            scale=float(x.scale),
+            float_scale=float(y.scale),
         )
     return Fields(x, y)
 
@@ -119,8 +128,11 @@ def _patch_axis(given: AxisSettings, law: SizeLaw | None, index: int, ratios: Se
     axis_law = None if law is None else (law.x, law.y)[index]
     if given.efield not in (None, 1):
         raise ParameterError(
-            f"{_efield(given.name)} is {given.efield}, but a model that is applied to patches returns one output pixel: "
-            f"leave it out, or set {_MODE}=on."
+            "{efield} is {given_efield}, but a model that is applied to patches returns one output pixel: leave it "
+            "out, or set {mode}=on.",
+            efield=_efield(given.name),
+            given_efield=given.efield,
+            mode=_MODE,
         )
     patch = law.patch[index] if law is not None and law.patch else None
     single = axis_law is not None and axis_law.efield == 1
@@ -133,16 +145,19 @@ def _patch_axis(given: AxisSettings, law: SizeLaw | None, index: int, ratios: Se
         name = _rfield(given.name, number)
         if own is None and known is None:
             raise ParameterError(
-                f"{name} is missing and could not be determined from the model: "
+                Phrase("{name} is missing and could not be determined from the model: ", name=name)
                 + (
-                    f"it returns several outputs for a patch. Set {_MODE}=on."
+                    Phrase("it returns several outputs for a patch. Set {mode}=on.", mode=_MODE)
                     if axis_law is not None
-                    else "it accepts patches of any size. Enter the size of the patches that it was trained on."
+                    else Phrase("it accepts patches of any size. Enter the size of the patches that it was trained on.")
                 )
             )
         if own is not None and patch and known is not None and own != known:
             raise ParameterError(
-                f"{name} is {own}, but the model accepts patches of {known} pixels: set {name}={known}."
+                "{name} is {own}, but the model accepts patches of {known} pixels: set {name}={known}.",
+                name=name,
+                own=own,
+                known=known,
             )
         rfields.append(own or known or 1)
     scale = given.scale
@@ -158,16 +173,29 @@ def _region_axis(
         if not given.complete:
             raise ParameterError(
                 "The geometry of the model could not be determined: set the receptive field of each source "
-                f"({_rfield('x')}, ...), the expression field ({_efield('x')}, {_efield('y')}) and {_SCALE}."
+                "({rfield}, ...), the expression field ({efield}, {efield_y}) and {scale}.",
+                rfield=_rfield("x"),
+                efield=_efield("x"),
+                efield_y=_efield("y"),
+                scale=_SCALE,
             )
         fields = tuple(own or 1 for own in given.rfields)
         return AxisFields(fields, given.efield or 1, given.scale or Fraction(1), padded=given.padded)
     first = given.rfields[0]
     if given.scale is not None and given.scale != law.scale and not law.fixed:
         raise ParameterError(
-            f"{_SCALE} is {float(given.scale):g}, but the model's outputs are {float(law.scale):g} pixels of the "
-            f"first source apart: set {_SCALE}={float(law.scale):g}, or leave it out"
-            + (f", or set {_MODE}=off to compute patches at any distance." if law.efield == 1 else ".")
+            Phrase(
+                "{scale} is {float_scale:g}, but the model's outputs are {scale2:g} pixels of the first source apart: "
+                "set {scale}={scale2:g}, or leave it out",
+                scale=_SCALE,
+                float_scale=float(given.scale),
+                scale2=float(law.scale),
+            )
+            + (
+                Phrase(", or set {mode}=off to compute patches at any distance.", mode=_MODE)
+                if law.efield == 1
+                else "."
+            )
         )
     scale = given.scale if given.scale is not None and law.fixed else law.scale
     crop = law.rfield - law.efield * scale
@@ -183,22 +211,37 @@ def _region_axis(
     step = 1 if law.fixed else math.lcm(law.lattice, scale.numerator)
     if rfield - efield * scale != crop or efield < 1 or (rfield - law.rfield) % step:
         raise ParameterError(
-            f"{_rfield(given.name)} = {rfield} and {_efield(given.name)} = {efield} do not fit the model, which returns "
-            f"{law.efield} outputs for {law.rfield} pixels: set {_rfield(given.name)}={law.rfield} and "
-            f"{_efield(given.name)}={law.efield}, or leave them out."
+            "{rfield} = {rfield2} and {efield} = {efield2} do not fit the model, which returns {law_efield} outputs "
+            "for {law_rfield} pixels: set {rfield}={law_rfield} and {efield}={law_efield}, or leave them out.",
+            rfield=_rfield(given.name),
+            rfield2=rfield,
+            efield=_efield(given.name),
+            efield2=efield,
+            law_efield=law.efield,
+            law_rfield=law.rfield,
         )
     rfields = [rfield]
     for number, (ratio, offset) in enumerate(zip(ratios[1:], offsets[1:]), 2):
         expected, own = rfield * ratio + offset, given.rfields[number - 1]
         if own is not None and own != expected:
             raise ParameterError(
-                f"{_rfield(given.name, number)} is {own}, but with {rfield} pixels of source 1 the model needs "
-                f"{float(expected):g} of source {number}: set {_rfield(given.name, number)}={float(expected):g}."
+                "{rfield} is {own}, but with {rfield2} pixels of source 1 the model needs {expected:g} of source "
+                "{number}: set {rfield}={expected:g}.",
+                rfield=_rfield(given.name, number),
+                own=own,
+                rfield2=rfield,
+                expected=float(expected),
+                number=number,
             )
         if expected.denominator != 1:
             raise ParameterError(
-                f"{_rfield(given.name)} is {rfield}, which is {float(expected):g} pixels of source {number}: choose "
-                f"a multiple of {expected.denominator}."
+                "{rfield} is {rfield2}, which is {expected:g} pixels of source {number}: choose a multiple of "
+                "{denominator}.",
+                rfield=_rfield(given.name),
+                rfield2=rfield,
+                expected=float(expected),
+                number=number,
+                denominator=expected.denominator,
             )
         rfields.append(int(expected))
     return AxisFields(

@@ -14,6 +14,7 @@ from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
+from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
 from .shiftgraph import NoShiftGraph, build_shift_graph
@@ -123,7 +124,7 @@ class Compute:
         """
         if stride not in self._shift_graphs:
             if self._constant is None:
-                raise NoShiftGraph("its variables cannot be made constants")
+                raise NoShiftGraph(Phrase("its variables cannot be made constants"))
             with self._scope():
                 self._shift_graphs[stride] = build_shift_graph(self._constant, stride)
         return partial(self._called, self._shift_graphs[stride])
@@ -149,16 +150,26 @@ class Compute:
             with self._scope():
                 return [_array(tensor) for tensor in function(*(_tensor(image) for image in images))]
         except tf.errors.ResourceExhaustedError as error:
-            sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
+            sizes = Phrase(" and ").join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
             raise ModelError(
-                f"The model {self._model.path} ran out of memory on {len(images[0])} images of {sizes} pixels: lower "
-                f"{field('memory')}, or set smaller tiles ({field('optim_tilesizex')}, {field('optim_tilesizey')})."
+                "The model {model} ran out of memory on {image_count} images of {sizes} pixels: lower {memory}, or "
+                "set smaller tiles ({optim_tilesizex}, {optim_tilesizey}).",
+                model=self._model.path,
+                image_count=len(images[0]),
+                sizes=sizes,
+                memory=field("memory"),
+                optim_tilesizex=field("optim_tilesizex"),
+                optim_tilesizey=field("optim_tilesizey"),
             ) from error
         except (*REFUSALS, ValueError) as error:
-            sizes = " and ".join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
+            sizes = Phrase(" and ").join(f"{a.shape[2]} x {a.shape[1]}" for a in images)
             raise ModelError(
-                f"The model {self._model.path} does not accept images of {sizes} pixels: {_short(error)} "
-                f"Check the receptive field, or the mode ({field('model_fullyconv')})."
+                "The model {model} does not accept images of {sizes} pixels: {short} Check the receptive field, or "
+                "the mode ({model_fullyconv}).",
+                model=self._model.path,
+                sizes=sizes,
+                short=_short(error),
+                model_fullyconv=field("model_fullyconv"),
             ) from error
 
     def one(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -187,11 +198,17 @@ class Compute:
             shape = array.shape[1:3] if array.ndim >= 3 else None
             depth = array.shape[-1] if array.ndim in (2, 4) else 1
             if array.ndim > 4 or array.size != width * height * depth or (shape and shape != (height, width)):
-                inputs = " and ".join(f"{i.shape[1]} x {i.shape[0]}" for i in images)
+                inputs = Phrase(" and ").join(f"{i.shape[1]} x {i.shape[0]}" for i in images)
                 raise ModelError(
-                    f"The output {info.name} of the model has the shape {array.shape} for {inputs} pixels, but "
-                    f"{width} x {height} pixels were expected: check the receptive field, the expression field and "
-                    f"{field('output_spcscale')}, or leave them out to have them determined."
+                    "The output {info} of the model has the shape {shape} for {inputs} pixels, but {width} x "
+                    "{height} pixels were expected: check the receptive field, the expression field and "
+                    "{output_spcscale}, or leave them out to have them determined.",
+                    info=info.name,
+                    shape=array.shape,
+                    inputs=inputs,
+                    width=width,
+                    height=height,
+                    output_spcscale=field("output_spcscale"),
                 )
             bands.append(array.reshape(height, width, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
@@ -231,11 +248,15 @@ class Compute:
         for info, array in zip(self._outputs, (call or self)(images)):
             depth = array.shape[-1] if array.ndim in (2, 4) else 1
             if array.size != count * depth:
-                inputs = " and ".join(f"{i.shape[2]} x {i.shape[1]}" for i in images)
+                inputs = Phrase(" and ").join(f"{i.shape[2]} x {i.shape[1]}" for i in images)
                 raise ModelError(
-                    f"The output {info.name} of the model has the shape {array.shape} for {count} patches of {inputs} "
-                    "pixels, but one pixel per patch was expected: check the receptive field, or set "
-                    f"{field('model_fullyconv')}=on."
+                    "The output {info} of the model has the shape {shape} for {count} patches of {inputs} pixels, "
+                    "but one pixel per patch was expected: check the receptive field, or set {model_fullyconv}=on.",
+                    info=info.name,
+                    shape=array.shape,
+                    count=count,
+                    inputs=inputs,
+                    model_fullyconv=field("model_fullyconv"),
                 )
             bands.append(array.reshape(count, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)

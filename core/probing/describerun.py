@@ -16,6 +16,7 @@ from ..machine.devices import device_scope
 from ..models.loading import load_model
 from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
+from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from .descriptionpage import page
 from .modeldescription import Description, describe, item
@@ -42,7 +43,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     scope = device_scope("auto")
     with scope():
         model = load_model(parameters.model_dir, parameters.model_tagsets, parameters.trust_model)
-    progress.info(f"{model.kind} {model.path}.")
+    progress.info(Phrase("{kind} {model}.", kind=model.kind, model=model.path))
     sources = tuple(SourceSettings(source.il, source.placeholder) for source in parameters.sources)
     described = describe(
         model,
@@ -59,9 +60,9 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     results: dict[str, Any] = _results(described)
     if parameters.sidecar:
         results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults))
-        progress.info(f"Sidecar: {results['sidecar.path']}")
+        progress.info(Phrase("Sidecar: {sidecar_path}", sidecar_path=results["sidecar.path"]))
     for misfit in described.misfits:
-        progress.warning(f"The rasters do not fit: {misfit}")
+        progress.warning(Phrase("The rasters do not fit: {misfit}", misfit=misfit))
     for key, path in files.items():
         if path:
             text = (
@@ -105,8 +106,11 @@ def _classes(path: str | None, names: Sequence[str], older: Sidecar | None, prog
     legend = read_legend(path, warn=progress.warning) or _used(raster_legend(Stack([path], placed=False).datasets[0]))
     if not legend:
         raise ParameterError(
-            f"{field('classes')} is {path}, but names no classes: it has neither a colour table nor category names nor an "
-            f"attribute table, and there is no {Path(path).name}.json beside it. Choose a label raster that has one."
+            "{classes} is {path}, but names no classes: it has neither a colour table nor category names nor an "
+            "attribute table, and there is no {path2}.json beside it. Choose a label raster that has one.",
+            classes=field("classes"),
+            path=path,
+            path2=Path(path).name,
         )
     found = coloured(tuple(ModelClass(value, entry.name, entry.color) for value, entry in sorted(legend.items())))
     return dict.fromkeys(names, found)

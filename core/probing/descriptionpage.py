@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..base.languages import spoken, tr
 from ..classes.modelclasses import Classes
 from ..errors import as_key, worded
 from ..models.modelinterface import TensorInfo
 from ..models.sidecar import Geometry
+from ..phrases import Phrase
 from .modeldescription import Description
 from .outputdescription import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, OutputDescription
 from .probedsidecar import size_law_of
 from .receptivefield import ReceptiveField
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font-family: sans-serif; margin: 1.5em; color: #222; max-width: 60em; }}
 table {{ border-collapse: collapse; margin: 0.5em 0 1em 0; }}
 th, td {{ text-align: left; vertical-align: top; padding: 0.25em 1em 0.25em 0; border-bottom: 1px solid #ccc; }}
@@ -30,11 +32,15 @@ code {{ background: #f2f2f2; padding: 0.1em 0.3em; word-wrap: break-word; }}
 </body></html>
 """
 
-_MEANING = {
-    PIXELWISE: "Each output pixel depends only on the pixel at its place.",
-    FULLY_CONVOLUTIONAL: "The model accepts regions of many sizes; an output pixel depends on the pixels around it.",
-    ANY_PATCHES: "The model returns one output for a patch of any size: set the size of the patches that it was trained on.",
-    WHOLE: "Each output pixel depends on the whole image: the image is computed without tiles.",
+_MEANING: dict[str, Phrase] = {
+    PIXELWISE: Phrase("Each output pixel depends only on the pixel at its place."),
+    FULLY_CONVOLUTIONAL: Phrase(
+        "The model accepts regions of many sizes; an output pixel depends on the pixels around it."
+    ),
+    ANY_PATCHES: Phrase(
+        "The model returns one output for a patch of any size: set the size of the patches that it was trained on."
+    ),
+    WHOLE: Phrase("Each output pixel depends on the whole image: the image is computed without tiles."),
 }
 
 
@@ -48,21 +54,21 @@ def page(description: Description, classes: Mapping[str, Classes]) -> str:
     model = description.model
     parts = [
         f"<h1>{_text(Path(model.path).name)}</h1>",
-        _table([("Kind", _text(model.kind)), ("Path", _text(model.path))]),
+        _table([(Phrase("Kind"), _text(model.kind)), (Phrase("Path"), _text(model.path))]),
         *_rasters(description),
-        "<h2>Inputs</h2>",
+        f"<h2>{_text(Phrase('Inputs'))}</h2>",
         _tensors(model.inputs.values(), dict(description.bands)),
-        "<h2>Outputs</h2>",
+        f"<h2>{_text(Phrase('Outputs'))}</h2>",
         _tensors((output.info for output in description.outputs), {}),
     ]
     for output in description.outputs:
         parts += _output(output, description.probed_on)
         parts += _classes(classes.get(output.info.name, ()))
-    return _PAGE.format(title=_text(Path(model.path).name), body="\n".join(parts))
+    return _PAGE.format(language=spoken().name, title=_text(Path(model.path).name), body="\n".join(parts))
 
 
 def _text(value: object) -> str:
-    return html.escape(str(value))
+    return html.escape(tr(value) if isinstance(value, Phrase) else str(value))
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
@@ -73,9 +79,11 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 def _tensors(infos: Iterable[TensorInfo], bands: Mapping[str, Sequence[str]]) -> str:
     rows = []
     for info in infos:
-        shape = "unknown" if info.shape is None else " x ".join("?" if n is None else str(n) for n in info.shape)
+        shape = (
+            Phrase("unknown") if info.shape is None else " x ".join("?" if n is None else str(n) for n in info.shape)
+        )
         names = f" ({', '.join(bands[info.name])})" if info.name in bands else ""
-        rows.append((info.name, f"{_text(shape or 'scalar')}, {_text(info.dtype)}{_text(names)}"))
+        rows.append((info.name, f"{_text(shape or Phrase('scalar'))}, {_text(info.dtype)}{_text(names)}"))
     return _table(rows)
 
 
@@ -84,11 +92,11 @@ def _rasters(description: Description) -> list[str]:
         return []
     if description.misfits:
         items = "".join(f"<li>{_text(worded(misfit, as_key))}</li>" for misfit in description.misfits)
-        verdict = f'<p class="no"><b>The rasters do not fit the model.</b></p><ul>{items}</ul>'
+        verdict = f'<p class="no"><b>{_text(Phrase("The rasters do not fit the model."))}</b></p><ul>{items}</ul>'
     else:
-        verdict = '<p class="yes"><b>The rasters fit the model.</b></p>'
+        verdict = f'<p class="yes"><b>{_text(Phrase("The rasters fit the model."))}</b></p>'
     rows = "".join(f"<li>{_text(raster)}</li>" for raster in description.rasters)
-    return ["<h2>Rasters</h2>", f"<ul>{rows}</ul>" if rows else "", verdict]
+    return [f"<h2>{_text(Phrase('Rasters'))}</h2>", f"<ul>{rows}</ul>" if rows else "", verdict]
 
 
 def _output(output: OutputDescription, probed_on: str) -> list[str]:
@@ -97,45 +105,54 @@ def _output(output: OutputDescription, probed_on: str) -> list[str]:
     if geometry is None:
         return [*parts, f"<p>{_text(worded(output.problem, as_key))}</p>"]
     if geometry.verdict in _MEANING:
-        parts.append(f"<p>{_MEANING[geometry.verdict]}</p>")
+        parts.append(f"<p>{_text(_MEANING[geometry.verdict])}</p>")
     parts.append(_table(_numbers(geometry, output.fields)))
     if geometry.verdict not in (ANY_PATCHES, WHOLE):
         parts.append(drawing(geometry, output.fields))
     if output.parameters:
-        parts.append(f"<p>As parameters: <code>{_text(worded(output.parameters, as_key))}</code></p>")
-    return [*parts, f'<p class="key">Determined by calling the model on {_text(probed_on)}.</p>']
+        parts.append(
+            f"<p>{_text(Phrase('As parameters'))}: <code>{_text(worded(output.parameters, as_key))}</code></p>"
+        )
+    told = Phrase("Determined by calling the model on {pixels}.", pixels=probed_on)
+    return [*parts, f'<p class="key">{_text(told)}</p>']
 
 
 def _numbers(geometry: Geometry, fields: Sequence[ReceptiveField]) -> list[tuple[str, str]]:
-    rows = []
+    return [(name, _text(value)) for name, value in _facts(geometry, fields)]
+
+
+def _facts(geometry: Geometry, fields: Sequence[ReceptiveField]) -> Iterator[tuple[str, str]]:
+    """Yield the numbers of a geometry as phrases: what each is, and its value."""
     x, y, around = geometry.x, geometry.y, geometry.surroundings
     for number, (name, bands, ratio) in enumerate(zip(geometry.inputs, geometry.bands, geometry.ratios), 1):
-        text = f"{_text(name)}, {bands} bands"
+        text = Phrase("{input}, {bands} bands", input=name, bands=bands)
         if ratio != 1:
-            text += f", {_text(ratio)} pixels per pixel of source 1"
+            text += Phrase(", {ratio} pixels per pixel of source 1", ratio=ratio)
         if geometry.offsets[number - 1]:
-            text += f", {geometry.offsets[number - 1]:+d} pixels"
-        rows.append((f"Source {number}", text))
+            text += Phrase(", {offset:+d} pixels", offset=geometry.offsets[number - 1])
+        yield Phrase("Source {number}", number=number), text
     if geometry.patch:
-        rows.append(("Receptive field", f"{geometry.patch[0]} x {geometry.patch[1]} pixels"))
+        yield Phrase("Receptive field"), _in_pixels(*geometry.patch)
     if x and y:
-        rows.append(
-            ("Receptive field", f"{x.rfield} x {y.rfield} pixels{' (no other size)' if x.fixed else ' or more'}")
-        )
-        rows.append(("Expression field", f"{x.efield} x {y.efield} pixels"))
-        rows.append(("Spacing scale", f"{float(x.scale):g}"))
+        more = Phrase(" (no other size)") if x.fixed else Phrase(" or more")
+        yield Phrase("Receptive field"), _in_pixels(x.rfield, y.rfield) + more
+        yield Phrase("Expression field"), _in_pixels(x.efield, y.efield)
+        yield Phrase("Spacing scale"), f"{float(x.scale):g}"
         if not x.fixed:
-            rows.append(("Step of the accepted sizes", f"{x.lattice} pixels"))
+            yield Phrase("Step of the accepted sizes"), Phrase("{count} pixels", count=x.lattice)
     for number, field in enumerate(fields, 1):
-        which = f" in source {number}" if len(fields) > 1 else ""
-        rows.append((f"True receptive field{which}", f"{field.x.size} x {field.y.size} pixels"))
+        which = Phrase("True receptive field in source {number}", number=number)
+        yield which if len(fields) > 1 else Phrase("True receptive field"), _in_pixels(field.x.size, field.y.size)
     if around and around.whole:
-        rows.append(("Reason", _text(around.reason)))
+        yield Phrase("Reason"), around.reason
     elif around:
-        rows.append(("Stride", f"{around.stride} pixels"))
-        margin = f"{max(around.margin_x)} x {max(around.margin_y)} output pixels"
-        rows.append(("Tile margins", margin))
-    return rows
+        yield Phrase("Stride"), Phrase("{count} pixels", count=around.stride)
+        columns, rows = max(around.margin_x), max(around.margin_y)
+        yield Phrase("Tile margins"), Phrase("{columns} x {rows} output pixels", columns=columns, rows=rows)
+
+
+def _in_pixels(columns: int, rows: int) -> Phrase:
+    return Phrase("{columns} x {rows} pixels", columns=columns, rows=rows)
 
 
 def _classes(classes: Classes) -> list[str]:
@@ -145,7 +162,7 @@ def _classes(classes: Classes) -> list[str]:
     for item in classes:
         swatch = f'<span class="swatch" style="background: {_text(item.color)}">&nbsp;</span> ' if item.color else ""
         rows.append((str(item.value), swatch + _text(item.name)))
-    return ["<p>Classes:</p>", _table(rows)]
+    return [f"<p>{_text(Phrase('Classes'))}:</p>", _table(rows)]
 
 
 # -------------------------------------------------------------- the drawing
@@ -161,23 +178,31 @@ def drawing(geometry: Geometry, fields: Sequence[ReceptiveField]) -> str:
     if law.x and law.y:
         width, height = law.x.rfield, law.y.rfield
         inner = (float(law.x.crop) / 2, float(law.y.crop) / 2, width - float(law.x.crop), height - float(law.y.crop))
-        labels = f"receptive field {width} x {height}", f"expression field {law.x.efield} x {law.y.efield}"
+        labels = _labels(width, height, law.x.efield, law.y.efield)
     elif law.patch:
         width, height = law.patch
         inner = (float(width // 2), float(height // 2), 1.0, 1.0)
-        labels = f"receptive field {width} x {height}", "expression field 1 x 1"
+        labels = _labels(width, height, 1, 1)
     else:
         return ""
     drawings.append(_fields_drawing(width, height, inner, labels))
     scale = float(law.x.scale) if law.x else 1.0
     for number, (field, ratio) in enumerate(zip(fields, geometry.ratios), 1):
         side = scale * float(ratio)
-        label = f"source {number}: one output depends on" if len(fields) > 1 else "one output depends on"
+        size = {"columns": field.x.size, "rows": field.y.size}
+        label = Phrase("one output depends on {columns} x {rows}", **size)
+        if len(fields) > 1:
+            label = Phrase("source {number}: one output depends on {columns} x {rows}", number=number, **size)
         left, top = max(field.x.before, 0), max(field.y.before, 0)
         width, height = field.x.size + max(-field.x.before, 0), field.y.size + max(-field.y.before, 0)
-        labels = f"{label} {field.x.size} x {field.y.size}", "the output pixel"
+        labels = label, Phrase("the output pixel")
         drawings.append(_fields_drawing(max(width, side), max(height, side), (left, top, side, side), labels))
     return "<p>" + " ".join(drawings) + "</p>"
+
+
+def _labels(width: int, height: int, columns: int, rows: int) -> tuple[str, str]:
+    receptive = Phrase("receptive field {columns} x {rows}", columns=width, rows=height)
+    return receptive, Phrase("expression field {columns} x {rows}", columns=columns, rows=rows)
 
 
 def _fields_drawing(

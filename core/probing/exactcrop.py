@@ -50,8 +50,9 @@ def _crop(call: Call, samples: Sequence[np.ndarray], ratios: Sequence[Fraction])
     margins = find_tile_margins(probe, law, lambda side: side <= SIDES[-1], (_TYPICAL, _TYPICAL))
     if margins.whole:
         raise ModelError(
-            f"No crop is exact for this network, because its outputs depend on the whole image: {margins.reason}. Serve it "
+            "No crop is exact for this network, because its outputs depend on the whole image: {reason}. Serve it "
             "untiled, or replace the layers with a global receptive field (global pooling, instance normalisation, "
-            "attention)."
+            "attention).",
+            reason=margins.reason,
         )
     return math.ceil(max(*margins.margin_x, *margins.margin_y))

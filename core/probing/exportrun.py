@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..base.progress import Progress
+from ..base.progress import Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine.devices import device_scope
@@ -13,6 +13,7 @@ from ..models.loading import KerasModel, load_model
 from ..models.savedmodelexport import crops_of, export_saved_model
 from ..models.sidecar import read_sidecar, sidecar_path, write_sidecar
 from ..operations.exportsavedmodel import ExportSavedModel
+from ..phrases import Phrase
 from .modeldescription import describe, item
 
 
@@ -32,7 +33,9 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
     check_replaceable(Path(target), field("out"))
     if Path(parameters.model_dir).is_dir() or Path(parameters.model_dir).name.startswith("saved_model.pb"):
         raise ParameterError(
-            f"{field('model_dir')} is {parameters.model_dir}, which is already a SavedModel: choose a .keras file."
+            "{model_dir} is {parameters_model_dir}, which is already a SavedModel: choose a .keras file.",
+            model_dir=field("model_dir"),
+            parameters_model_dir=parameters.model_dir,
         )
     scope = device_scope("cpu")
     with scope():
@@ -44,13 +47,17 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         renamed = export_saved_model(model, outputs, crops, staging.path)
         for old, new in renamed.items():
             progress.warning(
-                f"The input {old!r} is named {new} in the SavedModel, which does not allow the other characters."
+                Phrase(
+                    "The input {old!r} is named {new} in the SavedModel, which does not allow the other characters.",
+                    old=old,
+                    new=new,
+                )
             )
         progress.check()
         with scope():
             made = load_model(str(staging.path), trust=parameters.trust_model)
         described = describe(
-            made, (), scope, progress, placeholders=parameters.model_userplaceholders, receptive_fields=False
+            made, (), scope, Quiet(progress), placeholders=parameters.model_userplaceholders, receptive_fields=False
         )
         classes = {name: older.classes_of([name]) for name in made.outputs if older and older.classes_of([name])}
         alpha = {renamed.get(name, name): told for name, told in older.alpha.items()} if older else {}
@@ -59,7 +66,14 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         )
         write_sidecar(made.path, item(described, classes, ".", alpha, defaults))
         staging.commit()
-    progress.info(f"SavedModel {target}: {', '.join(made.outputs)} from {', '.join(made.inputs)}.")
+    progress.info(
+        Phrase(
+            "SavedModel {target}: {outputs} from {inputs}.",
+            target=target,
+            outputs=", ".join(made.outputs),
+            inputs=", ".join(made.inputs),
+        )
+    )
     return {"out": parameters.out, "outputs": " ".join(made.outputs), "sidecar.path": str(sidecar_path(target))}
 
 
@@ -70,8 +84,10 @@ def check_replaceable(folder: Path, name: str) -> None:
         ParameterError: it is a file, or holds other files.
     """
     if folder.is_file():
-        raise ParameterError(f"{name} is {folder}, which is a file: choose a folder.")
+        raise ParameterError("{name} is {folder}, which is a file: choose a folder.", name=name, folder=folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "saved_model.pb").is_file():
         raise ParameterError(
-            f"{name} is {folder}, which holds other files: choose a new folder, or one with a SavedModel."
+            "{name} is {folder}, which holds other files: choose a new folder, or one with a SavedModel.",
+            name=name,
+            folder=folder,
         )

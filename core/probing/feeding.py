@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..errors import ModelError
 from ..models.modelinterface import Model, TensorInfo
+from ..phrases import Phrase
 
 
 def image_inputs(model: Model, outputs: Sequence[str], constants: Collection[str] = ()) -> list[TensorInfo]:
@@ -49,8 +50,13 @@ def fed_inputs(
     if len(unnamed) > len(free):
         known = ", ".join(info.name for info in images) or "none"
         raise ModelError(
-            f"The model {model.path} has {len(images)} image input{'' if len(images) == 1 else 's'} ({known}), but "
-            f"{len(names)} sources are given: remove the surplus sources."
+            "The model {model} has {images_count} image input{value} ({known}), but {names_count} sources are "
+            "given: remove the surplus sources.",
+            model=model.path,
+            images_count=len(images),
+            value="" if len(images) == 1 else "s",
+            known=known,
+            names_count=len(names),
         )
     return inputs_by_bands(free, named, bands)
 
@@ -79,8 +85,14 @@ def described(inputs: Sequence[TensorInfo]) -> str:
     words = []
     for info in inputs:
         bands = info.size(3)
-        words.append(info.name if bands is None else f"{info.name} of {bands} band{'s' if bands > 1 else ''}")
-    return ", ".join(words)
+        words.append(
+            info.name
+            if bands is None
+            else Phrase("{input} of {bands} bands", input=info.name, bands=bands)
+            if bands > 1
+            else Phrase("{input} of 1 band", input=info.name)
+        )
+    return Phrase(", ").join(words)
 
 
 def _only_order(possible: Sequence[Sequence[int]]) -> list[int] | None:

@@ -12,6 +12,7 @@ from ..errors import ModelError, OtbtfError
 from ..models.modelinterface import TensorInfo, plain_name
 from ..models.modelsummary import ModelSummary
 from ..models.sidecar import Geometry
+from ..phrases import Phrase
 from ..rasters.alpha import decide
 from ..rasters.narrowing import Narrowing
 from ..rasters.rasterreference import check_references
@@ -83,7 +84,11 @@ def fit_of_images(
         remarks += _other_pixel_sizes(geometry, fed, stacks)
     lacking = [info for info in summary.image_inputs(output) if info not in fed]
     if lacking:
-        remarks.append(f"The model also takes {described(lacking)}: give images for that as a further source.")
+        remarks.append(
+            Phrase(
+                "The model also takes {lacking}: give images for that as a further source.", lacking=described(lacking)
+            )
+        )
     return Fit(_listed(stacks), tuple(misfits), tuple(remarks))
 
 
@@ -111,7 +116,13 @@ def fit_of_patches(summary: ModelSummary, sources: Sequence[GivenImages], progre
         wanted = info.size(2)
         if wanted is not None and wanted != stack.grid.width:
             misfits.append(
-                f"Source {source.number} has patches of {stack.grid.width} pixels, but {info.name} takes {wanted}."
+                Phrase(
+                    "Source {number} has patches of {width} pixels, but {info} takes {wanted}.",
+                    number=source.number,
+                    width=stack.grid.width,
+                    info=info.name,
+                    wanted=wanted,
+                )
             )
     return Fit(_listed(stacks), tuple(misfits), tuple(remarks))
 
@@ -130,8 +141,17 @@ def _opened(sources: Sequence[GivenImages], progress: Progress) -> tuple[dict[in
 
 def _listed(stacks: Mapping[int, Stack]) -> tuple[str, ...]:
     return tuple(
-        f"Source {number}: {_bands(stack.bands)}, {stack.dtype.name}, {stack.grid.width} x {stack.grid.height} pixels of "
-        f"{stack.grid.x.spacing:g} x {stack.grid.y.spacing:g}, {_system(stack)}"
+        Phrase(
+            "Source {number}: {bands}, {dtype}, {width} x {height} pixels of {spacing:g} x {y_spacing:g}, {system}",
+            number=number,
+            bands=_bands(stack.bands),
+            dtype=stack.dtype.name,
+            width=stack.grid.width,
+            height=stack.grid.height,
+            spacing=stack.grid.x.spacing,
+            y_spacing=stack.grid.y.spacing,
+            system=_system(stack),
+        )
         for number, stack in stacks.items()
     )
 
@@ -141,7 +161,7 @@ def _system(stack: Stack) -> str:
 
 
 def _bands(number: int) -> str:
-    return f"{number} band{'' if number == 1 else 's'}"
+    return Phrase("{number} band{value}", number=number, value="" if number == 1 else "s")
 
 
 def _fed(
@@ -157,12 +177,16 @@ def _fed(
     for place, source in enumerate(sources):
         name = plain_name(source.placeholder)
         if name and name not in known:
-            raise ModelError(f"The model has no input {name!r}; it has {', '.join(known)}.")
+            raise ModelError("The model has no input {name!r}; it has {known}.", name=name, known=", ".join(known))
         if name:
             named[place] = known[name]
     free = [info for info in images if info not in named.values()]
     if len(sources) - len(named) > len(free):
-        raise ModelError(f"The model takes {described(images) or 'no images'}, but {len(sources)} sources are given.")
+        raise ModelError(
+            "The model takes {images}, but {sources_count} sources are given.",
+            images=described(images) or Phrase("no images"),
+            sources_count=len(sources),
+        )
     return inputs_by_bands(free, named, bands)
 
 
@@ -170,13 +194,28 @@ def _misfit_of_bands(source: GivenImages, info: TensorInfo, stack: Stack) -> lis
     wanted = info.size(3)
     if wanted in (None, stack.bands):
         return []
-    return [f"Source {source.number} has {_bands(stack.bands)}, but {info.name} takes {wanted}."]
+    return [
+        Phrase(
+            "Source {number} has {bands}, but {info} takes {wanted}.",
+            number=source.number,
+            bands=_bands(stack.bands),
+            info=info.name,
+            wanted=wanted,
+        )
+    ]
 
 
 def _misfit_of_type(source: GivenImages, info: TensorInfo, stack: Stack) -> list[str]:
     if stack.dtype.kind != "c" or not info.dtype or info.dtype.startswith("complex"):
         return []
-    return [f"Source {source.number} holds complex numbers, but {info.name} takes {info.dtype}."]
+    return [
+        Phrase(
+            "Source {number} holds complex numbers, but {info} takes {dtype}.",
+            number=source.number,
+            info=info.name,
+            dtype=info.dtype,
+        )
+    ]
 
 
 def _narrowed(source: GivenImages, info: TensorInfo, stack: Stack) -> list[str]:
@@ -184,8 +223,15 @@ def _narrowed(source: GivenImages, info: TensorInfo, stack: Stack) -> list[str]:
     if not narrowing.whole:
         return []
     return [
-        f"Source {source.number} holds {stack.dtype.name}, but {info.name} takes {info.dtype} ({narrowing.range}): other "
-        "values become the nearest of these."
+        Phrase(
+            "Source {number} holds {dtype}, but {info} takes {info_dtype} ({range}): other values become the nearest of "
+            "these.",
+            number=source.number,
+            dtype=stack.dtype.name,
+            info=info.name,
+            info_dtype=info.dtype,
+            range=narrowing.range,
+        )
     ]
 
 
@@ -194,8 +240,14 @@ def _too_small(geometry: Geometry, first: Stack) -> list[str]:
     if size is None or (first.grid.width >= size[0] and first.grid.height >= size[1]):
         return []
     return [
-        f"Source 1 has {first.grid.width} x {first.grid.height} pixels, but the model sees {size[0]} x {size[1]} at a time: "
-        "without padding there is no output."
+        Phrase(
+            "Source 1 has {width} x {height} pixels, but the model sees {size} x {size2} at a time: without padding "
+            "there is no output.",
+            width=first.grid.width,
+            height=first.grid.height,
+            size=size[0],
+            size2=size[1],
+        )
     ]
 
 
@@ -205,13 +257,21 @@ def _other_pixel_sizes(geometry: Geometry, fed: Sequence[TensorInfo], stacks: Ma
     if any(info.name not in ratios for info in fed):
         return []
     numbered = list(stacks.items())
-    first, remarks = numbered[0][1], []
+    first = numbered[0][1]
+    remarks: list[str] = []
     for (number, stack), info in zip(numbered[1:], fed[1:]):
         wanted: Fraction = ratios[info.name] / ratios[fed[0].name]
         spacing = first.grid.x.spacing / float(wanted)
         if abs(stack.grid.x.spacing - spacing) > _SAME * spacing:
             remarks.append(
-                f"Source {number} has pixels of {stack.grid.x.spacing:g}, but {info.name} was described with {spacing:g} "
-                f"where source 1 has {first.grid.x.spacing:g}: Run looks at the model again, and may refuse it."
+                Phrase(
+                    "Source {number} has pixels of {spacing:g}, but {info} was described with {spacing2:g} where source "
+                    "1 has {x_spacing:g}: Run looks at the model again, and may refuse it.",
+                    number=number,
+                    spacing=stack.grid.x.spacing,
+                    info=info.name,
+                    spacing2=spacing,
+                    x_spacing=first.grid.x.spacing,
+                )
             )
     return remarks

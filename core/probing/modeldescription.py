@@ -17,6 +17,7 @@ from ..models.mlm import build_item
 from ..models.modelinterface import Model, TensorInfo
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Geometry
+from ..phrases import Phrase
 from ..rasters.rasterreference import check_references
 from ..rasters.rasterstack import Stack
 from .appliedgeometry import choose_fields, serving_geometry
@@ -80,7 +81,9 @@ def describe(
     infos = [model.output(name) for name in names or model.outputs]
     if not infos:
         raise ModelError(
-            f"The model {model.path} names no outputs: enter the name of a tensor in {field('output_names')}."
+            "The model {model} names no outputs: enter the name of a tensor in {output_names}.",
+            model=model.path,
+            output_names=field("output_names"),
         )
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, placeholders, sources or SourcesSettings(), infos, progress)
@@ -93,15 +96,24 @@ def describe(
     for number, info in enumerate(infos):
         progress.check()
         outputs.append(probing.describe(info, probed_on))
-        progress.info(f"{info.name}: {outputs[-1].verdict}. {outputs[-1].parameters or outputs[-1].problem}")
+        progress.info(
+            Phrase(
+                "{info}: {verdict}. {parameters}",
+                info=info.name,
+                verdict=outputs[-1].verdict,
+                parameters=outputs[-1].parameters or outputs[-1].problem,
+            )
+        )
         progress.fraction((number + 1) / len(infos))
     if probed_on:
         misfits = list(dict.fromkeys(_geometry_misfit(output, opened) for output in outputs))
     return Description(
         described,
         tuple(outputs),
-        "the rasters" if probed_on else "random images",
-        tuple(f"source {source.number}: {_listed(source.stack)}" for source in opened),
+        Phrase("the rasters") if probed_on else Phrase("random images"),
+        tuple(
+            Phrase("source {number}: {listed}", number=source.number, listed=_listed(source.stack)) for source in opened
+        ),
         tuple(misfit for misfit in misfits if misfit),
         _band_names(model, placeholders, opened, first) if probed_on else {},
     )
@@ -109,7 +121,14 @@ def describe(
 
 def _listed(stack: Stack) -> str:
     grid = stack.grid
-    return f"{', '.join(stack.names)} ({stack.bands} bands, {grid.width} x {grid.height} pixels, {stack.reference.describe()})"
+    return Phrase(
+        "{names} ({bands} bands, {width} x {height} pixels, {reference})",
+        names=", ".join(stack.names),
+        bands=stack.bands,
+        width=grid.width,
+        height=grid.height,
+        reference=stack.reference.describe(),
+    )
 
 
 def _opened(

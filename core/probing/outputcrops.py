@@ -11,6 +11,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ModelError, field
 from ..models.modelinterface import Model, TensorInfo
+from ..phrases import Phrase
 from .geometryresolver import GeometryResolver
 from .outputlayout import as_map
 from .sizelaw import AxisSizeLaw, Call, SizeLaw
@@ -137,8 +138,15 @@ def _of_given_fields(law: AxisSizeLaw | None, given: AxisSettings, crops: Sequen
 def _scales_told(name: str, kin: Sequence[Kin]) -> str:
     if not kin:
         return ""
-    listed = ", ".join(f"{each.name} ({float(f'{each.factor:.3g}'):g} times)" for each in kin)
-    return f"The model also has {name} on another scale: {listed}. To write one of these, name it in {field('output_names')}."
+    listed = Phrase(", ").join(
+        Phrase("{each} ({factor:g} times)", each=each.name, factor=float(f"{each.factor:.3g}")) for each in kin
+    )
+    return Phrase(
+        "The model also has {name} on another scale: {listed}. To write one of these, name it in {output_names}.",
+        name=name,
+        listed=listed,
+        output_names=field("output_names"),
+    )
 
 
 def _kin(resolver: GeometryResolver, law: SizeLaw, names: Sequence[str]) -> list[Kin]:

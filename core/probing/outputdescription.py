@@ -16,6 +16,7 @@ from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import parse_userplaceholders
 from ..models.sidecar import Geometry
+from ..phrases import Phrase
 from ..rasters.pixeltypes import gdal_type, written_type
 from ..rasters.rasterstack import Stack
 from .appliedgeometry import choose_fields
@@ -34,10 +35,10 @@ LARGEST = 512
 RATIOS = (Fraction(1), Fraction(1, 2), Fraction(2), Fraction(1, 4), Fraction(4))
 """Pixels of a further source per pixel of the first that are tried without rasters."""
 
-PIXELWISE = "pixel-wise"
-FULLY_CONVOLUTIONAL = "fully convolutional"
-ANY_PATCHES = "patches of any size"
-WHOLE = "whole image only"
+PIXELWISE = Phrase("pixel-wise")
+FULLY_CONVOLUTIONAL = Phrase("fully convolutional")
+ANY_PATCHES = Phrase("patches of any size")
+WHOLE = Phrase("whole image only")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class OutputDescription:
     @property
     def verdict(self) -> str:
         """How the model is applied, in words."""
-        return self.geometry.verdict if self.geometry else "not probed"
+        return self.geometry.verdict if self.geometry else Phrase("not probed")
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,10 @@ class OutputProbing:
         unknown = [item.name for item in taken if item.rank is None or (item.rank == 4 and item.size(3) is None)]
         if unknown:
             raise ModelError(
-                f"Not probed: the model does not fix the number of bands of its input {', '.join(unknown)}. To probe it, "
-                f"describe it with rasters ({field('il', of='sources', number=1)}, ...)."
+                "Not probed: the model does not fix the number of bands of its input {unknown}. To probe it, "
+                "describe it with rasters ({il}, ...).",
+                unknown=", ".join(unknown),
+                il=field("il", of="sources", number=1),
             )
         if not images:
             raise ModelError("Not probed: the output does not depend on an input of batch x height x width x bands.")
@@ -196,9 +199,13 @@ def _typical(law: SizeLaw) -> tuple[int, int]:
 
 def _verdict(law: SizeLaw, margins: TileMargins | None, fields: Sequence[ReceptiveField]) -> str:
     if law.x is None or law.y is None:
-        return f"patches of {law.patch[0]} x {law.patch[1]}" if law.patch else ANY_PATCHES
+        return (
+            Phrase("patches of {patch} x {law_patch}", patch=law.patch[0], law_patch=law.patch[1])
+            if law.patch
+            else ANY_PATCHES
+        )
     if law.x.fixed or law.y.fixed:
-        return f"patches of {law.x.rfield} x {law.y.rfield}"
+        return Phrase("patches of {rfield} x {y_rfield}", rfield=law.x.rfield, y_rfield=law.y.rfield)
     if margins is not None and margins.whole:
         return WHOLE
     if fields and all((item.x.size, item.y.size) == (1, 1) for item in fields) and law.x.scale == 1 and law.x.crop == 0:

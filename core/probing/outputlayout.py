@@ -37,8 +37,13 @@ def check_growth(name: str, small: Sequence[int], large: Sequence[int], sizes: t
     """
     if len(small) == len(large) == 4 and small[1] == large[1] and large[2] > small[2]:
         raise LayoutError(
-            f"The output {name} has the shapes {tuple(small)} and {tuple(large)} for images of {sizes[0]} and {sizes[1]} "
-            "pixels: it has the bands first. End the model with tf.transpose(y, [0, 2, 3, 1])."
+            "The output {name} has the shapes {small} and {large} for images of {size} and {size2} pixels: it has "
+            "the bands first. End the model with tf.transpose(y, [0, 2, 3, 1]).",
+            name=name,
+            small=tuple(small),
+            large=tuple(large),
+            size=sizes[0],
+            size2=sizes[1],
         )
     if len(small) == len(large) == 3 and large[1] * sizes[0] ** 2 == small[1] * sizes[1] ** 2:
         raise flattened(name, small, (sizes[0], sizes[0]))
@@ -48,9 +53,14 @@ def flattened(name: str, shape: Sequence[int], size: Sequence[int]) -> LayoutErr
     """Return the error for an output that is a list of pixels."""
     bands = next((n for n in reversed(shape) if n > 1), 1)
     return LayoutError(
-        f"The output {name} has the shape {tuple(shape)} for one image of {size[1]} x {size[0]} pixels, which is a flat "
-        "list of pixels: restore rows and columns. End the model with tf.reshape(y, [tf.shape(x)[0], tf.shape(x)[1], "
-        f"tf.shape(x)[2], {bands}]), where x is the image (divided by the spacing scale if the output is coarser)."
+        "The output {name} has the shape {shape} for one image of {size} x {size2} pixels, which is a flat list of "
+        "pixels: restore rows and columns. End the model with tf.reshape(y, [tf.shape(x)[0], tf.shape(x)[1], "
+        "tf.shape(x)[2], {bands}]), where x is the image (divided by the spacing scale if the output is coarser).",
+        name=name,
+        shape=tuple(shape),
+        size=size[1],
+        size2=size[0],
+        bands=bands,
     )
 
 
@@ -69,7 +79,10 @@ def as_map(array: np.ndarray, name: str) -> np.ndarray:
         if side * side == array.shape[0]:
             return array.reshape(side, side, -1)
     raise LayoutError(
-        f"The output {name} has the shape {array.shape} for one image, which is neither a map (batch x height x width x bands) "
-        f"nor a value for each patch (batch x bands): choose another in {field('output_names')}, or export the model with "
-        "such an output."
+        "The output {name} has the shape {shape} for one image, which is neither a map (batch x height x width x "
+        "bands) nor a value for each patch (batch x bands): choose another in {output_names}, or export the model "
+        "with such an output.",
+        name=name,
+        shape=array.shape,
+        output_names=field("output_names"),
     )

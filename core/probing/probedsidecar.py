@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from ..models.sidecar import AxisNumbers, Geometry, Sidecar, Surroundings
+from ..phrases import Phrase
 from .sizelaw import AxisSizeLaw, Probe, SizeLaw
 from .sources import ModelInputs
 from .tilemargins import TileMargins
@@ -78,11 +79,15 @@ def check_size_law(sidecar: Sidecar, law: SizeLaw, probe: Probe) -> None:
             found = None if size is None else size[what == "height"]
             if found != expected:
                 raise sidecar.contradiction(
-                    f"the {what} of the output for {pixels} pixels", expected, found or "refused"
+                    Phrase("the {what} of the output for {pixels} pixels", what=what, pixels=pixels),
+                    expected,
+                    found or "refused",
                 )
     if law.patch and probe.size(law.patch[0]) != (1, 1) and law.patch[0] == law.patch[1]:
         raise sidecar.contradiction(
-            f"the output for a patch of {law.patch[0]} x {law.patch[1]} pixels",
+            Phrase(
+                "the output for a patch of {patch} x {law_patch} pixels", patch=law.patch[0], law_patch=law.patch[1]
+            ),
             "1 x 1",
             probe.size(law.patch[0]) or "refused",
         )

@@ -14,6 +14,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..phrases import Phrase
+
 STRIDED = {"AvgPool", "Conv2D", "DepthwiseConv2dNative", "MaxPool"}
 """Operations with the attributes `strides`, `padding` and `data_format`."""
 
@@ -52,7 +54,7 @@ def build_shift_graph(constant: Any, stride: int) -> Callable[..., list[tf.Tenso
             if tensor.shape.rank == 3:
                 tensor = tensor[..., None]
             if _product(levels) != stride or tensor.shape.rank != 4:
-                raise NoShiftGraph("its strides are not those of its outputs")
+                raise NoShiftGraph(Phrase("its strides are not those of its outputs"))
             found.append(_interleaved(tensor, levels))
         return found
 
@@ -89,7 +91,7 @@ class _Walk:
 
     def _make(self, node: Any) -> tuple[list[tf.Tensor], Levels]:
         if any(self._nodes[name[1:]].op not in ("Const", "NoOp") for name in node.input if name.startswith("^")):
-            raise NoShiftGraph("an operation waits for another")
+            raise NoShiftGraph(Phrase("an operation waits for another"))
         inputs: list[tf.Tensor] = []
         levels: set[Levels] = {()}
         for name in _inputs(node):
@@ -98,7 +100,7 @@ class _Walk:
             inputs.append(made[int(number or 0)])
             levels.add(held)
         if len(levels) > 2:
-            raise NoShiftGraph("branches of different strides meet")
+            raise NoShiftGraph(Phrase("branches of different strides meet"))
         before = max(levels, key=len)
         stride = _stride(node)
         if stride == 1:
@@ -134,10 +136,10 @@ def _stride(node: Any) -> int:
     if node.op not in STRIDED:
         return 1
     if node.attr["data_format"].s != b"NHWC":
-        raise NoShiftGraph("its bands come first")
+        raise NoShiftGraph(Phrase("its bands come first"))
     _, down, across, _ = node.attr["strides"].list.i
     if down != across or (down > 1 and node.attr["padding"].s != b"VALID"):
-        raise NoShiftGraph("its strides differ, or its images are padded")
+        raise NoShiftGraph(Phrase("its strides differ, or its images are padded"))
     return int(down)
 
 

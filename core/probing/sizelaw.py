@@ -15,6 +15,7 @@ from typing import Optional
 import numpy as np
 
 from ..errors import ModelError, field
+from ..phrases import Phrase
 from .outputlayout import LayoutError, as_map, check_growth, check_layout
 from .trialpixels import KINDS, mirrored
 
@@ -167,7 +168,9 @@ class Probe:
         found = [as_map(array, name) for array, name in self._named(arrays)]
         shapes = {array.shape[:2] for array in found}
         if len(shapes) != 1:
-            raise ModelError(f"The outputs have different sizes ({sorted(shapes)}): serve one output at a time.")
+            raise ModelError(
+                "The outputs have different sizes ({shapes}): serve one output at a time.", shapes=sorted(shapes)
+            )
         return np.concatenate([array.astype(np.result_type(array, np.float32)) for array in found], axis=-1)
 
     def size(self, pixels: int) -> Size:
@@ -247,18 +250,23 @@ def _by_repetition(probe: Probe, start: int) -> bool:
 
 def _taken_by_none(probe: Probe) -> ModelError:
     named = field("placeholder", of="sources", number=1)
-    tied = f" If a source feeds the wrong input, name the inputs in {named}, ..."
+    tied = Phrase(" If a source feeds the wrong input, name the inputs in {named}, ...", named=named)
     return ModelError(
-        f"The model accepts none of the image sizes tried (pixels of each source: {_listed(probe.tried)}): set the "
-        "receptive field of each source, and the expression field and spacing scale of the model."
+        Phrase(
+            "The model accepts none of the image sizes tried (pixels of each source: {listed}): set the receptive field "
+            "of each source, and the expression field and spacing scale of the model.",
+            listed=_listed(probe.tried),
+        )
         + (tied if len(probe.ratios) > 1 else "")
-        + (f" Error for the first size: {probe.refusal}" if probe.refusal else "")
+        + (Phrase(" Error for the first size: {refusal}", refusal=probe.refusal) if probe.refusal else "")
     )
 
 
 def _listed(items: Sequence[str]) -> str:
     unique = list(dict.fromkeys(items))
-    return ", ".join(unique[:24]) + (f" and {len(unique) - 24} more" if len(unique) > 24 else "")
+    return ", ".join(unique[:24]) + (
+        Phrase(" and {unique_count} more", unique_count=len(unique) - 24) if len(unique) > 24 else ""
+    )
 
 
 def _offsets(sources: int) -> Iterator[tuple[int, ...]]:
@@ -287,7 +295,8 @@ def take_fixed_size(probe: Probe) -> tuple[int, int]:
     ]
     if any(x != y for x, y in beyond):
         raise ModelError(
-            f"The input sizes are related differently along x and along y: set {field('model_fullyconv')}=off."
+            "The input sizes are related differently along x and along y: set {model_fullyconv}=off.",
+            model_fullyconv=field("model_fullyconv"),
         )
     probe.reset(tuple(x for x, _ in beyond))
     return width, height
@@ -347,7 +356,8 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
             break
     else:
         raise ModelError(
-            f"The output size is not proportional to the image size (sizes tried: {_listed(probe.tried)})."
+            "The output size is not proportional to the image size (sizes tried: {listed}).",
+            listed=_listed(probe.tried),
         )
     scale = Fraction(step, one)
     crop, exact = _crop(scale, {pixels: outputs(pixels) for pixels in range(start, start + step, lattice)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..base.progress import Progress
 from ..errors import ModelError, field
+from ..phrases import Phrase
 from ..rasters.dates import dated_names, shown_date
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, days_of_bands
@@ -26,8 +27,13 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
     told = f"{len(series.times)} dates of {series.bands} bands, {series.order}, from {shown_date(wanted[0])}"
     if found is None:
         progress.info(
-            f"Source {number}: the names of its bands and files hold no dates. They are taken for those that the model was made "
-            f"for: {told} to {shown_date(wanted[-1])}."
+            Phrase(
+                "Source {number}: the names of its bands and files hold no dates. They are taken for those that the model "
+                "was made for: {told} to {shown_date}.",
+                number=number,
+                told=told,
+                shown_date=shown_date(wanted[-1]),
+            )
         )
         return
     other = [place for place, days in enumerate(zip(found, wanted)) if days[0] // 1 != days[1] // 1]
@@ -38,7 +44,12 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
         for place in other[:_SHOWN]
     )
     raise ModelError(
-        f"The dates of source {number} ({', '.join(stack.names[:_SHOWN])}) are not those that the model was made for: "
-        f"{listed}{', ...' if len(other) > _SHOWN else ''}. Give the images of the model's dates in its order "
-        f"({told}) in {field('il', of='sources', number=number)}, or train a model for these dates."
+        "The dates of source {number} ({listed}) are not those that the model was made for: {listed2}{value}. "
+        "Give the images of the model's dates in its order ({told}) in {il}, or train a model for these dates.",
+        number=number,
+        listed=", ".join(stack.names[:_SHOWN]),
+        listed2=listed,
+        value=", ..." if len(other) > _SHOWN else "",
+        told=told,
+        il=field("il", of="sources", number=number),
     )

@@ -15,6 +15,7 @@ from ..models.placeholders import FORM, Value, check_held, parse_userplaceholder
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..models.sidecar import Sidecar
 from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
+from ..phrases import Phrase
 from ..rasters.alpha import decide
 from ..rasters.missingpixels import Missing, gap_type
 from ..rasters.rasterreference import check_references
@@ -149,27 +150,42 @@ def assign_inputs(
     inputs: list[TensorInfo] = []
     for source, info in zip(sources, _fed(model, placeholders, sources, outputs)):
         if info.name in constants or info in inputs:
-            raise ModelError(f"The input {info.name} of the model is fed twice: check {_placeholder(source.number)}.")
+            raise ModelError(
+                "The input {info} of the model is fed twice: check {placeholder}.",
+                info=info.name,
+                placeholder=_placeholder(source.number),
+            )
         _check_input(info, source, _choice(model, outputs, constants, sources))
         inputs.append(info)
     missing = sorted(set(model.needed_inputs(outputs)) - {info.name for info in inputs} - set(constants))
     texts = [name for name in missing if not model.inputs[name].holds_numbers]
     if texts:
         raise ModelError(
-            f"The model {model.path} also needs {', '.join(model.inputs[name].describe() for name in texts)}, but only "
-            "numeric tensors are supported: export the model with numeric inputs."
+            "The model {model} also needs {texts}, but only numeric tensors are supported: export the model with "
+            "numeric inputs.",
+            model=model.path,
+            texts=Phrase(", ").join(model.inputs[name].describe() for name in texts),
         )
     if missing:
-        listed = ", ".join(model.inputs[name].describe() for name in missing)
+        listed = Phrase(", ").join(model.inputs[name].describe() for name in missing)
         raise ModelError(
-            f"The model {model.path} also needs {listed}: add a source that feeds it "
-            f"({field('il', of='sources', number=len(sources) + 1)}), or set its value in {_VALUES} as {FORM}."
+            "The model {model} also needs {listed}: add a source that feeds it ({il}), or set its value in {values} "
+            "as {form}.",
+            model=model.path,
+            listed=listed,
+            il=field("il", of="sources", number=len(sources) + 1),
+            values=_VALUES,
+            form=FORM,
         )
     if not any(info.name in used for info in inputs):
         raise ModelError(
-            f"{', '.join(outputs)} of the model {model.path} does not depend on the images of the sources, but on "
-            f"{', '.join(used) or 'none of its inputs'}. Name another output in {_OUTPUTS}, or another input in "
-            f"{_placeholder(1)}."
+            "{outputs} of the model {model} does not depend on the images of the sources, but on {used}. Name "
+            "another output in {outputs2}, or another input in {placeholder}.",
+            outputs=", ".join(outputs),
+            model=model.path,
+            used=", ".join(used) or Phrase("none of its inputs"),
+            outputs2=_OUTPUTS,
+            placeholder=_placeholder(1),
         )
     return ModelInputs(tuple(inputs), {name: value for name, value in constants.items() if name in used})
 
@@ -188,9 +204,11 @@ def order_told(model: Model, inputs: ModelInputs, outputs: Sequence[str], source
     places = [usual.index(info.name) for info in unnamed]
     if places == sorted(places):
         return ""
-    return (
-        f"The sources feed {described(inputs.images)}, in this order: the only one that fits their numbers of bands. To "
-        f"choose another, name the inputs in {_placeholder(1)}, ..."
+    return Phrase(
+        "The sources feed {images}, in this order: the only one that fits their numbers of bands. To choose "
+        "another, name the inputs in {placeholder}, ...",
+        images=described(inputs.images),
+        placeholder=_placeholder(1),
     )
 
 
@@ -205,63 +223,90 @@ def _choice(model: Model, outputs: Sequence[str], constants: Collection[str], so
     if len(images) < 2:
         return ""
     named = " ".join(f"{_placeholder(number)}={info.name}" for number, info in enumerate(images[: len(sources)], 1))
-    return (
-        f" The model has the inputs {described(images)}, fed in this order by default: list the sources in this order, or "
-        f"name the input of each ({named}, for example)."
+    return Phrase(
+        " The model has the inputs {images}, fed in this order by default: list the sources in this order, or name "
+        "the input of each ({named}, for example).",
+        images=described(images),
+        named=named,
     )
 
 
 def _check_input(info: TensorInfo, source: OpenSource, choice: str = "") -> None:
     if not info.holds_numbers:
         raise ModelError(
-            f"The input {info.name} of the model accepts {'text' if info.dtype == 'string' else info.dtype}, not images: "
-            f"name another in {_placeholder(source.number)}, or save the model with a numeric input."
+            "The input {info} of the model accepts {text}, not images: name another in {placeholder}, or save the "
+            "model with a numeric input.",
+            info=info.name,
+            text=Phrase("text") if info.dtype == "string" else info.dtype,
+            placeholder=_placeholder(source.number),
         )
     if info.rank not in (None, 4):
         raise ModelError(
-            f"The input {info.describe()} of the model has {info.rank} dimensions, but images are fed as batch x height "
-            f"x width x bands: save the model with such an input, name another in {_placeholder(source.number)}, or set "
-            f"the value of this one in {_VALUES} as {FORM}."
+            "The input {info} of the model has {rank} dimensions, but images are fed as batch x height x width x "
+            "bands: save the model with such an input, name another in {placeholder}, or set the value of this one "
+            "in {values} as {form}.",
+            info=info.describe(),
+            rank=info.rank,
+            placeholder=_placeholder(source.number),
+            values=_VALUES,
+            form=FORM,
         )
     bands = info.size(3)
     if bands is not None and bands != source.stack.bands:
         raise ModelError(
-            f"The input {info.name} of the model expects {bands} bands, but source {source.number} has "
-            f"{source.stack.bands} ({', '.join(source.stack.names)}): choose the images that the model was trained on."
-            f"{_about_alpha(source.stack, bands)}{_about_layout(info, source.stack.bands)}{choice}"
+            "The input {info} of the model expects {bands} bands, but source {number} has {stack_bands} ({names}): "
+            "choose the images that the model was trained on.{about_alpha}{about_layout}{choice}",
+            info=info.name,
+            bands=bands,
+            number=source.number,
+            stack_bands=source.stack.bands,
+            names=", ".join(source.stack.names),
+            about_alpha=_about_alpha(source.stack, bands),
+            about_layout=_about_layout(info, source.stack.bands),
+            choice=choice,
         )
     if not info.dtype.startswith("complex"):
-        source.stack.check_real(f"the input {info.name} of the model accepts {info.dtype}")
+        source.stack.check_real(
+            Phrase("the input {info} of the model accepts {dtype}", info=info.name, dtype=info.dtype)
+        )
 
 
 def _about_layout(info: TensorInfo, bands: int) -> str:
     """Return a hint that the second dimension may be that of the bands, if it has their number; else an empty text."""
     if info.size(1) != bands:
         return ""
-    return (
-        f" The input's second dimension is {bands}, too: if it is batch x bands x height x width, save the model with inputs "
-        "that have their bands last, and begin it with tf.transpose(image, [0, 3, 1, 2])."
+    return Phrase(
+        " The input's second dimension is {bands}, too: if it is batch x bands x height x width, save the model "
+        "with inputs that have their bands last, and begin it with tf.transpose(image, [0, 3, 1, 2]).",
+        bands=bands,
     )
 
 
 def _about_alpha(stack: Stack, bands: int) -> str:
     """Return a hint on another choice for alpha bands, if it would fit; else an empty text."""
     if stack.masks and stack.bands + len(stack.masks) == bands:
-        return f" With {field('alpha')}=band, its band that is marked as alpha is one of them."
+        return Phrase(" With {alpha}=band, its band that is marked as alpha is one of them.", alpha=field("alpha"))
     bare = stack.bands + len(stack.masks) - len(stack.alphas)
-    return f" With {field('alpha')}=mask, its band that is marked as alpha is a mask." if bare == bands else ""
+    return (
+        Phrase(" With {alpha}=mask, its band that is marked as alpha is a mask.", alpha=field("alpha"))
+        if bare == bands
+        else ""
+    )
 
 
 def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     """Return a user placeholder's value with the dtype and rank that the model asks for."""
     if not info.holds_numbers:
         raise ParameterError(
-            f"The user placeholder {info.name}={value} is given, but this input of the model accepts "
-            f"{'text' if info.dtype == 'string' else info.dtype}: only numbers and booleans are supported. Leave it out."
+            "The user placeholder {info}={value} is given, but this input of the model accepts {text}: only numbers "
+            "and booleans are supported. Leave it out.",
+            info=info.name,
+            value=value,
+            text=Phrase("text") if info.dtype == "string" else info.dtype,
         )
     dtype = np.dtype("float32") if info.dtype == "bfloat16" else np.dtype(info.dtype)
     array = np.asarray(value)
-    check_held(array, dtype, f"The user placeholder {info.name}={value}")
+    check_held(array, dtype, Phrase("The user placeholder {info}={value}", info=info.name, value=value))
     array = array.astype(dtype)
     if info.rank is None or array.ndim == info.rank:
         return array
@@ -270,7 +315,10 @@ def _constant(info: TensorInfo, value: Value) -> np.ndarray:
     if array.size == 1:
         return array.reshape(())
     raise ParameterError(
-        f"The user placeholder {info.name} has {array.size} values, but the model accepts a single one: {info.describe()}."
+        "The user placeholder {info} has {size} values, but the model accepts a single one: {info2}.",
+        info=info.name,
+        size=array.size,
+        info2=info.describe(),
     )
 
 
@@ -278,8 +326,11 @@ def check_numbers(model: Model, output: TensorInfo) -> None:
     """Raise ModelError where an output is no tensor of numbers, but text, or sparse or ragged."""
     if not output.holds_numbers:
         raise ModelError(
-            f"The output {output.describe()} of the model {model.path} is not a numeric tensor: choose another in "
-            f"{_OUTPUTS}, or export the model with one."
+            "The output {output} of the model {model} is not a numeric tensor: choose another in {outputs}, or "
+            "export the model with one.",
+            output=output.describe(),
+            model=model.path,
+            outputs=_OUTPUTS,
         )
 
 
@@ -292,7 +343,11 @@ def output_names(model: Model, text: str) -> list[str]:
     names = text.split()
     if not names:
         if not model.outputs:
-            raise ModelError(f"The model {model.path} names no outputs: enter the name of a tensor in {_OUTPUTS}.")
+            raise ModelError(
+                "The model {model} names no outputs: enter the name of a tensor in {outputs}.",
+                model=model.path,
+                outputs=_OUTPUTS,
+            )
         maps = [name for name, info in model.outputs.items() if info.holds_numbers and info.rank != 0]  # no loss
         names = [min(maps or model.outputs)]
     for name in names:

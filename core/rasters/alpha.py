@@ -15,6 +15,7 @@ from osgeo import gdal
 from ..base.progress import Progress
 from ..errors import field
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from .pixeltypes import numpy_type
 from .rasterstack import Stack
 
@@ -50,22 +51,27 @@ def decide(stack: Stack, choice: str, progress: Progress, wanted: int | None = N
     """
     if not stack.alphas:
         return
+    why: str
     if choice == AUTO and wanted == stack.bands:
-        choice, why = BAND, f", because {wanted} bands are needed"
+        choice, why = BAND, Phrase(", because {wanted} bands are needed", wanted=wanted)
     elif choice == AUTO and known:
-        choice, why = known, ", as it was for the model's training"
+        choice, why = known, Phrase(", as it was for the model's training")
     else:
-        why = "" if choice == AUTO else f" ({field('alpha')}={choice})"
+        why = "" if choice == AUTO else Phrase(" ({alpha}={choice})", alpha=field("alpha"), choice=choice)
     masks = [alpha for alpha in stack.alphas if choice == MASK or (choice == AUTO and _is_mask(stack, alpha, progress))]
     stack.take_as_masks(masks)
     for alpha in stack.alphas:
         if choice != AUTO or alpha in masks:
             what = (
-                "used as the mask of the other bands: where it is 0, they are no-data"
+                Phrase("used as the mask of the other bands: where it is 0, they are no-data")
                 if alpha in masks
-                else "read as a band"
+                else Phrase("read as a band")
             )
-            progress.info(f"{_called(stack, alpha)} is marked as alpha; it is {what}{why}.")
+            progress.info(
+                Phrase(
+                    "{stack} is marked as alpha; it is {what}{why}.", stack=_called(stack, alpha), what=what, why=why
+                )
+            )
 
 
 def said(stack: Stack) -> str:
@@ -79,20 +85,25 @@ def said(stack: Stack) -> str:
 
 
 def _called(stack: Stack, alpha: tuple[int, int]) -> str:
-    return f"Band {alpha[1]} of {stack.names[alpha[0]]}"
+    return Phrase("Band {alpha} of {names}", alpha=alpha[1], names=stack.names[alpha[0]])
 
 
 def _is_mask(stack: Stack, alpha: tuple[int, int], progress: Progress) -> bool:
     """Return whether a band holds nothing but 0 and the largest value of its type; warn where it does not."""
-    why = "whose values are not read, because the raster is remote"
+    why = Phrase("whose values are not read, because the raster is remote")
     if not stack.is_remote(alpha[0]):
         other = _other_value(stack, alpha, progress)
         if other is None:
             return True
-        why = f"but also holds {other:g}, which is not a value of a mask"
+        why = Phrase("but also holds {other:g}, which is not a value of a mask", other=other)
     progress.warning(
-        f"{_called(stack, alpha)} is marked as alpha, {why}: it is read as a band. If it is a mask, set "
-        f"{field('alpha')}=mask; {field('alpha')}=band keeps it a band without this warning."
+        Phrase(
+            "{stack} is marked as alpha, {why}: it is read as a band. If it is a mask, set {alpha}=mask; "
+            "{alpha}=band keeps it a band without this warning.",
+            stack=_called(stack, alpha),
+            why=why,
+            alpha=field("alpha"),
+        )
     )
     return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import ModelError
+from ..phrases import Phrase
 
 
 class Converter:
@@ -28,8 +29,8 @@ class Converter:
             return values
         if values.dtype.kind == "c" and self.dtype.kind != "c":
             raise ModelError(
-                f"The values are complex numbers, which the pixel type {self.dtype.name} cannot hold: choose the "
-                "pixel type auto."
+                "The values are complex numbers, which the pixel type {dtype} cannot hold: choose the pixel type auto.",
+                dtype=self.dtype.name,
             )
         if self.dtype.kind not in "iu":
             with np.errstate(over="ignore"):
@@ -60,16 +61,27 @@ class Converter:
             name: mention of the parameter of the pixel type.
             background: what NaN and infinite values have become.
         """
-        found = []
+        found: list[str] = []
         if self.replaced:
             found.append(
-                f"{self.replaced} values were NaN or infinite, which {self.dtype.name} cannot hold: they became "
-                f"{background}."
+                Phrase(
+                    "{replaced} values were NaN or infinite, which {dtype} cannot hold: they became {background}.",
+                    replaced=self.replaced,
+                    dtype=self.dtype.name,
+                    background=background,
+                )
             )
         if self.clipped:
             info = np.iinfo(self.dtype)
             found.append(
-                f"{self.clipped} values were outside of {info.min} to {info.max}, the range of {self.dtype.name}: "
-                f"they became the nearest of these two. Set {name} to a larger type, such as double, to keep them."
+                Phrase(
+                    "{clipped} values were outside of {min} to {max}, the range of {dtype}: they became the nearest of "
+                    "these two. Set {name} to a larger type, such as double, to keep them.",
+                    clipped=self.clipped,
+                    min=info.min,
+                    max=info.max,
+                    dtype=self.dtype.name,
+                    name=name,
+                )
             )
         return found

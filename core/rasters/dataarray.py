@@ -29,8 +29,9 @@ def array_raster(data: Any) -> ArrayRaster:
     """
     if type(data).__name__ != "DataArray":
         raise RasterError(
-            f"A source is an xarray {type(data).__name__}, but must be a DataArray: choose a variable, as in "
-            "dataset['name'], or stack them with dataset.to_array('band')."
+            "A source is an xarray {type}, but must be a DataArray: choose a variable, as in dataset['name'], or "
+            "stack them with dataset.to_array('band').",
+            type=type(data).__name__,
         )
     x, y = _dimensions(data)
     pixels = data.values if data.ndim == 2 else np.moveaxis(data.values, 0, -1)
@@ -49,17 +50,26 @@ def _dimensions(data: Any) -> tuple[str, str]:
     y = next((name for name in given if name.lower() in _Y), "")
     if not x or not y:
         raise RasterError(
-            f"{name_of(data)} has the dimensions {given}, but needs one called x and one called y: rename them with "
-            "data.rename({'old': 'x', ...})."
+            "{name} has the dimensions {given}, but needs one called x and one called y: rename them with "
+            "data.rename({{'old': 'x', ...}}).",
+            name=name_of(data),
+            given=given,
         )
     if len(given) > 3:
         raise RasterError(
-            f"{name_of(data)} has the dimensions {given}, but a raster has (band, y, x): choose one of the others' places "
-            "with data.isel(...), or stack them with data.stack(band=[...])."
+            "{name} has the dimensions {given}, but a raster has (band, y, x): choose one of the others' places "
+            "with data.isel(...), or stack them with data.stack(band=[...]).",
+            name=name_of(data),
+            given=given,
         )
     wanted = tuple(name for name in given if name not in (x, y)) + (y, x)
     if given != wanted:
-        raise RasterError(f"{name_of(data)} has its dimensions in the order {given}: give data.transpose{wanted}.")
+        raise RasterError(
+            "{name} has its dimensions in the order {given}: give data.transpose{wanted}.",
+            name=name_of(data),
+            given=given,
+            wanted=wanted,
+        )
     return x, y
 
 
@@ -72,8 +82,12 @@ def _geotransform(data: Any, x: str, y: str, known: Any) -> Any:
     if known:
         return known
     raise RasterError(
-        f"{name_of(data)} has no coordinates of {x} and {y}, so its place on the ground is unknown: assign them with "
-        f"data.assign_coords({x}=..., {y}=...), those of the pixels' centres, or give ArrayRaster(array, geotransform, crs)."
+        "{name} has no coordinates of {x} and {y}, so its place on the ground is unknown: assign them with "
+        "data.assign_coords({x}=..., {y}=...), those of the pixels' centres, or give ArrayRaster(array, "
+        "geotransform, crs).",
+        name=name_of(data),
+        x=x,
+        y=y,
     )
 
 
@@ -88,7 +102,9 @@ def _axis(data: Any, name: str, known: float | None) -> tuple[float, float]:
     centres = np.asarray(data.coords[name].values)
     if centres.dtype.kind not in "iuf" or centres.ndim != 1:
         raise RasterError(
-            f"The coordinates {name} of {name_of(data)} are not numbers along one dimension: assign others."
+            "The coordinates {name} of {data} are not numbers along one dimension: assign others.",
+            name=name,
+            data=name_of(data),
         )
     centres = centres.astype("float64")
     if len(centres) > 1:
@@ -96,15 +112,19 @@ def _axis(data: Any, name: str, known: float | None) -> tuple[float, float]:
         even = centres[0] + step * np.arange(len(centres))
         if not step or not np.all(np.abs(centres - even) <= _UNEVEN * abs(step)):
             raise RasterError(
-                f"The coordinates {name} of {name_of(data)} are not evenly spaced: interpolate to an even grid first, as "
-                f"with data.interp({name}=...)."
+                "The coordinates {name} of {data} are not evenly spaced: interpolate to an even grid first, as with "
+                "data.interp({name}=...).",
+                name=name,
+                data=name_of(data),
             )
     elif known:
         step = known
     else:
         raise RasterError(
-            f"{name_of(data)} has only one pixel along {name}, so the coordinate does not give its size: give "
-            "ArrayRaster(array, geotransform, crs)."
+            "{name} has only one pixel along {name2}, so the coordinate does not give its size: give "
+            "ArrayRaster(array, geotransform, crs).",
+            name=name_of(data),
+            name2=name,
         )
     return float(centres[0]) - step / 2, step
 

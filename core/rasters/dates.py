@@ -37,7 +37,12 @@ def days_of(words: Sequence[str], what: str) -> tuple[float, ...]:
 def _day(word: str, number: int, what: str) -> float:
     found = _dates_in(word)
     if not found:
-        raise ParameterError(f"{what}: item {number} is {word!r}, but must be a date such as 2015-07-11.")
+        raise ParameterError(
+            "{what}: item {number} is {word!r}, but must be a date such as 2015-07-11.",
+            what=what,
+            number=number,
+            word=word,
+        )
     return float((found[0][0] - datetime.date(1970, 1, 1)).days)
 
 
@@ -90,7 +95,10 @@ def times_by_source(text: str) -> tuple[tuple[float, ...], ...]:
     found = tuple(times_of(part) for part in text.split(";")) if text.strip() else ()
     if not all(found):
         raise ParameterError(
-            f"{field('dates')} is {text!r}: source {found.index(()) + 1} has no date, although others do."
+            "{dates} is {text!r}: source {value} has no date, although others do.",
+            dates=field("dates"),
+            text=text,
+            value=found.index(()) + 1,
         )
     return found
 
@@ -106,7 +114,7 @@ def times_of(text: str) -> tuple[float, ...]:
     words = text.replace(",", " ").split()
     if len(words) == 1 and re.fullmatch(r"\d{1,5}", words[0]):
         if int(words[0]) < 1:
-            raise ParameterError(f"{field('dates')} is 0, but must be dates, or their number, at least 1.")
+            raise ParameterError("{dates} is 0, but must be dates, or their number, at least 1.", dates=field("dates"))
         return tuple(float(index) for index in range(int(words[0])))
     return days_of(words, field("dates"))
 
@@ -118,8 +126,11 @@ def _times_in(path: str) -> tuple[float, ...]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ParameterError(
-            f"{field('dates')} is {path}, but no dates can be read from it ({reason}): give a JSON or text file that lists them, "
-            "or a STAC item."
+            "{dates} is {path}, but no dates can be read from it ({reason}): give a JSON or text file that lists "
+            "them, or a STAC item.",
+            dates=field("dates"),
+            path=path,
+            reason=reason,
         ) from error
     return days_of(words, f"{field('dates')} ({path})")
 

@@ -17,6 +17,7 @@ from ..errors import RasterError
 from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import original
 from ..parameters.rastersource import RasterSource, described
+from ..phrases import Phrase
 from .pixeltypes import gdal_type
 
 NO_PLACE = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -82,8 +83,12 @@ class ArrayRaster:
         source, name = open_dataset(other)[0], name_of(other)
         if array.shape[:2] != (source.RasterYSize, source.RasterXSize):
             raise RasterError(
-                f"The array has the shape {array.shape}, but {name} has {source.RasterYSize} rows and "
-                f"{source.RasterXSize} columns: give an array of shape (rows, columns) or (rows, columns, bands)."
+                "The array has the shape {shape}, but {name} has {rows} rows and {columns} columns: give an array "
+                "of shape (rows, columns) or (rows, columns, bands).",
+                shape=array.shape,
+                name=name,
+                rows=source.RasterYSize,
+                columns=source.RasterXSize,
             )
         return cls(array, source.GetGeoTransform(), Reference.of(source, other).wkt, nodata)
 
@@ -98,7 +103,7 @@ class ArrayRaster:
         with collected_errors() as errors:
             dataset = gdal_array.OpenNumPyArray(np.moveaxis(pixels, -1, 0), True)
         if dataset is None or errors.failed:
-            raise RasterError(f"GDAL cannot read the {name_of(self)}: {errors}.")
+            raise RasterError("GDAL cannot read the {name}: {errors}.", name=name_of(self), errors=errors)
         dataset.SetGeoTransform(_six_numbers(self.geotransform))
         dataset.SetProjection(crs_wkt(self.crs))
         if self.nodata is not None:
@@ -118,8 +123,9 @@ def in_memory(source: Any) -> Any:
         return source.open()
     if isinstance(source, np.ndarray):
         raise RasterError(
-            f"A source is a NumPy array of shape {source.shape} without a place on the ground: give "
-            "ArrayRaster(array, geotransform, crs), or ArrayRaster.like(image, array)."
+            "A source is a NumPy array of shape {shape} without a place on the ground: give ArrayRaster(array, "
+            "geotransform, crs), or ArrayRaster.like(image, array).",
+            shape=source.shape,
         )
     kind = type(source)
     if kind.__module__.partition(".")[0] == "xarray":
@@ -128,8 +134,10 @@ def in_memory(source: Any) -> Any:
         return Opened(array_raster(source).open().dataset, name_of(source))
     if not isinstance(source, (str, RasterSource, gdal.Dataset, Opened)):
         raise RasterError(
-            f"A source is a {kind.__module__}.{kind.__name__}, but must be a path, a RasterSource, an open gdal.Dataset, an "
-            "ArrayRaster or an xarray DataArray."
+            "A source is a {module}.{type}, but must be a path, a RasterSource, an open gdal.Dataset, an "
+            "ArrayRaster or an xarray DataArray.",
+            module=kind.__module__,
+            type=kind.__name__,
         )
     return source
 
@@ -139,11 +147,13 @@ def name_of(source: Any) -> str:
     if isinstance(source, Opened):
         return source.name
     if isinstance(source, ArrayRaster):
-        return f"array of shape {source.array.shape} and type {source.array.dtype}"
+        return Phrase("array of shape {shape} and type {dtype}", shape=source.array.shape, dtype=source.array.dtype)
     if isinstance(source, gdal.Dataset):
-        return original(source.GetDescription()) or f"{source.GetDriver().ShortName} dataset in memory"
+        return original(source.GetDescription()) or Phrase(
+            "{format} dataset in memory", format=source.GetDriver().ShortName
+        )
     if type(source).__name__ == "DataArray":
-        return f"DataArray {source.name}" if source.name else f"DataArray of shape {source.shape}"
+        return f"DataArray {source.name}" if source.name else Phrase("DataArray of shape {shape}", shape=source.shape)
     return str(source)
 
 
@@ -151,23 +161,27 @@ def _check_array(array: Any) -> None:
     if isinstance(array, np.ma.MaskedArray):
         raise RasterError("The array is a masked array: give array.filled(value), and nodata=value.")
     if not isinstance(array, np.ndarray):
-        raise RasterError(f"ArrayRaster takes a NumPy array, but got {type(array).__name__}: give numpy.asarray(...).")
+        raise RasterError(
+            "ArrayRaster takes a NumPy array, but got {type}: give numpy.asarray(...).", type=type(array).__name__
+        )
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise RasterError(
-            f"The array has the shape {array.shape}, but a raster has (rows, columns) or (rows, columns, bands), none of "
-            "them 0: numpy.moveaxis(array, 0, -1) puts the bands last."
+            "The array has the shape {shape}, but a raster has (rows, columns) or (rows, columns, bands), none of "
+            "them 0: numpy.moveaxis(array, 0, -1) puts the bands last.",
+            shape=array.shape,
         )
     if not array.dtype.isnative:
         raise RasterError(
-            f"The array's type {array.dtype} has its bytes in another order than this machine: give "
-            "array.astype(array.dtype.newbyteorder('='))."
+            "The array's type {dtype} has its bytes in another order than this machine: give "
+            "array.astype(array.dtype.newbyteorder('=')).",
+            dtype=array.dtype,
         )
     try:
         gdal_type("uint8" if array.dtype == bool else array.dtype)
     except (KeyError, TypeError):
         raise RasterError(
-            f"The array's type is {array.dtype}, which rasters do not have: convert it, as with "
-            "array.astype('float32')."
+            "The array's type is {dtype}, which rasters do not have: convert it, as with array.astype('float32').",
+            dtype=array.dtype,
         ) from None
 
 
@@ -180,8 +194,9 @@ def _six_numbers(geotransform: Any) -> tuple[float, ...]:
         numbers = ()
     if len(numbers) != 6 or not all(map(math.isfinite, numbers)):
         raise RasterError(
-            f"The geotransform is {geotransform!r}, but must be six numbers: x of the upper-left corner, pixel width, 0, "
-            "y of that corner, 0, minus the pixel height."
+            "The geotransform is {geotransform!r}, but must be six numbers: x of the upper-left corner, pixel "
+            "width, 0, y of that corner, 0, minus the pixel height.",
+            geotransform=geotransform,
         )
     return numbers
 
@@ -200,7 +215,9 @@ def crs_wkt(crs: Any) -> str:
         code = reference.SetFromUserInput(str(text))
     if code:
         raise RasterError(
-            f"The coordinate system {crs!r} is not understood ({errors}): give a code such as 'EPSG:32654', or WKT."
+            "The coordinate system {crs!r} is not understood ({errors}): give a code such as 'EPSG:32654', or WKT.",
+            crs=crs,
+            errors=errors,
         )
     return str(reference.ExportToWkt())
 
@@ -232,12 +249,18 @@ def band_numbers(text: str, count: int, name: str) -> Sequence[int]:
             or not all(1 <= n <= count for n in numbers)
         ):
             raise RasterError(
-                f"bands={text} selects {part!r}, but {name} has {count} bands: give numbers from 1 to {count} or "
-                "ranges such as 2:4, separated by commas; negative numbers count from the last band."
+                "bands={text} selects {part!r}, but {name} has {count} bands: give numbers from 1 to {count} or "
+                "ranges such as 2:4, separated by commas; negative numbers count from the last band.",
+                text=text,
+                part=part,
+                name=name,
+                count=count,
             )
         chosen += range(numbers[0], numbers[-1] + 1)
     if not chosen:
-        raise RasterError(f"bands={text} selects no band of {name}: a range begins with its smaller number.")
+        raise RasterError(
+            "bands={text} selects no band of {name}: a range begins with its smaller number.", text=text, name=name
+        )
     return chosen
 
 
@@ -260,7 +283,7 @@ def selected(source: Any, bands: str = "", without_place: bool = False) -> Opene
     with collected_errors() as errors:
         part = gdal.Translate("", dataset, format="VRT", bandList=numbers)
     if part is None or errors.failed:
-        raise RasterError(f"Cannot select a part of {source}: {errors}.")
+        raise RasterError("Cannot select a part of {source}: {errors}.", source=source, errors=errors)
     if without_place:
         part.SetProjection("")
         part.SetGeoTransform(NO_PLACE)

@@ -11,6 +11,7 @@ from ..base.addresses import masked
 from ..errors import RasterError
 from ..files import inputs
 from ..files.gdalcalls import Errors
+from ..phrases import Phrase
 
 _log = logging.getLogger("otbtf_qgis")
 
@@ -47,14 +48,19 @@ class Reports:
         if refused:
             told = masked("; ".join(dict.fromkeys(text.strip().rstrip(".") for text in refused)))
             raise RasterError(
-                f"{self._name}, or a file beside it that describes it, is damaged or incomplete: GDAL opens it, but "
-                f"reports: {told}. Get it again, with all of its files."
+                "{name}, or a file beside it that describes it, is damaged or incomplete: GDAL opens it, but "
+                "reports: {told}. Get it again, with all of its files.",
+                name=self._name,
+                told=told,
             )
         self.warn([*errors.warnings, *failures])
 
     def warn(self, messages: Iterable[str]) -> None:
         """Tell of GDAL's warnings, each once."""
-        self.tell(f"{self._name}: GDAL warns: {masked(message.strip().rstrip('.'))}." for message in messages)
+        self.tell(
+            Phrase("{name}: GDAL warns: {message}.", name=self._name, message=masked(message.strip().rstrip(".")))
+            for message in messages
+        )
 
     def tell(self, warnings: Iterable[str]) -> None:
         """Tell of warnings, each once."""

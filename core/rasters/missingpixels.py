@@ -352,8 +352,9 @@ def _masks_of(
     beside = f"{dataset.GetDescription()}.msk"
     if len(found) == len(alphas) and os.path.isfile(dataset.GetDescription()) and os.path.isfile(beside):
         raise RasterError(
-            f"{beside} is the mask of the raster beside it, by its name, but GDAL cannot read it: it is damaged or "
-            "incomplete. Get it again, or remove it if every pixel has data."
+            "{beside} is the mask of the raster beside it, by its name, but GDAL cannot read it: it is damaged or "
+            "incomplete. Get it again, or remove it if every pixel has data.",
+            beside=beside,
         )
     return found
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..phrases import Phrase
+
 _DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 """Binary digits of a whole number that floating-point types hold exactly."""
 
@@ -58,7 +60,7 @@ class Narrowing:
     def range(self) -> str:
         """Smallest and largest value of a type of whole numbers, in words."""
         info = np.iinfo(self.target)
-        return f"{info.min} to {info.max}"
+        return Phrase("{min} to {max}", min=info.min, max=info.max)
 
     def __call__(self, values: np.ndarray, ignored: np.ndarray | None = None) -> np.ndarray:
         """Return the values, changed in place where they must be.
@@ -102,12 +104,17 @@ class Narrowing:
     def told(self) -> str:
         """Return what was counted, in words; empty where nothing was."""
         parts = [
-            (self.outside, f"lie outside of it ({self.range})" if self.whole else "are too large for it"),
-            (self.without, "are NaN"),
-            (self.fractions, "have fractions"),
-            (self.rounded, "are whole numbers of more digits than it holds"),
+            (
+                self.outside,
+                Phrase("lie outside of it ({range})", range=self.range)
+                if self.whole
+                else Phrase("are too large for it"),
+            ),
+            (self.without, Phrase("are NaN")),
+            (self.fractions, Phrase("have fractions")),
+            (self.rounded, Phrase("are whole numbers of more digits than it holds")),
         ]
-        return ", ".join(f"{count} {words}" for count, words in parts if count)
+        return Phrase(", ").join(Phrase("{count} {words}", count=count, words=words) for count, words in parts if count)
 
 
 def _limits(source: np.dtype, target: str) -> tuple[float, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import field
+from ..phrases import Phrase
 
-OTHER_FORMAT = "choose another format, such as .tif"
+OTHER_FORMAT = Phrase("choose another format, such as .tif")
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,13 @@ class OutputFields:
 
     def other_output(self) -> str:
         """Return the advice to write the output in another way, as a sentence."""
-        ways = ["another format, such as .tif"]
+        ways = [Phrase("another format, such as .tif")]
         if self.pixel_type:
-            ways.append(f"another pixel type ({self.pixel_type})")
+            ways.append(Phrase("another pixel type ({pixel_type})", pixel_type=self.pixel_type))
         if self.options:
-            ways.append(f"other creation options ({self.options})")
-        return f"Choose {' or '.join([', '.join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways)}."
+            ways.append(Phrase("other creation options ({options})", options=self.options))
+        listed = [Phrase(", ").join(ways[:-1]), ways[-1]] if len(ways) > 1 else ways
+        return Phrase("Choose {ways}.", ways=Phrase(" or ").join(listed))
 
 
 NO_FIELDS = OutputFields()
@@ -40,4 +42,8 @@ OUT_FIELDS = OutputFields(field("out_pixeltype"), field("out_co"), field("out_fo
 
 def either(advice: str, mention: str, otherwise: str) -> str:
     """Return an advice with the parameter that it concerns, or another; only the other where there is no parameter."""
-    return f"{advice} ({mention}), or {otherwise}" if mention else otherwise
+    return (
+        Phrase("{advice} ({mention}), or {otherwise}", advice=advice, mention=mention, otherwise=otherwise)
+        if mention
+        else otherwise
+    )

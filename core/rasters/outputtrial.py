@@ -21,6 +21,7 @@ from ..base.progress import Passed, Progress
 from ..errors import RasterError
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box, Grid
+from ..phrases import Phrase
 from .outputfields import OTHER_FORMAT, OutputFields, either
 from .placement import Placement
 
@@ -182,7 +183,14 @@ class _Trial:
         """Raise RasterError where the format has no room for as many columns or rows."""
         limit = _LIMITS.get(self._driver.ShortName)
         if limit and max(grid.width, grid.height) > limit:
-            raise self._refusal(f"{grid.width} x {grid.height} pixels: the limit is {limit} along a side")
+            raise self._refusal(
+                Phrase(
+                    "{width} x {height} pixels: the limit is {limit} along a side",
+                    width=grid.width,
+                    height=grid.height,
+                    limit=limit,
+                )
+            )
 
     def check(self, path: Path, grid: Grid, values: np.ndarray) -> None:
         """Raise RasterError, or warn, where the file does not hold what was written."""
@@ -191,29 +199,39 @@ class _Trial:
             dataset = gdal.OpenEx(os.fspath(path), gdal.OF_RASTER)
             array = None if dataset is None else dataset.ReadAsArray()
         if array is None or errors.failed:
-            raise self._refusal(f"this output: a trial cannot be read again ({errors})")
+            raise self._refusal(Phrase("this output: a trial cannot be read again ({errors})", errors=errors))
         self._check_place(dataset, grid)
         array = array[None] if array.ndim == 2 else array
         array = np.moveaxis(array, 0, -1)
         self._check_values(values, array[::-1] if grid.south_up else array)
         kept = {str(dataset.GetRasterBand(band + 1).GetNoDataValue()) for band in range(values.shape[2])}
         if self._nodata is not None and not all(_same_number(text, self._nodata, values.dtype) for text in kept):
-            raise self._refusal(f"the no-data value {self._nodata:g}, which comes back as {' and '.join(sorted(kept))}")
+            raise self._refusal(
+                Phrase(
+                    "the no-data value {nodata:g}, which comes back as {kept}",
+                    nodata=self._nodata,
+                    kept=Phrase(" and ").join(sorted(kept)),
+                )
+            )
 
     def _check_place(self, dataset: gdal.Dataset, grid: Grid) -> None:
         if self._reference.georeferenced:
             wanted, found = grid.geotransform(), dataset.GetGeoTransform()
             tolerance = 1e-3 * min(grid.x.spacing, grid.y.spacing)
             if not np.allclose(wanted, found, rtol=1e-9, atol=tolerance):
-                raise self._refusal(f"the geotransform {wanted}, which comes back as {found}")
+                raise self._refusal(
+                    Phrase("the geotransform {wanted}, which comes back as {found}", wanted=wanted, found=found)
+                )
         if self._reference.wkt and not dataset.GetProjection():
-            raise self._refusal("a coordinate system")
+            raise self._refusal(Phrase("a coordinate system"))
         placement = self._reference.placement
         found_placement = Placement.of(dataset)
         if self._reference.by_points and not found_placement.same_as(placement):
-            raise self._refusal(f"the {placement.kind} of the image")
+            raise self._refusal(Phrase("the {kind} of the image", kind=placement.kind))
         if placement.rpc and not found_placement.rpc:
-            self._progress.warning(f"The format {self._driver.LongName} cannot hold the RPCs of the image.")
+            self._progress.warning(
+                Phrase("The format {format} cannot hold the RPCs of the image.", format=self._driver.LongName)
+            )
 
     def _check_values(self, wanted: np.ndarray, found: np.ndarray) -> None:
         if np.array_equal(wanted, found):
@@ -221,26 +239,43 @@ class _Trial:
         changed = wanted != found
         share = np.count_nonzero(changed) / changed.size
         where = tuple(np.argwhere(changed)[0]) if changed.any() else (0, 0, 0)
-        said = f"with these options changes values ({share:.0%} in a trial; {wanted[where]:g} came back as {found[where]:g})"
+        said = Phrase(
+            "with these options changes values ({share:.0%} in a trial; {where:g} came back as {found:g})",
+            share=share,
+            where=wanted[where],
+            found=found[where],
+        )
         if self._content.classes:
             advice = either(
-                "remove the options that make it lossy or reduce its bits", self._fields.options, OTHER_FORMAT
+                Phrase("remove the options that make it lossy or reduce its bits"), self._fields.options, OTHER_FORMAT
             )
             raise RasterError(
-                f"The output {self._final} holds classes or labels, but the format {self._driver.LongName} {said}, which "
-                f"would change them: {advice}."
+                "The output {final} holds classes or labels, but the format {format} {said}, which would change "
+                "them: {advice}.",
+                final=self._final,
+                format=self._driver.LongName,
+                said=said,
+                advice=advice,
             )
         if not self._content.picture:
             self._progress.warning(
-                f"The format {self._driver.LongName} {said}: the output {self._final} holds the computed values only "
-                "approximately. For exact values, "
-                f"{either('choose lossless options', self._fields.options, OTHER_FORMAT)}."
+                Phrase(
+                    "The format {format} {said}: the output {final} holds the computed values only approximately. "
+                    "For exact values, {either}.",
+                    format=self._driver.LongName,
+                    said=said,
+                    final=self._final,
+                    either=either("choose lossless options", self._fields.options, OTHER_FORMAT),
+                )
             )
 
     def _refusal(self, what: str) -> RasterError:
         return RasterError(
-            f"The output {self._final} is of the format {self._driver.LongName}, which cannot hold {what}. "
-            f"{self._fields.other_output()}"
+            "The output {final} is of the format {format}, which cannot hold {what}. {other_output}",
+            final=self._final,
+            format=self._driver.LongName,
+            what=what,
+            other_output=self._fields.other_output(),
         )
 
 

@@ -81,7 +81,9 @@ def written_type(dtype_name: str, word: str = "auto") -> np.dtype:
         dtype = np.dtype(name)
         gdal_type(dtype)
     except (TypeError, KeyError):
-        raise ParameterError(f"Values of the type {dtype_name} cannot be written to a raster.") from None
+        raise ParameterError(
+            "Values of the type {dtype_name} cannot be written to a raster.", dtype_name=dtype_name
+        ) from None
     return dtype
 
 
@@ -93,6 +95,11 @@ def check_fits(value: float, dtype: npt.DTypeLike, what: str) -> None:
     info = np.iinfo(dtype)
     if not math.isfinite(value) or value != int(value) or not info.min <= value <= info.max:
         raise ParameterError(
-            f"{what} is {value:g}, which the pixel type {dtype.name} cannot hold ({info.min} to {info.max}, whole "
-            "numbers): choose another value, or another pixel type."
+            "{what} is {value:g}, which the pixel type {dtype} cannot hold ({min} to {max}, whole numbers): choose "
+            "another value, or another pixel type.",
+            what=what,
+            value=value,
+            dtype=dtype.name,
+            min=info.min,
+            max=info.max,
         )

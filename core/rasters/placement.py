@@ -15,14 +15,14 @@ from typing import Any
 from osgeo import gdal
 
 from ..errors import RasterError
+from ..phrases import Phrase
 
 Items = tuple[tuple[str, str], ...]
 
 _CLOSE = 1e-9
 """Relative difference of numbers that are the same, written and read in another way."""
 
-CURE = "Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {option})"
-_OPTIONS = {"ground control points": "-tps", "RPCs": "-rpc", "geolocation arrays": "-geoloc"}
+_OPTIONS = {Phrase("ground control points"): "-tps", "RPCs": "-rpc", Phrase("geolocation arrays"): "-geoloc"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,14 @@ class Placement:
     @property
     def kind(self) -> str:
         """What it is, in words."""
-        return "ground control points" if self.points else "RPCs" if self.rpc else "geolocation arrays"
+        return Phrase("ground control points") if self.points else "RPCs" if self.rpc else Phrase("geolocation arrays")
 
     @property
     def cure(self) -> str:
         """How to get rid of it."""
-        return CURE.format(option=_OPTIONS[self.kind])
+        return Phrase(
+            "Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {option})", option=_OPTIONS[self.kind]
+        )
 
     def same_as(self, other: Placement) -> bool:
         """Return whether both place pixels alike, but for how numbers are written."""
@@ -102,8 +104,12 @@ def check_same(names: Sequence[str], references: Sequence[Any]) -> None:
         one, two = (names[0], name) if first.by_points else (name, names[0])
         placed = first if first.by_points else reference
         raise RasterError(
-            f"{one} has only {placed.placement.kind} as georeferencing, and {two} does not have the same, so their "
-            f"relative position is unknown. {placed.placement.cure}, all of them to the same grid."
+            "{one} has only {kind} as georeferencing, and {two} does not have the same, so their relative position "
+            "is unknown. {cure}, all of them to the same grid.",
+            one=one,
+            kind=placed.placement.kind,
+            two=two,
+            cure=placed.placement.cure,
         )
 
 
@@ -111,7 +117,11 @@ def check_placed(name: str, reference: Any, why: str = "positions in it cannot b
     """Raise RasterError where a raster is placed by points only."""
     if reference.by_points:
         raise RasterError(
-            f"{name} has no geotransform, only {reference.placement.kind}, so {why}. {reference.placement.cure}."
+            "{name} has no geotransform, only {kind}, so {why}. {cure}.",
+            name=name,
+            kind=reference.placement.kind,
+            why=why,
+            cure=reference.placement.cure,
         )
 
 
@@ -129,7 +139,7 @@ def handed_on(name: str, reference: Any, same_pixels: bool, why: str) -> Any:
     """
     if same_pixels:
         return reference
-    check_placed(name, reference, f"the output must have the same pixels, but it has others ({why})")
+    check_placed(name, reference, Phrase("the output must have the same pixels, but it has others ({why})", why=why))
     return reference.without_placement()
 
 

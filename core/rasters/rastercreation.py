@@ -10,6 +10,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..errors import RasterError
+from ..phrases import Phrase
 from .outputfields import OTHER_FORMAT, OutputFields, either
 from .pixeltypes import WORDS, gdal_type
 
@@ -22,9 +23,15 @@ def check_type(driver: gdal.Driver, dtype: np.dtype, path: Path, fields: OutputF
     held = (driver.GetMetadataItem("DMD_CREATIONDATATYPES") or "").split()
     if held and gdal.GetDataTypeName(gdal_type(dtype)) not in held:
         words = [word for word, name in WORDS.items() if gdal.GetDataTypeName(gdal_type(name)) in held]
-        advice = either(f"choose the pixel type {' or '.join(words)}", fields.pixel_type, OTHER_FORMAT)
+        advice = either(
+            Phrase("choose the pixel type {words}", words=Phrase(" or ").join(words)), fields.pixel_type, OTHER_FORMAT
+        )
         raise RasterError(
-            f"The output {path} is of the format {driver.LongName}, which cannot hold {dtype.name}: {advice}."
+            "The output {path} is of the format {format}, which cannot hold {dtype}: {advice}.",
+            path=path,
+            format=driver.LongName,
+            dtype=dtype.name,
+            advice=advice,
         )
 
 

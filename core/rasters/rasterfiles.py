@@ -15,6 +15,7 @@ from ..base.addresses import masked
 from ..errors import RasterError
 from ..files import inputs
 from ..files.gdalcalls import collected_errors, open_unchanged
+from ..phrases import Phrase
 from .messages import Reports
 from .netcdfheader import promised_bytes
 from .pcidskheader import promised_files
@@ -40,7 +41,7 @@ def watch_files(dataset: gdal.Dataset, name: str) -> None:
     """
     watching = inputs.current()
     for path in _files(dataset, _DEEPEST):
-        inputs.check_ordinary(path, f"{name}: its file {path}" if path != name else "")
+        inputs.check_ordinary(path, Phrase("{name}: its file {path}", name=name, path=path) if path != name else "")
         local = inputs.local_file(path)
         if watching is not None and local:
             watching.watch(local, name)
@@ -94,7 +95,7 @@ def _check_whole(dataset: gdal.Dataset, name: str, reports: Reports, deepest: in
             if path == dataset.GetDescription() or (run is not None and path in run.whole):
                 continue
             if (source := _source_to_check(path)) is not None:
-                _check_whole(source, f"{name}: its source {path}", reports, deepest - 1)
+                _check_whole(source, Phrase("{name}: its source {path}", name=name, path=path), reports, deepest - 1)
             if run is not None:
                 run.whole.add(path)
 
@@ -116,14 +117,24 @@ def _check_sizes(dataset: gdal.Dataset, driver: str, files: Sequence[str], name:
         found = gdal.VSIStatL(path) if size > 0 else None
         if found is not None and found.size < size:
             raise RasterError(
-                f"{masked(name)} is damaged or incomplete: its file {masked(path)} has {found.size} bytes, but its "
-                f"header requires {size}. Get the file again."
+                "{name} is damaged or incomplete: its file {path} has {size} bytes, but its header requires "
+                "{size2}. Get the file again.",
+                name=masked(name),
+                path=masked(path),
+                size=found.size,
+                size2=size,
             )
         if found is not None and found.size > size and driver in _NO_MORE:
             reports.tell(
                 [
-                    f"{masked(path)} has {found.size} bytes, but its header describes {size}: the last "
-                    f"{found.size - size} are not read. Check columns, lines, bands, and data type in the header."
+                    Phrase(
+                        "{path} has {size} bytes, but its header describes {size2}: the last {found_size} are not read. "
+                        "Check columns, lines, bands, and data type in the header.",
+                        path=masked(path),
+                        size=found.size,
+                        size2=size,
+                        found_size=found.size - size,
+                    )
                 ]
             )
 
@@ -131,7 +142,14 @@ def _check_sizes(dataset: gdal.Dataset, driver: str, files: Sequence[str], name:
 def _check_beside(path: str, reports: Reports) -> None:
     """Raise RasterError where GDAL passes over what lies beside a raster because it is no XML; tell of an empty file."""
     if path.lower().endswith(".prj") and (found := gdal.VSIStatL(path)) is not None and not found.size:
-        reports.tell([f"{masked(path)} is empty, so no coordinate system is read from it: get it again, or remove it."])
+        reports.tell(
+            [
+                Phrase(
+                    "{path} is empty, so no coordinate system is read from it: get it again, or remove it.",
+                    path=masked(path),
+                )
+            ]
+        )
     if path.lower().endswith(".aux.xml") and inputs.local_file(path):
         text, parsed = _head(path, _LONGEST_XML).decode("latin-1"), None
         if len(text) < _LONGEST_XML:
@@ -139,8 +157,9 @@ def _check_beside(path: str, reports: Reports) -> None:
                 parsed = gdal.ParseXMLString(text)
             if parsed is None:
                 raise RasterError(
-                    f"{masked(path)} is damaged or incomplete, so its information about the raster beside it is lost, "
-                    "such as georeferencing or no-data values. Get it again, or remove it."
+                    "{path} is damaged or incomplete, so its information about the raster beside it is lost, such "
+                    "as georeferencing or no-data values. Get it again, or remove it.",
+                    path=masked(path),
                 )
 
 
@@ -175,9 +194,14 @@ def _ehdr(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     lacking = [name for name in ("nbands", "nbits") if name not in fields]
     if found is not None and found.size > size and lacking:
         raise RasterError(
-            f"The header {masked(path)} is damaged or incomplete: it lacks {', '.join(lacking)}, and {found.size} "
-            f"bytes are more than the {size} of {dataset.RasterCount} band(s) of {each} bits, which GDAL assumes "
-            "instead. Get it again."
+            "The header {path} is damaged or incomplete: it lacks {lacking}, and {size} bytes are more than the "
+            "{size2} of {bands} band(s) of {each} bits, which GDAL assumes instead. Get it again.",
+            path=masked(path),
+            lacking=", ".join(lacking),
+            size=found.size,
+            size2=size,
+            bands=dataset.RasterCount,
+            each=each,
         )
     yield dataset.GetDescription(), size
 

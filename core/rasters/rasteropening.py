@@ -21,6 +21,7 @@ from ..files.gdalcalls import (
 )
 from ..geometry.grid import Grid
 from ..parameters.rastersource import RasterSource, described
+from ..phrases import Phrase
 from .inmemory import Opened, name_of
 from .messages import Reports
 from .rasterfiles import check_whole, watch_files
@@ -50,7 +51,9 @@ def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     address = address_of(path)
     dataset, remote = open_remote(address, options) if address else (_open_local(path, options), None)
     if dataset.RasterCount == 0:
-        raise RasterError(f"{masked(path)} has no bands{masked(_subdatasets(dataset))}.")
+        raise RasterError(
+            "{path} has no bands{subdatasets}.", path=masked(path), subdatasets=masked(_subdatasets(dataset))
+        )
     if isinstance(source, RasterSource):
         source.check_bands(dataset.RasterCount)
     _look_at(dataset, masked(path), remote)
@@ -84,10 +87,15 @@ def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
         if dataset is not None:
             ask_lazy(dataset)
     if dataset is None:
-        cure = "Check the path and that GDAL reads the format."
+        cure = Phrase("Check the path and that GDAL reads the format.")
         if source.startswith("/vsimem/"):
-            cure = "Only the process that made a file in memory can read it: save it to disk."
-        raise RasterError(f"Cannot open the raster {masked(source)}: {masked(str(errors))}. {cure}")
+            cure = Phrase("Only the process that made a file in memory can read it: save it to disk.")
+        raise RasterError(
+            "Cannot open the raster {source}: {errors}. {cure}",
+            source=masked(source),
+            errors=masked(str(errors)),
+            cure=cure,
+        )
     check_options(source, options, errors)
     Reports(source).check_opened(dataset, errors)
     return dataset
@@ -95,7 +103,7 @@ def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
 
 def _subdatasets(dataset: gdal.Dataset) -> str:
     names = [name for name, _ in dataset.GetSubDatasets()[:8]]
-    return f", but subdatasets: give one of {', '.join(names)}" if names else ""
+    return Phrase(", but subdatasets: give one of {names}", names=", ".join(names)) if names else ""
 
 
 def grid_of(dataset: gdal.Dataset) -> Grid:
@@ -107,4 +115,4 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
     try:
         return Grid.from_geotransform(tuple(dataset.GetGeoTransform()), dataset.RasterXSize, dataset.RasterYSize)
     except RasterError as error:
-        raise RasterError(f"{masked(name_of(dataset))}: {error.message}.") from None
+        raise RasterError("{name}: {reason}.", name=masked(name_of(dataset)), reason=error.message) from None

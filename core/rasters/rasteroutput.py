@@ -15,6 +15,7 @@ from ..errors import ParameterError, RasterError
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
+from ..phrases import Phrase
 from .buffers import spaced
 from .outputfields import NO_FIELDS, OTHER_FORMAT, OutputFields, either
 from .outputtrial import VALUES, Content, try_format
@@ -39,11 +40,15 @@ def driver_for(path: str, name: str = "", fields: OutputFields = NO_FIELDS) -> g
             driver = gdal.GetDriverByName(name)
         if driver is None:
             raise ParameterError(
-                f"{fields.format} is {name!r}, but this GDAL has no such driver (gdalinfo --formats lists them)."
+                "{format} is {name!r}, but this GDAL has no such driver (gdalinfo --formats lists them).",
+                format=fields.format,
+                name=name,
             )
         if not _writes(driver):
             raise ParameterError(
-                f"{fields.format} is {name!r}, but GDAL cannot write pixels in that format: choose GTiff or another."
+                "{format} is {name!r}, but GDAL cannot write pixels in that format: choose GTiff or another.",
+                format=fields.format,
+                name=name,
             )
         return driver
     extension = Path(path).suffix.lower().lstrip(".")
@@ -60,12 +65,16 @@ def driver_for(path: str, name: str = "", fields: OutputFields = NO_FIELDS) -> g
         return writing[0]
     if found:
         raise ParameterError(
-            f"The output {path} is of the format {found[0].LongName}, in which GDAL cannot write pixels: "
-            "choose a format that holds them, such as .tif."
+            "The output {path} is of the format {format}, in which GDAL cannot write pixels: choose a format that "
+            "holds them, such as .tif.",
+            path=path,
+            format=found[0].LongName,
         )
     raise ParameterError(
-        f"No raster format of GDAL has the extension {extension!r} of the output {path}: "
-        f"{either('name the driver', fields.format, 'choose one such as .tif')}."
+        "No raster format of GDAL has the extension {extension!r} of the output {path}: {either}.",
+        extension=extension,
+        path=path,
+        either=either(Phrase("name the driver"), fields.format, Phrase("choose one such as .tif")),
     )
 
 
@@ -88,7 +97,9 @@ def creation_options(text: str, name: str) -> list[str]:
     options = [part.strip() for part in text.split("|") if part.strip()]
     for option in options:
         if "=" not in option:
-            raise ParameterError(f"{name} holds {option!r}, but must be NAME=VALUE, several separated by |.")
+            raise ParameterError(
+                "{name} holds {option!r}, but must be NAME=VALUE, several separated by |.", name=name, option=option
+            )
     return options
 
 
@@ -141,8 +152,13 @@ class OutputRaster:
         mixing = mixing_overviews(driver, options) if classes else ""
         if mixing:
             staging.progress.warning(
-                f"{mixing} computes overviews from means of pixels: if the output {staging.final} holds classes, its "
-                f"overviews show other classes. {either('Choose NEAREST or MODE', fields.options, OTHER_FORMAT)}."
+                Phrase(
+                    "{mixing} computes overviews from means of pixels: if the output {final} holds classes, its "
+                    "overviews show other classes. {either}.",
+                    mixing=mixing,
+                    final=staging.final,
+                    either=either("Choose NEAREST or MODE", fields.options, OTHER_FORMAT),
+                )
             )
         making = gdal.GetDriverByName("GTiff") if self._copied else driver
         self._making = staging.folder / "pixels.partial.tif" if self._copied else staging.path
@@ -156,7 +172,7 @@ class OutputRaster:
             errors.failed = True
             self._check(errors)
         if errors.messages:  # such as a creation option that the format does not have
-            staging.progress.warning(f"{making.LongName}: {errors}.")
+            staging.progress.warning(Phrase("{format}: {errors}.", format=making.LongName, errors=errors))
         with collected_errors() as errors:
             if reference.wkt:
                 self._dataset.SetProjection(reference.wkt)
@@ -239,8 +255,11 @@ class OutputRaster:
     def _check(self, errors: Any) -> None:
         if errors.failed:
             raise RasterError(
-                f"Cannot write the output {self._staging.final} as {self._driver.LongName}: {errors}. {self._cure()} "
-                "Nothing was changed there."
+                "Cannot write the output {final} as {format}: {errors}. {cure} Nothing was changed there.",
+                final=self._staging.final,
+                format=self._driver.LongName,
+                errors=errors,
+                cure=self._cure(),
             )
 
     def _cure(self) -> str:
@@ -248,7 +267,11 @@ class OutputRaster:
         needed = self._grid.width * self._grid.height * self._bands * self._dtype.itemsize
         free = shutil.disk_usage(self._staging.folder.parent).free
         if free < needed:
-            return f"{free / 1e6:.1f} MB are free on its disk, but up to {needed / 1e6:.1f} MB are needed: make room."
+            return Phrase(
+                "{free:.1f} MB are free on its disk, but up to {needed:.1f} MB are needed: make room.",
+                free=free / 1e6,
+                needed=needed / 1e6,
+            )
         return self._fields.other_output()
 
     def commit(self, progress: Progress) -> None:
@@ -281,7 +304,9 @@ class OutputRaster:
         self._verify()
 
     def _copy(self, progress: Progress) -> None:
-        progress.info(f"Copying to {self._driver.LongName}, which cannot be written block by block.")
+        progress.info(
+            Phrase("Copying to {format}, which cannot be written block by block.", format=self._driver.LongName)
+        )
         copy = None
         with collected_errors() as errors:
             source = gdal.OpenEx(str(self._making), gdal.OF_RASTER)
@@ -312,7 +337,10 @@ class OutputRaster:
             ok = found == wanted
             if not ok and found:
                 errors.messages.append(
-                    "{} x {} pixels in {} bands".format(*wanted) + " come back as {} x {} in {}".format(*found)
+                    Phrase(
+                        "{columns} x {rows} pixels in {bands} bands come back as {columns2} x {rows2} in {bands2}",
+                        **dict(zip(("columns", "rows", "bands", "columns2", "rows2", "bands2"), (*wanted, *found))),
+                    )
                 )
             if ok:
                 last = again.GetRasterBand(self._bands)

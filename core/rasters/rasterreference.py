@@ -70,13 +70,18 @@ def check_references(named: Sequence[tuple[str, Reference]]) -> None:
     for name, reference in named:
         if not reference.wkt and (reference.georeferenced or any(other.wkt for _, other in named)):
             raise RasterError(
-                f"{name} has no coordinate system (CRS): assign the right one "
-                "(Raster > Projections > Assign projection) and run again."
+                "{name} has no coordinate system (CRS): assign the right one (Raster > Projections > Assign "
+                "projection) and run again.",
+                name=name,
             )
     first_name, first = named[0]
     for name, reference in named[1:]:
         if not reference.same_as(first):
             raise RasterError(
-                f"{first_name} is in {first.describe()}, but {name} in {reference.describe()}: warp one of them to the "
-                "other's coordinate system (Raster > Projections > Warp)."
+                "{first_name} is in {first}, but {name} in {reference}: warp one of them to the other's coordinate "
+                "system (Raster > Projections > Warp).",
+                first_name=first_name,
+                first=first.describe(),
+                name=name,
+                reference=reference.describe(),
             )

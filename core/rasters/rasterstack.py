@@ -21,6 +21,7 @@ from ..files.gdalcalls import (
 from ..geometry.grid import Box
 from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..parameters.rastersource import described
+from ..phrases import Phrase
 from .buffers import aligned_empty
 from .coverage import is_gap
 from .inmemory import name_of
@@ -150,9 +151,11 @@ class Stack:
             }
             if "c" in kinds:
                 raise RasterError(
-                    f"{name} holds complex numbers, but {why}: convert it to bands first, such as amplitude and "
+                    "{name} holds complex numbers, but {why}: convert it to bands first, such as amplitude and "
                     "phase, or real and imaginary part (gdal_calc.py --calc 'abs(A)', 'angle(A)', 'A.real' or "
-                    "'A.imag')."
+                    "'A.imag').",
+                    name=name,
+                    why=why,
                 )
 
     @property
@@ -160,12 +163,12 @@ class Stack:
         """How it is read, for the log."""
         ways = []
         if not self.line_of_blocks:
-            ways.append("without GDAL's cache of blocks")
+            ways.append(Phrase("without GDAL's cache of blocks"))
         elif decoding_options() and any(d.GetDriver().ShortName == "GTiff" for d in self.datasets):
-            ways.append("decompressed in several threads")
+            ways.append(Phrase("decompressed in several threads"))
         if self._apart:
-            ways.append(f"{len(self.datasets)} files side by side")
-        return ", ".join(ways) or "through GDAL's cache of blocks"
+            ways.append(Phrase("{datasets_count} files side by side", datasets_count=len(self.datasets)))
+        return Phrase(", ").join(ways) or Phrase("through GDAL's cache of blocks")
 
     @property
     def line_of_blocks(self) -> int:
@@ -180,18 +183,31 @@ class Stack:
         first, grid = self.names[0], grid_of(dataset)
         if (grid.width, grid.height) != (self.grid.width, self.grid.height):
             raise RasterError(
-                f"{name} has {grid.width} x {grid.height} pixels, but {first} {self.grid.width} x {self.grid.height}: "
-                "rasters of one source must have the same size; give those of another size as another source."
+                "{name} has {width} x {height} pixels, but {first} {grid_width} x {grid_height}: rasters of one "
+                "source must have the same size; give those of another size as another source.",
+                name=name,
+                width=grid.width,
+                height=grid.height,
+                first=first,
+                grid_width=self.grid.width,
+                grid_height=self.grid.height,
             )
         if not grid.same_as(self.grid) or grid.south_up != self.grid.south_up:
             raise RasterError(
-                f"{name} is elsewhere ({grid.describe()}) than {first} ({self.grid.describe()}): rasters of one "
-                "source must be on one grid; give it as another source, or warp it."
+                "{name} is elsewhere ({grid}) than {first} ({grid2}): rasters of one source must be on one grid; "
+                "give it as another source, or warp it.",
+                name=name,
+                grid=grid.describe(),
+                first=first,
+                grid2=self.grid.describe(),
             )
         if not reference.same_as(self.reference):
             raise RasterError(
-                f"{name} is in {reference.describe()}, but {first} in {self.reference.describe()}: "
-                "warp them to one coordinate system."
+                "{name} is in {reference}, but {first} in {reference2}: warp them to one coordinate system.",
+                name=name,
+                reference=reference.describe(),
+                first=first,
+                reference2=self.reference.describe(),
             )
 
     def read(self, box: Box) -> np.ndarray:
@@ -253,8 +269,14 @@ class Stack:
 
     def _attempt(self, number: int, attempt: Callable[[], Any], stored: Box, what: str) -> None:
         """Read a part of a raster by `attempt`; `what` of it, for the message."""
-        columns = f"columns {stored.x} to {stored.x + stored.width - 1}"
-        where = f"{what}{columns}, rows {stored.y} to {stored.y + stored.height - 1}"
+        columns = Phrase("columns {x} to {stored_x}", x=stored.x, stored_x=stored.x + stored.width - 1)
+        where = Phrase(
+            "{what}{columns}, rows {y} to {stored_y}",
+            what=what,
+            columns=columns,
+            y=stored.y,
+            stored_y=stored.y + stored.height - 1,
+        )
         remote = self._remotes[number]
         if remote:
             remote.read(attempt, where)
@@ -285,7 +307,9 @@ class Stack:
         Raises:
             RasterError: a part cannot be read.
         """
-        return self._read_band(alpha[0], self.datasets[alpha[0]].GetRasterBand(alpha[1]), box, "the alpha band, ")
+        return self._read_band(
+            alpha[0], self.datasets[alpha[0]].GetRasterBand(alpha[1]), box, Phrase("the alpha band, ")
+        )
 
     def is_remote(self, number: int) -> bool:
         """Return whether a data set lies at an address."""
@@ -343,7 +367,10 @@ def _read_local(attempt: Callable[[], Any], where: str, name: str) -> list[str]:
     # Newer GDALs (3.10) fail to read PNG without a message.
     if read is None or errors.failed or tells_of_truncation(errors.messages):
         raise RasterError(
-            f"Cannot read {where} of {name}: {masked(str(errors))}. The file is damaged or incomplete: get it again."
+            "Cannot read {where} of {name}: {errors}. The file is damaged or incomplete: get it again.",
+            where=where,
+            name=name,
+            errors=masked(str(errors)),
         )
     return errors.messages
 

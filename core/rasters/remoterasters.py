@@ -18,6 +18,7 @@ from osgeo import gdal
 from ..base.addresses import masked
 from ..errors import RasterError
 from ..files.gdalcalls import Errors, ask_lazy, check_options, collected_errors, decoding_options
+from ..phrases import Phrase
 from .messages import Reports
 
 RETRIES = 3
@@ -32,7 +33,7 @@ STALLED = 10
 _STATUS = re.compile(r"(?:HTTP (?:response|error) code[^\d]{0,4}|response_code=)([45]\d\d)")
 _BUSY = (429, 500, 502, 503, 504)
 _NO_RANGES = "Range downloading not supported"
-_DOWNLOAD = "download the file and give its path"
+_DOWNLOAD = Phrase("download the file and give its path")
 
 State = tuple[tuple[str, Optional[str]], ...]
 
@@ -77,14 +78,21 @@ class Remote:
         now = _state(self.name)
         if now is None:
             raise RasterError(
-                f"{self.address} can no longer be reached, so it is unknown whether it changed during reading: run "
-                f"again, or {_DOWNLOAD}."
+                "{address} can no longer be reached, so it is unknown whether it changed during reading: run again, "
+                "or {download}.",
+                address=self.address,
+                download=_DOWNLOAD,
             )
         for (what, before), (_, after) in zip(self.state, now):
             if before is not None and after is not None and before != after:
                 raise RasterError(
-                    f"{self.address} changed during reading ({what}: {before}, now {after}), so its parts are "
-                    f"inconsistent: run again when it is complete, or {_DOWNLOAD}."
+                    "{address} changed during reading ({what}: {before}, now {after}), so its parts are "
+                    "inconsistent: run again when it is complete, or {download}.",
+                    address=self.address,
+                    what=what,
+                    before=before,
+                    after=after,
+                    download=_DOWNLOAD,
                 )
 
     def read(self, attempt: Callable[[], Any], where: str) -> None:
@@ -108,8 +116,13 @@ class Remote:
             forget(self.name)  # else a part that came short is taken for the end of the file
             self.check_unchanged()
         raise RasterError(
-            f"Cannot read {where} of {self.address} in {RETRIES + 1} attempts: {masked(str(errors))}. The server "
-            f"sends incomplete data, or is overloaded: try again later, or {_DOWNLOAD}."
+            "Cannot read {where} of {address} in {retries} attempts: {errors}. The server sends incomplete data, or "
+            "is overloaded: try again later, or {download}.",
+            where=where,
+            address=self.address,
+            retries=RETRIES + 1,
+            errors=masked(str(errors)),
+            download=_DOWNLOAD,
         )
 
 
@@ -172,16 +185,27 @@ def _status(errors: Errors) -> int:
 def _refusal(address: str, errors: Errors) -> RasterError:
     status, told = _status(errors), masked(str(errors))
     if status in (401, 403):
-        why = "the server refuses access. Check the address: it may need a user and password, or its signature has expired"
+        why = Phrase(
+            "the server refuses access. Check the address: it may need a user and password, or its signature has "
+            "expired"
+        )
     elif status in (404, 410):
-        why = "there is no such file on the server. Check the address"
+        why = Phrase("there is no such file on the server. Check the address")
     elif status in _BUSY:
-        why = f"the server is overloaded or out of order, {RETRIES + 1} attempts. Try again later, or {_DOWNLOAD}"
+        why = Phrase(
+            "the server is overloaded or out of order, {retries} attempts. Try again later, or {download}",
+            retries=RETRIES + 1,
+            download=_DOWNLOAD,
+        )
     elif status:
-        why = "the server refuses the request. Check the address"
+        why = Phrase("the server refuses the request. Check the address")
     elif _NO_RANGES in told:
-        why = f"the server does not send parts of files (no HTTP range requests). Instead, {_DOWNLOAD}"
+        why = Phrase(
+            "the server does not send parts of files (no HTTP range requests). Instead, {download}", download=_DOWNLOAD
+        )
     else:
-        why = f"{told}. Check the address, that the server can be reached, and that GDAL reads the format"
+        why = Phrase(
+            "{told}. Check the address, that the server can be reached, and that GDAL reads the format", told=told
+        )
     code = f" (HTTP {status})" if status else ""
-    return RasterError(f"Cannot open the raster {masked(address)}{code}: {why}.")
+    return RasterError("Cannot open the raster {address}{code}: {why}.", address=masked(address), code=code, why=why)

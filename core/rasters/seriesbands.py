@@ -67,9 +67,11 @@ def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
         return SeriesLayout(tuple(once), bands, BAND_MAJOR)
     if len(once) < len(days) and len(set(map(without_date, names))) > 1:
         raise ParameterError(
-            f"{what}: several bands are of the same date, but not every date has the same bands in the same order. Give the "
-            f"source the same bands for each date; or list the date of each band in {field('dates')}, if each is an "
-            "acquisition of its own."
+            "{what}: several bands are of the same date, but not every date has the same bands in the same order. "
+            "Give the source the same bands for each date; or list the date of each band in {dates}, if each is an "
+            "acquisition of its own.",
+            what=what,
+            dates=field("dates"),
         )
     return SeriesLayout(days)
 

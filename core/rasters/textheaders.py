@@ -15,6 +15,7 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import RasterError
+from ..phrases import Phrase
 
 _LONGEST = 1 << 24
 """Bytes of a header that are looked at."""
@@ -55,7 +56,7 @@ _CORNERS = tuple(
 )
 
 _FORMATS = {
-    "ENVI": (_Format(".hdr", "=", ("samples", "lines", "bands", "data type")),),
+    "ENVI": (_Format(".hdr", "=", ("samples", "lines", "bands", Phrase("data type"))),),
     "EHdr": (_Format(".hdr", " "),),
     "GenBin": (
         _Format(
@@ -122,8 +123,11 @@ def check_headers(dataset: gdal.Dataset, files: list[str]) -> Iterator[str]:
         yield from _unfinished_list(dataset)
     if dataset.GetProjection() and _nowhere(dataset):
         yield (
-            f"{masked(dataset.GetDescription())} has a coordinate system, but no position: its header may be "
-            "incomplete. Compare it with the original."
+            Phrase(
+                "{get_description} has a coordinate system, but no position: its header may be incomplete. Compare it "
+                "with the original.",
+                get_description=masked(dataset.GetDescription()),
+            )
         )
 
 
@@ -156,8 +160,11 @@ def _unfinished_list(dataset: gdal.Dataset) -> Iterator[str]:
     for place, last in ((column, dataset.RasterXSize - 1), (row, dataset.RasterYSize - 1)):
         if min(abs(place), abs(place - last)) > 0.1:
             yield (
-                f"The points of {masked(path)} end within a row or column of their grid, so the file may be "
-                "truncated: compare it with the original."
+                Phrase(
+                    "The points of {path} end within a row or column of their grid, so the file may be truncated: "
+                    "compare it with the original.",
+                    path=masked(path),
+                )
             )
             return
 
@@ -166,17 +173,25 @@ def _check_header(dataset: gdal.Dataset, driver: str, layout: _Format, path: str
     text = read_text(path, 1 << 12 if driver in _PIXELS else _LONGEST)
     if text and not text.endswith(("\n", "\r", "}")) and driver != "MFF2":
         yield (
-            f"{masked(path)} ends within a line ({_shown(text)}), so it may be truncated: compare it with the "
-            "original. If it is complete, end its last line with a line break."
+            Phrase(
+                "{path} ends within a line ({shown}), so it may be truncated: compare it with the original. If it is "
+                "complete, end its last line with a line break.",
+                path=masked(path),
+                shown=_shown(text),
+            )
         )
     if layout.end and text.split()[-1:] != [layout.end]:
-        yield f"{masked(path)} does not end with {layout.end}: it may be truncated. Compare it with the original."
+        yield Phrase(
+            "{path} does not end with {end}: it may be truncated. Compare it with the original.",
+            path=masked(path),
+            end=layout.end,
+        )
     if driver in _PIXELS or len(text) == _LONGEST:
         return
     if driver in ("ENVI", "MFF2"):
         text = re.sub(r"(?m)^[ \t]*;[^=\r\n]*$", "", text)  # comments
         if open_ := _unclosed(text):
-            raise _incomplete(path, f"the value of {open_} begins with {{ and is never closed")
+            raise _incomplete(path, Phrase("the value of {open} begins with {{ and is never closed", open=open_))
         text = re.sub(r"\{[^}]*\}", "{}", text)  # what stands there is no field
     fields = read_fields(text, layout.separator)
     required, usual = layout.required, layout.usual
@@ -185,16 +200,23 @@ def _check_header(dataset: gdal.Dataset, driver: str, layout: _Format, path: str
         more_required, more_usual, more_together = _MORE[driver](dataset, fields, path)
         required, usual, together = (*required, *more_required), (*usual, *more_usual), (*together, *more_together)
     if lacking := [name for name in required if not fields.get(name)]:
-        raise _incomplete(path, f"it lacks {', '.join(lacking)}")
+        raise _incomplete(path, Phrase("it lacks {lacking}", lacking=", ".join(lacking)))
     present = [name for name in together if fields.get(name)]
     if present and len(present) < len(together):
         lacking = [name for name in together if name not in present]
-        raise _incomplete(path, f"it has {', '.join(present)}, but lacks {', '.join(lacking)}")
+        raise _incomplete(
+            path,
+            Phrase("it has {present}, but lacks {lacking}", present=", ".join(present), lacking=", ".join(lacking)),
+        )
     if lacking := [name for name in usual if not fields.get(name)]:
         yield (
-            f"{masked(path)} does not specify {', '.join(lacking)}: GDAL uses its default, and reads values of type "
-            f"{gdal.GetDataTypeName(dataset.GetRasterBand(1).DataType)}. If these look wrong, compare the header with "
-            "the original."
+            Phrase(
+                "{path} does not specify {lacking}: GDAL uses its default, and reads values of type "
+                "{get_data_type_name}. If these look wrong, compare the header with the original.",
+                path=masked(path),
+                lacking=", ".join(lacking),
+                get_data_type_name=gdal.GetDataTypeName(dataset.GetRasterBand(1).DataType),
+            )
         )
 
 
@@ -205,12 +227,14 @@ _More = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 def _envi(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
     interleave = _without_comment(fields.get("interleave", ""))
     if interleave and interleave.lower() not in ("bsq", "bil", "bip"):
-        raise _incomplete(path, f"interleave is {interleave!r}, but must be bsq, bil, or bip")
+        raise _incomplete(
+            path, Phrase("interleave is {interleave!r}, but must be bsq, bil, or bip", interleave=interleave)
+        )
     order = _without_comment(fields.get("byte order", ""))
     if order not in ("", "0", "1"):
-        raise _incomplete(path, f"byte order is {order!r}, but must be 0 or 1")
+        raise _incomplete(path, Phrase("byte order is {order!r}, but must be 0 or 1", order=order))
     interleaved = ("interleave",) if dataset.RasterCount > 1 else ()
-    ordered = ("byte order",) if _bytes_each(dataset) > 1 else ()
+    ordered = (Phrase("byte order"),) if _bytes_each(dataset) > 1 else ()
     return (*interleaved, *ordered), (), ()
 
 
@@ -237,15 +261,21 @@ def _ehdr(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
 def _paux(dataset: gdal.Dataset, fields: Fields, path: str) -> _More:
     sizes = fields.get("rawdefinition", "").split()
     if len(sizes) < 3 or not sizes[2].isdecimal():
-        raise _incomplete(path, f"RawDefinition is {' '.join(sizes)!r}, but must be columns, lines, and channels")
+        raise _incomplete(
+            path, Phrase("RawDefinition is {sizes!r}, but must be columns, lines, and channels", sizes=" ".join(sizes))
+        )
     names = tuple(f"chandefinition-{number + 1}" for number in range(int(sizes[2])))
     for name in names:
         words = fields.get(name, "").split()
         if words and (len(words) < 5 or words[4].lower() not in ("swapped", "unswapped")):
             raise _incomplete(
                 path,
-                f"{name} is {' '.join(words)!r}, but must be type, offset, distances of pixels and lines, and Swapped or "
-                "Unswapped",
+                Phrase(
+                    "{name} is {words!r}, but must be type, offset, distances of pixels and lines, and Swapped or "
+                    "Unswapped",
+                    name=name,
+                    words=" ".join(words),
+                ),
             )
     return names, (), ()
 
@@ -291,7 +321,7 @@ def _unclosed(text: str) -> str:
     """Return the name of the value that begins with `{` and is not closed; empty if all are, or it has no name."""
     after = text.rpartition("}")[2]
     before, brace, _ = after.partition("{")
-    return before.split("\n")[-1].partition("=")[0].strip() or "a field" if brace else ""
+    return before.split("\n")[-1].partition("=")[0].strip() or Phrase("a field") if brace else ""
 
 
 def _shown(text: str) -> str:
@@ -310,6 +340,8 @@ def _bytes_each(dataset: gdal.Dataset) -> int:
 
 def _incomplete(path: str, why: str) -> RasterError:
     return RasterError(
-        f"The header {masked(path)} is damaged or incomplete: {why}. Get it again; without it the pixels would be "
-        "read wrongly, or placed elsewhere."
+        "The header {path} is damaged or incomplete: {why}. Get it again; without it the pixels would be read "
+        "wrongly, or placed elsewhere.",
+        path=masked(path),
+        why=why,
     )

@@ -48,5 +48,5 @@ def warped(
             **options,
         )
     if made is None:
-        raise RasterError(f"{told}: {masked(str(errors))}.")
+        raise RasterError("{told}: {errors}.", told=told, errors=masked(str(errors)))
     return made

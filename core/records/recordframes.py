@@ -22,6 +22,7 @@ from typing import IO, cast
 import numpy as np
 
 from ..errors import RecordsError
+from ..phrases import Phrase
 
 _HEAD = 12  # bytes: a length and its CRC
 _CRC = 4  # bytes
@@ -129,7 +130,7 @@ def compression_of(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
-        raise RecordsError(f"Cannot read {path}: {error.strerror}.") from error
+        raise RecordsError("Cannot read {path}: {reason}.", path=path, reason=error.strerror) from error
     packed = head[:2] == b"\x1f\x8b" and _first_wrong([head.ljust(_HEAD, b"\0")]) == 0
     return "GZIP" if packed else ""
 
@@ -153,20 +154,23 @@ def count_records(path: Path, compression: str) -> int:
     except (zlib.error, EOFError, gzip.BadGzipFile):
         whole = False
     except OSError as error:
-        raise RecordsError(f"Cannot read {path}: {error.strerror}.") from error
+        raise RecordsError("Cannot read {path}: {reason}.", path=path, reason=error.strerror) from error
     wrong = _first_wrong(heads)
     if wrong < len(heads):
-        raise damaged(path, wrong, "its length does not match its checksum")
+        raise damaged(path, wrong, Phrase("its length does not match its checksum"))
     if not whole:
-        raise damaged(path, max(0, len(heads) - 1), "the file ends within it, or before the next")
+        raise damaged(path, max(0, len(heads) - 1), Phrase("the file ends within it, or before the next"))
     return len(heads)
 
 
 def damaged(path: object, record: int, why: str) -> RecordsError:
     """Return the error for a record, counted from 0, that cannot be read."""
     return RecordsError(
-        f"{path} is damaged at its record {record} (counted from 0): {why}. Write or copy the file again, or remove "
-        "it from the folder."
+        "{path} is damaged at its record {record} (counted from 0): {why}. Write or copy the file again, or remove "
+        "it from the folder.",
+        path=path,
+        record=record,
+        why=why,
     )
 
 

@@ -102,7 +102,7 @@ class RecordsWriter:
                 records = self._records({name: array[start : start + batch] for name, array in tensors.items()})
                 self._append(records)
         except OSError as error:
-            raise RasterError(f"Cannot write the TFRecords: {error.strerror}.") from error
+            raise RasterError("Cannot write the TFRecords: {reason}.", reason=error.strerror) from error
 
     def close(self) -> None:
         """Close the last file."""
@@ -148,7 +148,10 @@ def check_folder(path: str, name: str) -> None:
     foreign = [each for each in names if each not in known and not each.endswith(".records")]
     if foreign:
         raise ParameterError(
-            f"{name} is {path}, which exists and holds other things than TFRecords ({foreign[0]}): choose a new folder."
+            "{name} is {path}, which exists and holds other things than TFRecords ({foreign}): choose a new folder.",
+            name=name,
+            path=path,
+            foreign=foreign[0],
         )
 
 

@@ -14,6 +14,7 @@ from ..errors import OtbtfError, ParameterError
 from ..parameters.mentions import with_keys
 from ..parameters.operation import Operation
 from ..parameters.parsing import keys, parse
+from ..phrases import Phrase
 
 T = TypeVar("T", bound=Operation)
 
@@ -27,7 +28,9 @@ def declaration(name: str) -> type[Operation]:
         ParameterError: there is no such operation.
     """
     if name.lower() not in _modules():
-        raise ParameterError(f"There is no operation {name!r}. The operations are: {', '.join(names())}.")
+        raise ParameterError(
+            "There is no operation {name!r}. The operations are: {names}.", name=name, names=", ".join(names())
+        )
     module = importlib.import_module(f"{operations.__name__}.{name.lower()}")
     found: type[Operation] = next(thing for word, thing in vars(module).items() if word.lower() == name.lower())
     return found
@@ -55,7 +58,11 @@ def memory_cure(name: str) -> str:
     """Return what a user can do if there is not enough memory for the operation called `name`."""
     known = {key.name: key for key in keys(declaration(name))} if name.lower() in _modules() else {}
     budget = known.get("memory") or known.get("ram")
-    return f"Lower {budget.mention} (in MB), or close other programs." if budget else "Close other programs."
+    return (
+        Phrase("Lower {budget} (in MB), or close other programs.", budget=budget.mention)
+        if budget
+        else Phrase("Close other programs.")
+    )
 
 
 def read(operation: type[T], values: Mapping[str, Any]) -> T:

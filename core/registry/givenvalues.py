@@ -16,6 +16,7 @@ from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys
 from ..parameters.rastersource import RasterSource, has_options
 from ..parameters.vectorsource import VectorSource, described
+from ..phrases import Phrase, plain
 
 
 def understood(operation: type, values: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -51,7 +52,10 @@ def understood(operation: type, values: Mapping[str, Any], progress: Progress) -
         for other, read in given.items():
             if other in found or (other != name and values.get(other) not in (None, read)):
                 raise ParameterError(
-                    f"{known[other].mention} is given twice, once by {known[name].mention} ({value!r}): keep one."
+                    "{other} is given twice, once by {name} ({value!r}): keep one.",
+                    other=known[other].mention,
+                    name=known[name].mention,
+                    value=value,
                 )
         found.update(given)
     for note in notes:
@@ -71,7 +75,7 @@ def check_files(operation: type, values: Mapping[str, Any]) -> None:
         for item in _items(value):
             if isinstance(item, (str, os.PathLike)):
                 path = split(os.fspath(item))[0]
-                said = f"{known[name].mention} is {masked(path)}, which"
+                said = Phrase("{name} is {path}, which", name=known[name].mention, path=masked(path))
                 check_ordinary(path, said, ParameterError, only_itself=known[name].kind.is_output)
 
 
@@ -86,7 +90,9 @@ def _words(value: Any) -> list[str]:
 
 def _single(key: Key, value: Any) -> Any:
     if isinstance(value, (list, tuple)) and not (key.kind.is_list or key.kind.joins_lists):
-        raise ParameterError(f"{key.mention} is {value!r}, but takes one value: {key.help}")
+        raise ParameterError(
+            "{key} is {value!r}, but takes one value: {help}", key=key.mention, value=value, help=plain(key.help)
+        )
     if isinstance(value, (list, tuple)):
         return type(value)(_path(item) for item in value)
     return _path(value)
@@ -97,9 +103,16 @@ def _layer(key: Key, notes: list[str], layer: Any) -> Any:
     try:
         layer = described(_single(key, layer))
     except ParameterError as error:
-        raise ParameterError(f"{key.mention}: {error.message}") from None
+        raise ParameterError("{key}: {reason}", key=key.mention, reason=error.message) from None
     if isinstance(layer, VectorSource) and layer.crs:
-        notes.append(f"{key.mention}: {layer} is read in the coordinate system assigned to it, {layer.crs}.")
+        notes.append(
+            Phrase(
+                "{key}: {layer} is read in the coordinate system assigned to it, {crs}.",
+                key=key.mention,
+                layer=layer,
+                crs=layer.crs,
+            )
+        )
     return layer
 
 
@@ -118,7 +131,7 @@ def _source(key: Key, notes: list[str], source: Any) -> Any:
         source = in_memory(source)
         return _described(source, notes) if isinstance(source, RasterSource) else source
     except RasterError as error:
-        raise RasterError(f"{key.mention}: {error.message}") from error
+        raise RasterError("{key}: {reason}", key=key.mention, reason=error.message) from error
 
 
 def _described(source: RasterSource, notes: list[str]) -> Any:
@@ -128,7 +141,11 @@ def _described(source: RasterSource, notes: list[str]) -> Any:
 
         name = Reference(crs_wkt(source.crs), True).describe()
         notes.append(
-            f"{masked(source.path)} is read in the coordinate system assigned to it, {name}, instead of its own."
+            Phrase(
+                "{source} is read in the coordinate system assigned to it, {name}, instead of its own.",
+                source=masked(source.path),
+                name=name,
+            )
         )
     return source.path if source.plain else source
 
@@ -141,7 +158,7 @@ def _file(key: Key, word: str, notes: list[str]) -> Any:
         return _described(RasterSource.of_text(word), notes)
     if not options:
         return word
-    cure = "remove it, or prepare the image with gdal_translate."
+    cure = Phrase("remove it, or prepare the image with gdal_translate.")
     asked = check_reading(key.mention, file, options, ("bands", "skipcarto"), cure, notes)
     without_place = asked.get("skipcarto", "false").lower() in ("true", "on", "yes", "1")
     if not without_place and not asked.get("bands"):

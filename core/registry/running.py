@@ -68,7 +68,7 @@ def function(name: str) -> Callable[..., dict[str, Any]]:
         for several in (*given, {names.get(word, word): value for word, value in keywords.items()}):
             for key in several:
                 if key in values:
-                    raise ParameterError(f"{name}: {key} is given twice: keep one value.")
+                    raise ParameterError("{name}: {key} is given twice: keep one value.", name=name, key=key)
             values.update(several)
         return run(name, values, progress)
 

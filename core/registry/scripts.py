@@ -40,7 +40,7 @@ def missing_packages_explained() -> Iterator[None]:
         if name == "osgeo":
             raise EngineError(GDAL_MISSING) from error
         raise EngineError(
-            f"The package {name} is missing: install it, for example with pip install 'otbtf_qgis[engine]'."
+            "The package {name} is missing: install it, for example with pip install 'otbtf_qgis[engine]'.", name=name
         ) from error
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,12 @@ def read_numbers(path: str) -> dict[str, int]:
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = [(number, line.strip()) for number, line in enumerate(file, 1)]
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{field('strategy_byclass_in')}: cannot read {path}: {error}.") from error
+        raise ParameterError(
+            "{strategy_byclass_in}: cannot read {path}: {error}.",
+            strategy_byclass_in=field("strategy_byclass_in"),
+            path=path,
+            error=error,
+        ) from error
     numbers: dict[str, int] = {}
     separator = ""
     for number, line in lines:
@@ -98,14 +104,20 @@ def read_numbers(path: str) -> dict[str, int]:
         words = [word.strip() for word in next(csv.reader([line], delimiter=separator))]
         if len(words) < 2 or not words[0] or not words[1].isdecimal():
             raise ParameterError(
-                f"{field('strategy_byclass_in')}: line {number} of {path} is {line!r}, but "
-                "must be a class and a whole number of samples, such as 3,500."
+                "{strategy_byclass_in}: line {number} of {path} is {line!r}, but must be a class and a whole number "
+                "of samples, such as 3,500.",
+                strategy_byclass_in=field("strategy_byclass_in"),
+                number=number,
+                path=path,
+                line=line,
             )
         numbers[words[0]] = int(words[1])
     if not numbers:
         raise ParameterError(
-            f"{field('strategy_byclass_in')}: {path} names no class: each line "
-            "must be a class and a number of samples, such as 3,500."
+            "{strategy_byclass_in}: {path} names no class: each line must be a class and a number of samples, such "
+            "as 3,500.",
+            strategy_byclass_in=field("strategy_byclass_in"),
+            path=path,
         )
     return numbers
 
@@ -113,4 +125,4 @@ def read_numbers(path: str) -> dict[str, int]:
 def rates_table(rates: Mapping[str, Rate]) -> str:
     """Return the rates as the text that OTB writes to `outrates`."""
     lines: Iterable[str] = (f"{name}\t{r.required}\t{r.total}\t{r.rate:g}\n" for name, r in rates.items())
-    return "".join(["#className requiredSamples totalSamples rate\n", *lines])
+    return "".join([Phrase("#className requiredSamples totalSamples rate\n"), *lines])

@@ -17,6 +17,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
+from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, TEXT, Field
 from ..vectors.vectoroutput import OutputVector
@@ -49,10 +50,13 @@ def natural_order(label: str) -> tuple[int, float, str]:
 
 def xml(statistics: Statistics) -> str:
     """Return the statistics as XML."""
-    lines = ['<?xml version="1.0" ?>', "<GeneralStatistics>"]
+    lines = [Phrase('<?xml version="1.0" ?>'), "<GeneralStatistics>"]
     for name, counts in ((_CLASS, statistics.per_class), (_VECTOR, statistics.per_vector)):
-        lines.append(f'    <Statistic name="{name}">')
-        lines += [f'        <StatisticMap key="{html.escape(str(k))}" value="{v}" />' for k, v in counts.items()]
+        lines.append(Phrase('    <Statistic name="{name}">', name=name))
+        lines += [
+            Phrase('        <StatisticMap key="{escape}" value="{v}" />', escape=html.escape(str(k)), v=v)
+            for k, v in counts.items()
+        ]
         lines.append("    </Statistic>")
     return "\n".join([*lines, "</GeneralStatistics>", ""])
 
@@ -67,13 +71,18 @@ def read_class_totals(path: str) -> dict[str, int]:
         with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{field('instats')} is {path}, which cannot be read: {error}.") from error
+        raise ParameterError(
+            "{instats} is {path}, which cannot be read: {error}.", instats=field("instats"), path=path, error=error
+        ) from error
     tree: Any = None
     with collected_errors() as errors:
         tree = gdal.ParseXMLString(text)
     if tree is None or errors.failed:
         raise ParameterError(
-            f"{field('instats')} is {path}, which is not XML: {errors}. Choose the output of PolygonClassStatistics."
+            "{instats} is {path}, which is not XML: {errors}. Choose the output of PolygonClassStatistics.",
+            instats=field("instats"),
+            path=path,
+            errors=errors,
         )
     totals: dict[str, int] = {}
     for statistic in xml_elements(tree, "Statistic"):
@@ -83,15 +92,21 @@ def read_class_totals(path: str) -> dict[str, int]:
             number = xml_attribute(entry, "value")
             if not number.isdecimal():
                 raise ParameterError(
-                    f"{field('instats')} is {path}, where a class has {number!r} pixels, but numbers of pixels must be whole: "
-                    "choose the output of PolygonClassStatistics."
+                    "{instats} is {path}, where a class has {number!r} pixels, but numbers of pixels must be whole: "
+                    "choose the output of PolygonClassStatistics.",
+                    instats=field("instats"),
+                    path=path,
+                    number=number,
                 )
             totals[xml_attribute(entry, "key")] = int(number)
     totals.pop("", None)  # OTB's class of the features that have none
     if not totals:
         raise ParameterError(
-            f"{field('instats')} is {path}, which holds no {_CLASS}: choose the output of PolygonClassStatistics, or leave it "
-            "empty to compute the statistics during the run."
+            "{instats} is {path}, which holds no {class_}: choose the output of PolygonClassStatistics, or leave it "
+            "empty to compute the statistics during the run.",
+            instats=field("instats"),
+            path=path,
+            class_=_CLASS,
         )
     return {name: totals[name] for name in sorted(totals, key=natural_order)}
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import VectorError
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from .classtotals import Statistics, natural_order
 from .footprint import Outlines, Runs
 from .shapes import Shapes
@@ -146,12 +147,18 @@ def _tell_left_out(shapes: Shapes, validity: ValidPixels, progress: Progress, ta
     if not taking_part:
         layer, image = shapes.layer, validity.image
         raise VectorError(
-            f"No feature of {layer.path} can be used ({told or 'it has none'}). The layer covers {layer.describe()}, "
-            f"the image {image.names[0]} covers {image.grid.describe()} (coordinate system: "
-            f"{image.reference.describe()}); the class field is {shapes.field.name}."
+            "No feature of {layer} can be used ({told}). The layer covers {layer2}, the image {name} covers {grid} "
+            "(coordinate system: {reference}); the class field is {field}.",
+            layer=layer.path,
+            told=told or Phrase("it has none"),
+            layer2=layer.describe(),
+            name=image.names[0],
+            grid=image.grid.describe(),
+            reference=image.reference.describe(),
+            field=shapes.field.name,
         )
     if told:
-        progress.warning(f"Features left out: {told}.")
+        progress.warning(Phrase("Features left out: {told}.", told=told))
 
 
 def count_dense(shapes: Shapes, counted: Counted, validity: ValidPixels, memory: int, progress: Progress) -> np.ndarray:

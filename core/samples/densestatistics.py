@@ -37,7 +37,10 @@ def count_dense_polygons(parameters: DensePolygonClassStatistics, progress: Prog
         samples = count_dense(shapes, counted, validity, parameters.ram, progress)
         if not samples.any():
             raise ParameterError(
-                f"The polygons of {parameters.vec} hold no valid pixel of {image.names[0]}: they are smaller than its "
-                f"pixels, or lie where it has no data. Check {field('nodata')}."
+                "The polygons of {vec} hold no valid pixel of {name}: they are smaller than its pixels, or lie "
+                "where it has no data. Check {nodata}.",
+                vec=parameters.vec,
+                name=image.names[0],
+                nodata=field("nodata"),
             )
         return outputs.write(counted.dense_statistics(samples))

@@ -14,6 +14,7 @@ from ..base.progress import Progress
 from ..classes.legend import as_rows, known_classes, write_legend
 from ..errors import ParameterError
 from ..operations.labelimagesampleselection import LabelImageSampleSelection
+from ..phrases import Phrase
 from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
 from .labelraster import LabelRaster, count_labels, group_by_label
@@ -45,7 +46,10 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
     rows = as_rows(sorted(wanted), known_classes(raster.stack.datasets[0]))
     for row in rows:
         quota = wanted[row["value"]]
-        progress.info(f"Class {row['value']} {row.get('name', '')}: {quota.target} of {quota.count} pixels.")
+        called = f"{row['value']} ({row['name']})" if row.get("name") else str(row["value"])
+        progress.info(
+            Phrase("Class {called}: {target} of {count} pixels.", called=called, target=quota.target, count=quota.count)
+        )
     with vector_staging(parameters.outvec, progress, errors.field("outvec")) as staging:
         fields = (Field("class", INTEGER),)
         with OutputVector(staging, fields, raster.stack.reference, progress) as out:
@@ -67,18 +71,29 @@ def _count(raster: LabelRaster, pad: int, progress: Progress) -> Counter[int]:
     if not boxes:
         grid = raster.stack.grid
         raise ParameterError(
-            f"{errors.field('pad')} is {pad}, which leaves no pixel of a raster of {grid.width} x {grid.height} "
-            "pixels: choose a smaller one."
+            "{pad} is {pad2}, which leaves no pixel of a raster of {width} x {height} pixels: choose a smaller one.",
+            pad=errors.field("pad"),
+            pad2=pad,
+            width=grid.width,
+            height=grid.height,
         )
     for number, box in enumerate(boxes):
         progress.check()
         counts.update(count_labels(raster.read(box)[1]))
         progress.fraction(0.4 * (number + 1) / len(boxes))
     if not counts:
-        where, more = (f" outside the border of {pad} pixels", f" and {errors.field('pad')}") if pad else ("", "")
+        where, more = (
+            (Phrase(" outside the border of {pad} pixels", pad=pad), Phrase(" and {pad}", pad=errors.field("pad")))
+            if pad
+            else ("", "")
+        )
         raise ParameterError(
-            f"No pixel of {raster.stack.names[0]} has a label: all are no-data ({raster.nodata:g}){where}. "
-            f"Check {errors.field('nodata')}{more}."
+            "No pixel of {name} has a label: all are no-data ({nodata:g}){where}. Check {nodata_key}{more}.",
+            name=raster.stack.names[0],
+            nodata=raster.nodata,
+            where=where,
+            nodata_key=errors.field("nodata"),
+            more=more,
         )
     return counts
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from ..rasters.alpha import BAND, open_images
 
 _PIXELS = 4_000_000  # pixels read at a time
@@ -55,11 +56,13 @@ class LabelRaster:
         self.source, self.nodata_from_layer = source, nodata_from_layer
         self.stack = open_images([source], alpha, progress or Progress(), placed=placed)
         raster = self.stack.names[0]
-        self._called = f"{name} is {raster}, which" if name else raster
+        self._called = Phrase("{name} is {raster}, which", name=name, raster=raster) if name else raster
         if self.stack.bands != 1:
             raise ParameterError(
-                f"{self._called} has {self.stack.bands} bands, but labels are one band: extract one (Raster > "
-                "Conversion > Rearrange bands)."
+                "{called} has {bands} bands, but labels are one band: extract one (Raster > Conversion > Rearrange "
+                "bands).",
+                called=self._called,
+                bands=self.stack.bands,
             )
         own = self.stack.held[0].tag if nodata_from_layer else None
         self.nodata = nodata if nodata is not None else own if own is not None else otherwise
@@ -94,8 +97,12 @@ class LabelRaster:
             if len(wrong):
                 row, column = divmod(int(where[wrong[0]]), box.width)
                 raise RasterError(
-                    f"{self._called} has the value {labels[wrong[0]]:g} in column {box.x + column}, row {box.y + row}, but "
-                    "labels are whole numbers: round the raster first (Raster > Raster Calculator)."
+                    "{called} has the value {labels:g} in column {x}, row {y}, but labels are whole numbers: round "
+                    "the raster first (Raster > Raster Calculator).",
+                    called=self._called,
+                    labels=labels[wrong[0]],
+                    x=box.x + column,
+                    y=box.y + row,
                 )
         return where, labels
 

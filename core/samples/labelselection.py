@@ -44,9 +44,14 @@ def quotas(counts: Mapping[int, int], strategy: str, constant: int, total: int) 
         for label, n in counts.items():
             if n < step:
                 raise ParameterError(
-                    f"{field('strategy_total_v')} is {total}, which selects every {step}th pixel, so class {label} "
-                    f"with {n} pixels gets no sample: set at least {sum(counts.values()) // n}, or choose another "
-                    "strategy."
+                    "{strategy_total_v} is {total}, which selects every {step}th pixel, so class {label} with {n} "
+                    "pixels gets no sample: set at least {counts}, or choose another strategy.",
+                    strategy_total_v=field("strategy_total_v"),
+                    total=total,
+                    step=step,
+                    label=label,
+                    n=n,
+                    counts=sum(counts.values()) // n,
                 )
         return {label: Quota(n, n // step, step) for label, n in counts.items()}
     target = min(constant, smallest) if strategy == "constant" else smallest

@@ -15,6 +15,7 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..operations.sampleselection import SampleSelection
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
+from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from . import allocation
@@ -62,7 +63,9 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         written = selection.write(output, progress)
         output.close()
         for name, number in written.items():
-            progress.info(f"Class {name}: {number} of {totals[name]} pixels.")
+            progress.info(
+                Phrase("Class {name}: {number} of {totals} pixels.", name=name, number=number, totals=totals[name])
+            )
         if rates_file is not None:
             rates_file.write_text(allocation.rates_table(rates))
             rates_file.commit()
@@ -101,14 +104,22 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
     unknown = [name for name, number in here.items() if number and name not in given]
     if unknown:
         raise ParameterError(
-            f"{field('instats')} has no class {', '.join(unknown)} (it has {', '.join(given)}): compute the "
-            f"statistics again from the same layer and field, or leave {field('instats')} empty."
+            "{instats} has no class {unknown} (it has {given}): compute the statistics again from the same layer "
+            "and field, or leave {instats} empty.",
+            instats=field("instats"),
+            unknown=", ".join(unknown),
+            given=", ".join(given),
         )
     for name, number in here.items():
         if number != given.get(name, 0):
             progress.warning(
-                f"Class {name} has {number} pixels here, but {given[name]} in the statistics: were they computed with "
-                "another image, mask or no-data value? The numbers of samples will differ from those requested."
+                Phrase(
+                    "Class {name} has {number} pixels here, but {given} in the statistics: were they computed with "
+                    "another image, mask or no-data value? The numbers of samples will differ from those requested.",
+                    name=name,
+                    number=number,
+                    given=given[name],
+                )
             )
     return {**dict.fromkeys(here, 0), **given}
 
@@ -131,16 +142,27 @@ def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
         raise ParameterError("No class would get a sample: raise the number or share of the strategy.")
     strange = [name for name in numbers if name not in rates]
     if strange:
-        progress.warning(f"{field('strategy_byclass_in')} has the class {', '.join(strange)}, which no feature has.")
+        progress.warning(
+            Phrase(
+                "{strategy_byclass_in} has the class {strange}, which no feature has.",
+                strategy_byclass_in=field("strategy_byclass_in"),
+                strange=", ".join(strange),
+            )
+        )
     for name, rate in rates.items():
         if rate.total == 0:
-            progress.warning(f"Class {name} has no valid pixel and gets no sample.")
+            progress.warning(Phrase("Class {name} has no valid pixel and gets no sample.", name=name))
         elif rate.required > rate.total:
             progress.warning(
-                f"Class {name} has {rate.total} pixels, fewer than the {rate.required} requested: all of them are used."
+                Phrase(
+                    "Class {name} has {total} pixels, fewer than the {required} requested: all of them are used.",
+                    name=name,
+                    total=rate.total,
+                    required=rate.required,
+                )
             )
         elif rate.required == 0:
-            progress.warning(f"Class {name} gets no sample.")
+            progress.warning(Phrase("Class {name} gets no sample.", name=name))
 
 
 def _samplers(parameters: SampleSelection, rates: Rates) -> dict[str, Sampler]:

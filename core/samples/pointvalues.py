@@ -11,6 +11,7 @@ from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
 from ..errors import ParameterError, VectorError
 from ..operations.sampleextraction import SampleExtraction
+from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..rasters.rasterstack import Stack
 from ..vectors.transformation import Transformation
@@ -81,13 +82,17 @@ def _new_fields(parameters: SampleExtraction, bands: int) -> tuple[Field, ...]:
         names = parameters.outfield_list_names.split()
         if len(names) != bands:
             raise ParameterError(
-                f"{errors.field('outfield_list_names')} has {len(names)} names, but the image has {bands} bands: "
-                "give one name for each."
+                "{outfield_list_names} has {names_count} names, but the image has {bands} bands: give one name for "
+                "each.",
+                outfield_list_names=errors.field("outfield_list_names"),
+                names_count=len(names),
+                bands=bands,
             )
         if len({name.lower() for name in names}) < bands:
             raise ParameterError(
-                f"{errors.field('outfield_list_names')} is {' '.join(names)!r}, but repeats a name: list each "
-                "name only once."
+                "{outfield_list_names} is {names!r}, but repeats a name: list each name only once.",
+                outfield_list_names=errors.field("outfield_list_names"),
+                names=" ".join(names),
             )
     return tuple(Field(name, REAL) for name in names)
 
@@ -98,20 +103,35 @@ def _kept_fields(layer: VectorLayer, added: tuple[Field, ...], name: str) -> tup
     for field in layer.fields:
         if field.name.lower() in new and field.kind != REAL:
             raise ParameterError(
-                f"The layer {layer.name} of {layer.path} has a field {field.name!r} that does not hold real numbers: "
-                f"change {name}."
+                "The layer {layer} of {layer_path} has a field {field!r} that does not hold real numbers: change "
+                "{name}.",
+                layer=layer.name,
+                layer_path=layer.path,
+                field=field.name,
+                name=name,
             )
     return tuple(field for field in layer.fields if field.name.lower() not in new)
 
 
 def _none_inside(layer: VectorLayer, image: Stack) -> str:
-    return (
-        f"No point of {layer.path} lies in the image {image.names[0]}: the points cover {layer.describe()}, the image "
-        f"{image.grid.describe()} (coordinate system: {image.reference.describe()})."
+    return Phrase(
+        "No point of {layer} lies in the image {name}: the points cover {layer2}, the image {grid} (coordinate "
+        "system: {reference}).",
+        layer=layer.path,
+        name=image.names[0],
+        layer2=layer.describe(),
+        grid=image.grid.describe(),
+        reference=image.reference.describe(),
     )
 
 
 def _tell(written: int, outside: int, without: int, progress: Progress) -> None:
-    progress.info(f"Points: {written}.")
+    progress.info(Phrase("Points: {written}.", written=written))
     if outside or without:
-        progress.warning(f"Points left out: {outside} outside the image, {without} without a geometry.")
+        progress.warning(
+            Phrase(
+                "Points left out: {outside} outside the image, {without} without a geometry.",
+                outside=outside,
+                without=without,
+            )
+        )

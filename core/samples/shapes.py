@@ -14,6 +14,7 @@ from ..errors import ParameterError, VectorError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Grid
 from ..parameters.vectorsource import Address, LayerSource, VectorSource
+from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from ..vectors.texts import field_text
 from ..vectors.transformation import Transformation
@@ -39,7 +40,9 @@ def open_training_layer(source: LayerSource, number: int | None) -> VectorLayer:
     layer = VectorLayer(layer_source(source, number))
     if layer.geometry == "none":
         raise VectorError(
-            f"The layer {layer.name} of {layer.path} is a table without geometry: choose polygons, lines or points."
+            "The layer {layer} of {layer_path} is a table without geometry: choose polygons, lines or points.",
+            layer=layer.name,
+            layer_path=layer.path,
         )
     return layer
 
@@ -62,7 +65,11 @@ def _layer_name(path: str, number: int) -> str:
     count = dataset.GetLayerCount()
     if number >= count:
         raise ParameterError(
-            f"{field('layer')} is {number}, but {path} has {count} layers, numbered from 0: choose one of them."
+            "{layer} is {number}, but {path} has {count} layers, numbered from 0: choose one of them.",
+            layer=field("layer"),
+            number=number,
+            path=path,
+            count=count,
         )
     return str(dataset.GetLayer(number).GetName())
 
@@ -98,11 +105,11 @@ class LeftOut:
     def describe(self) -> str:
         """Return them in words; empty if all take part."""
         told = [
-            (self.without_class, "without a class"),
-            (self.without_geometry, "without a geometry"),
-            (self.outside, "outside the image"),
+            (self.without_class, Phrase("without a class")),
+            (self.without_geometry, Phrase("without a geometry")),
+            (self.outside, Phrase("outside the image")),
         ]
-        return ", ".join(f"{number} {why}" for number, why in told if number)
+        return Phrase(", ").join(Phrase("{number} {why}", number=number, why=why) for number, why in told if number)
 
 
 class Shapes:
@@ -160,7 +167,12 @@ class Shapes:
                     self._collect(feature, place, collector)
                     place += 1
             if errors.failed:
-                raise VectorError(f"Cannot read the layer {self.layer.name} of {self.layer.path}: {errors}.")
+                raise VectorError(
+                    "Cannot read the layer {layer} of {layer_path}: {errors}.",
+                    layer=self.layer.name,
+                    layer_path=self.layer.path,
+                    errors=errors,
+                )
             batch, outside = collector.batch()
             self.left_out.outside += outside
             if len(batch):
@@ -190,7 +202,12 @@ class Shapes:
         with collected_errors() as errors:
             feature = self.layer.layer.GetFeature(fid)
         if feature is None:
-            raise VectorError(f"Cannot read feature {fid} of {self.layer.path} again: {errors}. Did the file change?")
+            raise VectorError(
+                "Cannot read feature {fid} of {layer} again: {errors}. Did the file change?",
+                fid=fid,
+                layer=self.layer.path,
+                errors=errors,
+            )
         return feature
 
     def again(self, features: Iterable[Any]) -> Batch:
@@ -208,7 +225,7 @@ class Shapes:
             count += 1
         batch, _ = collector.batch()
         if len(batch) != count:
-            raise VectorError(f"{self.layer.path} changed during reading: run again.")
+            raise VectorError("{layer} changed during reading: run again.", layer=self.layer.path)
         return batch
 
     def _parts(self, geometry: Any, feature: Any) -> Iterator[tuple[int, list[Any]]]:
@@ -232,8 +249,13 @@ class Shapes:
     def _check(self, kind: int, feature: Any) -> None:
         if self._only is not None and kind != self._only:
             raise VectorError(
-                f"Feature {feature.GetFID()} of the layer {self.layer.name} of {self.layer.path} is a {_NAMES[kind]}, but "
-                f"{_NAMES[self._only]}s are needed: PolygonClassStatistics (otbtf:polygonclassstatistics) counts all types."
+                "Feature {get_fid} of the layer {layer} of {layer_path} is a {kind}, but {names}s are needed: "
+                "PolygonClassStatistics (otbtf:polygonclassstatistics) counts all types.",
+                get_fid=feature.GetFID(),
+                layer=self.layer.name,
+                layer_path=self.layer.path,
+                kind=_NAMES[kind],
+                names=_NAMES[self._only],
             )
 
 

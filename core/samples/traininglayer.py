@@ -9,6 +9,7 @@ from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
+from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from ..vectors.vectoroutput import vector_staging
 from .classtotals import Statistics, write_table, xml
@@ -50,5 +51,5 @@ class StagedStatistics:
             results["outtable"] = str(self._table.final)
         self._xml.commit()
         for name, count in statistics.per_class.items():
-            self._progress.info(f"Class {name}: {count} pixels.")
+            self._progress.info(Phrase("Class {name}: {count} pixels.", name=name, count=count))
         return {**results, "classes": len(statistics.per_class), "samples": sum(statistics.per_class.values())}

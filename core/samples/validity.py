@@ -100,17 +100,31 @@ def _open_mask(source: Any, image: Stack) -> Stack:
     mask = Stack([source], placed=False)
     name, first = mask.names[0], image.names[0]
     if mask.bands != 1:
-        raise RasterError(f"The mask {name} has {mask.bands} bands, but must have one: choose a raster of one band.")
+        raise RasterError(
+            "The mask {name} has {bands} bands, but must have one: choose a raster of one band.",
+            name=name,
+            bands=mask.bands,
+        )
     if not mask.grid.same_as(image.grid):
         raise RasterError(
-            f"The mask {name} lies on another grid ({mask.grid.width} x {mask.grid.height} pixels, "
-            f"{mask.grid.describe()}) than {first} ({image.grid.width} x {image.grid.height} pixels, "
-            f"{image.grid.describe()}): warp it to the image's grid (Raster > Projections > Warp)."
+            "The mask {name} lies on another grid ({width} x {height} pixels, {grid}) than {first} ({grid_width} x "
+            "{grid_height} pixels, {grid2}): warp it to the image's grid (Raster > Projections > Warp).",
+            name=name,
+            width=mask.grid.width,
+            height=mask.grid.height,
+            grid=mask.grid.describe(),
+            first=first,
+            grid_width=image.grid.width,
+            grid_height=image.grid.height,
+            grid2=image.grid.describe(),
         )
     check_same((first, name), (image.reference, mask.reference))
     if mask.reference.wkt and image.reference.wkt and not mask.reference.same_as(image.reference):
         raise RasterError(
-            f"The mask {name} is in {mask.reference.describe()}, but {first} in {image.reference.describe()}: warp it to "
-            "the image's coordinate system."
+            "The mask {name} is in {reference}, but {first} in {reference2}: warp it to the image's coordinate system.",
+            name=name,
+            reference=mask.reference.describe(),
+            first=first,
+            reference2=image.reference.describe(),
         )
     return mask

@@ -11,6 +11,7 @@ from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import read_sidecar
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parameters.servedmodel import PADDINGS, ServedModel
+from ..phrases import Phrase
 
 Parameters = TypeVar("Parameters", bound=ServedModel)
 
@@ -49,7 +50,7 @@ def with_serving_defaults(parameters: Parameters, defaults: ServingDefaults | No
         sources[number] = dataclasses.replace(sources[number], nodata=value)
         told.append(f"{field('nodata', of='sources', number=number + 1)}={value:g}")
     if told:
-        progress.info(f"From the model's sidecar: {' '.join(told)}")
+        progress.info(Phrase("From the model's sidecar: {told}", told=" ".join(told)))
     return dataclasses.replace(parameters, sources=tuple(sources), **changes)
 
 

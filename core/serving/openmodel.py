@@ -14,6 +14,7 @@ from ..machine import preloading
 from ..machine.devices import Scope, device_scope
 from ..models.modelinterface import Model
 from ..models.sidecar import read_sidecar
+from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry, serving_geometry
 from ..probing.sources import (
     ModelInputs,
@@ -76,9 +77,12 @@ class OpenModel:
             RasterError: they are no longer the pixels of the first source, and only points place it.
         """
         first = self.sources[0].stack
-        why = (
-            f"by {field('out_box')}, {field('extent')} or {field('output_spcscale')}, or because the model crops the border, "
-            f"which {field('padding')} keeps"
+        why = Phrase(
+            "by {out_box}, {extent} or {output_spcscale}, or because the model crops the border, which {padding} keeps",
+            out_box=field("out_box"),
+            extent=field("extent"),
+            output_spcscale=field("output_spcscale"),
+            padding=field("padding"),
         )
         return handed_on(first.names[0], first.reference, self.geometry.grid.part(box).same_as(first.grid), why)
 
@@ -159,31 +163,51 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
     model, inputs, fields = opened.loaded.model, opened.inputs, opened.geometry.fields
     if opened.compute.alone:
         progress.warning(
-            f"In the model {model.path}, the values of a patch depend on the other patches of its batch, as with batch "
-            "normalisation in training mode. Each patch is computed alone, so that the map does not depend on tiles; this is "
-            "slow. To avoid it, save the model for inference (with training=False)."
+            Phrase(
+                "In the model {model}, the values of a patch depend on the other patches of its batch, as with "
+                "batch normalisation in training mode. Each patch is computed alone, so that the map does not "
+                "depend on tiles; this is slow. To avoid it, save the model for inference (with training=False).",
+                model=model.path,
+            )
         )
     names = ", ".join(opened.outputs)
-    progress.info(f"{model.kind} {model.path}: {names} from {', '.join(info.name for info in inputs.images)}.")
+    progress.info(
+        Phrase(
+            "{kind} {model}: {names} from {images}.",
+            kind=model.kind,
+            model=model.path,
+            names=names,
+            images=", ".join(info.name for info in inputs.images),
+        )
+    )
     if isinstance(model, ChannelsLast):
         progress.info(
             "The model has the bands first (batch x bands x height x width): its input images are transposed."
         )
     if told := order_told(model, inputs, opened.outputs, opened.sources):
         progress.warning(told)
-    progress.info(f"Geometry: {fields.as_parameters()}")
+    progress.info(Phrase("Geometry: {fields}", fields=fields.as_parameters()))
     if not fields.fullyconv and given.x.scale is None and fields.x.scale == 1:
         progress.info(
-            "The distance between patches is not known from the model: one output per pixel of source 1 is computed. For a "
-            f"coarser map in less time, set {field('output_spcscale')}."
+            Phrase(
+                "The distance between patches is not known from the model: one output per pixel of source 1 is "
+                "computed. For a coarser map in less time, set {output_spcscale}.",
+                output_spcscale=field("output_spcscale"),
+            )
         )
     for source, info in zip(opened.sources, inputs.images):
         narrowing = Narrowing(source.dtype, info.dtype)
         if narrowing.whole:
             progress.info(
-                f"Source {source.number} holds {source.dtype.name}, but the input {info.name} of the model accepts "
-                f"{info.dtype} ({narrowing.range}): pixels outside this range become its nearest value; a warning will "
-                "count them."
+                Phrase(
+                    "Source {number} holds {dtype}, but the input {info} of the model accepts {info_dtype} "
+                    "({range}): pixels outside this range become its nearest value; a warning will count them.",
+                    number=source.number,
+                    dtype=source.dtype.name,
+                    info=info.name,
+                    info_dtype=info.dtype,
+                    range=narrowing.range,
+                )
             )
 
 

@@ -156,7 +156,7 @@ def copy_parts(text: str, grid: Grid, side: int, write: Callable[[Box, np.ndarra
     with collected_errors() as errors:
         dataset = gdal.Open(text)
     if dataset is None:
-        raise RasterError(f"The parts cannot be read: {errors}.")
+        raise RasterError("The parts cannot be read: {errors}.", errors=errors)
     done = 0
     for box in tiling.tiles(grid.width, grid.height, side, side):
         progress.check()
@@ -164,7 +164,9 @@ def copy_parts(text: str, grid: Grid, side: int, write: Callable[[Box, np.ndarra
         with collected_errors() as errors:
             array = dataset.ReadAsArray(stored.x, stored.y, stored.width, stored.height)
         if array is None or errors.failed:
-            raise RasterError(f"The parts cannot be read: {errors}. Run again: what is damaged is computed again.")
+            raise RasterError(
+                "The parts cannot be read: {errors}. Run again: what is damaged is computed again.", errors=errors
+            )
         pixels = np.moveaxis(array[None] if array.ndim == 2 else array, 0, -1)
         write(box, pixels[::-1] if grid.south_up else pixels)
         done += box.area

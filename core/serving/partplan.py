@@ -20,6 +20,7 @@ from ..base.jsonvalues import Json, OddJson, parse
 from ..geometry import tiling
 from ..geometry.fields import AxisFields
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from ..probing.appliedgeometry import WHOLE, Fields, serving_geometry
 from .memorybudget import MemoryBudget
 from .openmodel import OpenModel
@@ -134,13 +135,13 @@ def read_plan(text: bytes) -> PartPlan:
     """
     found = parse(text, _LARGEST_TEXT, infinite=True)
     if found["form"].whole() != _FORM:
-        raise OddJson("it was written by another version")
+        raise OddJson(Phrase("it was written by another version"))
     nodata = found.get("nodata")
     x, y, width, height = (item.whole(0) for item in _several(found["box"], 4))
     try:
         dtype = np.dtype(found["dtype"].text(20)).name
     except TypeError as error:
-        raise found["dtype"].odd("a type of pixels") from error
+        raise found["dtype"].odd(Phrase("a type of pixels")) from error
     return PartPlan(
         {name: value.text(_LARGEST_TEXT) for name, value in found["identity"].fields()},
         tuple(item.text() for item in found["outputs"].items()),
@@ -231,7 +232,7 @@ def _read_way(found: Json | None) -> PatchWay | None:
 def _several(found: Json, count: int) -> list[Json]:
     items = found.items()
     if len(items) != count:
-        raise found.odd(f"a list of {count}")
+        raise found.odd(Phrase("a list of {count}", count=count))
     return items
 
 

@@ -17,6 +17,7 @@ from ..base.ownership import is_hidden
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..files.staging import Staging
+from ..phrases import Phrase
 from .partplan import PartPlan, read_plan
 from .runidentity import differences
 
@@ -43,13 +44,19 @@ class PartsFolder:
             others = [item.name for item in self.path.iterdir() if not is_hidden(item.name)]
         except OSError as error:
             raise ParameterError(
-                f"The parts of {field('out')} are written to {self.path}, which cannot be made or read: {error.strerror}. "
-                "Choose another output."
+                "The parts of {out} are written to {path}, which cannot be made or read: {reason}. Choose another "
+                "output.",
+                out=field("out"),
+                path=self.path,
+                reason=error.strerror,
             ) from error
         if others and not (self.path / PLAN).exists():
             raise ParameterError(
-                f"The parts of {field('out')} are written to {self.path}, but that folder contains other files ({others[0]}, "
-                "...): choose another output."
+                "The parts of {out} are written to {path}, but that folder contains other files ({other}, ...): "
+                "choose another output.",
+                out=field("out"),
+                path=self.path,
+                other=others[0],
             )
 
     def plan(self) -> PartPlan | None:
@@ -64,11 +71,17 @@ class PartsFolder:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ParameterError(f"The plan {place} cannot be read: {error.strerror}.") from error
+            raise ParameterError(
+                "The plan {place} cannot be read: {reason}.", place=place, reason=error.strerror
+            ) from error
         except OddJson as error:
             raise ParameterError(
-                f"The plan {place} is damaged or of another version: {error}. Choose another {field('out')}, or delete "
-                f"{self.path} if you no longer need its parts."
+                "The plan {place} is damaged or of another version: {error}. Choose another {out}, or delete {path} "
+                "if you no longer need its parts.",
+                place=place,
+                error=error,
+                out=field("out"),
+                path=self.path,
             ) from error
 
     def agree(self, plan: PartPlan, progress: Progress) -> PartPlan:
@@ -82,7 +95,7 @@ class PartsFolder:
             read_plan(text.encode())  # all runs would fail at what lies there once
         except OddJson as error:
             raise ParameterError(
-                f"The plan {place} cannot be made: {error}. Compute the output without parts."
+                "The plan {place} cannot be made: {error}. Compute the output without parts.", place=place, error=error
             ) from error
         with Staging(str(place), progress) as staging:
             staging.write_text(text)
@@ -92,22 +105,27 @@ class PartsFolder:
                 pass
             except OSError as error:
                 cure = (
-                    "its file system has no hard links, by which runs agree on a plan: choose a folder on another."
+                    Phrase(
+                        "its file system has no hard links, by which runs agree on a plan: choose a folder on another."
+                    )
                     if error.errno in _NO_LINKS
                     else f"{error.strerror}."
                 )
-                raise ParameterError(f"The plan {place} cannot be made: {cure}") from error
+                raise ParameterError("The plan {place} cannot be made: {cure}", place=place, cure=cure) from error
         agreed = self.plan()
         if agreed is None:
-            raise ParameterError(f"The plan {place} was removed by another program: run again.")
+            raise ParameterError("The plan {place} was removed by another program: run again.", place=place)
         return agreed
 
     def check_is_of(self, plan: PartPlan, identity: Mapping[str, str], but: Collection[str] = ()) -> None:
         """Raise ParameterError where a plan is not that of a run; see `core.serving.runidentity.differences`."""
         if found := differences(plan.identity, identity, but):
             raise ParameterError(
-                f"{self.path} holds the parts of another run. What differs: {'; '.join(found)}. Run with the same, choose "
-                f"another {field('out')}, or delete the folder if you no longer need its parts."
+                "{path} holds the parts of another run. What differs: {found}. Run with the same, choose another "
+                "{out}, or delete the folder if you no longer need its parts.",
+                path=self.path,
+                found=Phrase("; ").join(found),
+                out=field("out"),
             )
 
     def check_still(self, plan: PartPlan) -> None:
@@ -118,7 +136,7 @@ class PartsFolder:
             same = False
         if not same:
             raise ParameterError(
-                f"{self.path} was removed or replaced while this run computed a part of it: run again."
+                "{path} was removed or replaced while this run computed a part of it: run again.", path=self.path
             )
 
     def part(self, number: int) -> Path:

@@ -16,6 +16,7 @@ from ..machine.memory import MB, gdal_cache
 from ..machine.memorylimit import memory_limit
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parameters.partshare import PartShare, part_share
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.pixeltypes import written_type
@@ -24,7 +25,7 @@ from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .memorybudget import MemoryBudget
 from .openmodel import OpenModel, open_model
 from .parameterresolution import serve_settings
-from .servedoutput import declared_nodata, output_content, shows_classes
+from .servedoutput import declared_nodata, output_content, told_classes
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
@@ -61,8 +62,12 @@ def serve_parts(parameters: TensorflowModelServe, progress: Progress) -> dict[st
         missing = len(plan.parts) - len(notes)
         if missing:
             progress.info(
-                f"{missing} of {len(plan.parts)} parts are missing; the run that completes the last part writes "
-                f"{parameters.out}."
+                Phrase(
+                    "{missing} of {parts_count} parts are missing; the run that completes the last part writes {out}.",
+                    missing=missing,
+                    parts_count=len(plan.parts),
+                    out=parameters.out,
+                )
             )
         elif virtual:
             run.write_virtual(parameters.out, notes, progress)
@@ -76,9 +81,7 @@ def serve_parts(parameters: TensorflowModelServe, progress: Progress) -> dict[st
         "parts.done": len(notes),
         "parts.missing": missing,
     }
-    if shows_classes(run.opened, plan.bands, plan.output.dtype):
-        results["classes"] = [vars(item) for item in run.opened.classes]
-    return results
+    return {**results, **told_classes(run.opened, plan.bands, plan.output.dtype)}
 
 
 def _agreed_run(
@@ -131,7 +134,9 @@ def _driver_of_parts(parameters: TensorflowModelServe) -> Any:
     name = parameters.out_format or "GTiff"
     if name.lower() not in map(str.lower, _OF_PARTS):
         raise ParameterError(
-            f"{field('out_format')} is {name}, but the parts of a virtual raster are GeoTIFFs: leave it out, or set COG."
+            "{out_format} is {name}, but the parts of a virtual raster are GeoTIFFs: leave it out, or set COG.",
+            out_format=field("out_format"),
+            name=name,
         )
     return driver_for("part.tif", name, OUT_FIELDS)
 
@@ -202,13 +207,19 @@ def _check_memory(plan: PartPlan, given: int | None) -> None:
     needed, limit = plan.memory.memory, memory_limit()
     if given is not None and given * MB < needed:
         raise ParameterError(
-            f"{field('memory')} is {given}, but the plan of these parts takes {needed // MB} MB: allow as much, or begin anew "
-            f"in another folder with {field('memory')}={given}."
+            "{memory} is {given}, but the plan of these parts takes {needed} MB: allow as much, or begin anew in "
+            "another folder with {memory}={given}.",
+            memory=field("memory"),
+            given=given,
+            needed=needed // MB,
         )
     if limit < needed:
         raise ParameterError(
-            f"The plan of these parts takes {needed // MB} MB, but this machine, or its job, has {limit // MB} MB: use one "
-            f"that has more, or begin anew in another folder with a smaller {field('memory')}."
+            "The plan of these parts takes {needed} MB, but this machine, or its job, has {limit} MB: use one that "
+            "has more, or begin anew in another folder with a smaller {memory}.",
+            needed=needed // MB,
+            limit=limit // MB,
+            memory=field("memory"),
         )
 
 
@@ -233,8 +244,16 @@ class _PartsRun:
         mine = share.of(count)
         todo = [number for number in mine if not valid_note(self.folder, self.plan, number, thoroughly)]
         progress.info(
-            f"{self.folder.path}: {count} parts of {self.plan.part[0]} x {self.plan.part[1]} outputs; this run "
-            f"computes {len(mine)} of them; {len(mine) - len(todo)} are already done."
+            Phrase(
+                "{folder}: {count} parts of {part} x {plan_part} outputs; this run computes {mine_count} of them; "
+                "{mine_count2} are already done.",
+                folder=self.folder.path,
+                count=count,
+                part=self.plan.part[0],
+                plan_part=self.plan.part[1],
+                mine_count=len(mine),
+                mine_count2=len(mine) - len(todo),
+            )
         )
         total = sum(self.plan.parts[number].area for number in todo)
         done = 0
@@ -284,7 +303,7 @@ class _PartsRun:
         note.write(self.folder.note(number), progress)
         background = f"{plan.background:g} ({field('output_bv')})"
         for told in [*run.told(), *run.converter.told(field("out_pixeltype"), background)]:
-            progress.warning(f"Part {number}: {told}")
+            progress.warning(Phrase("Part {number}: {told}", number=number, told=told))
 
     def write_virtual(self, out: str, notes: dict[int, PartNote], progress: Progress) -> None:
         """Write the virtual raster of all parts."""
@@ -321,7 +340,9 @@ class _PartsRun:
             side = copied_side(plan.memory.memory, plan.bands * plan.output.dtype.itemsize)
             copy_parts(text, grid, side, raster.write, progress)
             raster.commit(progress)
-        progress.info(f"{self.folder.path} still holds the parts: delete it when you no longer need them.")
+        progress.info(
+            Phrase("{folder} still holds the parts: delete it when you no longer need them.", folder=self.folder.path)
+        )
 
 
 def _nothing(dataset: Any) -> None:

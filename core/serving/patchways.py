@@ -17,6 +17,7 @@ import tensorflow as tf
 from ..base.progress import Progress
 from ..errors import ModelError
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute
 from ..probing.geometryresolver import drawn_sample
@@ -103,13 +104,19 @@ class PatchTrials:
             shifts = self._proven()
         except _Unproven as why:
             way = one_by_one(self.geometry, self.compute, self.read, memory)
-            progress.info(f"Patches are computed one by one, in batches of {way.batch}: {why}.")
+            progress.info(
+                Phrase("Patches are computed one by one, in batches of {batch}: {why}.", batch=way.batch, why=why)
+            )
             return way
         large = self.geometry.x.size * self.geometry.y.size >= ENOUGH_OUTPUTS
         in_one_go = rebuilding and large and self._proven_in_one_go(shifts)
         progress.info(
-            f"Patches are computed together, as whole regions from {shifts.shifts} x {shifts.shifts} origins"
-            f"{' in one step' if in_one_go else ''}: trials on the images gave the same values."
+            Phrase(
+                "Patches are computed together, as whole regions from {shifts} x {shifts} origins{in_one_step}: "
+                "trials on the images gave the same values.",
+                shifts=shifts.shifts,
+                in_one_step=Phrase(" in one step") if in_one_go else "",
+            )
         )
         return PatchWay(period=shifts.period, in_one_go=in_one_go)
 
@@ -148,14 +155,14 @@ class PatchTrials:
             _Unproven: they do not.
         """
         if not self.compute.takes_regions:
-            raise _Unproven("the model fixes the size of its input")
+            raise _Unproven(Phrase("the model fixes the size of its input"))
         samples = self._samples()
         period = _find_period(self.geometry, self.compute, samples)
         shifts = ShiftAndStitch(self.geometry, self.compute, period)
         if shifts.pixels**2 > math.prod(self.geometry.fields.rfield(0)):
-            raise _Unproven("they hardly overlap")
+            raise _Unproven(Phrase("they hardly overlap"))
         if not shifts.even():
-            raise _Unproven("the pixel grids of the sources are not aligned")
+            raise _Unproven(Phrase("the pixel grids of the sources are not aligned"))
         ways = [(Patchwise(self.geometry, call), ShiftAndStitch(self.geometry, call, period)) for call in self._calls()]
         varied = 0
         for box, images in _places(self.geometry, shifts, samples, self.read):
@@ -163,9 +170,11 @@ class PatchTrials:
             try:
                 varied += sum(_compared(*way, box, images) for way in ways)
             except ModelError as error:
-                raise _Unproven(f"the model does not accept regions in place of patches ({error.message})") from error
+                raise _Unproven(
+                    Phrase("the model does not accept regions in place of patches ({reason})", reason=error.message)
+                ) from error
         if varied < ENOUGH:
-            raise _Unproven("the outputs hardly vary in trials, so the trials are not conclusive")
+            raise _Unproven(Phrase("the outputs hardly vary in trials, so the trials are not conclusive"))
         return shifts
 
 
@@ -205,7 +214,9 @@ def _find_period(geometry: ServingGeometry, compute: Compute, samples: Sequence[
     most = outputs(2 * unit * largest)
     if most < 2:
         raise _Unproven(
-            "the model returns one output for an image of any size" if most else "the model accepts no larger images"
+            Phrase("the model returns one output for an image of any size")
+            if most
+            else Phrase("the model accepts no larger images")
         )
     steps: list[tuple[int, int]] = []  # sizes from which on there are more outputs
     before = 1
@@ -219,7 +230,7 @@ def _find_period(geometry: ServingGeometry, compute: Compute, samples: Sequence[
             if outputs(steps[1][0] + period.pixels) == found + period.outputs:
                 return period
             break
-    raise _Unproven("the output size is not proportional to the image size")
+    raise _Unproven(Phrase("the output size is not proportional to the image size"))
 
 
 def _side(array: np.ndarray) -> int:
@@ -276,4 +287,6 @@ def _spread(count: int) -> np.ndarray:
 def _check_equal(expected: np.ndarray, found: np.ndarray) -> None:
     difference = relative_difference(expected, found)
     if difference > (0.0 if expected.dtype.kind in "iub" else TOLERANCE):
-        raise _Unproven(f"whole regions give other values (they differ by {difference:.2g})")
+        raise _Unproven(
+            Phrase("whole regions give other values (they differ by {difference:.2g})", difference=difference)
+        )

@@ -23,6 +23,7 @@ from ..files.memoryfiles import PREFIX
 from ..files.privatecopies import is_database, original
 from ..models.identity import fingerprint
 from ..parameters.rastersource import RasterSource, described, path_of
+from ..phrases import Phrase
 from ..probing.sources import OpenSource
 from .openmodel import OpenModel
 
@@ -64,7 +65,12 @@ def differences(theirs: Mapping[str, str], ours: Mapping[str, str], but: Collect
     """Return what differs, each as `name (there X, here Y)`; names in `but` do not count."""
     names = dict.fromkeys((*theirs, *ours))
     return [
-        f"{name if ' ' in name else field(name)} (there {_short(theirs, name)}, here {_short(ours, name)})"
+        Phrase(
+            "{name} (there {short}, here {short_ours})",
+            name=name if " " in name else field(name),
+            short=_short(theirs, name),
+            short_ours=_short(ours, name),
+        )
         for name in names
         if name not in but and theirs.get(name) != ours.get(name)
     ]
@@ -84,7 +90,18 @@ def _images(source: OpenSource) -> str:
     rasters = [_image(*each, source.number) for each in zip(stack.datasets, stack.names, source.settings.rasters)]
     grid = stack.grid
     told = hashlib.sha256(repr((stack.held, stack.masks, grid, stack.reference)).encode()).hexdigest()[:12]
-    return "; ".join([*rasters, f"{grid.width} x {grid.height} pixels of {stack.bands} bands, grid and no-data {told}"])
+    return Phrase("; ").join(
+        [
+            *rasters,
+            Phrase(
+                "{width} x {height} pixels of {bands} bands, grid and no-data {told}",
+                width=grid.width,
+                height=grid.height,
+                bands=stack.bands,
+                told=told,
+            ),
+        ]
+    )
 
 
 def _image(dataset: gdal.Dataset, name: str, given: Any, number: int) -> str:
@@ -93,8 +110,10 @@ def _image(dataset: gdal.Dataset, name: str, given: Any, number: int) -> str:
     asked = described(given)
     if any(PREFIX in text for text in (name, *listed)) or not (listed or path_of(asked)):
         raise ParameterError(
-            f"{field('il', 'sources', number)} is {name}, which lies in the memory of this process, where other runs cannot "
-            "read it: save it as a file first."
+            "{il} is {name}, which lies in the memory of this process, where other runs cannot read it: save it as "
+            "a file first.",
+            il=field("il", "sources", number),
+            name=name,
         )
     # What has an address is told by it: asking servers takes what only the reader of the raster knows.
     files = [] if "://" in name else list(filter(None, map(_file, listed)))
@@ -108,9 +127,9 @@ def _file(file: str) -> str:
         found = gdal.VSIStatL(file)
     if found is None or found.IsDirectory():
         return ""
-    told = f"{Path(masked(file)).name} of {found.size} bytes"
+    told = Phrase("{path} of {size} bytes", path=Path(masked(file)).name, size=found.size)
     # The time of a database changes when QGIS shows it.
-    return told if is_database(file) else f"{told} changed at {found.mtime}"
+    return told if is_database(file) else Phrase("{told} changed at {mtime}", told=told, mtime=found.mtime)
 
 
 def _bands(dataset: gdal.Dataset) -> str:
@@ -119,4 +138,4 @@ def _bands(dataset: gdal.Dataset) -> str:
         return ""
     xml = (dataset.GetMetadata("xml:VRT") or [""])[0]
     taken = [line.strip() for line in xml.splitlines() if "<SourceBand>" in line or "Rect " in line]
-    return f"bands and windows {hashlib.sha256(repr(taken).encode()).hexdigest()[:12]}"
+    return Phrase("bands and windows {hexdigest}", hexdigest=hashlib.sha256(repr(taken).encode()).hexdigest()[:12])

@@ -15,6 +15,7 @@ from ..geometry.fields import Span
 from ..geometry.grid import Box, Grid
 from ..machine.devices import computing, on_gpu
 from ..machine.memory import MB, release
+from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry
 from .calibration import TRIALS, measured_rate, piece_size, trial_values
 from .memorybudget import MemoryBudget
@@ -119,7 +120,14 @@ def plan_run(
         plan.computer(opened, output).first_piece(box)  # what comes after the model warms up, too
     plan = _tiled(opened, plan, output, tiles, memory, progress)
     if not plan.geometry.fields.fixed:
-        progress.info(f"Tiles of {plan.tile[0]} x {plan.tile[1]} outputs, {memory.memory // MB} MB.")
+        progress.info(
+            Phrase(
+                "Tiles of {tile} x {plan_tile} outputs, {memory} MB.",
+                tile=plan.tile[0],
+                plan_tile=plan.tile[1],
+                memory=memory.memory // MB,
+            )
+        )
     release()
     return plan
 
@@ -184,12 +192,18 @@ def _tiled(
     rate = None if plan.geometry.fields.fixed else _rate(opened, plan, output, memory.planned)
     geometry, tile = plan_tiles(opened, costs, given, memory.planned, rate, progress)
     plan = replace(plan, geometry=geometry, tile=tile)
-    weights = ", weights as constants" if rate and _frozen(opened, plan, output, rate) else ""
+    weights = Phrase(", weights as constants") if rate and _frozen(opened, plan, output, rate) else ""
     ways = dict.fromkeys(source.stack.way for source in opened.sources)
     share = overlap(replace(costs, geometry=geometry), *tile)
     progress.info(
-        f"Chosen: read {' and '.join(ways)}; computed on {computing(opened.device)}{weights}; "
-        f"{share:.1%} more pixels computed because tiles overlap."
+        Phrase(
+            "Chosen: read {ways}; computed on {computing}{weights}; {share:.1%} more pixels computed because tiles "
+            "overlap.",
+            ways=Phrase(" and ").join(ways),
+            computing=computing(opened.device),
+            weights=weights,
+            share=share,
+        )
     )
     return plan
 

@@ -9,6 +9,7 @@ from ..errors import field
 from ..files.staging import Staging, check_writable
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.pixeltypes import written_type
@@ -17,7 +18,7 @@ from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .memorybudget import MemoryBudget
 from .openmodel import open_model
 from .parameterresolution import serve_settings
-from .servedoutput import declared_nodata, output_content, shows_classes
+from .servedoutput import declared_nodata, output_content, told_classes
 
 
 def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any]:
@@ -69,9 +70,9 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     for told in [*run.told(), *run.converter.told(field("out_pixeltype"), f"{background:g} ({field('output_bv')})")]:
         progress.warning(told)
     if opened.masked:
-        progress.info(f"{run.without_data} of {box.area} output pixels are no-data.")
+        progress.info(
+            Phrase("{without_data} of {area} output pixels are no-data.", without_data=run.without_data, area=box.area)
+        )
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
     results["pixels_nodata"] = run.without_data
-    if shows_classes(opened, bands, dtype):
-        results["classes"] = [vars(item) for item in opened.classes]
-    return results
+    return {**results, **told_classes(opened, bands, dtype)}

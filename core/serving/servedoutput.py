@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,20 @@ def shows_classes(opened: OpenModel, bands: int, dtype: np.dtype) -> bool:
     values = [item.value for item in opened.classes]
     exact = bool((np.array(values).astype(dtype) == values).all())
     return dtype.kind in "iu" or (opened.compute.dtype_name in _WHOLE and exact)
+
+
+def told_classes(opened: OpenModel, bands: int, dtype: np.dtype) -> dict[str, Any]:
+    """Return what the operation's results say of classes.
+
+    Returns:
+        `classes`, value, name and colour of each, where the output holds their numbers; `probabilities`, their names in the
+        order of the bands, where it has a band of real numbers for each.
+    """
+    if shows_classes(opened, bands, dtype):
+        return {"classes": [vars(item) for item in opened.classes]}
+    if bands == len(opened.classes) > 1 and dtype.kind == "f":
+        return {"probabilities": [item.name or str(item.value) for item in opened.classes]}
+    return {}
 
 
 def output_content(opened: OpenModel, bands: int, dtype: np.dtype, others: Sequence[float]) -> Content:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute
 from ..probing.shiftgraph import NoShiftGraph
@@ -35,7 +36,7 @@ class StitchedPatches:
         sources = range(len(geometry.x.axes))
         apart = {axis.patch_start(k, 1) - axis.patch_start(k, 0) for axis in (geometry.x, geometry.y) for k in sources}
         if apart != {1}:
-            raise NoShiftGraph("patches are not one pixel apart")
+            raise NoShiftGraph(Phrase("patches are not one pixel apart"))
         self._geometry, self._stride = geometry, stride
         self._call = compute.shift_graph(stride)
         self._starts = Patchwise(geometry, compute).starts
@@ -46,7 +47,9 @@ class StitchedPatches:
         bands = [array[0, : box.height, : box.width] for array in self._call([region[None] for region in regions])]
         if any(array.shape[:2] != (box.height, box.width) for array in bands):
             raise ModelError(
-                f"The shift graph of the model returns too few outputs for {box.width} x {box.height} pixels."
+                "The shift graph of the model returns too few outputs for {width} x {height} pixels.",
+                width=box.width,
+                height=box.height,
             )
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..geometry.fields import Span
 from ..geometry.grid import Box
+from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute, whole
 from ..probing.sources import OpenSource
@@ -96,9 +97,15 @@ class TileComputer:
     def told(self) -> list[str]:
         """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""
         return [
-            f"Source {source.number}: the input {info.name} of the model accepts {info.dtype}, but of the pixels {counted} "
-            "(pixels that several tiles or patches read are counted several times). They became the nearest accepted value; "
-            "NaN became 0. Scale or clip the image like the training images."
+            Phrase(
+                "Source {number}: the input {info} of the model accepts {dtype}, but of the pixels {counted} (pixels "
+                "that several tiles or patches read are counted several times). They became the nearest accepted value; "
+                "NaN became 0. Scale or clip the image like the training images.",
+                number=source.number,
+                info=info.name,
+                dtype=info.dtype,
+                counted=counted,
+            )
             for source, info, narrowing in zip(self.sources, self.compute.inputs, self._narrowings)
             if (counted := narrowing.told())
         ]

@@ -12,6 +12,7 @@ from ..geometry import tiling
 from ..geometry.fields import ServingAxis
 from ..geometry.grid import Box
 from ..machine.memory import MB
+from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry, serving_geometry
 from .openmodel import OpenModel
 from .servesettings import TilingSettings
@@ -202,28 +203,42 @@ def _with_margins(
     try:
         margins = opened.resolver.tile_margins(affordable, (region.width, region.height), opened.offsets)
     except ModelError as error:
-        progress.warning(f"The receptive field could not be determined; seams may be visible: {error.message}")
+        progress.warning(
+            Phrase("The receptive field could not be determined; seams may be visible: {reason}", reason=error.message)
+        )
         return geometry, False
     fields = geometry.fields.within(margins)
     overlapping = serving_geometry(opened.sources, fields)
     if fields.fixed and (margins.whole or not (overlapping.x.meets and overlapping.y.meets)):
         progress.warning(
-            f"The model accepts only {fields.x.rfields[0]} x {fields.y.rfields[0]} pixels, but its outputs depend on more "
-            "pixels around them: the regions are computed side by side, and seams may be visible."
+            Phrase(
+                "The model accepts only {rfield} x {y_rfields} pixels, but its outputs depend on more pixels around "
+                "them: the regions are computed side by side, and seams may be visible.",
+                rfield=fields.x.rfields[0],
+                y_rfields=fields.y.rfields[0],
+            )
         )
         return serving_geometry(opened.sources, fields.side_by_side()), False
     if margins.whole:
         needed = (rate.memory(overlapping.x.whole * overlapping.y.whole)) if rate else 0.0
         if needed > memory and not given.at_once:
             raise ModelError(
-                f"The outputs of the model depend on the whole image ({margins.reason}). This needs about "
-                f"{needed / MB:.0f} MB, but {memory / MB:.0f} MB are allowed: raise {field('memory')}, use a smaller image, "
-                "or use a model with a limited receptive field."
+                "The outputs of the model depend on the whole image ({reason}). This needs about {needed:.0f} MB, "
+                "but {memory:.0f} MB are allowed: raise {memory_key}, use a smaller image, or use a model with a "
+                "limited receptive field.",
+                reason=margins.reason,
+                needed=needed / MB,
+                memory=memory / MB,
+                memory_key=field("memory"),
             )
-        progress.info(f"The whole image is computed at once: {margins.reason}.")
+        progress.info(Phrase("The whole image is computed at once: {reason}.", reason=margins.reason))
         return overlapping, True
     progress.info(
-        f"Tiles start at multiples of {margins.stride} pixels; the tile margins are {max(margins.margin_x)} x "
-        f"{max(margins.margin_y)} outputs."
+        Phrase(
+            "Tiles start at multiples of {stride} pixels; the tile margins are {margin_x} x {margin_y} outputs.",
+            stride=margins.stride,
+            margin_x=max(margins.margin_x),
+            margin_y=max(margins.margin_y),
+        )
     )
     return overlapping, False

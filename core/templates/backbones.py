@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError, field
 from ..models.kerasfile import check_weights_file
+from ..phrases import Phrase
 from .blocks import classified, inputs
 from .templateoptions import Options
 
@@ -53,12 +54,24 @@ def _cut(base: keras.Model, layer: str) -> Any:
     names = [item.name for item in base.layers]
     if layer not in names:
         near = difflib.get_close_matches(layer, names, n=3)
-        hint = f"Did you mean {', '.join(near)}?" if near else f"It has: {', '.join(names[1:])}."
-        raise ParameterError(f"{field('layer')} is {layer!r}, but {base.name} has no layer of that name. {hint}")
+        hint = (
+            Phrase("Did you mean {near}?", near=", ".join(near))
+            if near
+            else Phrase("It has: {names}.", names=", ".join(names[1:]))
+        )
+        raise ParameterError(
+            "{layer} is {layer2!r}, but {base} has no layer of that name. {hint}",
+            layer=field("layer"),
+            layer2=layer,
+            base=base.name,
+            hint=hint,
+        )
     output = base.get_layer(layer).output
     if len(output.shape) != 4 or None in output.shape[3:]:
         raise ParameterError(
-            f"{field('layer')} is {layer!r}, whose output is not an image: choose a convolution or an activation."
+            "{layer} is {layer2!r}, whose output is not an image: choose a convolution or an activation.",
+            layer=field("layer"),
+            layer2=layer,
         )
     return output
 
@@ -70,12 +83,20 @@ def _pretrained(make: Any, name: str, settings: dict[str, Any], options: Options
             return make(include_top=False, weights="imagenet", input_shape=(None, None, 3), **settings)
         except Exception as error:  # Keras turns the network's errors into bare ones
             raise ModelError(
-                f"The weights of {name} for ImageNet could not be downloaded ({error}). If this machine has no network, "
-                "download the file on another one (keras.applications keeps it in ~/.keras/models), set "
-                f"{field('weights')} to file and give the file as {field('weights_file')}. Or set {field('weights')} to none."
+                "The weights of {name} for ImageNet could not be downloaded ({error}). If this machine has no "
+                "network, download the file on another one (keras.applications keeps it in ~/.keras/models), set "
+                "{weights} to file and give the file as {weights_file}. Or set {weights} to none.",
+                name=name,
+                error=error,
+                weights=field("weights"),
+                weights_file=field("weights_file"),
             ) from error
     if not Path(options.weights_file).is_file():
-        raise ParameterError(f"{field('weights_file')} is {options.weights_file}, but must be an existing file.")
+        raise ParameterError(
+            "{weights_file} is {options_weights_file}, but must be an existing file.",
+            weights_file=field("weights_file"),
+            options_weights_file=options.weights_file,
+        )
     problem: Exception | None = None
     for bands in dict.fromkeys((3, options.bands[0])):
         network = make(include_top=False, weights=None, input_shape=(None, None, bands), **settings)
@@ -87,8 +108,13 @@ def _pretrained(make: Any, name: str, settings: dict[str, Any], options: Options
         else:
             return network
     raise ModelError(
-        f"{field('weights_file')} is {options.weights_file}, whose weights do not fit {name} without its classifier "
-        f"({problem}). Give a file of model.save_weights, or one of those that keras.applications downloads (..._notop.h5)."
+        "{weights_file} is {options_weights_file}, whose weights do not fit {name} without its classifier "
+        "({problem}). Give a file of model.save_weights, or one of those that keras.applications downloads "
+        "(..._notop.h5).",
+        weights_file=field("weights_file"),
+        options_weights_file=options.weights_file,
+        name=name,
+        problem=problem,
     ) from problem
 
 

@@ -58,4 +58,6 @@ def create(name: str, **options: Any) -> keras.Model:
         return _BUILDERS[name](found)
     except ValueError as error:
         told = str(error).strip().splitlines()[0]
-        raise ParameterError(f"Keras cannot build the template {name} with these options: {told}") from error
+        raise ParameterError(
+            "Keras cannot build the template {name} with these options: {told}", name=name, told=told
+        ) from error

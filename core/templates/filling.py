@@ -140,8 +140,9 @@ def scaling_of_bands(scaling: Scaling | None, layout: SeriesLayout, number: int)
     bands = [layout.channels_of(band) for band in range(layout.bands)]
     if any(len({(scaling.offset[i], scaling.divisor[i]) for i in channels}) > 1 for channels in bands):
         raise ParameterError(
-            f"The scalings of source {number} differ from date to date, which would change the shape of its series: pool the "
-            "statistics of each band over the dates (templates.serieslayout.pooled_statistics)."
+            "The scalings of source {number} differ from date to date, which would change the shape of its series: "
+            "pool the statistics of each band over the dates (templates.serieslayout.pooled_statistics).",
+            number=number,
         )
     first = [channels[0] for channels in bands]
     return Scaling(tuple(scaling.offset[i] for i in first), tuple(scaling.divisor[i] for i in first))

@@ -15,8 +15,10 @@ def scalar_product(options: Options) -> keras.Model:
     """Return the sum over the bands of the products of two images."""
     if options.bands[0] != options.bands[1]:
         raise ParameterError(
-            f"The sources of scalar_product have {options.bands[0]} and {options.bands[1]} bands, but must have the same "
-            "number: choose other images."
+            "The sources of scalar_product have {band} and {options_bands} bands, but must have the same number: "
+            "choose other images.",
+            band=options.bands[0],
+            options_bands=options.bands[1],
         )
     raw, (one, two) = inputs(options)
     product = keras.ops.sum(keras.layers.Multiply()([one, two]), axis=-1, keepdims=True)
@@ -42,8 +44,11 @@ def harmonic(options: Options) -> keras.Model:
     times = options.times_of_first_source
     if len(times) != options.bands[0]:
         raise ParameterError(
-            f"{field('dates')} holds {len(times)} dates, but source 1 has {options.bands[0]} bands: the template "
-            "harmonic needs the date of each band."
+            "{dates} holds {times_count} dates, but source 1 has {band} bands: the template harmonic needs the date "
+            "of each band.",
+            dates=field("dates"),
+            times_count=len(times),
+            band=options.bands[0],
         )
     raw, (series,) = inputs(options)
     layer = HarmonicFit(times, options.period, options.harmonics, options.nodata_of(1), name="values")

@@ -28,6 +28,7 @@ from ..parameters.rastersource import path_of
 from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
 from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
 from ..patches.patchesimage import read_description, rows_legend
+from ..phrases import Phrase
 from ..probing.exportrun import check_replaceable
 from ..probing.modeldescription import Description, describe, item
 from ..rasters.alpha import open_images
@@ -63,8 +64,11 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     given.update(_statistics(parameters, given, series, progress))
     if parameters.weights != "none" and parameters.normalization == "none":
         progress.warning(
-            "Pretrained weights expect pixels with mean 0 and deviation 1, so results may be poor: set "
-            f"{field('normalization')} to standard."
+            Phrase(
+                "Pretrained weights expect pixels with mean 0 and deviation 1, so results may be poor: set "
+                "{normalization} to standard.",
+                normalization=field("normalization"),
+            )
         )
     if parameters.seed is not None:
         keras.utils.set_random_seed(parameters.seed)
@@ -73,7 +77,9 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         model = create(parameters.template, **given)
     described, paths = _write(model, parameters, progress)
     first = described.outputs[0]
-    progress.info(f"{parameters.template}: {model.count_params()} weights.")
+    progress.info(
+        Phrase("{template}: {count_params} weights.", template=parameters.template, count_params=model.count_params())
+    )
     return {
         **paths,
         "parameters": model.count_params(),
@@ -113,7 +119,7 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     if parameters.template == "harmonic":
         given["nodata"] = facts[0].nodata if facts else parameters.nodata
         if given["times"] is None and facts:
-            names = f"The band names of source 1 ({field('dates')} is empty)"
+            names = Phrase("The band names of source 1 ({dates} is empty)", dates=field("dates"))
             given["times"] = (days_of(facts[0].names, names),)
     return given
 
@@ -139,14 +145,19 @@ def _bands(text: str, stacks: Sequence[Stack]) -> tuple[int, ...]:
     words = text.replace(",", " ").split()
     if any(not word.isdecimal() for word in words):
         raise ParameterError(
-            f"{field('bands')} is {text!r}, but must be whole numbers separated by spaces, such as 1 4."
+            "{bands} is {text!r}, but must be whole numbers separated by spaces, such as 1 4.",
+            bands=field("bands"),
+            text=text,
         )
     found = tuple(stack.bands for stack in stacks)
     told = tuple(int(word) for word in words)
     if told and told[: len(found)] != found:
         raise ParameterError(
-            f"{field('bands')} is {text!r}, but the images given as sources have {' '.join(map(str, found))} bands: leave "
-            f"{field('bands')} empty, or give other images."
+            "{bands} is {text!r}, but the images given as sources have {found} bands: leave {bands} empty, or give "
+            "other images.",
+            bands=field("bands"),
+            text=text,
+            found=" ".join(map(str, found)),
         )
     return told or found
 
@@ -157,8 +168,10 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
         paths = [path for path in map(path_of, source.il) if path and rows_legend(read_description(path))]
         if paths:
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
-            told = " and ".join(f"{path}.json" for path in paths)
-            progress.info(f"{len(together)} classes, according to {told}.")
+            told = Phrase(" and ").join(Phrase("{path}.json", path=path) for path in paths)
+            progress.info(
+                Phrase("{together_count} classes, according to {told}.", together_count=len(together), told=told)
+            )
             return len(together)
     return None
 
@@ -195,20 +208,22 @@ def _source_statistics(
     parameters: CreateModel, number: int, bands: int, layout: SeriesLayout | None, mean: bool, progress: Progress
 ) -> tuple[Scaling | None, Sequence[Row]]:
     """Return the scaling of a source, and the statistics of its bands where they are needed; `mean` needs them, too."""
-    kind, where = parameters.normalization, f"source {number + 1}"
+    kind, where = parameters.normalization, Phrase("source {number}", number=number + 1)
     if kind in ("none", "scale") and not mean:
         return scaling_of(kind, parameters.scale, bands, (), where), ()
     if number >= len(parameters.sources):
-        needing = f"{field('nodata_fill')} is {MEAN}" if mean else f"{field('normalization')} is {kind}"
+        key, word = ("nodata_fill", MEAN) if mean else ("normalization", kind)
         raise ParameterError(
-            f"{needing}, but {field('il', of='sources', number=number + 1)} is missing: give the "
-            "images to take the statistics from, or choose scale."
+            "{field} is {word}, but {il} is missing: give the images to take the statistics from, or choose scale.",
+            field=field(key),
+            word=word,
+            il=field("il", of="sources", number=number + 1),
         )
     paths = parameters.sources[number].il
     rows = described_statistics(paths)
     if rows is None or len(rows) != bands:
         stack = _images(parameters, number, Progress())
-        progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
+        progress.info(Phrase("Computing the statistics of {names}.", names=", ".join(stack.names)))
         rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
     usable = usable_statistics(rows, layout, parameters.nodata_fill, where, progress)
     return scaling_of(kind, parameters.scale, bands, usable, where), usable
@@ -222,15 +237,18 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
     for image in expression.images_with_statistics:
         if image > len(parameters.sources):
             raise ParameterError(
-                f"{field('expression')} holds statistics of im{image}, but {field('il', of='sources', number=image)} is missing: "
-                "give the images to take the statistics from."
+                "{expression} holds statistics of im{image}, but {il} is missing: give the images to take the "
+                "statistics from.",
+                expression=field("expression"),
+                image=image,
+                il=field("il", of="sources", number=image),
             )
         stack = _images(parameters, image - 1, Progress())
-        progress.info(f"Computing the statistics of {', '.join(stack.names)}.")
+        progress.info(Phrase("Computing the statistics of {names}.", names=", ".join(stack.names)))
         found.update(variables_of(image, computed_statistics(stack, _missing(parameters, stack), progress)))
     chosen = {name: found[name] for name in expression.statistics}
     for name, value in chosen.items():
-        progress.info(f"{name} = {value:.9g}")
+        progress.info(Phrase("{name} = {value:.9g}", name=name, value=value))
     return chosen
 
 
@@ -273,6 +291,8 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             place.commit()
     if described is None:
         raise ParameterError(
-            f"{field('out_keras')} or {field('out_savedmodel')} is missing: name at least one of them."
+            "{out_keras} or {out_savedmodel} is missing: name at least one of them.",
+            out_keras=field("out_keras"),
+            out_savedmodel=field("out_savedmodel"),
         )
     return described, paths

@@ -44,8 +44,11 @@ def time_series_vhr(options: Options) -> keras.Model:
     dates = len(options.times_of_first_source) or options.bands[0]
     if options.bands[0] % dates:
         raise ParameterError(
-            f"{field('dates')} holds {dates} dates, which do not divide the {options.bands[0]} bands of source 1: it must hold "
-            "the same bands for each date."
+            "{dates} holds {dates2} dates, which do not divide the {band} bands of source 1: it must hold the same "
+            "bands for each date.",
+            dates=field("dates"),
+            dates2=dates,
+            band=options.bands[0],
         )
     raw, (series, patch) = inputs(options, (1, options.patch))
     states = keras.layers.Reshape((dates, options.bands[0] // dates))(series)

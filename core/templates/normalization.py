@@ -60,8 +60,11 @@ def scaling_of(
     for number, row in enumerate(statistics, 1):
         if any(row.get(name) is None for name in names):
             raise ParameterError(
-                f"The normalization {kind} needs statistics, but band {number} of {where} holds no number: leave the band out, "
-                "or choose another normalization."
+                "The normalization {kind} needs statistics, but band {number} of {where} holds no number: leave the "
+                "band out, or choose another normalization.",
+                kind=kind,
+                number=number,
+                where=where,
             )
     table = [[float(row[name] or 0.0) for name in names] for row in statistics]
     if kind == "standard":
@@ -69,8 +72,11 @@ def scaling_of(
     for number, (largest,) in enumerate(table, 1):
         if largest < 0:
             raise ParameterError(
-                f"The normalization maximum divides by the maximum, but that of band {number} of {where} is {largest:g}: "
-                "choose the normalization standard."
+                "The normalization maximum divides by the maximum, but that of band {number} of {where} is "
+                "{largest:g}: choose the normalization standard.",
+                number=number,
+                where=where,
+                largest=largest,
             )
     return Scaling((0.0,) * bands, tuple(_divisor(row[0]) for row in table))
 

@@ -36,9 +36,14 @@ def unet(options: Options) -> keras.Model:
     """Return a U-Net with `depth` poolings; the width doubles with each."""
     if options.width * 2**options.depth > _MOST_FILTERS:
         raise ParameterError(
-            f"{field('width')} is {options.width} and {field('depth')} is {options.depth}, which makes "
-            f"{options.width * 2**options.depth} filters at the bottom of the U-Net, but there may be {_MOST_FILTERS} at most: "
-            "lower one of them."
+            "{width} is {options_width} and {depth} is {options_depth}, which makes {width2} filters at the bottom "
+            "of the U-Net, but there may be {most_filters} at most: lower one of them.",
+            width=field("width"),
+            options_width=options.width,
+            depth=field("depth"),
+            options_depth=options.depth,
+            width2=options.width * 2**options.depth,
+            most_filters=_MOST_FILTERS,
         )
     raw, (x,) = inputs(options)
     x = _unet_body(x, options.width, options.depth)

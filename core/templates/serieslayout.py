@@ -9,6 +9,7 @@ from typing import Any
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.seriesorders import DATE_MAJOR
+from ..phrases import Phrase
 from ..rasters.seriesbands import SeriesLayout, named_layout
 from .templateoptions import Options
 
@@ -23,16 +24,23 @@ def layouts(options: Options) -> list[SeriesLayout]:
     """
     if options.times and len(options.times) != len(options.bands):
         raise ParameterError(
-            f"There are {len(options.bands)} sources, but {field('dates')} holds the dates of {len(options.times)}: give those "
-            "of each source, separated by semicolons."
+            "There are {bands_count} sources, but {dates} holds the dates of {times_count}: give those of each "
+            "source, separated by semicolons.",
+            bands_count=len(options.bands),
+            dates=field("dates"),
+            times_count=len(options.times),
         )
     found = []
     for number, channels in enumerate(options.bands, 1):
         times = options.times[number - 1] if options.times else tuple(map(float, range(channels)))
         if channels % len(times):
             raise ParameterError(
-                f"{field('dates')} holds {len(times)} dates, which do not divide the {channels} bands of source {number}: it "
-                "must hold the same bands for each date."
+                "{dates} holds {times_count} dates, which do not divide the {channels} bands of source {number}: it "
+                "must hold the same bands for each date.",
+                dates=field("dates"),
+                times_count=len(times),
+                channels=channels,
+                number=number,
             )
         found.append(SeriesLayout(times, channels // len(times), options.order))
     return found
@@ -50,21 +58,31 @@ def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progres
         ParameterError: see `named_layout`; or the sources differ in order.
     """
     found = [
-        named_layout(bands, f"The band names of source {k} ({field('dates')} is empty)")
+        named_layout(bands, Phrase("The band names of source {k} ({dates} is empty)", k=k, dates=field("dates")))
         for k, bands in enumerate(names, 1)
     ]
     known = [layout for layout in found if layout is not None]
     if not known or len(known) < sources:
         progress.warning(
-            f"No dates are known ({field('dates')} is empty, and the band names hold none for each source): every band counts "
-            "as a date, and dates as equally far apart."
+            Phrase(
+                "No dates are known ({dates} is empty, and the band names hold none for each source): every band "
+                "counts as a date, and dates as equally far apart.",
+                dates=field("dates"),
+            )
         )
         return {}
     orders = {layout.order for layout in known if layout.bands > 1} or {DATE_MAJOR}
     if len(orders) > 1:
         raise ParameterError("The band names tell date-major of one source, band-major of another: order them alike.")
     for number, layout in enumerate(known, 1):
-        progress.info(f"Source {number}: {len(layout.times)} dates of {layout.bands} bands, as the band names tell.")
+        progress.info(
+            Phrase(
+                "Source {number}: {times_count} dates of {bands} bands, as the band names tell.",
+                number=number,
+                times_count=len(layout.times),
+                bands=layout.bands,
+            )
+        )
     return {"times": tuple(layout.times for layout in known), "order": orders.pop()}
 
 

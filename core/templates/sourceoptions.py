@@ -13,6 +13,7 @@ from ..parameters.rastersource import path_of
 from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import Template
 from ..patches.patchesimage import read_description
+from ..phrases import Phrase
 from ..rasters.dates import dated_names, shown_date, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, has_dates
@@ -99,19 +100,32 @@ def usable_statistics(
     empty = [number for number, row in enumerate(rows) if row.get("mean") is None]
     if empty and len(empty) == len(rows):
         raise ParameterError(
-            f"No band of {where} holds a valid value, in all of the training data: check the no-data value and the images."
+            "No band of {where} holds a valid value, in all of the training data: check the no-data value and the "
+            "images.",
+            where=where,
         )
     if layout is not None:
         if dates := dates_without_value(empty, layout):
             progress.info(
-                f"{len(dates)} of {len(set(layout.times))} dates of {where} have no valid pixel and are interpolated from the "
-                f"others; they remain inputs: {', '.join(dates[:_SHOWN])}{' ...' if len(dates) > _SHOWN else ''}."
+                Phrase(
+                    "{len} of {len2} dates of {where} have no valid pixel and are interpolated from the others; they remain "
+                    "inputs: {listed}{value}.",
+                    len=len(dates),
+                    len2=len(set(layout.times)),
+                    where=where,
+                    listed=", ".join(dates[:_SHOWN]),
+                    value=" ..." if len(dates) > _SHOWN else "",
+                )
             )
         return pooled_statistics(rows, layout)
     if empty and fill in (MEAN, VALUE):
         progress.warning(
-            f"Bands without a valid pixel in {where}: {' '.join(str(number + 1) for number in empty)}. They get "
-            f"{'0' if fill == MEAN else field('nodata_fill_value')} everywhere."
+            Phrase(
+                "Bands without a valid pixel in {where}: {listed}. They get {value} everywhere.",
+                where=where,
+                listed=" ".join(str(number + 1) for number in empty),
+                value="0" if fill == MEAN else field("nodata_fill_value"),
+            )
         )
         nothing: Mapping[str, float | None] = dict.fromkeys(("min", "max", "mean", "std"), 0.0)
         return [nothing if number in empty else row for number, row in enumerate(rows)]

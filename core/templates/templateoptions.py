@@ -13,6 +13,7 @@ from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
 from ..parameters.fillings import AUTO, FILLINGS, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
+from ..phrases import Phrase
 from .normalization import Scaling
 
 _BOUNDS = {"classes": (1, 65536), "width": (1, 4096), "depth": (1, 8)}
@@ -95,8 +96,10 @@ class Options:
         """
         if len(self.times) > 1:
             raise ParameterError(
-                f"{field('dates')} holds the dates of {len(self.times)} sources, but the template {self.template.name} has "
-                "one series."
+                "{dates} holds the dates of {times_count} sources, but the template {template} has one series.",
+                dates=field("dates"),
+                times_count=len(self.times),
+                template=self.template.name,
             )
         return self.times[0] if self.times else ()
 
@@ -113,7 +116,12 @@ def resolve(name: str, given: Mapping[str, Any]) -> Options:
     """
     template = TEMPLATES.get(name)
     if template is None:
-        raise ParameterError(f"{field('template')} is {name!r}, but must be one of: {', '.join(NAMES)}.")
+        raise ParameterError(
+            "{template} is {name!r}, but must be one of: {names}.",
+            template=field("template"),
+            name=name,
+            names=", ".join(NAMES),
+        )
     values = {key: value for key, value in given.items() if value is not None}
     _check_known(template, values)
     values["bands"] = tuple(values.get("bands", ()))
@@ -123,8 +131,15 @@ def resolve(name: str, given: Mapping[str, Any]) -> Options:
         values.setdefault(option, getattr(template, option))
     values.setdefault("classes", template.outputs)
     if values["classes"] is None:
-        what = "the number of classes" if template.task == CLASSIFICATION else "the number of output bands"
-        raise ParameterError(f"{field('classes')} ({what}) is missing: the template {name} needs it.")
+        what = (
+            Phrase("the number of classes") if template.task == CLASSIFICATION else Phrase("the number of output bands")
+        )
+        raise ParameterError(
+            "{classes} ({what}) is missing: the template {name} needs it.",
+            classes=field("classes"),
+            what=what,
+            name=name,
+        )
     _check_bounds(template, values)
     built: dict[str, Any] = {key: 0 if value is None else value for key, value in values.items()}
     return Options(template, **built)
@@ -134,29 +149,51 @@ def _check_known(template: Template, values: Mapping[str, Any]) -> None:
     known = [each.name for each in dataclasses.fields(Options)]
     for option in values:
         if option not in known:
-            raise ParameterError(f"There is no option {option!r} of templates. Known: {', '.join(known[1:])}.")
+            raise ParameterError(
+                "There is no option {option!r} of templates. Known: {known}.", option=option, known=", ".join(known[1:])
+            )
         if option not in template.takes:
             having = [other.name for other in TEMPLATES.values() if option in other.takes]
             raise ParameterError(
-                f"{field(_FIELDS.get(option, option))} is given, but the template {template.name} has no such option: "
-                f"leave it out. The templates with this option are: {', '.join(having)}."
+                "{get} is given, but the template {template} has no such option: leave it out. The templates with "
+                "this option are: {having}.",
+                get=field(_FIELDS.get(option, option)),
+                template=template.name,
+                having=", ".join(having),
             )
 
 
 def _check_bands(template: Template, bands: tuple[int, ...]) -> None:
     if not bands:
         raise ParameterError(
-            f"{field('bands')} is missing: give the number of bands of each source of the template {template.name}, or images "
-            f"in {field('il', of='sources', number=1)}, ..."
+            "{bands} is missing: give the number of bands of each source of the template {template}, or images in "
+            "{il}, ...",
+            bands=field("bands"),
+            template=template.name,
+            il=field("il", of="sources", number=1),
         )
     if template.inputs and len(bands) != len(template.inputs):
-        sources = "; ".join(f"source {number}: {what}" for number, what in enumerate(template.inputs, 1))
+        sources = Phrase("; ").join(
+            (
+                Phrase("source {number}: {what}", number=number, what=what)
+                for number, what in enumerate(template.inputs, 1)
+            )
+        )
         raise ParameterError(
-            f"There are bands for {len(bands)} sources ({' '.join(map(str, bands))}), but the template {template.name} "
-            f"has {len(template.inputs)} ({sources}): give one number of bands for each."
+            "There are bands for {bands_count} sources ({bands}), but the template {template} has {inputs_count} "
+            "({sources}): give one number of bands for each.",
+            bands_count=len(bands),
+            bands=" ".join(map(str, bands)),
+            template=template.name,
+            inputs_count=len(template.inputs),
+            sources=sources,
         )
     if any(number < 1 for number in bands):
-        raise ParameterError(f"{field('bands')} is {' '.join(map(str, bands))}, but each must be at least 1.")
+        raise ParameterError(
+            "{bands} is {map_str}, but each must be at least 1.",
+            bands=field("bands"),
+            map_str=" ".join(map(str, bands)),
+        )
 
 
 def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
@@ -167,32 +204,63 @@ def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
         if option == "classes" and template.task in (CLASSIFICATION, FEATURES):
             least = 2
         if not least <= value <= most:
-            raise ParameterError(f"{field(option)} is {value}, but must be from {least} to {most}.")
+            raise ParameterError(
+                "{option} is {value}, but must be from {least} to {most}.",
+                option=field(option),
+                value=value,
+                least=least,
+                most=most,
+            )
     if values.get("factor", 2) not in FACTORS:
         raise ParameterError(
-            f"{field('factor')} is {values['factor']}, but must be one of: {', '.join(map(str, FACTORS))}."
+            "{factor} is {factor2}, but must be one of: {factors}.",
+            factor=field("factor"),
+            factor2=values["factor"],
+            factors=", ".join(map(str, FACTORS)),
         )
     if values.get("fill", AUTO) not in FILLINGS:
         raise ParameterError(
-            f"{field('nodata_fill')} is {values['fill']!r}, but must be one of: {', '.join(FILLINGS)}."
+            "{nodata_fill} is {value!r}, but must be one of: {listed}.",
+            nodata_fill=field("nodata_fill"),
+            value=values["fill"],
+            listed=", ".join(FILLINGS),
         )
     if values.get("fill") == NONE and template.series:
         raise ParameterError(
-            f"{field('nodata_fill')} is {NONE}, but the template {template.name} needs time series without gaps: choose "
-            f"{TEMPORAL}, {MEAN} or {VALUE}; they change nothing in series without missing values."
+            "{nodata_fill} is {none}, but the template {name} needs time series without gaps: choose {temporal}, "
+            "{mean} or {value}; they change nothing in series without missing values.",
+            nodata_fill=field("nodata_fill"),
+            none=NONE,
+            name=template.name,
+            temporal=TEMPORAL,
+            mean=MEAN,
+            value=VALUE,
         )
     if values.get("fill") == TEMPORAL and "order" not in template.takes:
         raise ParameterError(
-            f"{field('nodata_fill')} is {TEMPORAL}, but the template {template.name} does not take time series: choose "
-            f"{MEAN} or {VALUE}."
+            "{nodata_fill} is {temporal}, but the template {name} does not take time series: choose {mean} or {value}.",
+            nodata_fill=field("nodata_fill"),
+            temporal=TEMPORAL,
+            name=template.name,
+            mean=MEAN,
+            value=VALUE,
         )
     if "step" in values and not 0 < values["step"] < math.inf:
-        raise ParameterError(f"{field('step')} is {values['step']:g}, but must be above 0.")
+        raise ParameterError("{step} is {step2:g}, but must be above 0.", step=field("step"), step2=values["step"])
     if "expression" in template.takes and not values.get("expression"):
-        raise ParameterError(f"{field('expression')} is missing: give a formula, such as im1b1 / im1b1Maxi.")
+        raise ParameterError(
+            "{expression} is missing: give a formula, such as im1b1 / im1b1Maxi.", expression=field("expression")
+        )
     if values.get("weights") not in (None, *WEIGHTS):
-        raise ParameterError(f"{field('weights')} is {values['weights']!r}, but must be one of: {', '.join(WEIGHTS)}.")
+        raise ParameterError(
+            "{weights} is {weights2!r}, but must be one of: {weights3}.",
+            weights=field("weights"),
+            weights2=values["weights"],
+            weights3=", ".join(WEIGHTS),
+        )
     if (values.get("weights") == "file") != bool(values.get("weights_file")):
         raise ParameterError(
-            f"{field('weights')}=file and {field('weights_file')} belong together: give both, or neither."
+            "{weights}=file and {weights_file} belong together: give both, or neither.",
+            weights=field("weights"),
+            weights_file=field("weights_file"),
         )

@@ -22,8 +22,12 @@ def check_augmentation(kind: str, shapes: Mapping[str, tuple[int, ...]]) -> None
     for key, shape in shapes.items():
         if kind == "flips_turns" and len(shape) == 3 and shape[0] != shape[1]:
             raise ParameterError(
-                f"{field('augmentation')} is flips_turns, but the patches of {key} have {shape[1]} x {shape[0]} pixels and "
-                "cannot be turned: choose flips, or square patches."
+                "{augmentation} is flips_turns, but the patches of {key} have {shape} x {shape2} pixels and cannot "
+                "be turned: choose flips, or square patches.",
+                augmentation=field("augmentation"),
+                key=key,
+                shape=shape[1],
+                shape2=shape[0],
             )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import TrainingError, field
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from .checkpoints import Checkpoints, TrainingState
 from .samplebatches import Feed
 from .scoring import Scores, log_scores
@@ -134,7 +135,14 @@ class TrainingCallback(keras.callbacks.Callback):
         if now - self._logged > _LOG_INTERVAL:
             self._logged = now
             self._progress.info(
-                f"Epoch {self._epoch + 1}/{self._rules.epochs}, batch {batch + 1}/{self._feed.steps}: loss {loss:.4g}"
+                Phrase(
+                    "Epoch {epoch}/{epochs}, batch {batch}/{steps}: loss {loss:.4g}",
+                    epoch=self._epoch + 1,
+                    epochs=self._rules.epochs,
+                    batch=batch + 1,
+                    steps=self._feed.steps,
+                    loss=loss,
+                )
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -145,7 +153,15 @@ class TrainingCallback(keras.callbacks.Callback):
         row["seconds"] = seconds
         row["seconds_waited"] = self._feed.waited - self._waited
         shown = ", ".join(f"{name} {row[name]:.4g}" for name in (logs or {}) if name in row)
-        self._progress.info(f"Epoch {epoch + 1}/{self._rules.epochs}: {shown} ({seconds:.1f} s)")
+        self._progress.info(
+            Phrase(
+                "Epoch {epoch}/{epochs}: {shown} ({seconds:.1f} s)",
+                epoch=epoch + 1,
+                epochs=self._rules.epochs,
+                shown=shown,
+                seconds=seconds,
+            )
+        )
         self._decide(epoch + 1, row)
         if self._is_scored(epoch + 1):
             row.update(self._score())
@@ -166,10 +182,15 @@ class TrainingCallback(keras.callbacks.Callback):
         if rules.plateau and since >= _PLATEAU:
             state.lowered = epoch
             self._trained.optimizer.learning_rate = self._rate() * _FACTOR
-            self._progress.info(f"The learning rate is now {self._rate():.3g}.")
+            self._progress.info(Phrase("The learning rate is now {rate:.3g}.", rate=self._rate()))
         if epoch < rules.epochs and rules.is_over(state):
             self._progress.info(
-                f"{rules.monitor} has not improved for {rules.patience} epochs ({field('patience')}): training ends."
+                Phrase(
+                    "{monitor} has not improved for {patience} epochs ({patience_key}): training ends.",
+                    monitor=rules.monitor,
+                    patience=rules.patience,
+                    patience_key=field("patience"),
+                )
             )
             self._trained.stop_training = True
 
@@ -188,12 +209,23 @@ class TrainingCallback(keras.callbacks.Callback):
 
     def _not_finite(self, batch: int, loss: float) -> str:
         step = self._epoch * self._feed.steps + batch + 1
-        kept = "no epoch was completed, so no weights are kept"
+        kept = Phrase("no epoch was completed, so no weights are kept")
         if self.state.best_epoch:
             best = self._checkpoints.best
-            where = f" in {best}" if best else ""
-            kept = f"the weights of epoch {self.state.best_epoch}, the best so far, are kept{where}"
-        return (
-            f"The loss became {loss} at step {step} (epoch {self._epoch + 1}, batch {batch + 1}), with a learning rate of "
-            f"{self._rate():.3g}; {kept}. Lower {field('learning_rate')}, and check the patches for NaN or very large values."
+            where = Phrase(" in {best}", best=best) if best else ""
+            kept = Phrase(
+                "the weights of epoch {best_epoch}, the best so far, are kept{where}",
+                best_epoch=self.state.best_epoch,
+                where=where,
+            )
+        return Phrase(
+            "The loss became {loss} at step {step} (epoch {epoch}, batch {batch}), with a learning rate of "
+            "{rate:.3g}; {kept}. Lower {learning_rate}, and check the patches for NaN or very large values.",
+            loss=loss,
+            step=step,
+            epoch=self._epoch + 1,
+            batch=batch + 1,
+            rate=self._rate(),
+            kept=kept,
+            learning_rate=field("learning_rate"),
         )

@@ -23,6 +23,7 @@ from ..errors import ParameterError, RasterError, TrainingError, as_key, field, 
 from ..files.staging import Staging
 from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 from ..parameters.mentions import with_keys
+from ..phrases import Phrase
 
 LAST, BEST = "checkpoint.npz", "best.keras"
 
@@ -80,8 +81,11 @@ class Checkpoints:
                 pass
         except OSError as error:
             raise ParameterError(
-                f"{field('checkpoints')} is {folder}, which cannot be written to: {error.strerror}. Name a folder inside an "
-                "existing folder of your own."
+                "{checkpoints} is {folder}, which cannot be written to: {reason}. Name a folder inside an existing "
+                "folder of your own.",
+                checkpoints=field("checkpoints"),
+                folder=folder,
+                reason=error.strerror,
             ) from error
 
     @property
@@ -107,14 +111,22 @@ class Checkpoints:
             state, identity = _state(described["state"]), dict(described["identity"].fields())
         except (*DAMAGED, ValueError, KeyError, MemoryError) as error:
             raise ParameterError(
-                f"The checkpoint {path} is damaged ({error}): delete it, or set {field('resume')} to off to train again."
+                "The checkpoint {path} is damaged ({error}): delete it, or set {resume} to off to train again.",
+                path=path,
+                error=error,
+                resume=field("resume"),
             ) from error
         for name, value in self._identity.items():
             was = identity[_stored(name)].value if _stored(name) in identity else None
             if was != value:
                 raise ParameterError(
-                    f"{field('resume')} is on, but the checkpoint {path} comes from a run in which {name} was {was}, not "
-                    f"{value}: restore this value, or set {field('resume')} to off to train again from the beginning."
+                    "{resume} is on, but the checkpoint {path} comes from a run in which {name} was {was}, not "
+                    "{value}: restore this value, or set {resume} to off to train again from the beginning.",
+                    resume=field("resume"),
+                    path=path,
+                    name=name,
+                    was=was,
+                    value=value,
                 )
         return state, values
 
@@ -173,10 +185,20 @@ class Checkpoints:
         assert self._target is not None  # nosec B101 (tells mypy)
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         free = shutil.disk_usage(self._target).free / 1e6
-        older = f"The checkpoint of epoch {state.epoch - 1} is intact" if state.epoch > 1 else "It is the first one"
-        return (
-            f"The checkpoint {self._target / name} of epoch {state.epoch} cannot be written: {reason} ({free:.0f} MB are free). "
-            f"{older}: free disk space, then run again with {field('resume')} on."
+        older = (
+            Phrase("The checkpoint of epoch {epoch} is intact", epoch=state.epoch - 1)
+            if state.epoch > 1
+            else Phrase("It is the first one")
+        )
+        return Phrase(
+            "The checkpoint {target} of epoch {epoch} cannot be written: {reason} ({free:.0f} MB are free). "
+            "{older}: free disk space, then run again with {resume} on.",
+            target=self._target / name,
+            epoch=state.epoch,
+            reason=reason,
+            free=free,
+            older=older,
+            resume=field("resume"),
         )
 
 

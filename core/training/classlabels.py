@@ -15,6 +15,7 @@ from ..classes.palette import coloured
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description
+from ..phrases import Phrase
 from .samplebatches import PatchSamples, Samples
 
 IGNORED = -1
@@ -76,16 +77,28 @@ def count_labels(samples: Samples, target: str, role: SampleRole) -> Counter[int
         ParameterError: a label is no whole number, or there is more than one for a pixel.
     """
     shape = samples.shapes[target]
-    name, cure = role.mention("il", target), f"set {field('validation_mode')} to rmse for values"
+    name, cure = (
+        role.mention("il", target),
+        Phrase("set {validation_mode} to rmse for values", validation_mode=field("validation_mode")),
+    )
     if shape[2:] not in ((), (1,)):
-        raise ParameterError(f"{name} has {shape[-1]} bands, but labels have one: give a labels image, or {cure}.")
+        raise ParameterError(
+            "{name} has {shape} bands, but labels have one: give a labels image, or {cure}.",
+            name=name,
+            shape=shape[-1],
+            cure=cure,
+        )
     found: Counter[int] = Counter()
     for values in samples.values(target):
         labels, counts = np.unique(values, return_counts=True)
         wrong = labels[~(np.isfinite(labels) & (labels == np.round(labels)))]
         if len(wrong):
             raise ParameterError(
-                f"{name} holds {wrong[0]:g}, but labels must be whole numbers: choose another field for the labels, or {cure}."
+                "{name} holds {wrong:g}, but labels must be whole numbers: choose another field for the labels, or "
+                "{cure}.",
+                name=name,
+                wrong=wrong[0],
+                cure=cure,
             )
         found.update(dict(zip(labels.astype("int64").tolist(), counts.tolist())))
     return found
@@ -109,14 +122,19 @@ def class_table(
     every = sorted(set().union(*counts.values()) - {ignored})
     if not set(counts[SampleRole.TRAINING]) - {ignored}:
         raise ParameterError(
-            f"All labels for training are {ignored}, which is {field('ignored_label')}, so none is left to learn: ignore "
-            "another label, or give samples with other labels."
+            "All labels for training are {ignored}, which is {ignored_label}, so none is left to learn: ignore "
+            "another label, or give samples with other labels.",
+            ignored=ignored,
+            ignored_label=field("ignored_label"),
         )
     if remap:
         if outputs is not None and len(every) > outputs:
             raise ParameterError(
-                f"There are {len(every)} labels ({_listed(every)}), but the model distinguishes {outputs} classes: choose a "
-                f"model for {len(every)} classes, or ignore labels."
+                "There are {every_count} labels ({listed}), but the model distinguishes {outputs} classes: choose a "
+                "model for {every_count} classes, or ignore labels.",
+                every_count=len(every),
+                listed=_listed(every),
+                outputs=outputs,
             )
         spare = range(every[-1] + 1, every[-1] + 1 + (outputs or 0) - len(every))
         return ClassTable((*every, *spare), ignored, legend)
@@ -131,13 +149,27 @@ def _wrong_labels(
     wrong: Sequence[int], counts: Mapping[SampleRole, Counter[int]], every: Sequence[int], outputs: int | None
 ) -> str:
     total = sum(counts.values(), Counter())
-    named = ", ".join(f"{label} ({total[label]} times)" for label in wrong[:_LISTED])
-    more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-    span = f"0 to {outputs - 1}, because the model distinguishes {outputs} classes" if outputs else "0 or more"
-    return (
-        f"Labels must be {span}, but there are: {named}{more}. Set {field('remap_labels')} to number the {len(every)} "
-        f"labels ({_listed(every)}) from 0; the model then returns the original labels. Or exclude one label with "
-        f"{field('ignored_label')}."
+    named = Phrase(", ").join(
+        Phrase("{label} ({total} times)", label=label, total=total[label]) for label in wrong[:_LISTED]
+    )
+    more = Phrase(" and {wrong_count} more", wrong_count=len(wrong) - _LISTED) if len(wrong) > _LISTED else ""
+    span = (
+        Phrase(
+            "0 to {outputs}, because the model distinguishes {outputs2} classes", outputs=outputs - 1, outputs2=outputs
+        )
+        if outputs
+        else Phrase("0 or more")
+    )
+    return Phrase(
+        "Labels must be {span}, but there are: {named}{more}. Set {remap_labels} to number the {every_count} labels "
+        "({listed}) from 0; the model then returns the original labels. Or exclude one label with {ignored_label}.",
+        span=span,
+        named=named,
+        more=more,
+        remap_labels=field("remap_labels"),
+        every_count=len(every),
+        listed=_listed(every),
+        ignored_label=field("ignored_label"),
     )
 
 

@@ -28,7 +28,8 @@ def weighted(data: tf.data.Dataset, weights: Mapping[int, float]) -> tf.data.Dat
     wrong = [f"{key}: {value}" for key, value in weights.items() if not (int(key) == key >= 0 and value >= 0)]
     if wrong:
         raise ParameterError(
-            f"class_weight holds {', '.join(wrong)}, but must give classes, counted from 0, weights from 0 on."
+            "class_weight holds {wrong}, but must give classes, counted from 0, weights from 0 on.",
+            wrong=", ".join(wrong),
         )
     spec = data.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2 or len(tf.nest.flatten(spec[1])) != 1:

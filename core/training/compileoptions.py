@@ -11,6 +11,7 @@ import keras
 
 from ..errors import ParameterError, field
 from ..parameters.traininggroups import METRICS
+from ..phrases import Phrase
 from . import losses
 
 CLASSES, VALUES = "class", "rmse"
@@ -44,7 +45,7 @@ class TrainedOutput:
 
     def describe(self) -> str:
         """Return name and shape for a message."""
-        return f"{self.name} ({' x '.join(map(str, self.shape))} for each sample)"
+        return Phrase("{name} ({shape} for each sample)", name=self.name, shape=" x ".join(map(str, self.shape)))
 
 
 def are_probabilities(values: Any, activation: str) -> bool:
@@ -97,11 +98,17 @@ def choose_loss(
         of_classes = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy"
         name = of_classes if kind == CLASSES else ("mae" if suited == "mean_absolute_error" else "mse")
     if (name in _OF_CLASSES) != (kind == CLASSES):
-        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else "mse, mae, huber"
+        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else Phrase("mse, mae, huber")
         what = "classes" if kind == CLASSES else "values"
         raise ParameterError(
-            f"{field('loss')} is {name}, but the target holds {what} ({field('validation_mode')}={kind}): choose one of "
-            f"{fitting}, or auto."
+            "{loss} is {name}, but the target holds {what} ({validation_mode}={kind}): choose one of {fitting}, or "
+            "auto.",
+            loss=field("loss"),
+            name=name,
+            what=what,
+            validation_mode=field("validation_mode"),
+            kind=kind,
+            fitting=fitting,
         )
     if kind == CLASSES:
         _check_classes(name, output, target)
@@ -115,8 +122,13 @@ def choose_loss(
         return name, makers[name](logits)
     if math.prod(output.shape) != math.prod(target) or output.bands != (target[-1] if target else 1):
         raise ParameterError(
-            f"{field('loss')} is {name}, but the model's output {output.describe()} and the target of shape "
-            f"{' x '.join(map(str, target))} differ: {_size_advice(output)} or choose another model."
+            "{loss} is {name}, but the model's output {output} and the target of shape {target} differ: "
+            "{size_advice} or choose another model.",
+            loss=field("loss"),
+            name=name,
+            output=output.describe(),
+            target=" x ".join(map(str, target)),
+            size_advice=_size_advice(output),
         )
     of_values: Mapping[str, Any] = {
         "mse": keras.losses.MeanSquaredError,
@@ -128,21 +140,30 @@ def choose_loss(
 
 def _check_classes(name: str, output: TrainedOutput, target: tuple[int, ...]) -> None:
     if (output.bands == 1) != (name == "binary_crossentropy"):
-        fitting = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy, focal or dice"
+        fitting = "binary_crossentropy" if output.bands == 1 else Phrase("categorical_crossentropy, focal or dice")
         raise ParameterError(
-            f"{field('loss')} is {name}, but the model's output {output.describe()} has {output.bands} band"
-            f"{'s, one for each class' if output.bands > 1 else ''}: choose {fitting}, or auto."
+            "{loss} is {name}, but the model's output {output} has {bands} band{s_one_for_each_class}: choose "
+            "{fitting}, or auto.",
+            loss=field("loss"),
+            name=name,
+            output=output.describe(),
+            bands=output.bands,
+            s_one_for_each_class=Phrase("s, one for each class") if output.bands > 1 else "",
+            fitting=fitting,
         )
     if math.prod(output.shape[:-1]) != math.prod(target):
         raise ParameterError(
-            f"The model's output {output.describe()} does not have the size of a sample's labels, which is "
-            f"{' x '.join(map(str, target))}: {_size_advice(output)} or choose another model."
+            "The model's output {output} does not have the size of a sample's labels, which is {target}: "
+            "{size_advice} or choose another model.",
+            output=output.describe(),
+            target=" x ".join(map(str, target)),
+            size_advice=_size_advice(output),
         )
 
 
 def _size_advice(output: TrainedOutput) -> str:
     rows, columns = output.shape[:2] if len(output.shape) == 3 else (1, 1)
-    return f"extract targets of {columns} x {rows} pixels,"
+    return Phrase("extract targets of {columns} x {rows} pixels,", columns=columns, rows=rows)
 
 
 def choose_metrics(names: str, kind: str, output: TrainedOutput) -> list[keras.metrics.Metric]:
@@ -171,8 +192,14 @@ def choose_metrics(names: str, kind: str, output: TrainedOutput) -> list[keras.m
     words = list(dict.fromkeys(names.split())) or (["accuracy"] if kind == CLASSES else ["mae"])
     wrong = [word for word in words if word not in fitting]
     if wrong:
-        why = "does not fit this target" if wrong[0] in METRICS else "is not known"
-        raise ParameterError(f"{field('metrics')} names {wrong[0]}, which {why}: choose from {', '.join(fitting)}.")
+        why = Phrase("does not fit this target") if wrong[0] in METRICS else Phrase("is not known")
+        raise ParameterError(
+            "{metrics} names {wrong}, which {why}: choose from {fitting}.",
+            metrics=field("metrics"),
+            wrong=wrong[0],
+            why=why,
+            fitting=", ".join(fitting),
+        )
     return [fitting[word]() for word in words]
 
 
@@ -221,16 +248,21 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
         found = [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
         if not found:
             raise ParameterError(
-                f"{field('freeze')} names {pattern}, but no layer with weights has this name. The layers with weights are: "
-                f"{', '.join(names)}."
+                "{freeze} names {pattern}, but no layer with weights has this name. The layers with weights are: "
+                "{names}.",
+                freeze=field("freeze"),
+                pattern=pattern,
+                names=", ".join(names),
             )
         for layer in found:
             layer.trainable = False
             frozen.append(layer.name)
     if not model.trainable_weights:
         raise ParameterError(
-            f"{field('freeze')} leaves no weights to train: name fewer layers."
+            Phrase("{freeze} leaves no weights to train: name fewer layers.", freeze=field("freeze"))
             if patterns
-            else f"The model {model.name} has no weights to train: it computes a formula. Serve it as it is."
+            else Phrase(
+                "The model {model} has no weights to train: it computes a formula. Serve it as it is.", model=model.name
+            )
         )
     return sorted(set(frozen))

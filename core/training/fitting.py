@@ -146,18 +146,25 @@ def check_batches(data: tf.data.Dataset, strategy: tf.distribute.Strategy) -> No
         shape = spec.shape
         if not shape.rank:
             raise ParameterError(
-                f"The data set delivers tensors of shape {shape}, which cannot be shared among {replicas} replicas: batch "
-                "it, and let its shapes be known (tf.ensure_shape)."
+                "The data set delivers tensors of shape {shape}, which cannot be shared among {replicas} replicas: "
+                "batch it, and let its shapes be known (tf.ensure_shape).",
+                shape=shape,
+                replicas=replicas,
             )
         if shape[0] is None:
             raise ParameterError(
-                f"The batches are of shape {shape}: the last one may be smaller than the others, and {replicas} replicas "
-                "cannot share it evenly. Set drop_remainder=True where the data set is batched."
+                "The batches are of shape {shape}: the last one may be smaller than the others, and {replicas} "
+                "replicas cannot share it evenly. Set drop_remainder=True where the data set is batched.",
+                shape=shape,
+                replicas=replicas,
             )
         if shape[0] % replicas:
             raise ParameterError(
-                f"A batch has {shape[0]} samples, which {replicas} replicas cannot share evenly: choose a multiple of "
-                f"{replicas}, such as {-(-shape[0] // replicas) * replicas}."
+                "A batch has {shape} samples, which {replicas} replicas cannot share evenly: choose a multiple of "
+                "{replicas}, such as {shape2}.",
+                shape=shape[0],
+                replicas=replicas,
+                shape2=-(-shape[0] // replicas) * replicas,
             )
 
 
@@ -176,11 +183,14 @@ def _check_for_workers(data: Any, validation_data: Any, more: Mapping[str, Any])
     for name, value in (("data", data), ("validation_data", validation_data)):
         if value is not None and not isinstance(value, tf.data.Dataset):
             raise ParameterError(
-                f"The {name} is a {type(value).__name__}, but several workers can share a tf.data.Dataset only: take "
-                "TFRecords.read, get_tf_dataset or tf.data.Dataset.from_tensor_slices(...).batch(...)."
+                "The {name} is a {type}, but several workers can share a tf.data.Dataset only: take TFRecords.read, "
+                "get_tf_dataset or tf.data.Dataset.from_tensor_slices(...).batch(...).",
+                name=name,
+                type=type(value).__name__,
             )
     given = [name for name, value in more.items() if name not in _OF_ARRAYS and value is not None and value != 0]
     if given:
         raise ParameterError(
-            f"{', '.join(given)} cannot be given together with a tf.data.Dataset: let the data set deliver it."
+            "{given} cannot be given together with a tf.data.Dataset: let the data set deliver it.",
+            given=", ".join(given),
         )

@@ -29,6 +29,7 @@ from ..errors import ModelError, ParameterError, RasterError
 from ..files.staging import Staging
 from ..patches.patchesarrays import gdal_open
 from ..patches.patchesarrays import read_as_np_arr as read_as_np_arr_from_gdal_ds
+from ..phrases import Phrase
 
 __all__ = [
     "CheckpointToSavedModel",
@@ -70,8 +71,9 @@ def create_savedmodel(
             )
         except tf.errors.FailedPreconditionError as error:
             raise ModelError(
-                f"A variable has no value ({_first_line(error)}): run tf.compat.v1.global_variables_initializer() in the "
-                "session, or restore a checkpoint, before the model is saved."
+                "A variable has no value ({first_line}): run tf.compat.v1.global_variables_initializer() in the "
+                "session, or restore a checkpoint, before the model is saved.",
+                first_line=_first_line(error),
             ) from error
         builder.save()
 
@@ -99,8 +101,9 @@ def ckpt_to_savedmodel(
     path = os.fspath(ckpt_path)
     if not os.path.exists(f"{path}.meta"):
         raise ModelError(
-            f"There is no {path}.meta: give the path of the checkpoint's files without .meta, .index or .data-..., as "
-            "tf.compat.v1.train.Saver wrote them."
+            "There is no {path}.meta: give the path of the checkpoint's files without .meta, .index or .data-..., "
+            "as tf.compat.v1.train.Saver wrote them.",
+            path=path,
         )
     with tf.Graph().as_default(), tf.Session() as sess:
         try:
@@ -108,8 +111,10 @@ def ckpt_to_savedmodel(
             saver.restore(sess, path)
         except (tf.errors.OpError, ValueError, OSError, AttributeError) as error:  # the last: there are no variables
             raise ModelError(
-                f"The checkpoint {path} cannot be restored ({_first_line(error)}): copy its three files again, and set "
-                "clear_devices where it was made on other devices."
+                "The checkpoint {path} cannot be restored ({first_line}): copy its three files again, and set "
+                "clear_devices where it was made on other devices.",
+                path=path,
+                first_line=_first_line(error),
             ) from error
         create_savedmodel(sess, inputs, outputs, savedmodel_path)
 
@@ -146,15 +151,19 @@ def _tensor(graph: tf.Graph, name: str) -> Any:
     except (KeyError, ValueError):
         known = [tensor.name for operation in graph.get_operations() for tensor in operation.outputs]
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]}?" if near else "Give tensors a name where the graph is built: name='x'."
-        raise ModelError(f"The graph has no tensor {name!r}. {hint}") from None
+        hint = (
+            Phrase("Did you mean {near}?", near=near[0])
+            if near
+            else Phrase("Give tensors a name where the graph is built: name='x'.")
+        )
+        raise ModelError("The graph has no tensor {name!r}. {hint}", name=name, hint=hint) from None
 
 
 @contextmanager
 def _replaced(directory: Path) -> Iterator[Path]:
     """Yield a path beside `directory` to write to, and move it there at the end; an older SavedModel steps aside."""
     if directory.exists() and not (directory / "saved_model.pb").exists() and any(directory.iterdir()):
-        raise ParameterError(f"{directory} exists and is no SavedModel: name a new folder.")
+        raise ParameterError("{directory} exists and is no SavedModel: name a new folder.", directory=directory)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         with Staging(str(directory), Progress()) as staging:
@@ -162,7 +171,9 @@ def _replaced(directory: Path) -> Iterator[Path]:
             staging.commit()
     except (OSError, ParameterError, RasterError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ParameterError(f"Cannot write the SavedModel {directory}: {reason.rstrip('.')}.") from error
+        raise ParameterError(
+            "Cannot write the SavedModel {directory}: {reason}.", directory=directory, reason=reason.rstrip(".")
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

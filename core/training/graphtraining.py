@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from ..accuracy.scores import ClassScores, numbers
-from ..base.progress import Progress
+from ..accuracy.scores import ClassScores, described, numbers
+from ..base.progress import Progress, Quiet
 from ..classes.legend import Legend
 from ..classes.modelclasses import Classes
 from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError, field
@@ -26,13 +26,14 @@ from ..models.modelinterface import plain_name
 from ..models.sidecar import write_sidecar
 from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import Fitting, TrainingData
+from ..phrases import Phrase
 from ..probing.modeldescription import describe as describe_model
 from ..probing.modeldescription import item
 from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .classlabels import alphas_of, described_classes, legend_of
-from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, describe, log_scores
+from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
 from .trainablegraph import (
     TrainableGraph,
     assign_tensors,
@@ -97,13 +98,20 @@ def _check_keys(parameters: TensorflowModelTrain) -> None:
         value = getattr(parameters, name)
         if value != fields[name].default:
             raise ParameterError(
-                f"{field(name)} is {value}, but {parameters.model_dir} is a graph, which holds its own loss and optimizer: "
-                f"leave it out. Give values such as a learning rate in {field('training_userplaceholders')}."
+                "{name} is {value}, but {model_dir} is a graph, which holds its own loss and optimizer: leave it "
+                "out. Give values such as a learning rate in {training_userplaceholders}.",
+                name=field(name),
+                value=value,
+                model_dir=parameters.model_dir,
+                training_userplaceholders=field("training_userplaceholders"),
             )
     if parameters.out_keras:
         raise ParameterError(
-            f"{field('out_keras')} is {parameters.out_keras}, but {parameters.model_dir} is a graph: name a folder in "
-            f"{field('model_saveto')}."
+            "{out_keras} is {parameters_out_keras}, but {model_dir} is a graph: name a folder in {model_saveto}.",
+            out_keras=field("out_keras"),
+            parameters_out_keras=parameters.out_keras,
+            model_dir=parameters.model_dir,
+            model_saveto=field("model_saveto"),
         )
 
 
@@ -153,9 +161,19 @@ class _GraphRun:
         self.state = TrainingState()
         placeholders = {source: plain_name(tensor.name) for source, tensor in self._tensors.fed.items()}
         self.alpha = alphas_of(sets.training, placeholders)
-        fed = ", ".join(f"{source} feeds {name}" for source, name in placeholders.items())
+        fed = Phrase(", ").join(
+            (Phrase("{source} feeds {name}", source=source, name=name) for source, name in placeholders.items())
+        )
         values = describe_feeds(self._values[SampleRole.TRAINING])
-        progress.info(f"Training {graph.folder}: {fed}{'; ' if values else ''}{values}.")
+        progress.info(
+            Phrase(
+                "Training {folder}: {fed}{value}{values}.",
+                folder=graph.folder,
+                fed=fed,
+                value="; " if values else "",
+                values=values,
+            )
+        )
 
     def _identity(self) -> dict[str, Any]:
         own = self._parameters
@@ -188,8 +206,13 @@ class _GraphRun:
         if missing:
             known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
             raise ParameterError(
-                f"The graph also needs {', '.join(missing)} ({role}), but the sources feed {known} only. Give values in "
-                f"{field(f'{role}_userplaceholders')}, such as {missing[0]}=0.001, or add a source with this placeholder."
+                "The graph also needs {missing} ({role}), but the sources feed {known} only. Give values in "
+                "{role_key}, such as {missing2}=0.001, or add a source with this placeholder.",
+                missing=", ".join(missing),
+                role=role,
+                known=known,
+                role_key=field(f"{role}_userplaceholders"),
+                missing2=missing[0],
             )
 
     def _check_sizes(self) -> None:
@@ -208,8 +231,11 @@ class _GraphRun:
         found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
         if self._tensors.reference in found:
             raise ParameterError(
-                f"The output {plain_name(self._tensors.scored.name)} is computed from {self._tensors.reference}, which is also "
-                f"its reference: name another output in {role.mention('name', self._tensors.reference)}."
+                "The output {plain_name} is computed from {reference}, which is also its reference: name another "
+                "output in {mention}.",
+                plain_name=plain_name(self._tensors.scored.name),
+                reference=self._tensors.reference,
+                mention=role.mention("name", self._tensors.reference),
             )
         return found
 
@@ -234,8 +260,12 @@ class _GraphRun:
             except Cancelled:
                 if self.checkpoints.folder and self.state.epoch:
                     self._progress.info(
-                        f"Stopped. With {field('resume')} on, training resumes after epoch {self.state.epoch}, from "
-                        f"{self.checkpoints.folder}."
+                        Phrase(
+                            "Stopped. With {resume} on, training resumes after epoch {epoch}, from {folder}.",
+                            resume=field("resume"),
+                            epoch=self.state.epoch,
+                            folder=self.checkpoints.folder,
+                        )
                     )
                 raise
 
@@ -246,7 +276,11 @@ class _GraphRun:
             return
         self.state, values = found
         self.graph.set_values(values)
-        self._progress.info(f"Resuming after epoch {self.state.epoch}, from {self.checkpoints.folder}.")
+        self._progress.info(
+            Phrase(
+                "Resuming after epoch {epoch}, from {folder}.", epoch=self.state.epoch, folder=self.checkpoints.folder
+            )
+        )
 
     def _compiled_step(self) -> Any:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
@@ -278,24 +312,44 @@ class _GraphRun:
             if time.monotonic() - logged > _LOG_INTERVAL:
                 logged = time.monotonic()
                 shown = ", ".join(f"{name} {float(value.mean()):.4g}" for name, value in values.items())
-                self._progress.info(f"Epoch {epoch + 1}/{parameters.epochs}, batch {number + 1}/{feed.steps}: {shown}")
+                self._progress.info(
+                    Phrase(
+                        "Epoch {epoch}/{epochs}, batch {number}/{steps}: {shown}",
+                        epoch=epoch + 1,
+                        epochs=parameters.epochs,
+                        number=number + 1,
+                        steps=feed.steps,
+                        shown=shown,
+                    )
+                )
         row = {"epoch": float(epoch + 1), **{name: total / feed.used for name, total in sums.items()}}
         row.update(seconds=time.monotonic() - start, seconds_waited=feed.waited - waited)
         self._end_epoch(row)
 
     def _check_number(self, name: str, value: np.ndarray, step: int) -> None:
         if not np.all(np.isfinite(value.astype("float64"))):
-            raise TrainingError(f"{name} is {float(value.mean())} after step {step}: training stops. {self._advice()}")
+            raise TrainingError(
+                "{name} is {value} after step {step}: training stops. {advice}",
+                name=name,
+                value=float(value.mean()),
+                step=step,
+                advice=self._advice(),
+            )
 
     def _advice(self) -> str:
         """Return which variables are kept when training stops at a value that is not finite, and what to try."""
-        kept = f"The variables after epoch {self.state.epoch} are kept in {self.checkpoints.folder}."
+        kept = Phrase(
+            "The variables after epoch {epoch} are kept in {folder}.",
+            epoch=self.state.epoch,
+            folder=self.checkpoints.folder,
+        )
         if not self.checkpoints.folder:
-            kept = f"Nothing is kept, because {field('model_saveto')} is not given."
-        rate = describe_feeds(self._values[SampleRole.TRAINING]) or "as the graph has it"
-        return (
-            f"{kept if self.state.epoch else 'No epoch was completed, so nothing is kept.'} Try a smaller learning rate (now "
-            f"{rate}), or scale the inputs."
+            kept = Phrase("Nothing is kept, because {model_saveto} is not given.", model_saveto=field("model_saveto"))
+        rate = describe_feeds(self._values[SampleRole.TRAINING]) or Phrase("as the graph has it")
+        return Phrase(
+            "{kept} Try a smaller learning rate (now {rate}), or scale the inputs.",
+            kept=kept if self.state.epoch else Phrase("No epoch was completed, so nothing is kept."),
+            rate=rate,
         )
 
     def _end_epoch(self, row: dict[str, float]) -> None:
@@ -308,11 +362,22 @@ class _GraphRun:
         epoch, parameters = int(row["epoch"]), self._parameters
         if wrong:
             raise TrainingError(
-                f"The variable {wrong[0]} is not finite after epoch {epoch} (step {epoch * self._feed.steps}): training stops. "
-                f"{self._advice()}"
+                "The variable {wrong} is not finite after epoch {epoch} (step {epoch2}): training stops. {advice}",
+                wrong=wrong[0],
+                epoch=epoch,
+                epoch2=epoch * self._feed.steps,
+                advice=self._advice(),
             )
         shown = ", ".join(f"{name} {row[name]:.4g}" for name in self._logged)
-        self._progress.info(f"Epoch {epoch}/{parameters.epochs}: {shown} ({row['seconds']:.1f} s)")
+        self._progress.info(
+            Phrase(
+                "Epoch {epoch}/{epochs}: {shown} ({seconds:.1f} s)",
+                epoch=epoch,
+                epochs=parameters.epochs,
+                shown=shown,
+                seconds=row["seconds"],
+            )
+        )
         scored = parameters.validation_mode != "none"
         if scored and (epoch % parameters.validation_step == 0 or epoch == parameters.epochs):
             for role in SCORED_WHILE_TRAINING:
@@ -350,7 +415,13 @@ class _GraphRun:
         found = {}
         for role in self._sets.by_role:
             found[role] = self._scores(role)
-            self._progress.info(f"Final scores on data for {role}: {describe(found[role])}")
+            self._progress.info(
+                Phrase(
+                    "Final scores on data for {role}: {described_role}.",
+                    role=role,
+                    described_role=described(found[role]),
+                )
+            )
         return found
 
     def results(self, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
@@ -392,8 +463,10 @@ class _GraphFiles:
             prefix = Path(saveto).absolute()
             if prefix.is_dir():
                 raise ParameterError(
-                    f"{field('model_saveto')} is {saveto}, which is a folder, but must be the prefix of files: remove the "
-                    "folder, or name another prefix."
+                    "{model_saveto} is {saveto}, which is a folder, but must be the prefix of files: remove the "
+                    "folder, or name another prefix.",
+                    model_saveto=field("model_saveto"),
+                    saveto=saveto,
                 )
             prefix.parent.mkdir(parents=True, exist_ok=True)
             self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
@@ -426,12 +499,17 @@ class _GraphFiles:
         try:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
-            described = describe_model(model, (), scope, self._progress, placeholders=values, receptive_fields=False)
+            described = describe_model(
+                model, (), scope, Quiet(self._progress), placeholders=values, receptive_fields=False
+            )
             defaults = serving_defaults_of(str(run.graph.folder))
             write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
         except OtbtfError as error:
             self._progress.warning(
-                f"The trained graph is written without a sidecar, so serving probes it first: {error.message}"
+                Phrase(
+                    "The trained graph is written without a sidecar, so serving probes it first: {reason}",
+                    reason=error.message,
+                )
             )
 
 

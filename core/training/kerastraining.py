@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from ..accuracy.scores import numbers
+from ..accuracy.scores import described, numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import template_of
 from ..parameters.traininggroups import GraphTraining
+from ..phrases import Phrase
 from . import compileoptions
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
@@ -28,7 +29,7 @@ from .network import Network, load_network
 from .opensamples import original_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples
-from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, describe, score
+from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, score
 from .strategies import is_chief, make_strategy
 from .traineddefaults import serving_defaults_of_training
 from .trainedmodel import FinishedModel
@@ -67,13 +68,22 @@ def _check_keys(parameters: TensorflowModelTrain) -> None:
         value = getattr(parameters, each.name)
         if value.strip():
             raise ParameterError(
-                f"{field(each.name)} is {value!r}, but {parameters.model_dir} is a Keras model, which is trained by "
-                f"{field('loss')} and {field('optimizer')}: leave it out."
+                "{each} is {value!r}, but {model_dir} is a Keras model, which is trained by {loss} and {optimizer}: "
+                "leave it out.",
+                each=field(each.name),
+                value=value,
+                model_dir=parameters.model_dir,
+                loss=field("loss"),
+                optimizer=field("optimizer"),
             )
     if parameters.strategy != "none" and parameters.device.strip().lower() not in ("", "auto"):
         raise ParameterError(
-            f"{field('device')} is {parameters.device}, but {field('strategy')} is {parameters.strategy}, which chooses the "
-            f"devices: set {field('device')} to auto."
+            "{device} is {parameters_device}, but {strategy} is {parameters_strategy}, which chooses the devices: "
+            "set {device} to auto.",
+            device=field("device"),
+            parameters_device=parameters.device,
+            strategy=field("strategy"),
+            parameters_strategy=parameters.strategy,
         )
 
 
@@ -114,8 +124,9 @@ class _KerasRun:
         )
         if self._loss == "dice" and task.weights:
             raise ParameterError(
-                f"{field('class_weights')} is balanced, but the loss dice gives all classes the same weight by itself: set "
-                f"{field('class_weights')} to none."
+                "{class_weights} is balanced, but the loss dice gives all classes the same weight by itself: set "
+                "{class_weights} to none.",
+                class_weights=field("class_weights"),
             )
         metrics = compileoptions.choose_metrics(parameters.metrics, task.kind, task.output)
         if parameters.mixed_precision:
@@ -136,11 +147,19 @@ class _KerasRun:
         self._callback = self._make_callback()
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
         progress.info(
-            f"Training {network.name}: {counted} weights, loss {self._loss}, {parameters.optimizer}, "
-            f"{self._feed.steps} batches of {parameters.batchsize} in an epoch."
+            Phrase(
+                "Training {network}: {counted} weights, loss {loss}, {optimizer}, {steps} batches of {batchsize} in "
+                "an epoch.",
+                network=network.name,
+                counted=counted,
+                loss=self._loss,
+                optimizer=parameters.optimizer,
+                steps=self._feed.steps,
+                batchsize=parameters.batchsize,
+            )
         )
         if frozen:
-            progress.info(f"Frozen layers: {', '.join(frozen)}.")
+            progress.info(Phrase("Frozen layers: {frozen}.", frozen=", ".join(frozen)))
 
     # ----------------------------------------------------------- fitting
 
@@ -163,7 +182,12 @@ class _KerasRun:
         if self._rules.validated and best is not None:
             self._network.trained.set_weights(best)
             self._progress.info(
-                f"The weights are those of epoch {state.best_epoch}, with the smallest {self._rules.monitor}: {state.best:.4g}."
+                Phrase(
+                    "The weights are those of epoch {best_epoch}, with the smallest {monitor}: {best:.4g}.",
+                    best_epoch=state.best_epoch,
+                    monitor=self._rules.monitor,
+                    best=state.best,
+                )
             )
         self._network.adopt_trained_weights()
 
@@ -196,13 +220,20 @@ class _KerasRun:
             older.choose_output(self._task.output.name)
             weights = older.trained.get_weights()
         self._callback.resume_from(state, values, weights)
-        self._progress.info(f"Resuming after epoch {state.epoch}, from {self.checkpoints.folder}.")
+        self._progress.info(
+            Phrase("Resuming after epoch {epoch}, from {folder}.", epoch=state.epoch, folder=self.checkpoints.folder)
+        )
 
     def _log_stop(self, state: TrainingState) -> None:
         if self.checkpoints.best is not None:
             self._progress.info(
-                f"Stopped. The best weights so far, of epoch {state.best_epoch}, are in {self.checkpoints.best}. With "
-                f"{field('resume')} on, training resumes after the last complete epoch."
+                Phrase(
+                    "Stopped. The best weights so far, of epoch {best_epoch}, are in {best}. With {resume} on, "
+                    "training resumes after the last complete epoch.",
+                    best_epoch=state.best_epoch,
+                    best=self.checkpoints.best,
+                    resume=field("resume"),
+                )
             )
 
     def _make_callback(self) -> TrainingCallback:
@@ -279,7 +310,13 @@ class _KerasRun:
         found: dict[SampleRole, Scores] = {}
         for role in chosen:
             found[role] = self._scorers[role]()
-            self._progress.info(f"Final scores on data for {role}: {describe(found[role])}")
+            self._progress.info(
+                Phrase(
+                    "Final scores on data for {role}: {described_role}.",
+                    role=role,
+                    described_role=described(found[role]),
+                )
+            )
         return found
 
     def results(self, scores: dict[SampleRole, Scores]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ..classes.legend import Legend, known_classes
 from ..errors import OtbtfError
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description, rows_legend
+from ..phrases import Phrase
 from ..rasters.rasteropening import open_dataset
 
 
@@ -52,7 +53,12 @@ def join_labels(sets: Mapping[SampleRole, Any], ignored: int | None, progress: P
         return
     legend, renumberings = joined(flat, [] if ignored is None else [ignored])
     if any(renumberings):
-        progress.info(f"Labels of several runs are joined by the names of their classes: {told(legend, renumberings)}.")
+        progress.info(
+            Phrase(
+                "Labels of several runs are joined by the names of their classes: {legend}.",
+                legend=told(legend, renumberings),
+            )
+        )
     if not all(named) and any(renumberings):
         progress.warning("Some labels have no class names beside them and are joined by their numbers.")
     start = 0

@@ -35,6 +35,7 @@ from ..models.savedmodelexport import export_saved_model
 from ..models.targetsmodel import TargetsModel
 from ..models.tracedlayer import trace
 from ..patches.patchesarrays import cropped_tensor_name
+from ..phrases import Phrase
 from ..probing.exactcrop import exact_crop
 from . import fitting
 from .strategies import is_chief, out_of_scope
@@ -85,22 +86,29 @@ class ModelBase(abc.ABC):
         missing = [key for key in self.dataset_input_keys if key not in inputs]
         if missing:
             raise ParameterError(
-                f"input_keys names {', '.join(missing)}, but the data set's inputs are: {', '.join(inputs)}."
+                "input_keys names {missing}, but the data set's inputs are: {inputs}.",
+                missing=", ".join(missing),
+                inputs=", ".join(inputs),
             )
         self.inputs_shapes = {key: inputs[key].shape[1:] for key in self.dataset_input_keys}
         self._inputs_dtypes = {key: inputs[key].dtype for key in self.dataset_input_keys}
         self.inference_cropping = list(_CROPS if inference_cropping is None else inference_cropping)
         if any(crop < 1 for crop in self.inference_cropping):
             raise ParameterError(
-                f"inference_cropping is {self.inference_cropping}, but must be numbers of pixels from 1 on."
+                "inference_cropping is {inference_cropping}, but must be numbers of pixels from 1 on.",
+                inference_cropping=self.inference_cropping,
             )
         self._output_keys: list[str] = []
         self.model = self.create_network()
         lacking = [key for key in targets if self._output_keys and key not in self._output_keys]
         if lacking:
             raise ModelError(
-                f"get_outputs of {type(self).__name__} returns {', '.join(self._output_keys)}, but the data set's targets "
-                f"are {', '.join(targets)}: return {', '.join(lacking)} too, or leave it out of the target keys."
+                "get_outputs of {type} returns {output_keys}, but the data set's targets are {targets}: return "
+                "{lacking} too, or leave it out of the target keys.",
+                type=type(self).__name__,
+                output_keys=", ".join(self._output_keys),
+                targets=", ".join(targets),
+                lacking=", ".join(lacking),
             )
 
     def __getattr__(self, name: str) -> Any:
@@ -287,7 +295,9 @@ class ModelBase(abc.ABC):
         keys = self._output_keys if output_key is None else [output_key]
         if not set(keys) <= set(self._output_keys):
             raise ParameterError(
-                f"There is no output {output_key!r}: get_outputs returns {', '.join(self._output_keys)}."
+                "There is no output {output_key!r}: get_outputs returns {output_keys}.",
+                output_key=output_key,
+                output_keys=", ".join(self._output_keys),
             )
         shapes = {key: [int(size) for size in shape] for key, shape in self.inputs_shapes.items() if len(shape) == 3}
         if not shapes:
@@ -311,8 +321,10 @@ class ModelBase(abc.ABC):
             try:
                 return [function({name: tf.constant(feeds[name]) for name in self.dataset_input_keys}).numpy()]
             except (tf.errors.OpError, ValueError) as error:
-                sizes = " and ".join(f"{array.shape[2]} x {array.shape[1]}" for array in arrays)
-                raise ModelError(f"The network does not take images of {sizes} pixels: {error}") from error
+                sizes = Phrase(" and ").join(f"{array.shape[2]} x {array.shape[1]}" for array in arrays)
+                raise ModelError(
+                    "The network does not take images of {sizes} pixels: {error}", sizes=sizes, error=error
+                ) from error
 
         return call
 

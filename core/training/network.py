@@ -14,6 +14,7 @@ from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
+from ..phrases import Phrase
 from .precision import mixed_copy
 
 KERAS_INSIDE = Path("assets.extra", "model.keras")
@@ -28,9 +29,14 @@ def template_shadowed_by_path(model_dir: str) -> str:
     path = Path(model_dir)
     if path.name not in TRAINABLE or not path.exists():
         return ""
-    return (
-        f"{field('model_dir')} is {model_dir}: the file or folder {path.absolute()} is used, not the template {path.name}. "
-        f"For the template write {TEMPLATE_PREFIX}{path.name}."
+    return Phrase(
+        "{model_dir} is {model_dir2}: the file or folder {absolute} is used, not the template {path}. For the "
+        "template write {template_prefix}{path}.",
+        model_dir=field("model_dir"),
+        model_dir2=model_dir,
+        absolute=path.absolute(),
+        path=path.name,
+        template_prefix=TEMPLATE_PREFIX,
     )
 
 
@@ -70,7 +76,8 @@ class Network:
         self.outputs = [output for output in model.outputs if output in self.layers or output not in model.layers]
         if not self.outputs:
             raise ModelError(
-                f"The model {name} has only class labels as outputs, which cannot be trained: choose another model."
+                "The model {name} has only class labels as outputs, which cannot be trained: choose another model.",
+                name=name,
             )
         self.inputs = {tensor.name: tuple(tensor.shape) for tensor in model.input_tensors}
         self.dtypes = {tensor.name: str(tensor.dtype) for tensor in model.input_tensors}
@@ -142,10 +149,15 @@ class Network:
             wanted = self.inputs[name][1:]
             shown = fitted_shape(shape, len(wanted))
             if len(shown) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shown)):
-                sizes = " x ".join("any" if size is None else str(size) for size in wanted)
+                sizes = Phrase(" x ").join(Phrase("any") if size is None else str(size) for size in wanted)
                 raise ParameterError(
-                    f"{source} has patches of {' x '.join(map(str, shape))} (rows, columns, bands), but the input {name} of the "
-                    f"model {self.name} takes {sizes}: extract patches of that size, or choose another model."
+                    "{source} has patches of {shape} (rows, columns, bands), but the input {name} of the model "
+                    "{name2} takes {sizes}: extract patches of that size, or choose another model.",
+                    source=source,
+                    shape=" x ".join(map(str, shape)),
+                    name=name,
+                    name2=self.name,
+                    sizes=sizes,
                 )
 
     def try_on(self, batch: Mapping[str, Any], sizes: str) -> np.ndarray:
@@ -165,8 +177,11 @@ class Network:
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             first = str(error).strip().splitlines()[0].rstrip(".")
             raise ParameterError(
-                f"The model {self.name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that it "
-                "takes (see otbtf:describemodel), or choose another model."
+                "The model {name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that "
+                "it takes (see otbtf:describemodel), or choose another model.",
+                name=self.name,
+                sizes=sizes,
+                first=first,
             ) from error
 
 
@@ -178,7 +193,11 @@ def load_network(model_dir: str, trust: bool) -> Network:
     """
     model = load_model(str(keras_file(model_dir)), trust=trust)
     if not isinstance(model, KerasModel):
-        raise ModelError(f"{field('model_dir')} is {model_dir}, but must be a Keras model: give a .keras file.")
+        raise ModelError(
+            "{model_dir} is {model_dir2}, but must be a Keras model: give a .keras file.",
+            model_dir=field("model_dir"),
+            model_dir2=model_dir,
+        )
     return Network(model_dir, model)
 
 
@@ -193,7 +212,10 @@ def make_network(template: Template, **options: Any) -> Network:
     try:
         model = create(template.name, **options)
     except ParameterError as error:
-        named = worded(error.message, lambda path: f"{as_key(path)} of the template {template.name}")
+        named = worded(
+            error.message,
+            lambda path: Phrase("{path} of the template {template}", path=as_key(path), template=template.name),
+        )
         raise ParameterError(named) from error
     return Network(template.name, KerasModel(template.name, model))
 
@@ -220,13 +242,21 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
     file = keras_file(path)
     if file is None or not file.is_file():
         raise ParameterError(
-            f"{field('model_restorefrom')} is {path}, but must be a .keras or .weights.h5 file that exists."
+            "{model_restorefrom} is {path}, but must be a .keras or .weights.h5 file that exists.",
+            model_restorefrom=field("model_restorefrom"),
+            path=path,
         )
     other = load_network(path, trust).whole
     here, there = network.whole.weights, other.weights
     if [tuple(weight.shape) for weight in here] != [tuple(weight.shape) for weight in there]:
         raise _other_network_error(
-            network, path, f"it has {len(there)} weights, the model {len(here)}, or they differ in shape"
+            network,
+            path,
+            Phrase(
+                "it has {there_count} weights, the model {here_count}, or they differ in shape",
+                there_count=len(there),
+                here_count=len(here),
+            ),
         )
     network.whole.set_weights(other.get_weights())
 
@@ -234,8 +264,12 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
 def _other_network_error(network: Network, path: str, why: str) -> ParameterError:
     first = why.strip().splitlines()[0].rstrip(".")
     return ParameterError(
-        f"{field('model_restorefrom')} is {path}, which does not fit the model {network.name}: {first}. Give weights of the "
-        "same network."
+        "{model_restorefrom} is {path}, which does not fit the model {network}: {first}. Give weights of the same "
+        "network.",
+        model_restorefrom=field("model_restorefrom"),
+        path=path,
+        network=network.name,
+        first=first,
     )
 
 

@@ -15,6 +15,7 @@ from ..errors import ParameterError, RasterError, RecordsError, field
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description
 from ..patches.patchesreader import PatchesImagesReader
+from ..phrases import Phrase
 from .recordsamples import RecordSamples
 from .samplebatches import AT_ONCE, PatchesInMemory, PatchSamples, Samples
 
@@ -52,7 +53,11 @@ def open_samples(
         found = _open_patches(role, sources, streaming, budget, progress)
     else:
         return None
-    progress.info(f"{role.name.capitalize()}: {found.size} samples; {_described(found)}.")
+    progress.info(
+        Phrase(
+            "{role}: {size} samples; {found}.", role=role.name.capitalize(), size=found.size, found=_described(found)
+        )
+    )
     return found
 
 
@@ -68,21 +73,30 @@ def _open_patches(
     images = PatchesImagesReader(files, use_streaming=True, patch_heights=heights)
     if images.get_size() == 0:
         raise ParameterError(
-            f"{role.mention('il', 'source1')} holds no patches: give patches images with at least one."
+            "{mention} holds no patches: give patches images with at least one.", mention=role.mention("il", "source1")
         )
     for key, source in zip(files, sources):
         width, wanted = images.gdal_ds[key][0].RasterXSize, getattr(source, "patchsizex", None)
         if wanted and wanted != width:
             raise ParameterError(
-                f"{role.mention('patchsizex', key)} is {wanted}, but {source.il[0]} has patches {width} pixels wide: "
-                "correct it, or leave it out."
+                "{mention} is {wanted}, but {il} has patches {width} pixels wide: correct it, or leave it out.",
+                mention=role.mention("patchsizex", key),
+                wanted=wanted,
+                il=source.il[0],
+                width=width,
             )
     sample = images.get_sample(0)
     needed = images.get_size() * sum(array.nbytes for array in sample.values())
     if not streaming and needed > budget:
         progress.info(
-            f"{role.name.capitalize()}: {needed / 1e6:.0f} MB of patches exceed the memory for them ({budget / 1e6:.0f} MB, a "
-            f"part of {field('memory')}), so they are read when they are used."
+            Phrase(
+                "{role}: {needed:.0f} MB of patches exceed the memory for them ({budget:.0f} MB, a part of "
+                "{memory}), so they are read when they are used.",
+                role=role.name.capitalize(),
+                needed=needed / 1e6,
+                budget=budget / 1e6,
+                memory=field("memory"),
+            )
         )
         streaming = True
     if streaming:
@@ -92,8 +106,13 @@ def _open_patches(
         if "nodata" in read_description(files[key][0]):
             continue  # missing values that were meant to be kept, for a network that fills them
         progress.warning(
-            f"{count} of {images.get_size()} patches of {role.mention('il', key)} hold NaN or infinite values, from which "
-            "nothing can be learned: extract patches with the no-data value nan, which leaves them out."
+            Phrase(
+                "{count} of {get_size} patches of {mention} hold NaN or infinite values, from which nothing can be "
+                "learned: extract patches with the no-data value nan, which leaves them out.",
+                count=count,
+                get_size=images.get_size(),
+                mention=role.mention("il", key),
+            )
         )
     return PatchSamples(in_memory, files, budget)
 
@@ -102,8 +121,8 @@ def _described(samples: Samples) -> str:
     parts = []
     for number, (key, shape) in enumerate(samples.shapes.items(), 1):
         size = " x ".join(map(str, (shape[1], shape[0], *shape[2:]) if len(shape) > 1 else shape))
-        parts.append(f"source {number}: {size} {samples.dtypes[key].name}")
-    return ", ".join(parts)
+        parts.append(Phrase("source {number}: {size} {key}", number=number, size=size, key=samples.dtypes[key].name))
+    return Phrase(", ").join(parts)
 
 
 @contextmanager
@@ -131,7 +150,12 @@ def read_groups(paths: Sequence[str]) -> np.ndarray:
     if int(np.prod(samples.shapes["groups"])) != 1:
         shape = samples.shapes["groups"]
         raise ParameterError(
-            f"{field('validation_groups')} is {paths[0]}, which has patches of {shape[1]} x {shape[0]} pixels and {shape[2]} "
-            "bands: give an image of one value per patch, such as a labels image of PatchesExtraction."
+            "{validation_groups} is {path}, which has patches of {shape} x {shape2} pixels and {shape3} bands: give "
+            "an image of one value per patch, such as a labels image of PatchesExtraction.",
+            validation_groups=field("validation_groups"),
+            path=paths[0],
+            shape=shape[1],
+            shape2=shape[0],
+            shape3=shape[2],
         )
     return np.concatenate([values.reshape(-1) for values in samples.values("groups")])

@@ -37,10 +37,12 @@ class RecordSamples(Samples):
         types, shapes = self._records.output_types or {}, self._records.output_shapes or {}
         if "string" in types.values():
             raise ParameterError(
-                f"{folder} holds texts, but models are trained on numbers: write records without texts."
+                "{folder} holds texts, but models are trained on numbers: write records without texts.", folder=folder
             )
         if any(None in shape for shape in shapes.values()):
-            raise ParameterError(f"{folder} holds tensors of unknown size: write records of one fixed size.")
+            raise ParameterError(
+                "{folder} holds tensors of unknown size: write records of one fixed size.", folder=folder
+            )
         self._names = {f"source{number}": name for number, name in enumerate(types, 1)}
         self.shapes = {key: tuple(shapes[name]) for key, name in self._names.items()}
         self.dtypes = {key: np.dtype(types[name]) for key, name in self._names.items()}

@@ -40,8 +40,12 @@ class Feed:
     def __init__(self, samples: Samples, batch_size: int, shuffled: bool, change: Change | None, whole: bool) -> None:
         if whole and batch_size > samples.size:
             raise ParameterError(
-                f"{field('batchsize')} is {batch_size}, but there are {samples.size} samples, and {field('strategy')} needs "
-                "whole batches: lower the batch size."
+                "{batchsize} is {batch_size}, but there are {size} samples, and {strategy} needs whole batches: "
+                "lower the batch size.",
+                batchsize=field("batchsize"),
+                batch_size=batch_size,
+                size=samples.size,
+                strategy=field("strategy"),
             )
         self.steps = samples.size // batch_size if whole else -(-samples.size // batch_size)
         self.used = self.steps * batch_size if whole else samples.size
@@ -289,13 +293,17 @@ class PatchSamples(Samples):
         values = self._own_groups() if groups is None else groups
         if len(values) != self.size:
             raise ParameterError(
-                f"{field('validation_groups')} holds {len(values)} values, but there are {self.size} samples: give one value "
-                "for each sample."
+                "{validation_groups} holds {values_count} values, but there are {size} samples: give one value for "
+                "each sample.",
+                validation_groups=field("validation_groups"),
+                values_count=len(values),
+                size=self.size,
             )
         if len(np.unique(values)) < 2:
             raise ParameterError(
                 "All samples are in one group, so none is left for validation: give several groups in "
-                f"{field('validation_groups')}, or validation sources."
+                "{validation_groups}, or validation sources.",
+                validation_groups=field("validation_groups"),
             )
         held = held_back(share, values, seed)
         return self._subset(~held), self._subset(held)

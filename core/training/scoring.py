@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, Union
 
 import numpy as np
 
-from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, numbers, regression_scores
+from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, described, numbers, regression_scores
 from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from .classlabels import ClassTable
 
 Scores = Union[ClassScores, RegressionScores]
+
+_LISTED = 5  # classes that a class is taken for, in a line of the log
 
 SCORED_WHILE_TRAINING = (SampleRole.TRAINING, SampleRole.VALIDATION)
 """The roles whose samples are scored after epochs too; those for test are looked at once, in the end."""
@@ -113,7 +117,7 @@ def score(predict: Callable[[Any], Any], data: Any, tally: Tally, progress: Prog
 
 def log_scores(role: SampleRole, scores: Scores, progress: Progress) -> dict[str, float]:
     """Log the scores of an epoch, and return them by their names in the history, which for validation begin with `val_`."""
-    progress.info(f"Scores on data for {role}: {describe(scores)}")
+    progress.info(Phrase("Scores on data for {role}: {scores}.", role=role, scores=described(scores)))
     for line in describe_classes(scores):
         progress.info(line)
     prefix = "val_" if role is SampleRole.VALIDATION else ""
@@ -125,19 +129,41 @@ def deciding_scores(scores: Mapping[SampleRole, Scores]) -> Scores | None:
     return scores.get(SampleRole.VALIDATION) or scores.get(SampleRole.TRAINING)
 
 
-def describe(scores: Scores) -> str:
-    """Return the numbers that sum the scores up, as words for the log."""
-    found = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers(scores).items())
-    return found or "no score is defined"
-
-
 def describe_classes(scores: Scores) -> list[str]:
-    """Return a line for each class, and its row of the confusion matrix; for values a line for each band."""
+    """Return a line for each class, with what its labels were taken for; for values a line for each band."""
     if isinstance(scores, RegressionScores):
         each = zip(scores.rmse, scores.mae, scores.r2)
-        return [f"  band {n}: RMSE {rmse:.4g}, MAE {mae:.4g}, R2 {r2:.4g}" for n, (rmse, mae, r2) in enumerate(each, 1)]
-    rows = zip(scores.names, scores.precision, scores.recall, scores.fscore, scores.matrix.tolist())
+        return [
+            Phrase("  band {n}: RMSE {rmse:.4g}, MAE {mae:.4g}, R2 {r2:.4g}", n=n, rmse=rmse, mae=mae, r2=r2)
+            for n, (rmse, mae, r2) in enumerate(each, 1)
+        ]
+    each = zip(scores.precision.tolist(), scores.recall.tolist(), scores.fscore.tolist())
     return [
-        f"  {name}: precision {precision:.3f}, recall {recall:.3f}, F-score {fscore:.3f}; found as {counts}"
-        for name, precision, recall, fscore, counts in rows
+        Phrase(
+            "  {name}: {taken_for}; precision {shown}, recall {shown_recall}, F-score {shown_fscore}",
+            name=name,
+            taken_for=_taken_for(counts, scores.names),
+            shown=_shown(precision),
+            shown_recall=_shown(recall),
+            shown_fscore=_shown(fscore),
+        )
+        for name, counts, (precision, recall, fscore) in zip(scores.names, scores.matrix.tolist(), each)
     ]
+
+
+def _taken_for(counts: Sequence[int], names: Sequence[str]) -> str:
+    """Return how many labels a class has and which classes the model takes them for, the most frequent first."""
+    found = sorted(((count, name) for count, name in zip(counts, names) if count), key=lambda pair: -pair[0])
+    if not found:
+        return Phrase("no labels")
+    told = [f"{name} {count}" for count, name in found[:_LISTED]]
+    rest = sum(count for count, _ in found[_LISTED:])
+    return Phrase(
+        "{counts} labels, classified as {value}",
+        counts=sum(counts),
+        value=Phrase(", ").join([*told, *([Phrase("others {rest}", rest=rest)] if rest else [])]),
+    )
+
+
+def _shown(score: float) -> str:
+    return f"{score:.3f}" if math.isfinite(score) else Phrase("undefined")

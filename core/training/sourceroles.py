@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import ParameterError
 from ..models.modelinterface import plain_name
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,18 @@ def assign_sources(
         parameter = role.mention("placeholder" if role is SampleRole.TRAINING else "name", f"source{number}")
         if name not in inputs and name not in outputs:
             raise ParameterError(
-                f"{parameter} is {name!r}, but the model has the inputs {', '.join(inputs)} and the outputs "
-                f"{', '.join(outputs)}: name one of them."
+                "{parameter} is {name!r}, but the model has the inputs {inputs} and the outputs {outputs}: name one "
+                "of them.",
+                parameter=parameter,
+                name=name,
+                inputs=", ".join(inputs),
+                outputs=", ".join(outputs),
             )
         if name in found.values() or name in targets.values():
             raise ParameterError(
-                f"{parameter} is {name!r}, which another source has already: name another input or output."
+                "{parameter} is {name!r}, which another source has already: name another input or output.",
+                parameter=parameter,
+                name=name,
             )
         (found if name in inputs else targets)[f"source{number}"] = name
     left = sorted(set(inputs) - set(found.values()))
@@ -65,9 +72,14 @@ def assign_sources(
             targets[f"source{number}"] = "predictions" if "predictions" in outputs else sorted(outputs)[0]
     if left or len(targets) != 1:
         raise ParameterError(
-            f"The model has {len(inputs)} inputs ({', '.join(inputs)}), so {len(inputs) + 1} sources are needed, the last "
-            f"for the target; there are {len(names)}: {', '.join(_described(found, len(names)))}. Give the "
-            "patches for each input and one image of labels or values."
+            "The model has {inputs_count} inputs ({inputs}), so {inputs_count2} sources are needed, the last for "
+            "the target; there are {names_count}: {found}. Give the patches for each input and one image of labels "
+            "or values.",
+            inputs_count=len(inputs),
+            inputs=", ".join(inputs),
+            inputs_count2=len(inputs) + 1,
+            names_count=len(names),
+            found=Phrase(", ").join(_described(found, len(names))),
         )
     ((target, output),) = targets.items()
     return SourceRoles(dict(sorted(found.items())), target, output)
@@ -76,6 +88,8 @@ def assign_sources(
 def _described(found: Mapping[str, str], count: int) -> list[str]:
     keys = [f"source{number}" for number in range(1, count + 1)]
     return [
-        f"source {number} feeds {found[key]}" if key in found else f"source {number} is a target"
+        Phrase("source {number} feeds {key}", number=number, key=found[key])
+        if key in found
+        else Phrase("source {number} is a target", number=number)
         for number, key in enumerate(keys, 1)
     ]

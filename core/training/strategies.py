@@ -44,7 +44,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
         EngineError: this worker's server cannot be started.
     """
     if name not in NAMES:
-        raise ParameterError(f"There is no strategy {name!r}. Known: {', '.join(NAMES)}.")
+        raise ParameterError("There is no strategy {name!r}. Known: {names}.", name=name, names=", ".join(NAMES))
     if name == "none":
         return tf.distribute.get_strategy()
     if name == "multiworker":
@@ -104,8 +104,10 @@ def _multiworker() -> tf.distribute.Strategy:
         ) from error
     except tf.errors.OpError as error:
         raise EngineError(
-            f"This worker cannot serve the others at {address}: {error.message}. Give it another port in TF_CONFIG, or "
-            "end the process that has this one."
+            "This worker cannot serve the others at {address}: {reason}. Give it another port in TF_CONFIG, or end "
+            "the process that has this one.",
+            address=address,
+            reason=error.message,
         ) from error
 
 
@@ -136,17 +138,23 @@ def _checked(text: str) -> str:
         kind, index = config["task"]["type"].text(), config["task"]["index"].value
     except OddJson as error:
         raise ParameterError(
-            f"TF_CONFIG is {text[:300]!r}, but must be JSON with a cluster (addresses of the workers) and a task (type and "
-            f"index of this one): {error}."
+            "TF_CONFIG is {text!r}, but must be JSON with a cluster (addresses of the workers) and a task (type and "
+            "index of this one): {error}.",
+            text=text[:300],
+            error=error,
         ) from error
     if kind not in ("worker", "chief") or not isinstance(cluster.get(kind), list):
         raise ParameterError(
-            f"TF_CONFIG says that this is a {kind!r}, but must name a worker, or a chief, of its cluster: "
-            f"{', '.join(cluster)}."
+            "TF_CONFIG says that this is a {kind!r}, but must name a worker, or a chief, of its cluster: {cluster}.",
+            kind=kind,
+            cluster=", ".join(cluster),
         )
     if not isinstance(index, int) or not 0 <= index < len(cluster[kind]):
         raise ParameterError(
-            f"TF_CONFIG says that this is {kind} {index!r}, but its cluster has {len(cluster[kind])}, counted from 0."
+            "TF_CONFIG says that this is {kind} {index!r}, but its cluster has {kind_count}, counted from 0.",
+            kind=kind,
+            index=index,
+            kind_count=len(cluster[kind]),
         )
     return str(cluster[kind][index])
 
@@ -166,8 +174,10 @@ def _slurm_workers(environment: Mapping[str, str]) -> tuple[list[str], int]:
         addresses = resolver.cluster_spec().job_tasks("worker")
     except (RuntimeError, ValueError) as error:
         raise ParameterError(
-            f"SLURM does not say which tasks train together: {error} Start the script with srun inside the job, with at "
-            f"most {_TASKS} tasks per node."
+            "SLURM does not say which tasks train together: {error} Start the script with srun inside the job, with "
+            "at most {tasks} tasks per node.",
+            error=error,
+            tasks=_TASKS,
         ) from error
     addresses.sort(
         key=lambda address: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", address)]
@@ -176,7 +186,10 @@ def _slurm_workers(environment: Mapping[str, str]) -> tuple[list[str], int]:
     own, host = environment.get("SLURMD_NODENAME"), addresses[rank].rsplit(":", 1)[0]
     if own and own != host:
         raise ParameterError(
-            f"Task {rank} runs on the node {own}, where task ranks by nodes put it on {host}: start the tasks with "
-            "srun --distribution=block."
+            "Task {rank} runs on the node {own}, where task ranks by nodes put it on {host}: start the tasks with "
+            "srun --distribution=block.",
+            rank=rank,
+            own=own,
+            host=host,
         )
     return addresses, rank

@@ -71,7 +71,7 @@ def train(
     with chosen.scope(), precision(mixed_precision):
         made = made or _keras_model(model())
         if made is None:
-            raise ParameterError(f"{model!r} returns neither a Keras model nor a ModelBase.")
+            raise ParameterError("{model!r} returns neither a Keras model nor a ModelBase.", model=model)
         made.compile(optimizer=_in_scope(optimizer), loss=loss, metrics=_in_scope(metrics))
     saving = [_best(checkpoints, validation_data is not None)] if checkpoints else []
     return fitting.fit(

@@ -22,6 +22,7 @@ from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -61,8 +62,11 @@ class TrainableGraph:
         graph = graph_of(read_saved_model(str(self.folder)).meta_graphs, wanted, path)
         if len(graph.object_graph_def.nodes):
             raise ModelError(
-                f"{field('model_dir')} is {path}, a SavedModel of TensorFlow 2, which cannot be trained. Give the .keras file "
-                "that it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow 1."
+                "{model_dir} is {path}, a SavedModel of TensorFlow 2, which cannot be trained. Give the .keras file "
+                "that it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow "
+                "1.",
+                model_dir=field("model_dir"),
+                path=path,
             )
         judged = JudgedPart(graph) if trust else check_saved_model(str(self.folder), wanted)
         self._left_out = judged.left_out
@@ -70,7 +74,9 @@ class TrainableGraph:
             why = self._left_out[node_of(judged.variables[0])]
             refused = refused_node(str(self.folder), ", ".join(judged.variables), why)
             raise ModelError(
-                f"The graph {path} cannot be trained, because not all of its variables could be saved: {refused.message}"
+                "The graph {path} cannot be trained, because not all of its variables could be saved: {reason}",
+                path=path,
+                reason=refused.message,
             )
         self._graph = tf.Graph()
         self.session = tf.compat.v1.Session(graph=self._graph, config=_configuration(device))
@@ -105,8 +111,13 @@ class TrainableGraph:
             self._check_not_left_out(name)
             known = [*self.inputs, *self.outputs] or [op.name for op in self._placeholders()]
             raise ModelError(
-                f"{parameter} names {name!r}, but the graph {self.folder} has no such tensor.{_nearest(name, known)} "
-                f"Its inputs and outputs are: {', '.join(known)}."
+                "{parameter} names {name!r}, but the graph {folder} has no such tensor.{nearest} Its inputs and "
+                "outputs are: {known}.",
+                parameter=parameter,
+                name=name,
+                folder=self.folder,
+                nearest=_nearest(name, known),
+                known=", ".join(known),
             ) from None
 
     def _check_not_left_out(self, name: str) -> None:
@@ -125,8 +136,13 @@ class TrainableGraph:
             self._check_not_left_out(name)
             known = self._training_operations()
             raise ModelError(
-                f"{field('training_targetnodes')} names {name!r}, but the graph {self.folder} has no such node."
-                f"{_nearest(name, known)} Nodes that change variables: {', '.join(known[:_LISTED]) or 'none'}."
+                "{training_targetnodes} names {name!r}, but the graph {folder} has no such node.{nearest} Nodes "
+                "that change variables: {known}.",
+                training_targetnodes=field("training_targetnodes"),
+                name=name,
+                folder=self.folder,
+                nearest=_nearest(name, known),
+                known=", ".join(known[:_LISTED]) or Phrase("none"),
             ) from None
 
     def target_nodes(self, names: Sequence[str]) -> list[Any]:
@@ -138,8 +154,10 @@ class TrainableGraph:
         if not names:
             known = ", ".join(self._training_operations()[:_LISTED]) or "none"
             raise ParameterError(
-                f"{field('training_targetnodes')} is missing: name the node that trains the graph. Nodes that change "
-                f"variables: {known}."
+                "{training_targetnodes} is missing: name the node that trains the graph. Nodes that change "
+                "variables: {known}.",
+                training_targetnodes=field("training_targetnodes"),
+                known=known,
             )
         return [self.operation(name) for name in names]
 
@@ -189,7 +207,11 @@ class TrainableGraph:
             if rank is not None and array.ndim != rank:
                 if array.ndim > rank and array.size != 1:
                     raise ParameterError(
-                        f"{parameter} gives {name} {array.size} values, but the graph takes a single one (shape {tensor.shape})."
+                        "{parameter} gives {name} {size} values, but the graph takes a single one (shape {shape}).",
+                        parameter=parameter,
+                        name=name,
+                        size=array.size,
+                        shape=tensor.shape,
                     )
                 array = array.reshape((1,) * (rank - array.ndim) + array.shape if rank > array.ndim else ())
             found[tensor] = array
@@ -230,8 +252,11 @@ class TrainableGraph:
         prefix = place / _VARIABLES / _VARIABLES if place.is_dir() else place
         if self._saver is None or not Path(f"{prefix}.index").is_file():
             raise ParameterError(
-                f"{field('model_restorefrom')} is {path}, but {prefix}.index does not exist: give the folder of a SavedModel, or "
-                "the prefix of saved variables (DIR/variables/variables)."
+                "{model_restorefrom} is {path}, but {prefix}.index does not exist: give the folder of a SavedModel, "
+                "or the prefix of saved variables (DIR/variables/variables).",
+                model_restorefrom=field("model_restorefrom"),
+                path=path,
+                prefix=prefix,
             )
         try:
             with self._graph.as_default():
@@ -239,8 +264,12 @@ class TrainableGraph:
         except (tf.errors.OpError, ValueError) as error:
             first = str(error).strip().splitlines()[0].rstrip(".")
             raise ParameterError(
-                f"{field('model_restorefrom')} is {path}, whose variables do not fit the graph {self.folder}: {first}. Give "
-                "variables of the same graph."
+                "{model_restorefrom} is {path}, whose variables do not fit the graph {folder}: {first}. Give "
+                "variables of the same graph.",
+                model_restorefrom=field("model_restorefrom"),
+                path=path,
+                folder=self.folder,
+                first=first,
             ) from error
 
     def save(self, prefix: Path) -> None:
@@ -250,14 +279,16 @@ class TrainableGraph:
             TrainingError: they cannot be written.
         """
         if self._saver is None:
-            raise ModelError(f"The graph {self.folder} has no variables: there is nothing to train.")
+            raise ModelError("The graph {folder} has no variables: there is nothing to train.", folder=self.folder)
         prefix.parent.mkdir(parents=True, exist_ok=True)
         try:
             with self._graph.as_default():  # else the saver takes it that TensorFlow is eager
                 self._saver.save(self.session, str(prefix), write_meta_graph=False, write_state=False)
         except (tf.errors.OpError, OSError, ValueError) as error:
             first = str(error).strip().splitlines()[0].rstrip(".")
-            raise TrainingError(f"The variables cannot be written to {prefix.parent}: {first}.") from error
+            raise TrainingError(
+                "The variables cannot be written to {parent}: {first}.", parent=prefix.parent, first=first
+            ) from error
 
 
 # --------------------------------------------------------------- sources
@@ -294,8 +325,11 @@ def assign_tensors(
         if key not in fed:
             if not free:
                 raise ParameterError(
-                    f"{key} feeds nothing, because other sources feed all of the graph's inputs ({', '.join(graph.inputs)}): "
-                    f"name its placeholder in {parameter[key]}, or leave it out."
+                    "{key} feeds nothing, because other sources feed all of the graph's inputs ({inputs}): name its "
+                    "placeholder in {parameter}, or leave it out.",
+                    key=key,
+                    inputs=", ".join(graph.inputs),
+                    parameter=parameter[key],
                 )
             fed[key] = graph.tensor(free.pop(0), "")
     fed = {key: fed[key] for key in sources}
@@ -303,7 +337,9 @@ def assign_tensors(
         same = [parameter[other] for other in fed if fed[other].name == tensor.name]
         if len(same) > 1:
             raise ParameterError(
-                f"Two sources feed the placeholder {plain_name(tensor.name)}: correct {' or '.join(same)}."
+                "Two sources feed the placeholder {plain_name}: correct {same}.",
+                plain_name=plain_name(tensor.name),
+                same=Phrase(" or ").join(same),
             )
     if parameters.validation_mode == "none":
         return SourceTensors(fed, "", None)
@@ -324,7 +360,10 @@ def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed:
     if len(found) > 1:
         outputs = ", ".join(plain_name(tensor.name) for tensor in found.values())
         raise ParameterError(
-            f"{' and '.join(named.values())} name {len(found)} outputs to score ({outputs}): name one."
+            "{named} name {count} outputs to score ({outputs}): name one.",
+            named=Phrase(" and ").join(named.values()),
+            count=len(found),
+            outputs=outputs,
         )
     if found:
         ((key, tensor),) = found.items()
@@ -333,8 +372,12 @@ def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed:
     parameter = SampleRole.VALIDATION.mention("name", last)
     if not graph.outputs:
         raise ParameterError(
-            f"{field('validation_mode')} is {parameters.validation_mode}, but no output to score is named, and the graph has "
-            f"none in its signature: name one for the source that holds its reference, for {last} in {parameter}."
+            "{validation_mode} is {parameters_validation_mode}, but no output to score is named, and the graph has "
+            "none in its signature: name one for the source that holds its reference, for {last} in {parameter}.",
+            validation_mode=field("validation_mode"),
+            parameters_validation_mode=parameters.validation_mode,
+            last=last,
+            parameter=parameter,
         )
     return SourceTensors(fed, last, graph.tensor(min(graph.outputs), parameter))
 
@@ -357,10 +400,14 @@ def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
     if shape is not None and (
         len(shape) != array.ndim or any(w not in (None, s) for w, s in zip(shape[1:], array.shape[1:]))
     ):
-        wanted = " x ".join("any" if size is None else str(size) for size in shape[1:])
+        wanted = Phrase(" x ").join(Phrase("any") if size is None else str(size) for size in shape[1:])
         raise ParameterError(
-            f"{what} has patches of {' x '.join(map(str, array.shape[1:]))} (rows, columns, bands), but the placeholder "
-            f"{plain_name(tensor.name)} of the graph takes {wanted or 'one value'}: extract patches of that size."
+            "{what} has patches of {shape} (rows, columns, bands), but the placeholder {plain_name} of the graph "
+            "takes {wanted}: extract patches of that size.",
+            what=what,
+            shape=" x ".join(map(str, array.shape[1:])),
+            plain_name=plain_name(tensor.name),
+            wanted=wanted or Phrase("one value"),
         )
     return array.astype(tensor.dtype.base_dtype.as_numpy_dtype, copy=False)
 
@@ -382,8 +429,12 @@ def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str
         found = found.argmax(axis=-1)
     if found.size != target.size:
         raise ParameterError(
-            f"The output {name} gives {found.size / len(target):g} values for a sample, but its reference patches have "
-            f"{target.size / len(target):g}: name another output in {parameter}."
+            "The output {name} gives {size:g} values for a sample, but its reference patches have {target_size:g}: "
+            "name another output in {parameter}.",
+            name=name,
+            size=found.size / len(target),
+            target_size=target.size / len(target),
+            parameter=parameter,
         )
     found = found.reshape(target.shape)
     return np.rint(found) if mode == "class" else found
@@ -418,4 +469,4 @@ def _configuration(device: str) -> Any:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
+    return Phrase(" Did you mean {near}?", near=near[0]) if near else ""

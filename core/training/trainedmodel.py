@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from ..base.progress import Progress
+from ..base.progress import Progress, Quiet
 from ..classes.modelclasses import Classes
 from ..machine.devices import Scope
 from ..models.keraslayers import ClassValues
@@ -82,7 +82,7 @@ class FinishedModel:
     def _describe(self, model: Model, scope: Scope, progress: Progress) -> Description:
         """Describe the outputs; the labels see what the probabilities see, of which they are the largest."""
         names = [name for name in self._exported if name != self._labels]
-        described = describe(model, names, scope, progress, receptive_fields=False)
+        described = describe(model, names, scope, Quiet(progress), receptive_fields=False)
         outputs = list(described.outputs)
         for probabilities in described.outputs:
             if self._labels and probabilities.info.name == self._trained:
@@ -100,7 +100,7 @@ class FinishedModel:
             keras_file: what `save` wrote.
             described: what `describe` returned.
             scope: the device.
-            progress: receives a line per output where the SavedModel has to be described anew.
+            progress: asked to stop where the SavedModel has to be described anew.
         """
         renamed = export_saved_model(KerasModel(str(keras_file), self.model), self._exported, (), folder)
         made = load_model(str(folder), trust=True)

@@ -10,6 +10,7 @@ from ..base.progress import Part, Progress
 from ..errors import field
 from ..files.staging import Staging
 from ..machine.devices import Scope
+from ..phrases import Phrase
 from ..probing.exportrun import check_replaceable
 from .callback import FITTED
 from .trainedmodel import FinishedModel
@@ -55,7 +56,11 @@ class TrainingFiles:
             self._scratch = self._staged["model.saveto"].folder / "spare"
         if not saved_elsewhere and not self.writes_model:
             progress.warning(
-                f"Neither {field('model_saveto')} nor {field('out_keras')} is given: the trained model is not kept."
+                Phrase(
+                    "Neither {model_saveto} nor {out_keras} is given: the trained model is not kept.",
+                    model_saveto=field("model_saveto"),
+                    out_keras=field("out_keras"),
+                )
             )
 
     @property

@@ -14,6 +14,7 @@ from ..parameters.fillings import MEAN
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import Template, template_of
 from ..patches.patchesimage import read_description, without_gaps
+from ..phrases import Phrase
 from ..rasters.seriesbands import SeriesLayout
 from ..samples.bandstatistics import BandStatistics
 from ..templates.filling import is_series
@@ -118,12 +119,19 @@ def _hold_back(
 ) -> tuple[PatchSamples, PatchSamples]:
     if not isinstance(samples, PatchSamples):
         raise ParameterError(
-            f"{field('validation_share')} is {parameters.validation_share:g}, but needs patches images, because TFRecords "
-            f"cannot be divided: give a folder in {field('validation_tfrecords')}."
+            "{validation_share} is {parameters_validation_share:g}, but needs patches images, because TFRecords "
+            "cannot be divided: give a folder in {validation_tfrecords}.",
+            validation_share=field("validation_share"),
+            parameters_validation_share=parameters.validation_share,
+            validation_tfrecords=field("validation_tfrecords"),
         )
     groups = read_groups(list(parameters.validation_groups)) if parameters.validation_groups else None
     parts = samples.hold_back(parameters.validation_share or 0.0, groups, parameters.seed)
-    progress.info(f"Held back for validation: {parts[1].size} of {samples.size} samples.")
+    progress.info(
+        Phrase(
+            "Held back for validation: {size} of {samples_size} samples.", size=parts[1].size, samples_size=samples.size
+        )
+    )
     return parts
 
 
@@ -131,15 +139,22 @@ def _check_like(role: SampleRole, samples: Samples, training: Samples) -> None:
     """Raise ParameterError where samples have other sources, or other patch sizes, than those for training."""
     if len(samples.keys) != len(training.keys):
         raise ParameterError(
-            f"There are {len(samples.keys)} sources for {role}, but {len(training.keys)} for training: give the same, "
-            "in the same order."
+            "There are {keys_count} sources for {role}, but {training_keys} for training: give the same, in the "
+            "same order.",
+            keys_count=len(samples.keys),
+            role=role,
+            training_keys=len(training.keys),
         )
     for key in training.keys:
         if samples.shapes[key] != training.shapes[key]:
             here, there = (" x ".join(map(str, s.shapes[key])) for s in (samples, training))
             raise ParameterError(
-                f"{role.mention('il', key)} has patches of {here} (rows, columns, bands), but "
-                f"{SampleRole.TRAINING.mention('il', key)} has patches of {there}: give patches of the same size."
+                "{mention} has patches of {here} (rows, columns, bands), but {mention_il} has patches of {there}: "
+                "give patches of the same size.",
+                mention=role.mention("il", key),
+                here=here,
+                mention_il=SampleRole.TRAINING.mention("il", key),
+                there=there,
             )
 
 
@@ -161,8 +176,13 @@ def open_network(
     if template is None:
         if parameters.tells:
             raise ParameterError(
-                f"{field('nodata_fill')}, {field('dates')} and {field('step')} are for templates, but {field('model_dir')} is "
-                f"{parameters.model_dir}, a model that fills missing values as it was made to: leave them out."
+                "{nodata_fill}, {dates} and {step} are for templates, but {model_dir} is {model_dir2}, a model that fills "
+                "missing values as it was made to: leave them out.",
+                nodata_fill=field("nodata_fill"),
+                dates=field("dates"),
+                step=field("step"),
+                model_dir=field("model_dir"),
+                model_dir2=parameters.model_dir,
             )
         network = load_network(parameters.model_dir, parameters.trust_model)
     else:
@@ -336,8 +356,12 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
         weights = _class_weights(parameters, table, counts[SampleRole.TRAINING], progress)
     elif parameters.remap_labels or parameters.ignored_label is not None or parameters.class_weights != "none":
         raise ParameterError(
-            f"{field('remap_labels')}, {field('ignored_label')} and {field('class_weights')} are for classes, but the target "
-            f"holds values: leave them out, or set {field('validation_mode')} to class."
+            "{remap_labels}, {ignored_label} and {class_weights} are for classes, but the target holds values: "
+            "leave them out, or set {validation_mode} to class.",
+            remap_labels=field("remap_labels"),
+            ignored_label=field("ignored_label"),
+            class_weights=field("class_weights"),
+            validation_mode=field("validation_mode"),
         )
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
@@ -361,9 +385,12 @@ def _source_roles(
         found[role] = assign_sources(role, names, list(network.inputs), network.outputs)
         if found[role].output != found[SampleRole.TRAINING].output:
             raise ParameterError(
-                f"The target for {role} belongs to the output {found[role].output}, but the output "
-                f"{found[SampleRole.TRAINING].output} is trained: name that output in "
-                f"{role.mention('name', found[role].target)}, or none."
+                "The target for {role} belongs to the output {output}, but the output {output2} is trained: name "
+                "that output in {mention}, or none.",
+                role=role,
+                output=found[role].output,
+                output2=found[SampleRole.TRAINING].output,
+                mention=role.mention("name", found[role].target),
             )
     return found
 
@@ -387,7 +414,7 @@ def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> com
         )
         for key, name in sources.inputs.items()
     }
-    sizes = " and ".join(" x ".join(map(str, samples.shapes[key])) for key in sources.inputs)
+    sizes = Phrase(" and ").join(" x ".join(map(str, samples.shapes[key])) for key in sources.inputs)
     found = network.try_on(inputs, sizes)
     return compileoptions.TrainedOutput(
         sources.output, tuple(found.shape[1:]), compileoptions.are_probabilities(found, network.activation)
@@ -399,12 +426,20 @@ def _class_weights(
 ) -> dict[int, float]:
     missing = missing_labels(table, counts)
     if missing:
+        cure = (
+            Phrase("They occur in other samples only: add training samples of them.")
+            if parameters.remap_labels
+            else Phrase("To number only the labels that occur, set {remap_labels}.", remap_labels=field("remap_labels"))
+        )
         progress.warning(
-            f"No training sample has the labels {_named(table, missing[:20])}, so the model cannot learn them. To number only "
-            f"the labels that occur, set {field('remap_labels')}."
+            Phrase(
+                "No training sample has the labels {named}, so the model cannot learn them. {cure}",
+                named=_named(table, missing[:20]),
+                cure=cure,
+            )
         )
     shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))
-    progress.info(f"Classes and their labels for training: {shown}.")
+    progress.info(Phrase("Classes and their labels for training: {shown}.", shown=shown))
     return balanced_weights(table, counts) if parameters.class_weights == "balanced" else {}
 
 

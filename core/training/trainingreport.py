@@ -12,13 +12,14 @@ from ..accuracy.figures import curves_figure
 from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from .scoring import Scores
 
 _NOT_DRAWN = ("epoch", "seconds", "seconds_waited")
 _HEADINGS = {
-    SampleRole.VALIDATION: "Scores on validation data",
-    SampleRole.TRAINING: "Scores on training data",
-    SampleRole.TEST: "Scores on test data",
+    SampleRole.VALIDATION: Phrase("Scores on validation data"),
+    SampleRole.TRAINING: Phrase("Scores on training data"),
+    SampleRole.TEST: Phrase("Scores on test data"),
 }
 
 Rows = Sequence[Mapping[str, float]]
@@ -57,21 +58,22 @@ def report_html(
         counts: number of samples by role.
         facts: further names and values for the first table.
     """
-    report = Report("Training report")
+    report = Report(Phrase("Training report"))
     seconds = [row["seconds"] for row in rows if "seconds" in row]
     waited = sum(row.get("seconds_waited", 0.0) for row in rows)
     summary: list[tuple[str, Any]] = [*facts.items()]
-    summary += [(f"Samples for {role}", count) for role, count in counts.items()]
+    summary += [(Phrase("Samples for {role}", role=role), count) for role, count in counts.items()]
     if seconds:
         summary += [
-            ("Seconds per epoch", sum(seconds) / len(seconds)),
-            ("Seconds altogether", sum(seconds)),
-            ("Seconds waited for patches", waited),
+            (Phrase("Seconds per epoch"), sum(seconds) / len(seconds)),
+            (Phrase("Seconds altogether"), sum(seconds)),
+            (Phrase("Seconds waited for patches"), waited),
         ]
     report.table("", (), summary)
     curves = _curves(rows)
     if curves:
-        report.figure("Course of the training", curves_figure(curves, ""), "Curves of loss and metrics over the epochs")
+        words = Phrase("Curves of loss and metrics over the epochs")
+        report.figure(Phrase("Course of the training"), curves_figure(curves, ""), words)
     for role, found in scores.items():
         if isinstance(found, ClassScores):
             report.class_scores(_HEADINGS[role], found)

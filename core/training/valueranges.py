@@ -34,6 +34,11 @@ def check_input_holds(samples: Samples, key: str, role: SampleRole, name: str, d
         narrowing(np.array(values))
         if told := narrowing.told():
             raise ParameterError(
-                f"{role.mention('il', key)} holds {samples.dtypes[key]}, but the input {name} of the model takes {dtype}: of the "
-                f"values {told}, and would become others. Scale or clip the patches, or choose a model that takes them."
+                "{mention} holds {key}, but the input {name} of the model takes {dtype}: of the values {told}, and "
+                "would become others. Scale or clip the patches, or choose a model that takes them.",
+                mention=role.mention("il", key),
+                key=samples.dtypes[key],
+                name=name,
+                dtype=dtype,
+                told=told,
             )

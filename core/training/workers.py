@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..errors import ParameterError, TrainingError
+from ..phrases import Phrase
 from .strategies import is_chief, out_of_scope, worker_of
 
 _WRITERS = (
@@ -135,11 +136,15 @@ class _WorkerGroup:
         if failure is not None:
             raise failure
         batch = _full(data, self._strategy) * self._strategy.num_replicas_in_sync
-        whose = f"Worker {self._worker}" if first is None else "Another worker"
+        whose = f"Worker {self._worker}" if first is None else Phrase("Another worker")
         raise ParameterError(
-            f"{whose} of {self._workers} gets no full batch. Files of records are shared among the workers, and each "
-            f"needs one at least, with {batch} samples altogether (the whole batch): write more files (a smaller "
-            "n_samples_per_shard), lower batch_size, use fewer workers, or read with shard_policy=AutoShardPolicy.DATA."
+            "{whose} of {workers} gets no full batch. Files of records are shared among the workers, and each needs "
+            "one at least, with {batch} samples altogether (the whole batch): write more files (a smaller "
+            "n_samples_per_shard), lower batch_size, use fewer workers, or read with "
+            "shard_policy=AutoShardPolicy.DATA.",
+            whose=whose,
+            workers=self._workers,
+            batch=batch,
         )
 
     def take_over_from_chief(self, epoch: int) -> int:
@@ -288,6 +293,7 @@ def _lost_workers() -> Iterator[None]:
         yield
     except _LOST as error:
         raise TrainingError(
-            f"Another worker has stopped or cannot be reached: look for the reason in its log, then start all workers "
-            f"again. ({error.message})"
+            "Another worker has stopped or cannot be reached: look for the reason in its log, then start all "
+            "workers again. ({reason})",
+            reason=error.message,
         ) from error

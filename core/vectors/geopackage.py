@@ -142,7 +142,9 @@ class Filler:
         try:
             yield
         except (sqlite3.Error, OverflowError) as error:
-            raise VectorError(f"Cannot write the layer {self._table}: {error}. Is the disk full?") from error
+            raise VectorError(
+                "Cannot write the layer {table}: {error}. Is the disk full?", table=self._table, error=error
+            ) from error
 
 
 def can_index() -> bool:

@@ -31,7 +31,10 @@ def assigned_system(given: VectorSource) -> str:
         code = system.SetFromUserInput(given.crs)
     if code or errors.failed:
         raise VectorError(
-            f"The coordinate system {given.crs!r} of the layer {given} is not understood ({errors}): give a code such as "
-            "EPSG:32654, or WKT."
+            "The coordinate system {crs!r} of the layer {given} is not understood ({errors}): give a code such as "
+            "EPSG:32654, or WKT.",
+            crs=given.crs,
+            given=given,
+            errors=errors,
         )
     return str(system.ExportToWkt())

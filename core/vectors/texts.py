@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from ..errors import VectorError
+from ..phrases import Phrase
 
 
 def readable(text: str, path: str, what: str) -> str:
@@ -29,7 +30,11 @@ def readable(text: str, path: str, what: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise VectorError(
-            f"In {path}, {what} is {shown(text)!r}, which is not UTF-8, and its encoding is unknown. {_cure(path)}"
+            "In {path}, {what} is {text!r}, which is not UTF-8, and its encoding is unknown. {cure}",
+            path=path,
+            what=what,
+            text=shown(text),
+            cure=_cure(path),
         ) from None
     return text
 
@@ -44,7 +49,7 @@ def field_text(feature: Any, index: int, path: str) -> str:
     if text.isascii():
         return text
     name = shown(feature.GetFieldDefnRef(index).GetName())
-    return readable(text, path, f"the field {name} of feature {feature.GetFID()}")
+    return readable(text, path, Phrase("the field {name} of feature {get_fid}", name=name, get_fid=feature.GetFID()))
 
 
 def shown(text: str) -> str:
@@ -55,8 +60,9 @@ def shown(text: str) -> str:
 def _cure(path: str) -> str:
     stem, extension = os.path.splitext(path)
     if extension.lower() in (".shp", ".dbf"):
-        return (
-            f"Write the name of its encoding, such as ISO-8859-1, into a file {os.path.basename(stem)}.cpg beside it, or "
-            f"append |option:ENCODING=ISO-8859-1 to the path; in QGIS, set it in the layer's properties."
+        return Phrase(
+            "Write the name of its encoding, such as ISO-8859-1, into a file {stem}.cpg beside it, or append "
+            "|option:ENCODING=ISO-8859-1 to the path; in QGIS, set it in the layer's properties.",
+            stem=os.path.basename(stem),
         )
-    return "Save the layer again in the encoding UTF-8."
+    return Phrase("Save the layer again in the encoding UTF-8.")

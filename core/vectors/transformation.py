@@ -34,7 +34,12 @@ class Transformation:
         with collected_errors() as errors:
             self.transform = osr.CoordinateTransformation(_system(source.wkt), _system(target.wkt))
         if self.transform is None or errors.failed:
-            raise VectorError(f"Coordinates cannot be transformed from {self._names[0]} to {self._names[1]}: {errors}.")
+            raise VectorError(
+                "Coordinates cannot be transformed from {name} to {name2}: {errors}.",
+                name=self._names[0],
+                name2=self._names[1],
+                errors=errors,
+            )
 
     def points(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the coordinates transformed; infinite where a point lies outside the target's area."""

@@ -17,6 +17,7 @@ from ..base.progress import Progress
 from ..errors import VectorError
 from ..files.gdalcalls import collected_errors
 from ..parameters.vectorsource import Address, LayerSource, VectorSource
+from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from .columns import POINT_SIZES, batches
 from .systems import assigned_system, own_system
@@ -112,7 +113,7 @@ class VectorLayer:
         address = Address.of(source)
         self.path = address.path
         self.dataset, self.layer = opened(address)
-        self.name: str = readable(self.layer.GetName(), self.path, "the name of a layer")
+        self.name: str = readable(self.layer.GetName(), self.path, Phrase("the name of a layer"))
         self.geometry = _GEOMETRIES.get(ogr.GT_Flatten(self.layer.GetGeomType()), "unknown")
         self._columns, self.fields = _fields(self.layer, given)
         self.reference = Reference(assigned_system(given) if given.crs else own_system(self.layer), True)
@@ -140,20 +141,38 @@ class VectorLayer:
             return Field(name, INTEGER, -1)
         names = [field.name for field in self.fields]
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"Its fields are: {', '.join(names) or 'none'}."
-        raise VectorError(f"The layer {self.name} of {self.path} has no field {name!r}. {hint}")
+        hint = (
+            Phrase("Did you mean {near}?", near=near[0])
+            if near
+            else Phrase("Its fields are: {names}.", names=", ".join(names) or Phrase("none"))
+        )
+        raise VectorError(
+            "The layer {name} of {path} has no field {name2!r}. {hint}",
+            name=self.name,
+            path=self.path,
+            name2=name,
+            hint=hint,
+        )
 
     def check_class_field(self, field: Field, progress: Progress) -> None:
         """Warn of a field that numbers the features, or is called so: each of them would be a class of its own."""
         if field.index < 0:
             progress.warning(
-                f"The class field {field.name} of {self.path} is the number of each feature, so each feature is a "
-                "class of its own: choose the field that holds the class."
+                Phrase(
+                    "The class field {field} of {path} is the number of each feature, so each feature is a class of "
+                    "its own: choose the field that holds the class.",
+                    field=field.name,
+                    path=self.path,
+                )
             )
         elif field.name.lower() in ("fid", "ogc_fid"):
             progress.warning(
-                f"The class field {field.name} of {self.path} has a usual name of feature numbers: if it holds these, "
-                "each feature is a class of its own. Then choose the field that holds the class."
+                Phrase(
+                    "The class field {field} of {path} has a usual name of feature numbers: if it holds these, each "
+                    "feature is a class of its own. Then choose the field that holds the class.",
+                    field=field.name,
+                    path=self.path,
+                )
             )
 
     def extent(self) -> tuple[float, float, float, float]:
@@ -166,9 +185,13 @@ class VectorLayer:
     def describe(self) -> str:
         """Return extent and coordinate system in words for a message."""
         x_min, x_max, y_min, y_max = self.extent()
-        return (
-            f"x {x_min:.10g} to {x_max:.10g}, y {y_min:.10g} to {y_max:.10g} "
-            f"(coordinate system: {self.reference.describe()})"
+        return Phrase(
+            "x {x_min:.10g} to {x_max:.10g}, y {y_min:.10g} to {y_max:.10g} (coordinate system: {reference})",
+            x_min=x_min,
+            x_max=x_max,
+            y_min=y_min,
+            y_max=y_max,
+            reference=self.reference.describe(),
         )
 
     def read_points(self, fields: Sequence[Field], progress: Progress, chunk: int = _CHUNK) -> Iterator[Points]:
@@ -205,11 +228,16 @@ class VectorLayer:
         """Raise VectorError where the layer holds lines, polygons, or no geometry."""
         if self.geometry in ("line", "polygon"):
             raise VectorError(
-                f"The layer {self.name} of {self.path} holds {self.geometry}s, but points are needed: create points "
-                "with SampleSelection (otbtf:sampleselection)."
+                "The layer {name} of {path} holds {geometry}s, but points are needed: create points with "
+                "SampleSelection (otbtf:sampleselection).",
+                name=self.name,
+                path=self.path,
+                geometry=self.geometry,
             )
         if self.geometry == "none":
-            raise VectorError(f"The layer {self.name} of {self.path} has no geometry, but points are needed.")
+            raise VectorError(
+                "The layer {name} of {path} has no geometry, but points are needed.", name=self.name, path=self.path
+            )
 
     def _read_chunk(self, fields: Sequence[Field], chunk: int) -> tuple[Points, bool]:
         getters = [self._getter(field) for field in fields]
@@ -237,7 +265,9 @@ class VectorLayer:
                 for getter, column in zip(getters, values):
                     column.append(getter(feature))
         if errors.failed:
-            raise VectorError(f"Cannot read the layer {self.name} of {self.path}: {errors}.")
+            raise VectorError(
+                "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
+            )
         places = np.frombuffer(b"".join(shapes), "<f8").reshape(-1, 2)
         columns = tuple(_masked(column, field.kind) for column, field in zip(values, fields))
         points = Points(np.array(fids, "int64"), places[:, 0].copy(), places[:, 1].copy(), columns, without)
@@ -261,14 +291,20 @@ class VectorLayer:
             return None
         if ogr.GT_Flatten(geometry.GetGeometryType()) != ogr.wkbMultiPoint:
             raise VectorError(
-                f"Feature {feature.GetFID()} of the layer {self.name} of {self.path} is a "
-                f"{geometry.GetGeometryName()}, but points are needed: create points from lines and polygons with "
-                "SampleSelection (otbtf:sampleselection)."
+                "Feature {get_fid} of the layer {name} of {path} is a {get_geometry_name}, but points are needed: "
+                "create points from lines and polygons with SampleSelection (otbtf:sampleselection).",
+                get_fid=feature.GetFID(),
+                name=self.name,
+                path=self.path,
+                get_geometry_name=geometry.GetGeometryName(),
             )
         if geometry.GetGeometryCount() != 1:
             raise VectorError(
-                f"Feature {feature.GetFID()} of the layer {self.name} has {geometry.GetGeometryCount()} points: "
-                "run Vector > Geometry Tools > Multipart to Singleparts first."
+                "Feature {get_fid} of the layer {name} has {get_geometry_count} points: run Vector > Geometry Tools "
+                "> Multipart to Singleparts first.",
+                get_fid=feature.GetFID(),
+                name=self.name,
+                get_geometry_count=geometry.GetGeometryCount(),
             )
         return bytes(geometry.GetGeometryRef(0).ExportToWkb(ogr.wkbNDR))
 
@@ -277,11 +313,14 @@ def _fields(layer: Any, given: VectorSource) -> tuple[tuple[str, ...], tuple[Fie
     """Return the names of the columns as OGR knows them, and the fields."""
     definition = layer.GetLayerDefn()
     made = [definition.GetFieldDefn(index) for index in range(definition.GetFieldCount())]
-    columns = tuple(readable(field.GetName(), Address.of(given).path, "the name of a field") for field in made)
+    columns = tuple(readable(field.GetName(), Address.of(given).path, Phrase("the name of a field")) for field in made)
     names = given.fields or columns
     if len(names) != len(columns):
         raise VectorError(
-            f"The layer {given} is described with {len(names)} fields, but has {len(columns)}: did the file change?"
+            "The layer {given} is described with {names_count} fields, but has {columns_count}: did the file change?",
+            given=given,
+            names_count=len(names),
+            columns_count=len(columns),
         )
     kinds = [_KINDS.get(field.GetType(), TEXT) for field in made]
     return columns, tuple(Field(name, kind, index) for index, (name, kind) in enumerate(zip(names, kinds)))

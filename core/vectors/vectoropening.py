@@ -11,6 +11,7 @@ from ..errors import VectorError
 from ..files import inputs
 from ..files.gdalcalls import collected_errors, open_unchanged
 from ..parameters.vectorsource import Address, LayerSource
+from ..phrases import Phrase
 from .texts import shown
 
 _TABLES_OF_QGIS = ("layer_styles", "qgis_projects")
@@ -31,8 +32,10 @@ def opened(address: Address) -> tuple[Any, Any]:
     """
     if address.others:
         raise VectorError(
-            f"The layer {address.path} is given with {address.others[0]!r}, which only QGIS applies: choose the layer "
-            "in QGIS, or save its content to a file."
+            "The layer {address} is given with {other!r}, which only QGIS applies: choose the layer in QGIS, or "
+            "save its content to a file.",
+            address=address.path,
+            other=address.others[0],
         )
     dataset = open_vector(address.path, address.options)
     layer = _choose(dataset, address)
@@ -55,7 +58,11 @@ def open_vector(path: str, options: Sequence[str] = ()) -> Any:
     with collected_errors() as errors:
         dataset = open_unchanged(path, gdal.OF_VECTOR | gdal.OF_VERBOSE_ERROR, VectorError, options)
     if dataset is None:
-        raise VectorError(f"Cannot open the layer {path}: {errors}. Check the path and that OGR reads the format.")
+        raise VectorError(
+            "Cannot open the layer {path}: {errors}. Check the path and that OGR reads the format.",
+            path=path,
+            errors=errors,
+        )
     if (watching := inputs.current()) is not None:
         for file in dataset.GetFileList() or ():
             watching.watch(file, path)
@@ -94,17 +101,33 @@ def _choose(dataset: Any, address: Address) -> Any:
         with collected_errors():
             layer = dataset.GetLayerByName(address.layer)
         if layer is None:
-            raise VectorError(f"{path} has no layer {address.layer!r}. Its layers are: {', '.join(names) or 'none'}.")
+            raise VectorError(
+                "{path} has no layer {layer!r}. Its layers are: {names}.",
+                path=path,
+                layer=address.layer,
+                names=", ".join(names) or Phrase("none"),
+            )
         return layer
     if address.number is not None:
         if address.number >= count:
-            raise VectorError(f"{path} has no layer number {address.number}: it has {count}, numbered from 0.")
+            raise VectorError(
+                "{path} has no layer number {number}: it has {count}, numbered from 0.",
+                path=path,
+                number=address.number,
+                count=count,
+            )
         return dataset.GetLayer(address.number)
     numbers = [number for number, name in enumerate(names) if name not in _TABLES_OF_QGIS]
     if len(numbers) != 1:
         raise VectorError(
-            f"{path} has {count} layers ({', '.join(names[:8])}): name one, as {path}|layername={names[0]}."
+            Phrase(
+                "{path} has {count} layers ({names}): name one, as {path}|layername={name}.",
+                path=path,
+                count=count,
+                names=", ".join(names[:8]),
+                name=names[0],
+            )
             if names
-            else f"{path} holds no vector layer."
+            else Phrase("{path} holds no vector layer.", path=path)
         )
     return dataset.GetLayer(numbers[0])

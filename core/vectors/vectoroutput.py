@@ -19,6 +19,7 @@ from ..errors import ParameterError, VectorError
 from ..files.gdalcalls import collected_errors
 from ..files.privatecopies import is_closed, is_database, is_unfinished
 from ..files.staging import Staging, check_file
+from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from .fieldnames import distinct_names, free_name
 from .geopackage import Filler, can_index
@@ -51,15 +52,19 @@ def vector_driver(path: str, name: str = "") -> gdal.Driver:
     Raises:
         ParameterError: it is no file (a memory layer, a database), or no driver writes it.
     """
-    name = name or "The output"
+    name = name or Phrase("The output")
     if _NO_FILE.match(path) or split_source(path)[1]:
         raise ParameterError(
-            f"{name} is {path!r}, but must be a file of its own: memory layers, databases and layers added to an "
-            "existing file cannot be written. Save to a GeoPackage (.gpkg) instead."
+            "{name} is {path!r}, but must be a file of its own: memory layers, databases and layers added to an "
+            "existing file cannot be written. Save to a GeoPackage (.gpkg) instead.",
+            name=name,
+            path=path,
         )
     extension = Path(path).suffix.lower().lstrip(".")
     if not extension:
-        raise ParameterError(f"{name} is {path!r}, whose extension names no format: use .gpkg or another extension.")
+        raise ParameterError(
+            "{name} is {path!r}, whose extension names no format: use .gpkg or another extension.", name=name, path=path
+        )
     preferred = {"gpkg": "GPKG", "shp": "ESRI Shapefile", "geojson": "GeoJSON", "json": "GeoJSON"}.get(extension)
     for index in range(gdal.GetDriverCount()):
         driver = gdal.GetDriver(index)
@@ -71,7 +76,10 @@ def vector_driver(path: str, name: str = "") -> gdal.Driver:
         ):
             return driver
     raise ParameterError(
-        f"{name} is {path!r}, but this GDAL writes no vector format with the extension .{extension}: choose .gpkg."
+        "{name} is {path!r}, but this GDAL writes no vector format with the extension .{extension}: choose .gpkg.",
+        name=name,
+        path=path,
+        extension=extension,
     )
 
 
@@ -96,7 +104,7 @@ def check_vector_output(path: str, name: str = "") -> None:
     vector_driver(path, name)
     check_file(path, name)
     if os.path.exists(path):
-        _check_unlocked(path, name or "The output")
+        _check_unlocked(path, name or Phrase("The output"))
 
 
 def _check_unlocked(path: str, name: str) -> None:
@@ -105,9 +113,12 @@ def _check_unlocked(path: str, name: str) -> None:
         return
     if is_unfinished(path):
         raise VectorError(
-            f"{name} is {path}, which has changes beside it that are not in it yet ({Path(path).name}-wal or "
-            "-journal): another program has it open, or has died. Close it there, or open and close it in QGIS, or "
-            "choose another file."
+            "{name} is {path}, which has changes beside it that are not in it yet ({path2}-wal or -journal): "
+            "another program has it open, or has died. Close it there, or open and close it in QGIS, or choose "
+            "another file.",
+            name=name,
+            path=path,
+            path2=Path(path).name,
         )
     address = f"file:{urllib.parse.quote(os.path.abspath(path))}?mode=rw"
     try:
@@ -117,8 +128,10 @@ def _check_unlocked(path: str, name: str) -> None:
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
             raise VectorError(
-                f"{name} is {path}, which is locked by another program that writes to it: close it there, or choose "
-                "another file."
+                "{name} is {path}, which is locked by another program that writes to it: close it there, or choose "
+                "another file.",
+                name=name,
+                path=path,
             ) from None
     except sqlite3.DatabaseError:
         return  # damaged: it may be replaced
@@ -200,7 +213,7 @@ class OutputVector:
             self._layer = self._dataset.CreateLayer(self._name, system, kind, options)
         self._check(errors, self._layer is not None)
         if self._points and self._layer.GetGeomType() == ogr.wkbNone:
-            errors.messages.append("it holds tables without geometry only")
+            errors.messages.append(Phrase("it holds tables without geometry only"))
             self._check(errors, False)
 
     def _create_fields(self, fields: Sequence[Field]) -> None:
@@ -217,9 +230,19 @@ class OutputVector:
         definition = self._layer.GetLayerDefn()
         made = [definition.GetFieldDefn(index).GetName() for index in range(definition.GetFieldCount())]
         self.names = tuple(made[len(made) - len(fields) :])  # some formats have fields of their own first
-        renamed = [f"{field.name} as {name}" for field, name in zip(fields, self.names) if field.name != name]
+        renamed = [
+            Phrase("{field} as {name}", field=field.name, name=name)
+            for field, name in zip(fields, self.names)
+            if field.name != name
+        ]
         if renamed:
-            self._progress.warning(f"{self._driver.LongName} writes the field {', '.join(renamed)}.")
+            self._progress.warning(
+                Phrase(
+                    "{format} writes the field {renamed}.",
+                    format=self._driver.LongName,
+                    renamed=Phrase(", ").join(renamed),
+                )
+            )
 
     def write(self, columns: Sequence[Column], x: np.ndarray | None = None, y: np.ndarray | None = None) -> None:
         """Append features.
@@ -288,7 +311,13 @@ class OutputVector:
             again = None
         # some formats show an empty layer as none
         if rows != self._rows and self._rows:
-            raise VectorError(f"{self._staging.final} holds {rows} features after writing {self._rows}: {errors}.")
+            raise VectorError(
+                "{final} holds {rows} features after writing {rows2}: {errors}.",
+                final=self._staging.final,
+                rows=rows,
+                rows2=self._rows,
+                errors=errors,
+            )
 
     def abandon(self) -> None:
         """Let go of the file without finishing it, so that it can be removed."""
@@ -308,8 +337,10 @@ class OutputVector:
     def _check(self, errors: Any, worked: bool) -> None:
         if errors.failed or not worked:
             raise VectorError(
-                f"Cannot write {self._staging.final} in the format {self._driver.LongName}: {errors}. "
-                "A GeoPackage (.gpkg) holds any layer."
+                "Cannot write {final} in the format {format}: {errors}. A GeoPackage (.gpkg) holds any layer.",
+                final=self._staging.final,
+                format=self._driver.LongName,
+                errors=errors,
             )
 
 

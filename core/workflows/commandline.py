@@ -28,6 +28,8 @@ from ..parameters.extendedfilenames import check_reading, output_values, split
 from ..parameters.kinds import Content, Key, parameter_name
 from ..parameters.otbkeys import why_left_out
 from ..parameters.parsing import keys, unknown_key
+from ..parameters.sections import in_sections
+from ..phrases import Phrase, plain
 
 _LAUNCHERS = ("otbcli", "otbgui", "otbApplicationLauncherCommandLine", "otbApplicationLauncherQt")
 _KEY = re.compile(r"-{1,2}([A-Za-z][\w.]*)")
@@ -108,13 +110,14 @@ def parse_commands(text: str) -> list[Call]:
         try:
             call = _call(words, line)
         except ParameterError as error:
-            raise ParameterError(f"Line {line}: {error}") from None
+            raise ParameterError("Line {line}: {error}", line=line, error=error) from None
         if call:
             calls.append(call)
     if not calls:
         raise ParameterError(
-            f"{field('command')} holds no command: give a line such as otbcli_TensorflowModelServe -source1.il image.tif "
-            "-model.dir model -out map.tif."
+            "{command} holds no command: give a line such as otbcli_TensorflowModelServe -source1.il image.tif "
+            "-model.dir model -out map.tif.",
+            command=field("command"),
         )
     return calls
 
@@ -142,7 +145,7 @@ def _call(words: Words, line: int) -> Call | None:
     while words and _ASSIGNMENT.fullmatch(words[0]):
         name = words[0].partition("=")[0]
         if name != "OTB_TF_NSOURCES":  # the sources are counted
-            notes.append(f"The variable {name} has no effect here and is ignored.")
+            notes.append(Phrase("The variable {name} has no effect here and is ignored.", name=name))
         words = words[1:]
     if not words:
         return None
@@ -154,7 +157,7 @@ def _call(words: Words, line: int) -> Call | None:
             return Call(application, {}, line=line, help=_help(application, words, known))
         pairs = list(_pairs(words))
     except ParameterError as error:
-        raise ParameterError(f"{application}: {error}") from None
+        raise ParameterError("{application}: {error}", application=application, error=error) from None
     return call_of(application, pairs, line, tuple(notes))
 
 
@@ -184,7 +187,7 @@ def call_of(application: str, pairs: Sequence[tuple[str, Words]], line: int = 1,
         values = {**given, **_defaults(given, known)}
         registry.read(operation, values)
     except ParameterError as error:
-        raise ParameterError(f"{application}: {error}") from None
+        raise ParameterError("{application}: {error}", application=application, error=error) from None
     return Call(application, values, tuple(told), line)
 
 
@@ -200,7 +203,7 @@ def _application(words: Words) -> tuple[str, Words]:
     name, rest = program, words[1:]
     if program in _LAUNCHERS:
         if not rest:
-            raise ParameterError(f"{words[0]} names no application: put its name after it.")
+            raise ParameterError("{word} names no application: put its name after it.", word=words[0])
         name, rest = rest[0], rest[1:]
         if rest and not rest[0].startswith("-"):
             rest = rest[1:]  # the launcher's second word is the folder of OTB's applications
@@ -211,11 +214,15 @@ def _application(words: Words) -> tuple[str, Words]:
     if name in applications:
         return name, rest
     if name.startswith("-"):
-        raise ParameterError(f"The line begins with {name}: end the line before it with a backslash.")
+        raise ParameterError("The line begins with {name}: end the line before it with a backslash.", name=name)
     near = difflib.get_close_matches(name.lower(), [known.lower() for known in applications], n=1, cutoff=0.6)
     spelling = {known.lower(): known for known in applications}
-    hint = f"Did you mean {spelling[near[0]]}?" if near else f"Known: {', '.join(applications)}."
-    raise ParameterError(f"There is no application {name!r}. {hint}")
+    hint = (
+        Phrase("Did you mean {spelling}?", spelling=spelling[near[0]])
+        if near
+        else Phrase("Known: {applications}.", applications=", ".join(applications))
+    )
+    raise ParameterError("There is no application {name!r}. {hint}", name=name, hint=hint)
 
 
 def _help(application: str, words: Words, known: dict[str, Key]) -> str:
@@ -223,12 +230,22 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
     wanted = [word for word in words[words.index(next(w for w in words if w.endswith("-help"))) + 1 :] if word in known]
     shown = [known[name] for name in wanted] or [key for key in known.values() if key.group <= 1]
     lines = [f"{application}: {registry.declaration(application).DESCRIPTION.splitlines()[0]}"]
-    for key in shown:
-        marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
-        lines.append(f"  -{key.name} ({'; '.join([key.kind.takes(key), *marks])}): {key.help}")
+    for title, own in in_sections(shown).items():
+        lines += [f"{title}:", *map(_help_of, own)]
     if len(shown) < len(known) and not wanted:
-        lines.append("Further sources have the same keys with their number.")
+        lines.append(Phrase("Further sources have the same keys with their number."))
     return "\n".join(lines)
+
+
+def _help_of(key: Key) -> str:
+    marks = (
+        ["needed"]
+        if key.required
+        else []
+        if key.default in (None, "", ())
+        else [Phrase("default {default}", default=key.default)]
+    )
+    return f"  -{key.name} ({'; '.join([key.kind.takes(key), *marks])}): {key.help}"
 
 
 # -------------------------------------------------------------------- values
@@ -242,17 +259,23 @@ def _values(pairs: Sequence[tuple[str, Words]], known: dict[str, Key], notes: li
         if key is None and name in _OTB_ONLY:
             continue
         if key is None and name in LEFT_OUT and known.keys() & {"classifier", "nodatalabel"}:
-            notes.append(f"{name}={' '.join(given)} is left out: {LEFT_OUT[name]}.")
+            notes.append(
+                Phrase(
+                    "{name}={given} is left out: {left_out}.", name=name, given=" ".join(given), left_out=LEFT_OUT[name]
+                )
+            )
             continue
         if key is None and (why := why_left_out(name, given, known)) is not None:
-            notes += [f"{name}={' '.join(given)} is left out: {why}."] if why else []
+            notes += (
+                [Phrase("{name}={given} is left out: {why}.", name=name, given=" ".join(given), why=why)] if why else []
+            )
             continue
         if key is None:
             raise unknown_key(name, known)
         if name in values:
-            raise ParameterError(f"-{name} is given twice: keep one.")
+            raise ParameterError("-{name} is given twice: keep one.", name=name)
         if not given and not key.kind.stands_alone(key):
-            raise ParameterError(f"-{name} has no value: {key.help}")
+            raise ParameterError("-{name} has no value: {help}", name=name, help=plain(key.help))
         values.update(_of_key(key, given, known, notes))
     return values
 
@@ -268,7 +291,7 @@ def _pairs(words: Words) -> Iterator[tuple[str, Words]]:
                 yield name, given
             name, given = match[1], []
         elif not name:
-            raise ParameterError(f"The value {masked(word)!r} has no key: put a key such as -out before it.")
+            raise ParameterError("The value {word!r} has no key: put a key such as -out before it.", word=masked(word))
         else:
             given.append(word)
     if name:
@@ -294,7 +317,7 @@ def _of_key(key: Key, given: Words, known: dict[str, Key], notes: list[str]) -> 
 def _input(key: Key, word: str, notes: list[str]) -> str:
     """Return the raster that an extended filename names; a Processing call has no place for its options."""
     file, options = split(word, lenient=True)
-    cure = "prepare the image with gdal_translate (-b for bands), and give that, or leave it out."
+    cure = Phrase("prepare the image with gdal_translate (-b for bands), and give that, or leave it out.")
     check_reading(f"-{key.name}", file, options, (), cure, notes)
     return file
 

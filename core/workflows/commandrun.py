@@ -9,6 +9,7 @@ from typing import Any
 from ..base.progress import Part, Progress
 from ..errors import Cancelled, OtbtfError
 from ..operations.runcommandline import RunCommandLine
+from ..phrases import Phrase
 from ..registry import run as run_operation
 from .commandline import Call, described, parse_commands
 
@@ -41,20 +42,42 @@ def run_command_lines(parameters: RunCommandLine, progress: Progress, perform: P
     for number, call in enumerate(calls):
         progress.check()
         part = Part(progress, number / len(calls), (number + 1) / len(calls))
-        progress.info(f"Running {call.algorithm} ({number + 1} of {len(calls)}).")
+        progress.info(
+            Phrase(
+                "Running {algorithm} ({number} of {calls_count}).",
+                algorithm=call.algorithm,
+                number=number + 1,
+                calls_count=len(calls),
+            )
+        )
         try:
             results.append((perform or _here)(call, part))
         except OtbtfError as error:
             # Its keys as text: they are those of the command, not of ours.
-            raise type(error)(f"Line {call.line}, {call.application}: {error}{_done(number)}") from error
+            raise type(error)(
+                Phrase(
+                    "Line {line}, {application}: {error}{done}",
+                    line=call.line,
+                    application=call.application,
+                    error=error,
+                    done=_done(number),
+                )
+            ) from error
         except Cancelled:
-            progress.warning(f"{call.application} of line {call.line} was cancelled.{_done(number)}")
+            progress.warning(
+                Phrase(
+                    "{application} of line {line} was cancelled.{done}",
+                    application=call.application,
+                    line=call.line,
+                    done=_done(number),
+                )
+            )
             raise
     return {"calls": shown, "count": count, "results": json.dumps(results, ensure_ascii=False, default=str)}
 
 
 def _done(number: int) -> str:
-    return f" The output of the {number} commands before it is kept." if number else ""
+    return Phrase(" The output of the {number} commands before it is kept.", number=number) if number else ""
 
 
 def _here(call: Call, progress: Progress) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..classes.legend import ClassEntry, Legend, TextLegend, known_classes, read
 from ..errors import ParameterError, VectorError
 from ..errors import field as mention
 from ..parameters.vectorsource import LayerSource
+from ..phrases import Phrase
 from ..rasters.rasteropening import grid_of, open_dataset
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
@@ -95,10 +96,15 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
     dataset, _ = open_dataset(source)
     grid, reference = grid_of(dataset), Reference.of(dataset, source)
     bounds = (grid.x.origin, grid.x.end, -grid.y.end, -grid.y.origin)
-    shown = f"{grid.describe()} (coordinate system: {reference.describe()})"
+    shown = Phrase("{grid} (coordinate system: {reference})", grid=grid.describe(), reference=reference.describe())
     parameter = mention("labels_raster")
     if reference.georeferenced and image.reference.georeferenced:
-        _check_overlap(f"{parameter} is {source}, which covers {shown}", bounds, reference, image)
+        _check_overlap(
+            Phrase("{parameter} is {source}, which covers {shown}", parameter=parameter, source=source, shown=shown),
+            bounds,
+            reference,
+            image,
+        )
     raster = reference_raster(source, image, nodata, True, parameter, alpha, progress)
     counts: Counter[int] = Counter()
     for _, _, labels in raster.blocks():
@@ -106,13 +112,21 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
         counts.update(count_labels(labels))
         if len(counts) > _MOST_CLASSES:
             raise ParameterError(
-                f"{parameter} is {source}, which holds more than {_MOST_CLASSES} different values, from {min(counts)} to "
-                f"{max(counts)}, which is too many for classes: choose a raster of labels."
+                "{parameter} is {source}, which holds more than {most_classes} different values, from {counts} to "
+                "{counts2}, which is too many for classes: choose a raster of labels.",
+                parameter=parameter,
+                source=source,
+                most_classes=_MOST_CLASSES,
+                counts=min(counts),
+                counts2=max(counts),
             )
     if not counts:
         raise ParameterError(
-            f"{parameter} is {source}, which has no label on the image: all its pixels there are no-data. Choose another "
-            f"raster, or check {mention('labels_nodata')}."
+            "{parameter} is {source}, which has no label on the image: all its pixels there are no-data. Choose "
+            "another raster, or check {mention}.",
+            parameter=parameter,
+            source=source,
+            mention=mention("labels_nodata"),
         )
     return RasterLabels(raster, counts, {str(value): entry for value, entry in known_classes(dataset).items()})
 
@@ -134,8 +148,17 @@ def open_vector(source: LayerSource, field: str, image: Stack, progress: Progres
     shapes = Shapes(layer, field, image.grid, image.reference)
     bounds, parameter = layer.extent(), mention("labels_vector")
     if not np.isfinite(bounds).all():
-        raise VectorError(f"{parameter} is {source}, which has no features: choose another layer.")
-    _check_overlap(f"{parameter} is {source}, which covers {layer.describe()}", bounds, layer.reference, image)
+        raise VectorError(
+            "{parameter} is {source}, which has no features: choose another layer.", parameter=parameter, source=source
+        )
+    _check_overlap(
+        Phrase(
+            "{parameter} is {source}, which covers {layer}", parameter=parameter, source=source, layer=layer.describe()
+        ),
+        bounds,
+        layer.reference,
+        image,
+    )
     named = holds_names([(layer, shapes.field)], progress)
     return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
 
@@ -157,9 +180,12 @@ def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, i
     x, y, grid = x[known], -y[known], image.grid
     if not len(x) or x.max() < grid.x.origin or x.min() > grid.x.end or y.max() < grid.y.origin or y.min() > grid.y.end:
         raise ParameterError(
-            f"{what}, but the image {image.names[0]} covers {grid.describe()} (coordinate system: "
-            f"{image.reference.describe()}): they do not overlap. Choose labels of the same area, or correct the "
-            "coordinate system of the layer."
+            "{what}, but the image {name} covers {grid} (coordinate system: {reference}): they do not overlap. "
+            "Choose labels of the same area, or correct the coordinate system of the layer.",
+            what=what,
+            name=image.names[0],
+            grid=grid.describe(),
+            reference=image.reference.describe(),
         )
 
 
@@ -201,8 +227,9 @@ def classes_of(labels: Labels, found: Iterable[str], given: Names) -> MapClasses
     texts = sorted(set(found))
     if len(texts) < 2:
         raise ParameterError(
-            f"{where} has {f'one class only ({texts[0]})' if texts else 'no class'} on the image, but a map needs at least "
-            "two: give labels of another class too."
+            "{where} has {text} on the image, but a map needs at least two: give labels of another class too.",
+            where=where,
+            text=Phrase("one class only ({text})", text=texts[0]) if texts else Phrase("no class"),
         )
     as_text = field is not None and field.kind == TEXT
     named = isinstance(labels, VectorLabels) and labels.named
@@ -221,7 +248,10 @@ def _whole(text: str, where: str) -> int:
     number = float(text)
     if not math.isfinite(number) or number != int(number):
         raise ParameterError(
-            f"{where} holds {text}, but classes must be whole numbers or texts: choose another field, or round the values."
+            "{where} holds {text}, but classes must be whole numbers or texts: choose another field, or round the "
+            "values.",
+            where=where,
+            text=text,
         )
     return int(number)
 
@@ -246,7 +276,11 @@ def _free(values: tuple[int, ...]) -> int:
             found = next((number for number in numbers if number not in values), None)
             if found is not None:  # else the classes take up the whole type
                 return found
-    raise ParameterError(f"Labels from {values[0]} to {values[-1]} are too large for a map: renumber the classes.")
+    raise ParameterError(
+        "Labels from {value} to {values} are too large for a map: renumber the classes.",
+        value=values[0],
+        values=values[-1],
+    )
 
 
 def parse_legend(text: str) -> dict[str, ClassEntry]:
@@ -265,6 +299,9 @@ def parse_legend(text: str) -> dict[str, ClassEntry]:
         return found
     except OddJson as error:
         raise ParameterError(
-            f"{mention('legend')} is {text[:200]!r} ({error}), but must be JSON such as "
-            '{"1": {"name": "water", "color": "#3060c0"}}.'
+            '{mention} is {text!r} ({error}), but must be JSON such as {{"1": {{"name": "water", "color": '
+            '"#3060c0"}}}}.',
+            mention=mention("legend"),
+            text=text[:200],
+            error=error,
         ) from error

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..base.progress import Part, Progress
+from ..base.progress import Part, Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
 from ..models.servingdefaults import ServingDefaults
@@ -18,6 +18,7 @@ from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
+from ..phrases import Phrase
 from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
@@ -56,8 +57,12 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     labels = _open_labels(parameters, asked, image, progress)
     plan = _plan(parameters, labels, image, progress)
     progress.info(
-        f"{'Tiles' if plan.dense else 'Patches'} of {plan.size} x {plan.size} pixels for the network "
-        f"{plan.model.removeprefix(TEMPLATE_PREFIX)}."
+        Phrase(
+            "{tiles} of {size} x {size} pixels for the network {removeprefix}.",
+            tiles=Phrase("Tiles") if plan.dense else Phrase("Patches"),
+            size=plan.size,
+            removeprefix=plan.model.removeprefix(TEMPLATE_PREFIX),
+        )
     )
     with ExitStack() as stack:
         folder = _work_folder(parameters, stack, progress)
@@ -96,7 +101,11 @@ def _check_outputs(parameters: LandCoverMap) -> None:
     if parameters.keep:
         check_writable(parameters.keep, field("keep"))
         if os.path.isfile(parameters.keep):
-            raise ParameterError(f"{field('keep')} is {parameters.keep}, which is a file: name a folder.")
+            raise ParameterError(
+                "{keep} is {parameters_keep}, which is a file: name a folder.",
+                keep=field("keep"),
+                parameters_keep=parameters.keep,
+            )
 
 
 def _try_format(
@@ -142,12 +151,23 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Prog
     size = parameters.patchsize or (_TILE if dense else step)
     fits = size % step == 0 if dense else size == step or "patch" in TEMPLATES[template].takes
     if not parameters.model_dir and not fits:
-        wanted = f"a multiple of {step}" if dense else str(step)
-        raise ParameterError(f"{field('patchsize')} is {size}, but for the network {template} it must be {wanted}.")
+        wanted = Phrase("a multiple of {step}", step=step) if dense else str(step)
+        raise ParameterError(
+            "{patchsize} is {size}, but for the network {template} it must be {wanted}.",
+            patchsize=field("patchsize"),
+            size=size,
+            template=template,
+            wanted=wanted,
+        )
     if size > min(image.grid.width, image.grid.height):
         raise ParameterError(
-            f"{field('patchsize')} is {size}, but {image.names[0]} has only {image.grid.width} x {image.grid.height} "
-            "pixels: choose a smaller patch size, or a larger image."
+            "{patchsize} is {size}, but {name} has only {width} x {height} pixels: choose a smaller patch size, or "
+            "a larger image.",
+            patchsize=field("patchsize"),
+            size=size,
+            name=image.names[0],
+            width=image.grid.width,
+            height=image.grid.height,
         )
     batch = parameters.batchsize or (8 if dense else 64)
     name = "" if parameters.model_dir else template
@@ -211,8 +231,13 @@ def _train(
             raise
         mode = "dense" if plan.dense else "patches"
         raise ParameterError(
-            f"{error.message} {field('mode')} ({mode} here) and {field('patchsize')} ({plan.size} here) must suit "
-            f"{field('model_dir')}."
+            "{reason} {mode} ({mode2} here) and {patchsize} ({size} here) must suit {model_dir}.",
+            reason=error.message,
+            mode=field("mode"),
+            mode2=mode,
+            patchsize=field("patchsize"),
+            size=plan.size,
+            model_dir=field("model_dir"),
         ) from error
 
 
@@ -236,7 +261,8 @@ def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str
         "device": field("device"),
         "out": field("out"),
     }
-    return run_nested("TensorflowModelServe", values, words, progress)
+    progress.info("Mapping the image.")
+    return run_nested("TensorflowModelServe", values, words, Quiet(progress))
 
 
 def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, model: str) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base.progress import Part, Progress
+from ..base.progress import Part, Progress, Quiet
 from ..classes.legend import as_rows, write_legend
 from ..errors import field
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
@@ -77,7 +78,11 @@ def prepare_samples(
     )
     left = int((~training & ~validation).sum())
     if left:
-        progress.info(f"{left} samples are left out, because their patches share pixels with validation patches.")
+        progress.info(
+            Phrase(
+                "{left} samples are left out, because their patches share pixels with validation patches.", left=left
+            )
+        )
     parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
     parts = {role: part for role, part in parts.items() if len(part)}
     if plan.dense:
@@ -100,15 +105,21 @@ def _limit_tiles(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> d
 
 def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
     """Log how many samples, or labelled pixels, each class has; warn of classes without validation samples."""
-    what = "labelled pixels" if locations.label_raster else "samples"
+    what = Phrase("labelled pixels") if locations.label_raster else "samples"
     for place, row in enumerate(as_rows(locations.classes.values, locations.classes.legend)):
-        called = f"{row['value']} {row['name']}" if row.get("name") else str(row["value"])
+        called = row.get("name") or str(row["value"])
         sums = {role: int(locations.counts[part, place].sum()) for role, part in parts.items()}
-        shown = ", ".join(f"{number} {what} for {role}" for role, number in sums.items())
-        progress.info(f"Class {called}: {shown}.")
+        shown = Phrase(", ").join(
+            (Phrase("{number} {what} for {role}", number=number, what=what, role=role) for role, number in sums.items())
+        )
+        progress.info(Phrase("Class {called}: {shown}.", called=called, shown=shown))
         if not sums.get(SampleRole.VALIDATION, 1):
             progress.warning(
-                f"Class {called} is not validated, because all its labels lie in one place: add labels in another place."
+                Phrase(
+                    "Class {called} is not validated, because all its labels lie in one place: add labels in "
+                    "another place.",
+                    called=called,
+                )
             )
 
 
@@ -162,7 +173,16 @@ def _extract(
         )
     else:
         values["outlabels"] = labels
-    return (patches, labels), run_nested("PatchesExtraction", values, _WORDS, progress)["patches"]
+    found = run_nested("PatchesExtraction", values, _WORDS, Quiet(progress))
+    if found["rejected"]:
+        progress.info(
+            Phrase(
+                "{rejected} samples for {role} are left out: their patches reach beyond the image, or hold no-data.",
+                rejected=found["rejected"],
+                role=role,
+            )
+        )
+    return (patches, labels), found["patches"]
 
 
 _WORDS = {

@@ -77,8 +77,12 @@ def choose_tiles(
     rows, columns = np.nonzero(usable & (counts.sum(axis=-1) > 0))
     if not len(rows):
         raise ParameterError(
-            f"Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {field('patchsize')}, accept "
-            f"some in {field('nodata_pixels')}, or check {field('nodata')}."
+            "Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {patchsize}, accept "
+            "some in {nodata_pixels}, or check {nodata}.",
+            size=size,
+            patchsize=field("patchsize"),
+            nodata_pixels=field("nodata_pixels"),
+            nodata=field("nodata"),
         )
     x, y = grid.points(rows, columns)
     return PatchLocations(x, y, counts[rows, columns], None, classes, path)

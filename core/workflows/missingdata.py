@@ -14,14 +14,15 @@ from ..models.servingdefaults import ServingDefaults
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE, FilledSources
 from ..parameters.nodatarules import ALL, ANY, NodataRule, PatchRule, share_of_bands
 from ..parameters.templatenames import TEMPLATES
+from ..phrases import Phrase
 from ..rasters.dates import dated_names, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
 
 _TOLD = {
-    MEAN: "by the mean of each band in the training data",
-    TEMPORAL: "by linear interpolation along the dates",
+    MEAN: Phrase("by the mean of each band in the training data"),
+    TEMPORAL: Phrase("by linear interpolation along the dates"),
 }
 _FILLING_KEYS = ("nodata_fill", "nodata_fill_value", "nodata_fill_mask", "dates", "dates_order", "step")
 
@@ -110,8 +111,14 @@ def decide_missing_data(
     fill = filling.nodata_fill
     if fill == NONE and TEMPLATES[template].series:
         raise ParameterError(
-            f"{field('nodata_fill')} is {NONE}, but the network {template} needs time series without gaps: choose {TEMPORAL}, "
-            f"which changes nothing in series without missing values, {MEAN} or {VALUE}."
+            "{nodata_fill} is {none}, but the network {template} needs time series without gaps: choose {temporal}, "
+            "which changes nothing in series without missing values, {mean} or {value}.",
+            nodata_fill=field("nodata_fill"),
+            none=NONE,
+            template=template,
+            temporal=TEMPORAL,
+            mean=MEAN,
+            value=VALUE,
         )
     missing = image.missing(workflow.nodata, rule=NodataRule(nan=True))
     if fill == AUTO and TEMPLATES[template].series:
@@ -119,7 +126,13 @@ def decide_missing_data(
     elif fill == AUTO:
         fill = NONE if not missing.partly else TEMPORAL if _dated(filling, template, image) else MEAN
     if missing.partly and fill in _TOLD:
-        progress.info(f"Missing values are filled {_TOLD[fill]}, in the network ({field('nodata_fill')}).")
+        progress.info(
+            Phrase(
+                "Missing values are filled {value}, in the network ({nodata_fill}).",
+                value=_TOLD[fill],
+                nodata_fill=field("nodata_fill"),
+            )
+        )
     return MissingData(fill, rule.nodata_rule.strip() or (ANY if fill == NONE else ALL), rule.nodata_pixels)
 
 

@@ -68,9 +68,12 @@ def split_samples(samples: LocatedSamples, share: float, seed: int) -> tuple[np.
     training, validation = _without_shared_pixels(samples, held)
     if not validation.any():
         raise ParameterError(
-            f"{field('validation_share')} is {share:g}, but the labels lie so near each other that none can be held back "
-            f"without sharing pixels with training (patches of {samples.patch} x {samples.patch} pixels): give labels in "
-            f"more places, or set {field('validation_share')} to 0 and assess the map with other data."
+            "{validation_share} is {share:g}, but the labels lie so near each other that none can be held back "
+            "without sharing pixels with training (patches of {patch} x {patch} pixels): give labels in more "
+            "places, or set {validation_share} to 0 and assess the map with other data.",
+            validation_share=field("validation_share"),
+            share=share,
+            patch=samples.patch,
         )
     return training, validation
 

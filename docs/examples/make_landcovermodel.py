@@ -31,30 +31,42 @@ from qgis.PyQt.QtCore import QPointF
 
 TOP = Path(__file__).resolve().parents[2]
 FILE = TOP / "resources" / "models" / "landcovermodel.model3"
-PATCH = 16
 
 HELP = (
     "Learns from a raster of labels what each class looks like, and maps the images: otbtf:landcovermap for patches, step "
-    "by step. To change it, use Plugins > OTBTF > Copy the land cover model..."
+    "by step. To change it, right-click it in the toolbox and choose Edit a Copy of the Model."
 )
+RESULTS = {
+    "map:Map": "The class of each pixel of the images, with names and colours.",
+    "training:Model": "Folder of the trained model, to serve it on other images.",
+    "training:Report": "HTML page with the training curves, confusion matrix and scores per class.",
+}
 
 Source = QgsProcessingModelChildParameterSource
 INTEGER = QgsProcessingParameterNumber.Type.Integer
+
+
+SAMPLES, PATCH_SIZE, NETWORK, EPOCHS = 1000, 16, "cnn16", 50
+"""What is taken where a command line does not say; QGIS fills in defaults in dialogs only."""
 
 
 class Maker:
     """Puts the model together, from left to right."""
 
     def __init__(self) -> None:
-        self.model = QgsProcessingModelAlgorithm("landcovermodel", "training")  # the group's id: QGIS has no other
-        self.model.setHelpContent({"ALG_DESC": HELP, "ALG_CREATOR": "otbtf_qgis"})
-        self._steps = 0
+        self.model = QgsProcessingModelAlgorithm("landcovermodel", "start")  # the group's id: QGIS has no other
+        self._help = {"ALG_DESC": HELP, "ALG_CREATOR": "otbtf_qgis", **RESULTS}
+        self._rows = self._steps = 0
 
-    def parameter(self, definition: Any, row: int) -> None:
-        """Add an input of the model, in a row of the designer."""
+    def parameter(self, definition: Any, text: str) -> None:
+        """Add an input of the model, below the others in the designer, with its help."""
+        self._help[definition.name()] = text
+        self.model.setHelpContent(self._help)
+        definition.setHelp(text)
         component = QgsProcessingModelParameter(definition.name())
         component.setDescription(definition.description())
-        component.setPosition(QPointF(150, 60 + 70 * row))
+        component.setPosition(QPointF(150, 60 + 70 * self._rows))
+        self._rows += 1
         self.model.addModelParameter(definition, component)
 
     def step(
@@ -96,12 +108,33 @@ def make() -> QgsProcessingModelAlgorithm:
     """Return the model."""
     maker = Maker()
     rasters = QgsProcessing.SourceType.TypeRaster
-    maker.parameter(QgsProcessingParameterMultipleLayers("images", "Images", rasters), 0)
-    maker.parameter(QgsProcessingParameterRasterLayer("labels", "Labels (raster)"), 1)
-    maker.parameter(QgsProcessingParameterNumber("samples", "Samples per class", INTEGER, 1000, False, 2), 2)
-    maker.parameter(QgsProcessingParameterString("network", "Network (a template, or a .keras file)", "cnn16"), 3)
-    maker.parameter(QgsProcessingParameterNumber("epochs", "Epochs", INTEGER, 50, False, 1), 4)
+    maker.parameter(
+        QgsProcessingParameterMultipleLayers("images", "Images", rasters),
+        "Images of the same area, on one grid; their bands are stacked.",
+    )
+    maker.parameter(
+        QgsProcessingParameterRasterLayer("labels", "Labels (raster)"),
+        "Raster with the number of a class in some pixels, and no-data elsewhere.",
+    )
+    maker.parameter(
+        QgsProcessingParameterNumber("samples", "Samples per class", INTEGER, SAMPLES, False, 2),
+        "Number of patches per class, including those for validation. A class with fewer labels uses all of them.",
+    )
+    maker.parameter(
+        QgsProcessingParameterNumber("patchsize", "Patch size", INTEGER, PATCH_SIZE, False, 1),
+        "Width and height of the patches in pixels. The network must take it: cnn16 takes 16, cnn16_deep any size; small "
+        "ones, such as 5, suit small objects.",
+    )
+    maker.parameter(
+        QgsProcessingParameterString("network", "Network (a template, or a .keras file)", NETWORK),
+        "cnn16 (patches of 16 x 16), cnn16_deep (patches of any size), or the path of a .keras file to train further.",
+    )
+    maker.parameter(
+        QgsProcessingParameterNumber("epochs", "Epochs", INTEGER, EPOCHS, False, 1),
+        "Number of times that each sample is used. Training ends earlier if the validation loss no longer falls.",
+    )
 
+    patch_size = f"coalesce(@patchsize, {PATCH_SIZE})"
     given, made = Source.fromModelParameter, Source.fromChildOutput
     maker.step(
         "samples",
@@ -109,8 +142,8 @@ def make() -> QgsProcessingModelAlgorithm:
         {
             "INREF": given("labels"),
             "STRATEGY": "atmost",
-            "STRATEGY_CONSTANT_NB": given("samples"),
-            "PAD": PATCH // 2,
+            "STRATEGY_CONSTANT_NB": Source.fromExpression(f"coalesce(@samples, {SAMPLES})"),
+            "PAD": Source.fromExpression(f"floor({patch_size} / 2)"),
             "SEED": 0,
         },
     )
@@ -119,8 +152,8 @@ def make() -> QgsProcessingModelAlgorithm:
         "otbtf:patchesextraction",
         {
             "SOURCE1_IL": given("images"),
-            "SOURCE1_PATCHSIZEX": PATCH,
-            "SOURCE1_PATCHSIZEY": PATCH,
+            "SOURCE1_PATCHSIZEX": Source.fromExpression(patch_size),
+            "SOURCE1_PATCHSIZEY": Source.fromExpression(patch_size),
             "VEC": made("samples", "OUTVEC"),
             "FIELD": "class",
         },
@@ -129,11 +162,11 @@ def make() -> QgsProcessingModelAlgorithm:
         "training",
         "otbtf:tensorflowmodeltrain",
         {
-            "MODEL_DIR": given("network"),
+            "MODEL_DIR": Source.fromExpression(f"coalesce(@network, '{NETWORK}')"),
             "TRAINING_SOURCE1_IL": made("patches", "SOURCE1_OUT"),
             "TRAINING_SOURCE2_IL": made("patches", "OUTLABELS"),
             "TRAINING_BATCHSIZE": 64,
-            "TRAINING_EPOCHS": given("epochs"),
+            "TRAINING_EPOCHS": Source.fromExpression(f"coalesce(@epochs, {EPOCHS})"),
             "AUGMENTATION": "flips_turns",
             "REMAP_LABELS": True,
             "VALIDATION_MODE": "class",
@@ -148,8 +181,8 @@ def make() -> QgsProcessingModelAlgorithm:
         "otbtf:tensorflowmodelserve",
         {
             "SOURCE1_IL": given("images"),
-            "SOURCE1_RFIELDX": PATCH,
-            "SOURCE1_RFIELDY": PATCH,
+            "SOURCE1_RFIELDX": Source.fromExpression(patch_size),
+            "SOURCE1_RFIELDY": Source.fromExpression(patch_size),
             "MODEL_DIR": made("training", "MODEL_SAVETO"),
             "MODEL_FULLYCONV": "off",
             "OUTPUT_SPCSCALE": 1,

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core.base.progress import Progress
 from ..core.errors import Cancelled, EngineError, OtbtfError
+from ..core.phrases import Phrase
 from .process import EngineProcess, command
 
 POLL = 0.1  # seconds between two looks at whether the user has asked to stop
@@ -84,7 +85,10 @@ class Engine:
             outcome = self._converse(process, operation, values, progress, poll)
         for path in process.left:
             progress.warning(
-                f"The engine left the unfinished file or folder {path}, which could not be removed: delete it."
+                Phrase(
+                    "The engine left the unfinished file or folder {path}, which could not be removed: delete it.",
+                    path=path,
+                )
             )
         progress.check()  # whatever came of it after the user asked to stop
         if outcome is None:

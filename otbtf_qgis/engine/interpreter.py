@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ..core.errors import EngineError
 from ..core.machine.installing import engine_python, is_complete
+from ..core.phrases import Phrase
 
 VARIABLE = "OTBTF_PYTHON"
 
-_HOW_TO_INSTALL = "Run Engine > Install engine in the toolbox, or `qgis_process run otbtf:installengine`."
+_HOW_TO_INSTALL = Phrase("Choose Plugins > OTBTF > Install engine in QGIS, or `qgis_process run otbtf:installengine`.")
 
 
 def find(option: str, folder: Path) -> Path:
@@ -29,24 +30,40 @@ def find(option: str, folder: Path) -> Path:
     """
     named = os.environ.get(VARIABLE, "").strip()
     if named:
-        return _program(named, f"The environment variable {VARIABLE}")
+        return _program(named, Phrase("The environment variable {variable}", variable=VARIABLE))
     if option.strip():
-        return _program(option.strip(), "The plugin's option for the engine's Python")
+        return _program(option.strip(), Phrase("The plugin's option for the engine's Python"))
     if is_complete(folder):
         return engine_python(folder)
     if folder.exists():
-        raise EngineError(f"The engine in {folder} is incomplete. To repair it: {_HOW_TO_INSTALL}")
-    raise EngineError(f"The engine (a separate Python with TensorFlow) is not installed. {_HOW_TO_INSTALL}")
+        raise EngineError(
+            "The engine in {folder} is incomplete. To repair it: {how_to_install}",
+            folder=folder,
+            how_to_install=_HOW_TO_INSTALL,
+        )
+    raise EngineError(
+        "The engine (a separate Python with TensorFlow) is not installed. {how_to_install}",
+        how_to_install=_HOW_TO_INSTALL,
+    )
 
 
 def _program(named: str, where: str) -> Path:
     path = Path(named).expanduser()
     if path.is_dir() and engine_python(path).is_file():
-        raise EngineError(f"{where} is the folder {path}, but must be its interpreter: use {engine_python(path)}.")
-    if not path.is_file() or not os.access(path, os.X_OK):
-        fault = "cannot be run" if path.exists() else "does not exist"
         raise EngineError(
-            f"{where} is {path}, which {fault}. Use a Python that has TensorFlow and GDAL, or leave it empty and "
-            f"install the engine: {_HOW_TO_INSTALL}"
+            "{where} is the folder {path}, but must be its interpreter: use {engine_python}.",
+            where=where,
+            path=path,
+            engine_python=engine_python(path),
+        )
+    if not path.is_file() or not os.access(path, os.X_OK):
+        fault = Phrase("cannot be run") if path.exists() else Phrase("does not exist")
+        raise EngineError(
+            "{where} is {path}, which {fault}. Use a Python that has TensorFlow and GDAL, or leave it empty and "
+            "install the engine: {how_to_install}",
+            where=where,
+            path=path,
+            fault=fault,
+            how_to_install=_HOW_TO_INSTALL,
         )
     return path

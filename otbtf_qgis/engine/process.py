@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from ..core.base.jsonvalues import Json, OddJson, parse
+from ..core.base.languages import spoken
 from ..core.base.temporaries import Temporaries
 from ..core.machine.interpreters import environment, program
 from ..core.machine.programs import empty_folder
+from ..core.phrases import Phrase, decoded
 from ..core.registry import memory_cure
 from ..core.worker import LARGEST_REQUEST, REQUEST_MARK
 
@@ -49,18 +51,26 @@ logger = logging.getLogger(__name__)
 
 def command(interpreter: Path, idle_minutes: float, package: Path = PACKAGE) -> list[str]:
     """Return the command that starts an engine with the `package` folder's code."""
-    return [program(interpreter), "-c", START, str(package.parent), "--idle-minutes", str(idle_minutes)]
+    line = [program(interpreter), "-c", START, str(package.parent), "--idle-minutes", str(idle_minutes)]
+    return [*line, "--language", spoken().name]
+
+
+def _message(found: Json) -> str:
+    try:
+        return decoded(found.value)
+    except ValueError as error:
+        raise found.odd(Phrase("a message")) from error
 
 
 _PARTS: dict[str, dict[str, Callable[[Json], Any]]] = {
     "progress": {"fraction": Json.number},
-    "info": {"message": Json.text},
-    "warning": {"message": Json.text},
-    "error": {"message": Json.text},
+    "info": {"message": _message},
+    "warning": {"message": _message},
+    "error": {"message": _message},
     "temporary": {"path": Json.text},
     "result": {"results": lambda found: dict(found.fields())},
 }
-"""What an event of a kind must have."""
+"""What an event of a kind must have, and how it is read."""
 
 
 class EngineProcess:
@@ -129,17 +139,18 @@ class EngineProcess:
     def obituary(self, operation: str) -> str:
         """Return how the engine ended during a run of an operation, with the last lines of its log, for the user."""
         if self._failure is not None:
-            return (
-                f"The engine's Python, {self.arguments[0]}, cannot be started: {self._failure.strerror}. Run "
-                "otbtf:installengine, or choose another interpreter."
+            return Phrase(
+                "The engine's Python, {argument}, cannot be started: {reason}. Run otbtf:installengine, or choose "
+                "another interpreter.",
+                argument=self.arguments[0],
+                reason=self._failure.strerror,
             )
         if self.stopped:
-            return "The engine was stopped during the run."
+            return Phrase("The engine was stopped during the run.")
         words = self._last_words()
         quoted = "".join(f"\n    {line}" for line in words)
-        return (
-            f"{_ending(self._status, memory_cure(operation))}{' The last lines of its log:' if words else ''}{quoted}"
-        )
+        ending = _ending(self._status, memory_cure(operation))
+        return Phrase("{ending} The last lines of its log:{lines}", ending=ending, lines=quoted) if words else ending
 
     def _last_words(self) -> list[str]:
         """Return the last lines that the run at hand has logged, less the stack that a crash leaves."""
@@ -196,8 +207,7 @@ class EngineProcess:
         try:
             found = parse(line, LARGEST_REQUEST, infinite=True)
             kind, event = found["event"].text(), found.value
-            for name, is_right in _PARTS.get(kind, {}).items():
-                is_right(found[name])
+            event.update({name: read(found[name]) for name, read in _PARTS.get(kind, {}).items()})
         except OddJson:
             self._log.append(f"Not an event: {line!r}")  # that program is no engine
             return
@@ -226,14 +236,14 @@ class EngineProcess:
 def _ending(status: int, cure: str) -> str:
     """Return how a process with this exit status ended, in words; `cure` is what helps against a lack of memory."""
     if sys.platform == "win32":
-        return f"The engine ended unexpectedly, with exit status {status:#x}."
+        return Phrase("The engine ended unexpectedly, with exit status {status:#x}.", status=status)
     names = {number.value: number.name for number in signal.Signals}
     number = -status if status < 0 else status - 128  # a shell, or the engine on SIGTERM, says 128 + signal
     if status >= 0 and number not in names:
-        return f"The engine ended unexpectedly, with exit status {status}."
-    name = names.get(number, f"signal {number}")
+        return Phrase("The engine ended unexpectedly, with exit status {status}.", status=status)
+    name = names.get(number, Phrase("signal {number}", number=number))
     if name == "SIGKILL":
-        return f"The engine was killed by SIGKILL, perhaps for lack of memory. {cure}"
+        return Phrase("The engine was killed by SIGKILL, perhaps for lack of memory. {cure}", cure=cure)
     if name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE"):
-        return f"The engine crashed ({name})."
-    return f"The engine was ended by {name}."
+        return Phrase("The engine crashed ({name}).", name=name)
+    return Phrase("The engine was ended by {name}.", name=name)

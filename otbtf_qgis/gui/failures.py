@@ -6,8 +6,12 @@ import traceback
 
 from qgis.core import Qgis, QgsMessageLog
 
+from ..algorithms.translate import tr
+
 
 def report(error: Exception) -> None:
     """Log why a dialog shows less than it could."""
     lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    QgsMessageLog.logMessage(f"The dialog opens without the model's panel: {lines}", "OTBTF", Qgis.MessageLevel.Warning)
+    QgsMessageLog.logMessage(
+        tr("The dialog opens without the model's panel: {}").format(lines), "OTBTF", Qgis.MessageLevel.Warning
+    )

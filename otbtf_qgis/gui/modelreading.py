@@ -129,9 +129,11 @@ def _identity(chosen: ChosenModel) -> Identity:
     place = model_place(chosen.path)
     try:
         if not place.exists():
-            raise ModelError(f"{chosen.path} does not exist.")
+            raise ModelError("{chosen} does not exist.", chosen=chosen.path)
         if not model_files(place) and not sidecar_path(chosen.path).is_file():
-            raise ModelError(f"{chosen.path} holds no model: choose the folder of a SavedModel, or a .keras file.")
+            raise ModelError(
+                "{chosen} holds no model: choose the folder of a SavedModel, or a .keras file.", chosen=chosen.path
+            )
         return identity(chosen.path, chosen.tags)
     except OSError as error:
-        raise ModelError(f"{chosen.path} cannot be read: {error.strerror}.") from error
+        raise ModelError("{chosen} cannot be read: {reason}.", chosen=chosen.path, reason=error.strerror) from error

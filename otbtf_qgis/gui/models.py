@@ -6,8 +6,10 @@ from pathlib import Path
 
 from qgis.core import QgsApplication, QgsProcessingModelAlgorithm
 
+from ..algorithms.translate import tr
 
-def edit_copy(source: Path) -> str:
+
+def edit_copy(source: str | Path) -> str:
     """Copy a model into the user's models, open it in the model designer, and return the copy's path.
 
     A model of the user stays as it is: the copy gets a name that is free.
@@ -15,7 +17,7 @@ def edit_copy(source: Path) -> str:
     from processing.modeler.ModelerDialog import ModelerDialog  # the Processing plugin may load after this one
     from processing.modeler.ModelerUtils import ModelerUtils
 
-    path = copied(source, Path(ModelerUtils.modelsFolders()[0]))
+    path = copied(Path(source), Path(ModelerUtils.modelsFolders()[0]))
     _show_models()
     dialog = ModelerDialog.create(QgsApplication.processingRegistry().algorithmById(f"model:{path.stem}"))
     dialog.update_model.connect(_show_models)
@@ -31,10 +33,10 @@ def copied(source: Path, folder: Path) -> Path:
     path = next(folder / f"{name}.model3" for name in names if not (folder / f"{name}.model3").exists())
     model = QgsProcessingModelAlgorithm()
     if not model.fromFile(str(source)):
-        raise OSError(f"{source} is not a model that this version of QGIS can read.")
+        raise OSError(tr("{} is not a model that this version of QGIS can read.").format(source))
     model.setName(path.stem)
     if not model.toFile(str(path)):
-        raise OSError(f"{path} cannot be written.")
+        raise OSError(tr("{} cannot be written.").format(path))
     return path
 
 

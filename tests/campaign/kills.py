@@ -196,7 +196,7 @@ def _fell_at_start(run: Run) -> bool:
 
     Nothing runs yet, and QGIS does not take that Python raises KeyboardInterrupt then.
     """
-    importing = "Python path:<br>" in run.log or "qgis/utils.py" in run.log
+    importing = any(sign in run.log for sign in ("Python path:<br>", "qgis/utils.py", "PyQt5/uic/"))
     return "KeyboardInterrupt" in run.log and importing
 
 

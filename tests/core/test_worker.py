@@ -18,6 +18,7 @@ import pytest
 import otbtf_qgis.core
 from otbtf_qgis.core.base.temporaries import Temporaries, remove
 from otbtf_qgis.core.errors import as_key, field, worded
+from otbtf_qgis.core.phrases import decoded
 from otbtf_qgis.core.worker import explain
 
 PROGRAM = Path(__file__).parent / "support" / "engine_operations.py"
@@ -44,7 +45,8 @@ class Pipe:
         self.process.stdin.flush()
 
     def next(self) -> dict[str, Any]:
-        return json.loads(self.process.stdout.readline())
+        event = json.loads(self.process.stdout.readline())
+        return {**event, "message": decoded(event["message"])} if "message" in event else event
 
     def until(self, *kinds: str) -> list[dict[str, Any]]:
         """Read events up to the first of these kinds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def test_labels_become_a_map(qgis: Any, tmp_path: Any) -> None:
             "images": write(tmp_path / "image.tif", image),
             "labels": write(tmp_path / "labels.tif", labels[None], nodata=255),
             "samples": 80,
-            "network": "cnn16",
+            "patchsize": 6,
+            "network": "cnn16_deep",
             "epochs": 1,
             "map:Map": tmp_path / "map.tif",
             "training:Model": tmp_path / "model",
@@ -44,4 +46,6 @@ def test_labels_become_a_map(qgis: Any, tmp_path: Any) -> None:
     pixels = gdal.Open(str(tmp_path / "map.tif")).ReadAsArray()
     assert pixels.shape == (64, 160) and set(np.unique(pixels)) <= {1, 2}
     assert (tmp_path / "model" / "mlm.json").is_file()
+    properties = json.loads((tmp_path / "model" / "mlm.json").read_text(encoding="utf-8"))["properties"]
+    assert {output["x"]["rfield"] for output in properties["otbtf:geometry"]} == {6}
     assert "validation" in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The menu's entry that opens a copy of the land cover model."""
+"""The toolbox's entry that opens a copy of the land cover model."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from processing.core.ProcessingConfig import ProcessingConfig
+from processing.gui.ProviderActions import ProviderContextMenuActions
 from processing.modeler.ModelerDialog import ModelerDialog
 from processing.modeler.ModelerUtils import ModelerUtils
 from qgis.core import QgsApplication
 
-from otbtf_qgis.gui.menu import LAND_COVER_MODEL
-from otbtf_qgis.gui.models import edit_copy
+from otbtf_qgis.gui.modelaction import EditCopy
 from otbtf_qgis.plugin import OtbtfPlugin
 
 
@@ -28,9 +28,21 @@ def folder(plugin: OtbtfPlugin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     QgsApplication.processingRegistry().providerById("model").refreshAlgorithms()
 
 
-def test_a_copy_opens_in_the_designer(folder: Path, screenshot: Any) -> None:
-    path = edit_copy(LAND_COVER_MODEL)
-    assert Path(path) == folder / "landcovermodel.model3"
+def test_a_copy_opens_in_the_designer(folder: Path, screenshot: Any, qgis_iface: Any) -> None:
+    action = EditCopy(qgis_iface.messageBar())
+    registry = QgsApplication.processingRegistry()
+    try:
+        assert action in ProviderContextMenuActions.actions
+        action.setData(registry.algorithmById("otbtf:landcovermap"), None)
+        assert not action.isEnabled()
+        action.setData(registry.algorithmById("otbtf:landcovermodel"), None)
+        assert action.isEnabled()
+        action.execute()
+    finally:
+        action.remove()
+    assert action not in ProviderContextMenuActions.actions
+    path = str(folder / "landcovermodel.model3")
+    assert Path(path).is_file()
     dialog = ModelerDialog.dlgs[-1]
     try:
         assert dialog.isVisible()

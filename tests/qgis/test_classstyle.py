@@ -18,7 +18,7 @@ def test_classes_get_their_names_and_colours_and_the_others_one_of_a_palette(qgi
     renderer = points.renderer()
     assert renderer.type() == "categorizedSymbol" and renderer.classAttribute() == "class"
     one, four = renderer.categories()
-    assert (one.value(), one.label(), one.symbol().color().name()) == (1, "1 wood", "#0080ff")
+    assert (one.value(), one.label(), one.symbol().color().name()) == (1, "wood", "#0080ff")
     assert (four.value(), four.label()) == (4, "4") and four.symbol().color().name() != "#0080ff"
 
 

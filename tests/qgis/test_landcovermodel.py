@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from qgis.core import QgsProcessingModelAlgorithm
 
-from otbtf_qgis.gui.menu import LAND_COVER_MODEL
+from otbtf_qgis.broughtmodels import LAND_COVER_MODEL
 from otbtf_qgis.gui.models import copied
 from otbtf_qgis.provider import OtbtfProvider
 
@@ -26,16 +26,23 @@ def listed(provider: OtbtfProvider) -> Any:
 
 def test_it_is_listed_with_inputs_outputs_and_help(provider: OtbtfProvider) -> None:
     model = listed(provider)
-    assert model.groupId() == "training"
+    assert (model.displayName(), model.groupId()) == ("Make a land cover map, step by step (model)", "start")
     assert {p.name() for p in model.parameterDefinitions() if not p.isDestination()} == {
         "images",
         "labels",
         "samples",
+        "patchsize",
         "network",
         "epochs",
     }
     assert {output.description() for output in model.outputDefinitions()} == {"Map", "Model", "Report"}
-    assert "otbtf:landcovermap" in model.shortHelpString()
+    page = model.shortHelpString()
+    assert "otbtf:landcovermap" in page
+    for definition in model.parameterDefinitions():
+        assert definition.description() in page and len(definition.description()) > 2
+        assert definition.isDestination() or definition.help() in page
+        assert definition.isDestination() or definition.help().endswith(".")
+    assert "to serve it on other images" in page  # the outputs have help too
     provider.refreshAlgorithms()
     assert {output.description() for output in listed(provider).outputDefinitions()} == {"Map", "Model", "Report"}
 

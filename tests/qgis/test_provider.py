@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition, QgsProcessingParameterEnum
 from qgis.PyQt.QtSvg import QSvgRenderer
+from qgis.PyQt.QtWidgets import QMenu
 
 from otbtf_qgis.algorithms import algorithm_classes
 from otbtf_qgis.algorithms.base import groups
@@ -36,22 +37,27 @@ def test_unloading_ends_the_engine(plugin: OtbtfPlugin, engine: Any) -> None:
 
 
 def test_menu_comes_and_goes(plugin: OtbtfPlugin, qgis_iface: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries: list[str] = []
-    monkeypatch.setattr(
-        qgis_iface, "addPluginToMenu", lambda name, action: entries.append(action.text()), raising=False
-    )
-    monkeypatch.setattr(
-        qgis_iface, "removePluginMenu", lambda name, action: entries.remove(action.text()), raising=False
-    )
+    entries: list[Any] = []
+    monkeypatch.delenv("OTBTF_PYTHON", raising=False)
+    menu = QMenu()
+    monkeypatch.setattr(qgis_iface, "pluginMenu", lambda: menu, raising=False)
+    monkeypatch.setattr(qgis_iface, "addPluginToMenu", lambda name, action: entries.append(action), raising=False)
+    monkeypatch.setattr(qgis_iface, "removePluginMenu", lambda name, action: entries.remove(action), raising=False)
     plugin.initGui()
-    assert entries == [
-        "Install engine…",
-        "Engine report…",
-        "Copy the land cover model into my models and open it",
-    ]
+    titles = ["Start here", "Create example data…", "Make a land cover map…", "Serve a model…"]
+    assert [entry.text() for entry in entries] == [*titles, "Install engine…"]
+    monkeypatch.setenv("OTBTF_PYTHON", sys.executable)  # there is one now
+    menu.aboutToShow.emit()
+    assert [entry.text() for entry in entries] == [*titles, "Engine report…"]
     plugin.unload()
     assert entries == []
     plugin.initProcessing()
+
+
+def test_each_algorithm_has_a_page_of_documentation(provider: OtbtfProvider) -> None:
+    """Also the graphical models; the Help button opens it by the algorithm's name."""
+    pages = {path.stem for path in (Path(__file__).parents[2] / "docs" / "algorithms").glob("*.md")}
+    assert pages == {"index", *(algorithm.name() for algorithm in provider.algorithms())}
 
 
 def test_provider_is_known_by_its_id(provider: OtbtfProvider) -> None:

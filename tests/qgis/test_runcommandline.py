@@ -91,7 +91,7 @@ def test_outputs_are_loaded(engine: Any, provider: OtbtfProvider, command: str, 
         ("otbcli_TensorflowModelSrve -out a", "Did you mean TensorflowModelServe?"),
         ("otbcli_TensorflowModelServe -source1.li a", "Did you mean source1.il?"),
         ("otbcli_TensorflowModelServe -out 'a", "not closed"),
-        ("", "no command"),
+        ("", "COMMAND is missing"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(engine: Any, command: str, text: str, part: str) -> None:

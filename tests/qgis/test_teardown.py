@@ -12,8 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from qgis.core import QgsApplication
 
 import otbtf_qgis
+
+PLUGINS = os.path.join(QgsApplication.pkgDataPath(), "python", "plugins")
+"""QGIS's own plugins, Processing among them."""
 
 TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
 PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
@@ -21,14 +25,19 @@ PYTHON = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.vers
 BEGIN = """
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QMainWindow
+from qgis.PyQt.QtWidgets import QMainWindow, QMenu
+from qgis.gui import QgsMessageBar
 application = QgsApplication([], True)
 application.initQgis()
 import otbtf_qgis
 
 class Interface:
-    def __init__(self): self.window = QMainWindow()
+    def __init__(self):
+        self.window = QMainWindow()
+        self.menu, self.bar = QMenu(self.window), QgsMessageBar(self.window)
     def mainWindow(self): return self.window
+    def pluginMenu(self): return self.menu
+    def messageBar(self): return self.bar
     def addPluginToMenu(self, name, action): pass
     def removePluginMenu(self, name, action): action.setVisible(False)
 
@@ -78,7 +87,12 @@ def run(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
     engine.chmod(0o755)
     return subprocess.run(
         [str(PYTHON), "-c", BEGIN + script],
-        env={**os.environ, "OTBTF_PYTHON": str(engine), "PYTHONPATH": str(TREE), "QT_QPA_PLATFORM": "offscreen"},
+        env={
+            **os.environ,
+            "OTBTF_PYTHON": str(engine),
+            "PYTHONPATH": os.pathsep.join((str(TREE), PLUGINS)),
+            "QT_QPA_PLATFORM": "offscreen",
+        },
         cwd=folder,
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gettext
 import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -14,8 +15,10 @@ import pytest
 from otbtf_qgis.core.accuracy.figures import confusion_figure, curves_figure
 from otbtf_qgis.core.accuracy.report import Report
 from otbtf_qgis.core.accuracy.scores import ClassScores, class_scores, class_scores_of, regression_scores
+from otbtf_qgis.core.base.languages import ENGLISH, Language, speak
 from otbtf_qgis.core.parameters import vocabulary as voc
 from otbtf_qgis.core.parameters.parsing import parse
+from otbtf_qgis.core.phrases import Phrase
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -134,8 +137,8 @@ def test_parameters_are_listed_as_one_would_type_them() -> None:
     report = Report("Parameters")
     report.parameters(parse(Operation, {"source1.il": ["a.tif", "b.tif"], "source2.il": "c.tif"}))
     assert rows(report.html())[1:] == [
-        ["SOURCE1_IL", "Source 1: Images", "a.tif, b.tif"],
-        ["SOURCE2_IL", "Source 2: Images", "c.tif"],
+        ["SOURCE1_IL", "Source 1: images", "a.tif, b.tif"],
+        ["SOURCE2_IL", "Source 2: images", "c.tif"],
         ["LR", "Learning rate", "0.1"],
         ["FAST", "Fast", "on"],
     ]
@@ -168,3 +171,26 @@ def test_secrets_in_addresses_are_not_passed_on() -> None:
     report = Report("Map")
     report.text("/vsicurl/https://example.org/a.tif?token=abc")
     assert "abc" not in report.html()
+
+
+class French(gettext.NullTranslations):
+    """A catalogue of a few words."""
+
+    def gettext(self, message: str) -> str:
+        return {"Accuracy of a map": "Précision d'une carte", "Samples": "Échantillons"}.get(message, message)
+
+
+def test_phrases_are_in_the_language_of_the_process() -> None:
+    """Names of the user, such as that of a class, are not."""
+    report = Report(Phrase("Accuracy of a map"))
+    report.table(Phrase("Samples"), (), [("Samples", 3)])
+    speak(Language("fr", French()))
+    try:
+        report.heading(Phrase("Samples"))
+        page = report.html()
+    finally:
+        speak(ENGLISH)
+    assert '<html lang="fr">' in page
+    assert "<h1" in page and "Précision d&#x27;une carte</h1>" in page
+    assert Page(page).texts.count("Échantillons") == 1
+    assert Page(page).texts.count("Samples") == 2

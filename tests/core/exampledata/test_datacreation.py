@@ -234,9 +234,11 @@ def test_older_files_are_replaced(tmp_path: Path) -> None:
         assert last == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "terrain_truth_A.gpkg",
+        "terrain_truth_A.qml",
         "terrain_truth_A.tif",
         "terrain_truth_A.tif.aux.xml",
         "terrain_truth_B.gpkg",
+        "terrain_truth_B.qml",
         "terrain_truth_B.tif",
         "terrain_truth_B.tif.aux.xml",
         "xs_10m.tif",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 ROOMS = {
-    "errors": "",
+    "phrases": "",
+    "errors": "phrases",
     "base": "errors",
     "geometry": "base",
     "bandmath": "base",

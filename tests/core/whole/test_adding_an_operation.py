@@ -73,4 +73,4 @@ print(parse_commands("otbcli_ShareAbove -help")[0].help)
     lines = told(package, "-c", program).splitlines()
     assert lines[:2] == ["True ShareAbove", "True"]
     assert lines[2].startswith("ShareAbove: Measures how many")
-    assert [line.split()[0] for line in lines[3:]] == ["-in", "-level", "-alpha"]
+    assert [line.split()[0] for line in lines[3:]] == [*("Images:", "-in", "Settings:", "-level", "No-data:", "-alpha")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+import translations
 from rooms import ROOMS
 
 import otbtf_qgis
@@ -58,7 +60,19 @@ OPEN = {"", "worker"}
 """The package itself, which hands out every name, and the engine's process: they may import every room."""
 
 IN_QGIS = {
-    *("errors", "base", "geometry", "bandmath", "records", "parameters", "operations", "machine", "files", "rasters"),
+    *(
+        "phrases",
+        "errors",
+        "base",
+        "geometry",
+        "bandmath",
+        "records",
+        "parameters",
+        "operations",
+        "machine",
+        "files",
+        "rasters",
+    ),
     *("vectors", "registry", "engine", "exampledata", "classes", "samples", "patches", "imagetools"),
     *("workflows.commandline", "workflows.commandrun"),
     *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
@@ -305,7 +319,48 @@ def test_only_two_files_tell_kinds_of_keys_apart() -> None:
             assert not re.search(r"\bkinds\.[A-Z]{2}", path.read_text(encoding="utf-8")), name
 
 
-KEYLESS = set(ROOMS) - {"errors", "parameters", "operations", "registry"}
+COMPOSED = {"core/parameters/parsing.py"}
+"""Makes labels of numbered keys: templates that differ by the source's name, extracted from the declarations."""
+
+
+def f_strings_in_messages(place: str, tree: ast.Module, errors: set[str]) -> Iterator[str]:
+    """Errors, lines of the log and phrases that are f-strings; errors of Python's own are for programmers."""
+    raised = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.JoinedStr):
+            name = translations.called(call)
+            ours = call in raised and not hasattr(builtins, name)
+            if ours or name in errors | {"Phrase", "tr"} or translations.is_line(call):
+                yield f"{place}:{call.lineno}"
+
+
+def test_messages_are_literals_or_templates() -> None:
+    """Nobody could translate an f-string: write `ModelError("{path} is empty.", path=path)`."""
+    every = list(translations.trees())
+    errors = translations.errors_of(tree for _, tree in every)
+    assert {"ModelError", "RasterError"} <= errors
+    for place, tree in every:
+        assert place in COMPOSED or not list(f_strings_in_messages(place, tree, errors))
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ('raise ModelError(f"{a}")', True),
+        ('wrong = ModelError(f"{a}")', True),
+        ('raise error(f"{a}")', True),
+        ('progress.info(f"{a}")', True),
+        ('self._progress.warning(Phrase(f"{a}"))', True),
+        ('raise ValueError(f"{a}")', False),
+        ('_log.info(f"{a}")', False),
+        ('raise ModelError("{a}", a=f"{a:.2f}")', False),
+    ],
+)
+def test_f_strings_in_messages_are_seen(source: str, refused: bool) -> None:
+    assert bool(list(f_strings_in_messages("a.py", ast.parse(source), {"ModelError"}))) == refused
+
+
+KEYLESS = set(ROOMS) - {"phrases", "errors", "parameters", "operations", "registry"}
 """Rooms whose messages name fields (`core.errors.field`), never parameters: all that the declarations call."""
 
 NOT_PARAMETERS = {

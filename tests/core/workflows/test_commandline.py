@@ -385,7 +385,7 @@ def test_help_lists_the_keys_and_runs_nothing(word: str) -> None:
     assert "-optim.tilesizex" in shown
     assert "-source2.il" not in shown
     (call,) = parse_commands(f"otbcli_PatchesExtraction {word} vec field")
-    assert [line.split()[0] for line in call.help.splitlines()[1:]] == ["-vec", "-field"]
+    assert [line.split()[0] for line in call.help.splitlines()[1:]] == ["Labels:", "-vec", "-field"]
     results = registry.run("RunCommandLine", {"command": f"otbcli_BandMathX {word}"})
     assert results["results"] == "[]"
     assert "-exp" in results["calls"]
