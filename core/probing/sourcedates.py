@@ -24,32 +24,43 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
     if stack.bands != len(wanted):
         return
     found = days_of_bands(dated_names(stack))
-    told = f"{len(series.times)} dates of {series.bands} bands, {series.order}, from {shown_date(wanted[0])}"
+    told = Phrase(
+        "{count} dates of {bands} bands, {order}, from {first} to {last}",
+        count=len(series.times),
+        bands=series.bands,
+        order=series.order,
+        first=shown_date(wanted[0]),
+        last=shown_date(wanted[-1]),
+    )
     if found is None:
         progress.info(
             Phrase(
                 "Source {number}: the names of its bands and files hold no dates. They are taken for those that the model "
-                "was made for: {told} to {shown_date}.",
+                "was made for: {told}.",
                 number=number,
                 told=told,
-                shown_date=shown_date(wanted[-1]),
             )
         )
         return
     other = [place for place, days in enumerate(zip(found, wanted)) if days[0] // 1 != days[1] // 1]
     if not other:
         return
-    listed = ", ".join(
-        f"band {place + 1} is of {shown_date(found[place])}, the model's of {shown_date(wanted[place])}"
+    differing = Phrase(", ").join(
+        Phrase(
+            "band {band} is of {found}, the model's of {wanted}",
+            band=place + 1,
+            found=shown_date(found[place]),
+            wanted=shown_date(wanted[place]),
+        )
         for place in other[:_SHOWN]
     )
     raise ModelError(
-        "The dates of source {number} ({listed}) are not those that the model was made for: {listed2}{value}. "
-        "Give the images of the model's dates in its order ({told}) in {il}, or train a model for these dates.",
+        "The dates of source {number} ({names}) are not those that the model was made for: {differing}{more}. Give the images "
+        "of the model's dates in its order ({told}) in {il}, or train a model for these dates.",
         number=number,
-        listed=", ".join(stack.names[:_SHOWN]),
-        listed2=listed,
-        value=", ..." if len(other) > _SHOWN else "",
+        names=", ".join(stack.names[:_SHOWN]),
+        differing=differing,
+        more=", ..." if len(other) > _SHOWN else "",
         told=told,
         il=field("il", of="sources", number=number),
     )
