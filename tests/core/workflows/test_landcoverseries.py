@@ -14,7 +14,7 @@ pytest.importorskip("tensorflow")
 from landcover_scene import COLUMNS, LABELS, ROWS, parcels, sparse
 from marked_rasters import made
 from osgeo import gdal
-from serving import Log, read, served
+from serving import Log, nodata_of, read, served
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ParameterError
@@ -60,7 +60,7 @@ def test_a_map_without_a_manual_step(scene: SimpleNamespace, tmp_path: Path) -> 
     without = (scene.pixels == -1).all(axis=2)
     assert results["mode"] == "patches" and results["pixels_nodata"] == without.sum()
     found = read(results["out"])[..., 0]
-    empty = gdal.Open(results["out"]).GetRasterBand(1).GetNoDataValue()
+    empty = nodata_of(results["out"])
     assert np.array_equal(found == empty, without) and found[0, 0] == empty
     assert (found == np.array(LABELS)[parcels()])[~without].mean() > 0.9
     assert "linear interpolation along the dates" in log.text
