@@ -15,6 +15,7 @@ from marked_rasters import made
 from osgeo import gdal
 from template_models import create
 
+from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ModelError, ParameterError
 from otbtf_qgis.core.models.sidecar import read_sidecar
 
@@ -87,3 +88,17 @@ def test_no_valid_value_in_the_whole_training_data(tmp_path: Path) -> None:
     image = named(made(tmp_path / "a.tif", np.full((4, 4, 4), -1, "int16"), -1), DATES)
     with pytest.raises(ParameterError, match="No band of source 1 holds a valid value, in all of the training data"):
         create(tmp_path, "tempcnn", source1__il=[image], normalization="standard")
+
+
+def test_parts_follow_the_rule_and_fill_as_the_whole(scene: SimpleNamespace, tmp_path: Path) -> None:
+    """Images whose missing values have another mark than in training, in parts, with a rule of the user."""
+    pixels = np.where(scene.pixels == -1, -30000, scene.pixels).astype("int16")
+    image = named(made(tmp_path / "a.tif", pixels, -30000), DATES)
+    out = str(tmp_path / "map.vrt")
+    given = {"source1.il": [image], "model.dir": scene.model, "nodata_rule": "0.5", "out": out}
+    for part in ("0/2", "1/2"):
+        registry.run("TensorflowModelServe", {**given, "part": part})
+    without = (scene.pixels == -1).mean(axis=2) > 0.5
+    expected = np.where(without[..., None], 0, scene.expected)
+    np.testing.assert_allclose(serving.read(out), expected, rtol=1e-5, atol=1e-6)
+    assert without.any()
