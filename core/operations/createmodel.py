@@ -208,7 +208,7 @@ class CreateModel(Operation, _Outputs, _Details, FilledSources, _Network):
     GROUP = "models"
     DESCRIPTION = (
         "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "
-        "otbtf:tensorflowmodeltrain; formulas can be served without training. Its inputs have the names source1, "
+        "otbtf:trainmodel; formulas can be served without training. Its inputs have the names source1, "
         "source2, ...; the output of a classifier is predictions, computed from the layer features.\n\n"
         "Choose the patches for its training, or set the number of bands of each source."
     )

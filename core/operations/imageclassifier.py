@@ -12,7 +12,7 @@ from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, statistics
 from ..parameters.nodatarules import PixelRule
 from ..parameters.operation import Group, Operation
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import PARTS_RESULTS, Memory
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Inputs(Group):
 class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Inputs):
     """See OTB's application of the same name."""
 
-    TITLE = "Classify an image with a classifier on its bands"
+    TITLE = "Classify by bands (with a trained classifier)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a trained classifier to each pixel of a raster of any size and writes a map of classes and, if you "
@@ -54,5 +54,6 @@ class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Inputs):
     )
     RUN = "classifiers.classifyimage:classify_image"
     NEEDS_ENGINE = True
+    RESULTS = PARTS_RESULTS
 
     memory: int | None = shared.memory("the image and the classification")

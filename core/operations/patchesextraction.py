@@ -51,6 +51,7 @@ class Source:
         "The patches image: the patches one below the other, as wide as a patch.",
         required=False,
         created=True,
+        on_map=False,
     )
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches", in_otbtf="float")
     out_co: str = shared.creation_options(
@@ -96,9 +97,16 @@ class _Outputs(Group):
         "The labels of the patches: an image one pixel wide, one row per patch.",
         required=False,
         created=True,
+        on_map=False,
     )
     outlabels_pixeltype: str = shared.pixel_type("outlabels.pixeltype", "Labels")
     outlabels_co: str = shared.creation_options("outlabels.co", "Labels", example="COMPRESS=DEFLATE")
+    out_mosaic: str | None = voc.raster_out(
+        "out.mosaic",
+        "Mosaic",
+        "Picture of up to 100 patches of source 1 with their labels, as PatchesMosaic makes it, to check them.",
+        required=False,
+    )
     out_tfrecords: str | None = voc.folder_out(
         "out.tfrecords",
         "TFRecords",
@@ -140,4 +148,11 @@ class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
                 "{out} is missing: choose a file for the patches of this source, or a folder in {out_tfrecords}.",
                 out=field("out", of="sources", number=missing[0]),
                 out_tfrecords=field("out_tfrecords"),
+            )
+        if self.out_mosaic and not self.sources[0].out:
+            raise ParameterError(
+                "{mosaic} is {path}, but {out} is missing: choose a file for the patches that it shows.",
+                mosaic=field("out_mosaic"),
+                path=self.out_mosaic,
+                out=field("out", of="sources", number=1),
             )

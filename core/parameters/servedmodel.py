@@ -152,7 +152,7 @@ class _Application(Group):
 
 @dataclass(frozen=True)
 class _Loading(Group):
-    device: str = shared.device()
+    device: str = shared.device(" gpu:all: the tiles are shared out to all.")
     trust_model: bool = shared.trust_model()
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()

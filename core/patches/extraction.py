@@ -13,7 +13,9 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.legend import read_texts
 from ..errors import ParameterError, field
+from ..files.inputs import watched
 from ..files.staging import Staging
+from ..operations.patchesmosaic import PatchesMosaic
 from ..parameters.nodatarules import WITH_GAPS, rule_of
 from ..phrases import Phrase
 from ..rasters.alpha import open_images, said
@@ -22,11 +24,12 @@ from ..rasters.dates import dated_names
 from ..rasters.outputfields import OutputFields
 from ..rasters.outputtrial import CLASSES, content_of
 from ..rasters.pixeltypes import check_fits, written_type
-from ..rasters.rasteroutput import creation_options
+from ..rasters.rasteroutput import creation_options, driver_for
 from ..records.recordwriting import Feature, RecordsWriter, check_folder
 from ..samples.spatialblocks import block_numbers, block_side
 from ..vectors.vectorlayer import VectorLayer
 from .cutting import cut
+from .mosaic import make_mosaic
 from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
@@ -61,6 +64,8 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
     outputs = _output_paths(parameters)
     if parameters.out_tfrecords:
         check_folder(parameters.out_tfrecords, field("out_tfrecords"))
+    if parameters.out_mosaic:
+        driver_for(parameters.out_mosaic)  # an unknown format is told of before the patches are cut
     points = locate(layer, class_field, sources, progress)
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
@@ -85,6 +90,8 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         writer = _Writer(parameters, sources, points, valid, labels_type, places)
         writer.write(stores, progress)
         writer.close(progress)
+        if "out.mosaic" in places:
+            _show(places, progress)
         for store in stores:
             store.close()
         for place in places.values():
@@ -112,8 +119,17 @@ def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:
     """Return the outputs asked for, by key."""
     paths = {f"source{number}.out": source.out for number, source in enumerate(parameters.sources, 1)}
     paths["outlabels"] = parameters.outlabels
+    paths["out.mosaic"] = parameters.out_mosaic
     paths["out.tfrecords"] = parameters.out_tfrecords
     return {key: path for key, path in paths.items() if path}
+
+
+def _show(places: dict[str, Staging], progress: Progress) -> None:
+    """Make the mosaic of the first source's patches, while all outputs are in their staging."""
+    image, out = (str(places[key].path) for key in ("source1.out", "out.mosaic"))
+    labels = str(places["outlabels"].path) if "outlabels" in places else None
+    with watched(progress):  # a step whose inputs are moved to their places after it
+        make_mosaic(PatchesMosaic(image=image, labels=labels, out=out), progress)
 
 
 def _source_fields(number: int) -> OutputFields:

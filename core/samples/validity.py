@@ -54,6 +54,7 @@ class Validity:
     Attributes:
         image: the image.
         everywhere: True where every pixel is valid and none needs to be read.
+        mask: the open mask, if there is one.
     """
 
     def __init__(
@@ -78,16 +79,16 @@ class Validity:
         """
         self.image = image
         self._missing = image.missing(nodata, nodata_from_layer, rule=rule)
-        self._mask = None if mask is None else _open_mask(mask, image)
-        self.everywhere = not self._missing.possible and self._mask is None
+        self.mask = None if mask is None else _open_mask(mask, image)
+        self.everywhere = not self._missing.possible and self.mask is None
 
     def read(self, box: Box) -> np.ndarray:
         """Return where the pixels of `box` are valid, as a boolean array of shape (height, width)."""
         valid = np.ones((box.height, box.width), bool)
         if self._missing.possible:
             valid &= ~self._missing.read(box)
-        if self._mask is not None:
-            valid &= self._mask.read(box)[..., 0] != 0
+        if self.mask is not None:
+            valid &= self.mask.read(box)[..., 0] != 0
         return valid
 
     def pixels_within(self, megabytes: int) -> int:

@@ -168,7 +168,7 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
         paths = [path for path in map(path_of, source.il) if path and rows_legend(read_description(path))]
         if paths:
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
-            told = Phrase(" and ").join(Phrase("{path}.json", path=path) for path in paths)
+            told = Phrase(" and ").join(f"{path}.json" for path in paths)
             progress.info(
                 Phrase("{together_count} classes, according to {told}.", together_count=len(together), told=told)
             )
@@ -256,7 +256,7 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
 
 
 def _described(model: Model, progress: Progress) -> Description:
-    return describe(model, (), device_scope("cpu"), progress, receptive_fields=False)
+    return describe(model, (), device_scope("cpu"), progress, probing="fast")
 
 
 def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:

@@ -119,8 +119,14 @@ class _KerasRun:
         self._progress, self._strategy = progress, strategy
         target = sets.training.shapes[task.source_roles[SampleRole.TRAINING].target]
         template = template_of(parameters.model_dir)
+        scaling = network.target_scaling if task.kind == compileoptions.VALUES else None
         self._loss, loss = compileoptions.choose_loss(
-            parameters.loss, task.kind, task.output, target, template.loss if template else ""
+            parameters.loss,
+            task.kind,
+            task.output,
+            target,
+            template.loss if template else "",
+            scaling.deviation.numpy() if scaling else None,
         )
         if self._loss == "dice" and task.weights:
             raise ParameterError(
@@ -152,7 +158,7 @@ class _KerasRun:
                 "an epoch.",
                 network=network.name,
                 counted=counted,
-                loss=self._loss,
+                loss=Phrase("{loss} in standard deviations", loss=self._loss) if scaling else self._loss,
                 optimizer=parameters.optimizer,
                 steps=self._feed.steps,
                 batchsize=parameters.batchsize,

@@ -40,6 +40,7 @@ from .opensamples import open_samples, read_groups
 from .samplebatches import Change, PatchSamples, Samples
 from .scoring import ClassTally, Tally, ValueTally
 from .sourceroles import SourceRoles, assign_sources
+from .targetscaling import fit_target_scaling
 from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
@@ -363,6 +364,8 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             class_weights=field("class_weights"),
             validation_mode=field("validation_mode"),
         )
+    else:
+        fit_target_scaling(network, sets.training, target, progress)
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
     task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)

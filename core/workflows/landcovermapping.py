@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..base.progress import Part, Progress, Quiet
+from ..base.progress import Part, Progress
 from ..errors import ParameterError, field
-from ..files.staging import Staging, check_file, check_writable
+from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
-from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
@@ -28,6 +26,7 @@ from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, par
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
+from .trainedmaps import check_outputs, serve_map, work_folder
 from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
@@ -50,7 +49,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         TrainingError: the network did not learn.
         Cancelled: `progress` asked to stop.
     """
-    _check_outputs(parameters)
+    check_outputs(parameters)
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
     parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
@@ -65,7 +64,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         )
     )
     with ExitStack() as stack:
-        folder = _work_folder(parameters, stack, progress)
+        folder = work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
         samples = prepare_samples(parameters, image, labels, names, plan, folder, step)
         _try_format(parameters, plan, image, samples, progress)
@@ -73,7 +72,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
                 _set_serving_defaults(parameters, plan, samples, model)
-        served = _serve(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
+        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     return {
         "out": parameters.out,
@@ -88,24 +87,6 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
-
-
-def _check_outputs(parameters: LandCoverMap) -> None:
-    """Raise ParameterError where an output cannot be written; makes nothing."""
-    driver_for(parameters.out)
-    for name in ("out", "out_keras", "out_report"):
-        if path := getattr(parameters, name):
-            check_file(path, field(name))
-    if parameters.model_saveto:
-        check_replaceable(Path(parameters.model_saveto), field("model_saveto"))
-    if parameters.keep:
-        check_writable(parameters.keep, field("keep"))
-        if os.path.isfile(parameters.keep):
-            raise ParameterError(
-                "{keep} is {parameters_keep}, which is a file: name a folder.",
-                keep=field("keep"),
-                parameters_keep=parameters.keep,
-            )
 
 
 def _try_format(
@@ -175,15 +156,6 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Prog
     return TrainingPlan(parameters.model_dir or TEMPLATE_PREFIX + template, dense, pixelwise, size, batch, missing)
 
 
-def _work_folder(parameters: LandCoverMap, stack: ExitStack, progress: Progress) -> Path:
-    """Return the folder for the files of the steps: the one to keep, or one that goes when `stack` is left."""
-    if parameters.keep:
-        folder = Path(parameters.keep)
-        folder.mkdir(exist_ok=True)
-        return folder
-    return stack.enter_context(Staging(parameters.out, progress)).folder
-
-
 def _train(
     parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, folder: Path, progress: Progress
 ) -> dict[str, Any]:
@@ -239,30 +211,6 @@ def _train(
             size=plan.size,
             model_dir=field("model_dir"),
         ) from error
-
-
-def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str, Any]:
-    """Serve the trained model on the image, by its serving defaults; return the results of TensorflowModelServe."""
-    values: dict[str, Any] = {
-        "source1.il": parameters.image,
-        "alpha": parameters.alpha,
-        "model.dir": model,
-        "memory": parameters.memory,
-        "device": parameters.device,
-        "out": parameters.out,
-    }
-    words = {
-        "source1.il": field("image"),
-        "source1.nodata": field("nodata"),
-        "nodata_rule": field("nodata_rule"),
-        "nodata_pixels": field("nodata_pixels"),
-        "alpha": field("alpha"),
-        "memory": field("memory"),
-        "device": field("device"),
-        "out": field("out"),
-    }
-    progress.info("Mapping the image.")
-    return run_nested("TensorflowModelServe", values, words, Quiet(progress))
 
 
 def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, model: str) -> None:

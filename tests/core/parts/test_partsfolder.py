@@ -13,9 +13,9 @@ pytest.importorskip("tensorflow")
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.parts.partplan import PartPlan
+from otbtf_qgis.core.parts.partsfolder import PartsFolder
 from otbtf_qgis.core.registry import run
-from otbtf_qgis.core.serving.partplan import PartPlan
-from otbtf_qgis.core.serving.partsfolder import PartsFolder
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def folder(tmp_path: Path) -> PartsFolder:
 
 def test_the_first_plan_counts(plan: PartPlan, folder: PartsFolder) -> None:
     assert folder.agree(plan, Progress()) == plan
-    assert folder.agree(replace(plan, background=9.0), Progress()) == plan
+    assert folder.agree(replace(plan, memory=9), Progress()) == plan
 
 
 def test_what_follows_from_a_plan_is_found_once(plan: PartPlan) -> None:
     """Each part asks for both, of which there are thousands."""
     assert plan.parts is plan.parts and plan.digest is plan.digest
-    assert replace(plan, background=9.0).digest != plan.digest
+    assert replace(plan, memory=9).digest != plan.digest
 
 
 def test_inputs_of_many_files(plan: PartPlan, folder: PartsFolder) -> None:

@@ -1,27 +1,31 @@
 """The folder of the parts of one output: `map.parts` beside `map.vrt`, or beside `map.tif` that is made of the same parts.
 
-It holds `plan.json`, which the first run makes, and for each part that is done `part-00003.tif` and its note. Any number
+It holds `plan.json`, which the first run makes, and for each part that is done `part-00003.tif` and its note; of an
+operation with a second output, `part-00003.confmap.tif` as well. Any number
 of processes and machines work in it at a time, without a lock: the plan is linked to its place, which fails if there is
 one; parts and notes are renamed into theirs.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from ..base import ownership
 from ..base.jsonvalues import OddJson
-from ..base.ownership import is_hidden
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..phrases import Phrase
+from .partidentity import differences
 from .partplan import PartPlan, read_plan
-from .runidentity import differences
 
 PLAN = "plan.json"
+
+_joined = Phrase("; ").join
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 
@@ -41,22 +45,22 @@ class PartsFolder:
         """
         try:
             self.path.mkdir(exist_ok=True)
-            others = [item.name for item in self.path.iterdir() if not is_hidden(item.name)]
+            others = [item.name for item in self.path.iterdir() if not ownership.is_hidden(item.name)]
         except OSError as error:
             raise ParameterError(
-                "The parts of {out} are written to {path}, which cannot be made or read: {reason}. Choose another "
-                "output.",
+                "The parts of {out} are written to {path}, which cannot be made or read: {strerror}. Choose "
+                "another output.",
                 out=field("out"),
                 path=self.path,
-                reason=error.strerror,
+                strerror=error.strerror,
             ) from error
         if others and not (self.path / PLAN).exists():
             raise ParameterError(
-                "The parts of {out} are written to {path}, but that folder contains other files ({other}, ...): "
-                "choose another output.",
+                "The parts of {out} are written to {path}, but that folder contains other files ({others}, "
+                "...): choose another output.",
                 out=field("out"),
                 path=self.path,
-                other=others[0],
+                others=others[0],
             )
 
     def plan(self) -> PartPlan | None:
@@ -72,12 +76,12 @@ class PartsFolder:
             return None
         except OSError as error:
             raise ParameterError(
-                "The plan {place} cannot be read: {reason}.", place=place, reason=error.strerror
+                "The plan {place} cannot be read: {strerror}.", place=place, strerror=error.strerror
             ) from error
         except OddJson as error:
             raise ParameterError(
-                "The plan {place} is damaged or of another version: {error}. Choose another {out}, or delete {path} "
-                "if you no longer need its parts.",
+                "The plan {place} is damaged or of another version: {error}. Choose another {out}, or delete "
+                "{path} if you no longer need its parts.",
                 place=place,
                 error=error,
                 out=field("out"),
@@ -118,13 +122,13 @@ class PartsFolder:
         return agreed
 
     def check_is_of(self, plan: PartPlan, identity: Mapping[str, str], but: Collection[str] = ()) -> None:
-        """Raise ParameterError where a plan is not that of a run; see `core.serving.runidentity.differences`."""
+        """Raise ParameterError where a plan is not that of a run; see `core.parts.partidentity.differences`."""
         if found := differences(plan.identity, identity, but):
             raise ParameterError(
-                "{path} holds the parts of another run. What differs: {found}. Run with the same, choose another "
-                "{out}, or delete the folder if you no longer need its parts.",
+                "{path} holds the parts of another run. What differs: {joined}. Run with the same, choose "
+                "another {out}, or delete the folder if you no longer need its parts.",
                 path=self.path,
-                found=Phrase("; ").join(found),
+                joined=_joined(found),
                 out=field("out"),
             )
 
@@ -139,10 +143,21 @@ class PartsFolder:
                 "{path} was removed or replaced while this run computed a part of it: run again.", path=self.path
             )
 
-    def part(self, number: int) -> Path:
-        """Return the path of a part."""
-        return self.path / f"part-{number:05d}.tif"
+    def part(self, number: int, name: str = "out") -> Path:
+        """Return the path of a part of the output whose parameter's field is `name`."""
+        return self.path / f"part-{number:05d}{'' if name == 'out' else f'.{name}'}.tif"
 
     def note(self, number: int) -> Path:
         """Return the path of a part's note."""
         return self.part(number).with_suffix(".json")
+
+    def remove(self, plan: PartPlan) -> None:
+        """Remove the parts of a plan, and the folder if nothing else lies in it; the plan first, so that no run follows it."""
+        self.check_still(plan)
+        (self.path / PLAN).unlink(missing_ok=True)
+        for number in range(len(plan.parts)):
+            for file in (self.note(number), *(self.part(number, raster.name) for raster in plan.rasters)):
+                file.unlink(missing_ok=True)
+        ownership.remove_abandoned(self.path)
+        with contextlib.suppress(OSError):  # something else lies in it
+            self.path.rmdir()

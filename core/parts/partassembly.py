@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..geometry import tiling
 from ..geometry.grid import Box, Grid
 from ..rasters.pixeltypes import gdal_type
 from ..rasters.rasterreference import Reference
-from .partplan import PartPlan
+from .partplan import PartPlan, PlannedRaster
 from .partsfolder import PartsFolder
 
 _MOST_COPIED = 2048
@@ -75,24 +76,30 @@ def _expanded(xml: str) -> str:
 
 
 def virtual_text(
-    plan: PartPlan, grid: Grid, folder: PartsFolder, blocks: Mapping[int, tuple[int, int]], beside: bool
+    plan: PartPlan,
+    raster: PlannedRaster,
+    grid: Grid,
+    folder: PartsFolder,
+    blocks: Sequence[tuple[int, int]],
+    beside: bool,
 ) -> str:
     """Return the virtual raster of all parts. The bytes follow from the plan alone, whoever writes it.
 
     Args:
         plan: that all follow.
+        raster: of it.
         grid: of the plan's box.
         folder: of the parts.
         blocks: width and height of each part's blocks.
         beside: whether the virtual raster lies beside the folder, so that its paths are relative.
     """
-    kind = gdal.GetDataTypeName(gdal_type(np.dtype(plan.dtype)))
+    kind = gdal.GetDataTypeName(gdal_type(np.dtype(raster.dtype)))
     places = [(number, grid.stored(box)) for number, box in enumerate(plan.parts)]
-    first, *others = plan.vrt.split(_END_OF_BAND)
+    first, *others = raster.vrt.split(_END_OF_BAND)
     found = [first]
     for band, rest in enumerate(others, 1):
         for number, place in places:
-            file = folder.part(number)
+            file = folder.part(number, raster.name)
             name = f"{folder.path.name}/{file.name}" if beside else str(file)
             found.append(_source(name, beside, band, place, kind, blocks[number]))
         found += [_END_OF_BAND, rest]
@@ -138,36 +145,58 @@ def copied_side(memory: int, bytes_per_pixel: int) -> int:
     return min(max(fit // tiling.BLOCK * tiling.BLOCK, tiling.BLOCK), _MOST_COPIED)
 
 
-def copy_parts(text: str, grid: Grid, side: int, write: Callable[[Box, np.ndarray], None], progress: Progress) -> None:
-    """Hand the pixels of all parts to a writer, in order.
+class PartsCopier:
+    """Copies parts into one raster while they arrive: each box of whole blocks once all parts in it are there.
 
-    Args:
-        text: of the virtual raster.
-        grid: of it.
-        side: width and height of what is copied at a time.
-        write: takes a box of the north-up view and an array of shape (box.height, box.width, bands).
-        progress: told how far it is.
-
-    Raises:
-        RasterError: a part cannot be read.
-        Cancelled: `progress` asked to stop.
+    So one writer writes each block once, whatever the order in which parts arrive.
     """
-    dataset = None
-    with collected_errors() as errors:
-        dataset = gdal.Open(text)
-    if dataset is None:
-        raise RasterError("The parts cannot be read: {errors}.", errors=errors)
-    done = 0
-    for box in tiling.tiles(grid.width, grid.height, side, side):
-        progress.check()
-        stored, array = grid.stored(box), None
+
+    def __init__(
+        self, text: str, grid: Grid, parts: Sequence[Box], side: int, write: Callable[[Box, np.ndarray], None]
+    ) -> None:
+        """Prepare.
+
+        Args:
+            text: of the virtual raster of all parts, which need not be there yet.
+            grid: of it.
+            parts: of it, in the order of their numbers.
+            side: width and height of what is copied at a time.
+            write: takes a box of the north-up view and an array of shape (box.height, box.width, bands).
+        """
+        self._text, self._grid, self._parts, self._side, self._write = text, grid, parts, side, write
+        self._missing = Counter(cell for part in parts for cell in self._cells(part))
+        self._dataset: gdal.Dataset | None = None
+
+    def _cells(self, box: Box) -> Iterator[tuple[int, int]]:
+        """Yield column and row of the boxes that a part lies in."""
+        for row in range(box.y // self._side, (box.bottom - 1) // self._side + 1):
+            for column in range(box.x // self._side, (box.right - 1) // self._side + 1):
+                yield column, row
+
+    def arrived(self, number: int, progress: Progress) -> None:
+        """Take note that a part is there, and copy what is complete by it.
+
+        Raises:
+            RasterError: a part cannot be read.
+            Cancelled: `progress` asked to stop.
+        """
+        for column, row in self._cells(self._parts[number]):
+            self._missing[column, row] -= 1
+            if not self._missing[column, row]:
+                progress.check()
+                x, y = column * self._side, row * self._side
+                width, height = min(self._side, self._grid.width - x), min(self._side, self._grid.height - y)
+                self._copy(Box(x, y, width, height))
+
+    def _copy(self, box: Box) -> None:
+        stored, array = self._grid.stored(box), None
         with collected_errors() as errors:
-            array = dataset.ReadAsArray(stored.x, stored.y, stored.width, stored.height)
+            self._dataset = self._dataset or gdal.Open(self._text)
+            if self._dataset is not None:
+                array = self._dataset.ReadAsArray(stored.x, stored.y, stored.width, stored.height)
         if array is None or errors.failed:
             raise RasterError(
                 "The parts cannot be read: {errors}. Run again: what is damaged is computed again.", errors=errors
             )
         pixels = np.moveaxis(array[None] if array.ndim == 2 else array, 0, -1)
-        write(box, pixels[::-1] if grid.south_up else pixels)
-        done += box.area
-        progress.fraction(done / (grid.width * grid.height))
+        self._write(box, pixels[::-1] if self._grid.south_up else pixels)

@@ -62,7 +62,7 @@ def test_results_and_progress(values: dict[str, Any], tmp_path: Path) -> None:
     np.testing.assert_array_equal(serving.read(values["out"]), serving.read(values["source1.il"][0]))
     assert serving.nodata_of(values["out"]) == 0
     notes = [json.loads(path.read_text()) for path in sorted((tmp_path / "map.parts").glob("part-*.json"))]
-    assert [note["bytes"] for note in notes] == [
+    assert [note["files"][0]["bytes"] for note in notes] == [
         (tmp_path / "map.parts" / name).stat().st_size for name in parts(tmp_path)
     ]
 

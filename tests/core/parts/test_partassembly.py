@@ -12,8 +12,9 @@ from osgeo import gdal
 pytest.importorskip("tensorflow")
 
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.geometry import tiling
 from otbtf_qgis.core.geometry.grid import Box, Grid
-from otbtf_qgis.core.serving.partassembly import copied_side, copy_parts
+from otbtf_qgis.core.parts.partassembly import PartsCopier, copied_side
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ def test_several_blocks(tmp_path: Path, bands: int, south_up: bool) -> None:
         found[box.y : box.bottom, box.x : box.right] = values
 
     text = gdal.Translate("", dataset, format="VRT").GetMetadata("xml:VRT")[0]
-    copy_parts(text, grid, 256, write, Progress())
-    assert boxes == [(x, y, min(256, 600 - x), min(256, 300 - y)) for y in (0, 256) for x in (0, 256, 512)]
+    parts = list(tiling.tiles(600, 300, 200, 160))
+    copier = PartsCopier(text, grid, parts, 256, write)
+    copied = []
+    for number in (3, 0, 5, 1, 4, 2):
+        copier.arrived(number, Progress())
+        copied.append(len(boxes))
+    assert copied == [0, 0, 1, 1, 4, 6], "each as soon as all parts in it are there"
+    assert sorted(boxes) == sorted(
+        (x, y, min(256, 600 - x), min(256, 300 - y)) for y in (0, 256) for x in (0, 256, 512)
+    )
     np.testing.assert_array_equal(found, pixels)

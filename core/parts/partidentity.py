@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,44 +21,73 @@ from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.memoryfiles import PREFIX
 from ..files.privatecopies import is_database, original
-from ..models.identity import fingerprint
 from ..parameters.rastersource import RasterSource, described, path_of
 from ..phrases import Phrase
-from ..probing.sources import OpenSource
-from .openmodel import OpenModel
+from ..rasters.rasterstack import Stack
 
-_OF_A_MACHINE = ("out", "part", "resume", "memory", "ram", "device", "model_dir", "trust_model", "sources")
-"""Fields of the parameters that may differ from run to run, or that are compared in another way."""
+_OF_A_MACHINE = (
+    *("out", "confmap", "part", "resume", "memory", "ram", "device", "trust_model"),
+    *("cluster", "cluster_partsize", "cluster_tls"),
+)
+"""Fields of the parameters that may differ from run to run."""
 
-OF_THE_FORMAT = ("out_format", "out_co")
+OF_THE_FORMAT = ("out_format", "out_co", "out_overviews")
 """Those that count only where the parts themselves are the result."""
 
 
-def run_identity(parameters: Any, opened: OpenModel, parts_are_kept: bool) -> dict[str, str]:
-    """Return what must be the same, as texts; under the fields of parameters, or under words for the rest.
+def versions_identity(*packages: str) -> dict[str, str]:
+    """Return the versions of the plugin and of packages, under words that name them."""
+    ours = importlib.import_module(__name__.split(".", maxsplit=1)[0]).__version__
+    found = {name: importlib.import_module(_MODULES[name]).__version__ for name in packages}
+    return {"the version of the plugin": ours, **{f"the version of {name}": text for name, text in found.items()}}
+
+
+_MODULES = {"TensorFlow": "tensorflow", "Keras": "keras", "scikit-learn": "sklearn"}
+
+
+def parameters_identity(parameters: Any, but: Collection[str], parts_are_kept: bool) -> dict[str, str]:
+    """Return the values of parameters as texts, under their fields.
 
     Args:
         parameters: of the operation, a dataclass.
-        opened: its model and sources.
+        but: fields that are compared in another way.
         parts_are_kept: whether the output refers to the parts, so that they have the format that is asked for.
+    """
+    found = {}
+    for item in dataclasses.fields(parameters):
+        if item.name not in _OF_A_MACHINE and item.name not in but:
+            usual = item.name in OF_THE_FORMAT and not parts_are_kept
+            found[item.name] = plain(item.default if usual else getattr(parameters, item.name))
+    return found
+
+
+def plain(value: Any) -> str:
+    """Return a value as text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def images_identity(stack: Stack, given: Sequence[Any], name: str) -> str:
+    """Return what tells the rasters of a stack from others.
+
+    Args:
+        stack: the open rasters.
+        given: as the user gives them.
+        name: mention of their parameter.
 
     Raises:
-        ParameterError: an input lies in the memory of this process.
+        ParameterError: one lies in the memory of this process.
     """
-    found = {
-        "the version of the plugin": importlib.import_module(__name__.split(".", maxsplit=1)[0]).__version__,
-        "the version of TensorFlow": importlib.import_module("tensorflow").__version__,
-        "the version of Keras": importlib.import_module("keras").__version__,
-        "the model": fingerprint(parameters.model_dir),
-    }
-    for item in dataclasses.fields(parameters):
-        if item.name not in _OF_A_MACHINE:
-            usual = item.name in OF_THE_FORMAT and not parts_are_kept
-            found[item.name] = _plain(item.default if usual else getattr(parameters, item.name))
-    for source, given in zip(opened.sources, parameters.sources):
-        for name, value in vars(given).items():
-            found[f"sources[{source.number}].{name}"] = _images(source) if name == "il" else _plain(value)
-    return found
+    rasters = [_image(*each, name) for each in zip(stack.datasets, stack.names, given)]
+    grid = stack.grid
+    told = hashlib.sha256(repr((stack.held, stack.masks, grid, stack.reference)).encode()).hexdigest()[:12]
+    size = Phrase(
+        "{width} x {height} pixels of {bands} bands, grid and no-data {told}",
+        width=grid.width,
+        height=grid.height,
+        bands=stack.bands,
+        told=told,
+    )
+    return Phrase("; ").join([*rasters, size])
 
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], but: Collection[str] = ()) -> list[str]:
@@ -81,38 +110,15 @@ def _short(texts: Mapping[str, str], name: str) -> str:
     return "nothing" if text in ("null", '""') else text if len(text) <= 200 else text[:200] + "..."
 
 
-def _plain(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _images(source: OpenSource) -> str:
-    stack = source.stack
-    rasters = [_image(*each, source.number) for each in zip(stack.datasets, stack.names, source.settings.rasters)]
-    grid = stack.grid
-    told = hashlib.sha256(repr((stack.held, stack.masks, grid, stack.reference)).encode()).hexdigest()[:12]
-    return Phrase("; ").join(
-        [
-            *rasters,
-            Phrase(
-                "{width} x {height} pixels of {bands} bands, grid and no-data {told}",
-                width=grid.width,
-                height=grid.height,
-                bands=stack.bands,
-                told=told,
-            ),
-        ]
-    )
-
-
-def _image(dataset: gdal.Dataset, name: str, given: Any, number: int) -> str:
+def _image(dataset: gdal.Dataset, name: str, given: Any, mention: str) -> str:
     """Return what tells a raster from another of its name."""
     listed = [original(file) for file in dataset.GetFileList() or []]
     asked = described(given)
     if any(PREFIX in text for text in (name, *listed)) or not (listed or path_of(asked)):
         raise ParameterError(
-            "{il} is {name}, which lies in the memory of this process, where other runs cannot read it: save it as "
-            "a file first.",
-            il=field("il", "sources", number),
+            "{mention} is {name}, which lies in the memory of this process, where other runs cannot read "
+            "it: save it as a file first.",
+            mention=mention,
             name=name,
         )
     # What has an address is told by it: asking servers takes what only the reader of the raster knows.
