@@ -14,6 +14,7 @@ from ..errors import field
 from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..parts.partedrun import run_in_parts, wants_parts
 from ..parts.partedwork import Writer
 from ..phrases import Phrase
@@ -112,7 +113,9 @@ class ClassifiedPixels:
         wanted = len(classifier.features)
         self.image: Stack = open_images([parameters.image], parameters.alpha, progress, wanted, placed=False)
         classifier.check_features(self.image.bands, Phrase("the image {name} (its bands)", name=self.image.names[0]))
-        self._missing = self.image.missing(parameters.nodata, parameters.nodata_from_layer)
+        self._missing = self.image.missing(
+            parameters.nodata, parameters.nodata_from_layer, rule=rule_of(parameters, WITHOUT_BANDS)
+        )
         self.mask = Validity(self.image, None, False, parameters.mask)
         self.mapper = PixelClassifier(classifier, parameters.nodatalabel)
         memory = budget(parameters.memory or parameters.ram)
@@ -160,7 +163,7 @@ class ClassifiedPixels:
     def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the pixels of a box, and where they are no-data."""
         pixels = self.image.read(box)
-        empty = self._missing.everywhere(pixels, box) if self._missing.possible else None
+        empty = self._missing.marked(pixels, box) if self._missing.possible else None
         if not self.mask.everywhere:
             masked = ~self.mask.read(box)
             empty = masked if empty is None else empty | masked

@@ -10,6 +10,7 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, statistics
+from ..parameters.nodatarules import PixelRule
 from ..parameters.operation import Group, Operation
 from ..parameters.sharedgroups import PARTS_RESULTS, Memory
 
@@ -31,14 +32,16 @@ class Inputs(Group):
     )
     imstat: str | None = statistics("imstat", "those of the classifier's training")
     nodata: float | None = shared.nodata(
-        "Pixels in which all bands have this value are no-data (nan is possible).", advanced=True
+        "Value of missing data (nan is possible); pixels in which all bands have it are no-data, unless NODATA_RULE says "
+        "otherwise.",
+        advanced=True,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
 
 
 @dataclass(frozen=True)
-class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
+class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Inputs):
     """See OTB's application of the same name."""
 
     TITLE = "Classify by bands (with a trained classifier)"

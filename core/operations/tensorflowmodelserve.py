@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import Group, Operation
+from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.servedmodel import ServedModel
 from ..parameters.sharedgroups import PARTS_RESULTS, PartialOutput, Parts, RasterFormat
 
@@ -52,6 +52,6 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutpu
     RUN = "serving.serve:serve"
     NEEDS_ENGINE = True
     OPENS_FIRST = True
-    RESULTS = PARTS_RESULTS
+    RESULTS = (*PARTS_RESULTS, NumberResult("pixels_nodata", "Number of no-data pixels in the output"))
 
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output", in_otbtf="float")

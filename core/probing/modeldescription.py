@@ -23,7 +23,7 @@ from ..rasters.rasterstack import Stack
 from .appliedgeometry import choose_fields, serving_geometry
 from .outputdescription import ANY_PATCHES, OutputDescription, OutputProbing
 from .probedsidecar import size_law_of
-from .sources import OpenSource, assign_inputs, order_told, settle_alphas
+from .sources import OpenSource, assign_inputs, order_told, settle_sources
 from .usersettings import GeometrySettings, SourcesSettings
 
 _NOT_PROBED = Phrase("Not probed, since {probing} is none.", probing=field("probing"))
@@ -149,7 +149,7 @@ def _opened(
         lambda: check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     ]
     if len(opened) == len(settings.sources):
-        tests.append(lambda: settle_alphas(model, placeholders, settings, opened, infos[0].name, None, progress))
+        tests.append(lambda: settle_sources(model, placeholders, settings, opened, infos[0].name, None, progress))
         tests += [partial(assign_inputs, model, placeholders, opened, [info.name]) for info in infos]
     for test in tests if opened else []:
         try:

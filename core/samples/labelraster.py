@@ -90,7 +90,7 @@ class LabelRaster:
             RasterError: a pixel cannot be read.
         """
         pixels = self.stack.read(box)
-        where = np.flatnonzero(~self._missing.everywhere(pixels, box))
+        where = np.flatnonzero(~self._missing.marked(pixels, box))
         return where, pixels.reshape(-1)[where]
 
     def read(self, box: Box) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..rasters.placement import check_same
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
@@ -56,20 +57,28 @@ class Validity:
         mask: the open mask, if there is one.
     """
 
-    def __init__(self, image: Stack, nodata: float | None, nodata_from_layer: bool, mask: Any = None) -> None:
+    def __init__(
+        self,
+        image: Stack,
+        nodata: float | None,
+        nodata_from_layer: bool,
+        mask: Any = None,
+        rule: NodataRule = WITHOUT_BANDS,
+    ) -> None:
         """Prepare.
 
         Args:
-            image: the image; a pixel is no-data where all its bands are.
+            image: the image.
             nodata: the value that means no-data, in every band; None for the layer's own.
             nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
             mask: a raster of one band on the image's grid, or None.
+            rule: says which pixels are no-data.
 
         Raises:
             RasterError: the mask cannot be opened or does not fit the image.
         """
         self.image = image
-        self._missing = image.missing(nodata, nodata_from_layer)
+        self._missing = image.missing(nodata, nodata_from_layer, rule=rule)
         self.mask = None if mask is None else _open_mask(mask, image)
         self.everywhere = not self._missing.possible and self.mask is None
 

@@ -23,7 +23,7 @@ from ..probing.sources import (
     open_sources,
     order_told,
     output_names,
-    settle_alphas,
+    settle_sources,
 )
 from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
@@ -126,7 +126,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     sidecar = read_sidecar(model.path, split_tags(asked.tags))
     offered = _offered(model, settings.preferred) or _offered(model, defaults.output if defaults else "")
     names = output_names(model, asked.outputs or offered)
-    sources = settle_alphas(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
+    sources = settle_sources(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
 
     def resolver_of(*outputs: str) -> GeometryResolver:
         inputs = assign_inputs(model, asked.placeholders, sources, outputs)
@@ -207,14 +207,14 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
             )
         )
     for source, info in zip(opened.sources, inputs.images):
-        narrowing = Narrowing(source.stack.dtype, info.dtype)
+        narrowing = Narrowing(source.dtype, info.dtype)
         if narrowing.whole:
             progress.info(
                 Phrase(
                     "Source {number} holds {dtype}, but the input {info} of the model accepts {info_dtype} "
                     "({range}): pixels outside this range become its nearest value; a warning will count them.",
                     number=source.number,
-                    dtype=source.stack.dtype.name,
+                    dtype=source.dtype.name,
                     info=info.name,
                     info_dtype=info.dtype,
                     range=narrowing.range,

@@ -11,6 +11,7 @@ from ..machine import preloading
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parts.partedrun import run_in_parts, wants_parts
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.pixeltypes import written_type
@@ -72,5 +73,10 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             raster.commit(progress)
     for told in [*run.told(), *run.converter.told(field("out_pixeltype"), f"{background:g} ({field('output_bv')})")]:
         progress.warning(told)
+    if opened.masked:
+        progress.info(
+            Phrase("{without_data} of {area} output pixels are no-data.", without_data=run.without_data, area=box.area)
+        )
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
+    results["pixels_nodata"] = run.without_data
     return {**results, **told_classes(opened, bands, dtype)}

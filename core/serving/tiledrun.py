@@ -29,12 +29,14 @@ class TiledRun:
 
     Attributes:
         converter: brings values to the type that is written, and counts what that changes.
+        without_data: number of outputs read so far that are no-data.
     """
 
     def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
         self._plan, self._computer = plan, plan.computer(opened, output)
         self._beside = [plan.computer(replace(opened, compute=other), output) for other in opened.beside]
         self.converter = Converter(output.dtype, output.background)
+        self.without_data = 0
 
     def write(self, raster: Writer, progress: Progress) -> None:
         """Compute all tiles of the plan into `raster`.
@@ -59,12 +61,18 @@ class TiledRun:
 
         stream(
             self._plan.tiles(),
-            lambda part: self._computer.read(placed(part), sparing=True),
+            lambda part: self._read(placed(part)),
             values_by(self._computer),
             write,
             progress.check,
             [values_by(computer) for computer in self._beside],
         )
+
+    def _read(self, box: Box) -> Tile:
+        tile = self._computer.read(box, sparing=True)
+        if tile.nodata is not None:
+            self.without_data += int(np.count_nonzero(tile.nodata))
+        return tile
 
     def told(self) -> list[str]:
         """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""

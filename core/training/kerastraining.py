@@ -144,7 +144,9 @@ class _KerasRun:
         )
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
         network.trained.optimizer.build(network.trained.trainable_variables)
-        self._finished = FinishedModel(network, task, serving_defaults_of_training(parameters, sets.training, task))
+        self._finished = FinishedModel(
+            network, task, serving_defaults_of_training(parameters, sets.training, task, network)
+        )
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))

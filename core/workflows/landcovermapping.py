@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
-from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
+from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
@@ -24,29 +24,14 @@ from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import LandCoverSamples, prepare_samples
+from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
 from .trainedmaps import check_outputs, serve_map, work_folder
+from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What the parameters and the labels decide for the training.
-
-    Attributes:
-        model: a template's name, or a path.
-        dense: whether labels are learned tile by tile.
-        size: side of patches or tiles in pixels.
-        batch: samples in a step.
-    """
-
-    model: str
-    dense: bool
-    size: int
-    batch: int
 
 
 def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
@@ -69,7 +54,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
     parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     labels = _open_labels(parameters, asked, image, progress)
-    plan = _plan(parameters, labels, image)
+    plan = _plan(parameters, labels, image, progress)
     progress.info(
         Phrase(
             "{tiles} of {size} x {size} pixels for the network {removeprefix}.",
@@ -81,8 +66,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     with ExitStack() as stack:
         folder = work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
-        samples = prepare_samples(parameters, image, labels, names, plan.dense, plan.size, folder, step)
-        _try_format(parameters, image, samples, progress)
+        samples = prepare_samples(parameters, image, labels, names, plan, folder, step)
+        _try_format(parameters, plan, image, samples, progress)
         trained = _train(parameters, plan, samples, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
@@ -96,6 +81,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
             for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
             if key in trained
         },
+        "pixels_nodata": served["pixels_nodata"],
         "mode": "dense" if plan.dense else "patches",
         "samples_training": samples.counts[SampleRole.TRAINING],
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
@@ -103,10 +89,12 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _try_format(parameters: LandCoverMap, image: Stack, samples: LandCoverSamples, progress: Progress) -> None:
+def _try_format(
+    parameters: LandCoverMap, plan: TrainingPlan, image: Stack, samples: LandCoverSamples, progress: Progress
+) -> None:
     """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
     values, ignored = samples.classes.values, samples.classes.ignored
-    masked = image.missing(parameters.nodata).possible
+    masked = image.missing(parameters.nodata, rule=plan.missing.for_training).possible
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
             staging,
@@ -126,7 +114,7 @@ def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: P
     return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
 
 
-def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPlan:
+def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Progress) -> TrainingPlan:
     """Decide what is not given, and check that it fits.
 
     Raises:
@@ -140,6 +128,7 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPla
         dense = isinstance(labels, RasterLabels) and labels.covered >= _COVERED
     template = parameters.template if parameters.template != "auto" else (OF_TILES if dense else OF_PATCHES)[0]
     step = TEMPLATES[template].geometry.rfields[0]
+    pixelwise = template in OF_PIXELS
     size = parameters.patchsize or (_TILE if dense else step)
     fits = size % step == 0 if dense else size == step or "patch" in TEMPLATES[template].takes
     if not parameters.model_dir and not fits:
@@ -161,9 +150,10 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPla
             width=image.grid.width,
             height=image.grid.height,
         )
-    return TrainingPlan(
-        parameters.model_dir or TEMPLATE_PREFIX + template, dense, size, parameters.batchsize or (8 if dense else 64)
-    )
+    batch = parameters.batchsize or (8 if dense else 64)
+    name = "" if parameters.model_dir else template
+    missing = decide_missing_data(parameters, parameters, parameters, name, image, progress)
+    return TrainingPlan(parameters.model_dir or TEMPLATE_PREFIX + template, dense, pixelwise, size, batch, missing)
 
 
 def _train(
@@ -186,6 +176,7 @@ def _train(
         "out.keras": parameters.out_keras or str(folder / "model.keras"),
         "out.history": str(folder / "history.csv"),
         "out.report": parameters.out_report,
+        **plan.missing.training_values(parameters),
     }
     if plan.dense:
         values["ignored_label"] = samples.classes.ignored
@@ -203,6 +194,7 @@ def _train(
         "model.saveto": field("model_saveto"),
         "out.keras": field("out_keras"),
         "out.report": field("out_report"),
+        **filling_words(),
     }
     try:
         return run_nested("TensorflowModelTrain", values, words, progress)
@@ -225,14 +217,14 @@ def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples:
     """Set the serving defaults, so that every later run of Serve applies the model to each pixel of the whole image."""
 
     def changed(trained: ServingDefaults) -> ServingDefaults:
-        sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}
-        return ServingDefaults(
-            trained.output,
-            "" if plan.dense else "off",
-            None if plan.dense else Fraction(1),
-            "reflect",
-            float(samples.classes.ignored),
-            sources,
+        regions = plan.dense or plan.pixelwise
+        kept = plan.missing.stored_in(trained, parameters.nodata)
+        return replace(
+            kept,
+            fullyconv="" if regions else "off",
+            spcscale=None if regions else Fraction(1),
+            padding="reflect",
+            background=float(samples.classes.ignored),
         )
 
     change_serving_defaults(model, changed)

@@ -6,10 +6,7 @@ import pytest
 
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
-
-pytest.importorskip("tensorflow")
-
-from otbtf_qgis.core.templates.serieslayout import SeriesLayout, named_layout
+from otbtf_qgis.core.rasters.seriesbands import SeriesLayout, named_layout
 
 DAY = 17532.0  # 2018-01-01
 
