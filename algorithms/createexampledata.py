@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingUtils,
+    QgsProject,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
 )
@@ -70,6 +71,7 @@ class _Shower(QgsProcessingLayerPostProcessorInterface):
     def postProcessLayer(self, layer, context, feedback):
         self._waiting.discard(self)
         _style(self._output, layer)
+        _tell_apart(layer, context.project())
         self._scene.layers[self._output] = layer.id()
         scene = self._scene
         QTimer.singleShot(0, lambda: scene.arrange())  # of a method alone, Qt would not keep the scene alive
@@ -97,6 +99,12 @@ class _Scene:
         for output, visible in SHOWN.items():
             root.findLayer(self.layers[output]).setItemVisibilityChecked(visible)
         _zoom(self._project.mapLayer(self.layers["XS10"]))
+
+
+def _tell_apart(layer: QgsMapLayer, project: QgsProject) -> None:
+    """Add the folder to a layer's name where the project has another layer with that name, such as that of another scene."""
+    if any(other.id() != layer.id() for other in project.mapLayersByName(layer.name())):
+        layer.setName(f"{layer.name()} ({Path(layer.source()).parent.name})")
 
 
 def _order(nodes: Sequence[QgsLayerTreeLayer]) -> None:
