@@ -218,7 +218,7 @@ def pick(window: Any, key: str, name: str) -> None:
     """Choose an item of a list by the beginning of its name."""
     combo = field(window, key, QComboBox)
     see(lambda: reach(combo))
-    act(lambda: QTest.keyClicks(combo, name))
+    act(lambda: QTest.keyClicks(combo, name.split()[0]))  # a space would open the list
     if not see(lambda: combo.currentText().startswith(name)):
         raise LookupError(f"{key} shows {see(combo.currentText)}, not {name}.")
 
@@ -275,9 +275,7 @@ def close(window: Any) -> None:
 def layer_of(path: Path) -> QgsMapLayer:
     """Return the project's layer of a file."""
     return wait_for(
-        lambda: next(
-            (each for each in QgsProject.instance().mapLayers().values() if str(path) in each.source()), None
-        ),
+        lambda: next((each for each in QgsProject.instance().mapLayers().values() if str(path) in each.source()), None),
         f"The layer of {path}",
     )
 
@@ -357,7 +355,7 @@ def make_land_cover_map(data: Path) -> None:
     pick(window, "LABELS_RASTER", layer_of(data / "terrain_truth_A.tif").name())
     fill(window, "EPOCHS", "20")
     fill(window, "OUT", str(WORK / "map.tif"))
-    fill(window, "OUT_MODEL", str(WORK / "model"))
+    fill(window, "MODEL_SAVETO", str(WORK / "model"))
     picture("landcover-filled")
     run(window, "landcover")
     layer_of(WORK / "map.tif")

@@ -97,14 +97,19 @@ class _Scene:
             return
         _order(list(nodes.values()))
         for output, visible in SHOWN.items():
-            root.findLayer(self.layers[output]).setItemVisibilityChecked(visible)
+            node = root.findLayer(self.layers[output])
+            node.setItemVisibilityChecked(visible)
+            node.setExpanded(output.startswith("TRUTH"))
+        # QGIS adds what is made next, such as a map, above the current layer: it must not lie below the image.
+        iface.setActiveLayer(self._project.mapLayer(self.layers[next(iter(SHOWN))]))
         _zoom(self._project.mapLayer(self.layers["XS10"]))
 
 
 def _tell_apart(layer: QgsMapLayer, project: QgsProject) -> None:
-    """Add the folder to a layer's name where the project has another layer with that name, such as that of another scene."""
-    if any(other.id() != layer.id() for other in project.mapLayersByName(layer.name())):
-        layer.setName(f"{layer.name()} ({Path(layer.source()).parent.name})")
+    """Add the folder to a layer's name where a layer of another folder, such as another scene, has that name."""
+    folder = Path(layer.source()).parent
+    if any(Path(other.source()).parent != folder for other in project.mapLayersByName(layer.name())):
+        layer.setName(f"{layer.name()} ({folder.name})")
 
 
 def _order(nodes: Sequence[QgsLayerTreeLayer]) -> None:
