@@ -23,7 +23,8 @@ import qgis.utils
 from qgis.core import QgsApplication, QgsMapLayer, QgsProcessingParameterDefinition, QgsProject
 from qgis.gui import QgsProcessingAlgorithmDialogBase
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QItemSelectionModel, QObject, QPoint, Qt, QTimer, pyqtSignal, pyqtSlot
+from qgis.PyQt.QtCore import QEvent, QItemSelectionModel, QObject, QPoint, Qt, QTimer, pyqtSignal, pyqtSlot
+from qgis.PyQt.QtGui import QKeyEvent
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
@@ -142,8 +143,18 @@ def write(edit: QLineEdit, text: str) -> None:
     """Replace the text of a field."""
     click(edit)
     act(lambda: QTest.keyClick(edit, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier))
-    act(lambda: QTest.keyClicks(edit, text))
+    for letter in text:
+        see(lambda letter=letter: press(edit, letter))
     act(lambda: QTest.keyClick(edit, Qt.Key.Key_Tab))
+
+
+def press(edit: QLineEdit, letter: str) -> None:
+    """Press the key of a letter, of which QTest knows those of ASCII."""
+    if letter.isascii():
+        QTest.keyClick(edit, letter)
+    else:
+        event = QKeyEvent(QEvent.Type.KeyPress, 0, Qt.KeyboardModifier.NoModifier, letter)
+        QApplication.sendEvent(edit, event)
 
 
 _taken = 0
@@ -439,7 +450,7 @@ def all_dialogs() -> None:
         behind = sum(bool(each.flags() & advanced) for each in shown_fields)
         act(lambda algorithm=algorithm: open_dialog(algorithm.id()))
         window = dialog()
-        see(lambda window=window: window.resize(980, 860))
+        see(lambda window=window: window.setGeometry(10, 10, 980, 860))
         picture(algorithm.name())
         print(f"firsthour: {algorithm.name()}: {len(shown_fields) - behind} fields, {behind} advanced", flush=True)
         close(window)
