@@ -446,13 +446,13 @@ def all_dialogs() -> None:
     advanced = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     hidden = QgsProcessingParameterDefinition.Flag.FlagHidden
     for algorithm in see(lambda: QgsApplication.processingRegistry().providerById("otbtf").algorithms()):
-        shown_fields = [each for each in algorithm.parameterDefinitions() if not each.flags() & hidden]
-        behind = sum(bool(each.flags() & advanced) for each in shown_fields)
+        fields = [each for each in algorithm.parameterDefinitions() if not each.flags() & hidden]
+        behind = sum(bool(each.flags() & advanced) and not each.isDestination() for each in fields)
         act(lambda algorithm=algorithm: open_dialog(algorithm.id()))
         window = dialog()
         see(lambda window=window: window.setGeometry(10, 10, 980, 860))
         picture(algorithm.name())
-        print(f"firsthour: {algorithm.name()}: {len(shown_fields) - behind} fields, {behind} advanced", flush=True)
+        print(f"firsthour: {algorithm.name()}: {len(fields) - behind} fields, {behind} advanced", flush=True)
         close(window)
 
 
