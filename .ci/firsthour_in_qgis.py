@@ -226,12 +226,15 @@ def fill(window: Any, key: str, text: str) -> None:
 
 
 def pick(window: Any, key: str, name: str) -> None:
-    """Choose an item of a list by the beginning of its name."""
+    """Choose a layer in a list: by the beginning of its name, then with the arrow until it is there."""
     combo = field(window, key, QComboBox)
     see(lambda: reach(combo))
     act(lambda: QTest.keyClicks(combo, name.split()[0]))  # a space would open the list
-    if not see(lambda: combo.currentText().startswith(name)):
-        raise LookupError(f"{key} shows {see(combo.currentText)}, not {name}.")
+    for _ in range(10):
+        if see(lambda: combo.currentText().split(" [")[0] == name):
+            return
+        act(lambda: QTest.keyClick(combo, Qt.Key.Key_Down))
+    raise LookupError(f"{key} shows {see(combo.currentText)}, not {name}.")
 
 
 def tick(window: Any, key: str, layer: QgsMapLayer, step: str = "") -> None:

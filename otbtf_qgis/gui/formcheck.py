@@ -61,7 +61,7 @@ class FormCheck(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
+        self.setFixedHeight(self.heightForWidth(self.width()))
 
     def _wait(self, *_: Any) -> None:
         self._timer.start()
