@@ -61,6 +61,7 @@ class FormCheck(QLabel):
         self._fit()
 
     def _fit(self) -> None:
+        self.setMinimumHeight(0)  # which would count
         self.setFixedHeight(self.heightForWidth(self.width()))
 
     def _wait(self, *_: Any) -> None:

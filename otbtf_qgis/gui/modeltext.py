@@ -39,7 +39,7 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
     """
     geometry = summary.geometry(output)
     unknown = tr("how it is applied is not known before Run") if whole and marked and output else ""
-    kind = [part for part in (summary.kind, geometry.verdict if geometry else unknown) if part]
+    kind = [part for part in (summary.kind, tr(geometry.verdict) if geometry else unknown) if part]
     rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
     images = summary.image_inputs(output)
     rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]
