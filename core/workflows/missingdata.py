@@ -19,6 +19,7 @@ from ..rasters.dates import dated_names, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
+from ..templates.serieslayout import layouts_of
 
 if TYPE_CHECKING:
     from .trainedmaps import MapParameters
@@ -91,7 +92,7 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         progress: told what was decided.
 
     Raises:
-        ParameterError: the network does not do without filling.
+        ParameterError: the network does not do without filling; or the dates do not fit the image.
     """
     rule = parameters.nodata_rule.strip()
     pixels = parameters.nodata_pixels if isinstance(parameters, PatchRule) else None
@@ -99,6 +100,7 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         defaults = serving_defaults_of(model)
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
         return MissingData(AUTO, rule or (ALL if fills else ANY), pixels)
+    layouts_of((image.bands,), times_by_source(parameters.dates), parameters.dates_order)  # refuses what does not fit
     template, fill = model.removeprefix(TEMPLATE_PREFIX), parameters.nodata_fill
     if fill == NONE and TEMPLATES[template].series:
         raise ParameterError(
