@@ -26,7 +26,7 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
         ("cnn16", {"bands": "4", "classes": None}, "CLASSES (the number of classes) is missing"),
         ("cnn16", {"bands": "4", "classes": 1}, "CLASSES is 1, but must be from 2"),
         ("cnn16", {"bands": "4", "depth": 3}, "DEPTH is given, but the template cnn16 has no such option"),
-        ("cnn16", {"bands": "4", "dates": "3"}, "DATES is given, but the template cnn16 has no such option"),
+        ("cnn16", {"bands": "4", "dates": "3"}, "DATES is given, but the template cnn16 takes account"),
         ("norm", {"bands": "4", "normalization": "scale"}, "NORMALIZATION is given, but the template norm has no such"),
         ("norm", {"bands": "4", "classes": 2}, "CLASSES is given, but the template norm has no such option"),
         ("cnn16", {"bands": "4", "normalization": "scale", "scale": 0}, "SCALE is 0, but must be above 0"),
