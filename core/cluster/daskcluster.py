@@ -140,7 +140,7 @@ def _own_security(distributed: Any) -> Any:
     Raises:
         RuntimeError: that process fails.
     """
-    made = subprocess.run(
+    made = subprocess.run(  # nosec B603 (a list of arguments, no shell)
         [sys.executable, "-c", _MAKE_CERTIFICATE],
         capture_output=True,
         text=True,
