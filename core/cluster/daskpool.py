@@ -193,7 +193,7 @@ class DaskPool:
                     raise
                 if time.monotonic() > end:
                     self._client.cancel([future])
-                    raise LostResult("its result was lost with its worker") from error
+                    raise LostResult(Phrase("its result was lost with its worker")) from error
 
     def killed(self, error: BaseException) -> bool:
         """Return whether an error means that a task has killed workers."""
