@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from qgis.core import QgsProcessingModelAlgorithm
 
@@ -36,8 +37,31 @@ def brought_models() -> Iterator[BroughtModel]:
     for path in sorted(FOLDER.glob("*.model3")):
         model = BroughtModel()
         if model.fromFile(str(path)):
+            model.loadVariant(_in_words(model.toVariant()))
             model.setSourceFilePath(str(path))
             yield model
+
+
+def _in_words(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model's content with its texts in the user's language; names, on which ids depend, stay.
+
+    What is translated here, `.ci/translations.py` finds in the files.
+    """
+    definitions = {
+        name: {**definition, "description": tr(definition["description"]), "help": tr(definition.get("help") or "")}
+        for name, definition in content["parameterDefinitions"].items()
+    }
+    help_texts = {name: tr(text) for name, text in content["help"].items()}
+    children = {name: _child_in_words(child) for name, child in content["children"].items()}
+    return {**content, "parameterDefinitions": definitions, "help": help_texts, "children": children}
+
+
+def _child_in_words(child: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = {
+        name: {**output, "component_description": tr(output["component_description"])}
+        for name, output in (child["outputs"] or {}).items()
+    }
+    return {**child, "outputs": outputs, "component_description": tr(child["component_description"])}
 
 
 def _titles() -> dict[str, str]:
