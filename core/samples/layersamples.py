@@ -44,7 +44,7 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         if parameters.outrates:
             rates_file = stack.enter_context(Staging.of_file(parameters.outrates, progress, field("outrates")))
         given = read_class_totals(parameters.instats) if parameters.instats else None
-        numbers = _numbers(parameters)
+        numbers = wanted_numbers(parameters)
 
         image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
@@ -52,7 +52,7 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)
         counted = count(shapes, validity, parameters.ram, progress, share=0.5, tiles=tiles)
         totals = _totals(counted, given, progress)
-        rates = _rates(parameters, totals, numbers)
+        rates = rates_of(parameters, totals, numbers)
         _tell(rates, numbers, progress)
 
         selection = Selection(shapes, counted, validity, _samplers(parameters, rates), parameters.ram)
@@ -82,7 +82,12 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
     }
 
 
-def _numbers(parameters: SampleSelection) -> Totals:
+def wanted_numbers(parameters: SampleSelection) -> Totals:
+    """Return the numbers of samples in the file of the strategy byclass; nothing for another strategy.
+
+    Raises:
+        ParameterError: it cannot be read.
+    """
     if parameters.strategy != "byclass" or not parameters.strategy_byclass_in:
         return {}
     return allocation.read_numbers(parameters.strategy_byclass_in)
@@ -121,7 +126,14 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
     return {**dict.fromkeys(here, 0), **given}
 
 
-def _rates(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rates:
+def rates_of(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rates:
+    """Return the rate of each class by the strategy.
+
+    Args:
+        parameters: with the strategy.
+        totals: pixels of each class.
+        numbers: of samples wanted, for the strategy byclass.
+    """
     if parameters.strategy == "byclass":
         return allocation.by_class(totals, numbers)
     if parameters.strategy == "constant":

@@ -1,0 +1,215 @@
+"""RunTable: one operation over the rows of a table."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ..base.progress import Part, Progress
+from ..errors import EngineError, field
+from ..files.staging import Staging
+from ..operations.runtable import RunTable
+from ..parameters.operation import NumberResult, Operation
+from ..phrases import Phrase, plain
+from ..registry import declaration
+from .givenonce import given_once
+from .journal import ENDING, Journal
+from .merging import MERGES
+from .mergingselection import shared_out
+from .overlaps import warn_of_overlaps
+from .reading import read_table
+from .resultitems import results_as_items
+from .rowcalls import RowCall, outputs_of, row_calls
+from .rowrun import RowOutcome, RowTask
+from .scheduling import run_rows
+from .tablechecks import merged_path
+from .tableresults import results_table, status
+from .views import Views, mask_of
+
+_MERGING = 0.95
+"""The share of the progress until all rows have run."""
+
+_COUNTING = 0.4
+"""The share of it until the pixels of all rows are counted, where that comes first."""
+
+
+def run_table(parameters: RunTable, progress: Progress) -> dict[str, Any]:
+    """Run an operation for each row, and write what became of them.
+
+    Returns:
+        `out`, `out.items` and `out.merged`, the paths of what was written; `rows`, `done` and `failed`, their numbers, and
+        `kept`, how many of those that are done an earlier run has done; `merged`, numbers of the merged result as JSON.
+
+    Raises:
+        ParameterError: the table or a row cannot be right; nothing has run then.
+        EngineError: all rows failed, or one did and the results were to be merged; the results are written.
+        Cancelled: `progress` asked to stop; rows that are done are in the journal.
+    """
+    operation = declaration(parameters.operation)
+    table = read_table(parameters.table)
+    once = given_once(operation, parameters.parameters)
+    taken = _taken(parameters)
+    calls = row_calls(table, operation, once, Views(parameters.values, mask_of(parameters.mask)), taken, progress)
+    with ExitStack() as stack:
+        out = stack.enter_context(Staging.of_file(parameters.out, progress, field("out")))
+        items = None
+        if parameters.out_items:
+            items = stack.enter_context(Staging.of_file(parameters.out_items, progress, field("out_items")))
+        started = 0.0
+        if parameters.merge:
+            warn_of_overlaps(calls, progress)
+        if parameters.merge and parameters.operation == "SampleSelection":
+            started = _COUNTING
+            calls = shared_out(calls, parameters.out, run_rows, Part(progress, 0.0, started))
+        outcomes = _outcomes(
+            parameters, operation, calls, Part(progress, started, _MERGING if parameters.merge else 1.0)
+        )
+        out.write_text(results_table(operation, calls, outcomes))
+        out.commit()
+        if items is not None:
+            items.write_text(results_as_items(parameters, operation, calls, outcomes))
+            items.commit()
+    failed = [outcome for outcome in outcomes if outcome.error]
+    _tell(parameters, calls, outcomes, progress)
+    merged = _merged(parameters, calls, outcomes, Part(progress, _MERGING, 1.0))
+    return {
+        "out": parameters.out,
+        **({"out.items": parameters.out_items} if parameters.out_items else {}),
+        "rows": len(outcomes),
+        "done": len(outcomes) - len(failed),
+        "kept": sum(outcome.kept for outcome in outcomes),
+        "failed": len(failed),
+        **merged,
+    }
+
+
+def _taken(parameters: RunTable) -> dict[str, str]:
+    """Return paths that are no row's output, each with what it is."""
+    places = {
+        parameters.table: field("table"),
+        parameters.out: field("out"),
+        parameters.out + ENDING: Phrase("the journal of {out}", out=field("out")),
+        parameters.out_items or "": field("out_items"),
+        merged_path(parameters): field("out_merged"),
+    }
+    return {os.path.abspath(path): what for path, what in places.items() if path}
+
+
+def _outcomes(
+    parameters: RunTable, operation: type[Operation], calls: Sequence[RowCall], progress: Progress
+) -> list[RowOutcome]:
+    """Return what became of each row, in order; those that are not done yet are run."""
+    tasks = [RowTask.of(call, parameters.operation) for call in calls]
+    outputs = {call.row.number: list(outputs_of(call, operation).values()) for call in calls}
+    found = {
+        call.row.number: RowOutcome(call.row.number, dict.fromkeys(_numbers(operation), 0), 0.0)
+        for call in calls
+        if call.idle
+    }
+    with Journal(parameters.out, parameters.resume) as journal:
+        if len(journal):
+            for task in [task for task in tasks if task.number not in found]:
+                progress.check()
+                if (kept := journal.kept(task.number, task.identity())) is not None:
+                    found[task.number] = kept
+        if kept_rows := sum(outcome.kept for outcome in found.values()):
+            progress.info(
+                Phrase(
+                    "{kept} of {count} rows are done already, as {journal} says.",
+                    kept=kept_rows,
+                    count=len(tasks),
+                    journal=journal.path,
+                )
+            )
+        names = {task.number: task.name for task in tasks}
+
+        def arrived(outcome: RowOutcome) -> None:
+            found[outcome.number] = outcome
+            if not outcome.error:
+                journal.note(outcome, outputs[outcome.number])
+            _tell_row(names[outcome.number], outcome, len(found), len(tasks), progress)
+
+        run_rows([task for task in tasks if task.number not in found], arrived, progress)
+    return [found[task.number] for task in tasks]
+
+
+def _numbers(operation: type[Operation]) -> list[str]:
+    return [result.name for result in operation.RESULTS if isinstance(result, NumberResult)]
+
+
+def _tell_row(name: str, outcome: RowOutcome, count: int, of: int, progress: Progress) -> None:
+    if outcome.error:
+        progress.warning(Phrase("{row} failed: {error}", row=name, error=outcome.error))
+    else:
+        progress.info(
+            Phrase(
+                "{row}: done in {seconds:.1f} s ({count} of {of}).",
+                row=name,
+                seconds=outcome.seconds,
+                count=count,
+                of=of,
+            )
+        )
+
+
+def _tell(parameters: RunTable, calls: Sequence[RowCall], outcomes: Sequence[RowOutcome], progress: Progress) -> None:
+    """Tell how many rows are done and which failed.
+
+    Raises:
+        EngineError: all rows failed.
+    """
+    failed = [(call, outcome) for call, outcome in zip(calls, outcomes) if outcome.error]
+    if len(failed) == len(outcomes):
+        raise EngineError(
+            "All {count} rows failed; {out} lists their errors. The first: {row}: {error}",
+            count=len(outcomes),
+            out=parameters.out,
+            row=failed[0][0].name,
+            error=failed[0][1].error,
+        )
+    words = [status(outcome) for outcome in outcomes]
+    progress.info(
+        Phrase(
+            "{done} rows done, {kept} kept from an earlier run, {failed} failed.",
+            done=words.count("done"),
+            kept=words.count("kept"),
+            failed=words.count("failed"),
+        )
+    )
+    if failed:
+        names = Phrase("; ").join([call.name for call, _ in failed[:20]])
+        more = Phrase(" and {more} more", more=len(failed) - 20) if len(failed) > 20 else plain("")
+        progress.warning(
+            Phrase(
+                "Failed: {names}{more}. {out} lists their errors. Correct them and run again with {resume} to run only these.",
+                names=names,
+                more=more,
+                out=parameters.out,
+                resume=field("resume"),
+            )
+        )
+
+
+def _merged(
+    parameters: RunTable, calls: Sequence[RowCall], outcomes: Sequence[RowOutcome], progress: Progress
+) -> dict[str, Any]:
+    """Write the sum of all rows, where it is asked for; return its path and numbers.
+
+    Raises:
+        EngineError: a row failed, so that there is no sum.
+    """
+    if not parameters.merge:
+        return {}
+    if any(outcome.error for outcome in outcomes):
+        raise EngineError(
+            "The results are not merged, because rows failed and their sum would not be that of all rows: correct them (see "
+            "{out}), or take them out of the table, and run again with {resume}.",
+            out=parameters.out,
+            resume=field("resume"),
+        )
+    path = merged_path(parameters)
+    numbers = MERGES[parameters.operation](calls, outcomes, path, progress)
+    return {"out.merged": path, "merged": json.dumps(numbers)}
