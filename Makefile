@@ -21,7 +21,7 @@ INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing inte
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat campaign bench docs site translate clean tree
+.PHONY: help demo test lint install package compat campaign bench docs site pictures translate clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ docs: $(VENV)/tools.stamp tree ## Write docs/api and docs/algorithms from the co
 # The pages as they are, which takes seconds; a broken link is an error.
 site: $(DOCS_VENV)/stamp
 	$(DOCS_VENV)/bin/python .ci/docsite.py --build $(BUILD)
+
+pictures: $(VENV)/tools.stamp tree ## Make the documentation's pictures of dialogs and maps, in QGIS under Xvfb (ARGS="map" for some)
+	$(ENGINE) .ci/pictures.py --build $(BUILD) $(ARGS)
 
 translate: $(BUILD)/system.stamp tree ## Take over into resources/i18n what the sources say now
 	PYTHONPATH=$(TREE) $(PYTHON) .ci/translations.py --build $(BUILD)

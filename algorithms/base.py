@@ -48,6 +48,10 @@ from .weblayers import released, web_keys
 ICONS = Path(__file__).parents[1] / "resources" / "icons"
 
 
+SHOWN_SOURCES = "shown_sources"
+"""In the configuration with which an algorithm is created: the number of sources whose parameters are not hidden."""
+
+
 class OtbtfAlgorithm(QgsProcessingAlgorithm):
     """An operation of core as a Processing algorithm, which follows from its declaration.
 
@@ -92,9 +96,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return str(ICONS / f"{self.OPERATION.GROUP}.svg")
 
     def shortHelpString(self):
-        every = (*self._keys(), *web_keys(self.OPERATION))
-        shown = [key for key in every if not self._is_hidden(key)]
-        return help_page(self.description(), shown, [key for key in every if self._is_hidden(key)])
+        every, most = (*self._keys(), *web_keys(self.OPERATION)), self.usual_sources()
+        shown = [key for key in every if key.group <= most]
+        return help_page(self.description(), shown, [key for key in every if key.group > most])
 
     def helpUrl(self):
         return algorithm_page(self.name())
@@ -103,21 +107,44 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         return self.description().split("\n\n")[0]
 
     def initAlgorithm(self, configuration=None):
-        defaults = self.defaults()
+        defaults, shown = self.defaults(), (configuration or {}).get(SHOWN_SOURCES, self.usual_sources())
         for key in ordered((*self._keys(), *web_keys(self.OPERATION))):
-            self.addParameter(definition(key, defaults.get(key.name), self._is_hidden(key)))
+            self.addParameter(definition(key, defaults.get(key.name), key.group > shown))
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))
 
     def createCustomParametersWidget(self, parent=None):
         return self.provider().dialog(self, parent)
 
+    def preprocessParameters(self, parameters):
+        # A dialog may have been made with more sources than usual, and sends the defaults of all.
+        most = self.usual_sources()
+        more = {key.parameter: key for key in self._keys() if key.group > most}
+        return {
+            name: value
+            for name, value in parameters.items()
+            if name not in more or (value or None) != (more[name].default or None)
+        }
+
+    def usual_sources(self) -> int:
+        """Return the number of sources that dialogs show, unless the model has more inputs."""
+        return int(self.provider().options().sources + self.OPERATION.MORE_SOURCES)
+
+    def all_sources(self) -> int:
+        """Return the number of sources that have parameters, shown or hidden."""
+        return max((key.group for key in self._keys()), default=0)
+
+    def sections(self) -> dict[str, str]:
+        """Return the title of each parameter's section, by its name."""
+        return {key.parameter: key.section for key in (*self._keys(), *web_keys(self.OPERATION))}
+
+    def no_maps(self) -> list[str]:
+        """Return the names of the outputs that QGIS does not add to the project."""
+        return [key.parameter for key in self._keys() if not key.on_map]
+
     def _keys(self) -> tuple[Key, ...]:
         """Return the keys that have a parameter: those of as many sources as dialogs show, or of more."""
-        return keys(self.OPERATION, sources=self.provider().options().sources + self.OPERATION.MORE_SOURCES)
-
-    def _is_hidden(self, key: Key) -> bool:
-        return key.group > self.provider().options().sources + self.OPERATION.MORE_SOURCES
+        return keys(self.OPERATION, sources=self.usual_sources())
 
     def defaults(self) -> dict[str, Any]:
         """Return the values, under OTBTF's keys, that the options set where the user does not."""
@@ -182,7 +209,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             found = self._run(values, progress)
             feedback.setProgress(100)
             known = {absolute_path(path): path for path in paths.values()}  # QGIS loads what it has named
-            _forget(context, [path for name, path in paths.items() if found.get(name, path) is None])
+            no_maps = {key.name for key in keys(self.OPERATION, paths) if not key.on_map}
+            _forget(context, [path for name, path in paths.items() if name in no_maps or found.get(name, path) is None])
             results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
             self._tell_outcome(results, feedback)
@@ -312,7 +340,7 @@ def _explained(operation: Any) -> Iterator[None]:
 
 
 def _forget(context: QgsProcessingContext, paths: Collection[str]) -> None:
-    """Have layers not loaded that a run has not made, as one of several that compute parts of them."""
+    """Have layers not loaded: what a run has not made, as one of several that compute parts of it, and what is no map."""
     if paths:
         loaded = context.layersToLoadOnCompletion()
         context.setLayersToLoadOnCompletion({path: how for path, how in loaded.items() if path not in paths})

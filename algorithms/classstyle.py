@@ -6,7 +6,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from qgis.core import QgsCategorizedSymbolRenderer, QgsMapLayer, QgsRendererCategory, QgsSymbol, QgsVectorLayer
+from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsMapLayer,
+    QgsMarkerSymbol,
+    QgsRendererCategory,
+    QgsSymbol,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtGui import QColor
 
 from ..core.classes.palette import colors_of
@@ -30,7 +37,8 @@ def style_by_class(layer: QgsMapLayer, field: str, rows: Iterable[Mapping[str, A
     for row, name, color in zip(rows, names, colors_of(names, [row.get("color") or "" for row in rows])):
         symbol = QgsSymbol.defaultSymbol(layer.geometryType())
         symbol.setColor(QColor(color))
-        symbol.setSize(1.6)
+        if isinstance(symbol, QgsMarkerSymbol):
+            symbol.setSize(1.6)
         categories.append(QgsRendererCategory(row["value"], symbol, name))
     layer.setRenderer(QgsCategorizedSymbolRenderer(field, categories))
     layer.triggerRepaint()

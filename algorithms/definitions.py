@@ -221,6 +221,10 @@ class _Text(Shown):
         return QgsProcessingParameterString(name, label, default, optional=optional)
 
 
+_LARGEST = 2**31 - 1
+"""The largest maximum that QGIS's fields for numbers hold; a larger one makes them begin at the smallest number."""
+
+
 class _Number(Shown):
     type = QgsProcessingParameterNumber.Type.Double
 
@@ -228,7 +232,7 @@ class _Number(Shown):
         parameter = QgsProcessingParameterNumber(name, label, self.type, default, optional)
         if key.minimum is not None:
             parameter.setMinimum(key.minimum)
-        if key.maximum is not None:
+        if key.maximum is not None and key.maximum <= _LARGEST:
             parameter.setMaximum(key.maximum)
         return parameter
 
@@ -304,6 +308,7 @@ _SHOWN: dict[kinds.Kind, Shown] = {
     kinds.FILE: _File(),
     kinds.FOLDER: _Folder(),
     kinds.TEXT: _Text(),
+    kinds.CLUSTER: _Text(),
     kinds.INTEGER: _Integer(),
     kinds.NUMBER: _Number(),
     kinds.BOOLEAN: _Boolean(),

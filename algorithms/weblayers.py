@@ -339,7 +339,7 @@ def _of_zoom_level(layer: QgsRasterLayer, zoom: int) -> QgsRasterLayer:
     """Return a layer of XYZ tiles that has one zoom level only, so that QGIS takes no other one for it."""
     parts = [part for part in str(layer.source()).split("&") if not part.startswith(("zmin=", "zmax="))]
     return QgsRasterLayer(
-        Phrase("&").join([*parts, Phrase("zmin={zoom}", zoom=zoom), Phrase("zmax={zoom}", zoom=zoom)]),
+        "&".join([*parts, f"zmin={zoom}", f"zmax={zoom}"]),
         layer.name(),
         "wms",
     )

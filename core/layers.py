@@ -11,6 +11,7 @@ from .models.keraslayers import (
     Max,
     PixelShuffle,
     ScalarsTile,
+    TargetScaling,
 )
 from .models.missingvalues import FillNodata, TemporalInterpolation
 
@@ -24,5 +25,6 @@ __all__ = [
     "Max",
     "PixelShuffle",
     "ScalarsTile",
+    "TargetScaling",
     "TemporalInterpolation",
 ]

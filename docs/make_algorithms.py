@@ -20,6 +20,8 @@ ABOUT = (
     "OTBTF's command lines (`source1.il`). `SOURCEN` stands for `SOURCE1`, `SOURCE2`, ... Dialogs show advanced parameters "
     "only on request."
 )
+MODEL_TITLES = {"landcovermodel": "Step by step: a land cover map (model)"}
+"""As the toolbox shows them; tests/qgis/test_provider.py compares them."""
 HIDDEN = "Only for command lines, scripts and models: the toolbox does not show it, because QGIS has its own tools."
 GUIDES = {
     "sampling": (
@@ -28,7 +30,7 @@ GUIDES = {
     ),
     "templates": ("createmodel",),
     "describing-models": ("describemodel", "exportsavedmodel"),
-    "training": ("tensorflowmodeltrain",),
+    "training": ("trainmodel", "tensorflowmodeltrain"),
     "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata"),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
@@ -175,7 +177,8 @@ def _results(results: Iterable[Any]) -> list[str]:
 
 def _model_page(path: Path, titles: dict[str, str]) -> Page:
     model = _value(ElementTree.parse(path).getroot())
-    name, title, description = model["model_name"], "The land cover map as a graphical model", model["help"]["ALG_DESC"]
+    name, description = model["model_name"], model["help"]["ALG_DESC"]
+    title = MODEL_TITLES[name]
     definitions = model["parameterDefinitions"]
     rows = [_model_row(each) for each in definitions.values()]
     lines = [f"# {title}", "", MADE, "", *_place(name, titles[model["model_group"]], False), description, ""]

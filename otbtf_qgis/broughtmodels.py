@@ -41,4 +41,4 @@ def brought_models() -> Iterator[BroughtModel]:
 
 
 def _titles() -> dict[str, str]:
-    return {LAND_COVER_MODEL.stem: tr("Make a land cover map, step by step (model)")}
+    return {LAND_COVER_MODEL.stem: tr("Step by step: a land cover map (model)")}

@@ -59,15 +59,20 @@ class OtbtfPlugin:
                 self.provider = provider
 
     def initGui(self):
-        """Add the provider, the menu and the toolbox's entry for models."""
+        """Add the provider, the menu, the toolbox's entry for models and the offer to install the engine."""
         self.initProcessing()
         if self.provider is None:
             return
+        from .gui.enginehint import EngineHint
         from .gui.menu import Menu
         from .gui.modelaction import EditCopy
 
         self.provider.use_dialogs(LateDialogs(self.provider, self._iface.mainWindow()).make)
-        self._parts = [Menu(self._iface, self.provider), EditCopy(self._iface.messageBar())]
+        self._parts = [
+            Menu(self._iface, self.provider),
+            EditCopy(self._iface.messageBar()),
+            EngineHint(self._iface, self.provider),
+        ]
 
     def unload(self):
         """Remove what was added, and end the engine.

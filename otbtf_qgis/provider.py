@@ -131,6 +131,11 @@ class OtbtfProvider(QgsProcessingProvider):
             return tr(error.message)
         return ""
 
+    def engine_state(self) -> tuple[interpreter.State, str]:
+        """Return what there is of an engine, and why it cannot be used."""
+        state, problem = interpreter.state(self.options().interpreter, Path(self.engine_folder()))
+        return state, tr(problem)
+
     def warm_engine(self) -> None:
         """Start the engine, without waiting for it, so that it is ready when it is asked.
 

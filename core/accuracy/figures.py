@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _MOST_COUNTS = 20
 """Classes up to which each cell of the matrix shows its count; beyond, the numbers would be unreadable."""
 
+_MOST_POINTS = 2000
+"""Points up to which a scatter plot shows each; beyond, how many lie where."""
+
 _VALIDATION = "val_"
 _OWN, _VALIDATED = "#30648f", "#d9822b"
 
@@ -86,6 +89,53 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
     axes.grid(color="#dddddd", linewidth=0.5)
     if len(drawn) > 1:
         axes.legend(fontsize=8)
+
+
+def scatter_figure(reference: np.ndarray, predicted: np.ndarray) -> bytes:
+    """Return predicted values over those of the reference, with the line on which they are equal.
+
+    Args:
+        reference: values, shape (n,), finite.
+        predicted: as many.
+    """
+    figure = _figure(4.6, 4.4)
+    axes = figure.add_subplot()
+    low, high = _limits(np.concatenate([reference, predicted]))
+    if len(reference) > _MOST_POINTS:
+        cells = axes.hexbin(
+            reference, predicted, gridsize=60, bins="log", cmap="viridis", extent=(low, high, low, high)
+        )
+        figure.colorbar(cells, ax=axes, shrink=0.8, label=tr("samples"))
+    else:
+        axes.plot(reference, predicted, ".", color=_OWN, markersize=4, alpha=0.6)
+    axes.plot([low, high], [low, high], color=_VALIDATED, linewidth=1, label="1:1")
+    axes.set(xlim=(low, high), ylim=(low, high), xlabel=tr("reference"), ylabel=tr("predicted"), aspect="equal")
+    axes.legend(fontsize=8)
+    return _png(figure)
+
+
+def residuals_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> bytes:
+    """Return where predictions are too high (red) or too low (blue).
+
+    Args:
+        x, y: coordinates, shape (n,).
+        residuals: predicted minus reference, shape (n,), finite.
+    """
+    figure = _figure(5.4, 4.4)
+    axes = figure.add_subplot()
+    most = float(np.percentile(np.abs(residuals), 98)) or 1.0  # single outliers would hide all others
+    drawn = axes.scatter(x, y, c=residuals, s=8, cmap="RdBu_r", vmin=-most, vmax=most)
+    axes.set(aspect="equal", xlabel="x", ylabel="y")
+    axes.ticklabel_format(useOffset=False, style="plain")
+    axes.tick_params(axis="x", labelrotation=45)
+    figure.colorbar(drawn, ax=axes, shrink=0.8, label=tr("predicted minus reference"), extend="both")
+    return _png(figure)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    low, high = float(values.min()), float(values.max())
+    room = 0.03 * (high - low) or 1.0
+    return low - room, high + room
 
 
 def _shortened(name: str) -> str:

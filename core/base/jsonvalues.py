@@ -187,6 +187,13 @@ class Json:
             )
         return [Json(item, f"{self.place}[{number}]") for number, item in enumerate(self.value)]
 
+    def exactly(self, count: int) -> list[Json]:
+        """Return the values of a list that has so many."""
+        items = self.items()
+        if len(items) != count:
+            raise self.odd(Phrase("a list of {count}", count=count))
+        return items
+
     def has(self, name: str) -> bool:
         """Return whether this is a dictionary that has a value for a name."""
         return isinstance(self.value, dict) and self.value.get(name) is not None

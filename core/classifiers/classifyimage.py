@@ -14,18 +14,21 @@ from ..errors import field
 from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
+from ..parts.partedrun import run_in_parts, wants_parts
+from ..parts.partedwork import Writer
 from ..phrases import Phrase
 from ..rasters.alpha import open_images
-from ..rasters.missingpixels import Missing
 from ..rasters.outputarea import wanted_box
 from ..rasters.placement import handed_on
+from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from ..serving.pipeline import IN_FLIGHT, stream
 from .classifierbuilding import standardiser
 from .classifierfiles import Classifier, load
 from .imstat import read_statistics
-from .mapwriter import MapWriter
+from .mapwriter import MapForms, MapWriter
 from .parallelclassification import PixelClassifier
 
 if TYPE_CHECKING:
@@ -50,30 +53,28 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
         ParameterError, RasterError, ClassifierError: bad input, before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
+    if wants_parts(parameters):
+        from .imageparts import PACKAGES, ImageParts
+
+        return run_in_parts(parameters, ImageParts, PACKAGES, progress)
     classifier = opened(parameters.model, parameters.imstat)
-    image = open_images([parameters.image], parameters.alpha, progress, len(classifier.features), placed=False)
-    classifier.check_features(image.bands, Phrase("the image {name} (its bands)", name=image.names[0]))
-    missing = image.missing(parameters.nodata, parameters.nodata_from_layer)
-    mask = Validity(image, None, False, parameters.mask)
-    box = wanted_box(parameters.out_box, parameters.extent, image.grid, image.reference)
-    why = Phrase("by {out_box} or {extent}", out_box=field("out_box"), extent=field("extent"))
-    reference = handed_on(image.names[0], image.reference, box == image.grid.box, why)
-    memory = budget(parameters.memory or parameters.ram)
-    cache = max(16 * MB, min(256 * MB, memory // 8))
+    pixels = ClassifiedPixels(parameters, classifier, progress)
+    box = wanted_box(parameters.out_box, parameters.extent, pixels.image.grid, pixels.image.reference)
+    reference = pixels.reference(box)
+    memory, cache = pixels.memory
     with ExitStack() as stack:
-        maps = MapWriter(parameters, classifier, stack, progress)
+        maps = MapWriter(parameters, MapForms(parameters, classifier, progress), stack, progress)
         stack.enter_context(gdal_cache(cache))
-        run = _Run(image, missing, mask, PixelClassifier(classifier, parameters.nodatalabel), box)
-        tile = run.tile_size(int(PLANNED_SHARE * memory) - cache)
+        tile = pixels.tile_size(box)
         progress.info(
             Phrase("Tiles of {tile} x {tile2} pixels, {memory} MB.", tile=tile[0], tile2=tile[1], memory=memory // MB)
         )
         release()
-        maps.open(image.grid.part(box), reference, missing.possible or not mask.everywhere)
-        run.all(maps, tile, progress)
+        tiles = maps.open(pixels.image.grid.part(box), reference, pixels.masked)
+        pixels.classify(box, tile, tiles, progress)
         maps.commit()
-    if run.mapper.told():
-        progress.warning(run.mapper.told())
+    if pixels.mapper.told():
+        progress.warning(pixels.mapper.told())
     return maps.results(box)
 
 
@@ -93,25 +94,67 @@ def opened(path: str, imstat: str | None) -> Classifier:
     return dataclasses.replace(classifier, pipeline=type(pipeline)(steps))
 
 
-class _Run:
-    """Reads and classifies any box of the image."""
+class ClassifiedPixels:
+    """The image, ready to have any box of it classified.
 
-    def __init__(self, image: Stack, missing: Missing, mask: Validity, mapper: PixelClassifier, box: Box) -> None:
-        self._image, self._missing, self._mask, self.mapper, self._box = image, missing, mask, mapper, box
+    Attributes:
+        image: its bands.
+        mask: where it is classified.
+        mapper: classifies, and counts.
+        memory: that a run takes, and GDAL's share of it, in bytes.
+    """
 
-    def all(self, maps: MapWriter, tile: tuple[int, int], progress: Progress) -> None:
-        """Classify the whole box into the maps."""
+    def __init__(self, parameters: ImageClassifier, classifier: Classifier, progress: Progress) -> None:
+        """Open the image.
+
+        Raises:
+            ParameterError, RasterError, ClassifierError: it does not fit the classifier, or the mask does not fit it.
+        """
+        wanted = len(classifier.features)
+        self.image: Stack = open_images([parameters.image], parameters.alpha, progress, wanted, placed=False)
+        classifier.check_features(self.image.bands, Phrase("the image {name} (its bands)", name=self.image.names[0]))
+        self._missing = self.image.missing(
+            parameters.nodata, parameters.nodata_from_layer, rule=rule_of(parameters, WITHOUT_BANDS)
+        )
+        self.mask = Validity(self.image, None, False, parameters.mask)
+        self.mapper = PixelClassifier(classifier, parameters.nodatalabel)
+        memory = budget(parameters.memory or parameters.ram)
+        self.memory = memory, max(16 * MB, min(256 * MB, memory // 8))
+
+    @property
+    def masked(self) -> bool:
+        """Whether pixels may be no-data."""
+        return self._missing.possible or not self.mask.everywhere
+
+    def reference(self, box: Box) -> Reference:
+        """Return the reference of the pixels in a box.
+
+        Raises:
+            RasterError: only points place the image, and they are not all of its pixels.
+        """
+        why = Phrase("by {out_box} or {extent}", out_box=field("out_box"), extent=field("extent"))
+        return handed_on(self.image.names[0], self.image.reference, box == self.image.grid.box, why)
+
+    def classify(self, corner: Box, tile: tuple[int, int], tiles: Writer, progress: Progress) -> None:
+        """Classify a box.
+
+        Args:
+            corner: the box.
+            tile: width and height of tiles.
+            tiles: takes labels and confidences, counted from the corner of the box.
+            progress: told how far it is.
+        """
         done = 0
 
         def write(part: Box, values: np.ndarray) -> None:
             nonlocal done
-            maps.write(part, values)
+            tiles.write(part, values)
             done += part.area
-            progress.fraction(done / self._box.area)
+            progress.fraction(done / corner.area)
 
         stream(
-            tiling.tiles(self._box.width, self._box.height, *tile),
-            lambda part: self._read(Box(part.x + self._box.x, part.y + self._box.y, part.width, part.height)),
+            tiling.tiles(corner.width, corner.height, *tile),
+            lambda part: self._read(Box(part.x + corner.x, part.y + corner.y, part.width, part.height)),
             lambda _, read: self.mapper(*read),
             write,
             progress.check,
@@ -119,32 +162,33 @@ class _Run:
 
     def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the pixels of a box, and where they are no-data."""
-        pixels = self._image.read(box)
-        empty = self._missing.everywhere(pixels, box) if self._missing.possible else None
-        if not self._mask.everywhere:
-            masked = ~self._mask.read(box)
+        pixels = self.image.read(box)
+        empty = self._missing.marked(pixels, box) if self._missing.possible else None
+        if not self.mask.everywhere:
+            masked = ~self.mask.read(box)
             empty = masked if empty is None else empty | masked
         return pixels, empty
 
-    def tile_size(self, memory: int) -> tuple[int, int]:
-        """Return width and height of the tiles: as large as memory (in bytes) and time allow, as measured."""
+    def tile_size(self, box: Box) -> tuple[int, int]:
+        """Return width and height of the tiles of a box: as large as memory and time allow, as measured."""
+        memory = int(PLANNED_SHARE * self.memory[0]) - self.memory[1]
         seconds = growth = 0.0
-        width, height = self._box.width, self._box.height
+        width, height = box.width, box.height
         for side in _TRIALS:
             trial = Box(
-                self._box.x + max(0, width - side) // 2,
-                self._box.y + max(0, height - side) // 2,
+                box.x + max(0, width - side) // 2,
+                box.y + max(0, height - side) // 2,
                 min(side, width),
                 min(side, height),
             )
-            pixels = self._image.read(trial)
+            pixels = self.image.read(trial)
             start = time.monotonic()
             grown = peak_growth(lambda pixels=pixels: self.mapper(pixels, None))  # type: ignore[misc]
             seconds, growth = (time.monotonic() - start) / trial.area, 1.25 * grown / trial.area
-            if 4 * seconds * trial.area > SECONDS_PER_TILE or trial == self._box:
+            if 4 * seconds * trial.area > SECONDS_PER_TILE or trial == box:
                 break
         self.mapper.replaced = 0
-        each = growth + IN_FLIGHT * (self._image.bands * self._image.dtype.itemsize + 8 * PixelClassifier.bands + 1)
+        each = growth + IN_FLIGHT * (self.image.bands * self.image.dtype.itemsize + 8 * PixelClassifier.bands + 1)
 
         def cost(tile_width: int, tile_height: int) -> float:
             area = tile_width * tile_height

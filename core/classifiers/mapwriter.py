@@ -1,7 +1,8 @@
-"""The map of labels and the map of confidences: their parameters, and the rasters while they are written."""
+"""The map of labels and the map of confidences: what they are, and the rasters while they are written."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -17,6 +18,7 @@ from ..errors import ClassifierError, field
 from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
+from ..parts.partedwork import RasterForm, Writer
 from ..phrases import Phrase
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import VALUES, Content
@@ -27,25 +29,28 @@ from .classifierfiles import Classifier
 from .mapclasses import label_type
 
 
-class MapWriter:
-    """Writes the maps, tile by tile, from one thread."""
+class MapForms:
+    """What the maps are.
 
-    def __init__(self, given: MapOutputs, classifier: Classifier, stack: ExitStack, progress: Progress) -> None:
-        """Check the outputs and make room for them, until `stack` is left.
+    Attributes:
+        classes: that they show.
+    """
+
+    def __init__(self, given: MapOutputs, classifier: Classifier, progress: Progress) -> None:
+        """Check the parameters.
 
         Args:
             given: the parameters.
             classifier: what makes the maps.
-            stack: owns the files.
-            progress: told of the hidden folders.
+            progress: warned of what loses values.
 
         Raises:
-            ParameterError, RasterError, ClassifierError: a map cannot be made.
+            ParameterError, ClassifierError: a map cannot be made.
         """
-        self._given, self._stack, self._progress = given, stack, progress
+        self._given, self._progress = given, progress
         self.classes: Classes = coloured(classifier.classes)
         labels = [item.value for item in self.classes]
-        self.dtype = label_type([*labels, given.nodatalabel], given.out_pixeltype, field("out_pixeltype"))
+        self._label_type = label_type([*labels, given.nodatalabel], given.out_pixeltype, field("out_pixeltype"))
         if given.confmap and not hasattr(classifier.pipeline, "predict_proba"):
             raise ClassifierError(
                 "{confmap}: the classifier {classifier} ({classifier_name}) does not provide probabilities: train "
@@ -54,8 +59,8 @@ class MapWriter:
                 classifier=classifier.path,
                 classifier_name=classifier.name,
             )
-        confidence = written_type("float32", given.confmap_pixeltype)
-        if given.confmap and confidence.kind in "iu":
+        self._confidence_type = written_type("float32", given.confmap_pixeltype)
+        if given.confmap and self._confidence_type.kind in "iu":
             progress.warning(
                 Phrase(
                     "{confmap_pixeltype} is {given_confmap_pixeltype}, but probabilities are between 0 and 1: all "
@@ -64,30 +69,14 @@ class MapWriter:
                     given_confmap_pixeltype=given.confmap_pixeltype,
                 )
             )
-        outputs = [("out", given.out, self.dtype), *([("confmap", given.confmap, confidence)] if given.confmap else [])]
-        self._options = creation_options(given.out_co, OUT_FIELDS.options)
-        self._made = []
-        for name, path, dtype in outputs:
-            driver = driver_for(path, given.out_format, OUT_FIELDS)
-            self._made.append((stack.enter_context(Staging(path, progress, field(name))), driver, dtype))
-        self._rasters: list[OutputRaster] = []
 
-    @property
-    def confident(self) -> bool:
-        """Whether there is a confidence map."""
-        return len(self._made) > 1
-
-    def open(self, grid: Grid, reference: Reference, masked: bool) -> None:
-        """Create the rasters.
+    def forms(self, masked: bool) -> list[RasterForm]:
+        """Return the forms of the map of labels and, where it is wanted, that of confidences.
 
         Args:
-            grid: their pixels.
-            reference: their coordinate system.
             masked: whether pixels may be no-data; the maps declare it then.
-
-        Raises:
-            RasterError: GDAL cannot create one.
         """
+        label = float(self._given.nodatalabel)
         clash = next((item for item in self.classes if item.value == self._given.nodatalabel), None)
         if masked and clash is not None:
             self._progress.warning(
@@ -98,20 +87,26 @@ class MapWriter:
                     clash2=clash.name or clash.value,
                 )
             )
-        for place, driver, dtype in self._made:
-            nodata = (float(self._given.nodatalabel) if not self._rasters else 0.0) if masked else None
-            content = VALUES if self._rasters else self._labels()
-            fields = replace(OUT_FIELDS, pixel_type=field("confmap_pixeltype")) if self._rasters else OUT_FIELDS
-            raster = OutputRaster(
-                place, grid, 1, dtype, reference, driver, self._options, nodata, content=content, fields=fields
-            )
-            self._rasters.append(self._stack.enter_context(raster))
+        labels = RasterForm("out", 1, self._label_type, label, label if masked else None, self._labels(), OUT_FIELDS)
+        if not self._given.confmap:
+            return [labels]
+        fields = replace(OUT_FIELDS, pixel_type=field("confmap_pixeltype"))
+        nodata = 0.0 if masked else None
+        return [labels, RasterForm("confmap", 1, self._confidence_type, 0.0, nodata, VALUES, fields)]
 
     def _labels(self) -> Content:
         """Return what the map of labels holds."""
         described = self.classes if any(item.name or item.color for item in self.classes) else ()
         values = [*(item.value for item in self.classes), self._given.nodatalabel]
         return Content(True, values, describe=partial(declare_classes, classes=described))
+
+
+class MapTiles:
+    """Hands tiles of labels and confidences to the rasters of the maps."""
+
+    def __init__(self, forms: Sequence[RasterForm], rasters: Sequence[Writer]) -> None:
+        """Take the rasters, one for each form."""
+        self._pairs = list(zip(forms, rasters))
 
     def write(self, box: Box, values: np.ndarray) -> None:
         """Write a tile.
@@ -123,9 +118,62 @@ class MapWriter:
         Raises:
             RasterError: it cannot be written.
         """
-        self._rasters[0].write(box, values[..., :1].astype(self.dtype))
-        for raster, (_, _, dtype) in zip(self._rasters[1:], self._made[1:]):
-            raster.write(box, values[..., 1:].astype(dtype))
+        for band, (form, raster) in enumerate(self._pairs):
+            raster.write(box, values[..., band : band + 1].astype(form.dtype))
+
+
+class MapWriter:
+    """Writes the maps, tile by tile, from one thread."""
+
+    def __init__(self, given: MapOutputs, forms: MapForms, stack: ExitStack, progress: Progress) -> None:
+        """Check the outputs and make room for them, until `stack` is left.
+
+        Args:
+            given: the parameters.
+            forms: of the maps.
+            stack: owns the files.
+            progress: told of the hidden folders.
+
+        Raises:
+            ParameterError: a map cannot be made.
+        """
+        self._given, self._forms, self._stack, self._progress = given, forms, stack, progress
+        self._options = creation_options(given.out_co, OUT_FIELDS.options)
+        paths = {"out": given.out, **({"confmap": given.confmap} if given.confmap else {})}
+        self._made = [
+            (stack.enter_context(Staging(path, progress, field(name))), driver_for(path, given.out_format, OUT_FIELDS))
+            for name, path in paths.items()
+        ]
+        self._rasters: list[OutputRaster] = []
+
+    def open(self, grid: Grid, reference: Reference, masked: bool) -> MapTiles:
+        """Create the rasters, and return what takes tiles.
+
+        Args:
+            grid: their pixels.
+            reference: their coordinate system.
+            masked: whether pixels may be no-data; the maps declare it then.
+
+        Raises:
+            RasterError: GDAL cannot create one.
+        """
+        forms = self._forms.forms(masked)
+        for form, (place, driver) in zip(forms, self._made):
+            raster = OutputRaster(
+                place,
+                grid,
+                form.bands,
+                form.dtype,
+                reference,
+                driver,
+                self._options,
+                form.nodata,
+                content=form.content,
+                fields=form.fields,
+                overviews=self._given.out_overviews,
+            )
+            self._rasters.append(self._stack.enter_context(raster))
+        return MapTiles(forms, self._rasters)
 
     def commit(self) -> None:
         """Close and check the maps, then move them to their places.
@@ -136,10 +184,11 @@ class MapWriter:
         """
         for raster in self._rasters:
             raster.close(self._progress)
-        for place, _, _ in self._made[::-1]:
+        for place, _ in self._made[::-1]:
             place.commit()
 
     def results(self, box: Box) -> dict[str, Any]:
         """Return the results of the run."""
         paths = {"out": self._given.out, **({"confmap": self._given.confmap} if self._given.confmap else {})}
-        return {**paths, "width": box.width, "height": box.height, "classes": [vars(item) for item in self.classes]}
+        classes = [vars(item) for item in self._forms.classes]
+        return {**paths, "width": box.width, "height": box.height, "classes": classes}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class PixelClassifier:
 
     def __init__(self, classifier: Classifier, nodatalabel: int) -> None:
         self._classifier, self._nodatalabel = ParallelClassifier(classifier), nodatalabel
-        self.replaced = 0
+        self.replaced, self._counting = 0, threading.Lock()
 
     def __call__(self, pixels: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
         """Return labels and confidences.
@@ -92,7 +93,8 @@ class PixelClassifier:
         features = pixels.reshape(-1, pixels.shape[-1]).astype(feature_type(pixels.dtype), copy=False)
         wanted = np.ones(len(features), bool) if nodata is None else ~nodata.reshape(-1)
         finite = np.isfinite(features).all(axis=1)
-        self.replaced += int(np.count_nonzero(wanted & ~finite))
+        with self._counting:  # tiles may be computed at the same time
+            self.replaced += int(np.count_nonzero(wanted & ~finite))
         wanted &= finite
         values = np.zeros((len(features), self.bands))
         values[:, 0] = self._nodatalabel

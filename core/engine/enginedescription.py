@@ -189,9 +189,7 @@ th {{ font-weight: normal; color: #555; white-space: nowrap; }}
 
 def _page(report: Mapping[str, Any]) -> str:
     lines = [(html.escape(_shown(name)), html.escape(_shown(value))) for name, value in _lines(report)]
-    rows = Phrase("\n").join(
-        (Phrase("<tr><th>{name}</th><td>{value}</td></tr>", name=name, value=value) for name, value in lines)
-    )
+    rows = "\n".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in lines)
     return _PAGE.format(language=spoken().name, title=html.escape(tr("Engine report")), rows=rows)
 
 

@@ -27,5 +27,6 @@ def install_engine(parameters: InstallEngine, progress: Progress) -> dict[str, A
     if not parameters.folder.strip():
         raise ParameterError("{folder} is empty: enter the folder to install the engine in.", folder=field("folder"))
     folder = Path(parameters.folder.strip()).expanduser()
-    versions = install(folder, base_python(), progress, parameters.gpu)
+    wheels = Path(parameters.wheels) if parameters.wheels else None
+    versions = install(folder, base_python(), progress, parameters.gpu, wheels)
     return {"interpreter": str(engine_python(folder.absolute())), **versions}

@@ -18,12 +18,11 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..imagetools.imageinformation import information
-from ..phrases import Phrase
 from .otbmodule import Application, Image, call_name
 
 __all__ = ["App", "Input", "get_nbchannels"]
 
-EXPRESSION = Phrase("write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB")
+EXPRESSION = "write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB"
 """What to do instead of arithmetic with images."""
 
 

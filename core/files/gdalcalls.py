@@ -37,7 +37,8 @@ class Errors:
     @property
     def phrase(self) -> Phrase:
         """The text as `str` has it, but translatable."""
-        seen = dict.fromkeys(message.strip().rstrip(".") for message in self.messages if message.strip())
+        texts = (text if isinstance(text, Phrase) else text.strip().rstrip(".") for text in self.messages)
+        seen = dict.fromkeys(text for text in texts if text)
         return Phrase("; ").join(seen) if seen else Phrase("GDAL gives no reason")
 
     def __str__(self) -> str:

@@ -1,24 +1,31 @@
-"""Files in the memory of this process (GDAL's /vsimem/), for readers and writers other than GDAL.
+"""Files in the memory of this process (GDAL's /vsimem/), for readers and writers other than GDAL; and outputs in storage.
 
 TensorFlow, SQLite and our own texts need files on a disk: what they read is copied there first, and what an operation
-writes is moved into memory when it is whole. Rasters to read stay where they are.
+writes is moved into memory when it is whole. Rasters to read stay where they are. An output in an object store is made on
+a disk in the same way, and uploaded when it is whole.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..base.temporaries import scratch_folder
-from ..errors import OtbtfError, ParameterError, field
+from ..errors import OtbtfError, ParameterError, RasterError, field
 from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys
+from ..phrases import Phrase
 
 PREFIX = "/vsimem/"
+_STORES = tuple(f"/vsi{name}/" for name in ("s3", "gs", "az", "adls", "oss", "swift"))
+"""Beginnings of paths in object stores, whose credentials GDAL takes from the environment."""
+
 _COMPANIONS = (".aux.xml", ".msk", ".ovr", ".json")
+_PIECE = 1 << 24
 
 
 def check_reachable(values: Mapping[str, Any]) -> None:
@@ -57,7 +64,9 @@ class MemoryFiles:
         self.values = dict(values)
         for key in keys(operation, values):
             value = self.values.get(key.name)
-            if key.kind.is_output and in_memory(value):
+            if key.kind.is_output and is_elsewhere(value):
+                if not in_memory(value):
+                    check_uploadable(str(value), key.mention)
                 self.values[key.name] = self._place(str(value))
                 self._outputs.append(str(value))
             elif _is_copied(key) and isinstance(value, (list, tuple)):
@@ -92,7 +101,11 @@ class MemoryFiles:
         return place + bar + rest
 
     def bring_back(self) -> None:
-        """Move what was written into memory, in place of what was there."""
+        """Move what was written into memory or into the store, in place of what was there; the main files last.
+
+        Raises:
+            RasterError: the store does not take it.
+        """
         from osgeo import gdal
 
         for output in self._outputs:
@@ -102,14 +115,20 @@ class MemoryFiles:
                         gdal.RmdirRecursive(older) if gdal.VSIStatL(older).IsDirectory() else gdal.Unlink(older)
         written = {Path(self._place(output)) for output in self._outputs}
         for parent, place in self._places.items():
-            for file in sorted(path for path in Path(place).rglob("*") if path.is_file()):
+            files = sorted(path for path in Path(place).rglob("*") if path.is_file())
+            for file in sorted(files, key=lambda path: path in written):
                 if any(_belongs(file, output) for output in written):
                     name = f"{parent}/{file.relative_to(place).as_posix()}"
+                    if not in_memory(name):
+                        _upload(file, name)
+                        continue
                     gdal.MkdirRecursive(name.rpartition("/")[0], 0o755)  # else its folder is not listed
                     gdal.FileFromMemBuffer(name, file.read_bytes())
 
     def as_asked(self, value: Any) -> Any:
         """Return a result or a message with the paths that were asked for."""
+        if isinstance(value, Phrase):
+            return value.with_texts(self.as_asked)
         if isinstance(value, str):
             for parent, place in self._places.items():
                 value = value.replace(place + os.sep, f"{parent}/")
@@ -124,7 +143,9 @@ def memory_files(operation: type, values: Mapping[str, Any]) -> Iterator[MemoryF
         ParameterError: one of them is not there.
         OtbtfError: what the operation raises, with the paths that were asked for.
     """
-    if not any(in_memory(item) for value in values.values() for item in _items(value)):
+    outputs = [values.get(key.name) for key in keys(operation, values) if key.kind.is_output]
+    inside = any(in_memory(item) for value in values.values() for item in _items(value))
+    if not inside and not any(map(is_elsewhere, outputs)):
         yield None
         return
     with scratch_folder() as folder:
@@ -158,6 +179,63 @@ def _items(value: Any) -> Any:
 def in_memory(value: Any) -> bool:
     """Return whether a value is the path of a file in this memory."""
     return isinstance(value, str) and value.startswith(PREFIX)
+
+
+def is_elsewhere(value: Any) -> bool:
+    """Return whether a value is the path of an output that is made on a disk first: in memory, or in an object store."""
+    return isinstance(value, str) and value.startswith((PREFIX, *_STORES))
+
+
+def check_uploadable(path: str, mention: str) -> None:
+    """Write a small object beside an output in an object store, and remove it.
+
+    Raises:
+        ParameterError: the store does not take it.
+    """
+    from osgeo import gdal
+
+    from .gdalcalls import collected_errors
+
+    trial = f"{path}.{uuid.uuid4().hex[:8]}.trial"
+    if told := _write(trial, [b"trial"]):
+        raise ParameterError(
+            "{mention} is {path}, where nothing can be written: {told}. Does the bucket exist, and are its "
+            "credentials in the environment, as GDAL reads them?",
+            mention=mention,
+            path=path,
+            told=told,
+        )
+    with collected_errors():
+        gdal.Unlink(trial)
+
+
+def _upload(file: Path, name: str) -> None:
+    with open(file, "rb") as stream:
+        if told := _write(name, iter(lambda: stream.read(_PIECE), b"")):
+            raise RasterError(
+                "The output {name} cannot be uploaded: {told}. Nothing was changed there.", name=name, told=told
+            )
+
+
+def _write(name: str, pieces: Iterable[bytes]) -> str:
+    """Write pieces into a file of GDAL's; return what went wrong, or nothing."""
+    from osgeo import gdal
+
+    from .gdalcalls import collected_errors
+
+    file = None
+    with collected_errors() as errors:
+        file = gdal.VSIFOpenL(name, "wb")
+    if file is None:
+        return str(errors)
+    with collected_errors() as errors:
+        for piece in pieces:
+            if gdal.VSIFWriteL(piece, 1, len(piece), file) != len(piece):
+                errors.failed = True
+                break
+        if gdal.VSIFCloseL(file) != 0:
+            errors.failed = True
+    return str(errors) if errors.failed else ""
 
 
 def _listed(path: str) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import field
 from ..geometry.grid import Box
+from ..parameters.nodatarules import WITH_GAPS
 from ..rasters.alpha import open_images
 from ..rasters.conversion import Converter
 from ..rasters.pixeltypes import check_fits, written_type
@@ -41,10 +42,10 @@ def _mask(parameters: ManageNoData, image: Stack, progress: Progress) -> dict[st
     inside, outside = parameters.mode_buildmask_inv, parameters.mode_buildmask_outv
     check_fits(inside, dtype, field("mode_buildmask_inv"))
     check_fits(outside, dtype, field("mode_buildmask_outv"))
-    missing = image.missing(nan=parameters.usenan)
+    missing = image.missing(nan=parameters.usenan, rule=WITH_GAPS)
 
     def pixels(part: Box) -> np.ndarray:
-        empty = missing.anywhere(image.read(part), part)
+        empty = missing.marked(image.read(part), part)
         return np.where(empty, outside, inside).astype(dtype)[..., None]
 
     return _written(parameters, image, 1, dtype, pixels, None, progress)

@@ -46,6 +46,27 @@ def device_scope(device: str) -> Scope:
     return lambda: tf.device(f"/{match[1].upper()}:{int(match[2] or 0)}")
 
 
+def devices(device: str) -> list[str]:
+    """Return the devices that a word stands for: all of a kind for `gpu:all`, else that one.
+
+    Raises:
+        ParameterError: TensorFlow finds none of that kind.
+    """
+    match = re.fullmatch(r"(cpu|gpu):all", device.strip().lower())
+    if match is None:
+        return [device]
+    import tensorflow as tf
+
+    found = [d.name.rsplit(":", 1)[1] for d in tf.config.list_logical_devices(match[1].upper())]
+    if not found:
+        raise ParameterError(
+            "{device} is {device2!r}, but TensorFlow finds no GPU: set it to auto or cpu.",
+            device=field("device"),
+            device2=device,
+        )
+    return [f"{match[1]}:{number}" for number in found]
+
+
 def on_gpu(device: str) -> bool:
     """Return whether a GPU computes: if TensorFlow finds one, unless the CPU is requested."""
     import tensorflow as tf

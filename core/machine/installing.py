@@ -4,7 +4,7 @@ QGIS's own Python is never installed into. The environment is made from it, with
 packages, so that GDAL and its drivers are QGIS's; pip adds TensorFlow and the rest. Running it again
 repairs or renews what is there. Needs neither QGIS nor TensorFlow.
 
-    python -m otbtf_qgis.core.installation FOLDER [--gpu] [--python PATH]
+    python -m otbtf_qgis.core.installation FOLDER [--gpu] [--python PATH] [--wheels PATH]
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..base.jsonvalues import OddJson, read
@@ -23,11 +24,12 @@ from ..errors import Cancelled, EngineError
 from ..phrases import Phrase
 from .interpreters import Interpreter, base_python, environment, inspect_python, program
 from .programs import PipLog, run_streaming, status_text
+from .proxies import with_proxy
 from .signals import cleaned_up_on_signals
 
 OLDEST, NEWEST = (3, 9), (3, 14)
 MARKER = "otbtf-engine.json"
-"""Marks an environment that passed its check: versions, and whether it is for a GPU."""
+"""Marks an environment that passed its check: versions, whether it is for a GPU, and which packages were wanted."""
 
 CONSTRAINTS = Path(__file__).absolute().parent / "constraints"
 
@@ -152,10 +154,41 @@ def is_complete(folder: Path) -> bool:
     return engine_python(folder).is_file() and (folder / MARKER).is_file()
 
 
+def is_current(folder: Path) -> bool:
+    """Return True if the environment in `folder` is complete and was made for what this version of the plugin needs."""
+    try:
+        wanted = [item.text() for item in read(folder / MARKER)["packages"].items()]
+    except (OSError, OddJson):
+        return False
+    return is_complete(folder) and wanted == _needs(sys.version_info[:2])
+
+
+def _needs(python: tuple[int, int]) -> list[str]:
+    """Return what an engine of a Python must have, with the oldest versions that do."""
+    return [f"tensorflow{_tensorflow_bound(python)}", *_keras(python), *_OTHERS]
+
+
 # ------------------------------------------------------------- installing
 
 
-def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -> dict[str, str]:
+@dataclass(frozen=True)
+class _Packages:
+    """What pip is to install.
+
+    Attributes:
+        wanted: its requirements.
+        bounds: its file of constraints.
+        wheels: the folder that it takes the packages from; None for the package index.
+    """
+
+    wanted: Sequence[str]
+    bounds: Path
+    wheels: Path | None
+
+
+def install(
+    folder: Path, python: Path, progress: Progress, gpu: bool = False, wheels: Path | None = None
+) -> dict[str, str]:
     """Create the engine's environment in `folder`, or repair the existing one.
 
     Args:
@@ -164,6 +197,7 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
         python: QGIS's Python, or another one with GDAL's bindings.
         progress: receives pip's lines and the share done, and cancels within half a second.
         gpu: True to install TensorFlow with CUDA.
+        wheels: a folder with a wheel of each package, which is all that pip uses then; None for the package index.
 
     Returns:
         The versions of python, tensorflow, keras, gdal and numpy, as the new interpreter reports them.
@@ -176,7 +210,7 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
     folder = folder.absolute()
     base = _fit(python)
     wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
-    bounds = constraints(base.version)
+    packages = _Packages(wanted, constraints(base.version), _fit_wheels(wheels))
     if folder.exists() and not folder.is_dir():
         raise EngineError("{folder} is a file: choose a folder for the engine.", folder=folder)
     used = folder.is_dir() and any(folder.iterdir())
@@ -184,7 +218,7 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
         raise EngineError("{folder} holds other files: choose a new or empty folder for the engine.", folder=folder)
     if used and _is_repairable(folder, base, gpu):
         progress.info(Phrase("Repairing the engine in {folder}", folder=folder))
-        _fill_existing(folder, wanted, bounds, progress)
+        _fill_existing(folder, packages, progress)
         try:
             return _finish(folder, gpu, progress)
         except EngineError as error:
@@ -194,7 +228,7 @@ def install(folder: Path, python: Path, progress: Progress, gpu: bool = False) -
     progress.temporary(str(folder))
     try:
         _make(folder, python, progress)
-        _fill(folder, wanted, bounds, progress)
+        _fill(folder, packages, progress)
         return _finish(folder, gpu, progress)
     except BaseException:  # KeyboardInterrupt too: nothing half-made may stay
         try:
@@ -220,6 +254,16 @@ def _fit(python: Path) -> Interpreter:
             python=python,
         )
     return base
+
+
+def _fit_wheels(wheels: Path | None) -> Path | None:
+    if wheels is not None and not any(wheels.glob("*.whl")):
+        raise EngineError(
+            "{wheels} holds no wheels (files .whl): fill it with `pip download` on a machine with a network connection, as "
+            "the documentation on the engine shows.",
+            wheels=wheels,
+        )
+    return wheels.absolute() if wheels is not None else None
 
 
 def _is_repairable(folder: Path, base: Interpreter, gpu: bool) -> bool:
@@ -249,6 +293,15 @@ def _was_for_gpu(folder: Path) -> bool | None:
 
 def _make(folder: Path, python: Path, progress: Progress) -> None:
     progress.info(Phrase("Creating a virtual environment of {python} in {folder}", python=python, folder=folder))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(
+            "{folder} cannot be created: {error}. Install the engine in a folder that you can write, and set its Python in "
+            "the plugin's options.",
+            folder=folder,
+            error=error,
+        ) from error
     last: list[str] = []
     command = [program(python), "-m", "venv", "--system-site-packages", str(folder)]
     try:
@@ -262,10 +315,10 @@ def _make(folder: Path, python: Path, progress: Progress) -> None:
     progress.fraction(0.05)
 
 
-def _fill_existing(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
+def _fill_existing(folder: Path, packages: _Packages, progress: Progress) -> None:
     """As `_fill`, and report the state of the environment if that is interrupted."""
     try:
-        _fill(folder, wanted, bounds, progress)
+        _fill(folder, packages, progress)
     except (EngineError, Cancelled) as error:
         whole = is_complete(folder)
         state = (
@@ -283,32 +336,44 @@ def _fill_existing(folder: Path, wanted: Sequence[str], bounds: Path, progress: 
         ) from error
 
 
-def _fill(folder: Path, wanted: Sequence[str], bounds: Path, progress: Progress) -> None:
+def _fill(folder: Path, packages: _Packages, progress: Progress) -> None:
     """Have pip install what is wanted, within the bounds of a constraints file."""
     pip = [str(engine_python(folder)), "-m", "pip"]
     # `--user` in somebody's pip.conf would install beside the environment.
-    variables = environment(engine_python(folder))
+    variables = with_proxy(environment(engine_python(folder)))
     variables.update(PIP_USER="0", PIP_NO_INPUT="1", PIP_DISABLE_PIP_VERSION_CHECK="1")
-    install = [*pip, "install", "--only-binary=:all:", "--no-warn-script-location", "--constraint", str(bounds)]
+    install = [*pip, "install", "--only-binary=:all:", "--no-warn-script-location"]
+    install += ["--constraint", str(packages.bounds)]
 
-    # Older ones do not tell how far a download is; an engine can do without that.
-    renewal = PipLog(progress, 0.05, 0.08)
-    if run_streaming([*install, "--retries=1", "pip>=24.1"], variables, renewal.line, progress):
-        progress.info("pip could not be updated and is used as it is: it prints nothing during large downloads.")
-        shown: list[str] = []
+    if packages.wheels is None:
+        install += _shown_downloads(install, variables, progress)
     else:
-        shown = ["--progress-bar=raw"]
+        install += ["--no-index", "--find-links", str(packages.wheels)]
 
     log = PipLog(progress, 0.08, 0.9, at_change=lambda: (folder / MARKER).unlink(missing_ok=True))
-    progress.info(Phrase("Installing ") + ", ".join(wanted))
-    status = run_streaming([*install, *shown, *wanted], variables, log.line, progress)
+    progress.info(Phrase("Installing ") + ", ".join(packages.wanted))
+    status = run_streaming([*install, *packages.wanted], variables, log.line, progress)
     if status:
         raise EngineError(
             "pip could not install the engine ({status_text}). {cause}\nIts last lines:\n{tail}",
             status_text=status_text(status),
-            cause=log.cause(folder),
+            cause=log.cause(folder, packages.wheels),
             tail=log.tail(),
         )
+
+
+def _shown_downloads(install: Sequence[str], variables: Mapping[str, str], progress: Progress) -> list[str]:
+    """Renew pip, which in older versions does not tell how far a download is; return the option for that.
+
+    An engine can do without it.
+    """
+    renewal = PipLog(progress, 0.05, 0.08)
+    if run_streaming([*install, "--progress-bar=off", "--retries=1", "pip>=24.1"], variables, renewal.line, progress):
+        progress.info(
+            Phrase("pip could not be updated and is used as it is: it prints nothing during large downloads.")
+        )
+        return []
+    return ["--progress-bar=raw"]
 
 
 def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
@@ -332,7 +397,8 @@ def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
             + "\n".join(lines[-10:])
         )
     versions: dict[str, str] = json.loads(said[-1][len("OTBTF ") :])
-    (folder / MARKER).write_text(json.dumps({"gpu": gpu, **versions}, indent=2), encoding="utf-8")
+    marks = {"gpu": gpu, "packages": _needs(inspect_python(python).version), **versions}
+    (folder / MARKER).write_text(json.dumps(marks, indent=2), encoding="utf-8")
     progress.info(Phrase("Ready: ") + ", ".join(f"{name} {version}" for name, version in versions.items()))
     progress.fraction(1.0)
     return versions
@@ -368,10 +434,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, help="folder of the virtual environment")
     parser.add_argument("--gpu", action="store_true", help="TensorFlow with CUDA (Linux on x86_64)")
     parser.add_argument("--python", type=Path, help="QGIS's Python, or another with GDAL (default: the one running)")
+    parser.add_argument("--wheels", type=Path, help="folder of wheels to install from, without a network")
     given = parser.parse_args(arguments)
     try:
         with cleaned_up_on_signals(_Terminal()) as progress:
-            install(given.folder, given.python or base_python(), progress, given.gpu)
+            install(given.folder, given.python or base_python(), progress, given.gpu, given.wheels)
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1

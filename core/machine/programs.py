@@ -16,6 +16,8 @@ from pathlib import Path
 from ..base.progress import Progress
 from ..base.temporaries import remove, scratch_folder, scratch_folder_around
 from ..phrases import Phrase
+from .downloads import Downloads
+from .proxies import without_credentials
 
 
 @contextlib.contextmanager
@@ -158,8 +160,18 @@ _CAUSES = (
         ),
     ),
     (
+        r"dependencies for SOCKS",
+        Phrase(
+            "pip reaches the proxy only with the package PySocks: set an HTTP proxy, or install PySocks for QGIS's Python "
+            "(Debian and Ubuntu: sudo apt install python3-socks)."
+        ),
+    ),
+    (
         r"ProxyError|407 Proxy",
-        Phrase("The proxy refused the connection: set the proxy with `pip config set global.proxy ADDRESS`."),
+        Phrase(
+            "The proxy refused the connection: check the proxy, its user and its password in QGIS's Settings > Options > "
+            "Network, or set it with `pip config set global.proxy ADDRESS`."
+        ),
     ),
     (
         r"NewConnectionError|name resolution|getaddrinfo|Network is unreachable|Connection refused|ConnectTimeout"
@@ -204,7 +216,7 @@ class PipLog:
         at_change: called once pip begins to change what is installed.
     """
 
-    _BYTES = 600e6  # what a new engine without a GPU downloads, roughly
+    _BYTES = 360e6  # what a new engine without a GPU downloads, roughly
     _PACKAGES = 50
 
     def __init__(
@@ -213,6 +225,7 @@ class PipLog:
         self._progress = progress
         self._start, self._span = start, end - start
         self._at_change = at_change
+        self._downloads = Downloads(progress)
         self._packages: set[str] = set()
         self._bytes = self._file = 0.0
         self._furthest = 0.0
@@ -222,20 +235,24 @@ class PipLog:
         """Take one line of pip's output."""
         part = re.match(r"Progress (\d+) of (\d+)", text)
         if part:
+            self._downloads.advance(int(part[1]), int(part[2]))
             self._advance(self._share(self._file * int(part[1]) / max(1, int(part[2]))))
             return
         if not text.strip():
             return
+        text = without_credentials(text)
         self._last.append(text)
         words = text.split()
         if words[0] == "Collecting" or text.startswith("Requirement already satisfied"):
             self._packages.add(words[3] if words[0] == "Requirement" else words[1])
-        size = re.match(r"\s*(?:Downloading|Using cached) \S+ \(([\d.]+) (\w+)\)", text)
-        if size:
+        file = re.match(r"\s*(Downloading|Using cached) (\S+) \(([\d.]+) (\w+)\)", text)
+        if file:
             self._bytes += self._file
-            self._file = float(size[1]) * _UNITS.get(size[2], 0.0)
+            self._file = float(file[3]) * _UNITS.get(file[4], 0.0)
+            self._downloads.begin(file[2].rpartition("/")[2].partition("-")[0])
         if text.startswith("Installing collected packages"):
             self._at_change()
+            self._downloads.end()
             self._advance(0.75)
         elif text.startswith("Successfully installed"):
             self._advance(1.0)
@@ -252,9 +269,19 @@ class PipLog:
         self._furthest = max(self._furthest, share)
         self._progress.fraction(self._start + self._span * self._furthest)
 
-    def cause(self, folder: Path) -> str:
-        """Return the cause of pip's failure and the cure, as far as its last lines show it."""
+    def cause(self, folder: Path, wheels: Path | None = None) -> str:
+        """Return the cause of pip's failure and the cure, as far as its last lines show it.
+
+        Args:
+            folder: that of the environment.
+            wheels: the folder that pip has searched for packages; None for the package index.
+        """
         text = self.tail()
+        if wheels is not None and re.search("No matching distribution|from versions:|ResolutionImpossible", text):
+            return Phrase(
+                "{wheels} has no wheel of a package, or none for this Python and system: download all of them again.",
+                wheels=wheels,
+            )
         for pattern, words in _CAUSES:
             if re.search(pattern, text):
                 return words.with_texts(lambda text: str(folder) if text == _FOLDER else text)

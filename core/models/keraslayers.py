@@ -248,6 +248,83 @@ class HarmonicFit(_Layer):
 
 
 @_register
+class TargetScaling(_Layer):
+    """Turns standardized predictions into the target's own unit: prediction * deviation + mean, per band.
+
+    Takes (..., bands) of any floating-point dtype; returns float32 of the same shape. `mean` and `deviation` are
+    weights that no optimizer changes: training sets them to those of its target (`fit`), and they are saved with the
+    model.
+    """
+
+    def __init__(
+        self, mean: Sequence[float], deviation: Sequence[float], name: str | None = None, **kwargs: Any
+    ) -> None:
+        """Make the layer.
+
+        Args:
+            mean: of the target's bands, in its unit, until `fit` sets it.
+            deviation: standard deviation of the target's bands, in its unit, until `fit` sets it.
+            name: of the layer.
+            **kwargs: for Keras's base class.
+
+        Raises:
+            ParameterError: the two differ in length, or a deviation is not above 0.
+        """
+        super().__init__(name=name, **{**kwargs, "dtype": "float32"})
+        self.initial = _checked_scaling(mean, deviation)
+        bands = len(self.initial[0])
+        self.mean = self.add_weight(shape=(bands,), initializer="zeros", trainable=False, name="mean")
+        self.deviation = self.add_weight(shape=(bands,), initializer="ones", trainable=False, name="deviation")
+        self._set(*self.initial)
+
+    def _set(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        self.mean.assign(mean)
+        self.deviation.assign(deviation)
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether mean and deviation are those of a training's target."""
+        found = np.stack([self.mean.numpy(), self.deviation.numpy()])
+        return bool((found != np.array(self.initial, "float32")).any())
+
+    def fit(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        """Take mean and deviation of a training's target.
+
+        Raises:
+            ParameterError: they have not one number per band, or a deviation is not above 0.
+        """
+        checked = _checked_scaling(mean, deviation)
+        if len(checked[0]) != len(self.initial[0]):
+            raise ParameterError(
+                "{name} has {initial_count} bands, but the target {checked_count}.",
+                name=self.name,
+                initial_count=len(self.initial[0]),
+                checked_count=len(checked[0]),
+            )
+        self._set(*checked)
+
+    def call(self, inputs: Any) -> Any:
+        """Return the values in the target's unit."""
+        return tf.cast(inputs, tf.float32) * self.deviation + self.mean
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made again from."""
+        mean, deviation = self.initial
+        return {**super().get_config(), "mean": mean, "deviation": deviation}
+
+
+def _checked_scaling(mean: Sequence[float], deviation: Sequence[float]) -> tuple[list[float], list[float]]:
+    means, deviations = [float(value) for value in mean], [float(value) for value in deviation]
+    if len(means) != len(deviations) or not all(value > 0 for value in deviations):
+        raise ParameterError(
+            "mean is {means} and deviation {deviations}, but both must have a number per band, deviations above 0.",
+            means=means,
+            deviations=deviations,
+        )
+    return means, deviations
+
+
+@_register
 class ClassValues(_Layer):
     """The labels of the most probable classes: (..., classes) to whole numbers of shape (..., 1).
 

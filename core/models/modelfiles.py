@@ -12,6 +12,9 @@ from ..phrases import Phrase
 PROGRAM = "saved_model.pb"
 """The file of a SavedModel that holds its graphs."""
 
+KERAS_INSIDE = Path("assets.extra", "model.keras")
+"""Where a trained SavedModel keeps the Keras model that it was exported from; TensorFlow ignores the folder."""
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_BYTES = 1024
 """Largest size of a Git LFS pointer, in bytes."""
@@ -133,3 +136,11 @@ def read_saved_model(folder: str) -> Any:
     for file in (Path(folder) / "variables").glob("*"):
         check_no_pointer(file, Phrase("a file of variables"))
     return saved_model
+
+
+def keras_file(model_dir: str) -> Path | None:
+    """Return the file of the Keras model: MODEL_DIR, or the one in the SavedModel's folder; None where there is none."""
+    place = model_place(model_dir)
+    if place.is_dir():
+        return place / KERAS_INSIDE if (place / KERAS_INSIDE).is_file() else None
+    return None if place.suffix in (".pb", ".pbtxt") else place

@@ -8,7 +8,11 @@ from fractions import Fraction
 from typing import Any
 
 from ..base.jsonvalues import Json
+from ..errors import ParameterError
+from ..parameters.seriesorders import ORDERS
 from ..phrases import Phrase
+from ..rasters.dates import days_of, shown_date
+from ..rasters.seriesbands import SeriesLayout
 
 _MODES = ("on", "off")
 
@@ -20,10 +24,14 @@ class SourceDefaults:
     Attributes:
         rfield: width and height in pixels of the patches that it was trained on; None where regions are of any size.
         nodata: the no-data value of its images; None for that of the layers.
+        filled: what stands for a missing value in the model, which fills such; None where it fills none.
+        series: dates and bands of the time series that it takes; None where no dates are known.
     """
 
     rfield: tuple[int, int] | None = None
     nodata: float | None = None
+    filled: float | None = None
+    series: SeriesLayout | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class ServingDefaults:
         spcscale: OUTPUT_SPCSCALE, where patches are computed.
         padding: as PADDING.
         background: as OUTPUT_BV, for `output`.
+        nodata_rule, nodata_pixels: as NODATA_RULE and NODATA_PIXELS.
         sources: by name of the input.
     """
 
@@ -44,6 +53,8 @@ class ServingDefaults:
     spcscale: Fraction | None = None
     padding: str = ""
     background: float | None = None
+    nodata_rule: str = ""
+    nodata_pixels: float | None = None
     sources: Mapping[str, SourceDefaults] = field(default_factory=dict)
 
     @property
@@ -70,16 +81,24 @@ def as_json(defaults: ServingDefaults) -> dict[str, Any]:
         "spacing_scale": "" if defaults.spcscale is None else str(defaults.spcscale),
         "padding": defaults.padding,
         "background": "" if defaults.background is None else repr(float(defaults.background)),
+        "nodata_rule": defaults.nodata_rule,
+        "nodata_pixels": "" if defaults.nodata_pixels is None else repr(float(defaults.nodata_pixels)),
         "sources": [
             {
                 "input": name,
                 **({"receptive_field": list(source.rfield)} if source.rfield else {}),
                 **({} if source.nodata is None else {"nodata": repr(float(source.nodata))}),
+                **({} if source.filled is None else {"filled": repr(float(source.filled))}),
+                **({} if source.series is None else {"series": _series_as_json(source.series)}),
             }
             for name, source in sorted(defaults.sources.items())
         ],
     }
     return {key: value for key, value in described.items() if value}
+
+
+def _series_as_json(series: SeriesLayout) -> dict[str, Any]:
+    return {"dates": [shown_date(time) for time in series.times], "bands": series.bands, "order": series.order}
 
 
 def from_json(described: Json | None) -> ServingDefaults | None:
@@ -101,6 +120,8 @@ def from_json(described: Json | None) -> ServingDefaults | None:
         scale.ratio() if scale else None,
         _text(described, "padding"),
         None if background is None else _number(background),
+        _text(described, "nodata_rule"),
+        _number(described["nodata_pixels"]) if described.has("nodata_pixels") else None,
         {source["input"].text(): _source(source) for source in sources},
     )
 
@@ -122,4 +143,21 @@ def _source(described: Json) -> SourceDefaults:
     sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
     if size and len(sides) != 2:
         raise size.odd(Phrase("width and height"))
-    return SourceDefaults((sides[0], sides[1]) if sides else None, None if nodata is None else _number(nodata))
+    filled, series = described.get("filled"), described.get("series")
+    return SourceDefaults(
+        (sides[0], sides[1]) if sides else None,
+        None if nodata is None else _number(nodata),
+        None if filled is None else _number(filled),
+        None if series is None else _series(series),
+    )
+
+
+def _series(described: Json) -> SeriesLayout:
+    order = described["order"].text()
+    if order not in ORDERS:
+        raise described["order"].odd(Phrase(" or ").join(ORDERS))
+    try:
+        times = days_of([date.text() for date in described["dates"].items()], "otbtf:serving")
+    except ParameterError as error:
+        raise described["dates"].odd(Phrase("a list of dates")) from error
+    return SeriesLayout(times, described["bands"].whole(1, 1 << 24), order)

@@ -26,7 +26,7 @@ class _Expression(Group):
 class BandMath(Operation, ArithmeticOutput, _Expression, Images):
     """See OTB's application of the same name."""
 
-    TITLE = "Compute an expression of single bands (BandMath)"
+    TITLE = "BandMath: an expression of single bands"
     GROUP = "images"
     DESCRIPTION = (
         "Computes an expression for each pixel of one or more images, in the language of OTB's BandMath: single "

@@ -27,7 +27,7 @@ class _Expression(Group):
 class BandMathX(Operation, ArithmeticOutput, _Expression, Images):
     """See OTB's application of the same name."""
 
-    TITLE = "Compute an expression of whole images and neighbourhoods (BandMathX)"
+    TITLE = "BandMathX: an expression of images and neighbourhoods"
     GROUP = "images"
     DESCRIPTION = (
         "Computes an expression for each pixel of one or more images, in the language of OTB's BandMathX: band "

@@ -9,8 +9,8 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import NumberResult, Operation, TextResult
-from ..parameters.seriesorders import ORDERS
+from ..parameters.fillings import FilledSources
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import NAMES, TEMPLATES
 
@@ -36,29 +36,7 @@ class ModelSource:
 
 
 @dataclass(frozen=True)
-class CreateModel(Operation):
-    """OTBTF has no such application."""
-
-    TITLE = "Create an untrained model from a template"
-    GROUP = "models"
-    DESCRIPTION = (
-        "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "
-        "otbtf:tensorflowmodeltrain; formulas can be served without training. Its inputs have the names source1, "
-        "source2, ...; the output of a classifier is predictions, computed from the layer features.\n\n"
-        "Choose the patches for its training, or set the number of bands of each source."
-    )
-    RESULTS = (
-        NumberResult("parameters", "Number of weights"),
-        TextResult("verdict", "How the model is applied"),
-        TextResult("geometry", "Parameters for serving"),
-        TextResult("inputs", "Names of the inputs"),
-        TextResult("outputs", "Names of the outputs"),
-        TextResult("loss", "Suitable loss"),
-    )
-    RUN = "templates.modelcreation:create_model"
-    CHECK = "imagetools.expressionchecks:check_formula"
-    NEEDS_ENGINE = True
-
+class _Network(Group):
     template: str = voc.choice(
         "template",
         "Template",
@@ -136,32 +114,10 @@ class CreateModel(Operation):
         "band, im1b2Mini, Maxi, Mean, Sum and Var are its statistics; a semicolon separates results.",
         section=sections.NETWORK,
     )
-    dates: str = voc.text(
-        "dates",
-        "Dates",
-        "For harmonic: date of each band, such as 2015-07-11, separated by spaces. For time_series_vhr: the same, or "
-        "the number of dates; its bands are stored date by date. For the other networks for time series: the same, "
-        "separated by semicolons for several sources. Default: the dates in the band names of the images; if they hold "
-        "none, and for time_series_vhr, one date per band.",
-        section=sections.NETWORK,
-    )
-    dates_order: str = voc.choice(
-        "dates.order",
-        "Order of dates and bands",
-        "For networks for time series with several bands per date, if DATES is given: date-major (all bands of the first "
-        "date first) or band-major (all dates of the first band first). Band names with dates also give the order.",
-        ORDERS,
-        advanced=True,
-        section=sections.NETWORK,
-    )
-    step: float | None = voc.number(
-        "step",
-        "Time step (days)",
-        "For networks for time series: the model resamples its series to dates that many days apart, from the first date "
-        "on. Default: the dates of the series. In both cases, the model fills gaps by linear interpolation.",
-        advanced=True,
-        section=sections.NETWORK,
-    )
+
+
+@dataclass(frozen=True)
+class _Details(Group):
     period: float | None = voc.number(
         "period",
         "Period (days)",
@@ -213,7 +169,7 @@ class CreateModel(Operation):
         section=sections.NETWORK,
     )
     nodata: float | None = shared.nodata(
-        "Ignore pixels with this value in statistics and in time series, whose gaps networks fill; nan is always ignored.",
+        "Value of missing data, which does not count in statistics and which NODATA_FILL replaces; nan is always missing.",
         advanced=True,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
@@ -224,6 +180,10 @@ class CreateModel(Operation):
         advanced=True,
         section=sections.NETWORK,
     )
+
+
+@dataclass(frozen=True)
+class _Outputs(Group):
     out_keras: str | None = voc.file_out(
         "out.keras",
         "Model as .keras file",
@@ -237,6 +197,41 @@ class CreateModel(Operation):
         "Model as SavedModel",
         "The model as the folder of a SavedModel, with its sidecar in it. It replaces an older SavedModel.",
         required=False,
+    )
+
+
+@dataclass(frozen=True)
+class CreateModel(Operation, _Outputs, _Details, FilledSources, _Network):
+    """OTBTF has no such application."""
+
+    TITLE = "Create an untrained model from a template"
+    GROUP = "models"
+    DESCRIPTION = (
+        "Creates an untrained model from a template, as a .keras file and as a SavedModel, to train with "
+        "otbtf:trainmodel; formulas can be served without training. Its inputs have the names source1, "
+        "source2, ...; the output of a classifier is predictions, computed from the layer features.\n\n"
+        "Choose the patches for its training, or set the number of bands of each source."
+    )
+    RESULTS = (
+        NumberResult("parameters", "Number of weights"),
+        TextResult("verdict", "How the model is applied"),
+        TextResult("geometry", "Parameters for serving"),
+        TextResult("inputs", "Names of the inputs"),
+        TextResult("outputs", "Names of the outputs"),
+        TextResult("loss", "Suitable loss"),
+    )
+    RUN = "templates.modelcreation:create_model"
+    CHECK = "imagetools.expressionchecks:check_formula"
+    NEEDS_ENGINE = True
+
+    dates: str = voc.text(
+        "dates",
+        "Dates",
+        "For harmonic: date of each band, such as 2015-07-11, separated by spaces, or the path of a JSON or text file that lists "
+        "them, or of a STAC item or item collection. For time_series_vhr: the same, or the number of dates; its bands are stored "
+        "date by date. For time series: the same, separated by semicolons for several sources. Default: the dates in the names "
+        "of the bands or files of the images; if they hold none, and for time_series_vhr, one date per band.",
+        section=sections.NETWORK,
     )
 
     def __post_init__(self) -> None:

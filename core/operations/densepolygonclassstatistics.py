@@ -12,7 +12,7 @@ from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 class DensePolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Count pixels per class (overlaps count once)"
+    TITLE = "Count each pixel once, by class"
     GROUP = "sampling"
     DESCRIPTION = (
         "Counts the pixels of the image under each polygon of a training layer, and adds them up by class. A pixel "

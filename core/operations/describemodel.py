@@ -11,6 +11,9 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Operation, TextResult
 
+PROBINGS = ("full", "fast", "none")
+"""How much of a model is found by computing with it; the most first."""
+
 
 @dataclass(frozen=True)
 class DescribedSource:
@@ -27,6 +30,7 @@ class DescribedSource:
         "Model input",
         "Name of the model's input that this source feeds. Default: the inputs in alphabetical order.",
         section=sections.IMAGES,
+        advanced=True,
     )
 
 
@@ -77,7 +81,16 @@ class DescribeModel(Operation):
         "Write the sidecar",
         "On: store the description beside the model (mlm.json in a SavedModel's folder, NAME.keras.json beside a "
         ".keras file). Serving then needs no probing, and gives its output the names and colours of the classes.",
-        section=sections.OUTPUT,
+        section=sections.SETTINGS,
+    )
+    probing: str = voc.choice(
+        "probing",
+        "Probing",
+        "full: also measure the receptive field of single outputs, which takes minutes for a deep network. fast: leave it "
+        "out; serving does not need it. none: compute nothing, and describe inputs and outputs only.",
+        PROBINGS,
+        advanced=True,
+        section=sections.SPEED,
     )
     alpha: str = shared.alpha()
     model_tagsets: str = shared.tag_sets()
@@ -98,4 +111,11 @@ class DescribeModel(Operation):
                 "{il} is missing, but {placeholder} is given: give both, or neither.",
                 il=field("il", of="sources", number=lacking[0]),
                 placeholder=field("placeholder", of="sources", number=lacking[0]),
+            )
+        if self.probing == "none" and (self.sidecar or self.sources):
+            other = field("sidecar") if self.sidecar else field("il", of="sources", number=1)
+            raise ParameterError(
+                "{probing} is none, but {other} is given, which needs probing: set {probing} to fast, or remove {other}.",
+                probing=field("probing"),
+                other=other,
             )

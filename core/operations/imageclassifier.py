@@ -10,8 +10,9 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, statistics
+from ..parameters.nodatarules import PixelRule
 from ..parameters.operation import Group, Operation
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import PARTS_RESULTS, Memory
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,19 @@ class Inputs(Group):
     )
     imstat: str | None = statistics("imstat", "those of the classifier's training")
     nodata: float | None = shared.nodata(
-        "Pixels in which all bands have this value are no-data (nan is possible).", advanced=True
+        "Value of missing data (nan is possible); pixels in which all bands have it are no-data, unless NODATA_RULE says "
+        "otherwise.",
+        advanced=True,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
 
 
 @dataclass(frozen=True)
-class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
+class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Inputs):
     """See OTB's application of the same name."""
 
-    TITLE = "Classify an image with a classifier on its bands"
+    TITLE = "Classify by bands (with a trained classifier)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a trained classifier to each pixel of a raster of any size and writes a map of classes and, if you "
@@ -51,5 +54,6 @@ class ImageClassifier(Operation, MapOutputs, Memory, Inputs):
     )
     RUN = "classifiers.classifyimage:classify_image"
     NEEDS_ENGINE = True
+    RESULTS = PARTS_RESULTS
 
     memory: int | None = shared.memory("the image and the classification")

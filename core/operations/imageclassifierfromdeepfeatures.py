@@ -11,6 +11,7 @@ from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, deep_features, statistics
 from ..parameters.operation import Operation
 from ..parameters.servedmodel import MODES, ServedModel
+from ..parameters.sharedgroups import PARTS_RESULTS
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class DeepModel(ServedModel):
 class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Classify an image with a classifier on deep features"
+    TITLE = "Classify by deep features (with a trained classifier)"
     GROUP = "inference"
     DESCRIPTION = (
         "Applies a network to one or several rasters and a trained classifier to its features, and writes a map of "
@@ -56,3 +57,4 @@ class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
     )
     RUN = "classifiers.classifydeep:classify_deep_features"
     NEEDS_ENGINE = True
+    RESULTS = PARTS_RESULTS

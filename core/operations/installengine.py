@@ -17,8 +17,9 @@ class InstallEngine(Operation):
     GROUP = "engine"
     DESCRIPTION = (
         "Installs the engine, a separate Python environment with TensorFlow and Keras, in your QGIS profile. QGIS's "
-        "own Python does not change. The installation needs a network connection, some minutes and about 2 GB of "
-        "disk. Run it again to repair the engine."
+        "own Python does not change. The installation downloads about 0.4 GB from the Python package index, through the "
+        "proxy of QGIS's settings, and needs some minutes and about 2 GB of disk. Without a network connection, it "
+        "installs from a folder of wheels. Run it again to repair the engine."
     )
     RUN = "engine.engineinstallation:install_engine"
 
@@ -33,5 +34,13 @@ class InstallEngine(Operation):
         "gpu",
         "GPU",
         "On: install TensorFlow with CUDA, for an NVIDIA GPU (Linux on x86_64 only; several GB more).",
+        section=sections.SETTINGS,
+    )
+    wheels: str | None = voc.folder(
+        "wheels",
+        "Wheel folder",
+        "Folder with a wheel (.whl) of each package, to install without a network connection. Default: download them.",
+        required=False,
+        advanced=True,
         section=sections.SETTINGS,
     )

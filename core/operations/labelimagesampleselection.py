@@ -74,7 +74,9 @@ class LabelImageSampleSelection(Operation):
         minimum=0,
         section=sections.SAMPLES,
     )
-    seed: int | None = shared.seed(otherwise="every n-th pixel of a class, as OTBTF does", section=sections.SAMPLES)
+    seed: int | None = shared.seed(
+        otherwise="every n-th pixel of a class, as OTBTF does", advanced=True, section=sections.SAMPLES
+    )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     outvec: str = voc.vector_out(

@@ -10,44 +10,22 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.fillings import FilledSources, nodata_fill
+from ..parameters.nodatarules import PatchRule, nodata_pixels, nodata_rule
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
-OF_TILES = ("unet", "fcnn")
-"""The templates of each mode, the default first."""
+OF_PIXELS = ("tempcnn", "gru", "ltae", "time_series_transformer")
+OF_TILES = ("unet", "fcnn", "utae")
+"""The templates of each mode, the default first; those of pixels are for the mode of patches, which are one pixel then."""
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation):
-    """OTBTF has no such application."""
-
-    TITLE = "Make a land cover map"
-    GROUP = "start"
-    DESCRIPTION = (
-        "Trains a network on labels and maps the whole image: selects samples, holds some back for validation in "
-        "other places, cuts patches, trains a network, applies it to the image and reports the accuracy.\n\n"
-        "Labels are a raster, or polygons, lines or points with a class field. Sparse labels train a network that "
-        "classifies the pixel in the middle of a patch; dense labels, which cover much of the image, train a network "
-        "that classifies all pixels of a tile. The steps are also available, with all parameters, as the algorithms "
-        "labelimagesampleselection or sampleselection, patchesextraction, tensorflowmodeltrain and "
-        "tensorflowmodelserve."
-    )
-    RESULTS = (
-        NumberResult("kappa", "Kappa of the validation"),
-        NumberResult("overall_accuracy", "Overall accuracy of the validation"),
-        NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
-        NumberResult("samples_training", "Number of patches or tiles for training"),
-        NumberResult("samples_validation", "Number of patches or tiles for validation"),
-        NumberResult("epochs_run", "Number of epochs trained"),
-        TextResult("mode", "Mode used"),
-    )
-    RUN = "workflows.landcovermapping:make_map"
-    NEEDS_ENGINE = True
-
+class _Inputs(Group):
     image: tuple[Any, ...] = voc.rasters(
         "in", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
     )
@@ -88,9 +66,10 @@ class LandCoverMap(Operation):
     template: str = voc.choice(
         "template",
         "Network",
-        "cnn16 (small, fast) and cnn16_deep classify patches; unet (large) and fcnn (fast) classify tiles. auto: "
-        "cnn16, or unet.",
-        ("auto", *OF_PATCHES, *OF_TILES),
+        "cnn16 (small, fast) and cnn16_deep classify patches; unet (large) and fcnn (fast) classify tiles. For time series: "
+        "tempcnn (fast), gru, ltae and time_series_transformer classify each pixel from its dates, utae tiles. auto: cnn16, "
+        "or unet.",
+        ("auto", *OF_PATCHES, *OF_PIXELS, *OF_TILES),
         section=sections.NETWORK,
     )
     model_dir: str | None = voc.file(
@@ -115,8 +94,9 @@ class LandCoverMap(Operation):
     patchsize: int | None = voc.integer(
         "patchsize",
         "Patch size",
-        "Width and height of patches or tiles, in pixels. Default: 16 for patches, 64 for tiles. cnn16_deep accepts "
-        "any size: small ones, such as 5, suit small objects. unet and fcnn need multiples of 16.",
+        "Width and height of patches or tiles, in pixels. Default: 16 for patches, 64 for tiles, 1 for networks that classify "
+        "each pixel from its dates. cnn16_deep accepts any size: small ones, such as 5, suit small objects. unet and fcnn need "
+        "multiples of 16, utae of 8.",
         minimum=1,
         section=sections.NETWORK,
         advanced=True,
@@ -152,11 +132,32 @@ class LandCoverMap(Operation):
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
-        "No-data value of the images (nan is possible). Default: the layers' own.",
+        "Value of missing data in the images (nan is possible). Default: the layers' own; NaN is always missing.",
         advanced=True,
         section=sections.NODATA,
     )
     alpha: str = shared.alpha()
+
+
+@dataclass(frozen=True)
+class _Filling(FilledSources):
+    nodata_fill: str = nodata_fill(
+        "the network",
+        "temporal if the image has several dates, otherwise mean; none if no value can be missing",
+    )
+
+
+@dataclass(frozen=True)
+class _NoData(PatchRule):
+    nodata_rule: str = nodata_rule("all, or any if nothing fills missing values")
+    nodata_pixels: float | None = nodata_pixels(
+        "Largest share of no-data pixels in a patch for training, and below a pixel of the map",
+        "0 for training; in the map, only pixels without any data are no-data",
+    )
+
+
+@dataclass(frozen=True)
+class _Outputs(Group):
     legend: str = voc.text(
         "legend",
         "Class names and colours",
@@ -186,6 +187,36 @@ class LandCoverMap(Operation):
         required=False,
         advanced=True,
     )
+
+
+@dataclass(frozen=True)
+class LandCoverMap(Operation, _Outputs, _NoData, _Filling, _Inputs):
+    """OTBTF has no such application."""
+
+    TITLE = "Make a land cover map"
+    GROUP = "start"
+    DESCRIPTION = (
+        "Trains a network on labels and maps the whole image: selects samples, holds some back for validation in "
+        "other places, cuts patches, trains a network, applies it to the image and reports the accuracy.\n\n"
+        "Labels are a raster, or polygons, lines or points with a class field. Sparse labels train a network that "
+        "classifies the pixel in the middle of a patch; dense labels, which cover much of the image, train a network "
+        "that classifies all pixels of a tile. Networks for time series learn from the dates of each pixel; missing values, such "
+        "as clouds, are filled in the network. The steps are also available, with all parameters, as the algorithms "
+        "labelimagesampleselection or sampleselection, patchesextraction, tensorflowmodeltrain and "
+        "tensorflowmodelserve."
+    )
+    RESULTS = (
+        NumberResult("kappa", "Kappa of the validation"),
+        NumberResult("overall_accuracy", "Overall accuracy of the validation"),
+        NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
+        NumberResult("samples_training", "Number of patches or tiles for training"),
+        NumberResult("samples_validation", "Number of patches or tiles for validation"),
+        NumberResult("epochs_run", "Number of epochs trained"),
+        NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
+        TextResult("mode", "Mode used"),
+    )
+    RUN = "workflows.landcovermapping:make_map"
+    NEEDS_ENGINE = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -232,15 +263,27 @@ class LandCoverMap(Operation):
                 template2=self.template,
                 model_dir=field("model_dir"),
             )
+        if self.model_dir and self.tells:
+            raise ParameterError(
+                "{model_dir} is given, a model that fills missing values as it was made to: leave out {nodata_fill}, "
+                "{nodata_fill_mask}, {dates}, {dates_order} and {step}.",
+                model_dir=field("model_dir"),
+                nodata_fill=field("nodata_fill"),
+                nodata_fill_mask=field("nodata_fill_mask"),
+                dates=field("dates"),
+                dates_order=field("dates_order"),
+                step=field("step"),
+            )
         if self.model_dir and not Path(self.model_dir).exists():
             raise ParameterError(
                 "{model_dir} is {model_dir2}, which does not exist: choose another file or folder.",
                 model_dir=field("model_dir"),
                 model_dir2=self.model_dir,
             )
-        other = {"patches": OF_TILES, "dense": OF_PATCHES}.get(self.mode, ())
+        of_patches = (*OF_PATCHES, *OF_PIXELS)
+        other = {"patches": OF_TILES, "dense": of_patches}.get(self.mode, ())
         if self.template in other:
-            fitting = OF_PATCHES if self.mode == "patches" else OF_TILES
+            fitting = of_patches if self.mode == "patches" else OF_TILES
             raise ParameterError(
                 "{template} is {template2}, but {mode} is {mode2}: choose {fitting}, or set {mode} to auto.",
                 template=field("template"),

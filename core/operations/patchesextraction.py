@@ -9,6 +9,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.nodatarules import PatchRule, nodata_pixels, nodata_rule
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import Memory, check_sources
 from ..parameters.vectorsource import LayerSource
@@ -40,7 +41,9 @@ class Source:
         section=sections.SAMPLES,
     )
     nodata: float | None = shared.nodata(
-        "Patches with this value in any band of any pixel are rejected (nan is possible).", advanced=True
+        "Value of missing data (nan is possible). Patches with it in any band of any pixel are rejected, unless NODATA_RULE "
+        "and NODATA_PIXELS accept some.",
+        advanced=True,
     )
     out: str | None = voc.raster_out(
         "out",
@@ -48,6 +51,7 @@ class Source:
         "The patches image: the patches one below the other, as wide as a patch.",
         required=False,
         created=True,
+        on_map=False,
     )
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Patches", in_otbtf="float")
     out_co: str = shared.creation_options(
@@ -78,6 +82,14 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
+class _NoData(PatchRule):
+    nodata_rule: str = nodata_rule("any")
+    nodata_pixels: float | None = nodata_pixels(
+        "Largest share of no-data pixels in a patch; patches with a larger share are rejected", "0"
+    )
+
+
+@dataclass(frozen=True)
 class _Outputs(Group):
     outlabels: str | None = voc.raster_out(
         "outlabels",
@@ -85,9 +97,16 @@ class _Outputs(Group):
         "The labels of the patches: an image one pixel wide, one row per patch.",
         required=False,
         created=True,
+        on_map=False,
     )
     outlabels_pixeltype: str = shared.pixel_type("outlabels.pixeltype", "Labels")
     outlabels_co: str = shared.creation_options("outlabels.co", "Labels", example="COMPRESS=DEFLATE")
+    out_mosaic: str | None = voc.raster_out(
+        "out.mosaic",
+        "Mosaic",
+        "Picture of up to 100 patches of source 1 with their labels, as PatchesMosaic makes it, to check them.",
+        required=False,
+    )
     out_tfrecords: str | None = voc.folder_out(
         "out.tfrecords",
         "TFRecords",
@@ -98,7 +117,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
+class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
     """See OTBTF's application of the same name."""
 
     TITLE = "Extract patches around points"
@@ -108,7 +127,8 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
         "stacked in one patches image, as wide as a patch, with a JSON file beside it that describes it. The labels "
         "are an image one pixel wide. Both can also be written to TFRecords.\n\n"
         "The sources may have different pixel sizes. A point is rejected if its patch is not inside every source, or "
-        "has no-data; the log gives the number of rejected points and the reasons."
+        "has no-data; the log gives the number of rejected points and the reasons. Patches with missing values can be kept "
+        "for networks that fill them: NODATA_RULE and NODATA_PIXELS say how many are accepted."
     )
     RESULTS = (
         NumberResult("patches", "Number of patches"),
@@ -128,4 +148,11 @@ class PatchesExtraction(Operation, _Outputs, Memory, _Inputs):
                 "{out} is missing: choose a file for the patches of this source, or a folder in {out_tfrecords}.",
                 out=field("out", of="sources", number=missing[0]),
                 out_tfrecords=field("out_tfrecords"),
+            )
+        if self.out_mosaic and not self.sources[0].out:
+            raise ParameterError(
+                "{mosaic} is {path}, but {out} is missing: choose a file for the patches that it shows.",
+                mosaic=field("out_mosaic"),
+                path=self.out_mosaic,
+                out=field("out", of="sources", number=1),
             )

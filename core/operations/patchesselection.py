@@ -9,6 +9,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.nodatarules import PatchRule
 from ..parameters.operation import NumberResult, Operation
 from ..parameters.sampleroles import SampleRole
 
@@ -16,7 +17,7 @@ STRATEGIES = ("chessboard", "split", "all", "balanced")
 
 
 @dataclass(frozen=True)
-class PatchesSelection(Operation):
+class PatchesSelection(Operation, PatchRule):
     """See OTBTF's application of the same name."""
 
     TITLE = "Select patch locations on a grid"
@@ -39,8 +40,8 @@ class PatchesSelection(Operation):
     image: Any = voc.raster("in", "Image", "The image whose grid the patches follow.")
     mask: Any = shared.mask("Patches with pixels where it is 0 are excluded.")
     nodata: float | None = shared.nodata(
-        "Pixels in which all bands have this value are no-data (nan is possible); patches with such pixels are "
-        "excluded.",
+        "Value of missing data (nan is possible). Pixels in which all bands have it are no-data, and patches with such pixels "
+        "are excluded, unless NODATA_RULE and NODATA_PIXELS say otherwise.",
         advanced=True,
     )
     grid_psize: int = voc.integer(

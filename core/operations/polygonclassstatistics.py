@@ -14,7 +14,7 @@ from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 class PolygonClassStatistics(Operation, StatisticsOutputs, TrainingLayer):
     """See OTB's application of the same name."""
 
-    TITLE = "Count pixels per class (overlaps count for each polygon)"
+    TITLE = "Count each polygon's pixels, by class"
     GROUP = "sampling"
     DESCRIPTION = (
         "Counts the pixels of the image under each polygon, line and point of a training layer, and adds them up by "

@@ -9,7 +9,7 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.servedmodel import ServedModel
-from ..parameters.sharedgroups import PartialOutput, Parts, RasterFormat
+from ..parameters.sharedgroups import PARTS_RESULTS, PartialOutput, Parts, RasterFormat
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,6 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutpu
     RUN = "serving.serve:serve"
     NEEDS_ENGINE = True
     OPENS_FIRST = True
-    RESULTS = (
-        NumberResult("parts.done", "Parts that are done"),
-        NumberResult("parts.missing", "Parts that are missing"),
-    )
+    RESULTS = (*PARTS_RESULTS, NumberResult("pixels_nodata", "Number of no-data pixels in the output"))
 
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output", in_otbtf="float")

@@ -7,26 +7,48 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
-from ..parameters.operation import NumberResult, Operation
+from ..parameters.fillings import FilledSources, nodata_fill
+from ..parameters.operation import Operation
 from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
 from ..parameters.traininggroups import (
+    TRAINING_RESULTS,
     Fitting,
     GraphTraining,
+    SampleUse,
+    Scoring,
     TrainedModel,
-    TrainingData,
+    TrainingFiles,
     TrainingOutputs,
-    Validation,
 )
+from ..parameters.trainingsources import SampleSources
+from ..parameters.vocabulary import folded
+
+
+@dataclass(frozen=True)
+class _Template(FilledSources):
+    nodata_fill: str = nodata_fill(
+        "a template", "temporal for networks for time series, otherwise none. Other models fill as they were made to"
+    )
 
 
 @dataclass(frozen=True)
 class TensorflowModelTrain(
-    Operation, TrainingOutputs, GraphTraining, Memory, Fitting, Validation, TrainingData, TrainedModel
+    Operation,
+    TrainingFiles,
+    TrainingOutputs,
+    GraphTraining,
+    _Template,
+    Memory,
+    Fitting,
+    Scoring,
+    SampleUse,
+    SampleSources,
+    TrainedModel,
 ):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Train a model"
+    TITLE = "Train a model (TensorflowModelTrain)"
     GROUP = "training"
     DESCRIPTION = (
         "Trains a network on patches and reports its accuracy. The model is the name of a template (cnn16, unet, "
@@ -37,20 +59,15 @@ class TensorflowModelTrain(
         "stopped resumes after its last complete epoch. The parameters with a dot in OTBTF are those of its "
         "TensorflowModelTrain."
     )
-    RESULTS = (
-        NumberResult("kappa", "Kappa of the last validation"),
-        NumberResult("overall_accuracy", "Overall accuracy of the last validation"),
-        NumberResult("f1_macro", "Mean F-score of the classes in the last validation"),
-        NumberResult("rmse", "Root mean square error of the last validation"),
-        NumberResult("mae", "Mean absolute error of the last validation"),
-        NumberResult("r2", "Coefficient of determination of the last validation"),
-        NumberResult("epochs_run", "Number of epochs trained"),
-        NumberResult("samples_per_epoch", "Number of samples per epoch"),
-    )
+    RESULTS = TRAINING_RESULTS
     RUN = "training.trainingrun:run_training"
     NEEDS_ENGINE = True
     MORE_SOURCES = 1
 
+    batchsize: int = folded(SampleUse, "batchsize")
+    augmentation: str = folded(SampleUse, "augmentation")
+    remap_labels: bool = folded(SampleUse, "remap_labels")
+    validation_share: float | None = folded(Scoring, "validation_share")
     memory: int | None = shared.memory(
         "patches that are kept or shuffled", more="; further patches are read when they are used"
     )

@@ -39,7 +39,7 @@ class Outputs(Group):
 class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, SampleChoice, FeatureModel):
     """See OTBTF's application of the same name."""
 
-    TITLE = "Train a classifier (random forest, SVM, ...) on deep features"
+    TITLE = "Train on deep features (random forest, SVM, ...)"
     GROUP = "training"
     DESCRIPTION = (
         "Trains a classifier (random forest, support vector machine, ...) on the features that a network computes "

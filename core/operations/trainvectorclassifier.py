@@ -56,7 +56,7 @@ class Outputs(Group):
 class TrainVectorClassifier(Operation, Outputs, ClassifierChoice, Attributes):
     """See OTB's application of the same name."""
 
-    TITLE = "Train a classifier (random forest, SVM, ...) on attributes"
+    TITLE = "Train on attributes (random forest, SVM, ...)"
     GROUP = "training"
     DESCRIPTION = (
         "Trains a classifier (random forest, support vector machine, ...) on attributes of vector layers: points of "

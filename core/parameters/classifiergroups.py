@@ -10,7 +10,7 @@ from . import sharedkeys as shared
 from . import vocabulary as voc
 from .classifierchoices import FILE_FILTER
 from .operation import Group, NumberResult
-from .sharedgroups import PartialOutput, RasterFormat
+from .sharedgroups import PartialOutput, Parts, RasterFormat
 from .vectorsource import LayerSource
 
 TRAINING_RESULTS = (
@@ -105,7 +105,7 @@ class _ConfidenceMap(Group):
 
 
 @dataclass(frozen=True)
-class MapOutputs(_ConfidenceMap, RasterFormat, PartialOutput, _NoDataLabel):
+class MapOutputs(_ConfidenceMap, RasterFormat, Parts, PartialOutput, _NoDataLabel):
     """The maps."""
 
     extent: str = shared.extent("Map")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..base.addresses import masked
 from ..errors import ParameterError, field
 from ..phrases import Phrase
+from .clusteraddress import cluster_address
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -44,6 +46,7 @@ class Key:
             only, core checks the data itself.
         created: for an output that may be left out, True where dialogs offer to make it, as reports that the results
             viewer shows.
+        on_map: for a raster to write, False where it is no map, so that QGIS does not add it to the project.
         kept_as: for an output that later runs need, as a trained model, the name that dialogs suggest for it, outside
             temporary folders; empty where they suggest a temporary one.
         suggested: the value that a dialog begins with where one must be given.
@@ -67,6 +70,7 @@ class Key:
     file_filter: str = ""
     geometry: str = ""
     created: bool = False
+    on_map: bool = True
     kept_as: str = ""
     suggested: Any = None
     in_otbtf: str = ""
@@ -260,6 +264,24 @@ class Text(Kind):
         return " ".join(words)
 
 
+class Cluster(Kind):
+    """The address of a cluster, as a text; in a script also an executor of `concurrent.futures`."""
+
+    word = "text"
+
+    def _typed(self, key: Key, value: Any) -> Any:
+        if isinstance(value, Executor):
+            return value
+        if not isinstance(value, str):
+            raise ParameterError(
+                "{mention} is {value!r}, but must be an address, or an executor of concurrent.futures.",
+                mention=key.mention,
+                value=value,
+            )
+        cluster_address(value)
+        return value.strip()
+
+
 class Number(Kind):
     """A number; `nan` and `inf` are numbers too."""
 
@@ -418,4 +440,5 @@ class FolderOut(_Output):
 RASTER, RASTERS, VECTOR, VECTORS = Raster(), Rasters(), Vector(), Vectors()
 FIELD, FIELDS, FILE, FOLDER = Field(), Fields(), File(), Folder()
 TEXT, INTEGER, NUMBER, BOOLEAN, CHOICE, EXTENT = Text(), Integer(), Number(), Boolean(), Choice(), Extent()
+CLUSTER = Cluster()
 RASTER_OUT, VECTOR_OUT, FILE_OUT, FOLDER_OUT = RasterOut(), VectorOut(), FileOut(), FolderOut()

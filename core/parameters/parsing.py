@@ -99,6 +99,20 @@ def parse(operation: type[T], values: Mapping[str, Any]) -> T:
     return _build(operation, given, "")
 
 
+def values_of(parameters: Any) -> dict[str, Any]:
+    """Return the values of an operation's parameters by its keys, as `parse` reads them; what is empty is left out."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(parameters):
+        value = getattr(parameters, field.name)
+        if "key" in field.metadata:
+            found[field.metadata["key"].name] = value
+        elif "numbered" in field.metadata:
+            prefix = field.metadata["numbered"].prefix
+            for number_, item in enumerate(value, 1):
+                found.update({f"{prefix}{number_}.{name}": own for name, own in values_of(item).items()})
+    return {name: value for name, value in found.items() if value not in (None, "", ())}
+
+
 def _build(operation: type[T], given: Mapping[str, Any], prefix: str) -> T:
     arguments: dict[str, Any] = {}
     for field in dataclasses.fields(operation):  # type: ignore[arg-type]

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from ..errors import ParameterError, field
 from ..phrases import Phrase
 
+SMALLEST_PART = 16
+"""The smallest width and height of a part, in outputs."""
+
 _FORM = re.compile(r"\s*(?:(?P<index>\d{1,9})\s*/\s*(?P<count>\d{1,9})|auto(?:\s*/\s*(?P<of>\d{1,9}))?)\s*")
 
 _TASK, _FIRST, _STEP, _TASKS = (

@@ -7,6 +7,7 @@ from typing import Any
 
 from . import sharedkeys as shared
 from . import vocabulary as voc
+from .nodatarules import PixelRule
 from .operation import Group
 from .sharedgroups import PixelMemory
 from .vectorsource import LayerSource
@@ -29,14 +30,15 @@ class _Layer(Group):
     )
     layer: int | None = shared.layer_index("VEC")
     nodata: float | None = shared.nodata(
-        "Ignore pixels in which all bands have this value (nan is possible).", advanced=True
+        "Ignore pixels in which all bands have this value (nan is possible), unless NODATA_RULE says otherwise.",
+        advanced=True,
     )
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
 
 
 @dataclass(frozen=True)
-class TrainingLayer(PixelMemory, _Layer):
+class TrainingLayer(PixelMemory, PixelRule, _Layer):
     """The parameters for an image, a layer of classes on it, and the use of both."""
 
 

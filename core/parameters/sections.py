@@ -12,10 +12,10 @@ MODEL = "Model"
 IMAGES = "Images"
 LABELS = "Labels"
 SAMPLES = "Samples"
+VALIDATION = "Validation and test"
 NETWORK = "Network"
 CLASSIFIER = "Classifier"
 TRAINING = "Training"
-VALIDATION = "Validation and test"
 SETTINGS = "Settings"
 GEOMETRY = "Geometry"
 NODATA = "No-data"
@@ -23,7 +23,7 @@ OUTPUT = "Output"
 SPEED = "Speed and memory"
 
 SECTIONS = (
-    *(MODEL, IMAGES, LABELS, SAMPLES, NETWORK, CLASSIFIER, TRAINING, VALIDATION, SETTINGS, GEOMETRY, NODATA),
+    *(MODEL, IMAGES, LABELS, SAMPLES, VALIDATION, NETWORK, CLASSIFIER, TRAINING, SETTINGS, GEOMETRY, NODATA),
     *(OUTPUT, SPEED),
 )
 """All titles, in the order of forms, documentation and help."""

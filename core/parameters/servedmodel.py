@@ -8,6 +8,7 @@ from typing import Any
 from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
+from .nodatarules import PatchRule, nodata_pixels, nodata_rule
 from .operation import Group
 from .sharedgroups import Memory, check_sources
 
@@ -52,7 +53,9 @@ class Source:
         section=sections.IMAGES,
     )
     nodata: float | None = shared.nodata(
-        "Pixels in which all bands have this value are no-data (nan is possible).", advanced=True
+        "Value of missing data (nan is possible); pixels in which all bands have it are no-data, unless NODATA_RULE says "
+        "otherwise.",
+        advanced=True,
     )
 
 
@@ -149,12 +152,24 @@ class _Application(Group):
 
 @dataclass(frozen=True)
 class _Loading(Group):
-    device: str = shared.device()
+    device: str = shared.device(" gpu:all: the tiles are shared out to all.")
     trust_model: bool = shared.trust_model()
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
 
 
+_IN_THE_SIDECAR = "the value in the model's sidecar, otherwise"
+
+
 @dataclass(frozen=True)
-class ServedModel(_Loading, Memory, _Application):
+class _NoData(PatchRule):
+    nodata_rule: str = nodata_rule(f"{_IN_THE_SIDECAR} all")
+    nodata_pixels: float | None = nodata_pixels(
+        "Largest share of no-data pixels among the source pixels below an output pixel; with a larger share it is no-data",
+        f"{_IN_THE_SIDECAR} 1 (only output pixels without any data are no-data)",
+    )
+
+
+@dataclass(frozen=True)
+class ServedModel(_Loading, Memory, _NoData, _Application):
     """The parameters shared by all operations that apply a model to rasters."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ParameterError, field
 from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
-from .operation import Group
-from .partshare import check_part_share
+from .clusteraddress import is_local
+from .operation import Group, NumberResult
+from .partshare import SMALLEST_PART, check_part_share
 from .partsplace import check_parts_place
 
 
@@ -75,9 +77,60 @@ class PartialOutput(_Box, RasterOutput, _Extent):
             )
 
 
+PARTS_RESULTS = (
+    NumberResult("parts.done", "Parts that are done"),
+    NumberResult("parts.missing", "Parts that are missing"),
+)
+"""Results of a run in parts."""
+
+
 @dataclass(frozen=True)
-class Parts(Group):
-    """Which parts of a run are computed, for operations that have `PartialOutput` too."""
+class Overviews(Group):
+    """Whether the output gets overviews."""
+
+    out_overviews: bool = voc.boolean(
+        "out.overviews",
+        "Output: build overviews",
+        "Add smaller copies of the output, with which QGIS shows it faster when zoomed out: the nearest pixels of classes, "
+        "means of other values. The parts of a .vrt always have them.",
+        advanced=True,
+        section=sections.OUTPUT,
+    )
+
+
+@dataclass(frozen=True)
+class _Cluster(Group):
+    cluster: Any = voc.cluster(
+        "cluster",
+        "Cluster",
+        "Compute the parts of the run on several workers: local:N for N workers on this machine (one for each GPU, or for "
+        "some of its cores), tcp://host:8786 or tls://host:8786 for a Dask scheduler, or the file of one (.json). All "
+        "workers must see the inputs and the output's folder under the same paths. Empty: compute in one process.",
+        advanced=True,
+        section=sections.SPEED,
+    )
+    cluster_partsize: int | None = voc.integer(
+        "cluster.partsize",
+        "Cluster: part size",
+        "Width and height of the parts, in output pixels. Default: 4096, or less for a small output.",
+        minimum=SMALLEST_PART,
+        advanced=True,
+        section=sections.SPEED,
+    )
+    cluster_tls: str | None = voc.folder(
+        "cluster.tls",
+        "Cluster: certificates",
+        "Folder with ca.pem, cert.pem and key.pem, for a tls:// address. Default: the certificates in Dask's own "
+        "configuration.",
+        required=False,
+        advanced=True,
+        section=sections.SPEED,
+    )
+
+
+@dataclass(frozen=True)
+class Parts(_Cluster, Overviews):
+    """Which parts of a run are computed, and where, for operations that have `PartialOutput` too."""
 
     part: str = voc.text(
         "part",
@@ -99,20 +152,37 @@ class Parts(Group):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        outputs = {name: str(vars(self)[name]) for name in ("out", "confmap") if vars(self).get(name)}
         if self.part.strip():
             check_part_share(self.part)
-        if self.part.strip() or self.resume:
-            check_parts_place(str(vars(self).get("out", "")), field("part" if self.part.strip() else "resume"))
-        if self.part.strip() and not str(vars(self).get("out", "")).lower().endswith(".vrt"):
+        if self.part.strip() and self.cluster:
             raise ParameterError(
-                "{part} is {part2}, but {out} is {get}: with {part} it must be a .vrt, which refers to the parts. A "
-                "run with {resume} and without {part} makes any other format of them.",
+                "{part} and {cluster} are both given, but a cluster shares out all parts: keep one of them.",
                 part=field("part"),
-                part2=self.part,
-                out=field("out"),
-                get=vars(self).get("out"),
-                resume=field("resume"),
+                cluster=field("cluster"),
             )
+        if not self.cluster and (self.cluster_partsize or self.cluster_tls):
+            name = field("cluster_partsize" if self.cluster_partsize else "cluster_tls")
+            raise ParameterError(
+                "{name} is given, but {cluster} is empty: set it, or leave {name} out.",
+                name=name,
+                cluster=field("cluster"),
+            )
+        for name, out in outputs.items():
+            if self.part.strip() or self.resume:
+                check_parts_place(out, field("part" if self.part.strip() else "resume"), field(name))
+            elif self.cluster:
+                check_parts_place(out, field("cluster"), field(name), of_this_machine=is_local(self.cluster))
+            if self.part.strip() and not out.lower().endswith(".vrt"):
+                raise ParameterError(
+                    "{part} is {part2}, but {name} is {out}: with {part} it must be a .vrt, which refers to the "
+                    "parts. A run with {resume} and without {part} makes any other format of them.",
+                    part=field("part"),
+                    part2=self.part,
+                    name=field(name),
+                    out=out,
+                    resume=field("resume"),
+                )
 
 
 @dataclass(frozen=True)

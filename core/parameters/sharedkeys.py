@@ -234,12 +234,12 @@ def trust_model() -> Any:
     )
 
 
-def device() -> Any:
-    """What TensorFlow computes on."""
+def device(more: str = "") -> Any:
+    """What TensorFlow computes on; `more` says what else may be given."""
     return voc.text(
         "device",
         "Device",
-        "Device for the computation: auto, cpu, or gpu:N for a graphics processor (gpu:0 is the first).",
+        f"Device for the computation: auto, cpu, or gpu:N for a graphics processor (gpu:0 is the first).{more}",
         default="auto",
         advanced=True,
         section=sections.SPEED,

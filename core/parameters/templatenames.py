@@ -63,6 +63,7 @@ class Template:
         patch: default of PATCHSIZE; 0 where rows and columns are free by default.
         outputs: default of CLASSES; None where it has to be given, 0 where the template sets it.
         options: its further options.
+        series: whether its sources are time series.
         remark: what else one should know.
     """
 
@@ -79,6 +80,7 @@ class Template:
     patch: int = 0
     outputs: int | None = None
     options: tuple[str, ...] = ()
+    series: bool = False
     remark: str = ""
 
     @property
@@ -102,7 +104,8 @@ _BACKBONE_TRAINING = (
 )
 _WHOLE = "whole image only"
 _FAR = "Its later layers have a receptive field of the whole image, or nearly: set PATCHSIZE, or select an early LAYER."
-_SERIES_OPTIONS = ("times", "order", "step", "nodata")
+_FILLED_OPTIONS = ("fill", "fill_value", "mask", "means", "nodata")
+_DATED_OPTIONS = (*_FILLED_OPTIONS, "times", "order", "step")
 
 
 def _series(name: str, use: str, origin: str, width: int, depth: int | None = None, remark: str = "") -> Template:
@@ -118,7 +121,8 @@ def _series(name: str, use: str, origin: str, width: int, depth: int | None = No
         _CROSS_ENTROPY,
         width=width,
         depth=depth,
-        options=_SERIES_OPTIONS,
+        options=_DATED_OPTIONS,
+        series=True,
         remark=" ".join(part for part in (_FILLED, remark) if part),
     )
 
@@ -139,6 +143,7 @@ _TEMPLATES = (
         "patches of 16 x 16, a label for each",
         _CROSS_ENTROPY,
         width=16,
+        options=_DATED_OPTIONS,
         remark="With MODEL_FULLYCONV=off and OUTPUT_SPCSCALE=1, serving returns a map with the pixels of the image.",
     ),
     Template(
@@ -152,7 +157,7 @@ _TEMPLATES = (
         _CROSS_ENTROPY,
         width=16,
         patch=16,
-        options=("patch",),
+        options=("patch", *_DATED_OPTIONS),
         remark="Small patches, such as 5 x 5, suit objects of few pixels.",
     ),
     Template(
@@ -165,6 +170,7 @@ _TEMPLATES = (
         "tiles whose sides are multiples of 16, such as 64 x 64, with label tiles of the same size",
         _CROSS_ENTROPY,
         width=16,
+        options=_DATED_OPTIONS,
     ),
     Template(
         "unet",
@@ -177,6 +183,7 @@ _TEMPLATES = (
         _CROSS_ENTROPY,
         width=32,
         depth=4,
+        options=_DATED_OPTIONS,
     ),
     Template(
         "maggiori",
@@ -188,6 +195,7 @@ _TEMPLATES = (
         "patches of 80 x 80, label patches of 16 x 16 from their middle",
         _CROSS_ENTROPY,
         width=64,
+        options=_DATED_OPTIONS,
     ),
     Template(
         "pan_xs",
@@ -200,6 +208,7 @@ _TEMPLATES = (
         "patches of 32 x 32 and 8 x 8, a label for each pair",
         _CROSS_ENTROPY,
         width=16,
+        options=_FILLED_OPTIONS,
     ),
     Template(
         "two_resolution",
@@ -211,6 +220,7 @@ _TEMPLATES = (
         "patches of 16 x 16 and 8 x 8, a label for each pair",
         _CROSS_ENTROPY,
         width=16,
+        options=_FILLED_OPTIONS,
     ),
     Template(
         "time_series_vhr",
@@ -224,7 +234,7 @@ _TEMPLATES = (
         _CROSS_ENTROPY,
         width=128,
         patch=25,
-        options=("times", "patch"),
+        options=("times", "patch", *_FILLED_OPTIONS),
     ),
     _series(
         "tempcnn",
@@ -270,7 +280,8 @@ _TEMPLATES = (
         _CROSS_ENTROPY,
         width=32,
         depth=3,
-        options=_SERIES_OPTIONS,
+        options=_DATED_OPTIONS,
+        series=True,
         remark="Gaps are filled inside the model, linearly along the dates.",
     ),
     Template(
@@ -286,7 +297,7 @@ _TEMPLATES = (
         width=64,
         depth=8,
         outputs=0,
-        options=("factor",),
+        options=("factor", *_FILLED_OPTIONS),
     ),
     Template(
         "gap_filling",
@@ -302,6 +313,7 @@ _TEMPLATES = (
         width=32,
         depth=4,
         outputs=0,
+        options=_FILLED_OPTIONS,
     ),
     Template(
         "mlp",
@@ -315,6 +327,7 @@ _TEMPLATES = (
         width=32,
         depth=2,
         outputs=1,
+        options=_DATED_OPTIONS,
     ),
     Template(
         "scalar_product",

@@ -8,10 +8,22 @@ from typing import Any
 from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
-from .operation import Group
+from .operation import Group, NumberResult
 
-_LISTED_SOURCES = shared.LISTED_SOURCES + 1
-"""One more for the target, which is a source like the images."""
+FOR_KERAS_ONLY = (
+    "loss",
+    "optimizer",
+    "learning_rate",
+    "schedule",
+    "metrics",
+    "patience",
+    "freeze",
+    "mixed_precision",
+    "strategy",
+    "class_weights",
+    "remap_labels",
+)
+"""Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
 LOSSES = (
     "auto",
@@ -30,69 +42,17 @@ AUGMENTATIONS = ("none", "flips", "flips_turns")
 STRATEGIES = ("none", "mirrored", "multiworker")
 VALIDATION_MODES = ("none", "class", "rmse")
 
-_TFRECORDS = (
-    "Folder of TFRecords, used instead of patches images. Its tensors are the sources, in the order of "
-    "output_types.json: {key} of source 1 gives the input or output for the first, and so on."
+TRAINING_RESULTS = (
+    NumberResult("kappa", "Kappa of the last validation"),
+    NumberResult("overall_accuracy", "Overall accuracy of the last validation"),
+    NumberResult("f1_macro", "Mean F-score of the classes in the last validation"),
+    NumberResult("rmse", "Root mean square error of the last validation"),
+    NumberResult("mae", "Mean absolute error of the last validation"),
+    NumberResult("r2", "Coefficient of determination of the last validation"),
+    NumberResult("epochs_run", "Number of epochs trained"),
+    NumberResult("samples_per_epoch", "Number of samples per epoch"),
 )
-
-
-@dataclass(frozen=True)
-class TrainingSource:
-    """Patches images that feed one input of the model, or hold the target of one output."""
-
-    il: tuple[Any, ...] = voc.rasters(
-        "il",
-        "Patches images",
-        "Patches images in the form that PatchesExtraction writes. If there are several, the samples of one follow "
-        "those of the other.",
-        section=sections.SAMPLES,
-    )
-    patchsizex: int | None = voc.integer(
-        "patchsizex",
-        "Patch width",
-        "Width of the patches, in pixels; it must fit the images. Default: the width of the image.",
-        minimum=1,
-        advanced=True,
-        section=sections.SAMPLES,
-    )
-    patchsizey: int | None = voc.integer(
-        "patchsizey",
-        "Patch height",
-        "Height of the patches, in pixels. Default: the height in the JSON beside the patches image, otherwise the "
-        "width.",
-        minimum=1,
-        advanced=True,
-        section=sections.SAMPLES,
-    )
-    placeholder: str = voc.text(
-        "placeholder",
-        "Model input or output",
-        "Name of the input that this source feeds, or of the output whose target it holds. Default: the sources feed "
-        "the inputs in alphabetical order, and the last source is the target (labels, or values to learn).",
-        section=sections.SAMPLES,
-        advanced=True,
-    )
-
-
-@dataclass(frozen=True)
-class ScoredSource:
-    """Patches images for validation or test: for one of the training sources."""
-
-    il: tuple[Any, ...] = voc.rasters(
-        "il",
-        "Patches images",
-        "Patches images of other samples than the training ones, in the order of the training sources.",
-        section=sections.VALIDATION,
-    )
-    name: str = voc.text(
-        "name",
-        "Model input or output",
-        "Placeholder of the training source, with the same use. Another name is an output to score against these "
-        "patches, such as prediction, if the graph is trained through a target node. Default: as for the training "
-        "source.",
-        advanced=True,
-        section=sections.VALIDATION,
-    )
+"""The results of a training."""
 
 
 @dataclass(frozen=True)
@@ -124,31 +84,21 @@ class TrainedModel(Group):
 
 
 @dataclass(frozen=True)
-class TrainingData(Group):
-    """The samples, and their use in training."""
+class SampleUse(Group):
+    """The use of the samples in training."""
 
-    sources: tuple[TrainingSource, ...] = voc.numbered(TrainingSource, _LISTED_SOURCES, "training.source")
-    training_tfrecords: str | None = voc.folder(
-        "training.tfrecords",
-        "TFRecords for training",
-        _TFRECORDS.format(key="TRAINING_SOURCE1_PLACEHOLDER"),
-        required=False,
-        advanced=True,
-        section=sections.SAMPLES,
+    epochs: int = voc.integer(
+        "training.epochs",
+        "Epochs",
+        "Number of times that each sample is used.",
+        default=100,
+        minimum=1,
+        section=sections.TRAINING,
     )
     batchsize: int = voc.integer(
         "training.batchsize",
         "Batch size",
         "Number of samples per step. The last batch of an epoch can be smaller.",
-        default=100,
-        minimum=1,
-        section=sections.TRAINING,
-        advanced=True,
-    )
-    epochs: int = voc.integer(
-        "training.epochs",
-        "Epochs",
-        "Number of times that each sample is used.",
         default=100,
         minimum=1,
         section=sections.TRAINING,
@@ -167,7 +117,6 @@ class TrainingData(Group):
         "Chosen at random for each sample in each epoch, the same for all its sources.",
         AUGMENTATIONS,
         section=sections.TRAINING,
-        advanced=True,
     )
     remap_labels: bool = voc.boolean(
         "remap_labels",
@@ -175,7 +124,6 @@ class TrainingData(Group):
         "On: number the labels (any whole numbers) from 0 in ascending order for training. The trained model returns "
         "the original labels in its output named classes.",
         section=sections.SAMPLES,
-        advanced=True,
     )
     ignored_label: int | None = voc.integer(
         "ignored_label",
@@ -196,8 +144,8 @@ class TrainingData(Group):
 
 
 @dataclass(frozen=True)
-class Validation(Group):
-    """Validation and test."""
+class Scoring(Group):
+    """What is scored, and on which samples if none are given for it."""
 
     validation_mode: str = voc.choice(
         "validation.mode",
@@ -217,15 +165,6 @@ class Validation(Group):
         advanced=True,
         section=sections.VALIDATION,
     )
-    validation_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "validation.source")
-    validation_tfrecords: str | None = voc.folder(
-        "validation.tfrecords",
-        "TFRecords for validation",
-        _TFRECORDS.format(key="VALIDATION_SOURCE1_NAME"),
-        required=False,
-        advanced=True,
-        section=sections.VALIDATION,
-    )
     validation_usestreaming: bool = voc.boolean(
         "validation.usestreaming",
         "Read validation patches when they are used",
@@ -240,7 +179,6 @@ class Validation(Group):
         "sources. Default or 0: none.",
         minimum=0,
         maximum=0.9,
-        advanced=True,
         section=sections.VALIDATION,
     )
     validation_groups: tuple[Any, ...] = voc.rasters(
@@ -249,15 +187,6 @@ class Validation(Group):
         "Images with one value per patch, as PatchesExtraction writes them from a field such as a parcel number: "
         "samples with the same value are held back together. Default: neighbouring patches, if the JSON beside the "
         "patches lists them, otherwise whole patches images if there are several.",
-        advanced=True,
-        section=sections.VALIDATION,
-    )
-    test_sources: tuple[ScoredSource, ...] = voc.numbered(ScoredSource, _LISTED_SOURCES, "test.source", advanced=True)
-    test_tfrecords: str | None = voc.folder(
-        "test.tfrecords",
-        "TFRecords for the test",
-        _TFRECORDS.format(key="TEST_SOURCE1_NAME"),
-        required=False,
         advanced=True,
         section=sections.VALIDATION,
     )
@@ -351,14 +280,6 @@ class Fitting(Group):
         advanced=True,
         section=sections.TRAINING,
     )
-    checkpoints: str | None = voc.folder_out(
-        "checkpoints",
-        "Checkpoints",
-        "Folder for the state at the end of each epoch, and for best.keras, the best model so far. Default: a folder "
-        "beside the trained model, removed after training.",
-        required=False,
-        advanced=True,
-    )
     resume: bool = voc.boolean(
         "resume",
         "Resume",
@@ -406,6 +327,34 @@ class GraphTraining(Group):
 
 
 @dataclass(frozen=True)
+class TrainingFiles(Group):
+    """What training writes beside the trained model and its report."""
+
+    checkpoints: str | None = voc.folder_out(
+        "checkpoints",
+        "Checkpoints",
+        "Folder for the state at the end of each epoch, and for best.keras, the best model so far. Default: a folder "
+        "beside the trained model, removed after training.",
+        required=False,
+        advanced=True,
+    )
+    out_keras: str | None = shared.keras_out()
+    out_history: str | None = voc.file_out(
+        "out.history",
+        "History",
+        "Table with loss, metrics, scores, learning rate and seconds; one row per epoch.",
+        file_filter="CSV files (*.csv)",
+    )
+    tensorboard_dir: str | None = voc.folder_out(
+        "tensorboard_dir",
+        "TensorBoard logs",
+        "Folder for a log of each run, for otbtf:tensorboard.",
+        required=False,
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
 class TrainingOutputs(Group):
     """The outputs of training."""
 
@@ -418,20 +367,6 @@ class TrainingOutputs(Group):
         created=True,
         kept_as="trained_model",
     )
-    out_keras: str | None = shared.keras_out()
-    out_history: str | None = voc.file_out(
-        "out.history",
-        "History",
-        "Table with loss, metrics, scores, learning rate and seconds; one row per epoch.",
-        file_filter="CSV files (*.csv)",
-    )
     out_report: str | None = shared.report(
         "HTML page with curves, confusion matrix, scores per class, times and the parameters used."
-    )
-    tensorboard_dir: str | None = voc.folder_out(
-        "tensorboard_dir",
-        "TensorBoard logs",
-        "Folder for a log of each run, for otbtf:tensorboard.",
-        required=False,
-        advanced=True,
     )

@@ -89,6 +89,11 @@ def text(name: str, label: str, help: str, *, default: str | None = "", **more: 
     return _field(Key(name, kinds.TEXT, label, help, default, **more))
 
 
+def cluster(name: str, label: str, help: str, **more: Any) -> Any:
+    """The address of a cluster; in a script also an executor of `concurrent.futures`."""
+    return _field(Key(name, kinds.CLUSTER, label, help, "", **more))
+
+
 def integer(name: str, label: str, help: str, *, default: int | None = None, **more: Any) -> Any:
     """A whole number."""
     return _field(Key(name, kinds.INTEGER, label, help, default, **more))

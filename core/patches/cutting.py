@@ -35,7 +35,7 @@ def cut(
     progress: Progress,
     span: tuple[float, float],
 ) -> int:
-    """Cut all patches of a source into `store`, and mark those without no-data in `valid`.
+    """Cut all patches of a source into `store`, and mark those without too much no-data in `valid`.
 
     Args:
         source: the source.
@@ -67,6 +67,8 @@ def cut(
                     dataset.FlushCache()
             xs, ys = columns[members] - box.x, rows[members] - box.y
             bad = _with_nodata(pixels, box, source, xs, ys)
+            if source.gap is not None:
+                pixels = source.missing.with_gaps(pixels, box, source.gap).astype(source.stack.dtype, copy=False)
             if bad.any():
                 rejected += int(bad.sum())
                 valid[members[bad]] = False
@@ -116,13 +118,13 @@ def patches_at(pixels: np.ndarray, columns: np.ndarray, rows: np.ndarray, width:
 def _with_nodata(
     pixels: np.ndarray, box: Box, source: PatchSource, columns: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Return of which patches any band of any pixel is missing; `box` is where the pixels lie."""
-    marked = source.missing.anywhere(pixels, box)
+    """Return which patches have more no-data pixels than the rule accepts; `box` is where the pixels lie."""
+    marked = source.missing.marked(pixels, box)
     if not marked.any():
         return np.zeros(len(columns), bool)
     sums = np.zeros((marked.shape[0] + 1, marked.shape[1] + 1), "int64")
     np.cumsum(np.cumsum(marked, axis=0), axis=1, out=sums[1:, 1:])
     right, bottom = columns + source.width, rows + source.height
     inside = sums[bottom, right] - sums[bottom, columns] - sums[rows, right] + sums[rows, columns]
-    found: np.ndarray = inside > 0
+    found: np.ndarray = inside > source.rule.pixels_allowed(source.width * source.height)
     return found

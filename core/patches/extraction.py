@@ -13,18 +13,23 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.legend import read_texts
 from ..errors import ParameterError, field
+from ..files.inputs import watched
 from ..files.staging import Staging
+from ..operations.patchesmosaic import PatchesMosaic
+from ..parameters.nodatarules import WITH_GAPS, rule_of
 from ..phrases import Phrase
 from ..rasters.alpha import open_images, said
 from ..rasters.conversion import Converter
+from ..rasters.dates import dated_names
 from ..rasters.outputfields import OutputFields
 from ..rasters.outputtrial import CLASSES, content_of
-from ..rasters.pixeltypes import written_type
-from ..rasters.rasteroutput import creation_options
+from ..rasters.pixeltypes import check_fits, written_type
+from ..rasters.rasteroutput import creation_options, driver_for
 from ..records.recordwriting import Feature, RecordsWriter, check_folder
 from ..samples.spatialblocks import block_numbers, block_side
 from ..vectors.vectorlayer import VectorLayer
 from .cutting import cut
+from .mosaic import make_mosaic
 from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
@@ -53,11 +58,14 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
     layer = VectorLayer(parameters.vec)
     class_field = layer.field(parameters.field)
     sources = [_opened(number, source, parameters, progress) for number, source in enumerate(parameters.sources, 1)]
-    for source in sources:
+    for source, given in zip(sources, parameters.sources):
         source.check()
+        _check_gap(source, written_type(source.stack.dtype.name, given.out_pixeltype))
     outputs = _output_paths(parameters)
     if parameters.out_tfrecords:
         check_folder(parameters.out_tfrecords, field("out_tfrecords"))
+    if parameters.out_mosaic:
+        driver_for(parameters.out_mosaic)  # an unknown format is told of before the patches are cut
     points = locate(layer, class_field, sources, progress)
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
@@ -70,16 +78,20 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         valid = _cut_all(sources, points, stores, progress)
         if not valid.any():
             raise ParameterError(
-                "Every patch holds no-data. {describe_rejected} Check the no-data values, or set "
-                "{nodata_from_layer} to off.",
+                "Every patch holds no-data. {describe_rejected} Accept patches with some missing values in {nodata_rule} "
+                "and {nodata_pixels}, or check the no-data values ({nodata}).",
                 describe_rejected=describe_rejected(points.rejected),
-                nodata_from_layer=field("nodata_from_layer"),
+                nodata_rule=field("nodata_rule"),
+                nodata_pixels=field("nodata_pixels"),
+                nodata=field("nodata", of="sources", number=1),
             )
         if points.rejected:
             progress.info(describe_rejected(points.rejected))
         writer = _Writer(parameters, sources, points, valid, labels_type, places)
         writer.write(stores, progress)
         writer.close(progress)
+        if "out.mosaic" in places:
+            _show(places, progress)
         for store in stores:
             store.close()
         for place in places.values():
@@ -92,16 +104,32 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
 
 def _opened(number: int, source: Source, parameters: PatchesExtraction, progress: Progress) -> PatchSource:
     stack = open_images(source.il, parameters.alpha, progress)
-    missing = stack.missing(source.nodata, parameters.nodata_from_layer)
-    return PatchSource(number, stack, source.patchsizex, source.patchsizey, missing)
+    rule = rule_of(parameters, WITH_GAPS)
+    missing = stack.missing(source.nodata, parameters.nodata_from_layer, rule=rule)
+    return PatchSource(number, stack, source.patchsizex, source.patchsizey, missing, rule)
+
+
+def _check_gap(source: PatchSource, dtype: np.dtype) -> None:
+    """Raise ParameterError where the pixel type of the patches does not hold what stands for missing values."""
+    if source.gap is not None and dtype != source.stack.dtype:
+        check_fits(source.gap, dtype, field("nodata", of="sources", number=source.number))
 
 
 def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:
     """Return the outputs asked for, by key."""
     paths = {f"source{number}.out": source.out for number, source in enumerate(parameters.sources, 1)}
     paths["outlabels"] = parameters.outlabels
+    paths["out.mosaic"] = parameters.out_mosaic
     paths["out.tfrecords"] = parameters.out_tfrecords
     return {key: path for key, path in paths.items() if path}
+
+
+def _show(places: dict[str, Staging], progress: Progress) -> None:
+    """Make the mosaic of the first source's patches, while all outputs are in their staging."""
+    image, out = (str(places[key].path) for key in ("source1.out", "out.mosaic"))
+    labels = str(places["outlabels"].path) if "outlabels" in places else None
+    with watched(progress):  # a step whose inputs are moved to their places after it
+        make_mosaic(PatchesMosaic(image=image, labels=labels, out=out), progress)
 
 
 def _source_fields(number: int) -> OutputFields:
@@ -191,7 +219,14 @@ class _Writer:
         options = _options(parameters)
         self._images: list[PatchesImage | None] = [
             PatchesImage(
-                places[key], self._count, shape, dtype, content_of(shape[2], dtype), options[key], _source_fields(n)
+                places[key],
+                self._count,
+                shape,
+                dtype,
+                content_of(shape[2], dtype),
+                options[key],
+                _source_fields(n),
+                sources[n - 1].gap,
             )
             if (key := f"source{n}.out") in places
             else None
@@ -261,8 +296,16 @@ class _Writer:
                 image.close(progress)
                 files = list(source.stack.names)
                 alpha = {"alpha": said(source.stack)} if said(source.stack) else {}
+                gap = {} if source.gap is None else {"nodata": repr(source.gap)}
+                names = dated_names(source.stack)
+                named = {"band_names": names} if any(names) else {}
                 content = described_patches(
-                    shape, self._count, image.dtype, files, image.statistics, {**samples, **alpha, "groups": groups}
+                    shape,
+                    self._count,
+                    image.dtype,
+                    files,
+                    image.statistics,
+                    {**samples, **alpha, **gap, **named, "groups": groups},
                 )
                 write_description(image.staging, content)
         if self._labels is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..operations.patchesselection import PatchesSelection
+from ..parameters.nodatarules import NodataRule, rule_of
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from ..rasters.alpha import open_images
@@ -41,8 +42,9 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
     patches = PatchGrid(
         image.grid, parameters.grid_psize, parameters.grid_step, parameters.grid_offsetx, parameters.grid_offsety
     )
-    validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
-    whole = whole_patches(patches, validity.read, progress)
+    rule = rule_of(parameters, NodataRule(pixels=0.0))
+    validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask, rule)
+    whole = whole_patches(patches, validity.read, progress, rule.pixels_allowed(patches.size**2))
     if not whole.any():
         masked = parameters.mask is not None
         raise ParameterError(

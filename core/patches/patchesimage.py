@@ -55,6 +55,7 @@ class PatchesImage:
         content: Content,
         options: Sequence[str] = (),
         fields: OutputFields = NO_FIELDS,
+        gap: float | None = None,
     ) -> None:
         """Create it.
 
@@ -66,6 +67,7 @@ class PatchesImage:
             content: what the values are.
             options: creation options `NAME=VALUE`; they win over those for fast reading.
             fields: the parameters that say how it is written, for messages.
+            gap: what stands for missing values, which do not count in statistics; None where there are none.
 
         Raises:
             ParameterError, RasterError: it cannot be created.
@@ -74,7 +76,7 @@ class PatchesImage:
         arguments = _as_raster(staging, count, shape, self.dtype, options)
         self._image = OutputRaster(staging, **arguments, content=content, fields=fields)
         self.convert = Converter(self.dtype, 0.0)
-        self._written = 0
+        self._written, self._gap = 0, gap
         self.statistics = BandStatistics(shape[2])
         self._beside = ThreadPoolExecutor(1)  # statistics are computed while GDAL writes
 
@@ -83,7 +85,7 @@ class PatchesImage:
         height, width, bands = self._shape
         values = self.convert(patches)
         box = Box(0, self._written * height, width, len(values) * height)
-        added = self._beside.submit(self.statistics.add, values)
+        added = self._beside.submit(self.statistics.add, without_gaps(values, self._gap))
         self._image.write(box, values.reshape(box.height, width, bands))
         self._image.dataset.FlushCache()  # written in order: nothing comes back to what is behind
         added.result()
@@ -94,6 +96,13 @@ class PatchesImage:
         """Close and check the file, still in its staging folder."""
         self._beside.shutdown()
         self._image.close(progress)
+
+
+def without_gaps(values: np.ndarray, gap: float | None) -> np.ndarray:
+    """Return values with NaN in place of `gap`, which stands for missing ones; None where there are none."""
+    if gap is None or gap != gap or not (found := values == gap).any():
+        return values
+    return np.where(found, np.nan, values)
 
 
 def try_patches(
@@ -189,12 +198,29 @@ def _check_description(content: Json) -> None:
     if content.has("sources"):
         for source in content["sources"].items():
             source.text()
+    if content.has("band_names"):
+        for band in content["band_names"].items():
+            band.text()
+    if content.has("nodata"):
+        _number(content["nodata"])
     if content.has("classes"):
         legend_in(content["classes"])
     if content.has("groups") and not _GROUPS.fullmatch(content["groups"].text(_LARGEST)):
         raise content["groups"].odd(Phrase("a text of whole numbers"))
     if content.has("statistics"):
         _check_statistics(content["statistics"].items(), content.get("bands"))
+
+
+def gap_of(description: Mapping[str, Any]) -> float:
+    """Return what stands for missing values in patches; NaN, which always does, where nothing else is described."""
+    return float(description.get("nodata", "nan"))
+
+
+def _number(written: Json) -> float:
+    try:
+        return float(written.text(100))
+    except ValueError:
+        raise written.odd("a number in a text") from None
 
 
 def _check_statistics(rows: Sequence[Json], bands: Json | None) -> None:

@@ -96,18 +96,21 @@ class PatchGrid:
         return np.asarray(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
 
 
-def whole_patches(patches: PatchGrid, valid: Callable[[Box], np.ndarray], progress: Progress) -> np.ndarray:
-    """Return which patches are valid in every pixel, bool, shape (rows, columns).
+def whole_patches(
+    patches: PatchGrid, valid: Callable[[Box], np.ndarray], progress: Progress, without: int = 0
+) -> np.ndarray:
+    """Return which patches are valid in every pixel but some, bool, shape (rows, columns).
 
     Args:
         patches: the grid.
         valid: gives the valid pixels of a box, bool, shape (height, width).
         progress: told how far it is; may cancel.
+        without: so many pixels of a patch may be invalid.
     """
     whole = np.zeros((patches.rows, patches.columns), bool)
     for rows, box in patches.strips():
         progress.check()
         pixels = valid(box)
-        whole[rows] = True if pixels.all() else patches.counts(pixels) == patches.size**2
+        whole[rows] = True if pixels.all() else patches.counts(pixels) >= patches.size**2 - without
         progress.fraction(0.5 * rows.stop / patches.rows)
     return whole

@@ -13,6 +13,7 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names, numbers_of
 from ..errors import ParameterError, field
 from ..geometry.grid import TOLERANCE, Axis
+from ..parameters.nodatarules import NodataRule
 from ..phrases import Phrase
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack
@@ -28,7 +29,8 @@ class PatchSource:
         number: 1 for the first source.
         stack: the images.
         width, height: size of a patch in pixels of this source.
-        missing: rejects a patch where any band of any of its pixels is missing.
+        missing: says which pixels are no-data.
+        rule: says how many of them a patch may have.
     """
 
     number: int
@@ -36,6 +38,7 @@ class PatchSource:
     width: int
     height: int
     missing: Missing
+    rule: NodataRule
 
     @property
     def patch_bytes(self) -> int:
@@ -55,6 +58,25 @@ class PatchSource:
                     width=grid.width,
                     height=grid.height,
                 )
+        if self._has_gaps and self.gap is None:
+            raise ParameterError(
+                "The bands of {value} have no common no-data value, which marks missing values in patches: give one in "
+                "{nodata} that no pixel with data has, or set {nodata_rule} to any and {nodata_pixels} to 0.",
+                value=self.stack.names[0],
+                nodata=field("nodata", of="sources", number=self.number),
+                nodata_rule=field("nodata_rule"),
+                nodata_pixels=field("nodata_pixels"),
+            )
+
+    @property
+    def gap(self) -> float | None:
+        """What stands for missing values in the patches; None where they have none."""
+        return self.missing.gap_value if self._has_gaps else None
+
+    @property
+    def _has_gaps(self) -> bool:
+        some_bands = self.missing.apart and self.rule.bands_allowed(self.stack.bands) > 0
+        return some_bands or (self.missing.partly and self.rule.pixels_allowed(self.width * self.height) > 0)
 
     def starts(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the first column and row of each point's patch, int32, and whether the patch lies in the image.

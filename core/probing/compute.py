@@ -75,7 +75,7 @@ class Compute:
         for info, source in zip(inputs.images, sources):
             batch, height, width = (info.size(d) if info.rank == 4 else None for d in range(3))
             own = "float32" if info.dtype == "bfloat16" else info.dtype  # NumPy has no such type
-            dtype = own if own_types else source.stack.dtype
+            dtype = own if own_types else source.dtype
             signature.append(tf.TensorSpec([batch, height, width, source.stack.bands], dtype))
         self._traced = tf.function(body, input_signature=signature, autograph=False)
         self.function: Callable[..., list[tf.Tensor]] = self._traced

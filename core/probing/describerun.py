@@ -52,6 +52,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
         progress,
         SourcesSettings(sources, alpha=parameters.alpha),
         parameters.model_userplaceholders,
+        parameters.probing,
     )
     names = [output.info.name for output in described.outputs]
     older = _older(model.path, progress)

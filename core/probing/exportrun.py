@@ -57,7 +57,7 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         with scope():
             made = load_model(str(staging.path), trust=parameters.trust_model)
         described = describe(
-            made, (), scope, Quiet(progress), placeholders=parameters.model_userplaceholders, receptive_fields=False
+            made, (), scope, Quiet(progress), placeholders=parameters.model_userplaceholders, probing="fast"
         )
         classes = {name: older.classes_of([name]) for name in made.outputs if older and older.classes_of([name])}
         alpha = {renamed.get(name, name): told for name, told in older.alpha.items()} if older else {}

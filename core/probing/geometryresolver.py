@@ -232,7 +232,7 @@ def drawn_sample(source: OpenSource, dtype_name: str) -> np.ndarray:
     pixels = source.stack.read(box)
     valid = np.isfinite(pixels).all(axis=2)
     if source.nodata is not None:
-        valid &= ~source.nodata.everywhere(pixels, box)
+        valid &= ~source.nodata.marked(pixels, box)
     dtype = np.dtype("float32") if dtype_name == "bfloat16" else np.dtype(dtype_name)
     generator = np.random.default_rng(0)
     kept = pixels[valid]

@@ -40,11 +40,13 @@ class Fit:
         images: what each source holds.
         misfits: what keeps the images from the model; empty where they fit.
         remarks: what the user should know, though it keeps nothing.
+        fed: by the number of a source the name of the input that it feeds, where that is known.
     """
 
     images: tuple[str, ...] = ()
     misfits: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    fed: tuple[tuple[int, str], ...] = ()
 
 
 def fit_of_images(
@@ -89,7 +91,8 @@ def fit_of_images(
                 "The model also takes {lacking}: give images for that as a further source.", lacking=described(lacking)
             )
         )
-    return Fit(_listed(stacks), tuple(misfits), tuple(remarks))
+    feeds = tuple((source.number, info.name) for source, info in zip(sources, fed))
+    return Fit(_listed(stacks), tuple(misfits), tuple(remarks), feeds)
 
 
 def fit_of_patches(summary: ModelSummary, sources: Sequence[GivenImages], progress: Progress) -> Fit:
@@ -161,7 +164,7 @@ def _system(stack: Stack) -> str:
 
 
 def _bands(number: int) -> str:
-    return Phrase("{number} band{value}", number=number, value="" if number == 1 else "s")
+    return Phrase("1 band") if number == 1 else Phrase("{number} bands", number=number)
 
 
 def _fed(

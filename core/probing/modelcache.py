@@ -62,7 +62,7 @@ class LoadedModel:
             tuple(outputs),
             tuple(info.name for info in inputs.images),
             tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in inputs.constants.items()),
-            tuple((source.stack.bands, source.stack.dtype.str) for source in sources),
+            tuple((source.stack.bands, source.dtype.str) for source in sources),
         )
         return key, self.once(key, lambda: Compute(self.model, inputs, outputs, sources, scope))
 

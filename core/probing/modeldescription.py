@@ -23,8 +23,10 @@ from ..rasters.rasterstack import Stack
 from .appliedgeometry import choose_fields, serving_geometry
 from .outputdescription import ANY_PATCHES, OutputDescription, OutputProbing
 from .probedsidecar import size_law_of
-from .sources import OpenSource, assign_inputs, order_told, settle_alphas
+from .sources import OpenSource, assign_inputs, order_told, settle_sources
 from .usersettings import GeometrySettings, SourcesSettings
+
+_NOT_PROBED = Phrase("Not probed, since {probing} is none.", probing=field("probing"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +62,7 @@ def describe(
     progress: Progress,
     sources: SourcesSettings | None = None,
     placeholders: str = "",
-    receptive_fields: bool = True,
+    probing: str = "full",
 ) -> Description:
     """Describe a model.
 
@@ -71,8 +73,8 @@ def describe(
         progress: receives a line per output.
         sources: rasters to compare with the model, and to probe it on; None for random images.
         placeholders: values of the user placeholders.
-        receptive_fields: False to leave out the receptive fields of single outputs, which serving does not need: they take
-            most of the time, minutes for a deep U-Net.
+        probing: `fast` leaves out the receptive fields of single outputs, which serving does not need: they take most of
+            the time, minutes for a deep U-Net. `none` computes nothing: no geometry is found.
 
     Raises:
         ModelError: an output does not exist.
@@ -85,17 +87,19 @@ def describe(
             model=model.path,
             output_names=field("output_names"),
         )
+    if probing == "none":
+        return Description(model, tuple(OutputDescription(info, problem=_NOT_PROBED) for info in infos), "nothing")
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, placeholders, sources or SourcesSettings(), infos, progress)
     probed_on = opened if not misfits else []
     first = [infos[0].name]
     if probed_on and (told := order_told(model, assign_inputs(model, placeholders, opened, first), first, opened)):
         progress.info(told)
-    probing = OutputProbing(model, placeholders, scope, progress.check, receptive_fields)
+    output_probing = OutputProbing(model, placeholders, scope, progress.check, probing == "full")
     outputs = []
     for number, info in enumerate(infos):
         progress.check()
-        outputs.append(probing.describe(info, probed_on))
+        outputs.append(output_probing.describe(info, probed_on))
         progress.info(
             Phrase(
                 "{info}: {verdict}. {parameters}",
@@ -145,7 +149,7 @@ def _opened(
         lambda: check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     ]
     if len(opened) == len(settings.sources):
-        tests.append(lambda: settle_alphas(model, placeholders, settings, opened, infos[0].name, None, progress))
+        tests.append(lambda: settle_sources(model, placeholders, settings, opened, infos[0].name, None, progress))
         tests += [partial(assign_inputs, model, placeholders, opened, [info.name]) for info in infos]
     for test in tests if opened else []:
         try:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..base.progress import Progress
 from ..errors import ModelError, ParameterError, field
+from ..geometry.grid import Box
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import FORM, Value, check_held, parse_userplaceholders
+from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..models.sidecar import Sidecar
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..phrases import Phrase
 from ..rasters.alpha import decide
-from ..rasters.missingpixels import Missing
+from ..rasters.missingpixels import Missing, gap_type
 from ..rasters.rasterreference import check_references
 from ..rasters.rasterstack import Stack
 from .feeding import described, fed_inputs, image_inputs
+from .sourcedates import check_dates
 from .usersettings import SourceSettings, SourcesSettings
 
 _VALUES, _OUTPUTS = field("model_userplaceholders"), field("output_names")
@@ -25,12 +29,40 @@ _VALUES, _OUTPUTS = field("model_userplaceholders"), field("output_names")
 
 @dataclass(frozen=True)
 class OpenSource:
-    """A source whose rasters are open, with its no-data pixels (None if it cannot have any)."""
+    """A source whose rasters are open.
+
+    Attributes:
+        number: 1 for the first source.
+        stack: the rasters.
+        nodata: says which pixels are no-data; None where none can be.
+        settings: of the user.
+        rule: says how many of the pixels below an output may be no-data.
+        gaps: says which bands get the value that stands for missing ones in the model; None where they have it already, or
+            the model knows none.
+    """
 
     number: int
     stack: Stack
     nodata: Missing | None
     settings: SourceSettings
+    rule: NodataRule = WITHOUT_BANDS
+    gaps: tuple[Missing, float] | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Type of the pixels as the model takes them."""
+        return self.stack.dtype if self.gaps is None else gap_type(self.stack.dtype, self.gaps[1])
+
+    def read(self, box: Box, padding: str) -> np.ndarray:
+        """Return the pixels of `box` as the model takes them; see `Stack.read_padded`."""
+        return self.with_gaps(self.stack.read_padded(box, padding), box, padding)
+
+    def with_gaps(self, pixels: np.ndarray, box: Box, padding: str) -> np.ndarray:
+        """Return pixels of `box` with the model's value where bands are missing."""
+        if self.gaps is None:
+            return pixels
+        missing, value = self.gaps
+        return missing.with_gaps(pixels, box, value, padding).astype(self.dtype, copy=False)
 
 
 def open_sources(settings: SourcesSettings) -> list[OpenSource]:
@@ -42,14 +74,19 @@ def open_sources(settings: SourcesSettings) -> list[OpenSource]:
     opened = []
     for number, source in enumerate(settings.sources, 1):
         stack = Stack(source.rasters, placed=False, takes_complex=True)
-        opened.append(_opened(number, stack, source, settings.nodata_from_layer))
+        opened.append(_opened(number, stack, source, settings))
     check_references([(source.stack.names[0], source.stack.reference) for source in opened])
     return opened
 
 
-def _opened(number: int, stack: Stack, settings: SourceSettings, nodata_from_layer: bool) -> OpenSource:
-    missing = stack.missing(settings.nodata, nodata_from_layer)
-    return OpenSource(number, stack, missing if missing.possible else None, settings)
+def _opened(
+    number: int, stack: Stack, source: SourceSettings, settings: SourcesSettings, filled: float | None = None
+) -> OpenSource:
+    """Return a source; `filled` is what stands for missing values in a model that fills them."""
+    rule = settings.rule if filled is None else replace(settings.rule, nan=True)
+    missing = stack.missing(source.nodata, settings.nodata_from_layer, rule=rule)
+    gaps = (missing, filled) if filled is not None and missing.changes(filled) else None
+    return OpenSource(number, stack, missing if missing.possible else None, source, rule, gaps)
 
 
 @dataclass(frozen=True)
@@ -60,7 +97,7 @@ class ModelInputs:
     constants: dict[str, np.ndarray]
 
 
-def settle_alphas(
+def settle_sources(
     model: Model,
     placeholders: str,
     settings: SourcesSettings,
@@ -69,7 +106,7 @@ def settle_alphas(
     sidecar: Sidecar | None,
     progress: Progress,
 ) -> list[OpenSource]:
-    """Return the sources with what is decided of their bands that are marked as alpha, which depends on the model.
+    """Return the sources with what depends on the model: what bands marked as alpha are, and the value of missing bands.
 
     Args:
         model: the model.
@@ -84,11 +121,16 @@ def settle_alphas(
         ModelError: see `assign_inputs`.
     """
     settled = []
+    defaults = (sidecar.serving_defaults if sidecar else None) or ServingDefaults()
     for source, info in zip(sources, _fed(model, placeholders, sources, [output])):
         known = sidecar.alpha.get(info.name, "") if sidecar else ""
         decide(source.stack, settings.alpha, progress, info.size(3), known)
-        if source.stack.masks:
-            source = _opened(source.number, source.stack, source.settings, settings.nodata_from_layer)
+        told = defaults.sources.get(info.name, SourceDefaults())
+        filled = told.filled
+        if told.series is not None:
+            check_dates(source.stack, source.number, told.series, progress)
+        if source.stack.masks or filled is not None:
+            source = _opened(source.number, source.stack, source.settings, settings, filled)
         settled.append(source)
     return settled
 

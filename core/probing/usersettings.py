@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
+
 
 @dataclass(frozen=True)
 class SourceSettings:
@@ -31,11 +33,13 @@ class SourcesSettings:
         sources: each of them, in order.
         nodata_from_layer: whether the rasters' own no-data values and masks count.
         alpha: what bands are that are marked as alpha; see `core.rasters.alpha.decide`.
+        rule: says which pixels are no-data, and which outputs.
     """
 
     sources: tuple[SourceSettings, ...] = ()
     nodata_from_layer: bool = True
     alpha: str = "auto"
+    rule: NodataRule = WITHOUT_BANDS
 
 
 @dataclass(frozen=True)

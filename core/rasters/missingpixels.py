@@ -1,8 +1,8 @@
 """No-data pixels of a raster: one rule for all readers.
 
 A band is missing in a pixel where it has its no-data value, where its value lies in a range that the user has set, where
-a mask of its data set is 0, or where all bands of its data set have the values of its NODATA_VALUES. A pixel is no-data
-where all of its bands are missing.
+a mask of its data set is 0, or where all bands of its data set have the values of its NODATA_VALUES. How many of its bands
+must be missing for a pixel to be no-data is the user's choice; see `core.parameters.nodatarules`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from osgeo import gdal
 from ..errors import RasterError
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..parameters.rastersource import Ranges, RasterSource
 from .inmemory import Opened
 from .nodatacomparison import ranges_of, stored_range, within
@@ -77,7 +78,12 @@ class Missing:
     """
 
     def __init__(
-        self, rasters: Masked, nodata: float | None = None, from_layer: bool = True, nan: bool = False
+        self,
+        rasters: Masked,
+        nodata: float | None = None,
+        from_layer: bool = True,
+        nan: bool = False,
+        rule: NodataRule = WITHOUT_BANDS,
     ) -> None:
         """Prepare.
 
@@ -86,34 +92,37 @@ class Missing:
             nodata: the no-data value of every band (NaN is one); it replaces those of the files.
             from_layer: whether the files' no-data values, what the user has set beside them, and masks count.
             nan: whether NaN counts too.
+            rule: how many bands must be missing for a pixel to be no-data; whether NaN counts, too.
         """
         self._rasters, self._bands = rasters, len(rasters.held)
-        self._rules = [_rule(held, rasters.dtype, nodata, from_layer, nan) for held in rasters.held]
+        self._rules = [_rule(held, rasters.dtype, nodata, from_layer, nan or rule.nan) for held in rasters.held]
+        self._allowed = rule.bands_allowed(self._bands)
+        self._value = nodata if nodata is not None or not from_layer else common_tag(rasters.held)
         joints = [(number, held.joint) for number, held in enumerate(rasters.held) if held.joint and from_layer]
         self._joints: dict[int, list[tuple[int, Ranges]]] = {}
         for number, (first, value) in joints:
             ranges = ranges_of(value, rasters.held[number].dtype, rasters.dtype)
             self._joints.setdefault(first, []).append((number, ranges))
-        self.possible = all(rule.tells for rule in self._rules)
-        self.partly = any(rule.tells for rule in self._rules)
+        telling = sum(rule.tells for rule in self._rules)
+        self.possible, self.partly = telling > self._allowed, telling > 0
         self._by_value = any(rule.ranges or rule.joint is not None for rule in self._rules)
 
     def read(self, box: Box) -> np.ndarray:
-        """Return where the pixels of `box` are no-data, as `everywhere` does; pixels are read only where they tell.
+        """Return where the pixels of `box` are no-data, as `marked` does; pixels are read only where they tell.
 
         Raises:
             RasterError: a part cannot be read.
         """
         if self.possible and self._by_value:
-            return self.everywhere(self._rasters.read(box), box)
-        return self.everywhere(np.broadcast_to(self._rasters.dtype.type(0), (box.height, box.width, self._bands)), box)
+            return self.marked(self._rasters.read(box), box)
+        return self.marked(np.broadcast_to(self._rasters.dtype.type(0), (box.height, box.width, self._bands)), box)
 
     @property
     def pixel_bytes(self) -> int:
         """Memory that `read` takes for each pixel."""
         return self._bands * self._rasters.dtype.itemsize if self.possible and self._by_value else 0
 
-    def everywhere(self, pixels: np.ndarray, box: Box, padding: str = "edge") -> np.ndarray:
+    def marked(self, pixels: np.ndarray, box: Box, padding: str = "edge") -> np.ndarray:
         """Return where pixels are no-data, as a boolean array of shape (height, width).
 
         Args:
@@ -123,27 +132,63 @@ class Missing:
         """
         if not self.possible:
             return np.zeros(pixels.shape[:2], bool)
-        found = np.ones(pixels.shape[:2], bool)
         asked = _Asked(self, pixels, box, padding)
+        if self._allowed == self._bands - 1:
+            return self._without_bands(asked, pixels.shape[:2])
+        count = np.zeros(pixels.shape[:2], np.min_scalar_type(self._bands))
+        for number, rule in enumerate(self._rules):
+            if rule.tells:
+                count += asked.band(number)
+        return np.asarray(count > self._allowed)
+
+    def _without_bands(self, asked: _Asked, shape: tuple[int, ...]) -> np.ndarray:
+        found = np.ones(shape, bool)
         for number in range(len(self._rules)):
             found &= asked.band(number)
             if not found.any():
                 break
         return found
 
-    def anywhere(self, pixels: np.ndarray, box: Box, padding: str = "edge") -> np.ndarray:
-        """Return where a band is missing; see `everywhere`."""
-        found = np.zeros(pixels.shape[:2], bool)
+    def by_band(self, pixels: np.ndarray, box: Box, padding: str = "edge") -> np.ndarray:
+        """Return where each band is missing, as a boolean array of shape (height, width, bands); see `marked`."""
         asked = _Asked(self, pixels, box, padding)
-        for number, rule in enumerate(self._rules):
-            if rule.tells:
-                found |= asked.band(number)
-        return found
-
-    def by_band(self, pixels: np.ndarray, box: Box) -> np.ndarray:
-        """Return where each band is missing, as a boolean array of shape (height, width, bands); see `everywhere`."""
-        asked = _Asked(self, pixels, box, "edge")
         return np.stack([asked.band(number) for number in range(len(self._rules))], axis=-1)
+
+    def with_gaps(self, pixels: np.ndarray, box: Box, value: float, padding: str = "edge") -> np.ndarray:
+        """Return pixels that have one value, or NaN, wherever a band is missing; see `marked`.
+
+        The array is the same where they have it already, and else a copy, of a type that holds the value.
+        """
+        if not self.changes(value):
+            return pixels
+        gaps = self.by_band(pixels, box, padding)
+        if not gaps.any():
+            return pixels
+        pixels = pixels.astype(gap_type(pixels.dtype, value))
+        pixels[gaps] = value
+        return pixels
+
+    def changes(self, value: float) -> bool:
+        """Return whether a band can be missing where it has neither this value nor NaN."""
+        return any(
+            rule.masks
+            or rule.joint is not None
+            or not all(low == high == value or low != low for low, high in rule.ranges)
+            for rule in self._rules
+        )
+
+    @property
+    def apart(self) -> bool:
+        """Whether some bands of a pixel can be missing while others are not."""
+        together = len({(rule.masks, rule.joint) for rule in self._rules}) == 1
+        return self.partly and not (together and not any(rule.ranges for rule in self._rules))
+
+    @property
+    def gap_value(self) -> float | None:
+        """What stands for missing bands in pixels that are handed on; None where the files name no common value."""
+        if self._value is not None:
+            return float(self._value)
+        return math.nan if self._rasters.dtype.kind == "f" else None
 
     def throughout(self, values: np.ndarray, box: Box) -> bool:
         """Return whether all pixels of `box`, each of which has these values (one per band), are no-data."""
@@ -157,10 +202,11 @@ class Missing:
                 zero[mask] = bool(self._rasters.read_mask(mask, box).all())
             return zero[mask]
 
-        return all(
-            asked.by_value(number).all() or any(masked(mask) for mask in rule.masks)
+        without = sum(
+            bool(asked.by_value(number).all()) or any(masked(mask) for mask in rule.masks)
             for number, rule in enumerate(self._rules)
         )
+        return without > self._allowed
 
 
 @dataclass(frozen=True)
@@ -204,6 +250,13 @@ class _Asked:
                 self._joints[rule.joint] = np.logical_and.reduce(parts)
             found = found | self._joints[rule.joint]
         return found
+
+
+def gap_type(dtype: np.dtype, value: float) -> np.dtype:
+    """Return the type of pixels of `dtype` some of which get a value, NaN perhaps."""
+    # A whole number as such: so the smallest type that holds it is one of whole numbers.
+    plain = int(value) if math.isfinite(value) and value == int(value) else value
+    return np.dtype(np.result_type(dtype, np.min_scalar_type(plain)))
 
 
 def _rule(held: Held, dtype: np.dtype, nodata: float | None, from_layer: bool, nan: bool = False) -> _Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
+from ..geometry import tiling
 from ..geometry.grid import Box, Grid
 from ..phrases import Phrase
 from .buffers import spaced
@@ -103,6 +105,12 @@ def creation_options(text: str, name: str) -> list[str]:
     return options
 
 
+def overview_levels(width: int, height: int) -> list[int]:
+    """Return by which factors the overviews of a raster are smaller: down to one that is no larger than a block."""
+    halvings = max(0, math.ceil(math.log2(max(width, height) / tiling.BLOCK)))
+    return [2 << step for step in range(halvings)]
+
+
 class OutputRaster:
     """A raster that is being written, block by block, from one thread at a time.
 
@@ -122,6 +130,7 @@ class OutputRaster:
         block: tuple[int, int] = (256, 256),
         content: Content | None = VALUES,
         fields: OutputFields = NO_FIELDS,
+        overviews: bool = False,
     ) -> None:
         """Create it, after a trial that shows that the format holds what is to be written.
 
@@ -137,6 +146,7 @@ class OutputRaster:
             block: width and height of a GeoTIFF's blocks.
             content: what the values are; None for the trial itself.
             fields: the parameters that say how it is written, for messages.
+            overviews: whether it gets overviews: the nearest pixels of classes, else means.
 
         Raises:
             RasterError: GDAL cannot create it, or it would not hold the values.
@@ -148,6 +158,7 @@ class OutputRaster:
             self.try_out(staging, grid, bands, dtype, reference, driver, options, nodata, block, content, fields)
         self._copied = not driver.GetMetadataItem("DCAP_CREATE") or driver.ShortName == "COG"
         classes = content is not None and content.classes
+        self._resampling = "" if not overviews else "NEAREST" if classes else "AVERAGE"
         self._options = [*options, *lossless_options(driver, options, self._dtype, classes)]
         mixing = mixing_overviews(driver, options) if classes else ""
         if mixing:
@@ -301,7 +312,24 @@ class OutputRaster:
         self._check(errors)
         if self._copied:
             self._copy(progress)
+        if self._resampling and self._driver.ShortName != "COG":  # which has them anyway
+            self._add_overviews(progress)
         self._verify()
+
+    def _add_overviews(self, progress: Progress) -> None:
+        """Make overviews down to the size of a block: in the file where it is a GeoTIFF, else beside it."""
+        levels = overview_levels(self._grid.width, self._grid.height)
+        if not levels:
+            return
+        mode = gdal.OF_RASTER | (gdal.OF_UPDATE if self._driver.ShortName == "GTiff" else 0)
+        with collected_errors() as errors:
+            dataset = gdal.OpenEx(str(self._staging.path), mode)
+            if dataset is not None:
+                stopped = lambda *_: 0 if progress.cancelled() else 1  # noqa: E731
+                errors.failed |= bool(dataset.BuildOverviews(self._resampling, levels, callback=stopped))
+            dataset = None
+        progress.check()
+        self._check(errors)
 
     def _copy(self, progress: Progress) -> None:
         progress.info(

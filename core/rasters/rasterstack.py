@@ -19,6 +19,7 @@ from ..files.gdalcalls import (
     reads_directly,
 )
 from ..geometry.grid import Box
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..parameters.rastersource import described
 from ..phrases import Phrase
 from .buffers import aligned_empty
@@ -120,15 +121,27 @@ class Stack:
             for band in numbers
         ]
 
-    def missing(self, nodata: float | None = None, from_layer: bool = True, nan: bool = False) -> Missing:
+    @property
+    def files_of_bands(self) -> list[str]:
+        """The name of the file that holds each band."""
+        return [name for name, numbers in zip(self.names, self._numbers) for _ in numbers]
+
+    def missing(
+        self,
+        nodata: float | None = None,
+        from_layer: bool = True,
+        nan: bool = False,
+        rule: NodataRule = WITHOUT_BANDS,
+    ) -> Missing:
         """Return what says which pixels are missing.
 
         Args:
             nodata: the no-data value of every band, which replaces those of the files.
             from_layer: whether those, the masks of the files, and what the user has set for a layer count.
             nan: whether NaN counts too.
+            rule: which pixels are no-data.
         """
-        return Missing(self, nodata, from_layer, nan)
+        return Missing(self, nodata, from_layer, nan, rule)
 
     def check_real(self, why: str = "this operation computes with real ones") -> None:
         """Raise RasterError where a raster holds complex numbers, of which the imaginary part would be lost."""

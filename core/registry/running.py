@@ -21,7 +21,9 @@ from .givenvalues import check_files, understood
 from .scripts import check_eager, missing_packages_explained, on_terminal, stopped_by_ctrl_c
 
 
-def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) -> dict[str, Any]:
+def run(
+    name: str, values: Mapping[str, Any], progress: Progress | None = None, *, cluster: Any = None
+) -> dict[str, Any]:
     """Run the operation called `name` in this process, with values under OTBTF's keys.
 
     A raster may be a path, one with OTB's options (`image.tif?&bands=1,3`), a VRT, a `core.RasterSource`, an open
@@ -37,6 +39,8 @@ def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) 
         name: the application's name, such as `TensorflowModelServe`.
         values: keys such as `source1.il` to values (text is read as on a command line).
         progress: receives progress and asks to cancel.
+        cluster: the value of the key `cluster`, of operations that have it: the address of a Dask cluster, `local:4`, or an
+            executor of `concurrent.futures` with threads, or with processes that are started by spawn.
 
     Returns:
         The operation's results by key: the outputs' paths, and the numbers that it found.
@@ -45,6 +49,8 @@ def run(name: str, values: Mapping[str, Any], progress: Progress | None = None) 
         OtbtfError: bad input, with a message for the user.
         Cancelled: `progress` asked to stop; as after every error, nothing is left behind.
     """
+    if cluster is not None:
+        values = {**values, "cluster": cluster}
     if progress is not None:
         return _run(name, values, progress)
     with missing_packages_explained(), on_terminal(name) as shown, stopped_by_ctrl_c(shown) as stoppable:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
-from ..phrases import Phrase
 
 
 @dataclass(frozen=True)
@@ -125,4 +124,4 @@ def read_numbers(path: str) -> dict[str, int]:
 def rates_table(rates: Mapping[str, Rate]) -> str:
     """Return the rates as the text that OTB writes to `outrates`."""
     lines: Iterable[str] = (f"{name}\t{r.required}\t{r.total}\t{r.rate:g}\n" for name, r in rates.items())
-    return "".join([Phrase("#className requiredSamples totalSamples rate\n"), *lines])
+    return "".join(["#className requiredSamples totalSamples rate\n", *lines])

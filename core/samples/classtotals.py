@@ -17,7 +17,6 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
-from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, TEXT, Field
 from ..vectors.vectoroutput import OutputVector
@@ -50,13 +49,10 @@ def natural_order(label: str) -> tuple[int, float, str]:
 
 def xml(statistics: Statistics) -> str:
     """Return the statistics as XML."""
-    lines = [Phrase('<?xml version="1.0" ?>'), "<GeneralStatistics>"]
+    lines = ['<?xml version="1.0" ?>', "<GeneralStatistics>"]
     for name, counts in ((_CLASS, statistics.per_class), (_VECTOR, statistics.per_vector)):
-        lines.append(Phrase('    <Statistic name="{name}">', name=name))
-        lines += [
-            Phrase('        <StatisticMap key="{escape}" value="{v}" />', escape=html.escape(str(k)), v=v)
-            for k, v in counts.items()
-        ]
+        lines.append(f'    <Statistic name="{name}">')
+        lines += [f'        <StatisticMap key="{html.escape(str(k))}" value="{v}" />' for k, v in counts.items()]
         lines.append("    </Statistic>")
     return "\n".join([*lines, "</GeneralStatistics>", ""])
 

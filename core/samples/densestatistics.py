@@ -8,6 +8,7 @@ from typing import Any
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..operations.densepolygonclassstatistics import DensePolygonClassStatistics
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..rasters.alpha import open_images
 from .counting import count, count_dense
 from .footprint import POLYGON
@@ -28,7 +29,9 @@ def count_dense_polygons(parameters: DensePolygonClassStatistics, progress: Prog
     with ExitStack() as stack:
         outputs = StagedStatistics(parameters, stack, progress)
         image = open_images([parameters.image], parameters.alpha, progress)
-        validity = Validity(image, parameters.nodata, parameters.nodata_from_layer)
+        validity = Validity(
+            image, parameters.nodata, parameters.nodata_from_layer, rule=rule_of(parameters, WITHOUT_BANDS)
+        )
         shapes = open_shapes(parameters, image, only=POLYGON)
         counted = count(shapes, Validity(image, None, False), parameters.ram, progress, share=0.5)
         samples = count_dense(shapes, counted, validity, parameters.ram, progress)

@@ -83,15 +83,23 @@ class LabelRaster:
         cut = [box.intersection(inner) for box in whole]
         return [box for box in cut if box.area > 0]
 
+    def read_values(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
+        """Return the known pixels of `box` in scan order: their flat indices in it, and their values, whatever these are.
+
+        Raises:
+            RasterError: a pixel cannot be read.
+        """
+        pixels = self.stack.read(box)
+        where = np.flatnonzero(~self._missing.marked(pixels, box))
+        return where, pixels.reshape(-1)[where]
+
     def read(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """Return the labelled pixels of `box` in scan order: their flat indices in it, and their labels as int64.
 
         Raises:
             RasterError: a pixel holds a fraction, or cannot be read.
         """
-        pixels = self.stack.read(box)
-        where = np.flatnonzero(~self._missing.everywhere(pixels, box))
-        labels = pixels.reshape(-1)[where]
+        where, labels = self.read_values(box)
         if labels.dtype.kind == "f":
             wrong = np.flatnonzero((labels != np.rint(labels)) | (np.abs(labels) >= 2.0**63))
             if len(wrong):

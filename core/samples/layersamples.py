@@ -14,6 +14,7 @@ from ..classes.legend import write_legend
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..operations.sampleselection import SampleSelection
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..vectors.vectoroutput import OutputVector, vector_staging
@@ -47,7 +48,9 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         numbers = wanted_numbers(parameters)
 
         image = open_images([parameters.image], parameters.alpha, progress)
-        validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
+        validity = Validity(
+            image, parameters.nodata, parameters.nodata_from_layer, parameters.mask, rule_of(parameters, WITHOUT_BANDS)
+        )
         shapes = open_shapes(parameters, image)
         tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)
         counted = count(shapes, validity, parameters.ram, progress, share=0.5, tiles=tiles)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..base.progress import Progress
 from ..operations.polygonclassstatistics import PolygonClassStatistics
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..rasters.alpha import open_images
 from .counting import count
 from .traininglayer import StagedStatistics, open_shapes
@@ -26,6 +27,8 @@ def count_polygons(parameters: PolygonClassStatistics, progress: Progress) -> di
     with ExitStack() as stack:
         outputs = StagedStatistics(parameters, stack, progress)
         image = open_images([parameters.image], parameters.alpha, progress)
-        validity = Validity(image, parameters.nodata, parameters.nodata_from_layer, parameters.mask)
+        validity = Validity(
+            image, parameters.nodata, parameters.nodata_from_layer, parameters.mask, rule_of(parameters, WITHOUT_BANDS)
+        )
         counted = count(open_shapes(parameters, image), validity, parameters.ram, progress)
         return outputs.write(counted.statistics())

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import RasterError
 from ..geometry.grid import Box, Grid
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..rasters.placement import check_same
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
@@ -53,32 +54,41 @@ class Validity:
     Attributes:
         image: the image.
         everywhere: True where every pixel is valid and none needs to be read.
+        mask: the open mask, if there is one.
     """
 
-    def __init__(self, image: Stack, nodata: float | None, nodata_from_layer: bool, mask: Any = None) -> None:
+    def __init__(
+        self,
+        image: Stack,
+        nodata: float | None,
+        nodata_from_layer: bool,
+        mask: Any = None,
+        rule: NodataRule = WITHOUT_BANDS,
+    ) -> None:
         """Prepare.
 
         Args:
-            image: the image; a pixel is no-data where all its bands are.
+            image: the image.
             nodata: the value that means no-data, in every band; None for the layer's own.
             nodata_from_layer: whether the layer's own, its masks and what the user has set in it count.
             mask: a raster of one band on the image's grid, or None.
+            rule: says which pixels are no-data.
 
         Raises:
             RasterError: the mask cannot be opened or does not fit the image.
         """
         self.image = image
-        self._missing = image.missing(nodata, nodata_from_layer)
-        self._mask = None if mask is None else _open_mask(mask, image)
-        self.everywhere = not self._missing.possible and self._mask is None
+        self._missing = image.missing(nodata, nodata_from_layer, rule=rule)
+        self.mask = None if mask is None else _open_mask(mask, image)
+        self.everywhere = not self._missing.possible and self.mask is None
 
     def read(self, box: Box) -> np.ndarray:
         """Return where the pixels of `box` are valid, as a boolean array of shape (height, width)."""
         valid = np.ones((box.height, box.width), bool)
         if self._missing.possible:
             valid &= ~self._missing.read(box)
-        if self._mask is not None:
-            valid &= self._mask.read(box)[..., 0] != 0
+        if self.mask is not None:
+            valid &= self.mask.read(box)[..., 0] != 0
         return valid
 
     def pixels_within(self, megabytes: int) -> int:

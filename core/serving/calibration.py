@@ -73,7 +73,7 @@ def trial_values(computer: TileComputer, way: PatchWay | None, side: int, comput
     box = Box(0, 0, *piece_size(geometry, side, geometry.x.size, geometry.y.size))
     outputs = computed_with(geometry, box)
     regions = [geometry.region(number, outputs) for number in range(len(sources))]
-    samples = [drawn_sample(source, source.stack.dtype.name) for source in sources]
+    samples = [drawn_sample(source, source.dtype.name) for source in sources]
     patches = way.bind(geometry, compute) if way else None
     found = []
     for make in KINDS.values():

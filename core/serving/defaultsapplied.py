@@ -41,7 +41,7 @@ def with_serving_defaults(parameters: Parameters, defaults: ServingDefaults | No
     """
     if defaults is None:
         return parameters
-    changes = {**_geometry(parameters, defaults), **_no_data(parameters, defaults)}
+    changes = {**_geometry(parameters, defaults), **_no_data(parameters, defaults), **_rule(parameters, defaults)}
     if parameters.padding == "auto" and defaults.padding in PADDINGS[1:]:
         changes["padding"] = defaults.padding
     told = [f"{field(name)}={_plain(value)}" for name, value in changes.items()]
@@ -79,6 +79,15 @@ def _no_data(parameters: ServedModel, defaults: ServingDefaults) -> dict[str, An
     ):
         return {}
     return {"output_bv": defaults.background} if parameters.output_names.strip() in ("", defaults.output) else {}
+
+
+def _rule(parameters: ServedModel, defaults: ServingDefaults) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if defaults.nodata_rule and not parameters.nodata_rule.strip():
+        changes["nodata_rule"] = defaults.nodata_rule
+    if defaults.nodata_pixels is not None and parameters.nodata_pixels is None:
+        changes["nodata_pixels"] = defaults.nodata_pixels
+    return changes
 
 
 def _source_nodata(parameters: ServedModel, defaults: ServingDefaults) -> dict[int, float]:

@@ -14,10 +14,11 @@ PLANNED_SHARE = 0.85
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """Memory in bytes: the whole budget, and GDAL's share for cached blocks."""
+    """Memory in bytes: the whole budget, and GDAL's share for cached blocks; and how many devices share the rest."""
 
     memory: int
     cache: int
+    devices: int = 1
 
     @classmethod
     def of(cls, megabytes: int | None, sources: Sequence[OpenSource]) -> MemoryBudget:
@@ -33,4 +34,4 @@ class MemoryBudget:
     @property
     def planned(self) -> int:
         """Bytes for which tiles are planned."""
-        return int(PLANNED_SHARE * self.memory) - self.cache
+        return (int(PLANNED_SHARE * self.memory) - self.cache) // self.devices

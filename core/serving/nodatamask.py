@@ -1,10 +1,11 @@
-"""No-data outputs: those whose source pixels are all no-data."""
+"""No-data outputs: those of whose source pixels all are no-data, or more than the rule accepts."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..geometry.grid import Box
+from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 from ..probing.sources import OpenSource
 
 Lines = tuple[list[int], list[int]]
@@ -25,13 +26,16 @@ def under(columns: Lines, rows: Lines) -> Box:
     return Box(columns[0][0], rows[0][0], columns[1][-1] - columns[0][0], rows[1][-1] - rows[0][0])
 
 
-def nodata_outputs(mask: np.ndarray, columns: Lines, rows: Lines, window: Box) -> np.ndarray:
-    """Return for each output whether all source pixels of its footprint are no-data.
+def nodata_outputs(
+    mask: np.ndarray, columns: Lines, rows: Lines, window: Box, rule: NodataRule = WITHOUT_BANDS
+) -> np.ndarray:
+    """Return for each output whether it is no-data: the source pixels of its footprint are.
 
     Args:
         mask: no-data pixels of `window`.
         columns, rows: first and end pixel of each output's footprint, in the source.
         window: what was read of the source.
+        rule: says how many pixels of a footprint may be no-data.
     """
     left, right = (np.asarray(c) - window.x for c in columns)
     top, bottom = (np.asarray(r) - window.y for r in rows)
@@ -45,5 +49,6 @@ def nodata_outputs(mask: np.ndarray, columns: Lines, rows: Lines, window: Box) -
     count = (
         sums[np.ix_(bottom, right)] - sums[np.ix_(top, right)] - sums[np.ix_(bottom, left)] + sums[np.ix_(top, left)]
     )
-    full: np.ndarray = count == (bottom - top)[:, None] * (right - left)[None, :]
-    return full
+    area = (bottom - top)[:, None] * (right - left)[None, :]
+    found: np.ndarray = count > rule.pixels_allowed(area)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
@@ -11,7 +11,7 @@ from ..classes.palette import coloured
 from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine import preloading
-from ..machine.devices import Scope, device_scope
+from ..machine.devices import Scope, device_scope, devices
 from ..models.modelinterface import Model
 from ..models.sidecar import read_sidecar
 from ..phrases import Phrase
@@ -23,7 +23,7 @@ from ..probing.sources import (
     open_sources,
     order_told,
     output_names,
-    settle_alphas,
+    settle_sources,
 )
 from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
@@ -54,6 +54,7 @@ class OpenModel:
         device: its name, as the user gives it.
         padding: what stands beyond the images' edges.
         offsets: each source's receptive field beyond its share of the ground, where the user gives them.
+        beside: what calls the model on further devices.
     """
 
     loaded: LoadedModel
@@ -69,6 +70,7 @@ class OpenModel:
     device: str
     padding: str
     offsets: tuple[int, ...] | None
+    beside: tuple[Compute, ...] = ()
 
     def reference(self, box: Box) -> Reference:
         """Return the reference of the outputs in `box`.
@@ -117,13 +119,14 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     from ..probing.modelcache import loaded_model
     from ..probing.outputcrops import smallest_exact_crop
 
-    scope = device_scope(asked.device)
-    loaded = loaded_model(asked, scope)
+    first, *others = devices(asked.device)
+    scope = device_scope(first)
+    loaded = loaded_model(replace(asked, device=first), scope)
     model = loaded.model
     sidecar = read_sidecar(model.path, split_tags(asked.tags))
     offered = _offered(model, settings.preferred) or _offered(model, defaults.output if defaults else "")
     names = output_names(model, asked.outputs or offered)
-    sources = settle_alphas(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
+    sources = settle_sources(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
 
     def resolver_of(*outputs: str) -> GeometryResolver:
         inputs = assign_inputs(model, asked.placeholders, sources, outputs)
@@ -136,7 +139,14 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
     key, compute = loaded.compute(resolver.inputs, names, sources, scope)
-    compute.alone = resolver.alone(fields)
+    beside = []
+    for device in others:
+        there = device_scope(device)
+        beside.append(
+            loaded_model(replace(asked, device=device), there).compute(resolver.inputs, names, sources, there)[1]
+        )
+    for each in (compute, *beside):
+        each.alone = resolver.alone(fields)
     opened = OpenModel(
         loaded,
         sources,
@@ -151,6 +161,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         asked.device,
         settings.padding,
         settings.geometry.offsets(resolver.ratios),
+        tuple(beside),
     )
     _tell(opened, settings.geometry, progress)
     return opened
@@ -196,14 +207,14 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
             )
         )
     for source, info in zip(opened.sources, inputs.images):
-        narrowing = Narrowing(source.stack.dtype, info.dtype)
+        narrowing = Narrowing(source.dtype, info.dtype)
         if narrowing.whole:
             progress.info(
                 Phrase(
                     "Source {number} holds {dtype}, but the input {info} of the model accepts {info_dtype} "
                     "({range}): pixels outside this range become its nearest value; a warning will count them.",
                     number=source.number,
-                    dtype=source.stack.dtype.name,
+                    dtype=source.dtype.name,
                     info=info.name,
                     info_dtype=info.dtype,
                     range=narrowing.range,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..geometry.fields import as_scale
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..parameters.servedmodel import ServedModel
 from ..probing.usersettings import AxisSettings, GeometrySettings, ModelSettings, SourceSettings, SourcesSettings
 from .servesettings import ServeSettings, TilingSettings
@@ -20,7 +21,7 @@ def serve_settings(
     """
     sources = tuple(SourceSettings(source.il, source.placeholder, source.nodata) for source in parameters.sources)
     return ServeSettings(
-        SourcesSettings(sources, parameters.nodata_from_layer, parameters.alpha),
+        SourcesSettings(sources, parameters.nodata_from_layer, parameters.alpha, rule_of(parameters, WITHOUT_BANDS)),
         ModelSettings(
             parameters.model_dir,
             parameters.model_tagsets,

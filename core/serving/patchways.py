@@ -121,7 +121,7 @@ class PatchTrials:
         return PatchWay(period=shifts.period, in_one_go=in_one_go)
 
     def _samples(self) -> list[np.ndarray]:
-        return [drawn_sample(source, source.stack.dtype.name) for source in self.sources]
+        return [drawn_sample(source, source.dtype.name) for source in self.sources]
 
     def _calls(self) -> list[Compute]:
         """What calls the model, for all outputs that are compared; for those of the run last."""

@@ -111,6 +111,7 @@ def plan_run(
             memory.
         Cancelled: `progress` asked to stop.
     """
+    memory = replace(memory, devices=1 + len(opened.beside))
     plan = _first_plan(opened, box, output, accept)
     if plan.way is not None:
         plan = replace(

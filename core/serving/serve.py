@@ -7,8 +7,11 @@ from typing import Any
 from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging, check_writable
+from ..machine import preloading
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..parts.partedrun import run_in_parts, wants_parts
+from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.pixeltypes import written_type
@@ -27,10 +30,11 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         ParameterError, RasterError, ModelError: bad input, as far as possible before work starts.
         Cancelled: `progress` asked to stop; nothing is left behind.
     """
-    if parameters.part.strip() or parameters.resume:
-        from .partsrun import serve_parts
+    if wants_parts(parameters):
+        preloading.wait()
+        from .serveparts import PACKAGES, ServedParts  # these import TensorFlow
 
-        return serve_parts(parameters, progress)
+        return run_in_parts(parameters, ServedParts, PACKAGES, progress)
     driver = driver_for(parameters.out, parameters.out_format, OUT_FIELDS)
     options = creation_options(parameters.out_co, OUT_FIELDS.options)
     check_writable(parameters.out, field("out"))
@@ -63,10 +67,16 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             nodata=declared,
             content=output_content(opened, bands, dtype, [background] if opened.masked else []),
             fields=OUT_FIELDS,
+            overviews=parameters.out_overviews,
         ) as raster:
             run.write(raster, progress)
             raster.commit(progress)
     for told in [*run.told(), *run.converter.told(field("out_pixeltype"), f"{background:g} ({field('output_bv')})")]:
         progress.warning(told)
+    if opened.masked:
+        progress.info(
+            Phrase("{without_data} of {area} output pixels are no-data.", without_data=run.without_data, area=box.area)
+        )
     results = {"out": parameters.out, "width": box.width, "height": box.height, "bands": bands}
+    results["pixels_nodata"] = run.without_data
     return {**results, **told_classes(opened, bands, dtype)}

@@ -83,7 +83,7 @@ class TileComputer:
         self.sources, self.compute, self.geometry = sources, compute, geometry
         self._padding, self._output, self._bands = padding, output, bands
         self._patches = way.bind(geometry, compute) if way else None
-        self._narrowings = [Narrowing(source.stack.dtype, info.dtype) for source, info in zip(sources, compute.inputs)]
+        self._narrowings = [Narrowing(source.dtype, info.dtype) for source, info in zip(sources, compute.inputs)]
 
     def first_piece(self, box: Box) -> np.ndarray:
         """Return the output in the middle of a box, so that a model that does not fit fails now."""
@@ -119,8 +119,7 @@ class TileComputer:
         outputs = computed_with(self.geometry, box)
         regions = [self.geometry.region(number, outputs) for number in range(len(self.sources))]
         if not masked or all(source.nodata is None for source in self.sources):
-            stacks = (source.stack for source in self.sources)
-            images = [stack.read_padded(region, self._padding) for stack, region in zip(stacks, regions)]
+            images = [source.read(region, self._padding) for source, region in zip(self.sources, regions)]
             return Tile([narrowing(image) for narrowing, image in zip(self._narrowings, images)], None)
         columns, rows = Span(box.x, box.width), Span(box.y, box.height)
         below = [
@@ -133,15 +132,15 @@ class TileComputer:
         for number in sorted(found, key=lambda number: self.sources[number].nodata is None):  # those that tell first
             source, region = self.sources[number], regions[number]
             if source.nodata is None:
-                found[number] = self._narrowings[number](source.stack.read_padded(region, self._padding))
+                found[number] = self._narrowings[number](source.read(region, self._padding))
                 continue
             window = region.hull(under(*below[number]))
             pixels = source.stack.read_padded(window, self._padding)
-            empty = source.nodata.everywhere(pixels, window, self._padding)
-            mask |= nodata_outputs(empty, *below[number], window)
+            empty = source.nodata.marked(pixels, window, self._padding)
+            mask |= nodata_outputs(empty, *below[number], window, source.rule)
             if sparing and mask.all():
                 return Tile([], mask)
-            pixels = self._narrowings[number](pixels, empty)
+            pixels = self._narrowings[number](source.with_gaps(pixels, window, self._padding), empty)
             found[number] = pixels[whole(Box(region.x - window.x, region.y - window.y, region.width, region.height))]
         return Tile(list(found.values()), mask)
 

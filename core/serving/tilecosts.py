@@ -48,8 +48,9 @@ def bytes_read(sources: Sequence[OpenSource], geometry: ServingGeometry, outputs
     total = 0.0
     for number, source in enumerate(sources):
         area = geometry.region(number, outputs).area
-        total += IN_FLIGHT * area * source.stack.bands * source.stack.dtype.itemsize
+        total += IN_FLIGHT * area * source.stack.bands * source.dtype.itemsize
         total += MASK_BYTES * area if source.nodata is not None else 0
+        total += area * source.stack.bands * (1 + source.dtype.itemsize) if source.gaps is not None else 0
     return total
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -12,7 +14,7 @@ from ..rasters.conversion import Converter
 from .openmodel import OpenModel
 from .pipeline import stream
 from .runplan import RunPlan
-from .tilecomputer import TileOutput
+from .tilecomputer import Tile, TileComputer, TileOutput
 
 
 class Writer(Protocol):
@@ -27,11 +29,14 @@ class TiledRun:
 
     Attributes:
         converter: brings values to the type that is written, and counts what that changes.
+        without_data: number of outputs read so far that are no-data.
     """
 
     def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
         self._plan, self._computer = plan, plan.computer(opened, output)
+        self._beside = [plan.computer(replace(opened, compute=other), output) for other in opened.beside]
         self.converter = Converter(output.dtype, output.background)
+        self.without_data = 0
 
     def write(self, raster: Writer, progress: Progress) -> None:
         """Compute all tiles of the plan into `raster`.
@@ -51,13 +56,23 @@ class TiledRun:
         def placed(part: Box) -> Box:
             return Box(part.x + corner.x, part.y + corner.y, part.width, part.height)
 
+        def values_by(computer: TileComputer) -> Callable[[Box, Tile], np.ndarray]:
+            return lambda part, data: computer.values(placed(part), data)
+
         stream(
             self._plan.tiles(),
-            lambda part: self._computer.read(placed(part), sparing=True),
-            lambda part, data: self._computer.values(placed(part), data),
+            lambda part: self._read(placed(part)),
+            values_by(self._computer),
             write,
             progress.check,
+            [values_by(computer) for computer in self._beside],
         )
+
+    def _read(self, box: Box) -> Tile:
+        tile = self._computer.read(box, sparing=True)
+        if tile.nodata is not None:
+            self.without_data += int(np.count_nonzero(tile.nodata))
+        return tile
 
     def told(self) -> list[str]:
         """Return warnings that count the pixels which the model's inputs cannot hold unchanged."""

@@ -6,26 +6,19 @@ from typing import Any
 
 import keras
 
+from .filling import filled_sources
 from .templateoptions import Options
 
 
 def inputs(options: Options, sides: tuple[int | None, ...] = ()) -> tuple[list[Any], list[Any]]:
-    """Return the inputs `source1`, `source2`, ..., and the same scaled as the options ask for.
+    """Return the inputs `source1`, `source2`, ..., and the same filled and scaled as the options ask for.
 
     Args:
-        options: bands and scalings.
+        options: bands, scalings and how missing values are filled.
         sides: rows and columns of each source; empty for free ones.
     """
-    sides = sides or (None,) * len(options.bands)
-    raw = [
-        keras.Input((side, side, bands), name=f"source{number}")
-        for number, (side, bands) in enumerate(zip(sides, options.bands), 1)
-    ]
-    scaled = [
-        image if scaling is None else scaling.apply(image, f"{image.name}_scaled")
-        for image, scaling in zip(raw, options.scalings)
-    ]
-    return raw, scaled
+    raw, sources = filled_sources(options, sides)
+    return raw, [source.scaled for source in sources]
 
 
 def classified(features: Any, classes: int) -> Any:

@@ -51,5 +51,5 @@ def harmonic(options: Options) -> keras.Model:
             band=options.bands[0],
         )
     raw, (series,) = inputs(options)
-    layer = HarmonicFit(times, options.period, options.harmonics, options.nodata, name="values")
+    layer = HarmonicFit(times, options.period, options.harmonics, options.nodata_of(1), name="values")
     return keras.Model(raw, layer(series), name="harmonic")

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from ..models.keraslayers import PixelShuffle
+from ..models.keraslayers import PixelShuffle, TargetScaling
 from .blocks import inputs
 from .templateoptions import Options
 
@@ -52,11 +52,11 @@ def _encoder(x: Any, width: int, depth: int) -> list[Any]:
 
 
 def _in_units(x: Any, options: Options) -> Any:
-    """Return the predictions in the units of source 1, whose scaling is undone."""
+    """Return the predictions in the target's unit: that of source 1, until a training fits the scaling to its target."""
     scaling = options.scalings[0]
-    if scaling is None:
-        return keras.layers.Identity(name="predictions", dtype="float32")(x)
-    return scaling.undo(x, "predictions")
+    bands = options.bands[0]
+    mean, deviation = (scaling.offset, scaling.divisor) if scaling else ((0.0,) * bands, (1.0,) * bands)
+    return TargetScaling(mean, deviation, name="predictions")(x)
 
 
 def mlp(options: Options) -> keras.Model:
@@ -65,4 +65,7 @@ def mlp(options: Options) -> keras.Model:
     for layer in range(options.depth):
         name = "features" if layer == options.depth - 1 else None
         x = keras.layers.Dense(options.width, activation="relu", name=name)(x)
-    return keras.Model(raw, keras.layers.Dense(options.classes, name="predictions", dtype="float32")(x), name="mlp")
+    bands = options.classes
+    values = keras.layers.Dense(bands, name="standardized", dtype="float32")(x)
+    scaled = TargetScaling((0.0,) * bands, (1.0,) * bands, name="predictions")(values)
+    return keras.Model(raw, scaled, name="mlp")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from ..files.staging import Staging
 from ..machine.devices import device_scope
 from ..models.loading import KerasModel, load_model
 from ..models.modelinterface import Model
+from ..models.modelseries import serving_facts
 from ..models.savedmodelexport import export_saved_model
 from ..models.sidecar import write_sidecar
-from ..operations.createmodel import CreateModel
+from ..operations.createmodel import CreateModel, ModelSource
+from ..parameters.fillings import MEAN
 from ..parameters.rastersource import path_of
-from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
 from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
 from ..patches.patchesimage import read_description, rows_legend
@@ -30,12 +32,15 @@ from ..phrases import Phrase
 from ..probing.exportrun import check_replaceable
 from ..probing.modeldescription import Description, describe, item
 from ..rasters.alpha import open_images
+from ..rasters.dates import days_of
 from ..rasters.missingpixels import Missing
 from ..rasters.rasterstack import Stack
+from ..rasters.seriesbands import SeriesLayout
 from .catalogue import create
-from .dates import days_of, times_by_source
+from .filling import is_series
 from .normalization import Scaling, scaling_of
-from .serieslayout import SeriesLayout, layouts, named_series, pooled_statistics
+from .serieslayout import Row, layouts
+from .sourceoptions import SourceFacts, facts_of_patches, facts_of_rasters, source_options, usable_statistics
 from .templateoptions import resolve
 
 
@@ -55,7 +60,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         check_replaceable(Path(parameters.out_savedmodel), field("out_savedmodel"))
     given = _options(parameters, progress)
     options = resolve(parameters.template, given)  # before images are read for their statistics
-    series = layouts(options) if "order" in options.template.takes else []
+    series = layouts(options) if is_series(options.template, options.fill) else []
     given.update(_statistics(parameters, given, series, progress))
     if parameters.weights != "none" and parameters.normalization == "none":
         progress.warning(
@@ -101,10 +106,6 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "patch": parameters.patchsize,
         "period": parameters.period,
         "harmonics": parameters.harmonics,
-        "nodata": parameters.nodata,
-        "times": times_by_source(parameters.dates) or None,
-        "order": None if parameters.dates_order == DATE_MAJOR else parameters.dates_order,
-        "step": parameters.step,
         "expression": parameters.expression or None,
         "weights": None if parameters.weights == "none" else parameters.weights,
         "weights_file": parameters.weights_file,
@@ -113,17 +114,21 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     template = TEMPLATES[parameters.template]
     if parameters.classes is None and template.task == CLASSIFICATION:
         given["classes"] = _described_classes(parameters, progress)
-    if given["times"] is None and parameters.template == "harmonic" and stacks:
-        names = Phrase("The band names of source 1 ({dates} is empty)", dates=field("dates"))
-        given["times"] = (days_of(_band_names(stacks[0]), names),)
-    if given["times"] is None and "order" in template.takes:
-        given.update(named_series([_band_names(stack) for stack in stacks], len(given["bands"]), progress))
-    if "nodata" in template.takes and stacks:
-        own = stacks[0].held[0].tag if parameters.nodata_from_layer else None
-        given["nodata"] = own if parameters.nodata is None else parameters.nodata
-    elif "nodata" not in template.takes:
-        given["nodata"] = None  # of statistics only
+    facts = [_facts(parameters, *each) for each in zip(parameters.sources, stacks)]
+    given.update(source_options(template, parameters, facts, len(given["bands"]), progress))
+    if parameters.template == "harmonic":
+        given["nodata"] = facts[0].nodata if facts else parameters.nodata
+        if given["times"] is None and facts:
+            names = Phrase("The band names of source 1 ({dates} is empty)", dates=field("dates"))
+            given["times"] = (days_of(facts[0].names, names),)
     return given
+
+
+def _facts(parameters: CreateModel, source: ModelSource, stack: Stack) -> SourceFacts:
+    told = facts_of_patches(source.il[0]) if len(source.il) == 1 else None
+    if told is None:
+        return facts_of_rasters(stack, parameters.nodata, parameters.nodata_from_layer)
+    return told if parameters.nodata is None else replace(told, nodata=parameters.nodata)
 
 
 def _images(parameters: CreateModel, number: int, progress: Progress) -> Stack:
@@ -163,16 +168,12 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
         paths = [path for path in map(path_of, source.il) if path and rows_legend(read_description(path))]
         if paths:
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
-            told = Phrase(" and ").join(Phrase("{path}.json", path=path) for path in paths)
+            told = Phrase(" and ").join(f"{path}.json" for path in paths)
             progress.info(
                 Phrase("{together_count} classes, according to {told}.", together_count=len(together), told=told)
             )
             return len(together)
     return None
-
-
-def _band_names(stack: Stack) -> list[str]:
-    return stack.band_names
 
 
 def _missing(parameters: CreateModel, stack: Stack) -> Missing:
@@ -188,29 +189,34 @@ def _statistics(
     """Return the options that follow from the images' statistics; of a series those of each band over all dates."""
     if parameters.template == "band_arithmetic":
         return {"statistics": _variables(parameters, given["bands"], progress)}
-    if parameters.normalization == "none":
+    scaled, mean = parameters.normalization != "none", parameters.nodata_fill == MEAN
+    if not scaled and not mean:
         return {}
     of_each = series or (None,) * len(given["bands"])
-    found = zip(given["bands"], of_each)
+    found = [
+        _source_statistics(parameters, number, bands, layout, mean, progress)
+        for number, (bands, layout) in enumerate(zip(given["bands"], of_each))
+    ]
+    means = tuple(tuple(row.get("mean") or 0.0 for row in rows) for _, rows in found)
     return {
-        "scalings": tuple(
-            _scaling(parameters, number, bands, layout, progress) for number, (bands, layout) in enumerate(found)
-        )
+        **({"scalings": tuple(scaling for scaling, _ in found)} if scaled else {}),
+        **({"means": means} if mean else {}),
     }
 
 
-def _scaling(
-    parameters: CreateModel, number: int, bands: int, layout: SeriesLayout | None, progress: Progress
-) -> Scaling | None:
+def _source_statistics(
+    parameters: CreateModel, number: int, bands: int, layout: SeriesLayout | None, mean: bool, progress: Progress
+) -> tuple[Scaling | None, Sequence[Row]]:
+    """Return the scaling of a source, and the statistics of its bands where they are needed; `mean` needs them, too."""
     kind, where = parameters.normalization, Phrase("source {number}", number=number + 1)
-    if kind in ("none", "scale"):
-        return scaling_of(kind, parameters.scale, bands, (), where)
+    if kind in ("none", "scale") and not mean:
+        return scaling_of(kind, parameters.scale, bands, (), where), ()
     if number >= len(parameters.sources):
+        key, word = ("nodata_fill", MEAN) if mean else ("normalization", kind)
         raise ParameterError(
-            "{normalization} is {kind}, but {il} is missing: give the images to take the statistics from, or choose "
-            "scale.",
-            normalization=field("normalization"),
-            kind=kind,
+            "{field} is {word}, but {il} is missing: give the images to take the statistics from, or choose scale.",
+            field=field(key),
+            word=word,
             il=field("il", of="sources", number=number + 1),
         )
     paths = parameters.sources[number].il
@@ -219,9 +225,8 @@ def _scaling(
         stack = _images(parameters, number, Progress())
         progress.info(Phrase("Computing the statistics of {names}.", names=", ".join(stack.names)))
         rows = list(computed_statistics(stack, _missing(parameters, stack), progress).rows())
-    if layout is not None:
-        rows = pooled_statistics(rows, layout)
-    return scaling_of(kind, parameters.scale, bands, rows, where)
+    usable = usable_statistics(rows, layout, parameters.nodata_fill, where, progress)
+    return scaling_of(kind, parameters.scale, bands, usable, where), usable
 
 
 def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress) -> dict[str, float]:
@@ -251,7 +256,7 @@ def _variables(parameters: CreateModel, bands: Sequence[int], progress: Progress
 
 
 def _described(model: Model, progress: Progress) -> Description:
-    return describe(model, (), device_scope("cpu"), progress, receptive_fields=False)
+    return describe(model, (), device_scope("cpu"), progress, probing="fast")
 
 
 def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:
@@ -267,7 +272,7 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             with scope():
                 made = load_model(str(place.path))
             described = _described(made, progress)
-            write_sidecar(str(place.path), item(described, {}, "."))
+            write_sidecar(str(place.path), item(described, {}, ".", None, serving_facts(model)))
             places.append(place)
             paths["out.keras"] = parameters.out_keras
         if parameters.out_savedmodel:
@@ -278,7 +283,7 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             with scope():
                 made = load_model(str(place.path))
             described = dataclasses.replace(described, model=made) if described else _described(made, progress)
-            write_sidecar(made.path, item(described, {}, "."))
+            write_sidecar(made.path, item(described, {}, ".", None, serving_facts(model)))
             places.append(place)
             paths["out.savedmodel"] = parameters.out_savedmodel
         progress.check()

@@ -4,43 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..base.progress import Progress
 from ..errors import ParameterError, field
-from ..parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
+from ..parameters.seriesorders import DATE_MAJOR
 from ..phrases import Phrase
-from .dates import days_of, holds_date, without_date
+from ..rasters.seriesbands import SeriesLayout, named_layout
 from .templateoptions import Options
 
 Row = Mapping[str, "float | None"]
-
-
-@dataclass(frozen=True)
-class SeriesLayout:
-    """The series in one source.
-
-    Attributes:
-        times: of the acquisitions, in days since 1970-01-01, or their numbers from 0 on where no dates are known.
-        bands: of each acquisition.
-        order: `date-major` or `band-major`.
-    """
-
-    times: tuple[float, ...]
-    bands: int = 1
-    order: str = DATE_MAJOR
-
-    @property
-    def date_major(self) -> bool:
-        """Whether all bands of the first date come first."""
-        return self.order == DATE_MAJOR
-
-    def channels_of(self, band: int) -> range:
-        """Return the channels that hold a band at all dates."""
-        if self.date_major:
-            return range(band, len(self.times) * self.bands, self.bands)
-        return range(band * len(self.times), (band + 1) * len(self.times))
 
 
 def layouts(options: Options) -> list[SeriesLayout]:
@@ -71,39 +44,6 @@ def layouts(options: Options) -> list[SeriesLayout]:
             )
         found.append(SeriesLayout(times, channels // len(times), options.order))
     return found
-
-
-def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
-    """Return the layout that dates in band names tell; None where no name holds one.
-
-    Bands that follow each other with the same date are those of one acquisition where all dates have as many. Names that
-    are alike but for the date are of one band, of which there may be several acquisitions in a day.
-
-    Args:
-        names: of the bands.
-        what: where they come from, for messages.
-
-    Raises:
-        ParameterError: some names hold a date, others none; or they tell different bands of some dates.
-    """
-    if not any(map(holds_date, names)):
-        return None
-    days = days_of(names, what)
-    bands = len(days) // len(set(days))
-    once = sorted(set(days), key=days.index)
-    if bands > 1 and days == tuple(day for day in once for _ in range(bands)):
-        return SeriesLayout(tuple(once), bands)
-    if bands > 1 and days == tuple(once) * bands:
-        return SeriesLayout(tuple(once), bands, BAND_MAJOR)
-    if len(once) < len(days) and len(set(map(without_date, names))) > 1:
-        raise ParameterError(
-            "{what}: several bands are of the same date, but not every date has the same bands in the same order. "
-            "Give the source the same bands for each date; or list the date of each band in {dates}, if each is an "
-            "acquisition of its own.",
-            what=what,
-            dates=field("dates"),
-        )
-    return SeriesLayout(days)
 
 
 def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progress) -> dict[str, Any]:

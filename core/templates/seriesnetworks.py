@@ -8,87 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from ..errors import ParameterError
-from ..models.missingvalues import FillNodata, TemporalInterpolation
 from ..models.serieslayers import DateEncoding, ImageOfPixels, LightweightAttention, SeriesOfPixels
 from .blocks import classified
-from .normalization import Scaling
-from .serieslayout import SeriesLayout, days_of_year, layouts
+from .filling import FilledSource, filled_sources
+from .serieslayout import days_of_year
 from .templateoptions import Options
 
 
-@dataclass(frozen=True)
-class FilledSeries:
-    """A source without gaps.
-
-    Attributes:
-        image: Keras tensor of (batch, rows, columns, dates * bands).
-        dates: in days since 1970-01-01.
-        layout: of the source, whose order and number of bands the image has.
-        scaling: of the bands of a date; None where they are taken as they are.
-        name: of the source.
-    """
-
-    image: Any
-    dates: list[float]
-    layout: SeriesLayout
-    scaling: Scaling | None
-    name: str
-
-    @property
-    def pixels(self) -> Any:
-        """The scaled series of each pixel: (pixels, dates, bands)."""
-        series = SeriesOfPixels(self.layout.bands, self.layout.order, name=f"{self.name}_series")(self.image)
-        return series if self.scaling is None else self.scaling.apply(series, f"{self.name}_scaled")
-
-
-def filled_series(options: Options) -> tuple[list[Any], list[FilledSeries]]:
-    """Return the inputs `source1`, `source2`, ..., and their series without gaps.
-
-    A pixel without any value gets the mean over the training data, which networks know as 0: what it is classified as
-    means nothing, but it does not spoil the others of a batch, as NaN would.
-    """
-    raw, found = [], []
-    for number, (channels, layout, given) in enumerate(zip(options.bands, layouts(options), options.scalings), 1):
-        name = f"source{number}"
-        image = keras.Input((None, None, channels), name=name)
-        fill = TemporalInterpolation(
-            layout.times, layout.bands, layout.order, options.step or None, options.nodata, name=f"{name}_interpolated"
-        )
-        scaling = _scaling_of_bands(given, layout, number)
-        means = [0.0] * layout.bands if scaling is None else list(scaling.offset)
-        dates = len(fill.dates)
-        by_channel = means * dates if layout.date_major else [mean for mean in means for _ in range(dates)]
-        filled = FillNodata(options.nodata, by_channel, name=f"{name}_filled")(fill(image))
-        raw.append(image)
-        found.append(FilledSeries(filled, fill.dates, layout, scaling, name))
-    return raw, found
-
-
-def _scaling_of_bands(scaling: Scaling | None, layout: SeriesLayout, number: int) -> Scaling | None:
-    """Return the scaling of each band, which has to be the same at all dates: else the series would lose its shape."""
-    if scaling is None:
-        return None
-    bands = [layout.channels_of(band) for band in range(layout.bands)]
-    if any(len({(scaling.offset[i], scaling.divisor[i]) for i in channels}) > 1 for channels in bands):
-        raise ParameterError(
-            "The scalings of source {number} differ from date to date, which would change the shape of its series: "
-            "pool the statistics of each band over the dates (templates.serieslayout.pooled_statistics).",
-            number=number,
-        )
-    first = [channels[0] for channels in bands]
-    return Scaling(tuple(scaling.offset[i] for i in first), tuple(scaling.divisor[i] for i in first))
+def series_of_pixels(source: FilledSource) -> Any:
+    """Return the scaled series of each pixel, (pixels, dates, bands), with its mask as further bands where there is one."""
+    assert source.layout is not None  # nosec B101 (tells mypy; these templates take series alone)
+    shape = (source.layout.bands, source.layout.order)
+    series = SeriesOfPixels(*shape, name=f"{source.name}_series")(source.image)
+    if source.scaling is not None:
+        series = source.scaling.apply(series, f"{source.name}_scaled")
+    if source.mask is None:
+        return series
+    return keras.layers.Concatenate()([series, SeriesOfPixels(*shape, name=f"{source.name}_mask")(source.mask)])
 
 
 def _classifier(options: Options, network: Callable[[Any, list[float], Options], Any]) -> keras.Model:
     """Return a model of the features, (pixels, n), that a network makes of the series and dates of each source."""
-    raw, series = filled_series(options)
-    found = [network(source.pixels, source.dates, options) for source in series]
+    raw, series = filled_sources(options)
+    found = [network(series_of_pixels(source), source.dates, options) for source in series]
     together = found[0] if len(found) == 1 else keras.layers.Concatenate()(found)
     features = ImageOfPixels(name="features")([together, raw[0]])
     return keras.Model(raw, classified(features, options.classes), name=options.template.name)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
+from ..parameters.fillings import AUTO, FILLINGS, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
 from ..phrases import Phrase
@@ -17,7 +18,15 @@ from .normalization import Scaling
 
 _BOUNDS = {"classes": (1, 65536), "width": (1, 4096), "depth": (1, 8)}
 
-_FIELDS = {"times": "dates", "patch": "patchsize", "scalings": "normalization", "order": "dates_order"}
+_FIELDS = {
+    "times": "dates",
+    "patch": "patchsize",
+    "scalings": "normalization",
+    "order": "dates_order",
+    "fill": "nodata_fill",
+    "fill_value": "nodata_fill_value",
+    "mask": "nodata_fill_mask",
+}
 """Options whose fields of CreateModel have other names."""
 
 
@@ -39,7 +48,11 @@ class Options:
         step: days between two dates to which a time series is resampled; 0 where it keeps its own.
         period: of the first harmonic, in days.
         harmonics: number of waves, of harmonic.
-        nodata: what stands for a missing value, of time series.
+        fill: how missing values are filled, a word of NODATA_FILL.
+        fill_value: replaces them, for `value`.
+        mask: whether the network gets a mask of them, too.
+        means: of each source, the means of its channels, for `mean`; None where they are 0.
+        nodata: what stands for a missing value beside NaN, for all sources or for each.
         expression, statistics: see `core.bandmath.expressionlayer.BandArithmetic`.
         weights: of a backbone: none, imagenet or file.
         weights_file: with the weights.
@@ -59,12 +72,20 @@ class Options:
     step: float = 0.0
     period: float = DAYS_OF_A_YEAR
     harmonics: int = 2
-    nodata: float = math.nan
+    fill: str = AUTO
+    fill_value: float = 0.0
+    mask: bool = False
+    means: tuple[tuple[float, ...] | None, ...] = ()
+    nodata: float | tuple[float, ...] = math.nan
     expression: str = ""
     statistics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     weights: str = "none"
     weights_file: str = ""
     layer: str = ""
+
+    def nodata_of(self, number: int) -> float:
+        """Return what stands for a missing value in a source, from 1 on."""
+        return self.nodata[number - 1] if isinstance(self.nodata, tuple) else float(self.nodata)
 
     @property
     def times_of_first_source(self) -> tuple[float, ...]:
@@ -196,6 +217,33 @@ def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
             factor=field("factor"),
             factor2=values["factor"],
             factors=", ".join(map(str, FACTORS)),
+        )
+    if values.get("fill", AUTO) not in FILLINGS:
+        raise ParameterError(
+            "{nodata_fill} is {value!r}, but must be one of: {listed}.",
+            nodata_fill=field("nodata_fill"),
+            value=values["fill"],
+            listed=", ".join(FILLINGS),
+        )
+    if values.get("fill") == NONE and template.series:
+        raise ParameterError(
+            "{nodata_fill} is {none}, but the template {name} needs time series without gaps: choose {temporal}, "
+            "{mean} or {value}; they change nothing in series without missing values.",
+            nodata_fill=field("nodata_fill"),
+            none=NONE,
+            name=template.name,
+            temporal=TEMPORAL,
+            mean=MEAN,
+            value=VALUE,
+        )
+    if values.get("fill") == TEMPORAL and "order" not in template.takes:
+        raise ParameterError(
+            "{nodata_fill} is {temporal}, but the template {name} does not take time series: choose {mean} or {value}.",
+            nodata_fill=field("nodata_fill"),
+            temporal=TEMPORAL,
+            name=template.name,
+            mean=MEAN,
+            value=VALUE,
         )
     if "step" in values and not 0 < values["step"] < math.inf:
         raise ParameterError("{step} is {step2:g}, but must be above 0.", step=field("step"), step2=values["step"])

@@ -15,7 +15,8 @@ from ..models.serieslayers import (
     SeriesOfImages,
 )
 from .blocks import classified, normalized_convolution
-from .seriesnetworks import filled_series, since_the_first
+from .filling import FilledSource, filled_sources
+from .seriesnetworks import since_the_first
 from .templateoptions import Options
 
 
@@ -29,10 +30,8 @@ def utae(options: Options) -> keras.Model:
     batch normalization replaces that over groups of channels, and zeros the mirrored edges, so that the network is fully
     convolutional: its values depend on a limited surrounding.
     """
-    raw, (source,) = filled_series(options)
-    x = ImagesOfDates(source.layout.bands, source.layout.order, name=f"{source.name}_dates")(source.image)
-    if source.scaling is not None:
-        x = source.scaling.apply(x, f"{source.name}_scaled")
+    raw, (source,) = filled_sources(options)
+    x = _images_of_dates(source)
     levels = [_block(x, options.width, 2)]
     for level in range(1, options.depth + 1):
         filters = options.width * (2 if level == options.depth else 1)
@@ -47,6 +46,18 @@ def utae(options: Options) -> keras.Model:
         x = _residual(_block(x, filters, 1), filters)
     features = normalized_convolution(x, max(options.width // 2, 1), 3, "features", padding="same")
     return keras.Model(raw, classified(features, options.classes), name="utae")
+
+
+def _images_of_dates(source: FilledSource) -> Any:
+    """Return the scaled image of each date, (batch * dates, rows, columns, bands), with its mask as further bands."""
+    assert source.layout is not None  # nosec B101 (tells mypy; the template takes series alone)
+    shape = (source.layout.bands, source.layout.order)
+    x = ImagesOfDates(*shape, name=f"{source.name}_dates")(source.image)
+    if source.scaling is not None:
+        x = source.scaling.apply(x, f"{source.name}_scaled")
+    if source.mask is None:
+        return x
+    return keras.layers.Concatenate()([x, ImagesOfDates(*shape, name=f"{source.name}_mask")(source.mask)])
 
 
 def _block(x: Any, filters: int, convolutions: int) -> Any:

@@ -80,7 +80,12 @@ def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[in
 
 
 def choose_loss(
-    name: str, kind: str, output: TrainedOutput, target: tuple[int, ...], suited: str = ""
+    name: str,
+    kind: str,
+    output: TrainedOutput,
+    target: tuple[int, ...],
+    suited: str = "",
+    deviation: Sequence[float] | None = None,
 ) -> tuple[str, keras.losses.Loss]:
     """Return the name of the loss, and the loss.
 
@@ -90,6 +95,7 @@ def choose_loss(
         output: the model's.
         target: shape of a sample's target.
         suited: Keras's name of the loss for values that the model was made for; empty where that is not known.
+        deviation: standard deviation of each band of a target of values, in which the loss counts; None for its own unit.
 
     Raises:
         ParameterError: the loss does not fit the output or the target.
@@ -135,7 +141,8 @@ def choose_loss(
         "mae": keras.losses.MeanAbsoluteError,
         "huber": keras.losses.Huber,
     }
-    return name, of_values[name]()
+    loss = of_values[name]()
+    return name, loss if deviation is None else losses.StandardizedLoss(loss, deviation)
 
 
 def _check_classes(name: str, output: TrainedOutput, target: tuple[int, ...]) -> None:

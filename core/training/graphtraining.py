@@ -25,7 +25,7 @@ from ..models.loading import load_model
 from ..models.modelinterface import plain_name
 from ..models.sidecar import write_sidecar
 from ..parameters.sampleroles import SampleRole
-from ..parameters.traininggroups import Fitting, TrainingData
+from ..parameters.traininggroups import FOR_KERAS_ONLY, Fitting, SampleUse
 from ..phrases import Phrase
 from ..probing.modeldescription import describe as describe_model
 from ..probing.modeldescription import item
@@ -53,21 +53,6 @@ if TYPE_CHECKING:
 
 _LOG_INTERVAL = 3.0  # seconds between two lines about batches
 
-_FOR_KERAS_ONLY = (
-    "loss",
-    "optimizer",
-    "learning_rate",
-    "schedule",
-    "metrics",
-    "patience",
-    "freeze",
-    "mixed_precision",
-    "strategy",
-    "class_weights",
-    "remap_labels",
-)
-"""Fields that a graph, which holds its own loss and optimizer, has no use for."""
-
 
 def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
     """Train a graph; see `trainingrun.run_training`."""
@@ -93,8 +78,8 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
 
 
 def _check_keys(parameters: TensorflowModelTrain) -> None:
-    fields = {each.name: each for base in (Fitting, TrainingData) for each in dataclasses.fields(base)}
-    for name in _FOR_KERAS_ONLY:
+    fields = {each.name: each for base in (Fitting, SampleUse) for each in dataclasses.fields(base)}
+    for name in FOR_KERAS_ONLY:
         value = getattr(parameters, name)
         if value != fields[name].default:
             raise ParameterError(
@@ -499,9 +484,7 @@ class _GraphFiles:
         try:
             model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
             values = self._parameters.validation_userplaceholders
-            described = describe_model(
-                model, (), scope, Quiet(self._progress), placeholders=values, receptive_fields=False
-            )
+            described = describe_model(model, (), scope, Quiet(self._progress), placeholders=values, probing="fast")
             defaults = serving_defaults_of(str(run.graph.folder))
             write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
         except OtbtfError as error:

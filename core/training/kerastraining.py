@@ -119,8 +119,14 @@ class _KerasRun:
         self._progress, self._strategy = progress, strategy
         target = sets.training.shapes[task.source_roles[SampleRole.TRAINING].target]
         template = template_of(parameters.model_dir)
+        scaling = network.target_scaling if task.kind == compileoptions.VALUES else None
         self._loss, loss = compileoptions.choose_loss(
-            parameters.loss, task.kind, task.output, target, template.loss if template else ""
+            parameters.loss,
+            task.kind,
+            task.output,
+            target,
+            template.loss if template else "",
+            scaling.deviation.numpy() if scaling else None,
         )
         if self._loss == "dice" and task.weights:
             raise ParameterError(
@@ -138,7 +144,9 @@ class _KerasRun:
         )
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
         network.trained.optimizer.build(network.trained.trainable_variables)
-        self._finished = FinishedModel(network, task, serving_defaults_of_training(parameters, sets.training, task))
+        self._finished = FinishedModel(
+            network, task, serving_defaults_of_training(parameters, sets.training, task, network)
+        )
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))
@@ -150,7 +158,7 @@ class _KerasRun:
                 "an epoch.",
                 network=network.name,
                 counted=counted,
-                loss=self._loss,
+                loss=Phrase("{loss} in standard deviations", loss=self._loss) if scaling else self._loss,
                 optimizer=parameters.optimizer,
                 steps=self._feed.steps,
                 batchsize=parameters.batchsize,

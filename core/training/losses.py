@@ -6,7 +6,7 @@ single probability; class numbers have the same shape without that axis.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -53,6 +53,25 @@ class DiceLoss(keras.losses.Loss):
         both = ops.sum(found * expected, axis=axes)
         total = ops.sum(found, axis=axes) + ops.sum(expected, axis=axes)
         return ops.mean(1.0 - (2.0 * both + _SMOOTH) / (total + _SMOOTH))
+
+
+class StandardizedLoss(keras.losses.Loss):
+    """A loss of differences, which counts them in standard deviations of the target, so that all bands weigh the same."""
+
+    def __init__(self, loss: keras.losses.Loss, deviation: Sequence[float]) -> None:
+        """Make the loss.
+
+        Args:
+            loss: depends on target and prediction by their difference alone.
+            deviation: standard deviation of each band of the target, above 0.
+        """
+        super().__init__(name=loss.name)
+        self._loss, self._deviation = loss, [float(value) for value in deviation]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each value."""
+        deviation = ops.convert_to_tensor(self._deviation, "float32")
+        return self._loss.call(ops.cast(y_true, "float32") / deviation, ops.cast(y_pred, "float32") / deviation)
 
 
 def categorical_crossentropy(logits: bool) -> keras.losses.Loss:

@@ -11,14 +11,12 @@ import numpy as np
 
 from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
-from ..models.keraslayers import ClassValues
+from ..models.keraslayers import ClassValues, TargetScaling
 from ..models.loading import KerasModel, load_model
+from ..models.modelfiles import keras_file
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from ..phrases import Phrase
 from .precision import mixed_copy
-
-KERAS_INSIDE = Path("assets.extra", "model.keras")
-"""Where a trained SavedModel keeps the Keras model that it was exported from; TensorFlow ignores the folder."""
 
 _WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
@@ -43,16 +41,6 @@ def template_shadowed_by_path(model_dir: str) -> str:
 def is_keras(model_dir: str) -> bool:
     """Return whether MODEL_DIR is a template, or holds a Keras model."""
     return template_of(model_dir) is not None or keras_file(model_dir) is not None
-
-
-def keras_file(model_dir: str) -> Path | None:
-    """Return the file of the Keras model: MODEL_DIR, or the one in the SavedModel's folder; None where there is none."""
-    place = Path(model_dir)
-    if place.name in ("saved_model.pb", "saved_model.pbtxt"):
-        place = place.parent
-    if place.is_dir():
-        return place / KERAS_INSIDE if (place / KERAS_INSIDE).is_file() else None
-    return None if place.suffix in (".pb", ".pbtxt") else place
 
 
 class Network:
@@ -115,6 +103,12 @@ class Network:
             before = layer.input
             layer = _maker(before) if not isinstance(before, (list, dict)) else None
         return "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
+
+    @property
+    def target_scaling(self) -> TargetScaling | None:
+        """The layer that brings the output that is trained to the target's unit; None where there is none."""
+        layer = _maker(self.output)
+        return layer if isinstance(layer, TargetScaling) else None
 
     def choose_output(self, output: str) -> None:
         """Take an output to train."""

@@ -13,6 +13,7 @@ import tensorflow as tf
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError, RecordsError, field
 from ..parameters.sampleroles import SampleRole
+from ..patches.patchesimage import read_description
 from ..patches.patchesreader import PatchesImagesReader
 from ..phrases import Phrase
 from .recordsamples import RecordSamples
@@ -102,6 +103,8 @@ def _open_patches(
         return PatchSamples(images, files, budget)
     in_memory = PatchesInMemory(images, progress)
     for key, count in (+in_memory.not_finite).items():
+        if "nodata" in read_description(files[key][0]):
+            continue  # missing values that were meant to be kept, for a network that fills them
         progress.warning(
             Phrase(
                 "{count} of {get_size} patches of {mention} hold NaN or infinite values, from which nothing can be "

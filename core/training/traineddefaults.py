@@ -6,10 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
+from ..models.modelseries import source_facts
 from ..models.servingdefaults import ServingDefaults, SourceDefaults
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import template_of
 from ..serving.defaultsapplied import serving_defaults_of
+from .network import Network
 from .samplebatches import Samples
 from .trainingpreparation import Task
 
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
 
-def serving_defaults_of_training(parameters: TensorflowModelTrain, samples: Samples, task: Task) -> ServingDefaults:
+def serving_defaults_of_training(
+    parameters: TensorflowModelTrain, samples: Samples, task: Task, network: Network
+) -> ServingDefaults:
     """Return a model's serving defaults: patches of the size that it was trained on, where each has one target.
 
     A model that is trained further keeps its serving defaults, as long as its patches have the same size.
@@ -25,7 +29,11 @@ def serving_defaults_of_training(parameters: TensorflowModelTrain, samples: Samp
     roles = task.source_roles[SampleRole.TRAINING]
     single = samples.shapes[roles.target][:2] == (1, 1)
     sizes = {name: samples.shapes[key] for key, name in roles.inputs.items()}
-    sources = {name: SourceDefaults((shape[1], shape[0]) if single else None) for name, shape in sizes.items()}
+    facts = source_facts(network.whole)
+    sources = {
+        name: dataclasses.replace(facts.get(name, SourceDefaults()), rfield=(shape[1], shape[0]) if single else None)
+        for name, shape in sizes.items()
+    }
     older = _older(parameters)
     if older is not None and older.rfields == {name: source.rfield for name, source in sources.items()}:
         return older if task.table is None else dataclasses.replace(older, background=_background(task, older))

@@ -16,12 +16,13 @@ from ..classes.modelclasses import Classes
 from ..machine.devices import Scope
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
+from ..models.modelfiles import KERAS_INSIDE
 from ..models.modelinterface import Model
 from ..models.savedmodelexport import check_exportable, export_saved_model
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import write_sidecar
 from ..probing.modeldescription import Description, describe, item
-from .network import KERAS_INSIDE, Network
+from .network import Network
 from .trainingpreparation import Task
 
 _FEATURES = "features"
@@ -82,7 +83,7 @@ class FinishedModel:
     def _describe(self, model: Model, scope: Scope, progress: Progress) -> Description:
         """Describe the outputs; the labels see what the probabilities see, of which they are the largest."""
         names = [name for name in self._exported if name != self._labels]
-        described = describe(model, names, scope, Quiet(progress), receptive_fields=False)
+        described = describe(model, names, scope, Quiet(progress), probing="fast")
         outputs = list(described.outputs)
         for probabilities in described.outputs:
             if self._labels and probabilities.info.name == self._trained:

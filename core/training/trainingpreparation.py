@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..machine.memory import budget
+from ..parameters.fillings import MEAN
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import Template, template_of
-from ..patches.patchesimage import read_description
+from ..patches.patchesimage import read_description, without_gaps
 from ..phrases import Phrase
+from ..rasters.seriesbands import SeriesLayout
 from ..samples.bandstatistics import BandStatistics
+from ..templates.filling import is_series
 from ..templates.normalization import scaling_of
-from ..templates.serieslayout import SeriesLayout, pooled_statistics
+from ..templates.serieslayout import layouts
+from ..templates.sourceoptions import SourceFacts, facts_of_patches, source_options, usable_statistics
+from ..templates.templateoptions import Options
 from . import compileoptions
 from .augmentation import augment, check_augmentation
 from .classlabels import (
@@ -35,6 +40,7 @@ from .opensamples import open_samples, read_groups
 from .samplebatches import Change, PatchSamples, Samples
 from .scoring import ClassTally, Tally, ValueTally
 from .sourceroles import SourceRoles, assign_sources
+from .targetscaling import fit_target_scaling
 from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
@@ -153,39 +159,51 @@ def _check_like(role: SampleRole, samples: Samples, training: Samples) -> None:
             )
 
 
-def open_network(parameters: TensorflowModelTrain, sets: SampleSets, labels: LabelCounts) -> Network:
+def open_network(
+    parameters: TensorflowModelTrain, sets: SampleSets, labels: LabelCounts, progress: Progress
+) -> Network:
     """Load the model, or make the template's for the bands and classes of the sources.
 
     Args:
         parameters: of the operation.
         sets: the samples.
         labels: counts them where they are asked for.
+        progress: told what is known of the dates of a template's sources.
 
     Raises:
         ParameterError, ModelError: it cannot be loaded or made.
     """
     template = template_of(parameters.model_dir)
     if template is None:
+        if parameters.tells:
+            raise ParameterError(
+                "{nodata_fill}, {dates} and {step} are for templates, but {model_dir} is {model_dir2}, a model that fills "
+                "missing values as it was made to: leave them out.",
+                nodata_fill=field("nodata_fill"),
+                dates=field("dates"),
+                step=field("step"),
+                model_dir=field("model_dir"),
+                model_dir2=parameters.model_dir,
+            )
         network = load_network(parameters.model_dir, parameters.trust_model)
     else:
-        network = make_network(template, **_template_options(template, parameters, sets, labels))
+        network = make_network(template, **_template_options(template, parameters, sets, labels, progress))
     if parameters.model_restorefrom:
         restore(network, parameters.model_restorefrom, parameters.trust_model)
     return network
 
 
 def _template_options(
-    template: Template, parameters: TensorflowModelTrain, sets: SampleSets, labels: LabelCounts
+    template: Template, parameters: TensorflowModelTrain, sets: SampleSets, labels: LabelCounts, progress: Progress
 ) -> dict[str, Any]:
     """What follows from the samples: bands, classes, sizes, and the scaling to mean 0 and deviation 1."""
     *images, target = sets.training.keys
     shapes = sets.training.shapes
     bands = [shapes[key][-1] for key in images]
-    scalings = [
-        scaling_of("standard", 1.0, count, _rows(template, sets.training, key), SampleRole.TRAINING.mention("il", key))
-        for key, count in zip(images, bands)
-    ]
-    options: dict[str, Any] = {"bands": tuple(bands), "scalings": tuple(scalings)}
+    facts = [_facts(sets.training, key) for key in images]
+    options: dict[str, Any] = {"bands": tuple(bands)}
+    options.update(source_options(template, parameters, facts, len(bands), progress))
+    options.update(_statistics(template, parameters.nodata_fill, sets.training, options, progress))
     if template.loss == "sparse_categorical_crossentropy":
         counts = {role: labels(role, target) for role in sets.by_role}
         table = class_table(counts, None, parameters.remap_labels, parameters.ignored_label, {})
@@ -199,12 +217,32 @@ def _template_options(
     return options
 
 
-def _rows(template: Template, samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:
-    """Statistics of each band of a source; of a time series, in which every band is a date here, those of all dates."""
-    rows = band_statistics(samples, key)
-    if "order" not in template.takes:
-        return rows
-    return pooled_statistics(rows, SeriesLayout(tuple(map(float, range(len(rows))))))
+def _facts(samples: Samples, key: str) -> SourceFacts:
+    """What is known of the images that the patches of a source were cut from."""
+    files = samples.files[key] if isinstance(samples, PatchSamples) else []
+    told = facts_of_patches(files[0]) if files else None
+    return told or SourceFacts([""] * samples.shapes[key][-1])
+
+
+def _statistics(
+    template: Template, fill: str, samples: Samples, options: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
+    """Return the scalings to mean 0 and deviation 1, of a time series for each band over its dates, and the means."""
+    *images, _ = samples.keys
+    series: Sequence[SeriesLayout | None] = [None] * len(images)
+    if is_series(template, fill):
+        given = {"bands": options["bands"], **{name: options[name] for name in ("times", "order") if options[name]}}
+        series = layouts(Options(template, **given))
+    rows = [
+        usable_statistics(band_statistics(samples, key), layout, fill, SampleRole.TRAINING.mention("il", key), progress)
+        for key, layout in zip(images, series)
+    ]
+    scalings = [
+        scaling_of("standard", 1.0, len(found), found, SampleRole.TRAINING.mention("il", key))
+        for key, found in zip(images, rows)
+    ]
+    means = tuple(tuple(row.get("mean") or 0.0 for row in found) for found in rows)
+    return {"scalings": tuple(scalings), **({"means": means} if fill == MEAN else {})}
 
 
 def band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:
@@ -214,9 +252,9 @@ def band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float |
         if described.get("statistics") and described.get("patches") == samples.size:
             rows: Sequence[Mapping[str, float | None]] = described["statistics"]
             return rows
-    found = BandStatistics(samples.shapes[key][-1])
+    found, gap = BandStatistics(samples.shapes[key][-1]), _facts(samples, key).nodata
     for values in samples.values(key):
-        found.add(values)
+        found.add(without_gaps(values, gap))
     return found.rows()
 
 
@@ -296,7 +334,7 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     """
     sets = open_sets(parameters, progress)
     labels = LabelCounts(sets)
-    network = open_network(parameters, sets, labels)
+    network = open_network(parameters, sets, labels, progress)
     source_roles = _source_roles(parameters, sets, network)
     for_training = source_roles[SampleRole.TRAINING]
     target = for_training.target
@@ -326,6 +364,8 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             class_weights=field("class_weights"),
             validation_mode=field("validation_mode"),
         )
+    else:
+        fit_target_scaling(network, sets.training, target, progress)
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
     task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)

@@ -233,18 +233,12 @@ def _help(application: str, words: Words, known: dict[str, Key]) -> str:
     for title, own in in_sections(shown).items():
         lines += [f"{title}:", *map(_help_of, own)]
     if len(shown) < len(known) and not wanted:
-        lines.append(Phrase("Further sources have the same keys with their number."))
+        lines.append("Further sources have the same keys with their number.")
     return "\n".join(lines)
 
 
 def _help_of(key: Key) -> str:
-    marks = (
-        ["needed"]
-        if key.required
-        else []
-        if key.default in (None, "", ())
-        else [Phrase("default {default}", default=key.default)]
-    )
+    marks = ["needed"] if key.required else [] if key.default in (None, "", ()) else [f"default {key.default}"]
     return f"  -{key.name} ({'; '.join([key.kind.takes(key), *marks])}): {key.help}"
 
 

@@ -99,7 +99,7 @@ def open_raster(source: Any, nodata: float | None, alpha: str, image: Stack, pro
     shown = Phrase("{grid} (coordinate system: {reference})", grid=grid.describe(), reference=reference.describe())
     parameter = mention("labels_raster")
     if reference.georeferenced and image.reference.georeferenced:
-        _check_overlap(
+        check_overlap(
             Phrase("{parameter} is {source}, which covers {shown}", parameter=parameter, source=source, shown=shown),
             bounds,
             reference,
@@ -151,7 +151,7 @@ def open_vector(source: LayerSource, field: str, image: Stack, progress: Progres
         raise VectorError(
             "{parameter} is {source}, which has no features: choose another layer.", parameter=parameter, source=source
         )
-    _check_overlap(
+    check_overlap(
         Phrase(
             "{parameter} is {source}, which covers {layer}", parameter=parameter, source=source, layer=layer.describe()
         ),
@@ -163,7 +163,7 @@ def open_vector(source: LayerSource, field: str, image: Stack, progress: Progres
     return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
 
 
-def _check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
+def check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
     """Raise ParameterError where labels and image have no ground in common.
 
     Args:

@@ -3,51 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from ..base.progress import Part, Progress, Quiet
+from ..base.progress import Part, Progress
 from ..errors import ParameterError, field
-from ..files.staging import Staging, check_file, check_writable
+from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
-from ..operations.landcovermap import OF_PATCHES, OF_TILES, LandCoverMap
+from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
-from ..probing.exportrun import check_replaceable
 from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoversamples import LandCoverSamples, prepare_samples
+from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
+from .trainedmaps import check_outputs, serve_map, work_folder
+from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What the parameters and the labels decide for the training.
-
-    Attributes:
-        model: a template's name, or a path.
-        dense: whether labels are learned tile by tile.
-        size: side of patches or tiles in pixels.
-        batch: samples in a step.
-    """
-
-    model: str
-    dense: bool
-    size: int
-    batch: int
 
 
 def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
@@ -65,12 +49,12 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         TrainingError: the network did not learn.
         Cancelled: `progress` asked to stop.
     """
-    _check_outputs(parameters)
+    check_outputs(parameters)
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
     parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     labels = _open_labels(parameters, asked, image, progress)
-    plan = _plan(parameters, labels, image)
+    plan = _plan(parameters, labels, image, progress)
     progress.info(
         Phrase(
             "{tiles} of {size} x {size} pixels for the network {removeprefix}.",
@@ -80,15 +64,15 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         )
     )
     with ExitStack() as stack:
-        folder = _work_folder(parameters, stack, progress)
+        folder = work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
-        samples = prepare_samples(parameters, image, labels, names, plan.dense, plan.size, folder, step)
-        _try_format(parameters, image, samples, progress)
+        samples = prepare_samples(parameters, image, labels, names, plan, folder, step)
+        _try_format(parameters, plan, image, samples, progress)
         trained = _train(parameters, plan, samples, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
                 _set_serving_defaults(parameters, plan, samples, model)
-        served = _serve(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
+        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     return {
         "out": parameters.out,
@@ -97,6 +81,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
             for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
             if key in trained
         },
+        "pixels_nodata": served["pixels_nodata"],
         "mode": "dense" if plan.dense else "patches",
         "samples_training": samples.counts[SampleRole.TRAINING],
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
@@ -104,28 +89,12 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _check_outputs(parameters: LandCoverMap) -> None:
-    """Raise ParameterError where an output cannot be written; makes nothing."""
-    driver_for(parameters.out)
-    for name in ("out", "out_keras", "out_report"):
-        if path := getattr(parameters, name):
-            check_file(path, field(name))
-    if parameters.model_saveto:
-        check_replaceable(Path(parameters.model_saveto), field("model_saveto"))
-    if parameters.keep:
-        check_writable(parameters.keep, field("keep"))
-        if os.path.isfile(parameters.keep):
-            raise ParameterError(
-                "{keep} is {parameters_keep}, which is a file: name a folder.",
-                keep=field("keep"),
-                parameters_keep=parameters.keep,
-            )
-
-
-def _try_format(parameters: LandCoverMap, image: Stack, samples: LandCoverSamples, progress: Progress) -> None:
+def _try_format(
+    parameters: LandCoverMap, plan: TrainingPlan, image: Stack, samples: LandCoverSamples, progress: Progress
+) -> None:
     """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
     values, ignored = samples.classes.values, samples.classes.ignored
-    masked = image.missing(parameters.nodata).possible
+    masked = image.missing(parameters.nodata, rule=plan.missing.for_training).possible
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
             staging,
@@ -145,7 +114,7 @@ def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: P
     return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
 
 
-def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPlan:
+def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Progress) -> TrainingPlan:
     """Decide what is not given, and check that it fits.
 
     Raises:
@@ -159,6 +128,7 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPla
         dense = isinstance(labels, RasterLabels) and labels.covered >= _COVERED
     template = parameters.template if parameters.template != "auto" else (OF_TILES if dense else OF_PATCHES)[0]
     step = TEMPLATES[template].geometry.rfields[0]
+    pixelwise = template in OF_PIXELS
     size = parameters.patchsize or (_TILE if dense else step)
     fits = size % step == 0 if dense else size == step or "patch" in TEMPLATES[template].takes
     if not parameters.model_dir and not fits:
@@ -180,18 +150,10 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack) -> TrainingPla
             width=image.grid.width,
             height=image.grid.height,
         )
-    return TrainingPlan(
-        parameters.model_dir or TEMPLATE_PREFIX + template, dense, size, parameters.batchsize or (8 if dense else 64)
-    )
-
-
-def _work_folder(parameters: LandCoverMap, stack: ExitStack, progress: Progress) -> Path:
-    """Return the folder for the files of the steps: the one to keep, or one that goes when `stack` is left."""
-    if parameters.keep:
-        folder = Path(parameters.keep)
-        folder.mkdir(exist_ok=True)
-        return folder
-    return stack.enter_context(Staging(parameters.out, progress)).folder
+    batch = parameters.batchsize or (8 if dense else 64)
+    name = "" if parameters.model_dir else template
+    missing = decide_missing_data(parameters, parameters, parameters, name, image, progress)
+    return TrainingPlan(parameters.model_dir or TEMPLATE_PREFIX + template, dense, pixelwise, size, batch, missing)
 
 
 def _train(
@@ -214,6 +176,7 @@ def _train(
         "out.keras": parameters.out_keras or str(folder / "model.keras"),
         "out.history": str(folder / "history.csv"),
         "out.report": parameters.out_report,
+        **plan.missing.training_values(parameters),
     }
     if plan.dense:
         values["ignored_label"] = samples.classes.ignored
@@ -231,6 +194,7 @@ def _train(
         "model.saveto": field("model_saveto"),
         "out.keras": field("out_keras"),
         "out.report": field("out_report"),
+        **filling_words(),
     }
     try:
         return run_nested("TensorflowModelTrain", values, words, progress)
@@ -249,40 +213,18 @@ def _train(
         ) from error
 
 
-def _serve(parameters: LandCoverMap, model: str, progress: Progress) -> dict[str, Any]:
-    """Serve the trained model on the image, by its serving defaults; return the results of TensorflowModelServe."""
-    values: dict[str, Any] = {
-        "source1.il": parameters.image,
-        "alpha": parameters.alpha,
-        "model.dir": model,
-        "memory": parameters.memory,
-        "device": parameters.device,
-        "out": parameters.out,
-    }
-    words = {
-        "source1.il": field("image"),
-        "source1.nodata": field("nodata"),
-        "alpha": field("alpha"),
-        "memory": field("memory"),
-        "device": field("device"),
-        "out": field("out"),
-    }
-    progress.info("Mapping the image.")
-    return run_nested("TensorflowModelServe", values, words, Quiet(progress))
-
-
 def _set_serving_defaults(parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, model: str) -> None:
     """Set the serving defaults, so that every later run of Serve applies the model to each pixel of the whole image."""
 
     def changed(trained: ServingDefaults) -> ServingDefaults:
-        sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}
-        return ServingDefaults(
-            trained.output,
-            "" if plan.dense else "off",
-            None if plan.dense else Fraction(1),
-            "reflect",
-            float(samples.classes.ignored),
-            sources,
+        regions = plan.dense or plan.pixelwise
+        kept = plan.missing.stored_in(trained, parameters.nodata)
+        return replace(
+            kept,
+            fullyconv="" if regions else "off",
+            spcscale=None if regions else Fraction(1),
+            padding="reflect",
+            background=float(samples.classes.ignored),
         )
 
     change_serving_defaults(model, changed)

@@ -15,6 +15,7 @@ from .labelregions import region_numbers
 from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
 from .nestedruns import run_nested
 from .patchlocations import PatchLocations, pixels_of
+from .trainingplan import TrainingPlan
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
@@ -24,7 +25,7 @@ _FEATURE = "originfid"
 
 
 def choose_patches(
-    parameters: LandCoverMap, labels: Labels, names: Names, size: int, folder: Path, progress: Progress
+    parameters: LandCoverMap, labels: Labels, names: Names, plan: TrainingPlan, folder: Path, progress: Progress
 ) -> PatchLocations:
     """Choose labelled pixels, as many of each class as asked for.
 
@@ -32,7 +33,7 @@ def choose_patches(
         parameters: of the operation.
         labels: on the image.
         names: names and colours that the user gives.
-        size: side of the patches in pixels.
+        plan: tells the side of the patches, and what becomes of missing values.
         folder: for files.
         progress: receives progress and warnings.
 
@@ -42,9 +43,9 @@ def choose_patches(
     """
     path = str(folder / "samples.gpkg")
     if isinstance(labels, RasterLabels):
-        fields = [_from_raster(parameters, labels, size, path, progress)]
+        fields = [_from_raster(parameters, labels, plan.size, path, progress)]
     else:
-        fields = [_from_features(parameters, labels, path, progress), _FEATURE]
+        fields = [_from_features(parameters, labels, plan, path, progress), _FEATURE]
     layer = VectorLayer(path)
     parts = list(layer.read_points([layer.field(name) for name in fields], progress))
     columns = [np.concatenate([part.columns[place].data for part in parts]) for place in range(len(fields))]
@@ -86,13 +87,16 @@ def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path
     return "class"
 
 
-def _from_features(parameters: LandCoverMap, labels: VectorLabels, path: str, progress: Progress) -> str:
+def _from_features(
+    parameters: LandCoverMap, labels: VectorLabels, plan: TrainingPlan, path: str, progress: Progress
+) -> str:
     """Choose pixels of features; return the name of the field of classes."""
     values = {
         "in": parameters.image[0],
         "vec": labels.source,
         "field": labels.field.name,
         "nodata": parameters.nodata,
+        "nodata_rule": plan.missing.rule,
         "alpha": parameters.alpha,
         "strategy": "constant",
         "strategy.constant.nb": parameters.samples,
@@ -105,6 +109,7 @@ def _from_features(parameters: LandCoverMap, labels: VectorLabels, path: str, pr
         "vec": field("labels_vector"),
         "field": field("labels_field"),
         "nodata": field("nodata"),
+        "nodata_rule": field("nodata_rule"),
         "alpha": field("alpha"),
         "strategy.constant.nb": field("samples"),
         "rand": field("seed"),

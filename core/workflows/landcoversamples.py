@@ -19,9 +19,11 @@ from ..vectors.vectoroutput import OutputVector, vector_staging
 from .landcoverlabels import Labels, MapClasses, Names
 from .landcoverpatches import choose_patches
 from .landcovertiles import choose_tiles
+from .missingdata import filling_words
 from .nestedruns import run_nested
 from .patchlocations import PatchLocations
 from .samplesplit import split_samples
+from .trainingplan import TrainingPlan
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
@@ -47,8 +49,7 @@ def prepare_samples(
     image: Stack,
     labels: Labels,
     names: Names,
-    dense: bool,
-    size: int,
+    plan: TrainingPlan,
     folder: Path,
     progress: Progress,
 ) -> LandCoverSamples:
@@ -59,8 +60,7 @@ def prepare_samples(
         image: the image.
         labels: on it.
         names: names and colours that the user gives.
-        dense: True for tiles with label tiles, False for patches with a label.
-        size: side of the patches in pixels.
+        plan: tells what patches are, and what becomes of missing values.
         folder: for the files.
         progress: receives progress and warnings.
 
@@ -68,11 +68,11 @@ def prepare_samples(
         ParameterError, RasterError, VectorError: something does not fit.
         Cancelled: `progress` asked to stop.
     """
-    step = Part(progress, 0.0, 0.5)
-    if dense:
-        locations = choose_tiles(parameters, image, labels, names, size, folder, step)
+    step, size = Part(progress, 0.0, 0.5), plan.size
+    if plan.dense:
+        locations = choose_tiles(parameters, image, labels, names, plan, folder, step)
     else:
-        locations = choose_patches(parameters, labels, names, size, folder, step)
+        locations = choose_patches(parameters, labels, names, plan, folder, step)
     training, validation = split_samples(
         locations.located_on(image, size), parameters.validation_share, parameters.seed
     )
@@ -85,14 +85,14 @@ def prepare_samples(
         )
     parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
     parts = {role: part for role, part in parts.items() if len(part)}
-    if dense:
+    if plan.dense:
         parts = _limit_tiles(parts, parameters.samples, parameters.seed)
     _log_classes(locations, parts, progress)
     files, counts = {}, {}
     for number, (role, part) in enumerate(parts.items()):
         points = _write_points(folder, role, locations, part, image, progress)
         step = Part(progress, 0.5 + 0.5 * number / len(parts), 0.5 + 0.5 * (number + 1) / len(parts))
-        files[role], counts[role] = _extract(parameters, folder, role, points, locations.label_raster, size, step)
+        files[role], counts[role] = _extract(parameters, folder, role, points, locations.label_raster, plan, step)
     return LandCoverSamples(files, counts, locations.classes)
 
 
@@ -144,16 +144,18 @@ def _extract(
     role: SampleRole,
     points: str,
     label_raster: str,
-    size: int,
+    plan: TrainingPlan,
     progress: Progress,
 ) -> tuple[tuple[str, str], int]:
     """Cut patches with their labels; return both paths, and the number of patches."""
+    size = plan.size
     patches, labels = str(folder / f"patches_{role}.tif"), str(folder / f"labels_{role}.tif")
     values: dict[str, Any] = {
         "source1.il": parameters.image,
         "source1.patchsizex": size,
         "source1.patchsizey": size,
         "source1.nodata": parameters.nodata,
+        **plan.missing.extraction_values(),
         "alpha": parameters.alpha,
         "source1.out": patches,
         "vec": points,
@@ -188,6 +190,7 @@ _WORDS = {
     "source1.patchsizex": field("patchsize"),
     "source1.patchsizey": field("patchsize"),
     "source1.nodata": field("nodata"),
+    **filling_words(),
     "alpha": field("alpha"),
     "memory": field("memory"),
 }

@@ -24,6 +24,7 @@ from ..samples.labelraster import LabelRaster
 from ..samples.validity import Validity
 from .landcoverlabels import Labels, MapClasses, Names, RasterLabels, VectorLabels, classes_of, smallest_type
 from .patchlocations import PatchLocations
+from .trainingplan import TrainingPlan
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
@@ -38,7 +39,7 @@ def choose_tiles(
     image: Stack,
     labels: Labels,
     names: Names,
-    size: int,
+    plan: TrainingPlan,
     folder: Path,
     progress: Progress,
 ) -> PatchLocations:
@@ -51,7 +52,7 @@ def choose_tiles(
         image: the image.
         labels: on it.
         names: names and colours that the user gives.
-        size: side of the tiles in pixels.
+        plan: tells their side, and what becomes of missing values.
         folder: for files.
         progress: receives progress and warnings.
 
@@ -59,7 +60,7 @@ def choose_tiles(
         ParameterError, RasterError, VectorError: there are no labels, or of one class only.
         Cancelled: `progress` asked to stop.
     """
-    path = str(folder / "labels.tif")
+    path, size, rule = str(folder / "labels.tif"), plan.size, plan.missing.for_training
     if isinstance(labels, RasterLabels):
         classes = classes_of(labels, map(str, labels.counts), names)
         parts = _of_raster(labels.raster, classes)
@@ -69,15 +70,18 @@ def choose_tiles(
         parts = _of_features(labels, counted, image, classes, progress)
     _write(path, image, classes, parts, progress)
     grid = PatchGrid(image.grid, size, max(1, size // 2))
-    usable = whole_patches(grid, Validity(image, parameters.nodata, True).read, progress)
+    usable = whole_patches(
+        grid, Validity(image, parameters.nodata, True, rule=rule).read, progress, rule.pixels_allowed(size**2)
+    )
     counts = _counts(grid, LabelRaster(path, classes.ignored, False), classes, progress)
     rows, columns = np.nonzero(usable & (counts.sum(axis=-1) > 0))
     if not len(rows):
         raise ParameterError(
-            "Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {patchsize}, or "
-            "check {nodata}.",
+            "Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {patchsize}, accept "
+            "some in {nodata_pixels}, or check {nodata}.",
             size=size,
             patchsize=field("patchsize"),
+            nodata_pixels=field("nodata_pixels"),
             nodata=field("nodata"),
         )
     x, y = grid.points(rows, columns)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ..base.progress import Progress, Reworded
 from ..errors import OtbtfError, as_key, worded
-from ..registry import run
+from ..registry import declaration, read, run
 
 
 def run_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str], progress: Progress) -> dict[str, Any]:
@@ -29,14 +30,26 @@ def run_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str], p
         OtbtfError: as the inner operation raises it; its message has the words.
         Cancelled: `progress` asked to stop.
     """
-
-    def said(message: str) -> str:
-        return worded(message, lambda path: words.get(path.lstrip("="), f"{as_key(path)} of {name}"))
-
-    outer = Reworded(progress, said)
+    outer = Reworded(progress, lambda message: _said(message, name, words))
     outer.keeps_mentions = True  # the inner run leaves its keys as mentions
-    try:
+    with _in_words(name, words):
         return run(name, values, outer)
+
+
+def check_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str]) -> None:
+    """Raise ParameterError, with the words, where the inner operation refuses its values; see `run_nested`."""
+    with _in_words(name, words):
+        read(declaration(name), values)
+
+
+@contextmanager
+def _in_words(name: str, words: Mapping[str, str]) -> Iterator[None]:
+    try:
+        yield
     except OtbtfError as error:
-        error.args = (said(error.message),)
+        error.args = (_said(error.message, name, words),)
         raise
+
+
+def _said(message: str, name: str, words: Mapping[str, str]) -> str:
+    return worded(message, lambda path: words.get(path.lstrip("="), f"{as_key(path)} of {name}"))

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import enum
 import os
 from pathlib import Path
 
 from ..core.errors import EngineError
-from ..core.machine.installing import engine_python, is_complete
+from ..core.machine.installing import engine_python, is_complete, is_current
 from ..core.phrases import Phrase
 
 VARIABLE = "OTBTF_PYTHON"
 
 _HOW_TO_INSTALL = Phrase("Choose Plugins > OTBTF > Install engine in QGIS, or `qgis_process run otbtf:installengine`.")
+
+
+class State(enum.Enum):
+    """What there is of an engine."""
+
+    READY = enum.auto()
+    MISSING = enum.auto()
+    INCOMPLETE = enum.auto()
+    """An installation was interrupted."""
+    OUTDATED = enum.auto()
+    """Another version of the plugin has installed it, which wanted other packages."""
+    MISNAMED = enum.auto()
+    """The variable or the option names what is no interpreter."""
+
+
+def state(option: str, folder: Path) -> tuple[State, str]:
+    """Return what there is of the engine that `find` looks for, and why it cannot be used; it may be if outdated."""
+    named = bool(os.environ.get(VARIABLE, "").strip() or option.strip())
+    try:
+        find(option, folder)
+    except EngineError as error:
+        missing = State.INCOMPLETE if folder.exists() else State.MISSING
+        return (State.MISNAMED if named else missing), error.message
+    return (State.READY if named or is_current(folder) else State.OUTDATED), ""
 
 
 def find(option: str, folder: Path) -> Path:

@@ -68,7 +68,7 @@ _PARTS: dict[str, dict[str, Callable[[Json], Any]]] = {
     "warning": {"message": _message},
     "error": {"message": _message},
     "temporary": {"path": Json.text},
-    "result": {"results": lambda found: dict(found.fields())},
+    "result": {"results": lambda found: {name: value.value for name, value in found.fields()}},
 }
 """What an event of a kind must have, and how it is read."""
 

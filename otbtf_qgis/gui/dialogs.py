@@ -1,14 +1,17 @@
-"""The dialogs of the algorithms that take a model: QGIS's own, decorated once they are built."""
+"""The dialogs of the algorithms: QGIS's own, decorated once they are built."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..algorithms.base import OtbtfAlgorithm
+from ..algorithms.base import SHOWN_SOURCES, OtbtfAlgorithm
 from .failures import report
+from .formcheck import FormCheck
+from .loading import hide_loading
 from .modelform import form_of
 from .modelpanel import ModelPanel
 from .modelreading import ModelReading
+from .sectionboxes import draw_sections
 
 
 class Dialogs:
@@ -24,18 +27,25 @@ class Dialogs:
         self._reading = ModelReading(provider)
 
     def make(self, algorithm: OtbtfAlgorithm, parent: Any) -> Any:
-        """Return a dialog with a panel that says what the model is.
+        """Return a dialog with its sections, a line that says what is missing, and a panel that says what the model is.
 
-        None for an algorithm without a model, and where QGIS's dialog is not as expected: then QGIS opens its own.
+        None where QGIS's dialog is not as expected: then QGIS opens its own.
         """
-        form = form_of(algorithm.OPERATION, self._provider.options().sources + algorithm.OPERATION.MORE_SOURCES)
-        if form is None:
-            return None
+        every = algorithm.all_sources()
+        form = form_of(algorithm.OPERATION, every)
         dialog = None
         try:
-            dialog = _dialog_class()(algorithm.create(), False, self._window or parent)
+            # With fields for all sources: the panel hides those that the model does not need.
+            shown = {SHOWN_SOURCES: every} if form is not None else {}
+            dialog = _dialog_class()(algorithm.create(shown), False, self._window or parent)
             # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
-            dialog.model_panel = ModelPanel(dialog.mainWidget(), form, self._reading)
+            dialog.model_panel = None
+            if form is not None:
+                usual = algorithm.usual_sources()
+                dialog.model_panel = ModelPanel(dialog.mainWidget(), form, usual, self._reading)
+            draw_sections(dialog.mainWidget(), algorithm.sections())
+            hide_loading(dialog.mainWidget(), algorithm.no_maps())
+            dialog.form_check = FormCheck(dialog.mainWidget(), algorithm.OPERATION)
         except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
             report(error)
             if dialog is not None:

@@ -13,5 +13,5 @@ def report(error: Exception) -> None:
     """Log why a dialog shows less than it could."""
     lines = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     QgsMessageLog.logMessage(
-        tr("The dialog opens without the model's panel: {}").format(lines), "OTBTF", Qgis.MessageLevel.Warning
+        tr("The dialog opens without what OTBTF adds to it: {}").format(lines), "OTBTF", Qgis.MessageLevel.Warning
     )

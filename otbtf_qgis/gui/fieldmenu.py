@@ -13,6 +13,9 @@ from ..algorithms.translate import tr
 class FieldMenu(QToolButton):
     """Offers names for a field; disabled while there are none.
 
+    Attributes:
+        row: what now stands in the field's place, and holds both.
+
     Args:
         field: the widget beside which the button is put.
         value: returns the text of the field.
@@ -28,7 +31,7 @@ class FieldMenu(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setMenu(QMenu(self))
         self.menu().aboutToShow.connect(self._list)
-        _put_beside(field, self)
+        self.row = _put_beside(field, self)
         self.offer(())
 
     def offer(self, names: Sequence[tuple[str, str]]) -> None:
@@ -52,8 +55,8 @@ class FieldMenu(QToolButton):
         self._fill(" ".join([*others, name] if on else others))
 
 
-def _put_beside(field: QWidget, button: QWidget) -> None:
-    """Put a row of both in the field's place."""
+def _put_beside(field: QWidget, button: QWidget) -> QWidget:
+    """Put a row of both in the field's place, and return it."""
     layout = field.parentWidget().layout()
     place = layout.indexOf(field)
     row = QWidget(field.parentWidget())
@@ -62,3 +65,4 @@ def _put_beside(field: QWidget, button: QWidget) -> None:
     layout.insertWidget(place, row)
     inside.addWidget(field, 1)
     inside.addWidget(button)
+    return row

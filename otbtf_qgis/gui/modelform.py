@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
+from ..core.parameters.kinds import Key
 from ..core.parameters.parsing import keys
+from ..core.parameters.traininggroups import FOR_KERAS_ONLY, GraphTraining
 
 _MODELS = ("deepmodel.dir", "model.dir")
+_SCORED = ("validation.", "test.")
+"""Where training has further images of a source."""
 _SOURCE = re.compile(r"((?:training\.)?)source(\d+)\.(il|placeholder)")
 
 
@@ -40,6 +44,11 @@ class ModelForm:
         applies: whether the model is applied to images, for an output that is chosen.
         trains: whether it is trained on patches images, of which each must name the input or target that it feeds; then a
             template may stand for the model.
+        target_among_sources: whether one of the sources holds what the model is to learn.
+        fullyconv: whether whole regions are computed.
+        template: a network instead of the model.
+        options: for a parameter that is a choice of methods, those of each method.
+        for_keras, for_graphs: what only the training of a Keras model, or of a TensorFlow 1 graph, uses.
     """
 
     model: str
@@ -49,12 +58,19 @@ class ModelForm:
     sources: Mapping[int, SourceFields]
     applies: bool
     trains: bool
+    target_among_sources: bool
+    fullyconv: str
+    template: str
+    options: Mapping[str, Mapping[str, Sequence[str]]]
+    for_keras: Sequence[str]
+    for_graphs: Sequence[str]
 
     @property
     def asked(self) -> list[str]:
         """All parameters on which what is shown depends."""
-        fields = [name for source in self.sources.values() for name in (source.images, source.placeholder)]
-        return [name for name in (self.model, *self.reading.values(), self.outputs, self.alpha, *fields) if name]
+        own = [name for source in self.sources.values() for name in (source.images, source.placeholder)]
+        asked = (self.model, *self.reading.values(), self.outputs, self.alpha, *own, *self.options)
+        return [name for name in asked if name]
 
 
 def form_of(operation: type, sources: int) -> ModelForm | None:
@@ -65,6 +81,10 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         return None
     names = {name: key.parameter for name, key in known.items() if key.group <= sources}
     prefix = model.rpartition(".")[0]
+    trains = any(name.startswith("training.source") for name in known)
+    own: dict[str, str] = {}
+    if issubclass(operation, GraphTraining):
+        own = {each.name: each.metadata["key"].parameter for each in fields(operation) if "key" in each.metadata}
     reading = {
         "model.tagsets": names.get(f"{prefix}.tagsets", ""),
         "model.userplaceholders": names.get(f"{prefix}.userplaceholders", ""),
@@ -75,7 +95,8 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         match = _SOURCE.fullmatch(name)
         if match and match[3] == "il":
             start, number = name[: -len("il")], int(match[2])
-            every = tuple(own for other, own in names.items() if other.startswith(start))
+            starts = (start, *(f"{scored}source{number}." for scored in _SCORED))
+            every = tuple(own for other, own in names.items() if other.startswith(starts))
             found[number] = SourceFields(parameter, names.get(start + "placeholder", ""), every)
     if "in" in names:
         found[1] = SourceFields(names["in"], "", (names["in"],))
@@ -86,5 +107,22 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         names.get("alpha", ""),
         found,
         f"{prefix}.fullyconv" in names,
-        any(name.startswith("training.source") for name in names),
+        trains,
+        trains and "training.target.il" not in known,
+        names.get(f"{prefix}.fullyconv", ""),
+        names.get("template", ""),
+        _options(known, names),
+        tuple(own[name] for name in FOR_KERAS_ONLY if name in own),
+        tuple(own[each.name] for each in fields(GraphTraining) if each.name in own),
     )
+
+
+def _options(known: Mapping[str, Key], names: Mapping[str, str]) -> dict[str, dict[str, list[str]]]:
+    """Return the options of each method that may be chosen, such as `classifier.rf.max` of `classifier`."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name in names:
+        choices = known[name].choices
+        own = {choice: [names[each] for each in names if each.startswith(f"{name}.{choice}.")] for choice in choices}
+        if any(own.values()):
+            found[names[name]] = own
+    return found

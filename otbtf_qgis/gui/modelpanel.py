@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import wraps
 from typing import Any
 
@@ -15,17 +16,20 @@ from ..algorithms.reading import Reader
 from ..algorithms.translate import tr
 from ..core.base.progress import Progress
 from ..core.errors import OtbtfError, ParameterError
+from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
 from ..core.parameters.parsing import keys
 from ..core.parameters.templatenames import Template, template_of
 from ..core.probing.imagefit import Fit, GivenImages, fit_of_images, fit_of_patches
 from . import modeltext
+from .applicable import not_applicable
 from .background import Latest
 from .failures import report
 from .fieldmenu import FieldMenu
-from .modelform import ModelForm
-from .modelreading import ChosenModel, EngineBusy, ModelReading
-from .sourcefields import Source
+from .modelform import ModelForm, SourceFields
+from .modelreading import ChosenModel, EngineBusy, Found, ModelReading
+from .rows import Row
+from .sourcefields import Source, fed_by_sources, title_of
 
 _AGAIN = 1000
 """Milliseconds between two looks at whether the engine is free."""
@@ -50,17 +54,20 @@ class ModelPanel(QFrame):
     Args:
         panel: QGIS's widget with the parameters of the dialog, as `mainWidget()` returns it.
         form: the parameters to follow.
+        usual_sources: number of sources to show while no model says how many it needs.
         reading: reads models.
     """
 
-    def __init__(self, panel: Any, form: ModelForm, reading: ModelReading) -> None:
+    def __init__(self, panel: Any, form: ModelForm, usual_sources: int, reading: ModelReading) -> None:
         field = panel.wrappers[form.model].wrappedWidget()
         super().__init__(_place_under(field))
         self._form, self._reading = form, reading
         self._algorithm, self._wrappers = panel.algorithm(), panel.wrappers
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())
-        self._summary: ModelSummary | None = None
+        self._found: Found | Template | None = None
+        self._state = ""
+        self._by_bands: dict[int, str] = {}
         self._chosen: ChosenModel | None = None
         self.setFrameShape(QFrame.Shape.StyledPanel)
         self.model_text, self.images_text = self._label(), self._label()
@@ -72,9 +79,8 @@ class ModelPanel(QFrame):
         self._images = Latest(self, tr("Looking at images"), self._images_failed)
         self._outputs_menu = self._menu(form.outputs, several=True)
         self._input_menus = {number: self._menu(own.placeholder, False) for number, own in form.sources.items()}
-        self._sources = [
-            Source(number, own, self._wrappers, self._input_menus[number]) for number, own in form.sources.items()
-        ]
+        self._rows = {name: self._row(name, wrapper) for name, wrapper in self._wrappers.items()}
+        self._sources = {number: self._source(own, number <= usual_sources) for number, own in form.sources.items()}
         for name in form.asked:
             if name in self._wrappers:
                 self._wrappers[name].widgetValueHasChanged.connect(self._changed)
@@ -97,8 +103,7 @@ class ModelPanel(QFrame):
         self._models.drop()
         self._images.drop()
         self.hide()
-        for source in self._sources:
-            source.forget()
+        self._release_fields()
 
     # ------------------------------------------------------------- the model
 
@@ -109,8 +114,9 @@ class ModelPanel(QFrame):
             self._chosen = chosen
             self._forget()
             self._read(pause=None)
-        elif self._summary is not None:
-            self._show_summary()
+        else:
+            self._show()
+        self._show_options()
 
     def _choice(self) -> ChosenModel | None:
         path = self._text(self._form.model).strip()
@@ -122,54 +128,65 @@ class ModelPanel(QFrame):
     def _forget(self) -> None:
         self._models.drop()
         self._images.drop()
-        self._summary = None
+        self._found, self._state, self._by_bands = None, "", {}
         self.images_text.hide()
-        self._offer(())
-        for source in self._sources:
-            source.forget()
+        self._offer((), ())
+        self._release_fields()
         self.setVisible(self._chosen is not None)
 
     def _read(self, pause: int | None) -> None:
-        chosen = self._chosen
+        """Read the model, and then its geometry, which may take longer; `pause` (in ms) where the engine is busy."""
+        chosen, probed = self._chosen, isinstance(self._found, Found)
         if chosen is None:
             return
-        if pause is None:
+        if pause is None and not probed:
             self._say(modeltext.of_state(tr("Reading the model …")))
         later = {} if pause is None else {"pause": pause}
 
-        def read(progress: Progress) -> ModelSummary | Template:
+        def read(progress: Progress) -> Found | Template:
             template = template_of(chosen.path) if self._form.trains else None
-            return template or self._reading.read(chosen, progress)
+            return template or self._reading.read(chosen, probed, progress)
 
         self._models.ask(read, self._model_read, **later)
 
     @_guarded
-    def _model_read(self, found: ModelSummary | Template) -> None:
-        if isinstance(found, Template):
-            self._say(modeltext.of_template(found))
-            return
-        self._summary = found
-        self._offer((*found.inputs, *found.outputs) if self._form.trains else found.inputs)
-        self._show_summary()
+    def _model_read(self, found: Found | Template) -> None:
+        self._found, self._state = found, ""
+        if isinstance(found, Found):
+            summary = found.summary
+            self._offer((*summary.inputs, *summary.outputs) if self._form.trains else summary.inputs, summary.outputs)
+            if not found.whole:
+                self._state = modeltext.of_state(tr("Receptive field and pixel sizes are being determined …"))
+                self._read(pause=0)
+        self._show()
 
     @_guarded
     def _model_failed(self, error: Exception) -> None:
         if isinstance(error, EngineBusy):
-            self._say(modeltext.of_state(tr("The engine is busy; shown after the run.")))
+            self._state = modeltext.of_state(tr("The engine is busy; shown after the run."))
             self._read(pause=_AGAIN)
         elif isinstance(error, OtbtfError):
-            self._say(modeltext.of_problem(self._in_words(error.message)))
+            self._state = modeltext.of_problem(self._in_words(error.message))
         else:
             raise error
+        if self._found is None:
+            self._say(self._state)
+        else:
+            self._show()
 
-    def _show_summary(self) -> None:
-        assert self._summary is not None  # nosec B101 (tells mypy)
-        output = self._summary.output(self._text(self._form.outputs))
-        self._say(modeltext.of_model(self._summary, output, self._form.applies))
-        if not self._form.trains:
-            for source in self._sources:
-                source.follow(self._summary, output)
-        self._look_at_images(self._summary, output)
+    def _show(self) -> None:
+        """Show what is known of the model, and let the other fields follow."""
+        found, form = self._found, self._form
+        if isinstance(found, Found):
+            output = found.summary.output(self._text(form.outputs))
+            self._say("".join((modeltext.of_model(found.summary, output, form.applies, found.whole), self._state)))
+            self._follow(found, output)
+            self._look_at_images(found.summary, output)
+        elif found is not None:
+            self._say(modeltext.of_template(found))
+            self._follow(None, "")
+        else:
+            self._release_fields()
 
     def _in_words(self, message: str) -> str:
         return in_words(message, self._algorithm.OPERATION)
@@ -192,9 +209,13 @@ class ModelPanel(QFrame):
             sources = []  # which input a source feeds depends on all of them
         if not sources:
             self._images.drop()
+            self._by_bands = {}
             self._say_of_images(modeltext.of_sources_of_qgis(later))
             return
         alpha = self._text(self._form.alpha) or "auto"
+        if self._form.trains:
+            feeds = self._feeds(output) or {}
+            sources = [replace(source, placeholder=feeds.get(source.number, source.placeholder)) for source in sources]
 
         def look(progress: Progress) -> Fit:
             if self._form.trains:
@@ -202,7 +223,7 @@ class ModelPanel(QFrame):
             return fit_of_images(summary, output, sources, alpha, progress)
 
         self._say_of_images(modeltext.of_state(tr("Looking at the images …")))
-        self._images.ask(look, lambda fit: self._images_seen(fit, later))
+        self._images.ask(look, lambda fit: self._images_seen(fit, later, output))
 
     def _given_images(self) -> tuple[list[GivenImages], tuple[int, ...]]:
         """Return the sources that have images, and the numbers of those with images that only QGIS reads.
@@ -226,10 +247,11 @@ class ModelPanel(QFrame):
         return looked_at, tuple(number for number, source in sorted(sources.items()) if source.images in web)
 
     @_guarded
-    def _images_seen(self, fit: Fit, later: tuple[int, ...]) -> None:
-        said = {field.name: tuple(map(self._in_words, getattr(fit, field.name))) for field in fields(fit)}
-        texts = (modeltext.of_fit(Fit(**said)), modeltext.of_sources_of_qgis(later))
+    def _images_seen(self, fit: Fit, later: tuple[int, ...], output: str) -> None:
+        texts = (modeltext.of_fit(fit, self._in_words), modeltext.of_sources_of_qgis(later))
         self._say_of_images("<br>".join(filter(None, texts)))
+        self._by_bands = dict(fit.fed)
+        self._title_sources(output)
 
     @_guarded
     def _images_failed(self, error: Exception) -> None:
@@ -242,6 +264,58 @@ class ModelPanel(QFrame):
 
     # ------------------------------------------------------ the other fields
 
+    def _row(self, name: str, wrapper: Any) -> Row:
+        menus = {form.placeholder: self._input_menus[number] for number, form in self._form.sources.items()}
+        menu = self._outputs_menu if name == self._form.outputs else menus.get(name)
+        return Row(self, wrapper, menu.row if menu is not None else None)
+
+    def _source(self, fields: SourceFields, usual: bool) -> Source:
+        images = self._wrappers.get(fields.images)
+        label = images.wrappedLabel() if images is not None else None
+        rows = [self._rows[name] for name in fields.every if name in self._rows]
+        return Source(rows, label if isinstance(label, QLabel) else None, usual)
+
+    def _follow(self, found: Found | None, output: str) -> None:
+        """Let the other fields follow a model; None for a template."""
+        assert self._chosen is not None  # nosec B101 (tells mypy)
+        reasons = not_applicable(self._form, self._chosen.path, found, output)
+        for name, row in self._rows.items():
+            # What decides how the model is read is left as it is: a change would read it again.
+            keep = name in self._form.reading.values() and row.is_given
+            row.apply("" if keep else reasons.get(name, ""), self._context)
+        self._title_sources(output)
+
+    def _title_sources(self, output: str) -> None:
+        """Show as many sources as the model has inputs, titled with these."""
+        assert self._found is not None  # nosec B101 (tells mypy)
+        feeds = self._feeds(output)
+        for number, source in self._sources.items():
+            if feeds is None:
+                source.forget()
+            else:
+                title = title_of(feeds[number], self._found, output) if number in feeds else ""
+                source.follow(number in feeds or number == 1, title)
+
+    def _feeds(self, output: str) -> dict[int, str] | None:
+        """Return the name of what each source feeds; see `fed_by_sources`."""
+        assert self._found is not None  # nosec B101 (tells mypy)
+        names = {number: self._text(source.placeholder).strip() for number, source in self._form.sources.items()}
+        names.update({number: name for number, name in self._by_bands.items() if not names.get(number)})
+        return fed_by_sources(self._found, output, self._form, names)
+
+    def _release_fields(self) -> None:
+        for row in self._rows.values():
+            row.apply("", self._context)
+        for source in self._sources.values():
+            source.forget()
+
+    def _show_options(self) -> None:
+        """Show the options of the methods that are chosen."""
+        for name, methods in self._form.options.items():
+            for method, options in methods.items():
+                for row in (self._rows[option] for option in options if option in self._rows):
+                    row.show(method == self._text(name))
+
     def _menu(self, name: str, several: bool) -> FieldMenu | None:
         wrapper = self._wrappers.get(name)
         if wrapper is None:
@@ -249,9 +323,8 @@ class ModelPanel(QFrame):
         fill = lambda text: wrapper.setParameterValue(text, self._context)  # noqa: E731
         return FieldMenu(wrapper.wrappedWidget(), lambda: self._text(name), fill, several)
 
-    def _offer(self, inputs: Any) -> None:
+    def _offer(self, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> None:
         """Let the menus offer what the model has."""
-        outputs = self._summary.outputs if self._summary is not None else ()
         if self._outputs_menu is not None:
             self._outputs_menu.offer([(info.name, modeltext.bands_of(info)) for info in outputs])
         for menu in self._input_menus.values():

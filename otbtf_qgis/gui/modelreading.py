@@ -12,7 +12,7 @@ from typing import Any
 from ..core.base.progress import Passed, Progress
 from ..core.errors import Cancelled, EngineError, ModelError, OtbtfError
 from ..core.models.identity import Identity, identity
-from ..core.models.modelfiles import model_files, model_place, split_tags
+from ..core.models.modelfiles import keras_file, model_files, model_place, split_tags
 from ..core.models.modelsummary import ModelSummary, item_summary, sidecar_summary
 from ..core.models.sidecar import sidecar_path
 
@@ -41,7 +41,22 @@ class ChosenModel:
         return split_tags(dict(self.reading).get("model.tagsets", ""))
 
 
-_Known = tuple[Identity, tuple[tuple[str, str], ...]]
+@dataclass(frozen=True)
+class Found:
+    """What is known of a model.
+
+    Attributes:
+        summary: what it is.
+        whole: whether more cannot be had; if not, its geometry is still to be found.
+        graph: whether training runs it as a TensorFlow 1 graph.
+    """
+
+    summary: ModelSummary
+    whole: bool
+    graph: bool
+
+
+_Known = tuple[Identity, tuple[tuple[str, str], ...], str]
 
 
 class ModelReading:
@@ -56,34 +71,44 @@ class ModelReading:
         self._found: dict[_Known, ModelSummary | OtbtfError] = {}
         self._engine = threading.Lock()
 
-    def read(self, chosen: ChosenModel, progress: Progress) -> ModelSummary:
+    def read(self, chosen: ChosenModel, probed: bool, progress: Progress) -> Found:
         """Return what a model is.
+
+        Without a sidecar inputs and outputs take a second or two; the geometry of a deep network takes its time, and is
+        found if it is asked for.
+
+        Args:
+            chosen: the model.
+            probed: whether the geometry is asked for.
+            progress: asked to stop.
 
         Raises:
             OtbtfError: there is no such model, it is refused, or there is no engine to read it.
             EngineBusy: only the engine can tell, and it is busy with a run.
             Cancelled: `progress` asked to stop.
         """
-        key = _identity(chosen), chosen.reading
+        model, graph = _identity(chosen), keras_file(chosen.path) is None
         summary = sidecar_summary(chosen.path, chosen.tags)
         if summary is not None:
-            return summary
+            return Found(summary, True, graph)
+        whole: _Known = (model, chosen.reading, "fast")
+        key: _Known = whole if probed or whole in self._found else (model, chosen.reading, "none")
         found = self._found.get(key)
         if found is None:
-            found = self._ask_engine(chosen, progress)
+            found = self._ask_engine(chosen, key[-1], progress)
             self._found[key] = found
         if isinstance(found, OtbtfError):
             raise found
-        return found
+        return Found(found, key == whole, graph)
 
-    def _ask_engine(self, chosen: ChosenModel, progress: Progress) -> ModelSummary | OtbtfError:
+    def _ask_engine(self, chosen: ChosenModel, probing: str, progress: Progress) -> ModelSummary | OtbtfError:
         """Return what DescribeModel finds in the engine, or why it refuses the model."""
         while not self._engine.acquire(timeout=_POLL):  # another dialog's request, or one that was just given up
             progress.check()
         try:
             if self._provider.runs_in_engine():
                 raise EngineBusy
-            return self._describe(chosen, _GivesWay(progress, self._provider))
+            return self._describe(chosen, probing, _GivesWay(progress, self._provider))
         except Cancelled:
             progress.check()
             raise EngineBusy from None  # a run has begun meanwhile
@@ -94,10 +119,11 @@ class ModelReading:
         finally:
             self._engine.release()
 
-    def _describe(self, chosen: ChosenModel, progress: Progress) -> ModelSummary:
+    def _describe(self, chosen: ChosenModel, probing: str, progress: Progress) -> ModelSummary:
         with tempfile.TemporaryDirectory() as folder:
             item = Path(folder, "model.json")
-            values: Mapping[str, str] = {"model.dir": chosen.path, "out.json": str(item), **dict(chosen.reading)}
+            own: Mapping[str, str] = {"model.dir": chosen.path, "out.json": str(item), "probing": probing}
+            values = {**own, **dict(chosen.reading)}
             self._provider.run_in_engine("DescribeModel", values, progress, lambda: None)
             return item_summary(item)
 
@@ -107,11 +133,12 @@ class _GivesWay(Passed):
 
     def __init__(self, to: Progress, provider: Any) -> None:
         super().__init__(to)
-        self._provider = provider
+        self._provider, self._gave_way = provider, False
 
     def cancelled(self) -> bool:
         """Return True once the request is given up, or a run has begun."""
-        return super().cancelled() or self._provider.runs_in_engine() > 1
+        self._gave_way = self._gave_way or self._provider.runs_in_engine() > 1
+        return super().cancelled() or self._gave_way
 
     def info(self, message: str) -> None:
         """Leave the line out: nobody has asked for a log."""

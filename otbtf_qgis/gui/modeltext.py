@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..algorithms.translate import tr
 from ..core.classes.modelclasses import Classes
@@ -28,21 +28,25 @@ def of_template(template: Template) -> str:
     return _table(rows)
 
 
-def of_model(summary: ModelSummary, output: str, marked: bool) -> str:
+def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> str:
     """Return what a model takes and returns.
 
     Args:
         summary: of the model.
         output: the one that is to be computed.
         marked: whether to say so beside it.
+        whole: whether more cannot be had before it is run.
     """
     geometry = summary.geometry(output)
-    kind = [part for part in (summary.kind, geometry.verdict if geometry else "") if part]
+    unknown = tr("how it is applied is not known before Run") if whole and marked and output else ""
+    kind = [part for part in (summary.kind, geometry.verdict if geometry else unknown) if part]
     rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
     images = summary.image_inputs(output)
     rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]
     others = [info for info in summary.inputs if info.name not in {image.name for image in images}]
     rows += [(tr("Further input"), _named(info, info.dtype)) for info in others]
+    if geometry and _is_bounded(geometry):
+        rows.append((tr("Not known"), tr("the exact receptive field: “Describe a model” measures it")))
     if geometry and (size := patch_size(geometry)):
         rows.append((tr("Patch size"), tr("{} x {} pixels").format(*size)))
     rows += [(tr("Output"), _output(summary, info, marked and info.name == output)) for info in summary.outputs]
@@ -55,11 +59,11 @@ def of_model(summary: ModelSummary, output: str, marked: bool) -> str:
     return _table(rows)
 
 
-def of_fit(fit: Fit) -> str:
-    """Return how images fit."""
-    lines = [_escaped(line) for line in fit.images]
-    lines += [_coloured(line, _BAD) for line in fit.misfits]
-    lines += [_coloured(line, _DOUBTFUL) for line in fit.remarks]
+def of_fit(fit: Fit, in_words: Callable[[str], str]) -> str:
+    """Return how images fit; `in_words` names the parameters that its texts mention."""
+    lines = [_escaped(in_words(line)) for line in fit.images]
+    lines += [_coloured(in_words(line), _BAD) for line in fit.misfits]
+    lines += [_coloured(in_words(line), _DOUBTFUL) for line in fit.remarks]
     if fit.images and not fit.misfits:
         lines.append(_coloured(tr("The images fit the model."), _GOOD))
     return "<br>".join(lines)
@@ -121,12 +125,18 @@ def _receptive_field(geometry: Geometry, place: int) -> str:
     if place < len(geometry.seen):
         return tr("receptive field {} x {} pixels").format(*geometry.seen[place]) if all(geometry.seen[place]) else ""
     around = geometry.surroundings
-    if patch_size(geometry) is not None or geometry.x is None or geometry.y is None or around is None or around.whole:
+    if not _is_bounded(geometry) or geometry.x is None or geometry.y is None or around is None:
         return ""
     ratio = float(geometry.ratios[place])
     columns = max(around.margin_x) * float(geometry.x.scale) * ratio
     rows = max(around.margin_y) * float(geometry.y.scale) * ratio
     return tr("sees {:g} x {:g} pixels around each output").format(columns, rows)
+
+
+def _is_bounded(geometry: Geometry) -> bool:
+    """Return whether it is known around which pixels an output sees others, but not which of them count."""
+    around = geometry.surroundings
+    return not geometry.seen and patch_size(geometry) is None and around is not None and not around.whole
 
 
 def _output(summary: ModelSummary, info: TensorInfo, chosen: bool) -> str:

@@ -2,69 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from qgis.core import QgsProcessingParameterDefinition
-from qgis.PyQt.QtWidgets import QLabel, QWidget
+from qgis.PyQt.QtWidgets import QLabel
 
-from ..core.models.modelsummary import ModelSummary
+from ..algorithms.translate import tr
+from ..core.models.modelinterface import plain_name
+from ..core.parameters.templatenames import Template
 from . import modeltext
-from .fieldmenu import FieldMenu
-from .modelform import SourceFields
-
-_ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+from .modelform import ModelForm
+from .modelreading import Found
+from .rows import Row
 
 
 class Source:
     """The fields of one source.
 
     Args:
-        number: its number, from 1.
-        fields: names of its parameters.
-        wrappers: QGIS's wrappers of all fields of the dialog, by name of the parameter.
-        menu: the menu beside the name of its input, if it has one.
+        rows: of its fields.
+        label: of its images.
+        usual: whether it is shown while no model says how many there are.
     """
 
-    def __init__(self, number: int, fields: SourceFields, wrappers: Mapping[str, Any], menu: FieldMenu | None) -> None:
-        self._number, self._fields, self._menu = number, fields, menu
-        self._wrappers = {name: wrappers[name] for name in fields.every if name in wrappers}
-        self._label = self._wrappers[fields.images].wrappedLabel() if fields.images in self._wrappers else None
-        self._title = self._label.text() if isinstance(self._label, QLabel) else ""
+    def __init__(self, rows: Sequence[Row], label: QLabel | None, usual: bool) -> None:
+        self._rows, self._label, self._usual = rows, label, usual
+        self._title = label.text() if label is not None else ""
 
     def forget(self) -> None:
-        """Show the source as QGIS does."""
-        self._show(True)
-        self._set_title(self._title)
+        """Show the source as QGIS does, without a model."""
+        self.follow(self._usual, "")
 
-    def follow(self, summary: ModelSummary, output: str) -> None:
-        """Title the source with the input that it feeds; hide it where the model has none, and nothing is given."""
-        images = summary.image_inputs(output)
-        self._show(self._number <= max(len(images), 1) or self._is_used())
-        own = self._value(self._fields.placeholder)
-        fed = [info for info in summary.inputs if info.name == own] if own else images[self._number - 1 : self._number]
-        about = [", ".join(part for part in (info.name, modeltext.bands_of(info)) if part) for info in fed]
-        self._set_title(f"{self._title} – {about[0]}" if about else self._title)
+    def follow(self, needed: bool, fed: str) -> None:
+        """Title the source with what it feeds; hide it where it is not needed.
 
-    def _is_used(self) -> bool:
-        """Return whether a field holds something: it stays in sight, and nothing that the user has chosen is lost."""
-        defaults = {name: wrapper.parameterDefinition().defaultValue() for name, wrapper in self._wrappers.items()}
-        return any((self._value(name) or None) != (defaults[name] or None) for name in self._wrappers)
+        A source of which a field is given stays in sight, so that nothing that the user has chosen is lost.
+        """
+        on = needed or any(row.is_given for row in self._rows)
+        for row in self._rows:
+            row.show(on)
+        if self._label is not None:
+            self._label.setText(f"{self._title} – {fed}" if fed else self._title)
 
-    def _value(self, name: str) -> Any:
-        return self._wrappers[name].parameterValue() if name in self._wrappers else None
 
-    def _show(self, on: bool) -> None:
-        """Show or hide the fields; those that may be folded away, and so are shown by QGIS, become grey."""
-        for name, wrapper in self._wrappers.items():
-            row = self._menu if self._menu is not None and name == self._fields.placeholder else None
-            field = wrapper.wrappedWidget() if row is None else row.parentWidget()
-            for widget in (field, wrapper.wrappedLabel()):
-                if isinstance(widget, QWidget) and wrapper.parameterDefinition().flags() & _ADVANCED:
-                    widget.setEnabled(on)
-                elif isinstance(widget, QWidget):
-                    widget.setVisible(on)
+TARGET = ""
+"""Stands for the name of what a model is to learn, where no source names an output for it."""
 
-    def _set_title(self, title: str) -> None:
-        if isinstance(self._label, QLabel):
-            self._label.setText(title)
+
+def fed_by_sources(
+    found: Found | Template, output: str, form: ModelForm, names: Mapping[int, str]
+) -> dict[int, str] | None:
+    """Return the name of what each source that is needed feeds, by its number; None where that is not known.
+
+    Args:
+        found: the model.
+        output: the output that is to be computed.
+        form: whether it is trained, and whether a source holds what it is to learn.
+        names: by the number of a source the input that it is said to feed, or the output whose target it holds.
+    """
+    if isinstance(found, Template):
+        return _numbered(found.inputs, names, form.target_among_sources) if found.inputs else None
+    if not form.trains:
+        return _numbered([info.name for info in found.summary.image_inputs(output)], names, False)
+    if found.graph:
+        return None
+    return _numbered(sorted(info.name for info in found.summary.inputs), names, form.target_among_sources)
+
+
+def _numbered(inputs: Sequence[str], names: Mapping[int, str], target: bool) -> dict[int, str]:
+    """Return what sources feed: those without a name the inputs that are left, in order, and the next one is the target."""
+    feeds = {number: plain_name(name) for number, name in names.items() if name}
+    left = [name for name in inputs if name not in feeds.values()]
+    if target and all(name in inputs for name in feeds.values()):
+        left.append(TARGET)
+    number = 0
+    for name in left:
+        number += 1
+        while number in feeds:
+            number += 1
+        feeds[number] = name
+    return feeds
+
+
+def title_of(name: str, found: Found | Template, output: str) -> str:
+    """Return what a source feeds in words, for its title."""
+    if name == TARGET:
+        return tr("target")
+    if isinstance(found, Template):
+        return name
+    known = {info.name: info for info in (*found.summary.outputs, *found.summary.inputs)}
+    known.update((info.name, info) for info in found.summary.image_inputs(output))
+    bands = modeltext.bands_of(known[name]) if name in known else ""
+    return ", ".join(filter(None, (name, bands)))

@@ -129,16 +129,17 @@ class Kills:
                 time.sleep(0.005)
             _pause(run, choices.uniform(0, 1.1 * reference.work))
         aims = [psutil.Process(run.process.pid)] if target != "engine" and run.process.poll() is None else []
+        engines = run.engines()
         if target != "qgis_process":
-            aims += run.engines()
+            aims += engines
         if not aims or run.process.poll() is not None:
-            return False
+            return False, False
         for aim in aims:
             try:
                 aim.send_signal(which)
             except psutil.NoSuchProcess:
-                return False
-        return True
+                return False, False
+        return True, not engines
 
     def _ended(self, run: Run) -> bool:
         end = time.monotonic() + LONGEST

@@ -301,4 +301,4 @@ def test_mentions_of_parameters_are_sent_as_they_are(tmp_path: Path) -> None:
         process.stdin.flush()
         events = [json.loads(process.stdout.readline()) for _ in ("ready", "started", "error")]
         process.kill()
-    assert events[-1]["message"].startswith(f"{field('=source1.il')} is missing")
+    assert decoded(events[-1]["message"]).startswith(f"{field('=source1.il')} is missing")

@@ -36,7 +36,14 @@ TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
 SERVE = "otbtf:tensorflowmodelserve"
 
 WITH_MODEL = {
-    *("tensorflowmodelserve", "tensorflowmodeltrain", "describemodel", "exportsavedmodel", "landcovermap"),
+    *(
+        "tensorflowmodelserve",
+        "tensorflowmodeltrain",
+        "trainmodel",
+        "describemodel",
+        "exportsavedmodel",
+        "landcovermap",
+    ),
     *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
 }
 
@@ -57,6 +64,13 @@ features = layers.Conv2D(8, 3, padding="same")(xs)
 both = layers.Add()([features, layers.Conv2D(8, 4, strides=4)(pan)])
 outputs = {"scores": layers.Conv2D(3, 1, name="scores")(both), "features": layers.Identity(name="features")(features)}
 keras.Model([xs, pan], outputs).save("two.keras")
+
+inputs = [keras.Input((None, None, bands), name=name) for name, bands in dict(dem=1, radar=2, spot=4, swir=6).items()]
+total = layers.Add()([layers.Conv2D(3, 1)(each) for each in inputs])
+keras.Model(inputs, layers.Identity(name="sum")(total)).save("four.keras")
+
+patch = keras.Input((16, 16, 3), name="patch")
+keras.Model(patch, layers.Dense(2, name="p")(layers.Flatten()(patch))).save("fixed.keras")
 
 y = keras.Input((None, None, 1), name="y")
 keras.Model(y, layers.Lambda(lambda t: t * 2, name="twice")(y)).save("unsafe.keras")
@@ -97,17 +111,32 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Longest:
-    """Measures how long the window is blocked: the longest pause between two ticks of a timer that has none to make."""
+    """Measures how long the window is blocked: the longest pause between two ticks of a timer that has none to make.
+
+    Attributes:
+        seconds: that it took.
+        own: seconds of these in which this thread computed; in the others the machine did something else.
+    """
 
     def __init__(self) -> None:
-        self.seconds, self._last = 0.0, time.monotonic()
+        self.start()
         self._timer = QTimer()
         self._timer.timeout.connect(self.tick)
         self._timer.start(0)
 
+    def start(self) -> None:
+        """Measure anew from now on."""
+        self.seconds = self.own = 0.0
+        self._last, self._computed = time.monotonic(), time.thread_time()
+
     def tick(self) -> None:
-        now = time.monotonic()
-        self.seconds, self._last = max(self.seconds, now - self._last), now
+        now, computed = time.monotonic(), time.thread_time()
+        if now - self._last > self.seconds:
+            self.seconds, self.own = now - self._last, computed - self._computed
+        self._last, self._computed = now, computed
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.3f} s (computing {self.own:.3f} s)"
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 240) -> float:
@@ -118,6 +147,12 @@ def wait_for(condition: Callable[[], Any], seconds: float = 240) -> float:
         QgsApplication.processEvents()
         time.sleep(0.002)
     return time.monotonic() - start
+
+
+def pause(seconds: float) -> None:
+    """Let the application work for a while."""
+    end = time.monotonic() + seconds
+    wait_for(lambda: time.monotonic() > end)
 
 
 @pytest.fixture
@@ -150,8 +185,13 @@ def choose(dialog: AlgorithmDialog, **values: Any) -> None:
 def settle(dialog: AlgorithmDialog) -> None:
     """Let layouts take their sizes, in a window that is large enough to see all."""
     dialog.resize(1000, 1300)
-    end = time.monotonic() + 0.3
-    wait_for(lambda: time.monotonic() > end)
+    pause(0.3)
+
+
+def unfold(dialog: AlgorithmDialog, on: bool = True) -> None:
+    """Unfold what is advanced, or fold it."""
+    for group in dialog.findChildren(QGroupBox):
+        group.setProperty("collapsed", not on)
 
 
 def value(dialog: AlgorithmDialog, name: str) -> Any:
@@ -178,27 +218,45 @@ def test_the_algorithms_that_take_a_model_have_a_panel() -> None:
 
 @pytest.mark.parametrize("name", sorted(WITH_MODEL))
 def test_a_sidecar_is_told_in_a_second(
-    open_dialog: Any, models: Path, name: str, screenshot: Callable[[QWidget, str], Path]
+    open_dialog: Any,
+    models: Path,
+    tmp_path: Path,
+    name: str,
+    screenshot: Callable[[QWidget, str], Path],
+    record_property: Callable[[str, object], None],
 ) -> None:
-    started = time.monotonic()
-    plain = AlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById(f"otbtf:{name}"))
-    plain.show()
-    own, started = time.monotonic() - started, time.monotonic()
-    plain.close()
-    dialog, panel = open_dialog(f"otbtf:{name}")
-    opening = time.monotonic() - started
-    assert not panel.isVisibleTo(dialog)
+    """How long the window is blocked meanwhile is reported, not judged: that depends on what else the machine does."""
     blocked = Longest()
+
+    def report(what: str) -> None:
+        QgsApplication.processEvents()
+        record_property(f"the window is blocked by {what}", str(blocked))
+        print(f"{name}: {what} blocks the window for {blocked}")
+        blocked.start()
+
+    plain = AlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById(f"otbtf:{name}"))
+    plain.resize(1000, 900)
+    plain.show()
+    report("opening QGIS's own dialog")
+    plain.close()
+    blocked.start()
+    dialog, panel = open_dialog(f"otbtf:{name}")
+    report("opening the dialog")
+    assert not panel.isVisibleTo(dialog)
     model = models / "net.keras" if name == "exportsavedmodel" else models / "net"
     sees = "receptive field 3 x 3" if name == "exportsavedmodel" else "sees 1 x 1 pixels around"
     field = "DEEPMODEL_DIR" if name == "imageclassifierfromdeepfeatures" else "MODEL_DIR"
     choose(dialog, **{field: model})
     seconds = wait_for(says(panel, "water", "forest", "#ffc800", "3 bands", sees, "label"), 30)
-    print(f"{name}: opened in {opening:.2f} s (QGIS's own in {own:.2f} s), told after {seconds:.2f} s")
-    print(f"longest block {blocked.seconds:.3f} s")
+    print(f"{name}: told after {seconds:.2f} s")
+    report("choosing a model")
+    images = {"SOURCE1_IL", "IN", "TRAINING_SOURCE1_IL"} & set(dialog.mainWidget().wrappers)
+    for each in images:
+        choose(dialog, **{each: [raster(tmp_path / "a.tif", 3)]})
+        pause(0.4)
+        report("choosing an image")
     assert panel.isVisibleTo(panel.parentWidget())
-    for group in dialog.findChildren(QGroupBox):
-        group.setProperty("collapsed", False)  # unfold what is advanced
+    unfold(dialog)
     settle(dialog)
     screenshot(dialog, f"panel_{name}")
     first = {"OUTPUT_NAMES", "SOURCE1_PLACEHOLDER", "TRAINING_SOURCE1_PLACEHOLDER"} & set(dialog.mainWidget().wrappers)
@@ -214,7 +272,11 @@ def test_a_model_without_sidecar_is_read_by_the_engine_once(
     choose(dialog, MODEL_DIR=models / "two.keras")
     assert "Reading the model" in panel.model_text.text()
     seconds = wait_for(says(panel, "<b>xs</b>: 4 bands", "<b>pan</b>: 1 band", "<b>scores</b>: 3 bands"))
-    print(f"read by the engine after {seconds:.2f} s, longest block {blocked.seconds:.3f} s")
+    assert says(panel, "are being determined")()  # inputs and outputs come first
+    assert "fully convolutional" not in panel.model_text.text()
+    whole = seconds + wait_for(says(panel, "fully convolutional", "the exact receptive field"))
+    print(f"inputs after {seconds:.2f} s, all after {whole:.2f} s, longest block {blocked}")
+    assert "are being determined" not in panel.model_text.text()
     assert not list(models.glob("two*.json"))
     choose(dialog, OUTPUT_NAMES="scores")
     wait_for(says(panel, "pixel size 4 times that of pan"), 30)
@@ -251,8 +313,7 @@ def test_a_missing_engine_is_told(open_dialog: Any, models: Path, monkeypatch: p
 def test_an_answer_for_an_earlier_choice_is_dropped(open_dialog: Any, models: Path) -> None:
     dialog, panel = open_dialog(SERVE)
     choose(dialog, MODEL_DIR=models / "two.keras")
-    end = time.monotonic() + 0.6
-    wait_for(lambda: time.monotonic() > end)  # the engine is asked by now
+    pause(0.6)  # the engine is asked by now
     choose(dialog, MODEL_DIR=models / "net")
     wait_for(says(panel, "water"), 30)
     end = time.monotonic() + 4
@@ -286,16 +347,15 @@ def test_a_run_is_not_disturbed(
     dialog, panel = open_dialog(SERVE)
     choose(dialog, MODEL_DIR=models / "two.keras")
     wait_for(says(panel, "The engine is busy"), 30)
-    end = time.monotonic() + 2.5
-    wait_for(lambda: time.monotonic() > end)
+    pause(2.5)
     assert engine.asked == 0
     choose(dialog, MODEL_DIR=models / "net")
     wait_for(says(panel, "water"), 5)  # needs no engine
     choose(dialog, MODEL_DIR=models / "two.keras")
     wait_for(says(panel, "The engine is busy"), 30)
     engine.running = 0
-    wait_for(says(panel, "<b>xs</b>"))
-    assert engine.asked == 1
+    wait_for(says(panel, "<b>xs</b>", "fully convolutional"))
+    assert engine.asked == 2  # for its inputs and outputs, then for its geometry
 
 
 def test_reading_gives_way_to_a_run(plugin: OtbtfPlugin, open_dialog: Any, models: Path, tmp_path: Path) -> None:
@@ -313,8 +373,8 @@ def test_reading_gives_way_to_a_run(plugin: OtbtfPlugin, open_dialog: Any, model
         told.append(panel.model_text.text())
 
     plugin.provider.run_in_engine("EngineReport", {}, Progress(), poll)
+    wait_for(lambda: told.append(panel.model_text.text()) or says(panel, "<b>xs</b>")())
     assert any("The engine is busy" in text for text in told)
-    wait_for(says(panel, "<b>xs</b>"))
 
 
 def test_images_are_compared_with_the_model(
@@ -330,7 +390,7 @@ def test_images_are_compared_with_the_model(
     assert label.text().endswith("x, 3 bands")
     choose(dialog, SOURCE1_IL=[wrong])
     wait_for(says_of_images(panel, "has 4 bands, but x takes 3"), 30)
-    print(f"longest block with images {blocked.seconds:.3f} s")
+    print(f"longest block with images {blocked}")
     settle(dialog)
     screenshot(dialog, "panel_wrong_bands")
     choose(dialog, SOURCE1_IL=[right, raster(tmp_path / "coarse.tif", 1, pixel=20)])
@@ -347,12 +407,11 @@ def test_a_basemap_is_left_to_the_run(open_dialog: Any, models: Path, tmp_path: 
         try:
             dialog, panel = open_dialog(SERVE)
             given = raster(tmp_path / "a.tif", 3)
-            for value in (layer.id(), f"wms:{server.source()}"):
-                choose(dialog, MODEL_DIR=models / "net", SOURCE1_IL=[value], WEB_EXTENT=extent)
-                wait_for(says_of_images(panel, "Source 1 is read when the algorithm runs."), 30)
-                assert "missing" not in panel.images_text.text() and "The images fit" not in panel.images_text.text()
-                choose(dialog, SOURCE1_IL=[given])
-                wait_for(says_of_images(panel, "The images fit"), 30)
+            choose(dialog, MODEL_DIR=models / "net", SOURCE1_IL=[layer.id()], WEB_EXTENT=extent)
+            wait_for(says_of_images(panel, "Source 1 is read when the algorithm runs."), 30)
+            assert "missing" not in panel.images_text.text() and "The images fit" not in panel.images_text.text()
+            choose(dialog, SOURCE1_IL=[given])
+            wait_for(says_of_images(panel, "The images fit"), 30)
             assert server.asked == []
         finally:
             QgsProject.instance().removeMapLayer(layer)
@@ -363,8 +422,10 @@ def test_what_is_said_of_images_names_parameters_in_words(
 ) -> None:
     mention = field("alpha")
     monkeypatch.setattr(QgsApplication, "platform", staticmethod(lambda: "desktop"))
-    _, panel = open_dialog(SERVE)
-    panel._images_seen(Fit((f"image {mention}",), (f"misfit {mention}",), (f"remark {mention}",)), ())
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water"), 30)
+    panel._images_seen(Fit((f"image {mention}",), (f"misfit {mention}",), (f"remark {mention}",)), (), "label")
     assert panel.images_text.text().count("\u201cAlpha bands\u201d") == 3
     assert "\ue000" not in panel.images_text.text()
 
@@ -376,29 +437,87 @@ def test_two_sources_are_compared_with_each_other(open_dialog: Any, models: Path
     wait_for(says_of_images(panel, "also takes xs of 4 bands"))
     choose(dialog, SOURCE2_IL=[xs])
     wait_for(lambda: "also takes" not in panel.images_text.text() and "fit the model" in panel.images_text.text(), 30)
+    choose(dialog, SOURCE1_IL=[xs], SOURCE2_IL=[pan])  # the only order that the numbers of bands allow
+    label = dialog.mainWidget().wrappers["SOURCE1_IL"].wrappedLabel()
+    wait_for(lambda: label.text().endswith("xs, 4 bands"), 30)
+    choose(dialog, SOURCE1_IL=[pan], SOURCE2_IL=[xs])
+    wait_for(lambda: label.text().endswith("pan, 1 band"), 30)
     choose(dialog, SOURCE2_IL=[raster(tmp_path / "coarse.tif", 4, pixel=20)])
     wait_for(says_of_images(panel, "Source 2 has pixels of 20"), 30)
     choose(dialog, SOURCE2_IL=[raster(tmp_path / "elsewhere.tif", 4, epsg=32632)])
     wait_for(says_of_images(panel, "EPSG:32632"), 30)
 
 
-def test_as_many_sources_are_shown_as_the_model_has_inputs(open_dialog: Any, models: Path, tmp_path: Path) -> None:
+def test_as_many_sources_are_shown_as_the_model_has_inputs(
+    open_dialog: Any, models: Path, tmp_path: Path, screenshot: Callable[[QWidget, str], Path]
+) -> None:
     dialog, panel = open_dialog(SERVE)
+    settle(dialog)
+    unfold(dialog)
     field = {name: dialog.mainWidget().wrappers[name].wrappedWidget() for name in dialog.mainWidget().wrappers}
-    second = [field[name] for name in ("SOURCE2_IL", "SOURCE2_NODATA")]
-    assert all(widget.isVisible() for widget in second)
+    second = [field[name] for name in ("SOURCE2_IL", "SOURCE2_NODATA", "SOURCE2_RFIELDX", "SOURCE2_PLACEHOLDER")]
+    further = [widget for name, widget in field.items() if name.startswith(("SOURCE3", "SOURCE4"))]
+    assert all(widget.isVisible() for widget in second) and not any(widget.isVisible() for widget in further)
     choose(dialog, MODEL_DIR=models / "net")
     wait_for(says(panel, "water"), 30)
-    assert not any(widget.isVisible() for widget in second)
-    assert not field["SOURCE2_RFIELDX"].isEnabled() and field["SOURCE1_RFIELDX"].isEnabled()
-    assert not menus(dialog, "SOURCE2_PLACEHOLDER").parentWidget().isEnabled()
+    unfold(dialog, False)
+    unfold(dialog)
+    assert not any(widget.isVisible() for widget in (*second, *further)) and field["SOURCE1_RFIELDX"].isVisible()
+    unfold(dialog, False)
+    choose(dialog, MODEL_DIR=models / "four.keras")
+    wait_for(says(panel, "<b>swir</b>"))
+    assert not field["SOURCE4_RFIELDX"].isVisible()
+    unfold(dialog)
+    assert len(further) == 10 and all(widget.isVisible() for widget in (*second, *further))
+    assert not field["SOURCE5_IL"].isVisible()
+    labels = [dialog.mainWidget().wrappers[f"SOURCE{number}_IL"].wrappedLabel().text() for number in range(1, 5)]
+    fed = ["dem, 1 band", "radar, 2 bands", "spot, 4 bands", "swir, 6 bands"]
+    assert [label.partition(" – ")[2] for label in labels] == fed
+    screenshot(dialog, "panel_four_inputs")
     choose(dialog, MODEL_DIR="")
-    assert all(widget.isVisible() for widget in second)
+    assert all(widget.isVisible() for widget in second) and not any(widget.isVisible() for widget in further)
     given = [raster(tmp_path / "a.tif", 3)]
     choose(dialog, SOURCE1_IL=given, SOURCE2_IL=given, MODEL_DIR=models / "net")
     wait_for(says_of_images(panel, "takes x of 3 bands, but 2 sources are given"), 30)
     assert all(widget.isVisible() for widget in second)  # nothing that was chosen is lost
     assert value(dialog, "SOURCE2_IL") == given
+
+
+def test_what_does_not_apply_is_grey_and_not_given(open_dialog: Any, models: Path) -> None:
+    dialog, panel = open_dialog(SERVE)
+    field = {name: wrapper.wrappedWidget() for name, wrapper in dialog.mainWidget().wrappers.items()}
+    choose(dialog, MODEL_FULLYCONV="on", MODEL_DIR=models / "fixed.keras")
+    wait_for(says(panel, "patches of 16 x 16"))
+    assert value(dialog, "MODEL_FULLYCONV") == "auto" and not field["MODEL_FULLYCONV"].isEnabled()
+    assert "patches of 16 x 16 pixels only" in field["MODEL_FULLYCONV"].toolTip()
+    assert not field["MODEL_TAGSETS"].isEnabled() and not field["MODEL_USERPLACEHOLDERS"].isEnabled()
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water"), 30)
+    assert value(dialog, "MODEL_FULLYCONV") == "on" and field["MODEL_FULLYCONV"].isEnabled()
+    assert field["MODEL_TAGSETS"].isEnabled()
+
+
+def test_fields_of_a_template_do_not_apply_to_a_model(open_dialog: Any, models: Path) -> None:
+    dialog, panel = open_dialog("otbtf:landcovermap")
+    choose(dialog, TEMPLATE="unet", MODEL_DIR=models / "net.keras")
+    wait_for(says(panel, "water"), 30)
+    assert value(dialog, "TEMPLATE") == "auto"
+    assert not dialog.mainWidget().wrappers["TEMPLATE"].wrappedWidget().isEnabled()
+    choose(dialog, MODEL_DIR="")
+    assert value(dialog, "TEMPLATE") == "unet"
+
+
+def test_only_the_options_of_the_classifier_that_is_chosen_are_shown(open_dialog: Any) -> None:
+    dialog, _ = open_dialog("otbtf:trainclassifierfromdeepfeatures")
+    unfold(dialog)
+
+    def shown() -> set[str]:
+        fields = {name: wrapper.wrappedWidget() for name, wrapper in dialog.mainWidget().wrappers.items()}
+        return {name.split("_")[1] for name, field in fields.items() if "CLASSIFIER_" in name and field.isVisible()}
+
+    assert shown() == {"LIBSVM"}
+    choose(dialog, CLASSIFIER="rf", CLASSIFIER_RF_MAX=15)
+    assert shown() == {"RF"} and value(dialog, "CLASSIFIER_RF_MAX") == 15
 
 
 def test_names_are_chosen_from_lists(open_dialog: Any, models: Path) -> None:
@@ -421,14 +540,15 @@ def test_patches_are_compared_with_a_model_to_train(open_dialog: Any, models: Pa
     patches = raster(tmp_path / "patches.tif", 2)
     choose(
         dialog,
-        MODEL_DIR=models / "net",
+        MODEL_DIR=models / "net.keras",
         TRAINING_SOURCE1_IL=[patches],
-        TRAINING_SOURCE1_PLACEHOLDER="x",
         TRAINING_SOURCE2_IL=[patches],
-        TRAINING_SOURCE2_PLACEHOLDER="label",
     )
     wait_for(says_of_images(panel, "Source 1 has 2 bands, but x takes 3"), 30)
-    assert "Source 2" not in panel.images_text.text()
+    assert "Source 2" not in panel.images_text.text()  # the target
+    choose(dialog, TRAINING_SOURCE1_PLACEHOLDER="label")
+    wait_for(says_of_images(panel, "Source 2 has 2 bands, but x takes 3"), 30)
+    assert "Source 1" not in panel.images_text.text()
 
 
 def test_a_template_stands_for_a_model_to_train(open_dialog: Any, models: Path) -> None:
@@ -438,10 +558,14 @@ def test_a_template_stands_for_a_model_to_train(open_dialog: Any, models: Path) 
         wait_for(says(panel, "<b>cnn16</b>: Classifies the pixel in the middle", "patches of 16 x 16"), 30)
     choose(dialog, MODEL_DIR="cnn17")
     wait_for(says(panel, "which does not exist"), 30)
-    choose(dialog, MODEL_DIR=models / "net")
+    choose(dialog, MODEL_DIR=models / "net.keras")
     wait_for(says(panel, "water"), 30)
     offered = [action.text() for action in menus(dialog, "TRAINING_SOURCE1_PLACEHOLDER").menu().actions()]
     assert offered == ["x  (3 bands)", "label  (1 band)"]
+    field = {name: wrapper.wrappedWidget() for name, wrapper in dialog.mainWidget().wrappers.items()}
+    assert not field["TRAINING_SOURCE3_IL"].isVisible() and not field["VALIDATION_SOURCE3_IL"].isVisible()
+    title = dialog.mainWidget().wrappers["TRAINING_SOURCE2_IL"].wrappedLabel().text()
+    assert title.endswith("target") and not field["TRAINING_TARGETNODES"].isEnabled() and field["LOSS"].isEnabled()
 
 
 def test_what_the_dialog_sends_is_what_qgis_sends(open_dialog: Any, models: Path, tmp_path: Path) -> None:
@@ -482,7 +606,7 @@ def test_without_what_is_expected_of_qgis_its_own_dialog_opens(
         monkeypatch.setattr(dialogs, "_dialog_class", fault)
         del logged[:]
         assert algorithm.createCustomParametersWidget(parent=None) is None
-        assert any("without the model's panel" in line for line in logged)
+        assert any("without what OTBTF adds" in line for line in logged)
 
 
 def test_starting_qgis_does_not_load_the_panel(models: Path) -> None:
@@ -513,7 +637,7 @@ def test_panel_modules_that_do_not_load_leave_the_dialog_of_qgis(
     monkeypatch.setitem(sys.modules, "otbtf_qgis.gui.dialogs", None)
     algorithm = QgsApplication.processingRegistry().createAlgorithmById(SERVE)
     assert LateDialogs(plugin.provider, None).make(algorithm, None) is None
-    assert any("without the model's panel" in line for line in logged)
+    assert any("without what OTBTF adds" in line for line in logged)
 
 
 def test_a_fault_of_the_panel_leaves_the_dialog(
@@ -537,9 +661,7 @@ def test_batch_keeps_the_dialog_of_qgis(open_dialog: Any) -> None:
 def test_a_dialog_may_close_while_a_model_is_read(open_dialog: Any, models: Path) -> None:
     dialog, panel = open_dialog(SERVE)
     choose(dialog, MODEL_DIR=models / "two.keras")
-    end = time.monotonic() + 0.4
-    wait_for(lambda: time.monotonic() > end)
+    pause(0.4)
     dialog.deleteLater()
     QgsApplication.sendPostedEvents(dialog, 52)  # QEvent.DeferredDelete
-    end = time.monotonic() + 3
-    wait_for(lambda: time.monotonic() > end)
+    pause(3)

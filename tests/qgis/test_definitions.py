@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingAlgorithm
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingContext, QgsProcessingParameterNumber
+from qgis.gui import QgsGui, QgsProcessingGui
 
 from otbtf_qgis.algorithms import algorithm_classes
 from otbtf_qgis.algorithms.definitions import definition, shown_as
@@ -38,3 +39,18 @@ def test_an_algorithm_is_made_from_its_declaration(plugin: OtbtfPlugin, provider
         assert bool(algorithm.flags() & hide) is operation.HIDDEN
         outputs = {output.name() for output in algorithm.outputDefinitions()}
         assert {parameter_name(result.name) for result in operation.RESULTS} <= outputs
+
+
+def test_a_field_for_whole_numbers_shows_its_default(plugin: OtbtfPlugin, provider: OtbtfProvider) -> None:
+    """QGIS's own overflows above 2^31 - 1: Create example data could not be run as it opened."""
+    context, integer = QgsProcessingContext(), QgsProcessingParameterNumber.Type.Integer
+    for name in ("createexampledata", "createmodel", "trainvectorclassifier"):
+        algorithm = provider.algorithm(name).create()
+        for parameter in algorithm.parameterDefinitions():
+            if isinstance(parameter, QgsProcessingParameterNumber) and parameter.dataType() == integer:
+                wrapper = QgsGui.processingGuiRegistry().createParameterWidgetWrapper(
+                    parameter, QgsProcessingGui.WidgetType.Standard
+                )
+                field = wrapper.createWrappedWidget(context)
+                assert wrapper.parameterValue() == parameter.defaultValue(), (name, parameter.name())
+                field.deleteLater()

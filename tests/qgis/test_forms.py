@@ -60,6 +60,16 @@ def test_fields_come_by_sections(one_source: OtbtfProvider, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_section_is_in_one_piece(one_source: OtbtfProvider, name: str) -> None:
+    """QGIS shows outputs below Advanced: what it shows above is no part of their section."""
+    algorithm = one_source.algorithm(name).create()
+    known_keys = known(algorithm)
+    above = {known_keys[one.name()].section for one in fields(algorithm) if not one.isDestination()}
+    below = {known_keys[one.name()].section for one in fields(algorithm) if one.isDestination()}
+    assert not above & below
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_only_what_may_be_empty_is_optional(one_source: OtbtfProvider, name: str) -> None:
     algorithm = one_source.algorithm(name).create()
     known_keys = known(algorithm)

@@ -26,7 +26,7 @@ def listed(provider: OtbtfProvider) -> Any:
 
 def test_it_is_listed_with_inputs_outputs_and_help(provider: OtbtfProvider) -> None:
     model = listed(provider)
-    assert (model.displayName(), model.groupId()) == ("Make a land cover map, step by step (model)", "start")
+    assert (model.displayName(), model.groupId()) == ("Step by step: a land cover map (model)", "start")
     assert {p.name() for p in model.parameterDefinitions() if not p.isDestination()} == {
         "images",
         "labels",

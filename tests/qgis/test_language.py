@@ -50,7 +50,7 @@ def test_the_language_is_that_of_qgis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_titles_and_labels(french: None, provider: OtbtfProvider) -> None:
     algorithm = provider.algorithm("tensorflowmodelserve").create()
-    assert algorithm.displayName() == "Appliquer un modèle TensorFlow"
+    assert algorithm.displayName() == "Appliquer un modèle à des images"
     assert algorithm.parameterDefinition("SOURCE1_IL").description() == "Source 1 : images"
 
 

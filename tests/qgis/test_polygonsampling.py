@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
     QgsRendererCategory,
@@ -103,7 +104,7 @@ def test_samples_load_in_the_colours_of_the_layer(plugin: OtbtfPlugin, image: st
         layer = QgsVectorLayer(target, "samples")
         context.layerToLoadOnCompletionDetails(target).postProcessor().postProcessLayer(layer, context, feedback)
         found = {c.value(): (c.label(), c.symbol().color().name()) for c in layer.renderer().categories()}
-        assert found == {3: ("3 wheat", "#ffcc00"), 5: ("5", "#336699")}
+        assert found == {3: ("wheat", "#ffcc00"), 5: ("5", "#336699")}
         assert layer.renderer().classAttribute() == "crop"
 
 
@@ -147,6 +148,23 @@ def test_patches_keep_names_and_colours_of_the_layer(
     results = processing.run("otbtf:patchesextraction", {**parameters, **size, "NODATA_FROM_LAYER": False})
     assert results["PATCHES"] == 8
     assert json.loads(Path(f"{labels}.json").read_text())["classes"] == ROWS
+
+
+def test_patches_are_not_thrown_onto_the_map(plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path) -> None:
+    """Their mosaic is, where it is asked for."""
+    samples = tmp_path / "samples.gpkg"
+    select(image, fields, samples)
+    outputs = {"SOURCE1_OUT": "patches.tif", "OUTLABELS": "labels.tif", "OUT_MOSAIC": "mosaic.tif"}
+    context = QgsProcessingContext()
+    loaded = {
+        name: QgsProcessingOutputLayerDefinition(str(tmp_path / file), QgsProject.instance())
+        for name, file in outputs.items()
+    }
+    parameters = {"SOURCE1_IL": [image], "VEC": str(samples), "FIELD": "crop", "NODATA_FROM_LAYER": False}
+    size = {"SOURCE1_PATCHSIZEX": 1, "SOURCE1_PATCHSIZEY": 1}
+    results = processing.run("otbtf:patchesextraction", {**parameters, **size, **loaded}, context=context)
+    assert [Path(results[name]).name for name in outputs] == list(outputs.values())
+    assert [Path(path).name for path in context.layersToLoadOnCompletion()] == ["mosaic.tif"]
 
 
 def test_texts_that_are_numbers_take_the_names_of_categories(

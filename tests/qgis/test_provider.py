@@ -17,6 +17,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.plugin import OtbtfPlugin
 from otbtf_qgis.provider import OtbtfProvider
 
+PAGES = Path(__file__).parents[2] / "docs" / "algorithms"
 IDS = [f"otbtf:{algorithm.OPERATION.__name__.lower()}" for algorithm in algorithm_classes()]
 
 
@@ -56,8 +57,9 @@ def test_menu_comes_and_goes(plugin: OtbtfPlugin, qgis_iface: Any, monkeypatch: 
 
 def test_each_algorithm_has_a_page_of_documentation(provider: OtbtfProvider) -> None:
     """Also the graphical models; the Help button opens it by the algorithm's name."""
-    pages = {path.stem for path in (Path(__file__).parents[2] / "docs" / "algorithms").glob("*.md")}
-    assert pages == {"index", *(algorithm.name() for algorithm in provider.algorithms())}
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md") if path.stem != "index"}
+    titles = {name: page.splitlines()[0] for name, page in pages.items()}
+    assert titles == {each.name(): f"# {each.displayName()}" for each in provider.algorithms()}
 
 
 def test_provider_is_known_by_its_id(provider: OtbtfProvider) -> None:

@@ -6,6 +6,7 @@ PyQt aborts the process on an exception in what QGIS calls, and with it the resu
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,21 @@ plugin.unload()
     done = run(script, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ValueError" in done.stdout.split("told:")[1]
+
+
+@pytest.mark.parametrize(("interface", "status"), [("None", -signal.SIGINT), ("object()", 0)])
+def test_ctrl_c_ends_qgis_process_without_an_exception(interface: str, status: int, tmp_path: Path) -> None:
+    """In qgis_process, QGIS aborts where Python raises KeyboardInterrupt in what it asks of a plugin; windows keep theirs."""
+    script = f"""
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import otbtf_qgis
+otbtf_qgis.classFactory({interface})
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    pass
+"""
+    path = os.pathsep.join((str(TREE), PLUGINS))
+    done = subprocess.run([str(PYTHON), "-c", script], env={**os.environ, "PYTHONPATH": path}, cwd=tmp_path, timeout=60)
+    assert done.returncode == status

@@ -28,6 +28,10 @@ GROUPS = [
 ]
 
 
+SEEN = 24
+"""Characters of a title that the toolbox shows at its usual width."""
+
+
 @pytest.fixture(scope="module")
 def toolbox(plugin: object) -> dict[str, list[str]]:
     """What the toolbox shows below OTBTF, in its order: titles of algorithms by group."""
@@ -46,7 +50,8 @@ def test_groups_stand_in_the_order_of_work(toolbox: dict[str, list[str]]) -> Non
     assert toolbox["1 Start"] == [
         "Create example data",
         "Make a land cover map",
-        "Make a land cover map, step by step (model)",
+        "Map a quantity",
+        "Step by step: a land cover map (model)",
     ]
 
 
@@ -54,10 +59,8 @@ def test_titles_are_told_apart(toolbox: dict[str, list[str]]) -> None:
     titles = [title for group in toolbox.values() for title in group]
     assert len(set(titles)) == len(titles)
     for one, other in itertools.combinations(titles, 2):
-        shorter, longer = sorted((one, other), key=len)
-        alike = difflib.SequenceMatcher(None, one, other).ratio()
-        # One that only adds to another says what in brackets.
-        assert alike < 0.9 and (not longer.startswith(shorter) or longer.endswith(")")), (one, other)
+        assert one[:SEEN] != other[:SEEN], "the toolbox shows both alike"
+        assert difflib.SequenceMatcher(None, one, other).ratio() < 0.9
 
 
 def test_ids_are_those_that_command_lines_and_models_name(provider: OtbtfProvider) -> None:

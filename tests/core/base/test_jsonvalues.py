@@ -30,6 +30,7 @@ from otbtf_qgis.core.machine.interpreters import inspect_python
 from otbtf_qgis.core.models.kerasfile import check_keras_file, check_weights_file
 from otbtf_qgis.core.models.sidecar import geometry_as_json, read_sidecar
 from otbtf_qgis.core.patches.patchesimage import read_description
+from otbtf_qgis.core.phrases import decoded
 from otbtf_qgis.core.tfrecords import TFRecords
 from otbtf_qgis.core.training.checkpoints import Checkpoints, TrainingState
 from otbtf_qgis.core.training.strategies import _checked
@@ -463,6 +464,7 @@ class TestRequests:
 import sys
 sys.path.insert(0, sys.argv.pop(1))
 from otbtf_qgis.core.worker import main
+from otbtf_qgis.core.phrases import decoded
 main(lambda name, values, progress: values, [lambda: None])
 """
 
@@ -480,6 +482,6 @@ main(lambda name, values, progress: values, [lambda: None])
                 events.append(json.loads(engine.stdout.readline()))
         errors = [event for event in events if event["event"] == "error"]
         assert len(errors) == len(wrong)
-        assert all("cannot read the request" in event["message"] for event in errors)
+        assert all("cannot read the request" in decoded(event["message"]) for event in errors)
         assert [event["id"] for event in errors if event["id"]] == [3, 4, 5]
         assert events[-1]["id"] == 7 and math.isnan(events[-1]["results"]["a"])

@@ -5,6 +5,7 @@ The whole thing with TensorFlow is what `make test` makes its engine with; the l
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -24,8 +25,16 @@ from packaging.specifiers import SpecifierSet
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
-from otbtf_qgis.core.machine import installing
-from otbtf_qgis.core.machine.installing import MARKER, constraints, engine_python, install, is_complete, requirements
+from otbtf_qgis.core.machine import installing, proxies
+from otbtf_qgis.core.machine.installing import (
+    MARKER,
+    constraints,
+    engine_python,
+    install,
+    is_complete,
+    is_current,
+    requirements,
+)
 from otbtf_qgis.core.machine.interpreters import _candidates, base_python, environment, inspect_python
 
 posix = pytest.mark.skipif(os.name == "nt", reason="uses shell scripts")
@@ -265,7 +274,9 @@ def test_new_environment_works(made):
     assert is_complete(folder)
     tested = package_index.VERSIONS  # newer ones are there, too
     assert (versions["tensorflow"], versions["keras"]) == (tested["tensorflow-cpu"], tested["keras"])
-    assert json.loads((folder / MARKER).read_text()) == {"gpu": False, **versions}
+    marks = json.loads((folder / MARKER).read_text())
+    assert "skops" in marks.pop("packages")
+    assert marks == {"gpu": False, **versions} and is_current(folder)
     found = inspect_python(engine_python(folder))
     assert found.base_prefix == sys.base_prefix and not found.gdal_error
 
@@ -318,6 +329,63 @@ def test_offline_says_so_and_leaves_what_was_there(engine, index, base, monkeypa
     assert "ERROR: Cannot install skops" in str(caught.value)
     assert "was not changed" in str(caught.value)
     assert (packages(engine) / "keras").is_dir() and is_complete(engine)
+
+
+def test_a_folder_of_wheels_needs_no_index(engine, tmp_path, index, monkeypatch):
+    uninstall(engine, "skops", "keras")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    index.save(tmp_path / "wheels")
+    progress = Recorder()
+    values = {"folder": str(engine), "wheels": str(tmp_path / "wheels")}
+    assert registry.run("InstallEngine", values, progress)["keras"] == package_index.VERSIONS["keras"]
+    assert is_complete(engine) and not any("rror" in line for line in progress.lines)
+
+
+def test_a_folder_that_misses_a_wheel_is_named(engine, tmp_path, index, base):
+    uninstall(engine, "skops")
+    wheels = tmp_path / "wheels"
+    index.save(wheels)
+    next(wheels.glob("skops*")).unlink()
+    with pytest.raises(EngineError, match=rf"{wheels} has no wheel of a package(.|\n)*skops"):
+        install(engine, base, Progress(), wheels=wheels)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(EngineError, match=r"empty holds no wheels \(files .whl\)"):
+        install(engine, base, Progress(), wheels=tmp_path / "empty")
+
+
+def test_the_page_downloads_the_wheels_that_are_wanted():
+    page = (Path(__file__).parents[3] / "docs" / "engine.md").read_text(encoding="utf-8")
+    command = re.search(r"pip download(.*?)\n\n", page, re.DOTALL)
+    wanted = requirements((3, 11), "linux", "x86_64", 1, gpu=False)
+    assert command and set(wanted) <= set(command[1].replace('"', "").split())
+
+
+def test_pip_goes_through_the_proxy_and_its_password_into_no_log_or_argument(engine, index, base, monkeypatch):
+    uninstall(engine, "skops")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://packages.invalid/simple")  # which only the proxy knows
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "packages.invalid")
+    address = index.url.replace("//", "//me:p%40ss@").replace("/simple", "")
+    progress = Recorder()
+    with proxies.used({"HTTP_PROXY": address, "HTTPS_PROXY": address}):
+        install(engine, base, progress)
+    assert (packages(engine) / "skops").is_dir()
+    assert index.proxied == {"Basic " + base64.b64encode(b"me:p@ss").decode()}
+    assert not any("p@ss" in line or "p%40ss" in line for line in progress.lines)
+
+
+def test_an_engine_of_another_version_of_the_plugin_is_recognised(engine):
+    assert is_current(engine) and is_complete(engine)
+    marker = json.loads((engine / MARKER).read_text())
+    for other in ({**marker, "packages": marker["packages"][1:]}, {"gpu": False}):
+        (engine / MARKER).write_text(json.dumps(other))
+        assert is_complete(engine) and not is_current(engine)
+
+
+def test_a_folder_that_cannot_be_made(base):
+    with pytest.raises(
+        EngineError, match=r"/dev/null/engine cannot be created: .*set its Python in the plugin's options"
+    ):
+        install(Path("/dev/null/engine"), base, Progress())
 
 
 def test_cancel_of_a_repair_leaves_what_was_there(engine, index, base):

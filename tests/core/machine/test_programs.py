@@ -94,6 +94,7 @@ def test_fractions_follow_downloads_and_never_fall():
     assert progress.fractions == sorted(progress.fractions)
     assert progress.fractions[2] < progress.fractions[3] - 0.1
     assert progress.fractions[-1] == 1.0
+    assert any(line.startswith("Downloaded 300.0 MB") for line in progress.lines)  # not what the cache had
     assert not any(line.startswith("Progress") for line in progress.lines)
 
 
@@ -117,6 +118,7 @@ def test_change_is_told_when_pip_begins_to_install():
             "not be reached, or",
         ),
         ("SSLError(SSLCertVerificationError(1, 'certificate verify failed'))", "certificate"),
+        ("ERROR: Could not install packages due to an OSError: Missing dependencies for SOCKS support.", "PySocks"),
         ("ERROR: something new", "lines below"),
     ],
 )
@@ -124,6 +126,13 @@ def test_causes(line, words):
     log = PipLog(Progress(), 0, 1)
     log.line(line)
     assert words in log.cause(Path("/somewhere"))
+
+
+def test_passwords_do_not_reach_the_log():
+    progress = Recorder()
+    log = PipLog(progress, 0, 1)
+    log.line("Please check proxy URL. It is malformed: http://me:secret@host:3128x")
+    assert "secret" not in "".join(progress.lines) + log.tail()
 
 
 def test_the_empty_folder_of_a_killed_process_goes_with_the_next_one(

@@ -302,3 +302,22 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Cancelled):
         extract(tmp_path, Impatient(), source1_il=[source], source1_patchsizex=3, source1_patchsizey=3, vec=points)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_mosaic_is_that_of_the_patches(tmp_path: Path) -> None:
+    image = write(tmp_path / "a.tif", noise(20, 20, 3, "uint8"))
+    places = [(300000 + 10 * (4 + 2 * n) + 5, 4000000 - 95) for n in range(5)]
+    points = write_points(tmp_path / "p.gpkg", places, **{"class": list(range(5))})
+    given = {"source1_il": [image], "source1_patchsizex": 4, "source1_patchsizey": 4, "vec": points}
+    with pytest.raises(OtbtfError, match="OUT_MOSAIC is .*, but SOURCE1_OUT is missing"):
+        records = {"source1.out": None, "out.tfrecords": str(tmp_path / "records")}
+        extract(tmp_path, **given, **records, **{"out.mosaic": str(tmp_path / "m.tif")})
+    with pytest.raises(OtbtfError, match=r"m\.none"):
+        extract(tmp_path, **given, **{"out.mosaic": str(tmp_path / "m.none")})
+    assert not (tmp_path / "p1.tif").exists()
+    found = extract(tmp_path, **given, **{"out.mosaic": str(tmp_path / "m.tif")})
+    other = {"in": found["source1.out"], "labels": found["outlabels"], "out": str(tmp_path / "other.tif")}
+    registry.run("PatchesMosaic", other)
+    assert found["out.mosaic"] == str(tmp_path / "m.tif")
+    assert np.array_equal(read(found["out.mosaic"]), read(other["out"]))
+    assert hidden(tmp_path) == []

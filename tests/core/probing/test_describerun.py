@@ -84,6 +84,29 @@ def test_a_field_that_is_wider_than_high(tmp_path):
     assert item["properties"]["otbtf:geometry"][0]["true_receptive_fields"] == [[9, 3]]
 
 
+def test_fast_probing_leaves_out_the_true_field_only(tmp_path, unet_path):
+    full, fast = (describe(unet_path, tmp_path, probing=word)[1]["properties"] for word in ("full", "fast"))
+    (whole,), (less,) = full["otbtf:geometry"], fast["otbtf:geometry"]
+    assert whole.pop("true_receptive_fields") == [[13, 13]]
+    assert less == whole
+
+
+def test_without_probing_only_inputs_and_outputs_are_described(tmp_path, unet_path):
+    full, none = (describe(unet_path, tmp_path, probing=word) for word in ("full", "none"))
+    assert (none[0]["verdict"], none[0]["parameters"]) == ("not probed", "")
+    assert not none[1]["properties"].get("otbtf:geometry")
+    for key in ("mlm:input", "mlm:output"):
+        names = [[each["name"] for each in item[1]["properties"][key]] for item in (full, none)]
+        assert names[0] == names[1]
+    assert "PROBING is none" in (tmp_path / "d.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("more", [{"sidecar": "on"}, {"source1.il": ["a.tif"]}])
+def test_what_needs_probing_is_refused_without_it(unet_path, more):
+    with pytest.raises(ParameterError, match="PROBING is none, but"):
+        registry.run("DescribeModel", {"model.dir": unet_path, "probing": "none", **more})
+
+
 def test_a_model_of_patches(tmp_path):
     results, item = describe(small_models.save(small_models.classifier(), tmp_path), tmp_path)
     assert results["verdict"] == "patches of 16 x 16"

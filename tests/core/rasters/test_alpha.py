@@ -19,6 +19,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError
 from otbtf_qgis.core.geometry.grid import Box
+from otbtf_qgis.core.parameters.nodatarules import WITH_GAPS
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.alpha import open_images, said
 from otbtf_qgis.core.rasters.rasterstack import Stack
@@ -135,7 +136,7 @@ def test_each_file_of_a_stack_is_decided_by_itself(tmp_path: Path) -> None:
     assert (stack.bands, said(stack)) == (7, "")
     np.testing.assert_array_equal(stack.read(stack.grid.box), np.dstack([BANDS, BANDS, BANDS[..., 0]]))
     assert not stack.missing().possible  # the second file has data everywhere
-    assert stack.missing().anywhere(stack.read(stack.grid.box), stack.grid.box).tolist() == GAP.tolist()
+    assert stack.missing(rule=WITH_GAPS).marked(stack.read(stack.grid.box), stack.grid.box).tolist() == GAP.tolist()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from osgeo import gdal
 
 from otbtf_qgis.core.errors import RasterError
 from otbtf_qgis.core.geometry.grid import Box
+from otbtf_qgis.core.parameters.nodatarules import WITH_GAPS, NodataRule
 from otbtf_qgis.core.parameters.rastersource import RasterSource
 from otbtf_qgis.core.rasters.inmemory import ArrayRaster
 from otbtf_qgis.core.rasters.missingpixels import Held, Missing, common_tag, marks_of_first
@@ -26,7 +27,7 @@ LOWEST = F32(np.finfo("float32").min)
 def everywhere(source: Any, nodata: float | None = None, from_layer: bool = True) -> list[list[bool]]:
     stack = Stack(source if isinstance(source, list) else [source])
     found = stack.missing(nodata, from_layer).read(stack.grid.box)
-    whole = stack.missing(nodata, from_layer).everywhere(stack.read(stack.grid.box), stack.grid.box)
+    whole = stack.missing(nodata, from_layer).marked(stack.read(stack.grid.box), stack.grid.box)
     assert found.tolist() == whole.tolist()
     return found.tolist()
 
@@ -79,10 +80,8 @@ def test_a_given_value_that_whole_numbers_cannot_have_marks_nothing(given: float
     path = made(tmp_path / "a.tif", np.array([[[0], [1], [255]]], dtype))
     expected = [[False, False, False]]
     assert everywhere(path, given) == expected
-    assert (
-        Stack([path]).missing(given).anywhere(np.array([[[0], [1], [255]]], dtype), Box(0, 0, 3, 1)).tolist()
-        == expected
-    )
+    pixels = np.array([[[0], [1], [255]]], dtype)
+    assert Stack([path]).missing(given, rule=WITH_GAPS).marked(pixels, Box(0, 0, 3, 1)).tolist() == expected
 
 
 def test_nan_counts_too_where_that_is_asked(tmp_path: Path) -> None:
@@ -90,12 +89,12 @@ def test_nan_counts_too_where_that_is_asked(tmp_path: Path) -> None:
     pixels = np.array([[[nan, 1], [0, nan], [0, 1], [nan, nan], [2, 2]]], "float32")
     stack, box = Stack([made(tmp_path / "a.tif", pixels, 0)]), Box(0, 0, 5, 1)
     asked = stack.missing(nan=True)
-    assert asked.everywhere(pixels, box).tolist() == [[False, True, False, True, False]]
-    assert asked.anywhere(pixels, box).tolist() == [[True, True, True, True, False]]
+    assert asked.marked(pixels, box).tolist() == [[False, True, False, True, False]]
+    assert stack.missing(nan=True, rule=WITH_GAPS).marked(pixels, box).tolist() == [[True, True, True, True, False]]
     assert np.array_equal(asked.by_band(pixels, box), np.isnan(pixels) | (pixels == 0))
     alone = stack.missing(from_layer=False, nan=True)
     assert alone.possible and np.array_equal(alone.by_band(pixels, box), np.isnan(pixels))
-    assert stack.missing().anywhere(pixels, box).tolist() == [[False, True, True, False, False]]
+    assert stack.missing(rule=WITH_GAPS).marked(pixels, box).tolist() == [[False, True, True, False, False]]
     whole = Stack([made(tmp_path / "whole.tif", np.array([[[0], [1]]], "uint8"))])
     assert not whole.missing(nan=True).partly
 
@@ -123,7 +122,7 @@ def test_a_pixel_is_no_data_where_all_bands_are(tmp_path: Path) -> None:
     path = made(tmp_path / "a.vrt.tif", pixels)
     source = RasterSource(path, nodata=[[[0, 0]], [[1, 1]]])
     assert everywhere(source) == [[True, False, False, False]]
-    anywhere = Stack([source]).missing().anywhere(pixels, Box(0, 0, 4, 1))
+    anywhere = Stack([source]).missing(rule=WITH_GAPS).marked(pixels, Box(0, 0, 4, 1))
     assert anywhere.tolist() == [[True, True, True, False]]
     assert everywhere(source, from_layer=False) == [[False] * 4]
     assert everywhere(RasterSource(path, nodata=[[[0, 0]], []])) == [[False] * 4]
@@ -194,7 +193,7 @@ def test_masks_are_padded_as_pixels_are(padding: str, tmp_path: Path) -> None:
     mode: Any = padding
     more = {"constant_values": 1} if padding == "constant" else {}
     expected = np.pad(mask, ((2, 3), (3, 3)), mode, **more) == 0
-    assert stack.missing().everywhere(pixels, box, padding).tolist() == expected.tolist()
+    assert stack.missing().marked(pixels, box, padding).tolist() == expected.tolist()
 
 
 def test_a_stack_is_masked_where_all_files_are(tmp_path: Path) -> None:
@@ -203,7 +202,9 @@ def test_a_stack_is_masked_where_all_files_are(tmp_path: Path) -> None:
     three = made(tmp_path / "c.tif", np.ones((1, 4, 1), "uint8"))
     stack = Stack([one, two])
     assert everywhere([one, two]) == [[True, False, False, False]]
-    assert stack.missing().anywhere(stack.read(stack.grid.box), stack.grid.box).tolist() == [[True, True, True, False]]
+    assert stack.missing(rule=WITH_GAPS).marked(stack.read(stack.grid.box), stack.grid.box).tolist() == [
+        [True, True, True, False]
+    ]
     assert not Stack([one, three]).missing().possible
 
 
@@ -228,7 +229,7 @@ def test_nodata_values_tell_of_all_bands_together(tmp_path: Path) -> None:
     del dataset
     assert everywhere(path) == [[True, False, False]]
     stack = Stack([path])
-    assert stack.missing().anywhere(pixels, stack.grid.box).tolist() == [[True, False, False]]
+    assert stack.missing(rule=WITH_GAPS).marked(pixels, stack.grid.box).tolist() == [[True, False, False]]
     assert everywhere(path, from_layer=False) == [[False, False, False]]
 
 
@@ -361,3 +362,43 @@ class TestMarksOfTheFirstBand:
         assert self.marks(alpha) == ((), "2")
         both = made(tmp_path / "both.tif", self.PIXELS, None, mask, external=True, alpha=True)
         assert self.marks(both) == ((), "mask")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.74, 1.0])
+def test_a_pixel_is_no_data_where_more_bands_are_missing_than_the_rule_accepts(share: float, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 3, (20, 30, 4)).astype("int16")
+    mask = np.where(random.random((20, 30)) < 0.2, 0, 255).astype("uint8")
+    stack = Stack([made(tmp_path / "a.tif", pixels, 0), made(tmp_path / "b.tif", pixels[..., :2] + 1, None, mask)])
+    read, box = stack.read(stack.grid.box), stack.grid.box
+    gaps = np.dstack([pixels == 0, mask == 0, mask == 0])
+    missing = stack.missing(rule=NodataRule(share))
+    expected = (gaps.mean(axis=2) > share) | gaps.all(axis=2)
+    assert np.array_equal(missing.marked(read, box), expected) and expected.any() and not expected.all()
+    assert np.array_equal(missing.read(box), expected)
+    part = Box(3, 4, 1, 1)
+    assert missing.throughout(read[4, 3], part) == expected[4, 3]
+
+
+def test_nan_counts_where_the_rule_says_so(tmp_path: Path) -> None:
+    pixels = np.array([[[math.nan, 1.0], [math.nan, math.nan], [1.0, 2.0]]], "float32")
+    stack = Stack([made(tmp_path / "a.tif", pixels)])
+    assert not stack.missing().possible
+    assert stack.missing(rule=NodataRule(nan=True)).read(stack.grid.box).tolist() == [[False, True, False]]
+
+
+def test_missing_bands_are_handed_on_with_one_value(tmp_path: Path) -> None:
+    pixels = np.array([[[0, 5], [7, 9], [3, 9]]], "int16")
+    mask = np.array([[255, 255, 0]], "uint8")
+    box = Box(0, 0, 3, 1)
+    plain = Stack([made(tmp_path / "a.tif", pixels, 0)]).missing()
+    assert plain.gap_value == 0.0 and plain.with_gaps(pixels, box, 0.0) is pixels
+    assert plain.with_gaps(pixels, box, -1.0).tolist() == [[[-1, 5], [7, 9], [3, 9]]]
+    tags = Stack([made(tmp_path / "b.tif", pixels[..., :1], 0), made(tmp_path / "c.tif", pixels[..., 1:], 9)]).missing()
+    assert tags.gap_value is None and tags.apart
+    assert tags.with_gaps(pixels, box, -7.0).tolist() == [[[-7, 5], [7, -7], [3, -7]]]
+    as_nan = tags.with_gaps(pixels, box, math.nan)
+    assert as_nan.dtype == "float32" and np.isnan(as_nan).tolist() == [[[True, False], [False, True], [False, True]]]
+    masked = Stack([made(tmp_path / "d.tif", pixels, None, mask)]).missing()
+    assert not masked.apart and masked.with_gaps(pixels, box, -1.0)[0, 2].tolist() == [-1, -1]
+    assert Stack([made(tmp_path / "e.tif", pixels.astype("float32"))]).missing().gap_value != 0  # NaN

@@ -158,3 +158,21 @@ def test_an_image_without_a_pixel_of_data(tmp_path: Path) -> None:
     out = str(tmp_path / "out.tif")
     serving.serve(source1_il=path, model_dir=net, source1_nodata=0, output_bv=3, out=out)
     assert (serving.read(out) == 3).all() and serving.read(out).shape == (20, 20, 1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "bands", "share"), [("any", 0.0, 1.0), ("0.5", 0.5, 0.0), ("all", 1.0, 0.25), ("0.3", 0.3, 0.5)]
+)
+def test_the_rule_says_which_pixels_and_which_outputs(rule: str, bands: float, share: float, tmp_path: Path) -> None:
+    pixels = holes(serving.noise(24, 32, 3, "float32"), 9.0, 3)
+    path = serving.write(tmp_path / "a.tif", pixels, nodata=9.0)
+    model = patch_mean(tmp_path, 4, 3)
+    given = {"output__spcscale": 4, "nodata_rule": rule, "nodata_pixels": share, "output__bv": BACKGROUND}
+    gaps = pixels == 9.0
+    empty = (gaps.mean(axis=2) > bands + 1e-9) | gaps.all(axis=2)
+    below = empty.reshape(6, 4, 8, 4).mean(axis=(1, 3))
+    expected = (below > share) | (below == 1)
+    for tile in (8, 3):
+        found = serving.served(tmp_path, model, path, **given, optim__tilesizex=tile, optim__tilesizey=tile)
+        assert np.array_equal(found[..., 0] == BACKGROUND, expected)
+    assert expected.any() and not expected.all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -92,3 +94,43 @@ def test_cancelling_while_the_reader_waits() -> None:
 
     with pytest.raises(Cancelled):
         stream(range(9), lambda item: released.wait(PATIENCE), lambda item, data: None, lambda item, value: None, check)
+
+
+def test_several_that_compute_keep_the_order() -> None:
+    """Two items are computed at the same time, and the later one, which is done first, waits for its turn."""
+    together = threading.Barrier(2)
+    written: list[tuple[int, str]] = []
+
+    def computer(name: str) -> Callable[[int, int], str]:
+        def compute(item: int, data: int) -> str:
+            if item < 2:
+                together.wait(PATIENCE)
+            if item == 0:
+                time.sleep(0.1)
+            return name
+
+        return compute
+
+    stream(
+        range(9),
+        lambda item: item,
+        computer("one"),
+        lambda item, value: written.append((item, value)),
+        lambda: None,
+        [computer("two")],
+    )
+    assert [item for item, _ in written] == list(range(9))
+    assert {name for _, name in written[:2]} == {"one", "two"}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_one_of_several_fails(number: int) -> None:
+    def fails(item: int, data: int) -> int:
+        raise ValueError("no")
+
+    computers = [lambda item, data: item, fails]
+    with pytest.raises(ValueError, match="no"):
+        stream(
+            iter(int, 1), lambda item: item, computers[number], lambda *_: None, lambda: None, [computers[1 - number]]
+        )
+    assert threading.active_count() < 10

@@ -57,6 +57,7 @@ class Index:
         wheels: by distribution.
         hanging: the distribution whose download never ends.
         asked: set once the hanging download was asked for.
+        proxied: what those who asked it as the proxy of http://packages.invalid gave for a password.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class Index:
         self.wheels: dict[str, bytes] = {}
         self.hanging = ""
         self.asked = threading.Event()
+        self.proxied: set[str] = set()
         self.reset()
 
     def reset(self, **code: str) -> None:
@@ -74,6 +76,13 @@ class Index:
         }
         self.hanging = ""
         self.asked.clear()
+        self.proxied.clear()
+
+    def save(self, folder: Path) -> None:
+        """Write the wheels into a folder."""
+        folder.mkdir()
+        for name, content in self.wheels.items():
+            (folder / f"{name.replace('-', '_')}-{VERSIONS[name]}-py3-none-any.whl").write_bytes(content)
 
 
 @contextmanager
@@ -84,7 +93,11 @@ def serve() -> Iterator[Index]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            kind, _, name = self.path.strip("/").partition("/")
+            path = self.path
+            if path.startswith("http://packages.invalid/"):  # asked as a proxy
+                index.proxied.add(self.headers.get("Proxy-Authorization", ""))
+                path = path[len("http://packages.invalid") :]
+            kind, _, name = path.strip("/").partition("/")
             name = name.split("/")[0]
             if name not in index.wheels:
                 self.send_error(404)

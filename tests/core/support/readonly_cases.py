@@ -12,7 +12,7 @@ Case = Callable[[Scene], dict[str, Any]]
 NO_INPUTS = ("InstallEngine",)
 """Operations that take no file, and whose runs take a minute."""
 
-SLOW = ("LandCoverMap", "TensorflowModelTrain")
+SLOW = ("LandCoverMap", "RegressionMap", "TensorflowModelTrain", "TrainModel")
 """Operations that train, for seconds."""
 
 ENDLESS = ("TensorBoard",)
@@ -113,6 +113,24 @@ def _land_cover_from_polygons(scene: Scene) -> dict[str, Any]:
     return {**_land_cover(scene), **labels, "model.dir": scene.path("small.keras"), "keep": scene.out("kept")}
 
 
+def _quantity_from_raster(scene: Scene) -> dict[str, Any]:
+    return {
+        "in": [scene.path("image.tif")],
+        "values.raster": scene.path("labels_20m.tif"),
+        "samples": 20,
+        "validation.share": 0,
+        "epochs": 1,
+        "out": scene.out("quantity.tif"),
+        "out.report": scene.out("quantity.html"),
+    }
+
+
+def _quantity_from_points(scene: Scene) -> dict[str, Any]:
+    known = {"values.vector": scene.path("points.gpkg"), "values.field": "class"}
+    values = {key: value for key, value in _quantity_from_raster(scene).items() if key != "values.raster"}
+    return {**values, **known, "baseline": True}
+
+
 def _patches(scene: Scene) -> dict[str, Any]:
     image = {"source1.il": [scene.path("image.tif")], "source1.patchsizex": 8, "source1.patchsizey": 8}
     outs = {"source1.out": scene.out("cut.tif"), "outlabels": scene.out("cut_labels.tif")}
@@ -184,6 +202,12 @@ def _training_on_images(scene: Scene) -> dict[str, Any]:
         data[f"{what}.source2.name"] = "predictions"
     weights = {"model.restorefrom": scene.path("small.weights.h5")}
     return {**scene.training(), **data, **weights, "out.history": scene.out("history.csv")}
+
+
+def _short_training(scene: Scene) -> dict[str, Any]:
+    names = {"training.source2.il": "training.target.il", "training.source2.placeholder": "training.target.placeholder"}
+    given = {names.get(key, key): value for key, value in scene.training().items() if key != "out.keras"}
+    return {**given, "model.saveto": scene.out("trained")}
 
 
 def _training_in_groups(scene: Scene) -> dict[str, Any]:
@@ -270,6 +294,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),
     "PolygonClassStatistics": (_masked_statistics,),
+    "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
@@ -278,6 +303,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "TensorflowModelServe": (_serving_saved_model, _serving_keras, _serving_in_parts, _serving_what_is_missing),
     "TensorflowModelTrain": (_training_on_images, _training_in_groups, _training_on_records),
     "TrainClassifierFromDeepFeatures": (_deep_training,),
+    "TrainModel": (_short_training,),
     "TrainVectorClassifier": (_vector_training,),
 }
 """Operation to its runs."""

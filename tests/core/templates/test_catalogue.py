@@ -256,7 +256,7 @@ def test_predicted_images_are_in_the_units_of_the_source():
 
     scaling = Scaling((100.0, 200.0), (10.0, 20.0))
     model = make("super_resolution", bands=(2,), scalings=(scaling,), width=2, depth=1)
-    for weight in model.weights:
+    for weight in model.trainable_weights:
         weight.assign(np.zeros(weight.shape))
     found = model.predict(np.ones((1, 4, 4, 2)), verbose=0)
     np.testing.assert_allclose(found[0, 0, 0], [100.0, 200.0])

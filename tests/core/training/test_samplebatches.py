@@ -14,7 +14,7 @@ from api_helpers import patches, write
 from otbtf_qgis.core.dataset import DatasetFromPatchesImages
 from otbtf_qgis.core.errors import as_key, worded
 from otbtf_qgis.core.parameters.sampleroles import SampleRole
-from otbtf_qgis.core.parameters.traininggroups import TrainingSource
+from otbtf_qgis.core.parameters.trainingsources import TrainingSource
 from otbtf_qgis.core.training.augmentation import augment
 from otbtf_qgis.core.training.opensamples import open_samples, read_groups
 from otbtf_qgis.core.training.samplebatches import PatchSamples, Samples

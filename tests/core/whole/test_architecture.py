@@ -32,7 +32,8 @@ KNOW_AN_OPERATION = {
     "probing.describerun",
     "probing.exportrun",
     "serving.serve",
-    "serving.partsrun",
+    "serving.serveparts",
+    "serving.modelidentity",
     "serving.defaultsapplied",
     "serving.parameterresolution",
 }

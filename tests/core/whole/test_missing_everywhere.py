@@ -271,16 +271,31 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
     reading = {
         name for name in registry.names() if any(key.name.endswith("alpha") for key in keys(registry.declaration(name)))
     }
-    assert reading - {"LandCoverMap"} == {case.partition(",")[0] for case in CASES}
+    assert reading - {"LandCoverMap", "RegressionMap"} == {case.partition(",")[0] for case in CASES}
     images = {
         name
         for name in registry.names()
         if any(key.kind in (kinds.RASTER, kinds.RASTERS) for key in keys(registry.declaration(name)))
     }
     assert images - reading == {
-        *("PatchesMosaic", "TensorflowModelTrain"),  # patches: all of their bands are bands
+        *("PatchesMosaic", "TensorflowModelTrain", "TrainModel"),  # patches: all of their bands are bands
         *("ConcatenateImages", "ExtractROI", "Superimpose"),  # which copy bands, whatever they are
     }
+
+
+@pytest.mark.parametrize("how", ["tag", *MARKS])
+def test_a_map_of_a_quantity_is_the_same_whatever_marks_the_image(how: str, tmp_path: Path) -> None:
+    gap = np.zeros((ROWS, COLUMNS), bool)
+    gap[:, :3] = gap[40:60, 50:80] = True
+    bands = np.random.default_rng(0).integers(20, 120, (ROWS, COLUMNS, 2)).astype("uint8")
+    values = made(tmp_path / "values.tif", 2 * bands[..., :1].astype("int16"), -1)
+    image = marked(tmp_path, how, bands, gap)
+    given = {"in": [image], "values.raster": values, "epochs": 1, "samples": 400, "out": str(tmp_path / "map.tif")}
+    results = registry.run("RegressionMap", given, Log())
+    found = read(str(tmp_path / "map.tif")).reshape(ROWS, COLUMNS)
+    assert ((found == -9999) == gap).all()
+    share = 1 - gap.mean()
+    assert 0.8 * share < (results["samples_training"] + results["samples_validation"]) / 400 < 1.1 * share
 
 
 @pytest.mark.parametrize("how", ["tag", *MARKS])

@@ -15,7 +15,7 @@ pytest.importorskip("tensorflow")
 
 from part_processes import ServingProcess, wait_for
 
-TIMES = 50
+TIMES = 10
 Pair = tuple[ServingProcess, ServingProcess]
 
 

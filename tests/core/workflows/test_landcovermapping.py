@@ -197,10 +197,13 @@ def test_labels_in_one_place_cannot_be_held_back(scene: dict[str, str], tmp_path
         run(scene, tmp_path, labels__vector=polygons, labels__field="class")
 
 
-def test_patches_that_hold_nan_are_told_by_the_images(scene: dict[str, str], tmp_path: Path) -> None:
+def test_patches_with_nan_are_left_out_and_infinite_values_told_by_the_images(
+    scene: dict[str, str], tmp_path: Path
+) -> None:
     """The patches are files of ours: the user knows the images."""
     pixels = np.random.default_rng(0).normal(size=(ROWS, COLUMNS))
-    pixels[::20, ::20] = np.nan
+    pixels[::20, ::20] = np.inf
+    pixels[:, 40:] = np.nan
     log = Log()
     image = str(tmp_path / "gaps.tif")
     grid = gdal.Open(scene["one"])

@@ -1,0 +1,190 @@
+"""An operation in parts: some of them, those that are missing, or all on a cluster; and the whole, once all are there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..base.progress import Part, Progress
+from ..cluster.pools import opened_pool
+from ..machine.memory import gdal_cache
+from ..parameters.partshare import PartShare, part_share
+from ..phrases import Phrase
+from .askedoutputs import AskedOutputs
+from .partedwork import OpenWork
+from .partnotes import PartNote
+from .partsoncluster import (
+    assignment,
+    check_workers,
+    compute_on,
+    parameters_of_parts,
+    release,
+    release_on_worker,
+)
+from .partsrun import PartsRun, agreed_run
+from .wholeoutput import whole_output
+
+_COMPUTING = 0.95
+"""The share of the progress until the raster that parts are copied into is closed and checked."""
+
+Arrived = Callable[[int, PartNote], None]
+Compute = Callable[[Sequence[int], Arrived, Progress], None]
+"""Computes parts of these numbers, and hands on each that is done."""
+
+
+def wants_parts(parameters: Any) -> bool:
+    """Return whether an operation is to be run in parts."""
+    return bool(parameters.part.strip() or parameters.resume or parameters.cluster)
+
+
+def run_in_parts(parameters: Any, open_work: OpenWork, packages: Sequence[str], progress: Progress) -> dict[str, Any]:
+    """Compute the parts that a run is asked for, and the whole output where these were the last.
+
+    Args:
+        parameters: of the operation.
+        open_work: opens its inputs, here and on workers.
+        packages: that decide values, by the names of their modules.
+        progress: told how far all is.
+
+    Raises:
+        OtbtfError: bad input, as far as possible before work starts; or the parts that are there belong to another run.
+        Cancelled: `progress` asked to stop; parts that are done are kept.
+    """
+    asked = AskedOutputs.of(parameters)
+    if parameters.cluster:
+        return _run_on_cluster(parameters, asked, open_work, packages, progress)
+    share = part_share(parameters.part, os.environ)
+    run = agreed_run(parameters, open_work(parameters, progress), asked, share.count, None, progress)
+    with gdal_cache(run.plan.cache):
+        done = _complete(run, asked, share, parameters.resume, partial(_compute_here, run), progress)
+    if not asked.virtual:
+        _leave(run, True, progress)
+    return _results(run, asked, done)
+
+
+def _run_on_cluster(
+    parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
+) -> dict[str, Any]:
+    beside = Path(asked.paths["out"]).absolute().parent
+    side = parameters.cluster_partsize
+    with opened_pool(parameters.cluster, parameters.cluster_tls, beside, progress) as pool:
+        followed, team = parameters_of_parts(parameters, pool, packages, progress)
+        run = agreed_run(followed, open_work(followed, progress), asked, pool.workers(), side, progress)
+        given = assignment(followed, open_work, run, team, pool)
+        check_workers(given, pool, progress)
+
+        def compute(todo: Sequence[int], arrived: Arrived, progress: Progress) -> None:
+            compute_on(pool, given, run, todo, arrived, progress)
+
+        with gdal_cache(run.plan.cache):
+            try:
+                done = _complete(run, asked, PartShare(), parameters.resume, compute, progress)
+            finally:
+                if not pool.apart:
+                    release(everywhere=True)
+        if pool.apart:
+            pool.on_each(release_on_worker, progress=progress)
+    if not asked.virtual:
+        referred = run.plan.overviews or Path(asked.paths["out"]).with_suffix(".vrt").exists()
+        _leave(run, parameters.resume or referred, progress)
+    return _results(run, asked, done)
+
+
+def _leave(run: PartsRun, kept: bool, progress: Progress) -> None:
+    """Keep or remove parts that the output does not refer to."""
+    if kept:
+        progress.info(
+            Phrase("{path} still holds the parts: delete it when you no longer need them.", path=run.folder.path)
+        )
+    else:
+        run.folder.remove(run.plan)
+
+
+def _compute_here(run: PartsRun, todo: Sequence[int], arrived: Arrived, progress: Progress) -> None:
+    """Compute parts in this process, one after the other."""
+    total, done = sum(run.plan.parts[number].area for number in todo), 0
+    for number in todo:
+        area = run.plan.parts[number].area
+        note = run.note(number)  # another run may have been sooner
+        if note is None:
+            note = run.compute_part(number, Part(progress, done / total, (done + area) / total))
+        arrived(number, note)
+        done += area
+        progress.fraction(done / total)
+
+
+def _complete(
+    run: PartsRun, asked: AskedOutputs, share: PartShare, thoroughly: bool, compute: Compute, progress: Progress
+) -> int:
+    """Compute the parts of a share that are not done, and the whole where none is missing; return how many are done.
+
+    Args:
+        run: what is followed.
+        asked: the outputs.
+        share: of the parts.
+        thoroughly: whether the content of those that are done is compared with their notes.
+        compute: computes parts.
+        progress: told how far it is.
+    """
+    count = len(run.plan.parts)
+    mine = share.of(count)
+    notes = {number: note for number in mine if (note := run.note(number, thoroughly))}
+    todo = [number for number in mine if number not in notes]
+    progress.info(
+        Phrase(
+            "{path}: {count} parts of {part} x {part2} outputs; this run computes {mine} of them; {mine2} "
+            "are already done.",
+            path=run.folder.path,
+            count=count,
+            part=run.plan.part[0],
+            part2=run.plan.part[1],
+            mine=len(mine),
+            mine2=len(mine) - len(todo),
+        )
+    )
+    if thoroughly:
+        for number in todo:  # else who computes it would take its note for true
+            run.folder.note(number).unlink(missing_ok=True)
+    if share.count > 1:
+        compute(todo, notes.__setitem__, progress)
+        notes = {number: note for number in range(count) if (note := run.note(number))}
+        todo = []
+    if len(notes) + len(todo) < count:
+        missing = count - len(notes)
+        progress.info(
+            Phrase(
+                "{missing} of {count} parts are missing; the run that completes the last part writes {paths}.",
+                missing=missing,
+                count=count,
+                paths=asked.paths["out"],
+            )
+        )
+        return len(notes)
+    with whole_output(run, asked, progress) as whole:
+        for number, note in notes.items():
+            whole.arrived(number, note, progress)
+
+        def arrived(number: int, note: PartNote) -> None:
+            whole.arrived(number, note, progress)
+
+        if todo:
+            compute(todo, arrived, Part(progress, 0.0, 1.0 if asked.virtual else _COMPUTING))
+        whole.finish(progress)
+        progress.fraction(1.0)
+    return count
+
+
+def _results(run: PartsRun, asked: AskedOutputs, done: int) -> dict[str, Any]:
+    """Return the results of the operation."""
+    missing = len(run.plan.parts) - done
+    return {
+        **{name: None if missing else path for name, path in asked.paths.items()},
+        "width": run.plan.box.width,
+        "height": run.plan.box.height,
+        "parts.done": done,
+        "parts.missing": missing,
+        **run.computer.results(),
+    }

@@ -1,0 +1,173 @@
+"""The dates of a time series, as texts, files, band names and file names have them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base.jsonvalues import Json, OddJson, read
+from ..errors import ParameterError, field
+from ..files.memoryfiles import read_text
+
+if TYPE_CHECKING:
+    from .rasterstack import Stack
+
+_DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_FILE = re.compile(r"\.(json|geojson|txt|csv|dates)$", re.IGNORECASE)
+_JSON = (".json", ".geojson")
+
+
+def days_of(words: Sequence[str], what: str) -> tuple[float, ...]:
+    """Return dates as days since 1970-01-01.
+
+    Args:
+        words: texts that hold one date each, as 2015-07-11 or 20150711.
+        what: where they come from, for messages.
+
+    Raises:
+        ParameterError: a text holds no date.
+    """
+    return tuple(_day(word, number, what) for number, word in enumerate(words, 1))
+
+
+def _day(word: str, number: int, what: str) -> float:
+    found = _dates_in(word)
+    if not found:
+        raise ParameterError(
+            "{what}: item {number} is {word!r}, but must be a date such as 2015-07-11.",
+            what=what,
+            number=number,
+            word=word,
+        )
+    return float((found[0][0] - datetime.date(1970, 1, 1)).days)
+
+
+def holds_date(word: str) -> bool:
+    """Return whether a text holds a date."""
+    return bool(_dates_in(word))
+
+
+def without_date(word: str) -> str:
+    """Return a text without the first date in it."""
+    found = _dates_in(word)
+    return word[: found[0][1].start()] + word[found[0][1].end() :] if found else word
+
+
+def _dates_in(word: str) -> list[tuple[datetime.date, re.Match[str]]]:
+    """Return the dates in a text, in order; other numbers of eight digits are none."""
+    found = []
+    for match in _DATE.finditer(word):
+        try:
+            found.append((datetime.date(*(int(part) for part in match.groups())), match))
+        except ValueError:
+            continue
+    return found
+
+
+def shown_date(day: float) -> str:
+    """Return a day since 1970-01-01 as a text."""
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=int(day // 1))).isoformat()
+
+
+def dated_names(stack: Stack) -> list[str]:
+    """Return a text for each band of rasters that holds its date, where one is known.
+
+    It is the band's description, or the name of its file with the description behind it: files of single dates are
+    often named by them. Where neither holds a date, it is the description, which may be empty.
+    """
+    found = []
+    for name, band in zip(stack.files_of_bands, stack.band_names):
+        file = Path(name).stem
+        found.append(f"{file} {band}".strip() if not holds_date(band) and holds_date(file) else band)
+    return found
+
+
+def times_by_source(text: str) -> tuple[tuple[float, ...], ...]:
+    """Return the times of each source that DATES stands for, separated by semicolons; nothing for an empty text.
+
+    Raises:
+        ParameterError: see `times_of`; or a source has none.
+    """
+    found = tuple(times_of(part) for part in text.split(";")) if text.strip() else ()
+    if not all(found):
+        raise ParameterError(
+            "{dates} is {text!r}: source {value} has no date, although others do.",
+            dates=field("dates"),
+            text=text,
+            value=found.index(()) + 1,
+        )
+    return found
+
+
+def times_of(text: str) -> tuple[float, ...]:
+    """Return the times that a text lists: dates separated by spaces, their number alone, or a file that lists dates.
+
+    Raises:
+        ParameterError: a word is neither; the file cannot be read, or lists none.
+    """
+    if _FILE.search(text.strip()) or os.path.isfile(text.strip()):
+        return _times_in(text.strip())
+    words = text.replace(",", " ").split()
+    if len(words) == 1 and re.fullmatch(r"\d{1,5}", words[0]):
+        if int(words[0]) < 1:
+            raise ParameterError("{dates} is 0, but must be dates, or their number, at least 1.", dates=field("dates"))
+        return tuple(float(index) for index in range(int(words[0])))
+    return days_of(words, field("dates"))
+
+
+def _times_in(path: str) -> tuple[float, ...]:
+    """Return the times that a file lists: a JSON list, an item or item collection of STAC, or dates as plain text."""
+    try:
+        words = _words_of_json(read(Path(path))) if path.lower().endswith(_JSON) else _words_of_text(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ParameterError(
+            "{dates} is {path}, but no dates can be read from it ({reason}): give a JSON or text file that lists "
+            "them, or a STAC item.",
+            dates=field("dates"),
+            path=path,
+            reason=reason,
+        ) from error
+    return days_of(words, f"{field('dates')} ({path})")
+
+
+def _words_of_text(path: str) -> list[str]:
+    words = [word for word in re.split(r"[\s,;]+", read_text(path)) if word]
+    if not words:
+        raise ValueError("it is empty")
+    return words
+
+
+def _words_of_json(content: Json) -> list[str]:
+    if isinstance(content.value, list):
+        found = [item.text() for item in content.items()]
+    elif content.has("features"):  # an item collection: an item for each date
+        found = [_moment(item["properties"]) for item in content["features"].items()]
+    else:
+        properties = content["properties"]
+        found = _of_data_cube(properties) or [_moment(properties)]
+    if not found:
+        raise content.odd("a list of dates")
+    return found
+
+
+def _of_data_cube(properties: Json) -> list[str]:
+    """Return the dates of STAC's extension for data cubes; none where there are none."""
+    dimensions = properties.get("cube:dimensions")
+    for _, dimension in dimensions.fields() if dimensions else ():
+        kind, values = dimension.get("type"), dimension.get("values")
+        if kind is not None and kind.value == "temporal" and values is not None:
+            return [value.text() for value in values.items()]
+    return []
+
+
+def _moment(properties: Json) -> str:
+    for name in ("datetime", "start_datetime"):
+        moment = properties.get(name)
+        if moment is not None and moment.value is not None:
+            return moment.text()
+    raise OddJson("it has neither datetime nor start_datetime")

@@ -1,0 +1,86 @@
+"""How bands are the dates and bands of a time series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import ParameterError, field
+from ..parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
+from .dates import days_of, holds_date, without_date
+
+
+@dataclass(frozen=True)
+class SeriesLayout:
+    """The series in one source.
+
+    Attributes:
+        times: of the acquisitions, in days since 1970-01-01, or their numbers from 0 on where no dates are known.
+        bands: of each acquisition.
+        order: `date-major` or `band-major`.
+    """
+
+    times: tuple[float, ...]
+    bands: int = 1
+    order: str = DATE_MAJOR
+
+    @property
+    def date_major(self) -> bool:
+        """Whether all bands of the first date come first."""
+        return self.order == DATE_MAJOR
+
+    @property
+    def times_of_channels(self) -> tuple[float, ...]:
+        """The time of each channel, in the order of the channels."""
+        if self.date_major:
+            return tuple(time for time in self.times for _ in range(self.bands))
+        return self.times * self.bands
+
+    def channels_of(self, band: int) -> range:
+        """Return the channels that hold a band at all dates."""
+        if self.date_major:
+            return range(band, len(self.times) * self.bands, self.bands)
+        return range(band * len(self.times), (band + 1) * len(self.times))
+
+
+def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
+    """Return the layout that dates in band names tell; None where no name holds one.
+
+    Bands that follow each other with the same date are those of one acquisition where all dates have as many. Names that
+    are alike but for the date are of one band, of which there may be several acquisitions in a day.
+
+    Args:
+        names: of the bands.
+        what: where they come from, for messages.
+
+    Raises:
+        ParameterError: some names hold a date, others none; or they tell different bands of some dates.
+    """
+    if not any(map(holds_date, names)):
+        return None
+    days = days_of(names, what)
+    bands = len(days) // len(set(days))
+    once = sorted(set(days), key=days.index)
+    if bands > 1 and days == tuple(day for day in once for _ in range(bands)):
+        return SeriesLayout(tuple(once), bands)
+    if bands > 1 and days == tuple(once) * bands:
+        return SeriesLayout(tuple(once), bands, BAND_MAJOR)
+    if len(once) < len(days) and len(set(map(without_date, names))) > 1:
+        raise ParameterError(
+            "{what}: several bands are of the same date, but not every date has the same bands in the same order. "
+            "Give the source the same bands for each date; or list the date of each band in {dates}, if each is an "
+            "acquisition of its own.",
+            what=what,
+            dates=field("dates"),
+        )
+    return SeriesLayout(days)
+
+
+def has_dates(times: Sequence[float]) -> bool:
+    """Return whether times are dates: not their numbers from 0 on, which stand for unknown ones."""
+    return list(times) != list(range(len(times)))
+
+
+def days_of_bands(names: Sequence[str]) -> list[float] | None:
+    """Return the day of each band, from texts that may hold dates; None where not all do."""
+    return list(days_of(names, "The band names")) if names and all(map(holds_date, names)) else None

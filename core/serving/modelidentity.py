@@ -1,0 +1,35 @@
+"""What must be the same for all runs that apply a model in parts of one output."""
+
+from __future__ import annotations
+
+from ..errors import field
+from ..models.identity import fingerprint
+from ..parameters.servedmodel import ServedModel
+from ..parts.partidentity import images_identity, parameters_identity, plain, versions_identity
+from .openmodel import OpenModel
+
+
+def model_identity(
+    parameters: ServedModel, opened: OpenModel, parts_are_kept: bool, but: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """Return what must be the same, as texts; under the fields of parameters, or under words for the rest.
+
+    Args:
+        parameters: of the operation.
+        opened: its model and sources.
+        parts_are_kept: whether the output refers to the parts.
+        but: fields that the operation compares itself.
+
+    Raises:
+        ParameterError: an input lies in the memory of this process.
+    """
+    found = versions_identity("TensorFlow", "Keras")
+    found["the model"] = fingerprint(parameters.model_dir)
+    found.update(parameters_identity(parameters, ("model_dir", "sources", *but), parts_are_kept))
+    for source, given in zip(opened.sources, parameters.sources):
+        for name, value in vars(given).items():
+            mention = field(name, "sources", source.number)
+            found[f"sources[{source.number}].{name}"] = (
+                images_identity(source.stack, source.settings.rasters, mention) if name == "il" else plain(value)
+            )
+    return found

@@ -1,0 +1,146 @@
+"""What a workflow makes of missing values: which network fills them how, and the rule that follows for all of its steps.
+
+Any workflow uses it whose operation has the keys of `PatchRule`, `FilledSources` and NODATA.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from ..base.progress import Progress
+from ..errors import ParameterError, field
+from ..models.servingdefaults import ServingDefaults
+from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE, FilledSources
+from ..parameters.nodatarules import ALL, ANY, NodataRule, PatchRule, share_of_bands
+from ..parameters.templatenames import TEMPLATES
+from ..phrases import Phrase
+from ..rasters.dates import dated_names, times_by_source
+from ..rasters.rasterstack import Stack
+from ..rasters.seriesbands import days_of_bands
+from ..serving.defaultsapplied import serving_defaults_of
+
+_TOLD = {
+    MEAN: Phrase("by the mean of each band in the training data"),
+    TEMPORAL: Phrase("by linear interpolation along the dates"),
+}
+_FILLING_KEYS = ("nodata_fill", "nodata_fill_value", "nodata_fill_mask", "dates", "dates_order", "step")
+
+
+class Workflow(Protocol):
+    """The keys beside those of the groups."""
+
+    @property
+    def nodata(self) -> float | None:
+        """The no-data value of the images; None for that of the layers."""
+
+    @property
+    def model_dir(self) -> str | None:
+        """The model that is trained further; None for a template."""
+
+
+@dataclass(frozen=True)
+class MissingData:
+    """The decision.
+
+    Attributes:
+        fill: how the network fills missing values, as NODATA_FILL; `auto` where the model that is trained further decides.
+        rule: NODATA_RULE of all steps.
+        pixels: NODATA_PIXELS as it is given; None for what is usual in each step.
+    """
+
+    fill: str
+    rule: str
+    pixels: float | None
+
+    @property
+    def for_training(self) -> NodataRule:
+        """The rule for patches that are learned from."""
+        return NodataRule(share_of_bands(self.rule, 1.0), self.pixels or 0.0, True)
+
+    def extraction_values(self) -> dict[str, Any]:
+        """Return the keys of PatchesExtraction."""
+        return {"nodata_rule": self.rule, "nodata_pixels": self.pixels or 0.0}
+
+    def training_values(self, parameters: FilledSources) -> dict[str, Any]:
+        """Return the keys of TensorflowModelTrain; none for a model that is trained further."""
+        if self.fill == AUTO:
+            return {}
+        return {
+            "nodata_fill": self.fill,
+            "nodata_fill.value": parameters.nodata_fill_value,
+            "nodata_fill.mask": parameters.nodata_fill_mask,
+            "dates": parameters.dates,
+            "dates.order": parameters.dates_order,
+            "step": parameters.step,
+        }
+
+    def stored_in(self, defaults: ServingDefaults, nodata: float | None) -> ServingDefaults:
+        """Return serving defaults with the rule, so that later runs of Serve follow it, and with the no-data value."""
+        sources = {name: replace(source, nodata=nodata) for name, source in defaults.sources.items()}
+        return replace(defaults, nodata_rule=self.rule, nodata_pixels=self.pixels, sources=sources)
+
+
+def filling_words() -> dict[str, str]:
+    """Return the keys of `training_values` and `extraction_values` with the fields that stand for them in messages."""
+    keys = (*_FILLING_KEYS, "nodata_rule", "nodata_pixels")
+    return {
+        key.replace("_value", ".value").replace("_mask", ".mask").replace("s_order", "s.order"): field(key)
+        for key in keys
+    }
+
+
+def decide_missing_data(
+    filling: FilledSources, rule: PatchRule, workflow: Workflow, template: str, image: Stack, progress: Progress
+) -> MissingData:
+    """Decide how missing values are filled, and which pixels are no-data.
+
+    Args:
+        filling, rule, workflow: the parameters of the operation, by the keys that it has.
+        template: name of the network; empty where a model is trained further.
+        image: that is mapped.
+        progress: told what was decided.
+
+    Raises:
+        ParameterError: the network does not do without filling.
+    """
+    if workflow.model_dir:
+        defaults = serving_defaults_of(workflow.model_dir)
+        fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
+        return MissingData(AUTO, rule.nodata_rule.strip() or (ALL if fills else ANY), rule.nodata_pixels)
+    fill = filling.nodata_fill
+    if fill == NONE and TEMPLATES[template].series:
+        raise ParameterError(
+            "{nodata_fill} is {none}, but the network {template} needs time series without gaps: choose {temporal}, "
+            "which changes nothing in series without missing values, {mean} or {value}.",
+            nodata_fill=field("nodata_fill"),
+            none=NONE,
+            template=template,
+            temporal=TEMPORAL,
+            mean=MEAN,
+            value=VALUE,
+        )
+    missing = image.missing(workflow.nodata, rule=NodataRule(nan=True))
+    if fill == AUTO and TEMPLATES[template].series:
+        fill = TEMPORAL
+    elif fill == AUTO:
+        fill = NONE if not missing.partly else TEMPORAL if _dated(filling, template, image) else MEAN
+    if missing.partly and fill in _TOLD:
+        progress.info(
+            Phrase(
+                "Missing values are filled {value}, in the network ({nodata_fill}).",
+                value=_TOLD[fill],
+                nodata_fill=field("nodata_fill"),
+            )
+        )
+    return MissingData(fill, rule.nodata_rule.strip() or (ANY if fill == NONE else ALL), rule.nodata_pixels)
+
+
+def _dated(filling: FilledSources, template: str, image: Stack) -> bool:
+    """Return whether an image is a time series of several dates, of which a template can take account."""
+    if "order" not in TEMPLATES[template].takes:
+        return False
+    if filling.dates.strip():
+        return len(set(times_by_source(filling.dates)[0])) > 1
+    days = days_of_bands(dated_names(image))
+    return days is not None and len(set(days)) > 1

@@ -1,0 +1,53 @@
+"""The body of TrainModel: a run of TensorflowModelTrain, whose last source is the target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..base.progress import Progress
+from ..operations.trainmodel import TrainModel
+from ..parameters.parsing import keys, values_of
+from .nestedruns import check_nested, run_nested
+
+_INNER = "TensorflowModelTrain"
+
+
+def train_model(parameters: TrainModel, progress: Progress) -> dict[str, Any]:
+    """Train the model.
+
+    Returns:
+        What TensorflowModelTrain returns.
+
+    Raises:
+        ParameterError, RasterError, ModelError: bad input, as far as possible before training starts.
+        TrainingError: the loss became NaN; the last good weights are kept.
+        Cancelled: `progress` asked to stop; the checkpoints stay.
+    """
+    return run_nested(_INNER, training_values(parameters), _words(parameters), progress)
+
+
+def check_training(parameters: TrainModel) -> None:
+    """Raise ParameterError where TensorflowModelTrain refuses the values; the declaration names this check."""
+    check_nested(_INNER, training_values(parameters), _words(parameters))
+
+
+def training_values(parameters: TrainModel) -> dict[str, Any]:
+    """Return the values for TensorflowModelTrain that do the same, by its keys."""
+    renamed = _targets(parameters)
+    return {renamed.get(name, name): value for name, value in values_of(parameters).items()}
+
+
+def _words(parameters: TrainModel) -> dict[str, str]:
+    """Return what stands for the keys of TensorflowModelTrain in messages."""
+    own = {key.name: key.mention for key in keys(TrainModel, values_of(parameters))}
+    return {**own, **{inner: own[name] for name, inner in _targets(parameters).items()}}
+
+
+def _targets(parameters: TrainModel) -> dict[str, str]:
+    """Return the keys of the targets, with those of the last source in TensorflowModelTrain."""
+    last = len(parameters.sources) + 1
+    return {
+        "training.target.il": f"training.source{last}.il",
+        "training.target.placeholder": f"training.source{last}.placeholder",
+        "validation.target.il": f"validation.source{last}.il",
+    }

@@ -1,0 +1,183 @@
+"""How good a map of a quantity is: its pixels against known values, and a random forest beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..accuracy.figures import residuals_figure, scatter_figure
+from ..accuracy.report import Report
+from ..accuracy.scores import numbers, regression_scores
+from ..base.progress import Progress
+from ..geometry.grid import Box
+from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
+from ..rasters.rasterstack import Stack
+from .regressionvalues import KnownValues
+
+_ROWS = 256  # of the map, read at a time
+_TREES = 200
+_NAMES = {"rmse": "RMSE", "mae": "MAE", "bias": Phrase("bias"), "r2": "R2"}
+
+Scores = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predicted values beside known ones; those that the map has no value for are left out.
+
+    Attributes:
+        known: where and what.
+        predicted: float64, shape (n,).
+    """
+
+    known: KnownValues
+    predicted: np.ndarray
+
+    @property
+    def residuals(self) -> np.ndarray:
+        """Predicted minus known, float64, shape (n,)."""
+        found: np.ndarray = self.predicted - self.known.values
+        return found
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """`rmse`, `mae`, `bias` and `r2`; what is not defined is left out."""
+        return _errors(self.known.values, self.predicted)
+
+
+def _errors(known: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    found = numbers(regression_scores(known, predicted))
+    if len(known):
+        found["bias"] = float(np.mean(predicted - known))
+    return {name: found[name] for name in ("rmse", "mae", "bias", "r2") if name in found}
+
+
+def compare(path: str, known: KnownValues, nodata: float, progress: Progress) -> Comparison:
+    """Look a map up where values are known.
+
+    Args:
+        path: of the map.
+        known: values on it.
+        nodata: of the map.
+        progress: may cancel.
+
+    Raises:
+        RasterError: it cannot be read.
+        Cancelled: `progress` asked to stop.
+    """
+    image = Stack([path], placed=False)
+    column, row = known.places(image.grid).T
+    predicted = np.full(len(known), np.nan)
+    for start in range(0, image.grid.height, _ROWS):
+        progress.check()
+        height = min(_ROWS, image.grid.height - start)
+        here = np.flatnonzero((row >= start) & (row < start + height))
+        if len(here):
+            pixels = image.read(Box(0, start, image.grid.width, height))[..., 0]
+            predicted[here] = pixels[row[here] - start, column[here]]
+    there = np.isfinite(predicted) & (predicted != np.float32(nodata))
+    return Comparison(known.of(there), predicted[there])
+
+
+def forest_scores(
+    files: Mapping[SampleRole, tuple[str, str]], seed: int, progress: Progress
+) -> dict[SampleRole, dict[str, float]]:
+    """Return the errors, by role, of a random forest that learns from the same pixels.
+
+    Missing values are replaced by the mean of the band in the pixels for training.
+
+    Args:
+        files: by role, patches image (1 x 1) and values image.
+        seed: random seed.
+        progress: may cancel.
+    """
+    from sklearn.ensemble import RandomForestRegressor
+
+    mean: Any = None
+    forest = RandomForestRegressor(_TREES, n_jobs=-1, random_state=seed)
+    found = {}
+    for role, (pixels, values) in files.items():  # training first
+        progress.check()
+        features, known = _pixels(pixels), _pixels(values)[:, 0]
+        if mean is None:
+            mean = np.nan_to_num(np.ma.masked_invalid(features).mean(axis=0).filled(0.0))
+        features = np.where(np.isfinite(features), features, mean)
+        if role is SampleRole.TRAINING:
+            forest.fit(features, known)
+        found[role] = _errors(known, forest.predict(features))
+    return found
+
+
+def _pixels(path: str) -> np.ndarray:
+    """Return the pixels of a patches image of 1 x 1, float64, shape (patches, bands)."""
+    image = Stack([path], placed=False)
+    pixels = image.read(Box(0, 0, image.grid.width, image.grid.height))
+    found: np.ndarray = pixels.reshape(-1, pixels.shape[-1]).astype("float64")
+    return found
+
+
+def shown(scores: Scores) -> str:
+    """Return scores as words for the log."""
+    return Phrase(", ").join(Phrase("{name} {value:.4g}", name=_NAMES[key], value=scores[key]) for key in scores)
+
+
+def report_of(
+    parameters: Any,
+    counts: Mapping[SampleRole, int],
+    comparisons: Mapping[SampleRole, Comparison],
+    forest: Mapping[SampleRole, Scores],
+) -> str:
+    """Return the report, as HTML.
+
+    Args:
+        parameters: of the operation.
+        counts: number of pixels by role.
+        comparisons: the map against the known values, by role.
+        forest: errors of the random forest, by role; empty where there is none.
+    """
+    report = Report(Phrase("Map of a quantity"))
+    report.table("", (), [(Phrase("Pixels for {role}", role=role), count) for role, count in counts.items()])
+    header = (Phrase("Model"), Phrase("Data"), "RMSE", "MAE", Phrase("Bias"), "R2")
+    rows = []
+    for role in (SampleRole.VALIDATION, SampleRole.TRAINING):
+        if role in comparisons:
+            rows.append((Phrase("Network"), str(role), *_cells(comparisons[role].numbers)))
+        if role in forest:
+            rows.append((Phrase("Random forest"), str(role), *_cells(forest[role])))
+    report.table(Phrase("Errors"), header, rows)
+    report.text(
+        Phrase(
+            "RMSE, MAE and bias (predicted minus known) are in the unit of the values. Validation is on other blocks of "
+            "the image than training; high scores with small blocks, or with single pixels, mostly show that neighbours "
+            "are alike."
+        )
+    )
+    decides = SampleRole.VALIDATION if SampleRole.VALIDATION in comparisons else SampleRole.TRAINING
+    deciding = comparisons[decides]
+    if len(deciding.known):
+        alt = Phrase(
+            "Predicted values over known ones, {known_count} pixels for {decides}",
+            known_count=len(deciding.known),
+            decides=decides,
+        )
+        report.figure(
+            Phrase("Predicted and known values ({decides})", decides=decides),
+            scatter_figure(deciding.known.values, deciding.predicted),
+            alt,
+        )
+        alt = Phrase("Differences between predicted and known values, at their coordinates")
+        report.figure(
+            Phrase("Errors over space ({decides})", decides=decides),
+            residuals_figure(deciding.known.x, deciding.known.y, deciding.residuals),
+            alt,
+        )
+    report.parameters(parameters)
+    return report.html()
+
+
+def _cells(scores: Scores) -> list[float]:
+    return [scores.get(name, float("nan")) for name in ("rmse", "mae", "bias", "r2")]

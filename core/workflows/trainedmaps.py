@@ -1,0 +1,70 @@
+"""What workflows that train a model and map an image with it have in common: outputs, working folder, serving."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+from ..base.progress import Progress, Quiet
+from ..errors import ParameterError, field
+from ..files.staging import Staging, check_file, check_writable
+from ..probing.exportrun import check_replaceable
+from ..rasters.rasteroutput import driver_for
+from .nestedruns import run_nested
+
+if TYPE_CHECKING:
+    from ..operations.landcovermap import LandCoverMap
+    from ..operations.regressionmap import RegressionMap
+
+    MapParameters = Union[LandCoverMap, RegressionMap]
+
+
+def check_outputs(parameters: MapParameters) -> None:
+    """Raise ParameterError where an output cannot be written; makes nothing."""
+    driver_for(parameters.out)
+    for name in ("out", "out_keras", "out_report"):
+        if path := getattr(parameters, name):
+            check_file(path, field(name))
+    if parameters.model_saveto:
+        check_replaceable(Path(parameters.model_saveto), field("model_saveto"))
+    if parameters.keep:
+        check_writable(parameters.keep, field("keep"))
+        if os.path.isfile(parameters.keep):
+            raise ParameterError(
+                "{keep} is {parameters_keep}, which is a file: name a folder.",
+                keep=field("keep"),
+                parameters_keep=parameters.keep,
+            )
+
+
+def work_folder(parameters: MapParameters, stack: ExitStack, progress: Progress) -> Path:
+    """Return the folder for the files of the steps: the one to keep, or one that goes when `stack` is left."""
+    if parameters.keep:
+        folder = Path(parameters.keep)
+        folder.mkdir(exist_ok=True)
+        return folder
+    return stack.enter_context(Staging(parameters.out, progress)).folder
+
+
+def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict[str, Any]:
+    """Serve the trained model on the image, by its serving defaults; return the results of TensorflowModelServe."""
+    values: dict[str, Any] = {
+        "source1.il": parameters.image,
+        "alpha": parameters.alpha,
+        "model.dir": model,
+        "memory": parameters.memory,
+        "device": parameters.device,
+        "out": parameters.out,
+    }
+    words = {
+        "source1.il": field("image"),
+        "source1.nodata": field("nodata"),
+        "alpha": field("alpha"),
+        "memory": field("memory"),
+        "device": field("device"),
+        "out": field("out"),
+    }
+    progress.info("Mapping the image.")
+    return run_nested("TensorflowModelServe", values, words, Quiet(progress))

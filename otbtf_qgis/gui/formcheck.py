@@ -1,0 +1,99 @@
+"""What of a form cannot be right yet, in a line below it, before Run."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from qgis.core import QgsProcessingOutputLayerDefinition
+from qgis.PyQt.QtCore import Qt, QTimer, QVariant
+from qgis.PyQt.QtWidgets import QLabel
+
+from ..algorithms.feedback import in_words
+from ..algorithms.translate import tr
+from ..core.errors import OtbtfError
+from ..core.parameters.kinds import Content, Key
+from ..core.parameters.parsing import keys
+from ..core.parameters.sections import ordered
+from ..core.registry import read
+from .failures import report
+
+_PAUSE = 300
+"""Milliseconds without another change before the form is looked at."""
+
+_MARGIN = 6
+"""Pixels around the line."""
+
+_TEMPORARY = "TEMPORARY_OUTPUT"
+
+
+class FormCheck(QLabel):
+    """Follows the fields of a dialog; opens no file and no layer.
+
+    Args:
+        panel: QGIS's widget with the parameters of the dialog, as `mainWidget()` returns it.
+        operation: whose parameters they are.
+    """
+
+    def __init__(self, panel: Any, operation: type) -> None:
+        super().__init__(panel)
+        self._wrappers, self._operation = panel.wrappers, operation
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setMargin(_MARGIN)
+        panel.layout().addWidget(self)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_PAUSE)
+        self._timer.timeout.connect(self.look)
+        for wrapper in self._wrappers.values():
+            wrapper.widgetValueHasChanged.connect(self._wait)  # a method: a lambda would keep the dialog for ever
+        self.look()
+
+    def _wait(self, *_: Any) -> None:
+        self._timer.start()
+
+    def look(self) -> None:
+        """Say what is missing, or else the first thing that cannot be right; nothing where there is none."""
+        try:
+            text = self._told()
+        except Exception as error:  # noqa: BLE001 (the dialog works without the line)
+            report(error)
+            text = ""
+        self.setText(text)
+        self.setVisible(bool(text))
+
+    def _told(self) -> str:
+        values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items()}
+        known = [key for key in ordered(keys(self._operation, values)) if key.parameter in values]
+        given = {key.name: _given(key, values[key.parameter]) for key in known}
+        lacking = [tr(key.label) for key in known if key.required and given[key.name] is None]
+        if lacking:
+            return tr("Before you run, fill in: {}.").format(", ".join(f"\u201c{label}\u201d" for label in lacking))
+        try:
+            read(self._operation, given)
+        except OtbtfError as error:
+            return in_words(error.message, self._operation)
+        return ""
+
+
+def _given(key: Key, value: Any) -> Any:
+    """Return a value of a field as a request holds it; a layer, which is not looked at, is a name."""
+    if isinstance(value, QgsProcessingOutputLayerDefinition):
+        value = value.sink.staticValue()
+    if value is None or value == "" or value == [] or (isinstance(value, QVariant) and value.isNull()):
+        return None
+    if key.group and value == key.default:  # which alone makes no source in use
+        return None
+    if key.kind.is_output:
+        return f"{key.name}{_extension(key)}" if str(value) == _TEMPORARY else str(value)
+    if key.kind.content in (Content.RASTER, Content.LAYER):
+        return [key.name] if key.kind.is_list else key.name
+    return value
+
+
+def _extension(key: Key) -> str:
+    """Return the extension that QGIS gives a temporary file of an output."""
+    match = re.search(r"\*(\.\w+)", key.file_filter)
+    return match[1] if match else ""

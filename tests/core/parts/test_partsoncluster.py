@@ -1,0 +1,327 @@
+"""Parts on the workers of a Dask cluster, and on threads: the same pixels as a plain run, and an end by the rules."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import classifier_scene as scene
+import numpy as np
+import pytest
+import serving
+import small_cluster
+from osgeo import gdal
+from part_processes import ServingProcess, wait_for
+
+from otbtf_qgis import core
+from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError, ParameterError
+
+pytest.importorskip("tensorflow")
+distributed = pytest.importorskip("distributed")
+
+TILES = {"optim.tilesizex": 16, "optim.tilesizey": 16}
+"""Parts begin at multiples of these: values are the same to the bit."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with small_cluster.dask_cluster() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def address(cluster: Any) -> str:
+    return str(cluster.scheduler_address)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    pixels = serving.noise(scene.HEIGHT, scene.WIDTH, 2, "uint16")
+    pixels[5:25, 10:40] = 0
+    serving.write(folder / "holes.tif", pixels, nodata=0)
+    serving.write(folder / "image.tif", scene.pixels())
+    serving.write(folder / "slow.tif", serving.noise(64, 32, 1, "float32"))
+    serving.convolutions(folder / "two", 2)
+    serving.convolutions(folder / "three", 3, outputs=3)
+    serving.save(
+        folder / "sources",
+        lambda a, b: {"y": a[..., :1] * 2.0 + b[..., 1:]},
+        a=([None, None, None, 2], "float32"),
+        b=([None, None, None, 3], "float32"),
+    )
+    serving.slow(folder / "slow", 12)
+    scene.train_pixels(folder)
+    return folder
+
+
+def model(folder: Path, name: str, *images: str, **more: Any) -> dict[str, Any]:
+    """The values of a run of a model."""
+    sources = {f"source{number}.il": [str(folder / image)] for number, image in enumerate(images, 1)}
+    return {**sources, "model.dir": str(folder / name), **TILES, **{k.replace("__", "."): v for k, v in more.items()}}
+
+
+SERVED = {
+    "regions, padded, with holes": lambda f: model(f, "two", "holes.tif", padding="reflect"),
+    "regions that crop": lambda f: model(f, "three", "image.tif"),
+    "patches": lambda f: model(f, "three", "image.tif", model__fullyconv="off", source1__rfieldx=7, source1__rfieldy=7),
+    "two sources with holes": lambda f: model(f, "sources", "holes.tif", "image.tif", out__nodata=-1),
+}
+
+
+def run(values: dict[str, Any], out: Path, name: str = "TensorflowModelServe", **more: Any) -> dict[str, Any]:
+    log, cluster = more.pop("log", serving.Log()), more.pop("cluster", None)
+    given = {**values, "out": str(out), **{key.replace("__", "."): value for key, value in more.items()}}
+    return core.run(name, given, log, cluster=cluster)
+
+
+def same(one: Path, two: Path) -> None:
+    """Compare two rasters in all that a user sees of them."""
+    np.testing.assert_array_equal(serving.read(one), serving.read(two))
+    assert serving.nodata_of(one) == serving.nodata_of(two)
+    first, second = gdal.Open(str(one)), gdal.Open(str(two))
+    assert first.GetGeoTransform() == second.GetGeoTransform() and first.GetProjection() == second.GetProjection()
+    assert first.GetRasterBand(1).DataType == second.GetRasterBand(1).DataType
+
+
+def names_of(path: Path) -> Any:
+    """Return the names of a map's classes."""
+    dataset = gdal.Open(str(path))  # a band does not outlive it
+    return dataset.GetRasterBand(1).GetCategoryNames()
+
+
+# ------------------------------------------------------------------ the same pixels
+
+
+@pytest.mark.parametrize("case", SERVED)
+def test_serve(folder: Path, address: str, tmp_path: Path, case: str) -> None:
+    values = SERVED[case](folder)
+    run(values, tmp_path / "whole.tif")
+    found = run(values, tmp_path / "map.vrt", cluster=address, cluster__partsize=32)
+    assert (found["parts.done"], found["parts.missing"]) == (4, 0)
+    same(tmp_path / "map.vrt", tmp_path / "whole.tif")
+
+
+def classifiers(folder: Path) -> dict[str, dict[str, Any]]:
+    forest = str(next(folder.glob("*.skops")))
+    image = str(folder / "image.tif")
+    return {
+        "ImageClassifier": {"in": image, "model": forest, "nodata": 600},
+        "ImageClassifierFromDeepFeatures": {
+            "source1.il": [image],
+            "deepmodel.dir": str(folder / "three"),
+            "model": forest,
+            **TILES,
+        },
+    }
+
+
+@pytest.mark.parametrize("name", ["ImageClassifier", "ImageClassifierFromDeepFeatures"])
+def test_classifiers(folder: Path, address: str, tmp_path: Path, name: str) -> None:
+    """Both maps, in one file each, and as virtual rasters; by threads of this process, too, and by runs of PART."""
+    values = classifiers(folder)[name]
+    whole = run(values, tmp_path / "whole.tif", name, confmap=str(tmp_path / "sure.tif"))
+    for number, cluster in enumerate((address, "threads", None)):
+        for end in ("vrt", "tif")[: 2 if cluster == address else 1]:
+            out, sure = tmp_path / f"map{number}.{end}", tmp_path / f"sure{number}.{end}"
+            if cluster is None:
+                run(values, out, name, confmap=str(sure), part="1/2")
+                found = run(values, out, name, confmap=str(sure), part="0/2")
+            elif cluster == "threads":
+                with ThreadPoolExecutor(2) as executor:
+                    found = run(values, out, name, confmap=str(sure), cluster=executor, cluster__partsize=32)
+            else:
+                found = run(values, out, name, confmap=str(sure), cluster=cluster, cluster__partsize=32)
+            assert found["parts.missing"] == 0 and found["classes"] == whole["classes"]
+            same(out, tmp_path / "whole.tif")
+            same(sure, tmp_path / "sure.tif")
+            assert names_of(out) == names_of(tmp_path / "whole.tif")
+
+
+def test_other_maps_are_other_parts(folder: Path, tmp_path: Path) -> None:
+    values = classifiers(folder)["ImageClassifier"]
+    run(values, tmp_path / "map.vrt", "ImageClassifier", part="0/2")
+    with pytest.raises(ParameterError, match=r"CONFMAP \(there nothing, here made\)"):
+        run(values, tmp_path / "map.vrt", "ImageClassifier", part="1/2", confmap=str(tmp_path / "sure.vrt"))
+    with pytest.raises(
+        ParameterError, match=r"OUT is .* and CONFMAP is .*, but in parts both must be a .vrt, or neither"
+    ):
+        run(values, tmp_path / "map.vrt", "ImageClassifier", resume=True, confmap=str(tmp_path / "sure.tif"))
+
+
+@pytest.mark.parametrize("form", ["GTiff", "COG"])
+def test_one_file_of_all_parts(folder: Path, address: str, tmp_path: Path, form: str) -> None:
+    """It is written while parts arrive; these go, unless a virtual raster refers to them."""
+    values = SERVED["regions, padded, with holes"](folder)
+    run(values, tmp_path / "whole.tif")
+    run(values, tmp_path / "map.tif", cluster=address, cluster__partsize=32, out__format=form)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "whole.tif"]
+    same(tmp_path / "map.tif", tmp_path / "whole.tif")
+    run(values, tmp_path / "map.vrt", cluster=address, cluster__partsize=32)
+    run(values, tmp_path / "map.tif", cluster=address, cluster__partsize=32)
+    same(tmp_path / "map.vrt", tmp_path / "whole.tif")
+
+
+# ------------------------------------------------------------------ how it ends
+
+
+def slow(folder: Path) -> dict[str, Any]:
+    tiles = {name.replace("_", ".", 1): value for name, value in serving.SLOW.items()}
+    return {"source1.il": [str(folder / "slow.tif")], "model.dir": str(folder / "slow"), **tiles}
+
+
+class Doing(serving.Log):
+    """Does something once when the first part is done."""
+
+    def __init__(self, parts: Path, action: Any) -> None:
+        super().__init__()
+        self._parts, self._action, self.stopped = parts, action, False
+
+    def fraction(self, done: float) -> None:
+        super().fraction(done)
+        if self._action and list(self._parts.glob("part-*.json")):
+            action, self._action = self._action, None
+            action(self)
+
+    def cancelled(self) -> bool:
+        return self.stopped
+
+
+def test_a_worker_is_killed(folder: Path, cluster: Any, address: str, tmp_path: Path) -> None:
+    def kill(log: Doing) -> None:
+        with distributed.Client(address, set_as_default=False) as client:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+    log = Doing(tmp_path / "map.parts", kill)
+    found = run(slow(folder), tmp_path / "map.vrt", cluster=address, cluster__partsize=16, log=log)
+    assert found["parts.missing"] == 0
+    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(folder / "slow.tif"))
+    assert serving.hidden(tmp_path / "map.parts") == serving.hidden(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["dask", "threads"])
+def test_cancelled_and_resumed(folder: Path, address: str, tmp_path: Path, kind: str) -> None:
+    parts = tmp_path / "map.parts"
+    log = Doing(parts, lambda log: setattr(log, "stopped", True))
+    with ThreadPoolExecutor(2) as executor:
+        given = address if kind == "dask" else executor
+        with pytest.raises(Cancelled):
+            run(slow(folder), tmp_path / "map.vrt", cluster=given, cluster__partsize=16, log=log)
+    assert serving.hidden(parts) == serving.hidden(tmp_path) == []
+    done = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.tif") if path.with_suffix(".json").exists()}
+    assert 0 < len(done) < 8
+    run(slow(folder), tmp_path / "map.vrt", resume=True)
+    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
+    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(folder / "slow.tif"))
+
+
+def test_the_driver_is_killed(folder: Path, address: str, tmp_path: Path) -> None:
+    parts = tmp_path / "map.parts"
+    with ServingProcess() as driver:
+        driver.start({**slow(folder), "out": str(tmp_path / "map.vrt"), "cluster": address, "cluster.partsize": 16})
+        try:
+            wait_for(parts, "part-*.json", 200)
+        except AssertionError:
+            print(driver.answer())
+            raise
+        driver.kill()
+    done = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.json")}
+    found = run(slow(folder), tmp_path / "map.vrt", cluster=address)
+    assert found["parts.missing"] == 0
+    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
+    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(folder / "slow.tif"))
+
+
+def damaged(path: Path) -> str:
+    """An image of which one corner cannot be read."""
+    pixels = serving.noise(640, 640, 2, "uint16")
+    options = ["TILED=YES", "BLOCKXSIZE=16", "BLOCKYSIZE=16", "COMPRESS=DEFLATE"]
+    serving.write(path, pixels, options=options)
+    dataset = gdal.Open(str(path))  # a band does not outlive it
+    start = int(dataset.GetRasterBand(1).GetMetadataItem("BLOCK_OFFSET_39_39", "TIFF"))
+    with open(path, "r+b") as file:
+        file.seek(start)
+        file.write(b"\xff" * 40)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["dask", "threads"])
+def test_a_part_fails(folder: Path, address: str, tmp_path: Path, kind: str) -> None:
+    """The parts that ran beside it are kept."""
+    values = {"source1.il": [damaged(tmp_path / "damaged.tif")], "model.dir": str(folder / "two"), "padding": "reflect"}
+    told = r"Part 15 \(columns 480 to 639, rows 480 to 639\) failed.* What is done is kept: run again to go on"
+    with ThreadPoolExecutor(2) as executor, pytest.raises(OtbtfError, match=told):
+        given = address if kind == "dask" else executor
+        run(values, tmp_path / "map.tif", cluster=given, cluster__partsize=160)
+    assert len(list((tmp_path / "map.parts").glob("part-*.json"))) >= 10
+    assert not (tmp_path / "map.tif").exists()
+    assert serving.hidden(tmp_path / "map.parts") == serving.hidden(tmp_path) == []
+
+
+# ------------------------------------------------------------------ refused before the first part
+
+
+def test_parts_of_another_run(folder: Path, address: str, tmp_path: Path) -> None:
+    values = SERVED["regions that crop"](folder)
+    run(values, tmp_path / "map.vrt", part="0/2")
+    with pytest.raises(ParameterError, match=r"parts of another run. What differs: OUT_NODATA"):
+        run(values, tmp_path / "map.vrt", cluster=address, out__nodata=7)
+    with pytest.raises(ParameterError, match=r"CLUSTER_PARTSIZE is 17, but the parts in .* have 32 x 42 outputs"):
+        run(values, tmp_path / "map.vrt", cluster=address, cluster__partsize=17)
+
+
+def test_a_worker_that_does_not_see_an_input(
+    folder: Path, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine where the folder is not mounted: under this path each process sees its own current folder."""
+    monkeypatch.chdir(folder)
+    values = {**model(folder, "three"), "source1.il": ["/proc/self/cwd/image.tif"]}
+    with pytest.raises(OtbtfError, match=r"The worker \d \(tcp://.*\): .*/proc/self/cwd/image.tif"):
+        run(values, tmp_path / "map.vrt", cluster=address)
+    assert list((tmp_path / "map.parts").glob("part-*")) == []
+
+
+def limit_memory(limit: int | None, dask_worker: Any = None) -> int | None:
+    before: int | None = dask_worker.memory_manager.memory_limit
+    dask_worker.memory_manager.memory_limit = limit
+    return before
+
+
+def test_workers_with_little_memory(folder: Path, address: str, tmp_path: Path) -> None:
+    values = SERVED["regions that crop"](folder)
+    with distributed.Client(address, set_as_default=False) as client:
+        client.run(limit_memory, 1 << 30)
+        with pytest.raises(
+            EngineError, match=r"The worker \d .* may take 1024 MB of memory, but needs at least 2048 MB"
+        ):
+            run(values, tmp_path / "map.vrt", cluster=address)
+        client.run(limit_memory, 3 << 30)
+        with pytest.raises(
+            ParameterError, match=r"MEMORY is 2000, but the worker \d .* may take 3072 MB.* at most 1872"
+        ):
+            run(values, tmp_path / "map.vrt", cluster=address, memory=2000)
+        run(values, tmp_path / "map.vrt", cluster=address)
+        assert f'"memory": {1872 << 20}' in (tmp_path / "map.parts" / "plan.json").read_text()
+        client.run(limit_memory, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"part": "0/2"}, "PART and CLUSTER are both given"),
+        ({"cluster": "local"}, "CLUSTER is 'local', but must be local:N"),
+        ({"cluster": "http://host:1"}, "CLUSTER is 'http://host:1', but must be local:N"),
+        ({"cluster": "", "cluster__partsize": 64}, "CLUSTER_PARTSIZE is given, but CLUSTER is empty"),
+        ({"out": "/vsimem/map.vrt"}, "CLUSTER is given, but OUT is /vsimem/map.vrt"),
+        ({"cluster__partsize": 4}, "CLUSTER_PARTSIZE is 4, but must be at least 16"),
+    ],
+)
+def test_contradictions(folder: Path, tmp_path: Path, more: dict[str, Any], told: str) -> None:
+    given = {"cluster": "local:2", "out": str(tmp_path / "map.vrt"), **more}
+    values = {**SERVED["regions that crop"](folder), **{key.replace("__", "."): value for key, value in given.items()}}
+    with pytest.raises(ParameterError, match=told):
+        core.run("TensorflowModelServe", values, serving.Log())

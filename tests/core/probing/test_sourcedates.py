@@ -1,0 +1,104 @@
+"""Models that know dates and missing values, served on images of the same dates, of others, and of unknown ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import serving
+from marked_rasters import made
+from osgeo import gdal
+from template_models import create
+
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.errors import ModelError, ParameterError
+from otbtf_qgis.core.models.sidecar import read_sidecar
+
+DATES = ["2018-01-01", "2018-01-11", "2018-01-21", "2018-02-10"]
+
+
+def named(path: str, names: list[str]) -> str:
+    dataset = gdal.Open(path, gdal.GA_Update)
+    for band, name in enumerate(names, 1):
+        dataset.GetRasterBand(band).SetDescription(name)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    folder = tmp_path_factory.mktemp("dates")
+    random = np.random.default_rng(0)
+    pixels = random.integers(1, 100, (16, 20, 4)).astype("int16")
+    pixels[random.random(pixels.shape) < 0.3] = -1
+    pixels[0, 0] = -1
+    image = named(made(folder / "image.tif", pixels, -1), DATES)
+    given = {"source1__il": [image], "normalization": "standard", "width": 2, "out__savedmodel": str(folder / "saved")}
+    model = create(folder, "tempcnn", **given)
+    expected = serving.served(folder, model["out.keras"], image)
+    return SimpleNamespace(folder=folder, pixels=pixels, image=image, model=model["out.keras"], expected=expected)
+
+
+def test_dates_and_missing_value_are_in_both_sidecars(scene: SimpleNamespace) -> None:
+    for model in (scene.model, str(scene.folder / "saved")):
+        source = read_sidecar(model).serving_defaults.sources["source1"]
+        assert source.filled == -1 and source.series.times == (17532, 17542, 17552, 17572)
+    assert np.array_equal(scene.expected.sum(axis=2) == 0, (scene.pixels == -1).all(axis=2))
+
+
+def test_other_dates_are_refused(scene: SimpleNamespace, tmp_path: Path) -> None:
+    other = named(made(tmp_path / "other.tif", scene.pixels, -1), [*DATES[:3], "2019-02-10"])
+    with pytest.raises(ModelError, match="band 4 is of 2019-02-10, the model's of 2018-02-10.*SOURCE1_IL"):
+        serving.served(tmp_path, scene.model, other)
+    swapped = named(made(tmp_path / "swapped.tif", scene.pixels, -1), [DATES[1], DATES[0], *DATES[2:]])
+    with pytest.raises(ModelError, match="2 dates|band 1 is of 2018-01-11, the model's of 2018-01-01"):
+        serving.served(tmp_path, scene.model, swapped)
+
+
+def test_unknown_dates_are_taken_for_the_models_and_told_once(scene: SimpleNamespace, tmp_path: Path) -> None:
+    log = serving.Log()
+    found = serving.served(tmp_path, scene.model, made(tmp_path / "unknown.tif", scene.pixels, -1), log=log)
+    assert np.array_equal(found, scene.expected)
+    told = [text for text in log.infos if "hold no dates" in text]
+    assert len(told) == 1 and "4 dates of 1 bands, date-major, from 2018-01-01 to 2018-02-10" in told[0]
+
+
+@pytest.mark.parametrize("how", ["other value", "files", "uint16"])
+def test_missing_values_that_are_marked_otherwise_are_filled_too(
+    scene: SimpleNamespace, how: str, tmp_path: Path
+) -> None:
+    """Another no-data value than in training, one for each file, and a type that does not hold the model's."""
+    if how == "files":
+        values = [-7 - band for band in range(4)]
+        parts = [np.where(scene.pixels[..., [b]] == -1, values[b], scene.pixels[..., [b]]) for b in range(4)]
+        source = [made(tmp_path / f"NDVI_{date}.tif", part, value) for date, part, value in zip(DATES, parts, values)]
+    else:
+        dtype, value = ("int16", -30000) if how == "other value" else ("uint16", 65535)
+        pixels = np.where(scene.pixels == -1, value, scene.pixels.astype("int32")).astype(dtype)
+        source = named(made(tmp_path / "a.tif", pixels, value), DATES)
+    found = serving.served(tmp_path, scene.model, source, optim__tilesizex=7, optim__tilesizey=5)
+    np.testing.assert_allclose(found, scene.expected, rtol=1e-5, atol=1e-6)
+
+
+def test_no_valid_value_in_the_whole_training_data(tmp_path: Path) -> None:
+    image = named(made(tmp_path / "a.tif", np.full((4, 4, 4), -1, "int16"), -1), DATES)
+    with pytest.raises(ParameterError, match="No band of source 1 holds a valid value, in all of the training data"):
+        create(tmp_path, "tempcnn", source1__il=[image], normalization="standard")
+
+
+def test_parts_follow_the_rule_and_fill_as_the_whole(scene: SimpleNamespace, tmp_path: Path) -> None:
+    """Images whose missing values have another mark than in training, in parts, with a rule of the user."""
+    pixels = np.where(scene.pixels == -1, -30000, scene.pixels).astype("int16")
+    image = named(made(tmp_path / "a.tif", pixels, -30000), DATES)
+    out = str(tmp_path / "map.vrt")
+    given = {"source1.il": [image], "model.dir": scene.model, "nodata_rule": "0.5", "out": out}
+    for part in ("0/2", "1/2"):
+        registry.run("TensorflowModelServe", {**given, "part": part})
+    without = (scene.pixels == -1).mean(axis=2) > 0.5
+    expected = np.where(without[..., None], 0, scene.expected)
+    np.testing.assert_allclose(serving.read(out), expected, rtol=1e-5, atol=1e-6)
+    assert without.any()

@@ -1,0 +1,172 @@
+"""What the dialogs of all algorithms have beside QGIS's fields: sections that collapse, and a line about what is missing."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from osgeo import gdal, ogr
+from processing.gui.AlgorithmDialog import AlgorithmDialog
+from qgis.core import QgsApplication, QgsProcessingParameterDefinition
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QCoreApplication, QEvent
+from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QWidget
+
+from otbtf_qgis.gui import dialogs
+from otbtf_qgis.gui.dialogs import Dialogs
+from otbtf_qgis.plugin import OtbtfPlugin
+
+ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
+
+
+@pytest.fixture
+def open_dialog(plugin: OtbtfPlugin) -> Iterator[Callable[[str], AlgorithmDialog]]:
+    opened: list[AlgorithmDialog] = []
+    plugin.provider.use_dialogs(Dialogs(plugin.provider, None).make)
+
+    def open_(name: str) -> AlgorithmDialog:
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"otbtf:{name}")
+        dialog = algorithm.createCustomParametersWidget(parent=None)
+        opened.append(dialog)
+        dialog.resize(1000, 1400)
+        dialog.show()
+        QgsApplication.processEvents()
+        return dialog
+
+    yield open_
+    plugin.provider.use_dialogs(None)
+    for dialog in opened:
+        if not sip.isdeleted(dialog):
+            dialog.close()
+            dialog.deleteLater()
+    opened.clear()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()  # fields keep layers, which must not outlive QGIS
+
+
+def box_of(widget: QWidget) -> QGroupBox | None:
+    """The nearest box around a field."""
+    while widget is not None and not isinstance(widget, QGroupBox):
+        widget = widget.parentWidget()
+    return widget
+
+
+@pytest.mark.parametrize("name", ["tensorflowmodelserve", "trainmodel", "patchesextraction", "describemodel"])
+def test_each_field_stands_in_the_box_of_its_section(open_dialog: Any, name: str) -> None:
+    dialog = open_dialog(name)
+    panel, sections = dialog.mainWidget(), dialog.algorithm().sections()
+    shown: dict[str, QGroupBox] = {}
+    for parameter, wrapper in panel.wrappers.items():
+        box = box_of(wrapper.wrappedWidget())
+        definition = wrapper.parameterDefinition()
+        if definition.flags() & ADVANCED and not definition.isDestination():
+            assert box.title() == "Advanced Parameters", parameter
+            assert box_of(box.parentWidget()) is None, "Advanced stands beside the sections"
+        else:
+            assert box.title() == sections[parameter], parameter
+            assert shown.setdefault(box.title(), box) is box, "one box for a section"
+    places = [box.mapTo(panel, box.rect().topLeft()).y() for box in shown.values()]
+    assert places == sorted(places) and len(set(places)) == len(places)
+
+
+def test_a_section_collapses_and_shows_again_what_it_had(open_dialog: Any) -> None:
+    dialog = open_dialog("tensorflowmodelserve")
+    first, second = (dialog.mainWidget().wrappers[f"SOURCE{number}_IL"].wrappedWidget() for number in (1, 2))
+    second.hide()  # as the panel does for a model with one input
+    box = box_of(first)
+    assert box.metaObject().className() == "QgsCollapsibleGroupBoxBasic"
+    box.setProperty("collapsed", True)
+    assert not first.isVisible()
+    box.setProperty("collapsed", False)
+    assert first.isVisible() and not second.isVisible()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        QgsApplication.processEvents()
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> str:
+    path = str(tmp_path / "image.tif")
+    gdal.GetDriverByName("GTiff").Create(path, 8, 6, 1, gdal.GDT_Byte)
+    return path
+
+
+@pytest.fixture
+def points(tmp_path: Path) -> str:
+    path = str(tmp_path / "points.gpkg")
+    data = ogr.GetDriverByName("GPKG").CreateDataSource(path)
+    layer = data.CreateLayer("points", None, ogr.wkbPoint)
+    layer.CreateField(ogr.FieldDefn("class", ogr.OFTInteger))
+    return path
+
+
+def test_what_is_missing_shows_before_run(open_dialog: Any, image: str, points: str) -> None:
+    dialog = open_dialog("landcovermap")
+    line = dialog.form_check
+    assert line.isVisible() and line.text() == "Before you run, fill in: “Images”."
+    dialog.setParameters({"IN": [image]})
+    wait_until(lambda: "LABELS_RASTER and LABELS_VECTOR are missing" in line.text())
+    dialog.setParameters({"LABELS_VECTOR": points})
+    wait_until(lambda: "LABELS_FIELD is missing: choose the field of LABELS_VECTOR" in line.text())
+    dialog.setParameters({"LABELS_FIELD": "class"})
+    wait_until(lambda: not line.isVisible())
+    assert line.text() == ""
+
+
+def test_the_line_takes_no_time(open_dialog: Any) -> None:
+    for name in ("landcovermap", "trainmodel", "trainclassifierfromdeepfeatures"):
+        line = open_dialog(name).form_check
+        start = time.monotonic()
+        line.look()
+        print(f"{name}: looked at in {1000 * (time.monotonic() - start):.1f} ms")
+
+
+def test_extract_patches_runs_as_opened_with_image_and_points(open_dialog: Any, image: str, points: str) -> None:
+    dialog = open_dialog("patchesextraction")
+    dialog.setParameters({"SOURCE1_IL": [image], "VEC": points})
+    wait_until(lambda: not dialog.form_check.isVisible())
+    values = dialog.createProcessingParameters()
+    assert values["FIELD"] == "class"
+    assert (values["SOURCE1_PATCHSIZEX"], values["SOURCE1_PATCHSIZEY"]) == (16, 16)
+    assert values["SOURCE1_OUT"] is not None and values.get("SOURCE2_OUT") is None
+
+
+def test_patches_images_offer_no_loading(open_dialog: Any) -> None:
+    wrappers = open_dialog("patchesextraction").mainWidget().wrappers
+    seen = {
+        name: any(box.isVisible() for box in wrappers[name].wrappedWidget().findChildren(QCheckBox))
+        for name in ("SOURCE1_OUT", "OUTLABELS", "OUT_MOSAIC")
+    }
+    assert seen == {"SOURCE1_OUT": False, "OUTLABELS": False, "OUT_MOSAIC": True}
+
+
+def test_example_data_begins_with_the_seed_of_its_declaration(open_dialog: Any) -> None:
+    """A maximum beyond QGIS's whole numbers made the field begin at the smallest one."""
+    dialog = open_dialog("createexampledata")
+    assert dialog.createProcessingParameters()["SEED"] == 1
+
+
+def test_where_sections_cannot_be_drawn_qgis_opens_its_own_dialog(
+    plugin: OtbtfPlugin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    log = QgsApplication.messageLog()
+    connection = log.messageReceived.connect(lambda text, tag, level: lines.append(text) if tag == "OTBTF" else None)
+
+    def fault(*_: Any) -> None:
+        raise AttributeError("no such layout")
+
+    monkeypatch.setattr(dialogs, "draw_sections", fault)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("otbtf:patchesmosaic")
+    assert Dialogs(plugin.provider, None).make(algorithm, None) is None
+    log.messageReceived.disconnect(connection)
+    assert any("no such layout" in line for line in lines)
