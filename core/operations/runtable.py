@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..parameters import sections
+from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.tableoperations import MERGED, OPERATIONS
@@ -57,8 +59,8 @@ class RunTable(Operation):
         "that column, and {row} its number.",
         section=sections.SETTINGS,
     )
-    values: str = voc.choice(
-        "values",
+    pixelvalues: str = voc.choice(
+        "pixelvalues",
         "Pixel values of STAC assets",
         "stored: the numbers in the files. scaled: physical values, by the scale and offset that the items give. auto: the "
         "numbers in the files, if no item gives a scale or an offset; otherwise you have to choose.",
@@ -84,6 +86,8 @@ class RunTable(Operation):
         "run the others.",
         section=sections.OUTPUT,
     )
+    cluster: Any = shared.cluster("Run several rows at a time", "the outputs' folders")
+    cluster_tls: str | None = shared.cluster_tls()
     out: str = voc.file_out(
         "out",
         "Results",

@@ -16,6 +16,8 @@ OPERATIONS = (
     "PatchesExtraction",
     "PatchesMosaic",
     "LandCoverMap",
+    "RegressionMap",
+    "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",
     "TrainClassifierFromDeepFeatures",

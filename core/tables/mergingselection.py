@@ -17,6 +17,7 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..operations.polygonclassstatistics import PolygonClassStatistics
 from ..operations.sampleselection import SampleSelection
+from ..parameters.kinds import parameter_name
 from ..parameters.parsing import keys
 from ..phrases import Phrase
 from ..registry import read
@@ -87,8 +88,9 @@ def _check(calls: Sequence[RowCall]) -> None:
     for call in calls:
         if "instats" in call.values:
             raise ParameterError(
-                "{row} gives INSTATS, but {merge} is on: leave it out; the pixels of all rows are counted together.",
+                "{row} gives {instats}, but {merge} is on: leave it out; the pixels of all rows are counted together.",
                 row=call.name,
+                instats=parameter_name("instats"),
                 merge=field("merge"),
             )
         if any(call.values.get(name) != value for name, value in first.items()):

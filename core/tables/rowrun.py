@@ -99,10 +99,15 @@ class RowOutcome:
     kept: bool = False
 
 
-def run_row(task: RowTask, progress: Progress) -> RowOutcome:
+def run_row(task: RowTask, progress: Progress, memory: int | None = None) -> RowOutcome:
     """Run a row, in a context of its own: what it opens and copies is let go with it.
 
     Its errors are part of the outcome, whatever they are: the other rows do not depend on it.
+
+    Args:
+        task: the row.
+        progress: of the row.
+        memory: MB that it may take unless it says so itself; None for the operation's default.
 
     Raises:
         Cancelled: `progress` asked to stop.
@@ -114,7 +119,7 @@ def run_row(task: RowTask, progress: Progress) -> RowOutcome:
 
     try:
         identity = task.identity()
-        results = contextvars.Context().run(_run, task, Reworded(Quiet(progress), of_row))
+        results = contextvars.Context().run(_run, task, memory, Reworded(Quiet(progress), of_row))
         return RowOutcome(task.number, results, time.monotonic() - began, identity)
     except Cancelled:
         raise
@@ -125,9 +130,12 @@ def run_row(task: RowTask, progress: Progress) -> RowOutcome:
     return RowOutcome(task.number, {}, time.monotonic() - began, error=plain(why))
 
 
-def _run(task: RowTask, progress: Progress) -> dict[str, Any]:
+def _run(task: RowTask, memory: int | None, progress: Progress) -> dict[str, Any]:
     values, ways = task.given(), task.ways()
-    for key in keys(declaration(task.operation), values):
+    known = keys(declaration(task.operation), values)
+    if memory is not None and "ram" not in values and any(key.name == "memory" for key in known):
+        values.setdefault("memory", memory)
+    for key in known:
         value = values.get(key.name)
         if ways and key.kind.content is Content.RASTER and value is not None and not key.kind.is_output:
             opened = [

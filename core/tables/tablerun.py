@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from ..base.progress import Part, Progress
@@ -24,7 +25,7 @@ from .reading import read_table
 from .resultitems import results_as_items
 from .rowcalls import RowCall, outputs_of, row_calls
 from .rowrun import RowOutcome, RowTask
-from .scheduling import run_rows
+from .scheduling import Workers, workers_for
 from .tablechecks import merged_path
 from .tableresults import results_table, status
 from .views import Views, mask_of
@@ -52,21 +53,13 @@ def run_table(parameters: RunTable, progress: Progress) -> dict[str, Any]:
     table = read_table(parameters.table)
     once = given_once(operation, parameters.parameters)
     taken = _taken(parameters)
-    calls = row_calls(table, operation, once, Views(parameters.values, mask_of(parameters.mask)), taken, progress)
+    calls = row_calls(table, operation, once, Views(parameters.pixelvalues, mask_of(parameters.mask)), taken, progress)
     with ExitStack() as stack:
         out = stack.enter_context(Staging.of_file(parameters.out, progress, field("out")))
         items = None
         if parameters.out_items:
             items = stack.enter_context(Staging.of_file(parameters.out_items, progress, field("out_items")))
-        started = 0.0
-        if parameters.merge:
-            warn_of_overlaps(calls, progress)
-        if parameters.merge and parameters.operation == "SampleSelection":
-            started = _COUNTING
-            calls = shared_out(calls, parameters.out, run_rows, Part(progress, 0.0, started))
-        outcomes = _outcomes(
-            parameters, operation, calls, Part(progress, started, _MERGING if parameters.merge else 1.0)
-        )
+        calls, outcomes = _run_rows(parameters, operation, calls, progress)
         out.write_text(results_table(operation, calls, outcomes))
         out.commit()
         if items is not None:
@@ -86,6 +79,21 @@ def run_table(parameters: RunTable, progress: Progress) -> dict[str, Any]:
     }
 
 
+def _run_rows(
+    parameters: RunTable, operation: type[Operation], calls: list[RowCall], progress: Progress
+) -> tuple[list[RowCall], list[RowOutcome]]:
+    """Return the calls as they were run, and what became of each."""
+    folder, started = Path(parameters.out).absolute().parent, 0.0
+    with workers_for(operation, parameters.cluster, parameters.cluster_tls, folder, progress) as workers:
+        if parameters.merge:
+            warn_of_overlaps(calls, progress)
+        if parameters.merge and parameters.operation == "SampleSelection":
+            started = _COUNTING
+            calls = shared_out(calls, parameters.out, workers.run, Part(progress, 0.0, started))
+        part = Part(progress, started, _MERGING if parameters.merge else 1.0)
+        return calls, _outcomes(parameters, operation, calls, workers, part)
+
+
 def _taken(parameters: RunTable) -> dict[str, str]:
     """Return paths that are no row's output, each with what it is."""
     places = {
@@ -99,7 +107,7 @@ def _taken(parameters: RunTable) -> dict[str, str]:
 
 
 def _outcomes(
-    parameters: RunTable, operation: type[Operation], calls: Sequence[RowCall], progress: Progress
+    parameters: RunTable, operation: type[Operation], calls: Sequence[RowCall], workers: Workers, progress: Progress
 ) -> list[RowOutcome]:
     """Return what became of each row, in order; those that are not done yet are run."""
     tasks = [RowTask.of(call, parameters.operation) for call in calls]
@@ -132,7 +140,7 @@ def _outcomes(
                 journal.note(outcome, outputs[outcome.number])
             _tell_row(names[outcome.number], outcome, len(found), len(tasks), progress)
 
-        run_rows([task for task in tasks if task.number not in found], arrived, progress)
+        workers.run([task for task in tasks if task.number not in found], arrived, progress)
     return [found[task.number] for task in tasks]
 
 

@@ -76,12 +76,12 @@ class Views:
         scalings = asset.scalings if any(scaling.changes for scaling in asset.scalings) else ()
         if scalings and self.values == AUTO:
             raise ParameterError(
-                "the asset {name} has the scale {scale:g} and the offset {offset:g}: set {values} to scaled, for a model that "
-                "has learnt from such physical values, or to stored, for one that has learnt from the numbers in the files.",
+                "the asset {name} has the scale {scale:g} and the offset {offset:g}: set {pixelvalues} to scaled, for a model "
+                "that has learnt from such physical values, or to stored, for one that has learnt from the numbers in the files.",
                 name=name,
                 scale=scalings[0].scale,
                 offset=scalings[0].offset,
-                values=field("values"),
+                pixelvalues=field("pixelvalues"),
             )
         scalings = scalings if self.values == SCALED else ()
         _check_offset(row, name, scalings)
@@ -104,11 +104,11 @@ def _check_offset(row: Row, name: str, scalings: tuple[Scaling, ...]) -> None:
     if applied and any(scaling.offset for scaling in scalings):
         raise ParameterError(
             "the asset {name} has the offset {offset:g}, but the item says by {applied} that its values have it already: "
-            "which is right cannot be told. Correct the items, or set {values} to stored.",
+            "which is right cannot be told. Correct the items, or set {pixelvalues} to stored.",
             name=name,
             offset=next(scaling.offset for scaling in scalings if scaling.offset),
             applied=applied[0],
-            values=field("values"),
+            pixelvalues=field("pixelvalues"),
         )
 
 

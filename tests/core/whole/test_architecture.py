@@ -371,6 +371,8 @@ NOT_PARAMETERS = {
     "GPU": "the device, and TensorFlow's name of its kind",
     "IN": "SQL",
     "MODE": "a resampling method of GDAL",
+    "NODATA": "an element of a VRT",
+    "TABLE": "SQL",
 }
 """Words in capitals that are also names of parameters, and what they are in our literals."""
 
