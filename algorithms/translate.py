@@ -11,4 +11,4 @@ __all__ = ["speak_as_qgis", "tr"]
 
 def speak_as_qgis() -> None:
     """Speak the language that the user has chosen for QGIS, in this process and in the engine."""
-    speak(language_of(QgsApplication.locale()))
+    speak(language_of(str(QgsApplication.locale())))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import Any, Protocol
 
 _PARTS = {"template", "values"}
@@ -139,6 +140,8 @@ class _Formatter(string.Formatter):
 
 def _kept(value: Any) -> Any:
     """Return a value as a phrase keeps it: a number (of NumPy, too), or text."""
+    if isinstance(value, Enum):  # before the numbers, which some are
+        return str(value)
     if value is None or isinstance(value, (str, int, float)):
         return value
     if getattr(value, "shape", None) == () and hasattr(value, "item"):

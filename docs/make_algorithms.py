@@ -31,7 +31,7 @@ GUIDES = {
     "templates": ("createmodel",),
     "describing-models": ("describemodel", "exportsavedmodel"),
     "training": ("trainmodel", "tensorflowmodeltrain"),
-    "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata"),
+    "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata", "regressionmap"),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
     "classifiers": (

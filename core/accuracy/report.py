@@ -26,9 +26,9 @@ _PAGE = """<!DOCTYPE html>
 <title>{title}</title></head>
 <body style="font-family: sans-serif; margin: 16px">
 <h1 style="font-size: x-large">{title}</h1>
-{body}
-</body></html>
-"""
+{body}"""
+
+_END = "\n</body></html>\n"
 
 _CELL = "padding: 3px 14px 3px 0; border-bottom: 1px solid #999999"
 
@@ -108,9 +108,14 @@ class Report:
         rows = zip(range(1, len(scores.rmse) + 1), scores.rmse, scores.mae, scores.r2)
         self.table(heading, (Phrase("Band"), "RMSE", "MAE", "R2"), rows)
 
+    def added_to(self, page: str) -> str:
+        """Return a page that `html` made of another report, with these parts at its end."""
+        end = page.rindex(_END)
+        return page[:end] + "\n" + "\n".join(self._parts) + page[end:]
+
     def html(self) -> str:
         """Return the page."""
-        return _PAGE.format(language=spoken().name, title=_escaped(self._title), body="\n".join(self._parts))
+        return _PAGE.format(language=spoken().name, title=_escaped(self._title), body="\n".join(self._parts)) + _END
 
 
 def _escaped(text: object) -> str:

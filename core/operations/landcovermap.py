@@ -10,8 +10,8 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.fillings import FilledSources, nodata_fill
-from ..parameters.nodatarules import PatchRule, nodata_pixels, nodata_rule
+from ..parameters.fillings import MappedFilling
+from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
@@ -128,6 +128,7 @@ class _Inputs(Group):
         section=sections.VALIDATION,
         advanced=True,
     )
+    baseline: bool = shared.baseline("samples (of patches the middle pixel, of tiles all labelled ones)", "scores")
     seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
         "nodata",
@@ -140,16 +141,7 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
-class _Filling(FilledSources):
-    nodata_fill: str = nodata_fill(
-        "the network",
-        "temporal if the image has several dates, otherwise mean; none if no value can be missing",
-    )
-
-
-@dataclass(frozen=True)
-class _NoData(PatchRule):
-    nodata_rule: str = nodata_rule("all, or any if nothing fills missing values")
+class _NoData(MappedRule, PatchRule):
     nodata_pixels: float | None = nodata_pixels(
         "Largest share of no-data pixels in a patch for training, and below a pixel of the map",
         "0 for training; in the map, only pixels without any data are no-data",
@@ -190,7 +182,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation, _Outputs, _NoData, _Filling, _Inputs):
+class LandCoverMap(Operation, _Outputs, _NoData, MappedFilling, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"
@@ -209,6 +201,7 @@ class LandCoverMap(Operation, _Outputs, _NoData, _Filling, _Inputs):
         NumberResult("kappa", "Kappa of the validation"),
         NumberResult("overall_accuracy", "Overall accuracy of the validation"),
         NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
+        NumberResult("baseline_kappa", "Kappa of the random forest"),
         NumberResult("samples_training", "Number of patches or tiles for training"),
         NumberResult("samples_validation", "Number of patches or tiles for validation"),
         NumberResult("epochs_run", "Number of epochs trained"),

@@ -9,7 +9,9 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import NumberResult, Operation
+from ..parameters.fillings import MappedFilling
+from ..parameters.nodatarules import MappedRule
+from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import REGRESSION, TEMPLATES
 from ..parameters.vectorsource import LayerSource
@@ -19,32 +21,7 @@ OF_PIXELS = tuple(name for name, template in TEMPLATES.items() if template.task 
 
 
 @dataclass(frozen=True)
-class RegressionMap(Operation):
-    """OTBTF has no such application."""
-
-    TITLE = "Map a quantity"
-    GROUP = "start"
-    DESCRIPTION = (
-        "Trains a network on known values of a quantity, such as biomass, elevation or soil moisture, and estimates it for "
-        "each pixel of the image: chooses pixels, holds some back for validation in other places, trains a network, "
-        "applies it to the image, and reports the errors.\n\n"
-        "Values are points with a number field, or a raster. The report compares the map with the values that were held "
-        "back: errors, bias, a scatter plot, and where the map is too high or too low. Values that lie near each other are "
-        "alike, so validation is on blocks of the image; the smaller the blocks, the better a map looks."
-    )
-    RESULTS = (
-        NumberResult("rmse", "Root mean square error of the validation, in the unit of the values"),
-        NumberResult("mae", "Mean absolute error of the validation, in the unit of the values"),
-        NumberResult("bias", "Mean of the map minus the values of the validation"),
-        NumberResult("r2", "Coefficient of determination of the validation"),
-        NumberResult("baseline_r2", "Coefficient of determination of the random forest"),
-        NumberResult("samples_training", "Number of pixels for training"),
-        NumberResult("samples_validation", "Number of pixels for validation"),
-        NumberResult("epochs_run", "Number of epochs trained"),
-    )
-    RUN = "workflows.regressionmapping:make_map"
-    NEEDS_ENGINE = True
-
+class _Inputs(Group):
     image: tuple[Any, ...] = voc.rasters(
         "in", "Images", "Rasters on one grid; their bands are stacked in this order.", required=True
     )
@@ -129,21 +106,20 @@ class RegressionMap(Operation):
         advanced=True,
         section=sections.VALIDATION,
     )
-    baseline: bool = voc.boolean(
-        "baseline",
-        "Compare with a random forest",
-        "Also trains a random forest on the same pixels, and gives its errors in the report.",
-        section=sections.VALIDATION,
-    )
+    baseline: bool = shared.baseline("pixels", "errors")
     seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
         "nodata",
         "No-data value",
-        "No-data value of the images (nan is possible). Default: the layers' own.",
+        "Value of missing data in the images (nan is possible). Default: the layers' own; NaN is always missing.",
         advanced=True,
         section=sections.NODATA,
     )
     alpha: str = shared.alpha()
+
+
+@dataclass(frozen=True)
+class _Outputs(Group):
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
     out: str = voc.raster_out("out", "Map", "The estimated quantity of each pixel, in the unit of the values (float).")
@@ -165,6 +141,36 @@ class RegressionMap(Operation):
         required=False,
         advanced=True,
     )
+
+
+@dataclass(frozen=True)
+class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, _Inputs):
+    """OTBTF has no such application."""
+
+    TITLE = "Map a quantity"
+    GROUP = "start"
+    DESCRIPTION = (
+        "Trains a network on known values of a quantity, such as biomass, elevation or soil moisture, and estimates it for "
+        "each pixel of the image: chooses pixels, holds some back for validation in other places, trains a network, "
+        "applies it to the image, and reports the errors. Missing values, such as clouds in a time series, are filled in the "
+        "network.\n\n"
+        "Values are points with a number field, or a raster. The report compares the map with the values that were held "
+        "back: errors, bias, a scatter plot, and where the map is too high or too low. Values that lie near each other are "
+        "alike, so validation is on blocks of the image; the smaller the blocks, the better a map looks."
+    )
+    RESULTS = (
+        NumberResult("rmse", "Root mean square error of the validation, in the unit of the values"),
+        NumberResult("mae", "Mean absolute error of the validation, in the unit of the values"),
+        NumberResult("bias", "Mean of the map minus the values of the validation"),
+        NumberResult("r2", "Coefficient of determination of the validation"),
+        NumberResult("baseline_r2", "Coefficient of determination of the random forest"),
+        NumberResult("samples_training", "Number of pixels for training"),
+        NumberResult("samples_validation", "Number of pixels for validation"),
+        NumberResult("epochs_run", "Number of epochs trained"),
+        NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
+    )
+    RUN = "workflows.regressionmapping:make_map"
+    NEEDS_ENGINE = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

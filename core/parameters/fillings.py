@@ -118,3 +118,13 @@ class FilledSources(Filling, Series):
         """Whether anything is given."""
         told = (self.nodata_fill != AUTO, self.nodata_fill_mask, self.dates.strip(), self.step is not None)
         return any(told) or self.dates_order != DATE_MAJOR
+
+
+@dataclass(frozen=True)
+class MappedFilling(FilledSources):
+    """As `FilledSources`, for a network that is trained for a map of the same image."""
+
+    nodata_fill: str = nodata_fill(
+        "the network",
+        "temporal if the image has several dates, otherwise mean; none if no value can be missing",
+    )

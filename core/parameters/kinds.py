@@ -267,7 +267,7 @@ class Text(Kind):
 class Cluster(Kind):
     """The address of a cluster, as a text; in a script also an executor of `concurrent.futures`."""
 
-    word = "text"
+    word = "cluster"
 
     def _typed(self, key: Key, value: Any) -> Any:
         if isinstance(value, Executor):

@@ -102,6 +102,13 @@ class PatchRule(PixelRule):
             )
 
 
+@dataclass(frozen=True)
+class MappedRule(PixelRule):
+    """As `PixelRule`, for a network that is trained for a map of the same image."""
+
+    nodata_rule: str = nodata_rule("all, or any if nothing fills missing values")
+
+
 def rule_of(parameters: PixelRule, otherwise: NodataRule) -> NodataRule:
     """Return the rule that the keys of an operation state, completed by the operation's own."""
     given = parameters.nodata_rule.strip()

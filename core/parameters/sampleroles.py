@@ -5,6 +5,9 @@ from __future__ import annotations
 from enum import IntEnum
 
 from ..errors import field
+from ..phrases import Phrase
+
+_WORDS = (Phrase("training"), Phrase("validation"), Phrase("test"))
 
 
 class SampleRole(IntEnum):
@@ -35,7 +38,7 @@ class SampleRole(IntEnum):
 
     def __str__(self) -> str:
         """Return the role's word."""
-        return self.name.lower()
+        return _WORDS[self]
 
     def __format__(self, format_spec: str) -> str:
         """Return the role's word in an f-string too, whatever the version of Python does with numbers."""

@@ -306,6 +306,17 @@ def report(holds: str, name: str = "out.report", label: str = "Report") -> Any:
     return voc.file_out(name, label, holds, file_filter="HTML files (*.html)", created=True)
 
 
+def baseline(samples: str, tells: str) -> Any:
+    """Whether a random forest is trained beside the network; on which samples, and what the report tells of it."""
+    return voc.boolean(
+        "baseline",
+        "Compare with a random forest",
+        f"Also trains a random forest on the same {samples}, with missing values filled alike, and gives its {tells} in the "
+        "report.",
+        section=sections.VALIDATION,
+    )
+
+
 def confusion_matrix(name: str, **more: Any) -> Any:
     """A confusion matrix to write."""
     told = "CSV file in OTB's form: rows are the reference classes, columns the predicted classes."

@@ -6,6 +6,7 @@ import contextlib
 import contextvars
 import dataclasses
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from .partedwork import OpenWork
 from .partnotes import PartNote
 from .partsfolder import PartsFolder
 from .partsrun import PartsRun, follow_plan
+
+_SHOWN_LATE, _POLL = 90.0, 0.2
+"""Seconds after which a network file system shows the files of other machines at the latest, and between two looks."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,10 @@ def compute_on(
     sizes = {number: float(run.plan.parts[number].area) for number in todo}
 
     def seen(number: int, note: PartNote) -> None:
+        end = time.monotonic() + _SHOWN_LATE
+        while run.note(number) is None and time.monotonic() < end:
+            progress.check()
+            time.sleep(_POLL)
         if run.note(number) is None:
             raise EngineError(
                 "{name} was computed, but is not in {folder}: all workers must see this folder under the same path.",

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from ..errors import ParameterError
+from ..models.loading import KerasModel
 from ..models.missingvalues import FillNodata, TemporalInterpolation
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.templatenames import Template
@@ -75,6 +76,25 @@ def filled_sources(options: Options, sides: Sequence[int | None] = ()) -> tuple[
         raw.append(image)
         filled.append(_filled(image, options, number) if layout is None else _series(image, options, layout, number))
     return raw, filled
+
+
+def filling_part(model: KerasModel) -> keras.Model | None:
+    """Return the layers with which a network fills the missing values of `source1`, as `filled_sources` made them.
+
+    They take images of the shape (batch, rows, columns, channels), and return them without gaps and without mask. None
+    where the network does not fill.
+    """
+    names = [name for name in ("source1_filled", "source1_interpolated") if name in model.layers]
+    if not names:
+        return None
+    tensors = [model.tensor(name) for name in names]
+    filled, last = tensors[0], tensors[-1]
+    if last._keras_history.operation.input is not filled:  # interpolated first, and then what has no value at all
+        last = filled
+    source = next(tensor for tensor in model.input_tensors if tensor.name == "source1")
+    if last._keras_history.operation.mask:
+        last, _ = keras.ops.split(last, 2, axis=-1)
+    return keras.Model(source, last)
 
 
 def _filled(image: Any, options: Options, number: int) -> FilledSource:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ..accuracy.scores import described, numbers
 from ..base.progress import Part, Progress
 from ..errors import ParameterError, field
 from ..files.staging import Staging
@@ -22,7 +23,9 @@ from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
+from .baselines import fill_as_network, forest_class_scores
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
+from .landcoverreport import add_forest
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
@@ -42,7 +45,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     Returns:
         The outputs' paths by key; `mode`, `patches` or `dense`; `kappa`, `overall_accuracy` and `f1_macro` of the samples
         held back (of those for training where there are none), left out where they are not defined; `samples_training`
-        and `samples_validation`, their numbers; `epochs_run`; `classes`, value, name and color of each.
+        and `samples_validation`, their numbers; `epochs_run`; `baseline_kappa` of the random forest on the same samples as
+        `kappa`, if asked for; `pixels_nodata` of the map; `classes`, value, name and color of each.
 
     Raises:
         ParameterError, RasterError, VectorError, ModelError: bad input, as far as possible before work starts.
@@ -72,7 +76,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
                 _set_serving_defaults(parameters, plan, samples, model)
-        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 1.0))
+        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 0.9 if parameters.baseline else 1.0))
+        forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     return {
         "out": parameters.out,
@@ -81,12 +86,36 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
             for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
             if key in trained
         },
+        **forest,
         "pixels_nodata": served["pixels_nodata"],
         "mode": "dense" if plan.dense else "patches",
         "samples_training": samples.counts[SampleRole.TRAINING],
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
+
+
+def _compare_with_forest(
+    parameters: LandCoverMap, plan: TrainingPlan, samples: LandCoverSamples, trained: dict[str, Any], progress: Progress
+) -> dict[str, float]:
+    """Train a random forest, add it to the report, and return its result."""
+    fill = fill_as_network(trained["out.keras"], samples.files[SampleRole.TRAINING][0])
+    ignored = samples.classes.ignored if plan.dense else None
+    scores = forest_class_scores(
+        samples.files, ignored, samples.classes.legend, fill, parameters.seed, Part(progress, 0.9, 1.0)
+    )
+    decides = SampleRole.VALIDATION if SampleRole.VALIDATION in scores else SampleRole.TRAINING
+    progress.info(
+        Phrase(
+            "The random forest on the samples for {decides}: {scores}.",
+            decides=decides,
+            scores=described(scores[decides]),
+        )
+    )
+    if parameters.out_report:
+        add_forest(parameters.out_report, trained, scores, decides, progress)
+    found = numbers(scores[decides])
+    return {"baseline_kappa": found["kappa"]} if "kappa" in found else {}
 
 
 def _try_format(
@@ -151,9 +180,9 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Prog
             height=image.grid.height,
         )
     batch = parameters.batchsize or (8 if dense else 64)
-    name = "" if parameters.model_dir else template
-    missing = decide_missing_data(parameters, parameters, parameters, name, image, progress)
-    return TrainingPlan(parameters.model_dir or TEMPLATE_PREFIX + template, dense, pixelwise, size, batch, missing)
+    model = parameters.model_dir or TEMPLATE_PREFIX + template
+    missing = decide_missing_data(parameters, model, image, progress)
+    return TrainingPlan(model, dense, pixelwise, size, batch, missing)
 
 
 def _train(

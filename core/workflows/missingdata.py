@@ -1,42 +1,33 @@
 """What a workflow makes of missing values: which network fills them how, and the rule that follows for all of its steps.
 
-Any workflow uses it whose operation has the keys of `PatchRule`, `FilledSources` and NODATA.
+Any workflow uses it whose operation has the keys of `MappedRule`, `MappedFilling` and NODATA.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..models.servingdefaults import ServingDefaults
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE, FilledSources
 from ..parameters.nodatarules import ALL, ANY, NodataRule, PatchRule, share_of_bands
-from ..parameters.templatenames import TEMPLATES
+from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
 from ..rasters.dates import dated_names, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
 
+if TYPE_CHECKING:
+    from .trainedmaps import MapParameters
+
 _TOLD = {
     MEAN: Phrase("by the mean of each band in the training data"),
     TEMPORAL: Phrase("by linear interpolation along the dates"),
 }
 _FILLING_KEYS = ("nodata_fill", "nodata_fill_value", "nodata_fill_mask", "dates", "dates_order", "step")
-
-
-class Workflow(Protocol):
-    """The keys beside those of the groups."""
-
-    @property
-    def nodata(self) -> float | None:
-        """The no-data value of the images; None for that of the layers."""
-
-    @property
-    def model_dir(self) -> str | None:
-        """The model that is trained further; None for a template."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +37,7 @@ class MissingData:
     Attributes:
         fill: how the network fills missing values, as NODATA_FILL; `auto` where the model that is trained further decides.
         rule: NODATA_RULE of all steps.
-        pixels: NODATA_PIXELS as it is given; None for what is usual in each step.
+        pixels: NODATA_PIXELS as it is given; None for what is usual in each step, and where the operation has no such key.
     """
 
     fill: str
@@ -90,25 +81,25 @@ def filling_words() -> dict[str, str]:
     }
 
 
-def decide_missing_data(
-    filling: FilledSources, rule: PatchRule, workflow: Workflow, template: str, image: Stack, progress: Progress
-) -> MissingData:
+def decide_missing_data(parameters: MapParameters, model: str, image: Stack, progress: Progress) -> MissingData:
     """Decide how missing values are filled, and which pixels are no-data.
 
     Args:
-        filling, rule, workflow: the parameters of the operation, by the keys that it has.
-        template: name of the network; empty where a model is trained further.
+        parameters: of the operation.
+        model: that is trained, as MODEL_DIR of TensorflowModelTrain: `template:` and the name of one, or a path.
         image: that is mapped.
         progress: told what was decided.
 
     Raises:
         ParameterError: the network does not do without filling.
     """
-    if workflow.model_dir:
-        defaults = serving_defaults_of(workflow.model_dir)
+    rule = parameters.nodata_rule.strip()
+    pixels = parameters.nodata_pixels if isinstance(parameters, PatchRule) else None
+    if not model.startswith(TEMPLATE_PREFIX):
+        defaults = serving_defaults_of(model)
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
-        return MissingData(AUTO, rule.nodata_rule.strip() or (ALL if fills else ANY), rule.nodata_pixels)
-    fill = filling.nodata_fill
+        return MissingData(AUTO, rule or (ALL if fills else ANY), pixels)
+    template, fill = model.removeprefix(TEMPLATE_PREFIX), parameters.nodata_fill
     if fill == NONE and TEMPLATES[template].series:
         raise ParameterError(
             "{nodata_fill} is {none}, but the network {template} needs time series without gaps: choose {temporal}, "
@@ -120,11 +111,11 @@ def decide_missing_data(
             mean=MEAN,
             value=VALUE,
         )
-    missing = image.missing(workflow.nodata, rule=NodataRule(nan=True))
+    missing = image.missing(parameters.nodata, rule=NodataRule(nan=True))
     if fill == AUTO and TEMPLATES[template].series:
         fill = TEMPORAL
     elif fill == AUTO:
-        fill = NONE if not missing.partly else TEMPORAL if _dated(filling, template, image) else MEAN
+        fill = NONE if not missing.partly else TEMPORAL if _dated(parameters, template, image) else MEAN
     if missing.partly and fill in _TOLD:
         progress.info(
             Phrase(
@@ -133,7 +124,7 @@ def decide_missing_data(
                 nodata_fill=field("nodata_fill"),
             )
         )
-    return MissingData(fill, rule.nodata_rule.strip() or (ANY if fill == NONE else ALL), rule.nodata_pixels)
+    return MissingData(fill, rule or (ANY if fill == NONE else ALL), pixels)
 
 
 def _dated(filling: FilledSources, template: str, image: Stack) -> bool:

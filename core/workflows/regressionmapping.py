@@ -25,6 +25,8 @@ from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
 from ..vectors.vectorlayer import REAL, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
+from .baselines import fill_as_network
+from .missingdata import MissingData, decide_missing_data, filling_words
 from .nestedruns import run_nested
 from .regressionreport import compare, forest_scores, report_of, shown
 from .regressionvalues import KnownValues, values_of_points, values_of_raster
@@ -60,7 +62,8 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
     Returns:
         The outputs' paths by key; `rmse`, `mae`, `bias` and `r2` of the map against the values held back (those for
         training where there are none), in the unit of the values, left out where they are not defined; `baseline_r2` of
-        the random forest, if asked for; `samples_training` and `samples_validation`, their numbers; `epochs_run`.
+        the random forest, if asked for; `samples_training` and `samples_validation`, their numbers; `epochs_run`;
+        `pixels_nodata` of the map.
 
     Raises:
         ParameterError, RasterError, VectorError, ModelError: bad input, as far as possible before work starts.
@@ -72,20 +75,21 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
     known = _known_values(parameters, image, progress)
     parameters = replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     nodata = _NODATA if known.values.min() > _NODATA else _LOWEST
+    missing = decide_missing_data(parameters, TEMPLATE_PREFIX + parameters.template, image, progress)
     with ExitStack() as stack:
         folder = work_folder(parameters, stack, progress)
-        _try_format(parameters, image, nodata, progress)
-        samples = _prepare(parameters, known, image, folder, Part(progress, 0.0, 0.1))
-        trained = _train(parameters, samples, folder, Part(progress, 0.1, 0.8))
+        _try_format(parameters, image, nodata, missing, progress)
+        samples = _prepare(parameters, known, image, missing, folder, Part(progress, 0.0, 0.1))
+        trained = _train(parameters, samples, missing, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
-                _set_serving_defaults(parameters, model, nodata)
-        serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 0.95))
+                _set_serving_defaults(parameters, missing, model, nodata)
+        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 0.95))
         comparisons = {role: compare(parameters.out, part, nodata, progress) for role, part in samples.known.items()}
         forest = {}
         if parameters.baseline:
-            progress.info("Training the random forest.")
-            forest = forest_scores(samples.files, parameters.seed, progress)
+            fill = fill_as_network(trained["out.keras"], samples.files[SampleRole.TRAINING][0])
+            forest = forest_scores(samples.files, fill, parameters.seed, progress)
         if parameters.out_report:
             page = report_of(parameters, samples.counts, comparisons, forest)
             with Staging.of_file(parameters.out_report, progress, field("out_report")) as place:
@@ -104,6 +108,7 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
         results["out.report"] = parameters.out_report
     return {
         **results,
+        "pixels_nodata": served["pixels_nodata"],
         "samples_training": samples.counts[SampleRole.TRAINING],
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
     }
@@ -131,8 +136,11 @@ def _known_values(parameters: RegressionMap, image: Stack, progress: Progress) -
     return found
 
 
-def _try_format(parameters: RegressionMap, image: Stack, nodata: float, progress: Progress) -> None:
+def _try_format(
+    parameters: RegressionMap, image: Stack, nodata: float, missing: MissingData, progress: Progress
+) -> None:
     """Raise RasterError where the format of the map does not hold its values, before a model is trained for it."""
+    masked = image.missing(parameters.nodata, rule=missing.for_training).possible
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
             staging,
@@ -141,13 +149,13 @@ def _try_format(parameters: RegressionMap, image: Stack, nodata: float, progress
             np.dtype("float32"),
             image.reference,
             driver_for(parameters.out),
-            nodata=nodata if image.missing(parameters.nodata).possible else None,
+            nodata=nodata if masked else None,
             content=Content(False),
         )
 
 
 def _prepare(
-    parameters: RegressionMap, known: KnownValues, image: Stack, folder: Path, progress: Progress
+    parameters: RegressionMap, known: KnownValues, image: Stack, missing: MissingData, folder: Path, progress: Progress
 ) -> RegressionSamples:
     """Split the places between training and validation, and cut their pixels."""
     grid = image.grid
@@ -161,13 +169,19 @@ def _prepare(
     files, counts = {}, {}
     for number, (role, part) in enumerate(parts.items()):
         step = Part(progress, number / len(parts), (number + 1) / len(parts))
-        files[role], counts[role] = _extract(parameters, role, part, image, folder, step)
+        files[role], counts[role] = _extract(parameters, role, part, image, missing, folder, step)
         progress.info(Phrase("{count} pixels for {role}.", count=counts[role], role=role))
     return RegressionSamples(parts, files, counts)
 
 
 def _extract(
-    parameters: RegressionMap, role: SampleRole, part: KnownValues, image: Stack, folder: Path, progress: Progress
+    parameters: RegressionMap,
+    role: SampleRole,
+    part: KnownValues,
+    image: Stack,
+    missing: MissingData,
+    folder: Path,
+    progress: Progress,
 ) -> tuple[tuple[str, str], int]:
     """Write the points, and cut their pixels; return both paths, and the number of pixels."""
     points = str(folder / f"values_{role}.gpkg")
@@ -182,6 +196,7 @@ def _extract(
         "source1.patchsizex": 1,
         "source1.patchsizey": 1,
         "source1.nodata": parameters.nodata,
+        **missing.extraction_values(),
         "alpha": parameters.alpha,
         "source1.out": pixels,
         "vec": points,
@@ -193,13 +208,16 @@ def _extract(
     words = {
         "source1.il": field("image"),
         "source1.nodata": field("nodata"),
+        **filling_words(),
         "alpha": field("alpha"),
         "memory": field("memory"),
     }
     return (pixels, values), run_nested("PatchesExtraction", given, words, Quiet(progress))["patches"]
 
 
-def _train(parameters: RegressionMap, samples: RegressionSamples, folder: Path, progress: Progress) -> dict[str, Any]:
+def _train(
+    parameters: RegressionMap, samples: RegressionSamples, missing: MissingData, folder: Path, progress: Progress
+) -> dict[str, Any]:
     """Train, and return the results of TensorflowModelTrain."""
     values: dict[str, Any] = {
         "model.dir": TEMPLATE_PREFIX + parameters.template,
@@ -214,6 +232,7 @@ def _train(parameters: RegressionMap, samples: RegressionSamples, folder: Path, 
         "model.saveto": parameters.model_saveto,
         "out.keras": parameters.out_keras or str(folder / "model.keras"),
         "out.history": str(folder / "history.csv"),
+        **missing.training_values(parameters),
     }
     for role, files in samples.files.items():
         values.update({f"{role}.source{number}.il": [path] for number, path in enumerate(files, 1)})
@@ -228,15 +247,15 @@ def _train(parameters: RegressionMap, samples: RegressionSamples, folder: Path, 
         "memory": field("memory"),
         "model.saveto": field("model_saveto"),
         "out.keras": field("out_keras"),
+        **filling_words(),
     }
     return run_nested("TensorflowModelTrain", values, words, progress)
 
 
-def _set_serving_defaults(parameters: RegressionMap, model: str, nodata: float) -> None:
+def _set_serving_defaults(parameters: RegressionMap, missing: MissingData, model: str, nodata: float) -> None:
     """Set the serving defaults, so that every later run of Serve treats missing pixels alike."""
 
     def changed(trained: ServingDefaults) -> ServingDefaults:
-        sources = {name: replace(source, nodata=parameters.nodata) for name, source in trained.sources.items()}
-        return replace(trained, background=nodata, sources=sources)
+        return replace(missing.stored_in(trained, parameters.nodata), background=nodata)
 
     change_serving_defaults(model, changed)

@@ -16,10 +16,10 @@ from ..geometry.grid import Box
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
+from .baselines import Fill, predicted_values
 from .regressionvalues import KnownValues
 
 _ROWS = 256  # of the map, read at a time
-_TREES = 200
 _NAMES = {"rmse": "RMSE", "mae": "MAE", "bias": Phrase("bias"), "r2": "R2"}
 
 Scores = Mapping[str, float]
@@ -84,40 +84,21 @@ def compare(path: str, known: KnownValues, nodata: float, progress: Progress) ->
 
 
 def forest_scores(
-    files: Mapping[SampleRole, tuple[str, str]], seed: int, progress: Progress
+    files: Mapping[SampleRole, tuple[str, str]], fill: Fill, seed: int, progress: Progress
 ) -> dict[SampleRole, dict[str, float]]:
     """Return the errors, by role, of a random forest that learns from the same pixels.
 
-    Missing values are replaced by the mean of the band in the pixels for training.
-
     Args:
         files: by role, patches image (1 x 1) and values image.
+        fill: fills missing values.
         seed: random seed.
         progress: may cancel.
+
+    Raises:
+        Cancelled: `progress` asked to stop.
     """
-    from sklearn.ensemble import RandomForestRegressor
-
-    mean: Any = None
-    forest = RandomForestRegressor(_TREES, n_jobs=-1, random_state=seed)
-    found = {}
-    for role, (pixels, values) in files.items():  # training first
-        progress.check()
-        features, known = _pixels(pixels), _pixels(values)[:, 0]
-        if mean is None:
-            mean = np.nan_to_num(np.ma.masked_invalid(features).mean(axis=0).filled(0.0))
-        features = np.where(np.isfinite(features), features, mean)
-        if role is SampleRole.TRAINING:
-            forest.fit(features, known)
-        found[role] = _errors(known, forest.predict(features))
-    return found
-
-
-def _pixels(path: str) -> np.ndarray:
-    """Return the pixels of a patches image of 1 x 1, float64, shape (patches, bands)."""
-    image = Stack([path], placed=False)
-    pixels = image.read(Box(0, 0, image.grid.width, image.grid.height))
-    found: np.ndarray = pixels.reshape(-1, pixels.shape[-1]).astype("float64")
-    return found
+    predicted = predicted_values(files, fill, seed, progress)
+    return {role: _errors(known, values) for role, (known, values) in predicted.items()}
 
 
 def shown(scores: Scores) -> str:

@@ -12,6 +12,7 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
 from ..probing.exportrun import check_replaceable
 from ..rasters.rasteroutput import driver_for
+from .missingdata import filling_words
 from .nestedruns import run_nested
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
     words = {
         "source1.il": field("image"),
         "source1.nodata": field("nodata"),
+        **filling_words(),
         "alpha": field("alpha"),
         "memory": field("memory"),
         "device": field("device"),

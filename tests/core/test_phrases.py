@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError, RasterError, as_key, field, worded
+from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.phrases import Phrase, decoded, encoded, plain, translated
 
 
@@ -120,6 +121,13 @@ def test_values_of_any_type(value: object, form: str, shown: str) -> None:
     assert phrase == shown
     assert through_json(phrase) == shown
     assert pickle.loads(pickle.dumps(phrase)).with_texts(str) == shown
+
+
+def test_a_role_of_samples_is_its_word() -> None:
+    phrase = Phrase("Scores on data for {role}", role=SampleRole.VALIDATION)
+    assert phrase == "Scores on data for validation"
+    assert decoded(json.loads(json.dumps(encoded(phrase)))) == phrase
+    assert isinstance(phrase.values["role"], Phrase)
 
 
 def test_numbers_are_written_by_the_language() -> None:

@@ -107,7 +107,7 @@ class TestPixels:
 
         values = {"in": str(folder / "image.tif"), "model": forest}
         scene.run("ImageClassifier", **values, out=str(tmp_path / "whole.tif"))
-        monkeypatch.setattr(classifyimage._Run, "tile_size", lambda *_: (17, 11))
+        monkeypatch.setattr(classifyimage.ClassifiedPixels, "tile_size", lambda *_: (17, 11))
         scene.run("ImageClassifier", **values, out=str(tmp_path / "tiles.tif"))
         np.testing.assert_array_equal(*(serving.read(tmp_path / name) for name in ("whole.tif", "tiles.tif")))
 
