@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
@@ -109,3 +110,12 @@ class RunTable(Operation):
         "What MERGE writes: statistics (.xml), a confusion matrix (.csv) or points (.gpkg). Default: beside OUT.",
         file_filter="Merged results (*.xml *.csv *.gpkg);;All files (*)",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cluster_tls and not self.cluster:
+            raise ParameterError(
+                "{name} is given, but {cluster} is empty: set it, or leave {name} out.",
+                name=field("cluster_tls"),
+                cluster=field("cluster"),
+            )

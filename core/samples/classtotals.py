@@ -114,8 +114,13 @@ def read_statistics(path: str) -> Statistics:
         ParameterError: it is damaged.
     """
     tree: Any = None
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError("{path} cannot be read: {error}.", path=path, error=error) from error
     with collected_errors() as errors:
-        tree = gdal.ParseXMLFile(path)
+        tree = gdal.ParseXMLString(text)
     if tree is None or errors.failed:
         raise ParameterError("{path} holds no statistics: {errors}.", path=path, errors=errors)
     found: dict[str, dict[str, int]] = {_CLASS: {}, _VECTOR: {}}

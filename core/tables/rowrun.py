@@ -59,6 +59,15 @@ class RowTask:
             *(json.dumps(part, sort_keys=True) for part in (call.values, views, dict(call.texts))),
         )
 
+    @classmethod
+    def of_text(cls, text: str) -> RowTask:
+        """Return the task that `text` was made of."""
+        return cls(**json.loads(text))
+
+    def text(self) -> str:
+        """Return the task as one text, which any scheduler can carry."""
+        return json.dumps(dataclasses.asdict(self))
+
     def given(self) -> dict[str, Any]:
         """Return the operation's values."""
         values: dict[str, Any] = json.loads(self.values)

@@ -66,14 +66,12 @@ class Workers:
             Cancelled: `progress` asked to stop; the rows that have arrived are done.
         """
 
-        def failed(task: RowTask, error: OtbtfError) -> None:
-            arrived(RowOutcome(task.number, {}, 0.0, error=error.phrase))
+        def failed(text: str, error: OtbtfError) -> None:
+            arrived(RowOutcome(RowTask.of_text(text).number, {}, 0.0, error=error.phrase))
 
-        names = {task: task.name for task in tasks}
-        function = partial(_run_on_worker, self.terms)
-        Tasks(function, names, dict.fromkeys(tasks, 1.0), lambda _, outcome: arrived(outcome), failed).run(
-            self.pool, progress
-        )
+        names = {task.text(): task.name for task in tasks}
+        function, sizes = partial(_run_on_worker, self.terms), dict.fromkeys(names, 1.0)
+        Tasks(function, names, sizes, lambda _, outcome: arrived(outcome), failed).run(self.pool, progress)
         progress.fraction(1.0)
 
 
@@ -130,10 +128,10 @@ def _worker(packages: Sequence[str], folder: str, progress: Progress) -> Any:
     return worker_facts(packages, progress)
 
 
-def _run_on_worker(terms: Terms, task: RowTask, progress: Progress) -> RowOutcome:
+def _run_on_worker(terms: Terms, text: str, progress: Progress) -> RowOutcome:
     if isinstance(progress, WorkerProgress) and progress.worker in terms.shares:
         take_share(terms.shares[progress.worker])
-    return run_row(task, progress, terms.memory)
+    return run_row(RowTask.of_text(text), progress, terms.memory)
 
 
 class HerePool(ExecutorPool):

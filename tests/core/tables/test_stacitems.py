@@ -108,11 +108,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     network = keras.Model([fine, coarse], keras.layers.Identity(name="label")(above))
     path = str(tmp_path_factory.mktemp("model") / "two.keras")
     network.save(path)
-    registry.run("DescribeModel", {"model.dir": path, "save": True}, Progress())
+    registry.run("DescribeModel", {"model.dir": path, "sidecar": True}, Progress())
     return path
 
 
-SERVED = "SOURCE1_IL={{B04}};{{B08}} SOURCE2_IL={{B11}} MODEL_DIR={model} OUT={folder}/{{id}}.tif OUT_NODATA=255"
+SERVED = "SOURCE1_IL={{B04}};{{B08}} SOURCE2_IL={{B11}} MODEL_DIR={model} OUT={folder}/{{id}}.tif OUTPUT_BV=255"
 
 
 def test_a_model_of_two_pixel_sizes_and_a_cloud_mask(items: Path, model: str, tmp_path: Path) -> None:
