@@ -10,6 +10,7 @@ from ..errors import ParameterError, field
 from ..parameters.commandwords import split_commands
 from ..parameters.kinds import Content, Key
 from ..parameters.parsing import keys, unknown_key
+from ..parameters.relativepaths import absolute_path
 
 Given = dict[str, Any]
 """Keys of an operation to texts, numbers, booleans or lists of texts."""
@@ -114,10 +115,22 @@ def _value(value: Json) -> Any:
 
 
 def with_absolute_paths(operation: type, text: str) -> str:
-    """Return the text with all paths absolute, as seen from the current folder, for a process that works in another one."""
+    """Return the text with all paths absolute, as seen from the current folder, for a process that works in another one.
+
+    A path that begins with a column begins where the table says.
+    """
     found = given_once(operation, text)
     known = {key.name: key for key in keys(operation, found)}
-    return json.dumps({name: known[name].kind.absolute(value) for name, value in found.items()}) if found else ""
+    return json.dumps({name: _absolute(known[name], value) for name, value in found.items()}) if found else ""
+
+
+def _absolute(key: Key, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_absolute(key, item) for item in value]
+    if not isinstance(value, str) or not holds_paths(key) or "{" not in value:
+        return key.kind.absolute(value)
+    begins_with_a_column = value.startswith("{") and not value.startswith("{{")
+    return value if begins_with_a_column and not key.kind.is_output else absolute_path(value)
 
 
 def holds_paths(key: Key) -> bool:

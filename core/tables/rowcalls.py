@@ -63,7 +63,8 @@ class _Columns:
 
     Attributes:
         keys: the operation's keys of columns.
-        label: the column whose values people call rows by; empty where there is none.
+        label: the column by whose values people call rows: `id`, `name`, else the first that is no parameter; empty where
+            there is none.
     """
 
     keys: Mapping[str, Key]
@@ -134,7 +135,8 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
     texts = (cell for row in table.rows for column in found for cell in [row.cells[column]] if "{" in cell)
     used |= {name for text in texts for name in names_in(text)}
     others = [column for column in table.columns if column not in found and column not in used]
-    label = next((name for name in ("id", "name") if name in table.columns and name not in found), "")
+    plain = [column for column in table.columns if column not in found]
+    label = next((name for name in ("id", "name") if name in plain), "")
     for column in others:
         near = difflib.get_close_matches(plain_name(column), known, n=1, cutoff=_CLOSE)
         if near and column != label:
@@ -148,6 +150,7 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
                 near=known[near[0]].parameter,
             )
     _check_once(table, found, once)
+    label = label or next(iter(plain), "")
     if others := [column for column in others if column != label]:
         progress.info(
             Phrase(
@@ -188,33 +191,35 @@ def _call(table: Table, row: Row, columns: _Columns, once: Given, views: Views, 
     values: Given = {}
     found: dict[str, View] = {}
     for name, value in once.items():
-        values[name] = _of_row(row, known[name], value, views, found)
+        values[name] = _of_row(table.folder, row, known[name], value, views, found)
     for column, key in columns.keys.items():
         cell = row.cells[column]
         if cell:
             given: Any = listed(cell) if key.kind.is_list else cell
-            given = _of_row(row, key, given, views, found)
+            given = _of_row(table.folder, row, key, given, views, found)
             values[key.name] = _each(given, functools.partial(_beside, key, table.folder))
     return RowCall(row, row.cells.get(columns.label, ""), values, found)
 
 
-def _of_row(row: Row, key: Key, value: Any, views: Views, found: dict[str, View]) -> Any:
+def _of_row(folder: str, row: Row, key: Key, value: Any, views: Views, found: dict[str, View]) -> Any:
     """Return a value with the row's own values in it."""
     if not holds_paths(key):
         return value
 
-    def path(text: Any) -> Any:
+    def with_cells(text: Any) -> Any:
         if not isinstance(text, str):
             return text
         asset = row.assets.get(text[1:-1]) if text[:1] == "{" and text[-1:] == "}" else None
         if asset is None or key.kind.is_output:
-            return filled(text, row.cells, row.number, key.kind.is_output)
+            path = filled(text, row.cells, row.number, key.kind.is_output)
+            from_the_table = text.startswith("{") and not text.startswith("{{") and not key.kind.is_output
+            return _beside(key, folder, path) if from_the_table else path
         if (view := views.of(row, text[1:-1])) is not None:
             found[asset.href] = view
         return asset.href
 
     try:
-        return _each(value, path)
+        return _each(value, with_cells)
     except ParameterError as error:
         raise ParameterError("{name}: {error}", name=key.parameter, error=error.message) from None
 

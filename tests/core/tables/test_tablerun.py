@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from osgeo import gdal, ogr
 from polygon_scene import raster
 
+import otbtf_qgis
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
@@ -251,3 +256,27 @@ def test_every_operation_is_run_by_tables_or_said_to_be_none_for_them() -> None:
     others = {"RunTable", "RunCommandLine", "CreateExampleData", "EngineReport", "InstallEngine", "TensorBoard"}
     assert {*OPERATIONS, *others} == set(registry.names())
     assert set(MERGED) == set(MERGES) <= set(OPERATIONS)
+
+
+def test_a_run_that_was_killed_is_resumed_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    lines = ["IL,OUT"]
+    for number in range(150):
+        lines.append(f"one.tif,{number}.tif")
+    raster(tmp_path / "one.tif", np.ones((1, 1)))
+    given = {"operation": "BandMath", "table": table(tmp_path / "t.csv", *lines), "parameters": "EXP=im1b1*2"}
+    given["out"] = str(tmp_path / "r.csv")
+    script = f"from otbtf_qgis.core import registry; registry.run('RunTable', {given!r})"
+    environment = {**os.environ, "PYTHONPATH": str(Path(otbtf_qgis.__file__).absolute().parents[1])}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
+    journal = tmp_path / "r.csv.journal"
+    while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 20):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    noted = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
+    before = {path: Path(path).stat().st_mtime_ns for line in noted for path in line["outputs"]}
+    assert 20 <= len(before) < 150
+    found = run(**given, resume=True)
+    assert (found["done"], found["kept"]) == (150, len(before))
+    assert {path: Path(path).stat().st_mtime_ns for path in before} == before
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
