@@ -267,7 +267,7 @@ def test_a_run_that_was_killed_is_resumed_and_nothing_is_done_twice(tmp_path: Pa
     given["out"] = str(tmp_path / "r.csv")
     script = f"from otbtf_qgis.core import registry; registry.run('RunTable', {given!r})"
     environment = {**os.environ, "PYTHONPATH": str(Path(otbtf_qgis.__file__).absolute().parents[1])}
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=tmp_path)
     journal = tmp_path / "r.csv.journal"
     while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 20):
         time.sleep(0.01)
