@@ -75,7 +75,7 @@ IN_QGIS = {
         "rasters",
     ),
     *("vectors", "registry", "engine", "exampledata", "classes", "samples", "patches", "imagetools"),
-    *("workflows.commandline", "workflows.commandrun"),
+    *("workflows.commandline", "workflows.commandrun", "tables.givenonce"),
     *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
     "probing.imagefit",
 }
