@@ -18,7 +18,7 @@ class RunTable(Operation):
     """OTBTF has no such application."""
 
     TITLE = "Run an operation over a table"
-    GROUP = "start"
+    GROUP = "inference"
     DESCRIPTION = (
         "Runs one operation for each row of a table, such as a map for each of many images. The table is a CSV file, a "
         "layer, or a STAC item collection (a file, or the address of a search). All rows are checked before the first one "
@@ -78,14 +78,14 @@ class RunTable(Operation):
         "merge",
         "Merge the results",
         f"On: also write the sum of all rows, as if one run had covered all of them. For {', '.join(MERGED)}.",
-        section=sections.OUTPUT,
+        section=sections.SETTINGS,
     )
     resume: bool = voc.boolean(
         "resume",
         "Resume",
         "On: keep the rows that an earlier run with the same OUT has done, if their parameters and inputs are unchanged, and "
         "run the others.",
-        section=sections.OUTPUT,
+        section=sections.SETTINGS,
     )
     cluster: Any = shared.cluster("Run several rows at a time", "the outputs' folders")
     cluster_tls: str | None = shared.cluster_tls()
