@@ -274,7 +274,7 @@ def _brought_to_a_grid(scene: Scene) -> dict[str, Any]:
 
 def _table(scene: Scene) -> dict[str, Any]:
     table = scene.path("rows.csv")
-    given = {"operation": "BandMath", "table": table, "parameters": f"EXP=im1b1 OUT={scene.out('part')}{{row}}.tif"}
+    given = {"operation": "BandMath", "table": table, "parameters": f"EXP=im1b1 OUT={scene.out('part.tif')}"}
     return {**given, "out": scene.out("table.csv"), "out.items": scene.out("table.json")}
 
 
