@@ -8,6 +8,11 @@ SUITES ?= core qgis gui end_to_end
 ARGS ?=
 # Debian's suites that make compat tests in.
 TREES ?= trixie sid
+# Of make firsthour: the Debian suite whose QGIS is used (empty: the installed one), the language of its windows, and the
+# engine's Python (empty: it is installed, as by a user, with 0.4 GB to download).
+QGIS ?=
+LOCALE ?= en
+FIRSTHOUR_ENGINE ?= $(ENGINE)
 # Of make campaign: interrupted runs, the seed of its choices, and runs at the same time.
 N ?= 500
 SEED ?= 1
@@ -21,7 +26,7 @@ INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing inte
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint install package compat campaign bench docs site pictures translate clean tree
+.PHONY: help demo test lint install package compat firsthour firsthour-here campaign bench docs site pictures translate clean tree
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +54,18 @@ package: $(BUILD)/system.stamp site ## Make dist/otbtf_qgis.zip as plugins.qgis.
 compat: ## Run the tests with QGIS in trees of Debian 13 (QGIS 3.40) and sid (3.44 or later); TREES=sid for one
 	@failed=; for suite in $(TREES); do \
 	    printf '\n======== %s\n' $$suite; \
-	    .ci/compat $(BUILD)/compat $$suite SUITES="qgis gui end_to_end" ARGS="$(ARGS)" || failed="$$failed $$suite"; \
+	    .ci/compat $(BUILD)/compat $$suite test SUITES="qgis gui end_to_end" ARGS="$(ARGS)" || failed="$$failed $$suite"; \
 	done; if [ -n "$$failed" ]; then echo "Not passed in:$$failed"; exit 1; fi
+
+firsthour: package $(if $(QGIS),,$(if $(FIRSTHOUR_ENGINE),$(VENV)/engine.stamp)) ## Try the zip by clicks in a new profile, with pictures (QGIS=trixie LOCALE=fr ARGS=--dialogs)
+ifneq ($(QGIS),)
+	.ci/compat $(BUILD)/compat $(QGIS) firsthour-here LOCALE=$(LOCALE) ARGS="$(ARGS)"
+else
+	$(MAKE) firsthour-here
+endif
+
+firsthour-here:
+	$(PYTHON) .ci/firsthour.py --build $(BUILD) --locale $(LOCALE) $(if $(FIRSTHOUR_ENGINE),--engine $(FIRSTHOUR_ENGINE)) $(ARGS)
 
 campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage inputs, and count what that harms (SEED, JOBS)
 	PYTHONPATH=$(TREE):.ci:tests/support $(ENGINE) tests/campaign --kills $(N) --seed $(SEED) --jobs $(JOBS)

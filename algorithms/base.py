@@ -42,6 +42,7 @@ from .helppages import algorithm_page
 from .keptoutputs import unused
 from .outcome import outcome
 from .reading import Reader, exported_files, written
+from .styling import show_legend
 from .translate import tr
 from .weblayers import released, web_keys
 
@@ -300,6 +301,7 @@ class _Styler(QgsProcessingLayerPostProcessorInterface):
         self._waiting.discard(self)
         with _explained(self._algorithm.OPERATION):
             self._algorithm.style(self._output, layer, self._results)
+            show_legend(layer, context.project())
 
 
 def groups() -> dict[str, str]:

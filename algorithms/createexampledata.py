@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingUtils,
+    QgsProject,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
 )
@@ -70,6 +71,7 @@ class _Shower(QgsProcessingLayerPostProcessorInterface):
     def postProcessLayer(self, layer, context, feedback):
         self._waiting.discard(self)
         _style(self._output, layer)
+        _tell_apart(layer, context.project())
         self._scene.layers[self._output] = layer.id()
         scene = self._scene
         QTimer.singleShot(0, lambda: scene.arrange())  # of a method alone, Qt would not keep the scene alive
@@ -95,8 +97,19 @@ class _Scene:
             return
         _order(list(nodes.values()))
         for output, visible in SHOWN.items():
-            root.findLayer(self.layers[output]).setItemVisibilityChecked(visible)
+            node = root.findLayer(self.layers[output])
+            node.setItemVisibilityChecked(visible)
+            node.setExpanded(output.startswith("TRUTH"))
+        # QGIS adds what is made next, such as a map, above the current layer: it must not lie below the image.
+        iface.setActiveLayer(self._project.mapLayer(self.layers[next(iter(SHOWN))]))
         _zoom(self._project.mapLayer(self.layers["XS10"]))
+
+
+def _tell_apart(layer: QgsMapLayer, project: QgsProject) -> None:
+    """Add the folder to a layer's name where a layer of another folder, such as another scene, has that name."""
+    folder = Path(layer.source()).parent
+    if any(Path(other.source()).parent != folder for other in project.mapLayersByName(layer.name())):
+        layer.setName(f"{layer.name()} ({folder.name})")
 
 
 def _order(nodes: Sequence[QgsLayerTreeLayer]) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from qgis.PyQt.QtCore import QUrl
 
+from ..core.base.languages import spoken
+
 PAGES = Path(__file__).parents[1] / "help"
 """The documentation as a site, in the plugin as it is packaged."""
 
@@ -19,8 +21,9 @@ def algorithm_page(name: str) -> str:
 
 
 def start_page() -> str:
-    """Return the address of the page of the first steps; empty without pages."""
-    return _address(PAGES / "start-here.html", _SOURCES / "start-here.md")
+    """Return the address of the page of the first steps, in the user's language if there is one; empty without pages."""
+    names = (f"start-here.{spoken().name}", "start-here")
+    return _address(*(PAGES / f"{name}.html" for name in names), *(_SOURCES / f"{name}.md" for name in names))
 
 
 def _address(*pages: Path) -> str:

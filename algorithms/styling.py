@@ -24,6 +24,8 @@ from qgis.core import (
     QgsSingleBandGrayRenderer,
     QgsSingleBandPseudoColorRenderer,
 )
+from qgis.PyQt import sip
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QColor
 
 from ..core.classes.palette import colors_of
@@ -75,6 +77,19 @@ def style_classes(layer: QgsRasterLayer, text: str) -> None:
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, shown))
     hide_band_name(layer)
     layer.triggerRepaint()
+
+
+def show_legend(layer: QgsMapLayer, project: QgsProject | None) -> None:
+    """Unfold the classes of a map in the layer tree once it is there; a new style folds them."""
+    if isinstance(layer, QgsRasterLayer) and isinstance(layer.renderer(), QgsPalettedRasterRenderer) and project:
+        identifier = layer.id()
+        QTimer.singleShot(0, lambda: _unfold(project, identifier))
+
+
+def _unfold(project: QgsProject, identifier: str) -> None:
+    node = None if sip.isdeleted(project) else project.layerTreeRoot().findLayer(identifier)
+    if node is not None:
+        node.setExpanded(True)
 
 
 def style_probabilities(layer: QgsRasterLayer, names: Sequence[str]) -> None:

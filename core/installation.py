@@ -1,6 +1,6 @@
 """Installing the engine from a command line; `machine.installing` does the work.
 
-python -m otbtf_qgis.core.installation FOLDER [--gpu] [--python PATH] [--wheels PATH]
+python -m otbtf_qgis.core.installation FOLDER [--gpu] [--extras NAMES] [--python PATH] [--wheels PATH]
 """
 
 from __future__ import annotations

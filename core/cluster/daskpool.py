@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import importlib
 import json
@@ -19,18 +21,21 @@ from typing import Any
 from ..base.jsonvalues import OddJson, read
 from ..base.progress import Progress
 from ..base.temporaries import scratch_folder
-from ..errors import EngineError, ParameterError, field
+from ..errors import Cancelled, EngineError, ParameterError, field
+from ..machine.extras import packages_of
 from ..parameters.clusteraddress import ClusterAddress, cluster_address, is_encrypted, leaves_machine
 from ..phrases import Phrase
-from .tasks import Answer, Future, Watch, call
-
-OLDEST = "2024.8"
-"""The first version of distributed that is known to work."""
+from .tasks import Answer, Future, LostResult, Watch, call
 
 _CONNECTING = 20.0
 _STOPPING = 30.0
 _TOLD_EACH = 1.0
 _POLL = 0.1
+_COMES_BACK = 10.0
+"""Seconds in which Dask must bring the result of a task that has ended; then the task is submitted again."""
+
+_TIMEOUTS = (TimeoutError, asyncio.TimeoutError, concurrent.futures.TimeoutError)
+"""One class from Python 3.11 on."""
 
 _TLS_FILES = ("ca.pem", "cert.pem", "key.pem")
 
@@ -112,7 +117,7 @@ class DaskPool:
         """Return the number of threads of each worker, by address."""
         try:
             return dict(self._client.nthreads())
-        except (OSError, TimeoutError) as error:
+        except (OSError, *_TIMEOUTS) as error:
             raise EngineError(
                 "The scheduler of {cluster} does not answer any more: {error}.", cluster=field("cluster"), error=error
             ) from error
@@ -150,7 +155,7 @@ class DaskPool:
         except BaseException:
             self.stop(futures.values())
             raise
-        return {names[address]: self._result(names[address], future) for address, future in futures.items()}
+        return {names[address]: self._result(names[address], future, progress) for address, future in futures.items()}
 
     def _infos(self) -> dict[str, Any]:
         try:
@@ -159,9 +164,11 @@ class DaskPool:
             info = self._client.scheduler_info()
         return dict(info["workers"])
 
-    def _result(self, name: str, future: Future) -> Answer:
+    def _result(self, name: str, future: Future, progress: Progress) -> Answer:
         try:
-            answer: Answer = future.result()
+            return self.result(future, progress)
+        except Cancelled:
+            raise
         except ImportError as error:
             raise EngineError(
                 "The worker {name} cannot import {name2}: its Python needs this plugin's package and the "
@@ -182,7 +189,25 @@ class DaskPool:
                 name__=type(error).__name__,
                 error=error,
             ) from error
-        return answer
+
+    def result(self, future: Any, progress: Progress) -> Answer:
+        """Return the result of a task that has ended.
+
+        The worker keeps it until it is asked for. If the worker dies before that, Dask computes the task again and a
+        plain `future.result()` waits as long as that takes, deaf to whoever cancels.
+        """
+        end = time.monotonic() + _COMES_BACK
+        while True:
+            progress.check()
+            try:
+                answer: Answer = future.result(timeout=_POLL)
+                return answer
+            except _TIMEOUTS as error:
+                if future.status == "error":  # of the task's own
+                    raise
+                if time.monotonic() > end:
+                    self._client.cancel([future])
+                    raise LostResult("its result was lost with its worker") from error
 
     def killed(self, error: BaseException) -> bool:
         """Return whether an error means that a task has killed workers."""
@@ -252,11 +277,12 @@ def _distributed() -> Any:
         return importlib.import_module("distributed")
     except ImportError as error:
         raise EngineError(
-            "{cluster} needs Dask (the package distributed), which {executable} does not have: install it "
-            'with "{executable}" -m pip install "distributed>={oldest}" cryptography.',
+            "{cluster} needs Dask (the package distributed), which {executable} does not have: run "
+            '"Install engine" (otbtf:installengine) with {extras}=cluster, or "{executable}" -m pip install {packages}.',
             cluster=field("cluster"),
             executable=sys.executable,
-            oldest=OLDEST,
+            extras=field("extras"),
+            packages=" ".join(f'"{package}"' for package in packages_of(["cluster"])),
         ) from error
 
 
@@ -380,7 +406,7 @@ def _client(distributed: Any, given: ClusterAddress, tls: str, progress: Progres
     security = _security(distributed, tls) if is_encrypted(address) else None
     try:
         client = distributed.Client(address, security=security, timeout=_CONNECTING, set_as_default=False)
-    except (OSError, TimeoutError, ValueError, RuntimeError, TypeError) as error:
+    except (OSError, *_TIMEOUTS, ValueError, RuntimeError, TypeError) as error:
         raise EngineError(
             "{cluster} is {address}, but no scheduler can be reached there: {first_line}. Is it running, "
             "and are its certificates those given here?",

@@ -110,6 +110,10 @@ class ExecutorPool:
                     raise
             progress.check()
 
+    def result(self, future: concurrent.futures.Future[Answer], progress: Progress) -> Answer:
+        """Return the result of a task that has ended; this process has it."""
+        return future.result()
+
     def killed(self, error: BaseException) -> bool:
         """Return whether an error means that a worker was killed."""
         return isinstance(error, concurrent.futures.BrokenExecutor)

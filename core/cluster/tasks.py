@@ -46,11 +46,12 @@ class Watch(Protocol):
         """Tell how far the task is; cheap, since it tells no more often than each second."""
 
 
+class LostResult(Exception):
+    """A task has ended, but its result was lost with the worker that kept it."""
+
+
 class Future(Protocol):
     """A task that was submitted: what the futures of Dask and of `concurrent.futures` have in common."""
-
-    def result(self) -> Any:
-        """Return its result, or raise its error."""
 
     def add_done_callback(self, function: Callable[[Any], Any], /) -> Any:
         """Have a function called, in any thread, once it has ended."""
@@ -84,6 +85,14 @@ class Pool(Protocol):
 
     def on_each(self, function: Callable[..., Any], *arguments: Any, progress: Progress) -> dict[str, Any]:
         """Call a function on each worker of now, and return or raise what `call` does, by the worker's name."""
+
+    def result(self, future: Any, progress: Progress) -> Answer:
+        """Return the result of a task that has ended, or raise its error.
+
+        Raises:
+            LostResult: it went with its worker, and did not come back in time.
+            Cancelled: `progress` asked to stop meanwhile.
+        """
 
     def killed(self, error: BaseException) -> bool:
         """Return whether an error of a task means that it, or one beside it, has killed its worker."""
@@ -207,7 +216,7 @@ class _Run:
                     future = self._ended.get(timeout=_POLL)
                 except queue.Empty:
                     continue
-                self._take(self._running.pop(future), future)
+                self._take(future)
         except BaseException:
             self._pool.stop(list(self._running))
             self._keep()
@@ -251,13 +260,16 @@ class _Run:
         under_way = sum(self._tasks.sizes[task] * told.get(task, 0.0) for task in self._running.values())
         self._progress.fraction(min(1.0, (self._done + under_way) / self._total) if self._total else 1.0)
 
-    def _take(self, task: Hashable, future: Future) -> None:
+    def _take(self, future: Future) -> None:
         """Take a task that has ended."""
         try:
-            answer: Answer = future.result()
+            answer = self._pool.result(future, self._progress)
+        except Cancelled:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a worker raises
-            self._take_error(task, error)
+            self._take_error(self._running.pop(future), error)
             return
+        task = self._running.pop(future)
         if answer.cancelled:
             raise Cancelled
         for message in answer.warnings:

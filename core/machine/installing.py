@@ -4,7 +4,7 @@ QGIS's own Python is never installed into. The environment is made from it, with
 packages, so that GDAL and its drivers are QGIS's; pip adds TensorFlow and the rest. Running it again
 repairs or renews what is there. Needs neither QGIS nor TensorFlow.
 
-    python -m otbtf_qgis.core.installation FOLDER [--gpu] [--python PATH] [--wheels PATH]
+    python -m otbtf_qgis.core.installation FOLDER [--gpu] [--extras NAMES] [--python PATH] [--wheels PATH]
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from pathlib import Path
 
 from ..base.jsonvalues import OddJson, read
 from ..base.progress import Progress
-from ..errors import Cancelled, EngineError
+from ..errors import Cancelled, EngineError, ParameterError
 from ..phrases import Phrase
+from .extras import EXTRAS, extras_in, modules_of, packages_of
 from .interpreters import Interpreter, base_python, environment, inspect_python, program
 from .programs import PipLog, run_streaming, status_text
 from .proxies import with_proxy
@@ -29,18 +30,18 @@ from .signals import cleaned_up_on_signals
 
 OLDEST, NEWEST = (3, 9), (3, 14)
 MARKER = "otbtf-engine.json"
-"""Marks an environment that passed its check: versions, whether it is for a GPU, and which packages were wanted."""
+"""Marks an environment that passed its check: versions, whether it is for a GPU, its extras, and which packages were wanted."""
 
 CONSTRAINTS = Path(__file__).absolute().parent / "constraints"
 
 _OTHERS = ("psutil", "scikit-learn", "skops", "matplotlib", "tqdm", "tensorboard")
 _OTHER_MODULES = ("psutil", "sklearn", "skops", "matplotlib", "tqdm", "tensorboard")
 
-_CHECK = f"""
-import importlib.util, json, platform
+_CHECK = """
+import importlib.util, json, platform, sys
 from osgeo import gdal, gdal_array
 import numpy, tensorflow, keras
-missing = [name for name in {_OTHER_MODULES!r} if importlib.util.find_spec(name) is None]
+missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
 if missing:
     raise ImportError("not there: " + ", ".join(missing))
 print("OTBTF " + json.dumps(dict(python=platform.python_version(), tensorflow=tensorflow.__version__,
@@ -160,12 +161,20 @@ def is_current(folder: Path) -> bool:
         wanted = [item.text() for item in read(folder / MARKER)["packages"].items()]
     except (OSError, OddJson):
         return False
-    return is_complete(folder) and wanted == _needs(sys.version_info[:2])
+    return is_complete(folder) and wanted == _needs(sys.version_info[:2], _extras_of(folder))
 
 
-def _needs(python: tuple[int, int]) -> list[str]:
+def _needs(python: tuple[int, int], extras: Sequence[str]) -> list[str]:
     """Return what an engine of a Python must have, with the oldest versions that do."""
-    return [f"tensorflow{_tensorflow_bound(python)}", *_keras(python), *_OTHERS]
+    return [f"tensorflow{_tensorflow_bound(python)}", *_keras(python), *_OTHERS, *packages_of(extras)]
+
+
+def _extras_of(folder: Path) -> tuple[str, ...]:
+    """Return the extras of the environment in `folder`; none where it is not known."""
+    try:
+        return tuple(item.text() for item in read(folder / MARKER)["extras"].items())
+    except (OSError, OddJson):
+        return ()
 
 
 # ------------------------------------------------------------- installing
@@ -187,7 +196,12 @@ class _Packages:
 
 
 def install(
-    folder: Path, python: Path, progress: Progress, gpu: bool = False, wheels: Path | None = None
+    folder: Path,
+    python: Path,
+    progress: Progress,
+    gpu: bool = False,
+    wheels: Path | None = None,
+    extras: Sequence[str] = (),
 ) -> dict[str, str]:
     """Create the engine's environment in `folder`, or repair the existing one.
 
@@ -198,6 +212,7 @@ def install(
         progress: receives pip's lines and the share done, and cancels within half a second.
         gpu: True to install TensorFlow with CUDA.
         wheels: a folder with a wheel of each package, which is all that pip uses then; None for the package index.
+        extras: names in `EXTRAS`, added to those that the environment has already.
 
     Returns:
         The versions of python, tensorflow, keras, gdal and numpy, as the new interpreter reports them.
@@ -210,7 +225,8 @@ def install(
     folder = folder.absolute()
     base = _fit(python)
     wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
-    packages = _Packages(wanted, constraints(base.version), _fit_wheels(wheels))
+    extras = sorted({*extras, *_extras_of(folder)})
+    packages = _Packages([*wanted, *packages_of(extras)], constraints(base.version), _fit_wheels(wheels))
     if folder.exists() and not folder.is_dir():
         raise EngineError("{folder} is a file: choose a folder for the engine.", folder=folder)
     used = folder.is_dir() and any(folder.iterdir())
@@ -220,7 +236,7 @@ def install(
         progress.info(Phrase("Repairing the engine in {folder}", folder=folder))
         _fill_existing(folder, packages, progress)
         try:
-            return _finish(folder, gpu, progress)
+            return _finish(folder, gpu, extras, progress)
         except EngineError as error:
             progress.warning(Phrase("{error}\nThe environment is created again.", error=error))
     if used:
@@ -229,7 +245,7 @@ def install(
     try:
         _make(folder, python, progress)
         _fill(folder, packages, progress)
-        return _finish(folder, gpu, progress)
+        return _finish(folder, gpu, extras, progress)
     except BaseException:  # KeyboardInterrupt too: nothing half-made may stay
         try:
             _remove(folder)
@@ -376,13 +392,15 @@ def _shown_downloads(install: Sequence[str], variables: Mapping[str, str], progr
     return ["--progress-bar=raw"]
 
 
-def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
+def _finish(folder: Path, gpu: bool, extras: Sequence[str], progress: Progress) -> dict[str, str]:
     """Check that everything imports together, and record the result."""
     progress.info("Checking that TensorFlow and GDAL load together")
     lines: list[str] = []
     python = engine_python(folder)
     variables = {**environment(python), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    status = run_streaming([str(python), "-c", _CHECK], variables, lines.append, progress)
+    status = run_streaming(
+        [str(python), "-c", _CHECK, *_OTHER_MODULES, *modules_of(extras)], variables, lines.append, progress
+    )
     said = [line for line in lines if line.startswith("OTBTF ")]
     if status or not said:
         (folder / MARKER).unlink(missing_ok=True)
@@ -397,7 +415,8 @@ def _finish(folder: Path, gpu: bool, progress: Progress) -> dict[str, str]:
             + "\n".join(lines[-10:])
         )
     versions: dict[str, str] = json.loads(said[-1][len("OTBTF ") :])
-    marks = {"gpu": gpu, "packages": _needs(inspect_python(python).version), **versions}
+    needs = _needs(inspect_python(python).version, extras)
+    marks = {"gpu": gpu, "extras": list(extras), "packages": needs, **versions}
     (folder / MARKER).write_text(json.dumps(marks, indent=2), encoding="utf-8")
     progress.info(Phrase("Ready: ") + ", ".join(f"{name} {version}" for name, version in versions.items()))
     progress.fraction(1.0)
@@ -433,13 +452,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m otbtf_qgis.core.installation", description="Install the engine.")
     parser.add_argument("folder", type=Path, help="folder of the virtual environment")
     parser.add_argument("--gpu", action="store_true", help="TensorFlow with CUDA (Linux on x86_64)")
+    parser.add_argument("--extras", default="", help=f"packages for what not everybody uses: {', '.join(EXTRAS)}")
     parser.add_argument("--python", type=Path, help="QGIS's Python, or another with GDAL (default: the one running)")
     parser.add_argument("--wheels", type=Path, help="folder of wheels to install from, without a network")
     given = parser.parse_args(arguments)
     try:
         with cleaned_up_on_signals(_Terminal()) as progress:
-            install(given.folder, given.python or base_python(), progress, given.gpu, given.wheels)
-    except EngineError as error:
+            install(
+                given.folder, given.python or base_python(), progress, given.gpu, given.wheels, extras_in(given.extras)
+            )
+    except (EngineError, ParameterError) as error:
         print(error, file=sys.stderr)
         return 1
     except (Cancelled, KeyboardInterrupt):

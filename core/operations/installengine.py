@@ -36,6 +36,13 @@ class InstallEngine(Operation):
         "On: install TensorFlow with CUDA, for an NVIDIA GPU (Linux on x86_64 only; several GB more).",
         section=sections.SETTINGS,
     )
+    extras: str = voc.text(
+        "extras",
+        "Extras",
+        "Packages for what not everybody uses, which the installation adds: cluster (Dask, for CLUSTER). An engine keeps the "
+        "extras that it has.",
+        section=sections.SETTINGS,
+    )
     wheels: str | None = voc.folder(
         "wheels",
         "Wheel folder",

@@ -314,6 +314,7 @@ def baseline(samples: str, tells: str) -> Any:
         f"Also trains a random forest on the same {samples}, with missing values filled alike, and gives its {tells} in the "
         "report.",
         section=sections.VALIDATION,
+        advanced=True,
     )
 
 

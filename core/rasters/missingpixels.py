@@ -185,10 +185,19 @@ class Missing:
 
     @property
     def gap_value(self) -> float | None:
-        """What stands for missing bands in pixels that are handed on; None where the files name no common value."""
+        """What stands for missing bands in pixels that are handed on; None where there is no common value.
+
+        It is the value of the files, NaN in real numbers, or a bound of ranges that the user has declared missing: one that
+        is missing in all bands.
+        """
         if self._value is not None:
             return float(self._value)
-        return math.nan if self._rasters.dtype.kind == "f" else None
+        if self._rasters.dtype.kind == "f":
+            return math.nan
+        bounds = (bound for bounds in self._rules[0].ranges for bound in bounds if math.isfinite(bound))
+        common = (b for b in bounds if all(within(np.array(b), rule.ranges).all() for rule in self._rules))
+        found = next(common, None)
+        return None if found is None else float(found)
 
     def throughout(self, values: np.ndarray, box: Box) -> bool:
         """Return whether all pixels of `box`, each of which has these values (one per band), are no-data."""

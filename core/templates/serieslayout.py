@@ -17,32 +17,42 @@ Row = Mapping[str, "float | None"]
 
 
 def layouts(options: Options) -> list[SeriesLayout]:
+    """Return the layout of each source; see `layouts_of`."""
+    return layouts_of(options.bands, options.times, options.order)
+
+
+def layouts_of(bands: Sequence[int], times: Sequence[tuple[float, ...]] | None, order: str) -> list[SeriesLayout]:
     """Return the layout of each source; without times each band is a date, and they are equally far apart.
+
+    Args:
+        bands: number of channels of each source.
+        times: of each source, in days; none where they are not known.
+        order: of dates and bands.
 
     Raises:
         ParameterError: there are not dates for each source, or they do not divide its bands.
     """
-    if options.times and len(options.times) != len(options.bands):
+    if times and len(times) != len(bands):
         raise ParameterError(
             "There are {bands_count} sources, but {dates} holds the dates of {times_count}: give those of each "
             "source, separated by semicolons.",
-            bands_count=len(options.bands),
+            bands_count=len(bands),
             dates=field("dates"),
-            times_count=len(options.times),
+            times_count=len(times),
         )
     found = []
-    for number, channels in enumerate(options.bands, 1):
-        times = options.times[number - 1] if options.times else tuple(map(float, range(channels)))
-        if channels % len(times):
+    for number, channels in enumerate(bands, 1):
+        own = times[number - 1] if times else tuple(map(float, range(channels)))
+        if channels % len(own):
             raise ParameterError(
                 "{dates} holds {times_count} dates, which do not divide the {channels} bands of source {number}: it "
                 "must hold the same bands for each date.",
                 dates=field("dates"),
-                times_count=len(times),
+                times_count=len(own),
                 channels=channels,
                 number=number,
             )
-        found.append(SeriesLayout(times, channels // len(times), options.order))
+        found.append(SeriesLayout(own, channels // len(own), order))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base.progress import Progress
 from ..errors import ParameterError, field
-from ..parameters.fillings import AUTO, MEAN, NONE, VALUE, FilledSources
+from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE, FilledSources
 from ..parameters.rastersource import path_of
 from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import Template
@@ -20,6 +20,7 @@ from ..rasters.seriesbands import SeriesLayout, has_dates
 from .filling import filling_of, is_series
 from .serieslayout import Row, named_series, pooled_statistics
 
+_STATISTICS = ("min", "max", "mean", "std")
 _SHOWN = 40
 """Dates that a message lists, at most."""
 
@@ -64,8 +65,9 @@ def source_options(
         progress: told what was found.
 
     Raises:
-        ParameterError: dates cannot be read, or their order is not clear.
+        ParameterError: dates cannot be read, their order is not clear, or they are given where nothing depends on them.
     """
+    check_dates_used(template, given)
     options: dict[str, Any] = {
         "fill": None if given.nodata_fill == AUTO else given.nodata_fill,
         "fill_value": given.nodata_fill_value or None,
@@ -80,6 +82,26 @@ def source_options(
     if options["times"] is None and is_series(template, given.nodata_fill):
         options.update(named_series([source.names for source in facts], sources, progress))
     return options
+
+
+def check_dates_used(template: Template, given: FilledSources) -> None:
+    """Raise ParameterError where dates, their order or a step are given to a network that takes no account of them."""
+    told = {
+        "dates": given.dates.strip(),
+        "dates_order": given.dates_order != DATE_MAJOR,
+        "step": given.step is not None,
+    }
+    if "order" not in template.takes or is_series(template, given.nodata_fill):
+        return
+    for name in (name for name, value in told.items() if value):
+        raise ParameterError(
+            "{given} is given, but the template {template} takes account of dates only where it fills missing values along "
+            "them: set {nodata_fill} to {temporal}, or leave {given} out.",
+            given=field(name),
+            template=template.name,
+            nodata_fill=field("nodata_fill"),
+            temporal=TEMPORAL,
+        )
 
 
 def usable_statistics(
@@ -97,7 +119,7 @@ def usable_statistics(
     Raises:
         ParameterError: no band holds a value.
     """
-    empty = [number for number, row in enumerate(rows) if row.get("mean") is None]
+    empty = [number for number, row in enumerate(rows) if all(row.get(name) is None for name in _STATISTICS)]
     if empty and len(empty) == len(rows):
         raise ParameterError(
             "No band of {where} holds a valid value, in all of the training data: check the no-data value and the "
@@ -127,7 +149,7 @@ def usable_statistics(
                 value="0" if fill == MEAN else field("nodata_fill_value"),
             )
         )
-        nothing: Mapping[str, float | None] = dict.fromkeys(("min", "max", "mean", "std"), 0.0)
+        nothing: Mapping[str, float | None] = dict.fromkeys(_STATISTICS, 0.0)
         return [nothing if number in empty else row for number, row in enumerate(rows)]
     return rows
 

@@ -19,6 +19,9 @@ from ..rasters.dates import dated_names, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
+from ..templates.filling import is_series
+from ..templates.serieslayout import layouts_of
+from ..templates.sourceoptions import check_dates_used
 
 if TYPE_CHECKING:
     from .trainedmaps import MapParameters
@@ -38,11 +41,13 @@ class MissingData:
         fill: how the network fills missing values, as NODATA_FILL; `auto` where the model that is trained further decides.
         rule: NODATA_RULE of all steps.
         pixels: NODATA_PIXELS as it is given; None for what is usual in each step, and where the operation has no such key.
+        dated: whether the network takes account of dates.
     """
 
     fill: str
     rule: str
     pixels: float | None
+    dated: bool = False
 
     @property
     def for_training(self) -> NodataRule:
@@ -57,13 +62,12 @@ class MissingData:
         """Return the keys of TensorflowModelTrain; none for a model that is trained further."""
         if self.fill == AUTO:
             return {}
+        dates = {"dates": parameters.dates, "dates.order": parameters.dates_order, "step": parameters.step}
         return {
             "nodata_fill": self.fill,
             "nodata_fill.value": parameters.nodata_fill_value,
             "nodata_fill.mask": parameters.nodata_fill_mask,
-            "dates": parameters.dates,
-            "dates.order": parameters.dates_order,
-            "step": parameters.step,
+            **(dates if self.dated else {}),
         }
 
     def stored_in(self, defaults: ServingDefaults, nodata: float | None) -> ServingDefaults:
@@ -91,7 +95,7 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         progress: told what was decided.
 
     Raises:
-        ParameterError: the network does not do without filling.
+        ParameterError: the network does not do without filling; or the dates do not fit the image.
     """
     rule = parameters.nodata_rule.strip()
     pixels = parameters.nodata_pixels if isinstance(parameters, PatchRule) else None
@@ -99,6 +103,7 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         defaults = serving_defaults_of(model)
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
         return MissingData(AUTO, rule or (ALL if fills else ANY), pixels)
+    layouts_of((image.bands,), times_by_source(parameters.dates), parameters.dates_order)  # refuses what does not fit
     template, fill = model.removeprefix(TEMPLATE_PREFIX), parameters.nodata_fill
     if fill == NONE and TEMPLATES[template].series:
         raise ParameterError(
@@ -111,11 +116,15 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
             mean=MEAN,
             value=VALUE,
         )
+    if fill != AUTO:
+        check_dates_used(TEMPLATES[template], parameters)
     missing = image.missing(parameters.nodata, rule=NodataRule(nan=True))
     if fill == AUTO and TEMPLATES[template].series:
         fill = TEMPORAL
     elif fill == AUTO:
-        fill = NONE if not missing.partly else TEMPORAL if _dated(parameters, template, image) else MEAN
+        series = _dated(parameters, template, image)
+        needed = missing.partly or (series and parameters.step is not None)
+        fill = NONE if not needed else TEMPORAL if series else MEAN
     if missing.partly and fill in _TOLD:
         progress.info(
             Phrase(
@@ -124,7 +133,8 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
                 nodata_fill=field("nodata_fill"),
             )
         )
-    return MissingData(fill, rule or (ANY if fill == NONE else ALL), pixels)
+    dated = is_series(TEMPLATES[template], fill)
+    return MissingData(fill, rule or (ANY if fill == NONE else ALL), pixels, dated)
 
 
 def _dated(filling: FilledSources, template: str, image: Stack) -> bool:

@@ -13,6 +13,9 @@ from .modelpanel import ModelPanel
 from .modelreading import ModelReading
 from .sectionboxes import draw_sections
 
+_SIZE = (900, 650)
+"""Width and height of a dialog the first time; QGIS restores those that the user has left when it shows the dialog."""
+
 
 class Dialogs:
     """Makes dialogs for algorithms.
@@ -38,6 +41,7 @@ class Dialogs:
             # With fields for all sources: the panel hides those that the model does not need.
             shown = {SHOWN_SOURCES: every} if form is not None else {}
             dialog = _dialog_class()(algorithm.create(shown), False, self._window or parent)
+            dialog.resize(*_SIZE)
             # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
             dialog.model_panel = None
             if form is not None:

@@ -67,7 +67,7 @@ class EngineHint:
             return tr("This version of the plugin needs more packages than the engine has.")
         if state is State.INCOMPLETE:
             return tr("The installation of the engine was interrupted.")
-        return tr("Models need TensorFlow in your profile: 0.4 GB to download, 2 GB of disk, a few minutes.")
+        return tr("Models need TensorFlow: 0.4 GB to download, 2 GB of disk, a few minutes.")
 
     def _add_button(self, item: Any, text: str, work: Any) -> None:
         button = QPushButton(text, item)

@@ -51,6 +51,19 @@ class FormCheck(QLabel):
             wrapper.widgetValueHasChanged.connect(self._wait)  # a method: a lambda would keep the dialog for ever
         self.look()
 
+    def hasHeightForWidth(self) -> bool:
+        """Return False: else the form would be as high as its contents, and have a second scroll bar beside its own."""
+        return False
+
+    def resizeEvent(self, event: Any) -> None:
+        """Take the height that the text needs."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(0)  # which would count
+        self.setFixedHeight(self.heightForWidth(self.width()))
+
     def _wait(self, *_: Any) -> None:
         self._timer.start()
 
@@ -63,6 +76,7 @@ class FormCheck(QLabel):
             text = ""
         self.setText(text)
         self.setVisible(bool(text))
+        self._fit()
 
     def _told(self) -> str:
         values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items()}

@@ -9,7 +9,7 @@ from ..algorithms.translate import tr
 from ..core.classes.modelclasses import Classes
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
-from ..core.models.sidecar import Geometry
+from ..core.models.sidecar import AxisNumbers, Geometry
 from ..core.parameters.templatenames import Template
 from ..core.probing.imagefit import Fit
 
@@ -39,7 +39,7 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
     """
     geometry = summary.geometry(output)
     unknown = tr("how it is applied is not known before Run") if whole and marked and output else ""
-    kind = [part for part in (summary.kind, geometry.verdict if geometry else unknown) if part]
+    kind = [part for part in (summary.kind, tr(geometry.verdict) if geometry else unknown) if part]
     rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
     images = summary.image_inputs(output)
     rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]
@@ -127,10 +127,19 @@ def _receptive_field(geometry: Geometry, place: int) -> str:
     around = geometry.surroundings
     if not _is_bounded(geometry) or geometry.x is None or geometry.y is None or around is None:
         return ""
-    ratio = float(geometry.ratios[place])
-    columns = max(around.margin_x) * float(geometry.x.scale) * ratio
-    rows = max(around.margin_y) * float(geometry.y.scale) * ratio
-    return tr("sees {:g} x {:g} pixels around each output").format(columns, rows)
+    ratio, offset = float(geometry.ratios[place]), geometry.offsets[place]
+    width = _bound(geometry.x, around.margin_x) * ratio + offset
+    height = _bound(geometry.y, around.margin_y) * ratio + offset
+    return tr("receptive field of at most {:g} x {:g} pixels").format(width, height)
+
+
+def _bound(axis: AxisNumbers, margins: tuple[int, int]) -> float:
+    """Return how many pixels of the first source an output depends on at most, along one axis.
+
+    A region of `rfield` pixels gives `efield` outputs, which depend on pixels of the region and, where the network pads
+    it, on as many outputs' widths beyond it as the tile margins have.
+    """
+    return axis.rfield + float(axis.scale) * (sum(margins) + 1 - axis.efield)
 
 
 def _is_bounded(geometry: Geometry) -> bool:

@@ -14,7 +14,7 @@ from processing.gui.AlgorithmDialog import AlgorithmDialog
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QEvent
-from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QScrollArea, QWidget
 
 from otbtf_qgis.gui import dialogs
 from otbtf_qgis.gui.dialogs import Dialogs
@@ -120,6 +120,19 @@ def test_what_is_missing_shows_before_run(open_dialog: Any, image: str, points: 
     dialog.setParameters({"LABELS_FIELD": "class"})
     wait_until(lambda: not line.isVisible())
     assert line.text() == ""
+
+
+def test_the_line_is_as_high_as_its_text_and_brings_no_second_scroll_bar(open_dialog: Any) -> None:
+    dialog = open_dialog("trainclassifierfromdeepfeatures")
+    line, areas = dialog.form_check, dialog.findChildren(QScrollArea)
+    heights = {}
+    for width in (500, 1000):
+        dialog.resize(width, 500)
+        QgsApplication.processEvents()
+        heights[width] = line.height()
+        assert sum(area.verticalScrollBar().isVisible() for area in areas if area.isAncestorOf(line.parent())) == 0
+    two_lines = 2 * line.fontMetrics().lineSpacing() + 2 * line.margin()
+    assert heights[1000] < two_lines <= heights[500]
 
 
 def test_the_line_takes_no_time(open_dialog: Any) -> None:

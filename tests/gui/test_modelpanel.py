@@ -244,7 +244,7 @@ def test_a_sidecar_is_told_in_a_second(
     report("opening the dialog")
     assert not panel.isVisibleTo(dialog)
     model = models / "net.keras" if name == "exportsavedmodel" else models / "net"
-    sees = "receptive field 3 x 3" if name == "exportsavedmodel" else "sees 1 x 1 pixels around"
+    sees = "receptive field 3 x 3" if name == "exportsavedmodel" else "receptive field of at most 3 x 3 pixels"
     field = "DEEPMODEL_DIR" if name == "imageclassifierfromdeepfeatures" else "MODEL_DIR"
     choose(dialog, **{field: model})
     seconds = wait_for(says(panel, "water", "forest", "#ffc800", "3 bands", sees, "label"), 30)

@@ -22,17 +22,22 @@ from otbtf_qgis.provider import OtbtfProvider
 NAMES = ["Water", "Golf course", "Park and grassland", "Buildings", "Forest", "Farm"]
 
 
-@pytest.fixture
-def project(provider: OtbtfProvider, context: QgsProcessingContext, tmp_path: Path) -> Iterator[QgsProject]:
-    """The project once the algorithm has run in a dialog."""
+def create(provider: OtbtfProvider, context: QgsProcessingContext, folder: Path) -> QgsProject:
+    """Run the algorithm as a dialog does, and return the project with the layers."""
     algorithm = provider.algorithm("createexampledata").create()
     feedback = QgsProcessingFeedback()
-    results, fine = algorithm.run({"OUTDIR": str(tmp_path / "example"), "SIZE": 256}, context, feedback)
+    _, fine = algorithm.run({"OUTDIR": str(folder), "SIZE": 256}, context, feedback)
     assert fine, feedback.textLog()
     assert handleAlgorithmResults(algorithm, context, feedback, parameters={}), feedback.textLog()
     for _ in range(3):
         QCoreApplication.processEvents()
-    yield QgsProject.instance()
+    return QgsProject.instance()
+
+
+@pytest.fixture
+def project(provider: OtbtfProvider, context: QgsProcessingContext, tmp_path: Path) -> Iterator[QgsProject]:
+    """The project once the algorithm has run in a dialog."""
+    yield create(provider, context, tmp_path / "example")
 
 
 def test_layers_are_added_in_order_styled_and_zoomed_to(project: QgsProject) -> None:
@@ -45,6 +50,8 @@ def test_layers_are_added_in_order_styled_and_zoomed_to(project: QgsProject) -> 
         ("xs_10m.tif", True),
         ("xs_20m.tif", False),
     ]
+    assert [node.isExpanded() for node in nodes] == [False, False, True, True, False, False]
+    assert iface.activeLayer() == nodes[0].layer()  # a map that is made next lies above it
     polygons, _, labels, _, image, coarse = (node.layer() for node in nodes)
     assert isinstance(polygons.renderer(), QgsCategorizedSymbolRenderer)
     assert isinstance(labels.renderer(), QgsPalettedRasterRenderer)
@@ -60,6 +67,14 @@ def test_layers_are_added_in_order_styled_and_zoomed_to(project: QgsProject) -> 
     shown = canvas.mapSettings().mapToLayerCoordinates(image, canvas.extent())
     assert shown.contains(image.extent())
     assert min(shown.width(), shown.height()) < 1.1 * image.extent().width()  # as large as the canvas allows
+
+
+def test_layers_of_a_second_scene_have_the_name_of_its_folder(
+    provider: OtbtfProvider, context: QgsProcessingContext, project: QgsProject, tmp_path: Path
+) -> None:
+    create(provider, context, tmp_path / "other")
+    names = [node.name() for node in project.layerTreeRoot().findLayers()]
+    assert names[4:6] == ["xs_10m.tif (other)", "xs_20m.tif (other)"] and names[10:] == ["xs_10m.tif", "xs_20m.tif"]
 
 
 def test_the_post_processors_are_gone_afterwards(project: QgsProject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QUrl
 
 from otbtf_qgis.algorithms import helppages
+from otbtf_qgis.core.base import languages
 from otbtf_qgis.provider import OtbtfProvider
 
 TOP = Path(__file__).resolve().parents[2]
@@ -39,6 +41,15 @@ def test_the_first_page(packaged: Path) -> None:
     page = packaged / "start-here.html"
     page.write_text("", encoding="utf-8")
     assert QUrl(helppages.start_page()).toLocalFile() == str(page)
+
+
+def test_the_first_page_in_the_language_of_the_user(packaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    english, french = packaged / "start-here.html", packaged / "start-here.fr.html"
+    english.write_text("", encoding="utf-8")
+    monkeypatch.setattr(helppages, "spoken", lambda: languages.Language("fr", gettext.NullTranslations()))
+    assert QUrl(helppages.start_page()).toLocalFile() == str(english)
+    french.write_text("", encoding="utf-8")
+    assert QUrl(helppages.start_page()).toLocalFile() == str(french)
 
 
 def test_a_tree_of_links_opens_the_markdown_page(provider: OtbtfProvider, packaged: Path) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from osgeo import gdal, ogr
 from qgis.core import QgsMapLayerLegendUtils, QgsProject, QgsRasterLayer, QgsVectorLayer
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import QCoreApplication, Qt
 
 from otbtf_qgis.algorithms.imageclassifier import ImageClassifier
-from otbtf_qgis.algorithms.styling import rounded, style_classes
+from otbtf_qgis.algorithms.styling import rounded, show_legend, style_classes
 from otbtf_qgis.algorithms.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.exampledata.referenceclasses import CLASSES as REFERENCE
 from otbtf_qgis.core.exampledata.referencefiles import colour_classes
@@ -39,6 +39,17 @@ def test_each_class_has_its_colour_and_name(tmp_path):
     assert [(int(item.value), item.label) for item in shown] == [(1, "open water"), (7, "7"), (-3, "no colour")]
     assert [item.color.name() for item in shown[:2]] == ["#0000ff", "#008000"]
     assert shown[2].color.isValid()
+
+
+def test_the_classes_of_a_map_are_unfolded_in_the_layer_tree(tmp_path):
+    shown, project = layer(tmp_path), QgsProject()
+    style_classes(shown, CLASSES)
+    project.addMapLayer(shown)
+    node = project.layerTreeRoot().findLayer(shown)
+    node.setExpanded(False)
+    show_legend(shown, project)
+    QCoreApplication.processEvents()
+    assert node.isExpanded()
 
 
 def test_a_map_without_classes_keeps_its_style(tmp_path):

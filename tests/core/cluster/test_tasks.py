@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,6 +19,7 @@ import serving
 import small_cluster
 
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.cluster import daskpool
 from otbtf_qgis.core.cluster.executorpool import ExecutorPool
 from otbtf_qgis.core.cluster.pools import opened_pool
 from otbtf_qgis.core.cluster.tasks import Pool, Tasks
@@ -98,6 +102,56 @@ def test_a_task_that_kills_a_process(tmp_path: Path) -> None:
         pytest.raises(EngineError, match=r"Task 3.* killed its workers"),
     ):
         done(pool, small_cluster.kills_at_three, 5)
+
+
+@pytest.fixture
+def frozen(dask: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+    """Function that halts all workers for some seconds: who asks for results that these keep gets no answer."""
+    import distributed
+
+    monkeypatch.setattr(daskpool, "_COMES_BACK", 0.3)
+    monkeypatch.setattr(daskpool, "_STOPPING", 0.5)
+    with distributed.Client(dask, set_as_default=False) as client:
+        workers = list(client.run(os.getpid).values())
+
+    def go_on() -> None:
+        for worker in workers:
+            os.kill(worker, signal.SIGCONT)
+
+    def freeze(seconds: float) -> None:
+        time.sleep(0.5)  # more tasks end
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        later.append(threading.Timer(seconds, go_on))
+        later[0].start()
+
+    later: list[threading.Timer] = []
+    yield freeze
+    later[0].cancel()
+    go_on()
+
+
+def test_results_that_do_not_come_are_computed_again(
+    dask: str, tmp_path: Path, frozen: Callable[[float], None]
+) -> None:
+    found: dict[int, Any] = {}
+
+    def arrived(task: int, value: int) -> None:
+        if not found:
+            frozen(1.0)
+        found[task] = value
+
+    names = {number: f"Task {number}" for number in range(6)}
+    with opened_pool(dask, "", tmp_path, Progress()) as pool:
+        Tasks(small_cluster.double, names, dict.fromkeys(names, 1.0), arrived).run(pool, Progress())
+    assert found == {number: 2 * number for number in range(6)}
+
+
+def test_cancelled_while_results_do_not_come(dask: str, tmp_path: Path, frozen: Callable[[float], None]) -> None:
+    log, names = Stopping(), {number: f"Task {number}" for number in range(6)}
+    with opened_pool(dask, "", tmp_path, Progress()) as pool, pytest.raises(Cancelled):
+        Tasks(small_cluster.double, names, dict.fromkeys(names, 1.0), lambda *_: frozen(20.0)).run(pool, log)
+    assert time.monotonic() - log.begun < 10
 
 
 class Stopping(Progress):

@@ -26,6 +26,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
 from otbtf_qgis.core.machine import installing, proxies
+from otbtf_qgis.core.machine.extras import EXTRAS, packages_of
 from otbtf_qgis.core.machine.installing import (
     MARKER,
     constraints,
@@ -157,7 +158,7 @@ def bounds(python: tuple[int, int]) -> dict[str, str]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_has_a_newest_version_that_it_admits(python):
     for gpu in (False, True):
-        for text in requirements(python, "linux", "x86_64", None, gpu):
+        for text in [*requirements(python, "linux", "x86_64", None, gpu), *packages_of(EXTRAS)]:
             wanted = Requirement(text)
             assert wanted.specifier.contains(bounds(python)[wanted.name], prereleases=True), text
     newest = {(3, 9): "3.10.0", (3, 10): "3.12.4"}  # what Python 3.9 and 3.10 can have of Keras ends there
@@ -165,14 +166,16 @@ def test_every_requirement_has_a_newest_version_that_it_admits(python):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_extra_of_the_package_asks_for_the_same(python):
+@pytest.mark.parametrize("name", ["engine", *EXTRAS])
+def test_the_extra_of_the_package_asks_for_the_same(python, name):
     """What pip takes of `otbtf_qgis[engine]` is what InstallEngine takes: name by name the same bounds."""
     place = {"python_version": f"{python[0]}.{python[1]}"}
     project = (Path(__file__).parents[3] / "pyproject.toml").read_text()
-    listed = re.findall(r'^    "([^"]+)",', project.partition("\nengine = [")[2].partition("\n]")[0], re.MULTILINE)
+    listed = re.findall(r'^    "([^"]+)",', project.partition(f"\n{name} = [")[2].partition("\n]")[0], re.MULTILINE)
     extra = [Requirement(text) for text in listed]
     here = {wanted.name: wanted.specifier for wanted in extra if not wanted.marker or wanted.marker.evaluate(place)}
-    asked = [Requirement(text) for text in requirements(python, "linux", "aarch64", None, False)]
+    texts = requirements(python, "linux", "aarch64", None, False) if name == "engine" else packages_of([name])
+    asked = [Requirement(text) for text in texts]
     ours = {wanted.name: wanted.specifier for wanted in asked if wanted.name != "numpy"}  # of GDAL's major version
     ours = {
         name: spec & SpecifierSet(f"<={bounds(python)[name]}") if name != "setuptools" else spec
@@ -276,7 +279,7 @@ def test_new_environment_works(made):
     assert (versions["tensorflow"], versions["keras"]) == (tested["tensorflow-cpu"], tested["keras"])
     marks = json.loads((folder / MARKER).read_text())
     assert "skops" in marks.pop("packages")
-    assert marks == {"gpu": False, **versions} and is_current(folder)
+    assert marks == {"gpu": False, "extras": [], **versions} and is_current(folder)
     found = inspect_python(engine_python(folder))
     assert found.base_prefix == sys.base_prefix and not found.gdal_error
 
@@ -307,6 +310,26 @@ def test_again_installs_what_is_missing(engine, index):
     assert result["keras"] == package_index.VERSIONS["keras"]
     assert (packages(engine) / "skops").is_dir() and is_complete(engine)
     assert (engine / "pyvenv.cfg").stat().st_ino == before
+
+
+def test_extras_are_installed_and_stay(engine, index):
+    """A repair keeps them, and so does an engine that is made anew."""
+    registry.run("InstallEngine", {"folder": str(engine), "extras": "cluster"})
+    assert (packages(engine) / "distributed").is_dir() and is_current(engine)
+    marks = json.loads((engine / MARKER).read_text())
+    assert marks["extras"] == ["cluster"] and "distributed>=2024.8" in marks["packages"]
+    shutil.rmtree(packages(engine) / "distributed")  # pip's note that it is installed stays
+    progress = Recorder()
+    registry.run("InstallEngine", {"folder": str(engine)}, progress)
+    assert any("not there: distributed" in line for line in progress.lines)
+    assert (packages(engine) / "distributed").is_dir() and is_current(engine)
+
+
+def test_an_extra_that_does_not_exist(tmp_path):
+    told = "EXTRAS is cluster, dask, but dask is none of those that exist: cluster"
+    with pytest.raises(ParameterError, match=told):
+        registry.run("InstallEngine", {"folder": str(tmp_path / "engine"), "extras": "cluster, dask"})
+    assert not (tmp_path / "engine").exists()
 
 
 def test_again_makes_anew_what_pip_cannot_see_broken_and_removes_what_stays_broken(engine, index, base):

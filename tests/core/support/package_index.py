@@ -24,6 +24,8 @@ PACKAGES = {
     "matplotlib": "matplotlib",
     "tqdm": "tqdm",
     "tensorboard": "tensorboard",
+    "distributed": "distributed",
+    "cryptography": "cryptography",
 }
 BOUNDS = Path(installing.__file__).with_name("constraints") / f"python{sys.version_info[0]}.{sys.version_info[1]}.txt"
 VERSIONS = dict(line.split("<=") for line in BOUNDS.read_text().splitlines() if "<=" in line)

@@ -299,7 +299,6 @@ def test_a_map_of_a_quantity_is_the_same_whatever_marks_the_image(how: str, tmp_
 
 
 @pytest.mark.parametrize("how", ["tag", *MARKS])
-@pytest.mark.xfail(reason="user ranges are refused where values are filled")
 def test_a_land_cover_map_is_the_same_whatever_marks_the_image(how: str, tmp_path: Path) -> None:
     gap = np.zeros((ROWS, COLUMNS), bool)
     gap[:, :3] = gap[40:60, 50:80] = True
