@@ -17,7 +17,7 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names
 from ..classes.classnames import ClassNames, Label, classes_of_field, classes_of_numbers
 from ..classes.legend import known_classes, read_legend
-from ..errors import ParameterError, field
+from ..errors import NothingInsideError, ParameterError, field
 from ..files.staging import Staging
 from ..machine import preloading
 from ..phrases import Phrase
@@ -27,7 +27,7 @@ from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.shapes import Shapes, open_training_layer
 from ..vectors.vectorlayer import TEXT
-from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
+from .mapcomparison import Comparison, compare_features, compare_rasters, count_map, reference_raster
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate
 from .report import Report
@@ -59,8 +59,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
-    image = LabelRaster(parameters.image, nodata, from_layer, field("image"), math.nan, alpha, progress, placed=False)
+    image = _opened_map(parameters, progress)
     with ExitStack() as stack:
         outputs = {
             key: stack.enter_context(Staging.of_file(path, progress, field(key.replace(".", "_"))))
@@ -86,6 +85,23 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         "samples": int(scores.support.sum()),
         "classes": json.dumps(_class_rows(scores, areas), ensure_ascii=False),
     }
+
+
+def classes_of_map(parameters: ComputeConfusionMatrix, progress: Progress) -> frozenset[int]:
+    """Return the classes of the map, which the matrix has even where no reference lies.
+
+    Raises:
+        ParameterError, RasterError: the map cannot be read, or holds no classes.
+        Cancelled: `progress` asked to stop.
+    """
+    comparison = Comparison()
+    count_map(_opened_map(parameters, progress), comparison, progress)
+    return frozenset(comparison.mapped)
+
+
+def _opened_map(parameters: ComputeConfusionMatrix, progress: Progress) -> LabelRaster:
+    nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
+    return LabelRaster(parameters.image, nodata, from_layer, field("image"), math.nan, alpha, progress, placed=False)
 
 
 # --------------------------------------------------------------- comparing
@@ -129,7 +145,7 @@ def _compared(
         pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
         where = Phrase("the layer {layer}", layer=layer.path)
     if not pairs:
-        raise ParameterError(
+        raise NothingInsideError(
             "No pixel can be compared: where {where} has a class, the map {name} has no data or does not reach. The "
             "map covers {grid} (coordinate system: {reference}). Check the no-data values and the extents.",
             where=where,

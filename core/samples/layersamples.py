@@ -11,7 +11,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
-from ..errors import ParameterError, field
+from ..errors import NothingInsideError, ParameterError, field
 from ..files.staging import Staging
 from ..operations.sampleselection import SampleSelection
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
@@ -100,7 +100,7 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
     """Return the pixels of each class: those of the statistics file, where there is one."""
     here = counted.statistics().per_class
     if not any(here.values()):
-        raise ParameterError(
+        raise NothingInsideError(
             "No feature holds a valid pixel: the features are smaller than the image's pixels, masked, or lie "
             "where it has no data."
         )

@@ -1,48 +1,55 @@
 """The journal of a table: which rows are done, written down as each ends, so that another run can go on.
 
-It lies beside the results, with a line of JSON for each row that is done. Only the process that shares out rows writes it.
+It lies beside the results, with a line of JSON for each row that is done. Only the process that shares out rows writes it,
+and holds its lock meanwhile.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
-from osgeo import gdal
-
+from ..base import ownership
 from ..base.jsonvalues import Json, OddJson, parse
 from ..errors import ParameterError, field
-from ..files.gdalcalls import collected_errors
+from .fileidentity import output_identity
 from .rowrun import RowOutcome
 
 ENDING = ".journal"
-_UNKNOWN = -1
+
+_Lines = dict[str, dict[str, Any]]
+"""What is noted of rows, by their identity."""
 
 
 class Journal:
-    """A journal, open while a run goes on."""
+    """A journal, open while a run goes on.
+
+    Attributes:
+        path: of the journal.
+        earlier: how many rows an earlier run has noted.
+    """
 
     def __init__(self, results: str, resume: bool) -> None:
         """Open the journal beside a file of results.
 
         Args:
             results: path of that file.
-            resume: whether what an earlier run has noted counts; else it begins anew.
+            resume: whether what an earlier run has noted counts; else it is given up for the first row that is done.
 
         Raises:
-            ParameterError: it cannot be written.
+            ParameterError: it cannot be written, or another run writes it.
         """
         self.path = Path(results + ENDING)
-        self._done = _read(self.path) if resume else {}
+        self._results = results
         try:
-            # Anew, without a last line that was cut off.
-            self._file: TextIO = open(self.path, "w", encoding="utf-8")  # noqa: SIM115 - closed on leaving
-            for line in self._done.values():
-                self._write(line)
-            self._sync()
+            self._file = self._opened()
+            self._file.seek(0)
+            content = self._file.read()
         except OSError as error:
             raise ParameterError(
                 "{out} is {results}, but its journal {path} cannot be written: {error}.",
@@ -51,6 +58,27 @@ class Journal:
                 path=self.path,
                 error=error.strerror,
             ) from error
+        lines = _read(content)
+        self.earlier = len(lines)
+        self._done = lines if resume else {}
+        self._anew = not resume
+        self._cut_off = bool(content) and not content.endswith(b"\n")
+
+    def _opened(self) -> BinaryIO:
+        while True:
+            file = open(self.path, "a+b")  # noqa: SIM115 - closed on leaving
+            if ownership.locked_elsewhere(file.fileno()):
+                file.close()
+                raise ParameterError(
+                    "{out} is {results}, which another run is making: its journal {path} is locked. Wait until that run has "
+                    "ended, or choose another file.",
+                    out=field("out"),
+                    results=self._results,
+                    path=self.path,
+                )
+            if os.path.exists(self.path) and os.path.samestat(os.fstat(file.fileno()), os.stat(self.path)):
+                return file
+            file.close()  # the run that had it has just removed it
 
     def __enter__(self) -> Journal:
         return self
@@ -58,6 +86,9 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not os.fstat(self._file.fileno()).st_size:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                self.path.unlink()
         self._file.close()
 
     def __len__(self) -> int:
@@ -66,46 +97,38 @@ class Journal:
     def kept(self, number: int, identity: str) -> RowOutcome | None:
         """Return what an earlier run has noted of a row of this identity whose outputs are still there; else None."""
         noted = self._done.get(identity)
-        if noted is None or any(_size(path) != size for path, size in noted["outputs"].items()):
+        if noted is None or any(output_identity(path) != told for path, told in noted["outputs"].items()):
             return None
         return RowOutcome(number, noted["results"], noted["seconds"], identity, kept=True)
 
-    def note(self, outcome: RowOutcome, outputs: list[str]) -> None:
-        """Write down that a row is done, and how large its outputs are; it lasts from now on."""
+    def note(self, outcome: RowOutcome, outputs: Iterable[str]) -> None:
+        """Write down that a row is done, and what tells its outputs from others; it lasts from now on."""
         line = {
             "identity": outcome.identity,
             "row": outcome.number,
             "seconds": round(outcome.seconds, 3),
-            "outputs": {path: _size(path) for path in outputs},
+            "outputs": {path: output_identity(path) for path in outputs},
             "results": dict(outcome.results),
         }
         self._done[outcome.identity] = line
-        self._write(line)
-        self._sync()
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-    def _sync(self) -> None:
+        if self._anew:
+            self._file.truncate(0)
+        text = json.dumps(line, ensure_ascii=False) + "\n"
+        self._file.write(("\n" + text if self._cut_off and not self._anew else text).encode("utf-8"))
+        self._anew = self._cut_off = False
         self._file.flush()
         os.fsync(self._file.fileno())
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(content: bytes) -> _Lines:
     """Return the lines that are whole, by the identity of their rows; a run that was killed may have cut off the last."""
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    for text in lines:
+    found: _Lines = {}
+    for text in content.split(b"\n"):
         try:
             line = parse(text)
             found[line["identity"].text()] = {
-                "identity": line["identity"].text(),
-                "row": line["row"].whole(1),
                 "seconds": line["seconds"].number(0, 1e12),
-                "outputs": {name: size.whole(_UNKNOWN) for name, size in line["outputs"].fields()},
+                "outputs": {name: told.text() for name, told in line["outputs"].fields()},
                 "results": {name: _result(value) for name, value in line["results"].fields()},
             }
         except OddJson:
@@ -117,11 +140,3 @@ def _result(value: Json) -> Any:
     if value.value is None or isinstance(value.value, (str, bool, int, float)):
         return value.value
     raise value.odd("a text or a number")
-
-
-def _size(path: str) -> int:
-    """Return the size of a file; of a folder 0, and of nothing -1."""
-    found = None
-    with collected_errors():
-        found = gdal.VSIStatL(path)
-    return _UNKNOWN if found is None else 0 if found.IsDirectory() else int(found.size)

@@ -15,8 +15,9 @@ from .rowrun import RowOutcome
 Merge = Callable[[Sequence[RowCall], Sequence[RowOutcome], str, Progress], dict[str, Any]]
 """Writes the sum of rows that are all done, whole or not at all, and returns its numbers by name.
 
-It takes the calls in the order of the rows, as many outcomes, the path to write to, and a `Progress`. It raises OtbtfError
-where results do not fit together, or the sum cannot be written.
+It takes the calls in the order of the rows, as many outcomes, the path to write to, and a `Progress`. Rows that have nothing
+to add have no results, but not all rows. It raises OtbtfError where results do not fit together, or the sum cannot be
+written.
 """
 
 MERGES: Mapping[str, Merge] = {

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.progress import Progress
-from ..errors import ParameterError, field
+from ..errors import EngineError, ParameterError, field
 from ..files.staging import Staging
 from ..operations.polygonclassstatistics import PolygonClassStatistics
 from ..operations.sampleselection import SampleSelection
@@ -30,6 +30,7 @@ from .rowrun import RowOutcome, RowTask
 
 _STRATEGY = "strategy"
 _NUMBERS = "strategy.byclass.in"
+_MOST_TOLD = 10
 
 Run = Callable[[Sequence[RowTask], Callable[[RowOutcome], None], Progress], None]
 
@@ -44,7 +45,8 @@ def shared_out(calls: Sequence[RowCall], out: str, run: Run, progress: Progress)
         progress: told what is chosen.
 
     Raises:
-        ParameterError: rows have different strategies, or their own statistics; or a row's pixels cannot be counted.
+        ParameterError: rows have different strategies, or their own statistics.
+        EngineError: the pixels of rows cannot be counted.
     """
     _check(calls)
     totals = _totals(calls, out, run, progress)
@@ -106,6 +108,8 @@ def _totals(calls: Sequence[RowCall], out: str, run: Run, progress: Progress) ->
     """Return the pixels of each class, for each row."""
     known = {key.name for key in keys(PolygonClassStatistics)} - {"out", "outtable"}
     found: dict[int, dict[str, int]] = {}
+    failed: dict[int, Phrase] = {}
+    names = {call.row.number: call.name for call in calls}
     with Staging(f"{out}.statistics", progress, field("out")) as staging:
         tasks = []
         for call in calls:
@@ -115,16 +119,21 @@ def _totals(calls: Sequence[RowCall], out: str, run: Run, progress: Progress) ->
             tasks.append(RowTask.of(counting, "PolygonClassStatistics"))
 
         def arrived(outcome: RowOutcome) -> None:
-            if outcome.error:
-                raise ParameterError(
-                    "{row}: its pixels cannot be counted, so that no samples are chosen in any row: {error}",
-                    row=calls[outcome.number - 1].name,
-                    error=outcome.error,
-                )
-            counted = read_statistics(str(outcome.results["out"])).per_class
+            if outcome.error and not outcome.empty:
+                failed[outcome.number] = Phrase("{row}: {error}", row=names[outcome.number], error=outcome.error)
+                return
+            counted = {} if outcome.empty else read_statistics(str(outcome.results["out"])).per_class
             found[outcome.number] = {name: number for name, number in counted.items() if name}
 
         run(tasks, arrived, progress)
+    if failed:
+        told = [failed[number] for number in sorted(failed)]
+        raise EngineError(
+            "The pixels of {count} rows cannot be counted, so that no samples are chosen in any row. Correct them, or take "
+            "them out of the table:\n{told}",
+            count=len(told),
+            told=Phrase("\n").join(told[:_MOST_TOLD]),
+        )
     return [found[call.row.number] for call in calls]
 
 

@@ -26,6 +26,8 @@ def merge_statistics(
     features: Counter[int] = Counter()
     for outcome in outcomes:
         progress.check()
+        if not outcome.results.get("out"):
+            continue
         found = read_statistics(str(outcome.results["out"]))
         for name, count in found.per_class.items():
             classes[name] += count  # also where it is 0

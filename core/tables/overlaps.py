@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..base.progress import Progress
 from ..errors import OtbtfError
@@ -25,23 +25,27 @@ def warn_of_overlaps(calls: Sequence[RowCall], progress: Progress) -> None:
 
     Features of different layers count by themselves also in one run over all.
     """
-    pairs = _pairs(_boxes(calls))
+    count, pairs = 0, []
+    for count, pair in enumerate(_pairs(_boxes(calls, progress)), 1):
+        if count <= _MOST_TOLD:
+            pairs.append(pair)
     if not pairs:
         return
-    told = [Phrase("{one} and {other}", one=one.name, other=other.name) for one, other in pairs[:_MOST_TOLD]]
+    told = [Phrase("{one} and {other}", one=one.name, other=other.name) for one, other in pairs]
     progress.warning(
         Phrase(
             "The images of {count} pairs of rows overlap, so that what lies there counts twice in the merged result: {told}.",
-            count=len(pairs),
+            count=count,
             told=Phrase("; ").join(told),
         )
     )
 
 
-def _boxes(calls: Sequence[RowCall]) -> list[tuple[_Box, RowCall]]:
+def _boxes(calls: Sequence[RowCall], progress: Progress) -> list[tuple[_Box, RowCall]]:
     """Return where each row's image lies, less half a pixel: in its coordinates, or in degrees where these differ."""
     found: list[tuple[Corners, Reference, float, RowCall]] = []
     for call in calls:
+        progress.check()
         try:
             source = split(str(call.values.get(_IMAGE, "")))[0]
             dataset = open_dataset(source)[0]
@@ -60,8 +64,7 @@ def _box(places: Corners, less: float) -> _Box:
     return min(x) + less, min(y) + less, max(x) - less, max(y) - less
 
 
-def _pairs(boxes: list[tuple[_Box, RowCall]]) -> list[tuple[RowCall, RowCall]]:
-    pairs = []
+def _pairs(boxes: list[tuple[_Box, RowCall]]) -> Iterator[tuple[RowCall, RowCall]]:
     ordered = sorted(boxes, key=lambda each: each[0])
     for at, (box, call) in enumerate(ordered):
         for other, other_call in ordered[at + 1 :]:
@@ -69,5 +72,4 @@ def _pairs(boxes: list[tuple[_Box, RowCall]]) -> list[tuple[RowCall, RowCall]]:
                 break
             same_layer = call.values.get(_LAYER) == other_call.values.get(_LAYER)
             if same_layer and box[1] < other[3] and other[1] < box[3]:
-                pairs.append((call, other_call))
-    return pairs
+                yield call, other_call

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +19,7 @@ from .stacitems import read_items
 from .table import Row, Table
 
 _SEPARATORS = ("\t", ";", ",")
+_QUOTED = re.compile(r'"[^"]*"')
 _TEXTS = (".csv", ".txt", ".tsv")
 _JSON = (".json", ".geojson")
 
@@ -53,7 +55,7 @@ def _read_csv(path: str) -> Table:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             header = file.readline()
-            separator = max(_SEPARATORS, key=header.count)
+            separator = max(_SEPARATORS, key=_QUOTED.sub("", header).count)
             file.seek(0)
             columns, rows = _rows(path, csv.reader(file, delimiter=separator, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,11 @@ def results_as_items(
     """
     folder = os.path.dirname(os.path.abspath(str(parameters.out_items)))
     models = _Models()
+    labels = Counter(call.label for call in calls)
     items = [
-        _item(operation, call, outcome, folder, models) for call, outcome in zip(calls, outcomes) if not outcome.error
+        _item(operation, call, outcome, _id(call, labels), folder, models)
+        for call, outcome in zip(calls, outcomes)
+        if not outcome.error and outcome.results  # not of a row that had nothing to do
     ]
     return json.dumps({"type": "FeatureCollection", "features": items}, ensure_ascii=False, indent=1) + "\n"
 
@@ -81,8 +85,15 @@ def _fields_of(place: Path) -> tuple[dict[str, Any], list[str]]:
     return fields, extensions
 
 
+def _id(call: RowCall, labels: Mapping[str, int]) -> str:
+    """Return what an item is called, which no other one is."""
+    if not call.label:
+        return f"row-{call.row.number}"
+    return call.label if labels[call.label] == 1 else f"{call.label}-{call.row.number}"
+
+
 def _item(
-    operation: type[Operation], call: RowCall, outcome: RowOutcome, folder: str, models: _Models
+    operation: type[Operation], call: RowCall, outcome: RowOutcome, name: str, folder: str, models: _Models
 ) -> dict[str, Any]:
     known = {key.name: key for key in keys(operation, call.values)}
     outputs = {name: str(outcome.results[name]) for name in outputs_of(call, operation) if outcome.results.get(name)}
@@ -97,7 +108,7 @@ def _item(
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": extensions,
-        "id": call.label or f"row-{outcome.number}",
+        "id": name,
         **(place or {"geometry": None}),
         "properties": {**_times(call), "otbtf:operation": operation.__name__, **numbers, **fields},
         "links": _links(call, folder, sidecar),
@@ -111,7 +122,20 @@ def _times(call: RowCall) -> dict[str, Any]:
     if properties.get("datetime") is None and properties.get("start_datetime"):
         span = {name: properties.get(name) for name in ("start_datetime", "end_datetime")}
         return {"datetime": None, **span, "created": now}
-    return {"datetime": properties.get("datetime") or call.row.cells.get("datetime") or now, "created": now}
+    return {
+        "datetime": properties.get("datetime") or _as_stac(call.row.cells.get("datetime", "")) or now,
+        "created": now,
+    }
+
+
+def _as_stac(text: str) -> str:
+    """Return the time in a cell in the form of RFC 3339, in UTC where it names no zone; empty where it is none."""
+    try:
+        time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00").replace("/", "-"))
+    except ValueError:
+        return ""
+    zoned = time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+    return zoned.astimezone(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def _links(call: RowCall, folder: str, sidecar: str) -> list[dict[str, str]]:

@@ -81,7 +81,7 @@ def row_calls(
         operation: what runs.
         once: parameters that all rows have in common.
         views: how assets of STAC items are read.
-        taken: paths that are no row's output, each with what it is.
+        taken: places that are no row's output, as `file_place` has them, each with what it is.
         progress: told which columns are not used.
 
     Raises:
@@ -93,6 +93,7 @@ def row_calls(
     calls: list[RowCall] = []
     known = keys(operation, [*once, *(key.name for key in columns.keys.values())])
     for row in table.rows:
+        progress.check()
         try:
             call = _call(table, row, columns, once, views, {key.name: key for key in known})
             _check(operation, call, columns)
@@ -198,7 +199,7 @@ def _call(table: Table, row: Row, columns: _Columns, once: Given, views: Views, 
             given: Any = listed(cell) if key.kind.is_list else cell
             given = _of_row(table.folder, row, key, given, views, found)
             values[key.name] = _each(given, functools.partial(_beside, key, table.folder))
-    return RowCall(row, row.cells.get(columns.label, ""), values, found)
+    return RowCall(row, " ".join(row.cells.get(columns.label, "").split()), values, found)
 
 
 def _of_row(folder: str, row: Row, key: Key, value: Any, views: Views, found: dict[str, View]) -> Any:
@@ -209,19 +210,29 @@ def _of_row(folder: str, row: Row, key: Key, value: Any, views: Views, found: di
     def with_cells(text: Any) -> Any:
         if not isinstance(text, str):
             return text
-        asset = row.assets.get(text[1:-1]) if text[:1] == "{" and text[-1:] == "}" else None
-        if asset is None or key.kind.is_output:
-            path = filled(text, row.cells, row.number, key.kind.is_output)
-            from_the_table = text.startswith("{") and not text.startswith("{{") and not key.kind.is_output
-            return _beside(key, folder, path) if from_the_table else path
-        if (view := views.of(row, text[1:-1])) is not None:
-            found[asset.href] = view
-        return asset.href
+        if key.kind.is_output:
+            return filled(text, row, is_output=True)
+        for name in names_in(text):
+            if name in row.assets and (view := views.of(row, name)) is not None:
+                _check_alone(text, name)
+                found[row.assets[name].href] = view
+        path = filled(text, row, is_output=False)
+        return _beside(key, folder, path) if text.startswith("{") and not text.startswith("{{") else path
 
     try:
         return _each(value, with_cells)
     except ParameterError as error:
         raise ParameterError("{name}: {error}", name=key.parameter, error=error.message) from None
+
+
+def _check_alone(text: str, name: str) -> None:
+    """Raise ParameterError where an asset that is scaled or masked is only a part of a text, such as one with options."""
+    if text != f"{{{name}}}":
+        raise ParameterError(
+            "{text} is more than the asset {name}, whose values are scaled, masked or told by the item: give {{{name}}} alone.",
+            text=text,
+            name=name,
+        )
 
 
 def _beside(key: Key, folder: str, text: str) -> str:
@@ -279,7 +290,7 @@ def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, s
     problems: list[Phrase] = []
     for call in calls:
         for key, path in _paths(call, known, outputs=True):
-            place = os.path.abspath(path)
+            place = file_place(path)
             if place in taken:
                 problems.append(
                     Phrase(
@@ -305,7 +316,7 @@ def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, s
                 )
     for call in calls:
         for key, path in _paths(call, known, outputs=False):
-            writer = written.get(os.path.abspath(path))
+            writer = written.get(file_place(path))
             if writer is not None and writer is not call:
                 problems.append(
                     Phrase(
@@ -318,6 +329,11 @@ def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, s
                     )
                 )
     return problems
+
+
+def file_place(path: str) -> str:
+    """Return what is equal for two paths that lead to one file."""
+    return os.path.normcase(os.path.realpath(path))
 
 
 def _paths(call: RowCall, known: tuple[Key, ...], outputs: bool) -> Iterator[tuple[Key, str]]:

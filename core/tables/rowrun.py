@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import dataclasses
-import importlib
 import json
 import math
 import time
@@ -14,18 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..base.addresses import masked
 from ..base.progress import Progress, Quiet, Reworded
 from ..base.temporaries import scratch_folder
-from ..errors import Cancelled, OtbtfError
+from ..errors import Cancelled, NothingInsideError, OtbtfError
 from ..parameters.kinds import Content
 from ..parameters.parsing import keys
-from ..phrases import Phrase, plain
+from ..parts.partidentity import versions_identity
+from ..phrases import Phrase, decoded, encoded, plain
 from ..registry import declaration
 from ..workflows.nestedruns import run_nested
-from .inputidentity import digest, inputs_identity
+from .fileidentity import digest, inputs_identity
 from .rowcalls import RowCall
 from .table import Scaling
-from .views import View, opened_view
+from .viewopening import opened_view
+from .views import View
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class RowTask:
 
     Attributes:
         number: of the row, from 1.
-        name: what it is called in messages.
+        name: what it is called in messages, as `phrases.encoded` has it.
         operation: its name.
         values: the operation's values as JSON.
         views: how rasters are read that are not taken as they are, by path, as JSON.
@@ -42,7 +44,7 @@ class RowTask:
     """
 
     number: int
-    name: str
+    name: Any
     operation: str
     values: str
     views: str = "{}"
@@ -54,7 +56,7 @@ class RowTask:
         views = {path: dataclasses.asdict(view) for path, view in call.views.items()}
         return cls(
             call.row.number,
-            str(call.name),
+            encoded(call.name),
             operation,
             *(json.dumps(part, sort_keys=True) for part in (call.values, views, dict(call.texts))),
         )
@@ -68,9 +70,31 @@ class RowTask:
         """Return the task as one text, which any scheduler can carry."""
         return json.dumps(dataclasses.asdict(self))
 
+    @property
+    def called(self) -> str:
+        """What it is called in messages."""
+        return decoded(self.name)
+
     def given(self) -> dict[str, Any]:
-        """Return the operation's values."""
+        """Return the operation's values, as they were given."""
         values: dict[str, Any] = json.loads(self.values)
+        return values
+
+    def opened(self, progress: Progress) -> dict[str, Any]:
+        """Return the operation's values, with the rasters opened that are not taken as they are.
+
+        Raises:
+            RasterError: one cannot be opened as its item describes it.
+        """
+        values, ways = self.given(), self.ways()
+        for key in keys(declaration(self.operation), values):
+            value = values.get(key.name)
+            if ways and key.kind.content is Content.RASTER and value is not None and not key.kind.is_output:
+                opened = [
+                    opened_view(item, ways[item], progress) if item in ways else item
+                    for item in (value if isinstance(value, list) else [value])
+                ]
+                values[key.name] = opened if isinstance(value, list) else opened[0]
         return values
 
     def ways(self) -> dict[str, View]:
@@ -83,8 +107,8 @@ class RowTask:
         known = keys(declaration(self.operation), values)
         masks = tuple(view.mask for view in ways.values() if view.mask)
         files = inputs_identity(known, values, masks)
-        own = (self.operation, self.values, self.views, self.texts)
-        return digest(_version(), *own, json.dumps(files, sort_keys=True))
+        own = (self.operation, masked(self.values), masked(self.views), self.texts)
+        return digest(*versions_identity().values(), *own, json.dumps(files, sort_keys=True))
 
 
 @dataclass(frozen=True)
@@ -97,6 +121,7 @@ class RowOutcome:
         seconds: that it took.
         identity: see `RowTask.identity`.
         error: why it failed; empty where it did not.
+        empty: whether it has nothing to add: no feature, point or labelled pixel lies in its image.
         kept: whether an earlier run has done it.
     """
 
@@ -105,6 +130,7 @@ class RowOutcome:
     seconds: float
     identity: str = ""
     error: str = ""
+    empty: bool = False
     kept: bool = False
 
 
@@ -124,14 +150,17 @@ def run_row(task: RowTask, progress: Progress, memory: int | None = None) -> Row
     began = time.monotonic()
 
     def of_row(message: str) -> str:
-        return Phrase("{row}: {message}", row=task.name, message=message)
+        return Phrase("{row}: {message}", row=task.called, message=message)
 
+    identity = ""
     try:
         identity = task.identity()
         results = contextvars.Context().run(_run, task, memory, Reworded(Quiet(progress), of_row))
         return RowOutcome(task.number, results, time.monotonic() - began, identity)
     except Cancelled:
         raise
+    except NothingInsideError as error:
+        return RowOutcome(task.number, {}, time.monotonic() - began, identity, error.phrase, empty=True)
     except OtbtfError as error:
         why = error.phrase
     except Exception as error:  # noqa: BLE001 - a fault of ours or of a library must not end the other rows
@@ -140,18 +169,10 @@ def run_row(task: RowTask, progress: Progress, memory: int | None = None) -> Row
 
 
 def _run(task: RowTask, memory: int | None, progress: Progress) -> dict[str, Any]:
-    values, ways = task.given(), task.ways()
+    values = task.opened(progress)
     known = keys(declaration(task.operation), values)
     if memory is not None and "ram" not in values and any(key.name == "memory" for key in known):
         values.setdefault("memory", memory)
-    for key in known:
-        value = values.get(key.name)
-        if ways and key.kind.content is Content.RASTER and value is not None and not key.kind.is_output:
-            opened = [
-                opened_view(item, ways[item]) if item in ways else item
-                for item in (value if isinstance(value, list) else [value])
-            ]
-            values[key.name] = opened if isinstance(value, list) else opened[0]
     texts: dict[str, str] = json.loads(task.texts)
     with scratch_folder() if texts else contextlib.nullcontext(Path()) as folder:
         for name, text in texts.items():
@@ -173,8 +194,3 @@ def _plain(value: Any) -> Any:
 def _view(told: dict[str, Any]) -> View:
     scalings = tuple(Scaling(**each) for each in told["scalings"])
     return View(scalings, told["nodata"], told["mask"], tuple(told["without"]))
-
-
-def _version() -> str:
-    version: str = importlib.import_module(__name__.split(".", maxsplit=1)[0]).__version__
-    return version

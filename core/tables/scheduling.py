@@ -69,7 +69,7 @@ class Workers:
         def failed(text: str, error: OtbtfError) -> None:
             arrived(RowOutcome(RowTask.of_text(text).number, {}, 0.0, error=error.phrase))
 
-        names = {task.text(): task.name for task in tasks}
+        names = {task.text(): task.called for task in tasks}
         function, sizes = partial(_run_on_worker, self.terms), dict.fromkeys(names, 1.0)
         Tasks(function, names, sizes, lambda _, outcome: arrived(outcome), failed).run(self.pool, progress)
         progress.fraction(1.0)

@@ -10,8 +10,8 @@ import json
 import os
 import posixpath
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urljoin, urlsplit
+from urllib.request import url2pathname
 
 from osgeo import gdal
 
@@ -25,7 +25,7 @@ from .table import Asset, Row, Scaling, Table
 
 _LARGEST = 256 << 20
 _MOST_PAGES = 1000
-_SCHEMES = {"s3": "/vsis3/", "gs": "/vsigs/"}
+_SCHEMES = {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/"}
 
 
 def read_items(place: str) -> Table:
@@ -41,7 +41,9 @@ def read_items(place: str) -> Table:
     place = address or os.path.abspath(place)
     items: list[Json] = []
     bases: list[str] = []
-    for page, base in _pages(place):
+    more = ""
+    for page, base, following in _pages(place):
+        more = following
         try:
             found = _items(page)
             items += found
@@ -53,7 +55,8 @@ def read_items(place: str) -> Table:
     except OddJson as error:
         raise _refused(place, error) from error
     columns = tuple(dict.fromkeys(name for row in rows for name in row.cells))
-    return Table(place, "" if address else os.path.dirname(place), columns, rows, of_items=True)
+    folder = "" if address else os.path.dirname(place)
+    return Table(place, folder, columns, rows, of_items=True, more="" if address else more)
 
 
 def _refused(place: str, why: object) -> ParameterError:
@@ -69,8 +72,8 @@ def _refused(place: str, why: object) -> ParameterError:
 # -------------------------------------------------------------------- pages
 
 
-def _pages(place: str) -> Iterator[tuple[Json, str]]:
-    """Yield documents and where each lies: the first, and those that it links to as next ones."""
+def _pages(place: str) -> Iterator[tuple[Json, str, str]]:
+    """Yield documents, where each lies, and the next one: the first, and from an address those that it links to."""
     seen: set[str] = set()
     while place and place not in seen:
         seen.add(place)
@@ -78,11 +81,11 @@ def _pages(place: str) -> Iterator[tuple[Json, str]]:
             raise _refused(place, Phrase("it has more than {most} pages", most=_MOST_PAGES))
         try:
             page = parse(_content(place), _LARGEST)
-            following = _next(page, place) if address_of(place) else ""
+            following = _next(page, place)
         except OddJson as error:
             raise _refused(place, error) from error
-        yield page, place
-        place = following
+        yield page, place, following
+        place = following if address_of(place) else ""
 
 
 def _content(place: str) -> bytes:
@@ -110,7 +113,7 @@ def _content(place: str) -> bytes:
 
 
 def _next(page: Json, place: str) -> str:
-    """Return the address of the next page; empty where this is the last.
+    """Return the address of the next page, in a file as it stands there; empty where this is the last.
 
     Raises:
         OddJson: it cannot be asked for by its address alone.
@@ -118,6 +121,8 @@ def _next(page: Json, place: str) -> str:
     links = page.get("links") if isinstance(page.value, dict) else None
     for link in links.items() if links else ():
         if link.has("rel") and link["rel"].text() == "next":
+            if not address_of(place):
+                return link["href"].text()
             if link.has("method") and link["method"].text().upper() != "GET":
                 raise OddJson(
                     Phrase(
@@ -165,47 +170,46 @@ def _row(number: int, item: Json, base: str) -> Row:
 
 def _asset(asset: Json, base: str) -> Asset:
     bands = _bands(asset)
-    scalings = tuple(_scaling(band) for band in bands)
-    tags = {tag for band in bands if (tag := _nodata(band)) is not None}
+    scalings = tuple(Scaling(_number(band, _SCALE), _number(band, _OFFSET)) for band in bands)
+    if len(set(scalings)) == 1:
+        scalings = scalings[:1]
+    tags = {_nodata(band) for band in bands}
     return Asset(_href(asset["href"].text(), base), scalings, tags.pop() if len(tags) == 1 else None)
 
 
-def _bands(asset: Json) -> list[Json]:
-    """Return where bands are described: by STAC 1.1, by the raster extension before it, or all by the asset itself."""
-    for name in ("bands", "raster:bands"):
-        if asset.has(name) and any(_described(band) for band in asset[name].items()):
-            return asset[name].items()
-    return [asset]
+_Band = tuple[Json, ...]
+"""What describes a band, the more particular first."""
+
+
+def _bands(asset: Json) -> list[_Band]:
+    """Return what describes each band: STAC 1.1, the raster extension before it, and for all bands the asset itself."""
+    lists = [asset[name].items() for name in ("bands", "raster:bands") if asset.has(name)]
+    count = max(map(len, lists), default=0) or 1
+    return [(*(each[number] for each in lists if number < len(each)), asset) for number in range(count)]
 
 
 _SCALE, _OFFSET = ("raster:scale", "scale"), ("raster:offset", "offset")
 
 
-def _described(band: Json) -> bool:
-    return any(band.has(name) for name in (*_SCALE, *_OFFSET, "nodata"))
+def _number(band: _Band, names: tuple[str, ...]) -> float | None:
+    found = next((each[name] for each in band for name in names if each.has(name)), None)
+    return None if found is None else found.number(-1e300, 1e300)
 
 
-def _scaling(band: Json) -> Scaling:
-    return Scaling(_number(band, _SCALE, 1.0), _number(band, _OFFSET, 0.0))
-
-
-def _number(band: Json, names: tuple[str, ...], default: float) -> float:
-    found = next((band[name] for name in names if band.has(name)), None)
-    return default if found is None else found.number(-1e300, 1e300)
-
-
-def _nodata(band: Json) -> float | None:
-    if not band.has("nodata"):
+def _nodata(band: _Band) -> float | None:
+    found = next((each["nodata"] for each in band if each.has("nodata")), None)
+    if found is None:
         return None
-    value: Any = band["nodata"].value
-    if isinstance(value, str) and value.lower() in ("nan", "inf", "-inf"):
-        return float(value)
-    return band["nodata"].number(-1e300, 1e300)
+    if isinstance(found.value, str) and found.value.lower() in ("nan", "inf", "-inf"):
+        return float(found.value)
+    return found.number(-1e300, 1e300)
 
 
 def _href(href: str, base: str) -> str:
     """Return what GDAL opens for an asset, whose address may be relative to that of its item."""
     scheme, _, rest = href.partition("://")
+    if scheme.lower() == "file" and rest:
+        return url2pathname(urlsplit(href).path)
     if rest:
         return _SCHEMES[scheme.lower()] + rest if scheme.lower() in _SCHEMES else href
     if address_of(base):

@@ -11,15 +11,25 @@ from ..phrases import Phrase
 
 @dataclass(frozen=True)
 class Scaling:
-    """The physical value of a band's stored value: value x scale + offset."""
+    """The physical value of a band's stored value: value x scale + offset.
 
-    scale: float = 1.0
-    offset: float = 0.0
+    Attributes:
+        scale: None where it is not told, which is as 1.
+        offset: None where it is not told, which is as 0.
+    """
+
+    scale: float | None = None
+    offset: float | None = None
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """Scale and offset."""
+        return 1.0 if self.scale is None else self.scale, self.offset or 0.0
 
     @property
     def changes(self) -> bool:
         """Whether physical values are other than those stored."""
-        return (self.scale, self.offset) != (1.0, 0.0)
+        return self.numbers != (1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -29,7 +39,7 @@ class Asset:
     Attributes:
         href: what GDAL opens.
         scalings: of its bands, as far as the item tells; one holds for all.
-        nodata: no-data value, where the item tells one.
+        nodata: no-data value, where the item tells one for all bands.
     """
 
     href: str
@@ -71,6 +81,7 @@ class Table:
         columns: their names, in order.
         rows: in order.
         of_items: whether rows are STAC items, whose columns are no parameters, whatever they are called.
+        more: address of further items, which are not among the rows; empty where there are none.
     """
 
     path: str
@@ -78,3 +89,4 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     of_items: bool = False
+    more: str = ""

@@ -11,12 +11,12 @@ from ..parameters.operation import NumberResult, Operation
 from .rowcalls import RowCall, outputs_of
 from .rowrun import RowOutcome
 
-DONE, KEPT, FAILED = "done", "kept", "failed"
+DONE, KEPT, EMPTY, FAILED = "done", "kept", "empty", "failed"
 
 
 def status(outcome: RowOutcome) -> str:
     """Return what became of a row in one word."""
-    return FAILED if outcome.error else KEPT if outcome.kept else DONE
+    return FAILED if outcome.error else KEPT if outcome.kept else EMPTY if outcome.empty else DONE
 
 
 def results_table(operation: type[Operation], calls: Sequence[RowCall], outcomes: Sequence[RowOutcome]) -> str:

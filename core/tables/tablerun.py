@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ..base.addresses import masked
 from ..base.progress import Part, Progress
-from ..errors import EngineError, field
-from ..files.staging import Staging
+from ..errors import EngineError, ParameterError, field
+from ..files.staging import Staging, check_file
 from ..operations.runtable import RunTable
-from ..parameters.operation import NumberResult, Operation
+from ..parameters.operation import Operation
 from ..phrases import Phrase, plain
 from ..registry import declaration
+from ..vectors.vectoroutput import check_vector_output
 from .givenonce import given_once
 from .journal import ENDING, Journal
 from .merging import MERGES
+from .mergingpoints import merge_points
 from .mergingselection import shared_out
 from .overlaps import warn_of_overlaps
 from .reading import read_table
 from .resultitems import results_as_items
-from .rowcalls import RowCall, outputs_of, row_calls
+from .rowcalls import RowCall, file_place, outputs_of, row_calls
 from .rowrun import RowOutcome, RowTask
 from .scheduling import Workers, workers_for
+from .table import Table
 from .tablechecks import merged_path
-from .tableresults import results_table, status
-from .views import Views, mask_of
+from .tableresults import DONE, EMPTY, FAILED, KEPT, results_table, status
+from .views import Views, mask_of, warn_of_offsets
 
 _MERGING = 0.95
 """The share of the progress until all rows have run."""
@@ -45,21 +50,27 @@ def run_table(parameters: RunTable, progress: Progress) -> dict[str, Any]:
         `kept`, how many of those that are done an earlier run has done; `merged`, numbers of the merged result as JSON.
 
     Raises:
-        ParameterError: the table or a row cannot be right; nothing has run then.
+        ParameterError, VectorError: the table or a row cannot be right, or results cannot be written; nothing has run then.
         EngineError: all rows failed, or one did and the results were to be merged; the results are written.
         Cancelled: `progress` asked to stop; rows that are done are in the journal.
     """
     operation = declaration(parameters.operation)
     table = read_table(parameters.table)
     once = given_once(operation, parameters.parameters)
-    taken = _taken(parameters)
-    calls = row_calls(table, operation, once, Views(parameters.pixelvalues, mask_of(parameters.mask)), taken, progress)
+    views = Views(parameters.pixelvalues, mask_of(parameters.mask))
+    views.check_table(table)
+    _tell_more(table, progress)
+    calls = row_calls(table, operation, once, views, _taken(parameters), progress)
+    views.check_used(call.views for call in calls)
+    warn_of_offsets(((call.name, call.views) for call in calls), progress)
+    _check_outputs(parameters, operation, calls)
     with ExitStack() as stack:
         out = stack.enter_context(Staging.of_file(parameters.out, progress, field("out")))
         items = None
         if parameters.out_items:
             items = stack.enter_context(Staging.of_file(parameters.out_items, progress, field("out_items")))
-        calls, outcomes = _run_rows(parameters, operation, calls, progress)
+        journal = stack.enter_context(Journal(parameters.out, parameters.resume))
+        calls, outcomes = _run_rows(parameters, operation, calls, journal, progress)
         out.write_text(results_table(operation, calls, outcomes))
         out.commit()
         if items is not None:
@@ -79,8 +90,40 @@ def run_table(parameters: RunTable, progress: Progress) -> dict[str, Any]:
     }
 
 
+def _tell_more(table: Table, progress: Progress) -> None:
+    if table.more:
+        progress.warning(
+            Phrase(
+                "{table} is {path}, which says that there are more items at {address}: only those in the file are run. Save "
+                "all items of the search, or give its address.",
+                table=field("table"),
+                path=table.path,
+                address=masked(table.more),
+            )
+        )
+
+
+def _check_outputs(parameters: RunTable, operation: type[Operation], calls: Sequence[RowCall]) -> None:
+    """Raise ParameterError or VectorError where what all rows are to be for cannot be written, or rows begin clusters.
+
+    Rows run in workers, of which none begins others.
+    """
+    path = merged_path(parameters)
+    if path:
+        check = check_vector_output if MERGES[parameters.operation] is merge_points else check_file
+        check(path, field("out_merged"))
+    if parameters.cluster and (busy := next((call for call in calls if call.values.get("cluster")), None)):
+        raise ParameterError(
+            "{cluster} is given, and so it is for {operation} in {row}: keep one. Rows run at the same time, or the parts of "
+            "each.",
+            cluster=field("cluster"),
+            operation=operation.__name__,
+            row=busy.name,
+        )
+
+
 def _run_rows(
-    parameters: RunTable, operation: type[Operation], calls: list[RowCall], progress: Progress
+    parameters: RunTable, operation: type[Operation], calls: list[RowCall], journal: Journal, progress: Progress
 ) -> tuple[list[RowCall], list[RowOutcome]]:
     """Return the calls as they were run, and what became of each."""
     folder, started = Path(parameters.out).absolute().parent, 0.0
@@ -91,7 +134,7 @@ def _run_rows(
             started = _COUNTING
             calls = shared_out(calls, parameters.out, workers.run, Part(progress, 0.0, started))
         part = Part(progress, started, _MERGING if parameters.merge else 1.0)
-        return calls, _outcomes(parameters, operation, calls, workers, part)
+        return calls, _outcomes(parameters, operation, calls, journal, workers, part)
 
 
 def _taken(parameters: RunTable) -> dict[str, str]:
@@ -103,52 +146,62 @@ def _taken(parameters: RunTable) -> dict[str, str]:
         parameters.out_items or "": field("out_items"),
         merged_path(parameters): field("out_merged"),
     }
-    return {os.path.abspath(path): what for path, what in places.items() if path}
+    return {file_place(path): what for path, what in places.items() if path}
 
 
 def _outcomes(
-    parameters: RunTable, operation: type[Operation], calls: Sequence[RowCall], workers: Workers, progress: Progress
+    parameters: RunTable,
+    operation: type[Operation],
+    calls: Sequence[RowCall],
+    journal: Journal,
+    workers: Workers,
+    progress: Progress,
 ) -> list[RowOutcome]:
     """Return what became of each row, in order; those that are not done yet are run."""
     tasks = [RowTask.of(call, parameters.operation) for call in calls]
-    outputs = {call.row.number: list(outputs_of(call, operation).values()) for call in calls}
-    found = {
-        call.row.number: RowOutcome(call.row.number, dict.fromkeys(_numbers(operation), 0), 0.0)
-        for call in calls
-        if call.idle
-    }
-    with Journal(parameters.out, parameters.resume) as journal:
-        if len(journal):
-            for task in [task for task in tasks if task.number not in found]:
-                progress.check()
-                if (kept := journal.kept(task.number, task.identity())) is not None:
-                    found[task.number] = kept
-        if kept_rows := sum(outcome.kept for outcome in found.values()):
-            progress.info(
-                Phrase(
-                    "{kept} of {count} rows are done already, as {journal} says.",
-                    kept=kept_rows,
-                    count=len(tasks),
-                    journal=journal.path,
-                )
+    given = {call.row.number: outputs_of(call, operation) for call in calls}
+    found = {call.row.number: RowOutcome(call.row.number, {}, 0.0, empty=True) for call in calls if call.idle}
+    for task in [task for task in tasks if len(journal) and task.number not in found]:
+        progress.check()
+        if (kept := journal.kept(task.number, task.identity())) is not None:
+            found[task.number] = kept
+    _tell_earlier(journal, sum(outcome.kept for outcome in found.values()), len(tasks), progress)
+    names = {call.row.number: call.name for call in calls}
+
+    def arrived(outcome: RowOutcome) -> None:
+        if outcome.empty and parameters.merge:
+            progress.warning(
+                Phrase("{row} adds nothing: {error}", row=names[outcome.number], error=plain(outcome.error))
             )
-        names = {task.number: task.name for task in tasks}
+            outcome = dataclasses.replace(outcome, error="")
+        found[outcome.number] = outcome
+        if not outcome.error:
+            paths = {name: str(outcome.results.get(name, path)) for name, path in given[outcome.number].items()}
+            journal.note(outcome, paths.values())
+        _tell_row(names[outcome.number], outcome, len(found), len(tasks), progress)
 
-        def arrived(outcome: RowOutcome) -> None:
-            found[outcome.number] = outcome
-            if not outcome.error:
-                journal.note(outcome, outputs[outcome.number])
-            _tell_row(names[outcome.number], outcome, len(found), len(tasks), progress)
-
-        workers.run([task for task in tasks if task.number not in found], arrived, progress)
+    workers.run([task for task in tasks if task.number not in found], arrived, progress)
     return [found[task.number] for task in tasks]
 
 
-def _numbers(operation: type[Operation]) -> list[str]:
-    return [result.name for result in operation.RESULTS if isinstance(result, NumberResult)]
+def _tell_earlier(journal: Journal, kept: int, count: int, progress: Progress) -> None:
+    if kept:
+        told = "{kept} of {count} rows are done already, as {journal} says."
+        progress.info(Phrase(told, kept=kept, count=count, journal=journal.path))
+    elif journal.earlier and not len(journal):
+        progress.info(
+            Phrase(
+                "An earlier run has noted {count} rows in {journal}: all rows are run again, because {resume} is off.",
+                count=journal.earlier,
+                journal=journal.path,
+                resume=field("resume"),
+            )
+        )
 
 
 def _tell_row(name: str, outcome: RowOutcome, count: int, of: int, progress: Progress) -> None:
+    if outcome.empty and not outcome.error:
+        return
     if outcome.error:
         progress.warning(Phrase("{row} failed: {error}", row=name, error=outcome.error))
     else:
@@ -178,13 +231,13 @@ def _tell(parameters: RunTable, calls: Sequence[RowCall], outcomes: Sequence[Row
             row=failed[0][0].name,
             error=failed[0][1].error,
         )
-    words = [status(outcome) for outcome in outcomes]
+    words = Counter(map(status, outcomes))
     progress.info(
         Phrase(
             "{done} rows done, {kept} kept from an earlier run, {failed} failed.",
-            done=words.count("done"),
-            kept=words.count("kept"),
-            failed=words.count("failed"),
+            done=words[DONE] + words[EMPTY],
+            kept=words[KEPT],
+            failed=words[FAILED],
         )
     )
     if failed:
@@ -217,6 +270,11 @@ def _merged(
             "{out}), or take them out of the table, and run again with {resume}.",
             out=parameters.out,
             resume=field("resume"),
+        )
+    if not any(outcome.results.get("out") for outcome in outcomes):
+        raise EngineError(
+            "There is nothing to merge: no row has a feature, a point or a labelled pixel in its image. Check that layer and "
+            "images overlap."
         )
     path = merged_path(parameters)
     numbers = MERGES[parameters.operation](calls, outcomes, path, progress)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
 
 from ..errors import ParameterError
 from ..phrases import Phrase, plain
+from .table import Row
 
-_PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
+_PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _DIVIDERS = re.compile(r"[/\\\0]|^\.{1,2}$")
 
 ROW = "row"
@@ -21,26 +21,32 @@ def names_in(text: str) -> list[str]:
     return [match[1] for match in _PLACE.finditer(text) if match[1] is not None]
 
 
-def filled(text: str, cells: Mapping[str, str], number: int, is_output: bool) -> str:
+def filled(text: str, row: Row, is_output: bool) -> str:
     """Return a text with values in place of `{name}`; `{{` and `}}` are braces.
 
     Args:
         text: a path.
-        cells: the row's values by column.
-        number: of the row.
+        row: the row, whose values are put there.
         is_output: whether the path is written to: a value must not lead to another folder then.
 
     Raises:
-        ParameterError: there is no such column, or the row has no value there.
+        ParameterError: there is no such column, or the row has no value there; or a brace has no partner.
     """
 
     def value(match: re.Match[str]) -> str:
         name = match[1]
         if name is None:
+            if len(match[0]) == 1:
+                raise ParameterError(
+                    "{text} has the brace {brace} without its partner: write {twice} for a brace that is part of the path.",
+                    text=text,
+                    brace=match[0],
+                    twice=match[0] * 2,
+                )
             return match[0][0]
-        found = cells.get(name, str(number) if name == ROW else None)
+        found = row.cells.get(name, str(row.number) if name == ROW else None)
         if found is None:
-            raise ParameterError("{{{name}}} is no column.{hint}", name=name, hint=nearest(name, cells))
+            raise _unknown(name, row)
         if not found:
             raise ParameterError("the column {name} has no value, but {text} needs it.", name=name, text=text)
         if is_output and _DIVIDERS.search(found):
@@ -55,9 +61,16 @@ def filled(text: str, cells: Mapping[str, str], number: int, is_output: bool) ->
     return _PLACE.sub(value, text)
 
 
-def nearest(name: str, known: Mapping[str, object]) -> Phrase:
-    """Return a sentence that says which name was meant, or which there are."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if near:
-        return Phrase(" Did you mean {near}?", near=near[0])
-    return Phrase(" The columns are: {names}.", names=", ".join(known)) if known else plain("")
+def _unknown(name: str, row: Row) -> ParameterError:
+    near = difflib.get_close_matches(name, row.cells, n=1, cutoff=0.6)
+    hint = Phrase(" Did you mean {near}?", near=near[0]) if near else plain("")
+    if row.item is not None:
+        return ParameterError(
+            "{{{name}}} is no asset or property of the item, which has the assets {assets}.{hint}",
+            name=name,
+            assets=", ".join(row.assets),
+            hint=hint,
+        )
+    return ParameterError(
+        "{{{name}}} is no column; the columns are {names}.{hint}", name=name, names=", ".join(row.cells), hint=hint
+    )

@@ -1,27 +1,24 @@
-"""How assets of STAC items are read: as they are stored, as physical values, or without the pixels that a mask leaves out."""
+"""How assets of STAC items are to be read: as they are stored, as physical values, or without what a mask leaves out."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
 
-from osgeo import gdal
-
-from ..errors import ParameterError, RasterError, field
-from ..files.gdalcalls import collected_errors
-from ..rasters.inmemory import Opened
-from ..rasters.rasteropening import open_dataset
-from ..rasters.rasterreference import Reference
-from .table import Row, Scaling
+from ..base.addresses import masked
+from ..base.progress import Progress
+from ..errors import ParameterError, field
+from ..phrases import Phrase
+from .table import Row, Scaling, Table
 
 AUTO, SCALED, STORED = "auto", "scaled", "stored"
 
 _MASK = re.compile(r"\s*(?P<asset>[^=]+?)\s*=\s*(?P<values>[\d\s,-]+)\s*")
 _VALUES = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
-_LARGEST = 255  # a mask has bytes
+LARGEST = 255
+"""The largest value of a mask."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class View:
 
     Attributes:
         scalings: of its bands, or one for all; empty for the values as they are stored.
-        nodata: its no-data value as it is stored, where its file may not tell; None where nothing is told.
+        nodata: its no-data value as it is stored, which counts where its file tells none; None where nothing is told.
         mask: what marks the pixels that are left out; empty for none.
         without: the mask's values there.
     """
@@ -74,13 +71,17 @@ class Views:
         """
         asset = row.assets[name]
         scalings = asset.scalings if any(scaling.changes for scaling in asset.scalings) else ()
+        if any(scaling.scale == 0 for scaling in scalings):
+            raise ParameterError(
+                "the asset {name} has the scale 0, which makes all values equal: correct the item.", name=name
+            )
         if scalings and self.values == AUTO:
             raise ParameterError(
                 "the asset {name} has the scale {scale:g} and the offset {offset:g}: set {pixelvalues} to scaled, for a model "
                 "that has learnt from such physical values, or to stored, for one that has learnt from the numbers in the files.",
                 name=name,
-                scale=scalings[0].scale,
-                offset=scalings[0].offset,
+                scale=scalings[0].numbers[0],
+                offset=scalings[0].numbers[1],
                 pixelvalues=field("pixelvalues"),
             )
         scalings = scalings if self.values == SCALED else ()
@@ -95,6 +96,56 @@ class Views:
                 names=", ".join(row.assets),
             )
         return View(scalings, asset.nodata, row.assets[self.mask.asset].href, self.mask.values)
+
+    def check_table(self, table: Table) -> None:
+        """Raise ParameterError where a table has no items, whose assets could be scaled or masked."""
+        if table.of_items:
+            return
+        for name, asked in (("pixelvalues", self.values == SCALED), ("mask", self.mask is not None)):
+            if asked:
+                raise ParameterError(
+                    "{name} is for STAC items, but {table} is {path}, which has none: leave it out.",
+                    name=field(name),
+                    table=field("table"),
+                    path=table.path,
+                )
+
+    def check_used(self, views: Iterable[Mapping[str, View]]) -> None:
+        """Raise ParameterError where there is a mask, but no row that it applies to; `views` are those of all rows."""
+        if self.mask is not None and not any(view.mask for each in views for view in each.values()):
+            raise ParameterError(
+                "{mask} is given, but no image is an asset that it applies to, such as {example}: name one, or leave {mask} out.",
+                mask=field("mask"),
+                example="{B04}",
+            )
+
+
+def warn_of_offsets(views: Iterable[tuple[Phrase, Mapping[str, View]]], progress: Progress) -> None:
+    """Warn of items that give an offset, but no scale, for values that are scaled: one may have been forgotten.
+
+    Args:
+        views: of each row, with its name.
+        progress: told of the first.
+    """
+    found = [
+        (name, path, scaling)
+        for name, each in views
+        for path, view in each.items()
+        for scaling in view.scalings
+        if scaling.scale is None and scaling.offset
+    ]
+    if found:
+        name, path, scaling = found[0]
+        progress.warning(
+            Phrase(
+                "{name}: the item gives the offset {offset:g} of {path}, but no scale, which counts as 1: check that physical "
+                "values are the stored ones {offset:+g}. Assets with such an offset: {count}.",
+                name=name,
+                offset=scaling.offset,
+                path=masked(path),
+                count=len(found),
+            )
+        )
 
 
 def _check_offset(row: Row, name: str, scalings: tuple[Scaling, ...]) -> None:
@@ -128,123 +179,10 @@ def mask_of(text: str) -> Mask | None:
             match = None
             break
         values.update(range(int(ends[1]), int(ends[2] or ends[1]) + 1))
-    if match is None or not values or max(values) > _LARGEST:
+    if match is None or not values or max(values) > LARGEST:
         raise ParameterError(
             "{mask} is {text!r}, but must be an asset and its values to leave out, from 0 to 255, such as SCL=0,1,3,8-10.",
             mask=field("mask"),
             text=text,
         )
     return Mask(match["asset"], tuple(sorted(values)))
-
-
-# ---------------------------------------------------------------- opening
-
-
-def opened_view(source: str, view: View) -> Opened | str:
-    """Return a raster that is read in another way than it is stored, under its own name; as it is where that is the same.
-
-    Raises:
-        RasterError: it or its mask cannot be opened, or they do not lie on the same ground.
-    """
-    dataset = open_dataset(source)[0]
-    mask = open_dataset(view.mask)[0] if view.mask else None
-    if mask is None and not view.scalings and _tells_nodata(dataset, view.nodata):
-        return source
-    bands = [_band(dataset, number, view) for number in range(1, dataset.RasterCount + 1)]
-    shape = f'rasterXSize="{dataset.RasterXSize}" rasterYSize="{dataset.RasterYSize}"'
-    xml = "".join(
-        [
-            f"<VRTDataset {shape}>",
-            *_georeferencing(dataset),
-            *bands,
-            _mask_band(source, dataset, mask, view) if mask is not None else "",
-            "</VRTDataset>",
-        ]
-    )
-    made = None
-    with collected_errors() as errors:
-        made = gdal.Open(xml)
-    if made is None or errors.failed:
-        raise RasterError("Cannot read {source} as its item describes it: {errors}.", source=source, errors=errors)
-    return Opened(made, source)
-
-
-def _tells_nodata(dataset: gdal.Dataset, nodata: float | None) -> bool:
-    bands = (dataset.GetRasterBand(number) for number in range(1, dataset.RasterCount + 1))
-    return all(band.GetNoDataValue() == nodata for band in bands)
-
-
-def _georeferencing(dataset: gdal.Dataset) -> list[str]:
-    numbers = ", ".join(repr(number) for number in dataset.GetGeoTransform())
-    system = dataset.GetProjection()
-    return [f"<SRS>{escape(system)}</SRS>" if system else "", f"<GeoTransform>{numbers}</GeoTransform>"]
-
-
-def _band(dataset: gdal.Dataset, number: int, view: View) -> str:
-    band = dataset.GetRasterBand(number)
-    nodata = band.GetNoDataValue() if view.nodata is None else view.nodata
-    if not view.scalings:
-        kind, scaled = gdal.GetDataTypeName(band.DataType), ""
-        tag = nodata
-    else:
-        scaling = view.scalings[number - 1] if len(view.scalings) > 1 else view.scalings[0]
-        kind, scaled = (
-            "Float32",
-            f"<ScaleOffset>{scaling.offset!r}</ScaleOffset><ScaleRatio>{scaling.scale!r}</ScaleRatio>",
-        )
-        tag = None if nodata is None else _UNUSED
-    return (
-        f'<VRTRasterBand dataType="{kind}" band="{number}">'
-        + ("" if tag is None else f"<NoDataValue>{tag!r}</NoDataValue>")
-        + f"<ColorInterp>{gdal.GetColorInterpretationName(band.GetColorInterpretation())}</ColorInterp>"
-        + "<ComplexSource>"
-        + _source(dataset, number)
-        + scaled
-        + ("" if nodata is None or not scaled else f"<NODATA>{nodata!r}</NODATA>")
-        + "</ComplexSource></VRTRasterBand>"
-    )
-
-
-_UNUSED = -9999.0
-"""No-data value of physical values, which none of them has by chance: 0 may be one, once there is an offset."""
-
-
-def _mask_band(source: str, dataset: gdal.Dataset, mask: gdal.Dataset, view: View) -> str:
-    """Return a mask band that is 0 at certain values of another raster, whose pixels may be larger or smaller."""
-    table = ",".join(f"{value}:{0 if value in view.without else 255}" for value in range(_LARGEST + 1))
-    return (
-        '<MaskBand><VRTRasterBand dataType="Byte"><ComplexSource>'
-        + _source(mask, 1, _placed(source, dataset, mask, view.mask))
-        + f"<LUT>{table}</LUT></ComplexSource></VRTRasterBand></MaskBand>"
-    )
-
-
-def _source(dataset: gdal.Dataset, number: int, place: str = "") -> str:
-    name = escape(dataset.GetDescription())
-    window = f'xOff="0" yOff="0" xSize="{dataset.RasterXSize}" ySize="{dataset.RasterYSize}"'
-    return (
-        f'<SourceFilename relativeToVRT="0" shared="0">{name}</SourceFilename><SourceBand>{number}</SourceBand>'
-        f"<SrcRect {window}/>{place or f'<DstRect {window}/>'}"
-    )
-
-
-def _placed(source: str, dataset: gdal.Dataset, mask: gdal.Dataset, name: str) -> str:
-    """Return where a mask lies in the pixels of a raster.
-
-    Raises:
-        RasterError: the mask does not cover the raster, in the same coordinate system.
-    """
-    ours, theirs = dataset.GetGeoTransform(), mask.GetGeoTransform()
-    same = Reference.of(dataset, source).same_as(Reference.of(mask, name))
-    straight = not (ours[2] or ours[4] or theirs[2] or theirs[4])
-    if same and straight:
-        x, y = (theirs[0] - ours[0]) / ours[1], (theirs[3] - ours[3]) / ours[5]
-        width, height = mask.RasterXSize * theirs[1] / ours[1], mask.RasterYSize * theirs[5] / ours[5]
-        covers = x <= 0.01 and y <= 0.01 and x + width >= dataset.RasterXSize - 0.01
-        if covers and y + height >= dataset.RasterYSize - 0.01:
-            return f'<DstRect xOff="{x!r}" yOff="{y!r}" xSize="{width!r}" ySize="{height!r}"/>'
-    raise RasterError(
-        "The mask {name} does not cover {source}, or has another coordinate system: it must have the same ground.",
-        name=name,
-        source=source,
-    )

@@ -5,6 +5,10 @@ from __future__ import annotations
 import concurrent.futures
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ import small_cluster
 from osgeo import gdal
 from polygon_scene import Log, X, box, layer, raster, samples
 
+import otbtf_qgis
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.cluster.pools import opened_pool
@@ -108,3 +113,59 @@ def test_a_row_that_kills_its_worker_is_told_and_the_others_are_done(rows: dict[
     assert found == {1: "", 3: ""}
     assert len(failed) == 1
     assert failed[0].startswith("Row 2 killed its workers")
+
+
+BAD_ROWS = (3, 77, 150)
+
+
+def test_200_rows_on_two_workers_are_killed_in_the_middle_and_resumed(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    raster(tmp_path / "one.tif", np.ones((1, 1)))
+    lines = [f"{'none' if number in BAD_ROWS else 'one'}.tif,{number}.tif" for number in range(1, 201)]
+    (tmp_path / "t.csv").write_text("\n".join(["IL,OUT", *lines]) + "\n")
+    given = {
+        "operation": "BandMath",
+        "table": str(tmp_path / "t.csv"),
+        "parameters": "EXP=im1b1*2",
+        "cluster": "local:2",
+    }
+    given["out"] = str(tmp_path / "r.csv")
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys\nfrom otbtf_qgis.core import registry\nif __name__ == '__main__':\n"
+        f"    print(registry.run('RunTable', {{**{given!r}, 'resume': len(sys.argv) > 1}}))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(otbtf_qgis.__file__).absolute().parents[1])}
+    process = subprocess.Popen([sys.executable, str(script)], env=environment, cwd=tmp_path)
+    journal = tmp_path / "r.csv.journal"
+    while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 80):
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    noted = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
+    before = {path: Path(path).stat().st_mtime_ns for line in noted for path in line["outputs"]}
+    assert 80 <= len(before) < 197
+
+    again = [sys.executable, str(script), "resume"]
+    printed = subprocess.run(
+        again, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=120
+    )
+    assert f"'rows': 200, 'done': 197, 'kept': {len(before)}, 'failed': 3" in printed.stdout
+    assert {path: Path(path).stat().st_mtime_ns for path in before} == before
+    with open(tmp_path / "r.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(int(row["row"]) for row in rows if row["status"] == "failed") == BAD_ROWS
+    assert all("none.tif" in rows[number - 1]["error"] for number in BAD_ROWS)
+    assert {gdal.Open(str(tmp_path / f"{number}.tif")).ReadAsArray().item() for number in (1, 76, 200)} == {2}
+
+
+def test_rows_on_workers_begin_no_clusters_of_their_own(rows: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("SOURCE1_IL,OUT\n1.tif,x.tif\n")
+    given = {
+        **rows,
+        "operation": "TensorflowModelServe",
+        "parameters": "MODEL_DIR=m CLUSTER=local:2",
+        "cluster": "local:2",
+    }
+    with pytest.raises(ParameterError, match="CLUSTER is given, and so it is for TensorflowModelServe in Row 1"):
+        registry.run("RunTable", given, Log())

@@ -226,7 +226,7 @@ def test_scale_and_offset_stand_where_any_version_of_stac_has_them(tmp_path: Pat
 
 def test_an_unknown_asset_or_mask_is_refused(items: Path, tmp_path: Path) -> None:
     given = {"operation": "BandMath", "table": str(items), "pixelvalues": "stored", "out": str(tmp_path / "r.csv")}
-    with pytest.raises(ParameterError, match=r"\{B8\} is no column. Did you mean B08\?"):
+    with pytest.raises(ParameterError, match=r"\{B8\} is no asset or property of the item.*Did you mean B08\?"):
         run(**given, parameters=f"IL={{B8}} EXP=im1b1 OUT={tmp_path}/{{id}}.tif")
     with pytest.raises(ParameterError, match="MASK names the asset CLD, which the item does not have: it has B04"):
         run(**given, parameters=f"IL={{B08}} EXP=im1b1 OUT={tmp_path}/{{id}}.tif", mask="CLD=1")

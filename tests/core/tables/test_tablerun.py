@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,6 @@ import pytest
 from osgeo import gdal, ogr
 from polygon_scene import raster
 
-import otbtf_qgis
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
@@ -146,7 +141,54 @@ def test_a_row_is_run_again_when_its_input_its_values_or_its_output_changed(scen
     assert (found["kept"], found["done"]) == (1, 3)
     assert [pixels(scenes / f"{number}.tif").max() for number in (1, 2, 3)] == [14, 4, 6]
     assert run(**{**given, "parameters": "EXP=im1b1*3"}, resume=True)["kept"] == 0
-    assert run(**given)["kept"] == 0  # nothing of an earlier run counts unless it is asked for
+    told = Told()
+    assert run(**given, progress=told)["kept"] == 0  # nothing of an earlier run counts unless it is asked for
+    assert any("noted" in line and "all rows are run again" in line for line in told.lines), told.lines
+
+
+def test_an_output_that_another_run_has_replaced_is_not_kept(scenes: Path) -> None:
+    path = table(scenes / "t.csv", "IL,OUT", "a.tif,1.tif", "b.tif,2.tif")
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1*2", "out": str(scenes / "r.csv")}
+    run(**given)
+    size = (scenes / "1.tif").stat().st_size
+    run(**{**given, "parameters": "EXP=im1b1*3", "out": str(scenes / "other.csv")})
+    assert (scenes / "1.tif").stat().st_size == size
+    assert run(**given, resume=True)["kept"] == 0
+    assert [pixels(scenes / f"{number}.tif").max() for number in (1, 2)] == [2, 4]
+
+
+def test_what_an_earlier_run_has_noted_lasts_until_a_row_is_done(scenes: Path) -> None:
+    path = table(scenes / "t.csv", "IL,OUT", "a.tif,1\u2028.tif", "b.tif,2.tif")
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1*2", "out": str(scenes / "r.csv")}
+    run(**given)
+    with pytest.raises(Cancelled):
+        run(**given, progress=StopsAfter(0))
+    assert run(**given, resume=True)["kept"] == 2
+
+
+def test_one_journal_is_of_one_run(scenes: Path) -> None:
+    path = table(scenes / "t.csv", "IL,OUT", "a.tif,1.tif", "b.tif,2.tif")
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1*2", "out": str(scenes / "r.csv")}
+
+    class Another(Told):
+        def info(self, message: str) -> None:
+            super().info(message)
+            if "done in" in message and len(self.lines) == 1:
+                with pytest.raises(ParameterError, match="OUT is .*, which another run is making: its journal"):
+                    run(**given, resume=True)
+                self.lines.append("refused")
+
+    first = Another()
+    assert run(**given, progress=first)["done"] == 2
+    assert "refused" in first.lines
+    assert run(**given, resume=True)["kept"] == 2
+
+
+def test_a_refused_run_leaves_no_journal(scenes: Path) -> None:
+    path = table(scenes / "t.csv", "IL,OUT", "a.tif,1.tif")
+    with pytest.raises(ParameterError):
+        run(operation="BandMath", table=path, parameters="EXP=im1b1", cluster="nobody", out=str(scenes / "r.csv"))
+    assert sorted(path.name for path in scenes.iterdir()) == ["a.tif", "b.tif", "c.tif", "t.csv"]
 
 
 def test_rows_of_a_layer_are_those_of_a_csv(scenes: Path) -> None:
@@ -177,6 +219,12 @@ def test_lists_keys_of_sources_and_tables_with_semicolons(scenes: Path) -> None:
     assert [pixels(scenes / name).max() for name in ("s.tif", "p.tif")] == [3, 6]
 
 
+def test_a_quoted_name_of_a_column_may_hold_another_separator(scenes: Path) -> None:
+    path = table(scenes / "t.csv", '\ufeffIL,OUT,"a;b;c;d",id', 'a.tif,{id}.tif,x,"one\ntwo"', "b.tif,y.tif,,  three  ")
+    run(operation="BandMath", table=path, parameters="EXP=im1b1", out=str(scenes / "r.csv"))
+    assert [row["name"] for row in results(scenes / "r.csv")] == ["one two", "three"]
+
+
 REFUSED = {
     "two rows with one output": (
         ["IL,OUT", "a.tif,x.tif", "b.tif,x.tif"],
@@ -203,6 +251,17 @@ REFUSED = {
         "EXP=im1b1",
         ("Row 1", "column scene", "'../x'"),
     ),
+    "one output by two ways": (
+        ["IL,OUT", "a.tif,x.tif", "b.tif,../{folder}/x.tif"],
+        "EXP=im1b1",
+        ("Row 2 (line 3)", "an output of Row 1"),
+    ),
+    "a brace alone": (
+        ["IL,OUT,id", "a.tif,{id.tif,x"],
+        "EXP=im1b1",
+        ("Row 1", "OUT: {id.tif has the brace {", "write {{"),
+    ),
+    "a mask without items": (["IL,OUT", "a.tif,x.tif"], "EXP=im1b1", ("MASK is for STAC items, but TABLE is",)),
     "an output that is read": (["IL,OUT", "a.tif,x.tif", "x.tif,y.tif"], "EXP=im1b1", ("Row 2", "Row 1", "x.tif")),
     "the results as an output": (["IL,OUT", "a.tif,r.csv"], "EXP=im1b1", ("Row 1", "r.csv")),
     "a value given twice": (["IL,OUT,EXP", "a.tif,x.tif,im1b1"], "EXP=im1b1", ("EXP", "column EXP")),
@@ -217,9 +276,10 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_right_is_refused_before_anything_runs(scenes: Path, case: str) -> None:
     lines, parameters, words = REFUSED[case]
-    path = table(scenes / "t.csv", *lines)
+    path = table(scenes / "t.csv", *(line.replace("{folder}", scenes.name) for line in lines))
+    mask = "SCL=1" if "mask" in case else ""
     with pytest.raises(ParameterError) as caught:
-        run(operation="BandMath", table=path, parameters=parameters, out=str(scenes / "r.csv"))
+        run(operation="BandMath", table=path, parameters=parameters, mask=mask, out=str(scenes / "r.csv"))
     assert [word for word in words if word not in str(caught.value)] == [], str(caught.value)
     assert sorted(path.name for path in scenes.iterdir()) == ["a.tif", "b.tif", "c.tif", "t.csv"]
 
@@ -256,27 +316,3 @@ def test_every_operation_is_run_by_tables_or_said_to_be_none_for_them() -> None:
     others = {"RunTable", "RunCommandLine", "CreateExampleData", "EngineReport", "InstallEngine", "TensorBoard"}
     assert {*OPERATIONS, *others} == set(registry.names())
     assert set(MERGED) == set(MERGES) <= set(OPERATIONS)
-
-
-def test_a_run_that_was_killed_is_resumed_and_nothing_is_done_twice(tmp_path: Path) -> None:
-    lines = ["IL,OUT"]
-    for number in range(150):
-        lines.append(f"one.tif,{number}.tif")
-    raster(tmp_path / "one.tif", np.ones((1, 1)))
-    given = {"operation": "BandMath", "table": table(tmp_path / "t.csv", *lines), "parameters": "EXP=im1b1*2"}
-    given["out"] = str(tmp_path / "r.csv")
-    script = f"from otbtf_qgis.core import registry; registry.run('RunTable', {given!r})"
-    environment = {**os.environ, "PYTHONPATH": str(Path(otbtf_qgis.__file__).absolute().parents[1])}
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=tmp_path)
-    journal = tmp_path / "r.csv.journal"
-    while process.poll() is None and (not journal.exists() or journal.read_bytes().count(b"\n") < 20):
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    noted = [json.loads(line) for line in journal.read_text().splitlines() if line.endswith("}")]
-    before = {path: Path(path).stat().st_mtime_ns for line in noted for path in line["outputs"]}
-    assert 20 <= len(before) < 150
-    found = run(**given, resume=True)
-    assert (found["done"], found["kept"]) == (150, len(before))
-    assert {path: Path(path).stat().st_mtime_ns for path in before} == before
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

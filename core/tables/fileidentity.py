@@ -1,4 +1,4 @@
-"""What tells whether the inputs of a row are still the same: for each file its size and time of change.
+"""What tells whether the files of a row, its inputs and its outputs, are still the same: size and time of change of each.
 
 Databases, whose time changes when they are only looked at, are told by their content. What lies at an address is told by
 the address.
@@ -14,6 +14,7 @@ from typing import Any
 
 from osgeo import gdal
 
+from ..base.addresses import masked
 from ..errors import OtbtfError, RasterError
 from ..files.gdalcalls import collected_errors, open_unchanged
 from ..files.privatecopies import is_database, original
@@ -25,6 +26,8 @@ from ..parameters.vectorsource import Address
 
 def inputs_identity(known: tuple[Key, ...], values: dict[str, Any], others: tuple[str, ...] = ()) -> dict[str, str]:
     """Return what tells each file that the values of an operation name, by path.
+
+    Signatures in addresses, which expire, are left out.
 
     Args:
         known: the operation's keys.
@@ -38,11 +41,18 @@ def inputs_identity(known: tuple[Key, ...], values: dict[str, Any], others: tupl
         value = values[key.name]
         for item in value if isinstance(value, (list, tuple)) else [value]:
             for path in _files(key.kind.content, split(str(item))[0]):
-                found[path] = _told(path)
+                found[masked(path)] = _told(path)
     for raster in others:
         for path in _files(Content.RASTER, raster):
-            found[path] = _told(path)
+            found[masked(path)] = _told(path)
     return found
+
+
+def output_identity(path: str) -> str:
+    """Return what tells an output, a file or a folder, from another at its path; empty where there is none."""
+    if not os.path.isdir(path):
+        return _told(path)
+    return digest(*(f"{file} {_told(file)}" for file in _files(Content.FOLDER, path)))
 
 
 def _files(content: Content, source: str) -> Iterator[str]:
