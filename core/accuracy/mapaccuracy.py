@@ -27,7 +27,7 @@ from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.shapes import Shapes, open_training_layer
 from ..vectors.vectorlayer import TEXT
-from .mapcomparison import Comparison, compare_features, compare_rasters, count_map, reference_raster
+from .mapcomparison import Comparison, compare_features, compare_rasters, reference_raster
 from .matrixfile import text
 from .olofsson import AreaEstimates, estimate
 from .report import Report
@@ -59,7 +59,8 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         ParameterError, RasterError, VectorError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
-    image = _opened_map(parameters, progress)
+    nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
+    image = LabelRaster(parameters.image, nodata, from_layer, field("image"), math.nan, alpha, progress, placed=False)
     with ExitStack() as stack:
         outputs = {
             key: stack.enter_context(Staging.of_file(path, progress, field(key.replace(".", "_"))))
@@ -87,25 +88,9 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
     }
 
 
-def classes_of_map(parameters: ComputeConfusionMatrix, progress: Progress) -> frozenset[int]:
-    """Return the classes of the map, which the matrix has even where no reference lies.
-
-    Raises:
-        ParameterError, RasterError: the map cannot be read, or holds no classes.
-        Cancelled: `progress` asked to stop.
-    """
-    comparison = Comparison()
-    count_map(_opened_map(parameters, progress), comparison, progress)
-    return frozenset(comparison.mapped)
-
-
-def _opened_map(parameters: ComputeConfusionMatrix, progress: Progress) -> LabelRaster:
-    nodata, from_layer, alpha = parameters.nodatalabel, parameters.nodata_from_layer, parameters.alpha
-    return LabelRaster(parameters.image, nodata, from_layer, field("image"), math.nan, alpha, progress, placed=False)
-
-
 # --------------------------------------------------------------- comparing
 
+_HECTARES, _PIXELS = Phrase("ha"), Phrase("pixels")  # units of areas
 _Pairs = Mapping[tuple[Label, int], int]
 """Label of the reference and of the map, to samples."""
 
@@ -210,8 +195,8 @@ def _pixel_area(image: Stack) -> tuple[float, str]:
         system.ImportFromWkt(image.reference.wkt)
         if system.IsProjected():
             metres = system.GetLinearUnits()
-            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, "ha"
-    return 1.0, "pixels"
+            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, _HECTARES
+    return 1.0, _PIXELS
 
 
 def _adjusted(areas: _Areas) -> dict[str, float]:
@@ -296,7 +281,7 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
     report.text(
         Phrase("Overall accuracy: {with_interval}", with_interval=_with_interval(found.overall, found.overall_ci, 3))
     )
-    digits = 2 if unit == "ha" else 0
+    digits = 2 if unit == _HECTARES else 0
     rows = [
         (
             name,
@@ -315,7 +300,7 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
         Phrase("Estimated area ({unit})", unit=unit),
     )
     report.table("", header, rows)
-    if unit == "pixels":
+    if unit == _PIXELS:
         report.text(
             Phrase(
                 "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected "

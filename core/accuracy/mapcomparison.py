@@ -13,7 +13,7 @@ import numpy as np
 from osgeo import gdal, ogr
 
 from ..base.addresses import masked
-from ..base.progress import Part, Progress
+from ..base.progress import Progress
 from ..errors import ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box
@@ -231,7 +231,7 @@ def compare_features(
     everywhere = Validity(image.stack, None, False)
     most = everywhere.pixels_within(memory)
     counted = count(shapes, everywhere, memory, progress, share=0.1)
-    count_map(image, comparison, Part(progress, 0.1, 0.5))
+    _count_map(image, comparison, progress, (0.1, 0.5))
     places = _points if _are_points(shapes.layer) else _pixels
     for done, box, flat, features in places(shapes, counted, most, progress):
         pixels = image.read(box)
@@ -241,18 +241,13 @@ def compare_features(
     return comparison, counted.labels
 
 
-def count_map(image: LabelRaster, comparison: Comparison, progress: Progress) -> None:
-    """Count the pixels of each class of the map.
-
-    Raises:
-        ParameterError, RasterError: it cannot be read, or holds no classes.
-        Cancelled: `progress` asked to stop.
-    """
+def _count_map(image: LabelRaster, comparison: Comparison, progress: Progress, span: tuple[float, float]) -> None:
+    """Count the pixels of each class of the map; `span` is the part of the work that this is."""
     boxes = image.boxes()
     for number, box in enumerate(boxes, 1):
         progress.check()
         comparison.add_mapped(image.read(box)[1])
-        progress.fraction(number / len(boxes))
+        progress.fraction(span[0] + (span[1] - span[0]) * number / len(boxes))
 
 
 def _are_points(layer: VectorLayer) -> bool:

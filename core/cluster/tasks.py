@@ -230,7 +230,7 @@ class _Run:
             future = self._ended.get()
             task = self._running.pop(future, None)
             try:
-                answer: Answer = future.result()
+                answer = self._pool.result(future, Progress())
             except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever a worker raises
                 continue
             if answer.error is None and not answer.cancelled:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.cluster.daskpool import _leave
+from otbtf_qgis.core.cluster.daskcluster import _leave
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.tables.rowrun import RowOutcome, RowTask, run_row
 
@@ -91,3 +91,8 @@ def kills_at_row_two(text: str, progress: Progress) -> RowOutcome:
     if task.number == 2:
         os._exit(1)
     return run_row(task, progress)
+
+
+def process(progress: Progress) -> int:
+    """Return the number of the worker's process."""
+    return os.getpid()

@@ -12,6 +12,7 @@ from osgeo import gdal, ogr
 from polygon_scene import Log, X, box, layer, point, raster, samples, statistics
 
 from otbtf_qgis.core import registry
+from otbtf_qgis.core.accuracy.matrixfile import read as scores_of
 from otbtf_qgis.core.errors import EngineError, ParameterError, VectorError
 from otbtf_qgis.core.samples.allocation import Rate
 from otbtf_qgis.core.tables.mergingselection import allotted
@@ -67,6 +68,9 @@ def test_matrices_of_tiles_add_up_to_that_of_the_mosaic(tmp_path: Path, format: 
     numbers = json.loads(merged["merged"])
     assert numbers == pytest.approx({name: whole[name] for name in numbers})
     assert numbers["overall_accuracy"] == pytest.approx(float((found == reference).mean()))
+    counts = np.zeros((5, 5), int)
+    np.add.at(counts, (reference.ravel() - 1, found.ravel() - 1), 1)
+    assert scores_of(tmp_path / "r.merged.csv").matrix.tolist() == counts.tolist()
 
 
 def test_values_under_points_of_tiles_are_those_of_the_mosaic(mosaic: Path) -> None:
@@ -84,6 +88,8 @@ def test_values_under_points_of_tiles_are_those_of_the_mosaic(mosaic: Path) -> N
         )
 
     assert len(features(whole)) == 10
+    # The bands of the mosaic are column and row.
+    assert sorted(tuple(each[2:]) for each in features(whole)) == [(n, (n + 1) // 2) for n in range(0, 30, 3)]
     assert features(mosaic / "r.merged.gpkg") == features(whole)
 
 
@@ -112,6 +118,10 @@ def test_samples_are_as_many_as_from_the_mosaic(mosaic: Path, strategy: str) -> 
     most = 0 if "random" in strategy else 2
     assert set(found) == set(expected)
     assert all(0 <= found[label] - expected[label] <= most for label in found)
+    if strategy == "STRATEGY=all":
+        assert found == {1: 116, 2: 60, 3: 9}
+    if "smallest SAMPLER=random" in strategy:
+        assert found == {1: 9, 2: 9, 3: 9}
     merged = samples(mosaic / "r.merged.gpkg")
     assert len({row[:2] for row in merged}) == len(merged)
     assert {row[2] for row in samples(mosaic / "west.gpkg")} == ({1, 2})
@@ -125,6 +135,96 @@ def test_a_row_whose_classes_get_no_sample_has_nothing_to_do(mosaic: Path) -> No
     assert (found["done"], found["failed"]) == (2, 0)
     assert not (mosaic / "west.gpkg").exists()
     assert [row[2] for row in samples(mosaic / "r.merged.gpkg")] == [3] * 4
+
+
+IN_THE_WEST = [(1, box(1, 1, 7, 6)), (2, box(8, 8, 14, 12)), (1, box(2, 14.1, 2.3, 14.3)), (4, box(40, 40, 50, 50))]
+"""Features of which none lies in the east; one is smaller than a pixel, and one outside of both halves."""
+
+
+@pytest.mark.parametrize("operation", ["PolygonClassStatistics", "DensePolygonClassStatistics"])
+def test_a_tile_without_features_adds_nothing_to_statistics(mosaic: Path, operation: str) -> None:
+    common = {"vec": layer(mosaic / "few.gpkg", IN_THE_WEST), "field": "class"}
+    log = Log()
+    found = over_halves(mosaic, operation, json.dumps(common), ".xml", progress=log)
+    assert (found["done"], found["failed"]) == (2, 0)
+    assert [w for w in log.warnings if w.startswith("Row 2 (line 3) adds nothing: No feature of")]
+    registry.run(operation, {**common, "in": str(mosaic / "whole.tif"), "out": str(mosaic / "whole.xml")}, Log())
+    assert statistics(mosaic / "r.merged.xml") == statistics(mosaic / "whole.xml")
+    assert statistics(mosaic / "r.merged.xml")[0] == {"1": 30, "2": 24}
+    assert "2,,empty" in (mosaic / "r.csv").read_text()
+
+
+def test_a_tile_without_features_gives_no_samples(mosaic: Path) -> None:
+    vec = layer(mosaic / "few.gpkg", IN_THE_WEST)
+    found = over_halves(mosaic, "SampleSelection", f"VEC={vec} FIELD=class SAMPLER=random RAND=1", ".gpkg")
+    assert (found["done"], found["failed"]) == (2, 0)
+    assert sorted(row[2] for row in samples(mosaic / "r.merged.gpkg")) == [1] * 24 + [2] * 24
+
+
+def test_a_tile_without_points_gives_none(mosaic: Path) -> None:
+    vec = layer(mosaic / "points.gpkg", [(1, point(3.5, 4.5)), (2, point(5.5, 6.5))])
+    over_halves(mosaic, "SampleExtraction", f"VEC={vec} FIELD=class", ".gpkg")
+    dataset = ogr.Open(str(mosaic / "r.merged.gpkg"))
+    rows = [(f["class"], f["value_0"], f["value_1"]) for f in dataset.GetLayer(0)]
+    assert sorted(rows) == [(1, 3, 4), (2, 5, 6)]
+
+
+@pytest.mark.parametrize("kind", ["raster", "vector"])
+def test_a_tile_without_reference_adds_nothing_to_a_matrix(mosaic: Path, kind: str) -> None:
+    pixels = np.ones((20, 30), int)
+    pixels[:, 10:15], pixels[:, 20:] = 2, 7
+    raster(mosaic / "whole.tif", pixels)
+    raster(mosaic / "west.tif", pixels[:, :15])
+    raster(mosaic / "east.tif", pixels[:, 15:], x=X + 150)
+    if kind == "raster":
+        reference = np.where(np.arange(30) < 12, 1, 0) * np.ones((20, 1), int)
+        more = {"ref.raster.in": raster(mosaic / "reference.tif", reference, nodata=0)}
+        expected = [[200, 40], [0, 0]]
+    else:
+        vec = layer(mosaic / "few.gpkg", [(1, box(1, 1, 7, 6)), (2, box(8, 8, 14, 12))])
+        more = {"ref": "vector", "ref.vector.in": vec, "ref.vector.field": "class"}
+        expected = [[30, 0], [8, 16]]
+    found = over_halves(mosaic, "ComputeConfusionMatrix", json.dumps(more), ".csv")
+    assert (found["done"], found["failed"]) == (2, 0)
+    values = {**more, "in": str(mosaic / "whole.tif"), "out": str(mosaic / "whole.csv")}
+    whole = registry.run("ComputeConfusionMatrix", values, Log())
+    scores = scores_of(mosaic / "r.merged.csv")
+    assert (list(scores.labels), scores.matrix.tolist()) == ([1, 2], expected)
+    assert (mosaic / "r.merged.csv").read_bytes() == (mosaic / "whole.csv").read_bytes()
+    assert json.loads(found["merged"])["f1_macro"] == pytest.approx(whole["f1_macro"])
+
+
+def test_where_no_tile_has_features_nothing_is_merged(mosaic: Path) -> None:
+    vec = layer(mosaic / "few.gpkg", IN_THE_WEST[-1:])
+    with pytest.raises(EngineError, match="There is nothing to merge"):
+        over_halves(mosaic, "PolygonClassStatistics", f"VEC={vec} FIELD=class", ".xml")
+
+
+def test_a_place_where_the_sum_cannot_be_written_is_refused_first(mosaic: Path) -> None:
+    given = {"operation": "SampleExtraction", "parameters": f"VEC={mosaic}/fields.gpkg", "merge": True}
+    (mosaic / "t.csv").write_text("in,out\nwest.tif,w.gpkg\n")
+    for name, error, words in (
+        ("sum.odd", VectorError, "OUT_MERGED is"),
+        ("no/sum.gpkg", ParameterError, "does not exist"),
+    ):
+        values = {
+            **given,
+            "table": str(mosaic / "t.csv"),
+            "out": str(mosaic / "r.csv"),
+            "out.merged": str(mosaic / name),
+        }
+        with pytest.raises((error, ParameterError), match=words):
+            registry.run("RunTable", values, Log())
+    assert not (mosaic / "w.gpkg").exists()
+
+
+def test_rows_whose_pixels_cannot_be_counted_are_all_told(mosaic: Path) -> None:
+    (mosaic / "t.csv").write_text("in,out\nnone.tif,w.gpkg\neast.tif,e.gpkg\nnothing.tif,n.gpkg\n")
+    given = {"operation": "SampleSelection", "parameters": f"VEC={mosaic}/fields.gpkg FIELD=class", "merge": True}
+    with pytest.raises(
+        EngineError, match=r"pixels of 2 rows cannot be counted(.|\n)*Row 1 .*none.tif(.|\n)*Row 3 .*nothing.tif"
+    ):
+        registry.run("RunTable", {**given, "table": str(mosaic / "t.csv"), "out": str(mosaic / "r.csv")}, Log())
 
 
 def test_shares_are_whole_and_add_up_and_no_row_gives_more_than_it_has() -> None:
