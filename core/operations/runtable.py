@@ -92,8 +92,8 @@ class RunTable(Operation):
     out: str = voc.file_out(
         "out",
         "Results",
-        "CSV file with a line for each row: done, kept or failed, outputs, numbers, seconds and error. The journal for RESUME "
-        "lies beside it.",
+        "CSV file with a line for each row: done, kept, empty or failed, outputs, numbers, seconds and error. The journal "
+        "for RESUME lies beside it.",
         required=True,
         file_filter="CSV files (*.csv)",
     )
