@@ -82,7 +82,7 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
     progress.info(Phrase("Starting {count} workers on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
-        stack.enter_context(_without_web_pages())
+        stack.enter_context(_bare())
         try:
             cluster = stack.enter_context(
                 distributed.LocalCluster(
@@ -113,10 +113,17 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
         yield client
 
 
-def _without_web_pages() -> Any:
-    """Return a context in which schedulers and workers start without pages, which are open to everybody here."""
+def _bare() -> Any:
+    """Return a context in which schedulers and workers start without web pages and profilers.
+
+    The pages are open to everybody on this machine, and profilers cost time.
+    """
     return importlib.import_module("dask").config.set(
-        {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+        {
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
+            "distributed.worker.profile.enabled": False,
+        }
     )
 
 
