@@ -66,7 +66,7 @@ class RunTable(Operation):
         "stored: the numbers in the files. scaled: physical values, by the scale and offset that the items give. auto: the "
         "numbers in the files, if no item gives a scale or an offset; otherwise you have to choose.",
         ("auto", "scaled", "stored"),
-        section=sections.IMAGES,
+        section=sections.SETTINGS,
     )
     mask: str = voc.text(
         "mask",
