@@ -66,7 +66,7 @@ class RunTable(Operation):
         "stored: the numbers in the files. scaled: physical values, by the scale and offset that the items give. auto: the "
         "numbers in the files, if no item gives a scale or an offset; otherwise you have to choose.",
         ("auto", "scaled", "stored"),
-        section=sections.IMAGES,
+        section=sections.SETTINGS,
     )
     mask: str = voc.text(
         "mask",
@@ -92,8 +92,8 @@ class RunTable(Operation):
     out: str = voc.file_out(
         "out",
         "Results",
-        "CSV file with a line for each row: done, kept or failed, outputs, numbers, seconds and error. The journal for RESUME "
-        "lies beside it.",
+        "CSV file with a line for each row: done, kept, empty or failed, outputs, numbers, seconds and error. The journal "
+        "for RESUME lies beside it.",
         required=True,
         file_filter="CSV files (*.csv)",
     )
