@@ -39,6 +39,7 @@ GUIDES = {
         *("trainvectorclassifier", "imageclassifier"),
     ),
     "command-lines": ("runcommandline",),
+    "tables": ("runtable",),
     "from-otbtf": ("bandmath", "bandmathx"),
     "engine": ("installengine", "enginereport"),
 }
