@@ -120,7 +120,7 @@ def test_without_dates_the_band_means_take_the_place(scene: SimpleNamespace, tmp
         ({"dates": "2018-01-01 2018-02-01 2018-03-01"}, "DATES holds 3 dates, which do not divide the 5 bands"),
         ({"dates": "2018-01-01 2018-02-01; 2018-03-01"}, "1 sources, but DATES holds the dates of 2"),
         ({"dates": "yesterday"}, "DATES.* 'yesterday', but must be a date"),
-        ({"in": ["empty"]}, "Every patch holds no-data"),
+        ({"in": ["empty"]}, "Every patch holds no-data.* Not one has a valid value.* no-data values \\(NODATA\\)"),
         ({"values__raster": "nothing"}, "VALUES_RASTER is .*, which has no known value on the image"),
         ({"nodata_rule": "some"}, "NODATA_RULE is some, but must be any, all or a number"),
         ({"nodata_fill__value": 3.0}, "NODATA_FILL_VALUE"),
