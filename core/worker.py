@@ -148,7 +148,8 @@ class Worker:
         """Remove the unfinished output and end at once, whatever other threads are doing."""
         self._temporaries.remove_for_good()
         remove_own_folder()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # nobody reads the log any more
+            sys.stderr.flush()
         os._exit(status)
 
     def _answer(self, number: int, name: str, values: Mapping[str, Any]) -> None:
@@ -338,11 +339,16 @@ def main(run: Run = registry.run, loads: Sequence[Load] = (import_tensorflow, im
     requests, events = _take_pipes()
     faulthandler.enable(all_threads=False)
     worker = Worker(requests, events, run, arguments.idle_minutes * 60)
-    worker.watch()
-    worker.send("ready", pid=os.getpid())
-    preloading.gdal()  # before TensorFlow
-    worker.warm(*loads)
-    worker.serve()
+    try:
+        worker.watch()
+        worker.send("ready", pid=os.getpid())
+        preloading.gdal()  # before TensorFlow
+        worker.warm(*loads)
+        worker.serve()
+    except Exception:  # noqa: BLE001 - any line written to the log fails once the parent is gone
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        worker.leave(1)
     worker.leave(0)
 
 

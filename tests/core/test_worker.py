@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import otbtf_qgis.core
+from otbtf_qgis.core.base.ownership import planned_name
 from otbtf_qgis.core.base.temporaries import Temporaries, remove
 from otbtf_qgis.core.errors import as_key, field, worded
 from otbtf_qgis.core.phrases import decoded
@@ -206,6 +207,26 @@ def test_it_ends_when_nobody_reads_its_events(pipe: Pipe) -> None:
     pipe.process.stdout.close()
     pipe.send(id=1, run="report", values={})
     assert pipe.process.wait(timeout=2) == 1
+
+
+def test_it_removes_its_folder_when_nobody_reads_its_log(tmp_path: Path) -> None:
+    """A dead parent closes both pipes at once: whichever the engine notices first, it ends in order."""
+    folder = tmp_path / planned_name() / "files"
+    folder.mkdir(parents=True)
+    process = subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(TREE)],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert json.loads(process.stdout.readline())["event"] == "ready"
+        process.stderr.close()
+        process.stdin.write(json.dumps({"id": 1, "run": "echo", "values": {}}).encode() + b"\n")
+        process.stdin.flush()
+        assert process.wait(timeout=10) == 1
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_it_starts_as_a_module(tmp_path: Path) -> None:

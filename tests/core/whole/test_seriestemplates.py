@@ -45,5 +45,5 @@ def test_a_created_model_learns_from_tiles_with_gaps(tmp_path: Path) -> None:
     made = create(
         tmp_path, "tempcnn", bands="6", classes=2, width=16, nodata=-1, normalization="scale", scale=0.02, dates="6"
     )
-    results = learned(made["out.keras"], sources, tmp_path / "out.keras", training__batchsize=2)
+    results = learned(made["out.keras"], sources, tmp_path / "out.keras", training__epochs=25, training__batchsize=2)
     assert results["kappa"] > 0.9
