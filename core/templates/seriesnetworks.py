@@ -100,12 +100,12 @@ def ltae(options: Options) -> keras.Model:
 def _ltae(x: Any, dates: list[float], options: Options) -> Any:
     for units in (max(options.width // 4, 1), options.width):
         x = keras.layers.Dense(units, use_bias=False)(x)
-        x = keras.layers.ReLU()(normalized(x))
+        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
     heads = math.gcd(options.width, 16)
     x = DateEncoding(since_the_first(dates), 1000.0, heads)(keras.layers.LayerNormalization()(x))
     x, _ = LightweightAttention(heads, 8)(x)
     x = keras.layers.Dense(max(options.width // 2, 1), use_bias=False)(x)
-    x = keras.layers.ReLU()(normalized(x))
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
     return keras.layers.LayerNormalization()(keras.layers.Dropout(0.2)(x))
 
 
