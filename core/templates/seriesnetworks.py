@@ -31,6 +31,15 @@ def series_of_pixels(source: FilledSource) -> Any:
     return keras.layers.Concatenate()([series, SeriesOfPixels(*shape, name=f"{source.name}_mask")(source.mask)])
 
 
+def normalized(x: Any) -> Any:
+    """Return features after batch normalization, whose means follow the last ten batches or so.
+
+    Series of single pixels make few batches in an epoch. With Keras's own momentum, 0.99, the means would lag behind the
+    weights for epochs: the scores that decide about learning rate and end of the training would be those of another network.
+    """
+    return keras.layers.BatchNormalization(momentum=0.9)(x)
+
+
 def _classifier(options: Options, network: Callable[[Any, list[float], Options], Any]) -> keras.Model:
     """Return a model of the features, (pixels, n), that a network makes of the series and dates of each source."""
     raw, series = filled_sources(options)
@@ -52,7 +61,7 @@ def tempcnn(options: Options) -> keras.Model:
 
 def _tempcnn(x: Any, _dates: list[float], options: Options) -> Any:
     def activated(y: Any) -> Any:
-        return keras.layers.Dropout(0.5)(keras.layers.ReLU()(keras.layers.BatchNormalization()(y)))
+        return keras.layers.Dropout(0.5)(keras.layers.ReLU()(normalized(y)))
 
     decay = keras.regularizers.L2(1e-6)
     for _ in range(options.depth):
