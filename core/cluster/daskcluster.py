@@ -95,6 +95,7 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
                     memory_limit=None,  # ours counts
                     security=_own_security(distributed),  # other users of this machine reach its port, too
                     local_directory=str(folder),
+                    preload=[str(_preload(folder))],
                     silence_logs=logging.ERROR,
                 )
             )
@@ -126,6 +127,26 @@ def _bare() -> Any:
     )
 
 
+_PRELOAD = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+if {name!r} not in sys.modules:
+    spec = PathFinder.find_spec({name!r}, [{folder!r}])
+    sys.modules[{name!r}] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[{name!r}])
+"""
+
+
+def _preload(folder: Path) -> Path:
+    """Write what has workers import this package from its place, which need not be on `sys.path`, as in the engine."""
+    name = __name__.split(".", maxsplit=1)[0]
+    parent = Path(next(iter(sys.modules[name].__path__))).parent
+    script = folder / "package_of_workers.py"
+    script.write_text(_PRELOAD.format(name=name, folder=str(parent)), encoding="utf-8")
+    return script
+
+
 def _leave(plugin: Any, worker: Any) -> None:
     """End a worker's process at once: Python takes seconds to leave one that has loaded TensorFlow."""
     os._exit(0)
@@ -147,7 +168,7 @@ def _own_security(distributed: Any) -> Any:
     Raises:
         RuntimeError: that process fails.
     """
-    made = subprocess.run(
+    made = subprocess.run(  # nosec B603 (a list of arguments, no shell)
         [sys.executable, "-c", _MAKE_CERTIFICATE],
         capture_output=True,
         text=True,
