@@ -210,6 +210,10 @@ def _serving_by_nobody(scene: Scene) -> dict[str, Any]:
     return {**_serving_saved_model(scene), **_by_nobody(scene)}
 
 
+def _table_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_table(scene), **_by_nobody(scene)}
+
+
 def _training_on_images(scene: Scene) -> dict[str, Any]:
     data: dict[str, Any] = {"validation.mode": "class"}
     for what in ("validation", "test"):
@@ -318,7 +322,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "PolygonClassStatistics": (_masked_statistics,),
     "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
-    "RunTable": (_table,),
+    "RunTable": (_table, _table_by_nobody),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
     "Superimpose": (_brought_to_a_grid,),
@@ -343,5 +347,6 @@ REFUSED = (
     _pixel_map_by_nobody,
     _deep_map_by_nobody,
     _serving_by_nobody,
+    _table_by_nobody,
 )
 """Runs that end in an error once they have read their inputs."""
