@@ -235,7 +235,8 @@ def _connected(distributed: Any, address: str, security: Any) -> Any:
     try:
         client.__init__(address, security=security, timeout=_CONNECTING, set_as_default=False)
     except BaseException:
-        client.close()
+        with contextlib.suppress(AttributeError):  # one that cannot read its certificates has nothing to close
+            client.close()
         raise
     return client
 
