@@ -34,6 +34,7 @@ GUIDES = {
     "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata", "regressionmap"),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
+    "polygons": ("maptopolygons",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
         *("trainvectorclassifier", "imageclassifier"),
