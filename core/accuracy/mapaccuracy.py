@@ -17,7 +17,7 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names
 from ..classes.classnames import ClassNames, Label, classes_of_field, classes_of_numbers
 from ..classes.legend import known_classes, read_legend
-from ..errors import ParameterError, field
+from ..errors import NothingInsideError, ParameterError, field
 from ..files.staging import Staging
 from ..machine import preloading
 from ..phrases import Phrase
@@ -90,6 +90,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
 
 # --------------------------------------------------------------- comparing
 
+_HECTARES, _PIXELS = Phrase("ha"), Phrase("pixels")  # units of areas
 _Pairs = Mapping[tuple[Label, int], int]
 """Label of the reference and of the map, to samples."""
 
@@ -129,7 +130,7 @@ def _compared(
         pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
         where = Phrase("the layer {layer}", layer=layer.path)
     if not pairs:
-        raise ParameterError(
+        raise NothingInsideError(
             "No pixel can be compared: where {where} has a class, the map {name} has no data or does not reach. The "
             "map covers {grid} (coordinate system: {reference}). Check the no-data values and the extents.",
             where=where,
@@ -194,8 +195,8 @@ def _pixel_area(image: Stack) -> tuple[float, str]:
         system.ImportFromWkt(image.reference.wkt)
         if system.IsProjected():
             metres = system.GetLinearUnits()
-            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, "ha"
-    return 1.0, "pixels"
+            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, _HECTARES
+    return 1.0, _PIXELS
 
 
 def _adjusted(areas: _Areas) -> dict[str, float]:
@@ -280,7 +281,7 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
     report.text(
         Phrase("Overall accuracy: {with_interval}", with_interval=_with_interval(found.overall, found.overall_ci, 3))
     )
-    digits = 2 if unit == "ha" else 0
+    digits = 2 if unit == _HECTARES else 0
     rows = [
         (
             name,
@@ -299,7 +300,7 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
         Phrase("Estimated area ({unit})", unit=unit),
     )
     report.table("", header, rows)
-    if unit == "pixels":
+    if unit == _PIXELS:
         report.text(
             Phrase(
                 "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected "
