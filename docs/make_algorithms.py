@@ -35,6 +35,7 @@ GUIDES = {
     "regression": ("regressionmap",),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
+    "polygons": ("maptopolygons",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
         *("trainvectorclassifier", "imageclassifier"),

@@ -106,6 +106,11 @@ def _label_points(scene: Scene) -> dict[str, Any]:
     return {"inref": scene.path("labels.tif"), **few, "outvec": scene.out("label_points.gpkg")}
 
 
+def _polygons(scene: Scene) -> dict[str, Any]:
+    probabilities = scene.path("image.tif")
+    return {"in": scene.path("map.tif"), "probabilities": probabilities, "out": scene.out("polygons_of_map.gpkg")}
+
+
 def _land_cover(scene: Scene) -> dict[str, Any]:
     return {
         "in": [scene.path("image.tif")],
@@ -316,6 +321,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "LabelImageSampleSelection": (_label_points,),
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
     "ManageNoData": (_masked,),
+    "MapToPolygons": (_polygons,),
     "PatchesExtraction": (_patches,),
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),
