@@ -106,7 +106,7 @@ def _label_points(scene: Scene) -> dict[str, Any]:
     return {"inref": scene.path("labels.tif"), **few, "outvec": scene.out("label_points.gpkg")}
 
 
-def _polygons(scene: Scene) -> dict[str, Any]:
+def _polygons_of_map(scene: Scene) -> dict[str, Any]:
     probabilities = scene.path("image.tif")
     return {"in": scene.path("map.tif"), "probabilities": probabilities, "out": scene.out("polygons_of_map.gpkg")}
 
@@ -235,6 +235,20 @@ def _short_training(scene: Scene) -> dict[str, Any]:
     return {**given, "model.saveto": scene.out("trained")}
 
 
+def _short_training_with_validation(scene: Scene) -> dict[str, Any]:
+    data = {
+        "validation.source1.il": [scene.path("patches.tif")],
+        "validation.target.il": [scene.path("patch_labels.tif")],
+    }
+    weights = {"model.restorefrom": scene.path("small.weights.h5")}
+    return {**_short_training(scene), "validation.mode": "class", **data, **weights}
+
+
+def _short_training_in_groups(scene: Scene) -> dict[str, Any]:
+    share = {"validation.mode": "class", "validation.share": 0.3, "validation.groups": [scene.path("patch_labels.tif")]}
+    return {**_short_training(scene), **share}
+
+
 def _training_in_groups(scene: Scene) -> dict[str, Any]:
     share = {"validation.mode": "class", "validation.share": 0.3, "validation.groups": [scene.path("patch_labels.tif")]}
     return {**scene.training(), **share, "model.restorefrom": scene.path("checkpoints/best.keras")}
@@ -321,7 +335,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "LabelImageSampleSelection": (_label_points,),
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
     "ManageNoData": (_masked,),
-    "MapToPolygons": (_polygons,),
+    "MapToPolygons": (_polygons_of_map,),
     "PatchesExtraction": (_patches,),
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),
@@ -342,7 +356,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "TensorflowModelTrain": (_training_on_images, _training_in_groups, _training_on_records),
     "TrainClassifierFromDeepFeatures": (_deep_training,),
-    "TrainModel": (_short_training,),
+    "TrainModel": (_short_training, _short_training_with_validation, _short_training_in_groups),
     "TrainVectorClassifier": (_vector_training,),
 }
 """Operation to its runs."""
