@@ -60,7 +60,8 @@ def test_patches_are_otbtfs(qgis: Any, shared: Path, tmp_path: Path, name: str) 
 
 CHAIN = """
 from qgis.core import (
-    QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm as Child, QgsProcessingModelChildParameterSource as Source,
+    QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm as Child,
+    QgsProcessingModelChildParameterSource as Source,
     QgsProcessingModelOutput, QgsProcessingModelParameter, QgsProcessingParameterRasterLayer,
 )
 model = QgsProcessingModelAlgorithm("chain", "tests")
@@ -71,7 +72,10 @@ def child(identifier, algorithm, values, outputs):
     step = Child(algorithm)
     step.setChildId(identifier)
     step.setDescription(identifier)
-    for key, source in values.items():
+    fields = QgsApplication.processingRegistry().algorithmById(algorithm).parameterDefinitions()
+    shown = {field.name(): value(field.defaultValue()) for field in fields
+             if field.defaultValue() not in (None, "", []) and not field.flags() & field.Flag.FlagHidden}
+    for key, source in {**shown, **values}.items():  # the designer stores what its form shows
         step.addParameterSources(key, [source])
     step.setModelOutputs({name: made(identifier, name) for name in outputs})
     model.addChildAlgorithm(step)
