@@ -41,6 +41,8 @@ RESULTS = {
     "training:Model": "Folder of the trained model, to serve it on other images.",
     "training:Report": "HTML page with the training curves, confusion matrix and scores per class.",
 }
+NEEDED = {"Model"}
+"""Results that a later step reads: without them a run would train, and fail then."""
 
 Source = QgsProcessingModelChildParameterSource
 INTEGER = QgsProcessingParameterNumber.Type.Integer
@@ -98,6 +100,7 @@ class Maker:
             output.setChildId(name)
             output.setChildOutputName(key)
             output.setPosition(QPointF(420 + 260 * self._steps, 330 + 60 * len(outputs)))
+            output.setMandatory(title in NEEDED)
             outputs[title] = output
         child.setModelOutputs(outputs)
         self.model.addChildAlgorithm(child)

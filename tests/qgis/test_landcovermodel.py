@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qgis.core import QgsProcessingModelAlgorithm
+from osgeo import gdal
+from qgis.core import QgsProcessingContext, QgsProcessingModelAlgorithm
 
 from otbtf_qgis.broughtmodels import LAND_COVER_MODEL
 from otbtf_qgis.gui.models import copied
@@ -45,6 +46,18 @@ def test_it_is_listed_with_inputs_outputs_and_help(provider: OtbtfProvider) -> N
     assert "to serve it on other images" in page  # the outputs have help too
     provider.refreshAlgorithms()
     assert {output.description() for output in listed(provider).outputDefinitions()} == {"Map", "Model", "Report"}
+
+
+def test_a_model_that_is_not_asked_for_is_refused_before_training(provider: OtbtfProvider, tmp_path: Path) -> None:
+    model = listed(provider).create()
+    raster = str(tmp_path / "raster.tif")
+    gdal.GetDriverByName("GTiff").Create(raster, 4, 4).SetGeoTransform((0, 1, 0, 4, 0, -1))
+    values = {"images": [raster], "labels": raster, "samples": 9, "patchsize": 16, "network": "cnn16", "epochs": 1}
+    values["map:Map"] = "map.tif"
+    accepted, message = model.checkParameterValues(values, QgsProcessingContext())
+    assert not accepted and "Model" in message  # the map is made with it
+    values["training:Model"] = "folder"
+    assert model.checkParameterValues(values, QgsProcessingContext()) == (True, "")
 
 
 def test_it_is_made_of_our_algorithms_and_every_value_is_stored(provider: OtbtfProvider) -> None:
