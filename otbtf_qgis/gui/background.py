@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qgis.core import QgsApplication, QgsTask
@@ -66,6 +67,8 @@ class Latest(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._begin)
+        self._begun: list[_Work] = []  # at most one; it outlives this object, to be given up with it
+        self.destroyed.connect(partial(_give_up, self._begun))
 
     def ask(self, work: Callable[[Progress], Any], answer: Callable[[Any], None], pause: int = _PAUSE) -> None:
         """Call `work` in the background after a pause (in ms), and `answer` in the main thread with what it returns."""
@@ -77,13 +80,13 @@ class Latest(QObject):
         """Give up what was asked for, and answer no more."""
         self._request = None
         self._timer.stop()
-        task, self._task = self._task, None
-        if task is not None and not sip.isdeleted(task):
-            task.cancel()
+        self._task = None
+        _give_up(self._begun)
 
     def _begin(self) -> None:
         if self._request is not None:
             self._task = _Work(self._title, self._request[0], self._end)
+            self._begun[:] = [self._task]
             QgsApplication.taskManager().addTask(self._task)
 
     def _end(self, task: _Work) -> None:
@@ -94,3 +97,11 @@ class Latest(QObject):
             self._failed(task.error)
         else:
             answer(task.outcome)
+
+
+def _give_up(begun: list[_Work]) -> None:
+    """Cancel tasks, of which QGIS deletes those that have ended."""
+    for task in begun:
+        if not sip.isdeleted(task):
+            task.cancel()
+    begun.clear()
