@@ -8,13 +8,16 @@ from typing import Any
 
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject, QThread, QTimer
 
 from ..core.base.progress import Progress
 from ..core.errors import Cancelled
 
 _PAUSE = 250
 """Milliseconds without another change before work begins: a path is typed letter by letter."""
+
+_AGAIN = 100
+"""Milliseconds between two looks at whether a thread is free."""
 
 
 class TaskProgress(Progress):
@@ -51,7 +54,10 @@ class _Work(QgsTask):
 
 
 class Latest(QObject):
-    """Does one thing at a time in the background; only what was asked for last is answered.
+    """Works in the background; only what was asked for last is answered.
+
+    What was given up may go on for a while: GDAL waits for a server that does not answer, and cannot be interrupted. It
+    takes at most half of QGIS's threads, of which there are few; beyond that, later requests wait for it.
 
     Args:
         parent: a request ends with it.
@@ -67,7 +73,7 @@ class Latest(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._begin)
-        self._begun: list[_Work] = []  # at most one; it outlives this object, to be given up with it
+        self._begun: list[_Work] = []  # some of them given up; the list outlives this object, to be given up with it
         self.destroyed.connect(partial(_give_up, self._begun))
 
     def ask(self, work: Callable[[Progress], Any], answer: Callable[[Any], None], pause: int = _PAUSE) -> None:
@@ -84,10 +90,15 @@ class Latest(QObject):
         _give_up(self._begun)
 
     def _begin(self) -> None:
-        if self._request is not None:
-            self._task = _Work(self._title, self._request[0], self._end)
-            self._begun[:] = [self._task]
-            QgsApplication.taskManager().addTask(self._task)
+        if self._request is None:
+            return
+        self._begun[:] = filter(_goes_on, self._begun)
+        if len(self._begun) >= max(1, QThread.idealThreadCount() // 2):
+            self._timer.start(_AGAIN)
+            return
+        self._task = _Work(self._title, self._request[0], self._end)
+        self._begun.append(self._task)
+        QgsApplication.taskManager().addTask(self._task)
 
     def _end(self, task: _Work) -> None:
         if task is not self._task or self._request is None or sip.isdeleted(self):
@@ -99,9 +110,12 @@ class Latest(QObject):
             answer(task.outcome)
 
 
+def _goes_on(task: _Work) -> bool:
+    """Return whether a task has not ended; QGIS deletes those that have."""
+    return not sip.isdeleted(task) and task.status() not in (QgsTask.TaskStatus.Complete, QgsTask.TaskStatus.Terminated)
+
+
 def _give_up(begun: list[_Work]) -> None:
-    """Cancel tasks, of which QGIS deletes those that have ended."""
-    for task in begun:
-        if not sip.isdeleted(task):
-            task.cancel()
-    begun.clear()
+    """Cancel tasks."""
+    for task in filter(_goes_on, begun):
+        task.cancel()
