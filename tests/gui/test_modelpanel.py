@@ -495,14 +495,29 @@ def test_what_does_not_apply_is_grey_and_not_given(open_dialog: Any, models: Pat
     assert field["MODEL_TAGSETS"].isEnabled()
 
 
+def test_values_of_an_earlier_run_are_not_hidden(open_dialog: Any, models: Path) -> None:
+    """QGIS's history fills all fields, those too that the panel has hidden."""
+    dialog, panel = open_dialog(SERVE)
+    unfold(dialog)
+    nodata = dialog.mainWidget().wrappers["SOURCE3_NODATA"].wrappedWidget()
+    choose(dialog, MODEL_DIR=models / "net.keras")
+    wait_for(says(panel, "water"), 30)
+    assert not nodata.isVisible()
+    choose(dialog, SOURCE3_NODATA=7)
+    wait_for(nodata.isVisible, 5)  # else Run would complain of a field that is not there
+    assert value(dialog, "SOURCE3_NODATA") == 7
+
+
 def test_fields_of_a_template_do_not_apply_to_a_model(open_dialog: Any, models: Path) -> None:
     dialog, panel = open_dialog("otbtf:landcovermap")
     choose(dialog, TEMPLATE="unet", MODEL_DIR=models / "net.keras")
     wait_for(says(panel, "water"), 30)
     assert value(dialog, "TEMPLATE") == "auto"
     assert not dialog.mainWidget().wrappers["TEMPLATE"].wrappedWidget().isEnabled()
+    choose(dialog, TEMPLATE="cnn16")  # as the history does, to the grey field
+    wait_for(lambda: value(dialog, "TEMPLATE") == "auto", 5)
     choose(dialog, MODEL_DIR="")
-    assert value(dialog, "TEMPLATE") == "unet"
+    assert value(dialog, "TEMPLATE") == "cnn16"
 
 
 def test_only_the_options_of_the_classifier_that_is_chosen_are_shown(open_dialog: Any) -> None:
