@@ -16,8 +16,8 @@ from processing.gui.AlgorithmDialog import AlgorithmDialog
 from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProject, QgsRasterLayer
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QTimer
-from qgis.PyQt.QtWidgets import QGroupBox, QWidget
+from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtWidgets import QGroupBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 from tileserver import serving_tiles
 
 import otbtf_qgis
@@ -30,6 +30,7 @@ from otbtf_qgis.gui.dialogs import Dialogs
 from otbtf_qgis.gui.fieldmenu import FieldMenu
 from otbtf_qgis.gui.modelform import form_of
 from otbtf_qgis.gui.modelpanel import ModelPanel
+from otbtf_qgis.gui.sourcefields import Source
 from otbtf_qgis.plugin import LateDialogs, OtbtfPlugin
 
 TREE = Path(otbtf_qgis.__file__).absolute().parents[1]
@@ -494,14 +495,29 @@ def test_what_does_not_apply_is_grey_and_not_given(open_dialog: Any, models: Pat
     assert field["MODEL_TAGSETS"].isEnabled()
 
 
+def test_values_of_an_earlier_run_are_not_hidden(open_dialog: Any, models: Path) -> None:
+    """QGIS's history fills all fields, those too that the panel has hidden."""
+    dialog, panel = open_dialog(SERVE)
+    unfold(dialog)
+    nodata = dialog.mainWidget().wrappers["SOURCE3_NODATA"].wrappedWidget()
+    choose(dialog, MODEL_DIR=models / "net.keras")
+    wait_for(says(panel, "water"), 30)
+    assert not nodata.isVisible()
+    choose(dialog, SOURCE3_NODATA=7)
+    wait_for(nodata.isVisible, 5)  # else Run would complain of a field that is not there
+    assert value(dialog, "SOURCE3_NODATA") == 7
+
+
 def test_fields_of_a_template_do_not_apply_to_a_model(open_dialog: Any, models: Path) -> None:
     dialog, panel = open_dialog("otbtf:landcovermap")
     choose(dialog, TEMPLATE="unet", MODEL_DIR=models / "net.keras")
     wait_for(says(panel, "water"), 30)
     assert value(dialog, "TEMPLATE") == "auto"
     assert not dialog.mainWidget().wrappers["TEMPLATE"].wrappedWidget().isEnabled()
+    choose(dialog, TEMPLATE="cnn16")  # as the history does, to the grey field
+    wait_for(lambda: value(dialog, "TEMPLATE") == "auto", 5)
     choose(dialog, MODEL_DIR="")
-    assert value(dialog, "TEMPLATE") == "unet"
+    assert value(dialog, "TEMPLATE") == "cnn16"
 
 
 def test_only_the_options_of_the_classifier_that_is_chosen_are_shown(open_dialog: Any) -> None:
@@ -530,6 +546,20 @@ def test_names_are_chosen_from_lists(open_dialog: Any, models: Path) -> None:
     outputs.menu().aboutToShow.emit()
     outputs.menu().actions()[0].trigger()
     assert value(dialog, "OUTPUT_NAMES") == "scores"
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are(qgis_app: QgsApplication) -> None:
+    title, field = QLabel("Source 1"), QLineEdit()
+    window = QWidget()
+    QVBoxLayout(window).addWidget(field)
+    Source([], title, True).follow(True, "<b>a&b</b>")
+    assert title.textFormat() == Qt.TextFormat.PlainText and title.text() == "Source 1 \u2013 <b>a&b</b>"
+    menu = FieldMenu(field, field.text, field.setText, False)
+    menu.offer([("a&b", "")])
+    (action,) = menu.menu().actions()
+    assert action.text() == "a&&b"  # which Qt shows as a&b
+    action.trigger()
+    assert field.text() == "a&b"
 
 
 def test_patches_are_compared_with_a_model_to_train(open_dialog: Any, models: Path, tmp_path: Path) -> None:
@@ -604,6 +634,15 @@ def test_without_what_is_expected_of_qgis_its_own_dialog_opens(
         del logged[:]
         assert algorithm.createCustomParametersWidget(parent=None) is None
         assert any("without what OTBTF adds" in line for line in logged)
+
+
+def test_a_form_that_cannot_be_told_leaves_the_dialog_of_qgis(
+    plugin: OtbtfPlugin, logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogs, "form_of", lambda *_: 1 / 0)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById(SERVE)
+    assert Dialogs(plugin.provider, None).make(algorithm, None) is None
+    assert "ZeroDivisionError" in logged[-1]
 
 
 def test_starting_qgis_does_not_load_the_panel(models: Path) -> None:
