@@ -93,7 +93,8 @@ def step(name, images, values):
     child.setChildId(name)
     child.addParameterSources("SOURCE1_IL", [images])
     fields = QgsApplication.processingRegistry().algorithmById(child.algorithmId()).parameterDefinitions()
-    shown = {field.name(): field.defaultValue() for field in fields if field.defaultValue() not in (None, "", []) and not field.flags() & field.Flag.FlagHidden}
+    shown = {field.name(): field.defaultValue() for field in fields
+             if field.defaultValue() not in (None, "", []) and not field.flags() & field.Flag.FlagHidden}
     for key, value in {**shown, **values}.items():  # the designer stores what its form shows
         child.addParameterSources(key, [Source.fromStaticValue(value)])
     return child
