@@ -466,7 +466,8 @@ def test_as_many_sources_are_shown_as_the_model_has_inputs(
     wait_for(says(panel, "<b>swir</b>"))
     assert not field["SOURCE4_RFIELDX"].isVisible()
     unfold(dialog)
-    assert len(further) == 10 and all(widget.isVisible() for widget in (*second, *further))
+    assert len(further) == 10
+    wait_for(lambda: all(widget.isVisible() for widget in (*second, *further)), 10)
     assert not field["SOURCE5_IL"].isVisible()
     labels = [dialog.mainWidget().wrappers[f"SOURCE{number}_IL"].wrappedLabel().text() for number in range(1, 5)]
     fed = ["dem, 1 band", "radar, 2 bands", "spot, 4 bands", "swir, 6 bands"]
