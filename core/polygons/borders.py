@@ -81,8 +81,9 @@ def lines_of(codes: np.ndarray, labels: np.ndarray, top: int) -> Iterator[Line]:
     for number, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist())):
         start_seam, end_seam = seams.get(start_rows[number]), seams.get(end_rows[number])
         begin = first if start_seam is None else first + 1
+        vertex = last[number : number + 1] if end_seam is None else last[:0]
         yield Line(
-            path[begin:end] if end_seam is not None else np.concatenate((path[begin:end], last[number : number + 1])),
+            np.concatenate((path[begin:end], vertex)),  # a view would keep the whole strip's vertices in memory
             None if start_seam is None else (start_seam, int(columns[starts_at[number]])),
             None if end_seam is None else (end_seam, int(columns[ends_at[number]])),
             int(lefts[number]),

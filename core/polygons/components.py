@@ -5,7 +5,6 @@ Pixels are connected by their edges, not by their corners, as GDAL's polygonize 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ class Components:
         pixels: number of pixels of each, without those of the rows that were not to be counted.
         starts: flat index of the first pixel of each run.
         of_runs: the component of each run.
+        uncounted: number of runs in the rows that were not to be counted.
     """
 
     labels: np.ndarray
@@ -95,9 +95,3 @@ def joined(count: int, one: np.ndarray, other: np.ndarray) -> np.ndarray:
                 break
             parents = above
     return parents
-
-
-def strips(height: int, rows: int) -> Iterator[tuple[int, int]]:
-    """Yield the first row and the number of rows of each strip."""
-    for top in range(0, height, rows):
-        yield top, min(rows, height - top)

@@ -221,12 +221,15 @@ def _measured(polygons: Sequence[Polygon], reader: MapReader, ellipsoid: Ellipso
 
 
 def _columns(written: Sequence[_Written], legend: Legend, probabilities: bool) -> list[np.ma.MaskedArray]:
-    numbers = [[polygon.area, polygon.perimeter] for polygon in written]
-    if probabilities:
-        numbers = [[*two, polygon.probability] for two, polygon in zip(numbers, written)]
-    real = np.ma.masked_invalid(np.array(numbers, "float64").reshape(len(written), 3 if probabilities else 2))
     values = [polygon.value for polygon in written]
-    return [_whole(values), _names(values, legend), *(real[:, place] for place in range(real.shape[1]))]
+    numbers = [[polygon.area for polygon in written], [polygon.perimeter for polygon in written]]
+    if probabilities:
+        numbers.append([polygon.probability for polygon in written])
+    return [
+        _whole(values),
+        _names(values, legend),
+        *(np.ma.masked_invalid(np.array(one, "float64")) for one in numbers),
+    ]
 
 
 def _whole(values: Sequence[int]) -> np.ma.MaskedArray:

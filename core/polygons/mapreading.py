@@ -12,6 +12,7 @@ from .. import errors
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
+from ..geometry.tiling import tiles
 from ..operations.maptopolygons import MapToPolygons
 from ..parameters.rastersource import RasterSource, described
 from ..rasters.alpha import open_images
@@ -20,7 +21,7 @@ from ..rasters.missingpixels import Missing
 from ..rasters.rasteropening import open_dataset
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
-from .components import NO_CLASS, strips
+from .components import NO_CLASS
 from .polygonizing import Strip
 
 _PIXEL_BYTES = 200
@@ -94,8 +95,7 @@ class MapReader:
         self.classes: list[int] = []
         self._codes: dict[int, int] = {}
         grid = stack.grid
-        memory = parameters.ram << 20
-        self._rows = max(1, min(grid.height, memory // (_PIXEL_BYTES * grid.width)))
+        self._rows = max(1, min(grid.height, (parameters.ram << 20) // (_PIXEL_BYTES * grid.width)))
 
     def _opened_probabilities(self, parameters: MapToPolygons) -> tuple[Stack, Missing]:
         placed = Placed(parameters.probabilities, parameters.alpha, self._progress)
@@ -124,13 +124,12 @@ class MapReader:
             Cancelled: the user asked to stop.
         """
         grid = self._stack.grid
-        for top, rows in strips(grid.height, self._rows):
+        for box in tiles(grid.width, grid.height, grid.width, self._rows):
             self._progress.check()
-            box = Box(0, top, grid.width, rows)
             pixels = self._stack.read(box)
             missing = self._missing.marked(pixels, box)
             values = self._values(pixels[..., 0], missing, box) if with_values and self.has_values else None
-            yield Strip(self._coded(pixels[..., 0], missing, top), values)
+            yield Strip(self._coded(pixels[..., 0], missing, box.y), values)
 
     @property
     def steps(self) -> int:

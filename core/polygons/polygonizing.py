@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -43,12 +44,15 @@ class Strip:
     values: np.ndarray | None = None
 
 
+_MOST_RUNS = 100_000
+"""Runs of equal pixels in the rows that are taken at once. Each may be a polygon, which takes about 1 kB with its arcs."""
+
 Prepare = Callable[[Sequence[Arc]], None]
 """Takes the arcs that a strip has completed, before their polygons are handed on."""
 
 
 def polygons_of(strips: Iterable[Strip], columns: int, prepare: Prepare) -> Iterator[list[Polygon]]:
-    """Yield after each strip the polygons that it has completed; a last row without classes completes all.
+    """Yield the polygons as they are completed, some at a time; a last row without classes completes all.
 
     Args:
         strips: the map from north to south.
@@ -57,10 +61,18 @@ def polygons_of(strips: Iterable[Strip], columns: int, prepare: Prepare) -> Iter
     """
     growing = _Growing(columns)
     top = 0
-    for strip in strips:
+    for strip in chain.from_iterable(map(_parts, strips)):
         yield growing.add(strip, top, prepare)
         top += len(strip.codes)
     yield growing.add(Strip(np.full((1, columns), NO_CLASS, "int32")), top, prepare)
+
+
+def _parts(strip: Strip) -> Iterator[Strip]:
+    """Yield a strip in parts of few rows where many runs, as those of noise, would take much more memory than its pixels."""
+    runs = 1 + np.count_nonzero(strip.codes[:, 1:] != strip.codes[:, :-1], axis=1)
+    cuts = np.flatnonzero(np.diff(np.cumsum(runs) // _MOST_RUNS)) + 1
+    for first, end in zip([0, *cuts], [*cuts, len(runs)]):
+        yield Strip(strip.codes[first:end], None if strip.values is None else strip.values[first:end])
 
 
 class _Growing:

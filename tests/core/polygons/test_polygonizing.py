@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from osgeo import ogr
 
+from otbtf_qgis.core.polygons import polygonizing
+from otbtf_qgis.core.polygons.borders import lines_of
+from otbtf_qgis.core.polygons.components import components_of
 from otbtf_qgis.core.polygons.polygonizing import Polygon, Strip, polygons_of
 from otbtf_qgis.core.polygons.rings import rings_of
 from otbtf_qgis.core.polygons.wkb import polygon_wkb
@@ -100,3 +103,23 @@ def test_a_finished_polygon_is_handed_on_at_once() -> None:
     codes = np.repeat(np.arange(6, dtype="int32")[:, None], 3, axis=1)
     done = [len(polygons) for polygons in polygons_of([Strip(row[None]) for row in codes], 3, lambda arcs: None)]
     assert done == [0, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_strip_of_very_many_runs_is_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a whole, the polygons of noise would take many times the memory of its pixels."""
+    codes = np.random.default_rng(4).integers(-1, 3, (12, 20)).astype("int32")
+    values = codes.astype("float64")
+    monkeypatch.setattr(polygonizing, "_MOST_RUNS", 40)  # about 15 in a row
+    done = list(polygons_of([Strip(codes, values)], 20, lambda arcs: None))
+    assert len(done) > 3
+    polygons = [polygon for some in done for polygon in some]
+    gdal_polygons.assert_same(outlines(polygons), gdal_polygons.polygonized(codes))
+    assert all(polygon.sums == (polygon.code * polygon.pixels, polygon.pixels) for polygon in polygons)
+
+
+def test_a_line_that_goes_on_keeps_no_other_vertices_in_memory() -> None:
+    """A view of the strip's vertices would keep them all, strip after strip, until the line ends."""
+    codes = np.random.default_rng(4).integers(0, 3, (8, 20)).astype("int32")
+    lines = list(lines_of(codes, components_of(codes).labels, 0))
+    assert any(line.end for line in lines)
+    assert all(line.points.base is None for line in lines)
