@@ -22,7 +22,7 @@ TREE := $(BUILD)/tree
 VENV := $(BUILD)/venv
 ENGINE := $(VENV)/bin/python
 DOCS_VENV := $(BUILD)/docs-venv
-INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing interpreters programs) $(wildcard core/machine/constraints/*.txt)
+INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing extras interpreters programs) $(wildcard core/machine/constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

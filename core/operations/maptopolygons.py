@@ -43,7 +43,7 @@ class _Map(PixelMemory):
 
 @dataclass(frozen=True)
 class MapToPolygons(Operation, _Map):
-    """The connected pixels of each class, as `gdal_polygonize` finds them, in a memory that the map's height is not part of."""
+    """The connected pixels of each class, as `gdal_polygonize` finds them, from strips of a map of any height."""
 
     TITLE = "Convert a map to polygons"
     GROUP = "inference"

@@ -23,7 +23,7 @@ from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .arcs import Arc
 from .ellipsoid import Ellipsoid, planar
-from .mapreading import MapReader
+from .mapreading import MapReader, Placed
 from .polygonizing import Polygon, Strip, polygons_of
 from .rings import rings_of
 from .sieving import sieved
@@ -113,12 +113,8 @@ def _pixels_of(area: float, reader: MapReader, ellipsoid: Ellipsoid | None, prog
             area=area,
             name=reader.placed.stack.names[0],
         )
-    grid, transform = reader.placed.stack.grid, reader.placed.transform
-    columns, rows = [0, grid.width // 2, grid.width - 1], [0, grid.height // 2, grid.height - 1]
-    squares = [(c + x, r + y) for r in rows for c in columns for x, y in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))]
-    found = ellipsoid.measure(planar(np.array(squares, "float64"), transform), np.arange(0, len(squares), 5))
-    areas = [ellipsoid.area(below, turn) for below, turn in zip(found.areas.tolist(), found.turns.tolist())]
-    middle = areas[4]
+    areas = _pixel_areas(reader.placed, ellipsoid)
+    middle = areas[len(areas) // 2]
     if not math.isfinite(middle) or middle <= 0:
         raise ParameterError(
             "{minarea} is {area:g} m2, but the area of the pixels of {name} cannot be computed from its coordinate "
@@ -151,6 +147,15 @@ def _pixels_of(area: float, reader: MapReader, ellipsoid: Ellipsoid | None, prog
             )
         )
     return count
+
+
+def _pixel_areas(placed: Placed, ellipsoid: Ellipsoid) -> list[float]:
+    """Return the areas in m2 of nine pixels: row by row those at the corners and edges of the map, and in its middle."""
+    grid = placed.stack.grid
+    columns, rows = [0, grid.width // 2, grid.width - 1], [0, grid.height // 2, grid.height - 1]
+    squares = [(c + x, r + y) for r in rows for c in columns for x, y in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))]
+    found = ellipsoid.measure(planar(np.array(squares, "float64"), placed.transform), np.arange(0, len(squares), 5))
+    return [ellipsoid.area(below, turn) for below, turn in zip(found.areas.tolist(), found.turns.tolist())]
 
 
 def _polygons(

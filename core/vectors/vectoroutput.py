@@ -259,11 +259,7 @@ class OutputVector:
             shapes: the polygons as WKB.
         """
         self._check_whole(columns)
-        for start in range(0, len(shapes), _BATCH):
-            self._progress.check()
-            part = slice(start, start + _BATCH)
-            geometries = map(ogr.CreateGeometryFromWkb, shapes[part])
-            self._write_features([column[part].tolist() for column in columns], geometries, len(shapes[part]))
+        self._write_batches(columns, map(ogr.CreateGeometryFromWkb, shapes), len(shapes))
         self._rows += len(shapes)
 
     def _check_whole(self, columns: Sequence[Column]) -> None:
@@ -271,9 +267,9 @@ class OutputVector:
         if self._whole == ogr.OFTInteger64:
             return
         for name, column in zip(self.names, columns):
-            wrong = (
-                column[np.abs(column.astype("float64")) > _LARGEST_32_BITS] if column.dtype.kind in "iu" else column[:0]
-            )
+            if column.dtype.kind not in "iu":
+                continue
+            wrong = column[np.abs(column.astype("float64")) > _LARGEST_32_BITS]
             if len(wrong):
                 raise VectorError(
                     "{final} cannot hold {value} in the field {field}: whole numbers of the format {format} end at "
@@ -302,14 +298,14 @@ class OutputVector:
         if self._filler is not None:
             self._filler.add(columns, x, y, count)
         else:
-            for start in range(0, count, _BATCH):
-                self._progress.check()
-                part = slice(start, start + _BATCH)
-                geometries = None if x is None or y is None else _points(x[part].tolist(), y[part].tolist())
-                self._write_features(
-                    [column[part].tolist() for column in columns], geometries, min(_BATCH, count - start)
-                )
+            self._write_batches(columns, None if x is None or y is None else _points(x, y), count)
         self._rows += count
+
+    def _write_batches(self, columns: Sequence[Column], geometries: Iterator[Any] | None, count: int) -> None:
+        for start in range(0, count, _BATCH):
+            self._progress.check()
+            part = slice(start, start + _BATCH)
+            self._write_features([column[part].tolist() for column in columns], geometries, min(_BATCH, count - start))
 
     def _write_features(self, columns: list[Any], geometries: Iterator[Any] | None, count: int) -> None:
         definition = self._layer.GetLayerDefn()
@@ -385,11 +381,13 @@ class OutputVector:
             )
 
 
-def _points(x: list[float], y: list[float]) -> Iterator[Any]:
+def _points(x: np.ndarray, y: np.ndarray) -> Iterator[Any]:
     point = ogr.Geometry(ogr.wkbPoint)
-    for place in zip(x, y):
-        point.SetPoint_2D(0, *place)
-        yield point
+    for start in range(0, len(x), _BATCH):
+        part = slice(start, start + _BATCH)
+        for place in zip(x[part].tolist(), y[part].tolist()):
+            point.SetPoint_2D(0, *place)
+            yield point
 
 
 def _reserved_names(driver: str, fields: Sequence[Field]) -> list[str]:
