@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,7 +12,6 @@ Seam = tuple[int, int]
 """Row and column where a line crosses from one strip to the next."""
 
 
-@dataclass(eq=False)
 class Arc:
     """A border between two components, or between one and what is no class.
 
@@ -21,18 +19,21 @@ class Arc:
         points: column and row of its vertices, int32 of shape (n, 2). A closed one without a node begins and ends at the
             first of its vertices, row by row.
         measures: area below it, turn and length, as `ellipsoid.Measured` has them.
+        start, end: column and row of its ends.
+        leaves, arrives: its direction there: 0 for right, 1 for down, 2 for left, 3 for up.
+        twice_area: twice the area between it and the origin, in pixels; positive where it turns from x to y.
     """
 
-    points: np.ndarray
-    measures: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    __slots__ = ("arrives", "end", "leaves", "measures", "points", "start", "twice_area")  # there may be millions
 
-    def __post_init__(self) -> None:
-        x, y = self.points[:, 0].astype("int64"), self.points[:, 1].astype("int64")
-        first, second, before, last = (tuple(self.points[place].tolist()) for place in (0, 1, -2, -1))
+    def __init__(self, points: np.ndarray) -> None:
+        self.points = points
+        self.measures = (0.0, 0.0, 0.0)
+        x, y = points[:, 0].astype("int64"), points[:, 1].astype("int64")
+        first, second, before, last = (tuple(points[place].tolist()) for place in (0, 1, -2, -1))
         self.start, self.end = first, last
         self.leaves, self.arrives = _direction(first, second), _direction(before, last)
         self.twice_area = int(x[:-1] @ y[1:] - x[1:] @ y[:-1])
-        """Twice the area between it and the origin, in pixels; positive where it turns from x to y."""
 
 
 def _direction(one: tuple[int, ...], other: tuple[int, ...]) -> int:
