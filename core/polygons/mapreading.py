@@ -25,7 +25,7 @@ from .components import NO_CLASS
 from .polygonizing import Strip
 
 _PIXEL_BYTES = 200
-"""Memory that a pixel of a strip takes on a map of fields, with the borders around it. On noise it is more."""
+"""Memory that a pixel of a strip takes on a map of fields, with the borders around it."""
 
 _TABLED = 1 << 16
 """Values of types with so few are looked up in a table."""

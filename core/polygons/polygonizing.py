@@ -45,7 +45,7 @@ class Strip:
 
 
 _MOST_RUNS = 100_000
-"""Runs of equal pixels in the rows that are taken at once. Each may be a polygon, which takes about 1 kB with its arcs."""
+"""Runs of equal pixels in the rows that are taken at once. For each, arcs and polygons take about 0.9 kB on noise."""
 
 Prepare = Callable[[Sequence[Arc]], None]
 """Takes the arcs that a strip has completed, before their polygons are handed on."""
