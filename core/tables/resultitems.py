@@ -140,8 +140,9 @@ def _as_stac(text: str) -> str:
 
 def _links(call: RowCall, folder: str, sidecar: str) -> list[dict[str, str]]:
     links = []
-    for link in (call.row.item or {}).get("links") or []:
-        if link.get("rel") == "self" and isinstance(link.get("href"), str):
+    given = (call.row.item or {}).get("links")
+    for link in given if isinstance(given, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
             links.append({"rel": "derived_from", "href": link["href"], "type": "application/geo+json"})
     if sidecar:
         links.append({"rel": "derived_from", "href": _from(folder, sidecar), "type": "application/geo+json"})

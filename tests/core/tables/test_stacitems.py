@@ -319,6 +319,17 @@ def test_a_file_that_is_one_page_of_many_is_told(tmp_path: Path) -> None:
     assert any("more items at https://example.org/search?page=2&token=***" in text for text in log.warnings)
 
 
+def test_a_result_names_the_item_that_it_was_made_of(tmp_path: Path) -> None:
+    path = _one_item(tmp_path, {})
+    content = json.loads(path.read_text())
+    links = ["odd", {"rel": "root", "href": "https://example.org"}, {"rel": "self", "href": "https://example.org/x"}]
+    content["features"][0]["links"] = links
+    path.write_text(json.dumps(content))
+    _read(path, out__items=str(tmp_path / "made.json"))
+    made = json.loads((tmp_path / "made.json").read_text())["features"][0]["links"]
+    assert [(link["rel"], link["href"]) for link in made] == [("derived_from", "https://example.org/x")]
+
+
 def test_a_new_signature_of_an_address_is_no_other_input() -> None:
     identities = {
         RowTask(1, "Row 1", "BandMath", json.dumps({"il": [f"https://x.org/a.tif?{asked}"]})).identity()
