@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 from osgeo import gdal
 
 from ..base.addresses import address_of, masked
-from ..base.jsonvalues import Json, OddJson, parse
+from ..base.jsonvalues import Json, OddJson, parse, read
 from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
@@ -80,7 +80,7 @@ def _pages(place: str) -> Iterator[tuple[Json, str, str]]:
         if len(seen) > _MOST_PAGES:
             raise _refused(place, Phrase("it has more than {most} pages", most=_MOST_PAGES))
         try:
-            page = parse(_content(place), _LARGEST)
+            page = _content(place)
             following = _next(page, place)
         except OddJson as error:
             raise _refused(place, error) from error
@@ -88,13 +88,10 @@ def _pages(place: str) -> Iterator[tuple[Json, str, str]]:
         place = following if address_of(place) else ""
 
 
-def _content(place: str) -> bytes:
+def _content(place: str) -> Json:
     if not address_of(place):
         try:
-            if os.path.getsize(place) > _LARGEST:
-                raise _refused(place, Phrase("it has more than {most} MB", most=_LARGEST >> 20))
-            with open(place, "rb") as file:
-                return file.read()
+            return read(place, _LARGEST)
         except OSError as error:
             raise _refused(place, error.strerror) from error
     name = vsi_name(place, head=False)
@@ -104,12 +101,12 @@ def _content(place: str) -> bytes:
         file = gdal.VSIFOpenL(name, "rb")
         if file is not None:
             try:
-                content.append(bytes(gdal.VSIFReadL(1, _LARGEST, file) or b""))
+                content.append(bytes(gdal.VSIFReadL(1, _LARGEST + 1, file) or b""))
             finally:
                 gdal.VSIFCloseL(file)
     if not content:
         raise _refused(place, Phrase("the server does not send it ({errors})", errors=masked(str(errors))))
-    return content[0]
+    return parse(content[0], _LARGEST)
 
 
 def _next(page: Json, place: str) -> str:
