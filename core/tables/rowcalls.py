@@ -13,7 +13,7 @@ from typing import Any
 from .. import registry
 from ..base.addresses import masked
 from ..base.progress import Progress
-from ..errors import OtbtfError, ParameterError, RasterError, field, worded
+from ..errors import OtbtfError, ParameterError, field, worded
 from ..parameters.extendedfilenames import split
 from ..parameters.kinds import Key
 from ..parameters.operation import Operation
@@ -136,8 +136,8 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
     texts = (cell for row in table.rows for column in found for cell in [row.cells[column]] if "{" in cell)
     used |= {name for text in texts for name in names_in(text)}
     others = [column for column in table.columns if column not in found and column not in used]
-    plain = [column for column in table.columns if column not in found]
-    label = next((name for name in ("id", "name") if name in plain), "")
+    own = [column for column in table.columns if column not in found]
+    label = next((name for name in ("id", "name") if name in own), "")
     for column in others:
         near = difflib.get_close_matches(plain_name(column), known, n=1, cutoff=_CLOSE)
         if near and column != label:
@@ -151,7 +151,7 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
                 near=known[near[0]].parameter,
             )
     _check_once(table, found, once)
-    label = label or next(iter(plain), "")
+    label = label or next(iter(own), "")
     if others := [column for column in others if column != label]:
         progress.info(
             Phrase(
@@ -268,20 +268,16 @@ def _check(operation: type[Operation], call: RowCall, columns: _Columns) -> None
     names = {key.name: column for column, key in columns.keys.items()}
     try:
         with registry.in_keys_of(operation):
-            try:
-                values = understood(operation, call.values, Progress())
-            except RasterError:  # of a file: the row fails when it is run
-                return
-            registry.read(operation, values)
-    except OtbtfError as error:
-        if not isinstance(error, ParameterError):
-            return
+            registry.read(operation, understood(operation, call.values, Progress()))
+    except ParameterError as error:
 
         def word(path: str) -> str:
             name = path.lstrip("=")
             return Phrase("column {name}", name=names[name]) if name in names else field(path)
 
         raise ParameterError("{error}", error=worded(error.message, word)) from None
+    except OtbtfError:  # of a file: the row fails when it is run
+        return
 
 
 def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, str]) -> list[Phrase]:
