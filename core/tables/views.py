@@ -10,10 +10,11 @@ from typing import Any
 from ..base.addresses import masked
 from ..base.progress import Progress
 from ..errors import ParameterError, field
+from ..operations.runtable import PIXEL_VALUES
 from ..phrases import Phrase
 from .table import Row, Scaling, Table
 
-AUTO, SCALED, STORED = "auto", "scaled", "stored"
+AUTO, SCALED, STORED = PIXEL_VALUES
 
 _MASK = re.compile(r"\s*(?P<asset>[^=]+?)\s*=\s*(?P<values>[\d\s,-]+)\s*")
 _VALUES = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
@@ -60,8 +61,8 @@ class Views:
         mask: which pixels are left out; None for none.
     """
 
-    values: str = STORED
-    mask: Mask | None = None
+    values: str
+    mask: Mask | None
 
     def of(self, row: Row, name: str) -> View | None:
         """Return how one asset of an item is read; None where it is taken as it is.
