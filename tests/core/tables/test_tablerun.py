@@ -10,31 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal, ogr
-from polygon_scene import raster
+from polygon_scene import Log, raster
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
 
 BAD_ROWS = (3, 77, 150)
 
 
-class Told(Progress):
-    """Keeps what it hears."""
+class Told(Log):
+    """Keeps what it hears, the messages too that warn of nothing."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.lines: list[str] = []
-        self.warnings: list[str] = []
-        self.done: list[float] = []
 
     def info(self, message: str) -> None:
         self.lines.append(message)
-
-    def warning(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def fraction(self, done: float) -> None:
-        self.done.append(done)
 
 
 class StopsAfter(Told):
