@@ -1,4 +1,4 @@
-"""A Dask cluster of two worker processes for tests, and tasks that such workers do."""
+"""A Dask cluster of worker processes for tests and benchmarks, and tasks that such workers do."""
 
 from __future__ import annotations
 
