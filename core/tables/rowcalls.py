@@ -15,9 +15,10 @@ from ..base.addresses import masked
 from ..base.progress import Progress
 from ..errors import OtbtfError, ParameterError, field, worded
 from ..parameters.extendedfilenames import split
-from ..parameters.kinds import Key
+from ..parameters.kinds import Content, Key
 from ..parameters.operation import Operation
 from ..parameters.parsing import keys
+from ..parameters.vectorsource import Address
 from ..phrases import Phrase, plain
 from ..registry.givenvalues import understood
 from .givenonce import Given, by_any_name, holds_paths, listed, plain_name
@@ -242,7 +243,7 @@ def _beside(key: Key, folder: str, text: str) -> str:
         return text
     beside = os.path.join(folder, text)
     # A bare name may be another one's: that of a template, as MODEL_DIR takes it.
-    is_name = not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(_path(beside).split("|")[0])
+    is_name = not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(Address.of(_path(beside)).path)
     return text if is_name and "." not in text else beside
 
 
@@ -336,4 +337,5 @@ def _paths(call: RowCall, known: tuple[Key, ...], outputs: bool) -> Iterator[tup
     for key in known:
         if holds_paths(key) and key.kind.is_output == outputs:
             for text in _texts(call.values.get(key.name)):
-                yield key, _path(text).split("|layername=")[0]
+                path = _path(text)
+                yield key, Address.of(path).path if key.kind.content is Content.LAYER else path

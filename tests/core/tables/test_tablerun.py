@@ -276,6 +276,13 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(scenes: Path, case
     assert sorted(path.name for path in scenes.iterdir()) == ["a.tif", "b.tif", "c.tif", "t.csv"]
 
 
+@pytest.mark.parametrize("layer", ["", "|layername=samples", "|layerid=0", "|layername=samples|subset=a=1"])
+def test_a_layer_that_another_row_makes_is_refused(scenes: Path, layer: str) -> None:
+    path = table(scenes / "t.csv", "IN,VEC,OUT", "a.tif,fields.gpkg,x.gpkg", f"b.tif,x.gpkg{layer},y.gpkg")
+    with pytest.raises(ParameterError, match=r"Row 2 \(line 3\): VEC is .*x\.gpkg, which is an output of Row 1"):
+        run(operation="SampleExtraction", table=path, out=str(scenes / "r.csv"))
+
+
 @pytest.mark.parametrize(
     ("values", "word"),
     [
