@@ -143,8 +143,8 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
         near = difflib.get_close_matches(plain_name(column), known, n=1, cutoff=_CLOSE)
         if near and column != label:
             raise ParameterError(
-                "{table} is {path}, whose column {column} is no parameter of {operation}. Did you mean {near}? A column that "
-                "is no parameter may be called otherwise.",
+                "{table} is {path}, whose column {column} is no parameter of {operation}. Did you mean {near}? If it is not "
+                "meant as a parameter, give it another name.",
                 table=field("table"),
                 path=table.path,
                 column=column,
@@ -156,7 +156,7 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
     if others := [column for column in others if column != label]:
         progress.info(
             Phrase(
-                "Columns that are no parameters of {operation}, and not used: {others}.",
+                "Columns that are not used, since they are no parameters of {operation}: {others}.",
                 operation=operation.__name__,
                 others=", ".join(others),
             )
@@ -230,7 +230,8 @@ def _check_alone(text: str, name: str) -> None:
     """Raise ParameterError where an asset that is scaled or masked is only a part of a text, such as one with options."""
     if text != f"{{{name}}}":
         raise ParameterError(
-            "{text} is more than the asset {name}, whose values are scaled, masked or told by the item: give {{{name}}} alone.",
+            "{text} is more than the asset {name}, whose scale, mask or no-data value does not come from its file: give {{{name}}} "
+            "alone.",
             text=text,
             name=name,
         )
@@ -243,7 +244,9 @@ def _beside(key: Key, folder: str, text: str) -> str:
         return text
     beside = os.path.join(folder, text)
     # A bare name may be another one's: that of a template, as MODEL_DIR takes it.
-    is_name = not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(Address.of(_path(beside)).path)
+    is_name = (
+        not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(Address.of(_path(beside)).path)
+    )
     return text if is_name and "." not in text else beside
 
 

@@ -155,8 +155,8 @@ def _check_offset(row: Row, name: str, scalings: tuple[Scaling, ...]) -> None:
     applied = [key for key, value in properties.items() if key.endswith(":boa_offset_applied") and value is True]
     if applied and any(scaling.offset for scaling in scalings):
         raise ParameterError(
-            "the asset {name} has the offset {offset:g}, but the item says by {applied} that its values have it already: "
-            "which is right cannot be told. Correct the items, or set {pixelvalues} to stored.",
+            "the asset {name} has the offset {offset:g}, but {applied} of its item says that the values include it already. "
+            "Correct the items, or set {pixelvalues} to stored.",
             name=name,
             offset=next(scaling.offset for scaling in scalings if scaling.offset),
             applied=applied[0],

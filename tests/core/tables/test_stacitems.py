@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal
-from polygon_scene import Log, raster
+from polygon_scene import Log, X, raster
 from range_server import RangeServer
 
 from otbtf_qgis.core import registry
@@ -87,7 +87,7 @@ def test_an_offset_that_the_item_says_is_applied_is_refused(items: Path, tmp_pat
         feature["properties"]["earthsearch:boa_offset_applied"] = True
 
     path = changed(items, tmp_path, applied)
-    with pytest.raises(ParameterError, match="earthsearch:boa_offset_applied that its values have it already"):
+    with pytest.raises(ParameterError, match="earthsearch:boa_offset_applied of its item says that the values include it"):
         run(
             operation="BandMath",
             table=path,
@@ -306,6 +306,13 @@ def test_other_bands_than_described_and_masks_beside_masks_fail_their_row(tmp_pa
     # Its own mask counts for physical values, too.
     path.write_text(path.read_text().replace('"a.tif"', '"a.tif", "raster:scale": 2'))
     assert _read(path, pixelvalues="scaled") == [[20, -1], [60, 0]]
+
+
+def test_a_mask_of_other_ground_fails_its_row(tmp_path: Path) -> None:
+    path = _one_item(tmp_path, {})
+    raster(tmp_path / "m.tif", ((1, 2), (3, 4)), x=X + 10)
+    with pytest.raises(EngineError, match=r"mask .*m\.tif does not fit .*a\.tif: it must cover the same ground"):
+        _read(path, mask="M=1")
 
 
 def test_a_file_that_is_one_page_of_many_is_told(tmp_path: Path) -> None:
