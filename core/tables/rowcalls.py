@@ -230,8 +230,8 @@ def _check_alone(text: str, name: str) -> None:
     """Raise ParameterError where an asset that is scaled or masked is only a part of a text, such as one with options."""
     if text != f"{{{name}}}":
         raise ParameterError(
-            "{text} is more than the asset {name}, whose scale, mask or no-data value does not come from its file: give {{{name}}} "
-            "alone.",
+            "{text} is more than the asset {name}, whose scale, mask or no-data value does not come from its file: give "
+            "{{{name}}} alone.",
             text=text,
             name=name,
         )

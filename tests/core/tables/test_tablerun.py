@@ -188,6 +188,7 @@ def test_rows_of_a_layer_are_those_of_a_csv(scenes: Path) -> None:
     layer = dataset.CreateLayer("runs", None, ogr.wkbNone)
     layer.CreateField(ogr.FieldDefn("IL", ogr.OFTString))
     layer.CreateField(ogr.FieldDefn("factor", ogr.OFTInteger))
+    layer.CreateField(ogr.FieldDefn("RAM", ogr.OFTInteger))  # null, which is not given
     for image, factor in (("a.tif", 1), ("b.tif", 2)):
         feature = ogr.Feature(layer.GetLayerDefn())
         feature["IL"], feature["factor"] = image, factor
