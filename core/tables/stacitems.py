@@ -18,6 +18,7 @@ from osgeo import gdal
 from ..base.addresses import address_of, masked
 from ..base.jsonvalues import Json, OddJson, parse, read
 from ..errors import ParameterError, field
+from ..files.filebytes import part_of
 from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
 from ..rasters.remoterasters import forget, vsi_name
@@ -96,17 +97,23 @@ def _content(place: str) -> Json:
             raise _refused(place, error.strerror) from error
     name = vsi_name(place, head=False)
     forget(name)
-    content: list[bytes] = []
-    with collected_errors() as errors:
-        file = gdal.VSIFOpenL(name, "rb")
-        if file is not None:
-            try:
-                content.append(bytes(gdal.VSIFReadL(1, _LARGEST + 1, file) or b""))
-            finally:
-                gdal.VSIFCloseL(file)
+    content = b""
+    with collected_errors():
+        content = part_of(name, 0, _LARGEST + 1)
     if not content:
-        raise _refused(place, Phrase("the server does not send it ({errors})", errors=masked(str(errors))))
-    return parse(content[0], _LARGEST)
+        raise _refused(place, Phrase("the server does not send it ({errors})", errors=_cause(name)))
+    return parse(content, _LARGEST)
+
+
+def _cause(name: str) -> str:
+    """Return why GDAL cannot open a file, which it tells only where it is asked for it."""
+    forget(name)
+    gdal.VSIErrorReset()
+    with collected_errors() as errors:
+        file = gdal.VSIFOpenExL(name, "rb", True)
+        if file is not None:
+            gdal.VSIFCloseL(file)
+    return masked(gdal.VSIGetLastErrorMsg() or str(errors))
 
 
 def _next(page: Json, place: str) -> str:

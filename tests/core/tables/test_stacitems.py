@@ -209,6 +209,11 @@ def test_a_next_page_that_needs_post_is_refused() -> None:
             read_items(address)
 
 
+def test_an_address_that_sends_nothing_is_refused() -> None:
+    with RangeServer() as server, pytest.raises(ParameterError, match=r"the server does not send it \(.*404"):
+        read_items(server.address("/none"))
+
+
 @pytest.mark.parametrize(
     "described",
     [
