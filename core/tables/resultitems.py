@@ -87,9 +87,12 @@ def _fields_of(place: Path) -> tuple[dict[str, Any], list[str]]:
 
 def _id(call: RowCall, labels: Mapping[str, int]) -> str:
     """Return what an item is called, which no other one is."""
-    if not call.label:
-        return f"row-{call.row.number}"
-    return call.label if labels[call.label] == 1 else f"{call.label}-{call.row.number}"
+    if call.label and labels[call.label] == 1:
+        return call.label
+    name = f"{call.label or 'row'}-{call.row.number}"
+    while name in labels:
+        name += f"-{call.row.number}"
+    return name
 
 
 def _item(

@@ -357,13 +357,14 @@ def test_result_items_have_names_of_their_own_and_times_as_stac_has_them(tmp_pat
         "a,a.tif,1.tif,2024-06-01",
         "a,a.tif,2.tif,2024/06/01 12:00:00",
         "b,a.tif,3.tif,June",
+        "a-1,a.tif,4.tif,",
     ]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     items = str(tmp_path / "items.json")
     given = {"operation": "BandMath", "parameters": "EXP=im1b1", "table": str(tmp_path / "t.csv")}
     run(**given, out=str(tmp_path / "r.csv"), out__items=items)
     features = json.loads(Path(items).read_text())["features"]
-    assert [feature["id"] for feature in features] == ["a-1", "a-2", "b"]
+    assert [feature["id"] for feature in features] == ["a-1-1", "a-2", "b", "a-1"]
     times = [feature["properties"]["datetime"] for feature in features]
     assert times[:2] == ["2024-06-01T00:00:00Z", "2024-06-01T12:00:00Z"]
     assert times[2] == features[2]["properties"]["created"]
