@@ -57,14 +57,14 @@ compat: ## Run the tests with QGIS in trees of Debian 13 (QGIS 3.40) and sid (3.
 	    .ci/compat $(BUILD)/compat $$suite test SUITES="qgis gui end_to_end" ARGS="$(ARGS)" || failed="$$failed $$suite"; \
 	done; if [ -n "$$failed" ]; then echo "Not passed in:$$failed"; exit 1; fi
 
-firsthour: package $(if $(QGIS),,$(if $(FIRSTHOUR_ENGINE),$(VENV)/engine.stamp)) ## Try the zip by clicks in a new profile, with pictures (QGIS=trixie LOCALE=fr ARGS=--dialogs)
+firsthour: package ## Try the zip by clicks in a new profile, with pictures (QGIS=trixie LOCALE=fr ARGS=--dialogs)
 ifneq ($(QGIS),)
 	.ci/compat $(BUILD)/compat $(QGIS) firsthour-here LOCALE=$(LOCALE) ARGS="$(ARGS)"
 else
 	$(MAKE) firsthour-here
 endif
 
-firsthour-here:
+firsthour-here: $(if $(FIRSTHOUR_ENGINE),$(VENV)/engine.stamp)
 	$(PYTHON) .ci/firsthour.py --build $(BUILD) --locale $(LOCALE) $(if $(FIRSTHOUR_ENGINE),--engine $(FIRSTHOUR_ENGINE)) $(ARGS)
 
 campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage inputs, and count what that harms (SEED, JOBS)

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingModelAlgorithm
+from qgis.core import QgsProcessingModelAlgorithm, QgsXmlUtils
+from qgis.PyQt.QtXml import QDomDocument
 
 from .algorithms.helppages import algorithm_page
 from .algorithms.translate import tr
@@ -33,11 +34,14 @@ class BroughtModel(QgsProcessingModelAlgorithm):
 
 
 def brought_models() -> Iterator[BroughtModel]:
-    """Yield the models that this version of QGIS can read."""
+    """Yield the models that this version of QGIS can read.
+
+    Each is loaded once, with its texts already in the user's language: QGIS waits for it when it starts.
+    """
     for path in sorted(FOLDER.glob("*.model3")):
-        model = BroughtModel()
-        if model.fromFile(str(path)):
-            model.loadVariant(_in_words(model.toVariant()))
+        document, model = QDomDocument(), BroughtModel()
+        document.setContent(path.read_text(encoding="utf-8"))
+        if model.loadVariant(_in_words(QgsXmlUtils.readVariant(document.firstChildElement()))):
             model.setSourceFilePath(str(path))
             yield model
 

@@ -9,10 +9,13 @@ to change them in the model designer.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+os.environ["QT_HASH_SEED"] = "0"  # else Qt writes the attributes in the file in another order each time
 
 from qgis.core import (
     QgsApplication,
@@ -194,7 +197,14 @@ def make() -> QgsProcessingModelAlgorithm:
         },
         {"OUT": "Map"},
     )
+    without_places(maker.model)
     return maker.model
+
+
+def without_places(model: QgsProcessingModelAlgorithm) -> None:
+    """Remove the places that dialogs suggest for outputs: they are on this machine, and QGIS asks for them where it loads it."""
+    for definition in model.destinationParameterDefinitions():
+        definition.setGuiDefaultValueOverride(None)
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ def test_through_processing_run(
 
 
 SAVE_MODEL = """
-from qgis.core import (QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm,
+from qgis.core import (QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource as Source, QgsProcessingModelOutput, QgsProcessingModelParameter,
     QgsProcessingParameterMultipleLayers, QgsProcessing)
 
@@ -92,10 +92,7 @@ def step(name, images, values):
     child = QgsProcessingModelChildAlgorithm("otbtf:tensorflowmodelserve")
     child.setChildId(name)
     child.addParameterSources("SOURCE1_IL", [images])
-    fields = QgsApplication.processingRegistry().algorithmById(child.algorithmId()).parameterDefinitions()
-    shown = {field.name(): field.defaultValue() for field in fields
-             if field.defaultValue() not in (None, "", []) and not field.flags() & field.Flag.FlagHidden}
-    for key, value in {**shown, **values}.items():  # the designer stores what its form shows
+    for key, value in {**shown(child.algorithmId()), **values}.items():
         child.addParameterSources(key, [Source.fromStaticValue(value)])
     return child
 

@@ -60,7 +60,7 @@ def test_patches_are_otbtfs(qgis: Any, shared: Path, tmp_path: Path, name: str) 
 
 CHAIN = """
 from qgis.core import (
-    QgsApplication, QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm as Child,
+    QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm as Child,
     QgsProcessingModelChildParameterSource as Source,
     QgsProcessingModelOutput, QgsProcessingModelParameter, QgsProcessingParameterRasterLayer,
 )
@@ -72,10 +72,8 @@ def child(identifier, algorithm, values, outputs):
     step = Child(algorithm)
     step.setChildId(identifier)
     step.setDescription(identifier)
-    fields = QgsApplication.processingRegistry().algorithmById(algorithm).parameterDefinitions()
-    shown = {field.name(): value(field.defaultValue()) for field in fields
-             if field.defaultValue() not in (None, "", []) and not field.flags() & field.Flag.FlagHidden}
-    for key, source in {**shown, **values}.items():  # the designer stores what its form shows
+    sources = {name: value(default) for name, default in shown(algorithm).items()}
+    for key, source in {**sources, **values}.items():
         step.addParameterSources(key, [source])
     step.setModelOutputs({name: made(identifier, name) for name in outputs})
     model.addChildAlgorithm(step)

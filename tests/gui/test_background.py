@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
+from modeldialogs import pause, wait_for
 from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import QObject, QThread
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.gui.background import Latest
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        QgsApplication.processEvents()
-        time.sleep(0.002)
 
 
 def test_a_request_ends_with_its_window(qgis_app: QgsApplication) -> None:
@@ -36,10 +28,10 @@ def test_a_request_ends_with_its_window(qgis_app: QgsApplication) -> None:
     window = QObject()
     latest = Latest(window, "work", lambda error: told.append(repr(error)))
     latest.ask(work, lambda _: told.append("answered"), pause=0)
-    wait_for(lambda: told)
+    wait_for(lambda: told, 10)
     window.deleteLater()
     QgsApplication.sendPostedEvents(window, 52)  # QEvent.DeferredDelete
-    wait_for(lambda: len(told) > 1)
+    wait_for(lambda: len(told) > 1, 10)
     assert told == ["begun", "given up"]
 
 
@@ -57,12 +49,11 @@ def test_what_cannot_be_interrupted_leaves_threads_to_others(qgis_app: QgsApplic
     try:
         for _ in range(QThread.idealThreadCount() + 1):
             images.ask(hang, lambda _: told.append("hung"), pause=0)
-            end = time.monotonic() + 0.15
-            wait_for(lambda until=end: time.monotonic() > until)
+            pause(0.15)
         models.ask(lambda _: "read", told.append, pause=0)
         wait_for(lambda: told, 5)
         assert told == ["read"] and len(begun) == max(1, QThread.idealThreadCount() // 2)
     finally:
         released.set()
-    wait_for(lambda: len(told) > 1)  # the last of them comes to its turn
+    wait_for(lambda: len(told) > 1, 10)  # the last of them comes to its turn
     assert told == ["read", "hung"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from osgeo import gdal
@@ -73,6 +74,12 @@ def test_it_is_made_of_our_algorithms_and_every_value_is_stored(provider: OtbtfP
             stored = name in child.parameterSources() or definition.isDestination()
             without_default = definition.defaultValue() in (None, "")  # the latter for a text in QGIS 3.44
             assert stored or without_default, f"{child.algorithmId()}: {name} is not in the model"
+
+
+def test_the_file_holds_no_place_of_the_machine_that_made_it() -> None:
+    """QGIS asks for the suggested folder where it loads the model."""
+    suggested = ElementTree.parse(LAND_COVER_MODEL).findall(".//Option[@name='defaultGui']")
+    assert len(suggested) == 9 and {option.get("value") for option in suggested} == {None}
 
 
 def test_a_copy_gets_a_name_that_is_free(provider: OtbtfProvider, tmp_path: Path) -> None:
