@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import inputs
+import small_cluster
 from timing import Row, judged
 
 from otbtf_qgis.core import registry
@@ -87,14 +88,7 @@ def cluster(workers: int = WORKERS) -> Iterator[Cluster]:
     import distributed
 
     dask.config.set({"distributed.worker.profile.enabled": False})  # as CLUSTER=local:N starts them
-    with distributed.LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        dashboard_address=None,
-        memory_limit=None,
-        silence_logs=50,
-    ) as made, distributed.Client(made, set_as_default=False) as client:  # fmt: skip
+    with small_cluster.dask_cluster(workers) as made, distributed.Client(made, set_as_default=False) as client:
         yield Cluster(client)
 
 
