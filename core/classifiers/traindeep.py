@@ -113,7 +113,7 @@ def check_features(opened: OpenModel) -> None:
             raise ModelError(
                 "The output {info} of the model {model} is {dtype} of rank {rank}, but features are numbers of rank "
                 "2 (batch x features) or 4 (batch x height x width x features). Name another in {output_names}: "
-                "{outputs}, or a layer of a .keras file.",
+                "{outputs}, a layer of a .keras file, or a tensor of an .onnx file.",
                 info=info.describe(),
                 model=model.path,
                 dtype=info.dtype,

@@ -13,8 +13,11 @@ PIXEL_TYPES = ("auto", "uint8", "int16", "uint16", "int32", "uint32", "float", "
 BESIDE_TENSORFLOW = ", in addition to TensorFlow's own memory"
 """What a memory budget does not include."""
 
-MODEL_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
-"""Models, as Qt's file dialogs name them."""
+MODEL_FILES = "Models (saved_model.pb *.keras *.onnx);;All files (*)"
+"""Models that are applied, as Qt's file dialogs name them."""
+
+TRAINABLE_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
+"""Models that are trained."""
 
 LISTED_SOURCES = 8
 """The number of sources that the documentation lists; operations take any number."""
@@ -183,7 +186,7 @@ def model_file(name: str = "model.dir", label: str = "Model") -> Any:
     return voc.file(
         name,
         label,
-        "A SavedModel (its folder, or the saved_model.pb in it) or a .keras file.",
+        "A SavedModel (its folder, or the saved_model.pb in it), a .keras file or an .onnx file.",
         section=sections.MODEL,
         file_filter=MODEL_FILES,
     )

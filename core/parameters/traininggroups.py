@@ -66,7 +66,7 @@ class TrainedModel(Group):
         "a template of otbtf:createmodel, such as cnn16 or template:cnn16, which is created for the bands and "
         "classes of the sources. If a file or folder named cnn16 exists, cnn16 selects it, with a warning; "
         "template:cnn16 always selects the template.",
-        file_filter=shared.MODEL_FILES,
+        file_filter=shared.TRAINABLE_FILES,
         section=sections.MODEL,
     )
     model_restorefrom: str | None = voc.file(

@@ -296,7 +296,7 @@ def _short(error: Exception) -> str:
     """
     lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
     named = next((number for number, line in enumerate(lines) if line.startswith("[[")), 0)
-    reason = _NUMBERED.sub("", lines[max(named - 1, 0)]) if lines else type(error).__name__
+    reason = _NUMBERED.sub("", lines[max(named - 1, 0)]).removeprefix("ValueError: ") if lines else type(error).__name__
     return reason[:300].rstrip(".") + "."
 
 

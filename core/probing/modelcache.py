@@ -83,7 +83,8 @@ def loaded_model(settings: ModelSettings, scope: Scope) -> LoadedModel:
         known = _models.pop(key, None)
     if known is None:
         with scope():
-            known = LoadedModel(channels_last(load_model(settings.path, settings.tags, settings.trust)), found.bytes)
+            model = load_model(settings.path, settings.tags, settings.trust, settings.device)
+            known = LoadedModel(channels_last(model), found.bytes)
     with _lock:
         _models[key] = known
         while len(_models) > MOST_MODELS or sum(each.bytes for each in _models.values()) > MOST_BYTES:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from ..errors import field
 from ..models.identity import fingerprint
+from ..models.modelfiles import is_onnx, model_place
 from ..parameters.servedmodel import ServedModel
 from ..parts.partidentity import images_identity, parameters_identity, plain, versions_identity
 from .openmodel import OpenModel
+
+
+def packages_of(model_path: str) -> tuple[str, ...]:
+    """Return the packages that decide the values of a model: workers of one run need the same versions."""
+    return ("tensorflow", "keras", *(["onnxruntime"] if is_onnx(model_place(model_path)) else []))
 
 
 def model_identity(
@@ -23,7 +29,7 @@ def model_identity(
     Raises:
         ParameterError: an input lies in the memory of this process.
     """
-    found = versions_identity("TensorFlow", "Keras")
+    found = versions_identity("TensorFlow", "Keras", *(["ONNX Runtime"] if opened.loaded.model.kind == "ONNX" else []))
     found["the model"] = fingerprint(parameters.model_dir)
     found.update(parameters_identity(parameters, ("model_dir", "sources", *but), parts_are_kept))
     for source, given in zip(opened.sources, parameters.sources):

@@ -191,6 +191,8 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
             images=", ".join(info.name for info in inputs.images),
         )
     )
+    for remark in model.remarks:
+        progress.warning(remark)
     if isinstance(model, ChannelsLast):
         progress.info(
             "The model has the bands first (batch x bands x height x width): its input images are transposed."

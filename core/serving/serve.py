@@ -32,9 +32,10 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     """
     if wants_parts(parameters):
         preloading.wait()
-        from .serveparts import PACKAGES, ServedParts  # these import TensorFlow
+        from .modelidentity import packages_of  # these import TensorFlow
+        from .serveparts import ServedParts
 
-        return run_in_parts(parameters, ServedParts, PACKAGES, progress)
+        return run_in_parts(parameters, ServedParts, packages_of(parameters.model_dir), progress)
     driver = driver_for(parameters.out, parameters.out_format, OUT_FIELDS)
     options = creation_options(parameters.out_co, OUT_FIELDS.options)
     check_writable(parameters.out, field("out"))

@@ -29,9 +29,6 @@ from .servedoutput import declared_nodata, output_content, told_classes
 from .tilecomputer import TileOutput
 from .tiledrun import TiledRun
 
-PACKAGES = ("tensorflow", "keras")
-"""Packages that decide values."""
-
 
 class ServedParts:
     """A model and its sources, open to be served in parts; see `core.parts.partedwork.PartedWork`."""

@@ -13,7 +13,7 @@ from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues, TargetScaling
 from ..models.loading import KerasModel, load_model
-from ..models.modelfiles import keras_file
+from ..models.modelfiles import is_onnx, keras_file
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from ..phrases import Phrase
 from .precision import mixed_copy
@@ -185,7 +185,7 @@ def load_network(model_dir: str, trust: bool) -> Network:
     Raises:
         ModelError: it cannot be loaded, or is not to be trusted.
     """
-    model = load_model(str(keras_file(model_dir)), trust=trust)
+    model = None if is_onnx(Path(model_dir)) else load_model(str(keras_file(model_dir)), trust=trust)
     if not isinstance(model, KerasModel):
         raise ModelError(
             "{model_dir} is {model_dir2}, but must be a Keras model: give a .keras file.",
