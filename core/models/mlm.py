@@ -19,6 +19,7 @@ from ..classes.modelclasses import Classes
 from .identity import Identity, fingerprint
 from .layout import ChannelsLast, bands_first, channels_last
 from .modelinterface import Model, TensorInfo
+from .onnxmetadata import metadata_of
 from .servingdefaults import ServingDefaults, as_json
 from .sidecar import SERVING_DEFAULTS, Geometry, geometry_as_json
 
@@ -190,12 +191,13 @@ def _tags(model: Model) -> dict[str, Any]:
     return {"otbtf:tags": list(tags)} if tags else {}
 
 
-def _origin(model: Model) -> dict[str, str]:
+def _origin(model: Model) -> dict[str, Any]:
     """What the model's file says of the program that wrote it, and of its name."""
     if model.kind == "Keras":
         return {"mlm:framework": "Keras", **_origin_of_keras(model.path)}
     if model.kind == "ONNX":
-        return {"mlm:framework": "ONNX"}
+        texts = dict(metadata_of(Path(model.path)).texts)
+        return {"mlm:framework": "ONNX", **({"otbtf:metadata": texts} if texts else {})}
     from .modelfiles import read_saved_model
 
     version = next((graph.meta_info_def.tensorflow_version for graph in read_saved_model(model.path).meta_graphs), "")

@@ -10,7 +10,7 @@ from ..base.jsonvalues import Json, OddJson, read
 from ..errors import ModelError
 from .mlm import BANDS_FIRST
 from .modelinterface import TensorInfo
-from .sidecar import Geometry, Sidecar, read_item, read_sidecar
+from .sidecar import Geometry, Sidecar, read_item, read_sidecar, sidecar_path
 
 _DATA_TYPES = {"cfloat32": "complex64", "cfloat64": "complex128", "other": ""}
 
@@ -66,7 +66,7 @@ def sidecar_summary(model_path: str, tags: Sequence[str]) -> ModelSummary | None
     Raises:
         ModelError: see `read_sidecar`.
     """
-    sidecar = read_sidecar(model_path, tags)
+    sidecar = read_sidecar(model_path, tags) if sidecar_path(model_path).is_file() else None
     return None if sidecar is None else _summary(sidecar)
 
 

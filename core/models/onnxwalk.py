@@ -78,6 +78,7 @@ class OnnxContent:
         graphs: the number of main graphs; one in a whole file.
         nodes: of the main graph.
         constants: names of its values that the file holds.
+        outputs: names of what it returns.
     """
 
     ir_version: int = 0
@@ -90,6 +91,7 @@ class OnnxContent:
     graphs: int = 0
     nodes: list[Node] = field(default_factory=list)
     constants: set[str] = field(default_factory=set)
+    outputs: list[str] = field(default_factory=list)
 
 
 def read_content(path: Path) -> OnnxContent:
@@ -240,8 +242,11 @@ class _Walk:
     def _graph(self, data: range, depth: int, main: bool = False) -> None:
         if depth > _DEEPEST:
             raise DamagedFile(Phrase("its graphs are nested too deeply"))
-        for number, value in self.source.parts(data, 1, 5, 15):
-            if number == 1:
+        for number, value in self.source.parts(data, 1, 5, 12, 15):
+            if number == 12:
+                if main:
+                    self.content.outputs += [self.source.text(name) for _, name in self.source.parts(value, 1)]
+            elif number == 1:
                 node = self._node(value, depth)
                 if main:
                     self.content.nodes.append(node)

@@ -13,6 +13,7 @@ from ..parameters.seriesorders import ORDERS
 from ..phrases import Phrase
 from ..rasters.dates import days_of, shown_date
 from ..rasters.seriesbands import SeriesLayout
+from .inputscaling import InputScaling
 
 _MODES = ("on", "off")
 
@@ -46,6 +47,8 @@ class ServingDefaults:
         background: as OUTPUT_BV, for `output`.
         nodata_rule, nodata_pixels: as NODATA_RULE and NODATA_PIXELS.
         sources: by name of the input.
+        pixel_size: of the images, in metres; None for any.
+        scaling: of images of bytes, before the model; None for none.
     """
 
     output: str = ""
@@ -56,6 +59,8 @@ class ServingDefaults:
     nodata_rule: str = ""
     nodata_pixels: float | None = None
     sources: Mapping[str, SourceDefaults] = field(default_factory=dict)
+    pixel_size: float | None = None
+    scaling: InputScaling | None = None
 
     @property
     def rfields(self) -> dict[str, tuple[int, int] | None]:
@@ -93,6 +98,8 @@ def as_json(defaults: ServingDefaults) -> dict[str, Any]:
             }
             for name, source in sorted(defaults.sources.items())
         ],
+        "pixel_size": "" if defaults.pixel_size is None else repr(float(defaults.pixel_size)),
+        "scaling": None if defaults.scaling is None else defaults.scaling.as_json(),
     }
     return {key: value for key, value in described.items() if value}
 
@@ -123,6 +130,8 @@ def from_json(described: Json | None) -> ServingDefaults | None:
         _text(described, "nodata_rule"),
         _number(described["nodata_pixels"]) if described.has("nodata_pixels") else None,
         {source["input"].text(): _source(source) for source in sources},
+        _number(described["pixel_size"]) if described.has("pixel_size") else None,
+        InputScaling.from_json(described["scaling"]) if described.has("scaling") else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import field
+from ..errors import ParameterError, field
 from ..models.identity import fingerprint
 from ..models.modelfiles import is_onnx, model_place
 from ..parameters.servedmodel import ServedModel
@@ -27,8 +27,14 @@ def model_identity(
         but: fields that the operation compares itself.
 
     Raises:
-        ParameterError: an input lies in the memory of this process.
+        ParameterError: an input lies in the memory of this process, or is resampled there.
     """
+    if parameters.images_pixelsize == "resample":
+        raise ParameterError(
+            "{images_pixelsize} is resample, but the parts of an output can only share images that are files: resample them "
+            "first (Raster > Projections > Warp), and set it to check.",
+            images_pixelsize=field("images_pixelsize"),
+        )
     found = versions_identity("TensorFlow", "Keras", *(["ONNX Runtime"] if opened.loaded.model.kind == "ONNX" else []))
     found["the model"] = fingerprint(parameters.model_dir)
     found.update(parameters_identity(parameters, ("model_dir", "sources", *but), parts_are_kept))

@@ -29,6 +29,7 @@ from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
 from ..rasters.rasterreference import Reference
+from .imageadaptation import adapted, check_maps
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
@@ -110,7 +111,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     Raises:
         ParameterError, RasterError, ModelError: bad input.
     """
-    sources = open_sources(settings.sources)
+    settings, sources = adapted(settings, open_sources(settings.sources), progress)
     asked, defaults = settings.model, settings.defaults
     preloading.wait(leaving=0 if asked.path.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
@@ -126,6 +127,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     sidecar = read_sidecar(model.path, split_tags(asked.tags))
     offered = _offered(model, settings.preferred) or _offered(model, defaults.output if defaults else "")
     names = output_names(model, asked.outputs or offered)
+    check_maps(model, names)
     sources = settle_sources(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
 
     def resolver_of(*outputs: str) -> GeometryResolver:

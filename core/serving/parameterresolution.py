@@ -37,6 +37,8 @@ def serve_settings(
         parameters.memory or parameters.ram,
         defaults,
         preferred,
+        parameters.images_scaling,
+        parameters.images_pixelsize,
     )
 
 

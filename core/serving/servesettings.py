@@ -35,6 +35,9 @@ class ServeSettings:
         memory: budget in MB; None for what the machine allows.
         defaults: how the model is served where nothing is given.
         preferred: name of the output to take where none is asked for and the model has one of that name.
+        scaling: whether images are scaled as the model's training did it: `auto` for those of bytes, `on` or `off`.
+        pixel_size: what is done where images have other pixels than the model was trained on: `check`, `resample` or
+            `ignore`.
     """
 
     sources: SourcesSettings
@@ -45,3 +48,5 @@ class ServeSettings:
     memory: int | None = None
     defaults: ServingDefaults | None = None
     preferred: str = ""
+    scaling: str = "auto"
+    pixel_size: str = "check"

@@ -81,7 +81,7 @@ def bands_last(path: Path) -> str:
     return save(path, nodes, [value("x:0", shape)], [value("y:0", ["n", "h", "w", 2])], [weights("w", 2, 3, 3, 3)])
 
 
-def two_inputs(path: Path) -> str:
+def two_inputs(path: Path, **more: Any) -> str:
     """A sum of images of three bands and one, and their numbers of classes."""
     nodes = [
         node("Conv", "optical w1", "one", pads=[1, 1, 1, 1]),
@@ -91,7 +91,7 @@ def two_inputs(path: Path) -> str:
     ]
     inputs = [value("optical", FREE), value("radar", ("n", 1, "h", "w"))]
     outputs = [value("scores", ("n", 4, "h", "w")), value("label", ("n", "h", "w"), TensorProto.INT64)]
-    return save(path, nodes, inputs, outputs, [weights("w1", 4, 3, 3, 3), weights("w2", 4, 1, 3, 3, seed=1)])
+    return save(path, nodes, inputs, outputs, [weights("w1", 4, 3, 3, 3), weights("w2", 4, 1, 3, 3, seed=1)], **more)
 
 
 def labels(path: Path) -> str:
