@@ -80,7 +80,6 @@ class ImageParts:
         found["image"] = images_identity(pixels.image, [given.image], field("image"))
         if pixels.mask.mask is not None:
             found["mask"] = images_identity(pixels.mask.mask, [given.mask], field("mask"))
-        found["confmap"] = "made" if given.confmap else "null"
         return found
 
     def planned(self, box: Box, middle: Box, progress: Progress) -> Planned:

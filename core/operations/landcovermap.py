@@ -10,6 +10,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.certainty import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
@@ -182,7 +183,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation, _Outputs, _NoData, MappedFilling, _Inputs):
+class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"

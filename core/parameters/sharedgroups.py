@@ -14,6 +14,7 @@ from .clusteraddress import is_local
 from .operation import Group, NumberResult
 from .partshare import SMALLEST_PART, check_part_share
 from .partsplace import check_parts_place
+from .rasteroutputs import output_paths
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Parts(_Cluster, Overviews):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        outputs = {name: str(vars(self)[name]) for name in ("out", "confmap") if vars(self).get(name)}
+        outputs = output_paths(self)
         if self.part.strip():
             check_part_share(self.part)
         if self.part.strip() and self.cluster:

@@ -185,7 +185,7 @@ def _tiled(
         opened.sources,
         plan.geometry,
         plan.box,
-        plan.bands,
+        max(plan.bands, output.finish.bands if output.finish else 0),
         opened.compute.dtype_name,
         output.dtype,
         plan.way is None or plan.way.period is not None,

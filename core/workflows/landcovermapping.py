@@ -16,6 +16,7 @@ from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
+from ..parameters.rasteroutputs import results_of
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
@@ -29,7 +30,7 @@ from .landcoverreport import add_forest
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
-from .trainedmaps import check_outputs, serve_map, work_folder
+from .trainedmaps import check_outputs, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
@@ -79,8 +80,10 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 0.9 if parameters.baseline else 1.0))
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
+    told = {"probabilities": served["probabilities"]} if parameters.out_probabilities else {}
     return {
-        "out": parameters.out,
+        **results_of(parameters),
+        **told,
         **{
             key: trained[key]
             for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
@@ -124,6 +127,7 @@ def _try_format(
     """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
     values, ignored = samples.classes.values, samples.classes.ignored
     masked = image.missing(parameters.nodata, rule=plan.missing.for_training).possible
+    try_certainty(parameters, image, len(values), progress)
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
             staging,
