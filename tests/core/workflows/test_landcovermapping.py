@@ -66,6 +66,8 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
         legend=LEGEND,
         model__saveto=str(tmp_path / "model"),
         out__report=str(tmp_path / "report.html"),
+        out__margin=str(tmp_path / "margin.tif"),
+        out__probabilities=str(tmp_path / "each.tif"),
     )
     assert results["mode"] == "patches" and results["epochs_run"] == 2
     assert 0 < results["samples_validation"] < results["samples_training"] <= 3 * 60
@@ -81,8 +83,15 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
     assert (legend[3].name, legend[3].color, legend[9].name) == ("water", "#0000ff", "wood")
     assert "Confusion matrix" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert (tmp_path / "model" / "saved_model.pb").is_file()
+    each, margin = gdal.Open(results["out.probabilities"]), gdal.Open(results["out.margin"]).ReadAsArray()
+    probabilities = each.ReadAsArray()[:, :, 3:]
+    assert [each.GetRasterBand(band).GetDescription() for band in (1, 2, 3)] == results["probabilities"]
+    assert results["probabilities"] == ["water", "5", "wood"]
+    assert (np.array(LABELS)[probabilities.argmax(axis=0)] == pixels[:, 3:]).all()
+    np.testing.assert_allclose(margin[:, 3:], np.diff(np.sort(probabilities, axis=0)[-2:], axis=0)[0], atol=1e-6)
+    assert np.isnan(margin[:, :3]).all()
     left = {path.name for path in tmp_path.iterdir()} - {"map.tif.aux.xml"}
-    assert left == {"map.tif", "model", "report.html"}, "the steps are gone"
+    assert left == {"map.tif", "margin.tif", "each.tif", "model", "report.html"}, "the steps are gone"
     assert log.done == sorted(log.done) and log.done[-1] == pytest.approx(1.0)
 
 
