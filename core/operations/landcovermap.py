@@ -10,7 +10,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.certainty import CertaintyOutputs
+from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult

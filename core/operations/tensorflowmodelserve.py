@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.certainty import CertaintyOutputs
+from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.servedmodel import ServedModel
 from ..parameters.sharedgroups import PARTS_RESULTS, PartialOutput, Parts, RasterFormat

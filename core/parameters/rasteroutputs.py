@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from .certainty import CERTAINTY
+from .certaintyoutputs import CERTAINTY
 
 RASTER_OUTPUTS = ("out", "confmap", *CERTAINTY)
 """Fields of rasters that are made tile by tile, or part by part, together; the first is that of the map."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..geometry.fields import as_scale
 from ..models.servingdefaults import ServingDefaults
 from ..operations.tensorflowmodelserve import TensorflowModelServe
-from ..parameters.certainty import asked_certainty
+from ..parameters.certaintyoutputs import asked_certainty
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..parameters.servedmodel import ServedModel
 from ..probing.usersettings import AxisSettings, GeometrySettings, ModelSettings, SourceSettings, SourcesSettings

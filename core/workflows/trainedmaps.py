@@ -12,7 +12,7 @@ import numpy as np
 from ..base.progress import Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
-from ..parameters.certainty import asked_certainty
+from ..parameters.certaintyoutputs import asked_certainty
 from ..parameters.rasteroutputs import output_paths, results_of
 from ..probing.exportrun import check_replaceable
 from ..rasters.rasteroutput import OutputRaster, driver_for
