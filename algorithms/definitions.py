@@ -25,7 +25,6 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
@@ -36,6 +35,7 @@ from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
 from ..core.parameters.sections import in_sections
 from .keptoutputs import suggested_place
+from .rasterparameters import RasterParameter, RastersParameter
 from .translate import tr
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def shown_as(key: Key) -> Shown:
 
 class _Raster(Shown):
     def parameter(self, key, name, label, default, optional):
-        return QgsProcessingParameterRasterLayer(name, label, default, optional)
+        return RasterParameter(name, label, default, optional)
 
     def value(self, reader, key, given, run):
         return reader.raster(key, given, 0, run)
@@ -157,7 +157,7 @@ class _Raster(Shown):
 class _Rasters(Shown):
     def parameter(self, key, name, label, default, optional):
         kind = QgsProcessing.SourceType.TypeRaster
-        return QgsProcessingParameterMultipleLayers(name, label, kind, optional=optional)
+        return RastersParameter(name, label, kind, optional=optional)
 
     def value(self, reader, key, given, run):
         items = enumerate(_listed(given), 1)

@@ -68,7 +68,15 @@ def in_words(message: str, operation: Any) -> str:
     In QGIS these are the labels of the form, in quotation marks; in qgis_process and other programs the names of the
     parameters.
     """
-    word = _label if QgsApplication.platform() == "desktop" else _name
+    return _in_words(message, operation, _label if QgsApplication.platform() == "desktop" else _name)
+
+
+def in_labels(message: str, operation: Any) -> str:
+    """Return a message in the user's language for a form, which shows labels and no names of parameters."""
+    return _in_words(message, operation, _label)
+
+
+def _in_words(message: str, operation: Any, word: Callable[[Key], str]) -> str:
     message = worded(message, lambda path: _of_web_layers(path, word))
     return tr(worded(shown(message, operation, word), as_key))
 

@@ -90,6 +90,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
 
 # --------------------------------------------------------------- comparing
 
+_HECTARES, _PIXELS = Phrase("ha"), Phrase("pixels")  # units of areas
 _Pairs = Mapping[tuple[Label, int], int]
 """Label of the reference and of the map, to samples."""
 
@@ -194,8 +195,8 @@ def _pixel_area(image: Stack) -> tuple[float, str]:
         system.ImportFromWkt(image.reference.wkt)
         if system.IsProjected():
             metres = system.GetLinearUnits()
-            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, "ha"
-    return 1.0, "pixels"
+            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, _HECTARES
+    return 1.0, _PIXELS
 
 
 def _adjusted(areas: _Areas) -> dict[str, float]:
@@ -280,7 +281,7 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
     report.text(
         Phrase("Overall accuracy: {with_interval}", with_interval=_with_interval(found.overall, found.overall_ci, 3))
     )
-    digits = 2 if unit == "ha" else 0
+    digits = 2 if unit == _HECTARES else 0
     rows = [
         (
             name,
@@ -299,7 +300,7 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
         Phrase("Estimated area ({unit})", unit=unit),
     )
     report.table("", header, rows)
-    if unit == "pixels":
+    if unit == _PIXELS:
         report.text(
             Phrase(
                 "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected "

@@ -244,11 +244,11 @@ class ClassNames:
         return (
             Phrase("{told} and {labels_count} more", told=told, labels_count=len(labels) - _LISTED)
             if len(labels) > _LISTED
-            else told or "none"
+            else told or Phrase("none")
         )
 
     def _known(self) -> str:
-        return ", ".join(list(dict.fromkeys([*self._own.values(), *self._given.values()]))) or "none"
+        return ", ".join(list(dict.fromkeys([*self._own.values(), *self._given.values()]))) or Phrase("none")
 
 
 def _read(given: str) -> dict[str, str]:

@@ -117,7 +117,7 @@ class DeepParts:
 
     def compute(self, box: Box, rasters: Sequence[Writer], progress: Progress) -> Counted:
         """Classify the outputs in a box."""
-        assert self._run is not None
+        assert self._run is not None  # nosec B101 (tells mypy)
         output, mapper = self._output()
         run = TiledRun(self._opened, replace(self._run, box=box), output)
         run.write(MapTiles(self.forms, rasters), progress)

@@ -87,7 +87,7 @@ class ExecutorPool:
 
     def watch(self, task: Hashable) -> FileWatch:
         """Return what a task hears of this run."""
-        assert self._staging is not None
+        assert self._staging is not None  # nosec B101 (tells mypy)
         return FileWatch(str(self._staging.folder))
 
     def fractions(self) -> Mapping[Hashable, float]:
@@ -100,7 +100,7 @@ class ExecutorPool:
 
     def on_each(self, function: Callable[..., Any], *arguments: Any, progress: Progress) -> dict[str, Answer]:
         """Call a function on one worker: an executor tells nobody which worker does what."""
-        assert self._staging is not None
+        assert self._staging is not None  # nosec B101 (tells mypy)
         future = self._executor.submit(call, FileWatch(str(self._staging.folder)), function, *arguments)
         while True:
             try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.progress import Progress
-from .daskpool import dask_pool
+from .daskcluster import dask_pool
 from .executorpool import ExecutorPool
 from .tasks import Pool
 

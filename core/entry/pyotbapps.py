@@ -18,11 +18,12 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..imagetools.imageinformation import information
+from ..phrases import Phrase
 from .otbmodule import Application, Image, call_name
 
 __all__ = ["App", "Input", "get_nbchannels"]
 
-EXPRESSION = "write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB"
+EXPRESSION = Phrase("write it as an expression, pyotb.BandMathX(il=[image], exp='...'), or run that step with OTB")
 """What to do instead of arithmetic with images."""
 
 

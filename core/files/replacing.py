@@ -127,15 +127,21 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
                         "{key} is {path}, which is also an input: choose another file.", key=key.mention, path=path
                     )
                 if clash:
-                    what = "which" if clash == path else Phrase("and writing it replaces {clash}, which", clash=clash)
+                    told = Phrase("{other} ({name}) is read from it", other=other.mention, name=name)
+                    if clash == path:
+                        raise ParameterError(
+                            "{key} is {path}, which is also an input: {told}. Choose another file.",
+                            key=key.mention,
+                            path=path,
+                            told=told,
+                        )
                     raise ParameterError(
-                        "{key} is {path}, {what} is also an input: {other} ({name}) is read from it. Choose another "
-                        "file.",
+                        "{key} is {path}, and writing it replaces {clash}, which is also an input: {told}. Choose "
+                        "another file.",
                         key=key.mention,
                         path=path,
-                        what=what,
-                        other=other.mention,
-                        name=name,
+                        clash=clash,
+                        told=told,
                     )
                 if _mentions(file, path):
                     raise ParameterError(

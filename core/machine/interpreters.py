@@ -112,7 +112,7 @@ def base_python() -> Path:
         try:
             found = inspect_python(candidate)
         except EngineError as error:
-            reasons.append(str(error))
+            reasons.append(error.message)
             continue
         if found.version == sys.version_info[:2] and not found.gdal_error:
             return candidate

@@ -181,7 +181,7 @@ def check_weights_file(path: str) -> None:
     Raises:
         ModelError: it takes them from other files, or is damaged.
     """
-    check_whole(Path(path), "a .weights.h5 file")
+    check_whole(Path(path), Phrase("a .weights.h5 file"))
     try:
         with open(path, "rb") as weights:
             _check_links(weights, path)

@@ -66,6 +66,8 @@ _DATA = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellipsis
 _NAMES = frozenset({"class_name", "module", "registered_name", "spec_name"})
 """Keys that name an object where they are texts; Keras looks for objects in whatever else stands there."""
 
+_UNKNOWN = Phrase("unknown to this Keras")
+
 _CODE = {"__lambda__": Phrase("Python code"), "__typespec__": Phrase("a class of TensorFlow")}
 
 _TABLES = {
@@ -101,14 +103,19 @@ class Place(NamedTuple):
     owner: str = ""
     dropped: bool = False
 
-    def __str__(self) -> str:
+    @property
+    def phrase(self) -> str:
+        """It in words, to be put after the name of what stands there."""
         if not self.owner:
-            return ""
+            return Phrase("")
         return (
             Phrase(", {key} of {owner}", key=self.key, owner=self.owner)
             if self.key not in ("", "layers", "config")
             else Phrase(", in {owner}", owner=self.owner)
         )
+
+    def __str__(self) -> str:
+        return str(self.phrase)
 
 
 def offences(configuration: Any) -> Iterator[str]:
@@ -161,6 +168,10 @@ def without_compile_configurations(configuration: Any) -> Any:
     return configuration
 
 
+def _offence(name: str, why: str, place: Place) -> str:
+    return Phrase("{name} ({why}){place}", name=name, why=why, place=place)
+
+
 def _called(described: dict[str, Any]) -> str:
     config = described.get("config")
     name = described.get("name") or (config.get("name") if isinstance(config, dict) else None)
@@ -181,7 +192,7 @@ def _object_offences(described: dict[str, Any], place: Place) -> Iterator[str]:
         yield from _value_offences(name, config, place)
     elif name in _CODE or (name.startswith("__") and name.endswith("__")):
         spelled = f"{name} {described['spec_name']}" if "spec_name" in described else name
-        yield f"{spelled} ({_CODE.get(name, 'unknown to this Keras')}){place}"
+        yield _offence(spelled, _CODE.get(name, _UNKNOWN), place)
     elif "module" not in described:
         yield Phrase("{name} (has no module, which Keras 3 always writes){place}", name=name, place=place)
     elif not isinstance(registered, (str, type(None))):
@@ -205,11 +216,11 @@ def _name_offences(module: str | None, name: Any, registered: Any, function: boo
     found = _resolve(module or "", name, registered, function)
     spelled = f"{module}.{name}" if module else name
     if not found and not (place.dropped and _is_own_name(module or "", name)):
-        yield f"{spelled} ({_unknown(module or '')}){place}"
+        yield _offence(spelled, _unknown(module or ""), place)
     for thing in found:
         why = _fault(thing, function)
         if why:
-            yield f"{_spelling(spelled, registered, thing)} ({why}){place}"
+            yield _offence(_spelling(spelled, registered, thing), why, place)
             return
 
 
@@ -273,7 +284,7 @@ def _spelling(spelled: str, registered: Any, thing: Any) -> str:
 def _unknown(module: str) -> str:
     package = module.partition(".")[0]
     if package in ("keras", "builtins", ""):
-        return Phrase("unknown to this Keras")
+        return _UNKNOWN
     return Phrase("of the package {package}, which is no part of Keras", package=package)
 
 
@@ -318,7 +329,7 @@ def _text_offences(text: str, place: Place, custom: dict[str, Any]) -> Iterator[
     """Yield what is wrong with a plain text, which Keras takes for a name where it finds it."""
     if text in custom:
         why = _fault(custom[text], False) or Phrase("a name where a description belongs")
-        yield f"{text} ({why}){place}"
+        yield _offence(text, why, place)
         return
     module = _TABLES.get(place.key.rpartition("_")[2])
     table = _table(module) if module else {}

@@ -207,7 +207,7 @@ class KerasModel(Model):
         """Return an output, or the output of any layer, by name."""
         plain = plain_name(name)
         if plain not in self.outputs and plain not in self._layers:
-            raise self.unknown("output", name, [*self.outputs, *self._layers])
+            raise self.unknown(Phrase("output"), name, [*self.outputs, *self._layers])
         return self.outputs.get(plain) or self._describe(plain, self._layers[plain])
 
     def tensor(self, name: str) -> Any:

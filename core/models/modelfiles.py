@@ -121,7 +121,7 @@ def read_saved_model(folder: str) -> Any:
             ".keras file.",
             folder=folder,
         )
-    check_whole(path, "a SavedModel")
+    check_whole(path, Phrase("a SavedModel"))
     saved_model = saved_model_pb2.SavedModel()
     try:
         saved_model.ParseFromString(path.read_bytes())

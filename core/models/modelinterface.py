@@ -65,7 +65,7 @@ class TensorInfo:
             if self.shape is None
             else "x".join("?" if d is None else str(d) for d in self.shape)
         )
-        return f"{self.name} ({self.dtype}, {shape or 'scalar'})"
+        return Phrase("{name} ({dtype}, {shape})", name=self.name, dtype=self.dtype, shape=shape or Phrase("scalar"))
 
 
 class Model(abc.ABC):
@@ -97,7 +97,7 @@ class Model(abc.ABC):
         """
         found = self.inputs.get(plain_name(name))
         if found is None:
-            raise self.unknown("input", name, self.inputs)
+            raise self.unknown(Phrase("input"), name, self.inputs)
         return found
 
     def output(self, name: str) -> TensorInfo:
@@ -108,7 +108,7 @@ class Model(abc.ABC):
         """
         found = self.outputs.get(plain_name(name))
         if found is None:
-            raise self.unknown("output", name, self.outputs)
+            raise self.unknown(Phrase("output"), name, self.outputs)
         return found
 
     def unknown(self, what: str, name: str, known: Iterable[str]) -> ModelError:

@@ -209,7 +209,7 @@ class GraphModel(Model):
             why = self._left_out.get(node_of(name))
             if why:
                 raise refused_node(self.path, name, why) from None
-            raise self.unknown("output", name, self.outputs) from None
+            raise self.unknown(Phrase("output"), name, self.outputs) from None
 
     def values_behind(self, output: str) -> list[str]:
         """Return the nearest real-valued tensors from which the graph computes it; see `Model`."""

@@ -219,14 +219,11 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         check_keras_out(self.out_keras)
 
     def _check_labels(self) -> None:
-        if (self.labels_raster is None) == (self.labels_vector is None):
-            both = "both given: keep one of them" if self.labels_vector else "missing: choose one of them"
-            raise ParameterError(
-                "{labels_raster} and {labels_vector} are {both}.",
-                labels_raster=field("labels_raster"),
-                labels_vector=field("labels_vector"),
-                both=both,
-            )
+        labels = {"labels_raster": field("labels_raster"), "labels_vector": field("labels_vector")}
+        if self.labels_raster is None and self.labels_vector is None:
+            raise ParameterError("{labels_raster} and {labels_vector} are missing: choose one of them.", **labels)
+        if self.labels_raster is not None and self.labels_vector is not None:
+            raise ParameterError("{labels_raster} and {labels_vector} are both given: keep one of them.", **labels)
         if self.labels_vector and not self.labels_field:
             raise ParameterError(
                 "{labels_field} is missing: choose the field of {labels_vector} with the class.",

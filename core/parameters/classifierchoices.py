@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
@@ -17,27 +18,27 @@ FILE_FILTER = "Classifiers (*.skops)"
 """Their files, as Qt's file dialogs name them."""
 
 LEFT_OUT = {
-    "classifier.boost.t": "scikit-learn has one boosting method only, for any number of classes (SAMME)",
-    "classifier.boost.r": "all samples take part in each step",
-    "classifier.gbt.p": "all samples take part in each step",
-    "classifier.dt.ra": "it is for regression",
-    "classifier.dt.cat": "features are numbers, not categories",
-    "classifier.dt.f": "trees are not pruned",
-    "classifier.dt.r": "trees are not pruned",
-    "classifier.dt.t": "trees are not pruned",
-    "classifier.ann.a": "the activation function has no such parameter",
-    "classifier.ann.b": "the activation function has no such parameter",
-    "classifier.ann.rdw": "scikit-learn has no RPROP",
-    "classifier.ann.rdwm": "scikit-learn has no RPROP",
-    "classifier.rf.ra": "it is for regression",
-    "classifier.rf.cat": "features are numbers, not categories",
-    "classifier.rf.acc": "all trees are grown",
-    "output.bv": "pixels without data are not samples, and have the label NODATALABEL in a map",
-    "elev.dem": "images are georeferenced by their grid",
-    "elev.geoid": "images are georeferenced by their grid",
-    "elev.default": "images are georeferenced by their grid",
-    "cleanup": "no temporary files are left",
-    "v": "the log is complete",
+    "classifier.boost.t": Phrase("scikit-learn has one boosting method only, for any number of classes (SAMME)"),
+    "classifier.boost.r": Phrase("all samples take part in each step"),
+    "classifier.gbt.p": Phrase("all samples take part in each step"),
+    "classifier.dt.ra": Phrase("it is for regression"),
+    "classifier.dt.cat": Phrase("features are numbers, not categories"),
+    "classifier.dt.f": Phrase("trees are not pruned"),
+    "classifier.dt.r": Phrase("trees are not pruned"),
+    "classifier.dt.t": Phrase("trees are not pruned"),
+    "classifier.ann.a": Phrase("the activation function has no such parameter"),
+    "classifier.ann.b": Phrase("the activation function has no such parameter"),
+    "classifier.ann.rdw": Phrase("scikit-learn has no RPROP"),
+    "classifier.ann.rdwm": Phrase("scikit-learn has no RPROP"),
+    "classifier.rf.ra": Phrase("it is for regression"),
+    "classifier.rf.cat": Phrase("features are numbers, not categories"),
+    "classifier.rf.acc": Phrase("all trees are grown"),
+    "output.bv": Phrase("pixels without data are not samples, and have the label NODATALABEL in a map"),
+    "elev.dem": Phrase("images are georeferenced by their grid"),
+    "elev.geoid": Phrase("images are georeferenced by their grid"),
+    "elev.default": Phrase("images are georeferenced by their grid"),
+    "cleanup": Phrase("no temporary files are left"),
+    "v": Phrase("the log is complete"),
 }
 """OTB's keys without a counterpart, with the reason; command lines ignore them."""
 

@@ -88,18 +88,18 @@ class DescribedSource:
         """Return a path as text, of a path object too."""
         value = os.fspath(value) if isinstance(value, os.PathLike) else value
         if not isinstance(value, str) or not value.strip():
-            raise cls._refused("path", value, "a text that is not empty")
+            raise cls._refused("path", value, Phrase("a text that is not empty"))
         return value
 
     @classmethod
     def _text(cls, name: str, value: Any) -> str:
         """Return the text of a field, without space around it."""
         if not isinstance(value, str):
-            raise cls._refused(name, value, "a text")
+            raise cls._refused(name, value, Phrase("a text"))
         return value.strip()
 
     @classmethod
-    def _listed(cls, name: str, value: Any, wanted: str = "a list") -> tuple[Any, ...]:
+    def _listed(cls, name: str, value: Any, wanted: str = Phrase("a list")) -> tuple[Any, ...]:
         """Return the items of a field that is a list."""
         if not isinstance(value, (list, tuple)):
             raise cls._refused(name, value, wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..errors import ParameterError
+from ..phrases import Phrase
 
 _TEMPORARY = re.compile(r"TEMPORARY_OUTPUT|.*[/\\]processing_\w{6}[/\\].*")
 """What QGIS calls an output that it throws away: at first, and once it has made up a path."""
@@ -24,7 +25,7 @@ def check_parts_place(out: str, why: str, name: str, of_this_machine: bool = Fal
         name: mention of the output's parameter.
         of_this_machine: whether only this machine's processes must see it, and only during the run.
     """
-    cure = "choose a file in a folder that all runs see."
+    cure = Phrase("choose a file in a folder that all runs see.")
     if _TEMPORARY.fullmatch(out) and not of_this_machine:
         raise ParameterError(
             "{why} is given, but {name} is a temporary output of QGIS, which other runs cannot read: {cure}",

@@ -10,11 +10,13 @@ from typing import Any
 
 from ..base.addresses import masked
 from ..errors import RasterError
+from ..phrases import Phrase
 from .describedsource import DescribedSource
 
 Ranges = tuple[tuple[float, float], ...]
 """Values that are no-data: from and to, both included; (nan, nan) stands for NaN."""
 
+_RANGE = Phrase("A range in nodata")
 _OPTION = re.compile(r"\|option:([^|]*)")
 _FORM = '{"path": ..., "crs": ..., "nodata": [[[min, max], ...], ...], "use_source_nodata": ..., "open_options": [...]}'
 
@@ -41,7 +43,7 @@ class RasterSource(DescribedSource):
         RasterError: one of them is of another type, a range is none, or an option has no `=`.
     """
 
-    WHAT, FORM, ERROR = "raster", _FORM, RasterError
+    WHAT, FORM, ERROR = Phrase("raster"), _FORM, RasterError
 
     path: str
     crs: str = ""
@@ -124,10 +126,10 @@ def _range(pair: Any) -> tuple[float, float]:
         isinstance(end, numbers.Real) and not isinstance(end, bool) for end in pair
     )
     if not numbers_ or len(pair) != 2:
-        raise RasterSource._refused("A range in nodata", pair, "two numbers, [min, max]")
+        raise RasterSource._refused(_RANGE, pair, Phrase("two numbers, [min, max]"))
     low, high = (int(end) if isinstance(end, numbers.Integral) else float(end) for end in pair)
     if not low <= high and not (math.isnan(low) and math.isnan(high)):
-        raise RasterSource._refused("A range in nodata", pair, "two numbers of which the first is not larger")
+        raise RasterSource._refused(_RANGE, pair, Phrase("two numbers of which the first is not larger"))
     return low, high
 
 
@@ -135,11 +137,13 @@ def _switches(value: Any) -> bool | tuple[bool, ...]:
     if isinstance(value, bool):
         return value
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, bool) for item in value):
-        raise RasterSource._refused("use_source_nodata", value, "true, false, or a list of these, one for each band")
+        raise RasterSource._refused(
+            "use_source_nodata", value, Phrase("true, false, or a list of these, one for each band")
+        )
     return tuple(value)
 
 
 def _option(value: Any) -> str:
     if not isinstance(value, str) or not value.partition("=")[0] or "=" not in value:
-        raise RasterSource._refused("An item of open_options", value, "a text KEY=VALUE")
+        raise RasterSource._refused(Phrase("An item of open_options"), value, Phrase("a text KEY=VALUE"))
     return value

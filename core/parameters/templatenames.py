@@ -443,7 +443,7 @@ def template_of(model_dir: str) -> Template | None:
     if name == model_dir and Path(model_dir).exists():
         return None
     if name not in TRAINABLE:
-        why = "a template without weights to train" if name in TEMPLATES else "which does not exist"
+        why = Phrase("a template without weights to train") if name in TEMPLATES else Phrase("which does not exist")
         raise ParameterError(
             "{model_dir} is {model_dir2}, {why}: give a .keras file, a SavedModel's folder, or one of the templates "
             "{trainable}.",

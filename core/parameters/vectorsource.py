@@ -34,7 +34,7 @@ class VectorSource(DescribedSource):
         ParameterError: one of them is of another type.
     """
 
-    WHAT, FORM, ERROR = "layer", _FORM, ParameterError
+    WHAT, FORM, ERROR = Phrase("layer"), _FORM, ParameterError
 
     path: str
     crs: str = ""

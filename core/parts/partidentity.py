@@ -107,8 +107,8 @@ def differences(theirs: Mapping[str, str], ours: Mapping[str, str], but: Collect
 
 
 def _short(texts: Mapping[str, str], name: str) -> str:
-    text = texts.get(name, "nothing")
-    return "nothing" if text in ("null", '""') else text if len(text) <= 200 else text[:200] + "..."
+    text = texts.get(name, "null")
+    return Phrase("nothing") if text in ("null", '""') else text if len(text) <= 200 else text[:200] + "..."
 
 
 def _image(dataset: gdal.Dataset, name: str, given: Any, mention: str) -> str:

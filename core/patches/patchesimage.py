@@ -220,7 +220,7 @@ def _number(written: Json) -> float:
     try:
         return float(written.text(100))
     except ValueError:
-        raise written.odd("a number in a text") from None
+        raise written.odd(Phrase("a number in a text")) from None
 
 
 def _check_statistics(rows: Sequence[Json], bands: Json | None) -> None:

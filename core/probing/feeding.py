@@ -48,13 +48,12 @@ def fed_inputs(
     free = [info for info in images if info.name not in taken]
     unnamed = [place for place in range(len(names)) if place not in named]
     if len(unnamed) > len(free):
-        known = ", ".join(info.name for info in images) or "none"
+        known = ", ".join(info.name for info in images) or Phrase("none")
         raise ModelError(
-            "The model {model} has {images_count} image input{value} ({known}), but {names_count} sources are "
-            "given: remove the surplus sources.",
+            "The model {model} takes {images_count} of the {names_count} sources that are given ({known}): remove the "
+            "surplus sources.",
             model=model.path,
             images_count=len(images),
-            value="" if len(images) == 1 else "s",
             known=known,
             names_count=len(names),
         )

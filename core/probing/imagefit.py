@@ -160,7 +160,7 @@ def _listed(stacks: Mapping[int, Stack]) -> tuple[str, ...]:
 
 
 def _system(stack: Stack) -> str:
-    return stack.reference.describe() if stack.reference.wkt else "no CRS"
+    return stack.reference.describe() if stack.reference.wkt else Phrase("no CRS")
 
 
 def _bands(number: int) -> str:

@@ -88,7 +88,9 @@ def describe(
             output_names=field("output_names"),
         )
     if probing == "none":
-        return Description(model, tuple(OutputDescription(info, problem=_NOT_PROBED) for info in infos), "nothing")
+        return Description(
+            model, tuple(OutputDescription(info, problem=_NOT_PROBED) for info in infos), Phrase("nothing")
+        )
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, placeholders, sources or SourcesSettings(), infos, progress)
     probed_on = opened if not misfits else []

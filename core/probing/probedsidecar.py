@@ -13,6 +13,9 @@ from .sizelaw import AxisSizeLaw, Probe, SizeLaw
 from .sources import ModelInputs
 from .tilemargins import TileMargins
 
+_REFUSED = Phrase("refused")
+"""Where a model takes no input of a size."""
+
 
 def as_geometry(
     output: str,
@@ -69,27 +72,28 @@ def known_geometry(
 
 def check_size_law(sidecar: Sidecar, law: SizeLaw, probe: Probe) -> None:
     """Raise ModelError if the model returns a size that contradicts the size law in its sidecar."""
-    for axis, what in ((law.x, "width"), (law.y, "height")):
+    for axis, vertical in ((law.x, False), (law.y, True)):
         if axis is None or axis.fixed:
             continue
         step = int(np.lcm(axis.lattice, axis.scale.numerator)) * axis.scale.denominator
         for pixels in (axis.rfield, axis.rfield + step):
             size = probe.size(pixels)
             expected = int((pixels - axis.crop) / axis.scale)
-            found = None if size is None else size[what == "height"]
+            found = None if size is None else size[vertical]
             if found != expected:
-                raise sidecar.contradiction(
-                    Phrase("the {what} of the output for {pixels} pixels", what=what, pixels=pixels),
-                    expected,
-                    found or "refused",
+                what = (
+                    Phrase("the height of the output for {pixels} pixels", pixels=pixels)
+                    if vertical
+                    else Phrase("the width of the output for {pixels} pixels", pixels=pixels)
                 )
+                raise sidecar.contradiction(what, expected, found or _REFUSED)
     if law.patch and probe.size(law.patch[0]) != (1, 1) and law.patch[0] == law.patch[1]:
         raise sidecar.contradiction(
             Phrase(
                 "the output for a patch of {patch} x {law_patch} pixels", patch=law.patch[0], law_patch=law.patch[1]
             ),
             "1 x 1",
-            probe.size(law.patch[0]) or "refused",
+            probe.size(law.patch[0]) or _REFUSED,
         )
 
 

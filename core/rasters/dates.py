@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..base.jsonvalues import Json, OddJson, read
 from ..errors import ParameterError, field
 from ..files.memoryfiles import read_text
+from ..phrases import Phrase
 
 if TYPE_CHECKING:
     from .rasterstack import Stack
@@ -124,7 +125,7 @@ def _times_in(path: str) -> tuple[float, ...]:
     try:
         words = _words_of_json(read(Path(path))) if path.lower().endswith(_JSON) else _words_of_text(path)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or error
         raise ParameterError(
             "{dates} is {path}, but no dates can be read from it ({reason}): give a JSON or text file that lists "
             "them, or a STAC item.",
@@ -138,7 +139,7 @@ def _times_in(path: str) -> tuple[float, ...]:
 def _words_of_text(path: str) -> list[str]:
     words = [word for word in re.split(r"[\s,;]+", read_text(path)) if word]
     if not words:
-        raise ValueError("it is empty")
+        raise ValueError(Phrase("it is empty"))
     return words
 
 
@@ -170,4 +171,4 @@ def _moment(properties: Json) -> str:
         moment = properties.get(name)
         if moment is not None and moment.value is not None:
             return moment.text()
-    raise OddJson("it has neither datetime nor start_datetime")
+    raise OddJson(Phrase("it has neither datetime nor start_datetime"))

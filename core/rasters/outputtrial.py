@@ -265,7 +265,7 @@ class _Trial:
                     format=self._driver.LongName,
                     said=said,
                     final=self._final,
-                    either=either("choose lossless options", self._fields.options, OTHER_FORMAT),
+                    either=either(Phrase("choose lossless options"), self._fields.options, OTHER_FORMAT),
                 )
             )
 

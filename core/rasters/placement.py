@@ -22,7 +22,11 @@ Items = tuple[tuple[str, str], ...]
 _CLOSE = 1e-9
 """Relative difference of numbers that are the same, written and read in another way."""
 
-_OPTIONS = {Phrase("ground control points"): "-tps", "RPCs": "-rpc", Phrase("geolocation arrays"): "-geoloc"}
+_OPTIONS: dict[str, str] = {
+    Phrase("ground control points"): "-tps",
+    Phrase("RPCs"): "-rpc",
+    Phrase("geolocation arrays"): "-geoloc",
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,13 @@ class Placement:
     @property
     def kind(self) -> str:
         """What it is, in words."""
-        return Phrase("ground control points") if self.points else "RPCs" if self.rpc else Phrase("geolocation arrays")
+        return (
+            Phrase("ground control points")
+            if self.points
+            else Phrase("RPCs")
+            if self.rpc
+            else Phrase("geolocation arrays")
+        )
 
     @property
     def cure(self) -> str:
@@ -113,7 +123,7 @@ def check_same(names: Sequence[str], references: Sequence[Any]) -> None:
         )
 
 
-def check_placed(name: str, reference: Any, why: str = "positions in it cannot be looked up") -> None:
+def check_placed(name: str, reference: Any, why: str = Phrase("positions in it cannot be looked up")) -> None:
     """Raise RasterError where a raster is placed by points only."""
     if reference.by_points:
         raise RasterError(

@@ -168,7 +168,7 @@ class OutputRaster:
                     "overviews show other classes. {either}.",
                     mixing=mixing,
                     final=staging.final,
-                    either=either("Choose NEAREST or MODE", fields.options, OTHER_FORMAT),
+                    either=either(Phrase("Choose NEAREST or MODE"), fields.options, OTHER_FORMAT),
                 )
             )
         making = gdal.GetDriverByName("GTiff") if self._copied else driver

@@ -10,6 +10,7 @@ from osgeo import gdal, osr
 
 from ..errors import RasterError
 from ..parameters.rastersource import RasterSource, described
+from ..phrases import Phrase
 from .inmemory import NO_PLACE, crs_wkt
 from .placement import NOWHERE, Placement, check_same
 
@@ -57,7 +58,7 @@ class Reference:
     def describe(self) -> str:
         """Return the coordinate system's code or name."""
         if not self.wkt:
-            return "none"
+            return Phrase("none")
         system = osr.SpatialReference()
         system.ImportFromWkt(self.wkt)
         authority, code = system.GetAuthorityName(None), system.GetAuthorityCode(None)

@@ -143,7 +143,7 @@ class Stack:
         """
         return Missing(self, nodata, from_layer, nan, rule)
 
-    def check_real(self, why: str = "this operation computes with real ones") -> None:
+    def check_real(self, why: str = Phrase("this operation computes with real ones")) -> None:
         """Raise RasterError where a raster holds complex numbers, of which the imaginary part would be lost."""
         for dataset, name in zip(self.datasets, self.names):
             kinds = {
@@ -298,7 +298,7 @@ class Stack:
 
     def _read_mask(self, number: int, box: Box) -> np.ndarray:
         dataset, band = self._masks[number]
-        masked_: np.ndarray = self._read_band(dataset, band, box, "the mask, ") == 0
+        masked_: np.ndarray = self._read_band(dataset, band, box, Phrase("the mask, ")) == 0
         return masked_
 
     def read_alpha(self, alpha: tuple[int, int], box: Box) -> np.ndarray:

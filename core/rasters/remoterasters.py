@@ -173,7 +173,7 @@ def _state(name: str) -> State | None:
     size = headers.get("content-length")
     if "/" in headers.get("content-range", ""):  # newer GDALs ask for the first bytes only
         size = headers["content-range"].rsplit("/", 1)[1]
-    return (("size", size), ("date", headers.get("last-modified")), ("ETag", headers.get("etag")))
+    return ((Phrase("size"), size), (Phrase("date"), headers.get("last-modified")), ("ETag", headers.get("etag")))
 
 
 def _status(errors: Errors) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import ParameterError, field
 from ..parameters.seriesorders import BAND_MAJOR, DATE_MAJOR
+from ..phrases import Phrase
 from .dates import days_of, holds_date, without_date
 
 
@@ -83,4 +84,4 @@ def has_dates(times: Sequence[float]) -> bool:
 
 def days_of_bands(names: Sequence[str]) -> list[float] | None:
     """Return the day of each band, from texts that may hold dates; None where not all do."""
-    return list(days_of(names, "The band names")) if names and all(map(holds_date, names)) else None
+    return list(days_of(names, Phrase("The band names"))) if names and all(map(holds_date, names)) else None

@@ -24,7 +24,8 @@ from .footprint import LINE, POINT, POLYGON, Outlines, pixel_of
 
 _FEATURES, _VERTICES = 8192, 500_000  # held in memory together, about
 _KINDS = {ogr.wkbPolygon: POLYGON, ogr.wkbLineString: LINE, ogr.wkbPoint: POINT}
-_NAMES = {POLYGON: "polygon", LINE: "line", POINT: "point"}
+_NAMES = {POLYGON: Phrase("a polygon"), LINE: Phrase("a line"), POINT: Phrase("a point")}
+_NEEDED = {POLYGON: Phrase("polygons"), LINE: Phrase("lines"), POINT: Phrase("points")}
 
 
 def open_training_layer(source: LayerSource, number: int | None) -> VectorLayer:
@@ -249,13 +250,13 @@ class Shapes:
     def _check(self, kind: int, feature: Any) -> None:
         if self._only is not None and kind != self._only:
             raise VectorError(
-                "Feature {get_fid} of the layer {layer} of {layer_path} is a {kind}, but {names}s are needed: "
+                "Feature {get_fid} of the layer {layer} of {layer_path} is {kind}, but {needed} are needed: "
                 "PolygonClassStatistics (otbtf:polygonclassstatistics) counts all types.",
                 get_fid=feature.GetFID(),
                 layer=self.layer.name,
                 layer_path=self.layer.path,
                 kind=_NAMES[kind],
-                names=_NAMES[self._only],
+                needed=_NEEDED[self._only],
             )
 
 

@@ -105,7 +105,7 @@ def choose_loss(
         name = of_classes if kind == CLASSES else ("mae" if suited == "mean_absolute_error" else "mse")
     if (name in _OF_CLASSES) != (kind == CLASSES):
         fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else Phrase("mse, mae, huber")
-        what = "classes" if kind == CLASSES else "values"
+        what = Phrase("classes") if kind == CLASSES else Phrase("values")
         raise ParameterError(
             "{loss} is {name}, but the target holds {what} ({validation_mode}={kind}): choose one of {fitting}, or "
             "auto.",

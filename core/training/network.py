@@ -231,7 +231,7 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
         try:
             network.whole.load_weights(path)
         except (ValueError, OSError) as error:
-            raise _other_network_error(network, path, str(error)) from error
+            raise _other_network_error(network, path, str(error).strip().splitlines()[0].rstrip(".")) from error
         return
     file = keras_file(path)
     if file is None or not file.is_file():
@@ -256,14 +256,13 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
 
 
 def _other_network_error(network: Network, path: str, why: str) -> ParameterError:
-    first = why.strip().splitlines()[0].rstrip(".")
     return ParameterError(
-        "{model_restorefrom} is {path}, which does not fit the model {network}: {first}. Give weights of the same "
+        "{model_restorefrom} is {path}, which does not fit the model {network}: {why}. Give weights of the same "
         "network.",
         model_restorefrom=field("model_restorefrom"),
         path=path,
         network=network.name,
-        first=first,
+        why=why,
     )
 
 

@@ -53,11 +53,7 @@ def open_samples(
         found = _open_patches(role, sources, streaming, budget, progress)
     else:
         return None
-    progress.info(
-        Phrase(
-            "{role}: {size} samples; {found}.", role=role.name.capitalize(), size=found.size, found=_described(found)
-        )
-    )
+    progress.info(Phrase("Samples for {role}: {size}; {found}.", role=role, size=found.size, found=_described(found)))
     return found
 
 
@@ -90,9 +86,9 @@ def _open_patches(
     if not streaming and needed > budget:
         progress.info(
             Phrase(
-                "{role}: {needed:.0f} MB of patches exceed the memory for them ({budget:.0f} MB, a part of "
+                "{needed:.0f} MB of patches for {role} exceed the memory for them ({budget:.0f} MB, a part of "
                 "{memory}), so they are read when they are used.",
-                role=role.name.capitalize(),
+                role=role,
                 needed=needed / 1e6,
                 budget=budget / 1e6,
                 memory=field("memory"),

@@ -152,7 +152,7 @@ class TrainableGraph:
             ParameterError: none is named. ModelError: one does not exist.
         """
         if not names:
-            known = ", ".join(self._training_operations()[:_LISTED]) or "none"
+            known = ", ".join(self._training_operations()[:_LISTED]) or Phrase("none")
             raise ParameterError(
                 "{training_targetnodes} is missing: name the node that trains the graph. Nodes that change "
                 "variables: {known}.",

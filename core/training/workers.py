@@ -136,7 +136,7 @@ class _WorkerGroup:
         if failure is not None:
             raise failure
         batch = _full(data, self._strategy) * self._strategy.num_replicas_in_sync
-        whose = f"Worker {self._worker}" if first is None else Phrase("Another worker")
+        whose = Phrase("Worker {number}", number=self._worker) if first is None else Phrase("Another worker")
         raise ParameterError(
             "{whose} of {workers} gets no full batch. Files of records are shared among the workers, and each needs "
             "one at least, with {batch} samples altogether (the whole batch): write more files (a smaller "

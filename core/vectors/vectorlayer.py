@@ -228,11 +228,11 @@ class VectorLayer:
         """Raise VectorError where the layer holds lines, polygons, or no geometry."""
         if self.geometry in ("line", "polygon"):
             raise VectorError(
-                "The layer {name} of {path} holds {geometry}s, but points are needed: create points with "
+                "The layer {name} of {path} holds {shapes}, but points are needed: create points with "
                 "SampleSelection (otbtf:sampleselection).",
                 name=self.name,
                 path=self.path,
-                geometry=self.geometry,
+                shapes=Phrase("lines") if self.geometry == "line" else Phrase("polygons"),
             )
         if self.geometry == "none":
             raise VectorError(

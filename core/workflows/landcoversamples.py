@@ -105,7 +105,7 @@ def _limit_tiles(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> d
 
 def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
     """Log how many samples, or labelled pixels, each class has; warn of classes without validation samples."""
-    what = Phrase("labelled pixels") if locations.label_raster else "samples"
+    what = Phrase("labelled pixels") if locations.label_raster else Phrase("samples")
     for place, row in enumerate(as_rows(locations.classes.values, locations.classes.legend)):
         called = row.get("name") or str(row["value"])
         sums = {role: int(locations.counts[part, place].sum()) for role, part in parts.items()}

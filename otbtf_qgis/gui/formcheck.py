@@ -9,7 +9,7 @@ from qgis.core import QgsProcessingOutputLayerDefinition
 from qgis.PyQt.QtCore import Qt, QTimer, QVariant
 from qgis.PyQt.QtWidgets import QLabel
 
-from ..algorithms.feedback import in_words
+from ..algorithms.feedback import in_labels
 from ..algorithms.translate import tr
 from ..core.errors import OtbtfError
 from ..core.parameters.kinds import Content, Key
@@ -88,7 +88,7 @@ class FormCheck(QLabel):
         try:
             read(self._operation, given)
         except OtbtfError as error:
-            return in_words(error.message, self._operation)
+            return in_labels(error.message, self._operation)
         return ""
 
 

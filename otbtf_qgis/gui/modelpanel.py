@@ -11,7 +11,7 @@ from qgis.core import QgsProcessingContext, QgsProject
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
-from ..algorithms.feedback import in_words
+from ..algorithms.feedback import in_labels
 from ..algorithms.reading import Reader
 from ..algorithms.translate import tr
 from ..core.base.progress import Progress
@@ -166,7 +166,7 @@ class ModelPanel(QFrame):
             self._state = modeltext.of_state(tr("The engine is busy; shown after the run."))
             self._read(pause=_AGAIN)
         elif isinstance(error, OtbtfError):
-            self._state = modeltext.of_problem(self._in_words(error.message))
+            self._state = modeltext.of_problem(self._in_labels(error.message))
         else:
             raise error
         if self._found is None:
@@ -188,8 +188,8 @@ class ModelPanel(QFrame):
         else:
             self._release_fields()
 
-    def _in_words(self, message: str) -> str:
-        return in_words(message, self._algorithm.OPERATION)
+    def _in_labels(self, message: str) -> str:
+        return in_labels(message, self._algorithm.OPERATION)
 
     def _say(self, text: str) -> None:
         self.model_text.setText(text)
@@ -203,7 +203,7 @@ class ModelPanel(QFrame):
             sources, later = self._given_images()
         except ParameterError as error:
             self._images.drop()
-            self._say_of_images(modeltext.of_problem(self._in_words(error.message)))
+            self._say_of_images(modeltext.of_problem(self._in_labels(error.message)))
             return
         if later and not self._form.trains:
             sources = []  # which input a source feeds depends on all of them
@@ -248,7 +248,7 @@ class ModelPanel(QFrame):
 
     @_guarded
     def _images_seen(self, fit: Fit, later: tuple[int, ...], output: str) -> None:
-        texts = (modeltext.of_fit(fit, self._in_words), modeltext.of_sources_of_qgis(later))
+        texts = (modeltext.of_fit(fit, self._in_labels), modeltext.of_sources_of_qgis(later))
         self._say_of_images("<br>".join(filter(None, texts)))
         self._by_bands = dict(fit.fed)
         self._title_sources(output)

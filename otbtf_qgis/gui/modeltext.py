@@ -59,11 +59,11 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
     return _table(rows)
 
 
-def of_fit(fit: Fit, in_words: Callable[[str], str]) -> str:
-    """Return how images fit; `in_words` names the parameters that its texts mention."""
-    lines = [_escaped(in_words(line)) for line in fit.images]
-    lines += [_coloured(in_words(line), _BAD) for line in fit.misfits]
-    lines += [_coloured(in_words(line), _DOUBTFUL) for line in fit.remarks]
+def of_fit(fit: Fit, worded: Callable[[str], str]) -> str:
+    """Return how images fit; `worded` names the parameters that its texts mention."""
+    lines = [_escaped(worded(line)) for line in fit.images]
+    lines += [_coloured(worded(line), _BAD) for line in fit.misfits]
+    lines += [_coloured(worded(line), _DOUBTFUL) for line in fit.remarks]
     if fit.images and not fit.misfits:
         lines.append(_coloured(tr("The images fit the model."), _GOOD))
     return "<br>".join(lines)

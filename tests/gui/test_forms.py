@@ -114,9 +114,10 @@ def test_what_is_missing_shows_before_run(open_dialog: Any, image: str, points: 
     line = dialog.form_check
     assert line.isVisible() and line.text() == "Before you run, fill in: “Images”."
     dialog.setParameters({"IN": [image]})
-    wait_until(lambda: "LABELS_RASTER and LABELS_VECTOR are missing" in line.text())
+    wait_until(lambda: "“Labels: raster” and “Labels: polygons, lines or points” are missing" in line.text())
     dialog.setParameters({"LABELS_VECTOR": points})
-    wait_until(lambda: "LABELS_FIELD is missing: choose the field of LABELS_VECTOR" in line.text())
+    told = "“Labels: class field” is missing: choose the field of “Labels: polygons, lines or points”"
+    wait_until(lambda: told in line.text())
     dialog.setParameters({"LABELS_FIELD": "class"})
     wait_until(lambda: not line.isVisible())
     assert line.text() == ""

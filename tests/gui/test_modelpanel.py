@@ -417,11 +417,8 @@ def test_a_basemap_is_left_to_the_run(open_dialog: Any, models: Path, tmp_path: 
             QgsProject.instance().removeMapLayer(layer)
 
 
-def test_what_is_said_of_images_names_parameters_in_words(
-    open_dialog: Any, models: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_said_of_images_names_parameters_by_labels(open_dialog: Any, models: Path) -> None:
     mention = field("alpha")
-    monkeypatch.setattr(QgsApplication, "platform", staticmethod(lambda: "desktop"))
     dialog, panel = open_dialog(SERVE)
     choose(dialog, MODEL_DIR=models / "net")
     wait_for(says(panel, "water"), 30)

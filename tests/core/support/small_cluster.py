@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.cluster.daskpool import _leave
+from otbtf_qgis.core.cluster.daskcluster import _leave
 from otbtf_qgis.core.errors import ParameterError
 
 
@@ -82,3 +82,8 @@ def waits(task: int, progress: Progress) -> None:
     while True:
         progress.check()
         time.sleep(0.01)
+
+
+def process(progress: Progress) -> int:
+    """Return the number of the worker's process."""
+    return os.getpid()
