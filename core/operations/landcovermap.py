@@ -12,6 +12,7 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
+from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
@@ -183,7 +184,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, _Inputs):
+class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"

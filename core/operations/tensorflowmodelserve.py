@@ -8,6 +8,7 @@ from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.certaintyoutputs import CertaintyOutputs
+from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.servedmodel import ServedModel
 from ..parameters.sharedgroups import PARTS_RESULTS, PartialOutput, Parts, RasterFormat
@@ -39,7 +40,7 @@ class _NoData(Group):
 
 @dataclass(frozen=True)
 class TensorflowModelServe(
-    Operation, CertaintyOutputs, RasterFormat, _NoData, Parts, PartialOutput, _Background, ServedModel
+    Operation, CertaintyOutputs, RasterFormat, _NoData, Parts, PartialOutput, _Background, Masked, ServedModel
 ):
     """See OTBTF's application of the same name."""
 

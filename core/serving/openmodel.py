@@ -30,6 +30,7 @@ from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
 from ..rasters.rasterreference import Reference
+from ..samples.mapmask import MapMask, open_mask
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
@@ -58,6 +59,7 @@ class OpenModel:
         offsets: each source's receptive field beyond its share of the ground, where the user gives them.
         beside: what calls the model on further devices.
         probabilities: of the classes; None where they are not needed.
+        mask: tells where the map is made; None for everywhere.
     """
 
     loaded: LoadedModel
@@ -75,6 +77,7 @@ class OpenModel:
     offsets: tuple[int, ...] | None
     beside: tuple[Compute, ...] = ()
     probabilities: ClassProbabilities | None = None
+    mask: MapMask | None = None
 
     @property
     def dtype_name(self) -> str:
@@ -99,8 +102,8 @@ class OpenModel:
 
     @property
     def masked(self) -> bool:
-        """Whether a source has a no-data value."""
-        return any(source.nodata is not None for source in self.sources)
+        """Whether outputs may be no-data."""
+        return self.mask is not None or any(source.nodata is not None for source in self.sources)
 
     def probed_compute(self) -> Compute:
         """Return what calls the model for its probed outputs: for class numbers, the values behind them."""
@@ -174,9 +177,18 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         settings.geometry.offsets(resolver.ratios),
         tuple(beside),
         probabilities,
+        _mask(settings, sources, geometry, progress),
     )
     _tell(opened, settings.geometry, progress)
     return opened
+
+
+def _mask(
+    settings: ServeSettings, sources: list[OpenSource], geometry: ServingGeometry, progress: Progress
+) -> MapMask | None:
+    """Return the mask on the grid of the outputs."""
+    first = sources[0].stack
+    return open_mask(settings.mask, geometry.grid, first.reference, first.names[0], progress)
 
 
 def _probabilities(settings: ServeSettings, resolver: GeometryResolver, outputs: list[str]) -> ClassProbabilities:

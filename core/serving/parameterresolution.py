@@ -6,6 +6,7 @@ from ..geometry.fields import as_scale
 from ..models.servingdefaults import ServingDefaults
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parameters.certaintyoutputs import asked_certainty
+from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..parameters.servedmodel import ServedModel
 from ..probing.usersettings import AxisSettings, GeometrySettings, ModelSettings, SourceSettings, SourcesSettings
@@ -40,6 +41,7 @@ def serve_settings(
         defaults,
         preferred,
         asked_certainty(parameters),
+        mask=parameters if isinstance(parameters, Masked) else Masked(),
     )
 
 

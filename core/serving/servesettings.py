@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.maskgroup import Masked
 from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
 
@@ -55,6 +56,7 @@ class ServeSettings:
         preferred: name of the output to take where none is asked for and the model has one of that name.
         certainty: fields of the outputs that are made of class probabilities.
         probabilities: those that another run has found; None to find them.
+        mask: names what limits the map.
     """
 
     sources: SourcesSettings
@@ -67,3 +69,4 @@ class ServeSettings:
     preferred: str = ""
     certainty: tuple[str, ...] = ()
     probabilities: ClassProbabilities | None = None
+    mask: Masked = Masked()

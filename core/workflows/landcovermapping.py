@@ -24,6 +24,7 @@ from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
+from ..samples.mapmask import open_mask
 from .baselines import fill_as_network, forest_class_scores
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoverreport import add_forest
@@ -57,6 +58,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     check_outputs(parameters)
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
+    open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
     parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     labels = _open_labels(parameters, asked, image, progress)
     plan = _plan(parameters, labels, image, progress)
@@ -126,7 +128,7 @@ def _try_format(
 ) -> None:
     """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
     values, ignored = samples.classes.values, samples.classes.ignored
-    masked = image.missing(parameters.nodata, rule=plan.missing.for_training).possible
+    masked = parameters.masked or image.missing(parameters.nodata, rule=plan.missing.for_training).possible
     try_certainty(parameters, image, len(values), progress)
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(

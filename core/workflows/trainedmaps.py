@@ -64,6 +64,8 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "model.dir": model,
         "memory": parameters.memory,
         "device": parameters.device,
+        "mask": parameters.mask,
+        "mask.vector": parameters.mask_vector,
         **results_of(parameters),  # its outputs have the same keys
     }
     words = {
@@ -73,6 +75,8 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "alpha": field("alpha"),
         "memory": field("memory"),
         "device": field("device"),
+        "mask": field("mask"),
+        "mask.vector": field("mask_vector"),
         **{key: field(name) for key, name in zip(results_of(parameters), output_paths(parameters))},
     }
     progress.info("Mapping the image.")

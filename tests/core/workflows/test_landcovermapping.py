@@ -112,8 +112,12 @@ def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None
     assert gdal.Open(first["out"]).GetRasterBand(1).GetNoDataValue() == 255
     kept = {path.name for path in (tmp_path / "steps").iterdir()}
     assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
-    second = run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"), patchsize=5, epochs=1)
+    again = {"model__dir": str(tmp_path / "net.keras"), "patchsize": 5, "epochs": 1}
+    second = run(scene, tmp_path, **values, **again, mask__vector=scene["polygons"])
     assert [row["name"] for row in second["classes"]] == ["crops", "water", "wood"]
+    row, column = np.mgrid[:ROWS, :COLUMNS]
+    inside = (row % SIDE >= 2) & (row % SIDE < SIDE - 2) & (column % SIDE >= 2) & (column % SIDE < SIDE - 2)
+    assert ((gdal.Open(second["out"]).ReadAsArray() != 255) == (inside & (column >= 3))).all()
     with pytest.raises(ParameterError, match=r"PATCHSIZE \(16 here\) must suit MODEL_DIR\."):
         run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"))
 
