@@ -96,8 +96,12 @@ def _deep_map(scene: Scene) -> dict[str, Any]:
 
 
 def _deep_map_with_other_statistics(scene: Scene) -> dict[str, Any]:
+    return {**_deep_map(scene), "imstat": scene.path("imstat.xml")}
+
+
+def _deep_map_in_polygons(scene: Scene) -> dict[str, Any]:
     given = {key: value for key, value in _deep_map(scene).items() if key != "mask"}
-    return {**given, "mask.vector": scene.path("polygons.gpkg"), "imstat": scene.path("imstat.xml")}
+    return {**given, **_inside(scene)}
 
 
 def _label_points(scene: Scene) -> dict[str, Any]:
@@ -309,7 +313,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
     "ImageClassifier": (_pixel_map, _pixel_map_in_polygons),
-    "ImageClassifierFromDeepFeatures": (_deep_map, _deep_map_with_other_statistics),
+    "ImageClassifierFromDeepFeatures": (_deep_map, _deep_map_in_polygons, _deep_map_with_other_statistics),
     "InstallEngine": (),
     "LabelImageSampleSelection": (_label_points,),
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
