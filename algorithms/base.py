@@ -79,7 +79,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def flags(self):
         hidden = QgsProcessingAlgorithm.Flag.FlagHideFromToolbox | QgsProcessingAlgorithm.Flag.FlagHideFromModeler
-        return super().flags() | hidden if self.OPERATION.HIDDEN else super().flags()
+        # qgis_process has neither, and takes both flags for those of a deprecated algorithm.
+        hides = self.OPERATION.HIDDEN and QgsApplication.platform() != "qgis_process"
+        return super().flags() | hidden if hides else super().flags()
 
     def name(self):
         return self.OPERATION.__name__.lower()

@@ -27,7 +27,7 @@ from ..core.parameters import kinds
 from ..core.parameters.kinds import Content, Key
 from ..core.parameters.operation import Operation
 from ..core.parameters.parsing import keys
-from ..core.parameters.sections import IMAGES
+from ..core.parameters.sections import GEOMETRY
 from ..core.phrases import Phrase
 from .layercopy import LayerCopy
 from .layergrid import LayerGrid
@@ -42,7 +42,7 @@ EXTENT = Key(
     "xmin,xmax,ymin,ymax [EPSG:code]. Without a code, it is in the layer's CRS. Required for these layers, otherwise "
     "ignored.",
     advanced=True,
-    section=IMAGES,
+    section=GEOMETRY,
 )
 PIXEL_SIZE = Key(
     "web.pixelsize",
@@ -52,7 +52,7 @@ PIXEL_SIZE = Key(
     "the zoom level. Default: the layer's own pixel size; required for layers without one.",
     minimum=0,
     advanced=True,
-    section=IMAGES,
+    section=GEOMETRY,
 )
 WARNED, MOST = 100, 1000
 """Megapixels of one layer above which a run warns, and which it refuses."""

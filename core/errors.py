@@ -101,6 +101,10 @@ class VectorError(OtbtfError):
     """A vector layer cannot be opened, read, created or written."""
 
 
+class NothingInsideError(ParameterError, VectorError):
+    """No feature, point or labelled pixel lies where the image has data: in a sum over many images, this one adds nothing."""
+
+
 class ModelError(OtbtfError):
     """A model cannot be loaded, is not trusted, or does not fit its inputs."""
 

@@ -39,10 +39,22 @@ GUIDES = {
         *("trainvectorclassifier", "imageclassifier"),
     ),
     "command-lines": ("runcommandline",),
+    "tables": ("runtable",),
     "from-otbtf": ("bandmath", "bandmathx"),
     "engine": ("installengine", "enginereport"),
 }
 """Pages of docs that say how the algorithms are used."""
+ORDER = (
+    *("createexampledata", "landcovermap", "regressionmap", "landcovermodel"),
+    *("polygonclassstatistics", "densepolygonclassstatistics", "sampleselection", "labelimagesampleselection"),
+    *("sampleextraction", "patchesselection", "patchesextraction", "patchesmosaic"),
+    *("createmodel", "describemodel", "exportsavedmodel"),
+    *("trainmodel", "tensorflowmodeltrain", "tensorboard"),
+    *("trainclassifierfromdeepfeatures", "trainvectorclassifier"),
+    *("tensorflowmodelserve", "imageclassifierfromdeepfeatures", "imageclassifier"),
+    *("computeconfusionmatrix", "installengine", "enginereport", "runcommandline"),
+)
+"""The order of work in the index, within each group; others follow, by title."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +95,16 @@ def group_titles() -> dict[str, str]:
 def _index(found: list[Page], titles: dict[str, str]) -> str:
     lines = ["# Algorithms", "", MADE, "", ABOUT, ""]
     for group, title in titles.items():
-        several = sorted((page for page in found if page.group == group), key=lambda page: page.title)
+        several = sorted((page for page in found if page.group == group), key=_place_in_index)
         if several:
             lines += [f"## {title}", ""]
             lines += [f"- [{page.title}]({page.name}.md) (`otbtf:{page.name}`): {page.summary}" for page in several]
             lines += ["", "```{toctree}", ":hidden:", "", *(page.name for page in several), "```", ""]
     return joined(lines)
+
+
+def _place_in_index(page: Page) -> tuple[int, str]:
+    return ORDER.index(page.name) if page.name in ORDER else len(ORDER), page.title
 
 
 # ---------------------------------------------------------------- operations

@@ -17,7 +17,7 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names
 from ..classes.classnames import ClassNames, Label, classes_of_field, classes_of_numbers
 from ..classes.legend import known_classes, read_legend
-from ..errors import ParameterError, field
+from ..errors import NothingInsideError, ParameterError, field
 from ..files.staging import Staging
 from ..machine import preloading
 from ..phrases import Phrase
@@ -130,7 +130,7 @@ def _compared(
         pairs = _by_label(comparison.pairs, dict(zip(counted, labels)))
         where = Phrase("the layer {layer}", layer=layer.path)
     if not pairs:
-        raise ParameterError(
+        raise NothingInsideError(
             "No pixel can be compared: where {where} has a class, the map {name} has no data or does not reach. The "
             "map covers {grid} (coordinate system: {reference}). Check the no-data values and the extents.",
             where=where,

@@ -9,6 +9,7 @@ inside the folder is held as long as the process lives.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -146,18 +147,34 @@ def _is_free(folder: Path) -> bool:
         os.close(lock)
 
 
+def locked_elsewhere(file: int) -> bool:
+    """Take the lock of an open file, without waiting; return whether another opening of it has the lock.
+
+    On a file system without locks nobody has it.
+    """
+    try:
+        _take_lock(file)
+    except OSError as error:
+        return error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+    return False
+
+
 def _lock(file: int) -> bool:
     """Take the lock of an open file, without waiting; return whether that was possible."""
     try:
-        if sys.platform == "win32":
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            # Belongs to the opened file: neither another opening nor its closing in this process gives it away, as it
-            # would with lockf. On NFS the kernel makes it a lock of the server.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take_lock(file)
     except OSError:
         return False
     return True
+
+
+def _take_lock(file: int) -> None:
+    if sys.platform == "win32":
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        # Belongs to the opened file: neither another opening nor its closing in this process gives it away, as it
+        # would with lockf. On NFS the kernel makes it a lock of the server.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 # --------------------------------------------------------------- processes

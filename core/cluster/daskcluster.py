@@ -82,7 +82,7 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
     progress.info(Phrase("Starting {count} workers on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
-        stack.enter_context(_without_web_pages())
+        stack.enter_context(_bare())
         try:
             cluster = stack.enter_context(
                 distributed.LocalCluster(
@@ -95,6 +95,7 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
                     memory_limit=None,  # ours counts
                     security=_own_security(distributed),  # other users of this machine reach its port, too
                     local_directory=str(folder),
+                    preload=[str(_preload(folder))],
                     silence_logs=logging.ERROR,
                 )
             )
@@ -112,11 +113,38 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
         yield client
 
 
-def _without_web_pages() -> Any:
-    """Return a context in which schedulers and workers start without pages, which are open to everybody here."""
+def _bare() -> Any:
+    """Return a context in which schedulers and workers start without web pages and profilers.
+
+    The pages are open to everybody on this machine, and profilers cost time.
+    """
     return importlib.import_module("dask").config.set(
-        {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+        {
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
+            "distributed.worker.profile.enabled": False,
+        }
     )
+
+
+_PRELOAD = """
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
+if {name!r} not in sys.modules:
+    spec = PathFinder.find_spec({name!r}, [{folder!r}])
+    sys.modules[{name!r}] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[{name!r}])
+"""
+
+
+def _preload(folder: Path) -> Path:
+    """Write what has workers import this package from its place, which need not be on `sys.path`, as in the engine."""
+    name = __name__.split(".", maxsplit=1)[0]
+    parent = Path(next(iter(sys.modules[name].__path__))).parent
+    script = folder / "package_of_workers.py"
+    script.write_text(_PRELOAD.format(name=name, folder=str(parent)), encoding="utf-8")
+    return script
 
 
 def _leave(plugin: Any, worker: Any) -> None:

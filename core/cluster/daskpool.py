@@ -180,16 +180,20 @@ class DaskPool:
         """Return the result of a task that has ended.
 
         The worker keeps it until it is asked for. If the worker dies before that, Dask computes the task again and a
-        plain `future.result()` waits as long as that takes, deaf to whoever cancels.
+        plain `future.result()` waits as long as that takes, deaf to whoever cancels. With a timeout it is no better: a
+        request that Dask gives up before it has begun, on a busy machine, leaves the client unable to ask for any result.
         """
         end = time.monotonic() + _COMES_BACK
+        asked = asyncio.run_coroutine_threadsafe(
+            self._client.gather(future, asynchronous=True), self._client.loop.asyncio_loop
+        )
         while True:
             progress.check()
             try:
-                answer: Answer = future.result(timeout=_POLL)
+                answer: Answer = asked.result(timeout=_POLL)
                 return answer
             except TIMEOUTS as error:
-                if future.status == "error":  # of the task's own
+                if asked.done():  # of the task's own
                     raise
                 if time.monotonic() > end:
                     self._client.cancel([future])

@@ -6,6 +6,7 @@ that run come to their end, and what is done is kept. A task that kills its work
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import time
 from collections import Counter, deque
@@ -169,12 +170,15 @@ class Tasks:
         names: what each task is called in messages, by task, in the order in which they are begun.
         sizes: shares of the work.
         arrived: called with a task and its result, in the caller's thread.
+        failed: called with a task that failed for good and its error, so that the others go on; without it, the first such
+            task ends the run.
     """
 
     function: Callable[..., Any]
     names: Mapping[Any, str]
     sizes: Mapping[Any, float]
     arrived: Callable[[Any, Any], None]
+    failed: Callable[[Any, OtbtfError], None] | None = None
 
     def run(self, pool: Pool, progress: Progress) -> None:
         """Have all tasks done.
@@ -215,9 +219,22 @@ class _Run:
                 self._take(future)
         except BaseException:
             self._pool.stop(list(self._running))
+            self._keep()
             raise
         if self._failure is not None:
             raise self._failure
+
+    def _keep(self) -> None:
+        """Have those tasks arrive that have ended while the run was stopped."""
+        while not self._ended.empty():
+            future = self._ended.get()
+            task = self._running.pop(future, None)
+            try:
+                answer = self._pool.result(future, Progress())
+            except (Exception, asyncio.CancelledError):  # noqa: BLE001 - whatever a worker raises
+                continue
+            if answer.error is None and not answer.cancelled:
+                self._tasks.arrived(task, answer.value)
 
     def _submit(self) -> None:
         if time.monotonic() - self._asked > _ASKED_EACH:
@@ -260,11 +277,12 @@ class _Run:
         if answer.error is not None:
             told = {"name": self._name(task), "error": answer.error.message, "kept": _KEPT}
             self._fail(
+                task,
                 type(answer.error)(
                     Phrase("{name} failed on {worker}: {error} {kept}", worker=answer.worker, **told)
                     if answer.worker
                     else Phrase("{name} failed: {error} {kept}", **told)
-                )
+                ),
             )
             return
         self._tasks.arrived(task, answer.value)
@@ -275,13 +293,17 @@ class _Run:
             if self._pool.recovers and task != self._alone:
                 self._suspects.append(task)
                 return
-            self._fail(self._of_killed(task))
+            if self._pool.recovers:
+                self._fail(task, self._of_killed(task))
+            else:  # no worker is left
+                self._failure = self._failure or self._of_killed(task)
             return
         self._tries[task] += 1
         if self._tries[task] <= AGAIN:
             self._waiting.appendleft(task)
             return
         self._fail(
+            task,
             EngineError(
                 "{name} failed {again} times, at last with {name__}: {error}. {kept}",
                 name=self._name(task),
@@ -289,11 +311,15 @@ class _Run:
                 name__=type(error).__name__,
                 error=error,
                 kept=_KEPT,
-            )
+            ),
         )
 
-    def _fail(self, error: OtbtfError) -> None:
-        self._failure = self._failure or error
+    def _fail(self, task: Hashable, error: OtbtfError) -> None:
+        if self._tasks.failed is None:
+            self._failure = self._failure or error
+            return
+        self._tasks.failed(task, error)
+        self._done += self._tasks.sizes[task]
 
     def _name(self, task: Hashable) -> str:
         return self._tasks.names[task]

@@ -6,7 +6,7 @@ from osgeo import gdal, ogr, osr
 
 from ..base.progress import Progress
 from ..errors import RasterError, VectorError
-from ..files.gdalcalls import collected_errors
+from ..files.gdalcalls import close_now, collected_errors
 from ..files.staging import Staging
 from .referenceclasses import CLASSES
 from .referencestyles import store_polygon_style
@@ -86,7 +86,7 @@ def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -
             store_polygon_style(dataset, name)
     with collected_errors() as closing:
         layer = None
-        dataset = None
+        close_now(dataset)
     progress.check()
     for failure in (errors, closing):
         if failure.failed:

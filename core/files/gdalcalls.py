@@ -111,6 +111,20 @@ def _without_traces(source: str) -> list[str]:
     return ["WRITE_GFS=NO"] if "'WRITE_GFS'" in known else []
 
 
+def close_now(dataset: gdal.Dataset | None) -> None:
+    """Close a data set that was written, whoever else refers to it; nobody may use it afterwards.
+
+    A data set that is let go is closed with the last reference to it, and Python's profilers (each worker of Dask has one)
+    keep those of the functions that they look at. Until then its file may lack pixels.
+    """
+    if dataset is None:
+        return
+    if hasattr(dataset, "Close"):  # since GDAL 3.8
+        dataset.Close()
+    else:
+        gdal.Dataset.__swig_destroy__(dataset)
+
+
 def ask_lazy(dataset: gdal.Dataset) -> None:
     """Have GDAL read now what it reads of a raster when it is asked for: where it lies."""
     dataset.GetProjection()

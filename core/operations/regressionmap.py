@@ -175,13 +175,17 @@ class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inp
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.values_raster is None) == (self.values_vector is None):
-            both = "both given: keep one of them" if self.values_vector else "missing: choose one of them"
+        if self.values_raster is None and self.values_vector is None:
             raise ParameterError(
-                "{values_raster} and {values_vector} are {both}.",
+                "{values_raster} and {values_vector} are missing: choose one of them.",
                 values_raster=field("values_raster"),
                 values_vector=field("values_vector"),
-                both=both,
+            )
+        if self.values_raster is not None and self.values_vector is not None:
+            raise ParameterError(
+                "{values_raster} and {values_vector} are both given: keep one of them.",
+                values_raster=field("values_raster"),
+                values_vector=field("values_vector"),
             )
         if self.values_vector and not self.values_field:
             raise ParameterError(

@@ -101,15 +101,7 @@ class Overviews(Group):
 
 @dataclass(frozen=True)
 class _Cluster(Group):
-    cluster: Any = voc.cluster(
-        "cluster",
-        "Cluster",
-        "Compute the parts of the run on several workers: local:N for N workers on this machine (one for each GPU, or for "
-        "some of its cores), tcp://host:8786 or tls://host:8786 for a Dask scheduler, or the file of one (.json). All "
-        "workers must see the inputs and the output's folder under the same paths. Empty: compute in one process.",
-        advanced=True,
-        section=sections.SPEED,
-    )
+    cluster: Any = shared.cluster("Compute the parts of the run", "the output's folder")
     cluster_partsize: int | None = voc.integer(
         "cluster.partsize",
         "Cluster: part size",
@@ -118,15 +110,7 @@ class _Cluster(Group):
         advanced=True,
         section=sections.SPEED,
     )
-    cluster_tls: str | None = voc.folder(
-        "cluster.tls",
-        "Cluster: certificates",
-        "Folder with ca.pem, cert.pem and key.pem, for a tls:// address. Default: the certificates in Dask's own "
-        "configuration.",
-        required=False,
-        advanced=True,
-        section=sections.SPEED,
-    )
+    cluster_tls: str | None = shared.cluster_tls()
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,32 @@ def device(more: str = "") -> Any:
     )
 
 
+def cluster(does: str, place: str) -> Any:
+    """Where workers are: `does` begins the sentence on what they do, `place` is where they write."""
+    return voc.cluster(
+        "cluster",
+        "Cluster",
+        f"{does} on several workers: local:N for N workers on this machine (one for each GPU, or for some of its cores), "
+        "tcp://host:8786 or tls://host:8786 for a Dask scheduler, or the file of one (.json). All workers must see the "
+        f"inputs and {place} under the same paths. Empty: compute in one process.",
+        advanced=True,
+        section=sections.SPEED,
+    )
+
+
+def cluster_tls() -> Any:
+    """The certificates for a scheduler."""
+    return voc.folder(
+        "cluster.tls",
+        "Cluster: certificates",
+        "Folder with ca.pem, cert.pem and key.pem, for a tls:// address. Default: the certificates in Dask's own "
+        "configuration.",
+        required=False,
+        advanced=True,
+        section=sections.SPEED,
+    )
+
+
 # -------------------------------------------------------------------- layers
 
 

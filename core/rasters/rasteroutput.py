@@ -13,7 +13,7 @@ from osgeo import gdal
 
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
-from ..files.gdalcalls import collected_errors
+from ..files.gdalcalls import close_now, collected_errors
 from ..files.staging import Staging
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
@@ -234,7 +234,11 @@ class OutputRaster:
 
     def __exit__(self, *_: object) -> None:
         with collected_errors():  # what cannot be written any more is abandoned
-            self._dataset = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        dataset, self._dataset = self._dataset, None
+        close_now(dataset)
 
     @property
     def dataset(self) -> Any:
@@ -308,7 +312,7 @@ class OutputRaster:
             self._dataset.FlushCache()
         self._check(errors)
         with collected_errors() as errors:
-            self._dataset = None
+            self._let_go()
         self._check(errors)
         if self._copied:
             self._copy(progress)
@@ -327,7 +331,7 @@ class OutputRaster:
             if dataset is not None:
                 stopped = lambda *_: 0 if progress.cancelled() else 1  # noqa: E731
                 errors.failed |= bool(dataset.BuildOverviews(self._resampling, levels, callback=stopped))
-            dataset = None
+            close_now(dataset)
         progress.check()
         self._check(errors)
 
@@ -352,7 +356,8 @@ class OutputRaster:
             errors.failed = True
         self._check(errors)
         with collected_errors() as errors:
-            copy = source = None
+            close_now(copy)
+            source = None
         self._check(errors)
         for left in self._staging.folder.glob("pixels.partial.tif*"):
             left.unlink()

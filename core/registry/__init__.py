@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .declarations import declaration, function_at, memory_cure, names, read
+from .declarations import declaration, function_at, in_keys_of, memory_cure, names, read
 from .running import function, run
 
-__all__ = ["declaration", "function", "function_at", "memory_cure", "names", "read", "run"]
+__all__ = ["declaration", "function", "function_at", "in_keys_of", "memory_cure", "names", "read", "run"]

@@ -107,6 +107,34 @@ def read_class_totals(path: str) -> dict[str, int]:
     return {name: totals[name] for name in sorted(totals, key=natural_order)}
 
 
+def read_statistics(path: str) -> Statistics:
+    """Return the statistics in an XML that a run of ours has written; without the classes of features, which it lacks.
+
+    Raises:
+        ParameterError: it is damaged.
+    """
+    tree: Any = None
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError("{path} cannot be read: {error}.", path=path, error=error) from error
+    with collected_errors() as errors:
+        tree = gdal.ParseXMLString(text)
+    if tree is None or errors.failed:
+        raise ParameterError("{path} holds no statistics: {errors}.", path=path, errors=errors)
+    found: dict[str, dict[str, int]] = {_CLASS: {}, _VECTOR: {}}
+    try:
+        for statistic in xml_elements(tree, "Statistic"):
+            for entry in xml_elements(statistic, "StatisticMap"):
+                counts = found[xml_attribute(statistic, "name")]
+                counts[xml_attribute(entry, "key")] = int(xml_attribute(entry, "value"))
+        per_vector = {int(key): count for key, count in found[_VECTOR].items()}
+    except (KeyError, ValueError) as error:
+        raise ParameterError("{path} holds no statistics: {error}.", path=path, error=error) from error
+    return Statistics(found[_CLASS], per_vector, {})
+
+
 def xml_elements(node: Any, name: str) -> Iterator[Any]:
     """Yield the elements called `name` at any depth; a node of GDAL's is [type, value, child, ...]."""
     if node[0] == gdal.CXT_Element and node[1] == name:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import VectorError
+from ..errors import NothingInsideError
 from ..geometry.grid import Box
 from ..phrases import Phrase
 from .classtotals import Statistics, natural_order
@@ -87,7 +87,7 @@ def count(
         tiles: parts of the image; a feature is counted once in each in which it lies. None: the image as a whole.
 
     Raises:
-        VectorError: no feature takes part.
+        NothingInsideError: no feature takes part.
         Cancelled: `progress` asked to stop.
     """
     most = validity.pixels_within(memory)
@@ -146,7 +146,7 @@ def _tell_left_out(shapes: Shapes, validity: ValidPixels, progress: Progress, ta
     told = shapes.left_out.describe()
     if not taking_part:
         layer, image = shapes.layer, validity.image
-        raise VectorError(
+        raise NothingInsideError(
             "No feature of {layer} can be used ({told}). The layer covers {layer2}, the image {name} covers {grid} "
             "(coordinate system: {reference}); the class field is {field}.",
             layer=layer.path,

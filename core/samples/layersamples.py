@@ -11,7 +11,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
-from ..errors import ParameterError, field
+from ..errors import NothingInsideError, ParameterError, field
 from ..files.staging import Staging
 from ..operations.sampleselection import SampleSelection
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
@@ -45,7 +45,7 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         if parameters.outrates:
             rates_file = stack.enter_context(Staging.of_file(parameters.outrates, progress, field("outrates")))
         given = read_class_totals(parameters.instats) if parameters.instats else None
-        numbers = _numbers(parameters)
+        numbers = wanted_numbers(parameters)
 
         image = open_images([parameters.image], parameters.alpha, progress)
         validity = Validity(
@@ -55,7 +55,7 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)
         counted = count(shapes, validity, parameters.ram, progress, share=0.5, tiles=tiles)
         totals = _totals(counted, given, progress)
-        rates = _rates(parameters, totals, numbers)
+        rates = rates_of(parameters, totals, numbers)
         _tell(rates, numbers, progress)
 
         selection = Selection(shapes, counted, validity, _samplers(parameters, rates), parameters.ram)
@@ -85,7 +85,12 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
     }
 
 
-def _numbers(parameters: SampleSelection) -> Totals:
+def wanted_numbers(parameters: SampleSelection) -> Totals:
+    """Return the numbers of samples in the file of the strategy byclass; nothing for another strategy.
+
+    Raises:
+        ParameterError: it cannot be read.
+    """
     if parameters.strategy != "byclass" or not parameters.strategy_byclass_in:
         return {}
     return allocation.read_numbers(parameters.strategy_byclass_in)
@@ -95,7 +100,7 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
     """Return the pixels of each class: those of the statistics file, where there is one."""
     here = counted.statistics().per_class
     if not any(here.values()):
-        raise ParameterError(
+        raise NothingInsideError(
             "No feature holds a valid pixel: the features are smaller than the image's pixels, masked, or lie "
             "where it has no data."
         )
@@ -124,7 +129,14 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
     return {**dict.fromkeys(here, 0), **given}
 
 
-def _rates(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rates:
+def rates_of(parameters: SampleSelection, totals: Totals, numbers: Totals) -> Rates:
+    """Return the rate of each class by the strategy.
+
+    Args:
+        parameters: with the strategy.
+        totals: pixels of each class.
+        numbers: of samples wanted, for the strategy byclass.
+    """
     if parameters.strategy == "byclass":
         return allocation.by_class(totals, numbers)
     if parameters.strategy == "constant":

@@ -9,7 +9,7 @@ from .. import errors
 from ..base.progress import Progress
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
-from ..errors import ParameterError, VectorError
+from ..errors import NothingInsideError, ParameterError
 from ..operations.sampleextraction import SampleExtraction
 from ..phrases import Phrase
 from ..rasters.alpha import open_images
@@ -63,7 +63,7 @@ def extract_values(parameters: SampleExtraction, progress: Progress) -> dict[str
                 without += points.without
                 progress.fraction(min(1.0, seen / max(1, layer.count)))
             if not written:
-                raise VectorError(_none_inside(layer, image))
+                raise NothingInsideError(_none_inside(layer, image))
             output.close()
         _tell(written, seen - written, without, progress)
         results: dict[str, Any] = {"out": parameters.out, "samples": written, "outside": seen - written}

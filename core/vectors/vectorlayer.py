@@ -117,8 +117,13 @@ class VectorLayer:
         self.geometry = _GEOMETRIES.get(ogr.GT_Flatten(self.layer.GetGeomType()), "unknown")
         self._columns, self.fields = _fields(self.layer, given)
         self.reference = Reference(assigned_system(given) if given.crs else own_system(self.layer), True)
-        with collected_errors():
+        self.count = -1
+        with collected_errors() as errors:
             self.count = int(self.layer.GetFeatureCount())
+        if errors.failed:  # told once: reading ends without a word where counting did
+            raise VectorError(
+                "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
+            )
 
     def ignore_others(self, wanted: Collection[int], geometry: bool = True) -> None:
         """Have OGR read fewer fields, until `layer.SetIgnoredFields([])`: those of these indices, and the geometry or not."""

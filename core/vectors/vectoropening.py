@@ -12,6 +12,7 @@ from ..files import inputs
 from ..files.gdalcalls import collected_errors, open_unchanged
 from ..parameters.vectorsource import Address, LayerSource
 from ..phrases import Phrase
+from .completeness import check_complete
 from .texts import shown
 
 _TABLES_OF_QGIS = ("layer_styles", "qgis_projects")
@@ -28,7 +29,7 @@ def opened(address: Address) -> tuple[Any, Any]:
     """Return dataset and layer, its texts decoded as its files say.
 
     Raises:
-        VectorError: it cannot be opened, or it is not clear which layer is meant.
+        VectorError: it cannot be opened, it is not clear which layer is meant, or a part of its files is missing.
     """
     if address.others:
         raise VectorError(
@@ -44,6 +45,7 @@ def opened(address: Address) -> tuple[Any, Any]:
         layer = None
         dataset = open_vector(address.path, (*address.options, f"ENCODING={encoding}"))
         layer = _choose(dataset, address)
+    check_complete(dataset, layer, address.path)
     return dataset, layer
 
 

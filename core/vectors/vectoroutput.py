@@ -16,7 +16,7 @@ from osgeo import gdal, ogr, osr
 
 from ..base.progress import Progress
 from ..errors import ParameterError, VectorError
-from ..files.gdalcalls import collected_errors
+from ..files.gdalcalls import close_now, collected_errors
 from ..files.privatecopies import is_closed, is_database, is_unfinished
 from ..files.staging import Staging, check_file
 from ..phrases import Phrase
@@ -324,15 +324,17 @@ class OutputVector:
         if self._filler is not None:
             self._filler.abandon()
         with collected_errors():  # GDAL may complain of what is missing
-            self._layer = None
-            self._dataset = None
+            self._let_go()
 
     def _close_dataset(self) -> None:
         with collected_errors() as errors:
             self._dataset.FlushCache()
-            self._layer = None
-            self._dataset = None
+            self._let_go()
         self._check(errors, True)
+
+    def _let_go(self) -> None:
+        dataset, self._dataset, self._layer = self._dataset, None, None
+        close_now(dataset)
 
     def _check(self, errors: Any, worked: bool) -> None:
         if errors.failed or not worked:

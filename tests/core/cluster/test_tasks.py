@@ -147,6 +147,15 @@ def test_results_that_do_not_come_are_computed_again(
     assert found == {number: 2 * number for number in range(6)}
 
 
+def test_results_that_take_longer_than_a_look_arrive(
+    dask: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a busy machine, where a request that Dask gives up leaves its client unable to make others."""
+    monkeypatch.setattr("otbtf_qgis.core.cluster.daskpool._POLL", 1e-5)
+    with opened_pool(dask, "", tmp_path, Progress()) as pool:
+        assert done(pool, small_cluster.double, 40) == {number: 2 * number for number in range(40)}
+
+
 def test_cancelled_while_results_do_not_come(dask: str, tmp_path: Path, frozen: Callable[[float], None]) -> None:
     log, names = Stopping(), {number: f"Task {number}" for number in range(6)}
     with opened_pool(dask, "", tmp_path, Progress()) as pool, pytest.raises(Cancelled):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import serving
 from osgeo import gdal
 
 from otbtf_qgis.core.files.gdalcalls import collected_errors
+from otbtf_qgis.core.files.staging import Staging
+from otbtf_qgis.core.geometry.grid import Axis, Box, Grid
+from otbtf_qgis.core.rasters.rasteroutput import OutputRaster
+from otbtf_qgis.core.rasters.rasterreference import Reference
 
 
 @pytest.fixture(params=[False, True], ids=["exceptions off", "exceptions on"])
@@ -38,3 +45,18 @@ def test_a_call_that_returns_nothing_has_its_message_collected_too(mode: None) -
             gdal.ParseXMLString("<a b='1'\xe9></a>")
         assert errors.failed
         str(errors).encode("utf-8")
+
+
+@pytest.mark.parametrize("form", ["GTiff", "COG"])
+def test_a_raster_is_whole_though_somebody_keeps_its_data_set(mode: None, tmp_path: Path, form: str) -> None:
+    """As a profiler does, which looks at the frames of functions: Dask's workers have one."""
+    pixels = np.random.default_rng(0).random((64, 64, 1)).astype("float32")
+    grid, driver = Grid(Axis(0, 1, 64), Axis(0, 1, 64)), gdal.GetDriverByName(form)
+    log, kept = serving.Log(), list[Any]()
+    with Staging(str(tmp_path / "map.tif"), log) as staging:
+        with OutputRaster(staging, grid, 1, pixels.dtype, Reference("", False), driver) as raster:
+            kept.append(raster.dataset)
+            raster.write(Box(0, 0, 64, 64), pixels)
+            raster.commit(log)
+        np.testing.assert_array_equal(serving.read(tmp_path / "map.tif"), pixels)
+    assert not log.warnings and kept

@@ -179,7 +179,7 @@ def test_rasters_that_fit(tmp_path, unet_path):
 
 MISFITS = [
     ({"bands": 5}, {}, ["expects 3 bands, but source 1 has 5"]),
-    ({}, {"bands": 2}, ["has 1 image input (x)", "2 sources"]),
+    ({}, {"bands": 2}, ["takes 1 of the 2 sources that are given (x)"]),
     ({}, {"epsg": 4326}, ["EPSG:32631", "EPSG:4326"]),
 ]
 

@@ -300,6 +300,12 @@ def _brought_to_a_grid(scene: Scene) -> dict[str, Any]:
     return {**images, "out": scene.out("warped.tif")}
 
 
+def _table(scene: Scene) -> dict[str, Any]:
+    table = scene.path("rows.csv")
+    given = {"operation": "BandMath", "table": table, "parameters": f"EXP=im1b1 OUT={scene.out('part.tif')}"}
+    return {**given, "out": scene.out("table.csv"), "out.items": scene.out("table.json")}
+
+
 CASES: dict[str, tuple[Case, ...]] = {
     "BandMath": (_band_math,),
     "BandMathX": (_band_math_x,),
@@ -324,6 +330,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "PolygonClassStatistics": (_masked_statistics,),
     "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
+    "RunTable": (_table,),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
     "Superimpose": (_brought_to_a_grid,),

@@ -32,7 +32,8 @@ ROOMS = {
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
     "workflows": "registry exampledata imagetools training classifiers",
-    "entry": "workflows",
+    "tables": "workflows cluster",
+    "entry": "tables",
 }
 """The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.
 

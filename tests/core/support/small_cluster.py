@@ -12,6 +12,7 @@ from typing import Any
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.cluster.daskcluster import _leave
 from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.tables.rowrun import RowOutcome, RowTask, run_row
 
 
 @contextlib.contextmanager
@@ -82,6 +83,14 @@ def waits(task: int, progress: Progress) -> None:
     while True:
         progress.check()
         time.sleep(0.01)
+
+
+def kills_at_row_two(text: str, progress: Progress) -> RowOutcome:
+    """Kill the worker at the second row of a table; run other rows."""
+    task = RowTask.of_text(text)
+    if task.number == 2:
+        os._exit(1)
+    return run_row(task, progress)
 
 
 def process(progress: Progress) -> int:

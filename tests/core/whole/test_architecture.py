@@ -75,7 +75,7 @@ IN_QGIS = {
         "rasters",
     ),
     *("vectors", "registry", "engine", "exampledata", "classes", "samples", "patches", "imagetools"),
-    *("workflows.commandline", "workflows.commandrun"),
+    *("workflows.commandline", "workflows.commandrun", "tables.givenonce"),
     *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
     "probing.imagefit",
 }
@@ -371,6 +371,8 @@ NOT_PARAMETERS = {
     "GPU": "the device, and TensorFlow's name of its kind",
     "IN": "SQL",
     "MODE": "a resampling method of GDAL",
+    "NODATA": "an element of a VRT",
+    "TABLE": "SQL",
 }
 """Words in capitals that are also names of parameters, and what they are in our literals."""
 

@@ -1,0 +1,43 @@
+"""The operations that a table can run, and those whose results add up."""
+
+from __future__ import annotations
+
+OPERATIONS = (
+    "TensorflowModelServe",
+    "ImageClassifier",
+    "ImageClassifierFromDeepFeatures",
+    "ComputeConfusionMatrix",
+    "PolygonClassStatistics",
+    "DensePolygonClassStatistics",
+    "SampleSelection",
+    "LabelImageSampleSelection",
+    "SampleExtraction",
+    "PatchesSelection",
+    "PatchesExtraction",
+    "PatchesMosaic",
+    "LandCoverMap",
+    "RegressionMap",
+    "TrainModel",
+    "TensorflowModelTrain",
+    "TrainVectorClassifier",
+    "TrainClassifierFromDeepFeatures",
+    "CreateModel",
+    "DescribeModel",
+    "ExportSavedModel",
+    "BandMath",
+    "BandMathX",
+    "ConcatenateImages",
+    "ExtractROI",
+    "ManageNoData",
+    "Superimpose",
+)
+"""Those that make files from files. The others start programs, install, show something, or run operations themselves."""
+
+MERGED = (
+    "PolygonClassStatistics",
+    "DensePolygonClassStatistics",
+    "ComputeConfusionMatrix",
+    "SampleSelection",
+    "SampleExtraction",
+)
+"""Those whose results add up."""

@@ -1,0 +1,100 @@
+"""What tells whether the files of a row, its inputs and its outputs, are still the same: size and time of change of each.
+
+Databases, whose time changes when they are only looked at, are told by their content. What lies at an address is told by
+the address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from osgeo import gdal
+
+from ..base.addresses import masked
+from ..errors import OtbtfError, RasterError
+from ..files.gdalcalls import collected_errors, open_unchanged
+from ..files.privatecopies import is_database, original
+from ..models.identity import file_fingerprint
+from ..parameters.extendedfilenames import split
+from ..parameters.kinds import Content, Key
+from ..parameters.vectorsource import Address
+
+
+def inputs_identity(known: tuple[Key, ...], values: dict[str, Any], others: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return what tells each file that the values of an operation name, by path.
+
+    Signatures in addresses, which expire, are left out.
+
+    Args:
+        known: the operation's keys.
+        values: its values.
+        others: further rasters that are read.
+    """
+    found: dict[str, str] = {}
+    for key in known:
+        if key.name not in values or key.kind.is_output or key.kind.content is None:
+            continue
+        value = values[key.name]
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            for path in _files(key.kind.content, split(str(item))[0]):
+                found[masked(path)] = _told(path)
+    for raster in others:
+        for path in _files(Content.RASTER, raster):
+            found[masked(path)] = _told(path)
+    return found
+
+
+def output_identity(path: str) -> str:
+    """Return what tells an output, a file or a folder, from another at its path; empty where there is none."""
+    if not os.path.isdir(path):
+        return _told(path)
+    return digest(*(f"{file} {_told(file)}" for file in _files(Content.FOLDER, path)))
+
+
+def _files(content: Content, source: str) -> Iterator[str]:
+    """Yield the files that a source consists of, as far as they lie on this machine."""
+    if content is Content.LAYER:
+        yield Address.of(source).path
+    elif content is Content.RASTER:
+        yield from _files_of_raster(source)
+    elif os.path.isdir(source):
+        yield from sorted(str(path) for path in Path(source).rglob("*") if path.is_file())
+    else:
+        yield source
+
+
+def _files_of_raster(source: str) -> list[str]:
+    if "://" in source:
+        return []
+    dataset = None
+    with collected_errors():
+        try:
+            dataset = open_unchanged(source, gdal.OF_RASTER, RasterError)
+        except OtbtfError:
+            return [source]
+        return [original(file) for file in dataset.GetFileList() or []] if dataset is not None else [source]
+
+
+def _told(path: str) -> str:
+    if is_database(path) and os.path.isfile(path):
+        return file_fingerprint(Path(path))
+    found = None
+    with collected_errors():
+        found = gdal.VSIStatL(path)
+    return "" if found is None else f"{found.size} bytes, {_changed(path, found)}"
+
+
+def _changed(path: str, found: Any) -> str:
+    try:
+        return f"{os.stat(path).st_mtime_ns} ns"
+    except OSError:
+        return f"{found.mtime} s"
+
+
+def digest(*parts: str) -> str:
+    """Return a short digest of texts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,154 @@
+"""Vector files that lack a part, where GDAL reads what is left and tells nothing."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from osgeo import gdal
+
+from ..errors import VectorError
+from ..files.gdalcalls import collected_errors
+from ..phrases import Phrase
+
+_PART = 1 << 20  # bytes read at a time
+
+
+def check_complete(dataset: Any, layer: Any, path: str) -> None:
+    """Raise VectorError if a file of the layer ends before what its header, or a file beside it, tells of.
+
+    Args:
+        dataset: GDAL's dataset, and `layer` its layer, read from the beginning afterwards.
+        path: what to call it in the message.
+    """
+    lacking = _CHECKS.get(dataset.GetDriver().ShortName, _nothing)(dataset, layer)
+    if lacking:
+        raise VectorError("{path} is damaged or incomplete: {lacking}. Get the file again.", path=path, lacking=lacking)
+
+
+def _nothing(dataset: Any, layer: Any) -> Phrase | None:
+    return None
+
+
+def _flatgeobuf(dataset: Any, layer: Any) -> Phrase | None:
+    """Look for the last of the features that the header counts: GDAL takes the end of the file for theirs."""
+    found = 0
+    with collected_errors() as errors:
+        count = layer.GetFeatureCount()
+        if layer.TestCapability("RandomRead"):  # the file has an index, which tells where each feature lies
+            found = count if count < 1 or layer.GetFeature(count - 1) is not None else 0
+        else:
+            layer.SetIgnoredFields([field.GetName() for field in layer.schema])
+            while layer.GetNextFeature() is not None:
+                found += 1
+            layer.SetIgnoredFields([])
+        layer.ResetReading()
+    if found >= count and not errors.failed:
+        return None
+    return Phrase("its header tells of {count} features, the last of which cannot be read", count=count)
+
+
+def _mapinfo(dataset: Any, layer: Any) -> Phrase | None:
+    files: dict[str, dict[str, str]] = {}
+    for file in dataset.GetFileList() or ():
+        stem, extension = os.path.splitext(file)
+        files.setdefault(stem, {})[extension.lower()] = file
+    for found in files.values():
+        told = _table(found) if ".dat" in found else _interchange(found, layer) if ".mif" in found else None
+        if told:
+            return told
+    return None
+
+
+def _table(files: dict[str, str]) -> Phrase | None:
+    """Compare the parts of a MapInfo table: the header of .dat has the number of rows, .id the place of each in .map.
+
+    The layout of .dat is that of dBASE III; .id holds a 32 bit offset into .map for each row, 0 for one without geometry
+    (MITAB, mitab_datfile.cpp and mitab_idfile.cpp).
+    """
+    header = _bytes(files[".dat"], 12)
+    if len(header) < 12:
+        return Phrase("its file {file} has no header", file=files[".dat"])
+    rows, start, width = struct.unpack("<4xIHH", header)
+    if (size := _size(files[".dat"])) < start + rows * width:
+        return Phrase(
+            "its file {file} has {size} bytes, but its header tells of {rows} rows",
+            file=files[".dat"],
+            size=size,
+            rows=rows,
+        )
+    if ".map" not in files or ".id" not in files:
+        return None
+    if (size := _size(files[".id"])) < 4 * rows:
+        return Phrase(
+            "its file {file} has {size} bytes, too few for {rows} rows", file=files[".id"], size=size, rows=rows
+        )
+    places = (np.frombuffer(part[: len(part) // 4 * 4], "<u4") for part in _parts(files[".id"]))
+    last = max((int(some.max(initial=0)) for some in places), default=0)
+    if last >= (size := _size(files[".map"])):
+        return Phrase(
+            "its file {file} ends at byte {size}, before some of its geometries", file=files[".map"], size=size
+        )
+    return None
+
+
+def _interchange(files: dict[str, str], layer: Any) -> Phrase | None:
+    """Compare the geometries of .mif with the rows of .mid."""
+    if ".mid" not in files:
+        return None
+    rows = sum(1 for line in _lines(files[".mid"]) if line.strip())
+    count = rows
+    with collected_errors():
+        count = layer.GetFeatureCount()
+        layer.ResetReading()
+    if count >= rows:
+        return None
+    return Phrase(
+        "its file {file} has {rows} rows, but there are {count} geometries", file=files[".mid"], rows=rows, count=count
+    )
+
+
+def _gmt(dataset: Any, layer: Any) -> Phrase | None:
+    """Look for the end of the last line: half a number is a number, too."""
+    path, last = dataset.GetDescription(), b""
+    for part in _parts(path):
+        last = part[-1:]
+    return None if last in (b"\n", b"") else Phrase("its last line has no end")
+
+
+_CHECKS: dict[str, Callable[[Any, Any], Phrase | None]] = {
+    "FlatGeobuf": _flatgeobuf,
+    "MapInfo File": _mapinfo,
+    "OGR_GMT": _gmt,
+}
+
+
+def _size(path: str) -> int:
+    found = gdal.VSIStatL(path)
+    return 0 if found is None else int(found.size)
+
+
+def _bytes(path: str, size: int) -> bytes:
+    return next(_parts(path), b"")[:size]
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    rest = b""
+    for part in _parts(path):
+        *whole, rest = (rest + part).split(b"\n")
+        yield from whole
+    yield rest
+
+
+def _parts(path: str) -> Iterator[bytes]:
+    file = gdal.VSIFOpenL(path, "rb")
+    if file is None:
+        return
+    try:
+        while part := bytes(gdal.VSIFReadL(1, _PART, file) or b""):
+            yield part
+    finally:
+        gdal.VSIFCloseL(file)
