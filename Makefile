@@ -22,7 +22,7 @@ TREE := $(BUILD)/tree
 VENV := $(BUILD)/venv
 ENGINE := $(VENV)/bin/python
 DOCS_VENV := $(BUILD)/docs-venv
-INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing interpreters programs) $(wildcard core/machine/constraints/*.txt)
+INSTALLER := core/installation.py $(patsubst %,core/machine/%.py,installing extras interpreters programs) $(wildcard core/machine/constraints/*.txt)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -57,21 +57,21 @@ compat: ## Run the tests with QGIS in trees of Debian 13 (QGIS 3.40) and sid (3.
 	    .ci/compat $(BUILD)/compat $$suite test SUITES="qgis gui end_to_end" ARGS="$(ARGS)" || failed="$$failed $$suite"; \
 	done; if [ -n "$$failed" ]; then echo "Not passed in:$$failed"; exit 1; fi
 
-firsthour: package $(if $(QGIS),,$(if $(FIRSTHOUR_ENGINE),$(VENV)/engine.stamp)) ## Try the zip by clicks in a new profile, with pictures (QGIS=trixie LOCALE=fr ARGS=--dialogs)
+firsthour: package ## Try the zip by clicks in a new profile, with pictures (QGIS=trixie LOCALE=fr ARGS=--dialogs)
 ifneq ($(QGIS),)
 	.ci/compat $(BUILD)/compat $(QGIS) firsthour-here LOCALE=$(LOCALE) ARGS="$(ARGS)"
 else
 	$(MAKE) firsthour-here
 endif
 
-firsthour-here:
+firsthour-here: $(if $(FIRSTHOUR_ENGINE),$(VENV)/engine.stamp)
 	$(PYTHON) .ci/firsthour.py --build $(BUILD) --locale $(LOCALE) $(if $(FIRSTHOUR_ENGINE),--engine $(FIRSTHOUR_ENGINE)) $(ARGS)
 
 campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage inputs, and count what that harms (SEED, JOBS)
 	PYTHONPATH=$(TREE):.ci:tests/support $(ENGINE) tests/campaign --kills $(N) --seed $(SEED) --jobs $(JOBS)
 
 bench: $(VENV)/engine.stamp tree ## Measure speed and memory
-	PYTHONPATH=$(TREE) $(ENGINE) tests/bench $(ARGS)
+	PYTHONPATH=$(TREE):tests/core/support $(ENGINE) tests/bench $(ARGS)
 
 docs: $(VENV)/tools.stamp tree ## Write docs/api and docs/algorithms from the code, and build the site build/docs/html
 	PYTHONPATH=$(TREE) $(ENGINE) docs/make_api.py

@@ -64,6 +64,7 @@ def main() -> int:
         work.mkdir()
         environment |= {
             "QT_QPA_PLATFORM": "xcb",
+            "PYTHONPATH": str(TOP / ".ci"),  # for hands.py: QGIS does not say where the code is that it runs
             "FIRSTHOUR_ZIP": str(arguments.zip.resolve()),
             "FIRSTHOUR_WORK": str(work),
             "FIRSTHOUR_TAKEN": str(taken),

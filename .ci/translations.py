@@ -3,7 +3,8 @@
     python3 .ci/translations.py [--build build]       take over into each .po file what the sources say now
 
 Texts are found in calls: `Phrase("...")`, `tr("...")`, an error of ours with a literal, a line for a progress; and in the
-declarations of the operations, which are imported. `.ci/tree.py` compiles the catalogues. GNU gettext does the work.
+declarations of the operations, which are imported; and in the graphical models. `.ci/tree.py` compiles the catalogues. GNU
+gettext does the work.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 TOP = Path(__file__).resolve().parents[1]
 SOURCES = ("core", "algorithms", "otbtf_qgis")
@@ -26,6 +28,7 @@ CATALOGUES = TOP / "resources" / "i18n"
 _BASE_ERROR = "OtbtfError"
 _LINES = ("info", "warning")
 _LOGS = ("_log", "logger")
+_AUTHOR = "ALG_CREATOR"  # among the help texts of a model
 
 
 def compile_to(folder: Path) -> None:
@@ -60,7 +63,7 @@ def entries(path: Path) -> dict[str, str]:
 def extracted() -> dict[str, list[str]]:
     """Return the texts that users see, each with the files that hold it; the package must be importable."""
     found: dict[str, list[str]] = {}
-    for place, text in (*_of_sources(), *_of_declarations()):
+    for place, text in (*_of_sources(), *_of_declarations(), *_of_models()):
         places = found.setdefault(text, [])
         if text and place not in places:
             places.append(place)
@@ -145,6 +148,18 @@ def _of_declarations() -> Iterator[tuple[str, str]]:
     for template in TEMPLATES.values():
         for text in (template.use, *template.inputs, template.training, template.remark, template.origin):
             yield "core/parameters/templatenames.py", text
+
+
+def _of_models() -> Iterator[tuple[str, str]]:
+    """Yield what `otbtf_qgis/broughtmodels.py` translates of the graphical models."""
+    for path in sorted((TOP / "resources" / "models").glob("*.model3")):
+        content = ElementTree.parse(path).getroot()
+        found = [option for option in content.findall("Option[@name='help']/Option") if option.get("name") != _AUTHOR]
+        for name in ("description", "help"):
+            found += content.findall(f"Option[@name='parameterDefinitions']/Option/Option[@name='{name}']")
+        for part in ("", "Option[@name='outputs']/Option/"):
+            found += content.findall(f"Option[@name='children']/Option/{part}Option[@name='component_description']")
+        yield from ((path.relative_to(TOP).as_posix(), option.get("value", "")) for option in found)
 
 
 def _templates(text: str) -> Iterator[str]:

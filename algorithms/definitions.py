@@ -59,7 +59,8 @@ def definition(key: Key, default: Any = None, hidden: bool = False) -> QgsProces
         hidden: True to leave it out of dialogs; models, scripts and qgis_process may still set it.
     """
     shown = key.default if default is None else default
-    optional = not key.required and shown in (None, "", ())  # a field that holds a value needs none
+    # A field that holds a value needs none; the modeler stores no value of a hidden one, and may not miss it.
+    optional = not key.required and (hidden or shown in (None, "", ()))
     parameter = shown_as(key).parameter(key, key.parameter, tr(key.label), shown, optional)
     parameter.setHelp(help_of(key))
     if key.suggested is not None:

@@ -31,9 +31,11 @@ GUIDES = {
     "templates": ("createmodel",),
     "describing-models": ("describemodel", "exportsavedmodel"),
     "training": ("trainmodel", "tensorflowmodeltrain"),
-    "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata", "regressionmap"),
+    "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata"),
+    "regression": ("regressionmap",),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
+    "polygons": ("maptopolygons",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
         *("trainvectorclassifier", "imageclassifier"),

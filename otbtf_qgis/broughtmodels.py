@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from qgis.core import QgsProcessingModelAlgorithm
+from qgis.core import QgsProcessingModelAlgorithm, QgsXmlUtils
+from qgis.PyQt.QtXml import QDomDocument
 
 from .algorithms.helppages import algorithm_page
 from .algorithms.translate import tr
@@ -32,12 +34,38 @@ class BroughtModel(QgsProcessingModelAlgorithm):
 
 
 def brought_models() -> Iterator[BroughtModel]:
-    """Yield the models that this version of QGIS can read."""
+    """Yield the models that this version of QGIS can read.
+
+    Each is loaded once, with its texts already in the user's language: QGIS waits for it when it starts.
+    """
     for path in sorted(FOLDER.glob("*.model3")):
-        model = BroughtModel()
-        if model.fromFile(str(path)):
+        document, model = QDomDocument(), BroughtModel()
+        document.setContent(path.read_text(encoding="utf-8"))
+        if model.loadVariant(_in_words(QgsXmlUtils.readVariant(document.firstChildElement()))):
             model.setSourceFilePath(str(path))
             yield model
+
+
+def _in_words(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model's content with its texts in the user's language; names, on which ids depend, stay.
+
+    What is translated here, `.ci/translations.py` finds in the files.
+    """
+    definitions = {
+        name: {**definition, "description": tr(definition["description"]), "help": tr(definition.get("help") or "")}
+        for name, definition in content["parameterDefinitions"].items()
+    }
+    help_texts = {name: tr(text) for name, text in content["help"].items()}
+    children = {name: _child_in_words(child) for name, child in content["children"].items()}
+    return {**content, "parameterDefinitions": definitions, "help": help_texts, "children": children}
+
+
+def _child_in_words(child: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = {
+        name: {**output, "component_description": tr(output["component_description"])}
+        for name, output in (child["outputs"] or {}).items()
+    }
+    return {**child, "outputs": outputs, "component_description": tr(child["component_description"])}
 
 
 def _titles() -> dict[str, str]:

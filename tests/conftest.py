@@ -9,9 +9,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# A shell starts what runs in its background with Ctrl-C ignored; programs that tests start would inherit that.
+# A shell starts what runs in its background with Ctrl-C ignored, and nohup ignores hanging up; programs that tests start
+# would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 TOP = Path(__file__).resolve().parents[1]

@@ -100,8 +100,7 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
                 )
             )
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
-            leaving = type("Leaving", (distributed.WorkerPlugin,), {"teardown": _leave})
-            client.register_plugin(leaving(), name="leaving")
+            end_at_once(distributed, client)
         except (RuntimeError, OSError, ImportError) as error:
             raise EngineError(
                 "The workers of {cluster}=local:{count} cannot be started: {error}. In a script, run operations "
@@ -147,8 +146,13 @@ def _preload(folder: Path) -> Path:
     return script
 
 
+def end_at_once(distributed: Any, client: Any) -> None:
+    """Have the processes of all workers end without Python's own way out, which takes seconds once TensorFlow is loaded."""
+    leaving = type("Leaving", (distributed.WorkerPlugin,), {"teardown": _leave})
+    client.register_plugin(leaving(), name="leaving")
+
+
 def _leave(plugin: Any, worker: Any) -> None:
-    """End a worker's process at once: Python takes seconds to leave one that has loaded TensorFlow."""
     os._exit(0)
 
 
@@ -235,7 +239,8 @@ def _connected(distributed: Any, address: str, security: Any) -> Any:
     try:
         client.__init__(address, security=security, timeout=_CONNECTING, set_as_default=False)
     except BaseException:
-        client.close()
+        with contextlib.suppress(AttributeError):  # one that cannot read its certificates has nothing to close
+            client.close()
         raise
     return client
 

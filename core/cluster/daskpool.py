@@ -141,6 +141,11 @@ class DaskPool:
         except BaseException:
             self.stop(futures.values())
             raise
+        if not futures:
+            raise EngineError(
+                "No worker of {cluster} is left: all have ended before they answered. Their logs say why, or start more.",
+                cluster=field("cluster"),
+            )
         return {names[address]: self._result(names[address], future, progress) for address, future in futures.items()}
 
     def _infos(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Tasks on workers, with the same rules for every kind of cluster.
 
 A user's error is not tried again; any other is, twice. After the first task that failed nothing more is submitted, those
-that run come to their end, and what is done is kept. A task that kills its workers is named.
+that run come to their end, and what is done is kept; where the caller takes failures (`Tasks.failed`), the others go on. A
+task that kills its workers is named.
 """
 
 from __future__ import annotations

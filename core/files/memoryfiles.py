@@ -248,16 +248,11 @@ def _listed(path: str) -> list[str]:
 
 
 def _copy(name: str, target: Path) -> None:
-    from osgeo import gdal
+    from .filebytes import parts_of
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    file = gdal.VSIFOpenL(name, "rb")
-    try:
-        with open(target, "wb") as stream:
-            while part := gdal.VSIFReadL(1, 1 << 24, file):
-                stream.write(part)
-    finally:
-        gdal.VSIFCloseL(file)
+    with open(target, "wb") as stream:
+        stream.writelines(parts_of(name, 1 << 24))
 
 
 def _belongs(file: Path, output: Path) -> bool:

@@ -294,6 +294,11 @@ def _parse(path: Path) -> Sidecar:
     )
 
 
+def patches_verdict(width: int, height: int) -> str:
+    """Return the verdict on a model that takes patches of one size only."""
+    return Phrase("patches of {width} x {height}", width=width, height=height)
+
+
 def _geometry(described: Json) -> Geometry:
     inputs = described["inputs"].items()
     parts = [described[name].items() for name in ("bands", "ratios", "offsets")]
@@ -304,22 +309,29 @@ def _geometry(described: Json) -> Geometry:
     bands, ratios, offsets = parts
     patch, around = described.get("patch"), described.get("surroundings")
     placeholders = described.get("placeholders")
+    x, y, size = _axis(described.get("x")), _axis(described.get("y")), None if patch is None else _pair(patch, 1)
     return Geometry(
         described["output"].text(),
         tuple(item.text() for item in inputs),
         tuple(item.whole(0, _MANY) for item in bands),
         tuple(item.ratio() for item in ratios),
         tuple(item.whole(-_MANY, _MANY) for item in offsets),
-        _text(described, "verdict"),
+        _verdict(_text(described, "verdict"), size or (x.rfield, y.rfield) if x and y else size),
         tuple(sorted((name, tuple(_scalar(item) for item in values.items())) for name, values in placeholders.fields()))
         if placeholders
         else (),
-        _axis(described.get("x")),
-        _axis(described.get("y")),
-        None if patch is None else _pair(patch, 1),
+        x,
+        y,
+        size,
         None if around is None else _surroundings(around),
         tuple(_pair(size, 0) for size in _items(described, "true_receptive_fields")),
     )
+
+
+def _verdict(text: str, patch: tuple[int, int] | None) -> str:
+    """Return a verdict as it was before it was written: with the size of the patches it is more than a literal."""
+    told = patches_verdict(*patch) if patch else text
+    return told if told == text else text
 
 
 def _axis(numbers: Json | None) -> AxisNumbers | None:

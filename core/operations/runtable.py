@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.clusteraddress import needs_cluster
 from ..parameters.operation import NumberResult, Operation, TextResult
 from ..parameters.tableoperations import MERGED, OPERATIONS
+
+PIXEL_VALUES = ("auto", "scaled", "stored")
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class RunTable(Operation):
         "Pixel values of STAC assets",
         "stored: the numbers in the files. scaled: physical values, by the scale and offset that the items give. auto: the "
         "numbers in the files, if no item gives a scale or an offset; otherwise you have to choose.",
-        ("auto", "scaled", "stored"),
-        section=sections.IMAGES,
+        PIXEL_VALUES,
+        section=sections.SETTINGS,
     )
     mask: str = voc.text(
         "mask",
@@ -92,8 +94,8 @@ class RunTable(Operation):
     out: str = voc.file_out(
         "out",
         "Results",
-        "CSV file with a line for each row: done, kept or failed, outputs, numbers, seconds and error. The journal for RESUME "
-        "lies beside it.",
+        "CSV file with a line for each row: done, kept, empty or failed, outputs, numbers, seconds and error. The journal "
+        "for RESUME lies beside it.",
         required=True,
         file_filter="CSV files (*.csv)",
     )
@@ -114,8 +116,4 @@ class RunTable(Operation):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cluster_tls and not self.cluster:
-            raise ParameterError(
-                "{name} is given, but {cluster} is empty: set it, or leave {name} out.",
-                name=field("cluster_tls"),
-                cluster=field("cluster"),
-            )
+            raise needs_cluster("cluster_tls")

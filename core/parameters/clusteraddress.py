@@ -54,6 +54,15 @@ def is_local(cluster: Any) -> bool:
     return not isinstance(cluster, str) or _LOCAL.fullmatch(cluster.strip()) is not None
 
 
+def needs_cluster(name: str) -> ParameterError:
+    """Return the error for a field that is given without CLUSTER."""
+    return ParameterError(
+        "{name} is given, but {cluster} is empty: set it, or leave {name} out.",
+        name=field(name),
+        cluster=field("cluster"),
+    )
+
+
 def is_encrypted(address: str) -> bool:
     """Return whether a scheduler's address is one of TLS."""
     return address.startswith("tls://")

@@ -10,7 +10,7 @@ from ..errors import ParameterError, field
 from . import sections
 from . import sharedkeys as shared
 from . import vocabulary as voc
-from .clusteraddress import is_local
+from .clusteraddress import is_local, needs_cluster
 from .operation import Group, NumberResult
 from .partshare import SMALLEST_PART, check_part_share
 from .partsplace import check_parts_place
@@ -147,12 +147,7 @@ class Parts(_Cluster, Overviews):
                 cluster=field("cluster"),
             )
         if not self.cluster and (self.cluster_partsize or self.cluster_tls):
-            name = field("cluster_partsize" if self.cluster_partsize else "cluster_tls")
-            raise ParameterError(
-                "{name} is given, but {cluster} is empty: set it, or leave {name} out.",
-                name=name,
-                cluster=field("cluster"),
-            )
+            raise needs_cluster("cluster_partsize" if self.cluster_partsize else "cluster_tls")
         for name, out in outputs.items():
             if self.part.strip() or self.resume:
                 check_parts_place(out, field("part" if self.part.strip() else "resume"), field(name))

@@ -17,6 +17,7 @@ OPERATIONS = (
     "PatchesMosaic",
     "LandCoverMap",
     "RegressionMap",
+    "MapToPolygons",
     "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",

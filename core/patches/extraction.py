@@ -77,14 +77,7 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
             context.callback(store.close)
         valid = _cut_all(sources, points, stores, progress)
         if not valid.any():
-            raise ParameterError(
-                "Every patch holds no-data. {describe_rejected} Accept patches with some missing values in {nodata_rule} "
-                "and {nodata_pixels}, or check the no-data values ({nodata}).",
-                describe_rejected=describe_rejected(points.rejected),
-                nodata_rule=field("nodata_rule"),
-                nodata_pixels=field("nodata_pixels"),
-                nodata=field("nodata", of="sources", number=1),
-            )
+            raise _nothing_left(sources, points)
         if points.rejected:
             progress.info(describe_rejected(points.rejected))
         writer = _Writer(parameters, sources, points, valid, labels_type, places)
@@ -107,6 +100,29 @@ def _opened(number: int, source: Source, parameters: PatchesExtraction, progress
     rule = rule_of(parameters, WITH_GAPS)
     missing = stack.missing(source.nodata, parameters.nodata_from_layer, rule=rule)
     return PatchSource(number, stack, source.patchsizex, source.patchsizey, missing, rule)
+
+
+def _nothing_left(sources: Sequence[PatchSource], points: PatchPoints) -> ParameterError:
+    """Return the error that every patch holds no-data; it names the rules by which more would be accepted, if any."""
+    rejected, nodata = describe_rejected(points.rejected), field("nodata", of="sources", number=1)
+    rules = {
+        "nodata_rule": any(s.rule.bands_allowed(s.stack.bands) < s.stack.bands - 1 for s in sources),
+        "nodata_pixels": any(s.rule.pixels_allowed(s.width * s.height) < s.width * s.height - 1 for s in sources),
+    }
+    if not any(rules.values()):
+        return ParameterError(
+            "Every patch holds no-data. {rejected} Not one has a valid value, whatever the band: check the images and the "
+            "no-data values ({nodata}).",
+            rejected=rejected,
+            nodata=nodata,
+        )
+    return ParameterError(
+        "Every patch holds no-data. {rejected} Accept patches with some missing values in {rules}, or check the no-data "
+        "values ({nodata}).",
+        rejected=rejected,
+        rules=Phrase(" and ").join(field(name) for name, applies in rules.items() if applies),
+        nodata=nodata,
+    )
 
 
 def _check_gap(source: PatchSource, dtype: np.dtype) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -19,6 +20,9 @@ from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
 from .shiftgraph import NoShiftGraph, build_shift_graph
 from .sources import ModelInputs, OpenSource
+
+_NUMBERED = re.compile(r"^\(\d+\) [A-Z_]+:\s*")
+"""How TensorFlow begins one of several reasons."""
 
 REFUSALS = (
     tf.errors.InvalidArgumentError,
@@ -282,8 +286,15 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
 
 
 def _short(error: Exception) -> str:
+    """Return what TensorFlow says in one sentence.
+
+    The message of a graph begins with a title and where the node was defined; the reason stands before the node's name,
+    which is in double brackets.
+    """
     lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(".") + "."
+    named = next((number for number, line in enumerate(lines) if line.startswith("[[")), 0)
+    reason = _NUMBERED.sub("", lines[max(named - 1, 0)]) if lines else type(error).__name__
+    return reason[:300].rstrip(".") + "."
 
 
 def whole(box: Box) -> tuple[slice, slice]:

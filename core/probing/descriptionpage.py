@@ -100,7 +100,7 @@ def _rasters(description: Description) -> list[str]:
 
 
 def _output(output: OutputDescription, probed_on: str) -> list[str]:
-    parts = [f"<h2>{_text(output.info.name)}: {_text(output.verdict)}</h2>"]
+    parts = [f"<h2>{_text(Phrase('{name}: {verdict}', name=output.info.name, verdict=output.verdict))}</h2>"]
     geometry = output.geometry
     if geometry is None:
         return [*parts, f"<p>{_text(worded(output.problem, as_key))}</p>"]
@@ -111,7 +111,7 @@ def _output(output: OutputDescription, probed_on: str) -> list[str]:
         parts.append(drawing(geometry, output.fields))
     if output.parameters:
         parts.append(
-            f"<p>{_text(Phrase('As parameters'))}: <code>{_text(worded(output.parameters, as_key))}</code></p>"
+            f"<p>{_text(Phrase('As parameters:'))} <code>{_text(worded(output.parameters, as_key))}</code></p>"
         )
     told = Phrase("Determined by calling the model on {pixels}.", pixels=probed_on)
     return [*parts, f'<p class="key">{_text(told)}</p>']
@@ -162,7 +162,7 @@ def _classes(classes: Classes) -> list[str]:
     for item in classes:
         swatch = f'<span class="swatch" style="background: {_text(item.color)}">&nbsp;</span> ' if item.color else ""
         rows.append((str(item.value), swatch + _text(item.name)))
-    return [f"<p>{_text(Phrase('Classes'))}:</p>", _table(rows)]
+    return [f"<p>{_text(Phrase('Classes:'))}</p>", _table(rows)]
 
 
 # -------------------------------------------------------------- the drawing

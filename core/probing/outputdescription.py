@@ -15,7 +15,7 @@ from ..errors import ModelError, OtbtfError, field
 from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo
 from ..models.placeholders import parse_userplaceholders
-from ..models.sidecar import Geometry
+from ..models.sidecar import Geometry, patches_verdict
 from ..phrases import Phrase
 from ..rasters.pixeltypes import gdal_type, written_type
 from ..rasters.rasterstack import Stack
@@ -199,13 +199,9 @@ def _typical(law: SizeLaw) -> tuple[int, int]:
 
 def _verdict(law: SizeLaw, margins: TileMargins | None, fields: Sequence[ReceptiveField]) -> str:
     if law.x is None or law.y is None:
-        return (
-            Phrase("patches of {patch} x {law_patch}", patch=law.patch[0], law_patch=law.patch[1])
-            if law.patch
-            else ANY_PATCHES
-        )
+        return patches_verdict(*law.patch) if law.patch else ANY_PATCHES
     if law.x.fixed or law.y.fixed:
-        return Phrase("patches of {rfield} x {y_rfield}", rfield=law.x.rfield, y_rfield=law.y.rfield)
+        return patches_verdict(law.x.rfield, law.y.rfield)
     if margins is not None and margins.whole:
         return WHOLE
     if fields and all((item.x.size, item.y.size) == (1, 1) for item in fields) and law.x.scale == 1 and law.x.crop == 0:

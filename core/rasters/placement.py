@@ -22,12 +22,6 @@ Items = tuple[tuple[str, str], ...]
 _CLOSE = 1e-9
 """Relative difference of numbers that are the same, written and read in another way."""
 
-_OPTIONS: dict[str, str] = {
-    Phrase("ground control points"): "-tps",
-    Phrase("RPCs"): "-rpc",
-    Phrase("geolocation arrays"): "-geoloc",
-}
-
 
 @dataclass(frozen=True)
 class Placement:
@@ -62,20 +56,22 @@ class Placement:
     @property
     def kind(self) -> str:
         """What it is, in words."""
-        return (
-            Phrase("ground control points")
-            if self.points
-            else Phrase("RPCs")
-            if self.rpc
-            else Phrase("geolocation arrays")
-        )
+        return self._kind_and_option[0]
 
     @property
     def cure(self) -> str:
         """How to get rid of it."""
-        return Phrase(
-            "Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {option})", option=_OPTIONS[self.kind]
-        )
+        option = self._kind_and_option[1]
+        return Phrase("Warp it to a grid first (Raster > Projections > Warp, or gdalwarp {option})", option=option)
+
+    @property
+    def _kind_and_option(self) -> tuple[str, str]:
+        """What it is, in words, and the option of gdalwarp that uses it."""
+        if self.points:
+            return Phrase("ground control points"), "-tps"
+        if self.rpc:
+            return Phrase("RPCs"), "-rpc"
+        return Phrase("geolocation arrays"), "-geoloc"
 
     def same_as(self, other: Placement) -> bool:
         """Return whether both place pixels alike, but for how numbers are written."""

@@ -14,6 +14,7 @@ from osgeo import gdal
 from ..base.addresses import masked
 from ..errors import RasterError
 from ..files import inputs
+from ..files.filebytes import part_of
 from ..files.gdalcalls import collected_errors, open_unchanged
 from ..phrases import Phrase
 from .messages import Reports
@@ -151,7 +152,7 @@ def _check_beside(path: str, reports: Reports) -> None:
             ]
         )
     if path.lower().endswith(".aux.xml") and inputs.local_file(path):
-        text, parsed = _head(path, _LONGEST_XML).decode("latin-1"), None
+        text, parsed = part_of(path, 0, _LONGEST_XML).decode("latin-1"), None
         if len(text) < _LONGEST_XML:
             with collected_errors():
                 parsed = gdal.ParseXMLString(text)
@@ -229,14 +230,14 @@ def _pcraster(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
 
 
 def _pcidsk(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
-    return promised_files(dataset.GetDescription(), _part)
+    return promised_files(dataset.GetDescription(), part_of)
 
 
 def _netcdf(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     match = re.match(r'NETCDF:"?(.*?)"?(?::[^:"/\\]+)?$', dataset.GetDescription(), re.IGNORECASE)
     path = match[1] if match else dataset.GetDescription()
     with contextlib.suppress(ValueError):  # netCDF 4 is HDF5, which looks at its size itself
-        yield path, promised_bytes(_head(path, _LONGEST_HEADER))
+        yield path, promised_bytes(part_of(path, 0, _LONGEST_HEADER))
 
 
 def _hfa(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
@@ -246,7 +247,7 @@ def _hfa(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     columns, lines = band.GetBlockSize()
     bits = _number(band.GetMetadataItem("NBITS", "IMAGE_STRUCTURE")) or gdal.GetDataTypeSize(band.DataType)
     blocks = -(-dataset.RasterXSize // columns) * -(-dataset.RasterYSize // lines)
-    tree = _head(dataset.GetDescription(), _LONGEST_XML) if path else b""
+    tree = part_of(dataset.GetDescription(), 0, _LONGEST_XML) if path else b""
     for match in re.finditer(re.escape(os.path.basename(path).encode()) + rb"\0(.{24})", tree, re.DOTALL):
         _, begin, layers, layer = struct.unpack("<qqii", match[1])
         if 0 <= layer < layers and begin > 0:
@@ -294,7 +295,7 @@ def _offset(body: str, name: str, default: int) -> int:
 def _sqlite(dataset: gdal.Dataset, files: Sequence[str]) -> Promises:
     """SQLite fills up the last page with zeros. Where there is a write-ahead log, pages may be there."""
     path = inputs.local_file(dataset.GetDescription())
-    head = _head(path, 100) if path else b""
+    head = part_of(path, 0, 100) if path else b""
     if head[:16] == b"SQLite format 3\0" and head[24:28] == head[92:96] and not os.path.exists(f"{path}-wal"):
         page = int.from_bytes(head[16:18], "big")
         yield path, (page if page > 1 else 1 << 16) * int.from_bytes(head[28:32], "big")
@@ -304,21 +305,6 @@ def _number(text: str | None) -> int:
     """Return a whole number; 0 where there is none."""
     match = re.match(r"\s*(\d+)\s*$", text or "")
     return int(match[1]) if match else 0
-
-
-def _head(path: str, size: int) -> bytes:
-    return _part(path, 0, size)
-
-
-def _part(path: str, offset: int, size: int) -> bytes:
-    file = gdal.VSIFOpenL(path, "rb") if offset >= 0 and size > 0 else None
-    if file is None:
-        return b""
-    try:
-        gdal.VSIFSeekL(file, offset, 0)
-        return bytes(gdal.VSIFReadL(1, size, file) or b"")
-    finally:
-        gdal.VSIFCloseL(file)
 
 
 _PROMISES: dict[str, Callable[[gdal.Dataset, Sequence[str]], Promises]] = {

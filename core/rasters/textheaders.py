@@ -15,6 +15,7 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import RasterError
+from ..files.filebytes import end_of
 from ..phrases import Phrase
 
 _LONGEST = 1 << 24
@@ -285,15 +286,7 @@ _MORE = {"ENVI": _envi, "RRASTER": _rraster, "EHdr": _ehdr, "GenBin": _genbin, "
 
 def read_text(path: str, size: int = _LONGEST) -> str:
     """Return a text file, or its last bytes where it is longer; empty where it cannot be read."""
-    file = gdal.VSIFOpenL(path, "rb")
-    if file is None:
-        return ""
-    try:
-        gdal.VSIFSeekL(file, 0, 2)
-        gdal.VSIFSeekL(file, max(0, gdal.VSIFTellL(file) - size), 0)
-        return bytes(gdal.VSIFReadL(1, size, file) or b"").decode("latin-1")
-    finally:
-        gdal.VSIFCloseL(file)
+    return end_of(path, size).decode("latin-1")
 
 
 def read_fields(text: str, separator: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, TEXT, Field
-from ..vectors.vectoroutput import OutputVector
+from ..vectors.vectoroutput import NO_GEOMETRY, OutputVector
 
 _CLASS, _VECTOR = "samplesPerClass", "samplesPerVector"
 
@@ -161,7 +161,7 @@ def write_table(statistics: Statistics, staging: Staging, progress: Progress) ->
     fields = [Field("statistic", TEXT), Field("key", TEXT), Field("class", TEXT), Field("samples", INTEGER)]
     classes = [(_CLASS, name, name, count) for name, count in statistics.per_class.items()]
     vectors = [(_VECTOR, str(key), statistics.class_of[key], n) for key, n in statistics.per_vector.items()]
-    with OutputVector(staging, fields, Reference("", False), progress, points=False) as output:
+    with OutputVector(staging, fields, Reference("", False), progress, geometry=NO_GEOMETRY) as output:
         output.write(_columns(classes + vectors))
         output.close()
 

@@ -16,10 +16,9 @@ Corners = list[tuple[float, float]]
 
 def corners(dataset: gdal.Dataset) -> Corners:
     """Return the corners of a raster in its own coordinates."""
-    x0, dx, rx, y0, ry, dy = dataset.GetGeoTransform()
-    width, height = dataset.RasterXSize, dataset.RasterYSize
-    places = ((0, 0), (width, 0), (width, height), (0, height))
-    return [(x0 + dx * column + rx * row, y0 + ry * column + dy * row) for column, row in places]
+    transform, width, height = dataset.GetGeoTransform(), dataset.RasterXSize, dataset.RasterYSize
+    x_and_y = (gdal.ApplyGeoTransform(transform, *at) for at in ((0, 0), (width, 0), (width, height), (0, height)))
+    return [(x, y) for x, y in x_and_y]
 
 
 def longitudes_and_latitudes(reference: Reference, places: Corners) -> Corners | None:

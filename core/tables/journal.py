@@ -62,7 +62,7 @@ class Journal:
         self.earlier = len(lines)
         self._done = lines if resume else {}
         self._anew = not resume
-        self._cut_off = bool(content) and not content.endswith(b"\n")
+        self._cut_off = resume and bool(content) and not content.endswith(b"\n")
 
     def _opened(self) -> BinaryIO:
         while True:
@@ -114,7 +114,7 @@ class Journal:
         if self._anew:
             self._file.truncate(0)
         text = json.dumps(line, ensure_ascii=False) + "\n"
-        self._file.write(("\n" + text if self._cut_off and not self._anew else text).encode("utf-8"))
+        self._file.write(("\n" + text if self._cut_off else text).encode("utf-8"))
         self._anew = self._cut_off = False
         self._file.flush()
         os.fsync(self._file.fileno())

@@ -34,8 +34,7 @@ def merge_matrices(
 def _sum(found: Sequence[ClassScores]) -> ClassScores:
     """Return the scores of the sum of matrices, over the classes of all."""
     every = {label for scores in found for label in scores.labels}
-    plain = all(isinstance(label, int) for label in every)
-    labels = sorted(every) if plain else sorted(every, key=lambda label: (isinstance(label, str), label))
+    labels = sorted(every, key=lambda label: (isinstance(label, str), label))
     at = {label: place for place, label in enumerate(labels)}
     matrix = np.zeros((len(labels), len(labels)), np.int64)
     for scores in found:

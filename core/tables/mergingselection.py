@@ -6,7 +6,9 @@ it has of its pixels, by largest remainders, so that the numbers of all rows are
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -140,12 +142,8 @@ def _totals(calls: Sequence[RowCall], out: str, run: Run, progress: Progress) ->
 def _with_numbers(call: RowCall, numbers: Mapping[str, int]) -> RowCall:
     values = {name: value for name, value in call.values.items() if not name.startswith(f"{_STRATEGY}.")}
     values[_STRATEGY] = "byclass"
-    lines = "".join(f"{_quoted(name)},{number}\n" for name, number in numbers.items())
-    return dataclasses.replace(
-        call, values=values, texts={_NUMBERS: "# class,samples\n" + lines}, idle=not any(numbers.values())
-    )
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
+    buffer = io.StringIO()
+    # `samples.allocation.read_numbers` takes a tab for the separator where it finds one, and a # that begins a line for a
+    # comment: neither must depend on the names of classes.
+    csv.writer(buffer, delimiter="\t", quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n").writerows(numbers.items())
+    return dataclasses.replace(call, values=values, texts={_NUMBERS: buffer.getvalue()}, idle=not any(numbers.values()))

@@ -135,10 +135,5 @@ def _features(layer: VectorLayer) -> Iterator[Row]:
         if feature is None:
             return
         number += 1
-        cells = {
-            each.name: field_text(feature, each.index, layer.path).strip()
-            if feature.IsFieldSetAndNotNull(each.index)
-            else ""
-            for each in layer.fields
-        }
+        cells = {each.name: field_text(feature, each.index, layer.path).strip() for each in layer.fields}
         yield Row(number, Phrase("feature {fid}", fid=feature.GetFID()), cells)

@@ -87,9 +87,12 @@ def _fields_of(place: Path) -> tuple[dict[str, Any], list[str]]:
 
 def _id(call: RowCall, labels: Mapping[str, int]) -> str:
     """Return what an item is called, which no other one is."""
-    if not call.label:
-        return f"row-{call.row.number}"
-    return call.label if labels[call.label] == 1 else f"{call.label}-{call.row.number}"
+    if call.label and labels[call.label] == 1:
+        return call.label
+    name = f"{call.label or 'row'}-{call.row.number}"
+    while name in labels:
+        name += f"-{call.row.number}"
+    return name
 
 
 def _item(
@@ -140,8 +143,9 @@ def _as_stac(text: str) -> str:
 
 def _links(call: RowCall, folder: str, sidecar: str) -> list[dict[str, str]]:
     links = []
-    for link in (call.row.item or {}).get("links") or []:
-        if link.get("rel") == "self" and isinstance(link.get("href"), str):
+    given = (call.row.item or {}).get("links")
+    for link in given if isinstance(given, list) else []:
+        if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
             links.append({"rel": "derived_from", "href": link["href"], "type": "application/geo+json"})
     if sidecar:
         links.append({"rel": "derived_from", "href": _from(folder, sidecar), "type": "application/geo+json"})

@@ -13,11 +13,12 @@ from typing import Any
 from .. import registry
 from ..base.addresses import masked
 from ..base.progress import Progress
-from ..errors import OtbtfError, ParameterError, RasterError, field, worded
+from ..errors import OtbtfError, ParameterError, field, worded
 from ..parameters.extendedfilenames import split
-from ..parameters.kinds import Key
+from ..parameters.kinds import Content, Key
 from ..parameters.operation import Operation
 from ..parameters.parsing import keys
+from ..parameters.vectorsource import Address
 from ..phrases import Phrase, plain
 from ..registry.givenvalues import understood
 from .givenonce import Given, by_any_name, holds_paths, listed, plain_name
@@ -136,14 +137,14 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
     texts = (cell for row in table.rows for column in found for cell in [row.cells[column]] if "{" in cell)
     used |= {name for text in texts for name in names_in(text)}
     others = [column for column in table.columns if column not in found and column not in used]
-    plain = [column for column in table.columns if column not in found]
-    label = next((name for name in ("id", "name") if name in plain), "")
+    own = [column for column in table.columns if column not in found]
+    label = next((name for name in ("id", "name") if name in own), "")
     for column in others:
         near = difflib.get_close_matches(plain_name(column), known, n=1, cutoff=_CLOSE)
         if near and column != label:
             raise ParameterError(
-                "{table} is {path}, whose column {column} is no parameter of {operation}. Did you mean {near}? A column that "
-                "is no parameter may be called otherwise.",
+                "{table} is {path}, whose column {column} is no parameter of {operation}. Did you mean {near}? If it is not "
+                "meant as a parameter, give it another name.",
                 table=field("table"),
                 path=table.path,
                 column=column,
@@ -151,11 +152,11 @@ def _parameter_columns(table: Table, operation: type[Operation], once: Given, pr
                 near=known[near[0]].parameter,
             )
     _check_once(table, found, once)
-    label = label or next(iter(plain), "")
+    label = label or next(iter(own), "")
     if others := [column for column in others if column != label]:
         progress.info(
             Phrase(
-                "Columns that are no parameters of {operation}, and not used: {others}.",
+                "Columns that are not used, since they are no parameters of {operation}: {others}.",
                 operation=operation.__name__,
                 others=", ".join(others),
             )
@@ -229,7 +230,8 @@ def _check_alone(text: str, name: str) -> None:
     """Raise ParameterError where an asset that is scaled or masked is only a part of a text, such as one with options."""
     if text != f"{{{name}}}":
         raise ParameterError(
-            "{text} is more than the asset {name}, whose values are scaled, masked or told by the item: give {{{name}}} alone.",
+            "{text} is more than the asset {name}, whose scale, mask or no-data value does not come from its file: give "
+            "{{{name}}} alone.",
             text=text,
             name=name,
         )
@@ -242,7 +244,9 @@ def _beside(key: Key, folder: str, text: str) -> str:
         return text
     beside = os.path.join(folder, text)
     # A bare name may be another one's: that of a template, as MODEL_DIR takes it.
-    is_name = not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(_path(beside).split("|")[0])
+    is_name = (
+        not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(Address.of(_path(beside)).path)
+    )
     return text if is_name and "." not in text else beside
 
 
@@ -268,20 +272,16 @@ def _check(operation: type[Operation], call: RowCall, columns: _Columns) -> None
     names = {key.name: column for column, key in columns.keys.items()}
     try:
         with registry.in_keys_of(operation):
-            try:
-                values = understood(operation, call.values, Progress())
-            except RasterError:  # of a file: the row fails when it is run
-                return
-            registry.read(operation, values)
-    except OtbtfError as error:
-        if not isinstance(error, ParameterError):
-            return
+            registry.read(operation, understood(operation, call.values, Progress()))
+    except ParameterError as error:
 
         def word(path: str) -> str:
             name = path.lstrip("=")
             return Phrase("column {name}", name=names[name]) if name in names else field(path)
 
         raise ParameterError("{error}", error=worded(error.message, word)) from None
+    except OtbtfError:  # of a file: the row fails when it is run
+        return
 
 
 def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, str]) -> list[Phrase]:
@@ -340,4 +340,5 @@ def _paths(call: RowCall, known: tuple[Key, ...], outputs: bool) -> Iterator[tup
     for key in known:
         if holds_paths(key) and key.kind.is_output == outputs:
             for text in _texts(call.values.get(key.name)):
-                yield key, _path(text).split("|layername=")[0]
+                path = _path(text)
+                yield key, Address.of(path).path if key.kind.content is Content.LAYER else path

@@ -16,8 +16,9 @@ from urllib.request import url2pathname
 from osgeo import gdal
 
 from ..base.addresses import address_of, masked
-from ..base.jsonvalues import Json, OddJson, parse
+from ..base.jsonvalues import Json, OddJson, parse, read
 from ..errors import ParameterError, field
+from ..files.filebytes import part_of
 from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
 from ..rasters.remoterasters import forget, vsi_name
@@ -80,7 +81,7 @@ def _pages(place: str) -> Iterator[tuple[Json, str, str]]:
         if len(seen) > _MOST_PAGES:
             raise _refused(place, Phrase("it has more than {most} pages", most=_MOST_PAGES))
         try:
-            page = parse(_content(place), _LARGEST)
+            page = _content(place)
             following = _next(page, place)
         except OddJson as error:
             raise _refused(place, error) from error
@@ -88,28 +89,31 @@ def _pages(place: str) -> Iterator[tuple[Json, str, str]]:
         place = following if address_of(place) else ""
 
 
-def _content(place: str) -> bytes:
+def _content(place: str) -> Json:
     if not address_of(place):
         try:
-            if os.path.getsize(place) > _LARGEST:
-                raise _refused(place, Phrase("it has more than {most} MB", most=_LARGEST >> 20))
-            with open(place, "rb") as file:
-                return file.read()
+            return read(place, _LARGEST)
         except OSError as error:
             raise _refused(place, error.strerror) from error
     name = vsi_name(place, head=False)
     forget(name)
-    content: list[bytes] = []
-    with collected_errors() as errors:
-        file = gdal.VSIFOpenL(name, "rb")
-        if file is not None:
-            try:
-                content.append(bytes(gdal.VSIFReadL(1, _LARGEST, file) or b""))
-            finally:
-                gdal.VSIFCloseL(file)
+    content = b""
+    with collected_errors():
+        content = part_of(name, 0, _LARGEST + 1)
     if not content:
-        raise _refused(place, Phrase("the server does not send it ({errors})", errors=masked(str(errors))))
-    return content[0]
+        raise _refused(place, Phrase("the server does not send it ({errors})", errors=_cause(name)))
+    return parse(content, _LARGEST)
+
+
+def _cause(name: str) -> str:
+    """Return why GDAL cannot open a file, which it tells only where it is asked for it."""
+    forget(name)
+    gdal.VSIErrorReset()
+    with collected_errors() as errors:
+        file = gdal.VSIFOpenExL(name, "rb", True)
+        if file is not None:
+            gdal.VSIFCloseL(file)
+    return masked(gdal.VSIGetLastErrorMsg() or str(errors))
 
 
 def _next(page: Json, place: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # nosec B406 (escapes, and parses nothing)
 
 from osgeo import gdal
 
@@ -148,7 +148,7 @@ def _masked(source: str, dataset: gdal.Dataset, made: gdal.Dataset, view: View) 
     """
     if _has_mask(dataset):
         raise RasterError(
-            "{source} has a mask or an alpha band of its own, beside which {mask} cannot be another: leave one out.",
+            "{source} has a mask or an alpha band of its own, so that {mask} cannot mask it, too: use only one of them.",
             source=source,
             mask=view.mask,
         )
@@ -178,7 +178,8 @@ def _placed(source: str, dataset: gdal.Dataset, mask: gdal.Dataset, name: str) -
         if covers and y + height >= dataset.RasterYSize - 0.01:
             return f'<DstRect xOff="{x!r}" yOff="{y!r}" xSize="{width!r}" ySize="{height!r}"/>'
     raise RasterError(
-        "The mask {name} does not cover {source}, or has another coordinate system: it must have the same ground.",
+        "The mask {name} does not fit {source}: it must cover the same ground in the same coordinate system, and neither may "
+        "be rotated.",
         name=name,
         source=source,
     )

@@ -10,10 +10,11 @@ from typing import Any
 from ..base.addresses import masked
 from ..base.progress import Progress
 from ..errors import ParameterError, field
+from ..operations.runtable import PIXEL_VALUES
 from ..phrases import Phrase
 from .table import Row, Scaling, Table
 
-AUTO, SCALED, STORED = "auto", "scaled", "stored"
+AUTO, SCALED, STORED = PIXEL_VALUES
 
 _MASK = re.compile(r"\s*(?P<asset>[^=]+?)\s*=\s*(?P<values>[\d\s,-]+)\s*")
 _VALUES = re.compile(r"(\d{1,3})(?:-(\d{1,3}))?")
@@ -60,8 +61,8 @@ class Views:
         mask: which pixels are left out; None for none.
     """
 
-    values: str = STORED
-    mask: Mask | None = None
+    values: str
+    mask: Mask | None
 
     def of(self, row: Row, name: str) -> View | None:
         """Return how one asset of an item is read; None where it is taken as it is.
@@ -154,8 +155,8 @@ def _check_offset(row: Row, name: str, scalings: tuple[Scaling, ...]) -> None:
     applied = [key for key, value in properties.items() if key.endswith(":boa_offset_applied") and value is True]
     if applied and any(scaling.offset for scaling in scalings):
         raise ParameterError(
-            "the asset {name} has the offset {offset:g}, but the item says by {applied} that its values have it already: "
-            "which is right cannot be told. Correct the items, or set {pixelvalues} to stored.",
+            "the asset {name} has the offset {offset:g}, but {applied} of its item says that the values include it already. "
+            "Correct the items, or set {pixelvalues} to stored.",
             name=name,
             offset=next(scaling.offset for scaling in scalings if scaling.offset),
             applied=applied[0],

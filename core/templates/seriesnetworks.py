@@ -52,12 +52,21 @@ def tempcnn(options: Options) -> keras.Model:
 
 def _tempcnn(x: Any, _dates: list[float], options: Options) -> Any:
     def activated(y: Any) -> Any:
-        return keras.layers.Dropout(0.5)(keras.layers.ReLU()(keras.layers.BatchNormalization()(y)))
+        return keras.layers.Dropout(0.5)(keras.layers.ReLU()(_normalized(y)))
 
     decay = keras.regularizers.L2(1e-6)
     for _ in range(options.depth):
         x = activated(keras.layers.Conv1D(options.width, 5, padding="same", kernel_regularizer=decay)(x))
     return activated(keras.layers.Dense(4 * options.width, kernel_regularizer=decay)(keras.layers.Flatten()(x)))
+
+
+def _normalized(x: Any) -> Any:
+    """Return features after batch normalization, whose means follow the last ten batches or so.
+
+    Series of single pixels make few batches in an epoch. With Keras's own momentum, 0.99, the means would lag behind the
+    weights for epochs: the scores that decide about learning rate and end of the training would be those of another network.
+    """
+    return keras.layers.BatchNormalization(momentum=0.9)(x)
 
 
 def gru(options: Options) -> keras.Model:

@@ -421,7 +421,7 @@ class _GraphRun:
     def report(self, scores: Mapping[SampleRole, Scores]) -> str:
         """Return the report's page."""
         counts = {role: samples.size for role, samples in self._sets.by_role.items()}
-        facts = {"Model": str(self.graph.folder), "Epochs": str(self.state.epoch)}
+        facts: dict[str, str] = {Phrase("Model"): str(self.graph.folder), Phrase("Epochs"): str(self.state.epoch)}
         return report_html(self._parameters, self.state.history, scores, counts, facts)
 
     def classes(self, scores: Mapping[SampleRole, Scores]) -> dict[str, Classes]:

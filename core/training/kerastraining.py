@@ -343,12 +343,12 @@ class _KerasRun:
         files.write_text("out.history", history_csv(rows))
         if files.wants("out.report"):
             counts = {role: samples.size for role, samples in self._sets.by_role.items()}
-            facts = {
-                "Model": self._network.name,
-                "Loss": self._loss,
-                "Epochs": str(self._callback.state.epoch),
+            facts: dict[str, str] = {
+                Phrase("Model"): self._network.name,
+                Phrase("Loss"): self._loss,
+                Phrase("Epochs"): str(self._callback.state.epoch),
             }
             if self._rules.validated:
-                facts["Best epoch"] = str(self._callback.state.best_epoch)
+                facts[Phrase("Best epoch")] = str(self._callback.state.best_epoch)
             files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
         return files.commit()

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from osgeo import gdal
 
 from ..errors import VectorError
+from ..files.filebytes import end_of, part_of, parts_of, size_of
 from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
-
-_PART = 1 << 20  # bytes read at a time
 
 
 def check_complete(dataset: Any, layer: Any, path: str) -> None:
@@ -52,15 +50,10 @@ def _flatgeobuf(dataset: Any, layer: Any) -> Phrase | None:
 
 
 def _mapinfo(dataset: Any, layer: Any) -> Phrase | None:
-    files: dict[str, dict[str, str]] = {}
-    for file in dataset.GetFileList() or ():
-        stem, extension = os.path.splitext(file)
-        files.setdefault(stem, {})[extension.lower()] = file
-    for found in files.values():
-        told = _table(found) if ".dat" in found else _interchange(found, layer) if ".mif" in found else None
-        if told:
-            return told
-    return None
+    """Look at the files of the layer alone: a folder is a data set of many."""
+    files = [os.path.splitext(file) for file in dataset.GetFileList() or ()]
+    own = {end.lower(): stem + end for stem, end in files if os.path.basename(stem).lower() == layer.GetName().lower()}
+    return _table(own) if ".dat" in own else _interchange(own, layer) if {".mif", ".mid"} <= set(own) else None
 
 
 def _table(files: dict[str, str]) -> Phrase | None:
@@ -69,11 +62,11 @@ def _table(files: dict[str, str]) -> Phrase | None:
     The layout of .dat is that of dBASE III; .id holds a 32 bit offset into .map for each row, 0 for one without geometry
     (MITAB, mitab_datfile.cpp and mitab_idfile.cpp).
     """
-    header = _bytes(files[".dat"], 12)
+    header = part_of(files[".dat"], 0, 12)
     if len(header) < 12:
         return Phrase("its file {file} has no header", file=files[".dat"])
     rows, start, width = struct.unpack("<4xIHH", header)
-    if (size := _size(files[".dat"])) < start + rows * width:
+    if (size := size_of(files[".dat"])) < start + rows * width:
         return Phrase(
             "its file {file} has {size} bytes, but its header tells of {rows} rows",
             file=files[".dat"],
@@ -82,13 +75,13 @@ def _table(files: dict[str, str]) -> Phrase | None:
         )
     if ".map" not in files or ".id" not in files:
         return None
-    if (size := _size(files[".id"])) < 4 * rows:
+    if (size := size_of(files[".id"])) < 4 * rows:
         return Phrase(
             "its file {file} has {size} bytes, too few for {rows} rows", file=files[".id"], size=size, rows=rows
         )
-    places = (np.frombuffer(part[: len(part) // 4 * 4], "<u4") for part in _parts(files[".id"]))
+    places = (np.frombuffer(part[: len(part) // 4 * 4], "<u4") for part in parts_of(files[".id"]))
     last = max((int(some.max(initial=0)) for some in places), default=0)
-    if last >= (size := _size(files[".map"])):
+    if last >= (size := size_of(files[".map"])):
         return Phrase(
             "its file {file} ends at byte {size}, before some of its geometries", file=files[".map"], size=size
         )
@@ -97,9 +90,7 @@ def _table(files: dict[str, str]) -> Phrase | None:
 
 def _interchange(files: dict[str, str], layer: Any) -> Phrase | None:
     """Compare the geometries of .mif with the rows of .mid."""
-    if ".mid" not in files:
-        return None
-    rows = sum(1 for line in _lines(files[".mid"]) if line.strip())
+    rows = _rows(files[".mid"])
     count = rows
     with collected_errors():
         count = layer.GetFeatureCount()
@@ -111,12 +102,26 @@ def _interchange(files: dict[str, str], layer: Any) -> Phrase | None:
     )
 
 
+def _rows(path: str) -> int:
+    """Count the rows of a .mid file: its lines that are not empty; a line end within quotes ends none."""
+    rows, rest = 0, b""
+    for part in parts_of(path):
+        *lines, rest = (rest + part).split(b"\n")
+        begun = b""
+        for line in lines:
+            begun += line
+            if begun.count(b'"') % 2 == 0:
+                rows += bool(begun.strip())
+                begun = b""
+            else:
+                begun += b" "
+        rest = begun + rest
+    return rows + bool(rest.strip())
+
+
 def _gmt(dataset: Any, layer: Any) -> Phrase | None:
     """Look for the end of the last line: half a number is a number, too."""
-    path, last = dataset.GetDescription(), b""
-    for part in _parts(path):
-        last = part[-1:]
-    return None if last in (b"\n", b"") else Phrase("its last line has no end")
+    return None if end_of(dataset.GetDescription(), 1) in (b"\n", b"") else Phrase("its last line has no end")
 
 
 _CHECKS: dict[str, Callable[[Any, Any], Phrase | None]] = {
@@ -124,31 +129,3 @@ _CHECKS: dict[str, Callable[[Any, Any], Phrase | None]] = {
     "MapInfo File": _mapinfo,
     "OGR_GMT": _gmt,
 }
-
-
-def _size(path: str) -> int:
-    found = gdal.VSIStatL(path)
-    return 0 if found is None else int(found.size)
-
-
-def _bytes(path: str, size: int) -> bytes:
-    return next(_parts(path), b"")[:size]
-
-
-def _lines(path: str) -> Iterator[bytes]:
-    rest = b""
-    for part in _parts(path):
-        *whole, rest = (rest + part).split(b"\n")
-        yield from whole
-    yield rest
-
-
-def _parts(path: str) -> Iterator[bytes]:
-    file = gdal.VSIFOpenL(path, "rb")
-    if file is None:
-        return
-    try:
-        while part := bytes(gdal.VSIFReadL(1, _PART, file) or b""):
-            yield part
-    finally:
-        gdal.VSIFCloseL(file)

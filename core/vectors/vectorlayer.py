@@ -120,7 +120,7 @@ class VectorLayer:
         self.count = -1
         with collected_errors() as errors:
             self.count = int(self.layer.GetFeatureCount())
-        if errors.failed:  # told once: reading ends without a word where counting did
+        if errors.failed:  # GDAL reports it once: after counting, reading ends early without a word
             raise VectorError(
                 "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
             )

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Union
 
@@ -38,6 +38,11 @@ _LAYER_OPTIONS = {
 }
 _CASELESS = ("GPKG", "SQLite")
 """Formats in which names of fields that differ only by the case of letters are one name."""
+
+POINTS, POLYGONS, NO_GEOMETRY = ogr.wkbPoint, ogr.wkbPolygon, ogr.wkbNone
+"""What the features of a layer are."""
+
+_LARGEST_32_BITS = 2**31 - 1
 
 _BATCH = 20_000  # features between two looks at the user's wish to stop
 
@@ -149,7 +154,7 @@ class OutputVector:
         fields: Sequence[Field],
         reference: Reference,
         progress: Progress,
-        points: bool = True,
+        geometry: int = POINTS,
     ) -> None:
         """Create it.
 
@@ -158,12 +163,13 @@ class OutputVector:
             fields: names and kinds.
             reference: coordinate system.
             progress: hears of fields that the format had to rename.
-            points: False for a table without geometry.
+            geometry: `POINTS`, `POLYGONS`, or `NO_GEOMETRY` for a table.
 
         Raises:
             VectorError: the format cannot hold such a layer.
         """
-        self._staging, self._progress, self._points, self._rows = staging, progress, points, 0
+        self._staging, self._progress, self._geometry, self._rows = staging, progress, geometry, 0
+        self._whole = ogr.OFTInteger64
         self._driver = vector_driver(str(staging.final))
         self._name = staging.final.stem
         self._filler: Filler | None = None
@@ -190,7 +196,7 @@ class OutputVector:
         self._check(errors, self._dataset is not None)
         self._create_layer(reference, fields)
         self._create_fields(fields)
-        if self._driver.ShortName == "GPKG":
+        if self._driver.ShortName == "GPKG" and self._geometry != POLYGONS:
             self._close_dataset()
             self._filler = Filler(self._staging.path, self._name, self.names)
         elif self._dataset.TestCapability(ogr.ODsCTransactions):
@@ -203,29 +209,30 @@ class OutputVector:
             system.ImportFromWkt(reference.wkt)
             system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
         options = list(_LAYER_OPTIONS.get(self._driver.ShortName, []))
-        if not self._points:
+        if self._geometry == NO_GEOMETRY:
             options = [option for option in options if not option.startswith(("SPATIAL_INDEX", "GEOMETRY"))]
-        if self._driver.ShortName == "GPKG" and self._points and not can_index():
+        if self._geometry == POLYGONS:
+            options = ["GEOMETRY=AS_WKT" if option == "GEOMETRY=AS_XY" else option for option in options]
+        if self._driver.ShortName == "GPKG" and self._geometry != NO_GEOMETRY and not can_index():
             options = ["SPATIAL_INDEX=NO" if option.startswith("SPATIAL_INDEX") else option for option in options]
         options += _reserved_names(self._driver.ShortName, fields)
         with collected_errors() as errors:
-            kind = ogr.wkbPoint if self._points else ogr.wkbNone
-            self._layer = self._dataset.CreateLayer(self._name, system, kind, options)
+            self._layer = self._dataset.CreateLayer(self._name, system, self._geometry, options)
         self._check(errors, self._layer is not None)
-        if self._points and self._layer.GetGeomType() == ogr.wkbNone:
+        if self._geometry != NO_GEOMETRY and self._layer.GetGeomType() == ogr.wkbNone:
             errors.messages.append(Phrase("it holds tables without geometry only"))
             self._check(errors, False)
 
     def _create_fields(self, fields: Sequence[Field]) -> None:
         has_64_bits = "Integer64" in (self._driver.GetMetadataItem("DMD_CREATIONFIELDDATATYPES") or "Integer64").split()
-        whole = ogr.OFTInteger64 if has_64_bits else ogr.OFTInteger
+        self._whole = ogr.OFTInteger64 if has_64_bits else ogr.OFTInteger
         names = [field.name for field in fields]
         if self._driver.ShortName in _CASELESS:
             names = distinct_names(names)
         for field, name in zip(fields, names):
             code = ogr.OGRERR_FAILURE
             with collected_errors() as errors:
-                code = self._layer.CreateField(ogr.FieldDefn(name, _TYPES.get(field.kind, whole)))
+                code = self._layer.CreateField(ogr.FieldDefn(name, _TYPES.get(field.kind, self._whole)))
             self._check(errors, code == ogr.OGRERR_NONE)
         definition = self._layer.GetLayerDefn()
         made = [definition.GetFieldDefn(index).GetName() for index in range(definition.GetFieldCount())]
@@ -244,6 +251,36 @@ class OutputVector:
                 )
             )
 
+    def write_polygons(self, columns: Sequence[Column], shapes: Sequence[bytes]) -> None:
+        """Append polygons, as `write` does points.
+
+        Args:
+            columns: one per field, see `write`.
+            shapes: the polygons as WKB.
+        """
+        self._check_whole(columns)
+        self._write_batches(columns, map(ogr.CreateGeometryFromWkb, shapes), len(shapes))
+        self._rows += len(shapes)
+
+    def _check_whole(self, columns: Sequence[Column]) -> None:
+        """Raise VectorError where a number does not fit into the fields of the format: OGR writes its largest one."""
+        if self._whole == ogr.OFTInteger64:
+            return
+        for name, column in zip(self.names, columns):
+            if column.dtype.kind not in "iu":
+                continue
+            wrong = column[np.abs(column.astype("float64")) > _LARGEST_32_BITS]
+            if len(wrong):
+                raise VectorError(
+                    "{final} cannot hold {value} in the field {field}: whole numbers of the format {format} end at "
+                    "{most}. A GeoPackage (.gpkg) holds larger ones.",
+                    final=self._staging.final,
+                    value=int(wrong[0]),
+                    field=name,
+                    format=self._driver.LongName,
+                    most=_LARGEST_32_BITS,
+                )
+
     def write(self, columns: Sequence[Column], x: np.ndarray | None = None, y: np.ndarray | None = None) -> None:
         """Append features.
 
@@ -256,31 +293,29 @@ class OutputVector:
             VectorError: they cannot be written, for instance because the disk is full.
             Cancelled: the user asked to stop.
         """
+        self._check_whole(columns)
         count = len(x) if x is not None else len(columns[0])
         if self._filler is not None:
             self._filler.add(columns, x, y, count)
         else:
-            for start in range(0, count, _BATCH):
-                self._progress.check()
-                part = slice(start, start + _BATCH)
-                self._write_features(
-                    [column[part].tolist() for column in columns],
-                    None if x is None else x[part].tolist(),
-                    None if y is None else y[part].tolist(),
-                    min(_BATCH, count - start),
-                )
+            self._write_batches(columns, None if x is None or y is None else _points(x, y), count)
         self._rows += count
 
-    def _write_features(self, columns: list[Any], x: Any, y: Any, count: int) -> None:
+    def _write_batches(self, columns: Sequence[Column], geometries: Iterator[Any] | None, count: int) -> None:
+        for start in range(0, count, _BATCH):
+            self._progress.check()
+            part = slice(start, start + _BATCH)
+            self._write_features([column[part].tolist() for column in columns], geometries, min(_BATCH, count - start))
+
+    def _write_features(self, columns: list[Any], geometries: Iterator[Any] | None, count: int) -> None:
         definition = self._layer.GetLayerDefn()
-        feature, point = ogr.Feature(definition), ogr.Geometry(ogr.wkbPoint)
+        feature = ogr.Feature(definition)
         first = definition.GetFieldCount() - len(columns)
         failed = False
         with collected_errors() as errors:
             for row in range(count):
-                if x is not None:
-                    point.SetPoint_2D(0, x[row], y[row])
-                    feature.SetGeometry(point)
+                if geometries is not None:
+                    feature.SetGeometry(next(geometries))
                 for index, column in enumerate(columns, first):
                     value = column[row]
                     if value is None:
@@ -344,6 +379,15 @@ class OutputVector:
                 format=self._driver.LongName,
                 errors=errors,
             )
+
+
+def _points(x: np.ndarray, y: np.ndarray) -> Iterator[Any]:
+    point = ogr.Geometry(ogr.wkbPoint)
+    for start in range(0, len(x), _BATCH):
+        part = slice(start, start + _BATCH)
+        for place in zip(x[part].tolist(), y[part].tolist()):
+            point.SetPoint_2D(0, *place)
+            yield point
 
 
 def _reserved_names(driver: str, fields: Sequence[Field]) -> list[str]:

@@ -9,10 +9,13 @@ to change them in the model designer.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+os.environ["QT_HASH_SEED"] = "0"  # else Qt writes the attributes in the file in another order each time
 
 from qgis.core import (
     QgsApplication,
@@ -41,6 +44,8 @@ RESULTS = {
     "training:Model": "Folder of the trained model, to serve it on other images.",
     "training:Report": "HTML page with the training curves, confusion matrix and scores per class.",
 }
+NEEDED = {"Model"}
+"""Results that a later step reads: without them a run would train, and fail then."""
 
 Source = QgsProcessingModelChildParameterSource
 INTEGER = QgsProcessingParameterNumber.Type.Integer
@@ -98,6 +103,7 @@ class Maker:
             output.setChildId(name)
             output.setChildOutputName(key)
             output.setPosition(QPointF(420 + 260 * self._steps, 330 + 60 * len(outputs)))
+            output.setMandatory(title in NEEDED)
             outputs[title] = output
         child.setModelOutputs(outputs)
         self.model.addChildAlgorithm(child)
@@ -191,7 +197,14 @@ def make() -> QgsProcessingModelAlgorithm:
         },
         {"OUT": "Map"},
     )
+    without_places(maker.model)
     return maker.model
+
+
+def without_places(model: QgsProcessingModelAlgorithm) -> None:
+    """Remove the places that dialogs suggest for outputs: they are on this machine, and QGIS asks for them where it loads it."""
+    for definition in model.destinationParameterDefinitions():
+        definition.setGuiDefaultValueOverride(None)
 
 
 def main() -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QObject, QTimer
+from qgis.PyQt.QtCore import QObject, QThread, QTimer
 
 from ..core.base.progress import Progress
 from ..core.errors import Cancelled
 
 _PAUSE = 250
 """Milliseconds without another change before work begins: a path is typed letter by letter."""
+
+_AGAIN = 100
+"""Milliseconds between two looks at whether a thread is free."""
 
 
 class TaskProgress(Progress):
@@ -50,7 +54,10 @@ class _Work(QgsTask):
 
 
 class Latest(QObject):
-    """Does one thing at a time in the background; only what was asked for last is answered.
+    """Works in the background; only what was asked for last is answered.
+
+    What was given up may go on for a while: GDAL waits for a server that does not answer, and cannot be interrupted. It
+    takes at most half of QGIS's threads, of which there are few; beyond that, later requests wait for it.
 
     Args:
         parent: a request ends with it.
@@ -66,6 +73,8 @@ class Latest(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._begin)
+        self._begun: list[_Work] = []  # some of them given up; the list outlives this object, to be given up with it
+        self.destroyed.connect(partial(_give_up, self._begun))
 
     def ask(self, work: Callable[[Progress], Any], answer: Callable[[Any], None], pause: int = _PAUSE) -> None:
         """Call `work` in the background after a pause (in ms), and `answer` in the main thread with what it returns."""
@@ -77,14 +86,19 @@ class Latest(QObject):
         """Give up what was asked for, and answer no more."""
         self._request = None
         self._timer.stop()
-        task, self._task = self._task, None
-        if task is not None and not sip.isdeleted(task):
-            task.cancel()
+        self._task = None
+        _give_up(self._begun)
 
     def _begin(self) -> None:
-        if self._request is not None:
-            self._task = _Work(self._title, self._request[0], self._end)
-            QgsApplication.taskManager().addTask(self._task)
+        if self._request is None:
+            return
+        self._begun[:] = filter(_goes_on, self._begun)
+        if len(self._begun) >= max(1, QThread.idealThreadCount() // 2):
+            self._timer.start(_AGAIN)
+            return
+        self._task = _Work(self._title, self._request[0], self._end)
+        self._begun.append(self._task)
+        QgsApplication.taskManager().addTask(self._task)
 
     def _end(self, task: _Work) -> None:
         if task is not self._task or self._request is None or sip.isdeleted(self):
@@ -94,3 +108,14 @@ class Latest(QObject):
             self._failed(task.error)
         else:
             answer(task.outcome)
+
+
+def _goes_on(task: _Work) -> bool:
+    """Return whether a task has not ended; QGIS deletes those that have."""
+    return not sip.isdeleted(task) and task.status() not in (QgsTask.TaskStatus.Complete, QgsTask.TaskStatus.Terminated)
+
+
+def _give_up(begun: list[_Work]) -> None:
+    """Cancel tasks."""
+    for task in filter(_goes_on, begun):
+        task.cancel()

@@ -34,10 +34,10 @@ class Dialogs:
 
         None where QGIS's dialog is not as expected: then QGIS opens its own.
         """
-        every = algorithm.all_sources()
-        form = form_of(algorithm.OPERATION, every)
         dialog = None
         try:
+            every = algorithm.all_sources()
+            form = form_of(algorithm.OPERATION, every)
             # With fields for all sources: the panel hides those that the model does not need.
             shown = {SHOWN_SOURCES: every} if form is not None else {}
             dialog = _dialog_class()(algorithm.create(shown), False, self._window or parent)

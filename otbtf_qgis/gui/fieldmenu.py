@@ -45,7 +45,8 @@ class FieldMenu(QToolButton):
         menu, chosen = self.menu(), self._value().split()
         menu.clear()
         for name, about in self._names:
-            action = menu.addAction(f"{name}  ({about})" if about else name)
+            text = f"{name}  ({about})" if about else name
+            action = menu.addAction(text.replace("&", "&&"))  # a single one marks a key
             action.setCheckable(True)
             action.setChecked(name in chosen)
             action.triggered.connect(partial(self._choose, name))

@@ -61,8 +61,9 @@ class FormCheck(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setMinimumHeight(0)  # which would count
-        self.setFixedHeight(self.heightForWidth(self.width()))
+        if self.text():  # a label without one knows no height
+            self.setMinimumHeight(0)  # which would count
+            self.setFixedHeight(self.heightForWidth(self.width()))
 
     def _wait(self, *_: Any) -> None:
         self._timer.start()

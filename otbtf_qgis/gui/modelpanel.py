@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProject
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from ..algorithms.feedback import in_labels
@@ -81,9 +81,11 @@ class ModelPanel(QFrame):
         self._input_menus = {number: self._menu(own.placeholder, False) for number, own in form.sources.items()}
         self._rows = {name: self._row(name, wrapper) for name, wrapper in self._wrappers.items()}
         self._sources = {number: self._source(own, number <= usual_sources) for number, own in form.sources.items()}
-        for name in form.asked:
-            if name in self._wrappers:
-                self._wrappers[name].widgetValueHasChanged.connect(self._changed)
+        self._refollow = QTimer(self)
+        self._refollow.setSingleShot(True)
+        self._refollow.timeout.connect(self._other_changed)
+        for name, wrapper in self._wrappers.items():
+            wrapper.widgetValueHasChanged.connect(self._changed if name in form.asked else self._wait)
         self._forget()
         self._changed()
 
@@ -102,6 +104,7 @@ class ModelPanel(QFrame):
         report(error)
         self._models.drop()
         self._images.drop()
+        self._found = None
         self.hide()
         self._release_fields()
 
@@ -117,6 +120,20 @@ class ModelPanel(QFrame):
         else:
             self._show()
         self._show_options()
+
+    def _wait(self, *_: Any) -> None:
+        self._refollow.start(0)  # once for all values that QGIS sets together
+
+    @_guarded
+    def _other_changed(self) -> None:
+        """Let fields follow the model again: the history sets those too that are hidden or grey."""
+        found = self._found
+        if isinstance(found, Found):
+            self._follow(found, found.summary.output(self._text(self._form.outputs)))
+        elif found is not None:
+            self._follow(None, "")
+        else:
+            self._release_fields()
 
     def _choice(self) -> ChosenModel | None:
         path = self._text(self._form.model).strip()

@@ -25,6 +25,7 @@ class Row(QObject):
         self._widgets = [widget for widget in widgets if isinstance(widget, QWidget)]
         self._tips = [widget.toolTip() for widget in self._widgets]
         self._shown, self._why_not, self._kept = True, "", None
+        self._waits = False
 
     @property
     def is_given(self) -> bool:
@@ -46,7 +47,16 @@ class Row(QObject):
                 widget.hide()
                 continue
             widget.removeEventFilter(self)
-            if not widget.parentWidget().property("collapsed"):  # else unfolding shows it
+            if not widget.parentWidget().property("collapsed"):
+                widget.show()
+            elif not self._waits:
+                # Unfolding shows all up to QGIS 3.40, later only what was not hidden when it was folded.
+                self._waits = True
+                widget.parentWidget().collapsedStateChanged.connect(self._unfolded)
+
+    def _unfolded(self, folded: bool) -> None:
+        for widget in self._widgets:
+            if self._shown and not folded:
                 widget.show()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QLabel
 
 from ..algorithms.translate import tr
@@ -27,6 +28,8 @@ class Source:
     def __init__(self, rows: Sequence[Row], label: QLabel | None, usual: bool) -> None:
         self._rows, self._label, self._usual = rows, label, usual
         self._title = label.text() if label is not None else ""
+        if label is not None:
+            label.setTextFormat(Qt.TextFormat.PlainText)  # a model's names may look like markup
 
     def forget(self) -> None:
         """Show the source as QGIS does, without a model."""

@@ -2,6 +2,7 @@
 
     make bench                            all, at full size
     make bench ARGS="--quick rounds"      small sizes (into quick.json), and only what has `rounds` in its name
+    make bench DEVICE=gpu:0               all, computed on this device
     make bench PEERS=1                    as root: install the programs to compare with (Debian's otb-bin) first
 
 What is measured replaces the same in results.json, and the rest stays there: docs/figures/performance.py makes the
@@ -74,6 +75,7 @@ def main() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a plugin is compiled once
     if os.environ.get("PEERS") == "1":
         _install_peers()
+    _check_device()
     PLACE.mkdir(parents=True, exist_ok=True)
     result = PLACE / ("quick.json" if arguments.quick else "results.json")
     for name, bench in benches(arguments.words):
@@ -92,6 +94,7 @@ def _keep(result: Path, name: str, rows: Sequence[Row]) -> None:
     report = json.loads(result.read_text()) if result.exists() else {"benches": {}}
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     machine = {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
+    machine["device"] = os.environ.get("DEVICE", "auto")
     report["benches"][name] = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "load": load,
@@ -99,6 +102,17 @@ def _keep(result: Path, name: str, rows: Sequence[Row]) -> None:
         "rows": rows,
     }
     result.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _check_device() -> None:
+    """End if the device to be measured is not there."""
+    from otbtf_qgis.core.errors import OtbtfError
+    from otbtf_qgis.core.machine.devices import device_scope
+
+    try:
+        device_scope(os.environ.get("DEVICE", "auto"))
+    except OtbtfError as error:
+        sys.exit(str(error))
 
 
 def _install_peers() -> None:

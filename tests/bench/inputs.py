@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +17,9 @@ from otbtf_qgis.engine.client import Engine
 
 KEPT = Path(__file__).resolve().parents[2] / "build" / "bench" / "inputs"
 """Images stay here from one time to the next."""
+
+DEVICE = os.environ.get("DEVICE", "auto")
+"""What computes: the parameter DEVICE of all runs, given to `make bench` by the same name."""
 
 _KINDS = {"uint8": gdal.GDT_Byte, "int16": gdal.GDT_Int16, "uint16": gdal.GDT_UInt16}
 _STRIP = 256
@@ -112,9 +116,16 @@ def engine() -> Engine:
     return Engine(lambda: Path(sys.executable))
 
 
+def on_device(values: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters of serving with the device that is measured."""
+    return {**values, "device": DEVICE}
+
+
 def serve(running: Engine, values: dict[str, Any], progress: Progress | None = None) -> None:
     """Serve in an engine's process."""
-    running.run("TensorflowModelServe", {key: str(value) for key, value in values.items()}, progress or Progress())
+    running.run(
+        "TensorflowModelServe", {key: str(value) for key, value in on_device(values).items()}, progress or Progress()
+    )
 
 
 def whole_process(values: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from osgeo import gdal
 from timing import Row, judged, side_by_side, taken
 
 from otbtf_qgis.core import registry
+from otbtf_qgis.core.machine.devices import device_scope
 
 BARE, OURS = "bare model, tensors in memory", "otbtf_qgis, warm"
 SQUARES = (256, 512, 1024, 2048)
@@ -118,14 +119,16 @@ def _bare(path: Path) -> Callable[[Any], Any]:
     import keras
     import tensorflow as tf
 
-    model = keras.models.load_model(path, compile=False)
+    with device_scope(inputs.DEVICE)():
+        model = keras.models.load_model(path, compile=False)
     signature = [tf.TensorSpec([1, None, None, 4], tf.uint16)]
     return tf.function(lambda x: model(tf.cast(x, "float32"), training=False), signature, autograph=False)
 
 
 def _call(bare: Callable[[Any], Any], tensor: Any, count: int) -> None:
-    for _ in range(count):
-        np.asarray(bare(tensor))
+    with device_scope(inputs.DEVICE)():
+        for _ in range(count):
+            np.asarray(bare(tensor))
 
 
 def _best_square(bare: Callable[[Any], Any]) -> int:
@@ -147,7 +150,7 @@ def _square(side: int) -> Any:
 
 
 def _serve(values: dict[str, Any]) -> None:
-    registry.run("TensorflowModelServe", values)
+    registry.run("TensorflowModelServe", inputs.on_device(values))
 
 
 def _removing(values: dict[str, Any]) -> Callable[[], None]:

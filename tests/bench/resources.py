@@ -48,7 +48,7 @@ def bench_memory(quick: bool, folder: Path) -> list[Row]:
         source = inputs.mosaic(side)
         values: dict[str, Any] = {"source1.il": str(source), "model.dir": str(model), "out": str(folder / "out.tif")}
         values["memory"] = BUDGET
-        command = [sys.executable, "-c", _PEAK, json.dumps(values)]
+        command = [sys.executable, "-c", _PEAK, json.dumps(inputs.on_device(values))]
         start = time.perf_counter()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         seconds = time.perf_counter() - start
@@ -72,7 +72,7 @@ def bench_linear(quick: bool, folder: Path) -> list[Row]:
     values = {"model.dir": str(model), "out": str(folder / "out.tif")}
     rows: list[Row] = []
     for side in (2500, 5000) if quick else (2500, 5000, 10000, 20000):
-        given = {**values, "source1.il": str(inputs.mosaic(side))}
+        given = inputs.on_device({**values, "source1.il": str(inputs.mosaic(side))})
         if not rows:
             registry.run("TensorflowModelServe", given)
         ways = {"otbtf_qgis, warm": partial(registry.run, "TensorflowModelServe", given)}
@@ -115,7 +115,7 @@ def bench_start(quick: bool, folder: Path) -> list[Row]:
         "otbtf_qgis, second run in a session": lambda: inputs.serve(warm, {**values, "source1.il": other}, Computing()),
     }
     if program := _qgis_process(folder):
-        line = [f"{key.upper().replace('.', '_')}={value}" for key, value in values.items()]
+        line = [f"{key.upper().replace('.', '_')}={value}" for key, value in inputs.on_device(values).items()]
         ways["qgis_process"] = lambda: subprocess.run(
             [*program[0], "run", "otbtf:tensorflowmodelserve", "--", *line],
             env=program[1], check=True, capture_output=True, stdin=subprocess.DEVNULL,

@@ -55,7 +55,7 @@ def bench_ndvi_series(quick: bool, folder: Path) -> list[dict[str, Any]]:
         "forest": lambda *given: _forest(None, *given),
         "forest, balanced classes": lambda *given: _forest("balanced", *given),
     }
-    scores = {name: _scores(learner, pixels, folds, seeds, epochs) for name, learner in learners.items()}
+    scores = {name: _scores(name, learner, pixels, folds, seeds, epochs) for name, learner in learners.items()}
     rows = [
         {
             "case": name,
@@ -96,8 +96,8 @@ def _filled(raw: np.ndarray, days: Sequence[float]) -> np.ndarray:
     return np.array([np.interp(different, different[own], values[own]) for values, own in zip(mean, exists)])
 
 
-def _scores(learner: Learner, pixels: Pixels, folds: int, seeds: int, epochs: int) -> np.ndarray:
-    """Return kappa of each fold and seed, shape (folds, seeds)."""
+def _scores(name: str, learner: Learner, pixels: Pixels, folds: int, seeds: int, epochs: int) -> np.ndarray:
+    """Return kappa of each fold and seed, shape (folds, seeds), and print each as it comes: networks take their time."""
     from sklearn.metrics import cohen_kappa_score
 
     found = np.empty((folds, seeds))
@@ -105,6 +105,7 @@ def _scores(learner: Learner, pixels: Pixels, folds: int, seeds: int, epochs: in
         held = pixels.folds == fold
         for seed in range(seeds):
             found[fold, seed] = cohen_kappa_score(pixels.labels[held], learner(pixels, held, seed, epochs))
+            print(f"{name}, fold {fold + 1}, seed {seed}: {found[fold, seed]:.3f}", flush=True)
     return found
 
 

@@ -92,7 +92,7 @@ def step(name, images, values):
     child = QgsProcessingModelChildAlgorithm("otbtf:tensorflowmodelserve")
     child.setChildId(name)
     child.addParameterSources("SOURCE1_IL", [images])
-    for key, value in values.items():
+    for key, value in {**shown(child.algorithmId()), **values}.items():
         child.addParameterSources(key, [Source.fromStaticValue(value)])
     return child
 

@@ -60,7 +60,8 @@ def test_patches_are_otbtfs(qgis: Any, shared: Path, tmp_path: Path, name: str) 
 
 CHAIN = """
 from qgis.core import (
-    QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm as Child, QgsProcessingModelChildParameterSource as Source,
+    QgsProcessingModelAlgorithm, QgsProcessingModelChildAlgorithm as Child,
+    QgsProcessingModelChildParameterSource as Source,
     QgsProcessingModelOutput, QgsProcessingModelParameter, QgsProcessingParameterRasterLayer,
 )
 model = QgsProcessingModelAlgorithm("chain", "tests")
@@ -71,7 +72,8 @@ def child(identifier, algorithm, values, outputs):
     step = Child(algorithm)
     step.setChildId(identifier)
     step.setDescription(identifier)
-    for key, source in values.items():
+    sources = {name: value(default) for name, default in shown(algorithm).items()}
+    for key, source in {**sources, **values}.items():
         step.addParameterSources(key, [source])
     step.setModelOutputs({name: made(identifier, name) for name in outputs})
     model.addChildAlgorithm(step)

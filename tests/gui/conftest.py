@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 from qgis.core import QgsApplication
 from qgis.gui import QgsBrowserGuiModel, QgsLayerTreeView
+from qgis.PyQt import sip
 from qgis.PyQt.QtWidgets import QToolBar, QWidget
 
 sys.path.append(str(Path(QgsApplication.pkgDataPath()) / "python" / "plugins"))
 
+from modeldialogs import make_models
 from processing.core.Processing import Processing
+from processing.gui.AlgorithmDialog import AlgorithmDialog
 from qgis.utils import iface
 
+from otbtf_qgis.gui.dialogs import Dialogs
+from otbtf_qgis.gui.modelpanel import ModelPanel
 from otbtf_qgis.plugin import OtbtfPlugin
 
 # What Processing's dialogs ask of the application's main window, as of 3.22 to 3.44.
@@ -50,3 +55,34 @@ def screenshot(qgis_app: QgsApplication, pytestconfig: pytest.Config) -> Callabl
         return path
 
     return save
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models: `net` has a sidecar with classes, two.keras has none, unsafe.keras is refused."""
+    folder = tmp_path_factory.mktemp("models")
+    make_models(folder)
+    return folder
+
+
+@pytest.fixture
+def open_dialog(plugin: OtbtfPlugin) -> Iterator[Callable[[str], tuple[AlgorithmDialog, ModelPanel]]]:
+    """Opens a dialog as QGIS does, and returns it with its panel."""
+    opened: list[AlgorithmDialog] = []
+    plugin.provider.use_dialogs(Dialogs(plugin.provider, None).make)
+
+    def open_(identifier: str) -> tuple[AlgorithmDialog, ModelPanel]:
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(identifier)
+        dialog = algorithm.createCustomParametersWidget(parent=None)
+        opened.append(dialog)
+        dialog.resize(1000, 900)
+        dialog.show()
+        return dialog, dialog.model_panel
+
+    yield open_
+    plugin.provider.use_dialogs(None)
+    for dialog in opened:
+        if sip.isdeleted(dialog):
+            continue
+        dialog.close()
+        dialog.deleteLater()

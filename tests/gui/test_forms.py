@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from modeldialogs import wait_for
 from osgeo import gdal, ogr
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition
 from qgis.PyQt import sip
-from qgis.PyQt.QtCore import QCoreApplication, QEvent
+from qgis.PyQt.QtCore import QCoreApplication, QEvent, qInstallMessageHandler
 from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QScrollArea, QWidget
 
 from otbtf_qgis.gui import dialogs
@@ -85,14 +86,6 @@ def test_a_section_collapses_and_shows_again_what_it_had(open_dialog: Any) -> No
     assert first.isVisible() and not second.isVisible()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        QgsApplication.processEvents()
-        time.sleep(0.005)
-
-
 @pytest.fixture
 def image(tmp_path: Path) -> str:
     path = str(tmp_path / "image.tif")
@@ -114,12 +107,12 @@ def test_what_is_missing_shows_before_run(open_dialog: Any, image: str, points: 
     line = dialog.form_check
     assert line.isVisible() and line.text() == "Before you run, fill in: “Images”."
     dialog.setParameters({"IN": [image]})
-    wait_until(lambda: "“Labels: raster” and “Labels: polygons, lines or points” are missing" in line.text())
+    wait_for(lambda: "“Labels: raster” and “Labels: polygons, lines or points” are missing" in line.text(), 20)
     dialog.setParameters({"LABELS_VECTOR": points})
     told = "“Labels: class field” is missing: choose the field of “Labels: polygons, lines or points”"
-    wait_until(lambda: told in line.text())
+    wait_for(lambda: told in line.text(), 20)
     dialog.setParameters({"LABELS_FIELD": "class"})
-    wait_until(lambda: not line.isVisible())
+    wait_for(lambda: not line.isVisible(), 20)
     assert line.text() == ""
 
 
@@ -136,6 +129,18 @@ def test_the_line_is_as_high_as_its_text_and_brings_no_second_scroll_bar(open_di
     assert heights[1000] < two_lines <= heights[500]
 
 
+def test_a_line_without_text_takes_no_height(open_dialog: Any) -> None:
+    """Qt warns of negative sizes, in QGIS's log, where the height of a text that is not there is taken."""
+    said: list[str] = []
+    earlier = qInstallMessageHandler(lambda kind, context, text: said.append(text))
+    try:
+        line = open_dialog("enginereport").form_check
+        line.look()
+    finally:
+        qInstallMessageHandler(earlier)
+    assert line.text() == "" and [text for text in said if "sizes" in text] == []
+
+
 def test_the_line_takes_no_time(open_dialog: Any) -> None:
     for name in ("landcovermap", "trainmodel", "trainclassifierfromdeepfeatures"):
         line = open_dialog(name).form_check
@@ -147,7 +152,7 @@ def test_the_line_takes_no_time(open_dialog: Any) -> None:
 def test_extract_patches_runs_as_opened_with_image_and_points(open_dialog: Any, image: str, points: str) -> None:
     dialog = open_dialog("patchesextraction")
     dialog.setParameters({"SOURCE1_IL": [image], "VEC": points})
-    wait_until(lambda: not dialog.form_check.isVisible())
+    wait_for(lambda: not dialog.form_check.isVisible(), 20)
     values = dialog.createProcessingParameters()
     assert values["FIELD"] == "class"
     assert (values["SOURCE1_PATCHSIZEX"], values["SOURCE1_PATCHSIZEY"]) == (16, 16)

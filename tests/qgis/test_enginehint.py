@@ -96,7 +96,7 @@ def test_the_button_installs_and_the_bar_goes_with_success(
     bar = started()
     button(bar, "Install engine…").click()  # the dialog is closed without success
     assert opened == ["otbtf:installengine"] and bar.items()
-    monkeypatch.setattr(enginehint, "open_dialog", lambda name: make(folder, _needs(sys.version_info[:2])))
+    monkeypatch.setattr(enginehint, "open_dialog", lambda name: make(folder, _needs(sys.version_info[:2], ())))
     button(bar, "Install engine…").click()
     assert not bar.items()
     assert not started().items()

@@ -76,7 +76,7 @@ def test_only_what_may_be_empty_is_optional(one_source: OtbtfProvider, name: str
     for one in algorithm.parameterDefinitions():
         key = known_keys.get(one.name())
         if key is not None:
-            empty = one.defaultValue() in (None, "", [])
+            empty = one.defaultValue() in (None, "", []) or bool(one.flags() & HIDDEN)
             assert bool(one.flags() & OPTIONAL) is (not key.required and empty), one.name()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
-from qgis.core import QgsProcessingModelAlgorithm
+from osgeo import gdal
+from qgis.core import QgsProcessingContext, QgsProcessingModelAlgorithm
 
 from otbtf_qgis.broughtmodels import LAND_COVER_MODEL
 from otbtf_qgis.gui.models import copied
@@ -47,6 +49,18 @@ def test_it_is_listed_with_inputs_outputs_and_help(provider: OtbtfProvider) -> N
     assert {output.description() for output in listed(provider).outputDefinitions()} == {"Map", "Model", "Report"}
 
 
+def test_a_model_that_is_not_asked_for_is_refused_before_training(provider: OtbtfProvider, tmp_path: Path) -> None:
+    model = listed(provider).create()
+    raster = str(tmp_path / "raster.tif")
+    gdal.GetDriverByName("GTiff").Create(raster, 4, 4).SetGeoTransform((0, 1, 0, 4, 0, -1))
+    values = {"images": [raster], "labels": raster, "samples": 9, "patchsize": 16, "network": "cnn16", "epochs": 1}
+    values["map:Map"] = "map.tif"
+    accepted, message = model.checkParameterValues(values, QgsProcessingContext())
+    assert not accepted and "Model" in message  # the map is made with it
+    values["training:Model"] = "folder"
+    assert model.checkParameterValues(values, QgsProcessingContext()) == (True, "")
+
+
 def test_it_is_made_of_our_algorithms_and_every_value_is_stored(provider: OtbtfProvider) -> None:
     model = QgsProcessingModelAlgorithm()
     assert model.fromFile(str(LAND_COVER_MODEL))
@@ -60,6 +74,12 @@ def test_it_is_made_of_our_algorithms_and_every_value_is_stored(provider: OtbtfP
             stored = name in child.parameterSources() or definition.isDestination()
             without_default = definition.defaultValue() in (None, "")  # the latter for a text in QGIS 3.44
             assert stored or without_default, f"{child.algorithmId()}: {name} is not in the model"
+
+
+def test_the_file_holds_no_place_of_the_machine_that_made_it() -> None:
+    """QGIS asks for the suggested folder where it loads the model."""
+    suggested = ElementTree.parse(LAND_COVER_MODEL).findall(".//Option[@name='defaultGui']")
+    assert len(suggested) == 9 and {option.get("value") for option in suggested} == {None}
 
 
 def test_a_copy_gets_a_name_that_is_free(provider: OtbtfProvider, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from qgis.core import QgsApplication, QgsProcessingContext, QgsProcessingExcepti
 from otbtf_qgis.algorithms.base import _explained
 from otbtf_qgis.algorithms.feedback import FeedbackProgress
 from otbtf_qgis.algorithms.translate import speak_as_qgis
+from otbtf_qgis.broughtmodels import brought_models
 from otbtf_qgis.core.base.languages import ENGLISH, language_of, speak, spoken
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.phrases import Phrase
@@ -52,6 +53,16 @@ def test_titles_and_labels(french: None, provider: OtbtfProvider) -> None:
     algorithm = provider.algorithm("tensorflowmodelserve").create()
     assert algorithm.displayName() == "Appliquer un modèle à des images"
     assert algorithm.parameterDefinition("SOURCE1_IL").description() == "Source 1 : images"
+
+
+def test_a_graphical_model(french: None) -> None:
+    """Its texts follow the language, its names stay; so does what QGIS makes of it for a run."""
+    model = next(each for each in brought_models() if each.name() == "landcovermodel").create()
+    assert model.parameterDefinition("images").description() == "Images"
+    assert model.parameterDefinition("labels").description() == "Étiquettes (raster)"
+    assert model.parameterDefinition("map:Map").description() == "Carte"
+    assert model.shortHelpString().count("Nombre d'imagettes par classe") == 1
+    assert "Raster with" not in model.shortHelpString()
 
 
 def test_an_error_of_the_check(french: None, engine: Any, provider: OtbtfProvider) -> None:

@@ -61,6 +61,7 @@ def test_without_a_project_models_are_kept_in_a_folder_of_the_user(qgis_app) -> 
     ("algorithm", "parameter"),
     [
         ("landcovermap", "MODEL_SAVETO"),
+        ("landcovermodel", "training:Model"),
         ("tensorflowmodeltrain", "MODEL_SAVETO"),
         ("trainvectorclassifier", "IO_OUT"),
         ("trainclassifierfromdeepfeatures", "OUT"),

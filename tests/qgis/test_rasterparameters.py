@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from osgeo import gdal
 from qgis.core import (
-    QgsApplication,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingFeedback,
@@ -106,4 +105,3 @@ def test_a_number_is_refused_in_words(algorithm: QgsProcessingAlgorithm, patches
     assert not ok and "LABELS is 7, but must be a raster layer" in message
     with pytest.raises(Exception, match="must be a raster layer"):
         algorithm.run(parameters, QgsProcessingContext(), QgsProcessingFeedback(), catchExceptions=False)
-    assert QgsApplication.instance() is not None

@@ -12,6 +12,7 @@ from qgis.core import QgsApplication
 from qgis.gui import QgsProcessingToolboxProxyModel
 from qgis.PyQt.QtCore import Qt
 
+from otbtf_qgis.core.base.languages import language_of
 from otbtf_qgis.provider import OtbtfProvider
 
 TOP = Path(__file__).resolve().parents[2]
@@ -71,6 +72,9 @@ def test_ids_are_those_that_command_lines_and_models_name(provider: OtbtfProvide
 @pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (TOP / "docs").glob("*.md"))])
 def test_paths_on_pages_lead_to_an_algorithm(toolbox: dict[str, list[str]], page: str) -> None:
     text = " ".join((TOP / page).read_text(encoding="utf-8").split())
+    if page.endswith(".fr.md"):
+        french = language_of("fr").text
+        toolbox = {french(group): [french(title) for title in titles] for group, titles in toolbox.items()}
     for group, title in re.findall(r"\*\*(?:OTBTF > )?(\d [^*>]+) > ([^*>]+)\*\*", text):
         assert title in toolbox.get(group, []), f"{page}: {group} > {title}"
     assert not re.search(r"\*\*(OTBTF > )?(Start|Sampling|Patches|Models|Training|Mapping|Inference|Engine) > ", text)

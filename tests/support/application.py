@@ -28,6 +28,12 @@ from otbtf_qgis.provider import OtbtfProvider
 provider = OtbtfProvider()
 QgsApplication.processingRegistry().addProvider(provider)
 given = json.loads(Path(sys.argv[1]).read_text())
+
+def shown(algorithm):
+    "Return the values that the model designer stores for a step: the defaults that its form shows."
+    fields = QgsApplication.processingRegistry().algorithmById(algorithm).parameterDefinitions()
+    return {field.name(): field.defaultValue() for field in fields
+            if field.defaultValue() not in (None, "", []) and not field.flags() & field.Flag.FlagHidden}
 """
 
 _END = """
@@ -41,7 +47,7 @@ def run(environment: Mapping[str, str], script: str, given: Any, timeout: float 
 
     Args:
         environment: variables for it; those of `qgis_process` do.
-        script: lines of Python at the top level, with `provider`, `processing` and `given` at hand.
+        script: lines of Python at the top level, with `provider`, `processing`, `given` and `shown` at hand.
         given: what it finds as `given`; anything that JSON holds.
         timeout: seconds after which it is killed.
     """

@@ -78,6 +78,15 @@ def test_tls_refuses_other_certificates(encrypted: tuple[str, str], tmp_path: Pa
         doubled(encrypted[0], others)
 
 
+def test_certificates_that_are_none(encrypted: tuple[str, str], tmp_path: Path) -> None:
+    for name in ("ca", "cert", "key"):
+        (tmp_path / f"{name}.pem").write_text("nonsense")
+    with pytest.raises(
+        EngineError, match=r"no scheduler can be reached there: .*are its certificates those given here"
+    ):
+        doubled(encrypted[0], str(tmp_path))
+
+
 def test_a_folder_of_certificates_that_lacks_one(encrypted: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match=rf"CLUSTER_TLS is {tmp_path}, but .*ca.pem does not exist"):
         doubled(encrypted[0], str(tmp_path))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.classes.legend import ClassEntry, raster_legend
 from otbtf_qgis.core.classes.modelclasses import ModelClass
 from otbtf_qgis.core.errors import ModelError
-from otbtf_qgis.core.models.sidecar import read_sidecar, sidecar_path
+from otbtf_qgis.core.models.sidecar import Geometry, geometry_as_json, read_sidecar, sidecar_path
 from otbtf_qgis.core.probing import geometryresolver
 
 
@@ -36,6 +37,23 @@ def test_what_is_written_is_read(tmp_path):
     assert (geometry.x.scale, geometry.x.rfield, geometry.x.efield) == (0.5, 1, 2)
     assert geometry.surroundings.stride == 1 and not geometry.surroundings.whole
     assert geometry.seen == ((3, 3), (5, 5))
+
+
+@pytest.mark.parametrize(
+    ("written", "template"),
+    [
+        ("patches of 16 x 8", "patches of {width} x {height}"),  # so that QGIS shows it in French
+        ("patches of 16 x 9", "patches of 16 x 9"),  # of another program
+        ("whole image only", "whole image only"),
+    ],
+)
+def test_a_verdict_is_translatable_again(tmp_path, written, template):
+    geometry = Geometry("y", ("x",), (4,), (Fraction(1),), (0,), written, patch=(16, 8))
+    item = {"properties": {"otbtf:geometry": [geometry_as_json(geometry)]}}
+    (tmp_path / "mlm.json").write_text(json.dumps(item), encoding="utf-8")
+    (tmp_path / "saved_model.pb").touch()
+    verdict = read_sidecar(str(tmp_path)).geometries["y"].verdict
+    assert (str(verdict), getattr(verdict, "template", verdict)) == (written, template)
 
 
 def test_where_it_lies(tmp_path):

@@ -54,6 +54,6 @@ def test_all_operations_have_the_same_keys() -> None:
             if any(each.name == key for each in keys(declaration(name))):
                 found.add(name)
     assert having["nodata_pixels"] == {*PATCHES, *DEEP}
-    assert having["nodata_rule"] == {*PATCHES, *DEEP, *PIXELS}
+    assert having["nodata_rule"] == {*PATCHES, *DEEP, *PIXELS, "RegressionMap"}
     assert all(issubclass(declaration(name), PatchRule) for name in PATCHES)
     assert [each.name for each in dataclasses.fields(PatchRule)] == ["nodata_rule", "nodata_pixels"]

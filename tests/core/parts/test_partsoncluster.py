@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         a=([None, None, None, 2], "float32"),
         b=([None, None, None, 3], "float32"),
     )
-    serving.slow(folder / "slow", 12)
+    serving.slow(folder / "slow", 4)
     scene.train_pixels(folder)
     return folder
 
@@ -122,24 +122,47 @@ def classifiers(folder: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["ImageClassifier", "ImageClassifierFromDeepFeatures"])
 def test_classifiers(folder: Path, address: str, tmp_path: Path, name: str) -> None:
-    """Both maps, in one file each, and as virtual rasters; by threads of this process, too, and by runs of PART."""
+    """Both maps, as virtual rasters by workers, in one file by threads of this process, and by runs of PART."""
     values = classifiers(folder)[name]
     whole = run(values, tmp_path / "whole.tif", name, confmap=str(tmp_path / "sure.tif"))
-    for number, cluster in enumerate((address, "threads", None)):
-        for end in ("vrt", "tif")[: 2 if cluster == address else 1]:
-            out, sure = tmp_path / f"map{number}.{end}", tmp_path / f"sure{number}.{end}"
-            if cluster is None:
-                run(values, out, name, confmap=str(sure), part="1/2")
-                found = run(values, out, name, confmap=str(sure), part="0/2")
-            elif cluster == "threads":
-                with ThreadPoolExecutor(2) as executor:
-                    found = run(values, out, name, confmap=str(sure), cluster=executor, cluster__partsize=32)
-            else:
-                found = run(values, out, name, confmap=str(sure), cluster=cluster, cluster__partsize=32)
-            assert found["parts.missing"] == 0 and found["classes"] == whole["classes"]
-            same(out, tmp_path / "whole.tif")
-            same(sure, tmp_path / "sure.tif")
-            assert names_of(out) == names_of(tmp_path / "whole.tif")
+    for kind, end in (("dask", "vrt"), ("threads", "tif"), ("parts", "vrt")):
+        out, sure = tmp_path / f"map-{kind}.{end}", tmp_path / f"sure-{kind}.{end}"
+        maps = {"name": name, "confmap": str(sure)}
+        if kind == "parts":
+            run(values, out, **maps, part="1/2")
+            found = run(values, out, **maps, part="0/2")
+        elif kind == "threads":
+            with ThreadPoolExecutor(2) as executor:
+                found = run(values, out, **maps, cluster=executor, cluster__partsize=48)
+        else:
+            found = run(values, out, **maps, cluster=address, cluster__partsize=48)
+        assert found["parts.missing"] == 0 and found["classes"] == whole["classes"]
+        same(out, tmp_path / "whole.tif")
+        same(sure, tmp_path / "sure.tif")
+        assert names_of(out) == names_of(tmp_path / "whole.tif")
+
+
+def test_a_series_with_gaps(folder: Path, address: str, tmp_path: Path) -> None:
+    """The network fills gaps up to half of the dates; what lacks more is no-data, wherever parts and tiles meet."""
+    from otbtf_qgis.core.templates.catalogue import create
+
+    series = serving.noise(40, 44, 4, "float32")
+    gaps = np.random.default_rng(1).random(series.shape) < 0.45
+    series[gaps] = -1
+    image = serving.write(tmp_path / "series.tif", series)
+    network = create("tempcnn", bands=(4,), classes=2, times=((0.0, 10.0, 20.0, 30.0),), nodata=-1.0)
+    network.save(tmp_path / "tempcnn.keras")
+    values = {"source1.il": [image], "source1.nodata": -1, "nodata_rule": "0.5", "output.bv": -9, **TILES}
+    values["model.dir"] = str(tmp_path / "tempcnn.keras")
+    run(values, tmp_path / "whole.tif")
+    background = (serving.read(tmp_path / "whole.tif") == -9).all(axis=2)
+    np.testing.assert_array_equal(background, gaps.sum(axis=2) > 2)
+    run(values, tmp_path / "shared.vrt", cluster=address, cluster__partsize=32)
+    for part in ("0/2", "1/2"):
+        run(values, tmp_path / "parts.vrt", part=part)
+    run(values, tmp_path / "parts.tif", resume=True)
+    for name in ("shared.vrt", "parts.vrt", "parts.tif"):
+        same(tmp_path / name, tmp_path / "whole.tif")
 
 
 def test_other_maps_are_other_parts(folder: Path, tmp_path: Path) -> None:
@@ -171,6 +194,7 @@ def test_one_file_of_all_parts(folder: Path, address: str, tmp_path: Path, form:
 
 def slow(folder: Path) -> dict[str, Any]:
     tiles = {name.replace("_", ".", 1): value for name, value in serving.SLOW.items()}
+    tiles["optim.tilesizey"] = 4
     return {"source1.il": [str(folder / "slow.tif")], "model.dir": str(folder / "slow"), **tiles}
 
 

@@ -102,3 +102,27 @@ def test_parts_follow_the_rule_and_fill_as_the_whole(scene: SimpleNamespace, tmp
     expected = np.where(without[..., None], 0, scene.expected)
     np.testing.assert_allclose(serving.read(out), expected, rtol=1e-5, atol=1e-6)
     assert without.any()
+
+
+def test_several_sensors_have_dates_of_their_own(tmp_path: Path) -> None:
+    """An optical series with gaps, and a radar series of other dates with two bands for each."""
+    random = np.random.default_rng(0)
+    whole = random.integers(1, 100, (6, 5, 3)).astype("float32")
+    whole[..., 1] = (whole[..., 0] + whole[..., 2]) / 2  # halfway between the others, as interpolation has it
+    radar = random.integers(1, 100, (6, 5, 4)).astype("int16")
+    cloudy = whole.copy()
+    cloudy[random.random((6, 5)) < 0.5, 1] = -1
+    days = ["2018-01-01", "2018-01-11", "2018-01-21"]
+    names = ["2018-01-03 VV", "2018-01-03 VH", "2018-01-27 VV", "2018-01-27 VH"]
+    optical = named(made(tmp_path / "optical.tif", np.concatenate([cloudy, whole]), -1), days)
+    sar = named(made(tmp_path / "sar.tif", np.concatenate([radar, radar]), -1), names)
+    model = create(tmp_path, "tempcnn", width=2, **{"source1.il": [optical], "source2.il": [sar]})["out.keras"]
+    stored = read_sidecar(model).serving_defaults.sources
+    one, two = stored["source1"].series, stored["source2"].series
+    assert (one.times, one.bands) == ((17532, 17542, 17552), 1) and (two.times, two.bands) == ((17534, 17558), 2)
+    found = serving.served(tmp_path, model, optical, sar)
+    np.testing.assert_allclose(found[:6], found[6:], rtol=1e-5, atol=1e-6)
+    named(sar, [name.replace("-27", "-28") for name in names])
+    told = "dates of source 2 .*band 3 is of 2018-01-28, the model's of 2018-01-27.*SOURCE2_IL"
+    with pytest.raises(ModelError, match=told):
+        serving.served(tmp_path, model, optical, sar)

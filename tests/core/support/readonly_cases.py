@@ -10,7 +10,7 @@ from readonly_scene import Scene
 Case = Callable[[Scene], dict[str, Any]]
 
 NO_INPUTS = ("InstallEngine",)
-"""Operations that take no file, and whose runs take a minute."""
+"""Operations that are not run here: they take a minute, and only pip reads their files."""
 
 SLOW = ("LandCoverMap", "RegressionMap", "TensorflowModelTrain", "TrainModel")
 """Operations that train, for seconds."""
@@ -104,9 +104,26 @@ def _deep_map_in_polygons(scene: Scene) -> dict[str, Any]:
     return {**given, **_inside(scene)}
 
 
+def _by_nobody(scene: Scene) -> dict[str, Any]:
+    return {"cluster": "tls://127.0.0.1:1", "cluster.tls": scene.path("certificates")}
+
+
+def _pixel_map_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_pixel_map(scene), **_by_nobody(scene)}
+
+
+def _deep_map_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_deep_map(scene), **_by_nobody(scene)}
+
+
 def _label_points(scene: Scene) -> dict[str, Any]:
     few = {"strategy": "constant", "strategy.constant.nb": 5}
     return {"inref": scene.path("labels.tif"), **few, "outvec": scene.out("label_points.gpkg")}
+
+
+def _polygons_of_map(scene: Scene) -> dict[str, Any]:
+    probabilities = scene.path("image.tif")
+    return {"in": scene.path("map.tif"), "probabilities": probabilities, "out": scene.out("polygons_of_map.gpkg")}
 
 
 def _land_cover(scene: Scene) -> dict[str, Any]:
@@ -222,6 +239,14 @@ def _serving_what_is_missing(scene: Scene) -> dict[str, Any]:
     return {"source1.il": [scene.path("image.tif")], **model, "out": scene.out("parts.tif")}
 
 
+def _serving_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_serving_saved_model(scene), **_by_nobody(scene)}
+
+
+def _table_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_table(scene), **_by_nobody(scene)}
+
+
 def _training_on_images(scene: Scene) -> dict[str, Any]:
     data: dict[str, Any] = {"validation.mode": "class"}
     for what in ("validation", "test"):
@@ -236,6 +261,20 @@ def _short_training(scene: Scene) -> dict[str, Any]:
     names = {"training.source2.il": "training.target.il", "training.source2.placeholder": "training.target.placeholder"}
     given = {names.get(key, key): value for key, value in scene.training().items() if key != "out.keras"}
     return {**given, "model.saveto": scene.out("trained")}
+
+
+def _short_training_with_validation(scene: Scene) -> dict[str, Any]:
+    data = {
+        "validation.source1.il": [scene.path("patches.tif")],
+        "validation.target.il": [scene.path("patch_labels.tif")],
+    }
+    weights = {"model.restorefrom": scene.path("small.weights.h5")}
+    return {**_short_training(scene), "validation.mode": "class", **data, **weights}
+
+
+def _short_training_in_groups(scene: Scene) -> dict[str, Any]:
+    share = {"validation.mode": "class", "validation.share": 0.3, "validation.groups": [scene.path("patch_labels.tif")]}
+    return {**_short_training(scene), **share}
 
 
 def _training_in_groups(scene: Scene) -> dict[str, Any]:
@@ -318,30 +357,49 @@ CASES: dict[str, tuple[Case, ...]] = {
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
-    "ImageClassifier": (_pixel_map, _pixel_map_in_polygons),
-    "ImageClassifierFromDeepFeatures": (_deep_map, _deep_map_in_polygons, _deep_map_with_other_statistics),
+    "ImageClassifier": (_pixel_map, _pixel_map_in_polygons, _pixel_map_by_nobody),
+    "ImageClassifierFromDeepFeatures": (
+        _deep_map,
+        _deep_map_in_polygons,
+        _deep_map_with_other_statistics,
+        _deep_map_by_nobody,
+    ),
     "InstallEngine": (),
     "LabelImageSampleSelection": (_label_points,),
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
     "ManageNoData": (_masked,),
+    "MapToPolygons": (_polygons_of_map,),
     "PatchesExtraction": (_patches,),
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),
     "PolygonClassStatistics": (_masked_statistics,),
     "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
-    "RunTable": (_table,),
+    "RunTable": (_table, _table_by_nobody),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
     "Superimpose": (_brought_to_a_grid,),
     "TensorBoard": (_board,),
-    "TensorflowModelServe": (_serving_saved_model, _serving_keras, _serving_in_parts, _serving_what_is_missing),
+    "TensorflowModelServe": (
+        _serving_saved_model,
+        _serving_keras,
+        _serving_in_parts,
+        _serving_what_is_missing,
+        _serving_by_nobody,
+    ),
     "TensorflowModelTrain": (_training_on_images, _training_in_groups, _training_on_records),
     "TrainClassifierFromDeepFeatures": (_deep_training,),
-    "TrainModel": (_short_training,),
+    "TrainModel": (_short_training, _short_training_with_validation, _short_training_in_groups),
     "TrainVectorClassifier": (_vector_training,),
 }
 """Operation to its runs."""
 
-REFUSED = (_model_from_other_weights, _deep_map_with_other_statistics)
+REFUSED = (
+    _model_from_other_weights,
+    _deep_map_with_other_statistics,
+    _pixel_map_by_nobody,
+    _deep_map_by_nobody,
+    _serving_by_nobody,
+    _table_by_nobody,
+)
 """Runs that end in an error once they have read their inputs."""

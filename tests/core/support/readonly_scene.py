@@ -194,6 +194,10 @@ class Scene:
             values = '<StatisticVector value="100"/>' * count
             parts = [f'<Statistic name="{what}">{values}</Statistic>' for what in ("mean", "stddev")]
             (self.folder / name).write_text(f"<FeatureStatistics>{''.join(parts)}</FeatureStatistics>")
+        certificates = self.folder / "certificates"
+        certificates.mkdir()
+        for name in ("ca.pem", "cert.pem", "key.pem"):
+            (certificates / name).write_text("none that is valid\n")
         logs = self.folder / "logs" / "run"
         logs.mkdir(parents=True)
         (logs / "events.out.tfevents.1700000000.here").touch()

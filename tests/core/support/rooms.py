@@ -21,6 +21,7 @@ ROOMS = {
     "engine": "machine operations files",
     "exampledata": "operations vectors",
     "classes": "vectors",
+    "polygons": "operations classes",
     "models": "bandmath classes machine",
     "samples": "operations classes",
     "patches": "records machine samples",
@@ -31,7 +32,7 @@ ROOMS = {
     "templates": "probing patches",
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
-    "workflows": "registry exampledata imagetools training classifiers",
+    "workflows": "registry exampledata imagetools polygons training classifiers",
     "tables": "workflows cluster",
     "entry": "tables",
 }

@@ -1,4 +1,4 @@
-"""A Dask cluster of two worker processes for tests, and tasks that such workers do."""
+"""A Dask cluster of worker processes for tests and benchmarks, and tasks that such workers do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.cluster.daskcluster import _leave
+from otbtf_qgis.core.cluster.daskcluster import end_at_once
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.tables.rowrun import RowOutcome, RowTask, run_row
 
@@ -30,9 +30,8 @@ def dask_cluster(workers: int = 2, **more: Any) -> Iterator[Any]:
         **more,
     ) as cluster:
         cluster.scheduler.allowed_failures = 1
-        leaving = type("Leaving", (distributed.WorkerPlugin,), {"teardown": _leave})
         with distributed.Client(cluster, set_as_default=False) as client:
-            client.register_plugin(leaving(), name="leaving")
+            end_at_once(distributed, client)
         yield cluster
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal
-from polygon_scene import Log, raster
+from polygon_scene import Log, X, raster
 from range_server import RangeServer
 
 from otbtf_qgis.core import registry
@@ -87,7 +87,7 @@ def test_an_offset_that_the_item_says_is_applied_is_refused(items: Path, tmp_pat
         feature["properties"]["earthsearch:boa_offset_applied"] = True
 
     path = changed(items, tmp_path, applied)
-    with pytest.raises(ParameterError, match="earthsearch:boa_offset_applied that its values have it already"):
+    with pytest.raises(ParameterError, match="earthsearch:boa_offset_applied of its item says that"):
         run(
             operation="BandMath",
             table=path,
@@ -209,6 +209,11 @@ def test_a_next_page_that_needs_post_is_refused() -> None:
             read_items(address)
 
 
+def test_an_address_that_sends_nothing_is_refused() -> None:
+    with RangeServer() as server, pytest.raises(ParameterError, match=r"the server does not send it \(.*404"):
+        read_items(server.address("/none"))
+
+
 @pytest.mark.parametrize(
     "described",
     [
@@ -308,6 +313,13 @@ def test_other_bands_than_described_and_masks_beside_masks_fail_their_row(tmp_pa
     assert _read(path, pixelvalues="scaled") == [[20, -1], [60, 0]]
 
 
+def test_a_mask_of_other_ground_fails_its_row(tmp_path: Path) -> None:
+    path = _one_item(tmp_path, {})
+    raster(tmp_path / "m.tif", ((1, 2), (3, 4)), x=X + 10)
+    with pytest.raises(EngineError, match=r"mask .*m\.tif does not fit .*a\.tif: it must cover the same ground"):
+        _read(path, mask="M=1")
+
+
 def test_a_file_that_is_one_page_of_many_is_told(tmp_path: Path) -> None:
     log = Log()
     path = _one_item(tmp_path, {})
@@ -317,6 +329,17 @@ def test_a_file_that_is_one_page_of_many_is_told(tmp_path: Path) -> None:
     values = {"operation": "BandMath", "parameters": f"IL={{A}} EXP=im1b1 OUT={tmp_path}/o.tif", "table": str(path)}
     registry.run("RunTable", {**values, "out": str(tmp_path / "r.csv")}, log)
     assert any("more items at https://example.org/search?page=2&token=***" in text for text in log.warnings)
+
+
+def test_a_result_names_the_item_that_it_was_made_of(tmp_path: Path) -> None:
+    path = _one_item(tmp_path, {})
+    content = json.loads(path.read_text())
+    links = ["odd", {"rel": "root", "href": "https://example.org"}, {"rel": "self", "href": "https://example.org/x"}]
+    content["features"][0]["links"] = links
+    path.write_text(json.dumps(content))
+    _read(path, out__items=str(tmp_path / "made.json"))
+    made = json.loads((tmp_path / "made.json").read_text())["features"][0]["links"]
+    assert [(link["rel"], link["href"]) for link in made] == [("derived_from", "https://example.org/x")]
 
 
 def test_a_new_signature_of_an_address_is_no_other_input() -> None:
@@ -334,13 +357,14 @@ def test_result_items_have_names_of_their_own_and_times_as_stac_has_them(tmp_pat
         "a,a.tif,1.tif,2024-06-01",
         "a,a.tif,2.tif,2024/06/01 12:00:00",
         "b,a.tif,3.tif,June",
+        "a-1,a.tif,4.tif,",
     ]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     items = str(tmp_path / "items.json")
     given = {"operation": "BandMath", "parameters": "EXP=im1b1", "table": str(tmp_path / "t.csv")}
     run(**given, out=str(tmp_path / "r.csv"), out__items=items)
     features = json.loads(Path(items).read_text())["features"]
-    assert [feature["id"] for feature in features] == ["a-1", "a-2", "b"]
+    assert [feature["id"] for feature in features] == ["a-1-1", "a-2", "b", "a-1"]
     times = [feature["properties"]["datetime"] for feature in features]
     assert times[:2] == ["2024-06-01T00:00:00Z", "2024-06-01T12:00:00Z"]
     assert times[2] == features[2]["properties"]["created"]

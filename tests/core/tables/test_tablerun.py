@@ -10,31 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 from osgeo import gdal, ogr
-from polygon_scene import raster
+from polygon_scene import Log, raster
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
 
 BAD_ROWS = (3, 77, 150)
 
 
-class Told(Progress):
-    """Keeps what it hears."""
+class Told(Log):
+    """Keeps what it hears, the messages too that warn of nothing."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.lines: list[str] = []
-        self.warnings: list[str] = []
-        self.done: list[float] = []
 
     def info(self, message: str) -> None:
         self.lines.append(message)
-
-    def warning(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def fraction(self, done: float) -> None:
-        self.done.append(done)
 
 
 class StopsAfter(Told):
@@ -196,6 +188,7 @@ def test_rows_of_a_layer_are_those_of_a_csv(scenes: Path) -> None:
     layer = dataset.CreateLayer("runs", None, ogr.wkbNone)
     layer.CreateField(ogr.FieldDefn("IL", ogr.OFTString))
     layer.CreateField(ogr.FieldDefn("factor", ogr.OFTInteger))
+    layer.CreateField(ogr.FieldDefn("RAM", ogr.OFTInteger))  # null, which is not given
     for image, factor in (("a.tif", 1), ("b.tif", 2)):
         feature = ogr.Feature(layer.GetLayerDefn())
         feature["IL"], feature["factor"] = image, factor
@@ -282,6 +275,13 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(scenes: Path, case
         run(operation="BandMath", table=path, parameters=parameters, mask=mask, out=str(scenes / "r.csv"))
     assert [word for word in words if word not in str(caught.value)] == [], str(caught.value)
     assert sorted(path.name for path in scenes.iterdir()) == ["a.tif", "b.tif", "c.tif", "t.csv"]
+
+
+@pytest.mark.parametrize("layer", ["", "|layername=samples", "|layerid=0", "|layername=samples|subset=a=1"])
+def test_a_layer_that_another_row_makes_is_refused(scenes: Path, layer: str) -> None:
+    path = table(scenes / "t.csv", "IN,VEC,OUT", "a.tif,fields.gpkg,x.gpkg", f"b.tif,x.gpkg{layer},y.gpkg")
+    with pytest.raises(ParameterError, match=r"Row 2 \(line 3\): VEC is .*x\.gpkg, which is an output of Row 1"):
+        run(operation="SampleExtraction", table=path, out=str(scenes / "r.csv"))
 
 
 @pytest.mark.parametrize(

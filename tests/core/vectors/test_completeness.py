@@ -115,3 +115,27 @@ def test_rows_without_geometry_are_read(tmp_path: Path, extension: str) -> None:
     del feature, layer, dataset
     parts = list(VectorLayer(str(path)).read_points([], Progress()))
     assert (sum(map(len, parts)), sum(part.without for part in parts)) == (3, 2)
+
+
+def test_a_line_end_in_a_text_ends_no_row(tmp_path: Path) -> None:
+    path = layer_of(tmp_path, "MapInfo interchange", 2)
+    rows = (tmp_path / "points.mid").read_bytes().splitlines()
+    header = (tmp_path / "points.mif").read_text()
+    assert rows == [b"0", b"1"] and "class Integer" in header
+    (tmp_path / "points.mif").write_text(header.replace("class Integer", "class Char(20)"))
+    (tmp_path / "points.mid").write_bytes(b'"two\nlines, ""quoted"""\r\n"one"\r\n\n')
+    assert count(path) == 2
+
+
+@pytest.mark.parametrize("kind", ["MapInfo table", "MapInfo interchange"])
+def test_of_a_folder_the_files_of_the_layer_count(tmp_path: Path, kind: str) -> None:
+    path = layer_of(tmp_path, kind, 3)
+    for part in list(tmp_path.iterdir()):
+        part.rename(tmp_path / f"few{part.suffix}")
+    layer_of(tmp_path, kind, 5)
+    damaged = tmp_path / ("few.dat" if path.suffix == ".tab" else "few.mif")
+    damaged.write_bytes(damaged.read_bytes()[: -4 if path.suffix == ".tab" else -30])  # a part of the last row
+    with pytest.raises(VectorError, match="few"):
+        VectorLayer(str(tmp_path / f"few{path.suffix}"))
+    layer = VectorLayer(f"{tmp_path}|layername=points")
+    assert sum(map(len, layer.read_points([], Progress()))) == 5

@@ -21,7 +21,12 @@ from otbtf_qgis.core.errors import OtbtfError, VectorError
 from otbtf_qgis.core.rasters.rasterreference import Reference
 from otbtf_qgis.core.vectors.transformation import Transformation
 from otbtf_qgis.core.vectors.vectorlayer import INTEGER, REAL, TEXT, Field, VectorLayer
-from otbtf_qgis.core.vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
+from otbtf_qgis.core.vectors.vectoroutput import (
+    NO_GEOMETRY,
+    OutputVector,
+    check_vector_output,
+    vector_staging,
+)
 
 NOWHERE = Reference("", False)
 FIELDS = (Field("class", INTEGER), Field("share", REAL), Field("name", TEXT))
@@ -115,7 +120,7 @@ def test_long_field_names_are_shortened_with_a_word(tmp_path: Path) -> None:
 def test_a_table_has_no_geometry(tmp_path: Path) -> None:
     path = str(tmp_path / "t.gpkg")
     log = Log()
-    with vector_staging(path, log) as place, OutputVector(place, FIELDS[:1], NOWHERE, log, points=False) as out:
+    with vector_staging(path, log) as place, OutputVector(place, FIELDS[:1], NOWHERE, log, geometry=NO_GEOMETRY) as out:
         out.write([np.arange(3)])
         out.close()
         place.commit()

@@ -74,7 +74,7 @@ IN_QGIS = {
         "files",
         "rasters",
     ),
-    *("vectors", "registry", "engine", "exampledata", "classes", "samples", "patches", "imagetools"),
+    *("vectors", "registry", "engine", "exampledata", "classes", "polygons", "samples", "patches", "imagetools"),
     *("workflows.commandline", "workflows.commandrun", "tables.givenonce"),
     *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
     "probing.imagefit",

@@ -161,6 +161,11 @@ def accuracy(scene: SimpleNamespace, labels: Any, folder: Path, **more: Any) -> 
     return text(folder / "m.csv")
 
 
+def polygons(scene: SimpleNamespace, labels: Any, folder: Path, **more: Any) -> Any:
+    run("MapToPolygons", Log(), **{"in": labels}, out=str(folder / "p.gpkg"), **more)
+    return table(str(folder / "p.gpkg"))
+
+
 def reference(scene: SimpleNamespace, labels: Any, folder: Path, **more: Any) -> Any:
     values = {"in": scene.truth, "ref": "raster", "ref__raster__in": labels, "out": str(folder / "m.csv")}
     run("ComputeConfusionMatrix", Log(), **values, **more)
@@ -219,6 +224,7 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     "BandMathX": ("images", arithmetic("BandMathX")),
     "ManageNoData": ("images", managed),
     "LabelImageSampleSelection": ("labels", label_samples),
+    "MapToPolygons": ("labels", polygons),
     "ComputeConfusionMatrix": ("labels", accuracy),
     "ComputeConfusionMatrix, reference": ("labels", reference),
     "ComputeConfusionMatrix, reference on another grid": ("labels", moved_reference),

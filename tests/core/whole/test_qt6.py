@@ -41,7 +41,7 @@ def test_the_plugin_loads_and_unloads_with_qt6() -> None:
     found = json.loads(done.stdout.splitlines()[-1])
     assert {"otbtf_qgis.plugin", "otbtf_qgis.gui.menu", "otbtf_qgis.algorithms.reading"} <= set(found["modules"])
     assert {name.lower() for name in found["algorithms"]} >= {name.lower() for name in registry.names()}
-    assert len(found["entries"]) == 3
+    assert len(found["entries"]) == 5
     assert found["icon"]
     assert found["left"] == [[], []]
     assert found["other Qt"] == []

@@ -67,8 +67,9 @@ def mapped(scene: SimpleNamespace, folder: Path, log: Log, **values: Any) -> dic
 def whole(scene: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     folder, log = tmp_path_factory.mktemp("whole"), Log()
     more = {"out__keras": str(folder / "model.keras"), "out__report": str(folder / "report.html"), "baseline": True}
-    results = mapped(scene, folder, log, epochs=30, validation__blocksize=5, **more)
-    return SimpleNamespace(results=results, log=log, model=str(folder / "model.keras"))
+    kept = {"keep": str(folder / "kept"), "validation__blocksize": 5}
+    results = mapped(scene, folder, log, epochs=12, batchsize=32, **more, **kept)
+    return SimpleNamespace(results=results, log=log, model=str(folder / "model.keras"), kept=folder / "kept")
 
 
 def test_a_map_without_a_manual_step(scene: SimpleNamespace, whole: SimpleNamespace) -> None:
@@ -77,14 +78,29 @@ def test_a_map_without_a_manual_step(scene: SimpleNamespace, whole: SimpleNamesp
     assert np.array_equal(found == nodata_of(whole.results["out"]), without) and found[0, 0] == -9999
     assert whole.results["pixels_nodata"] == without.sum()
     assert whole.results["samples_training"] + whole.results["samples_validation"] == (~without).sum()
-    assert np.corrcoef(found[~without], scene.quantity[~without])[0, 1] > 0.95
+    assert np.corrcoef(found[~without], scene.quantity[~without])[0, 1] > 0.9  # a forest: 0.925
     assert "linear interpolation along the dates" in whole.log.text
     assert "1 of 4 dates of IN have no valid pixel" in whole.log.text and "2018-04-01" in whole.log.text
 
 
+def filled_by_hand(folder: Path, role: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kept pixels, merged at each date and filled by numpy.interp, and their values."""
+    days = np.array([0, 31, 31, 90, 120])
+    series = read(str(folder / f"pixels_{role}.tif")).reshape(-1, 5).astype("float64")
+    filled = np.empty((len(series), 4))
+    for pixel, result in zip(series, filled):
+        dates = np.unique(days[pixel != -1])
+        means = [pixel[(days == date) & (pixel != -1)].mean() for date in dates]
+        result[:] = np.interp(np.unique(days), dates, means)
+    return filled, read(str(folder / f"values_{role}.tif")).ravel()
+
+
 def test_the_forest_gets_the_filled_series(whole: SimpleNamespace) -> None:
-    """By the band means its R2 is 0.79 here."""
-    assert whole.results["baseline_r2"] > 0.85
+    """With the mean of each band in place of gaps its R2 is 0.1 more."""
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    forest = ensemble.RandomForestRegressor(200, random_state=0).fit(*filled_by_hand(whole.kept, "training"))
+    expected = forest.score(*filled_by_hand(whole.kept, "validation"))
+    assert whole.results["baseline_r2"] == pytest.approx(expected, abs=0.02)
     page = Path(whole.results["out.report"]).read_text(encoding="utf-8")
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
     assert cells[cells.index("Random forest") + 5] == f"{whole.results['baseline_r2']:.3f}"
@@ -120,7 +136,7 @@ def test_without_dates_the_band_means_take_the_place(scene: SimpleNamespace, tmp
         ({"dates": "2018-01-01 2018-02-01 2018-03-01"}, "DATES holds 3 dates, which do not divide the 5 bands"),
         ({"dates": "2018-01-01 2018-02-01; 2018-03-01"}, "1 sources, but DATES holds the dates of 2"),
         ({"dates": "yesterday"}, "DATES.* 'yesterday', but must be a date"),
-        ({"in": ["empty"]}, "Every patch holds no-data"),
+        ({"in": ["empty"]}, "Every patch holds no-data.* Not one has a valid value.* no-data values \\(NODATA\\)"),
         ({"values__raster": "nothing"}, "VALUES_RASTER is .*, which has no known value on the image"),
         ({"nodata_rule": "some"}, "NODATA_RULE is some, but must be any, all or a number"),
         ({"nodata_fill__value": 3.0}, "NODATA_FILL_VALUE"),

@@ -12,7 +12,7 @@ import sys
 
 from qgis.core import QgsApplication
 from qgis.PyQt.QtSvg import QSvgRenderer
-from qgis.PyQt.QtWidgets import QApplication, QMainWindow
+from qgis.PyQt.QtWidgets import QApplication, QMainWindow, QMenu
 
 import otbtf_qgis
 
@@ -23,10 +23,16 @@ class Interface:
     """What the plugin asks of the application."""
 
     def __init__(self):
-        self.window, self.entries = QMainWindow(), []
+        self.window, self.menu, self.entries = QMainWindow(), QMenu(), []
 
     def mainWindow(self):
         return self.window
+
+    def pluginMenu(self):
+        return self.menu
+
+    def messageBar(self):
+        return None  # nothing is said
 
     def addPluginToMenu(self, name, action):
         self.entries.append(action.text())

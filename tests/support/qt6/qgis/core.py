@@ -97,6 +97,9 @@ class QgsProcessingModelAlgorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self):
         pass
 
+    def displayName(self):
+        return "model"
+
 
 class QgsProcessingProvider(QObject):
     """Holds algorithms, as QGIS's own."""
@@ -156,6 +159,25 @@ class QgsApplication(Thing):
     @staticmethod
     def qgisSettingsDirPath():
         return "/nowhere"
+
+
+class QgsProject(Thing):
+    """A project that was not saved."""
+
+    @staticmethod
+    def instance():
+        return QgsProject()
+
+    def absolutePath(self):
+        return ""
+
+
+class QgsXmlUtils(Thing):
+    """Reads a graphical model without texts."""
+
+    @staticmethod
+    def readVariant(element):
+        return {"parameterDefinitions": {}, "help": {}, "children": {}}
 
 
 class QgsSettings(Thing):

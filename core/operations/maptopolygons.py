@@ -1,0 +1,70 @@
+"""MapToPolygons: the outlines of a map's classes as polygons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..parameters import sections
+from ..parameters import sharedkeys as shared
+from ..parameters import vocabulary as voc
+from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.sharedgroups import PixelMemory
+
+
+@dataclass(frozen=True)
+class _Map(PixelMemory):
+    image: Any = voc.raster("in", "Map", "Raster of one band: classes as whole numbers, or a probability.")
+    threshold: float | None = voc.number(
+        "threshold",
+        "Threshold",
+        "For a probability: its polygons are the pixels with this value or more, as class 1. Empty: the map holds classes.",
+        section=sections.SETTINGS,
+    )
+    probabilities: Any = voc.raster(
+        "probabilities",
+        "Probabilities",
+        "Raster on the map's grid, from which each polygon gets its mean probability. Of several bands, one for each "
+        "class, the largest value of a pixel counts. Default: with THRESHOLD, the map itself.",
+        required=False,
+    )
+    minarea: float | None = voc.number(
+        "minarea",
+        "Smallest area (m2)",
+        "Smaller areas become part of their largest neighbour, as with GDAL's Sieve; holes that small are filled. Those "
+        "that only touch no-data stay.",
+        minimum=0,
+        section=sections.SETTINGS,
+    )
+    nodata: float | None = shared.nodata("Pixels with this value get no polygon.", advanced=True)
+    nodata_from_layer: bool = shared.nodata_from_layer()
+    alpha: str = shared.alpha()
+
+
+@dataclass(frozen=True)
+class MapToPolygons(Operation, _Map):
+    """The connected pixels of each class, as `gdal_polygonize` finds them, from strips of a map of any height."""
+
+    TITLE = "Convert a map to polygons"
+    GROUP = "inference"
+    DESCRIPTION = (
+        "Makes a polygon of each group of connected pixels of one class, with the class, its name, area, perimeter and, "
+        "where probabilities are given, its mean probability. Pixels are connected by their edges. Pixels without data "
+        "get no polygon.\n\n"
+        "The polygons are those of GDAL's Polygonize and Sieve, but the map is read in strips: it can be larger than "
+        "memory. Areas (m2) and perimeters (m) are those on the ellipsoid of the map's coordinate system."
+    )
+    RESULTS = (
+        NumberResult("polygons", "Number of polygons"),
+        NumberResult("classes", "Number of classes"),
+        TextResult("legend", "Classes, their names and colours, as JSON"),
+    )
+    RUN = "polygons.mappolygons:map_to_polygons"
+
+    out: str = voc.vector_out("out", "Polygons", "The polygons, in the map's coordinate system.", geometry="polygon")
+    outtable: str | None = voc.vector_out(
+        "outtable",
+        "Areas per class",
+        "Table (.gpkg, .csv, ...) with the number of polygons and pixels, the area and its share of each class.",
+        required=False,
+    )

@@ -1,0 +1,1 @@
+"""From maps of classes to polygons."""

@@ -1,0 +1,268 @@
+"""MapToPolygons: reads a map, and writes its polygons and the areas of its classes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from ..base.progress import Progress
+from ..classes.legend import Legend, as_rows, known_classes, write_legend
+from ..errors import ParameterError
+from ..operations.maptopolygons import MapToPolygons
+from ..phrases import Phrase
+from ..rasters.rasterreference import Reference
+from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
+from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
+from .arcs import Arc
+from .ellipsoid import Ellipsoid, planar
+from .mapreading import MapReader, Placed
+from .polygonizing import Polygon, Strip, polygons_of
+from .rings import rings_of
+from .sieving import sieved
+from .wkb import polygon_wkb
+
+_FIELDS = (Field("class", INTEGER), Field("name", TEXT), Field("area_m2", REAL), Field("perimeter", REAL))
+_PROBABILITY = Field("mean_prob", REAL)
+_TABLE = (
+    *(Field("class", INTEGER), Field("name", TEXT), Field("polygons", INTEGER), Field("pixels", INTEGER)),
+    *(Field("area_m2", REAL), Field("percent", REAL)),
+)
+
+_UNEVEN = 0.05
+"""How much the areas of pixels may differ from that in the middle before a smallest area in pixels is warned of."""
+
+
+def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, Any]:
+    """Write the polygons of a map.
+
+    Returns:
+        `out` and `outtable`, their paths; `polygons` and `classes`, their numbers; `legend`, a JSON text with value, name
+        and color of each class.
+
+    Raises:
+        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        Cancelled: `progress` asked to stop.
+    """
+    check_vector_output(parameters.out, errors.field("out"))
+    if parameters.outtable:
+        check_vector_output(parameters.outtable, errors.field("outtable"))
+    reader = MapReader(parameters, progress)
+    ellipsoid = _ellipsoid(reader, progress)
+    smallest = _pixels_of(parameters.minarea, reader, ellipsoid, progress) if parameters.minarea else 0
+    with ExitStack() as stack:
+        staging = stack.enter_context(vector_staging(parameters.out, progress, errors.field("out")))
+        fields = (*_FIELDS, _PROBABILITY) if reader.has_values else _FIELDS
+        out = stack.enter_context(OutputVector(staging, fields, reader.placed.reference, progress, POLYGONS))
+        legend = {} if parameters.threshold is not None else known_classes(reader.placed.dataset)
+        totals = _Totals()
+        for polygons in _polygons(reader, smallest, ellipsoid, progress):
+            written = _measured(polygons, reader, ellipsoid)
+            totals.add(written)
+            out.write_polygons(_columns(written, legend, reader.has_values), [polygon.shape for polygon in written])
+        out.close()
+        rows = as_rows(sorted(totals.polygons), legend)
+        write_legend(staging.folder, staging.final.name, rows, "class")
+        table = None
+        if parameters.outtable:
+            table = stack.enter_context(vector_staging(parameters.outtable, progress, errors.field("outtable")))
+            with OutputVector(table, _TABLE, Reference("", False), progress, NO_GEOMETRY) as output:
+                output.write(totals.columns(legend))
+                output.close()
+        staging.commit()
+        if table is not None:
+            table.commit()
+    count = sum(totals.polygons.values())
+    if not count:
+        progress.warning(
+            Phrase("{name} has no pixel of a class: the output holds no polygon.", name=reader.placed.stack.names[0])
+        )
+    result = {"out": parameters.out, "polygons": count, "classes": len(rows)}
+    more = {"outtable": parameters.outtable} if parameters.outtable else {}
+    return {**result, **more, "legend": json.dumps(rows, ensure_ascii=False)}
+
+
+def _ellipsoid(reader: MapReader, progress: Progress) -> Ellipsoid | None:
+    wkt = reader.placed.reference.wkt
+    if Ellipsoid.knows(wkt):
+        return Ellipsoid(wkt)
+    progress.warning(
+        Phrase(
+            "{name} has no geographic or projected coordinate system (CRS), so the polygons get neither area nor "
+            "perimeter: assign the right one (Raster > Projections > Assign projection) and run again to have them.",
+            name=reader.placed.stack.names[0],
+        )
+    )
+    return None
+
+
+def _pixels_of(area: float, reader: MapReader, ellipsoid: Ellipsoid | None, progress: Progress) -> int:
+    """Return the smallest number of pixels that have an area, in the middle of the map."""
+    if ellipsoid is None:
+        raise ParameterError(
+            "{minarea} is {area:g} m2, but {name} has no geographic or projected coordinate system (CRS), so the area "
+            "of its pixels is unknown: assign the right one (Raster > Projections > Assign projection).",
+            minarea=errors.field("minarea"),
+            area=area,
+            name=reader.placed.stack.names[0],
+        )
+    areas = _pixel_areas(reader.placed, ellipsoid)
+    middle = areas[len(areas) // 2]
+    if not math.isfinite(middle) or middle <= 0:
+        raise ParameterError(
+            "{minarea} is {area:g} m2, but the area of the pixels of {name} cannot be computed from its coordinate "
+            "system (CRS): check that it is the right one.",
+            minarea=errors.field("minarea"),
+            area=area,
+            name=reader.placed.stack.names[0],
+        )
+    count = math.ceil(area / middle)
+    progress.info(
+        Phrase(
+            "{minarea} is {area:g} m2: areas of less than {count} pixels of {middle:.6g} m2 become part of their "
+            "largest neighbour.",
+            minarea=errors.field("minarea"),
+            area=area,
+            count=count,
+            middle=middle,
+        )
+    )
+    known = [other for other in areas if math.isfinite(other)]
+    if max(known) - middle > _UNEVEN * middle or middle - min(known) > _UNEVEN * middle:
+        progress.warning(
+            Phrase(
+                "The pixels of {name} have areas from {least:.4g} to {most:.4g} m2, so {minarea} is exact in its middle "
+                "only. Warp it to an equal-area coordinate system for one smallest area everywhere.",
+                name=reader.placed.stack.names[0],
+                least=min(known),
+                most=max(known),
+                minarea=errors.field("minarea"),
+            )
+        )
+    return count
+
+
+def _pixel_areas(placed: Placed, ellipsoid: Ellipsoid) -> list[float]:
+    """Return the areas in m2 of nine pixels: row by row those at the corners and edges of the map, and in its middle."""
+    grid = placed.stack.grid
+    columns, rows = [0, grid.width // 2, grid.width - 1], [0, grid.height // 2, grid.height - 1]
+    squares = [(c + x, r + y) for r in rows for c in columns for x, y in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))]
+    found = ellipsoid.measure(planar(np.array(squares, "float64"), placed.transform), np.arange(0, len(squares), 5))
+    return [ellipsoid.area(below, turn) for below, turn in zip(found.areas.tolist(), found.turns.tolist())]
+
+
+def _polygons(
+    reader: MapReader, smallest: int, ellipsoid: Ellipsoid | None, progress: Progress
+) -> Iterator[list[Polygon]]:
+    """Yield the polygons strip by strip, their arcs measured."""
+    passes = 1 if smallest <= 1 else 3
+    done = 0
+
+    def told(strips: Iterable[Any]) -> Iterator[Any]:
+        nonlocal done
+        for strip in strips:
+            yield strip
+            done += 1
+            progress.fraction(0.95 * done / (passes * reader.steps))
+
+    strips: Iterable[Strip] = told(reader.strips())
+    if smallest > 1:
+        merge, merged = sieved(lambda: told(reader.codes()), smallest)
+        progress.info(Phrase("{merged} areas became part of their largest neighbour.", merged=merged))
+        strips = _merged(told(reader.strips()), merge)
+
+    def measure(arcs: Sequence[Arc]) -> None:
+        if ellipsoid is None or not arcs:
+            return
+        starts = np.cumsum([0, *(len(arc.points) for arc in arcs)])[:-1]
+        points = planar(np.concatenate([arc.points for arc in arcs]).astype("float64"), reader.placed.transform)
+        found = ellipsoid.measure(points, starts)
+        for arc, *measures in zip(arcs, found.areas.tolist(), found.turns.tolist(), found.lengths.tolist()):
+            arc.measures = (measures[0], measures[1], measures[2])
+
+    yield from polygons_of(strips, reader.placed.stack.grid.width, measure)
+
+
+def _merged(strips: Iterable[Strip], merge: Callable[[int, np.ndarray], np.ndarray]) -> Iterator[Strip]:
+    for number, strip in enumerate(strips):
+        yield replace(strip, codes=merge(number, strip.codes))
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A polygon as it is written: NaN where it has no area, perimeter or probability."""
+
+    value: int
+    pixels: int
+    area: float
+    perimeter: float
+    probability: float
+    shape: bytes
+
+
+def _measured(polygons: Sequence[Polygon], reader: MapReader, ellipsoid: Ellipsoid | None) -> list[_Written]:
+    written = []
+    for polygon in polygons:
+        area = perimeter = math.nan
+        if ellipsoid is not None:
+            signed = [(1 if forward else -1, arc.measures) for arc, forward in polygon.sides]
+            area = ellipsoid.area(
+                math.fsum(sign * measures[0] for sign, measures in signed),
+                math.fsum(sign * measures[1] for sign, measures in signed),
+            )
+            perimeter = math.fsum(measures[2] for _, measures in signed)
+        total, number = polygon.sums
+        shape = polygon_wkb(rings_of(polygon.sides), reader.placed.transform)
+        value = reader.classes[polygon.code]
+        written.append(_Written(value, polygon.pixels, area, perimeter, total / number if number else math.nan, shape))
+    return written
+
+
+def _columns(written: Sequence[_Written], legend: Legend, probabilities: bool) -> list[np.ma.MaskedArray]:
+    values = [polygon.value for polygon in written]
+    numbers = [[polygon.area for polygon in written], [polygon.perimeter for polygon in written]]
+    if probabilities:
+        numbers.append([polygon.probability for polygon in written])
+    return [
+        _whole(values),
+        _names(values, legend),
+        *(np.ma.masked_invalid(np.array(one, "float64")) for one in numbers),
+    ]
+
+
+def _whole(values: Sequence[int]) -> np.ma.MaskedArray:
+    return np.ma.MaskedArray(np.array(values, "int64"))
+
+
+def _names(values: Sequence[int], legend: Legend) -> np.ma.MaskedArray:
+    names = [legend[value].name if value in legend else "" for value in values]
+    return np.ma.MaskedArray(np.array(names, object), [not name for name in names])
+
+
+class _Totals:
+    """What the polygons of each class come to."""
+
+    def __init__(self) -> None:
+        self.polygons: defaultdict[int, int] = defaultdict(int)
+        self._pixels: defaultdict[int, int] = defaultdict(int)
+        self._areas: defaultdict[int, float] = defaultdict(float)
+
+    def add(self, written: Iterable[_Written]) -> None:
+        for polygon in written:
+            self.polygons[polygon.value] += 1
+            self._pixels[polygon.value] += polygon.pixels
+            self._areas[polygon.value] += polygon.area
+
+    def columns(self, legend: Legend) -> list[np.ma.MaskedArray]:
+        values = sorted(self.polygons)
+        areas = np.ma.masked_invalid([self._areas[value] for value in values])
+        counts = [[known[value] for value in values] for known in (self.polygons, self._pixels)]
+        shares = areas * 100 / areas.sum() if len(values) and areas.count() else areas
+        return [_whole(values), _names(values, legend), *map(_whole, counts), areas, np.ma.masked_invalid(shares)]

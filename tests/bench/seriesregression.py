@@ -1,0 +1,50 @@
+"""A quantity from a time series: R2 of RegressionMap and of its forest, by how far apart what is known and unknown lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from series import DATA
+
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.base.progress import Progress
+
+DRAWS = 5
+SIDES = {1: "single pixels", 10: "blocks of 10 x 10", 20: "blocks of 20 x 20", 33: "blocks of 33 x 33"}
+"""What is held back for validation, by the side of the blocks in pixels."""
+
+
+def bench_elevation(quick: bool, folder: Path) -> list[dict[str, Any]]:
+    """Mean, deviation and draws of R2 of the elevation (dem.tif) from the NDVI series, with only image and values given."""
+    if not DATA.is_dir():
+        return [{"case": f"skipped: {DATA} is missing; name its folder in NDVI_SERIES"}]
+    more, draws = ({"epochs": 1, "samples": 500}, 2) if quick else ({}, DRAWS)
+    return [row for side in SIDES for row in _rows(side, draws, more, folder)]
+
+
+def _rows(side: int, draws: int, more: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+    given = {
+        "in": [str(DATA / "ndvi.tif")],
+        "values.raster": str(DATA / "dem.tif"),
+        "validation.blocksize": side,
+        "baseline": True,
+        "out": str(folder / "map.tif"),
+        **more,
+    }
+    results = []
+    for seed in range(draws):
+        results.append(registry.run("RegressionMap", {**given, "seed": seed}, Progress()))
+        network, forest = (results[-1][key] for key in ("r2", "baseline_r2"))
+        print(f"{SIDES[side]}, draw {seed + 1}: network {network:.3f}, forest {forest:.3f}", flush=True)
+    return [
+        {
+            "case": f"{name}, {SIDES[side]}",
+            "R2": float(np.mean(found)),
+            "deviation": float(np.std(found, ddof=1)),
+            "draws": " ".join(f"{value:.2f}" for value in found),
+        }
+        for name, key in (("network", "r2"), ("forest", "baseline_r2"))
+        for found in [[result[key] for result in results]]
+    ]

@@ -1,0 +1,218 @@
+"""MapToPolygons: from a raster to a layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gdal_polygons
+import numpy as np
+import pytest
+from osgeo import gdal, ogr
+from serving import ORIGIN, UTM, Log, write
+
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.polygons import mapreading
+
+CODES = np.array(
+    [
+        [1, 1, 1, 2, 2, 0],
+        [1, 2, 1, 2, 2, 0],
+        [1, 1, 1, 1, 2, 0],
+        [3, 3, 3, 1, 1, 0],
+    ],
+    "uint8",
+)
+
+
+def run(folder: Path, codes: np.ndarray, out: str = "out.gpkg", **values: Any) -> tuple[list[dict[str, Any]], Any, Log]:
+    log = Log()
+    bands = codes if codes.ndim == 3 else codes[..., None]
+    image = values.pop("image", None) or write(
+        folder / "map.tif", bands, values.pop("transform", ORIGIN), values.pop("crs", UTM), values.pop("tag", 0)
+    )
+    results = registry.run("MapToPolygons", {"in": image, "out": str(folder / out), **values}, log)
+    return features(str(folder / out)), results, log
+
+
+def features(path: str) -> list[dict[str, Any]]:
+    dataset = ogr.Open(path)
+    return [
+        {**feature.items(), "shape": feature.GetGeometryRef() and feature.GetGeometryRef().Clone()}
+        for feature in dataset.GetLayer(0)
+    ]
+
+
+def in_pixels(found: Sequence[dict[str, Any]], transform: Sequence[float] = ORIGIN) -> list[tuple[int, Any]]:
+    inverse = gdal.InvGeoTransform(transform)
+    outlines = []
+    for feature in found:
+        shape = feature["shape"].Clone()
+        for ring in shape:
+            for number, point in enumerate(ring.GetPoints()):
+                x, y = gdal.ApplyGeoTransform(inverse, *point[:2])
+                ring.SetPoint_2D(number, round(x, 6), round(y, 6))
+        outlines.append((feature["class"], shape))
+    return outlines
+
+
+def test_polygons_with_their_area_and_perimeter(tmp_path: Path) -> None:
+    found, results, _ = run(tmp_path, CODES)
+    expected = gdal_polygons.polygonized(np.where(CODES == 0, -1, CODES.astype("int32")))
+    gdal_polygons.assert_same(in_pixels(found), expected)
+    assert (results["polygons"], results["classes"]) == (4, 3)
+    scale = 0.9996**2  # of UTM near its central meridian, where pixels are larger than they say
+    (three,) = [feature for feature in found if feature["class"] == 3]
+    assert three["area_m2"] == pytest.approx(300 / scale, rel=3e-3)
+    assert three["perimeter"] == pytest.approx(80 / 0.9996, rel=2e-3)
+    assert "mean_prob" not in three
+
+
+@pytest.mark.parametrize("extension", ["shp", "geojson", "csv"])
+def test_in_other_formats(tmp_path: Path, extension: str) -> None:
+    found, _, _ = run(tmp_path, CODES, f"out.{extension}")
+    classes = sorted(int(feature["class"]) for feature in found)
+    assert classes == [1, 2, 2, 3]
+    shapes = [feature["shape"] or ogr.CreateGeometryFromWkt(feature["WKT"]) for feature in found]
+    assert sum(shape.Area() for shape in shapes) == pytest.approx(20 * 100)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_height_of_strips_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    codes = np.random.default_rng(3).integers(0, 3, (9, 8)).astype("uint8")
+    whole, _, _ = run(tmp_path, codes, minarea=250)
+    monkeypatch.setattr(mapreading, "_PIXEL_BYTES", (16 << 20) // (rows * 8))
+    strips, _, _ = run(tmp_path, codes, "strips.gpkg", minarea=250, ram=16)
+    gdal_polygons.assert_same(in_pixels(strips), in_pixels(whole))
+    areas = [
+        sorted((f["class"], round(f["area_m2"], 6), round(f["perimeter"], 6)) for f in each) for each in (whole, strips)
+    ]
+    assert areas[0] == areas[1]
+
+
+def test_a_smallest_area(tmp_path: Path) -> None:
+    codes = np.random.default_rng(5).integers(0, 4, (20, 30)).astype("uint8")
+    found, _, log = run(tmp_path, codes, minarea=450)
+    expected = gdal_polygons.sieved(np.where(codes == 0, -1, codes.astype("int32")), 5)
+    gdal_polygons.assert_same(in_pixels(found), gdal_polygons.polygonized(expected))
+    assert any("less than 5 pixels" in line for line in log.infos)
+
+
+def test_names_of_classes_and_the_table(tmp_path: Path) -> None:
+    image = write(tmp_path / "map.tif", CODES[..., None], ORIGIN, UTM, 0)
+    dataset = gdal.Open(image, gdal.GA_Update)
+    dataset.GetRasterBand(1).SetCategoryNames(["", "water", "forest"])
+    dataset = None
+    found, results, _ = run(tmp_path, CODES, image=image, outtable=str(tmp_path / "areas.csv"))
+    assert {(f["class"], f["name"]) for f in found} == {(1, "water"), (2, "forest"), (3, None)}
+    rows = features(results["outtable"])
+    assert [(r["class"], r["name"], r["polygons"], r["pixels"]) for r in rows] == [
+        (1, "water", 1, 11),
+        (2, "forest", 2, 6),
+        (3, "", 1, 3),
+    ]
+    assert [r["percent"] for r in rows] == pytest.approx([55, 30, 15], abs=1e-3)
+    assert [row["name"] for row in json.loads(results["legend"])[:2]] == ["water", "forest"]
+    assert json.loads((tmp_path / "out.gpkg.json").read_text())["field"] == "class"
+
+
+def test_a_probability_with_a_threshold(tmp_path: Path) -> None:
+    values = np.array([[0.9, 0.5, 0.2], [0.7, 0.1, np.nan], [0.0, 0.0, 0.6]], "float32")
+    found, _, _ = run(tmp_path, values, threshold=0.5, tag=None)
+    assert sorted(f["mean_prob"] for f in found) == pytest.approx([0.6, 0.7])
+    assert {f["class"] for f in found} == {1}
+
+
+def test_mean_probability_of_several_bands(tmp_path: Path) -> None:
+    """The largest of a pixel's bands counts; pixels without one do not."""
+    bands = np.zeros((4, 6, 2), "float32")
+    bands[..., 0], bands[..., 1] = 0.25, np.arange(6) / 10
+    bands[3, 0] = -1
+    other = write(tmp_path / "probabilities.tif", bands, ORIGIN, UTM, -1)
+    found, _, _ = run(tmp_path, CODES, probabilities=other)
+    (three,) = [feature for feature in found if feature["class"] == 3]
+    assert three["mean_prob"] == pytest.approx(0.25)
+    (square,) = [f for f in found if f["class"] == 2 and f["shape"].Area() == 100]
+    assert square["mean_prob"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_pixels_in_a_mask_get_no_polygon(tmp_path: Path, alpha: bool) -> None:
+    image = write(tmp_path / "map.tif", CODES[..., None], ORIGIN, UTM, None)
+    mask = np.where(CODES == 2, 0, 255).astype("uint8")
+    if alpha:
+        image = write(tmp_path / "map.tif", np.stack((CODES, mask), axis=-1), ORIGIN, UTM, None)
+        dataset = gdal.Open(image, gdal.GA_Update)
+        dataset.GetRasterBand(2).SetColorInterpretation(gdal.GCI_AlphaBand)
+    else:
+        dataset = gdal.Open(image, gdal.GA_Update)
+        dataset.CreateMaskBand(gdal.GMF_PER_DATASET)
+        dataset.GetRasterBand(1).GetMaskBand().WriteArray(mask)
+    dataset = None
+    found, _, _ = run(tmp_path, CODES, image=image)
+    assert {feature["class"] for feature in found} == {0, 1, 3}
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        (500000.0, 8.0, 3.0, 4800000.0, 2.0, -9.0),
+        (500000.0, -10.0, 0.0, 4800000.0, 0.0, -10.0),
+        (500000.0, 10.0, 0.0, 4800000.0, 0.0, 10.0),
+    ],
+    ids=["rotated", "mirrored", "south-up"],
+)
+def test_any_grid(tmp_path: Path, transform: tuple[float, ...]) -> None:
+    found, _, _ = run(tmp_path, CODES, transform=transform, probabilities=write(
+        tmp_path / "p.tif", CODES[..., None].astype("float32"), transform, UTM, None))  # fmt: skip
+    expected = gdal_polygons.polygonized(np.where(CODES == 0, -1, CODES.astype("int32")))
+    gdal_polygons.assert_same(in_pixels(found, transform), expected)
+    assert all(feature["mean_prob"] == feature["class"] for feature in found)
+    pixel = abs(transform[1] * transform[5] - transform[2] * transform[4])
+    assert sum(feature["area_m2"] for feature in found) == pytest.approx(20 * pixel / 0.9996**2, rel=3e-3)
+
+
+def test_classes_of_any_type(tmp_path: Path) -> None:
+    codes = np.array([[-5, 70000], [70000, 2147483647]], "int32")
+    assert sorted(f["class"] for f in run(tmp_path, codes, tag=None)[0]) == [-5, 70000, 70000, 2147483647]
+    real = np.array([[1, 2], [2, np.nan]], "float32")
+    assert sorted(f["class"] for f in run(tmp_path, real, "real.gpkg", tag=None)[0]) == [1, 2, 2]
+
+
+def test_without_coordinate_system(tmp_path: Path) -> None:
+    found, _, log = run(tmp_path, CODES, crs=None)
+    assert {(feature["area_m2"], feature["perimeter"]) for feature in found} == {(None, None)}
+    assert any("neither area nor perimeter" in line for line in log.warnings)
+    with pytest.raises(OtbtfError, match=r"MINAREA is 5 m2, but .*assign the right one"):
+        run(tmp_path, CODES, crs=None, minarea=5)
+
+
+def test_pixels_of_uneven_area(tmp_path: Path) -> None:
+    transform = (0.0, 1.0, 0.0, 80.0, 0.0, -15.0)
+    _, _, log = run(tmp_path, CODES, transform=transform, crs=4326, minarea=1.0)
+    assert any("exact in its middle only" in line for line in log.warnings)
+
+
+def test_a_map_without_classes(tmp_path: Path) -> None:
+    found, results, log = run(tmp_path, np.zeros((3, 3), "uint8"))
+    assert (found, results["polygons"]) == ([], 0)
+    assert any("no pixel of a class" in line for line in log.warnings)
+
+
+class TestRefused:
+    def test_real_values_without_a_threshold(self, tmp_path: Path) -> None:
+        with pytest.raises(OtbtfError, match=r"value 0\.5 in column 1, row 0, .*Set THRESHOLD if it is a probability"):
+            run(tmp_path, np.array([[1, 0.5]], "float32"))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
+
+    def test_several_bands(self, tmp_path: Path) -> None:
+        with pytest.raises(OtbtfError, match="which has 2 bands, but a map has one"):
+            run(tmp_path, np.ones((3, 3, 2), "uint8"))
+
+    def test_probabilities_elsewhere(self, tmp_path: Path) -> None:
+        other = write(tmp_path / "p.tif", np.ones((4, 6, 1), "float32"), (300005.0, *ORIGIN[1:]), UTM, None)
+        with pytest.raises(OtbtfError, match="PROBABILITIES is .*is not on the grid of IN"):
+            run(tmp_path, CODES, probabilities=other)

@@ -1,0 +1,2 @@
+class ContextAction:
+    """An entry of the toolbox's context menu."""
