@@ -14,7 +14,7 @@ import tensorflow as tf
 from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine.devices import Scope
-from ..models.modelinterface import Model, TensorInfo
+from ..models.modelinterface import Model, TensorInfo, common_type
 from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
@@ -136,10 +136,7 @@ class Compute:
     @property
     def dtype_name(self) -> str:
         """Name of the dtype that holds the values of all outputs."""
-        names = {info.dtype for info in self._outputs}
-        if len(names) == 1:
-            return names.pop()
-        return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
+        return common_type(self._outputs)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the outputs for images of shape (batch, height, width, bands).
