@@ -80,7 +80,7 @@ def _distributed() -> Any:
 @contextlib.contextmanager
 def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[Any]:
     """Yield the client of a new cluster of this machine, which nobody else can connect to."""
-    progress.info(Phrase("Starting {count} workers on this machine.", count=count))
+    progress.info(Phrase("Starting {count} {count:worker|workers} on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
         stack.enter_context(_bare())
