@@ -156,7 +156,8 @@ def _complete(
         missing = count - len(notes)
         progress.info(
             Phrase(
-                "{missing} of {count} parts are missing; the run that completes the last part writes {paths}.",
+                "{missing} of {count} {count:part|parts} {missing:is|are} missing; the run that completes the "
+                "last part writes {paths}.",
                 missing=missing,
                 count=count,
                 paths=asked.paths["out"],
