@@ -70,7 +70,7 @@ class ScaledModel(Model):
         super().__init__(model.path)
         self._model, self._scaling = model, scaling
         self.identity, self.kind = (model.identity, scaling), model.kind
-        self.computed_by, self.remarks = model.computed_by, model.remarks
+        self.transposed, self.computed_by, self.remarks = model.transposed, model.computed_by, model.remarks
         self.inputs, self.outputs = model.inputs, model.outputs
         self.scaled = frozenset(name for name, info in model.inputs.items() if info.rank == 4 and is_real(info))
         for name in self.scaled:

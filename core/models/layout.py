@@ -48,11 +48,7 @@ def _has_bands_last(info: TensorInfo) -> bool:
 
 
 class ChannelsLast(Model):
-    """A model of which some inputs and outputs have their bands first, with these transposed.
-
-    Attributes:
-        transposed: names of the inputs that are.
-    """
+    """A model of which some inputs and outputs have their bands first, with these transposed."""
 
     def __init__(self, model: Model, transposed: Sequence[str]) -> None:
         super().__init__(model.path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.maskgroup import Masked
+from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
 
 
@@ -23,6 +25,23 @@ class TilingSettings:
 
 
 @dataclass(frozen=True)
+class RasterSettings:
+    """What the rasters of a run are to be.
+
+    Attributes:
+        pixel_type: of the map, in OTB's words.
+        background: what no-data becomes in the map.
+        nodata: that the map declares; None for the usual one.
+        certainty: fields of the outputs that are made of class probabilities.
+    """
+
+    pixel_type: str = "auto"
+    background: float = 0.0
+    nodata: float | None = None
+    certainty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ServeSettings:
     """Settings of a run.
 
@@ -38,6 +57,9 @@ class ServeSettings:
         scaling: whether images are scaled as the model's training did it: `auto` for those of bytes, `on` or `off`.
         pixel_size: what is done where images have other pixels than the model was trained on: `check`, `resample` or
             `ignore`.
+        certainty: fields of the outputs that are made of class probabilities.
+        probabilities: those that another run has found; None to find them.
+        mask: names what limits the map.
     """
 
     sources: SourcesSettings
@@ -50,3 +72,6 @@ class ServeSettings:
     preferred: str = ""
     scaling: str = "auto"
     pixel_size: str = "check"
+    certainty: tuple[str, ...] = ()
+    probabilities: ClassProbabilities | None = None
+    mask: Masked = Masked()
