@@ -57,6 +57,9 @@ STEPS = (
 )
 """Steps in pixels that are tried for the lattice of accepted sizes, for the scale and for the stride."""
 
+LARGEST_REPEATED = 32
+"""Largest step of which a model must accept four in a row, not two."""
+
 MOST_OFFSET = 40
 """Largest difference, in pixels, between a second source's size and its share of the ground that is tried."""
 
@@ -344,7 +347,7 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
 
     unit = probe.unit
     lattice = next(
-        (step * unit for step in STEPS if outputs(start + step * unit) and outputs(start + 2 * step * unit)), 0
+        (step * unit for step in STEPS if all(outputs(start + times * step * unit) for times in _times(step))), 0
     )
     if not lattice:
         images = probe.images(start)
@@ -369,6 +372,11 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
     while smallest < exact and outputs(smallest) * scale != smallest - crop:
         smallest += jump
     return AxisSizeLaw(scale, lattice, smallest, int((smallest - crop) / scale))
+
+
+def _times(step: int) -> range:
+    """Return how many steps of pixels a model must accept: a model that rounds 61 to 64 accepts some steps of 15, too."""
+    return range(1, 5 if step <= LARGEST_REPEATED else 3)
 
 
 def _even_lattice(

@@ -61,6 +61,12 @@ def test_lattices(step: int) -> None:
     assert law.x == AxisSizeLaw(Fraction(1), step, step, step)
 
 
+def test_sizes_just_below_a_multiple_that_are_rounded_up() -> None:
+    """DeepLabV3+ takes 61 to 64, 77 to 80, ...: 64, 79 and 94 are no steps of its lattice."""
+    law = law_of(lambda n: -(-n // 16) * 16, lambda n: n % 16 in (0, 13, 14, 15))
+    assert law == SizeLaw((0,), *[AxisSizeLaw(Fraction(1), 16, 16, 16)] * 2)
+
+
 def test_unet_with_valid_padding() -> None:
     """The first U-Net: 572 pixels give 388, in steps of 16, from 188 on."""
     law = law_of(lambda n: n - 184, lambda n: n % 16 == 12 and n > 184)
