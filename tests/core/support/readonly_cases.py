@@ -204,6 +204,11 @@ def _extraction(scene: Scene) -> dict[str, Any]:
     return {"in": scene.path("image.tif"), **points, "out": scene.out("values.gpkg")}
 
 
+def _augmentation(scene: Scene) -> dict[str, Any]:
+    points = {"in": scene.path("points.gpkg"), "field": "class", "strategy": "smote", "strategy.smote.neighbors": 1}
+    return {**points, "samples": 3, "out": scene.out("augmented.gpkg")}
+
+
 def _sample_selection(scene: Scene) -> dict[str, Any]:
     rates = {"instats": scene.path("counts.xml"), "strategy": "byclass", "strategy.byclass.in": scene.path("rates.csv")}
     outs = {"out": scene.out("chosen.gpkg"), "outrates": scene.out("chosen_rates.csv")}
@@ -376,6 +381,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
     "RunTable": (_table, _table_by_nobody),
+    "SampleAugmentation": (_augmentation,),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
     "Superimpose": (_brought_to_a_grid,),
