@@ -72,7 +72,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
             progress.check()
             totals.add(shapes, reader.classes)
             outlines = [polygon_wkb(shape.rings, reader.placed.transform) for shape in shapes]
-            out.write_polygons(_columns(shapes, reader, legend), outlines)
+            out.write_shapes(_columns(shapes, reader, legend), outlines)
         out.close()
         rows = as_rows(sorted(totals.polygons), legend)
         write_legend(staging.folder, staging.final.name, rows, "class")
@@ -188,7 +188,8 @@ def _shapes(
         restored = simplification.decide(Part(progress, 0.6, 0.8))
         progress.info(
             Phrase(
-                "{restored} pieces of borders stay as they are in the map, since they would meet others if simplified.",
+                "{restored} {restored:piece of a border is|pieces of borders are} not simplified, so as to meet no other "
+                "border.",
                 restored=restored,
             )
         )
@@ -210,7 +211,7 @@ def _polygons(reader: MapReader, smallest: int, prepare: Prepare, progress: Prog
     strips: Iterable[Strip] = told(reader.strips())
     if smallest > 1:
         merge, merged = sieved(lambda: told(reader.codes()), smallest)
-        progress.info(Phrase("{merged} areas became part of their largest neighbour.", merged=merged))
+        progress.info(Phrase("{merged} {merged:area|areas} became part of the largest neighbour.", merged=merged))
         strips = _merged(told(reader.strips()), merge)
     yield from polygons_of(strips, reader.placed.stack.grid.width, prepare)
 
