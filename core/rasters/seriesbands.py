@@ -82,6 +82,21 @@ def has_dates(times: Sequence[float]) -> bool:
     return list(times) != list(range(len(times)))
 
 
+def other_days(found: Sequence[float] | None, wanted: Sequence[float]) -> list[int]:
+    """Return the places of the bands that are of another day than wanted.
+
+    None where the days are not known; or where all are the same, and wanted are others: the name of a file often holds one
+    date, that of its making perhaps, whatever its bands are of.
+
+    Args:
+        found: the days that names tell, of each band.
+        wanted: of each band.
+    """
+    if found is None or len(found) != len(wanted) or len(set(found)) == 1 < len(set(wanted)):
+        return []
+    return [place for place, days in enumerate(zip(found, wanted)) if days[0] // 1 != days[1] // 1]
+
+
 def days_of_bands(names: Sequence[str]) -> list[float] | None:
     """Return the day of each band, from texts that may hold dates; None where not all do."""
     return list(days_of(names, Phrase("The band names"))) if names and all(map(holds_date, names)) else None
