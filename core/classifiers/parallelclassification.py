@@ -105,6 +105,12 @@ class PixelClassifier:
                 values[wanted, 1] = confidences
         return values.reshape(*pixels.shape[:2], self.bands)
 
+    def nothing(self, width: int, height: int) -> np.ndarray:
+        """Return labels and confidences of pixels of which none is classified."""
+        values = np.zeros((height, width, self.bands))
+        values[..., 0] = self._nodatalabel
+        return values
+
     def told(self) -> str:
         """Return a warning with the number of replaced pixels; empty if there are none."""
         if not self.replaced:

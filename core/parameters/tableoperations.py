@@ -12,6 +12,7 @@ OPERATIONS = (
     "SampleSelection",
     "LabelImageSampleSelection",
     "SampleExtraction",
+    "SampleAugmentation",
     "PatchesSelection",
     "PatchesExtraction",
     "PatchesMosaic",

@@ -66,7 +66,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         for polygons in _polygons(reader, smallest, ellipsoid, progress):
             written = _measured(polygons, reader, ellipsoid)
             totals.add(written)
-            out.write_polygons(_columns(written, legend, reader.has_values), [polygon.shape for polygon in written])
+            out.write_shapes(_columns(written, legend, reader.has_values), [polygon.shape for polygon in written])
         out.close()
         rows = as_rows(sorted(totals.polygons), legend)
         write_legend(staging.folder, staging.final.name, rows, "class")

@@ -14,7 +14,7 @@ from ..base.librarymessages import telling_line
 from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine.devices import Scope
-from ..models.modelinterface import Model, TensorInfo
+from ..models.modelinterface import Model, TensorInfo, common_type
 from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
@@ -112,6 +112,11 @@ class Compute:
                 del self._constant
         return self.frozen
 
+    def freeze_as_planned(self) -> None:
+        """Make the model's variables constants, as another run has tried; what was found out here stands."""
+        if self.frozen is None and self._constant is not None:
+            self.function, self.frozen = self._constant, True
+
     @cached_property
     def _constant(self) -> Any:
         with self._scope():
@@ -133,10 +138,7 @@ class Compute:
     @property
     def dtype_name(self) -> str:
         """Name of the dtype that holds the values of all outputs."""
-        names = {info.dtype for info in self._outputs}
-        if len(names) == 1:
-            return names.pop()
-        return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
+        return common_type(self._outputs)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the outputs for images of shape (batch, height, width, bands).

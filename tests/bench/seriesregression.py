@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import inputs
 import numpy as np
 from series import DATA
 
@@ -35,7 +36,7 @@ def _rows(side: int, draws: int, more: dict[str, Any], folder: Path) -> list[dic
     }
     results = []
     for seed in range(draws):
-        results.append(registry.run("RegressionMap", {**given, "seed": seed}, Progress()))
+        results.append(registry.run("RegressionMap", inputs.on_device({**given, "seed": seed}), Progress()))
         network, forest = (results[-1][key] for key in ("r2", "baseline_r2"))
         print(f"{SIDES[side]}, draw {seed + 1}: network {network:.3f}, forest {forest:.3f}", flush=True)
     return [
