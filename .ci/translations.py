@@ -71,7 +71,8 @@ def extracted() -> dict[str, list[str]]:
 
 
 def _words(template: str) -> str:
-    return re.sub(r"\{[^{}]*\}", "", template)
+    """Return a template without its placeholders, but for those that hold words."""
+    return re.sub(r"\{[^{}|]*\}", "", template)
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:

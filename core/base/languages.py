@@ -43,8 +43,12 @@ class Language:
     def number(self, value: float, form: str) -> str:
         """Return a number in the form of a format specification, as the language writes numbers."""
         text = format(value, form)
+        return self.written(text) if _FOR_READING.search(form) else text
+
+    def written(self, number: str) -> str:
+        """Return a number of English text, such as `1,234.5`, with the marks that the language has in numbers."""
         marks = _MARKS.get(self.name, {})
-        return "".join(marks.get(mark, mark) for mark in text) if _FOR_READING.search(form) else text
+        return "".join(marks.get(mark, mark) for mark in number)
 
     def is_one(self, value: float) -> bool:
         """Return whether words beside a number are in the singular: in French those of 0 and of 1.5, too."""
