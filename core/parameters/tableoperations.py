@@ -7,6 +7,7 @@ OPERATIONS = (
     "ImageClassifier",
     "ImageClassifierFromDeepFeatures",
     "ComputeConfusionMatrix",
+    "ComputeImagesStatistics",
     "PolygonClassStatistics",
     "DensePolygonClassStatistics",
     "SampleSelection",
@@ -37,6 +38,7 @@ OPERATIONS = (
 MERGED = (
     "PolygonClassStatistics",
     "DensePolygonClassStatistics",
+    "ComputeImagesStatistics",
     "ComputeConfusionMatrix",
     "SampleSelection",
     "SampleExtraction",
