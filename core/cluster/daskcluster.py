@@ -130,9 +130,11 @@ def bare() -> Any:
 
 
 _PRELOAD = """
+import signal
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 if {name!r} not in sys.modules:
     spec = PathFinder.find_spec({name!r}, [{folder!r}])
     sys.modules[{name!r}] = module_from_spec(spec)
@@ -141,7 +143,11 @@ if {name!r} not in sys.modules:
 
 
 def _preload(folder: Path) -> Path:
-    """Write what has workers import this package from its place, which need not be on `sys.path`, as in the engine."""
+    """Write what workers run first.
+
+    It has them import this package from its place, which need not be on `sys.path`, as in the engine. A terminal sends
+    Ctrl-C to them, too: the process that started them stops their tasks, which leave nothing behind then.
+    """
     name = __name__.split(".", maxsplit=1)[0]
     parent = Path(next(iter(sys.modules[name].__path__))).parent
     script = folder / "package_of_workers.py"
