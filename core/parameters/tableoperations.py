@@ -13,6 +13,7 @@ OPERATIONS = (
     "SampleSelection",
     "LabelImageSampleSelection",
     "SampleExtraction",
+    "SampleAugmentation",
     "PatchesSelection",
     "PatchesExtraction",
     "PatchesMosaic",

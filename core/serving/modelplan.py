@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..base.jsonvalues import Json
+from ..base.progress import Progress
 from ..geometry.fields import AxisFields
 from ..geometry.grid import Box
 from ..probing.appliedgeometry import WHOLE, Fields, serving_geometry
-from .openmodel import OpenModel
+from ..probing.classprobabilities import ClassProbabilities
+from .openmodel import OpenModel, open_model
 from .patchways import PatchWay
 from .runplan import RunPlan
+from .servesettings import ServeSettings
 from .shiftandstitch import Period
 
 
@@ -28,6 +31,7 @@ class ModelPlan:
         way: how patches are computed; None where regions are.
         bands: that the model returns.
         tile: width and height in outputs.
+        probabilities: of the classes, where further outputs are made of them.
     """
 
     outputs: tuple[str, ...]
@@ -37,14 +41,30 @@ class ModelPlan:
     way: PatchWay | None
     bands: int
     tile: tuple[int, int]
+    probabilities: ClassProbabilities | None = None
 
     @classmethod
     def of(cls, opened: OpenModel, run: RunPlan, box: Box) -> ModelPlan:
         """Return it as a run has found it, for all outputs in a box."""
         fields = run.geometry.fields
         tile = (box.width, box.height) if whole_only(fields) else run.tile
-        constant = bool(opened.compute.frozen)
-        return cls(tuple(opened.outputs), fields, opened.compute.alone, constant, run.way, run.bands, tile)
+        return cls(
+            outputs=tuple(opened.outputs),
+            fields=fields,
+            alone=opened.compute.alone,
+            constant=bool(opened.compute.frozen),
+            way=run.way,
+            bands=run.bands,
+            tile=tile,
+            probabilities=opened.probabilities,
+        )
+
+    def opened_again(self, opened: OpenModel, settings: ServeSettings, progress: Progress) -> OpenModel:
+        """Return the open model for the outputs of the plan: another machine may have found others of the same map."""
+        if (self.outputs, self.probabilities) == (tuple(opened.outputs), opened.probabilities):
+            return opened
+        asked = replace(settings.model, outputs=" ".join(self.outputs))
+        return open_model(replace(settings, model=asked, probabilities=self.probabilities), progress)
 
     def followed_by(self, opened: OpenModel, box: Box) -> tuple[OpenModel, RunPlan]:
         """Return the open model as the plan applies it, and the plan of a run over a box."""
@@ -65,6 +85,7 @@ class ModelPlan:
             "patches": _way(self.way),
             "bands": self.bands,
             "tile": list(self.tile),
+            "probabilities": None if self.probabilities is None else vars(self.probabilities),
         }
 
 
@@ -83,6 +104,7 @@ def read_model_plan(found: Json) -> ModelPlan:
         _read_way(found.get("patches")),
         found["bands"].whole(1),
         (width, height),
+        _read_probabilities(found.get("probabilities")),
     )
 
 
@@ -112,6 +134,10 @@ def _read_axis(found: Json) -> AxisFields:
         found["fixed"].flag(),
         found["padded"].flag(),
     )
+
+
+def _read_probabilities(found: Json | None) -> ClassProbabilities | None:
+    return None if found is None else ClassProbabilities(found["output"].text(), found["bands"].whole(1))
 
 
 def _way(way: PatchWay | None) -> dict[str, Any] | None:

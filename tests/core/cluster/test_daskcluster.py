@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,11 +123,12 @@ def test_an_address_beyond_this_machine_is_warned_about(monkeypatch: pytest.Monk
     assert any("everybody who reaches this port can run programs" in warning for warning in log.warnings)
 
 
-def test_workers_of_this_machine_end_with_the_run(tmp_path: Path) -> None:
+def test_workers_of_this_machine_end_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else can connect to them: their scheduler wants a certificate that only this process has.
 
     Ctrl-C, which a terminal sends to them as well, leaves them to whoever has started them.
     """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names = {0: "Task 0"}
     processes: list[int] = []
     with dask_pool("local:2", "", Progress()) as pool:
@@ -144,6 +146,7 @@ def test_workers_of_this_machine_end_with_the_run(tmp_path: Path) -> None:
     while time.monotonic() < end and any(Path(f"/proc/{process}").exists() for process in processes):
         time.sleep(0.05)
     assert len(set(processes)) == 2 and os.getpid() not in processes
+    assert list(tmp_path.iterdir()) == []
     assert sys.platform != "linux" or not any(Path(f"/proc/{process}").exists() for process in processes)
 
 
