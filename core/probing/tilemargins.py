@@ -72,11 +72,11 @@ def find_tile_margins(
     """
     x, y = law.x, law.y
     assert x is not None and y is not None  # nosec B101 (tells mypy)
-    stride, reason = None, ""
-    for side in SIDES:
+    stride, reason, sides = None, "", probed_sides(probe)
+    for side in sides:
         if x.fixed or y.fixed:
             size = x.rfield, y.rfield
-            if side > max(SIDES[0], *size):
+            if side > max(sides[0], *size):
                 break
         else:
             pixels = accepted_size(probe, x, side)
@@ -106,6 +106,11 @@ def find_tile_margins(
         else:
             reason = wholereasons.wide_edge(max(*found.margin_x, *found.margin_y))
     return TileMargins(True, reason=reason)
+
+
+def probed_sides(probe: Probe) -> tuple[int, ...]:
+    """Return the sides of the squares on which a model is probed, in pixels of the first source."""
+    return (*probe.small_sides, *SIDES)
 
 
 def accepted_size(probe: Probe, law: AxisSizeLaw, side: int) -> int | None:

@@ -19,6 +19,8 @@ from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, tem
 from ..phrases import Phrase
 from .precision import mixed_copy
 
+_LEAST_MOMENTUM = 0.5  # of batch normalization: a last batch of an epoch may be small
+
 _WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
 
@@ -123,6 +125,18 @@ class Network:
     def _trained_part(self) -> keras.Model:
         """The part of `whole` that is trained, with its weights."""
         return keras.Model({tensor.name: tensor for tensor in self.input_tensors}, self.trained_tensor)
+
+    def follow_each_epoch(self, steps: int) -> None:
+        """Let the means of batch normalization follow the last epoch, if they would reach back further.
+
+        Else they are those of other weights, and scores between the epochs those of another network.
+
+        Args:
+            steps: batches in an epoch.
+        """
+        for layer in self.whole._flatten_layers(include_self=False):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, max(_LEAST_MOMENTUM, 1 - 1 / steps))
 
     def use_mixed_precision(self, policy: str) -> None:
         """Let `trained` become a copy that computes with 16 bits."""
