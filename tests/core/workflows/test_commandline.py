@@ -22,7 +22,10 @@ from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.workflows.commandline import Call, described, known_applications, parse_commands
 
-EXTRACT = "otbcli_PatchesExtraction -source1.il a.tif -source1.patchsizex 1 -source1.patchsizey 1 -vec v.shp -field f -source1.out p.tif"
+EXTRACT = (
+    "otbcli_PatchesExtraction -source1.il a.tif -source1.patchsizex 1 -source1.patchsizey 1 -vec v.shp -field f "
+    "-source1.out p.tif"
+)
 SERVE = "otbcli_TensorflowModelServe -source1.il a.tif -model.dir m -out b.tif"
 
 
