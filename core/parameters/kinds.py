@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..base.addresses import masked
 from ..errors import ParameterError, field
 from ..phrases import Phrase
-from .clusteraddress import cluster_address
+from .clusteraddress import cluster_address, names_file
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -38,7 +38,8 @@ class Key:
         required: True where leaving it out is an error.
         choices: the words of a choice.
         minimum, maximum: inclusive bounds of a number.
-        advanced: True to fold it away in the dialog.
+        advanced: True to fold it away in the dialog; of an output, steps of a graphical model can read it, but it cannot be
+            a result of the model.
         section: the title of its section in forms, documentation and help: one of `sections.SECTIONS`.
         of: for a field, the key of its vector.
         file_filter: for a file, a filter as Qt writes it.
@@ -280,6 +281,9 @@ class Cluster(Kind):
             )
         cluster_address(value)
         return value.strip()
+
+    def absolute(self, value: Any) -> Any:
+        return absolute_path(value.strip()) if isinstance(value, str) and names_file(value) else value
 
 
 class Number(Kind):

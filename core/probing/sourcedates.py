@@ -25,7 +25,7 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
     if not any(map(holds_date, stack.band_names)) and len(set(found or ())) == 1 < len(set(wanted)):
         found = None  # the date in the name of one file, that of its making perhaps
     told = Phrase(
-        "{count} dates of {bands} bands, {order}, from {first} to {last}",
+        "{count} {count:date|dates} of {bands} {bands:band|bands}, {order}, from {first} to {last}",
         count=len(series.times),
         bands=series.bands,
         order=series.order,

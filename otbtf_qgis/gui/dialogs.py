@@ -6,6 +6,7 @@ from typing import Any
 
 from ..algorithms.base import SHOWN_SOURCES, OtbtfAlgorithm
 from .failures import report
+from .foldedoutputs import let_write
 from .formcheck import FormCheck
 from .loading import hide_loading
 from .modelform import form_of
@@ -40,7 +41,9 @@ class Dialogs:
             form = form_of(algorithm.OPERATION, every)
             # With fields for all sources: the panel hides those that the model does not need.
             shown = {SHOWN_SOURCES: every} if form is not None else {}
-            dialog = _dialog_class()(algorithm.create(shown), False, self._window or parent)
+            own = algorithm.create(shown)
+            own.in_dialog = True
+            dialog = _dialog_class()(own, False, self._window or parent)
             dialog.resize(*_SIZE)
             # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
             dialog.model_panel = None
@@ -49,6 +52,7 @@ class Dialogs:
                 dialog.model_panel = ModelPanel(dialog.mainWidget(), form, usual, self._reading)
             draw_sections(dialog.mainWidget(), algorithm.sections())
             hide_loading(dialog.mainWidget(), algorithm.no_maps())
+            let_write(dialog.mainWidget(), algorithm.folded_outputs())
             dialog.form_check = FormCheck(dialog.mainWidget(), algorithm.OPERATION)
         except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
             report(error)

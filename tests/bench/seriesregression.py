@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import inputs
 import numpy as np
 from kept import KeptRuns
 from series import DATA, MISSING
@@ -40,7 +41,7 @@ def _rows(side: int, draws: int, more: dict[str, Any], folder: Path, kept: KeptR
     }
 
     def measured(seed: int) -> list[float]:
-        result = registry.run("RegressionMap", {**given, "seed": seed}, Progress())
+        result = registry.run("RegressionMap", inputs.on_device({**given, "seed": seed}), Progress())
         return [float(result[key]) for key in ("r2", "baseline_r2")]
 
     found = [kept.of(f"{SIDES[side]}, draw {seed + 1}", partial(measured, seed)) for seed in range(draws)]
