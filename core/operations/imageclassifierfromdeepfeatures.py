@@ -10,7 +10,7 @@ from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, deep_features, statistics
 from ..parameters.operation import Operation
-from ..parameters.servedmodel import MODES, ServedModel
+from ..parameters.servedmodel import MODES, ServedModel, context
 from ..parameters.sharedgroups import PARTS_RESULTS
 
 
@@ -30,6 +30,7 @@ class DeepModel(ServedModel):
         section=sections.GEOMETRY,
         advanced=True,
     )
+    model_context: int | None = context("deepmodel.context", "network")
     model_tagsets: str = shared.tag_sets("deepmodel.tagsets")
     output_names: str = deep_features()
     classifier: str = voc.file(

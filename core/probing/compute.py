@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -18,6 +19,7 @@ from ..models.modelinterface import Model, TensorInfo
 from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
+from .numbersgraph import Numbers, numbers_graph
 from .shiftgraph import NoShiftGraph, build_shift_graph
 from .sources import ModelInputs, OpenSource
 
@@ -40,12 +42,15 @@ class Compute:
     and feeds the user placeholders.
 
     Attributes:
+        at_a_time: most outputs of a region that are computed in one call.
         frozen: whether the model's variables have become constants; None before `freeze`.
         inputs: what the sources feed, in order.
         alone: whether the values of a patch depend on what else is in a batch, so that each is computed by itself.
         batch: the number of images that the model asks for at a time; None where it is free.
         takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
+
+    at_a_time = math.inf
 
     def __init__(
         self,
@@ -133,13 +138,14 @@ class Compute:
                 self._shift_graphs[stride] = build_shift_graph(self._constant, stride)
         return partial(self._called, self._shift_graphs[stride])
 
+    def numbers_graph(self) -> Numbers | None:
+        """Return what computes the second output, class numbers, from the first alone; None where nothing does."""
+        return None if self._constant is None else numbers_graph(self._constant, self._scope)
+
     @property
     def dtype_name(self) -> str:
         """Name of the dtype that holds the values of all outputs."""
-        names = {info.dtype for info in self._outputs}
-        if len(names) == 1:
-            return names.pop()
-        return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
+        return common_dtype(self._outputs)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the outputs for images of shape (batch, height, width, bands).
@@ -196,6 +202,11 @@ class Compute:
         Raises:
             ModelError: the model returns another size.
         """
+        bands = self.maps(images, width, height)
+        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+    def maps(self, images: Sequence[np.ndarray], width: int, height: int) -> list[np.ndarray]:
+        """Return each output by itself; see `region`."""
         found = self.one([image[None] for image in images])
         bands = []
         for info, array in zip(self._outputs, found):
@@ -215,7 +226,7 @@ class Compute:
                     output_spcscale=field("output_spcscale"),
                 )
             bands.append(array.reshape(height, width, depth))
-        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+        return bands
 
     def patches(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the model's outputs for patches.
@@ -264,6 +275,14 @@ class Compute:
                 )
             bands.append(array.reshape(count, depth))
         return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+
+def common_dtype(outputs: Sequence[TensorInfo]) -> str:
+    """Return the name of the dtype that holds the values of all outputs."""
+    names = {info.dtype for info in outputs}
+    if len(names) == 1:
+        return names.pop()
+    return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
 
 
 def _as_input(image: tf.Tensor, info: TensorInfo) -> tf.Tensor:

@@ -242,6 +242,19 @@ def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeL
         raise
 
 
+def size_law_at(probe: Probe, side: int) -> SizeLaw:
+    """Return the law of a model that is used at one size, a square in pixels of the first source.
+
+    Raises:
+        ModelError: the model does not take it.
+    """
+    images = probe.images(side)
+    base = probe.outputs(images)
+    if base.shape[:2] == (1, 1):
+        return SizeLaw(probe.offsets, patch=(side, side))
+    return SizeLaw(probe.offsets, _fixed_axis(probe, images, base, 1), _fixed_axis(probe, images, base, 0))
+
+
 def _by_repetition(probe: Probe, start: int) -> bool:
     """Return whether a size was accepted last, since one pixel of a source was repeated to as many as another has."""
     sides = [int(start * ratio) + offset for ratio, offset in zip(probe.ratios, probe.offsets)]

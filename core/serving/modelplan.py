@@ -104,6 +104,7 @@ def _read_axis(found: Json) -> AxisFields:
         (before, behind),
         found["fixed"].flag(),
         found["padded"].flag(),
+        found["windowed"].flag(),
     )
 
 

@@ -37,6 +37,7 @@ def serve_settings(
         parameters.memory or parameters.ram,
         defaults,
         preferred,
+        parameters.model_context or None,
     )
 
 

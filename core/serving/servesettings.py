@@ -35,6 +35,7 @@ class ServeSettings:
         memory: budget in MB; None for what the machine allows.
         defaults: how the model is served where nothing is given.
         preferred: name of the output to take where none is asked for and the model has one of that name.
+        context: side in pixels of the first source of the windows of a fixed context; None for no windows.
     """
 
     sources: SourcesSettings
@@ -45,3 +46,4 @@ class ServeSettings:
     memory: int | None = None
     defaults: ServingDefaults | None = None
     preferred: str = ""
+    context: int | None = None
