@@ -38,7 +38,7 @@ def numbers_graph(constant: Any, scope: Scope) -> Numbers | None:
         node = part.node.add()
         node.CopyFrom(nodes[name])
         del node.input[:]
-        node.input.extend(source for source in nodes[name].input if not source.startswith("^"))
+        node.input.extend(_inputs(nodes[name]))
     placeholder = part.node.add(name=cut, op="Placeholder")
     placeholder.attr["dtype"].type = values.dtype.as_datatype_enum
 
@@ -57,7 +57,12 @@ def numbers_graph(constant: Any, scope: Scope) -> Numbers | None:
 
 
 def _operation(tensor: str) -> str:
-    return tensor.lstrip("^").partition(":")[0]
+    return tensor.partition(":")[0]
+
+
+def _inputs(node: Any) -> list[str]:
+    """Return the tensors that go in; not the operations to wait for, since none of a constant function does more."""
+    return [name for name in node.input if not name.startswith("^")]
 
 
 def _computed(tensor: str, nodes: dict[str, Any]) -> str:
@@ -72,7 +77,7 @@ def _between(end: str, start: str, nodes: dict[str, Any]) -> set[str]:
     found, waiting = {end}, [end]
     while waiting:
         name = waiting.pop()
-        for source in () if name == start else map(_operation, nodes[name].input):
+        for source in () if name == start else map(_operation, _inputs(nodes[name])):
             if source not in found:
                 found.add(source)
                 waiting.append(source)
