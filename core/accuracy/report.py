@@ -93,7 +93,7 @@ class Report:
         ]
         self.table("", (), overall)
         alt = Phrase(
-            "Confusion matrix of {count} classes; overall accuracy {accuracy}",
+            "Confusion matrix of {count} {count:class|classes}; overall accuracy {accuracy}",
             count=len(scores.labels),
             accuracy=_value(scores.overall_accuracy),
         )

@@ -18,6 +18,9 @@ CATALOGUES = Path(__file__).parents[2] / "i18n"
 _MARKS = {"fr": {".": ",", ",": "\u202f", "%": "\u00a0%"}}
 """How a language writes the marks of a number, where it differs from English."""
 
+_SEVERAL = {"fr": 2}
+"""The least number with words in the plural, of languages where it is not any number but 1."""
+
 _FOR_READING = re.compile(r"[,f%]")
 """Format specifications of numbers that are only read; others, and none, show what a parameter takes."""
 
@@ -42,6 +45,10 @@ class Language:
         text = format(value, form)
         marks = _MARKS.get(self.name, {})
         return "".join(marks.get(mark, mark) for mark in text) if _FOR_READING.search(form) else text
+
+    def is_one(self, value: float) -> bool:
+        """Return whether words beside a number are in the singular: in French those of 0 and of 1.5, too."""
+        return abs(value) < _SEVERAL[self.name] if self.name in _SEVERAL else value == 1
 
 
 ENGLISH = Language("en", gettext.NullTranslations())

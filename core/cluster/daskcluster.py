@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.jsonvalues import OddJson, read
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..base.temporaries import scratch_folder
 from ..errors import EngineError, ParameterError, field
@@ -79,7 +80,7 @@ def _distributed() -> Any:
 @contextlib.contextmanager
 def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[Any]:
     """Yield the client of a new cluster of this machine, which nobody else can connect to."""
-    progress.info(Phrase("Starting {count} workers on this machine.", count=count))
+    progress.info(Phrase("Starting {count} {count:worker|workers} on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
         stack.enter_context(_bare())
@@ -222,7 +223,7 @@ def _client(distributed: Any, given: ClusterAddress, tls: str, progress: Progres
             "and are its certificates those given here?",
             cluster=field("cluster"),
             address=address,
-            first_line=_first_line(error),
+            first_line=telling_line(error),
         ) from error
     with client:
         progress.info(Phrase("Connected to the scheduler {address}.", address=client.scheduler.address))
@@ -243,10 +244,6 @@ def _connected(distributed: Any, address: str, security: Any) -> Any:
             client.close()
         raise
     return client
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _address_in(file: str) -> str:

@@ -175,7 +175,7 @@ def _polygons(
     strips: Iterable[Strip] = told(reader.strips())
     if smallest > 1:
         merge, merged = sieved(lambda: told(reader.codes()), smallest)
-        progress.info(Phrase("{merged} areas became part of their largest neighbour.", merged=merged))
+        progress.info(Phrase("{merged} {merged:area|areas} became part of the largest neighbour.", merged=merged))
         strips = _merged(told(reader.strips()), merge)
 
     def measure(arcs: Sequence[Arc]) -> None:

@@ -17,6 +17,7 @@ from ..models.modelinterface import Model
 from ..models.sidecar import Sidecar
 from .answers import PATCHES, check_repeatable, depends_on_batch
 from .appliedgeometry import Fields, choose_fields
+from .classprobabilities import ClassProbabilities, find_class_probabilities
 from .compute import Compute
 from .fixedcontext import context_fields
 from .outputlayout import LayoutError
@@ -36,6 +37,7 @@ DRAWN = 20000
 
 _size_laws: dict[Any, SizeLaw] = {}
 _probed_outputs: dict[Any, list[str]] = {}
+_class_probabilities: dict[Any, ClassProbabilities] = {}
 _alone: dict[Any, bool] = {}
 _tile_margins: dict[Any, list[tuple[TileMargins, tuple[int, int]]]] = {}
 
@@ -84,6 +86,16 @@ class GeometryResolver:
         if self.key not in _probed_outputs:
             _probed_outputs[self.key] = probed_outputs(self._model, self._outputs, self._probe_of)
         return _probed_outputs[self.key]
+
+    def class_probabilities(self, wanted: str) -> ClassProbabilities:
+        """Return the class probabilities of the only output; see `find_class_probabilities`."""
+        if self.key not in _class_probabilities:
+            output, known = self._outputs[0], self._sidecar.classes if self._sidecar else {}
+            alike = [name for name, classes in known.items() if name != output and classes == known.get(output)]
+            _class_probabilities[self.key] = find_class_probabilities(
+                self._model, output, alike, self._probe_of, wanted
+            )
+        return _class_probabilities[self.key]
 
     @property
     def probe(self) -> Probe:

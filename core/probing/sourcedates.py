@@ -25,7 +25,7 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
         return
     found = days_of_bands(dated_names(stack))
     told = Phrase(
-        "{count} dates of {bands} bands, {order}, from {first} to {last}",
+        "{count} {count:date|dates} of {bands} {bands:band|bands}, {order}, from {first} to {last}",
         count=len(series.times),
         bands=series.bands,
         order=series.order,

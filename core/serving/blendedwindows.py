@@ -15,8 +15,8 @@ import numpy as np
 
 from ..errors import ModelError, field
 from ..machine.devices import Scope
-from ..models.modelinterface import Model, TensorInfo
-from ..probing.compute import Compute, common_dtype
+from ..models.modelinterface import Model, TensorInfo, common_type
+from ..probing.compute import Compute
 from ..probing.fixedcontext import Windows
 from ..probing.geometryresolver import GeometryResolver
 from ..probing.modelcache import LoadedModel
@@ -60,7 +60,7 @@ class BlendedWindows(Compute):
     @property
     def dtype_name(self) -> str:
         """See `Compute`."""
-        return common_dtype([output.info for output in self._asked])
+        return common_type([output.info for output in self._asked])
 
     def maps(self, images: Sequence[np.ndarray], width: int, height: int) -> list[np.ndarray]:
         """See `Compute`; the region is of whole windows, half a window from each other."""

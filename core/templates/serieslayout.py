@@ -34,7 +34,7 @@ def layouts_of(bands: Sequence[int], times: Sequence[tuple[float, ...]] | None, 
     """
     if times and len(times) != len(bands):
         raise ParameterError(
-            "There are {bands_count} sources, but {dates} holds the dates of {times_count}: give those of each "
+            "The number of sources is {bands_count}, but {dates} holds the dates of {times_count}: give those of each "
             "source, separated by semicolons.",
             bands_count=len(bands),
             dates=field("dates"),
@@ -87,7 +87,7 @@ def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progres
     for number, layout in enumerate(known, 1):
         progress.info(
             Phrase(
-                "Source {number}: {times_count} dates of {bands} bands, as the band names tell.",
+                "Source {number}: {times_count} {times_count:date|dates} of {bands} {bands:band|bands}, as the band names tell.",
                 number=number,
                 times_count=len(layout.times),
                 bands=layout.bands,

@@ -186,7 +186,7 @@ class TrainingCallback(keras.callbacks.Callback):
         if epoch < rules.epochs and rules.is_over(state):
             self._progress.info(
                 Phrase(
-                    "{monitor} has not improved for {patience} epochs ({patience_key}): training ends.",
+                    "{monitor} has not improved for {patience} {patience:epoch|epochs} ({patience_key}): training ends.",
                     monitor=rules.monitor,
                     patience=rules.patience,
                     patience_key=field("patience"),

@@ -157,7 +157,8 @@ class _KerasRun:
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
         progress.info(
             Phrase(
-                "Training {network}: {counted} weights, loss {loss}, {optimizer}, {steps} batches of {batchsize} in "
+                "Training {network}: {counted} weights, loss {loss}, {optimizer}, {steps} {steps:batch|batches} "
+                "of {batchsize} in "
                 "an epoch.",
                 network=network.name,
                 counted=counted,

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..base.librarymessages import telling_line
 from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues, TargetScaling
@@ -169,7 +170,7 @@ class Network:
         try:
             return np.asarray(self.trained(batch, training=False), "float64")
         except (ValueError, tf.errors.InvalidArgumentError) as error:
-            first = str(error).strip().splitlines()[0].rstrip(".")
+            first = telling_line(error)
             raise ParameterError(
                 "The model {name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that "
                 "it takes (see otbtf:describemodel), or choose another model.",
@@ -231,7 +232,7 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
         try:
             network.whole.load_weights(path)
         except (ValueError, OSError) as error:
-            raise _other_network_error(network, path, str(error).strip().splitlines()[0].rstrip(".")) from error
+            raise _other_network_error(network, path, telling_line(error)) from error
         return
     file = keras_file(path)
     if file is None or not file.is_file():

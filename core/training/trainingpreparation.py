@@ -130,7 +130,9 @@ def _hold_back(
     parts = samples.hold_back(parameters.validation_share or 0.0, groups, parameters.seed)
     progress.info(
         Phrase(
-            "Held back for validation: {size} of {samples_size} samples.", size=parts[1].size, samples_size=samples.size
+            "Held back for validation: {size} of {samples_size} {samples_size:sample|samples}.",
+            size=parts[1].size,
+            samples_size=samples.size,
         )
     )
     return parts
