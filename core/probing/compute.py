@@ -117,6 +117,11 @@ class Compute:
                 del self._constant
         return self.frozen
 
+    def freeze_as_planned(self) -> None:
+        """Make the model's variables constants, as another run has tried; what was found out here stands."""
+        if self.frozen is None and self._constant is not None:
+            self.function, self.frozen = self._constant, True
+
     @cached_property
     def _constant(self) -> Any:
         with self._scope():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from ..accuracy.quantitynames import readable
 from ..accuracy.scores import described, numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
@@ -195,7 +196,7 @@ class _KerasRun:
                 Phrase(
                     "The weights are those of epoch {best_epoch}, with the smallest {monitor}: {best:.4g}.",
                     best_epoch=state.best_epoch,
-                    monitor=self._rules.monitor,
+                    monitor=readable(self._rules.monitor),
                     best=state.best,
                 )
             )
