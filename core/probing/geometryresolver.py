@@ -19,10 +19,11 @@ from .answers import PATCHES, check_repeatable, depends_on_batch
 from .appliedgeometry import Fields, choose_fields
 from .classprobabilities import ClassProbabilities, find_class_probabilities
 from .compute import Compute
+from .fixedcontext import context_fields
 from .outputlayout import LayoutError
 from .probedoutputs import probed_outputs
 from .probedsidecar import check_size_law, known_geometry
-from .sizelaw import Probe, SizeLaw, find_size_law
+from .sizelaw import Probe, SizeLaw, find_size_law, size_law_at
 from .sources import ModelInputs, OpenSource
 from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins, probed_sides
 from .trialpixels import part
@@ -147,6 +148,24 @@ class GeometryResolver:
         if law is not None and (law.x is None or law.y is None):  # patch by patch, whatever is asked for
             given = trained
         return choose_fields(given, law, self.ratios)
+
+    def context_fields(self, side: int, given: GeometrySettings) -> Fields:
+        """Return how the model is applied in windows of a fixed context.
+
+        Args:
+            side: of the windows, in pixels of the first source.
+            given: what the user gives.
+
+        Raises:
+            ParameterError, ModelError: see `fixedcontext.context_fields`.
+        """
+        try:
+            self._size_law = self.size_law(given.offsets(self.ratios))
+        except LayoutError:
+            raise
+        except ModelError:  # it may take that size and hardly another
+            self._size_law = size_law_at(self.probe, side)
+        return context_fields(side, given, self._size_law, self.ratios)
 
     def size_law(self, offsets: tuple[int, ...] | None = None) -> SizeLaw:
         """Return what the model does to sizes.

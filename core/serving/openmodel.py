@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,9 @@ from ..machine.devices import Scope, device_scope, devices
 from ..models.modelinterface import Model, common_type
 from ..models.sidecar import read_sidecar
 from ..phrases import Phrase
-from ..probing.appliedgeometry import ServingGeometry, serving_geometry
+from ..probing.appliedgeometry import Fields, ServingGeometry, serving_geometry
 from ..probing.classprobabilities import ClassProbabilities
+from ..probing.fixedcontext import check_images, windows_of
 from ..probing.sources import (
     ModelInputs,
     OpenSource,
@@ -107,7 +109,8 @@ class OpenModel:
 
     def probed_compute(self) -> Compute:
         """Return what calls the model for its probed outputs: for class numbers, the values behind them."""
-        probed = self.loaded.compute(self.inputs, self.resolver.probed_outputs, self.sources, self.scope)[1]
+        outputs = self.resolver.probed_outputs
+        probed = _computing(self.loaded, self.resolver, self.geometry, outputs, self.sources, self.scope)[1]
         probed.alone = self.compute.alone
         return probed
 
@@ -148,17 +151,16 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         names = [smallest_exact_crop(model, names[0], resolver_of, settings.geometry, progress)]
     resolver = resolver_of(*names)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
-    fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
+    fields = _fields(resolver, settings, sources)
     geometry = serving_geometry(sources, fields)
     probabilities = _probabilities(settings, resolver, names) if settings.certainty else None
     computed = list(dict.fromkeys([*names, *([probabilities.output] if probabilities else [])]))
-    key, compute = loaded.compute(resolver.inputs, computed, sources, scope)
+    key, compute = _computing(loaded, resolver, geometry, computed, sources, scope)
     beside = []
     for device in others:
         there = device_scope(device)
-        beside.append(
-            loaded_model(replace(asked, device=device), there).compute(resolver.inputs, computed, sources, there)[1]
-        )
+        copy = loaded_model(replace(asked, device=device), there)
+        beside.append(_computing(copy, resolver, geometry, computed, sources, there)[1])
     for each in (compute, *beside):
         each.alone = resolver.alone(fields)
     opened = OpenModel(
@@ -181,6 +183,31 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     )
     _tell(opened, settings.geometry, progress)
     return opened
+
+
+def _fields(resolver: GeometryResolver, settings: ServeSettings, sources: Sequence[OpenSource]) -> Fields:
+    """Return how the model is applied; see `GeometryResolver.fields`."""
+    if settings.context is not None:
+        fields = resolver.context_fields(settings.context, settings.geometry)
+        check_images(sources, fields)
+        return fields
+    return resolver.fields(settings.geometry, settings.defaults.rfields if settings.defaults else {})
+
+
+def _computing(
+    loaded: LoadedModel,
+    resolver: GeometryResolver,
+    geometry: ServingGeometry,
+    outputs: Sequence[str],
+    sources: list[OpenSource],
+    scope: Scope,
+) -> tuple[Any, Compute]:
+    """Return what calls the model for some outputs, and a key that stands for it."""
+    if not geometry.fields.windowed:
+        return loaded.compute(resolver.inputs, outputs, sources, scope)
+    from .blendedwindows import blended_windows  # it imports TensorFlow
+
+    return blended_windows(loaded, resolver.inputs, outputs, sources, scope, windows_of(geometry), resolver)
 
 
 def _mask(
@@ -248,6 +275,16 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
     if told := order_told(model, inputs, opened.outputs, opened.sources):
         progress.warning(told)
     progress.info(Phrase("Geometry: {fields}", fields=fields.as_parameters()))
+    if fields.windowed:
+        progress.info(
+            Phrase(
+                "Context of fixed size: windows of {width} x {height} pixels of source 1, every {step} pixels from the "
+                "first on, are computed one by one and blended.",
+                width=fields.x.rfields[0],
+                height=fields.y.rfields[0],
+                step=fields.x.stride,
+            )
+        )
     if not fields.fullyconv and given.x.scale is None and fields.x.scale == 1:
         progress.info(
             Phrase(

@@ -41,6 +41,7 @@ def serve_settings(
         defaults,
         preferred,
         asked_certainty(parameters),
+        context=parameters.model_context or None,
         mask=parameters if isinstance(parameters, Masked) else Masked(),
     )
 

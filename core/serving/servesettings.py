@@ -57,6 +57,7 @@ class ServeSettings:
         certainty: fields of the outputs that are made of class probabilities.
         probabilities: those that another run has found; None to find them.
         mask: names what limits the map.
+        context: side in pixels of the first source of the windows of a fixed context; None for no windows.
     """
 
     sources: SourcesSettings
@@ -70,3 +71,4 @@ class ServeSettings:
     certainty: tuple[str, ...] = ()
     probabilities: ClassProbabilities | None = None
     mask: Masked = Masked()
+    context: int | None = None
