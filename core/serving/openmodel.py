@@ -12,6 +12,7 @@ from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import Scope, device_scope, devices
+from ..models.averagedmodel import AGREEMENT, VARIANCE
 from ..models.modelinterface import Model, common_type
 from ..models.sidecar import read_sidecar
 from ..phrases import Phrase
@@ -38,6 +39,9 @@ if TYPE_CHECKING:  # these import TensorFlow
     from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import LoadedModel
 
+_COMPARING = {"out_agreement": AGREEMENT, "out_variance": VARIANCE}
+"""The outputs that compare several models, by the fields of the rasters made of them."""
+
 
 @dataclass(frozen=True)
 class OpenModel:
@@ -51,8 +55,8 @@ class OpenModel:
         resolver: finds out by probing how it is applied.
         classes: that its sidecar names for these outputs.
         geometry: of the whole output, without tile margins.
-        compute: calls the model, for `outputs` and then `probabilities` where these are not among them; `key` stands for it
-            among what is kept of it.
+        compute: calls the model, for `outputs`, then `probabilities` where these are not among them, then what compares
+            several models; `key` stands for it among what is kept of it.
         scope: the device.
         device: its name, as the user gives it.
         padding: what stands beyond the images' edges.
@@ -148,17 +152,23 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         names = [smallest_exact_crop(model, names[0], resolver_of, settings.geometry, progress)]
     resolver = resolver_of(*names)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
+    averages = None
+    if settings.averaging.averages:
+        from .averaging import Averages
+
+        averages = Averages(settings, model, names, sources, scope)
+        loaded, resolver = averages.loaded(first, scope), averages.resolver
     fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
     probabilities = _probabilities(settings, resolver, names) if settings.certainty else None
     computed = list(dict.fromkeys([*names, *([probabilities.output] if probabilities else [])]))
+    computed += [_COMPARING[name] for name in settings.certainty if name in _COMPARING]
     key, compute = loaded.compute(resolver.inputs, computed, sources, scope)
     beside = []
     for device in others:
         there = device_scope(device)
-        beside.append(
-            loaded_model(replace(asked, device=device), there).compute(resolver.inputs, computed, sources, there)[1]
-        )
+        alike = averages.loaded(device, there) if averages else loaded_model(replace(asked, device=device), there)
+        beside.append(alike.compute(resolver.inputs, computed, sources, there)[1])
     for each in (compute, *beside):
         each.alone = resolver.alone(fields)
     opened = OpenModel(

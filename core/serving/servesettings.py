@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.averaging import Averaging
 from ..parameters.maskgroup import Masked
 from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
@@ -57,6 +58,7 @@ class ServeSettings:
         certainty: fields of the outputs that are made of class probabilities.
         probabilities: those that another run has found; None to find them.
         mask: names what limits the map.
+        averaging: what the model is averaged with.
     """
 
     sources: SourcesSettings
@@ -70,3 +72,4 @@ class ServeSettings:
     certainty: tuple[str, ...] = ()
     probabilities: ClassProbabilities | None = None
     mask: Masked = Masked()
+    averaging: Averaging = Averaging()
