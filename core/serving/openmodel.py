@@ -154,10 +154,11 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
     averages = None
     if settings.averaging.averages:
-        from .averaging import Averages
+        from .averages import Averages
 
         averages = Averages(settings, model, names, sources, scope)
         loaded, resolver = averages.loaded(first, scope), averages.resolver
+        progress.info(averages.told)
     fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
     probabilities = _probabilities(settings, resolver, names) if settings.certainty else None

@@ -12,7 +12,7 @@ from ..errors import ModelError, ParameterError, field
 from ..geometry.fields import AxisFields, ServingAxis, Span
 from ..geometry.grid import TOLERANCE
 from ..machine.devices import Scope, devices
-from ..models.averagedmodel import Average, AveragedModel, ClassNumbers, MemberNames
+from ..models.averagedmodel import TURNS, Average, AveragedModel, ClassNumbers, MemberNames
 from ..models.modelfiles import split_tags
 from ..models.modelinterface import Model, is_real
 from ..models.sidecar import Sidecar, read_sidecar
@@ -74,8 +74,8 @@ class _Member:
         values = self._values(name, found.classes, best, pixels[:, 0])
         if not (pixels[:, 0] == np.array(values)[best]).all():
             raise ModelError(
-                "{wanted} needs the number of each class, but neither the sidecar of the model {model} nor a trial tells those of "
-                "the output {output}: describe the classes (otbtf:describemodel, CLASSES and SIDECAR), or set "
+                "{wanted} needs the number of each class, but neither the sidecar of the model {model} nor a trial tells "
+                "those of the output {output}: describe the classes (otbtf:describemodel, CLASSES and SIDECAR), or set "
                 "{output_names}={probabilities} to map the probabilities.",
                 wanted=self._wanted,
                 output=name,
@@ -136,6 +136,15 @@ class Averages:
         self._inputs = self._first.resolver(names).inputs
         self._average = self._found()
         self.resolver = self._resolver()
+
+    @property
+    def told(self) -> str:
+        """What is averaged, for the log."""
+        return Phrase(
+            "Averaged: models {models}, positions of the image {positions}.",
+            models=1 + len(self._settings.averaging.model_more),
+            positions=len(TURNS[self._average.turns]),
+        )
 
     def loaded(self, device: str, scope: Scope) -> LoadedModel:
         """Return the model that returns the averages, on a device."""

@@ -83,6 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         serving.save(folder / f"net{number}", conv(KERNELS[number]), x=SOME)
     serving.save(folder / "pools", pools, x=SOME)
+    serving.save(folder / "fixed", conv(KERNELS[0]), x=([None, 16, 16, 2], "float32"))
     serving.save(folder / "crops", conv(KERNELS[0], "VALID"), x=SOME)
     serving.save(folder / "even", conv(KERNELS[0][:2, :2], "VALID"), x=SOME)
     serving.save(folder / "two", lambda x: {"p": tf.nn.softmax(x)}, x=SOME)
@@ -121,7 +122,9 @@ def test_the_mean_of_several_models(folder: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(read(tmp_path, "confidence")[..., 0], of_best.mean(0), atol=2e-6)
     np.testing.assert_allclose(read(tmp_path, "agreement")[..., 0], (each.argmax(-1) == best).mean(0), atol=2e-6)
     np.testing.assert_allclose(read(tmp_path, "variance")[..., 0], of_best.var(0), atol=2e-6)
-    assert len(np.unique(read(tmp_path, "agreement"))) == 4, "none to all: what is second in each may be first in the mean"
+    assert len(np.unique(read(tmp_path, "agreement"))) == 4, (
+        "none to all: what is second in each may be first in the mean"
+    )
 
 
 def test_class_numbers_are_those_of_the_mean_probabilities(folder: Path, tmp_path: Path) -> None:
@@ -149,13 +152,14 @@ def test_the_probability_of_two_classes_by_models_of_other_names(folder: Path, t
         ("net0", same, "flips", FLIPS),
         ("net0", same, "flips_turns", TURNS),
         ("pools", pooled, "flips_turns", TURNS),
+        ("fixed", same, "flips_turns", TURNS),
         ("crops", lambda pixels, kernel: softmax(convolved(pixels, kernel)), "flips_turns", TURNS),
     ],
 )
 def test_the_mean_of_positions(
     folder: Path, tmp_path: Path, model: str, apply: Callable[..., np.ndarray], kind: str, positions: list[Position]
 ) -> None:
-    """Whatever the tiles; of networks that look at neighbours, pool, and crop."""
+    """Whatever the tiles; of networks that look at neighbours, pool, crop, and take one size."""
     run(folder, tmp_path, [model], output_names="p", augment_serve=kind, **SMALL)
     expected = in_positions(lambda pixels: apply(pixels.astype("float64"), KERNELS[0]), image(), positions)
     np.testing.assert_allclose(read(tmp_path), expected, atol=2e-6)
@@ -164,8 +168,10 @@ def test_the_mean_of_positions(
 
 def test_models_and_positions(folder: Path, tmp_path: Path) -> None:
     outs = {"out_agreement": str(tmp_path / "agree.tif")}
-    run(folder, tmp_path, ["net0", "net1"], output_names="labels", augment_serve="flips", **outs)
+    log = serving.Log()
+    run(folder, tmp_path, ["net0", "net1"], log, output_names="labels", augment_serve="flips", **outs)
     each = np.array([in_positions(lambda p, k=kernel: same(p, k), image(), FLIPS) for kernel in KERNELS[:2]])
+    assert "Averaged: models 2, positions of the image 4." in log.text
     best = each.mean(0).argmax(-1)
     np.testing.assert_array_equal(read(tmp_path)[..., 0], np.array(NUMBERS)[best])
     np.testing.assert_allclose(read(tmp_path, "agree")[..., 0], (each.argmax(-1) == best).mean(0), atol=1e-6)
@@ -206,7 +212,7 @@ def test_patches_are_turned_around_their_own_pixel(folder: Path, tmp_path: Path)
         ),
         (["crops", "net0"], {"output_names": "p"}, r"the models have different geometries, .*net0: SOURCE1_RFIELDX=1"),
         (["net0", "two"], {"output_names": "labels"}, r"two has no output 'labels'; it has: p"),
-        (["net0", "gone"], {}, r"MODEL_MORE|gone"),
+        (["net0", "gone"], {}, r"The model .*gone does not exist"),
         (
             ["even"],
             {"augment_serve": "flips", "source1_rfieldx": 3, "source1_rfieldy": 3},
