@@ -97,7 +97,7 @@ def help_of(key: Key) -> str:
     """Return the help of a key: its sentences, and the words of a choice that they do not name."""
     text = tr(key.help)
     if any(word not in text for word in key.choices):
-        text = f"{text} {tr('One of')}: {', '.join(key.choices)}."
+        text = f"{text} {tr('One of: {}.').format(', '.join(key.choices))}"
     return text
 
 

@@ -175,7 +175,7 @@ class _Details(Group):
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     seed: int | None = shared.seed(
-        otherwise="different weights each time",
+        otherwise=shared.DRAWN,
         maximum=shared.LARGEST_32_BIT_SEED,
         advanced=True,
         section=sections.NETWORK,

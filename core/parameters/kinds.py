@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..base.addresses import masked
 from ..errors import ParameterError, field
 from ..phrases import Phrase
-from .clusteraddress import cluster_address
+from .clusteraddress import cluster_address, names_file
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -287,6 +287,9 @@ class Cluster(Kind):
             )
         cluster_address(value)
         return value.strip()
+
+    def absolute(self, value: Any) -> Any:
+        return absolute_path(value.strip()) if isinstance(value, str) and names_file(value) else value
 
 
 class Number(Kind):

@@ -25,6 +25,9 @@ SUGGESTED_SIZE = 16
 LARGEST_32_BIT_SEED = 2**32 - 1
 """The largest seed that `keras.utils.set_random_seed` and the classifiers take."""
 
+DRAWN = "one drawn at random, which the log names"
+"""What happens without a seed where something is drawn in any case; see `base.seeds`."""
+
 LARGEST_SEED = 2**31 - 1
 """The largest seed of training, which adds the number of the epoch to it: the sum stays within 32 bits."""
 

@@ -24,7 +24,7 @@ from .probedoutputs import probed_outputs
 from .probedsidecar import check_size_law, known_geometry
 from .sizelaw import Probe, SizeLaw, find_size_law
 from .sources import ModelInputs, OpenSource
-from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins
+from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins, probed_sides
 from .trialpixels import part
 from .usersettings import GeometrySettings
 
@@ -204,11 +204,11 @@ class GeometryResolver:
     def _common_sizes(self, law: SizeLaw) -> list[tuple[int, int]]:
         """Return width and height of an image of each source that the model accepts and that suits probing."""
         if law.x is None or law.y is None:
-            width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
+            width, height = law.patch or (probed_sides(self.probe)[0] * self.probe.unit,) * 2
         elif law.x.fixed or law.y.fixed:
             width, height = law.x.rfield, law.y.rfield
         else:
-            width = height = accepted_size(self.probe, law.x, SIDES[0]) or law.x.rfield
+            width = height = accepted_size(self.probe, law.x, probed_sides(self.probe)[0]) or law.x.rfield
         return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
 
     def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..base.seeds import given_or_drawn
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
 from ..errors import NothingInsideError, ParameterError, field
@@ -52,19 +53,25 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
             image, parameters.nodata, parameters.nodata_from_layer, parameters.mask, rule_of(parameters, WITHOUT_BANDS)
         )
         shapes = open_shapes(parameters, image)
-        tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)
+        # What is drawn at random must not depend on RAM, as OTB's tiles do.
+        tiles = () if parameters.sampler == "random" else otb_tiles(image.grid.box, image.bands, parameters.ram)
         counted = count(shapes, validity, parameters.ram, progress, share=0.5, tiles=tiles)
         totals = _totals(counted, given, progress)
         rates = rates_of(parameters, totals, numbers)
         _tell(rates, numbers, progress)
 
-        selection = Selection(shapes, counted, validity, _samplers(parameters, rates), parameters.ram)
+        selection = Selection(shapes, counted, validity, _samplers(parameters, rates, progress), parameters.ram)
         output = stack.enter_context(OutputVector(staging, selection.fields, image.reference, progress))
         written = selection.write(output, progress)
         output.close()
         for name, number in written.items():
             progress.info(
-                Phrase("Class {name}: {number} of {totals} pixels.", name=name, number=number, totals=totals[name])
+                Phrase(
+                    "Class {name}: {number} of {totals} {totals:pixel|pixels}.",
+                    name=name,
+                    number=number,
+                    totals=totals[name],
+                )
             )
         if rates_file is not None:
             rates_file.write_text(allocation.rates_table(rates))
@@ -119,7 +126,8 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
         if number != given.get(name, 0):
             progress.warning(
                 Phrase(
-                    "Class {name} has {number} pixels here, but {given} in the statistics: were they computed with "
+                    "Class {name} has {number} {number:pixel|pixels} here, but {given} in the statistics: were "
+                    "they computed with "
                     "another image, mask or no-data value? The numbers of samples will differ from those requested.",
                     name=name,
                     number=number,
@@ -167,7 +175,7 @@ def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
         elif rate.required > rate.total:
             progress.warning(
                 Phrase(
-                    "Class {name} has {total} pixels, fewer than the {required} requested: all of them are used.",
+                    "Class {name} has {total} {total:pixel|pixels}, fewer than the {required} requested: all are used.",
                     name=name,
                     total=rate.total,
                     required=rate.required,
@@ -177,8 +185,9 @@ def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
             progress.warning(Phrase("Class {name} gets no sample.", name=name))
 
 
-def _samplers(parameters: SampleSelection, rates: Rates) -> dict[str, Sampler]:
-    random = np.random.default_rng(parameters.rand)
+def _samplers(parameters: SampleSelection, rates: Rates, progress: Progress) -> dict[str, Sampler]:
+    drawn = parameters.sampler == "random" or parameters.sampler_periodic_jitter
+    random = np.random.default_rng(given_or_drawn(parameters.rand, field("rand"), progress) if drawn else 0)
     if parameters.sampler == "random":
         return {name: Random(rate.needed, rate.total, random) for name, rate in rates.items()}
     jitter = parameters.sampler_periodic_jitter

@@ -13,6 +13,7 @@ import keras
 
 from ..bandmath.expression import Expression
 from ..base.progress import Progress
+from ..base.seeds import given_or_drawn
 from ..classes.joinedclasses import joined
 from ..errors import ParameterError, field
 from ..files.staging import Staging
@@ -70,8 +71,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
                 normalization=field("normalization"),
             )
         )
-    if parameters.seed is not None:
-        keras.utils.set_random_seed(parameters.seed)
+    keras.utils.set_random_seed(given_or_drawn(parameters.seed, field("seed"), progress))
     scope = device_scope("cpu")
     with scope():
         model = create(parameters.template, **given)
@@ -170,7 +170,11 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
             told = Phrase(" and ").join(f"{path}.json" for path in paths)
             progress.info(
-                Phrase("{together_count} classes, according to {told}.", together_count=len(together), told=told)
+                Phrase(
+                    "{together_count} {together_count:class|classes}, according to {told}.",
+                    together_count=len(together),
+                    told=told,
+                )
             )
             return len(together)
     return None

@@ -163,7 +163,7 @@ class OutputVector:
             fields: names and kinds.
             reference: coordinate system.
             progress: hears of fields that the format had to rename.
-            geometry: `POINTS`, `POLYGONS`, or `NO_GEOMETRY` for a table.
+            geometry: `POINTS`, `POLYGONS` or another of OGR's types of geometry, or `NO_GEOMETRY` for a table.
 
         Raises:
             VectorError: the format cannot hold such a layer.
@@ -196,7 +196,7 @@ class OutputVector:
         self._check(errors, self._dataset is not None)
         self._create_layer(reference, fields)
         self._create_fields(fields)
-        if self._driver.ShortName == "GPKG" and self._geometry != POLYGONS:
+        if self._driver.ShortName == "GPKG" and self._geometry in (POINTS, NO_GEOMETRY):
             self._close_dataset()
             self._filler = Filler(self._staging.path, self._name, self.names)
         elif self._dataset.TestCapability(ogr.ODsCTransactions):
@@ -211,7 +211,7 @@ class OutputVector:
         options = list(_LAYER_OPTIONS.get(self._driver.ShortName, []))
         if self._geometry == NO_GEOMETRY:
             options = [option for option in options if not option.startswith(("SPATIAL_INDEX", "GEOMETRY"))]
-        if self._geometry == POLYGONS:
+        if self._geometry not in (POINTS, NO_GEOMETRY):
             options = ["GEOMETRY=AS_WKT" if option == "GEOMETRY=AS_XY" else option for option in options]
         if self._driver.ShortName == "GPKG" and self._geometry != NO_GEOMETRY and not can_index():
             options = ["SPATIAL_INDEX=NO" if option.startswith("SPATIAL_INDEX") else option for option in options]
@@ -251,12 +251,12 @@ class OutputVector:
                 )
             )
 
-    def write_polygons(self, columns: Sequence[Column], shapes: Sequence[bytes]) -> None:
-        """Append polygons, as `write` does points.
+    def write_shapes(self, columns: Sequence[Column], shapes: Sequence[bytes]) -> None:
+        """Append features that are no points, as `write` does points.
 
         Args:
             columns: one per field, see `write`.
-            shapes: the polygons as WKB.
+            shapes: their geometries as WKB.
         """
         self._check_whole(columns)
         self._write_batches(columns, map(ogr.CreateGeometryFromWkb, shapes), len(shapes))
@@ -347,7 +347,7 @@ class OutputVector:
         # some formats show an empty layer as none
         if rows != self._rows and self._rows:
             raise VectorError(
-                "{final} holds {rows} features after writing {rows2}: {errors}.",
+                "{final} holds {rows} {rows:feature|features} after writing {rows2}: {errors}.",
                 final=self._staging.final,
                 rows=rows,
                 rows2=self._rows,

@@ -172,7 +172,7 @@ def _prepare(
     for number, (role, part) in enumerate(parts.items()):
         step = Part(progress, number / len(parts), (number + 1) / len(parts))
         files[role], counts[role] = _extract(parameters, role, part, image, missing, folder, step)
-        progress.info(Phrase("{count} pixels for {role}.", count=counts[role], role=role))
+        progress.info(Phrase("{count} {count:pixel|pixels} for {role}.", count=counts[role], role=role))
     return RegressionSamples(parts, files, counts)
 
 

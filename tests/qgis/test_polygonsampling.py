@@ -108,6 +108,31 @@ def test_samples_load_in_the_colours_of_the_layer(plugin: OtbtfPlugin, image: st
         assert layer.renderer().classAttribute() == "crop"
 
 
+def test_new_samples_load_in_the_colour_of_their_class(
+    plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
+) -> None:
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback(False)
+    context.setProject(QgsProject.instance())
+    target, table = str(tmp_path / "new.gpkg"), str(tmp_path / "table.csv")
+    Path(table).write_text("crop,a\n3,1.5\n3,2.5\n", encoding="utf-8")
+    Path(table + "t").write_text("Integer,Real", encoding="utf-8")
+    select(image, styled(fields), tmp_path / "samples.gpkg")
+    layers = {"map": str(tmp_path / "samples.gpkg"), "table": QgsVectorLayer(table, "table")}
+    for name, layer in layers.items():
+        details = QgsProcessingContext.LayerDetails(name, QgsProject.instance(), "OUT")
+        context.addLayerToLoadOnCompletion(target, details)
+        parameters = {"IN": layer, "FIELD": "crop", "LABEL": "3", "SAMPLES": 4, "OUT": target}
+        results = processing.run("otbtf:sampleaugmentation", parameters, context=context, feedback=feedback)
+        assert results["SAMPLES"] == 4
+        new = QgsVectorLayer(target, "new")
+        assert new.featureCount() == 4
+        context.layerToLoadOnCompletionDetails(target).postProcessor().postProcessLayer(new, context, feedback)
+        if name == "map":
+            assert [(c.label(), c.symbol().color().name()) for c in new.renderer().categories()] == [
+                ("wheat", "#ffcc00")
+            ]
+
+
 def test_a_layer_styled_by_something_else_gives_no_names(
     plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path
 ) -> None:

@@ -86,7 +86,7 @@ class TestPixels:
         np.testing.assert_array_equal(labels == 255, expected)
         np.testing.assert_array_equal(sure == 0, expected)
         assert [serving.nodata_of(tmp_path / name) for name in ("map.tif", "sure.tif")] == [255, 0]
-        assert [line for line in log.warnings if line.startswith("1 pixels are NaN")]
+        assert [line for line in log.warnings if line.startswith("1 pixel is NaN")]
         scene.run("ImageClassifier", **{**values, "nodata_from_layer": "off"})
         assert (serving.read(tmp_path / "map.tif")[:5, :7] != 255).all()
 

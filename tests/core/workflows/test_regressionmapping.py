@@ -161,7 +161,7 @@ def test_points_in_another_system(scene: dict[str, str], tmp_path: Path) -> None
     results = run(scene, tmp_path, log, values__vector=scene["points"], values__field="height")
     assert results["samples_training"] + results["samples_validation"] == 399
     assert results["r2"] > 0.8
-    assert any("1 points have no number in the field height" in line for line in log.warnings)
+    assert any("1 point has no number in the field height" in line for line in log.warnings)
 
 
 def test_as_many_pixels_as_asked_for(scene: dict[str, str], tmp_path: Path) -> None:
