@@ -13,12 +13,13 @@ from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import Scope, device_scope, devices
+from ..models.averagedmodel import AGREEMENT, VARIANCE
 from ..models.modelinterface import Model, common_type
 from ..models.sidecar import read_sidecar
 from ..phrases import Phrase
-from ..probing.appliedgeometry import Fields, ServingGeometry, serving_geometry
+from ..probing.appliedgeometry import ServingGeometry, serving_geometry
 from ..probing.classprobabilities import ClassProbabilities
-from ..probing.fixedcontext import check_images, windows_of
+from ..probing.fixedcontext import windows_of
 from ..probing.sources import (
     ModelInputs,
     OpenSource,
@@ -33,12 +34,16 @@ from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
 from ..rasters.rasterreference import Reference
 from ..samples.mapmask import MapMask, open_mask
+from .modelfields import applied_fields
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
     from ..probing.compute import Compute
     from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import LoadedModel
+
+_COMPARING = {"out_agreement": AGREEMENT, "out_variance": VARIANCE}
+"""The outputs that compare several models, by the fields of the rasters made of them."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class OpenModel:
         resolver: finds out by probing how it is applied.
         classes: that its sidecar names for these outputs.
         geometry: of the whole output, without tile margins.
-        compute: calls the model, for `outputs` and then `probabilities` where these are not among them; `key` stands for it
-            among what is kept of it.
+        compute: calls the model, for `outputs`, then `probabilities` where these are not among them, then what compares
+            several models; `key` stands for it among what is kept of it.
         scope: the device.
         device: its name, as the user gives it.
         padding: what stands beyond the images' edges.
@@ -151,16 +156,24 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         names = [smallest_exact_crop(model, names[0], resolver_of, settings.geometry, progress)]
     resolver = resolver_of(*names)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
-    fields = _fields(resolver, settings, sources)
+    averages = None
+    if settings.averaging.averages:
+        from .averages import Averages
+
+        averages = Averages(settings, model, names, sources, scope)
+        loaded, resolver = averages.loaded(first, scope), averages.resolver
+        progress.info(averages.told)
+    fields = applied_fields(resolver, settings, sources, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
     probabilities = _probabilities(settings, resolver, names) if settings.certainty else None
     computed = list(dict.fromkeys([*names, *([probabilities.output] if probabilities else [])]))
+    computed += [_COMPARING[name] for name in settings.certainty if name in _COMPARING]
     key, compute = _computing(loaded, resolver, geometry, computed, sources, scope)
     beside = []
     for device in others:
         there = device_scope(device)
-        copy = loaded_model(replace(asked, device=device), there)
-        beside.append(_computing(copy, resolver, geometry, computed, sources, there)[1])
+        alike = averages.loaded(device, there) if averages else loaded_model(replace(asked, device=device), there)
+        beside.append(_computing(alike, resolver, geometry, computed, sources, there)[1])
     for each in (compute, *beside):
         each.alone = resolver.alone(fields)
     opened = OpenModel(
@@ -183,15 +196,6 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     )
     _tell(opened, settings.geometry, progress)
     return opened
-
-
-def _fields(resolver: GeometryResolver, settings: ServeSettings, sources: Sequence[OpenSource]) -> Fields:
-    """Return how the model is applied; see `GeometryResolver.fields`."""
-    if settings.context is not None:
-        fields = resolver.context_fields(settings.context, settings.geometry)
-        check_images(sources, fields)
-        return fields
-    return resolver.fields(settings.geometry, settings.defaults.rfields if settings.defaults else {})
 
 
 def _computing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.averaging import Averaging
 from ..parameters.maskgroup import Masked
 from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
@@ -58,6 +59,7 @@ class ServeSettings:
         probabilities: those that another run has found; None to find them.
         mask: names what limits the map.
         context: side in pixels of the first source of the windows of a fixed context; None for no windows.
+        averaging: what the model is averaged with.
     """
 
     sources: SourcesSettings
@@ -72,3 +74,4 @@ class ServeSettings:
     probabilities: ClassProbabilities | None = None
     mask: Masked = Masked()
     context: int | None = None
+    averaging: Averaging = Averaging()
