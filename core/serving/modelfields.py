@@ -18,7 +18,7 @@ def applied_fields(
     resolver: GeometryResolver,
     settings: ServeSettings,
     sources: Sequence[OpenSource],
-    rfields: Mapping[str, tuple[int, int]],
+    rfields: Mapping[str, tuple[int, int] | None],
 ) -> Fields:
     """Return how a model is applied.
 
