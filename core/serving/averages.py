@@ -76,7 +76,7 @@ class _Member:
         if not (pixels[:, 0] == np.array(values)[best]).all():
             raise ModelError(
                 "{wanted} needs the number of each class, but neither the sidecar of the model {model} nor a trial tells "
-                "those of the output {output}: describe the classes (otbtf:describemodel, CLASSES and SIDECAR), or set "
+                "those of the output {output}: have otbtf:describemodel write a sidecar with the classes, or set "
                 "{output_names}={probabilities} to map the probabilities.",
                 wanted=self._wanted,
                 output=name,

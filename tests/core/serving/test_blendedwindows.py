@@ -131,6 +131,17 @@ def test_a_part_of_the_map_is_that_of_the_whole(tmp_path: Path, models: dict[str
     np.testing.assert_array_equal(part, whole[5:25, 11:41])
 
 
+def test_flips_are_averaged_within_each_window(tmp_path: Path, models: dict[str, Any], pixels: np.ndarray) -> None:
+    image = write_at(tmp_path / "image.tif", pixels)
+
+    def flipped(window: Any) -> np.ndarray:
+        ways = [(np.s_[:, ::down, ::across]) for down in (1, -1) for across in (1, -1)]
+        return np.mean([np.asarray(models["same"](window[way]))[way] for way in ways], axis=0)
+
+    found = served(tmp_path, models["same"], image, model__context=SIDE, augment__serve="flips", **tiled(20, 20))
+    assert close(found, blended(flipped, [pixels], SIDE))
+
+
 def test_sources_of_two_pixel_sizes(tmp_path: Path, models: dict[str, Any]) -> None:
     fine, coarse = texture(44, 56, 2), texture(22, 28, 1, seed=1)
     images = write_at(tmp_path / "fine.tif", fine), write_at(tmp_path / "coarse.tif", coarse, 20.0)
