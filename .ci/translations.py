@@ -71,7 +71,8 @@ def extracted() -> dict[str, list[str]]:
 
 
 def _words(template: str) -> str:
-    return re.sub(r"\{[^{}]*\}", "", template)
+    """Return a template without its placeholders, but for those that hold words."""
+    return re.sub(r"\{[^{}|]*\}", "", template)
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
@@ -175,7 +176,7 @@ def write_template(path: Path, texts: dict[str, list[str]]) -> None:
     lines = ['msgid ""', 'msgstr ""', '"Content-Type: text/plain; charset=UTF-8\\n"', ""]
     for text, places in sorted(texts.items(), key=lambda item: (item[1][0], item[0])):
         lines += [f"#: {places[0]}"]
-        lines += ["#, python-brace-format"] if "{" in text else []
+        lines += ["#, python-brace-format"] if "{" in text and "|" not in text else []
         lines += [f"msgid {_quoted(text)}", 'msgstr ""', ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 

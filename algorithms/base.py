@@ -36,7 +36,7 @@ from ..core.parameters.sections import ordered
 from ..core.registry import read
 from ..core.registry import run as run_here
 from ..core.registry.givenvalues import check_files
-from .definitions import definition, help_page, output, shown_as
+from .definitions import definition, folded_output, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
 from .helppages import algorithm_page
 from .keptoutputs import unused
@@ -113,6 +113,8 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         defaults, shown = self.defaults(), (configuration or {}).get(SHOWN_SOURCES, self.usual_sources())
         for key in ordered((*self._keys(), *web_keys(self.OPERATION))):
             self.addParameter(definition(key, defaults.get(key.name), key.group > shown))
+            if (folded := folded_output(key)) is not None:
+                self.addOutput(folded)
         for result in self.OPERATION.RESULTS:
             self.addOutput(output(result))
 
@@ -144,6 +146,10 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     def no_maps(self) -> list[str]:
         """Return the names of the outputs that QGIS does not add to the project."""
         return [key.parameter for key in self._keys() if not key.on_map]
+
+    def folded_outputs(self) -> list[str]:
+        """Return the names of the outputs under Advanced."""
+        return [key.parameter for key in self._keys() if folded_output(key) is not None]
 
     def _keys(self) -> tuple[Key, ...]:
         """Return the keys that have a parameter: those of as many sources as dialogs show, or of more."""

@@ -1,4 +1,4 @@
-"""What the algorithms of classifiers share: the classes of a layer's categories, and the maps' style."""
+"""What the algorithms of classifiers share: the classes of a layer's categories."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from qgis.core import (
     QgsMapLayer,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
-    QgsRasterLayer,
 )
 
 from .layerclasses import categories_of
-from .styling import style_map, style_probabilities
 
 
 def legend_of(layer: QgsMapLayer | None, field: str) -> str:
@@ -36,11 +34,3 @@ def first_layer(algorithm: QgsProcessingAlgorithm, parameters: Any, name: str, c
     """Return the first of several vector layers that a parameter names; None where there is none."""
     layers = algorithm.parameterAsLayerList(parameters, name, context)
     return layers[0] if layers else None
-
-
-def style_maps(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> None:
-    """Show the classes of a map in their colours, and confidence by the ramp of probabilities."""
-    if output == "OUT":
-        style_map(layer, results)
-    elif isinstance(layer, QgsRasterLayer):
-        style_probabilities(layer, [layer.name()])

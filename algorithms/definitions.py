@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qgis.core import (
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
+    QgsProcessingDestinationParameter,
     QgsProcessingOutputDefinition,
+    QgsProcessingOutputLayerDefinition,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
@@ -28,10 +30,11 @@ from qgis.core import (
     QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
     QgsProcessingUtils,
+    QgsProject,
 )
 
 from ..core.parameters import kinds
-from ..core.parameters.kinds import Key, parameter_name
+from ..core.parameters.kinds import Content, Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
 from ..core.parameters.sections import in_sections
 from .keptoutputs import suggested_place
@@ -82,6 +85,12 @@ _OUTPUTS = {NumberResult: QgsProcessingOutputNumber, TextResult: QgsProcessingOu
 def output(result: Result) -> QgsProcessingOutputDefinition:
     """Return the Processing output for a result that is no output of a key."""
     return _OUTPUTS[type(result)](parameter_name(result.name), tr(result.label))
+
+
+def folded_output(key: Key) -> QgsProcessingOutputDefinition | None:
+    """Return the Processing output of a key that is an output under Advanced; None for others: QGIS makes what they need."""
+    shown = shown_as(key)
+    return shown.destination(key).toOutputDefinition() if isinstance(shown, _FoldedOut) else None
 
 
 def help_of(key: Key) -> str:
@@ -137,14 +146,15 @@ class Shown:
         """Return why an output cannot be written to what QGIS passed; empty where it can."""
         return ""
 
-    def path(self, algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], name: str, context: Any) -> str:
+    def path(self, algorithm: QgsProcessingAlgorithm, parameters: dict[str, Any], key: Key, context: Any) -> str:
         """Return the path of an output, which may be made up; a layer is loaded on completion."""
-        return str(algorithm.parameterAsFileOutput(parameters, name, context))
+        return str(algorithm.parameterAsFileOutput(parameters, key.parameter, context))
 
 
 def shown_as(key: Key) -> Shown:
     """Return what a key is in QGIS."""
-    return _SHOWN[key.kind]
+    shown = _SHOWN[key.kind]
+    return _FoldedOut(shown) if key.kind.is_output and key.advanced else shown
 
 
 class _Raster(Shown):
@@ -266,8 +276,8 @@ class _Extent(Shown):
 
 
 class _LayerOut(Shown):
-    def path(self, algorithm, parameters, name, context):
-        return str(algorithm.parameterAsOutputLayer(parameters, name, context))
+    def path(self, algorithm, parameters, key, context):
+        return str(algorithm.parameterAsOutputLayer(parameters, key.parameter, context))
 
 
 class _RasterOut(_LayerOut):
@@ -297,6 +307,51 @@ class _FileOut(Shown):
 class _FolderOut(Shown):
     def parameter(self, key, name, label, default, optional):
         return QgsProcessingParameterFolderDestination(name, label, default, optional, not optional)
+
+
+class _FoldedOut(Shown):
+    """An output under Advanced, where QGIS folds no destination away: a path to enter, and an output of the same name.
+
+    Steps of a graphical model use the output; a result of the model it cannot be, as only destinations are.
+
+    Args:
+        unfolded: what its kind is elsewhere.
+    """
+
+    def __init__(self, unfolded: Shown) -> None:
+        self._unfolded = unfolded
+        self.hint = unfolded.hint
+
+    def destination(self, key: Key) -> QgsProcessingDestinationParameter:
+        """Return what it would be outside of Advanced."""
+        return self._unfolded.parameter(key, key.parameter, tr(key.label), None, True)
+
+    def parameter(self, key, name, label, default, optional):
+        if key.kind.content is Content.FOLDER:
+            return _SHOWN[kinds.FOLDER].parameter(key, name, label, default, optional)
+        formats = self.destination(key).createFileFilter()
+        return QgsProcessingParameterFile(name, label, defaultValue=default, optional=optional, fileFilter=formats)
+
+    def check(self, definition, raw, context):
+        return ""
+
+    def path(self, algorithm, parameters, key, context):
+        raw = parameters[key.parameter]
+        sink = raw.sink if isinstance(raw, QgsProcessingOutputLayerDefinition) else raw
+        path = algorithm.parameterAsFile({key.parameter: sink}, key.parameter, context)
+        if path == QgsProcessing.TEMPORARY_OUTPUT:
+            path = self.destination(key).generateTemporaryDestination()
+        project = _project_of_layers(parameters)
+        if self.hint is not None and project is not None:
+            details = QgsProcessingContext.LayerDetails(tr(key.label), project, key.parameter, self.hint)
+            context.addLayerToLoadOnCompletion(path, details)
+        return path
+
+
+def _project_of_layers(parameters: Mapping[str, Any]) -> QgsProject | None:
+    """Return the project that a run's layers are loaded into; None where nobody asks to load one."""
+    layers = [value for value in parameters.values() if isinstance(value, QgsProcessingOutputLayerDefinition)]
+    return next((layer.destinationProject for layer in layers if layer.destinationProject is not None), None)
 
 
 _SHOWN: dict[kinds.Kind, Shown] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.operations.imageclassifier import ImageClassifier as Operation
 from .base import OtbtfAlgorithm
-from .classifiers import style_maps
+from .styling import style_outputs
 
 
 class ImageClassifier(OtbtfAlgorithm):
@@ -14,4 +14,4 @@ class ImageClassifier(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        style_maps(output, layer, results)
+        style_outputs(output, layer, results)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.operations.imageclassifierfromdeepfeatures import ImageClassifierFromDeepFeatures as Operation
 from .base import OtbtfAlgorithm
-from .classifiers import style_maps
+from .styling import style_outputs
 
 
 class ImageClassifierFromDeepFeatures(OtbtfAlgorithm):
@@ -14,4 +14,4 @@ class ImageClassifierFromDeepFeatures(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        style_maps(output, layer, results)
+        style_outputs(output, layer, results)

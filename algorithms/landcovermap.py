@@ -7,7 +7,7 @@ import json
 from ..core.operations.landcovermap import LandCoverMap as Operation
 from .base import OtbtfAlgorithm
 from .layerclasses import categories_of, palette_of
-from .styling import style_map
+from .styling import style_outputs
 
 
 class LandCoverMap(OtbtfAlgorithm):
@@ -26,4 +26,4 @@ class LandCoverMap(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        style_map(layer, results)
+        style_outputs(output, layer, results)

@@ -125,7 +125,7 @@ class Reader:
                 # Sources beyond those with a parameter of their own are not known to QGIS.
                 known = self._algorithm.parameterDefinition(key.parameter) is not None
                 if resolve and known:
-                    text = shown_as(key).path(self._algorithm, self._parameters, name, self._context)
+                    text = shown_as(key).path(self._algorithm, self._parameters, key, self._context)
                 values[key.name] = text
         return values
 

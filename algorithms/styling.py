@@ -42,6 +42,20 @@ _LARGEST = 3e38
 _CUT = 0.02  # of the pixels at either end that do not set the limits of a style
 
 
+def style_outputs(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> None:
+    """Style a map, or one of those that tell how sure it is, which all have the ramp of probabilities.
+
+    Args:
+        output: name of the parameter.
+        layer: the layer.
+        results: see `style_map`.
+    """
+    if output == "OUT":
+        style_map(layer, results)
+    elif isinstance(layer, QgsRasterLayer):
+        style_probabilities(layer, results["PROBABILITIES"] if output == "OUT_PROBABILITIES" else [layer.name()])
+
+
 def style_map(layer: QgsMapLayer, results: dict[str, Any]) -> None:
     """Style what a model or classifier has made of images: classes, probabilities or continuous values.
 
@@ -54,7 +68,7 @@ def style_map(layer: QgsMapLayer, results: dict[str, Any]) -> None:
         return
     if results.get("CLASSES"):
         style_classes(layer, results["CLASSES"])
-    elif results.get("PROBABILITIES"):
+    elif len(results.get("PROBABILITIES", ())) == layer.bandCount():
         style_probabilities(layer, results["PROBABILITIES"])
     elif layer.bandCount() == 1:
         style_continuous(layer)

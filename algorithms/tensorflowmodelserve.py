@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..core.operations.tensorflowmodelserve import TensorflowModelServe as Operation
 from .base import OtbtfAlgorithm
-from .styling import style_map
+from .styling import style_outputs
 
 
 class TensorflowModelServe(OtbtfAlgorithm):
@@ -15,4 +15,4 @@ class TensorflowModelServe(OtbtfAlgorithm):
     @staticmethod
     def style(output, layer, results):
         """Show the classes that the model's sidecar names, or its values."""
-        style_map(layer, results)
+        style_outputs(output, layer, results)

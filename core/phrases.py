@@ -6,6 +6,10 @@ is the English text, for Python, logs and files, and remembers the template and 
 another language translates the template, which is its key in the catalogue, and then fills it: see `translated`. What the
 methods of `str` return is a plain text, and so is an f-string: put a phrase into another as a value, and join several by
 `+` or `joined`.
+
+Words that agree with a number stand in a placeholder of their own, first for one and then for several:
+
+    Phrase("{count} {count:patch was|patches were} written.", count=1)
 """
 
 from __future__ import annotations
@@ -27,6 +31,9 @@ class Language(Protocol):
     def number(self, value: float, form: str) -> str:
         """Return a number in the form of a format specification."""
 
+    def is_one(self, value: float) -> bool:
+        """Return whether words beside a number are in the singular."""
+
 
 class Phrase(str):
     """An English text that remembers its template and its values.
@@ -44,7 +51,8 @@ class Phrase(str):
     def __new__(cls, template: str, /, **values: Any) -> Phrase:
         """Make the phrase of a template and its values."""
         kept = {name: _kept(value) for name, value in values.items()}
-        phrase = super().__new__(cls, template.format(**kept))
+        text = _ENGLISH.format(template, **kept) if "|" in template else template.format(**kept)
+        phrase = super().__new__(cls, text)
         phrase.template, phrase.values = template, kept
         return phrase
 
@@ -131,11 +139,30 @@ class _Formatter(string.Formatter):
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Return a value as text: phrases translated, numbers as the language writes them."""
+        one, agreeing, several = format_spec.partition("|")
+        if agreeing:
+            return one if isinstance(value, (int, float)) and self._language.is_one(value) else several
         if isinstance(value, str):
             return format(translated(value, self._language), format_spec)
         if isinstance(value, (int, float)):
             return self._language.number(value, format_spec)
         return format(value, format_spec)
+
+
+class _English:
+    """English as it is, for the text that a phrase is."""
+
+    def text(self, template: str) -> str:
+        return template
+
+    def number(self, value: float, form: str) -> str:
+        return format(value, form)
+
+    def is_one(self, value: float) -> bool:
+        return value == 1
+
+
+_ENGLISH = _Formatter(_English())
 
 
 def _kept(value: Any) -> Any:

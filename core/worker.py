@@ -52,6 +52,7 @@ from typing import Any, BinaryIO, NoReturn
 from . import registry
 from .base.jsonvalues import OddJson, parse
 from .base.languages import language_of, speak
+from .base.librarymessages import telling_line
 from .base.progress import Progress
 from .base.temporaries import Temporaries
 from .errors import Cancelled, OtbtfError
@@ -64,6 +65,7 @@ from .phrases import Phrase, encoded
 PROGRESS_INTERVAL = 0.1  # seconds between two progress events
 LARGEST_REQUEST = 256 << 20  # bytes
 REQUEST_MARK = "=== "  # begins the line that marks a request in the log
+LONGEST_CAUSE = 500  # characters of an unexpected error that are told
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Run = Callable[[str, Mapping[str, Any], Progress], dict[str, Any]]
@@ -252,7 +254,7 @@ def explain(error: BaseException, broken: Exception | None, operation: str) -> s
     if isinstance(error, MemoryError) or any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__):
         return Phrase(
             "Not enough memory: {first_line}. {memory_cure}",
-            first_line=_first_line(error),
+            first_line=_line(error),
             memory_cure=registry.memory_cure(operation),
         )
     if broken is not None or isinstance(error, ImportError):
@@ -262,14 +264,13 @@ def explain(error: BaseException, broken: Exception | None, operation: str) -> s
             "also repairs an installation, or choose another interpreter.",
             executable=sys.executable,
             what=what,
-            first_line=_first_line(broken or error),
+            first_line=_line(broken or error),
         )
-    return Phrase("Internal error: {type}: {first_line}", type=type(error).__name__, first_line=_first_line(error))
+    return Phrase("Internal error: {type}: {first_line}", type=type(error).__name__, first_line=_line(error))
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:500].rstrip(".") if lines else type(error).__name__
+def _line(error: BaseException) -> str:
+    return telling_line(error, LONGEST_CAUSE)
 
 
 def _plain(value: Any) -> Any:

@@ -236,15 +236,27 @@ def mosaic(name: str) -> None:
     save(QPixmap.fromImage(picture.previewAsImage(QSize(picture.width(), picture.height()))), name)
 
 
-def made_layer(algorithm: str, values: dict[str, Any]) -> QgsRasterLayer:
-    """Run an algorithm as its dialog does, and return the layer that QGIS loads, with its style."""
-    before = set(QgsProject.instance().mapLayers())
+def made_layers(algorithm: str, values: dict[str, Any]) -> dict[str, QgsRasterLayer]:
+    """Run an algorithm as its dialog does, and return by file the layers that QGIS loads, with their styles."""
     processing.runAndLoadResults(f"otbtf:{algorithm}", values)
     wait(1)
-    (found,) = set(QgsProject.instance().mapLayers()) - before
-    made = QgsProject.instance().mapLayer(found).clone()
+    made = {each.source(): each.clone() for each in QgsProject.instance().mapLayers().values()}
     QgsProject.instance().removeAllMapLayers()
     return made
+
+
+def made_layer(algorithm: str, values: dict[str, Any]) -> QgsRasterLayer:
+    """Return the only layer."""
+    (made,) = made_layers(algorithm, values).values()
+    return made
+
+
+def certainty(name: str) -> None:
+    """Take confidence, entropy and margin of the map, beside each other."""
+    outputs = {f"OUT_{word}": str(TAKEN / f"{word}.tif") for word in ("CONFIDENCE", "ENTROPY", "MARGIN")}
+    values = {"SOURCE1_IL": [str(IMAGE)], "MODEL_DIR": MODEL, "OUT": str(TAKEN / "Land cover.tif"), **outputs}
+    made = made_layers("tensorflowmodelserve", values)
+    side_by_side(name, *(made[path] for path in outputs.values()))
 
 
 def class_map(name: str) -> None:
@@ -280,6 +292,7 @@ PICTURES: dict[str, Callable[[str], None]] = {
     "dialog-serving": serving_dialog,
     "map": class_map,
     "probabilities": probabilities,
+    "certainty": certainty,
     "dialog-accuracy": accuracy_dialog,
     "accuracy-report": accuracy_report,
     "start-land-cover-map": land_cover_dialog,

@@ -229,8 +229,18 @@ def _class_rows(scores: ClassScores, areas: _Areas) -> list[dict[str, Any]]:
 
 def _log_scores(scores: ClassScores, without: int, areas: _Areas, progress: Progress) -> None:
     if without:
-        progress.info(Phrase("{without} samples of the reference lie where the map has no data.", without=without))
-    progress.info(Phrase("{support} samples: {scores}.", support=int(scores.support.sum()), scores=described(scores)))
+        progress.info(
+            Phrase(
+                "{without} {without:sample of the reference lies|samples of the reference lie} "
+                "where the map has no data.",
+                without=without,
+            )
+        )
+    progress.info(
+        Phrase(
+            "{support} {support:sample|samples}: {scores}.", support=int(scores.support.sum()), scores=described(scores)
+        )
+    )
     if areas.estimates is None:
         progress.warning(Phrase("Adjusted accuracies and areas are not available: {reason}", reason=areas.reason))
     else:
@@ -256,7 +266,9 @@ def _report(parameters: ComputeConfusionMatrix, scores: ClassScores, areas: _Are
     if without:
         report.text(
             Phrase(
-                "{without} samples of the reference lie where the map has no data; they are ignored.", without=without
+                "{without} {without:sample of the reference lies|samples of the reference lie} where the map "
+                "has no data: ignored.",
+                without=without,
             )
         )
     report.class_scores(Phrase("Agreement of the samples"), scores)

@@ -18,6 +18,9 @@ CATALOGUES = Path(__file__).parents[2] / "i18n"
 _MARKS = {"fr": {".": ",", ",": "\u202f", "%": "\u00a0%"}}
 """How a language writes the marks of a number, where it differs from English."""
 
+_SEVERAL = {"fr": 2}
+"""The least number with words in the plural, of languages where it is not any number but 1."""
+
 _FOR_READING = re.compile(r"[,f%]")
 """Format specifications of numbers that are only read; others, and none, show what a parameter takes."""
 
@@ -40,8 +43,16 @@ class Language:
     def number(self, value: float, form: str) -> str:
         """Return a number in the form of a format specification, as the language writes numbers."""
         text = format(value, form)
+        return self.written(text) if _FOR_READING.search(form) else text
+
+    def written(self, number: str) -> str:
+        """Return a number of English text, such as `1,234.5`, with the marks that the language has in numbers."""
         marks = _MARKS.get(self.name, {})
-        return "".join(marks.get(mark, mark) for mark in text) if _FOR_READING.search(form) else text
+        return "".join(marks.get(mark, mark) for mark in number)
+
+    def is_one(self, value: float) -> bool:
+        """Return whether words beside a number are in the singular: in French those of 0 and of 1.5, too."""
+        return abs(value) < _SEVERAL[self.name] if self.name in _SEVERAL else value == 1
 
 
 ENGLISH = Language("en", gettext.NullTranslations())

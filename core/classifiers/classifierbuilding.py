@@ -37,7 +37,7 @@ def build(choice: ClassifierChoice, features: int, samples: int, seed: int) -> A
     """
     if choice.classifier == "rf" and choice.rf_var > features:
         raise ParameterError(
-            "{rf_var} is {choice_rf_var}, but there are only {features} features: choose {features} or fewer.",
+            "{rf_var} is {choice_rf_var}, but the number of features is {features}: choose {features} or fewer.",
             rf_var=field("rf_var"),
             choice_rf_var=choice.rf_var,
             features=features,

@@ -62,7 +62,8 @@ class Classifier:
         """Raise ClassifierError where `what` (an image, a model's output) has another number of features."""
         if number != len(self.features):
             raise ClassifierError(
-                "The classifier {path} was trained with {features_count} features, but {what} has {number}: choose "
+                "The classifier {path} was trained with {features_count} {features_count:feature|features}, but "
+                "{what} has {number}: choose "
                 "the data that it was trained on.",
                 path=self.path,
                 features_count=len(self.features),

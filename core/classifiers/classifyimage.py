@@ -23,7 +23,7 @@ from ..rasters.outputarea import wanted_box
 from ..rasters.placement import handed_on
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
-from ..samples.validity import Validity
+from ..samples.mapmask import open_mask
 from ..serving.pipeline import IN_FLIGHT, stream
 from .classifierbuilding import standardiser
 from .classifierfiles import Classifier, load
@@ -99,7 +99,7 @@ class ClassifiedPixels:
 
     Attributes:
         image: its bands.
-        mask: where it is classified.
+        mask: tells where it is classified; None for everywhere.
         mapper: classifies, and counts.
         memory: that a run takes, and GDAL's share of it, in bytes.
     """
@@ -116,7 +116,7 @@ class ClassifiedPixels:
         self._missing = self.image.missing(
             parameters.nodata, parameters.nodata_from_layer, rule=rule_of(parameters, WITHOUT_BANDS)
         )
-        self.mask = Validity(self.image, None, False, parameters.mask)
+        self.mask = open_mask(parameters, self.image.grid, self.image.reference, self.image.names[0], progress)
         self.mapper = PixelClassifier(classifier, parameters.nodatalabel)
         memory = budget(parameters.memory or parameters.ram)
         self.memory = memory, max(16 * MB, min(256 * MB, memory // 8))
@@ -124,7 +124,7 @@ class ClassifiedPixels:
     @property
     def masked(self) -> bool:
         """Whether pixels may be no-data."""
-        return self._missing.possible or not self.mask.everywhere
+        return self._missing.possible or self.mask is not None
 
     def reference(self, box: Box) -> Reference:
         """Return the reference of the pixels in a box.
@@ -155,18 +155,20 @@ class ClassifiedPixels:
         stream(
             tiling.tiles(corner.width, corner.height, *tile),
             lambda part: self._read(Box(part.x + corner.x, part.y + corner.y, part.width, part.height)),
-            lambda _, read: self.mapper(*read),
+            lambda part, read: self.mapper.nothing(part.width, part.height) if read is None else self.mapper(*read),
             write,
             progress.check,
         )
 
-    def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the pixels of a box, and where they are no-data."""
+    def _read(self, box: Box) -> tuple[np.ndarray, np.ndarray | None] | None:
+        """Return the pixels of a box, and where they are no-data; None where all lie outside the mask."""
+        outside = None if self.mask is None else ~self.mask.inside(box)
+        if outside is not None and outside.all():
+            return None
         pixels = self.image.read(box)
         empty = self._missing.marked(pixels, box) if self._missing.possible else None
-        if not self.mask.everywhere:
-            masked = ~self.mask.read(box)
-            empty = masked if empty is None else empty | masked
+        if outside is not None:
+            empty = outside if empty is None else empty | outside
         return pixels, empty
 
     def tile_size(self, box: Box) -> tuple[int, int]:

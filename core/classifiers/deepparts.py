@@ -84,7 +84,6 @@ class DeepParts:
         given = self._parameters
         found = model_identity(given, self._opened, parts_are_kept, ("classifier", "imstat"))
         found.update(classifier_identity(given.classifier, given.imstat))
-        found["confmap"] = "made" if given.confmap else "null"
         return found
 
     def planned(self, box: Box, middle: Box, progress: Progress) -> Planned:
@@ -112,12 +111,8 @@ class DeepParts:
     def follow(self, plan: PartPlan, way: Json, progress: Progress) -> DeepParts:
         """Return what classifies as a plan says: this."""
         found = read_model_plan(way)
-        if found.outputs != tuple(
-            self._opened.outputs
-        ):  # another machine has found another of the same values to be best
-            asked = replace(self._settings.model, outputs=" ".join(found.outputs))
-            self._opened = open_model(replace(self._settings, model=asked), progress)
-        self._opened, self._run = found.followed_by(self._opened, plan.box)
+        opened = found.opened_again(self._opened, self._settings, progress)
+        self._opened, self._run = found.followed_by(opened, plan.box)
         return self
 
     def compute(self, box: Box, rasters: Sequence[Writer], progress: Progress) -> Counted:

@@ -16,6 +16,7 @@ from ..parts.partedwork import Counted, Planned, RasterForm, Writer
 from ..parts.partidentity import images_identity, parameters_identity, versions_identity
 from ..parts.partplan import PartPlan
 from ..rasters.rasterreference import Reference
+from ..serving.modelidentity import OF_THE_MASK, mask_identity
 from .classifyimage import ClassifiedPixels, opened
 from .mapwriter import MapForms, MapTiles
 
@@ -76,11 +77,9 @@ class ImageParts:
         """Return what must be the same for all runs."""
         given, pixels = self._parameters, self._pixels
         found = classifier_identity(given.model, given.imstat)
-        found.update(parameters_identity(given, ("image", "mask", "model", "imstat"), parts_are_kept))
+        found.update(parameters_identity(given, ("image", "model", "imstat", *OF_THE_MASK), parts_are_kept))
         found["image"] = images_identity(pixels.image, [given.image], field("image"))
-        if pixels.mask.mask is not None:
-            found["mask"] = images_identity(pixels.mask.mask, [given.mask], field("mask"))
-        found["confmap"] = "made" if given.confmap else "null"
+        found.update(mask_identity(given, pixels.mask))
         return found
 
     def planned(self, box: Box, middle: Box, progress: Progress) -> Planned:

@@ -25,7 +25,8 @@ class ImageStatistics:
         """Raise ParameterError if the number of features differs."""
         if len(self.mean) != features:
             raise ParameterError(
-                "The statistics {path} are for {mean_count} features, but there are {features}: compute them from "
+                "The statistics {path} are for {mean_count} {mean_count:feature|features}, but there are "
+                "{features}: compute them from "
                 "the image that is classified.",
                 path=self.path,
                 mean_count=len(self.mean),

@@ -15,15 +15,14 @@ from ..classes.classtables import declare_classes
 from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
 from ..errors import ClassifierError, field
-from ..files.staging import Staging
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
 from ..parts.partedwork import RasterForm, Writer
+from ..parts.rasterset import RasterSet
 from ..phrases import Phrase
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import VALUES, Content
 from ..rasters.pixeltypes import written_type
-from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
 from ..rasters.rasterreference import Reference
 from .classifierfiles import Classifier
 from .mapclasses import label_type
@@ -137,14 +136,7 @@ class MapWriter:
         Raises:
             ParameterError: a map cannot be made.
         """
-        self._given, self._forms, self._stack, self._progress = given, forms, stack, progress
-        self._options = creation_options(given.out_co, OUT_FIELDS.options)
-        paths = {"out": given.out, **({"confmap": given.confmap} if given.confmap else {})}
-        self._made = [
-            (stack.enter_context(Staging(path, progress, field(name))), driver_for(path, given.out_format, OUT_FIELDS))
-            for name, path in paths.items()
-        ]
-        self._rasters: list[OutputRaster] = []
+        self._forms, self._rasters = forms, RasterSet(given, stack, progress)
 
     def open(self, grid: Grid, reference: Reference, masked: bool) -> MapTiles:
         """Create the rasters, and return what takes tiles.
@@ -158,37 +150,13 @@ class MapWriter:
             RasterError: GDAL cannot create one.
         """
         forms = self._forms.forms(masked)
-        for form, (place, driver) in zip(forms, self._made):
-            raster = OutputRaster(
-                place,
-                grid,
-                form.bands,
-                form.dtype,
-                reference,
-                driver,
-                self._options,
-                form.nodata,
-                content=form.content,
-                fields=form.fields,
-                overviews=self._given.out_overviews,
-            )
-            self._rasters.append(self._stack.enter_context(raster))
-        return MapTiles(forms, self._rasters)
+        return MapTiles(forms, self._rasters.open(forms, grid, reference))
 
     def commit(self) -> None:
-        """Close and check the maps, then move them to their places.
-
-        Raises:
-            RasterError: one of these fails; nothing is changed at the final paths then.
-            Cancelled: while copying.
-        """
-        for raster in self._rasters:
-            raster.close(self._progress)
-        for place, _ in self._made[::-1]:
-            place.commit()
+        """Close, check and move the maps; see `RasterSet.commit`."""
+        self._rasters.commit()
 
     def results(self, box: Box) -> dict[str, Any]:
         """Return the results of the run."""
-        paths = {"out": self._given.out, **({"confmap": self._given.confmap} if self._given.confmap else {})}
         classes = [vars(item) for item in self._forms.classes]
-        return {**paths, "width": box.width, "height": box.height, "classes": classes}
+        return {**self._rasters.results, "width": box.width, "height": box.height, "classes": classes}

@@ -105,12 +105,18 @@ class PixelClassifier:
                 values[wanted, 1] = confidences
         return values.reshape(*pixels.shape[:2], self.bands)
 
+    def nothing(self, width: int, height: int) -> np.ndarray:
+        """Return labels and confidences of pixels of which none is classified."""
+        values = np.zeros((height, width, self.bands))
+        values[..., 0] = self._nodatalabel
+        return values
+
     def told(self) -> str:
         """Return a warning with the number of replaced pixels; empty if there are none."""
         if not self.replaced:
             return ""
         return Phrase(
-            "{replaced} pixels are NaN or infinite: they have the label {nodatalabel} ({nodatalabel_key}).",
+            "{replaced} {replaced:pixel is|pixels are} NaN or infinite, which gives the label {nodatalabel} ({nodatalabel_key}).",
             replaced=self.replaced,
             nodatalabel=self._nodatalabel,
             nodatalabel_key=field("nodatalabel"),

@@ -138,7 +138,8 @@ def _features(points: Points, chosen: ChosenSamples, progress: Progress) -> tupl
     if not usable.all():
         progress.warning(
             Phrase(
-                "{count_nonzero} samples are left out: they have no data, or features that are NaN or infinite.",
+                "{count_nonzero} {count_nonzero:sample is|samples are} left out for no data, or for features "
+                "that are NaN or infinite.",
                 count_nonzero=np.count_nonzero(~usable),
             )
         )

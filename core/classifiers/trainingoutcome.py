@@ -129,7 +129,8 @@ class _ReportPage:
         optimistic = "" if len(self.validation) else Phrase("; the scores are too optimistic")
         report.text(
             Phrase(
-                "Trained on {training_count} samples of {classes_count} classes with {features_count} features; tested "
+                "Trained on {training_count} {training_count:sample|samples} of {classes_count} "
+                "{classes_count:class|classes} with {features_count} {features_count:feature|features}; tested "
                 "on {tested_on}{optimistic}.",
                 training_count=len(self.training),
                 classes_count=len(classifier.classes),

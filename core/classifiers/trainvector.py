@@ -92,7 +92,8 @@ def _read(
     if found.left_out:
         progress.warning(
             Phrase(
-                "{left_out} features of the {role} layers are left out: they lack the class or an attribute.",
+                "{left_out} {left_out:feature|features} of the {role} layers {left_out:is|are} left out for "
+                "lack of the class or of an attribute.",
                 left_out=found.left_out,
                 role=role,
             )

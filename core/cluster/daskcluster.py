@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.jsonvalues import OddJson, read
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..base.temporaries import scratch_folder
 from ..errors import EngineError, ParameterError, field
@@ -79,10 +80,10 @@ def _distributed() -> Any:
 @contextlib.contextmanager
 def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[Any]:
     """Yield the client of a new cluster of this machine, which nobody else can connect to."""
-    progress.info(Phrase("Starting {count} workers on this machine.", count=count))
+    progress.info(Phrase("Starting {count} {count:worker|workers} on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
-        stack.enter_context(_bare())
+        stack.enter_context(bare())
         try:
             cluster = stack.enter_context(
                 distributed.LocalCluster(
@@ -112,16 +113,19 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
         yield client
 
 
-def _bare() -> Any:
-    """Return a context in which schedulers and workers start without web pages and profilers.
+def bare() -> Any:
+    """Return a context in which schedulers and workers start without web pages, and hardly watch themselves.
 
-    The pages are open to everybody on this machine, and profilers cost time.
+    The pages are open to everybody on this machine. What Dask watches of itself takes 30 ms of each second in this process
+    and 15 ms in each worker, most of it by looking 50 times a second how late its event loop is.
     """
     return importlib.import_module("dask").config.set(
         {
             "distributed.scheduler.http.routes": [],
             "distributed.worker.http.routes": [],
             "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "500ms",
+            "distributed.admin.system-monitor.interval": "10s",
         }
     )
 
@@ -222,7 +226,7 @@ def _client(distributed: Any, given: ClusterAddress, tls: str, progress: Progres
             "and are its certificates those given here?",
             cluster=field("cluster"),
             address=address,
-            first_line=_first_line(error),
+            first_line=telling_line(error),
         ) from error
     with client:
         progress.info(Phrase("Connected to the scheduler {address}.", address=client.scheduler.address))
@@ -243,10 +247,6 @@ def _connected(distributed: Any, address: str, security: Any) -> Any:
             client.close()
         raise
     return client
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def _address_in(file: str) -> str:

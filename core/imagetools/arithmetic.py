@@ -215,4 +215,4 @@ class _Work:
 
 
 def _geotransform(image: Stack) -> tuple[float, ...]:
-    return image.grid.geotransform(image.reference.georeferenced)
+    return tuple(image.datasets[0].GetGeoTransform())

@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+import numpy as np
+
 from ..errors import ModelError
 from ..phrases import Phrase
 
@@ -148,6 +150,14 @@ class Model(abc.ABC):
 def is_real(info: TensorInfo) -> bool:
     """Return whether a tensor holds real numbers: a small change of the input shows in them, not in whole ones."""
     return "float" in info.dtype
+
+
+def common_type(tensors: Iterable[TensorInfo]) -> str:
+    """Return the name of the dtype that holds the values of all tensors."""
+    names = {info.dtype for info in tensors}
+    if len(names) == 1:
+        return names.pop()
+    return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
 
 
 def plain_name(name: str) -> str:

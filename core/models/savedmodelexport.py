@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..base.librarymessages import telling_line
 from ..errors import ModelError, ParameterError, field
 from .kerasresize import repair
 from .loading import KerasModel
@@ -74,18 +75,8 @@ def check_exportable(model: KerasModel, outputs: Sequence[str]) -> None:
             "The model {model} cannot be exported as a SavedModel: {reason} Use the model as a .keras file instead, "
             "make it for images of one size, or replace the layer.",
             model=model.path,
-            reason=_reason(error),
+            reason=f"{telling_line(error)}.",
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """Return what a layer said, and which one, of what Keras and TensorFlow wrap around it."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    found = re.search(r"Exception encountered when calling (\S+?)\.?\s+(\S.*)", text)
-    if found:
-        return f"{found[1]}: {found[2].strip()}"
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from .modelfiles import PROGRAM, model_place
 from .servingdefaults import ServingDefaults
 from .servingdefaults import as_json as defaults_as_json
 from .servingdefaults import from_json as defaults_from_json
+from .wholereasons import reason_as_json, reason_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
@@ -260,7 +261,7 @@ def geometry_as_json(geometry: Geometry) -> dict[str, Any]:
         if axis:
             described[name] = {**vars(axis), "scale": str(axis.scale)}
     if geometry.surroundings:
-        described["surroundings"] = dict(vars(geometry.surroundings))
+        described["surroundings"] = {**vars(geometry.surroundings), **reason_as_json(geometry.surroundings.reason)}
     if geometry.seen:
         described["true_receptive_fields"] = [list(size) for size in geometry.seen]
     return described
@@ -349,7 +350,7 @@ def _surroundings(around: Json) -> Surroundings:
         around["stride"].whole(1, _MANY),
         _pair(around["margin_x"], -_MANY),
         _pair(around["margin_y"], -_MANY),
-        _text(around, "reason"),
+        reason_from_json(around),
     )
 
 

@@ -10,6 +10,7 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, statistics
+from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import PixelRule
 from ..parameters.operation import Group, Operation
 from ..parameters.sharedgroups import PARTS_RESULTS, Memory
@@ -22,7 +23,6 @@ class Inputs(Group):
     image: Any = voc.raster(
         "in", "Image", "Image whose bands are the features, in the order of the classifier's training."
     )
-    mask: Any = shared.mask("The image is classified only where it is not 0.")
     model: str = voc.file(
         "model",
         "Classifier",
@@ -41,7 +41,7 @@ class Inputs(Group):
 
 
 @dataclass(frozen=True)
-class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Inputs):
+class ImageClassifier(Operation, MapOutputs, Memory, PixelRule, Masked, Inputs):
     """See OTB's application of the same name."""
 
     TITLE = "Classify by bands (with a trained classifier)"

@@ -9,6 +9,7 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, deep_features, statistics
+from ..parameters.maskgroup import Masked
 from ..parameters.operation import Operation
 from ..parameters.servedmodel import MODES, ServedModel
 from ..parameters.sharedgroups import PARTS_RESULTS
@@ -43,7 +44,7 @@ class DeepModel(ServedModel):
 
 
 @dataclass(frozen=True)
-class ImageClassifierFromDeepFeatures(Operation, MapOutputs, DeepModel):
+class ImageClassifierFromDeepFeatures(Operation, MapOutputs, Masked, DeepModel):
     """See OTBTF's application of the same name."""
 
     TITLE = "Classify by deep features (with a trained classifier)"

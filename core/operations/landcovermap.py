@@ -10,7 +10,9 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
+from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
@@ -182,7 +184,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation, _Outputs, _NoData, MappedFilling, _Inputs):
+class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"

@@ -36,6 +36,14 @@ class _Map(PixelMemory):
         minimum=0,
         section=sections.SETTINGS,
     )
+    simplify: float | None = voc.number(
+        "simplify",
+        "Simplification tolerance (map units)",
+        "Borders get fewer vertices and move by this distance at most, in the unit of the map's coordinate system. "
+        "Neighbours keep one border. One to two pixels remove the steps between pixels. Empty: borders follow the pixels.",
+        minimum=0,
+        section=sections.SETTINGS,
+    )
     nodata: float | None = shared.nodata("Pixels with this value get no polygon.", advanced=True)
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()

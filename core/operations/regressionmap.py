@@ -10,6 +10,7 @@ from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.fillings import MappedFilling
+from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
 from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.sharedgroups import check_keras_out
@@ -144,7 +145,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, _Inputs):
+class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Map a quantity"

@@ -90,7 +90,7 @@ class SampleAugmentation(Operation):
     )
     seed: int | None = shared.seed(otherwise=shared.DRAWN, advanced=True, section=sections.SAMPLES)
     out: str = voc.vector_out(
-        "out", "New samples", "The new samples alone, with all fields of the layer, in its coordinate system."
+        "out", "Augmented samples", "The new samples alone, with all fields of the layer, in its coordinate system."
     )
 
     def __post_init__(self) -> None:

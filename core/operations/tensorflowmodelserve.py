@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.certaintyoutputs import CertaintyOutputs
+from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation
 from ..parameters.servedmodel import ServedModel
 from ..parameters.sharedgroups import PARTS_RESULTS, PartialOutput, Parts, RasterFormat
@@ -37,7 +39,9 @@ class _NoData(Group):
 
 
 @dataclass(frozen=True)
-class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutput, _Background, ServedModel):
+class TensorflowModelServe(
+    Operation, CertaintyOutputs, RasterFormat, _NoData, Parts, PartialOutput, _Background, Masked, ServedModel
+):
     """See OTBTF's application of the same name."""
 
     TITLE = "Serve a model (apply it to images)"
@@ -47,11 +51,14 @@ class TensorflowModelServe(Operation, RasterFormat, _NoData, Parts, PartialOutpu
         "raster. The images are streamed through the model within the memory budget.\n\n"
         "The model is patch-based (one patch of pixels gives one output pixel) or fully convolutional (it accepts "
         "whole regions). Each source is a list of rasters on one grid, stacked; several sources may have different "
-        "pixel sizes. The parameters are those of OTBTF's TensorflowModelServe."
+        "pixel sizes. The parameters are those of OTBTF's TensorflowModelServe.\n\n"
+        "Of class probabilities, further outputs tell how sure the model is of each pixel; the model runs once for all."
     )
     RUN = "serving.serve:serve"
     NEEDS_ENGINE = True
     OPENS_FIRST = True
     RESULTS = (*PARTS_RESULTS, NumberResult("pixels_nodata", "Number of no-data pixels in the output"))
 
+    out_co: str = shared.creation_options("out.co", "Output", "They apply to all outputs.")
+    out_format: str = shared.driver("out.format", "Output", "It applies to all outputs.")
     out_pixeltype: str = shared.pixel_type("out.pixeltype", "Output", in_otbtf="float")

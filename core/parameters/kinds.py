@@ -38,7 +38,8 @@ class Key:
         required: True where leaving it out is an error.
         choices: the words of a choice.
         minimum, maximum: inclusive bounds of a number.
-        advanced: True to fold it away in the dialog.
+        advanced: True to fold it away in the dialog; of an output, steps of a graphical model can read it, but it cannot be
+            a result of the model.
         section: the title of its section in forms, documentation and help: one of `sections.SECTIONS`.
         of: for a field, the key of its vector.
         file_filter: for a file, a filter as Qt writes it.

@@ -14,6 +14,7 @@ from .clusteraddress import is_local, needs_cluster
 from .operation import Group, NumberResult
 from .partshare import SMALLEST_PART, check_part_share
 from .partsplace import check_parts_place
+from .rasteroutputs import output_paths
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ class Parts(_Cluster, Overviews):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        outputs = {name: str(vars(self)[name]) for name in ("out", "confmap") if vars(self).get(name)}
+        outputs = output_paths(self)
         if self.part.strip():
             check_part_share(self.part)
         if self.part.strip() and self.cluster:

@@ -8,14 +8,12 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..files.staging import check_writable
+from ..parameters.rasteroutputs import output_paths, results_of
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.rasteroutput import creation_options, driver_for
 
 _OF_PARTS = ("GTiff", "COG")
 """Formats of parts: tiled, so that a virtual raster of them is read without reading whole parts."""
-
-_OUTPUTS = ("out", "confmap")
-"""Fields of outputs; the first gives the folder of parts its name."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,8 @@ class AskedOutputs:
     """The outputs of a run.
 
     Attributes:
-        paths: by field.
+        paths: by field; the first gives the folder of parts its name.
+        results: the same by key.
         virtual: whether they refer to the parts.
         driver: name of the driver that the user gives.
         options: creation options of what is kept: of parts, or of what they are copied into.
@@ -31,6 +30,7 @@ class AskedOutputs:
     """
 
     paths: Mapping[str, str]
+    results: Mapping[str, str]
     virtual: bool
     driver: str
     options: tuple[str, ...]
@@ -43,7 +43,7 @@ class AskedOutputs:
         Raises:
             ParameterError: one of them cannot, or they are of different kinds.
         """
-        paths = {name: getattr(parameters, name) for name in _OUTPUTS if getattr(parameters, name, None)}
+        paths = output_paths(parameters)
         virtual = _is_virtual(paths["out"])
         for name, path in paths.items():
             if _is_virtual(path) != virtual:
@@ -60,7 +60,7 @@ class AskedOutputs:
                 driver_for(path, parameters.out_format, OUT_FIELDS)
         options = creation_options(parameters.out_co, OUT_FIELDS.options)
         name = _driver_of_parts(parameters.out_format) if virtual else parameters.out_format
-        return cls(paths, virtual, name, tuple(options), parameters.out_overviews)
+        return cls(paths, results_of(parameters), virtual, name, tuple(options), parameters.out_overviews)
 
     @property
     def form_of_parts(self) -> tuple[str, tuple[str, ...]]:

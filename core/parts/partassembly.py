@@ -19,6 +19,7 @@ from ..files.gdalcalls import collected_errors
 from ..files.staging import write_text_file
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
+from ..rasters.inmemory import NO_PLACE
 from ..rasters.pixeltypes import gdal_type
 from ..rasters.rasterreference import Reference
 from .partplan import PartPlan, PlannedRaster
@@ -58,7 +59,7 @@ def virtual_header(
                 dataset.GetRasterBand(number).SetNoDataValue(nodata)
         if reference.wkt:
             dataset.SetProjection(reference.wkt)
-        if reference.georeferenced or grid.geotransform(False) != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
+        if reference.georeferenced or grid.geotransform(False) != NO_PLACE:
             dataset.SetGeoTransform(grid.geotransform(reference.georeferenced))
         reference.placement.write(dataset, reference.georeferenced)
         describe(dataset)

@@ -156,7 +156,8 @@ def _complete(
         missing = count - len(notes)
         progress.info(
             Phrase(
-                "{missing} of {count} parts are missing; the run that completes the last part writes {paths}.",
+                "{missing} of {count} {count:part|parts} {missing:is|are} missing; the run that completes the "
+                "last part writes {paths}.",
                 missing=missing,
                 count=count,
                 paths=asked.paths["out"],
@@ -181,7 +182,7 @@ def _results(run: PartsRun, asked: AskedOutputs, done: int) -> dict[str, Any]:
     """Return the results of the operation."""
     missing = len(run.plan.parts) - done
     return {
-        **{name: None if missing else path for name, path in asked.paths.items()},
+        **{key: None if missing else path for key, path in asked.results.items()},
         "width": run.plan.box.width,
         "height": run.plan.box.height,
         "parts.done": done,

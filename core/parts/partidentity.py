@@ -21,12 +21,13 @@ from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.memoryfiles import PREFIX
 from ..files.privatecopies import is_database, original
+from ..parameters.rasteroutputs import RASTER_OUTPUTS, outputs_identity
 from ..parameters.rastersource import RasterSource, described, path_of
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 
 _OF_A_MACHINE = (
-    *("out", "confmap", "part", "resume", "memory", "ram", "device", "trust_model"),
+    *(*RASTER_OUTPUTS, "part", "resume", "memory", "ram", "device", "trust_model"),
     *("cluster", "cluster_partsize", "cluster_tls"),
 )
 """Fields of the parameters that may differ from run to run."""
@@ -58,7 +59,7 @@ def parameters_identity(parameters: Any, but: Collection[str], parts_are_kept: b
         if item.name not in _OF_A_MACHINE and item.name not in but:
             usual = item.name in OF_THE_FORMAT and not parts_are_kept
             found[item.name] = plain(item.default if usual else getattr(parameters, item.name))
-    return found
+    return {**found, **outputs_identity(parameters)}
 
 
 def plain(value: Any) -> str:

@@ -77,7 +77,7 @@ def parameters_of_parts(parameters: Any, pool: Pool, packages: Sequence[str], pr
     memory = team.memory(parameters.memory or parameters.ram, budget(None) // MB)
     progress.info(
         Phrase(
-            "{count} workers; {memory} of each is {megabytes}.",
+            "{count} {count:worker|workers}; {memory} of each is {megabytes}.",
             count=len(facts),
             memory=field("memory"),
             megabytes=memory,

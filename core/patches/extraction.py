@@ -90,7 +90,7 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         for place in places.values():
             place.commit()
     count = int(valid.sum())
-    progress.info(Phrase("{count} patches were written.", count=count))
+    progress.info(Phrase("{count} {count:patch was|patches were} written.", count=count))
     reasons = json.dumps(dict(points.rejected), ensure_ascii=False)
     return {**outputs, "patches": count, "rejected": sum(points.rejected.values()), "reasons": reasons}
 

@@ -56,12 +56,12 @@ def select_patches(parameters: PatchesSelection, progress: Progress) -> dict[str
             nodata=field("nodata"),
             mask=Phrase(" and ") + field("mask") if masked else "",
         )
-    progress.info(Phrase("{whole} of {size} patches are valid.", whole=int(whole.sum()), size=whole.size))
+    progress.info(Phrase("Valid patches: {whole} of {size}.", whole=int(whole.sum()), size=whole.size))
     grouped = _grouped(parameters, patches, whole, progress)
     if parameters.gap:
         progress.info(
             Phrase(
-                "{keep_apart} patches were left out to keep the gap.",
+                "{keep_apart} {keep_apart:patch was|patches were} left out to keep the gap.",
                 keep_apart=groups.keep_apart(grouped, patches, parameters.gap),
             )
         )
@@ -149,7 +149,7 @@ def _write(
             x, y = patches.points(rows, columns)
             out.write([numbers[rows, columns]], x, y)
             out.close()
-            progress.info(Phrase("{rows_count} patches in {name}.", rows_count=len(rows), name=name))
+            progress.info(Phrase("{rows_count} {rows_count:patch|patches} in {name}.", rows_count=len(rows), name=name))
             places.append(place)
         for place in places:
             place.commit()

@@ -138,7 +138,8 @@ def _as_raster(
         "grid": Grid(Axis(0.0, 1.0, width), Axis(0.0, 1.0, count * height)),
         "bands": bands,
         "dtype": dtype,
-        "reference": Reference("", False),
+        # As QGIS shows it (see PIXELS_UPWARDS); other formats would need a further file for it.
+        "reference": Reference("", driver.ShortName == "GTiff"),
         "driver": driver,
         "options": [f"{name}={value}" for name, value in given.items()],
     }

@@ -225,7 +225,7 @@ class PatchesImagesReader(PatchesReaderBase):
             for one, other, of_one, of_other in zip(sizes[first], counts, self.gdal_ds[first], self.gdal_ds[key]):
                 if one != other:
                     raise RasterError(
-                        "{name} ({first}) holds {one} patches, but {of_other} ({key}) holds {other}: list patches "
+                        "{name} ({first}) holds {one} {one:patch|patches}, but {of_other} ({key}) holds {other}: list patches "
                         "images of the same points, in the same order for every source.",
                         name=name_of(of_one),
                         first=first,

@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from ..base.jsonvalues import Json, OddJson
 from ..base.jsonvalues import read as read_json
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..errors import ParameterError, RasterError, RecordsError
 from ..files.staging import Staging
@@ -129,7 +130,7 @@ class TFRecords:
                 staging.commit()
             self._remove_others(names)
         except (OSError, tf.errors.OpError, ParameterError, RasterError) as error:
-            reason = str(getattr(error, "strerror", None) or getattr(error, "message", error))
+            reason = getattr(error, "strerror", None) or telling_line(error)
             raise RecordsError(
                 "Cannot write TFRecords into {dirpath}: {reason}.", dirpath=self.dirpath, reason=reason.rstrip(".")
             ) from error

@@ -72,6 +72,7 @@ class MapReader:
     Attributes:
         placed: the map.
         classes: value of each code, as far as the map has been read.
+        rows: of a strip.
     """
 
     def __init__(self, parameters: MapToPolygons, progress: Progress) -> None:
@@ -95,7 +96,7 @@ class MapReader:
         self.classes: list[int] = []
         self._codes: dict[int, int] = {}
         grid = stack.grid
-        self._rows = max(1, min(grid.height, (parameters.ram << 20) // (_PIXEL_BYTES * grid.width)))
+        self.rows = max(1, min(grid.height, (parameters.ram << 20) // (_PIXEL_BYTES * grid.width)))
 
     def _opened_probabilities(self, parameters: MapToPolygons) -> tuple[Stack, Missing]:
         placed = Placed(parameters.probabilities, parameters.alpha, self._progress)
@@ -124,7 +125,7 @@ class MapReader:
             Cancelled: the user asked to stop.
         """
         grid = self._stack.grid
-        for box in tiles(grid.width, grid.height, grid.width, self._rows):
+        for box in tiles(grid.width, grid.height, grid.width, self.rows):
             self._progress.check()
             pixels = self._stack.read(box)
             missing = self._missing.marked(pixels, box)
@@ -134,7 +135,7 @@ class MapReader:
     @property
     def steps(self) -> int:
         """The number of strips."""
-        return -(-self._stack.grid.height // self._rows)
+        return -(-self._stack.grid.height // self.rows)
 
     def _values(self, pixels: np.ndarray, missing: np.ndarray, box: Box) -> np.ndarray:
         if self._probabilities is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -11,18 +10,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..base.librarymessages import telling_line
 from ..errors import ModelError, field
 from ..geometry.grid import Box
 from ..machine.devices import Scope
-from ..models.modelinterface import Model, TensorInfo
+from ..models.modelinterface import Model, TensorInfo, common_type
 from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
 from .shiftgraph import NoShiftGraph, build_shift_graph
 from .sources import ModelInputs, OpenSource
-
-_NUMBERED = re.compile(r"^\(\d+\) [A-Z_]+:\s*")
-"""How TensorFlow begins one of several reasons."""
 
 REFUSALS = (
     tf.errors.InvalidArgumentError,
@@ -115,6 +112,11 @@ class Compute:
                 del self._constant
         return self.frozen
 
+    def freeze_as_planned(self) -> None:
+        """Make the model's variables constants, as another run has tried; what was found out here stands."""
+        if self.frozen is None and self._constant is not None:
+            self.function, self.frozen = self._constant, True
+
     @cached_property
     def _constant(self) -> Any:
         with self._scope():
@@ -136,10 +138,7 @@ class Compute:
     @property
     def dtype_name(self) -> str:
         """Name of the dtype that holds the values of all outputs."""
-        names = {info.dtype for info in self._outputs}
-        if len(names) == 1:
-            return names.pop()
-        return np.result_type(*("float32" if name == "bfloat16" else name for name in names)).name
+        return common_type(self._outputs)
 
     def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the outputs for images of shape (batch, height, width, bands).
@@ -172,7 +171,7 @@ class Compute:
                 "the mode ({model_fullyconv}).",
                 model=self._model.path,
                 sizes=sizes,
-                short=_short(error),
+                short=f"{telling_line(error)}.",
                 model_fullyconv=field("model_fullyconv"),
             ) from error
 
@@ -286,18 +285,6 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
     """Return a tensor's values, as its own memory if possible: do not change them."""
     array: np.ndarray = np.asarray(tensor)
     return array.astype("float32") if tensor.dtype == tf.bfloat16 else array
-
-
-def _short(error: Exception) -> str:
-    """Return what TensorFlow says in one sentence.
-
-    The message of a graph begins with a title and where the node was defined; the reason stands before the node's name,
-    which is in double brackets.
-    """
-    lines = [line.strip() for line in str(getattr(error, "message", None) or error).splitlines() if line.strip()]
-    named = next((number for number, line in enumerate(lines) if line.startswith("[[")), 0)
-    reason = _NUMBERED.sub("", lines[max(named - 1, 0)]) if lines else type(error).__name__
-    return reason[:300].rstrip(".") + "."
 
 
 def whole(box: Box) -> tuple[slice, slice]:

@@ -125,11 +125,11 @@ def _facts(geometry: Geometry, fields: Sequence[ReceptiveField]) -> Iterator[tup
     """Yield the numbers of a geometry as phrases: what each is, and its value."""
     x, y, around = geometry.x, geometry.y, geometry.surroundings
     for number, (name, bands, ratio) in enumerate(zip(geometry.inputs, geometry.bands, geometry.ratios), 1):
-        text = Phrase("{input}, {bands} bands", input=name, bands=bands)
+        text = Phrase("{input}, {bands} {bands:band|bands}", input=name, bands=bands)
         if ratio != 1:
-            text += Phrase(", {ratio} pixels per pixel of source 1", ratio=ratio)
+            text += Phrase(", {ratio} {ratio:pixel|pixels} per pixel of source 1", ratio=ratio)
         if geometry.offsets[number - 1]:
-            text += Phrase(", {offset:+d} pixels", offset=geometry.offsets[number - 1])
+            text += Phrase(", {offset:+d} {offset:pixel|pixels}", offset=geometry.offsets[number - 1])
         yield Phrase("Source {number}", number=number), text
     if geometry.patch:
         yield Phrase("Receptive field"), _in_pixels(*geometry.patch)
@@ -139,14 +139,14 @@ def _facts(geometry: Geometry, fields: Sequence[ReceptiveField]) -> Iterator[tup
         yield Phrase("Expression field"), _in_pixels(x.efield, y.efield)
         yield Phrase("Spacing scale"), f"{float(x.scale):g}"
         if not x.fixed:
-            yield Phrase("Step of the accepted sizes"), Phrase("{count} pixels", count=x.lattice)
+            yield Phrase("Step of the accepted sizes"), Phrase("{count} {count:pixel|pixels}", count=x.lattice)
     for number, field in enumerate(fields, 1):
         which = Phrase("True receptive field in source {number}", number=number)
         yield which if len(fields) > 1 else Phrase("True receptive field"), _in_pixels(field.x.size, field.y.size)
     if around and around.whole:
         yield Phrase("Reason"), around.reason
     elif around:
-        yield Phrase("Stride"), Phrase("{count} pixels", count=around.stride)
+        yield Phrase("Stride"), Phrase("{count} {count:pixel|pixels}", count=around.stride)
         columns, rows = max(around.margin_x), max(around.margin_y)
         yield Phrase("Tile margins"), Phrase("{columns} x {rows} output pixels", columns=columns, rows=rows)
 

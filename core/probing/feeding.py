@@ -50,7 +50,8 @@ def fed_inputs(
     if len(unnamed) > len(free):
         known = ", ".join(info.name for info in images) or Phrase("none")
         raise ModelError(
-            "The model {model} takes {images_count} of the {names_count} sources that are given ({known}): remove the "
+            "The model {model} uses images of {images_count} {images_count:source|sources}, but {names_count} "
+            "are given ({known}): remove the "
             "surplus sources.",
             model=model.path,
             images_count=len(images),

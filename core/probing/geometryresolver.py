@@ -17,13 +17,14 @@ from ..models.modelinterface import Model
 from ..models.sidecar import Sidecar
 from .answers import PATCHES, check_repeatable, depends_on_batch
 from .appliedgeometry import Fields, choose_fields
+from .classprobabilities import ClassProbabilities, find_class_probabilities
 from .compute import Compute
 from .outputlayout import LayoutError
 from .probedoutputs import probed_outputs
 from .probedsidecar import check_size_law, known_geometry
 from .sizelaw import Probe, SizeLaw, find_size_law
 from .sources import ModelInputs, OpenSource
-from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins
+from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins, probed_sides
 from .trialpixels import part
 from .usersettings import GeometrySettings
 
@@ -35,6 +36,7 @@ DRAWN = 20000
 
 _size_laws: dict[Any, SizeLaw] = {}
 _probed_outputs: dict[Any, list[str]] = {}
+_class_probabilities: dict[Any, ClassProbabilities] = {}
 _alone: dict[Any, bool] = {}
 _tile_margins: dict[Any, list[tuple[TileMargins, tuple[int, int]]]] = {}
 
@@ -83,6 +85,16 @@ class GeometryResolver:
         if self.key not in _probed_outputs:
             _probed_outputs[self.key] = probed_outputs(self._model, self._outputs, self._probe_of)
         return _probed_outputs[self.key]
+
+    def class_probabilities(self, wanted: str) -> ClassProbabilities:
+        """Return the class probabilities of the only output; see `find_class_probabilities`."""
+        if self.key not in _class_probabilities:
+            output, known = self._outputs[0], self._sidecar.classes if self._sidecar else {}
+            alike = [name for name, classes in known.items() if name != output and classes == known.get(output)]
+            _class_probabilities[self.key] = find_class_probabilities(
+                self._model, output, alike, self._probe_of, wanted
+            )
+        return _class_probabilities[self.key]
 
     @property
     def probe(self) -> Probe:
@@ -179,11 +191,11 @@ class GeometryResolver:
     def _common_sizes(self, law: SizeLaw) -> list[tuple[int, int]]:
         """Return width and height of an image of each source that the model accepts and that suits probing."""
         if law.x is None or law.y is None:
-            width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
+            width, height = law.patch or (probed_sides(self.probe)[0] * self.probe.unit,) * 2
         elif law.x.fixed or law.y.fixed:
             width, height = law.x.rfield, law.y.rfield
         else:
-            width = height = accepted_size(self.probe, law.x, SIDES[0]) or law.x.rfield
+            width = height = accepted_size(self.probe, law.x, probed_sides(self.probe)[0]) or law.x.rfield
         return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
 
     def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:

@@ -134,9 +134,8 @@ def _opened(sources: Sequence[GivenImages], progress: Progress) -> tuple[dict[in
     """Open the images of each source; return them by its number, and why some could not be opened."""
     stacks, misfits = {}, []
     for source in sources:
-        progress.check()
         try:
-            stacks[source.number] = Stack(source.images, placed=False, takes_complex=True)
+            stacks[source.number] = Stack(source.images, placed=False, takes_complex=True, progress=progress)
         except OtbtfError as error:
             misfits.append(error.message)
     return stacks, misfits
@@ -184,11 +183,13 @@ def _fed(
         if name:
             named[place] = known[name]
     free = [info for info in images if info not in named.values()]
+    if not images:
+        raise ModelError("The output {output} of the model takes no images: choose another one.", output=output)
     if len(sources) - len(named) > len(free):
         raise ModelError(
-            "The model takes {images}, but {sources_count} sources are given.",
-            images=described(images) or Phrase("no images"),
-            sources_count=len(sources),
+            "The model takes {images} only, but images are given for {count} {count:source|sources}: remove the surplus.",
+            images=described(images),
+            count=len(sources),
         )
     return inputs_by_bands(free, named, bands)
 

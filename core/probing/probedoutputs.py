@@ -32,8 +32,7 @@ def probed_outputs(model: Model, outputs: Sequence[str], probe_of: Callable[[Seq
 def _behind(model: Model, name: str, probe_of: Callable[[Sequence[str]], Probe]) -> str | None:
     for other in model.values_behind(name):
         try:
-            probe = probe_of([name, other])
-            if _follow(probe, _accepted(probe)):
+            if follow(tried_pixels(probe_of([name, other]))):
                 return other
         except ModelError:  # of another size
             continue
@@ -49,10 +48,19 @@ def _accepted(probe: Probe) -> tuple[int, int]:
     return size, size
 
 
-def _follow(probe: Probe, size: tuple[int, int]) -> bool:
-    """Return whether the numbers in the first band are a function of the values in the others, pixel by pixel."""
+def tried_pixels(probe: Probe) -> np.ndarray:
+    """Return outputs of a model for trial pixels, one row for each: shape (n, bands).
+
+    Raises:
+        ModelError: the model accepts none of the sizes that were tried, or its outputs differ in size.
+    """
+    size = _accepted(probe)
     images = [probe.images(size, kind=kind) for kind in KINDS]
-    pixels = np.concatenate([array.reshape(-1, array.shape[-1]) for array in map(probe.outputs, images)])
+    return np.concatenate([array.reshape(-1, array.shape[-1]) for array in map(probe.outputs, images)])
+
+
+def follow(pixels: np.ndarray) -> bool:
+    """Return whether the numbers in the first band are a function of the values in the others, pixel by pixel."""
     numbers, values = pixels[:, 0], pixels[:, 1:]
     if len(np.unique(numbers)) < 2 or not np.isfinite(values).all():
         return False

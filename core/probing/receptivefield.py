@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ModelError
 from .sizelaw import AxisSizeLaw, Probe, SizeLaw
-from .tilemargins import SIDES, accepted_size, planted
+from .tilemargins import accepted_size, planted, probed_sides
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find_receptive_fields(
     if x.fixed or y.fixed:
         sizes = [(x.rfield, y.rfield)]
     else:
-        accepted = [accepted_size(probe, x, side) for side in SIDES if affordable(side)]
+        accepted = [accepted_size(probe, x, side) for side in probed_sides(probe) if affordable(side)]
         sizes = [(size, size) for size in accepted if size is not None and affordable(size)]
     for size in sizes:
         fields = _fields(probe, x, y, size, stride, check)

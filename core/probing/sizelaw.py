@@ -22,6 +22,12 @@ from .trialpixels import KINDS, mirrored
 SIZES = (64, 128, 96, 80, 100, 120, 256, 48, 40, 32, 24, 16, 12, 8, 4, 2, 1, 3, 5, 7, 9, 512, 188, 380, 572)
 """Sizes in pixels of the first source that are tried until one is accepted; the last are those of U-Nets without padding."""
 
+SMALL_SIDES = (8, 16, 32)
+"""Sides in pixels that are tried before others where images have many bands."""
+
+MANY_BANDS = 48
+"""Bands of all sources from which they are many: networks for series of so many dates take megabytes for a few pixels."""
+
 STEPS = (
     1,
     2,
@@ -141,6 +147,11 @@ class Probe:
             unit = math.lcm(unit, ratio.denominator)
         return unit
 
+    @property
+    def small_sides(self) -> tuple[int, ...]:
+        """Sides that are tried before others, since the model may take much memory for each pixel; mostly none."""
+        return SMALL_SIDES if sum(sample.shape[-1] for sample in self.samples) >= MANY_BANDS else ()
+
     def images(self, size: int | tuple[int, int], shift: int = 0, kind: str = "drawn") -> list[np.ndarray]:
         """Return a part of each sample.
 
@@ -224,6 +235,7 @@ def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeL
     for chosen in [offsets] if offsets is not None else _offsets(len(probe.ratios)):
         probe.reset(chosen)
         sizes = SIZES if chosen == (0,) * len(chosen) or offsets is not None else SIZES[:2]
+        sizes = (*probe.small_sides, *sizes)
         start = next((n * probe.unit for n in sizes if probe.size(n * probe.unit)), None)
         if start is not None and not _by_repetition(probe, start):
             break

@@ -23,6 +23,13 @@ from .pixeltypes import gdal_type
 NO_PLACE = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 """GDAL's geotransform of a raster that has none: pixel coordinates."""
 
+PIXELS_UPWARDS = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+"""The geotransform of the place where QGIS shows a raster without one: y is minus the row.
+
+Without a coordinate system it places a raster nowhere either. Patches images have it: for each raster without a geotransform
+that is loaded, QGIS has GDAL print an error.
+"""
+
 
 @dataclass(frozen=True)
 class Opened:

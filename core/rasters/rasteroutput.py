@@ -19,6 +19,7 @@ from ..geometry import tiling
 from ..geometry.grid import Box, Grid
 from ..phrases import Phrase
 from .buffers import spaced
+from .inmemory import NO_PLACE
 from .outputfields import NO_FIELDS, OTHER_FORMAT, OutputFields, either
 from .outputtrial import VALUES, Content, try_format
 from .pixeltypes import gdal_type
@@ -187,7 +188,7 @@ class OutputRaster:
         with collected_errors() as errors:
             if reference.wkt:
                 self._dataset.SetProjection(reference.wkt)
-            if reference.georeferenced or grid.geotransform(False) != (0.0, 1.0, 0.0, 0.0, 0.0, 1.0):
+            if reference.georeferenced or grid.geotransform(False) != NO_PLACE:
                 self._dataset.SetGeoTransform(grid.geotransform(reference.georeferenced))
             reference.placement.write(self._dataset, reference.georeferenced)
             if nodata is not None:

@@ -11,13 +11,19 @@ from osgeo import gdal, osr
 from ..errors import RasterError
 from ..parameters.rastersource import RasterSource, described
 from ..phrases import Phrase
-from .inmemory import NO_PLACE, crs_wkt
+from .inmemory import NO_PLACE, PIXELS_UPWARDS, crs_wkt
 from .placement import NOWHERE, Placement, check_same
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What ties a raster to the ground: its coordinate system, whether it has a geotransform, and what else places it."""
+    """What ties a raster to the ground.
+
+    Attributes:
+        wkt: its coordinate system; empty for none.
+        georeferenced: whether it has a geotransform that places it, rather than one that counts its pixels.
+        placement: what else places it.
+    """
 
     wkt: str
     georeferenced: bool
@@ -32,8 +38,10 @@ class Reference:
         """
         source = described(source)
         wkt = crs_wkt(source.crs) if isinstance(source, RasterSource) else ""
-        georeferenced = dataset.GetGeoTransform() != NO_PLACE
-        return cls(wkt or dataset.GetProjection() or "", georeferenced, Placement.of(dataset))
+        wkt = wkt or dataset.GetProjection() or ""
+        transform = tuple(dataset.GetGeoTransform())
+        georeferenced = transform != NO_PLACE and (bool(wkt) or transform != PIXELS_UPWARDS)
+        return cls(wkt, georeferenced, Placement.of(dataset))
 
     @property
     def by_points(self) -> bool:

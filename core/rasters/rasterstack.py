@@ -12,6 +12,7 @@ import numpy as np
 from osgeo import gdal
 
 from ..base.addresses import masked
+from ..base.progress import Progress
 from ..errors import RasterError
 from ..files.gdalcalls import (
     collected_errors,
@@ -37,6 +38,8 @@ SEPARATE = ("GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "PNG", "JPEG", "HFA", "E
 """Formats whose files are read by several threads at a time, a file by each. Those that open others are not: several
 of them, opened in one thread, can share what they open."""
 
+_NOBODY = Progress()
+
 WORTH_ASKING = 1 << 14
 """Pixels of a window from which it is asked whether there is data at all before it is read."""
 
@@ -59,7 +62,13 @@ class Stack:
         masks: those of them that are masks of the others, and no bands; see `take_as_masks`.
     """
 
-    def __init__(self, sources: Sequence[Any], placed: bool = True, takes_complex: bool = False) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Any],
+        placed: bool = True,
+        takes_complex: bool = False,
+        progress: Progress = _NOBODY,
+    ) -> None:
         """Open the rasters.
 
         Args:
@@ -67,12 +76,17 @@ class Stack:
             placed: False where no coordinate is looked up, and what is made has the same pixels: rasters may be placed
                 by control points only.
             takes_complex: True where both parts of complex numbers are used.
+            progress: asked to cancel before each is opened.
 
         Raises:
+            Cancelled: `progress` asked to stop.
             RasterError: one cannot be opened or is not taken, or they do not lie on one grid.
         """
         sources = [described(source) for source in sources]
-        opened = [open_dataset(source) for source in sources]
+        opened = []
+        for source in sources:
+            progress.check()
+            opened.append(open_dataset(source))
         self.datasets = [dataset for dataset, _ in opened]
         self._remotes = [remote for _, remote in opened]
         self.names = tuple(

@@ -48,7 +48,12 @@ def select_labelled_pixels(parameters: LabelImageSampleSelection, progress: Prog
         quota = wanted[row["value"]]
         called = f"{row['value']} ({row['name']})" if row.get("name") else str(row["value"])
         progress.info(
-            Phrase("Class {called}: {target} of {count} pixels.", called=called, target=quota.target, count=quota.count)
+            Phrase(
+                "Class {called}: {target} of {count} {count:pixel|pixels}.",
+                called=called,
+                target=quota.target,
+                count=quota.count,
+            )
         )
     with vector_staging(parameters.outvec, progress, errors.field("outvec")) as staging:
         fields = (Field("class", INTEGER),)

@@ -66,7 +66,12 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
         output.close()
         for name, number in written.items():
             progress.info(
-                Phrase("Class {name}: {number} of {totals} pixels.", name=name, number=number, totals=totals[name])
+                Phrase(
+                    "Class {name}: {number} of {totals} {totals:pixel|pixels}.",
+                    name=name,
+                    number=number,
+                    totals=totals[name],
+                )
             )
         if rates_file is not None:
             rates_file.write_text(allocation.rates_table(rates))
@@ -121,7 +126,8 @@ def _totals(counted: Counted, given: Totals | None, progress: Progress) -> Total
         if number != given.get(name, 0):
             progress.warning(
                 Phrase(
-                    "Class {name} has {number} pixels here, but {given} in the statistics: were they computed with "
+                    "Class {name} has {number} {number:pixel|pixels} here, but {given} in the statistics: were "
+                    "they computed with "
                     "another image, mask or no-data value? The numbers of samples will differ from those requested.",
                     name=name,
                     number=number,
@@ -169,7 +175,7 @@ def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
         elif rate.required > rate.total:
             progress.warning(
                 Phrase(
-                    "Class {name} has {total} pixels, fewer than the {required} requested: all of them are used.",
+                    "Class {name} has {total} {total:pixel|pixels}, fewer than the {required} requested: all are used.",
                     name=name,
                     total=rate.total,
                     required=rate.required,

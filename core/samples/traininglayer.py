@@ -51,5 +51,5 @@ class StagedStatistics:
             results["outtable"] = str(self._table.final)
         self._xml.commit()
         for name, count in statistics.per_class.items():
-            self._progress.info(Phrase("Class {name}: {count} pixels.", name=name, count=count))
+            self._progress.info(Phrase("Class {name}: {count} {count:pixel|pixels}.", name=name, count=count))
         return {**results, "classes": len(statistics.per_class), "samples": sum(statistics.per_class.values())}

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import field
 from ..models.identity import fingerprint
 from ..parameters.servedmodel import ServedModel
 from ..parts.partidentity import images_identity, parameters_identity, plain, versions_identity
+from ..samples.mapmask import MapMask, PolygonMask, RasterMask
 from .openmodel import OpenModel
+
+OF_THE_MASK = ("mask", "mask_vector")
+"""Fields that `mask_identity` compares."""
+
+
+def mask_identity(parameters: Any, mask: MapMask | None) -> dict[str, str]:
+    """Return what tells a mask from others: of a raster its file, of polygons their outlines."""
+    if isinstance(mask, RasterMask):
+        return {"mask": images_identity(mask.stack, [parameters.mask], field("mask"))}
+    return {"mask_vector": mask.digest} if isinstance(mask, PolygonMask) else {}
 
 
 def model_identity(
@@ -25,7 +38,8 @@ def model_identity(
     """
     found = versions_identity("TensorFlow", "Keras")
     found["the model"] = fingerprint(parameters.model_dir)
-    found.update(parameters_identity(parameters, ("model_dir", "sources", *but), parts_are_kept))
+    found.update(parameters_identity(parameters, ("model_dir", "sources", *OF_THE_MASK, *but), parts_are_kept))
+    found.update(mask_identity(parameters, opened.mask))
     for source, given in zip(opened.sources, parameters.sources):
         for name, value in vars(given).items():
             mention = field(name, "sources", source.number)

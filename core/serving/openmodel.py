@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ..base.progress import Progress
 from ..classes.modelclasses import Classes
 from ..classes.palette import coloured
-from ..errors import ModelError, field
+from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import Scope, device_scope, devices
-from ..models.modelinterface import Model
+from ..models.modelinterface import Model, common_type
 from ..models.sidecar import read_sidecar
 from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry, serving_geometry
+from ..probing.classprobabilities import ClassProbabilities
 from ..probing.sources import (
     ModelInputs,
     OpenSource,
@@ -29,6 +30,7 @@ from ..probing.usersettings import GeometrySettings
 from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
 from ..rasters.rasterreference import Reference
+from ..samples.mapmask import MapMask, open_mask
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
@@ -44,17 +46,20 @@ class OpenModel:
     Attributes:
         loaded: the model, with what other runs have found out about it.
         sources: in order.
-        outputs: names of what is computed, in the order of their bands.
+        outputs: names of what is mapped, in the order of their bands.
         inputs: what goes into the model.
         resolver: finds out by probing how it is applied.
         classes: that its sidecar names for these outputs.
         geometry: of the whole output, without tile margins.
-        compute: calls the model, and `key` stands for it among what is kept of it.
+        compute: calls the model, for `outputs` and then `probabilities` where these are not among them; `key` stands for it
+            among what is kept of it.
         scope: the device.
         device: its name, as the user gives it.
         padding: what stands beyond the images' edges.
         offsets: each source's receptive field beyond its share of the ground, where the user gives them.
         beside: what calls the model on further devices.
+        probabilities: of the classes; None where they are not needed.
+        mask: tells where the map is made; None for everywhere.
     """
 
     loaded: LoadedModel
@@ -71,6 +76,13 @@ class OpenModel:
     padding: str
     offsets: tuple[int, ...] | None
     beside: tuple[Compute, ...] = ()
+    probabilities: ClassProbabilities | None = None
+    mask: MapMask | None = None
+
+    @property
+    def dtype_name(self) -> str:
+        """Name of the dtype that holds the values of all `outputs`."""
+        return common_type(self.loaded.model.output(name) for name in self.outputs)
 
     def reference(self, box: Box) -> Reference:
         """Return the reference of the outputs in `box`.
@@ -90,8 +102,8 @@ class OpenModel:
 
     @property
     def masked(self) -> bool:
-        """Whether a source has a no-data value."""
-        return any(source.nodata is not None for source in self.sources)
+        """Whether outputs may be no-data."""
+        return self.mask is not None or any(source.nodata is not None for source in self.sources)
 
     def probed_compute(self) -> Compute:
         """Return what calls the model for its probed outputs: for class numbers, the values behind them."""
@@ -138,12 +150,14 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
     fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
-    key, compute = loaded.compute(resolver.inputs, names, sources, scope)
+    probabilities = _probabilities(settings, resolver, names) if settings.certainty else None
+    computed = list(dict.fromkeys([*names, *([probabilities.output] if probabilities else [])]))
+    key, compute = loaded.compute(resolver.inputs, computed, sources, scope)
     beside = []
     for device in others:
         there = device_scope(device)
         beside.append(
-            loaded_model(replace(asked, device=device), there).compute(resolver.inputs, names, sources, there)[1]
+            loaded_model(replace(asked, device=device), there).compute(resolver.inputs, computed, sources, there)[1]
         )
     for each in (compute, *beside):
         each.alone = resolver.alone(fields)
@@ -162,9 +176,37 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         settings.padding,
         settings.geometry.offsets(resolver.ratios),
         tuple(beside),
+        probabilities,
+        _mask(settings, sources, geometry, progress),
     )
     _tell(opened, settings.geometry, progress)
     return opened
+
+
+def _mask(
+    settings: ServeSettings, sources: list[OpenSource], geometry: ServingGeometry, progress: Progress
+) -> MapMask | None:
+    """Return the mask on the grid of the outputs."""
+    first = sources[0].stack
+    return open_mask(settings.mask, geometry.grid, first.reference, first.names[0], progress)
+
+
+def _probabilities(settings: ServeSettings, resolver: GeometryResolver, outputs: list[str]) -> ClassProbabilities:
+    """Return the class probabilities of what is mapped.
+
+    Raises:
+        ParameterError: several outputs are.
+        ModelError: there are none.
+    """
+    wanted = field(settings.certainty[0])
+    if len(outputs) > 1:
+        raise ParameterError(
+            "{wanted} is made of the class probabilities of one output, but {output_names} is {outputs}: name one of them.",
+            wanted=wanted,
+            output_names=field("output_names"),
+            outputs=" ".join(outputs),
+        )
+    return settings.probabilities or resolver.class_probabilities(wanted)
 
 
 def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> None:
@@ -194,6 +236,14 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
     if isinstance(model, ChannelsLast):
         progress.info(
             "The model has the bands first (batch x bands x height x width): its input images are transposed."
+        )
+    if opened.probabilities is not None:
+        progress.info(
+            Phrase(
+                "Class probabilities: the output {output}, {classes} classes.",
+                output=opened.probabilities.output,
+                classes=opened.probabilities.classes,
+            )
         )
     if told := order_told(model, inputs, opened.outputs, opened.sources):
         progress.warning(told)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from ..geometry.fields import as_scale
 from ..models.servingdefaults import ServingDefaults
+from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..parameters.certaintyoutputs import asked_certainty
+from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
 from ..parameters.servedmodel import ServedModel
 from ..probing.usersettings import AxisSettings, GeometrySettings, ModelSettings, SourceSettings, SourcesSettings
-from .servesettings import ServeSettings, TilingSettings
+from .servesettings import RasterSettings, ServeSettings, TilingSettings
 
 
 def serve_settings(
@@ -37,6 +40,15 @@ def serve_settings(
         parameters.memory or parameters.ram,
         defaults,
         preferred,
+        asked_certainty(parameters),
+        mask=parameters if isinstance(parameters, Masked) else Masked(),
+    )
+
+
+def raster_settings(parameters: TensorflowModelServe) -> RasterSettings:
+    """Return what the rasters of a run are to be; `parameters` are as `with_serving_defaults` returns them."""
+    return RasterSettings(
+        parameters.out_pixeltype, parameters.output_bv or 0.0, parameters.out_nodata, asked_certainty(parameters)
     )
 
 

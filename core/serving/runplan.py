@@ -80,7 +80,9 @@ class RunPlan:
     def computer(self, opened: OpenModel, output: TileOutput) -> TileComputer:
         """Return what reads and computes any outputs as planned."""
         bands = output.finish.bands if output.finish else self.bands
-        return TileComputer(opened.sources, opened.compute, self.geometry, opened.padding, self.way, output, bands)
+        return TileComputer(
+            opened.sources, opened.compute, self.geometry, opened.padding, self.way, output, bands, opened.mask
+        )
 
 
 def plan_run(
@@ -185,7 +187,7 @@ def _tiled(
         opened.sources,
         plan.geometry,
         plan.box,
-        plan.bands,
+        max(plan.bands, output.finish.bands if output.finish else 0),
         opened.compute.dtype_name,
         output.dtype,
         plan.way is None or plan.way.period is not None,

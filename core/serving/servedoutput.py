@@ -1,4 +1,4 @@
-"""What the output of serving is beside its pixels: its no-data value, and the classes that it holds."""
+"""What the map is beside its pixels: its no-data value, and the classes that it holds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def shows_classes(opened: OpenModel, bands: int, dtype: np.dtype) -> bool:
         return False
     values = [item.value for item in opened.classes]
     exact = bool((np.array(values).astype(dtype) == values).all())
-    return dtype.kind in "iu" or (opened.compute.dtype_name in _WHOLE and exact)
+    return dtype.kind in "iu" or (opened.dtype_name in _WHOLE and exact)
 
 
 def told_classes(opened: OpenModel, bands: int, dtype: np.dtype) -> dict[str, Any]:
@@ -61,9 +61,9 @@ def output_content(opened: OpenModel, bands: int, dtype: np.dtype, others: Seque
     One output of three or four bands of bytes is taken for a picture.
     """
     known = opened.classes if bands == 1 else ()
-    picture = opened.compute.dtype_name == "uint8" and bands in (3, 4) and len(opened.outputs) == 1
+    picture = opened.dtype_name == "uint8" and bands in (3, 4) and len(opened.outputs) == 1
     return Content(
-        classes=bool(known) or (opened.compute.dtype_name in _WHOLE and not picture),
+        classes=bool(known) or (opened.dtype_name in _WHOLE and not picture),
         values=[*(item.value for item in known), *others] if known else (),
         describe=partial(declare_classes, classes=opened.classes, numbers=shows_classes(opened, bands, dtype)),
     )

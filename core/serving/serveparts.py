@@ -8,25 +8,20 @@ from typing import Any
 
 from ..base.jsonvalues import Json
 from ..base.progress import Progress
-from ..errors import field
 from ..geometry.grid import Box, Grid
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
 from ..parts.partedwork import Counted, Planned, RasterForm, Writer
 from ..parts.partplan import PartPlan
-from ..phrases import Phrase
-from ..rasters.outputfields import OUT_FIELDS
-from ..rasters.pixeltypes import written_type
 from ..rasters.rasterreference import Reference
 from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .memorybudget import MemoryBudget
 from .modelidentity import model_identity
 from .modelplan import ModelPlan, read_model_plan, whole_only
 from .openmodel import open_model
-from .parameterresolution import serve_settings
+from .parameterresolution import raster_settings, serve_settings
 from .runplan import RunPlan, plan_run
-from .servedoutput import declared_nodata, output_content, told_classes
-from .tilecomputer import TileOutput
+from .servedrasters import ServedForms, ServedTiles
 from .tiledrun import TiledRun
 
 PACKAGES = ("tensorflow", "keras")
@@ -47,8 +42,7 @@ class ServedParts:
         self._settings = serve_settings(self._parameters, defaults)
         self._opened = open_model(self._settings, progress)
         self._budget = MemoryBudget.of(self._settings.memory, self._opened.sources)
-        dtype = written_type(self._opened.compute.dtype_name, self._parameters.out_pixeltype)
-        self._output = TileOutput(dtype, self._parameters.output_bv or 0.0)
+        self._forms = ServedForms(raster_settings(self._parameters), self._opened)  # refuses before the trials
 
     @property
     def grid(self) -> Grid:
@@ -76,32 +70,18 @@ class ServedParts:
     def planned(self, box: Box, middle: Box, progress: Progress) -> Planned:
         """Find out how the model is applied."""
         opened, settings = self._opened, self._settings
-        self._nodata()  # refused before the trials
         with gdal_cache(self._budget.cache):
-            run = plan_run(opened, middle, self._output, settings.tiling, self._budget, progress)
-        return Planned(
-            ModelPlan.of(opened, run, box).values(), whole_only(run.geometry.fields), [self._form(run.bands)]
-        )
-
-    def _nodata(self) -> float | None:
-        return declared_nodata(
-            self._parameters.out_nodata, self._opened, self._output.dtype, float(self._output.background)
-        )
-
-    def _form(self, bands: int) -> RasterForm:
-        background = float(self._output.background)
-        others = [background] if self._opened.masked else []
-        content = output_content(self._opened, bands, self._output.dtype, others)
-        return RasterForm("out", bands, self._output.dtype, background, self._nodata(), content, OUT_FIELDS)
+            run = plan_run(opened, middle, self._forms.output, settings.tiling, self._budget, progress)
+        forms = self._forms.forms(run.bands)
+        return Planned(ModelPlan.of(opened, run, box).values(), whole_only(run.geometry.fields), forms)
 
     def follow(self, plan: PartPlan, way: Json, progress: Progress) -> _Follower:
         """Return what serves the model as a plan says."""
         found = read_model_plan(way)
-        if found.outputs != tuple(self._opened.outputs):  # another machine has found another of the same map to be best
-            asked = replace(self._settings.model, outputs=" ".join(found.outputs))
-            self._opened = open_model(replace(self._settings, model=asked), progress)
-        self._opened, run = found.followed_by(self._opened, plan.box)
-        return _Follower(self, run, [self._form(found.bands)])
+        opened = found.opened_again(self._opened, self._settings, progress)
+        self._opened, run = found.followed_by(opened, plan.box)
+        self._forms = ServedForms(raster_settings(self._parameters), self._opened)
+        return _Follower(self, run, self._forms.forms(found.bands))
 
 
 @dataclass(frozen=True)
@@ -124,13 +104,10 @@ class _Follower:
         return self.work.reference(box)
 
     def compute(self, box: Box, rasters: Sequence[Writer], progress: Progress) -> Counted:
-        run = TiledRun(self.work._opened, replace(self.run, box=box), self.work._output)
-        run.write(rasters[0], progress)
-        converter, form = run.converter, self.forms[0]
-        background = Phrase("{background:g} ({output_bv})", background=form.background, output_bv=field("output_bv"))
-        told = [*run.told(), *converter.told(field("out_pixeltype"), background)]
-        return Counted(converter.replaced, converter.clipped, told)
+        run = TiledRun(self.work._opened, replace(self.run, box=box), self.work._forms.output)
+        tiles = ServedTiles(self.forms, rasters)
+        run.write(tiles, progress)
+        return Counted(tiles.converter.replaced, tiles.converter.clipped, [*run.told(), *tiles.told()])
 
     def results(self) -> dict[str, Any]:
-        opened, form = self.work._opened, self.forms[0]
-        return {"bands": form.bands, **told_classes(opened, form.bands, form.dtype)}
+        return self.work._forms.told(self.run.bands)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.maskgroup import Masked
+from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
 
 
@@ -23,6 +25,23 @@ class TilingSettings:
 
 
 @dataclass(frozen=True)
+class RasterSettings:
+    """What the rasters of a run are to be.
+
+    Attributes:
+        pixel_type: of the map, in OTB's words.
+        background: what no-data becomes in the map.
+        nodata: that the map declares; None for the usual one.
+        certainty: fields of the outputs that are made of class probabilities.
+    """
+
+    pixel_type: str = "auto"
+    background: float = 0.0
+    nodata: float | None = None
+    certainty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ServeSettings:
     """Settings of a run.
 
@@ -35,6 +54,9 @@ class ServeSettings:
         memory: budget in MB; None for what the machine allows.
         defaults: how the model is served where nothing is given.
         preferred: name of the output to take where none is asked for and the model has one of that name.
+        certainty: fields of the outputs that are made of class probabilities.
+        probabilities: those that another run has found; None to find them.
+        mask: names what limits the map.
     """
 
     sources: SourcesSettings
@@ -45,3 +67,6 @@ class ServeSettings:
     memory: int | None = None
     defaults: ServingDefaults | None = None
     preferred: str = ""
+    certainty: tuple[str, ...] = ()
+    probabilities: ClassProbabilities | None = None
+    mask: Masked = Masked()

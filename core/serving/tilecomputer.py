@@ -15,6 +15,7 @@ from ..probing.appliedgeometry import ServingGeometry
 from ..probing.compute import Compute, whole
 from ..probing.sources import OpenSource
 from ..rasters.narrowing import Narrowing
+from ..samples.mapmask import MapMask
 from .nodatamask import holds_nothing, nodata_outputs, under
 from .patchways import PatchWay
 from .tilecosts import bytes_read, computed_with
@@ -68,6 +69,7 @@ class TileComputer:
         way: PatchWay | None,
         output: TileOutput,
         bands: int = 0,
+        mask: MapMask | None = None,
     ) -> None:
         """Prepare.
 
@@ -79,9 +81,10 @@ class TileComputer:
             way: how patches are computed; None where regions are.
             output: what is made of values.
             bands: of what is returned; 0 where that is not known yet, so that tiles of no-data are computed too.
+            mask: tells where the map is made; None for everywhere.
         """
         self.sources, self.compute, self.geometry = sources, compute, geometry
-        self._padding, self._output, self._bands = padding, output, bands
+        self._padding, self._output, self._bands, self._mask = padding, output, bands, mask
         self._patches = way.bind(geometry, compute) if way else None
         self._narrowings = [Narrowing(source.dtype, info.dtype) for source, info in zip(sources, compute.inputs)]
 
@@ -116,6 +119,16 @@ class TileComputer:
         With `sparing`, where all of them are, no further source is read, nothing of one that holds no data, and no
         pixels are returned.
         """
+        if not masked or self._mask is None:
+            return self._read(box, masked, sparing)
+        outside = ~self._mask.inside(box)
+        if sparing and outside.all():
+            return Tile([], outside)
+        tile = self._read(box, masked, sparing)
+        return Tile(tile.images, outside if tile.nodata is None else tile.nodata | outside)
+
+    def _read(self, box: Box, masked: bool, sparing: bool) -> Tile:
+        """Do what `read` does, as far as the sources tell what is no-data."""
         outputs = computed_with(self.geometry, box)
         regions = [self.geometry.region(number, outputs) for number in range(len(self.sources))]
         if not masked or all(source.nodata is None for source in self.sources):

@@ -25,7 +25,7 @@ class Rate:
     """Measured cost of computing: seconds and bytes per output pixel, and the most outputs of a batch.
 
     Attributes:
-        side: in pixels, of the largest piece that was tried.
+        side: in pixels, of a square as large as the largest piece that was tried.
     """
 
     seconds: float
@@ -62,7 +62,7 @@ class TileCosts:
         sources: that are read.
         geometry: of the whole output.
         box: the part of it that is written.
-        bands: that the model returns.
+        bands: that the model returns, or that are made of them if these are more.
         computed_type: NumPy's or TensorFlow's name of the type of its values.
         written_type: of what they become.
         shares: whether outputs beside each other are computed together, so that less is computed in large tiles.

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..geometry.grid import Box
-from ..rasters.conversion import Converter
 from .openmodel import OpenModel
 from .pipeline import stream
 from .runplan import RunPlan
@@ -18,24 +17,22 @@ from .tilecomputer import Tile, TileComputer, TileOutput
 
 
 class Writer(Protocol):
-    """Takes tiles in order, as `core.rasters.rasteroutput.OutputRaster` does."""
+    """Takes the values of tiles in order, as `core.serving.servedrasters.ServedTiles` does."""
 
     def write(self, box: Box, array: np.ndarray) -> None:
-        """Write an array of shape (box.height, box.width, bands)."""
+        """Write values of shape (box.height, box.width, bands), of the model's type or, without data, of the output's."""
 
 
 class TiledRun:
     """Computes the tiles of a plan.
 
     Attributes:
-        converter: brings values to the type that is written, and counts what that changes.
         without_data: number of outputs read so far that are no-data.
     """
 
     def __init__(self, opened: OpenModel, plan: RunPlan, output: TileOutput) -> None:
         self._plan, self._computer = plan, plan.computer(opened, output)
         self._beside = [plan.computer(replace(opened, compute=other), output) for other in opened.beside]
-        self.converter = Converter(output.dtype, output.background)
         self.without_data = 0
 
     def write(self, raster: Writer, progress: Progress) -> None:
@@ -49,7 +46,7 @@ class TiledRun:
 
         def write(part: Box, values: np.ndarray) -> None:
             nonlocal done
-            raster.write(part, self.converter(values))
+            raster.write(part, values)
             done += part.area
             progress.fraction(done / corner.area)
 

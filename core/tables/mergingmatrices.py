@@ -27,7 +27,9 @@ def merge_matrices(
         path, text(scores, str(calls[0].values.get("format", "confusionmatrix"))), progress, field("out_merged")
     )
     samples = int(scores.support.sum())
-    progress.info(Phrase("All rows: {samples} samples: {scores}.", samples=samples, scores=described(scores)))
+    progress.info(
+        Phrase("All rows: {samples} {samples:sample|samples}: {scores}.", samples=samples, scores=described(scores))
+    )
     return {**numbers(scores), "samples": samples}
 
 

@@ -61,7 +61,10 @@ def shared_out(calls: Sequence[RowCall], out: str, run: Run, progress: Progress)
     for name, rate in rates.items():
         progress.info(
             Phrase(
-                "Class {name}: {needed} of {total} pixels of all rows.", name=name, needed=rate.needed, total=rate.total
+                "Class {name}: {needed} of {total} {total:pixel|pixels} of all rows.",
+                name=name,
+                needed=rate.needed,
+                total=rate.total,
             )
         )
     return [_with_numbers(call, numbers) for call, numbers in zip(calls, allotted(totals, rates))]
@@ -131,7 +134,8 @@ def _totals(calls: Sequence[RowCall], out: str, run: Run, progress: Progress) ->
     if failed:
         told = [failed[number] for number in sorted(failed)]
         raise EngineError(
-            "The pixels of {count} rows cannot be counted, so that no samples are chosen in any row. Correct them, or take "
+            "The pixels of {count} {count:row|rows} cannot be counted, so that no samples are chosen in any "
+            "row. Correct them, or take "
             "them out of the table:\n{told}",
             count=len(told),
             told=Phrase("\n").join(told[:_MOST_TOLD]),

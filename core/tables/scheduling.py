@@ -117,7 +117,7 @@ def _agreed(operation: type[Operation], pool: Pool, folder: Path, progress: Prog
         facts[""] = dataclasses.replace(facts[""], threads=pool.workers())
     team = Team(facts)
     team.check(worker_facts(packages, progress).versions, progress)
-    progress.info(Phrase("{count} rows run at a time.", count=pool.workers()))
+    progress.info(Phrase("{count} {count:row runs|rows run} at a time.", count=pool.workers()))
     return Terms(team.memory(None, budget(None) // MB), team.shares() if pool.apart and "" not in facts else {})
 
 

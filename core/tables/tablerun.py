@@ -191,7 +191,8 @@ def _tell_earlier(journal: Journal, kept: int, count: int, progress: Progress) -
     elif journal.earlier and not len(journal):
         progress.info(
             Phrase(
-                "An earlier run has noted {count} rows in {journal}: all rows are run again, because {resume} is off.",
+                "An earlier run has noted {count} {count:row|rows} in {journal}: all rows are run again, "
+                "because {resume} is off.",
                 count=journal.earlier,
                 journal=journal.path,
                 resume=field("resume"),
@@ -234,7 +235,7 @@ def _tell(parameters: RunTable, calls: Sequence[RowCall], outcomes: Sequence[Row
     words = Counter(map(status, outcomes))
     progress.info(
         Phrase(
-            "{done} rows done, {kept} kept from an earlier run, {failed} failed.",
+            "{done} {done:row|rows} done, {kept} kept from an earlier run, {failed} failed.",
             done=words[DONE] + words[EMPTY],
             kept=words[KEPT],
             failed=words[FAILED],

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from ..base.librarymessages import telling_line
 from ..errors import ParameterError
 from ..parameters.templatenames import FEATURES, TEMPLATES
 from . import formulas, imagenetworks, multisource, patchnetworks, segmentation, seriesnetworks, utae
@@ -57,7 +58,7 @@ def create(name: str, **options: Any) -> keras.Model:
     try:
         return _BUILDERS[name](found)
     except ValueError as error:
-        told = str(error).strip().splitlines()[0]
+        told = telling_line(error)
         raise ParameterError(
             "Keras cannot build the template {name} with these options: {told}", name=name, told=told
         ) from error

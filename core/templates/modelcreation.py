@@ -170,7 +170,11 @@ def _described_classes(parameters: CreateModel, progress: Progress) -> int | Non
             together, _ = joined([rows_legend(read_description(path)) for path in paths])
             told = Phrase(" and ").join(f"{path}.json" for path in paths)
             progress.info(
-                Phrase("{together_count} classes, according to {told}.", together_count=len(together), told=told)
+                Phrase(
+                    "{together_count} {together_count:class|classes}, according to {told}.",
+                    together_count=len(together),
+                    told=told,
+                )
             )
             return len(together)
     return None

@@ -180,7 +180,8 @@ def _check_bands(template: Template, bands: tuple[int, ...]) -> None:
             )
         )
         raise ParameterError(
-            "There are bands for {bands_count} sources ({bands}), but the template {template} has {inputs_count} "
+            "There are bands for {bands_count} {bands_count:source|sources} ({bands}), but the template "
+            "{template} has {inputs_count} "
             "({sources}): give one number of bands for each.",
             bands_count=len(bands),
             bands=" ".join(map(str, bands)),

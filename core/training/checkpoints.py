@@ -16,6 +16,7 @@ import numpy as np
 
 from ..base.archives import DAMAGED, check_sizes
 from ..base.jsonvalues import Json, parse
+from ..base.librarymessages import telling_line
 from ..base.ownership import remove_abandoned
 from ..base.progress import Progress
 from ..base.temporaries import remove
@@ -183,7 +184,7 @@ class Checkpoints:
 
     def _failed(self, name: str, state: TrainingState, error: Exception) -> str:
         assert self._target is not None  # nosec B101 (tells mypy)
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or telling_line(error)
         free = shutil.disk_usage(self._target).free / 1e6
         older = (
             Phrase("The checkpoint of epoch {epoch} is intact", epoch=state.epoch - 1)

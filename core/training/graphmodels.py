@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..errors import ModelError, ParameterError, RasterError
 from ..files.staging import Staging
@@ -73,7 +74,7 @@ def create_savedmodel(
             raise ModelError(
                 "A variable has no value ({first_line}): run tf.compat.v1.global_variables_initializer() in the "
                 "session, or restore a checkpoint, before the model is saved.",
-                first_line=_first_line(error),
+                first_line=telling_line(error),
             ) from error
         builder.save()
 
@@ -114,7 +115,7 @@ def ckpt_to_savedmodel(
                 "The checkpoint {path} cannot be restored ({first_line}): copy its three files again, and set "
                 "clear_devices where it was made on other devices.",
                 path=path,
-                first_line=_first_line(error),
+                first_line=telling_line(error),
             ) from error
         create_savedmodel(sess, inputs, outputs, savedmodel_path)
 
@@ -174,7 +175,3 @@ def _replaced(directory: Path) -> Iterator[Path]:
         raise ParameterError(
             "Cannot write the SavedModel {directory}: {reason}.", directory=directory, reason=reason.rstrip(".")
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")[:300] if str(error).strip() else type(error).__name__

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from ..accuracy.quantitynames import readable
 from ..accuracy.scores import described, numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
@@ -154,7 +155,8 @@ class _KerasRun:
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
         progress.info(
             Phrase(
-                "Training {network}: {counted} weights, loss {loss}, {optimizer}, {steps} batches of {batchsize} in "
+                "Training {network}: {counted} weights, loss {loss}, {optimizer}, {steps} {steps:batch|batches} "
+                "of {batchsize} in "
                 "an epoch.",
                 network=network.name,
                 counted=counted,
@@ -191,7 +193,7 @@ class _KerasRun:
                 Phrase(
                     "The weights are those of epoch {best_epoch}, with the smallest {monitor}: {best:.4g}.",
                     best_epoch=state.best_epoch,
-                    monitor=self._rules.monitor,
+                    monitor=readable(self._rules.monitor),
                     best=state.best,
                 )
             )

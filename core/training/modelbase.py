@@ -28,6 +28,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from ..base.librarymessages import telling_line
 from ..errors import ModelError, ParameterError
 from ..models.kerasresize import repair
 from ..models.loading import KerasModel
@@ -323,7 +324,9 @@ class ModelBase(abc.ABC):
             except (tf.errors.OpError, ValueError) as error:
                 sizes = Phrase(" and ").join(f"{array.shape[2]} x {array.shape[1]}" for array in arrays)
                 raise ModelError(
-                    "The network does not take images of {sizes} pixels: {error}", sizes=sizes, error=error
+                    "The network does not take images of {sizes} pixels: {error}.",
+                    sizes=sizes,
+                    error=telling_line(error),
                 ) from error
 
         return call

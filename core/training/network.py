@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..base.librarymessages import telling_line
 from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues, TargetScaling
@@ -17,6 +18,8 @@ from ..models.modelfiles import keras_file
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from ..phrases import Phrase
 from .precision import mixed_copy
+
+_LEAST_MOMENTUM = 0.5  # of batch normalization: a last batch of an epoch may be small
 
 WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
@@ -127,6 +130,18 @@ class Network:
         """The part of `whole` that is trained, with its weights."""
         return keras.Model({tensor.name: tensor for tensor in self.input_tensors}, self.trained_tensor)
 
+    def follow_each_epoch(self, steps: int) -> None:
+        """Let the means of batch normalization follow the last epoch, if they would reach back further.
+
+        Else they are those of other weights, and scores between the epochs those of another network.
+
+        Args:
+            steps: batches in an epoch.
+        """
+        for layer in self.whole._flatten_layers(include_self=False):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, max(_LEAST_MOMENTUM, 1 - 1 / steps))
+
     def use_mixed_precision(self, policy: str) -> None:
         """Let `trained` become a copy that computes with 16 bits."""
         self.trained, self._copied = mixed_copy(self.trained, policy), True
@@ -173,7 +188,7 @@ class Network:
         try:
             return np.asarray(self.trained(batch, training=False), "float64")
         except (ValueError, tf.errors.InvalidArgumentError) as error:
-            first = str(error).strip().splitlines()[0].rstrip(".")
+            first = telling_line(error)
             raise ParameterError(
                 "The model {name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that "
                 "it takes (see otbtf:describemodel), or choose another model.",
@@ -235,7 +250,7 @@ def restore(network: Network, path: str, trust: bool = False) -> None:
         try:
             network.whole.load_weights(path)
         except (ValueError, OSError) as error:
-            raise _other_network_error(network, path, str(error).strip().splitlines()[0].rstrip(".")) from error
+            raise _other_network_error(network, path, telling_line(error)) from error
         return
     file = keras_file(path)
     if file is None or not file.is_file():

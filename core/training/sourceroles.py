@@ -72,7 +72,8 @@ def assign_sources(
             targets[f"source{number}"] = "predictions" if "predictions" in outputs else sorted(outputs)[0]
     if left or len(targets) != 1:
         raise ParameterError(
-            "The model has {inputs_count} inputs ({inputs}), so {inputs_count2} sources are needed, the last for "
+            "The model has {inputs_count} {inputs_count:input|inputs} ({inputs}), so {inputs_count2} sources "
+            "are needed, the last for "
             "the target; there are {names_count}: {found}. Give the patches for each input and one image of labels "
             "or values.",
             inputs_count=len(inputs),

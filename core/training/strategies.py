@@ -15,6 +15,7 @@ from typing import Any
 import tensorflow as tf
 
 from ..base.jsonvalues import OddJson, parse
+from ..base.librarymessages import telling_line
 from ..errors import EngineError, ParameterError
 
 NAMES = ("none", "mirrored", "multiworker")
@@ -107,7 +108,7 @@ def _multiworker() -> tf.distribute.Strategy:
             "This worker cannot serve the others at {address}: {reason}. Give it another port in TF_CONFIG, or end "
             "the process that has this one.",
             address=address,
-            reason=error.message,
+            reason=telling_line(error),
         ) from error
 
 

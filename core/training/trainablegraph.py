@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.saved_model.loader_impl import SavedModelLoader
 
+from ..base.librarymessages import telling_line
 from ..errors import ModelError, ParameterError, TrainingError, field
 from ..machine.devices import device_scope
 from ..models.graphwalk import PLACEHOLDERS, has_own_value, tensors_behind
@@ -262,7 +263,7 @@ class TrainableGraph:
             with self._graph.as_default():
                 self._saver.restore(self.session, str(prefix))
         except (tf.errors.OpError, ValueError) as error:
-            first = str(error).strip().splitlines()[0].rstrip(".")
+            first = telling_line(error)
             raise ParameterError(
                 "{model_restorefrom} is {path}, whose variables do not fit the graph {folder}: {first}. Give "
                 "variables of the same graph.",
@@ -285,7 +286,7 @@ class TrainableGraph:
             with self._graph.as_default():  # else the saver takes it that TensorFlow is eager
                 self._saver.save(self.session, str(prefix), write_meta_graph=False, write_state=False)
         except (tf.errors.OpError, OSError, ValueError) as error:
-            first = str(error).strip().splitlines()[0].rstrip(".")
+            first = telling_line(error)
             raise TrainingError(
                 "The variables cannot be written to {parent}: {first}.", parent=prefix.parent, first=first
             ) from error

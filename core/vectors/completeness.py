@@ -77,7 +77,10 @@ def _table(files: dict[str, str]) -> Phrase | None:
         return None
     if (size := size_of(files[".id"])) < 4 * rows:
         return Phrase(
-            "its file {file} has {size} bytes, too few for {rows} rows", file=files[".id"], size=size, rows=rows
+            "its file {file} has {size} bytes, too few for {rows} {rows:row|rows}",
+            file=files[".id"],
+            size=size,
+            rows=rows,
         )
     places = (np.frombuffer(part[: len(part) // 4 * 4], "<u4") for part in parts_of(files[".id"]))
     last = max((int(some.max(initial=0)) for some in places), default=0)
@@ -98,7 +101,10 @@ def _interchange(files: dict[str, str], layer: Any) -> Phrase | None:
     if count >= rows:
         return None
     return Phrase(
-        "its file {file} has {rows} rows, but there are {count} geometries", file=files[".mid"], rows=rows, count=count
+        "its file {file} has {rows} {rows:row|rows}, but there are {count} geometries",
+        file=files[".mid"],
+        rows=rows,
+        count=count,
     )
 
 

@@ -322,7 +322,8 @@ def _fields(layer: Any, given: VectorSource) -> tuple[tuple[str, ...], tuple[Fie
     names = given.fields or columns
     if len(names) != len(columns):
         raise VectorError(
-            "The layer {given} is described with {names_count} fields, but has {columns_count}: did the file change?",
+            "The layer {given} is described with {names_count} {names_count:field|fields}, but has "
+            "{columns_count}: did the file change?",
             given=given,
             names_count=len(names),
             columns_count=len(columns),

@@ -347,7 +347,7 @@ class OutputVector:
         # some formats show an empty layer as none
         if rows != self._rows and self._rows:
             raise VectorError(
-                "{final} holds {rows} features after writing {rows2}: {errors}.",
+                "{final} holds {rows} {rows:feature|features} after writing {rows2}: {errors}.",
                 final=self._staging.final,
                 rows=rows,
                 rows2=self._rows,

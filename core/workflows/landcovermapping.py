@@ -16,6 +16,7 @@ from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
+from ..parameters.rasteroutputs import results_of
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
@@ -23,13 +24,14 @@ from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
+from ..samples.mapmask import open_mask
 from .baselines import fill_as_network, forest_class_scores
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoverreport import add_forest
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
-from .trainedmaps import check_outputs, serve_map, work_folder
+from .trainedmaps import check_outputs, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
@@ -56,6 +58,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     check_outputs(parameters)
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
+    open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
     parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     labels = _open_labels(parameters, asked, image, progress)
     plan = _plan(parameters, labels, image, progress)
@@ -79,8 +82,10 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 0.9 if parameters.baseline else 1.0))
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
+    told = {"probabilities": served["probabilities"]} if parameters.out_probabilities else {}
     return {
-        "out": parameters.out,
+        **results_of(parameters),
+        **told,
         **{
             key: trained[key]
             for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
@@ -123,7 +128,8 @@ def _try_format(
 ) -> None:
     """Raise RasterError where the format of the map does not hold its classes, before a model is trained for it."""
     values, ignored = samples.classes.values, samples.classes.ignored
-    masked = image.missing(parameters.nodata, rule=plan.missing.for_training).possible
+    masked = parameters.masked or image.missing(parameters.nodata, rule=plan.missing.for_training).possible
+    try_certainty(parameters, image, len(values), progress)
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
             staging,

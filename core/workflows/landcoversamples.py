@@ -72,7 +72,7 @@ def prepare_samples(
     if plan.dense:
         locations = choose_tiles(parameters, image, labels, names, plan, folder, step)
     else:
-        locations = choose_patches(parameters, labels, names, plan, folder, step)
+        locations = choose_patches(parameters, image, labels, names, plan, folder, step)
     training, validation = split_samples(
         locations.located_on(image, size), parameters.validation_share, parameters.seed
     )
@@ -80,7 +80,9 @@ def prepare_samples(
     if left:
         progress.info(
             Phrase(
-                "{left} samples are left out, because their patches share pixels with validation patches.", left=left
+                "{left} {left:sample is|samples are} left out, because patches would share pixels with "
+                "validation patches.",
+                left=left,
             )
         )
     parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
@@ -177,7 +179,8 @@ def _extract(
     if found["rejected"]:
         progress.info(
             Phrase(
-                "{rejected} samples for {role} are left out: their patches reach beyond the image, or hold no-data.",
+                "{rejected} {rejected:sample|samples} for {role} {rejected:is|are} left out, where patches "
+                "would reach beyond the image or hold no-data.",
                 rejected=found["rejected"],
                 role=role,
             )

@@ -23,6 +23,7 @@ from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
+from ..samples.mapmask import open_mask
 from ..vectors.vectorlayer import REAL, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .baselines import fill_as_network
@@ -72,6 +73,7 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
     """
     check_outputs(parameters)
     image = open_images(parameters.image, parameters.alpha, progress)
+    open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
     known = _known_values(parameters, image, progress)
     parameters = replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     nodata = _NODATA if known.values.min() > _NODATA else _LOWEST
@@ -140,7 +142,7 @@ def _try_format(
     parameters: RegressionMap, image: Stack, nodata: float, missing: MissingData, progress: Progress
 ) -> None:
     """Raise RasterError where the format of the map does not hold its values, before a model is trained for it."""
-    masked = image.missing(parameters.nodata, rule=missing.for_training).possible
+    masked = parameters.masked or image.missing(parameters.nodata, rule=missing.for_training).possible
     with Staging(parameters.out, progress) as staging:
         OutputRaster.try_out(
             staging,
@@ -170,7 +172,7 @@ def _prepare(
     for number, (role, part) in enumerate(parts.items()):
         step = Part(progress, number / len(parts), (number + 1) / len(parts))
         files[role], counts[role] = _extract(parameters, role, part, image, missing, folder, step)
-        progress.info(Phrase("{count} pixels for {role}.", count=counts[role], role=role))
+        progress.info(Phrase("{count} {count:pixel|pixels} for {role}.", count=counts[role], role=role))
     return RegressionSamples(parts, files, counts)
 
 

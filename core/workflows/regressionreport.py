@@ -141,7 +141,7 @@ def report_of(
     deciding = comparisons[decides]
     if len(deciding.known):
         alt = Phrase(
-            "Predicted values over known ones, {known_count} pixels for {decides}",
+            "Predicted values over known ones, {known_count} {known_count:pixel|pixels} for {decides}",
             known_count=len(deciding.known),
             decides=decides,
         )

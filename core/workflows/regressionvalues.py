@@ -164,12 +164,18 @@ def values_of_points(
     if without:
         progress.warning(
             Phrase(
-                "{without} points have no number in the field {own}, and are left out.", without=without, own=own.name
+                "{without} {without:point has|points have} no number in the field {own}: left out.",
+                without=without,
+                own=own.name,
             )
         )
     if not inside.all():
         progress.info(
-            Phrase("{inside} points lie outside of the image, and are left out.", inside=int((~inside).sum()))
+            Phrase(
+                "{inside} "
+                "{inside:point lies outside of the image, and is|points lie outside of the image, and are} left out.",
+                inside=int((~inside).sum()),
+            )
         )
     found = found.of(inside)
     _check_enough(len(found), Phrase("{parameter} is {source}", parameter=parameter, source=source))

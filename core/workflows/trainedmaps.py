@@ -7,11 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
+import numpy as np
+
 from ..base.progress import Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
+from ..parameters.certaintyoutputs import asked_certainty
+from ..parameters.rasteroutputs import output_paths, results_of
 from ..probing.exportrun import check_replaceable
-from ..rasters.rasteroutput import driver_for
+from ..rasters.rasteroutput import OutputRaster, driver_for
+from ..rasters.rasterstack import Stack
 from .missingdata import filling_words
 from .nestedruns import run_nested
 
@@ -24,8 +29,10 @@ if TYPE_CHECKING:
 
 def check_outputs(parameters: MapParameters) -> None:
     """Raise ParameterError where an output cannot be written; makes nothing."""
-    driver_for(parameters.out)
-    for name in ("out", "out_keras", "out_report"):
+    rasters = output_paths(parameters)
+    for path in rasters.values():
+        driver_for(path)
+    for name in (*rasters, "out_keras", "out_report"):
         if path := getattr(parameters, name):
             check_file(path, field(name))
     if parameters.model_saveto:
@@ -57,7 +64,9 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "model.dir": model,
         "memory": parameters.memory,
         "device": parameters.device,
-        "out": parameters.out,
+        "mask": parameters.mask,
+        "mask.vector": parameters.mask_vector,
+        **results_of(parameters),  # its outputs have the same keys
     }
     words = {
         "source1.il": field("image"),
@@ -66,7 +75,19 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "alpha": field("alpha"),
         "memory": field("memory"),
         "device": field("device"),
-        "out": field("out"),
+        "mask": field("mask"),
+        "mask.vector": field("mask_vector"),
+        **{key: field(name) for key, name in zip(results_of(parameters), output_paths(parameters))},
     }
     progress.info("Mapping the image.")
     return run_nested("TensorflowModelServe", values, words, Quiet(progress))
+
+
+def try_certainty(parameters: MapParameters, image: Stack, classes: int, progress: Progress) -> None:
+    """Raise RasterError where a format does not hold what tells how sure the map is, before a model is trained for it."""
+    for name in asked_certainty(parameters):
+        path = getattr(parameters, name)
+        with Staging(path, progress, field(name)) as staging:
+            bands = classes if name == "out_probabilities" else 1
+            dtype, driver = np.dtype("float32"), driver_for(path)
+            OutputRaster.try_out(staging, image.grid, bands, dtype, image.reference, driver, nodata=np.nan)

@@ -20,6 +20,18 @@ _AGAIN = 100
 """Milliseconds between two looks at whether a thread is free."""
 
 
+class TookTooLong(Exception):
+    """Work has not ended within its time, and is given up.
+
+    Attributes:
+        seconds: the time.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"not done within {seconds} s")
+        self.seconds = seconds
+
+
 class TaskProgress(Progress):
     """The progress of a task, which its user may cancel."""
 
@@ -62,11 +74,15 @@ class Latest(QObject):
     Args:
         parent: a request ends with it.
         title: what the task manager calls it.
-        failed: called in the main thread with what the work raised.
+        failed: called in the main thread with what the work raised, or with `TookTooLong`.
+        limit: seconds that a request may take, its waiting for others included; 0 for any time.
     """
 
-    def __init__(self, parent: QObject, title: str, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, parent: QObject, title: str, failed: Callable[[Exception], None], limit: int = 0) -> None:
         super().__init__(parent)
+        self._limit, self._late = limit, QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.timeout.connect(self._give_up_late)
         self._title, self._failed = title, failed
         self._request: tuple[Callable[[Progress], Any], Callable[[Any], None]] | None = None
         self._task: _Work | None = None
@@ -81,11 +97,14 @@ class Latest(QObject):
         self.drop()
         self._request = work, answer
         self._timer.start(pause)
+        if self._limit:
+            self._late.start(self._limit * 1000)
 
     def drop(self) -> None:
         """Give up what was asked for, and answer no more."""
         self._request = None
         self._timer.stop()
+        self._late.stop()
         self._task = None
         _give_up(self._begun)
 
@@ -100,10 +119,15 @@ class Latest(QObject):
         self._begun.append(self._task)
         QgsApplication.taskManager().addTask(self._task)
 
+    def _give_up_late(self) -> None:
+        self.drop()
+        self._failed(TookTooLong(self._limit))
+
     def _end(self, task: _Work) -> None:
         if task is not self._task or self._request is None or sip.isdeleted(self):
             return
         answer, self._task, self._request = self._request[1], None, None
+        self._late.stop()
         if task.error is not None:
             self._failed(task.error)
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..algorithms.base import SHOWN_SOURCES, OtbtfAlgorithm
 from .failures import report
+from .foldedoutputs import let_write
 from .formcheck import FormCheck
 from .loading import hide_loading
 from .modelform import form_of
@@ -49,6 +50,7 @@ class Dialogs:
                 dialog.model_panel = ModelPanel(dialog.mainWidget(), form, usual, self._reading)
             draw_sections(dialog.mainWidget(), algorithm.sections())
             hide_loading(dialog.mainWidget(), algorithm.no_maps())
+            let_write(dialog.mainWidget(), algorithm.folded_outputs())
             dialog.form_check = FormCheck(dialog.mainWidget(), algorithm.OPERATION)
         except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
             report(error)

@@ -23,7 +23,7 @@ from ..core.parameters.templatenames import Template, template_of
 from ..core.probing.imagefit import Fit, GivenImages, fit_of_images, fit_of_patches
 from . import modeltext
 from .applicable import not_applicable
-from .background import Latest
+from .background import Latest, TookTooLong
 from .failures import report
 from .fieldmenu import FieldMenu
 from .modelform import ModelForm, SourceFields
@@ -33,6 +33,9 @@ from .sourcefields import Source, fed_by_sources, title_of
 
 _AGAIN = 1000
 """Milliseconds between two looks at whether the engine is free."""
+
+_LONGEST_LOOK = 20
+"""Seconds within which all images must have been opened: a server or disk that does not answer may take minutes for each."""
 
 
 def _guarded(method: Any) -> Any:
@@ -76,10 +79,17 @@ class ModelPanel(QFrame):
         layout.addWidget(self.images_text)
         self.parentWidget().layout().addWidget(self)
         self._models = Latest(self, tr("Reading a model"), self._model_failed)
-        self._images = Latest(self, tr("Looking at images"), self._images_failed)
+        self._images = Latest(self, tr("Looking at images"), self._images_failed, _LONGEST_LOOK)
         self._outputs_menu = self._menu(form.outputs, several=True)
         self._input_menus = {number: self._menu(own.placeholder, False) for number, own in form.sources.items()}
         self._rows = {name: self._row(name, wrapper) for name, wrapper in self._wrappers.items()}
+        self._options = {
+            option: (name, method)
+            for name, methods in form.options.items()
+            for method, options in methods.items()
+            for option in options
+            if option in self._rows
+        }
         self._sources = {number: self._source(own, number <= usual_sources) for number, own in form.sources.items()}
         self._refollow = QTimer(self)
         self._refollow.setSingleShot(True)
@@ -107,6 +117,9 @@ class ModelPanel(QFrame):
         self._found = None
         self.hide()
         self._release_fields()
+        for option in self._options:
+            self._rows[option].show(True)
+            self._rows[option].apply("", self._context)
 
     # ------------------------------------------------------------- the model
 
@@ -134,6 +147,7 @@ class ModelPanel(QFrame):
             self._follow(None, "")
         else:
             self._release_fields()
+        self._show_options()
 
     def _choice(self) -> ChosenModel | None:
         path = self._text(self._form.model).strip()
@@ -196,7 +210,8 @@ class ModelPanel(QFrame):
         found, form = self._found, self._form
         if isinstance(found, Found):
             output = found.summary.output(self._text(form.outputs))
-            self._say("".join((modeltext.of_model(found.summary, output, form.applies, found.whole), self._state)))
+            told = modeltext.of_model(found.summary, output, form.applies, found.whole)
+            self._say("".join((told, self._of_further_sources(output), self._state)))
             self._follow(found, output)
             self._look_at_images(found.summary, output)
         elif found is not None:
@@ -204,6 +219,11 @@ class ModelPanel(QFrame):
             self._follow(None, "")
         else:
             self._release_fields()
+
+    def _of_further_sources(self, output: str) -> str:
+        """Return how to give the sources for which the form has no fields; empty where it has one for each."""
+        last, fields = max(self._feeds(output) or (0,)), max(self._form.sources)
+        return modeltext.of_further_sources(fields, last) if last > fields else ""
 
     def _in_labels(self, message: str) -> str:
         return in_labels(message, self._algorithm.OPERATION)
@@ -272,7 +292,9 @@ class ModelPanel(QFrame):
 
     @_guarded
     def _images_failed(self, error: Exception) -> None:
-        raise error
+        if not isinstance(error, TookTooLong):
+            raise error
+        self._say_of_images(modeltext.of_slow_images(error.seconds))
 
     def _say_of_images(self, text: str) -> None:
         self.images_text.setText(text)
@@ -290,13 +312,16 @@ class ModelPanel(QFrame):
         images = self._wrappers.get(fields.images)
         label = images.wrappedLabel() if images is not None else None
         rows = [self._rows[name] for name in fields.every if name in self._rows]
-        return Source(rows, label if isinstance(label, QLabel) else None, usual)
+        name = images.parameterDefinition().description() if images is not None else ""
+        return Source(rows, label if isinstance(label, QLabel) else None, name, usual)
 
     def _follow(self, found: Found | None, output: str) -> None:
         """Let the other fields follow a model; None for a template."""
         assert self._chosen is not None  # nosec B101 (tells mypy)
         reasons = not_applicable(self._form, self._chosen.path, found, output)
         for name, row in self._rows.items():
+            if name in self._options:
+                continue
             # What decides how the model is read is left as it is: a change would read it again.
             keep = name in self._form.reading.values() and row.is_given
             row.apply("" if keep else reasons.get(name, ""), self._context)
@@ -321,17 +346,18 @@ class ModelPanel(QFrame):
         return fed_by_sources(self._found, output, self._form, names)
 
     def _release_fields(self) -> None:
-        for row in self._rows.values():
-            row.apply("", self._context)
+        for name, row in self._rows.items():
+            if name not in self._options:
+                row.apply("", self._context)
         for source in self._sources.values():
             source.forget()
 
     def _show_options(self) -> None:
-        """Show the options of the methods that are chosen."""
-        for name, methods in self._form.options.items():
-            for method, options in methods.items():
-                for row in (self._rows[option] for option in options if option in self._rows):
-                    row.show(method == self._text(name))
+        """Show the options of the methods that are chosen; those of others are not given."""
+        for option, (name, method) in self._options.items():
+            chosen = method == self._text(name)
+            self._rows[option].show(chosen)
+            self._rows[option].apply("" if chosen else tr("Another method is chosen."), self._context)
 
     def _menu(self, name: str, several: bool) -> FieldMenu | None:
         wrapper = self._wrappers.get(name)

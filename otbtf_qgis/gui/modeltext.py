@@ -74,6 +74,21 @@ def of_sources_of_qgis(numbers: Iterable[int]) -> str:
     return "<br>".join(of_state(tr("Source {} is read when the algorithm runs.").format(number)) for number in numbers)
 
 
+def of_further_sources(fields: int, needed: int) -> str:
+    """Return how to give the images of more sources than the form has fields for."""
+    told = tr(
+        "The model needs {} sources, but this form has fields for {}. Raise “Number of sources shown in dialogs” (Settings > "
+        "Options > Processing > Providers > OTBTF), then open this form again."
+    )
+    return _coloured(told.format(needed, fields), _DOUBTFUL)
+
+
+def of_slow_images(seconds: int) -> str:
+    """Return that images took longer to open than the form waits."""
+    told = tr("The images could not all be opened within {} s, so nothing is known of them here. Run opens them again.")
+    return _coloured(told.format(seconds), _DOUBTFUL)
+
+
 def of_problem(text: str) -> str:
     """Return why a model or an image cannot be used."""
     return _coloured(text, _BAD)

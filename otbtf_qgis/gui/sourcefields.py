@@ -22,11 +22,12 @@ class Source:
     Args:
         rows: of its fields.
         label: of its images.
+        name: its text where the source is needed: without QGIS's mark of what is optional.
         usual: whether it is shown while no model says how many there are.
     """
 
-    def __init__(self, rows: Sequence[Row], label: QLabel | None, usual: bool) -> None:
-        self._rows, self._label, self._usual = rows, label, usual
+    def __init__(self, rows: Sequence[Row], label: QLabel | None, name: str, usual: bool) -> None:
+        self._rows, self._label, self._name, self._usual = rows, label, name, usual
         self._title = label.text() if label is not None else ""
         if label is not None:
             label.setTextFormat(Qt.TextFormat.PlainText)  # a model's names may look like markup
@@ -44,7 +45,7 @@ class Source:
         for row in self._rows:
             row.show(on)
         if self._label is not None:
-            self._label.setText(f"{self._title} – {fed}" if fed else self._title)
+            self._label.setText(f"{self._name} – {fed}" if fed else self._title)
 
 
 TARGET = ""

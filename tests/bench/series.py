@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept import KeptRuns
 from osgeo import gdal
 
 from otbtf_qgis.core.rasters.dates import days_of
@@ -21,7 +22,7 @@ NODATA = -32768
 LEAST, BLOCK, FOLDS, SEEDS = 100, 10, 5, 3
 """Pixels of a class from which it counts, side of the blocks in pixels, folds of blocks, seeds for each fold."""
 
-EPOCHS, BATCH = 30, 64
+EPOCHS, BATCH = 10, 64
 T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 """Student's t for a two-sided interval of 95 %, by degrees of freedom."""
 
@@ -48,14 +49,15 @@ def bench_ndvi_series(quick: bool, folder: Path) -> list[dict[str, Any]]:
     """
     if not DATA.is_dir():
         return [{"case": f"skipped: {DATA} is missing; name its folder in NDVI_SERIES"}]
-    pixels = _pixels()
+    pixels, kept = _pixels(), KeptRuns("series", quick)
     folds, seeds, epochs = (2, 1, 1) if quick else (FOLDS, SEEDS, EPOCHS)
     learners: dict[str, Learner] = {
         "tempcnn": _tempcnn,
         "forest": lambda *given: _forest(None, *given),
         "forest, balanced classes": lambda *given: _forest("balanced", *given),
     }
-    scores = {name: _scores(name, learner, pixels, folds, seeds, epochs) for name, learner in learners.items()}
+    scores = {name: _scores(name, learner, pixels, (folds, seeds, epochs), kept) for name, learner in learners.items()}
+    kept.done()
     rows = [
         {
             "case": name,
@@ -96,16 +98,20 @@ def _filled(raw: np.ndarray, days: Sequence[float]) -> np.ndarray:
     return np.array([np.interp(different, different[own], values[own]) for values, own in zip(mean, exists)])
 
 
-def _scores(name: str, learner: Learner, pixels: Pixels, folds: int, seeds: int, epochs: int) -> np.ndarray:
-    """Return kappa of each fold and seed, shape (folds, seeds), and print each as it comes: networks take their time."""
+def _scores(name: str, learner: Learner, pixels: Pixels, runs: tuple[int, int, int], kept: KeptRuns) -> np.ndarray:
+    """Return kappa of each fold and seed, shape (folds, seeds); `runs` are their numbers, and that of the epochs."""
     from sklearn.metrics import cohen_kappa_score
 
+    folds, seeds, epochs = runs
     found = np.empty((folds, seeds))
     for fold in range(folds):
         held = pixels.folds == fold
         for seed in range(seeds):
-            found[fold, seed] = cohen_kappa_score(pixels.labels[held], learner(pixels, held, seed, epochs))
-            print(f"{name}, fold {fold + 1}, seed {seed}: {found[fold, seed]:.3f}", flush=True)
+
+            def kappa(held: np.ndarray = held, seed: int = seed) -> list[float]:
+                return [float(cohen_kappa_score(pixels.labels[held], learner(pixels, held, seed, epochs)))]
+
+            found[fold, seed] = kept.of(f"{name}, fold {fold + 1}, seed {seed}", kappa)[0]
     return found
 
 

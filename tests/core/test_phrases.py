@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gettext
 import json
 import pickle
 from fractions import Fraction
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from otbtf_qgis.core.base.languages import Language
 from otbtf_qgis.core.errors import ModelError, OtbtfError, ParameterError, RasterError, as_key, field, worded
 from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.phrases import Phrase, decoded, encoded, plain, translated
@@ -34,6 +36,9 @@ class French:
 
     def number(self, value: float, form: str) -> str:
         return format(value, form).replace(".", ";")
+
+    def is_one(self, value: float) -> bool:
+        return value == 1
 
 
 def nested() -> Phrase:
@@ -162,3 +167,20 @@ def test_mentions_in_values_are_worded() -> None:
 def test_an_error_without_values_is_a_literal() -> None:
     assert OtbtfError("Braces {stay}.").message == "Braces {stay}."
     assert OtbtfError().message == ""
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "french"),
+    [
+        (0, "0 patches were", "0 imagette a été"),
+        (1, "1 patch was", "1 imagette a été"),
+        (2, "2 patches were", "2 imagettes ont été"),
+        ("no", "no patches were", "no imagettes ont été"),
+    ],
+)
+def test_words_agree_with_their_number(count: object, english: str, french: str) -> None:
+    phrase = Phrase("{count} {count:patch was|patches were} written.", count=count)
+    assert phrase == f"{english} written."
+    assert decoded(json.loads(json.dumps(encoded(phrase)))) == phrase
+    language = Language("fr", gettext.NullTranslations())
+    assert translated(Phrase("{count} {count:imagette a|imagettes ont} été", count=count), language) == french

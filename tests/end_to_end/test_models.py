@@ -66,6 +66,25 @@ def test_described_exported_and_served(qgis, files):
     np.testing.assert_array_equal(dataset.ReadAsArray(), np.asarray(expected)[0])
 
 
+def test_how_sure_a_map_is_in_the_same_run(qgis, files):
+    """Outputs under Advanced, which are no destinations in QGIS, as paths and as temporary rasters."""
+    x = keras.Input((None, None, 3), name="x")
+    keras.Model(x, keras.layers.Conv2D(3, 1, activation="softmax", name="p")(x)).save(files / "sure.keras")
+    served = qgis.run(
+        "otbtf:tensorflowmodelserve",
+        {
+            "SOURCE1_IL": files / "image.tif",
+            "MODEL_DIR": files / "sure.keras",
+            "OUT": files / "p.tif",
+            "OUT_CONFIDENCE": files / "confidence.tif",
+            "OUT_MARGIN": "TEMPORARY_OUTPUT",
+        },
+    )
+    assert served["OUT_CONFIDENCE"] == str(files / "confidence.tif") and served["OUT_MARGIN"].endswith(".tif")
+    ranked = np.sort(gdal.Open(str(files / "p.tif")).ReadAsArray(), axis=0)
+    np.testing.assert_array_equal(gdal.Open(str(files / "confidence.tif")).ReadAsArray(), ranked[2])
+
+
 def test_rasters_that_do_not_fit_are_told(qgis, files):
     described = qgis.run("otbtf:describemodel", {"MODEL_DIR": files / "net.keras", "SOURCE1_IL": files / "labels.tif"})
     assert described["FITS"] == "no" and "expects 3 bands, but source 1 has 1" in described["MISFITS"]

@@ -35,6 +35,23 @@ def test_a_request_ends_with_its_window(qgis_app: QgsApplication) -> None:
     assert told == ["begun", "given up"]
 
 
+def test_work_has_a_limit_of_time_in_all(qgis_app: QgsApplication) -> None:
+    told: list[str] = []
+
+    def slow(progress: Progress) -> None:
+        for _ in range(400):
+            time.sleep(0.05)
+            progress.check()
+
+    window = QObject()
+    images = Latest(window, "work", lambda error: told.append(str(error)), limit=1)
+    images.ask(slow, lambda _: told.append("answered"), pause=0)
+    assert 0.9 < wait_for(lambda: told, 10) < 5
+    images.ask(lambda _: "in time", told.append, pause=0)
+    pause(1.2)
+    assert told == ["not done within 1 s", "in time"]
+
+
 def test_what_cannot_be_interrupted_leaves_threads_to_others(qgis_app: QgsApplication) -> None:
     """Servers that do not answer keep neither a model from being read, nor a run of QGIS from beginning."""
     told: list[str] = []

@@ -13,6 +13,7 @@ from modeldialogs import wait_for
 from osgeo import gdal, ogr
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from qgis.core import QgsApplication, QgsProcessingParameterDefinition
+from qgis.gui import QgsFileWidget
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, qInstallMessageHandler
 from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QScrollArea, QWidget
@@ -166,6 +167,19 @@ def test_patches_images_offer_no_loading(open_dialog: Any) -> None:
         for name in ("SOURCE1_OUT", "OUTLABELS", "OUT_MOSAIC")
     }
     assert seen == {"SOURCE1_OUT": False, "OUTLABELS": False, "OUT_MOSAIC": True}
+
+
+def test_outputs_under_advanced_take_names_of_new_files(open_dialog: Any, tmp_path: Path) -> None:
+    dialog = open_dialog("landcovermap")
+    wrappers, mode = dialog.mainWidget().wrappers, QgsFileWidget.StorageMode
+    fields = {name: wrappers[name].wrappedWidget() for name in ("OUT_CONFIDENCE", "KEEP", "MODEL_DIR")}
+    modes = {name: field.storageMode() for name, field in fields.items()}
+    assert modes == {"OUT_CONFIDENCE": mode.SaveFile, "KEEP": mode.GetDirectory, "MODEL_DIR": mode.GetFile}
+    assert "*.tif" in fields["OUT_CONFIDENCE"].filter()
+    sure = str(tmp_path / "sure.tif")
+    fields["OUT_CONFIDENCE"].setFilePath(sure)
+    dialog.setParameters({"IN": [], "LABELS_FIELD": "class"})
+    assert wrappers["OUT_CONFIDENCE"].parameterValue() == sure
 
 
 def test_example_data_begins_with_the_seed_of_its_declaration(open_dialog: Any) -> None:

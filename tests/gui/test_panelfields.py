@@ -47,9 +47,22 @@ def test_as_many_sources_are_shown_as_the_model_has_inputs(
     assert all(widget.isVisible() for widget in second) and not any(widget.isVisible() for widget in further)
     given = [raster(tmp_path / "a.tif", 3)]
     choose(dialog, SOURCE1_IL=given, SOURCE2_IL=given, MODEL_DIR=models / "net")
-    wait_for(says_of_images(panel, "takes x of 3 bands, but 2 sources are given"), 30)
+    wait_for(says_of_images(panel, "takes x of 3 bands only, but images are given for 2 sources"), 30)
     assert all(widget.isVisible() for widget in second)  # nothing that was chosen is lost
     assert value(dialog, "SOURCE2_IL") == given
+
+
+def test_more_inputs_than_fields_are_told_and_no_source_that_is_needed_is_optional(
+    open_dialog: Any, models: Path
+) -> None:
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=models / "nine.keras")
+    wait_for(says(panel, "The model needs 9 sources, but this form has fields for 8.", "Number of sources shown"))
+    labels = [dialog.mainWidget().wrappers[f"SOURCE{number}_IL"].wrappedLabel().text() for number in range(1, 9)]
+    assert all(label.endswith(f" \u2013 x{number}, 1 band") for number, label in enumerate(labels, 1)), labels
+    assert not any("[optional]" in label for label in labels)
+    choose(dialog, MODEL_DIR="")
+    assert "[optional]" in dialog.mainWidget().wrappers["SOURCE2_IL"].wrappedLabel().text()
 
 
 def test_what_does_not_apply_is_grey_and_not_given(open_dialog: Any, models: Path) -> None:
@@ -99,9 +112,16 @@ def test_only_the_options_of_the_classifier_that_is_chosen_are_shown(open_dialog
         fields = {name: wrapper.wrappedWidget() for name, wrapper in dialog.mainWidget().wrappers.items()}
         return {name.split("_")[1] for name, field in fields.items() if "CLASSIFIER_" in name and field.isVisible()}
 
+    default = value(dialog, "CLASSIFIER_RF_MAX")
     assert shown() == {"LIBSVM"}
     choose(dialog, CLASSIFIER="rf", CLASSIFIER_RF_MAX=15)
     assert shown() == {"RF"} and value(dialog, "CLASSIFIER_RF_MAX") == 15
+    # QGIS's history fills fields that are hidden, too.
+    choose(dialog, CLASSIFIER="libsvm", CLASSIFIER_RF_MAX=12)
+    wait_for(lambda: value(dialog, "CLASSIFIER_RF_MAX") == default, 10)
+    assert shown() == {"LIBSVM"}
+    choose(dialog, CLASSIFIER="rf")
+    assert shown() == {"RF"} and value(dialog, "CLASSIFIER_RF_MAX") == 12
 
 
 def test_names_are_chosen_from_lists(open_dialog: Any, models: Path) -> None:
@@ -123,8 +143,8 @@ def test_names_that_look_like_markup_are_shown_as_they_are(qgis_app: QgsApplicat
     title, field = QLabel("Source 1"), QLineEdit()
     window = QWidget()
     QVBoxLayout(window).addWidget(field)
-    Source([], title, True).follow(True, "<b>a&b</b>")
-    assert title.textFormat() == Qt.TextFormat.PlainText and title.text() == "Source 1 \u2013 <b>a&b</b>"
+    Source([], title, "Images", True).follow(True, "<b>a&b</b>")
+    assert title.textFormat() == Qt.TextFormat.PlainText and title.text() == "Images \u2013 <b>a&b</b>"
     menu = FieldMenu(field, field.text, field.setText, False)
     menu.offer([("a&b", "")])
     (action,) = menu.menu().actions()

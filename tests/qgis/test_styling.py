@@ -11,6 +11,7 @@ from qgis.core import QgsMapLayerLegendUtils, QgsProject, QgsRasterLayer, QgsVec
 from qgis.PyQt.QtCore import QCoreApplication, Qt
 
 from otbtf_qgis.algorithms.imageclassifier import ImageClassifier
+from otbtf_qgis.algorithms.landcovermap import LandCoverMap
 from otbtf_qgis.algorithms.styling import rounded, show_legend, style_classes
 from otbtf_qgis.algorithms.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.exampledata.referenceclasses import CLASSES as REFERENCE
@@ -114,6 +115,24 @@ def test_a_confidence_map_has_the_ramp_of_probabilities(tmp_path):
     styled = raster(tmp_path / "map.tif", [np.linspace(0.5, 0.9, 20)])
     ImageClassifier.style("CONFMAP", styled, {"CLASSES": CLASSES})
     assert styled.renderer().classificationMax() == 1 and styled.styleManager().styles() == ["default"]
+
+
+def test_what_tells_how_sure_a_map_is_has_the_same_ramp(tmp_path):
+    results = {"CLASSES": CLASSES, "PROBABILITIES": ["water", "wood"]}
+    for number, output in enumerate(("OUT_CONFIDENCE", "OUT_ENTROPY", "OUT_MARGIN")):
+        styled = raster(tmp_path / f"{number}.tif", [np.linspace(0.1, 0.9, 20)])
+        LandCoverMap.style(output, styled, results)
+        assert (styled.renderer().classificationMin(), styled.renderer().classificationMax()) == (0, 1)
+    styled = raster(tmp_path / "each.tif", [np.linspace(0.2, 0.6, 20), np.linspace(0.8, 0.4, 20)])
+    LandCoverMap.style("OUT_PROBABILITIES", styled, results)
+    assert styled.styleManager().styles() == ["water", "wood"]
+
+
+def test_labels_beside_probabilities_are_not_taken_for_these(tmp_path):
+    """A map without names of classes, whose labels are 0 and 1."""
+    styled = raster(tmp_path / "map.tif", [np.tile([0.0, 1.0], 10)])
+    TensorflowModelServe.style("OUT", styled, {"PROBABILITIES": ["0", "1"]})
+    assert styled.renderer().type() == "singlebandgray"
 
 
 @pytest.mark.parametrize(("outlier", "most"), [(9, 1.2), (900, 200)])

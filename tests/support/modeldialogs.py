@@ -42,6 +42,9 @@ inputs = [keras.Input((None, None, bands), name=name) for name, bands in dict(de
 total = layers.Add()([layers.Conv2D(3, 1)(each) for each in inputs])
 keras.Model(inputs, layers.Identity(name="sum")(total)).save("four.keras")
 
+nine = [keras.Input((None, None, 1), name=f"x{number}") for number in range(1, 10)]
+keras.Model(nine, layers.Add(name="sum")(nine)).save("nine.keras")
+
 patch = keras.Input((16, 16, 3), name="patch")
 keras.Model(patch, layers.Dense(2, name="p")(layers.Flatten()(patch))).save("fixed.keras")
 

@@ -154,7 +154,7 @@ def test_pixels_without_data_or_with_nan_get_the_no_data_label() -> None:
     assert marked == [[0, 0], [1, 1], [2, 3]]
     assert (values[..., 1] == 0).sum() == 3
     assert mapper.replaced == 1
-    assert "1 pixels are NaN" in mapper.told()
+    assert "1 pixel is NaN" in mapper.told()
 
 
 def test_types_are_exact() -> None:

@@ -14,7 +14,10 @@ from osgeo import gdal
 from otbtf_qgis.core.accuracy import matrixfile
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.classes.legend import raster_legend
+from otbtf_qgis.core.classifiers.classifyimage import ClassifiedPixels
 from otbtf_qgis.core.errors import Cancelled
+from otbtf_qgis.core.geometry.grid import Box
+from otbtf_qgis.core.rasters.rasterstack import Stack
 
 PATCHES = {"fullyconv": "off", "source1__rfieldx": 7, "source1__rfieldy": 7}
 
@@ -83,9 +86,31 @@ class TestPixels:
         np.testing.assert_array_equal(labels == 255, expected)
         np.testing.assert_array_equal(sure == 0, expected)
         assert [serving.nodata_of(tmp_path / name) for name in ("map.tif", "sure.tif")] == [255, 0]
-        assert [line for line in log.warnings if line.startswith("1 pixels are NaN")]
+        assert [line for line in log.warnings if line.startswith("1 pixel is NaN")]
         scene.run("ImageClassifier", **{**values, "nodata_from_layer": "off"})
         assert (serving.read(tmp_path / "map.tif")[:5, :7] != 255).all()
+
+    def test_tiles_outside_the_mask_are_not_read(
+        self, folder: Path, forest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        mask = np.zeros((scene.HEIGHT, scene.WIDTH, 1), "uint8")
+        mask[:9, :9] = 1
+        image, given = str(folder / "image.tif"), {"mask": serving.write(tmp_path / "mask.tif", mask)}
+        scene.run("ImageClassifier", **{"in": image, "model": forest, "out": str(tmp_path / "map.tif")})
+        whole, read, fill = serving.read(tmp_path / "map.tif")[..., 0], [], Stack._fill
+
+        def counted(stack: Stack, array: np.ndarray, box: Box) -> None:
+            read.append(box.area if stack.names == (image,) else 0)
+            fill(stack, array, box)
+
+        monkeypatch.setattr(Stack, "_fill", counted)
+        monkeypatch.setattr(ClassifiedPixels, "tile_size", lambda *_: (8, 8))
+        values = {"in": image, "model": forest, "nodatalabel": 255, "out": str(tmp_path / "map.tif"), **given}
+        scene.run("ImageClassifier", **values)
+        np.testing.assert_array_equal(
+            serving.read(tmp_path / "map.tif")[..., 0], np.where(mask[..., 0] == 1, whole, 255)
+        )
+        assert sum(read) == 4 * 64
 
     def test_a_no_data_label_that_is_a_class_is_told(self, forest: str, tmp_path: Path) -> None:
         image = serving.write(tmp_path / "image.tif", scene.pixels(), nodata=0)

@@ -277,7 +277,7 @@ class TestMaps:
                 {"nodatalabel": 300, "out__pixeltype": "uint8"},
                 "labels range from 3 to 300.*uint8 cannot hold them: set OUT_PIXELTYPE",
             ),
-            ({"mask": "four.tif"}, "The mask .* has 4 bands"),
+            ({"mask": "four.tif"}, "MASK is .* 4 bands, but must have one"),
             ({"confmap": "map.tif"}, "OUT and CONFMAP are both"),
             ({"confmap": "sure.qqq"}, "No raster format of GDAL has the extension 'qqq'"),
             ({"out": "image.tif"}, "OUT is .*image.tif, which is also an input"),

@@ -55,7 +55,7 @@ def test_results_and_progress(values: dict[str, Any], tmp_path: Path) -> None:
     assert (found["out"], found["parts.done"], found["parts.missing"]) == (None, 1, 1)
     assert not Path(values["out"]).exists()
     assert log.fractions == sorted(log.fractions) and log.fractions[-1] == 1.0
-    assert "this run computes 1 of them; 0 are already done" in log.text and "1 of 2 parts are missing" in log.text
+    assert "this run computes 1 of them; 0 are already done" in log.text and "1 of 2 parts is missing" in log.text
     found = serve(values, part="0/2")
     assert (found["out"], found["parts.done"], found["parts.missing"]) == (values["out"], 2, 0)
     assert (found["width"], found["height"], found["bands"]) == (80, 60, 2)

@@ -119,6 +119,33 @@ def test_names_of_classes_and_the_table(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.gpkg.json").read_text())["field"] == "class"
 
 
+def steps() -> np.ndarray:
+    """Two classes beside a diagonal, and no-data below."""
+    codes = (2 - np.tri(12, 12)).astype("uint8")
+    codes[10:] = 0
+    return codes
+
+
+def test_simplified_borders(tmp_path: Path) -> None:
+    """Areas of polygons are those of what is drawn; those of classes stay those of the map's pixels."""
+    exact, _, _ = run(tmp_path, steps(), outtable=str(tmp_path / "exact.csv"))
+    found, results, log = run(tmp_path, steps(), "simple.gpkg", simplify=10, outtable=str(tmp_path / "areas.csv"))
+    assert [row["area_m2"] for row in features(results["outtable"])] == [
+        row["area_m2"] for row in features(str(tmp_path / "exact.csv"))
+    ]
+    scale = [f["area_m2"] / f["shape"].Area() for f in exact]
+    assert [f["area_m2"] / f["shape"].Area() for f in found] == pytest.approx(scale, rel=1e-4)
+    corners = [sum(f["shape"].GetGeometryRef(0).GetPointCount() for f in each) for each in (exact, found)]
+    assert corners[1] < corners[0] / 2
+    assert any(line.startswith("0 pieces of borders are not simplified") for line in log.infos)
+
+
+def test_a_tolerance_that_changes_nothing(tmp_path: Path) -> None:
+    found, _, log = run(tmp_path, steps(), simplify=4)
+    assert any("SIMPLIFY is 4 (metres), which is too little" in line for line in log.warnings)
+    gdal_polygons.assert_same(in_pixels(found), in_pixels(run(tmp_path, steps(), "exact.gpkg")[0]))
+
+
 def test_a_probability_with_a_threshold(tmp_path: Path) -> None:
     values = np.array([[0.9, 0.5, 0.2], [0.7, 0.1, np.nan], [0.0, 0.0, 0.6]], "float32")
     found, _, _ = run(tmp_path, values, threshold=0.5, tag=None)
@@ -207,6 +234,12 @@ class TestRefused:
         with pytest.raises(OtbtfError, match=r"value 0\.5 in column 1, row 0, .*Set THRESHOLD if it is a probability"):
             run(tmp_path, np.array([[1, 0.5]], "float32"))
         assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
+
+    def test_a_tolerance_in_another_unit(self, tmp_path: Path) -> None:
+        """10 metres, for a map in degrees."""
+        match = r"SIMPLIFY is 10, but in its unit \(degrees\) .* is only 0\.006 wide and 0\.004 high"
+        with pytest.raises(OtbtfError, match=match):
+            run(tmp_path, CODES, simplify=10, transform=(7.0, 0.001, 0.0, 45.0, 0.0, -0.001), crs=4326)
 
     def test_several_bands(self, tmp_path: Path) -> None:
         with pytest.raises(OtbtfError, match="which has 2 bands, but a map has one"):

@@ -179,7 +179,7 @@ def test_rasters_that_fit(tmp_path, unet_path):
 
 MISFITS = [
     ({"bands": 5}, {}, ["expects 3 bands, but source 1 has 5"]),
-    ({}, {"bands": 2}, ["takes 1 of the 2 sources that are given (x)"]),
+    ({}, {"bands": 2}, ["uses images of 1 source, but 2 are given (x)"]),
     ({}, {"epsg": 4326}, ["EPSG:32631", "EPSG:4326"]),
 ]
 

@@ -73,7 +73,9 @@ def test_sources_that_do_not_fit_each_other(image, tmp_path: Path) -> None:
     assert "2 bands" not in " ".join(fit(model(), image(1), str(tmp_path / "none.tif")).misfits)
     assert "none.tif" in fit(model(), image(1), str(tmp_path / "none.tif")).misfits[0]
     found = fit_of_images(model(), "y", [GivenImages(n, (image(1),)) for n in (1, 2, 3)], "auto", Progress())
-    assert found.misfits == ("The model takes pan of 1 band, xs of 4 bands, but 3 sources are given.",)
+    assert found.misfits == (
+        "The model takes pan of 1 band, xs of 4 bands only, but images are given for 3 sources: remove the surplus.",
+    )
 
 
 def test_what_is_remarked(image) -> None:

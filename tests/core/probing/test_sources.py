@@ -131,7 +131,7 @@ def test_output_of_no_image(tmp_path: Path, pair: Any) -> None:
 
     _, _, path, _ = pair
     model = save_graph(tmp_path / "m", build)
-    with pytest.raises(ModelError, match="takes 0 of the 1 sources that are given .none.: remove"):
+    with pytest.raises(ModelError, match="uses images of 0 sources, but 1 are given .none.: remove"):
         served(tmp_path, model, path)
     with pytest.raises(ModelError, match=r"also needs x"):
         served(tmp_path, model, path, output__names="y", source1__placeholder="z")
@@ -180,5 +180,5 @@ def test_several_orders_fit(tmp_path: Path, pair: Any) -> None:
         r"c of 2 bands, .*SOURCE1_PLACEHOLDER=a SOURCE2_PLACEHOLDER=b SOURCE3_PLACEHOLDER=c",
     ):
         served(tmp_path, model, path, path, other)
-    with pytest.raises(ModelError, match="takes 3 of the 4 sources that are given .a, b, c.: remove"):
+    with pytest.raises(ModelError, match="uses images of 3 sources, but 4 are given .a, b, c.: remove"):
         served(tmp_path, model, path, path, other, other)

@@ -305,28 +305,29 @@ def test_second_source_larger_or_smaller_than_its_share(offset: int) -> None:
     assert found.margin_x == found.margin_y == (2 * reach, 2 * reach)
 
 
-APPLICATIONS = {
-    "ResNet50": ("ResNet50", 32),
-    "EfficientNetV2B0": ("EfficientNetV2B0", None),
-    "MobileNetV3Small": ("MobileNetV3Small", None),
-}
+APPLICATIONS = {"EfficientNetV2B0": None, "MobileNetV3Small": None, "ResNet50": "conv4_block2_out"}
+"""Networks of Keras, and the layer behind which each is cut, where it is."""
+RECEPTIVE_FIELD, STRIDE = 163, 16
+"""Of ResNet50 up to that layer: 11 behind the first pooling, 3 blocks of 8 pixels, 4 of 16 and 2 of 32."""
 
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_keras_applications(name: str) -> None:
-    """ResNet50 sees 483 pixels at a stride of 32; squeeze and excitation of the others sees everything."""
-    builder, stride = APPLICATIONS[name]
-    model = getattr(keras.applications, builder)(include_top=False, weights=None, input_shape=(None, None, 3))
+    """ResNet50 sees a part at a time; squeeze and excitation of the others sees everything."""
+    layer = APPLICATIONS[name]
+    model = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(None, None, 3))
+    if layer:
+        model = keras.Model(model.input, model.get_layer(layer).output)
     probe = probe_of(model, (texture(320, 320, 3) * 255).astype("float32"))
     law = find_size_law(probe)
     assert law.x is not None
-    assert law.x.scale == 32
-    found = find_tile_margins(probe, law, lambda side: stride is not None or side <= 256)
-    if stride is None:
+    assert law.x.scale == (STRIDE if layer else 32)
+    found = find_tile_margins(probe, law, lambda side: layer is not None or side <= 256)
+    if layer is None:
         assert found.whole
         return
     assert not found.whole, found.reason
-    assert found.stride == stride
-    needed = math.ceil((483 - 1) / 2 / 32)
+    assert found.stride == STRIDE
+    needed = math.ceil((RECEPTIVE_FIELD - 1) / 2 / STRIDE)
     for margin in (*found.margin_x, *found.margin_y):
         assert needed - 1 <= margin <= needed + 1

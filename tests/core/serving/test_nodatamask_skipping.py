@@ -147,6 +147,18 @@ def test_other_sources_are_not_read_where_one_is_nodata(tmp_path: Path, counts: 
     assert (inside != -1.0).all()
 
 
+def test_what_lies_outside_the_mask_is_neither_read_nor_computed(tmp_path: Path, net: str, counts: Counts) -> None:
+    """A tile of the mask, and a corner of the next one."""
+    mask = np.zeros((SIDE, SIDE, 1), "uint8")
+    mask[DATA.y : DATA.bottom, DATA.x : DATA.right + 1] = 1
+    path = serving.write(tmp_path / "mask.tif", mask)
+    calls, read = counts.of(run(image(tmp_path / "full.tif", False, None), net, tmp_path / "out.tif", mask=path))
+    assert calls == 3  # one output to begin with, then two tiles
+    assert read["full.tif"] <= 2.1 * DATA.area
+    found = serving.read(tmp_path / "out.tif")
+    np.testing.assert_array_equal(found[..., 0] != -1.0, mask[..., 0] == 1)
+
+
 def test_holes_in_a_file_are_not_taken_for_missing_blocks(tmp_path: Path) -> None:
     """Both are told by GDAL as empty, but holes are zeros, and missing blocks the no-data value."""
     path = Path(image(tmp_path / "sparse.tif", True, nodata=9, bands=1))

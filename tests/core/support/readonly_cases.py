@@ -74,19 +74,34 @@ def _export(scene: Scene) -> dict[str, Any]:
     return {"model.dir": scene.path("net.keras"), "out": scene.out("exported")}
 
 
+def _inside(scene: Scene) -> dict[str, Any]:
+    return {"mask.vector": scene.path("polygons.gpkg")}
+
+
 def _pixel_map(scene: Scene) -> dict[str, Any]:
     images = {"in": scene.path("image.tif"), "mask": scene.path("mask.tif"), "imstat": scene.path("imstat.xml")}
     outs = {"out": scene.out("pixel_map.tif"), "confmap": scene.out("sure.tif")}
     return {**images, "model": scene.path("forest.skops"), **outs}
 
 
+def _pixel_map_in_polygons(scene: Scene) -> dict[str, Any]:
+    images = {"in": scene.path("image.tif"), **_inside(scene)}
+    return {**images, "model": scene.path("forest.skops"), "out": scene.out("pixels_inside.tif")}
+
+
 def _deep_map(scene: Scene) -> dict[str, Any]:
     models = {"deepmodel.dir": scene.path("net.keras"), "model": scene.path("deep.skops")}
-    return {"source1.il": [scene.path("image.tif")], **models, "out": scene.out("deep_map.tif")}
+    image = {"source1.il": [scene.path("image.tif")], "mask": scene.path("mask.tif")}
+    return {**image, **models, "out": scene.out("deep_map.tif")}
 
 
 def _deep_map_with_other_statistics(scene: Scene) -> dict[str, Any]:
     return {**_deep_map(scene), "imstat": scene.path("imstat.xml")}
+
+
+def _deep_map_in_polygons(scene: Scene) -> dict[str, Any]:
+    given = {key: value for key, value in _deep_map(scene).items() if key != "mask"}
+    return {**given, **_inside(scene)}
 
 
 def _by_nobody(scene: Scene) -> dict[str, Any]:
@@ -122,18 +137,26 @@ def _land_cover(scene: Scene) -> dict[str, Any]:
 
 
 def _land_cover_from_raster(scene: Scene) -> dict[str, Any]:
-    return {**_land_cover(scene), "labels.raster": scene.path("labels_20m.tif"), "mode": "patches", "template": "cnn16"}
+    labels = {"labels.raster": scene.path("labels_20m.tif"), "mask": scene.path("mask.tif")}
+    return {**_land_cover(scene), **labels, "mode": "patches", "template": "cnn16"}
 
 
 def _land_cover_from_polygons(scene: Scene) -> dict[str, Any]:
     labels = {"labels.vector": scene.path("polygons.gpkg"), "labels.field": "class", "mode": "patches", "patchsize": 8}
-    return {**_land_cover(scene), **labels, "model.dir": scene.path("small.keras"), "keep": scene.out("kept")}
+    return {
+        **_land_cover(scene),
+        **labels,
+        "model.dir": scene.path("small.keras"),
+        "keep": scene.out("kept"),
+        **_inside(scene),
+    }
 
 
 def _quantity_from_raster(scene: Scene) -> dict[str, Any]:
     return {
         "in": [scene.path("image.tif")],
         "values.raster": scene.path("labels_20m.tif"),
+        "mask": scene.path("mask.tif"),
         "samples": 20,
         "validation.share": 0,
         "epochs": 1,
@@ -144,8 +167,8 @@ def _quantity_from_raster(scene: Scene) -> dict[str, Any]:
 
 def _quantity_from_points(scene: Scene) -> dict[str, Any]:
     known = {"values.vector": scene.path("points.gpkg"), "values.field": "class"}
-    values = {key: value for key, value in _quantity_from_raster(scene).items() if key != "values.raster"}
-    return {**values, **known, "baseline": True}
+    values = {key: value for key, value in _quantity_from_raster(scene).items() if key not in ("values.raster", "mask")}
+    return {**values, **known, **_inside(scene), "baseline": True}
 
 
 def _patches(scene: Scene) -> dict[str, Any]:
@@ -197,13 +220,18 @@ def _board(scene: Scene) -> dict[str, Any]:
 
 
 def _serving_saved_model(scene: Scene) -> dict[str, Any]:
-    return {"source1.il": [scene.path("image.tif")], "model.dir": scene.path("saved"), "out": scene.out("served.tif")}
+    return {
+        "source1.il": [scene.path("image.tif")],
+        "model.dir": scene.path("saved"),
+        "out": scene.out("served.tif"),
+        **_inside(scene),
+    }
 
 
 def _serving_keras(scene: Scene) -> dict[str, Any]:
     patches = {"model.fullyconv": "off", "source1.rfieldx": 8, "source1.rfieldy": 8, "output.spcscale": 4}
     image = {"source1.il": [scene.path("image.tif")], "model.dir": scene.path("small.keras")}
-    return {**image, **patches, "out": scene.out("served_patches.tif")}
+    return {**image, **patches, "mask": scene.path("mask.tif"), "out": scene.out("served_patches.tif")}
 
 
 def _serving_in_parts(scene: Scene) -> dict[str, Any]:
@@ -334,8 +362,13 @@ CASES: dict[str, tuple[Case, ...]] = {
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
-    "ImageClassifier": (_pixel_map, _pixel_map_by_nobody),
-    "ImageClassifierFromDeepFeatures": (_deep_map, _deep_map_with_other_statistics, _deep_map_by_nobody),
+    "ImageClassifier": (_pixel_map, _pixel_map_in_polygons, _pixel_map_by_nobody),
+    "ImageClassifierFromDeepFeatures": (
+        _deep_map,
+        _deep_map_in_polygons,
+        _deep_map_with_other_statistics,
+        _deep_map_by_nobody,
+    ),
     "InstallEngine": (),
     "LabelImageSampleSelection": (_label_points,),
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),

@@ -146,7 +146,7 @@ def test_no_dates_are_warned_about(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"bands": "7", "dates": "3"}, "DATES holds 3 dates, which do not divide the 7 bands of source 1"),
-        ({"bands": "6 4", "dates": "3"}, "There are 2 sources, but DATES holds the dates of 1"),
+        ({"bands": "6 4", "dates": "3"}, "The number of sources is 2, but DATES holds the dates of 1"),
         ({"bands": "6 4", "dates": "3;"}, "source 2 has no date, although others do"),
         ({"bands": "2", "dates": "2020-01-01 2020-13-01"}, "item 2 is '2020-13-01', but must be a date"),
         ({"bands": "2", "dates": "2", "step": 0}, "STEP is 0, but must be above 0"),

@@ -68,6 +68,7 @@ def test_a_lost_placeholder_is_noticed() -> None:
 def placeholders(text: str) -> list[tuple[str | None, str | None, str | None]]:
     try:
         found = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
+        found = [part for part in found if "|" not in (part[1] or "")]  # words, as many as the language needs
     except ValueError:  # no template, but a text with braces
         found = [(brace, None, None) for brace in re.findall("[{}]", text)]
     return sorted(found, key=str)

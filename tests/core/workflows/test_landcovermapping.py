@@ -66,6 +66,8 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
         legend=LEGEND,
         model__saveto=str(tmp_path / "model"),
         out__report=str(tmp_path / "report.html"),
+        out__margin=str(tmp_path / "margin.tif"),
+        out__probabilities=str(tmp_path / "each.tif"),
     )
     assert results["mode"] == "patches" and results["epochs_run"] == 2
     assert 0 < results["samples_validation"] < results["samples_training"] <= 3 * 60
@@ -81,8 +83,15 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
     assert (legend[3].name, legend[3].color, legend[9].name) == ("water", "#0000ff", "wood")
     assert "Confusion matrix" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert (tmp_path / "model" / "saved_model.pb").is_file()
+    each, margin = gdal.Open(results["out.probabilities"]), gdal.Open(results["out.margin"]).ReadAsArray()
+    probabilities = each.ReadAsArray()[:, :, 3:]
+    assert [each.GetRasterBand(band).GetDescription() for band in (1, 2, 3)] == results["probabilities"]
+    assert results["probabilities"] == ["water", "5", "wood"]
+    assert (np.array(LABELS)[probabilities.argmax(axis=0)] == pixels[:, 3:]).all()
+    np.testing.assert_allclose(margin[:, 3:], np.diff(np.sort(probabilities, axis=0)[-2:], axis=0)[0], atol=1e-6)
+    assert np.isnan(margin[:, :3]).all()
     left = {path.name for path in tmp_path.iterdir()} - {"map.tif.aux.xml"}
-    assert left == {"map.tif", "model", "report.html"}, "the steps are gone"
+    assert left == {"map.tif", "margin.tif", "each.tif", "model", "report.html"}, "the steps are gone"
     assert log.done == sorted(log.done) and log.done[-1] == pytest.approx(1.0)
 
 
@@ -103,8 +112,12 @@ def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None
     assert gdal.Open(first["out"]).GetRasterBand(1).GetNoDataValue() == 255
     kept = {path.name for path in (tmp_path / "steps").iterdir()}
     assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
-    second = run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"), patchsize=5, epochs=1)
+    again = {"model__dir": str(tmp_path / "net.keras"), "patchsize": 5, "epochs": 1}
+    second = run(scene, tmp_path, **values, **again, mask__vector=scene["polygons"])
     assert [row["name"] for row in second["classes"]] == ["crops", "water", "wood"]
+    row, column = np.mgrid[:ROWS, :COLUMNS]
+    inside = (row % SIDE >= 2) & (row % SIDE < SIDE - 2) & (column % SIDE >= 2) & (column % SIDE < SIDE - 2)
+    assert ((gdal.Open(second["out"]).ReadAsArray() != 255) == (inside & (column >= 3))).all()
     with pytest.raises(ParameterError, match=r"PATCHSIZE \(16 here\) must suit MODEL_DIR\."):
         run(scene, tmp_path, **values, model__dir=str(tmp_path / "net.keras"))
 

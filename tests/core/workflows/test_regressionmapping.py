@@ -161,12 +161,19 @@ def test_points_in_another_system(scene: dict[str, str], tmp_path: Path) -> None
     results = run(scene, tmp_path, log, values__vector=scene["points"], values__field="height")
     assert results["samples_training"] + results["samples_validation"] == 399
     assert results["r2"] > 0.8
-    assert any("1 points have no number in the field height" in line for line in log.warnings)
+    assert any("1 point has no number in the field height" in line for line in log.warnings)
 
 
 def test_as_many_pixels_as_asked_for(scene: dict[str, str], tmp_path: Path) -> None:
-    results = run(scene, tmp_path, values__raster=scene["raster"], samples=100, epochs=1, validation__share=0)
+    """The map is made where the mask has data, here the known values."""
+    few = {"samples": 100, "epochs": 1, "validation__share": 0}
+    results = run(scene, tmp_path, values__raster=scene["raster"], mask=scene["raster"], **few)
     assert 90 <= results["samples_training"] <= 100 and results["samples_validation"] == 0
+    dataset = gdal.Open(results["out"])
+    band = dataset.GetRasterBand(1)
+    inside = gdal.Open(scene["raster"]).ReadAsArray() != -1
+    inside[:, :EMPTY] = False
+    assert ((band.ReadAsArray() != band.GetNoDataValue()) == inside).all()
 
 
 @pytest.mark.parametrize(
