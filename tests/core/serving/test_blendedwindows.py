@@ -218,3 +218,22 @@ def test_whole_numbers_of_unknown_origin_cannot_be_blended(tmp_path: Path, pixel
     model = keras.Model(image, keras.ops.cast(image, "uint8"), name="rounded")
     with pytest.raises(ModelError, match=r"OUTPUT_NAMES, or set MODEL_CONTEXT=0"):
         served(tmp_path, keras_file(tmp_path, model), write_at(tmp_path / "image.tif", pixels), model__context=SIDE)
+
+
+def test_how_sure_the_map_is_follows_from_the_blended_scores(
+    tmp_path: Path, models: dict[str, Any], pixels: np.ndarray
+) -> None:
+    image, sure = write_at(tmp_path / "image.tif", pixels), tmp_path / "confidence.tif"
+    more = {"output.names": "classes", "out.confidence": str(sure), **tiled(20, 20)}
+    classes = served(tmp_path, models["same_classes"], image, model__context=SIDE, **more)
+    expected = blended(lambda window: models["same_classes"](window)["scores"], [pixels], SIDE)
+    np.testing.assert_array_equal(classes[..., 0], np.array([3, 7, 40])[expected.argmax(axis=2)])
+    np.testing.assert_allclose(read(sure)[..., 0], expected.max(axis=2), rtol=1e-5)
+
+
+def test_parts_of_another_context_are_refused(tmp_path: Path, models: dict[str, Any], pixels: np.ndarray) -> None:
+    given = {"model_dir": keras_file(tmp_path, models["same"]), "out": str(tmp_path / "parts.vrt")}
+    given["source1_il"] = [write_at(tmp_path / "image.tif", pixels)]
+    serve(**given, model_context=SIDE, part="0/2")
+    with pytest.raises(ParameterError, match="MODEL_CONTEXT"):
+        serve(**given, model_context=2 * SIDE, part="1/2")
