@@ -13,6 +13,9 @@ from .modelinterface import Model, TensorInfo, plain_name
 AGREEMENT, VARIANCE = "agreement of models", "variance of models"
 """Names of the outputs that compare the models; see `AveragedModel`."""
 
+_WITHOUT_BANDS = (1, 3)
+"""Numbers of dimensions of outputs of one value for each patch or pixel."""
+
 
 class Turn(NamedTuple):
     """A position of an image: mirrored left and right, top and bottom, and along the diagonal, in this order."""
@@ -77,12 +80,14 @@ class Average:
         numbers: by name, the outputs that hold class numbers.
         turns: a key of `TURNS`.
         probabilities: name of the output from which models are compared.
+        bands: by name, of each output whose values are averaged.
     """
 
     members: tuple[MemberNames, ...]
     numbers: tuple[tuple[str, ClassNumbers], ...]
     turns: str
     probabilities: str
+    bands: tuple[tuple[str, int], ...]
 
 
 class AveragedModel(Model):
@@ -113,7 +118,7 @@ class AveragedModel(Model):
         info = self._models[0].output(plain)
         if info.name not in self._names[0][1]:
             raise self.unknown(Phrase("output"), name, self._names[0][1])
-        shape = (*info.shape, 1) if info.shape is not None and len(info.shape) == 3 else info.shape
+        shape = (*info.shape, 1) if info.shape is not None and info.rank in _WITHOUT_BANDS else info.shape
         dtype = info.dtype if info.name in self._numbers else self._mean_type(info.name)
         return replace(info, shape=shape, dtype=dtype)
 
@@ -167,6 +172,7 @@ class AveragedModel(Model):
         model, (own_inputs, own_outputs) = self._models[number], self._names[number]
         inner = model.function([own_inputs[name] for name in inputs], [own_outputs[name] for name in outputs])
         types, turns = [self._mean_type(name) for name in outputs], TURNS[self._average.turns]
+        bands = [dict(self._average.bands)[name] for name in outputs]
 
         def means(feeds: Mapping[str, Any]) -> list[Any]:
             totals: list[Any] = []
@@ -174,21 +180,24 @@ class AveragedModel(Model):
                 with tf.control_dependencies(totals):
                     turned = {own_inputs[n]: turn.of(t) if t.shape.rank == 4 else t for n, t in feeds.items()}
                     values = [tf.cast(value, dtype) for value, dtype in zip(inner(turned), types)]
-                    values = [self._undone(turn, value) for value in values]
+                    values = [self._undone(turn, value, count) for value, count in zip(values, bands)]
                 totals = [one + other for one, other in zip(totals, values)] if totals else values
             return [total / len(turns) for total in totals]
 
         return means
 
-    def _undone(self, turn: Turn, value: Any) -> Any:
+    def _undone(self, turn: Turn, value: Any, bands: int) -> Any:
+        import tensorflow as tf
+
         if value.shape.rank is None:
             raise ModelError(
                 "An output of the model {model} has an unknown shape, and cannot be averaged: save the model with the shapes "
                 "of its outputs.",
                 model=self.path,
             )
-        if value.shape.rank == 3:
+        if value.shape.rank in _WITHOUT_BANDS:
             value = value[..., None]
+        value = tf.ensure_shape(value, [*value.shape[:-1], bands])
         return turn.undone(value) if value.shape.rank == 4 else value
 
     def _made(self, name: str, found: Mapping[str, Any], compared: Sequence[Any]) -> Any:

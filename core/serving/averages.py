@@ -18,7 +18,7 @@ from ..models.modelinterface import Model, is_real
 from ..models.sidecar import Sidecar, read_sidecar
 from ..phrases import Phrase
 from ..probing.appliedgeometry import Fields, serving_geometry
-from ..probing.classprobabilities import holds_labels
+from ..probing.classprobabilities import ClassProbabilities, holds_labels
 from ..probing.geometryresolver import GeometryResolver
 from ..probing.modelcache import LoadedModel, loaded_model
 from ..probing.probedoutputs import tried_pixels
@@ -76,7 +76,7 @@ class _Member:
         if not (pixels[:, 0] == np.array(values)[best]).all():
             raise ModelError(
                 "{wanted} needs the number of each class, but neither the sidecar of the model {model} nor a trial tells "
-                "those of the output {output}: have otbtf:describemodel write a sidecar with the classes, or set "
+                "those of the output {output}: describe the model with its classes (otbtf:describemodel), or set "
                 "{output_names}={probabilities} to map the probabilities.",
                 wanted=self._wanted,
                 output=name,
@@ -139,6 +139,16 @@ class Averages:
         self.resolver = self._resolver()
 
     @property
+    def probabilities(self) -> ClassProbabilities | None:
+        """The class probabilities behind the class numbers that are mapped; None where the map shows none."""
+        numbers = dict(self._average.numbers).get(self._names[0])
+        return (
+            ClassProbabilities(numbers.probabilities, dict(self._average.bands)[numbers.probabilities])
+            if numbers
+            else None
+        )
+
+    @property
     def told(self) -> str:
         """What is averaged, for the log."""
         return Phrase(
@@ -171,7 +181,10 @@ class Averages:
             members.append(self._member_names(member, own, held, theirs))
         numbers = tuple((name, one.numbers) for name, one in zip(self._names, held) if one.numbers is not None)
         behind = held[0].numbers.probabilities if held[0].numbers else self._names[0]
-        return Average(tuple(members), numbers, self._settings.averaging.augment_serve, behind)
+        bands = tuple(
+            (one.numbers.probabilities if one.numbers else name, one.bands) for name, one in zip(self._names, held)
+        )
+        return Average(tuple(members), numbers, self._settings.averaging.augment_serve, behind, bands)
 
     def _member_names(
         self, member: _Member, own: Sequence[str], held: Sequence[_Held], theirs: Sequence[_Held]

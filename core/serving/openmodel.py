@@ -162,6 +162,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
 
         averages = Averages(settings, model, names, sources, scope)
         loaded, resolver = averages.loaded(first, scope), averages.resolver
+        settings = replace(settings, probabilities=settings.probabilities or averages.probabilities)
         progress.info(averages.told)
     fields = applied_fields(resolver, settings, sources, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
