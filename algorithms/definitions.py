@@ -221,6 +221,14 @@ class _File(Shown):
         )
 
 
+class _Files(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterMultipleLayers(name, label, QgsProcessing.SourceType.TypeFile, optional=optional)
+
+    def value(self, reader, key, given, run):
+        return [reader.plain(key, item) for item in _listed(given)]
+
+
 class _Folder(Shown):
     def parameter(self, key, name, label, default, optional):
         folder = QgsProcessingParameterFile.Behavior.Folder
@@ -362,6 +370,7 @@ _SHOWN: dict[kinds.Kind, Shown] = {
     kinds.FIELD: _Field(),
     kinds.FIELDS: _Fields(),
     kinds.FILE: _File(),
+    kinds.FILES: _Files(),
     kinds.FOLDER: _Folder(),
     kinds.TEXT: _Text(),
     kinds.CLUSTER: _Text(),

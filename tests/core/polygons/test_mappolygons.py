@@ -241,6 +241,15 @@ class TestRefused:
         with pytest.raises(OtbtfError, match=match):
             run(tmp_path, CODES, simplify=10, transform=(7.0, 0.001, 0.0, 45.0, 0.0, -0.001), crs=4326)
 
+    def test_right_angles_without_a_tolerance(self, tmp_path: Path) -> None:
+        with pytest.raises(OtbtfError, match="RIGHTANGLES is given without SIMPLIFY"):
+            run(tmp_path, CODES, rightangles=True)
+
+    def test_right_angles_in_degrees(self, tmp_path: Path) -> None:
+        with pytest.raises(OtbtfError, match=r"map\.tif is in degrees, where a right angle is none on the ground"):
+            place = (7.0, 0.001, 0.0, 45.0, 0.0, -0.001)
+            run(tmp_path, CODES, rightangles=True, simplify=0.001, transform=place, crs=4326)
+
     def test_several_bands(self, tmp_path: Path) -> None:
         with pytest.raises(OtbtfError, match="which has 2 bands, but a map has one"):
             run(tmp_path, np.ones((3, 3, 2), "uint8"))
