@@ -135,7 +135,7 @@ def test_without_dates_the_band_means_take_the_place(scene: SimpleNamespace, tmp
     ("values", "message"),
     [
         ({"dates": "2018-01-01 2018-02-01 2018-03-01"}, "DATES holds 3 dates, which do not divide the 5 bands"),
-        ({"dates": "2018-01-01 2018-02-01; 2018-03-01"}, "1 sources, but DATES holds the dates of 2"),
+        ({"dates": "2018-01-01 2018-02-01; 2018-03-01"}, "The number of sources is 1, but DATES holds the dates of 2"),
         ({"dates": "yesterday"}, "DATES.* 'yesterday', but must be a date"),
         ({"in": ["empty"]}, "Every patch holds no-data.* Not one has a valid value.* no-data values \\(NODATA\\)"),
         ({"values__raster": "nothing"}, "VALUES_RASTER is .*, which has no known value on the image"),
