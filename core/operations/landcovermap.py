@@ -163,6 +163,15 @@ class _Outputs(Group):
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
     out: str = voc.raster_out("out", "Map", "The class of each pixel of the image, with names and colours.")
+    out_polygons: str | None = voc.vector_out(
+        "out.polygons",
+        "Polygons",
+        "The map as polygons with class, name, area and perimeter, as maptopolygons makes them; with OUT_CONFIDENCE, also "
+        "their mean probability.",
+        required=False,
+        geometry="polygon",
+        advanced=True,
+    )
     model_saveto: str | None = voc.folder_out(
         "model.saveto",
         "Trained model",

@@ -68,6 +68,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         fields = (*_FIELDS, _PROBABILITY) if reader.has_values else _FIELDS
         out = stack.enter_context(OutputVector(staging, fields, reader.placed.reference, progress, POLYGONS))
         legend = {} if parameters.threshold is not None else known_classes(reader.placed.dataset)
+        out.check_values([_whole(list(legend)), _names(list(legend), legend)])
         totals = _Totals()
         measuring = Measuring(ellipsoid, reader.placed.transform)
         for shapes in _shapes(reader, smallest, tolerance, parameters.rightangles, measuring, progress):
@@ -87,6 +88,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         staging.commit()
         if table is not None:
             table.commit()
+    progress.fraction(1.0)
     count = sum(totals.polygons.values())
     if not count:
         progress.warning(
