@@ -30,7 +30,7 @@ def style_by_class(layer: QgsMapLayer, field: str, rows: Iterable[Mapping[str, A
         rows: per class `value`, and `name` and `color` where known, as `core.classes.legend.as_rows` gives them.
     """
     rows = list(rows)
-    if not isinstance(layer, QgsVectorLayer) or not 0 < len(rows) <= _MOST:
+    if not isinstance(layer, QgsVectorLayer) or not layer.isSpatial() or not 0 < len(rows) <= _MOST:
         return
     names = [row.get("name") or str(row["value"]) for row in rows]
     categories = []

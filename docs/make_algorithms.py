@@ -26,7 +26,8 @@ HIDDEN = "Only for command lines, scripts and models: the toolbox does not show 
 GUIDES = {
     "sampling": (
         *("labelimagesampleselection", "sampleselection", "polygonclassstatistics", "densepolygonclassstatistics"),
-        *("patchesselection", "patchesextraction", "sampleextraction", "patchesmosaic"),
+        *("patchesselection", "patchesextraction", "sampleextraction", "sampleaugmentation"),
+        "patchesmosaic",
     ),
     "templates": ("createmodel",),
     "describing-models": ("describemodel", "exportsavedmodel"),
@@ -38,7 +39,7 @@ GUIDES = {
     "polygons": ("maptopolygons",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
-        *("trainvectorclassifier", "imageclassifier"),
+        *("computeimagesstatistics", "trainvectorclassifier", "imageclassifier"),
     ),
     "command-lines": ("runcommandline",),
     "tables": ("runtable",),
@@ -49,7 +50,7 @@ GUIDES = {
 ORDER = (
     *("createexampledata", "landcovermap", "regressionmap", "landcovermodel"),
     *("polygonclassstatistics", "densepolygonclassstatistics", "sampleselection", "labelimagesampleselection"),
-    *("sampleextraction", "patchesselection", "patchesextraction", "patchesmosaic"),
+    *("sampleextraction", "sampleaugmentation", "patchesselection", "patchesextraction", "patchesmosaic"),
     *("createmodel", "describemodel", "exportsavedmodel"),
     *("trainmodel", "tensorflowmodeltrain", "tensorboard"),
     *("trainclassifierfromdeepfeatures", "trainvectorclassifier"),

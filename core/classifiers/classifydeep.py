@@ -44,7 +44,7 @@ def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress
         from ..serving.modelidentity import packages_of  # these import TensorFlow
         from .deepparts import DeepParts
 
-        return run_in_parts(parameters, DeepParts, (*packages_of(parameters.model_dir), "sklearn"), progress)
+        return run_in_parts(parameters, DeepParts, (*packages_of(parameters), "sklearn"), progress)
     classifier = opened_classifier(parameters.classifier, parameters.imstat)
     with ExitStack() as stack:
         forms = MapForms(parameters, classifier, progress)

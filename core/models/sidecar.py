@@ -28,6 +28,7 @@ from .onnxmetadata import OnnxMetadata, metadata_of
 from .servingdefaults import ServingDefaults
 from .servingdefaults import as_json as defaults_as_json
 from .servingdefaults import from_json as defaults_from_json
+from .wholereasons import reason_as_json, reason_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
@@ -272,7 +273,7 @@ def geometry_as_json(geometry: Geometry) -> dict[str, Any]:
         if axis:
             described[name] = {**vars(axis), "scale": str(axis.scale)}
     if geometry.surroundings:
-        described["surroundings"] = dict(vars(geometry.surroundings))
+        described["surroundings"] = {**vars(geometry.surroundings), **reason_as_json(geometry.surroundings.reason)}
     if geometry.seen:
         described["true_receptive_fields"] = [list(size) for size in geometry.seen]
     return described
@@ -309,6 +310,13 @@ def _parse(path: Path) -> Sidecar:
 def patches_verdict(width: int, height: int) -> str:
     """Return the verdict on a model that takes patches of one size only."""
     return Phrase("patches of {width} x {height}", width=width, height=height)
+
+
+def applied_verdict(geometry: Geometry, defaults: ServingDefaults | None) -> str:
+    """Return how serving applies a model for an output, in words: in windows, where its serving defaults say so."""
+    if defaults is None or not defaults.context or geometry.x is None:
+        return geometry.verdict
+    return Phrase("context of fixed size: {side} x {side}", side=defaults.context)
 
 
 def _geometry(described: Json) -> Geometry:
@@ -361,7 +369,7 @@ def _surroundings(around: Json) -> Surroundings:
         around["stride"].whole(1, _MANY),
         _pair(around["margin_x"], -_MANY),
         _pair(around["margin_y"], -_MANY),
-        _text(around, "reason"),
+        reason_from_json(around),
     )
 
 

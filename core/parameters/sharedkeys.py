@@ -28,6 +28,9 @@ SUGGESTED_SIZE = 16
 LARGEST_32_BIT_SEED = 2**32 - 1
 """The largest seed that `keras.utils.set_random_seed` and the classifiers take."""
 
+DRAWN = "one drawn at random, which the log names"
+"""What happens without a seed where something is drawn in any case; see `base.seeds`."""
+
 LARGEST_SEED = 2**31 - 1
 """The largest seed of training, which adds the number of the epoch to it: the sum stays within 32 bits."""
 
@@ -209,6 +212,19 @@ def tag_sets(name: str = "model.tagsets") -> Any:
         "Tag sets",
         "Tags of the SavedModel's graph, separated by spaces or commas. Default: serve.",
         section=sections.MODEL,
+        advanced=True,
+    )
+
+
+def context_size(name: str, of: str, more: str) -> Any:
+    """The size of the windows in which a model is computed that sees all of what it is shown."""
+    return voc.integer(
+        name,
+        "Context size",
+        f"For a {of} whose outputs depend on the whole image (global pooling, attention): width and height, in pixels of the "
+        f"first source, of the windows in which it is computed, such as the patches that it was trained on. {more}",
+        minimum=0,
+        section=sections.GEOMETRY,
         advanced=True,
     )
 

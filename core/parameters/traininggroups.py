@@ -22,6 +22,7 @@ FOR_KERAS_ONLY = (
     "strategy",
     "class_weights",
     "remap_labels",
+    "extend_classes",
 )
 """Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
@@ -124,6 +125,14 @@ class SampleUse(Group):
         "On: number the labels (any whole numbers) from 0 in ascending order for training. The trained model returns "
         "the original labels in its output named classes.",
         section=sections.SAMPLES,
+    )
+    extend_classes: bool = voc.boolean(
+        "extend_classes",
+        "Add classes to the model",
+        "On: add the classes of the samples that the trained model does not have to its last layer. Its own classes keep "
+        "their labels and weights.",
+        section=sections.SAMPLES,
+        advanced=True,
     )
     ignored_label: int | None = voc.integer(
         "ignored_label",

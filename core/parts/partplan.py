@@ -28,7 +28,7 @@ SIDE = 4096
 EACH, SMALL = 4, 1024
 """Parts for each run, so that all have about as much to do, where that leaves them no smaller than this."""
 
-_FORM = 2
+_FORM = 3
 """Of the text; another product version is refused anyway."""
 
 _LARGEST_TEXT = 8 << 20

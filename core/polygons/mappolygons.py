@@ -7,13 +7,14 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .. import errors
-from ..base.progress import Progress
+from ..base.progress import Part, Progress
+from ..base.temporaries import scratch_folder
 from ..classes.legend import Legend, as_rows, known_classes, write_legend
 from ..errors import ParameterError
 from ..operations.maptopolygons import MapToPolygons
@@ -24,9 +25,11 @@ from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_ve
 from .arcs import Arc
 from .ellipsoid import Ellipsoid, planar
 from .mapreading import MapReader, Placed
-from .polygonizing import Polygon, Strip, polygons_of
-from .rings import rings_of
+from .polygonizing import Polygon, Prepare, Strip, polygons_of
+from .polygonshapes import Measuring, Shape
 from .sieving import sieved
+from .simplification import Simplification
+from .tolerance import check_right_angles, checked_tolerance
 from .wkb import polygon_wkb
 
 _FIELDS = (Field("class", INTEGER), Field("name", TEXT), Field("area_m2", REAL), Field("perimeter", REAL))
@@ -55,6 +58,9 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
     if parameters.outtable:
         check_vector_output(parameters.outtable, errors.field("outtable"))
     reader = MapReader(parameters, progress)
+    tolerance = checked_tolerance(parameters.simplify, reader.placed, progress) if parameters.simplify else 0.0
+    if parameters.rightangles:
+        check_right_angles(tolerance, reader.placed)
     ellipsoid = _ellipsoid(reader, progress)
     smallest = _pixels_of(parameters.minarea, reader, ellipsoid, progress) if parameters.minarea else 0
     with ExitStack() as stack:
@@ -62,11 +68,14 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         fields = (*_FIELDS, _PROBABILITY) if reader.has_values else _FIELDS
         out = stack.enter_context(OutputVector(staging, fields, reader.placed.reference, progress, POLYGONS))
         legend = {} if parameters.threshold is not None else known_classes(reader.placed.dataset)
+        out.check_values([_whole(list(legend)), _names(list(legend), legend)])
         totals = _Totals()
-        for polygons in _polygons(reader, smallest, ellipsoid, progress):
-            written = _measured(polygons, reader, ellipsoid)
-            totals.add(written)
-            out.write_polygons(_columns(written, legend, reader.has_values), [polygon.shape for polygon in written])
+        measuring = Measuring(ellipsoid, reader.placed.transform)
+        for shapes in _shapes(reader, smallest, tolerance, parameters.rightangles, measuring, progress):
+            progress.check()
+            totals.add(shapes, reader.classes)
+            outlines = [polygon_wkb(shape.rings, reader.placed.transform) for shape in shapes]
+            out.write_shapes(_columns(shapes, reader, legend), outlines)
         out.close()
         rows = as_rows(sorted(totals.polygons), legend)
         write_legend(staging.folder, staging.final.name, rows, "class")
@@ -79,6 +88,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         staging.commit()
         if table is not None:
             table.commit()
+    progress.fraction(1.0)
     count = sum(totals.polygons.values())
     if not count:
         progress.warning(
@@ -158,10 +168,44 @@ def _pixel_areas(placed: Placed, ellipsoid: Ellipsoid) -> list[float]:
     return [ellipsoid.area(below, turn) for below, turn in zip(found.areas.tolist(), found.turns.tolist())]
 
 
-def _polygons(
-    reader: MapReader, smallest: int, ellipsoid: Ellipsoid | None, progress: Progress
-) -> Iterator[list[Polygon]]:
-    """Yield the polygons strip by strip, their arcs measured."""
+def _shapes(
+    reader: MapReader, smallest: int, tolerance: float, squares: bool, measuring: Measuring, progress: Progress
+) -> Iterator[list[Shape]]:
+    """Yield the polygons, some at a time, as they are drawn."""
+    if not tolerance:
+        for polygons in _polygons(reader, smallest, measuring.measure, Part(progress, 0, 0.95)):
+            yield [measuring.shape(polygon) for polygon in polygons]
+        return
+    grid = reader.placed.stack.grid
+    size = grid.width, grid.height
+    with (
+        scratch_folder() as folder,
+        Simplification(
+            folder, size, reader.rows, reader.placed.transform, tolerance, squares, measuring
+        ) as simplification,
+    ):
+
+        def prepare(arcs: Sequence[Arc]) -> None:
+            measuring.measure(arcs)
+            simplification.add_arcs(arcs)
+
+        for polygons in _polygons(reader, smallest, prepare, Part(progress, 0, 0.6)):
+            simplification.add_shapes([measuring.shape(polygon) for polygon in polygons])
+        restored, squared = simplification.decide(Part(progress, 0.6, 0.8))
+        progress.info(
+            Phrase(
+                "{restored} {restored:piece of a border is|pieces of borders are} not simplified, so as to meet no other "
+                "border.",
+                restored=restored,
+            )
+        )
+        if squares:
+            progress.info(Phrase("{squared} {squared:outline has|outlines have} right angles.", squared=squared))
+        yield from simplification.shapes(Part(progress, 0.8, 0.95))
+
+
+def _polygons(reader: MapReader, smallest: int, prepare: Prepare, progress: Progress) -> Iterator[list[Polygon]]:
+    """Yield the polygons strip by strip."""
     passes = 1 if smallest <= 1 else 3
     done = 0
 
@@ -170,24 +214,14 @@ def _polygons(
         for strip in strips:
             yield strip
             done += 1
-            progress.fraction(0.95 * done / (passes * reader.steps))
+            progress.fraction(done / (passes * reader.steps))
 
     strips: Iterable[Strip] = told(reader.strips())
     if smallest > 1:
         merge, merged = sieved(lambda: told(reader.codes()), smallest)
         progress.info(Phrase("{merged} {merged:area|areas} became part of the largest neighbour.", merged=merged))
         strips = _merged(told(reader.strips()), merge)
-
-    def measure(arcs: Sequence[Arc]) -> None:
-        if ellipsoid is None or not arcs:
-            return
-        starts = np.cumsum([0, *(len(arc.points) for arc in arcs)])[:-1]
-        points = planar(np.concatenate([arc.points for arc in arcs]).astype("float64"), reader.placed.transform)
-        found = ellipsoid.measure(points, starts)
-        for arc, *measures in zip(arcs, found.areas.tolist(), found.turns.tolist(), found.lengths.tolist()):
-            arc.measures = (measures[0], measures[1], measures[2])
-
-    yield from polygons_of(strips, reader.placed.stack.grid.width, measure)
+    yield from polygons_of(strips, reader.placed.stack.grid.width, prepare)
 
 
 def _merged(strips: Iterable[Strip], merge: Callable[[int, np.ndarray], np.ndarray]) -> Iterator[Strip]:
@@ -195,41 +229,11 @@ def _merged(strips: Iterable[Strip], merge: Callable[[int, np.ndarray], np.ndarr
         yield replace(strip, codes=merge(number, strip.codes))
 
 
-@dataclass(frozen=True)
-class _Written:
-    """A polygon as it is written: NaN where it has no area, perimeter or probability."""
-
-    value: int
-    pixels: int
-    area: float
-    perimeter: float
-    probability: float
-    shape: bytes
-
-
-def _measured(polygons: Sequence[Polygon], reader: MapReader, ellipsoid: Ellipsoid | None) -> list[_Written]:
-    written = []
-    for polygon in polygons:
-        area = perimeter = math.nan
-        if ellipsoid is not None:
-            signed = [(1 if forward else -1, arc.measures) for arc, forward in polygon.sides]
-            area = ellipsoid.area(
-                math.fsum(sign * measures[0] for sign, measures in signed),
-                math.fsum(sign * measures[1] for sign, measures in signed),
-            )
-            perimeter = math.fsum(measures[2] for _, measures in signed)
-        total, number = polygon.sums
-        shape = polygon_wkb(rings_of(polygon.sides), reader.placed.transform)
-        value = reader.classes[polygon.code]
-        written.append(_Written(value, polygon.pixels, area, perimeter, total / number if number else math.nan, shape))
-    return written
-
-
-def _columns(written: Sequence[_Written], legend: Legend, probabilities: bool) -> list[np.ma.MaskedArray]:
-    values = [polygon.value for polygon in written]
-    numbers = [[polygon.area for polygon in written], [polygon.perimeter for polygon in written]]
-    if probabilities:
-        numbers.append([polygon.probability for polygon in written])
+def _columns(shapes: Sequence[Shape], reader: MapReader, legend: Legend) -> list[np.ma.MaskedArray]:
+    values = [reader.classes[shape.code] for shape in shapes]
+    numbers = [[shape.area for shape in shapes], [shape.perimeter for shape in shapes]]
+    if reader.has_values:
+        numbers.append([total / number if number else math.nan for total, number in (shape.sums for shape in shapes)])
     return [
         _whole(values),
         _names(values, legend),
@@ -254,11 +258,12 @@ class _Totals:
         self._pixels: defaultdict[int, int] = defaultdict(int)
         self._areas: defaultdict[int, float] = defaultdict(float)
 
-    def add(self, written: Iterable[_Written]) -> None:
-        for polygon in written:
-            self.polygons[polygon.value] += 1
-            self._pixels[polygon.value] += polygon.pixels
-            self._areas[polygon.value] += polygon.area
+    def add(self, shapes: Iterable[Shape], classes: Sequence[int]) -> None:
+        for shape in shapes:
+            value = classes[shape.code]
+            self.polygons[value] += 1
+            self._pixels[value] += shape.pixels
+            self._areas[value] += shape.area_of_pixels
 
     def columns(self, legend: Legend) -> list[np.ma.MaskedArray]:
         values = sorted(self.polygons)

@@ -72,6 +72,7 @@ class MapReader:
     Attributes:
         placed: the map.
         classes: value of each code, as far as the map has been read.
+        rows: of a strip.
     """
 
     def __init__(self, parameters: MapToPolygons, progress: Progress) -> None:
@@ -95,7 +96,7 @@ class MapReader:
         self.classes: list[int] = []
         self._codes: dict[int, int] = {}
         grid = stack.grid
-        self._rows = max(1, min(grid.height, (parameters.ram << 20) // (_PIXEL_BYTES * grid.width)))
+        self.rows = max(1, min(grid.height, (parameters.ram << 20) // (_PIXEL_BYTES * grid.width)))
 
     def _opened_probabilities(self, parameters: MapToPolygons) -> tuple[Stack, Missing]:
         placed = Placed(parameters.probabilities, parameters.alpha, self._progress)
@@ -124,7 +125,7 @@ class MapReader:
             Cancelled: the user asked to stop.
         """
         grid = self._stack.grid
-        for box in tiles(grid.width, grid.height, grid.width, self._rows):
+        for box in tiles(grid.width, grid.height, grid.width, self.rows):
             self._progress.check()
             pixels = self._stack.read(box)
             missing = self._missing.marked(pixels, box)
@@ -134,14 +135,14 @@ class MapReader:
     @property
     def steps(self) -> int:
         """The number of strips."""
-        return -(-self._stack.grid.height // self._rows)
+        return -(-self._stack.grid.height // self.rows)
 
     def _values(self, pixels: np.ndarray, missing: np.ndarray, box: Box) -> np.ndarray:
         if self._probabilities is None:
             return np.where(missing, np.nan, pixels.astype("float64"))
         stack, without = self._probabilities
         found = stack.read(box)
-        return np.where(without.marked(found, box), np.nan, np.nanmax(found.astype("float64"), axis=-1))
+        return np.where(without.marked(found, box), np.nan, np.fmax.reduce(found.astype("float64"), axis=-1))
 
     def _coded(self, pixels: np.ndarray, missing: np.ndarray, top: int) -> np.ndarray:
         if self._threshold is not None:

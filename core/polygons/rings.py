@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .arcs import Arc
+from .arcs import Arc, Curve
 
 Side = tuple[Arc, bool]
 """An arc, and whether the polygon is on its left; otherwise it is on its right, and the arc is followed backwards."""
 
-Ring = list[Side]
+Ring = Sequence[tuple[Curve, bool]]
+"""Lines that follow each other around an area, and whether it is on their left."""
 
 
-def rings_of(sides: Sequence[Side]) -> list[Ring]:
+def rings_of(sides: Sequence[Side]) -> list[list[Side]]:
     """Return the rings of a polygon, the outer one first.
 
     Where the polygon touches itself in a point, the rings go there around what is outside: so each is simple.

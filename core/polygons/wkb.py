@@ -26,7 +26,7 @@ def polygon_wkb(rings: Sequence[Ring], transform: Any) -> bytes:
     """
     parts = [struct.pack("<BII", 1, _POLYGON, len(rings))]
     for ring in rings:
-        pieces = [(arc.points if forward else arc.points[::-1])[:-1] for arc, forward in ring]
+        pieces = [(line.points if forward else line.points[::-1])[:-1] for line, forward in ring]
         corners = np.concatenate((*pieces, pieces[0][:1]))
         parts += [struct.pack("<I", len(corners)), planar(corners, transform).astype("<f8").tobytes()]
     return b"".join(parts)

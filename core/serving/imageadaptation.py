@@ -19,7 +19,7 @@ from ..models.servingdefaults import ServingDefaults
 from ..parameters.rastersource import RasterSource, described
 from ..phrases import Phrase
 from ..probing.sources import OpenSource, open_sources
-from ..probing.usersettings import SourceSettings
+from ..probing.usersettings import ModelSettings, SourceSettings
 from ..rasters.inmemory import Opened
 from .defaultsapplied import serving_defaults_of
 from .servesettings import ServeSettings
@@ -76,13 +76,30 @@ def adapted(
     return settings, open_sources(settings.sources)
 
 
+def other_model(settings: ServeSettings, path: str, sources: Sequence[OpenSource]) -> ModelSettings:
+    """Return how another model is loaded on the same images: with the scaling of its own training."""
+    defaults = serving_defaults_of(path) or ServingDefaults()
+    applied = None if _unscaled(settings.scaling, sources) else defaults.scaling
+    return replace(settings.model, path=path, scaling=applied)
+
+
+def _unscaled(mode: str, sources: Sequence[OpenSource]) -> bool:
+    """Return whether images are used as they are, whatever the model says."""
+    return mode == "off" or (mode == "auto" and _no_bytes(sources) is not None)
+
+
+def _no_bytes(sources: Sequence[OpenSource]) -> OpenSource | None:
+    """Return the first source that holds anything but bytes."""
+    return next((source for source in sources if source.stack.dtype.name != "uint8"), None)
+
+
 def _scaling(
     mode: str, scaling: InputScaling | None, sources: Sequence[OpenSource], progress: Progress
 ) -> InputScaling | None:
     if scaling is None or mode == "off":
         return None
-    others = [source for source in sources if source.stack.dtype.name != "uint8"]
-    if mode == "on" or not others:
+    other = _no_bytes(sources)
+    if mode == "on" or other is None:
         progress.info(
             Phrase("Pixel values are scaled as in the model's training: {scaling}.", scaling=scaling.describe())
         )
@@ -92,8 +109,8 @@ def _scaling(
             "The model was trained on bytes scaled as {scaling}, but {name} holds {dtype}: its pixel values are used as they "
             "are. Check that they have the range of the training, or set {images_scaling}.",
             scaling=scaling.describe(),
-            name=others[0].stack.names[0],
-            dtype=others[0].stack.dtype.name,
+            name=other.stack.names[0],
+            dtype=other.stack.dtype.name,
             images_scaling=_SCALING,
         )
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ParameterError, field
+from ..errors import field
 from ..models.identity import fingerprint
 from ..models.modelfiles import is_onnx, model_place
+from ..parameters.averaging import Averaging
 from ..parameters.servedmodel import ServedModel
 from ..parts.partidentity import images_identity, parameters_identity, plain, versions_identity
 from ..samples.mapmask import MapMask, PolygonMask, RasterMask
@@ -23,9 +24,18 @@ def mask_identity(parameters: Any, mask: MapMask | None) -> dict[str, str]:
     return {"mask_vector": mask.digest} if isinstance(mask, PolygonMask) else {}
 
 
-def packages_of(model_path: str) -> tuple[str, ...]:
-    """Return the packages that decide the values of a model: workers of one run need the same versions."""
-    return ("tensorflow", "keras", *(["onnxruntime"] if is_onnx(model_place(model_path)) else []))
+def packages_of(parameters: ServedModel) -> tuple[str, ...]:
+    """Return the packages that decide the values of models: workers of one run need the same versions."""
+    return (
+        "tensorflow",
+        "keras",
+        *(["onnxruntime"] if any(map(is_onnx, map(model_place, _models(parameters)))) else []),
+    )
+
+
+def _models(parameters: ServedModel) -> tuple[str, ...]:
+    """Return the paths of all models that are applied."""
+    return (parameters.model_dir, *(parameters.model_more if isinstance(parameters, Averaging) else ()))
 
 
 def model_identity(
@@ -48,9 +58,12 @@ def model_identity(
             "first (Raster > Projections > Warp), and set it to check.",
             images_pixelsize=field("images_pixelsize"),
         )
-    found = versions_identity("TensorFlow", "Keras", *(["ONNX Runtime"] if opened.loaded.model.kind == "ONNX" else []))
-    found["the model"] = fingerprint(parameters.model_dir)
-    found.update(parameters_identity(parameters, ("model_dir", "sources", *OF_THE_MASK, *but), parts_are_kept))
+    runtime = ["ONNX Runtime"] if "onnxruntime" in packages_of(parameters) else []
+    found = versions_identity("TensorFlow", "Keras", *runtime)
+    found["the model"] = " ".join(map(fingerprint, _models(parameters)))
+    found.update(
+        parameters_identity(parameters, ("model_dir", "model_more", "sources", *OF_THE_MASK, *but), parts_are_kept)
+    )
     found.update(mask_identity(parameters, opened.mask))
     for source, given in zip(opened.sources, parameters.sources):
         for name, value in vars(given).items():

@@ -27,6 +27,7 @@ class ModelPlan:
         outputs: names of the model's outputs, in the order of their bands.
         fields: how the model is applied, with the margins where tiles meet.
         alone: whether each patch is computed alone.
+        constant: whether its weights are constants, which changes no bit, as the run that made the plan has tried.
         way: how patches are computed; None where regions are.
         bands: that the model returns.
         tile: width and height in outputs.
@@ -36,6 +37,7 @@ class ModelPlan:
     outputs: tuple[str, ...]
     fields: Fields
     alone: bool
+    constant: bool
     way: PatchWay | None
     bands: int
     tile: tuple[int, int]
@@ -46,7 +48,16 @@ class ModelPlan:
         """Return it as a run has found it, for all outputs in a box."""
         fields = run.geometry.fields
         tile = (box.width, box.height) if whole_only(fields) else run.tile
-        return cls(tuple(opened.outputs), fields, opened.compute.alone, run.way, run.bands, tile, opened.probabilities)
+        return cls(
+            outputs=tuple(opened.outputs),
+            fields=fields,
+            alone=opened.compute.alone,
+            constant=bool(opened.compute.frozen),
+            way=run.way,
+            bands=run.bands,
+            tile=tile,
+            probabilities=opened.probabilities,
+        )
 
     def opened_again(self, opened: OpenModel, settings: ServeSettings, progress: Progress) -> OpenModel:
         """Return the open model for the outputs of the plan: another machine may have found others of the same map."""
@@ -60,6 +71,8 @@ class ModelPlan:
         geometry = serving_geometry(opened.sources, self.fields)
         for compute in (opened.compute, *opened.beside):
             compute.alone = self.alone
+            if self.constant:
+                compute.freeze_as_planned()
         return replace(opened, geometry=geometry), RunPlan(geometry, box, self.bands, self.way, self.tile)
 
     def values(self) -> dict[str, Any]:
@@ -68,6 +81,7 @@ class ModelPlan:
             "outputs": list(self.outputs),
             "fields": {"x": _axis(self.fields.x), "y": _axis(self.fields.y)},
             "alone": self.alone,
+            "constant": self.constant,
             "patches": _way(self.way),
             "bands": self.bands,
             "tile": list(self.tile),
@@ -86,6 +100,7 @@ def read_model_plan(found: Json) -> ModelPlan:
         tuple(item.text() for item in found["outputs"].items()),
         Fields(_read_axis(found["fields"]["x"]), _read_axis(found["fields"]["y"])),
         found["alone"].flag(),
+        found["constant"].flag(),
         _read_way(found.get("patches")),
         found["bands"].whole(1),
         (width, height),
@@ -118,6 +133,7 @@ def _read_axis(found: Json) -> AxisFields:
         (before, behind),
         found["fixed"].flag(),
         found["padded"].flag(),
+        found["windowed"].flag(),
     )
 
 

@@ -105,7 +105,12 @@ def count_labels(samples: Samples, target: str, role: SampleRole) -> Counter[int
 
 
 def class_table(
-    counts: Mapping[SampleRole, Counter[int]], outputs: int | None, remap: bool, ignored: int | None, legend: Legend
+    counts: Mapping[SampleRole, Counter[int]],
+    outputs: int | None,
+    remap: bool,
+    ignored: int | None,
+    legend: Legend,
+    known: Sequence[int] = (),
 ) -> ClassTable:
     """Return the classes.
 
@@ -115,6 +120,7 @@ def class_table(
         remap: True to number the labels that occur; False where they are numbers from 0 on already.
         ignored: the label that does not count.
         legend: names and colours.
+        known: the labels of the classes that the model has learned, ascending; empty where nothing tells them.
 
     Raises:
         ParameterError: labels do not fit; they are listed, and what can be done.
@@ -127,6 +133,8 @@ def class_table(
             ignored=ignored,
             ignored_label=field("ignored_label"),
         )
+    if known and set(every) <= set(known):
+        return ClassTable(tuple(known), ignored, legend)
     if remap:
         if outputs is not None and len(every) > outputs:
             raise ParameterError(

@@ -43,6 +43,8 @@ POINTS, POLYGONS, NO_GEOMETRY = ogr.wkbPoint, ogr.wkbPolygon, ogr.wkbNone
 """What the features of a layer are."""
 
 _LARGEST_32_BITS = 2**31 - 1
+_LONGEST_TEXT = {"ESRI Shapefile": 254}
+"""Bytes of UTF-8 after which a format cuts off a text."""
 
 _BATCH = 20_000  # features between two looks at the user's wish to stop
 
@@ -163,7 +165,7 @@ class OutputVector:
             fields: names and kinds.
             reference: coordinate system.
             progress: hears of fields that the format had to rename.
-            geometry: `POINTS`, `POLYGONS`, or `NO_GEOMETRY` for a table.
+            geometry: `POINTS`, `POLYGONS` or another of OGR's types of geometry, or `NO_GEOMETRY` for a table.
 
         Raises:
             VectorError: the format cannot hold such a layer.
@@ -196,7 +198,7 @@ class OutputVector:
         self._check(errors, self._dataset is not None)
         self._create_layer(reference, fields)
         self._create_fields(fields)
-        if self._driver.ShortName == "GPKG" and self._geometry != POLYGONS:
+        if self._driver.ShortName == "GPKG" and self._geometry in (POINTS, NO_GEOMETRY):
             self._close_dataset()
             self._filler = Filler(self._staging.path, self._name, self.names)
         elif self._dataset.TestCapability(ogr.ODsCTransactions):
@@ -211,7 +213,7 @@ class OutputVector:
         options = list(_LAYER_OPTIONS.get(self._driver.ShortName, []))
         if self._geometry == NO_GEOMETRY:
             options = [option for option in options if not option.startswith(("SPATIAL_INDEX", "GEOMETRY"))]
-        if self._geometry == POLYGONS:
+        if self._geometry not in (POINTS, NO_GEOMETRY):
             options = ["GEOMETRY=AS_WKT" if option == "GEOMETRY=AS_XY" else option for option in options]
         if self._driver.ShortName == "GPKG" and self._geometry != NO_GEOMETRY and not can_index():
             options = ["SPATIAL_INDEX=NO" if option.startswith("SPATIAL_INDEX") else option for option in options]
@@ -251,19 +253,45 @@ class OutputVector:
                 )
             )
 
-    def write_polygons(self, columns: Sequence[Column], shapes: Sequence[bytes]) -> None:
-        """Append polygons, as `write` does points.
+    def write_shapes(self, columns: Sequence[Column], shapes: Sequence[bytes]) -> None:
+        """Append features that are no points, as `write` does points.
 
         Args:
             columns: one per field, see `write`.
-            shapes: the polygons as WKB.
+            shapes: their geometries as WKB.
         """
-        self._check_whole(columns)
+        self.check_values(columns)
         self._write_batches(columns, map(ogr.CreateGeometryFromWkb, shapes), len(shapes))
         self._rows += len(shapes)
 
+    def check_values(self, columns: Sequence[Column]) -> None:
+        """Raise VectorError where the format cannot hold a value: OGR would write its largest number, or cut off a text.
+
+        Args:
+            columns: values of the first fields.
+        """
+        self._check_whole(columns)
+        self._check_texts(columns)
+
+    def _check_texts(self, columns: Sequence[Column]) -> None:
+        longest = _LONGEST_TEXT.get(self._driver.ShortName)
+        if longest is None:
+            return
+        for name, column in zip(self.names, columns):
+            texts = [text for text in column.tolist() if isinstance(text, str)]
+            wrong = next((text for text in texts if len(text.encode("utf-8")) > longest), None)
+            if wrong is not None:
+                raise VectorError(
+                    "{final} cannot hold {value!r} in the field {field}: texts of the format {format} end after {most} "
+                    "bytes. A GeoPackage (.gpkg) holds longer ones.",
+                    final=self._staging.final,
+                    value=wrong[:60] + "…",
+                    field=name,
+                    format=self._driver.LongName,
+                    most=longest,
+                )
+
     def _check_whole(self, columns: Sequence[Column]) -> None:
-        """Raise VectorError where a number does not fit into the fields of the format: OGR writes its largest one."""
         if self._whole == ogr.OFTInteger64:
             return
         for name, column in zip(self.names, columns):
@@ -293,7 +321,7 @@ class OutputVector:
             VectorError: they cannot be written, for instance because the disk is full.
             Cancelled: the user asked to stop.
         """
-        self._check_whole(columns)
+        self.check_values(columns)
         count = len(x) if x is not None else len(columns[0])
         if self._filler is not None:
             self._filler.add(columns, x, y, count)

@@ -107,10 +107,11 @@ def _keep(result: Path, name: str, rows: Sequence[Row]) -> None:
 def _check_device() -> None:
     """End if the device to be measured is not there."""
     from otbtf_qgis.core.errors import OtbtfError
-    from otbtf_qgis.core.machine.devices import device_scope
+    from otbtf_qgis.core.machine.devices import device_scope, devices
 
     try:
-        device_scope(os.environ.get("DEVICE", "auto"))
+        for device in devices(os.environ.get("DEVICE", "auto")):
+            device_scope(device)
     except OtbtfError as error:
         sys.exit(str(error))
 

@@ -117,8 +117,15 @@ def engine() -> Engine:
 
 
 def on_device(values: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters of serving with the device that is measured."""
+    """Return parameters of an operation with the device that is measured."""
     return {**values, "device": DEVICE}
+
+
+def first_device() -> str:
+    """Return the first of the devices that are measured, which computes a bare model."""
+    from otbtf_qgis.core.machine.devices import devices
+
+    return devices(DEVICE)[0]
 
 
 def serve(running: Engine, values: dict[str, Any], progress: Progress | None = None) -> None:

@@ -119,14 +119,14 @@ def _bare(path: Path) -> Callable[[Any], Any]:
     import keras
     import tensorflow as tf
 
-    with device_scope(inputs.DEVICE)():
+    with device_scope(inputs.first_device())():
         model = keras.models.load_model(path, compile=False)
     signature = [tf.TensorSpec([1, None, None, 4], tf.uint16)]
     return tf.function(lambda x: model(tf.cast(x, "float32"), training=False), signature, autograph=False)
 
 
 def _call(bare: Callable[[Any], Any], tensor: Any, count: int) -> None:
-    with device_scope(inputs.DEVICE)():
+    with device_scope(inputs.first_device())():
         for _ in range(count):
             np.asarray(bare(tensor))
 

@@ -23,6 +23,7 @@ from timing import Row, judged
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
+from otbtf_qgis.core.cluster.daskcluster import bare
 from otbtf_qgis.core.cluster.daskpool import DaskPool
 from otbtf_qgis.core.cluster.tasks import Tasks
 from otbtf_qgis.core.cluster.workerfacts import worker_facts
@@ -51,7 +52,10 @@ class Cost:
 
 
 class Cluster:
-    """A Dask cluster of this machine, whose workers can be asked for their processor time."""
+    """A Dask cluster of this machine, whose workers can be asked for their processor time.
+
+    Its scheduler runs in this process, and takes some ms of each second also from those runs that do not use it.
+    """
 
     def __init__(self, client: Any) -> None:
         self.client, self.address = client, client.scheduler.address
@@ -84,11 +88,10 @@ class Cluster:
 @contextlib.contextmanager
 def cluster(workers: int = WORKERS) -> Iterator[Cluster]:
     """Yield new workers."""
-    import dask
     import distributed
 
-    dask.config.set({"distributed.worker.profile.enabled": False})  # as CLUSTER=local:N starts them
-    with small_cluster.dask_cluster(workers) as made, distributed.Client(made, set_as_default=False) as client:
+    # As CLUSTER=local:N starts them, but without encryption, so that runs can connect to them one after the other.
+    with bare(), small_cluster.dask_cluster(workers) as made, distributed.Client(made, set_as_default=False) as client:
         yield Cluster(client)
 
 
@@ -109,7 +112,7 @@ def bench_workers(quick: bool, folder: Path) -> list[Row]:
         }
         for way in ways.values():
             way()
-        costs = made.costs(ways, 1 if quick else 3, lambda: _removed(folder))
+        costs = made.costs(ways, 1 if quick else 5, lambda: _removed(folder))
         each = Cost(started.seconds, started.processor / WORKERS)
         rows = [cost.row(case, who) for who, cost in costs.items()]
         rows += [each.row("start of a worker: TensorFlow and Keras", "each worker")]

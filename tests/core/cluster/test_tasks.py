@@ -18,9 +18,9 @@ import pytest
 import serving
 import small_cluster
 
+from otbtf_qgis import core
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.cluster import daskpool
-from otbtf_qgis.core.cluster.executorpool import ExecutorPool
 from otbtf_qgis.core.cluster.pools import opened_pool
 from otbtf_qgis.core.cluster.tasks import Pool, Tasks
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
@@ -182,8 +182,16 @@ def test_cancelled(pool: Pool) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not fork")
-def test_forked_processes_are_refused() -> None:
+def test_forked_processes_are_refused(tmp_path: Path) -> None:
     told = r"CLUSTER is an executor whose processes are forked.*spawn"
     context = multiprocessing.get_context("fork")
+    values = {
+        "in": str(tmp_path / "image.tif"),
+        "model": str(tmp_path / "forest.skops"),
+        "out": str(tmp_path / "map.vrt"),
+    }
+    for name in ("image.tif", "forest.skops"):
+        (tmp_path / name).touch()  # nothing of them is read before
     with ProcessPoolExecutor(1, context) as executor, pytest.raises(ParameterError, match=told):
-        ExecutorPool(executor)
+        core.run("ImageClassifier", values, Progress(), cluster=executor)
+    assert not (tmp_path / "map.parts").exists()

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import classifier_scene as scene
 import numpy as np
 import pytest
 import serving
@@ -119,3 +120,20 @@ def test_a_model_and_its_map(image: str, tmp_path: Path) -> None:
     values["resume"] = False
     registry.run("TensorflowModelServe", values, serving.Log())
     np.testing.assert_array_equal(serving.read("/vsis3/maps/map.tif"), serving.read(image))
+
+
+def test_a_map_by_workers(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They read the store by the credentials of the environment that they inherit; the whole is uploaded once."""
+    pytest.importorskip("distributed")
+    pytest.importorskip("sklearn")
+    for name, value in {**VARIABLES, "AWS_S3_ENDPOINT": server}.items():
+        monkeypatch.setenv(name, value)
+    values = {"in": serving.write(tmp_path / "image.tif", scene.pixels()), "model": scene.train_pixels(tmp_path)}
+    registry.run("ImageClassifier", {**values, "out": str(tmp_path / "whole.tif")}, serving.Log())
+    band_math(values["in"], "/vsis3/maps/quarters.tif")
+    values.update({"in": "/vsis3/maps/quarters.tif", "out": "/vsis3/maps/classes.tif"})
+    values.update({"cluster": "local:1", "cluster.partsize": 32, "out.overviews": True})
+    found = registry.run("ImageClassifier", values, serving.Log())
+    assert (found["out"], found["parts.done"]) == ("/vsis3/maps/classes.tif", 4)
+    np.testing.assert_array_equal(serving.read("/vsis3/maps/classes.tif"), serving.read(tmp_path / "whole.tif"))
+    assert [name for name in listed() if "parts" in name or "otbtf" in name] == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from osgeo import gdal
 from part_processes import ServingProcess, wait_for
 
 from otbtf_qgis import core
+from otbtf_qgis.core.base import ownership
 from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError, ParameterError
 
 pytest.importorskip("tensorflow")
@@ -215,22 +217,18 @@ class Doing(serving.Log):
         return self.stopped
 
 
-def test_a_worker_is_killed(folder: Path, cluster: Any, address: str, tmp_path: Path) -> None:
-    def kill(log: Doing) -> None:
-        with distributed.Client(address, set_as_default=False) as client:
-            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
-
-    log = Doing(tmp_path / "map.parts", kill)
-    found = run(slow(folder), tmp_path / "map.vrt", cluster=address, cluster__partsize=16, log=log)
-    assert found["parts.missing"] == 0
-    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(folder / "slow.tif"))
-    assert serving.hidden(tmp_path / "map.parts") == serving.hidden(tmp_path) == []
-
-
 @pytest.mark.parametrize("kind", ["dask", "threads"])
 def test_cancelled_and_resumed(folder: Path, address: str, tmp_path: Path, kind: str) -> None:
+    """What a worker has left that died in the meantime goes, too."""
     parts = tmp_path / "map.parts"
-    log = Doing(parts, lambda log: setattr(log, "stopped", True))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+
+    def stop(log: Doing) -> None:
+        (parts / ownership.planned_name().replace(f"-{os.getpid()}-", f"-{dead.pid}-")).mkdir()
+        log.stopped = True
+
+    log = Doing(parts, stop)
     with ThreadPoolExecutor(2) as executor:
         given = address if kind == "dask" else executor
         with pytest.raises(Cancelled):
@@ -244,9 +242,14 @@ def test_cancelled_and_resumed(folder: Path, address: str, tmp_path: Path, kind:
 
 
 def test_the_driver_is_killed(folder: Path, address: str, tmp_path: Path) -> None:
-    parts = tmp_path / "map.parts"
+    """One without TensorFlow is soon under way."""
+    parts, name = tmp_path / "map.parts", "ImageClassifier"
+    image = serving.write(tmp_path / "image.tif", np.tile(scene.pixels(), (2, 4, 1)))
+    values = {**classifiers(folder)[name], "in": image, "nodata": None}
+    run(values, tmp_path / "whole.tif", name)
+    values = {**values, "out": str(tmp_path / "map.vrt"), "cluster": address}
     with ServingProcess() as driver:
-        driver.start({**slow(folder), "out": str(tmp_path / "map.vrt"), "cluster": address, "cluster.partsize": 16})
+        driver.start(values, operation=name, **{"cluster.partsize": 16})
         try:
             wait_for(parts, "part-*.json", 200)
         except AssertionError:
@@ -254,10 +257,11 @@ def test_the_driver_is_killed(folder: Path, address: str, tmp_path: Path) -> Non
             raise
         driver.kill()
     done = {path: path.stat().st_mtime_ns for path in parts.glob("part-*.json")}
-    found = run(slow(folder), tmp_path / "map.vrt", cluster=address)
-    assert found["parts.missing"] == 0
+    found = run(values, tmp_path / "map.vrt", name)
+    assert found["parts.missing"] == 0 and 0 < len(done) < found["parts.done"] == 90
     assert all(path.stat().st_mtime_ns == time for path, time in done.items())
-    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(folder / "slow.tif"))
+    same(tmp_path / "map.vrt", tmp_path / "whole.tif")
+    assert serving.hidden(parts) == serving.hidden(tmp_path) == []
 
 
 def damaged(path: Path) -> str:
@@ -349,3 +353,18 @@ def test_contradictions(folder: Path, tmp_path: Path, more: dict[str, Any], told
     values = {**SERVED["regions that crop"](folder), **{key.replace("__", "."): value for key, value in given.items()}}
     with pytest.raises(ParameterError, match=told):
         core.run("TensorflowModelServe", values, serving.Log())
+
+
+# ------------------------------------------------------------------ last, since a new worker must begin anew
+
+
+def test_a_worker_is_killed(folder: Path, cluster: Any, address: str, tmp_path: Path) -> None:
+    def kill(log: Doing) -> None:
+        with distributed.Client(address, set_as_default=False) as client:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+    log = Doing(tmp_path / "map.parts", kill)
+    found = run(slow(folder), tmp_path / "map.vrt", cluster=address, cluster__partsize=16, log=log)
+    assert found["parts.missing"] == 0
+    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(folder / "slow.tif"))
+    assert serving.hidden(tmp_path / "map.parts") == serving.hidden(tmp_path) == []

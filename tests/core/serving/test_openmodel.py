@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ keras = pytest.importorskip("keras")
 
 import serving  # noqa: E402
 
-from otbtf_qgis.core.probing import compute, modelcache  # noqa: E402
+from otbtf_qgis.core.probing import compute, freezing, modelcache  # noqa: E402
 from otbtf_qgis.core.probing.compute import Compute  # noqa: E402
 from otbtf_qgis.core.serving import runplan  # noqa: E402
 
@@ -210,6 +211,26 @@ def test_weights_become_constants_where_that_pays_and_changes_nothing(
             np.testing.assert_array_equal(serving.read(str(out)), before[name])
             (chosen,) = (line for line in log.infos if line.startswith("Chosen: "))
             assert ("weights as constants" in chosen) == (name == "plain"), name
+
+
+def test_parts_have_weights_as_constants_where_their_plan_says_so(
+    tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the run that makes the plan has tried holds for all, also where they would not have tried it."""
+    model = a_keras_file(tmp_path / "net.keras", 1)
+    more = {"model_dir": model, "source1_il": image, "optim_tilesizex": 16}
+    serving.serve(serving.Log(), out=str(tmp_path / "whole.tif"), **more)
+    made: list[str] = []
+    monkeypatch.setattr(compute, "frozen", lambda function: made.append("") or freezing.frozen(function))
+    plan = tmp_path / "map.parts" / "plan.json"
+    for part, pays in enumerate([0.0, float("inf")]):
+        monkeypatch.setattr(modelcache, "_models", type(modelcache._models)())
+        monkeypatch.setattr(runplan, "FREEZING_PAYS", pays)
+        monkeypatch.setattr(runplan, "FREEZING_PAYS_PER_MB", 0.0)
+        made.clear()
+        serving.serve(serving.Log(), out=str(tmp_path / "map.vrt"), part=f"{part}/2", **more)
+        assert json.loads(plan.read_text())["way"]["constant"] and made
+    np.testing.assert_array_equal(serving.read(tmp_path / "map.vrt"), serving.read(tmp_path / "whole.tif"))
 
 
 def test_an_image_that_is_flat_in_its_middle_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

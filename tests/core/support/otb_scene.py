@@ -148,3 +148,47 @@ def _points(random: np.random.Generator) -> list[tuple[int, str]]:
     corners = [(10, 10), (0, 0), (WIDTH, HEIGHT), (WIDTH, 10), (10.5, 10.5)]
     several = f"MULTIPOINT({_text([(3, 3), (3.2, 3.2), (20.7, 7)])})"
     return [*found, *((4, point(*corner)) for corner in corners), (5, several)]
+
+
+AUGMENTED_LABEL = 2
+AUGMENTED_FEATURES = ("blue", "red", "count")
+AUGMENTED_NEIGHBORS = 4
+
+AUGMENTATIONS: dict[str, dict[str, str]] = {
+    "replicate": {"samples": "57"},
+    "fewer": {"samples": "9"},
+    "jitter": {"samples": "2000", "strategy": "jitter", "strategy.jitter.stdfactor": "4", "seed": "3"},
+    "smote": {
+        "samples": "2000",
+        "strategy": "smote",
+        "strategy.smote.neighbors": str(AUGMENTED_NEIGHBORS),
+        "seed": "3",
+    },
+}
+"""Parameters of SampleAugmentation by the name of the case."""
+
+
+def make_samples(folder: Path) -> None:
+    """Write samples.gpkg: 60 points of three classes, 25 of them of AUGMENTED_LABEL, with features of three kinds."""
+    random = np.random.default_rng(7)
+    dataset = ogr.GetDriverByName("GPKG").CreateDataSource(str(folder / "samples.gpkg"))
+    layer = dataset.CreateLayer("samples", system(), ogr.wkbPoint)
+    for name, kind in (
+        ("blue", ogr.OFTReal),
+        ("name", ogr.OFTString),
+        ("class", ogr.OFTInteger),
+        ("originfid", ogr.OFTInteger),
+        ("red", ogr.OFTReal),
+        ("count", ogr.OFTInteger),
+    ):
+        layer.CreateField(ogr.FieldDefn(name, kind))
+    labels = np.resize([1, 2, 3, 2, 1, 3, 2, 3, 1, 2, 3, 1], 60)
+    labels[[4, 8, 16, 20, 28]] = AUGMENTED_LABEL
+    for number, label in enumerate(labels.tolist()):
+        feature = ogr.Feature(layer.GetLayerDefn())
+        feature["blue"], feature["red"] = random.normal(100, 20), random.uniform(-3, 1)
+        feature["name"], feature["class"] = f"sample {number}", label
+        feature["originfid"], feature["count"] = 1000 + number, int(random.integers(200, 900))
+        place = random.uniform(0, (WIDTH, HEIGHT)).tolist()
+        feature.SetGeometry(ogr.CreateGeometryFromWkt(point(*place)))
+        layer.CreateFeature(feature)

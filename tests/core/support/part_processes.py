@@ -1,4 +1,4 @@
-"""Warm processes that serve: two of them can compute parts of one run at the same moment.
+"""Warm processes that make maps: two of them can compute parts of one run at the same moment.
 
 Run as a program, it takes the values of a run as a line of JSON, and answers with the results, or the error, as a line.
 """
@@ -36,10 +36,16 @@ class ServingProcess:
     def __exit__(self, *_: object) -> None:
         self.kill()
 
-    def start(self, values: dict[str, Any], environment: dict[str, str] | None = None, **more: Any) -> None:
+    def start(
+        self,
+        values: dict[str, Any],
+        environment: dict[str, str] | None = None,
+        operation: str = "TensorflowModelServe",
+        **more: Any,
+    ) -> None:
         """Begin a run, with more variables in the environment."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([environment or {}, {**values, **more}]) + "\n")
+        self._process.stdin.write(json.dumps([environment or {}, operation, {**values, **more}]) + "\n")
         self._process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
@@ -77,10 +83,10 @@ def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
     for line in sys.stdin:
-        environment, values = json.loads(line)
+        environment, operation, values = json.loads(line)
         os.environ.update(environment)
         try:
-            found = registry.run("TensorflowModelServe", values, Progress())
+            found = registry.run(operation, values, Progress())
         except OtbtfError as error:
             found = {"error": str(error)}
         for name in environment:

@@ -9,6 +9,7 @@ import csv
 import json
 import os
 import re
+import statistics as numbers_of
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,18 @@ from osgeo import ogr
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "core" / "support"))
-from otb_scene import LAYERS, SELECTIONS, make  # noqa: E402
+from otb_scene import (  # noqa: E402
+    AUGMENTATIONS,
+    AUGMENTED_FEATURES,
+    AUGMENTED_LABEL,
+    LAYERS,
+    SELECTIONS,
+    make,
+    make_samples,
+)
+
+AUGMENTED_ROWS = 150
+"""Of samples drawn at random as many are kept, beside the statistics of all."""
 
 WITHOUT_POSITIONS = ("all", "total_too_many", "random", "jitter")
 """Of these cases only the numbers are kept: they are large, or drawn at random."""
@@ -28,7 +40,7 @@ WITHOUT_POSITIONS = ("all", "total_too_many", "random", "jitter")
 
 def otb(application: str, folder: Path, **parameters: str) -> None:
     """Run an application in `folder`."""
-    words = [word for key, value in parameters.items() for word in (f"-{key}", value)]
+    words = [word for key, value in parameters.items() for word in (f"-{key}", *value.split(" "))]
     command = [f"otbcli_{application}", *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode or "(FATAL)" in done.stdout + done.stderr:
@@ -42,6 +54,25 @@ def statistics(path: Path) -> dict[str, dict[str, int]]:
         entries = re.findall(r'key="(.*?)" value="(\d+)"', body)
         found[name] = {key: int(value) for key, value in sorted(entries, key=lambda e: (len(e[0]), e[0]))}
     return found
+
+
+def augmentations(folder: Path) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
+    """Return the new samples of each case, and the statistics of their features: mean, standard deviation, extremes."""
+    make_samples(folder)
+    rows, found = [], {}
+    fields = ("name", "class", "originfid", *AUGMENTED_FEATURES)
+    for case, given in AUGMENTATIONS.items():
+        out = folder / f"augmented_{case}.gpkg"
+        layer = {"in": "samples.gpkg", "field": "class", "label": str(AUGMENTED_LABEL), "out": out.name}
+        otb("SampleAugmentation", folder, **layer, **given, exclude="class originfid")
+        made = features(out, fields)
+        rows += [(case, *row) for row in (made[:AUGMENTED_ROWS] if "seed" in given else made)]
+        columns = list(zip(*made))[-len(AUGMENTED_FEATURES) :]
+        found[case] = {
+            name: [numbers_of.mean(column), numbers_of.pstdev(column), min(column), max(column)]
+            for name, column in zip(AUGMENTED_FEATURES, columns)
+        }
+    return rows, found
 
 
 def features(path: Path, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
@@ -85,9 +116,12 @@ def main() -> None:
                 otb("SampleExtraction", folder, **{**vector, "vec": f"{stem}.gpkg"}, out=f"values_{stem}.gpkg")
                 rows = features(folder / f"values_{stem}.gpkg", ("originfid", "value_0", "value_1"))
                 values += [(case, *row) for row in rows]
+        augmented, spread = augmentations(folder)
     (HERE / "statistics.json").write_text(json.dumps(counts, indent=0) + "\n")
     (HERE / "rates.json").write_text(json.dumps(rates, indent=0) + "\n")
     (HERE / "numbers.json").write_text(json.dumps(numbers, indent=0) + "\n")
+    (HERE / "augmented.json").write_text(json.dumps(spread, indent=0) + "\n")
+    _write(HERE / "augmented.csv", ("case", "x", "y", "name", "class", "originfid", *AUGMENTED_FEATURES), augmented)
     _write(HERE / "samples.csv", ("case", "x", "y", "class", "originfid"), samples)
     _write(HERE / "values.csv", ("layer", "x", "y", "originfid", "value_0", "value_1"), values)
 
