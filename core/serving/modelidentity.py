@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import field
+from ..errors import ParameterError, field
 from ..models.identity import fingerprint
 from ..models.modelfiles import is_onnx, model_place
 from ..parameters.averaging import Averaging
