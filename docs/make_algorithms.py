@@ -40,7 +40,7 @@ GUIDES = {
     "polygons": ("maptopolygons",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
-        *("trainvectorclassifier", "imageclassifier"),
+        *("computeimagesstatistics", "trainvectorclassifier", "imageclassifier"),
     ),
     "command-lines": ("runcommandline",),
     "tables": ("runtable",),

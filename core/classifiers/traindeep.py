@@ -100,7 +100,7 @@ def applied(opened: OpenModel, padding: str) -> ServingDefaults:
     fields = opened.geometry.fields
     output = " ".join(opened.outputs)
     if fields.fullyconv:
-        return ServingDefaults(output, "on", padding=padding)
+        return ServingDefaults(output, "on", padding=padding, context=fields.x.rfields[0] if fields.windowed else None)
     sizes = {info.name: SourceDefaults(fields.rfield(number)) for number, info in enumerate(opened.inputs.images)}
     return ServingDefaults(output, "off", fields.x.scale, padding, sources=sizes)
 

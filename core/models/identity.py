@@ -83,15 +83,21 @@ def _status(file: Path) -> Status:
 _contents: dict[Status, tuple[str, int]] = {}
 """Digests of files that were read, and when."""
 
+_young: set[Status] = set()
+"""Files that were so young when a model was identified."""
+
 _lock = threading.Lock()
 
 
 def _young_content(status: Status) -> str:
     """Return the digest of a file that changed so lately that it could change again unseen; empty for others.
 
-    It stays part of the identity when the file has grown older.
+    It stays part of the identity when the file has grown older; that of a file which was read for another reason is none.
     """
-    return _content(status) if status in _contents or not _is_settled(status, time.time_ns()) else ""
+    if status not in _young and _is_settled(status, time.time_ns()):
+        return ""
+    _young.add(status)
+    return _content(status)
 
 
 def _is_settled(status: Status, now: int) -> bool:

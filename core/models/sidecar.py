@@ -300,6 +300,13 @@ def patches_verdict(width: int, height: int) -> str:
     return Phrase("patches of {width} x {height}", width=width, height=height)
 
 
+def applied_verdict(geometry: Geometry, defaults: ServingDefaults | None) -> str:
+    """Return how serving applies a model for an output, in words: in windows, where its serving defaults say so."""
+    if defaults is None or not defaults.context or geometry.x is None:
+        return geometry.verdict
+    return Phrase("context of fixed size: {side} x {side}", side=defaults.context)
+
+
 def _geometry(described: Json) -> Geometry:
     inputs = described["inputs"].items()
     parts = [described[name].items() for name in ("bands", "ratios", "offsets")]

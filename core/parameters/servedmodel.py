@@ -16,6 +16,15 @@ MODES = ("auto", "on", "off")
 PADDINGS = ("auto", "none", "reflect", "edge", "constant")
 
 
+def context(name: str, of: str) -> Any:
+    """The size of the windows in which a model is computed; `of` is what the help calls the model."""
+    return shared.context_size(
+        name,
+        of,
+        "Windows overlap by half and are blended. 0: no windows. Default: the value in the sidecar, otherwise no windows.",
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """One source: rasters on one grid, stacked, that feed one input of the model."""
@@ -74,6 +83,7 @@ class _Application(Group):
         section=sections.GEOMETRY,
         advanced=True,
     )
+    model_context: int | None = context("model.context", "model")
     model_tagsets: str = shared.tag_sets()
     output_spcscale: float | None = voc.number(
         "output.spcscale",

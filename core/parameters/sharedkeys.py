@@ -213,6 +213,19 @@ def tag_sets(name: str = "model.tagsets") -> Any:
     )
 
 
+def context_size(name: str, of: str, more: str) -> Any:
+    """The size of the windows in which a model is computed that sees all of what it is shown."""
+    return voc.integer(
+        name,
+        "Context size",
+        f"For a {of} whose outputs depend on the whole image (global pooling, attention): width and height, in pixels of the "
+        f"first source, of the windows in which it is computed, such as the patches that it was trained on. {more}",
+        minimum=0,
+        section=sections.GEOMETRY,
+        advanced=True,
+    )
+
+
 def user_placeholders(name: str, of: str = "model") -> Any:
     """Values for inputs of a model that no source feeds."""
     return voc.text(

@@ -14,6 +14,7 @@ from ..models.savedmodelexport import crops_of, export_saved_model
 from ..models.sidecar import read_sidecar, sidecar_path, write_sidecar
 from ..operations.exportsavedmodel import ExportSavedModel
 from ..phrases import Phrase
+from .fixedcontext import given_context
 from .modeldescription import describe, item
 
 
@@ -64,6 +65,7 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         defaults = (
             older.serving_defaults.exported(list(made.outputs), renamed) if older and older.serving_defaults else None
         )
+        defaults = given_context(parameters.model_context, described.geometries, defaults)
         write_sidecar(made.path, item(described, classes, ".", alpha, defaults))
         staging.commit()
     progress.info(

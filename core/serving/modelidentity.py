@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import field
 from ..models.identity import fingerprint
+from ..parameters.averaging import Averaging
 from ..parameters.servedmodel import ServedModel
 from ..parts.partidentity import images_identity, parameters_identity, plain, versions_identity
 from ..samples.mapmask import MapMask, PolygonMask, RasterMask
@@ -37,8 +38,11 @@ def model_identity(
         ParameterError: an input lies in the memory of this process.
     """
     found = versions_identity("TensorFlow", "Keras")
-    found["the model"] = fingerprint(parameters.model_dir)
-    found.update(parameters_identity(parameters, ("model_dir", "sources", *OF_THE_MASK, *but), parts_are_kept))
+    more = parameters.model_more if isinstance(parameters, Averaging) else ()
+    found["the model"] = " ".join(map(fingerprint, (parameters.model_dir, *more)))
+    found.update(
+        parameters_identity(parameters, ("model_dir", "model_more", "sources", *OF_THE_MASK, *but), parts_are_kept)
+    )
     found.update(mask_identity(parameters, opened.mask))
     for source, given in zip(opened.sources, parameters.sources):
         for name, value in vars(given).items():

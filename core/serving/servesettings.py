@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.averaging import Averaging
 from ..parameters.maskgroup import Masked
 from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
@@ -57,6 +58,8 @@ class ServeSettings:
         certainty: fields of the outputs that are made of class probabilities.
         probabilities: those that another run has found; None to find them.
         mask: names what limits the map.
+        context: side in pixels of the first source of the windows of a fixed context; None for no windows.
+        averaging: what the model is averaged with.
     """
 
     sources: SourcesSettings
@@ -70,3 +73,5 @@ class ServeSettings:
     certainty: tuple[str, ...] = ()
     probabilities: ClassProbabilities | None = None
     mask: Masked = Masked()
+    context: int | None = None
+    averaging: Averaging = Averaging()

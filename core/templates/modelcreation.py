@@ -110,6 +110,7 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "weights": None if parameters.weights == "none" else parameters.weights,
         "weights_file": parameters.weights_file,
         "layer": parameters.layer or None,
+        "image_pooling": parameters.image_pooling or None,
     }
     template = TEMPLATES[parameters.template]
     if parameters.classes is None and template.task == CLASSIFICATION:

@@ -55,6 +55,12 @@ def test_sizes(name: str) -> None:
     assert law_of(function) == SizeLaw((0,), *[AxisSizeLaw(Fraction(scale), lattice, rfield, efield)] * 2)
 
 
+def test_a_few_sizes_that_are_rounded_up_are_no_lattice() -> None:
+    """DeepLabV3+ joins features of strides 16 and 4: of 77 to 79 pixels too, which it completes to 80."""
+    law = law_of(lambda n: 4 * -(-n // 4), lambda n: -(-n // 4) == 4 * -(-n // 16))
+    assert law == SizeLaw((0,), *[AxisSizeLaw(Fraction(1), 16, 16, 16)] * 2)
+
+
 @pytest.mark.parametrize("step", [2, 3, 8, 32, 64, 128])
 def test_lattices(step: int) -> None:
     law = law_of(lambda n: n, lambda n: n % step == 0)
