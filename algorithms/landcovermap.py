@@ -6,6 +6,7 @@ import json
 
 from ..core.operations.landcovermap import LandCoverMap as Operation
 from .base import OtbtfAlgorithm
+from .classstyle import style_by_class
 from .layerclasses import categories_of, palette_of
 from .styling import style_outputs
 
@@ -26,4 +27,7 @@ class LandCoverMap(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        style_outputs(output, layer, results)
+        if output == "OUT_POLYGONS":
+            style_by_class(layer, "class", json.loads(results["CLASSES"]))
+        else:
+            style_outputs(output, layer, results)

@@ -44,6 +44,14 @@ class _Map(PixelMemory):
         minimum=0,
         section=sections.SETTINGS,
     )
+    rightangles: bool = voc.boolean(
+        "rightangles",
+        "Right angles",
+        "For buildings, with SIMPLIFY: outlines that are near right angles get them, along their main direction. Outlines "
+        "where three areas meet, or at the edge of the map, are only simplified.",
+        section=sections.SETTINGS,
+        advanced=True,
+    )
     nodata: float | None = shared.nodata("Pixels with this value get no polygon.", advanced=True)
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()

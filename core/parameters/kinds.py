@@ -240,6 +240,12 @@ class File(Kind):
         return with_paths(absolute_file, value)
 
 
+class Files(_Several, File):
+    """Several of them, in the order given."""
+
+    word = "files"
+
+
 class Folder(File):
     """An existing folder."""
 
@@ -442,7 +448,7 @@ class FolderOut(_Output):
 
 
 RASTER, RASTERS, VECTOR, VECTORS = Raster(), Rasters(), Vector(), Vectors()
-FIELD, FIELDS, FILE, FOLDER = Field(), Fields(), File(), Folder()
+FIELD, FIELDS, FILE, FILES, FOLDER = Field(), Fields(), File(), Files(), Folder()
 TEXT, INTEGER, NUMBER, BOOLEAN, CHOICE, EXTENT = Text(), Integer(), Number(), Boolean(), Choice(), Extent()
 CLUSTER = Cluster()
 RASTER_OUT, VECTOR_OUT, FILE_OUT, FOLDER_OUT = RasterOut(), VectorOut(), FileOut(), FolderOut()

@@ -66,11 +66,16 @@ def _prefixed(key: Key, several: Numbered, number_: int) -> Key:
     )
 
 
+_OTHER_NAMES = {"seed": "rand", "rand": "seed"}
+"""Names of the same thing: OTB and OTBTF call it by one in some applications, and by the other in others."""
+
+
 def unknown_key(name: str, known: Iterable[str]) -> ParameterError:
     """Return the error for a key that does not exist, with the nearest that does."""
     names = list(known)
-    near = difflib.get_close_matches(name.lower(), [k.lower() for k in names], n=1, cutoff=0.6)
     original = {k.lower(): k for k in names}
+    same = _OTHER_NAMES.get(name.lower())
+    near = [same] if same in original else difflib.get_close_matches(name.lower(), list(original), n=1, cutoff=0.6)
     hint = (
         Phrase(" Did you mean {original}?", original=original[near[0]])
         if near

@@ -19,14 +19,16 @@ class Curve:
         points: column and row of its vertices, of shape (n, 2).
         measures: area below it, turn and length, as `ellipsoid.Measured` has them.
         first: number of its first vertex among those of all arcs, where they are kept on disk.
+        ring: of what may replace it there, numbers of the first vertex and of all; none are (-1, 0).
     """
 
-    __slots__ = ("first", "measures", "points")  # there may be millions
+    __slots__ = ("first", "measures", "points", "ring")  # there may be millions
 
     def __init__(self, points: np.ndarray) -> None:
         self.points = points
         self.measures = (0.0, 0.0, 0.0)
         self.first = -1
+        self.ring = (-1, 0)
 
 
 class Arc(Curve):
@@ -36,15 +38,17 @@ class Arc(Curve):
         points: column and row of its vertices, int32 of shape (n, 2), in the direction in which they come first row by
             row: first its ends are compared, then the vertices next to them. A closed one without a node begins and ends
             at the first of its vertices. So an arc is the same whatever the strips.
+        closed: whether it is closed and has no node.
         start, end: column and row of its ends.
         leaves, arrives: its direction there: 0 for right, 1 for down, 2 for left, 3 for up.
         twice_area: twice the area between it and the origin, in pixels; positive where it turns from x to y.
     """
 
-    __slots__ = ("arrives", "end", "leaves", "start", "twice_area")
+    __slots__ = ("arrives", "closed", "end", "leaves", "start", "twice_area")
 
-    def __init__(self, points: np.ndarray) -> None:
+    def __init__(self, points: np.ndarray, closed: bool) -> None:
         super().__init__(points)
+        self.closed = closed
         x, y = points[:, 0].astype("int64"), points[:, 1].astype("int64")
         first, second, before, last = (tuple(points[place].tolist()) for place in (0, 1, -2, -1))
         self.start, self.end = first, last
@@ -82,13 +86,13 @@ class Joining:
         """Yield the arcs that the lines of the next strip complete, and the components on their left and right."""
         for line in lines:
             if line.start is None and line.end is None:
-                yield _turned(line.points, line)
+                yield _turned(line.points, line, line.closed)
                 continue
             path = self._joined(line)
             if path.start is None and path.end is None:
-                yield _turned(np.concatenate(path.pieces), line)
+                yield _turned(np.concatenate(path.pieces), line, False)
             elif path.start == path.end:
-                yield _turned(_closed(np.concatenate(path.pieces)), line)
+                yield _turned(_closed(np.concatenate(path.pieces)), line, True)
             else:
                 for seam in (path.start, path.end):
                     if seam is not None:
@@ -111,12 +115,12 @@ class Joining:
         return path
 
 
-def _turned(points: np.ndarray, line: Line) -> tuple[Arc, int, int]:
+def _turned(points: np.ndarray, line: Line, closed: bool) -> tuple[Arc, int, int]:
     """Return an arc in its own direction, and the components on its left and right, from those of the line."""
     first, second, before, last = (tuple(points[place, ::-1].tolist()) for place in (0, 1, -2, -1))
     if (last, before) < (first, second):
-        return Arc(points[::-1]), line.right, line.left
-    return Arc(points), line.left, line.right
+        return Arc(points[::-1], closed), line.right, line.left
+    return Arc(points, closed), line.left, line.right
 
 
 def _closed(points: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ class Line:
         end: the same for its end.
         left: number of the component on the left of it, looking from its start, north being up.
         right: number of that on the right.
+        closed: whether it is closed and has no node.
     """
 
     points: np.ndarray
@@ -38,6 +39,7 @@ class Line:
     end: tuple[int, int] | None
     left: int
     right: int
+    closed: bool
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def lines_of(codes: np.ndarray, labels: np.ndarray, top: int) -> Iterator[Line]:
             None if end_seam is None else (end_seam, int(columns[ends_at[number]])),
             int(lefts[number]),
             int(rights[number]),
+            bool(vertices.free[starts_at[number]]),
         )
 
 

@@ -29,7 +29,7 @@ from .polygonizing import Polygon, Prepare, Strip, polygons_of
 from .polygonshapes import Measuring, Shape
 from .sieving import sieved
 from .simplification import Simplification
-from .tolerance import checked_tolerance
+from .tolerance import check_right_angles, checked_tolerance
 from .wkb import polygon_wkb
 
 _FIELDS = (Field("class", INTEGER), Field("name", TEXT), Field("area_m2", REAL), Field("perimeter", REAL))
@@ -59,6 +59,8 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         check_vector_output(parameters.outtable, errors.field("outtable"))
     reader = MapReader(parameters, progress)
     tolerance = checked_tolerance(parameters.simplify, reader.placed, progress) if parameters.simplify else 0.0
+    if parameters.rightangles:
+        check_right_angles(tolerance, reader.placed)
     ellipsoid = _ellipsoid(reader, progress)
     smallest = _pixels_of(parameters.minarea, reader, ellipsoid, progress) if parameters.minarea else 0
     with ExitStack() as stack:
@@ -66,9 +68,10 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         fields = (*_FIELDS, _PROBABILITY) if reader.has_values else _FIELDS
         out = stack.enter_context(OutputVector(staging, fields, reader.placed.reference, progress, POLYGONS))
         legend = {} if parameters.threshold is not None else known_classes(reader.placed.dataset)
+        out.check_values([_whole(list(legend)), _names(list(legend), legend)])
         totals = _Totals()
         measuring = Measuring(ellipsoid, reader.placed.transform)
-        for shapes in _shapes(reader, smallest, tolerance, measuring, progress):
+        for shapes in _shapes(reader, smallest, tolerance, parameters.rightangles, measuring, progress):
             progress.check()
             totals.add(shapes, reader.classes)
             outlines = [polygon_wkb(shape.rings, reader.placed.transform) for shape in shapes]
@@ -85,6 +88,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         staging.commit()
         if table is not None:
             table.commit()
+    progress.fraction(1.0)
     count = sum(totals.polygons.values())
     if not count:
         progress.warning(
@@ -165,7 +169,7 @@ def _pixel_areas(placed: Placed, ellipsoid: Ellipsoid) -> list[float]:
 
 
 def _shapes(
-    reader: MapReader, smallest: int, tolerance: float, measuring: Measuring, progress: Progress
+    reader: MapReader, smallest: int, tolerance: float, squares: bool, measuring: Measuring, progress: Progress
 ) -> Iterator[list[Shape]]:
     """Yield the polygons, some at a time, as they are drawn."""
     if not tolerance:
@@ -176,7 +180,9 @@ def _shapes(
     size = grid.width, grid.height
     with (
         scratch_folder() as folder,
-        Simplification(folder, size, reader.rows, reader.placed.transform, tolerance, measuring) as simplification,
+        Simplification(
+            folder, size, reader.rows, reader.placed.transform, tolerance, squares, measuring
+        ) as simplification,
     ):
 
         def prepare(arcs: Sequence[Arc]) -> None:
@@ -185,7 +191,7 @@ def _shapes(
 
         for polygons in _polygons(reader, smallest, prepare, Part(progress, 0, 0.6)):
             simplification.add_shapes([measuring.shape(polygon) for polygon in polygons])
-        restored = simplification.decide(Part(progress, 0.6, 0.8))
+        restored, squared = simplification.decide(Part(progress, 0.6, 0.8))
         progress.info(
             Phrase(
                 "{restored} {restored:piece of a border is|pieces of borders are} not simplified, so as to meet no other "
@@ -193,6 +199,8 @@ def _shapes(
                 restored=restored,
             )
         )
+        if squares:
+            progress.info(Phrase("{squared} {squared:outline has|outlines have} right angles.", squared=squared))
         yield from simplification.shapes(Part(progress, 0.8, 0.95))
 
 

@@ -142,7 +142,7 @@ class MapReader:
             return np.where(missing, np.nan, pixels.astype("float64"))
         stack, without = self._probabilities
         found = stack.read(box)
-        return np.where(without.marked(found, box), np.nan, np.nanmax(found.astype("float64"), axis=-1))
+        return np.where(without.marked(found, box), np.nan, np.fmax.reduce(found.astype("float64"), axis=-1))
 
     def _coded(self, pixels: np.ndarray, missing: np.ndarray, top: int) -> np.ndarray:
         if self._threshold is not None:

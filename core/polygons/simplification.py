@@ -1,8 +1,8 @@
 """Polygons with simplified borders: neighbours share them as before, whatever the strips of the map were.
 
 Arcs and polygons are kept on disk until all arcs are known: memory holds those of a strip, then one band of rows with what
-touches it, then the polygons of a strip again. See `douglaspeucker` for what is left out of an arc, and `crossings` for the
-pieces that stay as they are.
+touches it, then the polygons of a strip again. See `douglaspeucker` for what is left out of an arc, `squaring` for right
+angles, and `crossings` for the pieces that stay as they are.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ import numpy as np
 from ..base.progress import Progress
 from .arcs import Arc, Curve
 from .bandfile import BandFile
-from .crossings import CELL, CHORD, SEGMENT, Crossings
+from .crossings import CELL, CHORD, PART_OF_RING, SCALE, SEGMENT, WHOLE_CHORD, WHOLE_RING, Crossings, is_ring_across
 from .douglaspeucker import kept_vertices
 from .polygonshapes import Measuring, Shape
+from .squaring import squared
 
 _HEAD = np.dtype(
     [("code", "<i4"), ("rings", "<i4"), ("pixels", "<i8"), ("total", "<f8"), ("number", "<f8"), ("area", "<f8")]
 )
-_SIDE = np.dtype([("first", "<i8"), ("count", "<i8"), ("forward", "?")])
-"""A side of a ring: number of the arc's first vertex, how many vertices it has, whether it is followed forwards."""
+_SIDE = np.dtype([("first", "<i8"), ("count", "<i8"), ("ring", "<i8"), ("corners", "<i8"), ("forward", "?")])
+"""A side of a polygon's ring: number of the arc's first vertex, how many it has; the same of the ring that may replace it;
+whether the arc is followed forwards."""
 
 
 class Simplification:
@@ -36,7 +38,14 @@ class Simplification:
     """
 
     def __init__(
-        self, folder: Path, size: tuple[int, int], rows: int, transform: Any, tolerance: float, measuring: Measuring
+        self,
+        folder: Path,
+        size: tuple[int, int],
+        rows: int,
+        transform: Any,
+        tolerance: float,
+        right_angles: bool,
+        measuring: Measuring,
     ) -> None:
         """Begin with none.
 
@@ -46,12 +55,14 @@ class Simplification:
             rows: of it, for which there is memory.
             transform: GDAL's six numbers, which turn columns and rows into map coordinates.
             tolerance: the largest distance of a vertex that is left out, in map units.
+            right_angles: whether closed arcs without a node get right angles.
             measuring: of the new arcs.
         """
         self._size, self._tolerance, self._measuring = np.array(size), tolerance, measuring
         self._linear = np.array([transform[1:3], transform[4:6]], "float64")
         self._height = max(1, rows // CELL) * CELL
-        self._count = 0
+        self._squares = right_angles
+        self._count = self._ring_count = 0
         self._points_at, self._kept_at = folder / "points", folder / "kept"
         with ExitStack() as stack:
             self._points = stack.enter_context(self._points_at.open("wb"))
@@ -74,41 +85,78 @@ class Simplification:
         points = np.concatenate([arc.points for arc in arcs])
         counts = np.array([len(arc.points) for arc in arcs])
         firsts = np.cumsum(counts) - counts
-        for arc, first in zip(arcs, (firsts + self._count).tolist()):
-            arc.first = first
         at_edge = ((points == 0) | (points == self._size)).any(axis=1)  # the next map may go on there
         kept = kept_vertices(points, firsts, at_edge, self._linear, self._tolerance)
+        for arc, first in zip(arcs, (firsts + self._count).tolist()):
+            arc.first = first
+        self._write(points * SCALE, kept)
+        arc_of = np.repeat(firsts, counts)
+        self._add_segments(points * SCALE, kept, arc_of)
+        self._add_chords(points * SCALE, kept, arc_of)
+        self._count += len(points)
+        if self._squares:
+            for arc, first in zip(arcs, firsts.tolist()):
+                own = slice(first, first + len(arc.points))
+                if arc.closed and not at_edge[own].any():
+                    self._add_ring(arc, kept[own])
+
+    def _write(self, points: np.ndarray, kept: np.ndarray) -> None:
         points.astype("<i4").tofile(self._points)
         kept.tofile(self._kept)
-        self._add_segments(points, kept, firsts)
-        self._add_chords(points, kept, firsts)
-        self._count += len(points)
 
-    def _add_segments(self, points: np.ndarray, kept: np.ndarray, firsts: np.ndarray) -> None:
-        goes_on = np.ones(len(points), bool)
-        goes_on[firsts[1:] - 1] = goes_on[-1] = False
-        starts = np.flatnonzero(goes_on)
-        segments = np.empty(len(starts), SEGMENT)
+    def _add_segments(self, points: np.ndarray, kept: np.ndarray, arc_of: np.ndarray) -> None:
+        starts = np.flatnonzero(arc_of[1:] == arc_of[:-1])
+        segments = np.zeros(len(starts), SEGMENT)
         segments["ends"] = np.concatenate((points[starts], points[starts + 1]), axis=1)
         segments["piece"] = self._count + np.flatnonzero(kept)[np.cumsum(kept)[starts] - 1]
-        rows = points[starts, 1], points[starts + 1, 1]
-        self._segments.add(segments, np.minimum(*rows) // self._height, np.maximum(*rows) // self._height)
+        segments["arc"] = self._count + arc_of[starts]
+        self._by_band(self._segments, segments, segments["ends"])
 
-    def _add_chords(self, points: np.ndarray, kept: np.ndarray, firsts: np.ndarray) -> None:
+    def _add_chords(self, points: np.ndarray, kept: np.ndarray, arc_of: np.ndarray) -> None:
         places = np.flatnonzero(kept)
         pieces = np.flatnonzero(np.diff(places) > 1)  # from the end of an arc to the next one is 1
         starts, ends = places[pieces], places[pieces + 1]
         if not len(starts):
             return
         cuts = np.stack((starts, ends), axis=1).reshape(-1)
-        chords = np.empty(len(starts), CHORD)
+        chords = np.zeros(len(starts), CHORD)
         chords["ends"] = np.concatenate((points[starts], points[ends]), axis=1)
         lowest, highest = (
             combine(combine.reduceat(points, cuts)[::2], points[ends]) for combine in (np.minimum, np.maximum)
         )
         chords["box"] = np.concatenate((lowest, highest), axis=1)
         chords["piece"], chords["last"] = self._count + starts, self._count + ends
-        self._chords.add(chords, lowest[:, 1] // self._height, highest[:, 1] // self._height)
+        chords["arc"], chords["kind"] = self._count + arc_of[starts], WHOLE_CHORD
+        self._by_band(self._chords, chords, chords["box"])
+
+    def _add_ring(self, arc: Curve, kept: np.ndarray) -> None:
+        """Add what may replace a closed arc: an outline with right angles, if there is one near it."""
+        corners = squared(arc.points[kept] @ self._linear.T, self._tolerance)
+        if corners is None:
+            return
+        own = arc.points * SCALE
+        ring = np.rint(corners @ np.linalg.inv(self._linear).T * SCALE).astype("int64")[::-1]
+        lines = np.concatenate((ring[:-1], ring[1:]), axis=1)
+        if not is_ring_across(lines, np.concatenate((own[:-1], own[1:]), axis=1)):
+            return
+        first = self._count
+        self._count += len(own) + len(ring)
+        self._write(np.concatenate((own, ring)), np.ones(len(own) + len(ring), bool))
+        arc.ring = first + len(own), len(ring)
+        self._ring_count += 1
+        segments, chords = np.zeros(len(lines), SEGMENT), np.zeros(len(lines) + 1, CHORD)
+        segments["ends"], segments["piece"], segments["arc"], segments["ring"] = lines, first, arc.first, True
+        chords["ends"][:-1], chords["ends"][-1] = lines, len(own)
+        both = np.concatenate((own, ring))
+        chords["box"] = np.concatenate((both.min(axis=0), both.max(axis=0)))
+        chords["piece"], chords["last"], chords["arc"] = first, first + len(both) - 1, arc.first
+        chords["kind"][:-1], chords["kind"][-1] = PART_OF_RING, WHOLE_RING
+        self._by_band(self._segments, segments, lines)
+        self._by_band(self._chords, chords, chords["box"])
+
+    def _by_band(self, file: BandFile, records: np.ndarray, boxes: np.ndarray) -> None:
+        rows = boxes[:, 1] // (self._height * SCALE), boxes[:, 3] // (self._height * SCALE)
+        file.add(records, np.minimum(*rows), np.maximum(*rows))
 
     def add_shapes(self, shapes: Sequence[Shape]) -> None:
         """Take polygons; all their arcs have been taken."""
@@ -118,24 +166,24 @@ class Simplification:
             heads[number] = (shape.code, len(shape.rings), shape.pixels, *shape.sums, shape.area_of_pixels)
             for ring in shape.rings:
                 sizes.append(len(ring))
-                sides += [(arc.first, len(arc.points), forward) for arc, forward in ring]
+                sides += [(arc.first, len(arc.points), *arc.ring, forward) for arc, forward in ring]
         for values in (heads, np.array(sizes, "<i4"), np.array(sides, _SIDE)):
             np.save(self._shapes, values)
 
-    def decide(self, progress: Progress) -> int:
-        """Restore the pieces of which the chord is refused; call it once, when all arcs are there.
+    def decide(self, progress: Progress) -> tuple[int, int]:
+        """Choose what replaces what; call it once, when all arcs are there.
 
         Returns:
-            Their number.
+            The number of pieces that stay as they are because their chord is refused; that of outlines with right angles.
 
         Raises:
             Cancelled: the user asked to stop.
         """
         self._points.close()
         self._kept.close()
-        refused = 0
+        restored = 0
         if not self._count:
-            return 0
+            return 0, 0
         points = np.memmap(self._points_at, "<i4", "r", shape=(self._count, 2))
         kept = np.memmap(self._kept_at, "?", "r+", shape=(self._count,))
         crossings = Crossings(points, self._linear, self._tolerance)
@@ -146,10 +194,14 @@ class Simplification:
             progress.fraction(number / len(bands))
             chords, segments = self._chords.read(band), self._segments.read(band)
             chords = chords[crossings.refused(chords, segments, (band * cells, (band + 1) * cells))]
-            refused += int(np.count_nonzero(~kept[chords["piece"] + 1]))  # the others are so since another band
-            for first, last in zip(chords["piece"].tolist(), chords["last"].tolist()):
-                kept[first:last] = True
-        return refused
+            for kind, first, last in chords[["kind", "piece", "last"]].tolist():
+                if kind == WHOLE_CHORD:
+                    restored += not kept[first + 1]  # else another band has told so
+                    kept[first:last] = True
+                else:
+                    self._ring_count -= bool(kept[first])
+                    kept[first : last + 1] = False
+        return restored, self._ring_count
 
     def shapes(self, progress: Progress) -> Iterator[list[Shape]]:
         """Yield the polygons, some at a time, with what is left of their arcs."""
@@ -159,7 +211,7 @@ class Simplification:
             progress.fraction(self._shapes.tell() / end)
             heads, sizes, sides = (np.load(self._shapes) for _ in range(3))
             arcs = self._arcs(sides)
-            of_rings = iter([(arcs[first], forward) for first, _, forward in sides.tolist()])
+            of_rings = iter([(arcs[first], forward) for first, *_, forward in sides.tolist()])
             rings = iter([list(islice(of_rings, size)) for size in sizes.tolist()])
             yield [
                 self._measuring.drawn(code, pixels, (total, number), area, list(islice(rings, count)))
@@ -170,13 +222,15 @@ class Simplification:
         """Return what is left of the arcs of some sides, by the number of the first vertex."""
         if not len(sides):
             return {}
-        firsts, one = np.unique(sides["first"], return_index=True)
-        counts = sides["count"][one]
         # Opened anew each time, so that what was read before leaves the memory.
         points = np.memmap(self._points_at, "<i4", "r", shape=(self._count, 2))
         kept = np.memmap(self._kept_at, "?", "r", shape=(self._count,))
         arcs = {}
-        for first, count in zip(firsts.tolist(), counts.tolist()):
-            arcs[first] = Curve(np.asarray(points[first : first + count])[kept[first : first + count]])
+        for first, count, ring, corners in sorted({side[:4] for side in sides.tolist()}):
+            if corners and kept[ring]:
+                vertices = points[ring : ring + corners][::-1]
+            else:
+                vertices = points[first : first + count][kept[first : first + count]]
+            arcs[first] = Curve(np.asarray(vertices) / SCALE)
         self._measuring.measure(list(arcs.values()))
         return arcs

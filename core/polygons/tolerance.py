@@ -53,6 +53,24 @@ def checked_tolerance(tolerance: float, placed: Placed, progress: Progress) -> f
     return tolerance
 
 
+def check_right_angles(tolerance: float, placed: Placed) -> None:
+    """Raise ParameterError where outlines cannot get right angles: without a tolerance, or in degrees."""
+    if not tolerance:
+        raise ParameterError(
+            "{rightangles} is given without {simplify}, which tells how far outlines may move: give that too.",
+            rightangles=errors.field("rightangles"),
+            simplify=errors.field("simplify"),
+        )
+    system = osr.SpatialReference()
+    if placed.reference.wkt and system.ImportFromWkt(placed.reference.wkt) == 0 and system.IsGeographic():
+        raise ParameterError(
+            "{rightangles} is given, but {name} is in degrees, where a right angle is none on the ground: warp it to a "
+            "projected coordinate system (Raster > Projections > Warp).",
+            rightangles=errors.field("rightangles"),
+            name=placed.stack.names[0],
+        )
+
+
 def _unit(wkt: str) -> str:
     """Return the unit of coordinates, in the plural."""
     system = osr.SpatialReference()

@@ -254,6 +254,19 @@ def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeL
         raise
 
 
+def size_law_at(probe: Probe, side: int) -> SizeLaw:
+    """Return the law of a model that is used at one size, a square in pixels of the first source.
+
+    Raises:
+        ModelError: the model does not take it.
+    """
+    images = probe.images(side)
+    base = probe.outputs(images)
+    if base.shape[:2] == (1, 1):
+        return SizeLaw(probe.offsets, patch=(side, side))
+    return SizeLaw(probe.offsets, _fixed_axis(probe, images, base, 1), _fixed_axis(probe, images, base, 0))
+
+
 def _by_repetition(probe: Probe, start: int) -> bool:
     """Return whether a size was accepted last, since one pixel of a source was repeated to as many as another has."""
     sides = [int(start * ratio) + offset for ratio, offset in zip(probe.ratios, probe.offsets)]
@@ -355,9 +368,7 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
         return size[axis] if size else 0
 
     unit = probe.unit
-    lattice = next(
-        (step * unit for step in STEPS if outputs(start + step * unit) and outputs(start + 2 * step * unit)), 0
-    )
+    lattice = _lattice(outputs, start, unit)
     if not lattice:
         images = probe.images(start)
         return _fixed_axis(probe, images, probe.outputs(images), 1 - axis)
@@ -381,6 +392,19 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
     while smallest < exact and outputs(smallest) * scale != smallest - crop:
         smallest += jump
     return AxisSizeLaw(scale, lattice, smallest, int((smallest - crop) / scale))
+
+
+def _lattice(outputs: Callable[[int], int], start: int, unit: int) -> int:
+    """Return the smallest step in which sizes are accepted; 0 where there is none.
+
+    Several sizes are tried: a network of stride 16 that joins features of stride 4 rounds 3 pixels less up, and so takes a
+    few sizes in steps of 15.
+    """
+    for count in (5, 2):
+        for step in (step * unit for step in STEPS):
+            if all(outputs(start + number * step) for number in range(1, count + 1)):
+                return step
+    return 0
 
 
 def _even_lattice(

@@ -40,7 +40,7 @@ def measured_rate(computer: TileComputer, way: PatchWay | None, box: Box, memory
         box: the outputs to write.
         memory: bytes for images and computation.
     """
-    batch = way.largest_batch if way else float("inf")
+    batch = way.largest_batch if way else computer.compute.at_a_time
     rate = Rate(0.0, 0.0, batch)
     for side in TRIALS:
         width, height = piece_size(computer.geometry, side, box.width, box.height)
@@ -58,6 +58,8 @@ def measured_rate(computer: TileComputer, way: PatchWay | None, box: Box, memory
         # Of a narrow output a piece is no square; other trials are squares of as many pixels.
         square = round(math.sqrt(width * height) * float(computer.geometry.fields.x.scale))
         rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch, min(side, square))
+        if computer.geometry.fields.windowed:  # of one size, whatever the piece
+            break
         if 16 * growth > memory or piece == box:  # attention takes sixteen times as much for twice the side
             break
     return rate

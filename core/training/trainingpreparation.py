@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
@@ -24,6 +24,7 @@ from ..templates.sourceoptions import source_options, usable_statistics
 from ..templates.templateoptions import Options
 from . import compileoptions
 from .augmentation import augment, check_augmentation
+from .classgrowth import extended
 from .classlabels import (
     ClassTable,
     alphas_of,
@@ -33,6 +34,7 @@ from .classlabels import (
     legend_of,
     missing_labels,
 )
+from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
 from .labellegends import join_labels
 from .losses import class_numbers
 from .network import Network, fitted_shape, load_network, make_network, restore
@@ -342,6 +344,10 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     for_training = source_roles[SampleRole.TRAINING]
     target = for_training.target
     network.choose_output(for_training.output)
+    known = classes_of_model(network, parameters.model_dir, for_training.output, progress)
+    if parameters.extend_classes and parameters.validation_mode != compileoptions.VALUES:
+        counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
+        network, known = extended(parameters, network, for_training.output, known, counts, progress)
     check_dates_of_patches(network, sets.by_role, source_roles)
     gaps = gaps_to_fill(network, sets.by_role, source_roles)
     for role, samples in sets.by_role.items():
@@ -358,12 +364,24 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     if kind == compileoptions.CLASSES:
         counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
         legend = legend_of(sets.training, target)
-        table = class_table(counts, max(output.bands, 2), parameters.remap_labels, parameters.ignored_label, legend)
+        values = [each.value for each in known]
+        remap, ignored = parameters.remap_labels, parameters.ignored_label
+        table = class_table(counts, max(output.bands, 2), remap, ignored, legend, values)
+        if table.values == tuple(values):
+            table = replace(table, legend=joined_legend(known, legend, progress))
+        else:
+            warn_of_other_classes(values, set().union(*counts.values()) - {ignored}, progress)
         weights = _class_weights(parameters, table, counts[SampleRole.TRAINING], progress)
-    elif parameters.remap_labels or parameters.ignored_label is not None or parameters.class_weights != "none":
+    elif (
+        parameters.remap_labels
+        or parameters.extend_classes
+        or parameters.ignored_label is not None
+        or parameters.class_weights != "none"
+    ):
         raise ParameterError(
-            "{remap_labels}, {ignored_label} and {class_weights} are for classes, but the target holds values: "
-            "leave them out, or set {validation_mode} to class.",
+            "{remap_labels}, {extend_classes}, {ignored_label} and {class_weights} are for classes, but the target holds "
+            "values: leave them out, or set {validation_mode} to class.",
+            extend_classes=field("extend_classes"),
             remap_labels=field("remap_labels"),
             ignored_label=field("ignored_label"),
             class_weights=field("class_weights"),

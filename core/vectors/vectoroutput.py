@@ -43,6 +43,8 @@ POINTS, POLYGONS, NO_GEOMETRY = ogr.wkbPoint, ogr.wkbPolygon, ogr.wkbNone
 """What the features of a layer are."""
 
 _LARGEST_32_BITS = 2**31 - 1
+_LONGEST_TEXT = {"ESRI Shapefile": 254}
+"""Bytes of UTF-8 after which a format cuts off a text."""
 
 _BATCH = 20_000  # features between two looks at the user's wish to stop
 
@@ -258,12 +260,38 @@ class OutputVector:
             columns: one per field, see `write`.
             shapes: their geometries as WKB.
         """
-        self._check_whole(columns)
+        self.check_values(columns)
         self._write_batches(columns, map(ogr.CreateGeometryFromWkb, shapes), len(shapes))
         self._rows += len(shapes)
 
+    def check_values(self, columns: Sequence[Column]) -> None:
+        """Raise VectorError where the format cannot hold a value: OGR would write its largest number, or cut off a text.
+
+        Args:
+            columns: values of the first fields.
+        """
+        self._check_whole(columns)
+        self._check_texts(columns)
+
+    def _check_texts(self, columns: Sequence[Column]) -> None:
+        longest = _LONGEST_TEXT.get(self._driver.ShortName)
+        if longest is None:
+            return
+        for name, column in zip(self.names, columns):
+            texts = [text for text in column.tolist() if isinstance(text, str)]
+            wrong = next((text for text in texts if len(text.encode("utf-8")) > longest), None)
+            if wrong is not None:
+                raise VectorError(
+                    "{final} cannot hold {value!r} in the field {field}: texts of the format {format} end after {most} "
+                    "bytes. A GeoPackage (.gpkg) holds longer ones.",
+                    final=self._staging.final,
+                    value=wrong[:60] + "…",
+                    field=name,
+                    format=self._driver.LongName,
+                    most=longest,
+                )
+
     def _check_whole(self, columns: Sequence[Column]) -> None:
-        """Raise VectorError where a number does not fit into the fields of the format: OGR writes its largest one."""
         if self._whole == ogr.OFTInteger64:
             return
         for name, column in zip(self.names, columns):
@@ -293,7 +321,7 @@ class OutputVector:
             VectorError: they cannot be written, for instance because the disk is full.
             Cancelled: the user asked to stop.
         """
-        self._check_whole(columns)
+        self.check_values(columns)
         count = len(x) if x is not None else len(columns[0])
         if self._filler is not None:
             self._filler.add(columns, x, y, count)

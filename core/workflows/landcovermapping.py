@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..accuracy.scores import described, numbers
-from ..base.progress import Part, Progress
+from ..base.progress import Part, Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
@@ -25,6 +25,7 @@ from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
 from ..samples.mapmask import open_mask
+from ..vectors.vectoroutput import check_vector_output
 from .baselines import fill_as_network, forest_class_scores
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoverreport import add_forest
@@ -56,6 +57,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop.
     """
     check_outputs(parameters)
+    if parameters.out_polygons:
+        check_vector_output(parameters.out_polygons, field("out_polygons"))
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
     open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
@@ -79,13 +82,19 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
                 _set_serving_defaults(parameters, plan, samples, model)
-        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, 0.9 if parameters.baseline else 1.0))
+        end = 0.9 if parameters.baseline else 1.0
+        mapped = end - 0.03 if parameters.out_polygons else end
+        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, mapped))
+        if parameters.out_polygons:
+            _make_polygons(parameters, parameters.out_polygons, Part(progress, mapped, end))
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     told = {"probabilities": served["probabilities"]} if parameters.out_probabilities else {}
+    polygons = {"out.polygons": parameters.out_polygons} if parameters.out_polygons else {}
     return {
         **results_of(parameters),
         **told,
+        **polygons,
         **{
             key: trained[key]
             for key in [*passed_on, *(["out.keras"] if parameters.out_keras else [])]
@@ -98,6 +107,13 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
+
+
+def _make_polygons(parameters: LandCoverMap, out: str, progress: Progress) -> None:
+    """Write the finished map as polygons."""
+    values = {"in": parameters.out, "probabilities": parameters.out_confidence, "out": out}
+    words = {"in": field("out"), "probabilities": field("out_confidence"), "out": field("out_polygons")}
+    run_nested("MapToPolygons", values, words, Quiet(progress))
 
 
 def _compare_with_forest(

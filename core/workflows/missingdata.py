@@ -135,6 +135,18 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
             )
         )
     dated = is_series(TEMPLATES[template], fill)
+    if not dated and (parameters.dates.strip() or parameters.step is not None):
+        progress.warning(
+            Phrase(
+                "{given} is given, but the network takes no account of dates: {nodata_fill} is {auto}, which stands for {fill} "
+                "here. Set it to {temporal} if the dates are to count.",
+                given=field("dates" if parameters.dates.strip() else "step"),
+                nodata_fill=field("nodata_fill"),
+                auto=AUTO,
+                fill=fill,
+                temporal=TEMPORAL,
+            )
+        )
     return MissingData(fill, rule or (ANY if fill == NONE else ALL), pixels, dated)
 
 

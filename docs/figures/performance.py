@@ -1,4 +1,4 @@
-"""Puts what `make bench` has found into docs/performance.md, and draws its two figures.
+"""Puts what `make bench` has found into docs/performance.md, and draws its two figures; polygons into docs/polygons.md.
 
     PYTHONPATH=build/tree build/venv/bin/python docs/figures/performance.py [results.json]
 
@@ -21,6 +21,7 @@ from matplotlib import pyplot as plt
 
 TOP = Path(__file__).resolve().parents[2]
 PAGE = TOP / "docs" / "performance.md"
+POLYGONS = TOP / "docs" / "polygons.md"
 FIGURES = TOP / "docs" / "figures"
 BEGIN, END = "<!-- made by docs/figures/performance.py -->", "<!-- to here -->"
 
@@ -62,6 +63,23 @@ def times(report: Mapping[str, Any]) -> Iterator[str]:
                 name = f"{row['case']}, tiles of {row['tile']}" if "tile" in row else row["case"]
                 rate = f"{row['Mpx/s']:.2f}" if "Mpx/s" in row else ""
                 yield f"| {name} | {row['who']} | {row['seconds']:.2f} | {rate} |"
+
+
+def peaks(report: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines of a table of times and memory."""
+    yield "| Map | Who | Seconds | Peak memory, MB |"
+    yield "| --- | --- | --- | --- |"
+    for found in report["benches"].values():
+        for row in found["rows"]:
+            yield f"| {row['case']} | {row['who']} | {row['seconds']:.1f} | {row['peak MB']} |"
+
+
+def put(page: Path, lines: Sequence[str]) -> None:
+    """Put lines into a page, in place of those that were made before."""
+    before, rest = page.read_text().split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    made = "\n".join(lines)
+    page.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
 
 
 def machines(report: Mapping[str, Any]) -> str:
@@ -118,10 +136,13 @@ def main() -> None:
         draw_tile_sizes(rows)
     if rows := rows_of(report, "memory"):
         draw_memory(rows)
-    before, rest = PAGE.read_text().split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    made = "\n".join([machines(report), "", *targets(report), "", *times(report)])
-    PAGE.write_text(f"{before}{BEGIN}\n\n{made}\n\n{END}{after}")
+    polygons = {name: found for name, found in report["benches"].items() if name.startswith("polygons")}
+    if polygons:
+        del report["benches"][next(iter(polygons))]
+        own = {"benches": polygons}
+        put(POLYGONS, [*peaks(own), "", machines(own)])
+    if report["benches"]:
+        put(PAGE, [machines(report), "", *targets(report), "", *times(report)])
 
 
 if __name__ == "__main__":

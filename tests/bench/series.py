@@ -16,8 +16,9 @@ from osgeo import gdal
 from otbtf_qgis.core.rasters.dates import days_of
 
 DATA = Path(os.environ.get("NDVI_SERIES") or Path(__file__).resolve().parents[3] / "shared" / "data" / "ndvi_series")
-"""The folder of ndvi.tif, dates.json and lulc.tif: the example patch of eo-learn."""
+"""The folder of ndvi.tif, dates.json, lulc.tif and dem.tif; docs/time-series.md says where they can be had."""
 
+MISSING = f"skipped: {DATA} is missing; name the folder of the data in NDVI_SERIES (docs/time-series.md has the source)"
 NODATA = -32768
 LEAST, BLOCK, FOLDS, SEEDS = 100, 10, 5, 3
 """Pixels of a class from which it counts, side of the blocks in pixels, folds of blocks, seeds for each fold."""
@@ -48,7 +49,7 @@ def bench_ndvi_series(quick: bool, folder: Path) -> list[dict[str, Any]]:
     interval of its mean over the folds holds 0.
     """
     if not DATA.is_dir():
-        return [{"case": f"skipped: {DATA} is missing; name its folder in NDVI_SERIES"}]
+        return [{"case": MISSING}]
     pixels, kept = _pixels(), KeptRuns("series", quick)
     folds, seeds, epochs = (2, 1, 1) if quick else (FOLDS, SEEDS, EPOCHS)
     learners: dict[str, Learner] = {

@@ -9,7 +9,7 @@ from typing import Any
 import inputs
 import numpy as np
 from kept import KeptRuns
-from series import DATA
+from series import DATA, MISSING
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
@@ -22,7 +22,7 @@ SIDES = {1: "single pixels", 10: "blocks of 10 x 10", 20: "blocks of 20 x 20", 3
 def bench_elevation(quick: bool, folder: Path) -> list[dict[str, Any]]:
     """Mean, deviation and draws of R2 of the elevation (dem.tif) from the NDVI series, with only image and values given."""
     if not DATA.is_dir():
-        return [{"case": f"skipped: {DATA} is missing; name its folder in NDVI_SERIES"}]
+        return [{"case": MISSING}]
     more, draws = ({"epochs": 1, "samples": 500}, 2) if quick else ({}, DRAWS)
     kept = KeptRuns("seriesregression", quick)
     rows = [row for side in SIDES for row in _rows(side, draws, more, folder, kept)]

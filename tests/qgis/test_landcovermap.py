@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import processing
-from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer
+from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtGui import QColor
 
 from otbtf_qgis.algorithms.landcovermap import LandCoverMap
@@ -57,3 +57,9 @@ def test_the_map_is_shown_by_its_classes(make_raster: Callable[[str], str]) -> N
     layer = QgsRasterLayer(make_raster("map.tif"), "map")
     LandCoverMap.style("OUT", layer, {"CLASSES": json.dumps(CLASSES)})
     assert [item.label for item in layer.renderer().classes()] == ["Water", "Wood"]
+
+
+def test_its_polygons_are_shown_by_the_same_classes() -> None:
+    layer = QgsVectorLayer("Polygon?field=class:integer", "polygons", "memory")
+    LandCoverMap.style("OUT_POLYGONS", layer, {"CLASSES": json.dumps(CLASSES)})
+    assert [(item.value(), item.label()) for item in layer.renderer().categories()] == [(1, "Water"), (3, "Wood")]

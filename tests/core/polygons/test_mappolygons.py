@@ -14,7 +14,7 @@ from osgeo import gdal, ogr
 from serving import ORIGIN, UTM, Log, write
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.errors import Cancelled, OtbtfError
 from otbtf_qgis.core.polygons import mapreading
 
 CODES = np.array(
@@ -229,6 +229,25 @@ def test_a_map_without_classes(tmp_path: Path) -> None:
     assert any("no pixel of a class" in line for line in log.warnings)
 
 
+@pytest.mark.parametrize("after", [0.0, 0.55, 0.65, 0.85])
+def test_cancelled_leaves_what_was_there(tmp_path: Path, after: float) -> None:
+    """While the map is read, while lines are compared, while polygons are written."""
+
+    class Stops(Log):
+        def cancelled(self) -> bool:
+            return bool(self.fractions) and self.fractions[-1] >= after
+
+    image = write(tmp_path / "map.tif", steps()[..., None], ORIGIN, UTM, 0)
+    (tmp_path / "out.gpkg").write_text("older")
+    values = {"in": image, "out": str(tmp_path / "out.gpkg"), "outtable": str(tmp_path / "areas.csv"), "simplify": 10}
+    log = Stops()
+    with pytest.raises(Cancelled):
+        registry.run("MapToPolygons", values, log)
+    assert log.fractions == sorted(log.fractions)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif", "out.gpkg"]
+    assert (tmp_path / "out.gpkg").read_text() == "older"
+
+
 class TestRefused:
     def test_real_values_without_a_threshold(self, tmp_path: Path) -> None:
         with pytest.raises(OtbtfError, match=r"value 0\.5 in column 1, row 0, .*Set THRESHOLD if it is a probability"):
@@ -240,6 +259,32 @@ class TestRefused:
         match = r"SIMPLIFY is 10, but in its unit \(degrees\) .* is only 0\.006 wide and 0\.004 high"
         with pytest.raises(OtbtfError, match=match):
             run(tmp_path, CODES, simplify=10, transform=(7.0, 0.001, 0.0, 45.0, 0.0, -0.001), crs=4326)
+
+    def test_right_angles_without_a_tolerance(self, tmp_path: Path) -> None:
+        with pytest.raises(OtbtfError, match="RIGHTANGLES is given without SIMPLIFY"):
+            run(tmp_path, CODES, rightangles=True)
+
+    def test_right_angles_in_degrees(self, tmp_path: Path) -> None:
+        with pytest.raises(OtbtfError, match=r"map\.tif is in degrees, where a right angle is none on the ground"):
+            place = (7.0, 0.001, 0.0, 45.0, 0.0, -0.001)
+            run(tmp_path, CODES, rightangles=True, simplify=0.001, transform=place, crs=4326)
+
+    def test_a_class_that_the_format_cannot_hold(self, tmp_path: Path) -> None:
+        codes = np.array([[1, 3e9]], "float64")
+        assert {f["class"] for f in run(tmp_path, codes, "out.shp", tag=None)[0]} == {1, 3_000_000_000}
+        with pytest.raises(OtbtfError, match=r"out\.mif cannot hold 3000000000 in the field class"):
+            run(tmp_path, codes, "out.mif", tag=None)
+        assert not list(tmp_path.glob("*.mif"))
+
+    def test_a_name_that_the_format_cannot_hold(self, tmp_path: Path) -> None:
+        """Before the work: a shapefile holds 254 bytes, and cuts off the rest."""
+        image = write(tmp_path / "map.tif", CODES[..., None], ORIGIN, UTM, 0)
+        dataset = gdal.Open(image, gdal.GA_Update)
+        dataset.GetRasterBand(1).SetCategoryNames(["", "é" * 127, "é" * 128])
+        dataset = None
+        with pytest.raises(OtbtfError, match=r"out\.shp cannot hold 'ééé.*' in the field name: .* end after 254 bytes"):
+            run(tmp_path, CODES, "out.shp", image=image)
+        assert {len(f["name"] or "") for f in run(tmp_path, CODES, image=image)[0]} == {0, 127, 128}
 
     def test_several_bands(self, tmp_path: Path) -> None:
         with pytest.raises(OtbtfError, match="which has 2 bands, but a map has one"):

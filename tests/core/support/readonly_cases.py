@@ -224,6 +224,7 @@ def _serving_saved_model(scene: Scene) -> dict[str, Any]:
         "source1.il": [scene.path("image.tif")],
         "model.dir": scene.path("saved"),
         "out": scene.out("served.tif"),
+        "model.more": [scene.path("saved")],
         **_inside(scene),
     }
 

@@ -68,6 +68,8 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
         out__report=str(tmp_path / "report.html"),
         out__margin=str(tmp_path / "margin.tif"),
         out__probabilities=str(tmp_path / "each.tif"),
+        out__confidence=str(tmp_path / "confidence.tif"),
+        out__polygons=str(tmp_path / "map.gpkg"),
     )
     assert results["mode"] == "patches" and results["epochs_run"] == 2
     assert 0 < results["samples_validation"] < results["samples_training"] <= 3 * 60
@@ -90,8 +92,18 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
     assert (np.array(LABELS)[probabilities.argmax(axis=0)] == pixels[:, 3:]).all()
     np.testing.assert_allclose(margin[:, 3:], np.diff(np.sort(probabilities, axis=0)[-2:], axis=0)[0], atol=1e-6)
     assert np.isnan(margin[:, :3]).all()
+    polygons = ogr.Open(results["out.polygons"])
+    classes = {feature["class"]: feature["name"] for feature in polygons.GetLayer(0)}
+    assert classes == {value: {3: "water", 5: "5", 9: "wood"}[value] for value in np.unique(pixels[:, 3:]).tolist()}
+    drawn = [(feature.GetGeometryRef().Area(), feature["mean_prob"]) for feature in polygons.GetLayer(0)]
+    sure = gdal.Open(results["out.confidence"])
+    pixel = abs(sure.GetGeoTransform()[1] * sure.GetGeoTransform()[5])
+    assert sum(area for area, _ in drawn) == pytest.approx(pixels[:, 3:].size * pixel)
+    total = np.nansum(sure.ReadAsArray(), dtype="float64") * pixel
+    assert sum(area * mean for area, mean in drawn) == pytest.approx(total, rel=1e-6)
     left = {path.name for path in tmp_path.iterdir()} - {"map.tif.aux.xml"}
-    assert left == {"map.tif", "margin.tif", "each.tif", "model", "report.html"}, "the steps are gone"
+    maps = {"map.tif", "margin.tif", "each.tif", "confidence.tif", "map.gpkg", "map.gpkg.json"}
+    assert left == {*maps, "model", "report.html"}, "the steps are gone"
     assert log.done == sorted(log.done) and log.done[-1] == pytest.approx(1.0)
 
 
@@ -169,6 +181,7 @@ def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> No
         ({"labels__raster": "sparse", "legend": "[1]"}, "must be JSON"),
         ({"labels__raster": "sparse", "out": "two"}, "OUT is .*two.tif, which is also an input"),
         ({"labels__raster": "sparse", "out": "/nowhere/map.tif"}, "does not exist: create it"),
+        ({"labels__raster": "sparse", "out__polygons": "/tmp/map.xyz"}, "no vector format with the extension .xyz"),
         ({"labels__raster": "sparse", "keep": "two"}, "KEEP is .*two.tif, which is a file"),
         ({"labels__raster": "two"}, "has 2 bands, but labels are one band"),
     ],
