@@ -139,7 +139,8 @@ def class_table(
         if outputs is not None and len(every) > outputs:
             raise ParameterError(
                 "There are {every_count} labels ({listed}), but the model distinguishes {outputs} classes: choose a "
-                "model for {every_count} classes, or ignore labels.",
+                "model for {every_count} classes, set {extend_classes} to add classes to it, or ignore labels.",
+                extend_classes=field("extend_classes"),
                 every_count=len(every),
                 listed=_listed(every),
                 outputs=outputs,
@@ -170,7 +171,10 @@ def _wrong_labels(
     )
     return Phrase(
         "Labels must be {span}, but there are: {named}{more}. Set {remap_labels} to number the {every_count} labels "
-        "({listed}) from 0; the model then returns the original labels. Or exclude one label with {ignored_label}.",
+        "({listed}) from 0; the model then returns the original labels. Or exclude one label with {ignored_label}{add}.",
+        add=Phrase(", or add classes to a trained model with {extend_classes}", extend_classes=field("extend_classes"))
+        if outputs
+        else "",
         span=span,
         named=named,
         more=more,
