@@ -71,7 +71,8 @@ def extracted() -> dict[str, list[str]]:
 
 
 def _words(template: str) -> str:
-    return re.sub(r"\{[^{}]*\}", "", template)
+    """Return a template without its placeholders, but for those that hold words."""
+    return re.sub(r"\{[^{}|]*\}", "", template)
 
 
 def trees() -> Iterator[tuple[str, ast.Module]]:
@@ -86,12 +87,19 @@ def _of_sources() -> Iterator[tuple[str, str]]:
     errors = errors_of(tree for _, tree in found)
     for place, tree in found:
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and node.args and (text := literal(node.args[0])):
+            if isinstance(node, ast.Call) and called(node) == "Key":
+                yield from ((place, text) for text in _of_key(node))
+            elif isinstance(node, ast.Call) and node.args and (text := literal(node.args[0])):
                 name = called(node)
                 if name in ("Phrase", "tr") or is_line(node):
                     yield place, text
                 elif name in errors:
                     yield place, text if node.keywords else text.replace("{", "{{").replace("}", "}}")
+
+
+def _of_key(node: ast.Call) -> Iterator[str]:
+    """Yield label and help of a key that is declared outside of an operation."""
+    yield from filter(None, map(literal, node.args[2:4]))
 
 
 def literal(node: ast.expr) -> str:

@@ -60,15 +60,20 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     Attributes:
         OPERATION: the operation.
+        in_dialog: True for that of a dialog of ours, whose log is for people: its results are told without JSON.
     """
 
     OPERATION: ClassVar[type[Operation]]
+    in_dialog: bool = False
 
     _inputs: dict[str, Any]
+    _results: dict[str, Any]
     _problem: str
 
     def createInstance(self):
-        return type(self)()
+        made = type(self)()
+        made.in_dialog = self.in_dialog  # QGIS runs a copy
+        return made
 
     def description(self) -> str:
         """Return what the algorithm does, in a few paragraphs; the help page begins with it."""
@@ -190,7 +195,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     def prepareAlgorithm(self, parameters, context, feedback):
         # Layers belong to the main thread, and this is the only step that QGIS runs there. What goes wrong is told by
         # processAlgorithm: an exception from here would reach the log, but neither scripts nor models.
-        self._inputs, self._problem = {}, ""
+        self._inputs, self._results, self._problem = {}, {}, ""
         try:
             with _explained(self.OPERATION):
                 reader = self._reader(parameters, context)
@@ -223,7 +228,12 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
             self._tell_outcome(results, feedback)
+        self._results = results  # which algorithms of further steps complete
         return results
+
+    def postProcessAlgorithm(self, context, feedback):
+        # What comes from here, QGIS takes for the results; nothing leaves them as they are.
+        return without_json(self._results) if self.in_dialog else {}
 
     def vector_layer(
         self, parameters: dict[str, Any], name: str, context: QgsProcessingContext
@@ -365,6 +375,20 @@ def _written(value: Any) -> Any:
     """Return a value as qgis_process can print it: lists of classes as JSON."""
     rows = isinstance(value, list) and value and isinstance(value[0], Mapping)
     return json.dumps(value, ensure_ascii=False) if rows else value
+
+
+def without_json(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return results without those that are written for programs, of which QGIS would fill the log with braces."""
+    return {name: value for name, value in results.items() if not _is_json(value)}
+
+
+def _is_json(value: Any) -> bool:
+    if not isinstance(value, str) or value[:1] not in ("[", "{"):
+        return False
+    try:
+        return isinstance(json.loads(value), (list, dict))
+    except ValueError:
+        return False
 
 
 def _tellable(value: Any) -> bool:

@@ -19,13 +19,13 @@ class CreateModel(OtbtfAlgorithm):
 
 def _described(template: Template) -> str:
     """Return the text about a template in the help."""
-    parts = [f"{template.name}: {tr(template.use)}"]
+    parts = [f"{template.name} \u2013 {tr(template.use)}"]
     if len(template.inputs) > 1:
-        parts.append(f"{tr('Sources')}: {', '.join(tr(source) for source in template.inputs)}.")
-    parts.append(f"{tr('Geometry')}: {tr(template.geometry.describe())}.")
+        parts.append(tr("Sources: {}.").format(", ".join(tr(source) for source in template.inputs)))
+    parts.append(tr("Geometry: {}.").format(tr(template.geometry.describe())))
     if template.training:
-        parts.append(f"{tr('Trains on')}: {tr(template.training)}.")
+        parts.append(tr("Trains on: {}.").format(tr(template.training)))
     if template.remark:
         parts.append(tr(template.remark))
-    parts.append(f"{tr('After')}: {template.origin}.")
+    parts.append(tr("After: {}.").format(tr(template.origin)))
     return " ".join(parts)

@@ -97,7 +97,7 @@ def help_of(key: Key) -> str:
     """Return the help of a key: its sentences, and the words of a choice that they do not name."""
     text = tr(key.help)
     if any(word not in text for word in key.choices):
-        text = f"{text} {tr('One of')}: {', '.join(key.choices)}."
+        text = f"{text} {tr('One of: {}.').format(', '.join(key.choices))}"
     return text
 
 
@@ -219,6 +219,14 @@ class _File(Shown):
         return QgsProcessingParameterFile(
             name, label, defaultValue=default, optional=optional, fileFilter=key.file_filter or tr("All files (*)")
         )
+
+
+class _Files(Shown):
+    def parameter(self, key, name, label, default, optional):
+        return QgsProcessingParameterMultipleLayers(name, label, QgsProcessing.SourceType.TypeFile, optional=optional)
+
+    def value(self, reader, key, given, run):
+        return [reader.plain(key, item) for item in _listed(given)]
 
 
 class _Folder(Shown):
@@ -362,6 +370,7 @@ _SHOWN: dict[kinds.Kind, Shown] = {
     kinds.FIELD: _Field(),
     kinds.FIELDS: _Fields(),
     kinds.FILE: _File(),
+    kinds.FILES: _Files(),
     kinds.FOLDER: _Folder(),
     kinds.TEXT: _Text(),
     kinds.CLUSTER: _Text(),

@@ -9,6 +9,7 @@ from typing import Any
 from qgis.core import QgsApplication, QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QThread
 
+from ..core.base.languages import quoted
 from ..core.base.progress import Progress
 from ..core.errors import as_key, field, worded
 from ..core.parameters.kinds import Key
@@ -88,7 +89,7 @@ def _of_web_layers(path: str, word: Callable[[Key], str]) -> str:
 
 
 def _label(key: Key) -> str:
-    return f"\u201c{tr(key.label)}\u201d"
+    return quoted(tr(key.label))
 
 
 def _name(key: Key) -> str:

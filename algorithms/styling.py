@@ -43,7 +43,7 @@ _CUT = 0.02  # of the pixels at either end that do not set the limits of a style
 
 
 def style_outputs(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> None:
-    """Style a map, or one of those that tell how sure it is, which all have the ramp of probabilities.
+    """Style a map, or one of those that tell how sure it is: by the ramp of probabilities, or in grey where it is none.
 
     Args:
         output: name of the parameter.
@@ -52,6 +52,8 @@ def style_outputs(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> N
     """
     if output == "OUT":
         style_map(layer, results)
+    elif output == "OUT_VARIANCE" and isinstance(layer, QgsRasterLayer):
+        style_continuous(layer)
     elif isinstance(layer, QgsRasterLayer):
         style_probabilities(layer, results["PROBABILITIES"] if output == "OUT_PROBABILITIES" else [layer.name()])
 

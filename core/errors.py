@@ -102,7 +102,10 @@ class VectorError(OtbtfError):
 
 
 class NothingInsideError(ParameterError, VectorError):
-    """No feature, point or labelled pixel lies where the image has data: in a sum over many images, this one adds nothing."""
+    """No feature, point or labelled pixel lies where the image has data, or nothing of it has.
+
+    In a sum over many images, this one adds nothing.
+    """
 
 
 class ModelError(OtbtfError):

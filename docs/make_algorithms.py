@@ -32,6 +32,7 @@ GUIDES = {
     "templates": ("createmodel",),
     "describing-models": ("describemodel", "exportsavedmodel"),
     "training": ("trainmodel", "tensorflowmodeltrain"),
+    "further-training": ("trainmodel", "tensorflowmodeltrain"),
     "land-cover-map": ("landcovermap", "landcovermodel", "createexampledata"),
     "regression": ("regressionmap",),
     "serving": ("tensorflowmodelserve",),
@@ -39,7 +40,7 @@ GUIDES = {
     "polygons": ("maptopolygons",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
-        *("trainvectorclassifier", "imageclassifier"),
+        *("computeimagesstatistics", "trainvectorclassifier", "imageclassifier"),
     ),
     "command-lines": ("runcommandline",),
     "tables": ("runtable",),
@@ -132,8 +133,8 @@ def _operation_page(package: Any, operation: Any, titles: dict[str, str]) -> Pag
 def _place(name: str, group: str, hidden: bool) -> list[str]:
     """Return an algorithm's id, its group in the toolbox, and the page about its use."""
     place = HIDDEN if hidden else f"In the toolbox: **OTBTF > {group}**."
-    guides = [f"Its use: {_link(page)}." for page, several in GUIDES.items() if name in several]
-    return [" ".join([f"`otbtf:{name}`.", place, *guides]), ""]
+    guides = [_link(page) for page, several in GUIDES.items() if name in several]
+    return [" ".join([f"`otbtf:{name}`.", place, *([f"Its use: {', '.join(guides)}."] if guides else [])]), ""]
 
 
 def _link(page: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.languages import tr
 from ..parameters.sampleroles import SampleRole
+from .quantitynames import VALIDATION, readable
 from .scores import ClassScores
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ _MOST_COUNTS = 20
 _MOST_POINTS = 2000
 """Points up to which a scatter plot shows each; beyond, how many lie where."""
 
-_VALIDATION = "val_"
 _OWN, _VALIDATED = "#30648f", "#d9822b"
 
 
@@ -68,14 +68,14 @@ def curves_figure(history: Mapping[str, Sequence[float]], title: str) -> bytes:
 
 
 def _is_validation(key: str, history: Mapping[str, Sequence[float]]) -> bool:
-    return key.startswith(_VALIDATION) and key[len(_VALIDATION) :] in history
+    return key.startswith(VALIDATION) and key[len(VALIDATION) :] in history
 
 
 def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> None:
     epochs = max(len(values) for values in history.values())
     drawn = [(key, SampleRole.TRAINING, _OWN)]
-    if _VALIDATION + key in history:
-        drawn.append((_VALIDATION + key, SampleRole.VALIDATION, _VALIDATED))
+    if VALIDATION + key in history:
+        drawn.append((VALIDATION + key, SampleRole.VALIDATION, _VALIDATED))
     for name, role, color in drawn:
         values = np.asarray(history[name], np.float64)
         every = max(1, epochs // max(1, len(values)))
@@ -83,7 +83,7 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
         marker = "o" if known.sum() <= 25 else ""
         at = every * np.arange(1, len(values) + 1)
         axes.plot(at[known], values[known], label=tr(str(role)), color=color, marker=marker, markersize=3)
-    axes.set_title(_literal(key.replace("_", " ")), fontsize=10)
+    axes.set_title(_literal(tr(readable(key)).replace("_", " ")), fontsize=10)
     axes.set_xlabel(tr("epoch"))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(color="#dddddd", linewidth=0.5)

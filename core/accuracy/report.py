@@ -145,7 +145,8 @@ def _value(value: Any) -> str:
         return "–"
     if float(value).is_integer() and not _is_fraction(value):
         return f"{int(value):,}".replace(",", "\u202f")
-    return f"{float(value):.3f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{float(value):.4g}"
+    text = f"{float(value):.3f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{float(value):.4g}"
+    return spoken().written(text)
 
 
 def _is_fraction(value: Any) -> bool:

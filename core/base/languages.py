@@ -18,6 +18,9 @@ CATALOGUES = Path(__file__).parents[2] / "i18n"
 _MARKS = {"fr": {".": ",", ",": "\u202f", "%": "\u00a0%"}}
 """How a language writes the marks of a number, where it differs from English."""
 
+_QUOTES = {"fr": "\u00ab\u00a0{}\u00a0\u00bb"}
+"""Quotation marks around a text, where they differ from those of English."""
+
 _SEVERAL = {"fr": 2}
 """The least number with words in the plural, of languages where it is not any number but 1."""
 
@@ -43,8 +46,12 @@ class Language:
     def number(self, value: float, form: str) -> str:
         """Return a number in the form of a format specification, as the language writes numbers."""
         text = format(value, form)
+        return self.written(text) if _FOR_READING.search(form) else text
+
+    def written(self, number: str) -> str:
+        """Return a number of English text, such as `1,234.5`, with the marks that the language has in numbers."""
         marks = _MARKS.get(self.name, {})
-        return "".join(marks.get(mark, mark) for mark in text) if _FOR_READING.search(form) else text
+        return "".join(marks.get(mark, mark) for mark in number)
 
     def is_one(self, value: float) -> bool:
         """Return whether words beside a number are in the singular: in French those of 0 and of 1.5, too."""
@@ -81,3 +88,8 @@ def spoken() -> Language:
 def tr(text: str) -> str:
     """Return a text for the user in the language of this process: a phrase, or a literal without values."""
     return translated(text, spoken()) if isinstance(text, Phrase) else spoken().text(text)
+
+
+def quoted(text: str) -> str:
+    """Return a text in the quotation marks of this process's language."""
+    return _QUOTES.get(spoken().name, "\u201c{}\u201d").format(text)

@@ -39,7 +39,9 @@ def _cause(text: str) -> str:
     # TensorFlow puts the node in double brackets below the cause, and where the node was defined above it.
     node = next((number for number, line in enumerate(lines) if number and line.startswith("[[")), None)
     if node is not None:
-        return _NUMBERED.sub("", lines[node - 1])
+        line = _NUMBERED.sub("", lines[node - 1])
+        raised_by_python = _OF_PYTHON.match(line)  # in a function that TensorFlow calls, as that of an ONNX model
+        return raised_by_python[1] if raised_by_python else line
     if lines[0] == "in user code:":
         raised = [found[1] for line in lines if (found := _OF_PYTHON.match(line))]
         return raised[-1] if raised else lines[-1]

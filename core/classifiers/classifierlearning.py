@@ -41,11 +41,6 @@ class FeatureSamples:
         return len(self.labels)
 
 
-def seed_of(choice: ClassifierChoice) -> int:
-    """Return the seed that the user sets, or a random one."""
-    return int(np.random.SeedSequence().generate_state(1)[0]) if choice.rand is None else choice.rand
-
-
 def learn(
     choice: ClassifierChoice,
     training: FeatureSamples,

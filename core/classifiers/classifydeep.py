@@ -41,9 +41,10 @@ def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress
     """
     if wants_parts(parameters):
         preloading.wait()
-        from .deepparts import PACKAGES, DeepParts  # these import TensorFlow
+        from ..serving.modelidentity import packages_of  # these import TensorFlow
+        from .deepparts import DeepParts
 
-        return run_in_parts(parameters, DeepParts, PACKAGES, progress)
+        return run_in_parts(parameters, DeepParts, (*packages_of(parameters), "sklearn"), progress)
     classifier = opened_classifier(parameters.classifier, parameters.imstat)
     with ExitStack() as stack:
         forms = MapForms(parameters, classifier, progress)

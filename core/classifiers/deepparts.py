@@ -32,9 +32,6 @@ from .traindeep import check_features
 if TYPE_CHECKING:
     from ..operations.imageclassifierfromdeepfeatures import ImageClassifierFromDeepFeatures
 
-PACKAGES = ("tensorflow", "keras", "sklearn")
-"""Packages that decide values."""
-
 
 class DeepParts:
     """A network, its sources and a classifier, open to classify in parts; see `core.parts.partedwork.PartedWork`."""

@@ -10,6 +10,7 @@ from osgeo import gdal
 from ..errors import ParameterError
 from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
+from ..samples.bandmoments import DEVIATION, MEAN
 from ..samples.classtotals import xml_attribute, xml_elements
 
 
@@ -65,7 +66,7 @@ def read_statistics(path: str) -> ImageStatistics:
                 values=values,
                 cure=cure,
             ) from None
-    mean, deviation = found.get("mean"), found.get("stddev")
+    mean, deviation = found.get(MEAN), found.get(DEVIATION)
     if mean is None or deviation is None or not len(mean) or len(mean) != len(deviation):
         raise ParameterError(
             "{path} does not hold means (mean) and standard deviations (stddev) of features. {cure}",

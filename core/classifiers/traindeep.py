@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Part, Progress
+from ..base.seeds import given_or_drawn
 from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box, Grid
 from ..machine.memory import MB, gdal_cache
@@ -21,7 +22,7 @@ from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
 from ..serving.memorybudget import MemoryBudget
 from ..serving.openmodel import OpenModel, open_model
 from ..serving.parameterresolution import serve_settings
-from .classifierlearning import FeatureSamples, learn, seed_of
+from .classifierlearning import FeatureSamples, learn
 from .imstat import read_statistics
 from .parallelclassification import feature_type
 from .samplechoice import ChosenSamples, SampleChooser, describe
@@ -57,7 +58,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
         for layer in layers:  # before the model is loaded
             open_training_layer(layer, None).field(parameters.sample_vfn)
         statistics = read_statistics(parameters.imstat) if parameters.imstat else None
-        seed = seed_of(parameters)
+        seed = given_or_drawn(parameters.rand, field("rand"), progress)
         defaults = serving_defaults_of(parameters.model_dir)
         parameters = with_serving_defaults(parameters, defaults, progress)
         settings = serve_settings(parameters, defaults, PREFERRED)
@@ -99,7 +100,7 @@ def applied(opened: OpenModel, padding: str) -> ServingDefaults:
     fields = opened.geometry.fields
     output = " ".join(opened.outputs)
     if fields.fullyconv:
-        return ServingDefaults(output, "on", padding=padding)
+        return ServingDefaults(output, "on", padding=padding, context=fields.x.rfields[0] if fields.windowed else None)
     sizes = {info.name: SourceDefaults(fields.rfield(number)) for number, info in enumerate(opened.inputs.images)}
     return ServingDefaults(output, "off", fields.x.scale, padding, sources=sizes)
 
@@ -113,7 +114,7 @@ def check_features(opened: OpenModel) -> None:
             raise ModelError(
                 "The output {info} of the model {model} is {dtype} of rank {rank}, but features are numbers of rank "
                 "2 (batch x features) or 4 (batch x height x width x features). Name another in {output_names}: "
-                "{outputs}, or a layer of a .keras file.",
+                "{outputs}, a layer of a .keras file, or a tensor of an .onnx file.",
                 info=info.describe(),
                 model=model.path,
                 dtype=info.dtype,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..base.seeds import given_or_drawn
 from ..classes.classfield import holds_names
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 from .attributes import Attributes, read_attributes
-from .classifierlearning import FeatureSamples, learn, seed_of
+from .classifierlearning import FeatureSamples, learn
 from .imstat import read_statistics
 from .mapclasses import ClassCoding, join_layers, warn_of_unknown_classes
 from .trainingoutcome import TrainingOutcome
@@ -64,7 +65,8 @@ def train_on_attributes(parameters: TrainVectorClassifier, progress: Progress) -
         progress.check()
         legend = coding.legend(known, parameters.legend)
         warn_of_unknown_classes(legend, training.labels, validation.labels, progress)
-        classifier = learn(parameters, training, parameters.feat, legend, statistics, seed_of(parameters), progress)
+        seed = given_or_drawn(parameters.rand, field("rand"), progress)
+        classifier = learn(parameters, training, parameters.feat, legend, statistics, seed, progress)
         progress.fraction(0.9)
         return outcome.write(classifier, training, validation, parameters, Phrase("the validation layers"))
 

@@ -83,7 +83,7 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
     progress.info(Phrase("Starting {count} {count:worker|workers} on this machine.", count=count))
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(scratch_folder())
-        stack.enter_context(bare())
+        stack.enter_context(bare(folder))
         try:
             cluster = stack.enter_context(
                 distributed.LocalCluster(
@@ -113,14 +113,19 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
         yield client
 
 
-def bare() -> Any:
+def bare(folder: Path | None = None) -> Any:
     """Return a context in which schedulers and workers start without web pages, and hardly watch themselves.
 
     The pages are open to everybody on this machine. What Dask watches of itself takes 30 ms of each second in this process
     and 15 ms in each worker, most of it by looking 50 times a second how late its event loop is.
+
+    Args:
+        folder: where the scheduler keeps its files, from where it also imports; None for the folder for temporary files.
     """
+    place = {} if folder is None else {"temporary-directory": str(folder)}
     return importlib.import_module("dask").config.set(
         {
+            **place,
             "distributed.scheduler.http.routes": [],
             "distributed.worker.http.routes": [],
             "distributed.worker.profile.enabled": False,
@@ -131,9 +136,11 @@ def bare() -> Any:
 
 
 _PRELOAD = """
+import signal
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 if {name!r} not in sys.modules:
     spec = PathFinder.find_spec({name!r}, [{folder!r}])
     sys.modules[{name!r}] = module_from_spec(spec)
@@ -142,7 +149,11 @@ if {name!r} not in sys.modules:
 
 
 def _preload(folder: Path) -> Path:
-    """Write what has workers import this package from its place, which need not be on `sys.path`, as in the engine."""
+    """Write what workers run first.
+
+    It has them import this package from its place, which need not be on `sys.path`, as in the engine. A terminal sends
+    Ctrl-C to them, too: the process that started them stops their tasks, which leave nothing behind then.
+    """
     name = __name__.split(".", maxsplit=1)[0]
     parent = Path(next(iter(sys.modules[name].__path__))).parent
     script = folder / "package_of_workers.py"

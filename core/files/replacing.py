@@ -109,7 +109,8 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
     for other, value in given:
         content = None if other.kind.is_output else other.kind.content
         read_whole = content in (Content.FILE, Content.FOLDER)
-        if read_whole and any(_same(path, str(file)) for file in _read_whole(str(value))):
+        each = value if isinstance(value, (list, tuple)) else [value]
+        if read_whole and any(_same(path, str(file)) for one in each for file in _read_whole(str(one))):
             raise ParameterError(
                 "{key} is {path}, which is also an input ({other}): choose another file.",
                 key=key.mention,
@@ -118,7 +119,7 @@ def _check_not_read(key: Key, path: str, files: list[str], given: list[tuple[Key
             )
         if content not in (Content.RASTER, Content.LAYER):
             continue
-        for source in value if isinstance(value, (list, tuple)) else [value]:
+        for source in each:
             name = masked(_text(source) or Phrase("a data set"))
             for file in _files_of(source, content is Content.LAYER):
                 clash = next((mine for mine in files if _same(mine, file)), None)

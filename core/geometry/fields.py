@@ -15,6 +15,10 @@ independent of where tiles are cut:
 - its *margin*: so many outputs at the edge of a region depend on what lies outside, so neighbours overlap
   by that much; at the edge of the image the model's own padding stands, as in one untiled run;
 - its *lattice*: it takes only sizes in steps of that; the image is completed by reflection up to the next.
+
+Windows of a fixed context: where an output depends on all of what the model is shown, one receptive field is shown at a
+time, at every half expression field from the first output on, and what overlaps is blended. Stride, margin and lattice
+are then half an expression field each.
 """
 
 from __future__ import annotations
@@ -57,6 +61,7 @@ class AxisFields:
         margin: outputs at the start and at the end of a region that depend on what lies outside.
         fixed: True where the model takes regions of one size only, that of one expression field.
         padded: True to complete the image on both sides so that the output covers all of it.
+        windowed: True where regions are blended from windows of a fixed context.
     """
 
     rfields: tuple[int, ...]
@@ -68,6 +73,7 @@ class AxisFields:
     margin: tuple[int, int] = (0, 0)
     fixed: bool = False
     padded: bool = False
+    windowed: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,19 @@ class Extra:
     Attributes:
         packages: pip's requirements; `machine.installing.constraints` has their upper bounds.
         modules: by which the installation is checked.
+        on_gpu: what takes the place of `packages` in an engine for a GPU; empty for the same.
     """
 
     packages: tuple[str, ...]
     modules: tuple[str, ...]
+    on_gpu: tuple[str, ...] = ()
 
 
 EXTRAS: Mapping[str, Extra] = {
     # 2024.8.0 is the last for Python 3.9; cryptography makes the certificates of local:N.
     "cluster": Extra(("distributed>=2024.8", "cryptography"), ("distributed", "cryptography")),
+    # 1.19 is the last for Python 3.9. Both packages write the same files, so an engine has one of them.
+    "onnx": Extra(("onnxruntime>=1.19",), ("onnxruntime",), on_gpu=("onnxruntime-gpu>=1.19",)),
 }
 
 
@@ -45,9 +49,10 @@ def extras_in(text: str) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-def packages_of(extras: Iterable[str]) -> list[str]:
+def packages_of(extras: Iterable[str], gpu: bool = False) -> list[str]:
     """Return pip's requirements of extras; those that this version does not know need nothing."""
-    return [package for name in extras if name in EXTRAS for package in EXTRAS[name].packages]
+    known = [EXTRAS[name] for name in extras if name in EXTRAS]
+    return [package for extra in known for package in (gpu and extra.on_gpu) or extra.packages]
 
 
 def modules_of(extras: Iterable[str]) -> list[str]:

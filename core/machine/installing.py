@@ -226,7 +226,7 @@ def install(
     base = _fit(python)
     wanted = requirements(base.version, base.platform, base.machine, base.numpy_major, gpu)
     extras = sorted({*extras, *_extras_of(folder)})
-    packages = _Packages([*wanted, *packages_of(extras)], constraints(base.version), _fit_wheels(wheels))
+    packages = _Packages([*wanted, *packages_of(extras, gpu)], constraints(base.version), _fit_wheels(wheels))
     if folder.exists() and not folder.is_dir():
         raise EngineError("{folder} is a file: choose a folder for the engine.", folder=folder)
     used = folder.is_dir() and any(folder.iterdir())
@@ -290,13 +290,17 @@ def _is_repairable(folder: Path, base: Interpreter, gpu: bool) -> bool:
         return False
     same = (there.version, there.base_prefix) == (base.version, base.base_prefix)
     fit = same and there.has_pip and not there.gdal_error and _was_for_gpu(folder) in (None, gpu)
-    return fit and not _has_two_keras(folder)
+    return fit and not _has_two_of_a_kind(folder)
 
 
-def _has_two_keras(folder: Path) -> bool:
-    """Whether keras and keras-nightly are both installed: they write the same files, so neither is complete."""
-    found = {path.name.partition("-")[0] for path in folder.glob("[Ll]ib/**/site-packages/keras*.dist-info")}
-    return found >= {"keras", "keras_nightly"}
+_OF_A_KIND = ({"keras", "keras_nightly"}, {"onnxruntime", "onnxruntime_gpu"})
+"""Distributions that write the same files."""
+
+
+def _has_two_of_a_kind(folder: Path) -> bool:
+    """Whether two distributions that write the same files are both installed, so that neither is complete."""
+    found = {path.name.partition("-")[0] for path in folder.glob("[Ll]ib/**/site-packages/*.dist-info")}
+    return any(found >= kind for kind in _OF_A_KIND)
 
 
 def _was_for_gpu(folder: Path) -> bool | None:

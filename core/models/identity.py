@@ -29,7 +29,7 @@ class Identity:
 
     Attributes:
         place: its folder or file.
-        tags: of the graph in it, sorted; empty for a `.keras` file.
+        tags: of the graph in it, sorted; empty for a `.keras` or `.onnx` file.
         files: what the file system says of each file.
         contents: digests of files so young that a change would not show in what the file system says.
     """
@@ -49,7 +49,7 @@ def identity(path: str, tags: Sequence[str]) -> Identity:
     """Return which model lies at a path now.
 
     Args:
-        path: a SavedModel's folder or the saved_model.pb inside, or a `.keras` file.
+        path: a SavedModel's folder or the saved_model.pb inside, or a `.keras` or `.onnx` file.
         tags: of the graph of a SavedModel.
     """
     place = model_place(path)
@@ -60,13 +60,14 @@ def identity(path: str, tags: Sequence[str]) -> Identity:
 
 
 def fingerprint(path: str) -> str:
-    """Return the SHA-256 of a model's content, as `sha256:...`: of a `.keras` file, or of all files of a SavedModel."""
+    """Return the SHA-256 of a model's content, as `sha256:...`: of the one file, or of all where it consists of several."""
     place = model_place(path)
-    if not place.is_dir():
+    files = model_files(place)
+    if not place.is_dir() and len(files) < 2:
         return "sha256:" + _content(_status(place))
-    digest = hashlib.sha256()
-    for file in model_files(place):
-        digest.update(f"{file.relative_to(place).as_posix()}\0{_content(_status(file))}\n".encode())
+    digest, folder = hashlib.sha256(), place if place.is_dir() else place.parent
+    for file in files:
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{_content(_status(file))}\n".encode())
     return "sha256:" + digest.hexdigest()
 
 
@@ -83,15 +84,21 @@ def _status(file: Path) -> Status:
 _contents: dict[Status, tuple[str, int]] = {}
 """Digests of files that were read, and when."""
 
+_young: set[Status] = set()
+"""Files that were so young when a model was identified."""
+
 _lock = threading.Lock()
 
 
 def _young_content(status: Status) -> str:
     """Return the digest of a file that changed so lately that it could change again unseen; empty for others.
 
-    It stays part of the identity when the file has grown older.
+    It stays part of the identity when the file has grown older; that of a file which was read for another reason is none.
     """
-    return _content(status) if status in _contents or not _is_settled(status, time.time_ns()) else ""
+    if status not in _young and _is_settled(status, time.time_ns()):
+        return ""
+    _young.add(status)
+    return _content(status)
 
 
 def _is_settled(status: Status, now: int) -> bool:

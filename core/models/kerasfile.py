@@ -72,7 +72,8 @@ def check_keras_file(path: str) -> Any:
         )
     if suffix != ".keras":
         raise ModelError(
-            "{path} is not a supported model file: choose a SavedModel folder or a .keras file.", path=path
+            "{path} is not a supported model file: choose a SavedModel folder, a .keras file or an .onnx file.",
+            path=path,
         )
     configuration = _configuration(path)
     found = list(dict.fromkeys(offences(configuration)))

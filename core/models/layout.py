@@ -14,9 +14,16 @@ _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 
 def channels_last(model: Model) -> Model:
     """Return a model whose images have the shape batch x height x width x bands: itself where they do."""
-    first = [name for name, info in model.inputs.items() if has_bands_first(info)]
+    first = bands_first(model)
     outputs = any(has_bands_first(info) for info in model.outputs.values())
     return ChannelsLast(model, first) if first or outputs else model
+
+
+def bands_first(model: Model) -> list[str]:
+    """Return the names of the inputs whose images have the shape batch x bands x height x width."""
+    if model.bands_first is not None:
+        return sorted(model.bands_first)
+    return [name for name, info in model.inputs.items() if has_bands_first(info)]
 
 
 def has_bands_first(info: TensorInfo) -> bool:
@@ -41,16 +48,13 @@ def _has_bands_last(info: TensorInfo) -> bool:
 
 
 class ChannelsLast(Model):
-    """A model of which some inputs and outputs have their bands first, with these transposed.
-
-    Attributes:
-        transposed: names of the inputs that are.
-    """
+    """A model of which some inputs and outputs have their bands first, with these transposed."""
 
     def __init__(self, model: Model, transposed: Sequence[str]) -> None:
         super().__init__(model.path)
         self._model, self.transposed = model, frozenset(transposed)
         self.identity, self.kind = model.identity, model.kind
+        self.computed_by, self.remarks = model.computed_by, model.remarks
         self.inputs = {n: _moved(i) if n in self.transposed else i for n, i in model.inputs.items()}
         self.outputs = {name: self.output(name) for name in model.outputs}
 
@@ -61,10 +65,10 @@ class ChannelsLast(Model):
     def output(self, name: str) -> TensorInfo:
         """See `Model.output`."""
         info = self._model.output(name)
-        return _moved(info) if self._is_first(info) else info
+        return _moved(info) if self.moves(info) else info
 
-    def _is_first(self, info: TensorInfo) -> bool:
-        """Return whether an output has its bands first; one of which the shape does not tell is as the inputs are."""
+    def moves(self, info: TensorInfo) -> bool:
+        """Return whether an output has its bands first; one of which the sizes do not tell is as the inputs are."""
         return has_bands_first(info) or (info.rank == 4 and bool(self.transposed) and not _has_bands_last(info))
 
     def values_behind(self, output: str) -> list[str]:
@@ -80,11 +84,16 @@ class ChannelsLast(Model):
         import tensorflow as tf
 
         inner = self._model.function(inputs, outputs)
-        first = [self._is_first(self._model.output(name)) for name in outputs]
+        infos = [self._model.output(name) for name in outputs]
+
+        def moved(tensor: Any, info: TensorInfo) -> Any:
+            if info.rank is None and self.transposed:  # only the tensor tells whether it is an image
+                return tf.cond(tf.equal(tf.rank(tensor), 4), lambda: tf.transpose(tensor, _LAST), lambda: tensor)
+            return tf.transpose(tensor, _LAST) if self.moves(info) else tensor
 
         def call(feeds: Mapping[str, Any]) -> list[Any]:
             given = {n: tf.transpose(t, _FIRST) if n in self.transposed else t for n, t in feeds.items()}
-            return [tf.transpose(found, _LAST) if moved else found for found, moved in zip(inner(given), first)]
+            return [moved(found, info) for found, info in zip(inner(given), infos)]
 
         return call
 

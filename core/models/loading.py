@@ -1,4 +1,4 @@
-"""Loading a model from a SavedModel folder or a .keras file."""
+"""Loading a model from a SavedModel folder, a .keras file or an .onnx file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from .kerasfile import (
     newer_keras,
     trusted_configuration,
 )
-from .modelfiles import model_place, read_saved_model, split_tags
+from .modelfiles import is_onnx, model_place, read_saved_model, split_tags
 from .modelinterface import Model, TensorInfo, is_real, plain_name
+from .onnxmodel import load_onnx
 from .pruning import JudgedPart
 from .safety import NO_SIGNATURES, check_saved_model
 from .savedmodels import FunctionModel, GraphModel
@@ -30,24 +31,32 @@ _LONGEST = 2000
 """Most characters of another program's message that ours quotes."""
 
 
-def load_model(path: str, tags: str = "", trust: bool = False) -> Model:
+def load_model(path: str, tags: str = "", trust: bool = False, device: str = "auto") -> Model:
     """Load a model for computing.
 
     Args:
-        path: a SavedModel's folder or the saved_model.pb inside, or a .keras file.
+        path: a SavedModel's folder or the saved_model.pb inside, a .keras file, or an .onnx file.
         tags: tag set of the SavedModel's graph, separated by spaces or commas; empty for `serve`.
         trust: True to load a model although it holds operations that could touch files or run code.
+        device: as DEVICE, for an ONNX model; TensorFlow's are loaded in the scope of a device.
 
     Raises:
         ModelError: it is no model, is not to be trusted, or cannot be loaded.
+        ParameterError: ONNX Runtime cannot use the device.
     """
     place = model_place(path)
     if not place.exists():
         raise ModelError("The model {path} does not exist: check the path.", path=path)
     which = identity(path, split_tags(tags))
-    model = _load_saved_model(place, split_tags(tags), trust) if place.is_dir() else _load_keras(place, trust)
+    model = _loaded_from(place, split_tags(tags), trust, device)
     model.identity = which
     return model
+
+
+def _loaded_from(place: Path, tags: list[str], trust: bool, device: str) -> Model:
+    if place.is_dir():
+        return _load_saved_model(place, tags, trust)
+    return load_onnx(place, device) if is_onnx(place) else _load_keras(place, trust)
 
 
 def _load_saved_model(folder: Path, tags: list[str], trust: bool) -> Model:
@@ -128,6 +137,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
 
     # Registered with Keras on import.
     from . import (  # noqa: F401
+        attentionlayers,
         keraslayers,
         missingvalues,
         serieslayers,

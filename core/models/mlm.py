@@ -17,7 +17,9 @@ from ..base.archives import DAMAGED, read_json
 from ..base.jsonvalues import OddJson
 from ..classes.modelclasses import Classes
 from .identity import Identity, fingerprint
+from .layout import ChannelsLast, bands_first, channels_last
 from .modelinterface import Model, TensorInfo
+from .onnxmetadata import metadata_of
 from .servingdefaults import ServingDefaults, as_json
 from .sidecar import SERVING_DEFAULTS, Geometry, geometry_as_json
 
@@ -28,6 +30,9 @@ _DATA_TYPES = {"complex64": "cfloat32", "complex128": "cfloat64"}
 _PLAIN_TYPES = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {
     f"float{bits}" for bits in (16, 32, 64)
 }
+BANDS_FIRST = ("batch", "channel", "height", "width")
+"""Order of dimensions of images with their bands first."""
+
 _DIMENSIONS = {
     4: ("batch", "height", "width", "channel"),
     3: ("batch", "height", "width"),
@@ -59,7 +64,17 @@ def build_item(
         serving_defaults: what serving follows where the user says nothing; None where that is not known.
     """
     found = {geometry.output: geometry for geometry in geometries}
-    described = [_output(info, found.get(info.name), classes.get(info.name, ())) for info in outputs]
+    layout = channels_last(model)
+    first = bands_first(model)
+    described = [
+        _output(
+            info,
+            found.get(info.name),
+            classes.get(info.name, ()),
+            isinstance(layout, ChannelsLast) and layout.moves(info),
+        )
+        for info in outputs
+    ]
     origin = _origin(model)
     name = _name(Path(model.path).stem)
     properties: dict[str, Any] = {
@@ -69,7 +84,8 @@ def build_item(
         "mlm:tasks": sorted({task for output in described for task in output["tasks"]}),
         **origin,
         "mlm:input": [
-            _input(info, bands.get(info.name, ()), (alpha or {}).get(info.name, "")) for info in model.inputs.values()
+            _input(info, bands.get(info.name, ()), (alpha or {}).get(info.name, ""), info.name in first)
+            for info in model.inputs.values()
         ],
         "mlm:output": described,
         "otbtf:model_kind": model.kind,
@@ -95,19 +111,26 @@ def build_item(
                 "href": href,
                 "title": f"{model.kind} {Path(model.path).name}",
                 "roles": ["mlm:model", "mlm:weights"],
-                "mlm:artifact_type": "tf.keras.Model.save" if model.kind == "Keras" else "tf.saved_model.save",
+                "mlm:artifact_type": _ARTIFACTS.get(model.kind, "tf.saved_model.save"),
             }
         },
     }
 
 
-def _input(info: TensorInfo, bands: Sequence[str], alpha: str) -> dict[str, Any]:
+_ARTIFACTS = {"Keras": "tf.keras.Model.save", "ONNX": "onnx.save"}
+
+
+def _input(info: TensorInfo, bands: Sequence[str], alpha: str, first: bool) -> dict[str, Any]:
     marked = {"otbtf:alpha": alpha} if alpha else {}
-    return {"name": info.name, "bands": list(bands), "input": _structure(info), **marked}
+    return {"name": info.name, "bands": list(bands), "input": _structure(info, first), **marked}
 
 
-def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> dict[str, Any]:
-    output: dict[str, Any] = {"name": info.name, "tasks": _tasks(info, geometry, classes), "result": _structure(info)}
+def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes, first: bool) -> dict[str, Any]:
+    output: dict[str, Any] = {
+        "name": info.name,
+        "tasks": _tasks(info, geometry, classes),
+        "result": _structure(info, first),
+    }
     if classes:
         output["classification:classes"] = [
             {
@@ -133,12 +156,12 @@ def _tasks(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> lis
     return []
 
 
-def _structure(info: TensorInfo) -> dict[str, Any]:
+def _structure(info: TensorInfo, first: bool = False) -> dict[str, Any]:
     data_type = _DATA_TYPES.get(info.dtype, info.dtype if info.dtype in _PLAIN_TYPES else "other")
     if not info.shape:  # a scalar, or of unknown rank
         return {"shape": [-1 if info.shape is None else 1], "dim_order": ["value"], "data_type": data_type}
     letters = "abcdefgh"
-    order = _DIMENSIONS.get(len(info.shape)) or tuple(
+    order = (BANDS_FIRST if first else _DIMENSIONS.get(len(info.shape))) or tuple(
         f"dimension-{letters[i % 8] * (1 + i // 8)}" for i in range(len(info.shape))
     )
     return {
@@ -163,15 +186,18 @@ def _modified(path: str) -> str:
 
 
 def _tags(model: Model) -> dict[str, Any]:
-    """The tags of the graph that was described; nothing for a `.keras` file."""
+    """The tags of the graph that was described; nothing for a file."""
     tags = model.identity.tags if isinstance(model.identity, Identity) else ()
     return {"otbtf:tags": list(tags)} if tags else {}
 
 
-def _origin(model: Model) -> dict[str, str]:
+def _origin(model: Model) -> dict[str, Any]:
     """What the model's file says of the program that wrote it, and of its name."""
     if model.kind == "Keras":
         return {"mlm:framework": "Keras", **_origin_of_keras(model.path)}
+    if model.kind == "ONNX":
+        texts = dict(metadata_of(Path(model.path)).texts)
+        return {"mlm:framework": "ONNX", **({"otbtf:metadata": texts} if texts else {})}
     from .modelfiles import read_saved_model
 
     version = next((graph.meta_info_def.tensorflow_version for graph in read_saved_model(model.path).meta_graphs), "")

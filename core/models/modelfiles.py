@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ModelError, field
 from ..phrases import Phrase
+from .onnxwalk import DamagedFile, read_content
 
 PROGRAM = "saved_model.pb"
 """The file of a SavedModel that holds its graphs."""
@@ -29,15 +30,53 @@ def model_place(path: str) -> Path:
 
 
 def model_files(place: Path) -> list[Path]:
-    """Return the files of a model that make its values: a SavedModel's program, variables and assets, or the one file.
+    """Return the files of a model that make its values.
+
+    They are a SavedModel's program, variables and assets, a `.keras` file, or an `.onnx` file with those in its folder that
+    it takes values from.
 
     Args:
         place: as `model_place` returns it.
     """
     if not place.is_dir():
-        return [place] if place.exists() else []
+        return [place, *(_beside(place) if is_onnx(place) else [])] if place.exists() else []
     inside = [file for folder in ("variables", "assets") for file in (place / folder).rglob("*") if not file.is_dir()]
     return sorted([*(file for file in place.glob("saved_model.pb*") if file.is_file()), *inside])
+
+
+def is_onnx(place: Path) -> bool:
+    """Return whether a model is an ONNX file, going by its name."""
+    return place.suffix.lower() == ".onnx"
+
+
+def _beside(place: Path) -> list[Path]:
+    """Return the files that an ONNX file takes values from; what is refused when it is loaded is left out."""
+    try:
+        names = {item.location for item in read_content(place).external}
+        files = sorted(place.parent / name for name in names if external_offence(place.parent, name) is None)
+    except (DamagedFile, OSError):
+        return []
+    return [file for file in files if file.is_file()]
+
+
+def external_offence(folder: Path, location: str) -> str | None:
+    """Return what is wrong with the name of a file that an ONNX file takes values from; None where it may.
+
+    Args:
+        folder: that of the ONNX file.
+        location: the name, as it is written there.
+    """
+    if not location or "\0" in location:
+        return Phrase("it names no file")
+    if "_ORT_MEM_ADDR_" in location:  # which ONNX Runtime takes for an address in memory
+        return Phrase("it stands for an address in memory")
+    if location[0] in "/\\" or re.match("[A-Za-z]:", location):
+        return Phrase("the path is absolute")
+    if ".." in re.split(r"[/\\]", location):
+        return Phrase("the path leaves the folder")
+    if not (folder / location).resolve().is_relative_to(folder.resolve()):
+        return Phrase("a link leads out of the folder")
+    return None
 
 
 def split_tags(text: str) -> list[str]:

@@ -74,9 +74,14 @@ class Model(abc.ABC):
     Attributes:
         path: where it was loaded from.
         identity: which model it is: what was found out about one holds for another of the same identity.
-        kind: `TF1 SavedModel`, `TF2 SavedModel` or `Keras`.
+        kind: `TF1 SavedModel`, `TF2 SavedModel`, `Keras` or `ONNX`.
         inputs, outputs: by name, in alphabetical order. More outputs may be had by name where
             `output` finds them.
+        bands_first: names of the inputs whose images have the shape batch x bands x height x width; None where only their
+            shapes tell.
+        transposed: names of the inputs that are given with the bands last, and transposed for the model.
+        computed_by: what computes it, for the log; empty for TensorFlow.
+        remarks: warnings about that.
     """
 
     path: str
@@ -84,6 +89,10 @@ class Model(abc.ABC):
     kind: str
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
+    bands_first: frozenset[str] | None = None
+    transposed: frozenset[str] = frozenset()
+    computed_by: str = ""
+    remarks: Sequence[str] = ()
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..base.jsonvalues import Json, OddJson, read
 from ..errors import ModelError
+from .mlm import BANDS_FIRST
 from .modelinterface import TensorInfo
-from .sidecar import Geometry, Sidecar, read_item, read_sidecar
+from .sidecar import Geometry, Sidecar, read_item, read_sidecar, sidecar_path
 
 _DATA_TYPES = {"cfloat32": "complex64", "cfloat64": "complex128", "other": ""}
 
@@ -19,7 +20,7 @@ class ModelSummary:
     """A model, as its sidecar or the JSON of DescribeModel tells.
 
     Attributes:
-        kind: `TF1 SavedModel`, `TF2 SavedModel`, `Keras`, or the program that made it.
+        kind: `TF1 SavedModel`, `TF2 SavedModel`, `Keras`, `ONNX`, or the program that made it.
         inputs, outputs: in the order of the description; a dtype is empty where it is none of NumPy's.
         bands: names of the bands by name of the input, where they are known.
         described: geometries, classes, and how to serve it.
@@ -65,7 +66,7 @@ def sidecar_summary(model_path: str, tags: Sequence[str]) -> ModelSummary | None
     Raises:
         ModelError: see `read_sidecar`.
     """
-    sidecar = read_sidecar(model_path, tags)
+    sidecar = read_sidecar(model_path, tags) if sidecar_path(model_path).is_file() else None
     return None if sidecar is None else _summary(sidecar)
 
 
@@ -109,8 +110,10 @@ def _tensor(described: Json, structure: str) -> TensorInfo:
     sizes = [size.whole(-1) for size in found["shape"].items()]
     data_type = found["data_type"].text() if found.has("data_type") else ""
     shape = tuple(None if size < 0 else size for size in sizes)
-    plain = found.has("dim_order") and [axis.value for axis in found["dim_order"].items()] == ["value"]
-    if plain:  # a scalar, or of unknown rank
+    order = [axis.value for axis in found["dim_order"].items()] if found.has("dim_order") else []
+    if order == list(BANDS_FIRST) and len(shape) == len(order):  # serving transposes it
+        shape = (shape[0], *shape[2:], shape[1])
+    if order == ["value"]:  # a scalar, or of unknown rank
         return TensorInfo(name, None if shape == (None,) else (), _DATA_TYPES.get(data_type, data_type))
     return TensorInfo(name, shape, _DATA_TYPES.get(data_type, data_type))
 

@@ -13,8 +13,10 @@ from ..parameters.seriesorders import ORDERS
 from ..phrases import Phrase
 from ..rasters.dates import days_of, shown_date
 from ..rasters.seriesbands import SeriesLayout
+from .inputscaling import InputScaling
 
 _MODES = ("on", "off")
+_MANY = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class ServingDefaults:
         background: as OUTPUT_BV, for `output`.
         nodata_rule, nodata_pixels: as NODATA_RULE and NODATA_PIXELS.
         sources: by name of the input.
+        pixel_size: of the images, in metres; None for any.
+        scaling: of images of bytes, before the model; None for none.
+        context: as MODEL_CONTEXT.
     """
 
     output: str = ""
@@ -56,6 +61,9 @@ class ServingDefaults:
     nodata_rule: str = ""
     nodata_pixels: float | None = None
     sources: Mapping[str, SourceDefaults] = field(default_factory=dict)
+    pixel_size: float | None = None
+    scaling: InputScaling | None = None
+    context: int | None = None
 
     @property
     def rfields(self) -> dict[str, tuple[int, int] | None]:
@@ -79,6 +87,7 @@ def as_json(defaults: ServingDefaults) -> dict[str, Any]:
         "output": defaults.output,
         "fully_convolutional": defaults.fullyconv,
         "spacing_scale": "" if defaults.spcscale is None else str(defaults.spcscale),
+        "context": defaults.context,
         "padding": defaults.padding,
         "background": "" if defaults.background is None else repr(float(defaults.background)),
         "nodata_rule": defaults.nodata_rule,
@@ -93,6 +102,8 @@ def as_json(defaults: ServingDefaults) -> dict[str, Any]:
             }
             for name, source in sorted(defaults.sources.items())
         ],
+        "pixel_size": "" if defaults.pixel_size is None else repr(float(defaults.pixel_size)),
+        "scaling": None if defaults.scaling is None else defaults.scaling.as_json(),
     }
     return {key: value for key, value in described.items() if value}
 
@@ -123,6 +134,9 @@ def from_json(described: Json | None) -> ServingDefaults | None:
         _text(described, "nodata_rule"),
         _number(described["nodata_pixels"]) if described.has("nodata_pixels") else None,
         {source["input"].text(): _source(source) for source in sources},
+        _number(described["pixel_size"]) if described.has("pixel_size") else None,
+        InputScaling.from_json(described["scaling"]) if described.has("scaling") else None,
+        described["context"].whole(1, _MANY) if described.has("context") else None,
     )
 
 
@@ -140,7 +154,7 @@ def _number(written: Json) -> float:
 
 def _source(described: Json) -> SourceDefaults:
     size, nodata = described.get("receptive_field"), described.get("nodata")
-    sides = [side.whole(1, 2**31 - 1) for side in size.items(2)] if size else []
+    sides = [side.whole(1, _MANY) for side in size.items(2)] if size else []
     if size and len(sides) != 2:
         raise size.odd(Phrase("width and height"))
     filled, series = described.get("filled"), described.get("series")

@@ -23,10 +23,12 @@ from ..errors import ModelError, ParameterError, RasterError
 from ..files.staging import write_text_file
 from ..phrases import Phrase
 from .identity import file_fingerprint, fingerprint
-from .modelfiles import PROGRAM, model_place
+from .modelfiles import PROGRAM, is_onnx, model_place
+from .onnxmetadata import OnnxMetadata, metadata_of
 from .servingdefaults import ServingDefaults
 from .servingdefaults import as_json as defaults_as_json
 from .servingdefaults import from_json as defaults_from_json
+from .wholereasons import reason_as_json, reason_from_json
 
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
@@ -150,6 +152,8 @@ def sidecar_path(model_path: str) -> Path:
 def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar | None:
     """Return the sidecar of a model; None where it has none.
 
+    For an ONNX file without one, its own metadata are that.
+
     Its geometries are left out where they are not known to hold: those of another graph of the model, and those of a
     SavedModel whose sidecar knows only its program, as sidecars did before they told tags; its variables may be others.
 
@@ -162,7 +166,7 @@ def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar 
     """
     path = sidecar_path(model_path)
     if not path.is_file():
-        return None
+        return _inside(model_place(model_path))
     sidecar = read_item(path)
     if not sidecar.fingerprint:
         return sidecar
@@ -174,6 +178,15 @@ def read_sidecar(model_path: str, tags: Sequence[str] | None = None) -> Sidecar 
     if sidecar.fingerprint != own:
         raise sidecar.contradiction(Phrase("the fingerprint (otbtf:fingerprint)"), sidecar.fingerprint, own)
     return sidecar if holds else replace(sidecar, geometries={})
+
+
+def _inside(place: Path) -> Sidecar | None:
+    """Return what an ONNX file tells itself of classes and images; None where it tells nothing."""
+    found = metadata_of(place) if is_onnx(place) and place.is_file() else OnnxMetadata()
+    if not (found.classes or found.scaling or found.pixel_size):
+        return None
+    defaults = ServingDefaults(pixel_size=found.pixel_size, scaling=found.scaling)
+    return Sidecar(str(place), repr(found), "", classes=dict(found.classes), serving_defaults=defaults)
 
 
 def read_item(path: Path) -> Sidecar:
@@ -260,7 +273,7 @@ def geometry_as_json(geometry: Geometry) -> dict[str, Any]:
         if axis:
             described[name] = {**vars(axis), "scale": str(axis.scale)}
     if geometry.surroundings:
-        described["surroundings"] = dict(vars(geometry.surroundings))
+        described["surroundings"] = {**vars(geometry.surroundings), **reason_as_json(geometry.surroundings.reason)}
     if geometry.seen:
         described["true_receptive_fields"] = [list(size) for size in geometry.seen]
     return described
@@ -297,6 +310,13 @@ def _parse(path: Path) -> Sidecar:
 def patches_verdict(width: int, height: int) -> str:
     """Return the verdict on a model that takes patches of one size only."""
     return Phrase("patches of {width} x {height}", width=width, height=height)
+
+
+def applied_verdict(geometry: Geometry, defaults: ServingDefaults | None) -> str:
+    """Return how serving applies a model for an output, in words: in windows, where its serving defaults say so."""
+    if defaults is None or not defaults.context or geometry.x is None:
+        return geometry.verdict
+    return Phrase("context of fixed size: {side} x {side}", side=defaults.context)
 
 
 def _geometry(described: Json) -> Geometry:
@@ -349,7 +369,7 @@ def _surroundings(around: Json) -> Surroundings:
         around["stride"].whole(1, _MANY),
         _pair(around["margin_x"], -_MANY),
         _pair(around["margin_y"], -_MANY),
-        _text(around, "reason"),
+        reason_from_json(around),
     )
 
 

@@ -90,8 +90,9 @@ class _Network(Group):
     depth: int | None = voc.integer(
         "depth",
         "Network depth",
-        "Number of levels of unet, gap_filling and utae, residual blocks of super_resolution, or layers of mlp, tempcnn "
-        "and time_series_transformer. Default: depends on the template.",
+        "Number of levels of unet, gap_filling and utae, residual blocks of super_resolution, blocks of deeplabv3plus behind "
+        "its encoder and of segformer_b0 in each level, or layers of mlp, tempcnn and time_series_transformer. Default: "
+        "depends on the template.",
         minimum=1,
         maximum=8,
         section=sections.NETWORK,
@@ -158,6 +159,14 @@ class _Details(Group):
         advanced=True,
         section=sections.NETWORK,
     )
+    image_pooling: bool = voc.boolean(
+        "image.pooling",
+        "Image pooling",
+        "For deeplabv3plus. On: the mean of the whole image is one of the features of each pixel. The network is then served "
+        "in windows of the size of its training patches. Off: the network is fully convolutional.",
+        advanced=True,
+        section=sections.NETWORK,
+    )
     patchsize: int | None = voc.integer(
         "patchsize",
         "Patch size",
@@ -175,7 +184,7 @@ class _Details(Group):
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
     seed: int | None = shared.seed(
-        otherwise="different weights each time",
+        otherwise=shared.DRAWN,
         maximum=shared.LARGEST_32_BIT_SEED,
         advanced=True,
         section=sections.NETWORK,

@@ -92,6 +92,11 @@ class DescribeModel(Operation):
         advanced=True,
         section=sections.SPEED,
     )
+    model_context: int | None = shared.context_size(
+        "model.context",
+        "model",
+        "Serving takes it from the sidecar. 0: none. Default: the value in the model's sidecar, if it has one.",
+    )
     alpha: str = shared.alpha()
     model_tagsets: str = shared.tag_sets()
     trust_model: bool = shared.trust_model()

@@ -59,6 +59,11 @@ class ExportSavedModel(Operation):
         advanced=True,
         section=sections.MODEL,
     )
+    model_context: int | None = shared.context_size(
+        "model.context",
+        "model",
+        "Serving takes it from the sidecar. 0: none. Default: the value in the model's sidecar, if it has one.",
+    )
     trust_model: bool = shared.trust_model()
     out: str = voc.folder_out(
         "out",

@@ -11,7 +11,7 @@ from ..parameters.classifierchoices import FILE_FILTER
 from ..parameters.classifiergroups import MapOutputs, deep_features, statistics
 from ..parameters.maskgroup import Masked
 from ..parameters.operation import Operation
-from ..parameters.servedmodel import MODES, ServedModel
+from ..parameters.servedmodel import MODES, ServedModel, context
 from ..parameters.sharedgroups import PARTS_RESULTS
 
 
@@ -31,6 +31,7 @@ class DeepModel(ServedModel):
         section=sections.GEOMETRY,
         advanced=True,
     )
+    model_context: int | None = context("deepmodel.context", "network")
     model_tagsets: str = shared.tag_sets("deepmodel.tagsets")
     output_names: str = deep_features()
     classifier: str = voc.file(

@@ -22,7 +22,7 @@ from ..phrases import Phrase
 MODES = ("auto", "patches", "dense")
 OF_PATCHES = ("cnn16", "cnn16_deep")
 OF_PIXELS = ("tempcnn", "gru", "ltae", "time_series_transformer")
-OF_TILES = ("unet", "fcnn", "utae")
+OF_TILES = ("unet", "fcnn", "deeplabv3plus", "segformer_b0", "utae")
 """The templates of each mode, the default first; those of pixels are for the mode of patches, which are one pixel then."""
 
 
@@ -68,9 +68,9 @@ class _Inputs(Group):
     template: str = voc.choice(
         "template",
         "Network",
-        "cnn16 (small, fast) and cnn16_deep classify patches; unet (large) and fcnn (fast) classify tiles. For time series: "
-        "tempcnn (fast), gru, ltae and time_series_transformer classify each pixel from its dates, utae tiles. auto: cnn16, "
-        "or unet.",
+        "cnn16 (small, fast) and cnn16_deep classify patches; unet (large), fcnn (fast), deeplabv3plus and segformer_b0 (both "
+        "with a wide context) classify tiles. For time series: tempcnn (fast), gru, ltae and time_series_transformer classify "
+        "each pixel from its dates, utae tiles. auto: cnn16, or unet.",
         ("auto", *OF_PATCHES, *OF_PIXELS, *OF_TILES),
         section=sections.NETWORK,
     )
@@ -97,8 +97,8 @@ class _Inputs(Group):
         "patchsize",
         "Patch size",
         "Width and height of patches or tiles, in pixels. Default: 16 for patches, 64 for tiles, 1 for networks that classify "
-        "each pixel from its dates. cnn16_deep accepts any size: small ones, such as 5, suit small objects. unet and fcnn need "
-        "multiples of 16, utae of 8.",
+        "each pixel from its dates. cnn16_deep accepts any size: small ones, such as 5, suit small objects. unet, fcnn "
+        "and deeplabv3plus need multiples of 16, segformer_b0 of 32, utae of 8.",
         minimum=1,
         section=sections.NETWORK,
         advanced=True,

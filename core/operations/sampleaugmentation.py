@@ -88,7 +88,7 @@ class SampleAugmentation(Operation):
         minimum=1,
         section=sections.SAMPLES,
     )
-    seed: int | None = shared.seed(otherwise="a different seed each time", advanced=True, section=sections.SAMPLES)
+    seed: int | None = shared.seed(otherwise=shared.DRAWN, advanced=True, section=sections.SAMPLES)
     out: str = voc.vector_out(
         "out", "Augmented samples", "The new samples alone, with all fields of the layer, in its coordinate system."
     )

@@ -95,7 +95,7 @@ class SampleSelection(Operation, TrainingLayer):
         "sampler",
         "Sampler",
         "periodic: every n-th pixel of a class, feature by feature and row by row (in large images tile by tile, as "
-        "in OTB, where the tile size depends on RAM). random: selected at random, with the seed RAND.",
+        "in OTB, where the tile size depends on RAM). random: selected at random, with the seed RAND, for any RAM.",
         SAMPLERS,
         section=sections.SAMPLES,
         advanced=True,
@@ -109,9 +109,7 @@ class SampleSelection(Operation, TrainingLayer):
         advanced=True,
         section=sections.SAMPLES,
     )
-    rand: int | None = shared.seed(
-        name="rand", otherwise="a different seed each time", advanced=True, section=sections.SAMPLES
-    )
+    rand: int | None = shared.seed(name="rand", otherwise=shared.DRAWN, advanced=True, section=sections.SAMPLES)
     out: str = voc.vector_out(
         "out",
         "Samples",

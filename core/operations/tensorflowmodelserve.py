@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.averaging import Averaging
 from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation
@@ -40,7 +41,16 @@ class _NoData(Group):
 
 @dataclass(frozen=True)
 class TensorflowModelServe(
-    Operation, CertaintyOutputs, RasterFormat, _NoData, Parts, PartialOutput, _Background, Masked, ServedModel
+    Operation,
+    Averaging,
+    CertaintyOutputs,
+    RasterFormat,
+    _NoData,
+    Parts,
+    PartialOutput,
+    _Background,
+    Masked,
+    ServedModel,
 ):
     """See OTBTF's application of the same name."""
 
@@ -52,7 +62,8 @@ class TensorflowModelServe(
         "The model is patch-based (one patch of pixels gives one output pixel) or fully convolutional (it accepts "
         "whole regions). Each source is a list of rasters on one grid, stacked; several sources may have different "
         "pixel sizes. The parameters are those of OTBTF's TensorflowModelServe.\n\n"
-        "Of class probabilities, further outputs tell how sure the model is of each pixel; the model runs once for all."
+        "Of class probabilities, further outputs tell how sure the model is of each pixel; the model runs once for all. "
+        "Several models, and flips of the image, can be averaged."
     )
     RUN = "serving.serve:serve"
     NEEDS_ENGINE = True

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..parameters import sharedkeys as shared
-from ..parameters.fillings import FilledSources, nodata_fill
+from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Operation
 from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
@@ -26,19 +26,12 @@ from ..parameters.vocabulary import folded
 
 
 @dataclass(frozen=True)
-class _Template(FilledSources):
-    nodata_fill: str = nodata_fill(
-        "a template", "temporal for networks for time series, otherwise none. Other models fill as they were made to"
-    )
-
-
-@dataclass(frozen=True)
 class TensorflowModelTrain(
     Operation,
     TrainingFiles,
     TrainingOutputs,
     GraphTraining,
-    _Template,
+    TrainedFilling,
     Memory,
     Fitting,
     Scoring,

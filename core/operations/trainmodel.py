@@ -9,6 +9,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Group, Operation
 from ..parameters.traininggroups import (
     TRAINING_RESULTS,
@@ -83,7 +84,7 @@ class _Samples(Group):
 
 
 @dataclass(frozen=True)
-class TrainModel(Operation, TrainingOutputs, Fitting, Scoring, SampleUse, _Samples, TrainedModel):
+class TrainModel(Operation, TrainingOutputs, TrainedFilling, Fitting, Scoring, SampleUse, _Samples, TrainedModel):
     """TensorflowModelTrain, by the parameters for templates and Keras models."""
 
     TITLE = "Train a model"

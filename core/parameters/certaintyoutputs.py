@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from . import vocabulary as voc
 from .operation import Group
 
-CERTAINTY = ("out_confidence", "out_entropy", "out_margin", "out_probabilities")
+SPREAD = ("out_agreement", "out_variance")
+"""Fields of those that compare models."""
+
+CERTAINTY = ("out_confidence", "out_entropy", "out_margin", "out_probabilities", *SPREAD)
 """Fields of the outputs, in the order in which they are told."""
 
 

@@ -310,7 +310,7 @@ class ClassifierChoice(Group):
     )
     rand: int | None = shared.seed(
         name="rand",
-        otherwise="a different seed each time",
+        otherwise=shared.DRAWN,
         maximum=shared.LARGEST_32_BIT_SEED,
         advanced=True,
         section=sections.CLASSIFIER,

@@ -56,8 +56,8 @@ def deep_features() -> Any:
         "output.names",
         "Features",
         "Names of the model's outputs that are the features, separated by spaces; for a .keras file also names of "
-        "layers. Default: features, if the model has an output or layer of this name, otherwise the first output in "
-        "alphabetical order.",
+        "layers, for an .onnx file names of tensors in its graph. Default: features, if the model has an output, layer or "
+        "tensor of this name, otherwise the first output in alphabetical order.",
         section=sections.MODEL,
     )
 

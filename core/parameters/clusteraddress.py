@@ -39,7 +39,7 @@ def cluster_address(text: str) -> ClusterAddress:
         return ClusterAddress(local=int(match["count"]))
     if _ADDRESS.fullmatch(word):
         return ClusterAddress(address=word.rstrip("/"))
-    if word.lower().endswith(".json") and "://" not in word:
+    if names_file(word):
         return ClusterAddress(file=word)
     raise ParameterError(
         "{cluster} is {text!r}, but must be local:N with the number of workers, the address of a Dask "
@@ -47,6 +47,11 @@ def cluster_address(text: str) -> ClusterAddress:
         cluster=field("cluster"),
         text=text,
     )
+
+
+def names_file(text: str) -> bool:
+    """Return whether a text is the path of a scheduler's file."""
+    return text.strip().lower().endswith(".json") and "://" not in text
 
 
 def is_local(cluster: Any) -> bool:

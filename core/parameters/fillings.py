@@ -121,6 +121,15 @@ class FilledSources(Filling, Series):
 
 
 @dataclass(frozen=True)
+class TrainedFilling(FilledSources):
+    """As `FilledSources`, for a model that is trained, which need not be a template."""
+
+    nodata_fill: str = nodata_fill(
+        "a template", "temporal for networks for time series, otherwise none. Other models fill as they were made to"
+    )
+
+
+@dataclass(frozen=True)
 class MappedFilling(FilledSources):
     """As `FilledSources`, for a network that is trained for a map of the same image."""
 

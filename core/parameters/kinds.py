@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..base.addresses import masked
 from ..errors import ParameterError, field
 from ..phrases import Phrase
-from .clusteraddress import cluster_address
+from .clusteraddress import cluster_address, names_file
 from .relativepaths import absolute_file, absolute_path, absolute_source, with_paths
 
 
@@ -240,6 +240,12 @@ class File(Kind):
         return with_paths(absolute_file, value)
 
 
+class Files(_Several, File):
+    """Several of them, in the order given."""
+
+    word = "files"
+
+
 class Folder(File):
     """An existing folder."""
 
@@ -281,6 +287,9 @@ class Cluster(Kind):
             )
         cluster_address(value)
         return value.strip()
+
+    def absolute(self, value: Any) -> Any:
+        return absolute_path(value.strip()) if isinstance(value, str) and names_file(value) else value
 
 
 class Number(Kind):
@@ -439,7 +448,7 @@ class FolderOut(_Output):
 
 
 RASTER, RASTERS, VECTOR, VECTORS = Raster(), Rasters(), Vector(), Vectors()
-FIELD, FIELDS, FILE, FOLDER = Field(), Fields(), File(), Folder()
+FIELD, FIELDS, FILE, FILES, FOLDER = Field(), Fields(), File(), Files(), Folder()
 TEXT, INTEGER, NUMBER, BOOLEAN, CHOICE, EXTENT = Text(), Integer(), Number(), Boolean(), Choice(), Extent()
 CLUSTER = Cluster()
 RASTER_OUT, VECTOR_OUT, FILE_OUT, FOLDER_OUT = RasterOut(), VectorOut(), FileOut(), FolderOut()

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from ..errors import ParameterError
@@ -33,8 +34,14 @@ def keys(operation: type, names: Iterable[str] = (), sources: int = 0) -> tuple[
             several: Numbered = field.metadata["numbered"]
             numbers = {*range(1, max(several.listed, sources) + 1), *_numbers(several, used)}
             for number_ in sorted(numbers):
-                found.extend(_prefixed(key, several, number_) for key in keys(several.item))
+                found.extend(_of_source(several, number_))
     return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _of_source(several: Numbered, number_: int) -> tuple[Key, ...]:
+    """Return the keys of one source; remembered, since a dialog asks for all keys a dozen times while it opens."""
+    return tuple(_prefixed(key, several, number_) for key in keys(several.item))
 
 
 def _numbers(several: Numbered, used: Iterable[str]) -> Iterator[int]:
@@ -59,11 +66,16 @@ def _prefixed(key: Key, several: Numbered, number_: int) -> Key:
     )
 
 
+_OTHER_NAMES = {"seed": "rand", "rand": "seed"}
+"""Names of the same thing: OTB and OTBTF call it by one in some applications, and by the other in others."""
+
+
 def unknown_key(name: str, known: Iterable[str]) -> ParameterError:
     """Return the error for a key that does not exist, with the nearest that does."""
     names = list(known)
-    near = difflib.get_close_matches(name.lower(), [k.lower() for k in names], n=1, cutoff=0.6)
     original = {k.lower(): k for k in names}
+    same = _OTHER_NAMES.get(name.lower())
+    near = [same] if same in original else difflib.get_close_matches(name.lower(), list(original), n=1, cutoff=0.6)
     hint = (
         Phrase(" Did you mean {original}?", original=original[near[0]])
         if near

@@ -13,7 +13,18 @@ from .operation import Group
 from .sharedgroups import Memory, check_sources
 
 MODES = ("auto", "on", "off")
+SCALINGS = ("auto", "on", "off")
+PIXEL_SIZES = ("check", "resample", "ignore")
 PADDINGS = ("auto", "none", "reflect", "edge", "constant")
+
+
+def context(name: str, of: str) -> Any:
+    """The size of the windows in which a model is computed; `of` is what the help calls the model."""
+    return shared.context_size(
+        name,
+        of,
+        "Windows overlap by half and are blended. 0: no windows. Default: the value in the sidecar, otherwise no windows.",
+    )
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,29 @@ class _Application(Group):
         section=sections.GEOMETRY,
         advanced=True,
     )
+    model_context: int | None = context("model.context", "model")
     model_tagsets: str = shared.tag_sets()
+    images_scaling: str = voc.choice(
+        "images.scaling",
+        "Scaling",
+        "Scaling of pixel values as in the model's training, where its metadata or sidecar tells it, such as division by "
+        "255. auto: only for images of bytes. on: for all images. off: none.",
+        SCALINGS,
+        advanced=True,
+        in_otbtf="off",
+        section=sections.IMAGES,
+    )
+    images_pixelsize: str = voc.choice(
+        "images.pixelsize",
+        "Pixel size",
+        "If the images have another pixel size than the model's metadata or sidecar asks for: check: warn, and refuse images "
+        "in degrees. resample: resample the images first; the output then has the model's pixel size. ignore: use the "
+        "images as they are.",
+        PIXEL_SIZES,
+        advanced=True,
+        in_otbtf="ignore",
+        section=sections.IMAGES,
+    )
     output_spcscale: float | None = voc.number(
         "output.spcscale",
         "Spacing scale",

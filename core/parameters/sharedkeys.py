@@ -13,8 +13,11 @@ PIXEL_TYPES = ("auto", "uint8", "int16", "uint16", "int32", "uint32", "float", "
 BESIDE_TENSORFLOW = ", in addition to TensorFlow's own memory"
 """What a memory budget does not include."""
 
-MODEL_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
-"""Models, as Qt's file dialogs name them."""
+MODEL_FILES = "Models (saved_model.pb *.keras *.onnx);;All files (*)"
+"""Models that are applied, as Qt's file dialogs name them."""
+
+TRAINABLE_FILES = "TensorFlow models (saved_model.pb *.keras);;All files (*)"
+"""Models that are trained."""
 
 LISTED_SOURCES = 8
 """The number of sources that the documentation lists; operations take any number."""
@@ -24,6 +27,9 @@ SUGGESTED_SIZE = 16
 
 LARGEST_32_BIT_SEED = 2**32 - 1
 """The largest seed that `keras.utils.set_random_seed` and the classifiers take."""
+
+DRAWN = "one drawn at random, which the log names"
+"""What happens without a seed where something is drawn in any case; see `base.seeds`."""
 
 LARGEST_SEED = 2**31 - 1
 """The largest seed of training, which adds the number of the epoch to it: the sum stays within 32 bits."""
@@ -183,7 +189,7 @@ def model_file(name: str = "model.dir", label: str = "Model") -> Any:
     return voc.file(
         name,
         label,
-        "A SavedModel (its folder, or the saved_model.pb in it) or a .keras file.",
+        "A SavedModel (its folder, or the saved_model.pb in it), a .keras file or an .onnx file.",
         section=sections.MODEL,
         file_filter=MODEL_FILES,
     )
@@ -206,6 +212,19 @@ def tag_sets(name: str = "model.tagsets") -> Any:
         "Tag sets",
         "Tags of the SavedModel's graph, separated by spaces or commas. Default: serve.",
         section=sections.MODEL,
+        advanced=True,
+    )
+
+
+def context_size(name: str, of: str, more: str) -> Any:
+    """The size of the windows in which a model is computed that sees all of what it is shown."""
+    return voc.integer(
+        name,
+        "Context size",
+        f"For a {of} whose outputs depend on the whole image (global pooling, attention): width and height, in pixels of the "
+        f"first source, of the windows in which it is computed, such as the patches that it was trained on. {more}",
+        minimum=0,
+        section=sections.GEOMETRY,
         advanced=True,
     )
 

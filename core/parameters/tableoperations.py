@@ -7,6 +7,7 @@ OPERATIONS = (
     "ImageClassifier",
     "ImageClassifierFromDeepFeatures",
     "ComputeConfusionMatrix",
+    "ComputeImagesStatistics",
     "PolygonClassStatistics",
     "DensePolygonClassStatistics",
     "SampleSelection",
@@ -38,6 +39,7 @@ OPERATIONS = (
 MERGED = (
     "PolygonClassStatistics",
     "DensePolygonClassStatistics",
+    "ComputeImagesStatistics",
     "ComputeConfusionMatrix",
     "SampleSelection",
     "SampleExtraction",

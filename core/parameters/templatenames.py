@@ -186,6 +186,37 @@ _TEMPLATES = (
         options=_DATED_OPTIONS,
     ),
     Template(
+        "deeplabv3plus",
+        "Classifies every pixel from a wide context, by convolutions with gaps of several widths (atrous spatial pyramid "
+        "pooling).",
+        ("image",),
+        "L.-C. Chen et al., Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation (DeepLabV3+), "
+        "ECCV 2018; with a smaller encoder and narrower gaps",
+        CLASSIFICATION,
+        Geometry((16,), 16),
+        "tiles whose sides are multiples of 16, such as 128 x 128, with label tiles of the same size",
+        _CROSS_ENTROPY,
+        width=16,
+        depth=2,
+        options=("image_pooling", *_DATED_OPTIONS),
+        remark="With IMAGE_POOLING, its outputs depend on the whole image, and it is served in windows of the size of its "
+        "training patches.",
+    ),
+    Template(
+        "segformer_b0",
+        "Classifies every pixel from all of the image, by a transformer of four levels.",
+        ("image",),
+        "E. Xie et al., SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, NeurIPS 2021",
+        CLASSIFICATION,
+        Geometry((32,), 32, verdict=_WHOLE),
+        "tiles whose sides are multiples of 32, such as 128 x 128, with label tiles of the same size",
+        _CROSS_ENTROPY,
+        width=32,
+        depth=2,
+        options=_DATED_OPTIONS,
+        remark="It is served in windows of the size of its training patches.",
+    ),
+    Template(
         "maggiori",
         "Classifies every pixel from a large receptive field; made for aerial and very-high-resolution images.",
         ("image",),

@@ -22,6 +22,7 @@ FOR_KERAS_ONLY = (
     "strategy",
     "class_weights",
     "remap_labels",
+    "extend_classes",
 )
 """Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
@@ -66,7 +67,7 @@ class TrainedModel(Group):
         "a template of otbtf:createmodel, such as cnn16 or template:cnn16, which is created for the bands and "
         "classes of the sources. If a file or folder named cnn16 exists, cnn16 selects it, with a warning; "
         "template:cnn16 always selects the template.",
-        file_filter=shared.MODEL_FILES,
+        file_filter=shared.TRAINABLE_FILES,
         section=sections.MODEL,
     )
     model_restorefrom: str | None = voc.file(
@@ -124,6 +125,14 @@ class SampleUse(Group):
         "On: number the labels (any whole numbers) from 0 in ascending order for training. The trained model returns "
         "the original labels in its output named classes.",
         section=sections.SAMPLES,
+    )
+    extend_classes: bool = voc.boolean(
+        "extend_classes",
+        "Add classes to the model",
+        "On: add the classes of the samples that the trained model does not have to its last layer. Its own classes keep "
+        "their labels and weights.",
+        section=sections.SAMPLES,
+        advanced=True,
     )
     ignored_label: int | None = voc.integer(
         "ignored_label",

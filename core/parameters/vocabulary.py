@@ -79,6 +79,11 @@ def file(name: str, label: str, help: str, *, required: bool = True, **more: Any
     return _field(Key(name, kinds.FILE, label, help, None, required, **more))
 
 
+def files(name: str, label: str, help: str, *, required: bool = False, **more: Any) -> Any:
+    """A list of existing files (or folders, where the help says so)."""
+    return _field(Key(name, kinds.FILES, label, help, (), required, **more))
+
+
 def folder(name: str, label: str, help: str, *, required: bool = True, **more: Any) -> Any:
     """An existing folder."""
     return _field(Key(name, kinds.FOLDER, label, help, None, required, **more))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..base import ownership
 from ..base.progress import Part, Progress
 from ..cluster.pools import opened_pool
 from ..machine.memory import gdal_cache
@@ -16,6 +17,7 @@ from ..phrases import Phrase
 from .askedoutputs import AskedOutputs
 from .partedwork import OpenWork
 from .partnotes import PartNote
+from .partsfolder import PartsFolder
 from .partsoncluster import (
     assignment,
     check_workers,
@@ -68,6 +70,20 @@ def run_in_parts(parameters: Any, open_work: OpenWork, packages: Sequence[str], 
 def _run_on_cluster(
     parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
 ) -> dict[str, Any]:
+    try:
+        run, done = _run_by_workers(parameters, asked, open_work, packages, progress)
+    finally:  # of workers that died while nobody began another part
+        ownership.remove_abandoned(PartsFolder(asked.paths["out"]).path)
+    if not asked.virtual:
+        referred = run.plan.overviews or Path(asked.paths["out"]).with_suffix(".vrt").exists()
+        _leave(run, parameters.resume or referred, progress)
+    return _results(run, asked, done)
+
+
+def _run_by_workers(
+    parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
+) -> tuple[PartsRun, int]:
+    """Have workers compute the parts that are missing, and make the whole; return the run, and how many parts are done."""
     beside = Path(asked.paths["out"]).absolute().parent
     side = parameters.cluster_partsize
     with opened_pool(parameters.cluster, parameters.cluster_tls, beside, progress) as pool:
@@ -87,10 +103,7 @@ def _run_on_cluster(
                     release(everywhere=True)
         if pool.apart:
             pool.on_each(release_on_worker, progress=progress)
-    if not asked.virtual:
-        referred = run.plan.overviews or Path(asked.paths["out"]).with_suffix(".vrt").exists()
-        _leave(run, parameters.resume or referred, progress)
-    return _results(run, asked, done)
+    return run, done
 
 
 def _leave(run: PartsRun, kept: bool, progress: Progress) -> None:

@@ -43,7 +43,7 @@ def versions_identity(*packages: str) -> dict[str, str]:
     return {"the version of the plugin": ours, **{f"the version of {name}": text for name, text in found.items()}}
 
 
-_MODULES = {"TensorFlow": "tensorflow", "Keras": "keras", "scikit-learn": "sklearn"}
+_MODULES = {"TensorFlow": "tensorflow", "Keras": "keras", "scikit-learn": "sklearn", "ONNX Runtime": "onnxruntime"}
 
 
 def parameters_identity(parameters: Any, but: Collection[str], parts_are_kept: bool) -> dict[str, str]:

@@ -40,6 +40,11 @@ class Fields:
         return self.x.fixed or self.y.fixed
 
     @property
+    def windowed(self) -> bool:
+        """True where regions are blended from windows of a fixed context."""
+        return self.x.windowed
+
+    @property
     def pixelwise(self) -> bool:
         """True where an output depends on one pixel of each source."""
         return all(set(f.rfields) == {1} and f.efield == 1 and f.margin == (0, 0) for f in (self.x, self.y))

@@ -71,7 +71,7 @@ def find_class_probabilities(
         ModelError: there are none.
     """
     pixels = tried_pixels(probe_of([output]))
-    if is_real(model.output(output)) and not _labels(pixels):
+    if is_real(model.output(output)) and not holds_labels(pixels):
         if why := flaw(pixels):
             raise not_probabilities(model, output, why, wanted)
         return ClassProbabilities(output, pixels.shape[1])
@@ -110,6 +110,6 @@ def not_probabilities(model: Model, output: str, why: str, wanted: str) -> Model
     )
 
 
-def _labels(pixels: np.ndarray) -> bool:
+def holds_labels(pixels: np.ndarray) -> bool:
     """Return whether real numbers are labels, as some models return them: whole ones in a single band."""
     return pixels.shape[1] == 1 and bool((pixels == np.round(pixels)).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -18,6 +19,7 @@ from ..models.modelinterface import Model, TensorInfo, common_type
 from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
 from .freezing import frozen
+from .numbersgraph import Numbers, numbers_graph
 from .shiftgraph import NoShiftGraph, build_shift_graph
 from .sources import ModelInputs, OpenSource
 
@@ -37,12 +39,15 @@ class Compute:
     and feeds the user placeholders.
 
     Attributes:
+        at_a_time: most outputs of a region that are computed in one call.
         frozen: whether the model's variables have become constants; None before `freeze`.
         inputs: what the sources feed, in order.
         alone: whether the values of a patch depend on what else is in a batch, so that each is computed by itself.
         batch: the number of images that the model asks for at a time; None where it is free.
         takes_regions: True where the inputs' rows and columns are free, and one image may be given alone.
     """
+
+    at_a_time = math.inf
 
     def __init__(
         self,
@@ -135,6 +140,10 @@ class Compute:
                 self._shift_graphs[stride] = build_shift_graph(self._constant, stride)
         return partial(self._called, self._shift_graphs[stride])
 
+    def numbers_graph(self) -> Numbers | None:
+        """Return what computes the second output, class numbers, from the first alone; None where nothing does."""
+        return None if self._constant is None else numbers_graph(self._constant, self._scope)
+
     @property
     def dtype_name(self) -> str:
         """Name of the dtype that holds the values of all outputs."""
@@ -195,6 +204,11 @@ class Compute:
         Raises:
             ModelError: the model returns another size.
         """
+        bands = self.maps(images, width, height)
+        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+
+    def maps(self, images: Sequence[np.ndarray], width: int, height: int) -> list[np.ndarray]:
+        """Return each output by itself; see `region`."""
         found = self.one([image[None] for image in images])
         bands = []
         for info, array in zip(self._outputs, found):
@@ -214,7 +228,7 @@ class Compute:
                     output_spcscale=field("output_spcscale"),
                 )
             bands.append(array.reshape(height, width, depth))
-        return bands[0] if len(bands) == 1 else np.concatenate(bands, axis=-1)
+        return bands
 
     def patches(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Return the model's outputs for patches.

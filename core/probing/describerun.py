@@ -14,11 +14,13 @@ from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..files.staging import check_file, write_text_file
 from ..machine.devices import device_scope
 from ..models.loading import load_model
-from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
+from ..models.servingdefaults import ServingDefaults
+from ..models.sidecar import Sidecar, applied_verdict, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from .descriptionpage import page
+from .fixedcontext import given_context
 from .modeldescription import Description, describe, item
 from .usersettings import SourceSettings, SourcesSettings
 
@@ -58,7 +60,8 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     older = _older(model.path, progress)
     classes = _classes(parameters.classes, names, older, progress)
     alpha, defaults = (older.alpha, older.serving_defaults) if older else ({}, None)
-    results: dict[str, Any] = _results(described)
+    defaults = given_context(parameters.model_context, described.geometries, defaults)
+    results: dict[str, Any] = _results(described, defaults)
     if parameters.sidecar:
         results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults))
         progress.info(Phrase("Sidecar: {sidecar_path}", sidecar_path=results["sidecar.path"]))
@@ -67,7 +70,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     for key, path in files.items():
         if path:
             text = (
-                page(described, classes)
+                page(described, classes, defaults)
                 if key == "out.html"
                 else as_text(item(described, classes, _uri(model.path), alpha, defaults))
             )
@@ -76,11 +79,11 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     return results
 
 
-def _results(described: Description) -> dict[str, Any]:
+def _results(described: Description, defaults: ServingDefaults | None) -> dict[str, Any]:
     first = described.outputs[0]
     rasters = bool(described.rasters or described.misfits)
     return {
-        "verdict": first.verdict,
+        "verdict": applied_verdict(first.geometry, defaults) if first.geometry else first.verdict,
         "parameters": worded(first.parameters, as_key),
         "fits": ("no" if described.misfits else "yes") if rasters else "",
         "misfits": "\n".join(worded(misfit, as_key) for misfit in described.misfits),

@@ -10,7 +10,8 @@ from ..base.languages import spoken, tr
 from ..classes.modelclasses import Classes
 from ..errors import as_key, worded
 from ..models.modelinterface import TensorInfo
-from ..models.sidecar import Geometry
+from ..models.servingdefaults import ServingDefaults
+from ..models.sidecar import Geometry, applied_verdict
 from ..phrases import Phrase
 from .modeldescription import Description
 from .outputdescription import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, OutputDescription
@@ -44,12 +45,21 @@ _MEANING: dict[str, Phrase] = {
 }
 
 
-def page(description: Description, classes: Mapping[str, Classes]) -> str:
+_WINDOWS = Phrase(
+    "Each output pixel depends on all that the model is shown: the image is computed in windows of this size, in pixels of "
+    "the first source, which overlap by half and are blended."
+)
+
+
+def page(
+    description: Description, classes: Mapping[str, Classes], serving_defaults: ServingDefaults | None = None
+) -> str:
     """Return the page.
 
     Args:
         description: of the model.
         classes: by name of the output.
+        serving_defaults: what serving follows where the user says nothing.
     """
     model = description.model
     parts = [
@@ -62,7 +72,7 @@ def page(description: Description, classes: Mapping[str, Classes]) -> str:
         _tensors((output.info for output in description.outputs), {}),
     ]
     for output in description.outputs:
-        parts += _output(output, description.probed_on)
+        parts += _output(output, description.probed_on, serving_defaults)
         parts += _classes(classes.get(output.info.name, ()))
     return _PAGE.format(language=spoken().name, title=_text(Path(model.path).name), body="\n".join(parts))
 
@@ -99,13 +109,15 @@ def _rasters(description: Description) -> list[str]:
     return [f"<h2>{_text(Phrase('Rasters'))}</h2>", f"<ul>{rows}</ul>" if rows else "", verdict]
 
 
-def _output(output: OutputDescription, probed_on: str) -> list[str]:
-    parts = [f"<h2>{_text(Phrase('{name}: {verdict}', name=output.info.name, verdict=output.verdict))}</h2>"]
+def _output(output: OutputDescription, probed_on: str, defaults: ServingDefaults | None) -> list[str]:
     geometry = output.geometry
+    verdict = applied_verdict(geometry, defaults) if geometry else output.verdict
+    parts = [f"<h2>{_text(Phrase('{name}: {verdict}', name=output.info.name, verdict=verdict))}</h2>"]
     if geometry is None:
         return [*parts, f"<p>{_text(worded(output.problem, as_key))}</p>"]
-    if geometry.verdict in _MEANING:
-        parts.append(f"<p>{_text(_MEANING[geometry.verdict])}</p>")
+    meaning = _MEANING.get(verdict) if verdict == geometry.verdict else _WINDOWS
+    if meaning:
+        parts.append(f"<p>{_text(meaning)}</p>")
     parts.append(_table(_numbers(geometry, output.fields)))
     if geometry.verdict not in (ANY_PATCHES, WHOLE):
         parts.append(drawing(geometry, output.fields))
@@ -125,11 +137,11 @@ def _facts(geometry: Geometry, fields: Sequence[ReceptiveField]) -> Iterator[tup
     """Yield the numbers of a geometry as phrases: what each is, and its value."""
     x, y, around = geometry.x, geometry.y, geometry.surroundings
     for number, (name, bands, ratio) in enumerate(zip(geometry.inputs, geometry.bands, geometry.ratios), 1):
-        text = Phrase("{input}, {bands} bands", input=name, bands=bands)
+        text = Phrase("{input}, {bands} {bands:band|bands}", input=name, bands=bands)
         if ratio != 1:
-            text += Phrase(", {ratio} pixels per pixel of source 1", ratio=ratio)
+            text += Phrase(", {ratio} {ratio:pixel|pixels} per pixel of source 1", ratio=ratio)
         if geometry.offsets[number - 1]:
-            text += Phrase(", {offset:+d} pixels", offset=geometry.offsets[number - 1])
+            text += Phrase(", {offset:+d} {offset:pixel|pixels}", offset=geometry.offsets[number - 1])
         yield Phrase("Source {number}", number=number), text
     if geometry.patch:
         yield Phrase("Receptive field"), _in_pixels(*geometry.patch)
@@ -139,14 +151,14 @@ def _facts(geometry: Geometry, fields: Sequence[ReceptiveField]) -> Iterator[tup
         yield Phrase("Expression field"), _in_pixels(x.efield, y.efield)
         yield Phrase("Spacing scale"), f"{float(x.scale):g}"
         if not x.fixed:
-            yield Phrase("Step of the accepted sizes"), Phrase("{count} pixels", count=x.lattice)
+            yield Phrase("Step of the accepted sizes"), Phrase("{count} {count:pixel|pixels}", count=x.lattice)
     for number, field in enumerate(fields, 1):
         which = Phrase("True receptive field in source {number}", number=number)
         yield which if len(fields) > 1 else Phrase("True receptive field"), _in_pixels(field.x.size, field.y.size)
     if around and around.whole:
         yield Phrase("Reason"), around.reason
     elif around:
-        yield Phrase("Stride"), Phrase("{count} pixels", count=around.stride)
+        yield Phrase("Stride"), Phrase("{count} {count:pixel|pixels}", count=around.stride)
         columns, rows = max(around.margin_x), max(around.margin_y)
         yield Phrase("Tile margins"), Phrase("{columns} x {rows} output pixels", columns=columns, rows=rows)
 

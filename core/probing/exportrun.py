@@ -10,10 +10,12 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging
 from ..machine.devices import device_scope
 from ..models.loading import KerasModel, load_model
+from ..models.modelfiles import is_onnx
 from ..models.savedmodelexport import crops_of, export_saved_model
 from ..models.sidecar import read_sidecar, sidecar_path, write_sidecar
 from ..operations.exportsavedmodel import ExportSavedModel
 from ..phrases import Phrase
+from .fixedcontext import given_context
 from .modeldescription import describe, item
 
 
@@ -31,6 +33,12 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
     crops = crops_of(parameters.crops)
     target = str(Path(parameters.out).absolute())
     check_replaceable(Path(target), field("out"))
+    if is_onnx(Path(parameters.model_dir)):
+        raise ParameterError(
+            "{model_dir} is {parameters_model_dir}, an ONNX model, which TensorFlow does not compute: choose a .keras file.",
+            model_dir=field("model_dir"),
+            parameters_model_dir=parameters.model_dir,
+        )
     if Path(parameters.model_dir).is_dir() or Path(parameters.model_dir).name.startswith("saved_model.pb"):
         raise ParameterError(
             "{model_dir} is {parameters_model_dir}, which is already a SavedModel: choose a .keras file.",
@@ -64,6 +72,7 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         defaults = (
             older.serving_defaults.exported(list(made.outputs), renamed) if older and older.serving_defaults else None
         )
+        defaults = given_context(parameters.model_context, described.geometries, defaults)
         write_sidecar(made.path, item(described, classes, ".", alpha, defaults))
         staging.commit()
     progress.info(

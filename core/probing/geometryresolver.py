@@ -19,12 +19,13 @@ from .answers import PATCHES, check_repeatable, depends_on_batch
 from .appliedgeometry import Fields, choose_fields
 from .classprobabilities import ClassProbabilities, find_class_probabilities
 from .compute import Compute
+from .fixedcontext import context_fields
 from .outputlayout import LayoutError
 from .probedoutputs import probed_outputs
 from .probedsidecar import check_size_law, known_geometry
-from .sizelaw import Probe, SizeLaw, find_size_law
+from .sizelaw import Probe, SizeLaw, find_size_law, size_law_at
 from .sources import ModelInputs, OpenSource
-from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins
+from .tilemargins import SIDES, TileMargins, accepted_size, find_tile_margins, probed_sides
 from .trialpixels import part
 from .usersettings import GeometrySettings
 
@@ -58,7 +59,19 @@ class GeometryResolver:
         sources: Sequence[OpenSource],
         scope: Scope,
         sidecar: Sidecar | None = None,
+        like: GeometryResolver | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            model: the model.
+            inputs: what goes into it.
+            outputs: names of outputs.
+            sources: that feed it.
+            scope: the device.
+            sidecar: of the model.
+            like: finds out the size law, if it is that of another model.
+        """
         self._model, self._scope, self._outputs = model, scope, list(outputs)
         self._sources, self.inputs = sources, inputs
         self.ratios = [_ratio(sources[0], source) for source in sources]
@@ -71,7 +84,7 @@ class GeometryResolver:
             tuple(self.ratios),
             sidecar and sidecar.digest,
         )
-        self._sidecar = sidecar
+        self._sidecar, self._like = sidecar, like
         bands = [source.stack.bands for source in sources]
         self._described = known_geometry(sidecar, outputs, inputs, bands, self.ratios)
         self._probe: Probe | None = None
@@ -83,7 +96,7 @@ class GeometryResolver:
     def probed_outputs(self) -> list[str]:
         """The probed outputs: for class numbers, the values that they are computed from."""
         if self.key not in _probed_outputs:
-            _probed_outputs[self.key] = probed_outputs(self._model, self._outputs, self._probe_of)
+            _probed_outputs[self.key] = probed_outputs(self._model, self._outputs, self.probe_of)
         return _probed_outputs[self.key]
 
     def class_probabilities(self, wanted: str) -> ClassProbabilities:
@@ -91,20 +104,19 @@ class GeometryResolver:
         if self.key not in _class_probabilities:
             output, known = self._outputs[0], self._sidecar.classes if self._sidecar else {}
             alike = [name for name, classes in known.items() if name != output and classes == known.get(output)]
-            _class_probabilities[self.key] = find_class_probabilities(
-                self._model, output, alike, self._probe_of, wanted
-            )
+            _class_probabilities[self.key] = find_class_probabilities(self._model, output, alike, self.probe_of, wanted)
         return _class_probabilities[self.key]
 
     @property
     def probe(self) -> Probe:
         """The probe, with samples of the values of the sources."""
         if self._probe is None:
-            self._probe = self._probe_of(self.probed_outputs)
+            self._probe = self.probe_of(self.probed_outputs)
             self._probe.reset(self._offsets)
         return self._probe
 
-    def _probe_of(self, outputs: Sequence[str]) -> Probe:
+    def probe_of(self, outputs: Sequence[str]) -> Probe:
+        """Return what calls the model for some outputs, with samples of the values of the sources."""
         compute = self.computes(outputs)
         fixed = [(info.size(2), info.size(1)) if info.rank == 4 else (None, None) for info in self.inputs.images]
         return Probe(compute.one, self._samples, self.ratios, fixed, outputs)
@@ -148,6 +160,24 @@ class GeometryResolver:
             given = trained
         return choose_fields(given, law, self.ratios)
 
+    def context_fields(self, side: int, given: GeometrySettings) -> Fields:
+        """Return how the model is applied in windows of a fixed context.
+
+        Args:
+            side: of the windows, in pixels of the first source.
+            given: what the user gives.
+
+        Raises:
+            ParameterError, ModelError: see `fixedcontext.context_fields`.
+        """
+        try:
+            self._size_law = self.size_law(given.offsets(self.ratios))
+        except LayoutError:
+            raise
+        except ModelError:  # it may take that size and hardly another
+            self._size_law = size_law_at(self.probe, side)
+        return context_fields(side, given, self._size_law, self.ratios)
+
     def size_law(self, offsets: tuple[int, ...] | None = None) -> SizeLaw:
         """Return what the model does to sizes.
 
@@ -155,7 +185,9 @@ class GeometryResolver:
             ModelError: it takes no size that was tried.
         """
         key = (self.key, offsets)
-        if key not in _size_laws:
+        if key not in _size_laws and self._like is not None:
+            _size_laws[key] = self._like.size_law(offsets)
+        elif key not in _size_laws:
             _size_laws[key] = self._described_size_law(offsets) or find_size_law(self.probe, offsets)
         self._offsets = _size_laws[key].offsets
         if self._probe is not None:
@@ -191,11 +223,11 @@ class GeometryResolver:
     def _common_sizes(self, law: SizeLaw) -> list[tuple[int, int]]:
         """Return width and height of an image of each source that the model accepts and that suits probing."""
         if law.x is None or law.y is None:
-            width, height = law.patch or (SIDES[0] * self.probe.unit,) * 2
+            width, height = law.patch or (probed_sides(self.probe)[0] * self.probe.unit,) * 2
         elif law.x.fixed or law.y.fixed:
             width, height = law.x.rfield, law.y.rfield
         else:
-            width = height = accepted_size(self.probe, law.x, SIDES[0]) or law.x.rfield
+            width = height = accepted_size(self.probe, law.x, probed_sides(self.probe)[0]) or law.x.rfield
         return [(int(width * r) + o, int(height * r) + o) for r, o in zip(self.ratios, law.offsets)]
 
     def _checked(self, sizes: Sequence[tuple[int, int]], patches: bool) -> bool:

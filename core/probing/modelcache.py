@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ..machine.devices import Scope
 from ..models.identity import identity
+from ..models.inputscaling import scaled
 from ..models.layout import channels_last
 from ..models.loading import load_model
 from ..models.modelfiles import split_tags
@@ -78,12 +79,13 @@ def loaded_model(settings: ModelSettings, scope: Scope) -> LoadedModel:
         ModelError: see `load_model`.
     """
     found = identity(settings.path, split_tags(settings.tags))
-    key = (found, settings.trust, settings.device)
+    key = (found, settings.trust, settings.device, settings.scaling)
     with _lock:
         known = _models.pop(key, None)
     if known is None:
         with scope():
-            known = LoadedModel(channels_last(load_model(settings.path, settings.tags, settings.trust)), found.bytes)
+            model = load_model(settings.path, settings.tags, settings.trust, settings.device)
+            known = LoadedModel(scaled(channels_last(model), settings.scaling), found.bytes)
     with _lock:
         _models[key] = known
         while len(_models) > MOST_MODELS or sum(each.bytes for each in _models.values()) > MOST_BYTES:

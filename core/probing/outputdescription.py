@@ -122,7 +122,7 @@ class OutputProbing:
         """Return whether the model takes common sizes of these sources together."""
         probe = self._resolver(info, sources).probe
         fixed = any(size is not None for sizes in probe.fixed for size in sizes)
-        return fixed or any(probe.size(side * probe.unit) for side in SIDES[:2])
+        return fixed or any(probe.size(side * probe.unit) for side in (*probe.small_sides, *SIDES[:2]))
 
     def _probed(
         self, info: TensorInfo, sources: Sequence[OpenSource], offsets: tuple[int, ...] | None = None

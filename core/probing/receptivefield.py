@@ -8,14 +8,14 @@ for every place within the model's stride, are looked at together: their fields 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ModelError
 from .sizelaw import AxisSizeLaw, Probe, SizeLaw
-from .tilemargins import SIDES, accepted_size, planted
+from .tilemargins import accepted_size, planted, probed_sides
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def find_receptive_fields(
     x, y = law.x, law.y
     assert x is not None and y is not None  # nosec B101 (tells mypy)
     if x.fixed or y.fixed:
-        sizes = [(x.rfield, y.rfield)]
-    else:
-        accepted = [accepted_size(probe, x, side) for side in SIDES if affordable(side)]
-        sizes = [(size, size) for size in accepted if size is not None and affordable(size)]
+        sizes: Iterable[tuple[int, int]] = [(x.rfield, y.rfield)]
+    else:  # one after the other: larger ones are not tried in vain
+        accepted = (accepted_size(probe, x, side) for side in probed_sides(probe) if affordable(side))
+        sizes = ((size, size) for size in accepted if size is not None and affordable(size))
     for size in sizes:
         fields = _fields(probe, x, y, size, stride, check)
         if fields:

@@ -22,6 +22,12 @@ from .trialpixels import KINDS, mirrored
 SIZES = (64, 128, 96, 80, 100, 120, 256, 48, 40, 32, 24, 16, 12, 8, 4, 2, 1, 3, 5, 7, 9, 512, 188, 380, 572)
 """Sizes in pixels of the first source that are tried until one is accepted; the last are those of U-Nets without padding."""
 
+SMALL_SIDES = (8, 16, 32)
+"""Sides in pixels that are tried before others where images have many bands."""
+
+MANY_BANDS = 48
+"""Bands of all sources from which they are many: networks for series of so many dates take megabytes for a few pixels."""
+
 STEPS = (
     1,
     2,
@@ -141,6 +147,11 @@ class Probe:
             unit = math.lcm(unit, ratio.denominator)
         return unit
 
+    @property
+    def small_sides(self) -> tuple[int, ...]:
+        """Sides that are tried before others, since the model may take much memory for each pixel; mostly none."""
+        return SMALL_SIDES if sum(sample.shape[-1] for sample in self.samples) >= MANY_BANDS else ()
+
     def images(self, size: int | tuple[int, int], shift: int = 0, kind: str = "drawn") -> list[np.ndarray]:
         """Return a part of each sample.
 
@@ -224,6 +235,7 @@ def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeL
     for chosen in [offsets] if offsets is not None else _offsets(len(probe.ratios)):
         probe.reset(chosen)
         sizes = SIZES if chosen == (0,) * len(chosen) or offsets is not None else SIZES[:2]
+        sizes = (*probe.small_sides, *sizes)
         start = next((n * probe.unit for n in sizes if probe.size(n * probe.unit)), None)
         if start is not None and not _by_repetition(probe, start):
             break
@@ -240,6 +252,19 @@ def find_size_law(probe: Probe, offsets: tuple[int, ...] | None = None) -> SizeL
         if larger:
             probe.check_growth(start, larger)
         raise
+
+
+def size_law_at(probe: Probe, side: int) -> SizeLaw:
+    """Return the law of a model that is used at one size, a square in pixels of the first source.
+
+    Raises:
+        ModelError: the model does not take it.
+    """
+    images = probe.images(side)
+    base = probe.outputs(images)
+    if base.shape[:2] == (1, 1):
+        return SizeLaw(probe.offsets, patch=(side, side))
+    return SizeLaw(probe.offsets, _fixed_axis(probe, images, base, 1), _fixed_axis(probe, images, base, 0))
 
 
 def _by_repetition(probe: Probe, start: int) -> bool:
@@ -343,9 +368,7 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
         return size[axis] if size else 0
 
     unit = probe.unit
-    lattice = next(
-        (step * unit for step in STEPS if outputs(start + step * unit) and outputs(start + 2 * step * unit)), 0
-    )
+    lattice = _lattice(outputs, start, unit)
     if not lattice:
         images = probe.images(start)
         return _fixed_axis(probe, images, probe.outputs(images), 1 - axis)
@@ -369,6 +392,19 @@ def _axis_size_law(probe: Probe, start: int, axis: int) -> AxisSizeLaw:
     while smallest < exact and outputs(smallest) * scale != smallest - crop:
         smallest += jump
     return AxisSizeLaw(scale, lattice, smallest, int((smallest - crop) / scale))
+
+
+def _lattice(outputs: Callable[[int], int], start: int, unit: int) -> int:
+    """Return the smallest step in which sizes are accepted; 0 where there is none.
+
+    Several sizes are tried: a network of stride 16 that joins features of stride 4 rounds 3 pixels less up, and so takes a
+    few sizes in steps of 15.
+    """
+    for count in (5, 2):
+        for step in (step * unit for step in STEPS):
+            if all(outputs(start + number * step) for number in range(1, count + 1)):
+                return step
+    return 0
 
 
 def _even_lattice(

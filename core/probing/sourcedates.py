@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 from ..base.progress import Progress
 from ..errors import ModelError, field
 from ..phrases import Phrase
-from ..rasters.dates import dated_names, shown_date
+from ..rasters.dates import dated_names, holds_date, shown_date
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, days_of_bands
 
@@ -15,15 +17,13 @@ _SHOWN = 3
 def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progress) -> None:
     """Compare the dates of a source's bands with those of the model; say so where they are not known.
 
-    A source with another number of bands is left to the check of the model's inputs.
-
     Raises:
         ModelError: the dates differ.
     """
     wanted = series.times_of_channels
-    if stack.bands != len(wanted):
-        return
     found = days_of_bands(dated_names(stack))
+    if not any(map(holds_date, stack.band_names)) and len(set(found or ())) == 1 < len(set(wanted)):
+        found = None  # the date in the name of one file, that of its making perhaps
     told = Phrase(
         "{count} {count:date|dates} of {bands} {bands:band|bands}, {order}, from {first} to {last}",
         count=len(series.times),
@@ -32,7 +32,10 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
         first=shown_date(wanted[0]),
         last=shown_date(wanted[-1]),
     )
-    if found is None:
+    if stack.bands != len(wanted):
+        # Where dates do not tell, the check of the model's inputs tells of the number of bands.
+        differing = None if stack.alphas else _other_dates(found, wanted)
+    elif found is None:
         progress.info(
             Phrase(
                 "Source {number}: the names of its bands and files hold no dates. They are taken for those that the model "
@@ -42,10 +45,27 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
             )
         )
         return
+    else:
+        differing = _other_days(found, wanted)
+    if differing is None:
+        return
+    raise ModelError(
+        "The dates of source {number} ({names}) are not those that the model was made for: {differing}. Give the images of "
+        "the model's dates in its order ({told}) in {il}, or train a model for these dates.",
+        number=number,
+        names=", ".join(stack.names[:_SHOWN]),
+        differing=differing,
+        told=told,
+        il=field("il", of="sources", number=number),
+    )
+
+
+def _other_days(found: Sequence[float], wanted: Sequence[float]) -> str | None:
+    """Return which bands are of other days, in words; None where there are none."""
     other = [place for place, days in enumerate(zip(found, wanted)) if days[0] // 1 != days[1] // 1]
     if not other:
-        return
-    differing = Phrase(", ").join(
+        return None
+    told = [
         Phrase(
             "band {band} is of {found}, the model's of {wanted}",
             band=place + 1,
@@ -53,14 +73,22 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
             wanted=shown_date(wanted[place]),
         )
         for place in other[:_SHOWN]
-    )
-    raise ModelError(
-        "The dates of source {number} ({names}) are not those that the model was made for: {differing}{more}. Give the images "
-        "of the model's dates in its order ({told}) in {il}, or train a model for these dates.",
-        number=number,
-        names=", ".join(stack.names[:_SHOWN]),
-        differing=differing,
-        more=", ..." if len(other) > _SHOWN else "",
-        told=told,
-        il=field("il", of="sources", number=number),
-    )
+    ]
+    return Phrase(", ").join([*told, *(["..."] if len(other) > _SHOWN else [])])
+
+
+def _other_dates(found: Sequence[float] | None, wanted: Sequence[float]) -> str | None:
+    """Return which dates are missing, and which are too many, in words; None where this is not known."""
+    if found is None:
+        return None
+    here, there = set(map(shown_date, found)), set(map(shown_date, wanted))
+    told = []
+    if there - here:
+        told.append(Phrase("{dates} missing", dates=_listed(there - here)))
+    if here - there:
+        told.append(Phrase("{dates} not among the model's", dates=_listed(here - there)))
+    return Phrase("; ").join(told) if told else None
+
+
+def _listed(dates: Collection[str]) -> str:
+    return ", ".join([*sorted(dates)[:_SHOWN], *(["..."] if len(dates) > _SHOWN else [])])

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelError
-from ..phrases import Phrase
+from ..models import wholereasons
 from .sizelaw import STEPS, AxisSizeLaw, Probe, SizeLaw
 
 AMPLITUDES = (1e3, 1e9, 1e18)
@@ -72,48 +72,45 @@ def find_tile_margins(
     """
     x, y = law.x, law.y
     assert x is not None and y is not None  # nosec B101 (tells mypy)
-    stride, reason = None, ""
-    for side in SIDES:
+    stride, reason, sides = None, "", probed_sides(probe)
+    for side in sides:
         if x.fixed or y.fixed:
             size = x.rfield, y.rfield
-            if side > max(SIDES[0], *size):
+            if side > max(sides[0], *size):
                 break
         else:
             pixels = accepted_size(probe, x, side)
             if pixels is None or not affordable(pixels):
-                reason = reason or Phrase("a square of {side} pixels is too large for the memory", side=side)
+                reason = reason or wholereasons.too_large(side)
                 break
             size = pixels, pixels
         if _spreads(probe, size):
-            reason = Phrase("every output depends on more than {side} pixels around it", side=side // 2)
+            reason = wholereasons.beyond(side // 2)
             continue
         stride = stride or _stride(probe, x, size)
         if stride is None:
-            reason = Phrase(
-                "no shift up to {steps} pixels gives the same values, shifted", steps=min(STEPS[-1], min(size) // 4)
-            )
+            reason = wholereasons.no_stride(min(STEPS[-1], min(size) // 4))
             continue
         if not x.fixed and whole:
             size = _congruent(probe, x, size[0], whole[0], stride), _congruent(probe, y, size[1], whole[1], stride)
         margins = _margins(probe, x, y, size, stride)
         if margins is None:
-            reason = Phrase("every output depends on more than {side} pixels around it", side=side // 2)
+            reason = wholereasons.beyond(side // 2)
             continue
         found = TileMargins(False, stride, *margins)
         difference = _difference(probe, x, y, size, found)
         if difference <= TOLERANCE:
             return found
         if difference < math.inf:
-            reason, stride = (
-                Phrase("values differ by {difference:.2g} when the surrounding pixels change", difference=difference),
-                None,
-            )
+            reason, stride = wholereasons.differing(difference), None
         else:
-            reason = Phrase(
-                "outputs up to {margin_x} pixels from an edge depend on pixels outside",
-                margin_x=max(*found.margin_x, *found.margin_y),
-            )
+            reason = wholereasons.wide_edge(max(*found.margin_x, *found.margin_y))
     return TileMargins(True, reason=reason)
+
+
+def probed_sides(probe: Probe) -> tuple[int, ...]:
+    """Return the sides of the squares on which a model is probed, in pixels of the first source."""
+    return (*probe.small_sides, *SIDES)
 
 
 def accepted_size(probe: Probe, law: AxisSizeLaw, side: int) -> int | None:

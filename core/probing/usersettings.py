@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from ..models.inputscaling import InputScaling
 from ..parameters.nodatarules import WITHOUT_BANDS, NodataRule
 
 
@@ -53,6 +54,7 @@ class ModelSettings:
         device: on which it is computed.
         placeholders: values of the user placeholders, as text.
         outputs: names of the outputs to compute, separated by spaces; empty for the default one.
+        scaling: of images before the model; None for none.
     """
 
     path: str
@@ -61,6 +63,7 @@ class ModelSettings:
     device: str = "auto"
     placeholders: str = ""
     outputs: str = ""
+    scaling: InputScaling | None = None
 
 
 @dataclass(frozen=True)

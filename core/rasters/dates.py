@@ -17,7 +17,8 @@ from ..phrases import Phrase
 if TYPE_CHECKING:
     from .rasterstack import Stack
 
-_DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_./]?)(\d{2})\2(\d{2})(?!\d)")
+_TIME = re.compile(r"(T\d{4}(\d{2})?|[T ]?\d{2}:\d{2}(:\d{2}(\.\d+)?)?)(Z|[-+]\d{2}:?\d{2})?(?!\d)")
 _FILE = re.compile(r"\.(json|geojson|txt|csv|dates)$", re.IGNORECASE)
 _JSON = (".json", ".geojson")
 
@@ -53,9 +54,13 @@ def holds_date(word: str) -> bool:
 
 
 def without_date(word: str) -> str:
-    """Return a text without the first date in it."""
+    """Return a text without the first date in it, and the time of day behind that."""
     found = _dates_in(word)
-    return word[: found[0][1].start()] + word[found[0][1].end() :] if found else word
+    if not found:
+        return word
+    start, end = found[0][1].span()
+    time = _TIME.match(word, end)
+    return word[:start] + word[time.end() if time else end :]
 
 
 def _dates_in(word: str) -> list[tuple[datetime.date, re.Match[str]]]:
@@ -63,7 +68,7 @@ def _dates_in(word: str) -> list[tuple[datetime.date, re.Match[str]]]:
     found = []
     for match in _DATE.finditer(word):
         try:
-            found.append((datetime.date(*(int(part) for part in match.groups())), match))
+            found.append((datetime.date(*(int(match[group]) for group in (1, 3, 4))), match))
         except ValueError:
             continue
     return found
@@ -112,7 +117,7 @@ def times_of(text: str) -> tuple[float, ...]:
     """
     if _FILE.search(text.strip()) or os.path.isfile(text.strip()):
         return _times_in(text.strip())
-    words = text.replace(",", " ").split()
+    words = _words(text.replace(",", " ").split())
     if len(words) == 1 and re.fullmatch(r"\d{1,5}", words[0]):
         if int(words[0]) < 1:
             raise ParameterError("{dates} is 0, but must be dates, or their number, at least 1.", dates=field("dates"))
@@ -137,10 +142,15 @@ def _times_in(path: str) -> tuple[float, ...]:
 
 
 def _words_of_text(path: str) -> list[str]:
-    words = [word for word in re.split(r"[\s,;]+", read_text(path)) if word]
+    words = _words(re.split(r"[\s,;]+", read_text(path)))
     if not words:
         raise ValueError(Phrase("it is empty"))
     return words
+
+
+def _words(parts: Sequence[str]) -> list[str]:
+    """Return words that are not empty, nor the time of day behind a date, as in 2015-07-11 10:00:08."""
+    return [part for part in parts if part and not _TIME.fullmatch(part)]
 
 
 def _words_of_json(content: Json) -> list[str]:

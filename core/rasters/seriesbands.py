@@ -66,6 +66,8 @@ def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
         return SeriesLayout(tuple(once), bands)
     if bands > 1 and days == tuple(once) * bands:
         return SeriesLayout(tuple(once), bands, BAND_MAJOR)
+    if (layout := _repeated_bands(days, [without_date(name) for name in names])) is not None:
+        return layout
     if len(once) < len(days) and len(set(map(without_date, names))) > 1:
         raise ParameterError(
             "{what}: several bands are of the same date, but not every date has the same bands in the same order. "
@@ -80,6 +82,39 @@ def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:
 def has_dates(times: Sequence[float]) -> bool:
     """Return whether times are dates: not their numbers from 0 on, which stand for unknown ones."""
     return list(times) != list(range(len(times)))
+
+
+def _repeated_bands(days: Sequence[float], kinds: Sequence[str]) -> SeriesLayout | None:
+    """Return the layout of acquisitions with the same bands, some of them on one day; None where they have not the same.
+
+    Args:
+        days: of each band.
+        kinds: what the name of each band tells beside its date.
+    """
+    bands, once = len(set(kinds)), list(dict.fromkeys(kinds))
+    times = len(kinds) // bands
+    if bands == 1 or times * bands != len(kinds):
+        return None
+    if list(kinds) == once * times and all(len(set(days[at : at + bands])) == 1 for at in range(0, len(days), bands)):
+        return SeriesLayout(tuple(days[::bands]), bands)
+    if list(kinds) == [kind for kind in once for _ in range(times)] and tuple(days) == tuple(days[:times]) * bands:
+        return SeriesLayout(tuple(days[:times]), bands, BAND_MAJOR)
+    return None
+
+
+def other_days(found: Sequence[float] | None, wanted: Sequence[float]) -> list[int]:
+    """Return the places of the bands that are of another day than wanted.
+
+    None where the days are not known; or where all are the same, and wanted are others: the name of a file often holds one
+    date, that of its making perhaps, whatever its bands are of.
+
+    Args:
+        found: the days that names tell, of each band.
+        wanted: of each band.
+    """
+    if found is None or len(found) != len(wanted) or len(set(found)) == 1 < len(set(wanted)):
+        return []
+    return [place for place, days in enumerate(zip(found, wanted)) if days[0] // 1 != days[1] // 1]
 
 
 def days_of_bands(names: Sequence[str]) -> list[float] | None:

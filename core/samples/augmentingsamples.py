@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..base.seeds import given_or_drawn
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
 from ..errors import ParameterError, field
@@ -147,7 +148,7 @@ def _new_values(
         for start in range(0, len(places), _ROWS):
             yield tuple(column[places[start : start + _ROWS]] for column in found.columns)
         return
-    random = np.random.default_rng(parameters.seed)
+    random = np.random.default_rng(given_or_drawn(parameters.seed, field("seed"), progress))
     if parameters.strategy == "jitter":
         parts = jittered(found.values(), parameters.samples, parameters.strategy_jitter_stdfactor, random)
     else:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
+from ..base.seeds import given_or_drawn
 from ..classes.layerlegend import class_rows
 from ..classes.legend import write_legend
 from ..errors import NothingInsideError, ParameterError, field
@@ -52,13 +53,14 @@ def select_samples(parameters: SampleSelection, progress: Progress) -> dict[str,
             image, parameters.nodata, parameters.nodata_from_layer, parameters.mask, rule_of(parameters, WITHOUT_BANDS)
         )
         shapes = open_shapes(parameters, image)
-        tiles = otb_tiles(image.grid.box, image.bands, parameters.ram)
+        # What is drawn at random must not depend on RAM, as OTB's tiles do.
+        tiles = () if parameters.sampler == "random" else otb_tiles(image.grid.box, image.bands, parameters.ram)
         counted = count(shapes, validity, parameters.ram, progress, share=0.5, tiles=tiles)
         totals = _totals(counted, given, progress)
         rates = rates_of(parameters, totals, numbers)
         _tell(rates, numbers, progress)
 
-        selection = Selection(shapes, counted, validity, _samplers(parameters, rates), parameters.ram)
+        selection = Selection(shapes, counted, validity, _samplers(parameters, rates, progress), parameters.ram)
         output = stack.enter_context(OutputVector(staging, selection.fields, image.reference, progress))
         written = selection.write(output, progress)
         output.close()
@@ -183,8 +185,9 @@ def _tell(rates: Rates, numbers: Totals, progress: Progress) -> None:
             progress.warning(Phrase("Class {name} gets no sample.", name=name))
 
 
-def _samplers(parameters: SampleSelection, rates: Rates) -> dict[str, Sampler]:
-    random = np.random.default_rng(parameters.rand)
+def _samplers(parameters: SampleSelection, rates: Rates, progress: Progress) -> dict[str, Sampler]:
+    drawn = parameters.sampler == "random" or parameters.sampler_periodic_jitter
+    random = np.random.default_rng(given_or_drawn(parameters.rand, field("rand"), progress) if drawn else 0)
     if parameters.sampler == "random":
         return {name: Random(rate.needed, rate.total, random) for name, rate in rates.items()}
     jitter = parameters.sampler_periodic_jitter

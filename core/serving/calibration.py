@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -16,8 +17,12 @@ from .patchways import PatchWay
 from .tilecomputer import Tile, TileComputer
 from .tilecosts import Rate, computed_with
 
-TRIALS = (64, 128, 256)
-"""Sides in pixels of the pieces on which time and memory are measured."""
+TRIALS = (16, 32, 64, 128, 256)
+"""Sides in pixels of the pieces on which time and memory are measured: even the smallest may take much of the budget, where an
+image is a series of many dates."""
+
+_OF_PATCHES = 64
+"""Side in pixels of the pieces whose patches are tried one by one."""
 
 
 def piece_size(geometry: ServingGeometry, side: int, width: int, height: int) -> tuple[int, int]:
@@ -35,7 +40,7 @@ def measured_rate(computer: TileComputer, way: PatchWay | None, box: Box, memory
         box: the outputs to write.
         memory: bytes for images and computation.
     """
-    batch = way.largest_batch if way else float("inf")
+    batch = way.largest_batch if way else computer.compute.at_a_time
     rate = Rate(0.0, 0.0, batch)
     for side in TRIALS:
         width, height = piece_size(computer.geometry, side, box.width, box.height)
@@ -50,7 +55,11 @@ def measured_rate(computer: TileComputer, way: PatchWay | None, box: Box, memory
 
         growth = peak_growth(work)
         area = computed_with(computer.geometry, piece).area
-        rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch, side)
+        # Of a narrow output a piece is no square; other trials are squares of as many pixels.
+        square = round(math.sqrt(width * height) * float(computer.geometry.fields.x.scale))
+        rate = Rate(seconds / area, max(1.25 * growth / min(area, batch), 1.0), batch, min(side, square))
+        if computer.geometry.fields.windowed:  # of one size, whatever the piece
+            break
         if 16 * growth > memory or piece == box:  # attention takes sixteen times as much for twice the side
             break
     return rate
@@ -68,7 +77,7 @@ def trial_values(computer: TileComputer, way: PatchWay | None, side: int, comput
         compute: calls the model.
     """
     if way is not None and way.period is None:
-        side = min(side, TRIALS[0])
+        side = min(side, _OF_PATCHES)
     geometry, sources = computer.geometry, computer.sources
     box = Box(0, 0, *piece_size(geometry, side, geometry.x.size, geometry.y.size))
     outputs = computed_with(geometry, box)
@@ -77,6 +86,6 @@ def trial_values(computer: TileComputer, way: PatchWay | None, side: int, comput
     patches = way.bind(geometry, compute) if way else None
     found = []
     for make in KINDS.values():
-        images = [part(make(sample), 0, r.width, r.height) for sample, r in zip(samples, regions)]
+        images = [make(part(sample, 0, r.width, r.height)) for sample, r in zip(samples, regions)]
         found.append(patches(box, images) if patches else compute.region(images, outputs.width, outputs.height))
     return np.concatenate(found)

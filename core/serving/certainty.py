@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..models.modelinterface import Model
+from ..parameters.certaintyoutputs import SPREAD
 from ..probing.classprobabilities import ClassProbabilities, flaw, not_probabilities
 
 
@@ -63,12 +64,13 @@ class CertaintyBands:
         Args:
             model: the model.
             mapped: name of its output that is mapped, which comes first among the values.
-            found: the class probabilities, which are these or come behind.
+            found: the class probabilities, which are these or come behind. What compares models comes last.
             asked: fields of the outputs, in order.
             wanted: mention of the first, for messages.
         """
         self._model, self._found, self._asked, self._wanted = model, found, tuple(asked), wanted
         self._first = 0 if found.output == mapped else 1
+        self._spread = [name for name in asked if name in SPREAD]  # the last bands of the values
         self.mapped = found.bands if self._first == 0 else 1
         self.bands = self.mapped + sum(self.width(name) for name in asked)
 
@@ -86,12 +88,14 @@ class CertaintyBands:
         Raises:
             ModelError: the values are no probabilities.
         """
-        probabilities = values[..., self._first :].astype(np.float32)
+        behind = values.shape[-1] - len(self._spread)
+        probabilities = values[..., self._first : behind].astype(np.float32)
         if why := flaw(probabilities if nodata is None else probabilities[~nodata]):
             raise not_probabilities(self._model, self._found.output, why, self._wanted)
         np.clip(probabilities, 0, 1, out=probabilities)
         probabilities[np.isnan(probabilities).any(axis=-1)] = np.nan  # TensorFlow's softmax returns zeros beside a NaN
         if probabilities.shape[-1] == 1:
             probabilities = np.concatenate([1 - probabilities, probabilities], axis=-1)
-        parts = [_MEASURES[name](probabilities) for name in self._asked]
-        return np.concatenate([values[..., : self.mapped], *parts], axis=-1)
+        parts = {name: _MEASURES[name](probabilities) for name in self._asked if name in _MEASURES}
+        parts.update((name, values[..., [behind + place]]) for place, name in enumerate(self._spread))
+        return np.concatenate([values[..., : self.mapped], *(parts[name] for name in self._asked)], axis=-1)

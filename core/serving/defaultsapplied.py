@@ -42,6 +42,8 @@ def with_serving_defaults(parameters: Parameters, defaults: ServingDefaults | No
     if defaults is None:
         return parameters
     changes = {**_geometry(parameters, defaults), **_no_data(parameters, defaults), **_rule(parameters, defaults)}
+    if defaults.context and parameters.model_context is None and parameters.model_fullyconv != "off":
+        changes["model_context"] = defaults.context
     if parameters.padding == "auto" and defaults.padding in PADDINGS[1:]:
         changes["padding"] = defaults.padding
     told = [f"{field(name)}={_plain(value)}" for name, value in changes.items()]

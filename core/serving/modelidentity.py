@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import field
+from ..errors import ParameterError, field
 from ..models.identity import fingerprint
+from ..models.modelfiles import is_onnx, model_place
+from ..parameters.averaging import Averaging
 from ..parameters.servedmodel import ServedModel
 from ..parts.partidentity import images_identity, parameters_identity, plain, versions_identity
 from ..samples.mapmask import MapMask, PolygonMask, RasterMask
@@ -22,6 +24,20 @@ def mask_identity(parameters: Any, mask: MapMask | None) -> dict[str, str]:
     return {"mask_vector": mask.digest} if isinstance(mask, PolygonMask) else {}
 
 
+def packages_of(parameters: ServedModel) -> tuple[str, ...]:
+    """Return the packages that decide the values of models: workers of one run need the same versions."""
+    return (
+        "tensorflow",
+        "keras",
+        *(["onnxruntime"] if any(map(is_onnx, map(model_place, _models(parameters)))) else []),
+    )
+
+
+def _models(parameters: ServedModel) -> tuple[str, ...]:
+    """Return the paths of all models that are applied."""
+    return (parameters.model_dir, *(parameters.model_more if isinstance(parameters, Averaging) else ()))
+
+
 def model_identity(
     parameters: ServedModel, opened: OpenModel, parts_are_kept: bool, but: tuple[str, ...] = ()
 ) -> dict[str, str]:
@@ -34,11 +50,20 @@ def model_identity(
         but: fields that the operation compares itself.
 
     Raises:
-        ParameterError: an input lies in the memory of this process.
+        ParameterError: an input lies in the memory of this process, or is resampled there.
     """
-    found = versions_identity("TensorFlow", "Keras")
-    found["the model"] = fingerprint(parameters.model_dir)
-    found.update(parameters_identity(parameters, ("model_dir", "sources", *OF_THE_MASK, *but), parts_are_kept))
+    if parameters.images_pixelsize == "resample":
+        raise ParameterError(
+            "{images_pixelsize} is resample, but the parts of an output can only share images that are files: resample them "
+            "first (Raster > Projections > Warp), and set it to check.",
+            images_pixelsize=field("images_pixelsize"),
+        )
+    runtime = ["ONNX Runtime"] if "onnxruntime" in packages_of(parameters) else []
+    found = versions_identity("TensorFlow", "Keras", *runtime)
+    found["the model"] = " ".join(map(fingerprint, _models(parameters)))
+    found.update(
+        parameters_identity(parameters, ("model_dir", "model_more", "sources", *OF_THE_MASK, *but), parts_are_kept)
+    )
     found.update(mask_identity(parameters, opened.mask))
     for source, given in zip(opened.sources, parameters.sources):
         for name, value in vars(given).items():

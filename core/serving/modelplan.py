@@ -133,6 +133,7 @@ def _read_axis(found: Json) -> AxisFields:
         (before, behind),
         found["fixed"].flag(),
         found["padded"].flag(),
+        found["windowed"].flag(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,13 @@ from ..errors import ModelError, ParameterError, field
 from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import Scope, device_scope, devices
+from ..models.averagedmodel import AGREEMENT, VARIANCE
 from ..models.modelinterface import Model, common_type
 from ..models.sidecar import read_sidecar
 from ..phrases import Phrase
 from ..probing.appliedgeometry import ServingGeometry, serving_geometry
 from ..probing.classprobabilities import ClassProbabilities
+from ..probing.fixedcontext import windows_of
 from ..probing.sources import (
     ModelInputs,
     OpenSource,
@@ -31,12 +34,17 @@ from ..rasters.narrowing import Narrowing
 from ..rasters.placement import handed_on
 from ..rasters.rasterreference import Reference
 from ..samples.mapmask import MapMask, open_mask
+from .imageadaptation import adapted, check_maps
+from .modelfields import applied_fields
 from .servesettings import ServeSettings
 
 if TYPE_CHECKING:  # these import TensorFlow
     from ..probing.compute import Compute
     from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import LoadedModel
+
+_COMPARING = {"out_agreement": AGREEMENT, "out_variance": VARIANCE}
+"""The outputs that compare several models, by the fields of the rasters made of them."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,8 @@ class OpenModel:
         resolver: finds out by probing how it is applied.
         classes: that its sidecar names for these outputs.
         geometry: of the whole output, without tile margins.
-        compute: calls the model, for `outputs` and then `probabilities` where these are not among them; `key` stands for it
-            among what is kept of it.
+        compute: calls the model, for `outputs`, then `probabilities` where these are not among them, then what compares
+            several models; `key` stands for it among what is kept of it.
         scope: the device.
         device: its name, as the user gives it.
         padding: what stands beyond the images' edges.
@@ -107,7 +115,8 @@ class OpenModel:
 
     def probed_compute(self) -> Compute:
         """Return what calls the model for its probed outputs: for class numbers, the values behind them."""
-        probed = self.loaded.compute(self.inputs, self.resolver.probed_outputs, self.sources, self.scope)[1]
+        outputs = self.resolver.probed_outputs
+        probed = _computing(self.loaded, self.resolver, self.geometry, outputs, self.sources, self.scope)[1]
         probed.alone = self.compute.alone
         return probed
 
@@ -122,7 +131,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     Raises:
         ParameterError, RasterError, ModelError: bad input.
     """
-    sources = open_sources(settings.sources)
+    settings, sources = adapted(settings, open_sources(settings.sources), progress)
     asked, defaults = settings.model, settings.defaults
     preloading.wait(leaving=0 if asked.path.endswith(".keras") else 1)  # else Keras, which takes time
     # These import TensorFlow, so not sooner.
@@ -138,6 +147,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     sidecar = read_sidecar(model.path, split_tags(asked.tags))
     offered = _offered(model, settings.preferred) or _offered(model, defaults.output if defaults else "")
     names = output_names(model, asked.outputs or offered)
+    check_maps(model, names)
     sources = settle_sources(model, asked.placeholders, settings.sources, sources, names[0], sidecar, progress)
 
     def resolver_of(*outputs: str) -> GeometryResolver:
@@ -148,17 +158,25 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         names = [smallest_exact_crop(model, names[0], resolver_of, settings.geometry, progress)]
     resolver = resolver_of(*names)
     classes = coloured(sidecar.classes_of(names)) if sidecar else ()
-    fields = resolver.fields(settings.geometry, defaults.rfields if defaults else {})
+    averages = None
+    if settings.averaging.averages:
+        from .averages import Averages
+
+        averages = Averages(settings, model, names, sources, scope)
+        loaded, resolver = averages.loaded(first, scope), averages.resolver
+        settings = replace(settings, probabilities=settings.probabilities or averages.probabilities)
+        progress.info(averages.told)
+    fields = applied_fields(resolver, settings, sources, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
     probabilities = _probabilities(settings, resolver, names) if settings.certainty else None
     computed = list(dict.fromkeys([*names, *([probabilities.output] if probabilities else [])]))
-    key, compute = loaded.compute(resolver.inputs, computed, sources, scope)
+    computed += [_COMPARING[name] for name in settings.certainty if name in _COMPARING]
+    key, compute = _computing(loaded, resolver, geometry, computed, sources, scope)
     beside = []
     for device in others:
         there = device_scope(device)
-        beside.append(
-            loaded_model(replace(asked, device=device), there).compute(resolver.inputs, computed, sources, there)[1]
-        )
+        alike = averages.loaded(device, there) if averages else loaded_model(replace(asked, device=device), there)
+        beside.append(_computing(alike, resolver, geometry, computed, sources, there)[1])
     for each in (compute, *beside):
         each.alone = resolver.alone(fields)
     opened = OpenModel(
@@ -181,6 +199,22 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     )
     _tell(opened, settings.geometry, progress)
     return opened
+
+
+def _computing(
+    loaded: LoadedModel,
+    resolver: GeometryResolver,
+    geometry: ServingGeometry,
+    outputs: Sequence[str],
+    sources: list[OpenSource],
+    scope: Scope,
+) -> tuple[Any, Compute]:
+    """Return what calls the model for some outputs, and a key that stands for it."""
+    if not geometry.fields.windowed:
+        return loaded.compute(resolver.inputs, outputs, sources, scope)
+    from .blendedwindows import blended_windows  # it imports TensorFlow
+
+    return blended_windows(loaded, resolver.inputs, outputs, sources, scope, windows_of(geometry), resolver)
 
 
 def _mask(
@@ -211,8 +245,6 @@ def _probabilities(settings: ServeSettings, resolver: GeometryResolver, outputs:
 
 def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> None:
     """Log what was opened and how the model is applied, and warn of what the user may not expect."""
-    from ..models.layout import ChannelsLast
-
     model, inputs, fields = opened.loaded.model, opened.inputs, opened.geometry.fields
     if opened.compute.alone:
         progress.warning(
@@ -233,7 +265,9 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
             images=", ".join(info.name for info in inputs.images),
         )
     )
-    if isinstance(model, ChannelsLast):
+    for remark in model.remarks:
+        progress.warning(remark)
+    if model.transposed:
         progress.info(
             "The model has the bands first (batch x bands x height x width): its input images are transposed."
         )
@@ -248,6 +282,16 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
     if told := order_told(model, inputs, opened.outputs, opened.sources):
         progress.warning(told)
     progress.info(Phrase("Geometry: {fields}", fields=fields.as_parameters()))
+    if fields.windowed:
+        progress.info(
+            Phrase(
+                "Context of fixed size: windows of {width} x {height} pixels of source 1, every {step} pixels from the "
+                "first on, are computed one by one and blended.",
+                width=fields.x.rfields[0],
+                height=fields.y.rfields[0],
+                step=fields.x.stride,
+            )
+        )
     if not fields.fullyconv and given.x.scale is None and fields.x.scale == 1:
         progress.info(
             Phrase(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..geometry.fields import as_scale
 from ..models.servingdefaults import ServingDefaults
 from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..parameters.averaging import Averaging
 from ..parameters.certaintyoutputs import asked_certainty
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
@@ -40,8 +41,12 @@ def serve_settings(
         parameters.memory or parameters.ram,
         defaults,
         preferred,
+        parameters.images_scaling,
+        parameters.images_pixelsize,
         asked_certainty(parameters),
+        context=parameters.model_context or None,
         mask=parameters if isinstance(parameters, Masked) else Masked(),
+        averaging=parameters if isinstance(parameters, Averaging) else Averaging(),
     )
 
 

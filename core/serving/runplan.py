@@ -203,7 +203,7 @@ def _tiled(
             "Chosen: read {ways}; computed on {computing}{weights}; {share:.1%} more pixels computed because tiles "
             "overlap.",
             ways=Phrase(" and ").join(ways),
-            computing=computing(opened.device),
+            computing=opened.loaded.model.computed_by or computing(opened.device),
             weights=weights,
             share=share,
         )

@@ -28,9 +28,10 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
     """
     if wants_parts(parameters):
         preloading.wait()
-        from .serveparts import PACKAGES, ServedParts  # these import TensorFlow
+        from .modelidentity import packages_of  # these import TensorFlow
+        from .serveparts import ServedParts
 
-        return run_in_parts(parameters, ServedParts, PACKAGES, progress)
+        return run_in_parts(parameters, ServedParts, packages_of(parameters), progress)
     with ExitStack() as stack:
         rasters = RasterSet(parameters, stack, progress)
         defaults = serving_defaults_of(parameters.model_dir)

@@ -24,9 +24,6 @@ from .runplan import RunPlan, plan_run
 from .servedrasters import ServedForms, ServedTiles
 from .tiledrun import TiledRun
 
-PACKAGES = ("tensorflow", "keras")
-"""Packages that decide values."""
-
 
 class ServedParts:
     """A model and its sources, open to be served in parts; see `core.parts.partedwork.PartedWork`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..models.servingdefaults import ServingDefaults
+from ..parameters.averaging import Averaging
 from ..parameters.maskgroup import Masked
 from ..probing.classprobabilities import ClassProbabilities
 from ..probing.usersettings import GeometrySettings, ModelSettings, SourcesSettings
@@ -54,9 +55,14 @@ class ServeSettings:
         memory: budget in MB; None for what the machine allows.
         defaults: how the model is served where nothing is given.
         preferred: name of the output to take where none is asked for and the model has one of that name.
+        scaling: whether images are scaled as the model's training did it: `auto` for those of bytes, `on` or `off`.
+        pixel_size: what is done where images have other pixels than the model was trained on: `check`, `resample` or
+            `ignore`.
         certainty: fields of the outputs that are made of class probabilities.
         probabilities: those that another run has found; None to find them.
         mask: names what limits the map.
+        context: side in pixels of the first source of the windows of a fixed context; None for no windows.
+        averaging: what the model is averaged with.
     """
 
     sources: SourcesSettings
@@ -67,6 +73,10 @@ class ServeSettings:
     memory: int | None = None
     defaults: ServingDefaults | None = None
     preferred: str = ""
+    scaling: str = "auto"
+    pixel_size: str = "check"
     certainty: tuple[str, ...] = ()
     probabilities: ClassProbabilities | None = None
     mask: Masked = Masked()
+    context: int | None = None
+    averaging: Averaging = Averaging()

@@ -25,7 +25,7 @@ class Rate:
     """Measured cost of computing: seconds and bytes per output pixel, and the most outputs of a batch.
 
     Attributes:
-        side: in pixels, of the largest piece that was tried.
+        side: in pixels, of a square as large as the largest piece that was tried.
     """
 
     seconds: float

@@ -13,7 +13,7 @@ from ..geometry.fields import ServingAxis
 from ..geometry.grid import Box
 from ..machine.memory import MB
 from ..phrases import Phrase
-from ..probing.appliedgeometry import ServingGeometry, serving_geometry
+from ..probing.appliedgeometry import Fields, ServingGeometry, serving_geometry
 from .openmodel import OpenModel
 from .servesettings import TilingSettings
 from .tilecosts import Rate, TileCosts
@@ -65,7 +65,7 @@ def plan_tiles(
     tile = _given_size(given, costs, rate)
     if tile is None and rate is not None and all_of_it and _small(costs, memory, rate):
         return geometry, whole
-    if geometry.fields.fullyconv and (tile != whole or not all_of_it):
+    if geometry.fields.fullyconv and not geometry.fields.windowed and (tile != whole or not all_of_it):
         geometry, at_once = _with_margins(opened, geometry, given, memory, rate, progress)
         if at_once:
             return geometry, whole
@@ -181,6 +181,14 @@ def _unit(costs: TileCosts) -> int:
     return unit
 
 
+def _blending(fields: Fields) -> str:
+    """Return how the regions of a model of one size can be blended; empty for one that is no square."""
+    if fields.x.rfields[0] != fields.y.rfields[0]:
+        return ""
+    size, context = fields.x.rfields[0], field("model_context")
+    return Phrase(" To blend overlapping regions, set {context}={size}.", context=context, size=size)
+
+
 def _with_margins(
     opened: OpenModel,
     geometry: ServingGeometry,
@@ -213,9 +221,10 @@ def _with_margins(
         progress.warning(
             Phrase(
                 "The model accepts only {rfield} x {y_rfields} pixels, but its outputs depend on more pixels around "
-                "them: the regions are computed side by side, and seams may be visible.",
+                "them: the regions are computed side by side, and seams may be visible.{cure}",
                 rfield=fields.x.rfields[0],
                 y_rfields=fields.y.rfields[0],
+                cure=_blending(fields),
             )
         )
         return serving_geometry(opened.sources, fields.side_by_side()), False
@@ -224,12 +233,14 @@ def _with_margins(
         if needed > memory and not given.at_once:
             raise ModelError(
                 "The outputs of the model depend on the whole image ({reason}). This needs about {needed:.0f} MB, "
-                "but {memory:.0f} MB are allowed: raise {memory_key}, use a smaller image, or use a model with a "
-                "limited receptive field.",
+                "but {memory:.0f} MB are allowed: set {context} to the size of the patches that the model was trained on "
+                "(it is computed in overlapping windows of this size), raise {memory_key}, use a smaller image, or use a "
+                "model with a limited receptive field.",
                 reason=margins.reason,
                 needed=needed / MB,
                 memory=memory / MB,
                 memory_key=field("memory"),
+                context=field("model_context"),
             )
         progress.info(Phrase("The whole image is computed at once: {reason}.", reason=margins.reason))
         return overlapping, True

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..base.progress import Progress
 from .mergingmatrices import merge_matrices
+from .mergingmoments import merge_moments
 from .mergingpoints import merge_points
 from .mergingstatistics import merge_statistics
 from .rowcalls import RowCall
@@ -23,6 +24,7 @@ written.
 MERGES: Mapping[str, Merge] = {
     "PolygonClassStatistics": merge_statistics,
     "DensePolygonClassStatistics": merge_statistics,
+    "ComputeImagesStatistics": merge_moments,
     "ComputeConfusionMatrix": merge_matrices,
     "SampleSelection": merge_points,
     "SampleExtraction": merge_points,

@@ -13,7 +13,7 @@ from ..rasters.rasterreference import Reference
 from .ground import Corners, corners, longitudes_and_latitudes
 from .rowcalls import RowCall
 
-_IMAGE, _LAYER = "in", "vec"
+_IMAGE, _IMAGES, _LAYER = "in", "il", "vec"
 _MOST_TOLD = 5
 
 _Box = tuple[float, float, float, float]
@@ -46,17 +46,24 @@ def _boxes(calls: Sequence[RowCall], progress: Progress) -> list[tuple[_Box, Row
     found: list[tuple[Corners, Reference, float, RowCall]] = []
     for call in calls:
         progress.check()
-        try:
-            source = split(str(call.values.get(_IMAGE, "")))[0]
-            dataset = open_dataset(source)[0]
-            half = abs(dataset.GetGeoTransform()[1]) / 2
-            found.append((corners(dataset), Reference.of(dataset, source), half, call))
-        except OtbtfError:  # the row itself fails, or tells
-            continue
+        for image in _images(call):
+            try:
+                source = split(image)[0]
+                dataset = open_dataset(source)[0]
+                half = abs(dataset.GetGeoTransform()[1]) / 2
+                found.append((corners(dataset), Reference.of(dataset, source), half, call))
+            except OtbtfError:  # the row itself fails, or tells
+                continue
     if all(reference.same_as(found[0][1]) for _, reference, _, _ in found):
         return [(_box(places, half), call) for places, _, half, call in found]
     degrees = [(longitudes_and_latitudes(reference, places), call) for places, reference, _, call in found]
     return [(_box(places, 0.0), call) for places, call in degrees if places is not None]
+
+
+def _images(call: RowCall) -> list[str]:
+    """Return the images of a row, as it gives them."""
+    given = call.values.get(_IMAGE) or call.values.get(_IMAGES) or ()
+    return [str(each) for each in (given if isinstance(given, (list, tuple)) else (given,))]
 
 
 def _box(places: Corners, less: float) -> _Box:
@@ -71,5 +78,5 @@ def _pairs(boxes: list[tuple[_Box, RowCall]]) -> Iterator[tuple[RowCall, RowCall
             if other[0] >= box[2]:
                 break
             same_layer = call.values.get(_LAYER) == other_call.values.get(_LAYER)
-            if same_layer and box[1] < other[3] and other[1] < box[3]:
+            if call is not other_call and same_layer and box[1] < other[3] and other[1] < box[3]:
                 yield call, other_call

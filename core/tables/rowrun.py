@@ -121,7 +121,7 @@ class RowOutcome:
         seconds: that it took.
         identity: see `RowTask.identity`.
         error: why it failed; empty where it did not.
-        empty: whether it has nothing to add: no feature, point or labelled pixel lies in its image.
+        empty: whether it has nothing to add: no feature, point, labelled pixel or pixel with data lies in its image.
         kept: whether an earlier run has done it.
     """
 

@@ -36,7 +36,16 @@ def convolution(image: Any, filters: int, size: int, name: str | None = None, **
     return keras.layers.Conv2D(filters, size, activation="relu", name=name, **more)(image)
 
 
+def normalized(x: Any, name: str | None = None) -> Any:
+    """Return features after batch normalization, whose means follow the last ten batches or so, as in PyTorch.
+
+    Small training sets make few batches. With Keras's own momentum, 0.99, the means would lag behind the weights for epochs:
+    the scores that decide about learning rate and end of the training would be those of another network.
+    """
+    return keras.layers.BatchNormalization(momentum=0.9, name=name)(x)
+
+
 def normalized_convolution(image: Any, filters: int, size: int, name: str | None = None, **more: Any) -> Any:
     """Return a convolution, batch normalization and ReLU (called `name`)."""
     x = keras.layers.Conv2D(filters, size, use_bias=False, **more)(image)
-    return keras.layers.ReLU(name=name)(keras.layers.BatchNormalization()(x))
+    return keras.layers.ReLU(name=name)(normalized(x))

@@ -10,7 +10,7 @@ import keras
 from ..base.librarymessages import telling_line
 from ..errors import ParameterError
 from ..parameters.templatenames import FEATURES, TEMPLATES
-from . import formulas, imagenetworks, multisource, patchnetworks, segmentation, seriesnetworks, utae
+from . import contextnetworks, formulas, imagenetworks, multisource, patchnetworks, segmentation, seriesnetworks, utae
 from .backbones import backbone
 from .templateoptions import Options, resolve
 
@@ -19,6 +19,8 @@ _BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
     "cnn16_deep": patchnetworks.cnn16_deep,
     "fcnn": segmentation.fcnn,
     "unet": segmentation.unet,
+    "deeplabv3plus": contextnetworks.deeplabv3plus,
+    "segformer_b0": contextnetworks.segformer_b0,
     "maggiori": segmentation.maggiori,
     "pan_xs": multisource.pan_xs,
     "two_resolution": multisource.two_resolution,

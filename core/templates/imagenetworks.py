@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from ..models.keraslayers import PixelShuffle, TargetScaling
-from .blocks import inputs
+from .blocks import inputs, normalized
 from .templateoptions import Options
 
 
@@ -38,7 +38,7 @@ def gap_filling(options: Options) -> keras.Model:
         x = keras.layers.Concatenate()(maps if x is None else [x, *maps])
         filters = options.width * 2 ** min(max(level - 1, 0), 3)
         x = keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+        x = keras.layers.ReLU()(normalized(x))
     return keras.Model(raw, _in_units(_convolution(x, options.bands[0]), options), name="gap_filling")
 
 
@@ -46,7 +46,7 @@ def _encoder(x: Any, width: int, depth: int) -> list[Any]:
     maps = []
     for level in range(depth):
         x = keras.layers.Conv2D(width * 2 ** min(level, 3), 4, strides=2, padding="same", use_bias=False)(x)
-        x = keras.layers.LeakyReLU(negative_slope=0.2)(keras.layers.BatchNormalization()(x))
+        x = keras.layers.LeakyReLU(negative_slope=0.2)(normalized(x))
         maps.append(x)
     return maps
 

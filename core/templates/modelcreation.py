@@ -13,6 +13,7 @@ import keras
 
 from ..bandmath.expression import Expression
 from ..base.progress import Progress
+from ..base.seeds import given_or_drawn
 from ..classes.joinedclasses import joined
 from ..errors import ParameterError, field
 from ..files.staging import Staging
@@ -70,8 +71,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
                 normalization=field("normalization"),
             )
         )
-    if parameters.seed is not None:
-        keras.utils.set_random_seed(parameters.seed)
+    keras.utils.set_random_seed(given_or_drawn(parameters.seed, field("seed"), progress))
     scope = device_scope("cpu")
     with scope():
         model = create(parameters.template, **given)
@@ -110,6 +110,7 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "weights": None if parameters.weights == "none" else parameters.weights,
         "weights_file": parameters.weights_file,
         "layer": parameters.layer or None,
+        "image_pooling": parameters.image_pooling or None,
     }
     template = TEMPLATES[parameters.template]
     if parameters.classes is None and template.task == CLASSIFICATION:

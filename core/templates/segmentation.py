@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from ..errors import ParameterError, field
-from .blocks import classified, convolution, inputs, normalized_convolution
+from .blocks import classified, convolution, inputs, normalized, normalized_convolution
 from .templateoptions import Options
 
 _MOST_FILTERS = 8192  # a U-Net of as many at the bottom has billions of weights
@@ -84,4 +84,4 @@ def maggiori(options: Options) -> keras.Model:
 
 
 def _activated_then_normalized(x: Any, filters: int, size: int, name: str | None = None) -> Any:
-    return keras.layers.BatchNormalization(name=name)(convolution(x, filters, size))
+    return normalized(convolution(x, filters, size), name)

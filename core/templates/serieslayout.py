@@ -10,7 +10,8 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.seriesorders import DATE_MAJOR
 from ..phrases import Phrase
-from ..rasters.seriesbands import SeriesLayout, named_layout
+from ..rasters.dates import shown_date
+from ..rasters.seriesbands import SeriesLayout, days_of_bands, has_dates, named_layout, other_days
 from .templateoptions import Options
 
 Row = Mapping[str, "float | None"]
@@ -56,6 +57,35 @@ def layouts_of(bands: Sequence[int], times: Sequence[tuple[float, ...]] | None, 
     return found
 
 
+def check_named_dates(names: Sequence[str], layout: SeriesLayout, number: int) -> None:
+    """Compare the dates of DATES with those in the names of bands or files, where these tell some.
+
+    Args:
+        names: of the bands, with that of the file where they hold no date.
+        layout: of the source, by DATES.
+        number: of the source, from 1.
+
+    Raises:
+        ParameterError: they differ.
+    """
+    wanted = layout.times_of_channels
+    found = days_of_bands(names) if has_dates(layout.times) else None
+    if places := other_days(found, wanted):
+        assert found is not None  # nosec B101 (tells mypy)
+        raise ParameterError(
+            "By {dates} and {dates_order} ({order}), band {band} of source {number} is of {wanted}, but its name, {name}, "
+            "tells {found}: correct them, leave {dates} out, or rename the band or file.",
+            dates=field("dates"),
+            dates_order=field("dates_order"),
+            order=layout.order,
+            band=places[0] + 1,
+            number=number,
+            wanted=shown_date(wanted[places[0]]),
+            name=names[places[0]],
+            found=shown_date(found[places[0]]),
+        )
+
+
 def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progress) -> dict[str, Any]:
     """Return the options `times` and `order` that dates in band names tell; nothing where they tell none.
 
@@ -93,6 +123,16 @@ def named_series(names: Sequence[Sequence[str]], sources: int, progress: Progres
                 bands=layout.bands,
             )
         )
+        if len(set(layout.times)) == 1:
+            progress.warning(
+                Phrase(
+                    "All bands of source {number} are of one date, {date}, as the names of bands or files tell: nothing can be "
+                    "learned from the course of time. If they are of several dates, give these in {dates}.",
+                    number=number,
+                    date=shown_date(layout.times[0]),
+                    dates=field("dates"),
+                )
+            )
     return {"times": tuple(layout.times for layout in known), "order": orders.pop()}
 
 

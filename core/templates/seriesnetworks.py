@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from ..models.serieslayers import DateEncoding, ImageOfPixels, LightweightAttention, SeriesOfPixels
-from .blocks import classified
+from .blocks import classified, normalized
 from .filling import FilledSource, filled_sources
 from .serieslayout import days_of_year
 from .templateoptions import Options
@@ -52,21 +52,12 @@ def tempcnn(options: Options) -> keras.Model:
 
 def _tempcnn(x: Any, _dates: list[float], options: Options) -> Any:
     def activated(y: Any) -> Any:
-        return keras.layers.Dropout(0.5)(keras.layers.ReLU()(_normalized(y)))
+        return keras.layers.Dropout(0.5)(keras.layers.ReLU()(normalized(y)))
 
     decay = keras.regularizers.L2(1e-6)
     for _ in range(options.depth):
         x = activated(keras.layers.Conv1D(options.width, 5, padding="same", kernel_regularizer=decay)(x))
     return activated(keras.layers.Dense(4 * options.width, kernel_regularizer=decay)(keras.layers.Flatten()(x)))
-
-
-def _normalized(x: Any) -> Any:
-    """Return features after batch normalization, whose means follow the last ten batches or so.
-
-    Series of single pixels make few batches in an epoch. With Keras's own momentum, 0.99, the means would lag behind the
-    weights for epochs: the scores that decide about learning rate and end of the training would be those of another network.
-    """
-    return keras.layers.BatchNormalization(momentum=0.9)(x)
 
 
 def gru(options: Options) -> keras.Model:
@@ -100,12 +91,12 @@ def ltae(options: Options) -> keras.Model:
 def _ltae(x: Any, dates: list[float], options: Options) -> Any:
     for units in (max(options.width // 4, 1), options.width):
         x = keras.layers.Dense(units, use_bias=False)(x)
-        x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+        x = keras.layers.ReLU()(normalized(x))
     heads = math.gcd(options.width, 16)
     x = DateEncoding(since_the_first(dates), 1000.0, heads)(keras.layers.LayerNormalization()(x))
     x, _ = LightweightAttention(heads, 8)(x)
     x = keras.layers.Dense(max(options.width // 2, 1), use_bias=False)(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.ReLU()(normalized(x))
     return keras.layers.LayerNormalization()(keras.layers.Dropout(0.2)(x))
 
 

@@ -18,7 +18,7 @@ from ..rasters.dates import dated_names, shown_date, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, has_dates
 from .filling import filling_of, is_series
-from .serieslayout import Row, named_series, pooled_statistics
+from .serieslayout import Row, check_named_dates, named_series, pooled_statistics
 
 _STATISTICS = ("min", "max", "mean", "std")
 _SHOWN = 40
@@ -79,6 +79,11 @@ def source_options(
     if filling_of(template, given.nodata_fill) != NONE and "nodata" in template.takes:
         known = [source.nodata for source in facts] + [None] * (sources - len(facts))
         options["nodata"] = tuple(float("nan") if value is None else value for value in known)
+    if options["times"] is not None:
+        for number, (source, times) in enumerate(zip(facts, options["times"]), 1):
+            if len(source.names) % len(times) == 0:  # other numbers are refused with the bands
+                layout = SeriesLayout(times, len(source.names) // len(times), given.dates_order)
+                check_named_dates(source.names, layout, number)
     if options["times"] is None and is_series(template, given.nodata_fill):
         options.update(named_series([source.names for source in facts], sources, progress))
     return options

@@ -57,6 +57,7 @@ class Options:
         weights: of a backbone: none, imagenet or file.
         weights_file: with the weights.
         layer: of a backbone, where it is cut; empty for the last.
+        image_pooling: whether deeplabv3plus sees the mean of the whole image.
     """
 
     template: Template
@@ -82,6 +83,7 @@ class Options:
     weights: str = "none"
     weights_file: str = ""
     layer: str = ""
+    image_pooling: bool = False
 
     def nodata_of(self, number: int) -> float:
         """Return what stands for a missing value in a source, from 1 on."""

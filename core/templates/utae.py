@@ -14,7 +14,7 @@ from ..models.serieslayers import (
     LightweightAttention,
     SeriesOfImages,
 )
-from .blocks import classified, normalized_convolution
+from .blocks import classified, normalized, normalized_convolution
 from .filling import FilledSource, filled_sources
 from .seriesnetworks import since_the_first
 from .templateoptions import Options
@@ -76,7 +76,7 @@ def _halved(x: Any, filters: int) -> Any:
 
 def _doubled(x: Any, filters: int) -> Any:
     x = keras.layers.Conv2DTranspose(filters, 4, strides=2, padding="same", use_bias=False)(x)
-    return keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    return keras.layers.ReLU()(normalized(x))
 
 
 def _attended(series: Any, dates: list[float], width: int) -> tuple[Any, Any]:
@@ -86,5 +86,5 @@ def _attended(series: Any, dates: list[float], width: int) -> tuple[Any, Any]:
     x = DateEncoding(since_the_first(dates), 1000.0, heads)(x)
     x, weights = LightweightAttention(heads, 4)(x)
     x = keras.layers.Dense(2 * width, use_bias=False)(x)
-    x = keras.layers.Dropout(0.2)(keras.layers.ReLU()(keras.layers.BatchNormalization()(x)))
+    x = keras.layers.Dropout(0.2)(keras.layers.ReLU()(normalized(x)))
     return keras.layers.LayerNormalization()(x), weights

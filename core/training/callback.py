@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from ..accuracy.quantitynames import readable
 from ..base.progress import Progress
 from ..errors import TrainingError, field
 from ..parameters.sampleroles import SampleRole
@@ -152,7 +153,10 @@ class TrainingCallback(keras.callbacks.Callback):
         row["learning_rate"] = self._rate()
         row["seconds"] = seconds
         row["seconds_waited"] = self._feed.waited - self._waited
-        shown = ", ".join(f"{name} {row[name]:.4g}" for name in (logs or {}) if name in row)
+        measured = [name for name in (logs or {}) if name in row]
+        shown = Phrase(", ").join(
+            Phrase("{name} {value:.4g}", name=readable(name), value=row[name]) for name in measured
+        )
         self._progress.info(
             Phrase(
                 "Epoch {epoch}/{epochs}: {shown} ({seconds:.1f} s)",
@@ -186,8 +190,8 @@ class TrainingCallback(keras.callbacks.Callback):
         if epoch < rules.epochs and rules.is_over(state):
             self._progress.info(
                 Phrase(
-                    "{monitor} has not improved for {patience} {patience:epoch|epochs} ({patience_key}): training ends.",
-                    monitor=rules.monitor,
+                    "No better {monitor} for {patience} {patience:epoch|epochs} ({patience_key}): training ends.",
+                    monitor=readable(rules.monitor),
                     patience=rules.patience,
                     patience_key=field("patience"),
                 )

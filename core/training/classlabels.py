@@ -105,7 +105,12 @@ def count_labels(samples: Samples, target: str, role: SampleRole) -> Counter[int
 
 
 def class_table(
-    counts: Mapping[SampleRole, Counter[int]], outputs: int | None, remap: bool, ignored: int | None, legend: Legend
+    counts: Mapping[SampleRole, Counter[int]],
+    outputs: int | None,
+    remap: bool,
+    ignored: int | None,
+    legend: Legend,
+    known: Sequence[int] = (),
 ) -> ClassTable:
     """Return the classes.
 
@@ -115,6 +120,7 @@ def class_table(
         remap: True to number the labels that occur; False where they are numbers from 0 on already.
         ignored: the label that does not count.
         legend: names and colours.
+        known: the labels of the classes that the model has learned, ascending; empty where nothing tells them.
 
     Raises:
         ParameterError: labels do not fit; they are listed, and what can be done.
@@ -127,11 +133,14 @@ def class_table(
             ignored=ignored,
             ignored_label=field("ignored_label"),
         )
+    if known and set(every) <= set(known):
+        return ClassTable(tuple(known), ignored, legend)
     if remap:
         if outputs is not None and len(every) > outputs:
             raise ParameterError(
                 "There are {every_count} labels ({listed}), but the model distinguishes {outputs} classes: choose a "
-                "model for {every_count} classes, or ignore labels.",
+                "model for {every_count} classes, set {extend_classes} to add classes to it, or ignore labels.",
+                extend_classes=field("extend_classes"),
                 every_count=len(every),
                 listed=_listed(every),
                 outputs=outputs,
@@ -162,7 +171,10 @@ def _wrong_labels(
     )
     return Phrase(
         "Labels must be {span}, but there are: {named}{more}. Set {remap_labels} to number the {every_count} labels "
-        "({listed}) from 0; the model then returns the original labels. Or exclude one label with {ignored_label}.",
+        "({listed}) from 0; the model then returns the original labels. Or exclude one label with {ignored_label}{add}.",
+        add=Phrase(", or add classes to a trained model with {extend_classes}", extend_classes=field("extend_classes"))
+        if outputs
+        else "",
         span=span,
         named=named,
         more=more,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from ..accuracy.quantitynames import readable
 from ..accuracy.scores import described, numbers
 from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
@@ -31,7 +32,7 @@ from .precision import mixed_policy
 from .samplebatches import Feed, Samples
 from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, score
 from .strategies import is_chief, make_strategy
-from .traineddefaults import serving_defaults_of_training
+from .traineddefaults import patch_sizes, serving_defaults_of_training
 from .trainedmodel import FinishedModel
 from .trainingfiles import TrainingFiles
 from .trainingpreparation import SampleSets, Task, predictor, prepare_training
@@ -145,7 +146,10 @@ class _KerasRun:
         network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
         network.trained.optimizer.build(network.trained.trainable_variables)
         self._finished = FinishedModel(
-            network, task, serving_defaults_of_training(parameters, sets.training, task, network)
+            network,
+            task,
+            serving_defaults_of_training(parameters, sets.training, task, network),
+            patch_sizes(sets.training, task),
         )
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()
@@ -192,7 +196,7 @@ class _KerasRun:
                 Phrase(
                     "The weights are those of epoch {best_epoch}, with the smallest {monitor}: {best:.4g}.",
                     best_epoch=state.best_epoch,
-                    monitor=self._rules.monitor,
+                    monitor=readable(self._rules.monitor),
                     best=state.best,
                 )
             )

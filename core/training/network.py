@@ -14,12 +14,14 @@ from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues, TargetScaling
 from ..models.loading import KerasModel, load_model
-from ..models.modelfiles import keras_file
+from ..models.modelfiles import is_onnx, keras_file
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from ..phrases import Phrase
 from .precision import mixed_copy
 
-_WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
+_LEAST_MOMENTUM = 0.5  # of batch normalization: a last batch of an epoch may be small
+
+WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
 
 
@@ -51,6 +53,7 @@ class Network:
         name: for messages: MODEL_DIR.
         outputs: names of its outputs, without labels of classes that an earlier training added.
         layers: names of the layers whose outputs may be had, without those either.
+        labels: the labels that such an output gives, in the order of the classes; empty where there is not exactly one.
         inputs: names and shapes (with the batch) of its inputs.
         whole: the Keras model with all `outputs`, computing with 32 bits; its weights are those that were trained once
             `adopt_trained_weights` was called.
@@ -61,7 +64,10 @@ class Network:
     def __init__(self, name: str, model: KerasModel) -> None:
         self.name = name
         self._model = model
-        self.layers = [layer for layer in model.layers if not isinstance(_maker(model.tensor(layer)), ClassValues)]
+        makers = {layer: maker_of(model.tensor(layer)) for layer in model.layers}
+        self.layers = [layer for layer, maker in makers.items() if not isinstance(maker, ClassValues)]
+        told = [maker.values for maker in makers.values() if isinstance(maker, ClassValues)]
+        self.labels: list[int] = told[0] if len(told) == 1 else []
         self.outputs = [output for output in model.outputs if output in self.layers or output not in model.layers]
         if not self.outputs:
             raise ModelError(
@@ -99,16 +105,16 @@ class Network:
     @property
     def activation(self) -> str:
         """Keras's name of the activation that makes the output that is trained; empty where no layer tells."""
-        layer = _maker(self.output)
-        while type(layer).__name__ in _WITHOUT_WORK and _activation(layer) in ("", "linear"):
+        layer = maker_of(self.output)
+        while type(layer).__name__ in WITHOUT_WORK and _activation(layer) in ("", "linear"):
             before = layer.input
-            layer = _maker(before) if not isinstance(before, (list, dict)) else None
+            layer = maker_of(before) if not isinstance(before, (list, dict)) else None
         return "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
 
     @property
     def target_scaling(self) -> TargetScaling | None:
         """The layer that brings the output that is trained to the target's unit; None where there is none."""
-        layer = _maker(self.output)
+        layer = maker_of(self.output)
         return layer if isinstance(layer, TargetScaling) else None
 
     def choose_output(self, output: str) -> None:
@@ -123,6 +129,18 @@ class Network:
     def _trained_part(self) -> keras.Model:
         """The part of `whole` that is trained, with its weights."""
         return keras.Model({tensor.name: tensor for tensor in self.input_tensors}, self.trained_tensor)
+
+    def follow_each_epoch(self, steps: int) -> None:
+        """Let the means of batch normalization follow the last epoch, if they would reach back further.
+
+        Else they are those of other weights, and scores between the epochs those of another network.
+
+        Args:
+            steps: batches in an epoch.
+        """
+        for layer in self.whole._flatten_layers(include_self=False):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.momentum = min(layer.momentum, max(_LEAST_MOMENTUM, 1 - 1 / steps))
 
     def use_mixed_precision(self, policy: str) -> None:
         """Let `trained` become a copy that computes with 16 bits."""
@@ -186,7 +204,7 @@ def load_network(model_dir: str, trust: bool) -> Network:
     Raises:
         ModelError: it cannot be loaded, or is not to be trusted.
     """
-    model = load_model(str(keras_file(model_dir)), trust=trust)
+    model = None if is_onnx(Path(model_dir)) else load_model(str(keras_file(model_dir)), trust=trust)
     if not isinstance(model, KerasModel):
         raise ModelError(
             "{model_dir} is {model_dir2}, but must be a Keras model: give a .keras file.",
@@ -272,7 +290,7 @@ def fitted_shape(shape: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(shape[2:]) if rank == 1 and len(shape) == 3 and tuple(shape[:2]) == (1, 1) else tuple(shape)
 
 
-def _maker(tensor: Any) -> Any:
+def maker_of(tensor: Any) -> Any:
     """Return the layer that makes a tensor."""
     history = getattr(tensor, "_keras_history", None)
     return history.operation if history else None

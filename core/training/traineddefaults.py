@@ -28,16 +28,21 @@ def serving_defaults_of_training(
     """
     roles = task.source_roles[SampleRole.TRAINING]
     single = samples.shapes[roles.target][:2] == (1, 1)
-    sizes = {name: samples.shapes[key] for key, name in roles.inputs.items()}
     facts = source_facts(network.whole)
     sources = {
-        name: dataclasses.replace(facts.get(name, SourceDefaults()), rfield=(shape[1], shape[0]) if single else None)
-        for name, shape in sizes.items()
+        name: dataclasses.replace(facts.get(name, SourceDefaults()), rfield=size if single else None)
+        for name, size in patch_sizes(samples, task).items()
     }
     older = _older(parameters)
     if older is not None and older.rfields == {name: source.rfield for name, source in sources.items()}:
         return older if task.table is None else dataclasses.replace(older, background=_background(task, older))
     return ServingDefaults(background=_background(task, None), sources=sources)
+
+
+def patch_sizes(samples: Samples, task: Task) -> dict[str, tuple[int, int]]:
+    """Return width and height of the patches by input."""
+    inputs = task.source_roles[SampleRole.TRAINING].inputs
+    return {name: (samples.shapes[key][1], samples.shapes[key][0]) for key, name in inputs.items()}
 
 
 def _background(task: Task, older: ServingDefaults | None) -> float | None:

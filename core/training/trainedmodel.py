@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ..models.modelinterface import Model
 from ..models.savedmodelexport import check_exportable, export_saved_model
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import write_sidecar
+from ..probing.fixedcontext import context_of_patches
 from ..probing.modeldescription import Description, describe, item
 from .network import Network
 from .trainingpreparation import Task
@@ -39,8 +40,18 @@ class FinishedModel:
         serving_defaults: what serving follows where the user says nothing.
     """
 
-    def __init__(self, network: Network, task: Task, serving_defaults: ServingDefaults) -> None:
-        self._network = network
+    def __init__(
+        self, network: Network, task: Task, serving_defaults: ServingDefaults, patches: Mapping[str, tuple[int, int]]
+    ) -> None:
+        """Add to a network.
+
+        Args:
+            network: that is trained.
+            task: of the training.
+            serving_defaults: without the size of windows, which the trained model's geometry tells.
+            patches: width and height of the patches that it is trained on, by input.
+        """
+        self._network, self._patches = network, patches
         tensors = {name: network.tensor(name) for name in network.outputs}
         self.classes: dict[str, Classes] = {}
         self.alpha = task.alpha
@@ -72,6 +83,10 @@ class FinishedModel:
     def describe(self, path: Path, scope: Scope, progress: Progress) -> Description:
         """Write the sidecar of a .keras file that `save` wrote, and return its description."""
         described = self._describe(load_model(str(path), trust=True), scope, progress)  # its layers ran already
+        geometry = next((found for found in described.geometries if found.output == self._trained), None)
+        if geometry is not None and (size := self._patches.get(geometry.inputs[0])):
+            context = context_of_patches(geometry, *size) or self.serving_defaults.context
+            self.serving_defaults = dataclasses.replace(self.serving_defaults, context=context)
         write_sidecar(str(path), item(described, self.classes, ".", self.alpha, self.serving_defaults))
         return described
 

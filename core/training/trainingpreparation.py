@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
@@ -20,10 +20,11 @@ from ..samples.bandstatistics import BandStatistics
 from ..templates.filling import is_series
 from ..templates.normalization import scaling_of
 from ..templates.serieslayout import layouts
-from ..templates.sourceoptions import SourceFacts, facts_of_patches, source_options, usable_statistics
+from ..templates.sourceoptions import source_options, usable_statistics
 from ..templates.templateoptions import Options
 from . import compileoptions
 from .augmentation import augment, check_augmentation
+from .classgrowth import extended
 from .classlabels import (
     ClassTable,
     alphas_of,
@@ -33,10 +34,12 @@ from .classlabels import (
     legend_of,
     missing_labels,
 )
+from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
 from .labellegends import join_labels
 from .losses import class_numbers
 from .network import Network, fitted_shape, load_network, make_network, restore
 from .opensamples import open_samples, read_groups
+from .patchfacts import Gaps, check_dates_of_patches, facts_of, gaps_to_fill
 from .samplebatches import Change, PatchSamples, Samples
 from .scoring import ClassTally, Tally, ValueTally
 from .sourceroles import SourceRoles, assign_sources
@@ -190,6 +193,7 @@ def open_network(
         network = load_network(parameters.model_dir, parameters.trust_model)
     else:
         network = make_network(template, **_template_options(template, parameters, sets, labels, progress))
+        network.follow_each_epoch(-(-sets.training.size // parameters.batchsize))
     if parameters.model_restorefrom:
         restore(network, parameters.model_restorefrom, parameters.trust_model)
     return network
@@ -202,7 +206,7 @@ def _template_options(
     *images, target = sets.training.keys
     shapes = sets.training.shapes
     bands = [shapes[key][-1] for key in images]
-    facts = [_facts(sets.training, key) for key in images]
+    facts = [facts_of(sets.training, key) for key in images]
     options: dict[str, Any] = {"bands": tuple(bands)}
     options.update(source_options(template, parameters, facts, len(bands), progress))
     options.update(_statistics(template, parameters.nodata_fill, sets.training, options, progress))
@@ -217,13 +221,6 @@ def _template_options(
     if "patch" in template.takes:
         options["patch"] = shapes[images[-1]][0]
     return options
-
-
-def _facts(samples: Samples, key: str) -> SourceFacts:
-    """What is known of the images that the patches of a source were cut from."""
-    files = samples.files[key] if isinstance(samples, PatchSamples) else []
-    told = facts_of_patches(files[0]) if files else None
-    return told or SourceFacts([""] * samples.shapes[key][-1])
 
 
 def _statistics(
@@ -254,7 +251,7 @@ def band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float |
         if described.get("statistics") and described.get("patches") == samples.size:
             rows: Sequence[Mapping[str, float | None]] = described["statistics"]
             return rows
-    found, gap = BandStatistics(samples.shapes[key][-1]), _facts(samples, key).nodata
+    found, gap = BandStatistics(samples.shapes[key][-1]), facts_of(samples, key).nodata
     for values in samples.values(key):
         found.add(without_gaps(values, gap))
     return found.rows()
@@ -273,6 +270,7 @@ class Task:
         dtypes, ranks: of the model's inputs by name.
         augmentation: what is done to each sample.
         alpha: by name of the input, what bands marked as alpha were when its patches were cut.
+        gaps: by role of the samples, the missing values that the model knows by another value.
     """
 
     source_roles: Mapping[SampleRole, SourceRoles]
@@ -284,6 +282,7 @@ class Task:
     ranks: Mapping[str, int]
     augmentation: str
     alpha: Mapping[str, str]
+    gaps: Mapping[SampleRole, Gaps]
 
     def change(self, role: SampleRole, augmented: bool) -> Change:
         """Return what turns a batch of sources into (inputs, target).
@@ -292,22 +291,26 @@ class Task:
             role: of the samples.
             augmented: True to flip and turn the samples.
         """
-        sources = self.source_roles[role]
+        target = self.source_roles[role].target
 
         def turned(batch: dict[str, Any], seed: Any) -> Any:
             if augmented and self.augmentation != "none":
                 batch = augment(batch, self.augmentation, seed)
-            return self.inputs(batch, sources), self._target(batch[sources.target])
+            return self._inputs(batch, role), self._target(batch[target])
 
         return turned
 
-    def inputs(self, batch: Mapping[str, Any], sources: SourceRoles) -> dict[str, Any]:
+    def _inputs(self, batch: Mapping[str, Any], role: SampleRole) -> dict[str, Any]:
         """Return the tensors of a batch by the model's input."""
         import tensorflow as tf
 
         found = {}
-        for key, name in sources.inputs.items():
+        for key, name in self.source_roles[role].inputs.items():
             tensor = batch[key]
+            if key in self.gaps[role]:
+                gap, filled = self.gaps[role][key]
+                tensor = tf.cast(tensor, self.dtypes[name])
+                tensor = tf.where(tensor == tf.cast(gap, tensor.dtype), tf.cast(filled, tensor.dtype), tensor)
             shape = fitted_shape(tensor.shape[1:], self.ranks[name] - 1)
             found[name] = tf.cast(tf.reshape(tensor, (-1, *shape)), self.dtypes[name])
         return found
@@ -341,6 +344,12 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     for_training = source_roles[SampleRole.TRAINING]
     target = for_training.target
     network.choose_output(for_training.output)
+    known = classes_of_model(network, parameters.model_dir, for_training.output, progress)
+    if parameters.extend_classes and parameters.validation_mode != compileoptions.VALUES:
+        counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
+        network, known = extended(parameters, network, for_training.output, known, counts, progress)
+    check_dates_of_patches(network, sets.by_role, source_roles)
+    gaps = gaps_to_fill(network, sets.by_role, source_roles)
     for role, samples in sets.by_role.items():
         for key, name in source_roles[role].inputs.items():
             check_input_holds(samples, key, role, name, network.dtypes[name], progress)
@@ -355,12 +364,24 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     if kind == compileoptions.CLASSES:
         counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
         legend = legend_of(sets.training, target)
-        table = class_table(counts, max(output.bands, 2), parameters.remap_labels, parameters.ignored_label, legend)
+        values = [each.value for each in known]
+        remap, ignored = parameters.remap_labels, parameters.ignored_label
+        table = class_table(counts, max(output.bands, 2), remap, ignored, legend, values)
+        if table.values == tuple(values):
+            table = replace(table, legend=joined_legend(known, legend, progress))
+        else:
+            warn_of_other_classes(values, set().union(*counts.values()) - {ignored}, progress)
         weights = _class_weights(parameters, table, counts[SampleRole.TRAINING], progress)
-    elif parameters.remap_labels or parameters.ignored_label is not None or parameters.class_weights != "none":
+    elif (
+        parameters.remap_labels
+        or parameters.extend_classes
+        or parameters.ignored_label is not None
+        or parameters.class_weights != "none"
+    ):
         raise ParameterError(
-            "{remap_labels}, {ignored_label} and {class_weights} are for classes, but the target holds values: "
-            "leave them out, or set {validation_mode} to class.",
+            "{remap_labels}, {extend_classes}, {ignored_label} and {class_weights} are for classes, but the target holds "
+            "values: leave them out, or set {validation_mode} to class.",
+            extend_classes=field("extend_classes"),
             remap_labels=field("remap_labels"),
             ignored_label=field("ignored_label"),
             class_weights=field("class_weights"),
@@ -370,7 +391,7 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
         fit_target_scaling(network, sets.training, target, progress)
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
-    task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha)
+    task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps)
     return sets, network, task
 
 

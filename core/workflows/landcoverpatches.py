@@ -6,10 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from osgeo import gdal
 
 from ..base.progress import Progress
 from ..errors import field
+from ..files.staging import Staging
+from ..geometry.grid import Box
+from ..parameters.nodatarules import NodataRule
 from ..rasters.alpha import BAND, said
+from ..rasters.outputtrial import CLASSES
+from ..rasters.rasteroutput import OutputRaster
+from ..rasters.rasterstack import Stack
+from ..samples.validity import Validity
 from ..vectors.vectorlayer import VectorLayer
 from .labelregions import region_numbers
 from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
@@ -20,18 +28,28 @@ from .trainingplan import TrainingPlan
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
 
+_SAMPLES, _MASK = "samples.gpkg", "with_data.tif"
+_MEMORY = 256  # MB for what is looked at together
+
 _FEATURE = "originfid"
 """The field in which SampleSelection keeps the feature's id."""
 
 
 def choose_patches(
-    parameters: LandCoverMap, labels: Labels, names: Names, plan: TrainingPlan, folder: Path, progress: Progress
+    parameters: LandCoverMap,
+    image: Stack,
+    labels: Labels,
+    names: Names,
+    plan: TrainingPlan,
+    folder: Path,
+    progress: Progress,
 ) -> PatchLocations:
     """Choose labelled pixels, as many of each class as asked for.
 
     Args:
         parameters: of the operation.
-        labels: on the image.
+        image: the image.
+        labels: on it.
         names: names and colours that the user gives.
         plan: tells the side of the patches, and what becomes of missing values.
         folder: for files.
@@ -41,11 +59,11 @@ def choose_patches(
         ParameterError, RasterError, VectorError: there are none, or of one class only.
         Cancelled: `progress` asked to stop.
     """
-    path = str(folder / "samples.gpkg")
+    path = str(folder / _SAMPLES)
     if isinstance(labels, RasterLabels):
         fields = [_from_raster(parameters, labels, plan.size, path, progress)]
     else:
-        fields = [_from_features(parameters, labels, plan, path, progress), _FEATURE]
+        fields = [_from_features(parameters, image, labels, plan, folder, progress), _FEATURE]
     layer = VectorLayer(path)
     parts = list(layer.read_points([layer.field(name) for name in fields], progress))
     columns = [np.concatenate([part.columns[place].data for part in parts]) for place in range(len(fields))]
@@ -88,24 +106,29 @@ def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path
 
 
 def _from_features(
-    parameters: LandCoverMap, labels: VectorLabels, plan: TrainingPlan, path: str, progress: Progress
+    parameters: LandCoverMap, image: Stack, labels: VectorLabels, plan: TrainingPlan, folder: Path, progress: Progress
 ) -> str:
     """Choose pixels of features; return the name of the field of classes."""
+    several = len(parameters.image) > 1
+    mask = _mask(image, parameters.nodata, plan.missing.for_training, folder, progress) if several else None
     values = {
         "in": parameters.image[0],
+        "mask": mask,
+        "nodata_from_layer": not several,
         "vec": labels.source,
         "field": labels.field.name,
-        "nodata": parameters.nodata,
-        "nodata_rule": plan.missing.rule,
+        "nodata": None if several else parameters.nodata,
+        "nodata_rule": "" if several else plan.missing.rule,
         "alpha": parameters.alpha,
         "strategy": "constant",
         "strategy.constant.nb": parameters.samples,
         "sampler": "random",
         "rand": parameters.seed,
-        "out": path,
+        "out": str(folder / _SAMPLES),
     }
     words = {
         "in": field("image"),
+        "mask": field("image"),
         "vec": field("labels_vector"),
         "field": field("labels_field"),
         "nodata": field("nodata"),
@@ -115,3 +138,21 @@ def _from_features(
         "rand": field("seed"),
     }
     return str(run_nested("SampleSelection", values, words, progress)["field"])
+
+
+def _mask(image: Stack, nodata: float | None, rule: NodataRule, folder: Path, progress: Progress) -> str:
+    """Write where an image of several files has data, which no single one of them tells, and return its path."""
+    path, grid = str(folder / _MASK), image.grid
+    validity = Validity(image, nodata, True, rule=rule)
+    rows = max(1, validity.pixels_within(_MEMORY) // grid.width)
+    driver = gdal.GetDriverByName("GTiff")
+    with (
+        Staging(path, progress) as staging,
+        OutputRaster(staging, grid, 1, np.dtype("uint8"), image.reference, driver, content=CLASSES) as raster,
+    ):
+        for top in range(0, grid.height, rows):
+            progress.check()
+            strip = Box(0, top, grid.width, min(rows, grid.height - top))
+            raster.write(strip, validity.read(strip).astype("uint8")[..., None])
+        raster.commit(progress)
+    return path

@@ -72,7 +72,7 @@ def prepare_samples(
     if plan.dense:
         locations = choose_tiles(parameters, image, labels, names, plan, folder, step)
     else:
-        locations = choose_patches(parameters, labels, names, plan, folder, step)
+        locations = choose_patches(parameters, image, labels, names, plan, folder, step)
     training, validation = split_samples(
         locations.located_on(image, size), parameters.validation_share, parameters.seed
     )

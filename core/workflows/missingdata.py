@@ -20,7 +20,7 @@ from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
 from ..templates.filling import is_series
-from ..templates.serieslayout import layouts_of
+from ..templates.serieslayout import check_named_dates, layouts_of
 from ..templates.sourceoptions import check_dates_used
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         defaults = serving_defaults_of(model)
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
         return MissingData(AUTO, rule or (ALL if fills else ANY), pixels)
-    layouts_of((image.bands,), times_by_source(parameters.dates), parameters.dates_order)  # refuses what does not fit
+    (layout,) = layouts_of((image.bands,), times_by_source(parameters.dates), parameters.dates_order)
+    check_named_dates(dated_names(image), layout, 1)
     template, fill = model.removeprefix(TEMPLATE_PREFIX), parameters.nodata_fill
     if fill == NONE and TEMPLATES[template].series:
         raise ParameterError(
@@ -134,6 +135,18 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
             )
         )
     dated = is_series(TEMPLATES[template], fill)
+    if not dated and (parameters.dates.strip() or parameters.step is not None):
+        progress.warning(
+            Phrase(
+                "{given} is given, but the network takes no account of dates: {nodata_fill} is {auto}, which stands for {fill} "
+                "here. Set it to {temporal} if the dates are to count.",
+                given=field("dates" if parameters.dates.strip() else "step"),
+                nodata_fill=field("nodata_fill"),
+                auto=AUTO,
+                fill=fill,
+                temporal=TEMPORAL,
+            )
+        )
     return MissingData(fill, rule or (ANY if fill == NONE else ALL), pixels, dated)
 
 

@@ -61,6 +61,7 @@ class Maker:
     def __init__(self) -> None:
         self.model = QgsProcessingModelAlgorithm("landcovermodel", "start")  # the group's id: QGIS has no other
         self._help = {"ALG_DESC": HELP, "ALG_CREATOR": "otbtf_qgis", **RESULTS}
+        self._order: list[str] = []
         self._rows = self._steps = 0
 
     def parameter(self, definition: Any, text: str) -> None:
@@ -73,6 +74,9 @@ class Maker:
         component.setPosition(QPointF(150, 60 + 70 * self._rows))
         self._rows += 1
         self.model.addModelParameter(definition, component)
+        # The order of the form, which is that of the alphabet otherwise.
+        self._order.append(definition.name())
+        self.model.setParameterOrder(self._order)
 
     def step(
         self, name: str, algorithm: str, values: Mapping[str, Any], results: Mapping[str, str] | None = None

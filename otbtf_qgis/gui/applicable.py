@@ -30,6 +30,9 @@ def not_applicable(form: ModelForm, path: str, found: Found | None, output: str)
         mark(template, form.reading.get("model.tagsets", ""), form.reading.get("trust_model", ""))
     elif path.endswith(".keras"):
         mark(tr("A .keras file has no tag sets."), form.reading.get("model.tagsets", ""))
+    elif path.lower().endswith(".onnx"):
+        mark(tr("An .onnx file has no tag sets."), form.reading.get("model.tagsets", ""))
+        mark(tr("An .onnx file is always checked: it holds no code."), form.reading.get("trust_model", ""))
     mark(tr("The model is trained further, instead of a template."), form.template)
     if found is not None and found.graph:
         mark(tr("The model is a TensorFlow 1 graph, which holds its own loss and optimizer."), *form.for_keras)
@@ -47,5 +50,5 @@ def _mark_for(summary: ModelSummary, form: ModelForm, output: str, mark: Callabl
         mark(tr("The model takes patches of {} x {} pixels only.").format(*size), form.fullyconv)
     images = {info.name for info in summary.image_inputs(output)}
     # A TensorFlow 1 graph may have placeholders that its signature does not name.
-    if summary.kind.startswith(("Keras", "TF2")) and all(info.name in images for info in summary.inputs):
+    if summary.kind.startswith(("Keras", "ONNX", "TF2")) and all(info.name in images for info in summary.inputs):
         mark(tr("The model has no further inputs."), form.reading.get("model.userplaceholders", ""))

@@ -41,7 +41,9 @@ class Dialogs:
             form = form_of(algorithm.OPERATION, every)
             # With fields for all sources: the panel hides those that the model does not need.
             shown = {SHOWN_SOURCES: every} if form is not None else {}
-            dialog = _dialog_class()(algorithm.create(shown), False, self._window or parent)
+            own = algorithm.create(shown)
+            own.in_dialog = True
+            dialog = _dialog_class()(own, False, self._window or parent)
             dialog.resize(*_SIZE)
             # The panel's parent is a widget of QGIS's, which does not keep its Python half alive: the dialog does.
             dialog.model_panel = None

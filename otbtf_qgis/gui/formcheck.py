@@ -11,6 +11,7 @@ from qgis.PyQt.QtWidgets import QLabel
 
 from ..algorithms.feedback import in_labels
 from ..algorithms.translate import tr
+from ..core.base.languages import quoted
 from ..core.errors import OtbtfError
 from ..core.parameters.kinds import Content, Key
 from ..core.parameters.parsing import keys
@@ -85,7 +86,7 @@ class FormCheck(QLabel):
         given = {key.name: _given(key, values[key.parameter]) for key in known}
         lacking = [tr(key.label) for key in known if key.required and given[key.name] is None]
         if lacking:
-            return tr("Before you run, fill in: {}.").format(", ".join(f"\u201c{label}\u201d" for label in lacking))
+            return tr("Before you run, fill in: {}.").format(", ".join(map(quoted, lacking)))
         try:
             read(self._operation, given)
         except OtbtfError as error:

@@ -159,7 +159,8 @@ def _identity(chosen: ChosenModel) -> Identity:
             raise ModelError("{chosen} does not exist.", chosen=chosen.path)
         if not model_files(place) and not sidecar_path(chosen.path).is_file():
             raise ModelError(
-                "{chosen} holds no model: choose the folder of a SavedModel, or a .keras file.", chosen=chosen.path
+                "{chosen} holds no model: choose the folder of a SavedModel, a .keras file or an .onnx file.",
+                chosen=chosen.path,
             )
         return identity(chosen.path, chosen.tags)
     except OSError as error:

@@ -9,7 +9,7 @@ from ..algorithms.translate import tr
 from ..core.classes.modelclasses import Classes
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
-from ..core.models.sidecar import AxisNumbers, Geometry
+from ..core.models.sidecar import AxisNumbers, Geometry, applied_verdict
 from ..core.parameters.templatenames import Template
 from ..core.probing.imagefit import Fit
 
@@ -39,7 +39,8 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
     """
     geometry = summary.geometry(output)
     unknown = tr("how it is applied is not known before Run") if whole and marked and output else ""
-    kind = [part for part in (summary.kind, tr(geometry.verdict) if geometry else unknown) if part]
+    verdict = tr(applied_verdict(geometry, summary.described.serving_defaults)) if geometry else unknown
+    kind = [part for part in (summary.kind, verdict) if part]
     rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
     images = summary.image_inputs(output)
     rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]

@@ -10,18 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept import KeptRuns
 from osgeo import gdal
 
 from otbtf_qgis.core.rasters.dates import days_of
 
 DATA = Path(os.environ.get("NDVI_SERIES") or Path(__file__).resolve().parents[3] / "shared" / "data" / "ndvi_series")
-"""The folder of ndvi.tif, dates.json and lulc.tif: the example patch of eo-learn."""
+"""The folder of ndvi.tif, dates.json, lulc.tif and dem.tif; docs/time-series.md says where they can be had."""
 
+MISSING = f"skipped: {DATA} is missing; name the folder of the data in NDVI_SERIES (docs/time-series.md has the source)"
 NODATA = -32768
 LEAST, BLOCK, FOLDS, SEEDS = 100, 10, 5, 3
 """Pixels of a class from which it counts, side of the blocks in pixels, folds of blocks, seeds for each fold."""
 
-EPOCHS, BATCH = 30, 64
+EPOCHS, BATCH = 10, 64
 T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
 """Student's t for a two-sided interval of 95 %, by degrees of freedom."""
 
@@ -47,15 +49,16 @@ def bench_ndvi_series(quick: bool, folder: Path) -> list[dict[str, Any]]:
     interval of its mean over the folds holds 0.
     """
     if not DATA.is_dir():
-        return [{"case": f"skipped: {DATA} is missing; name its folder in NDVI_SERIES"}]
-    pixels = _pixels()
+        return [{"case": MISSING}]
+    pixels, kept = _pixels(), KeptRuns("series", quick)
     folds, seeds, epochs = (2, 1, 1) if quick else (FOLDS, SEEDS, EPOCHS)
     learners: dict[str, Learner] = {
         "tempcnn": _tempcnn,
         "forest": lambda *given: _forest(None, *given),
         "forest, balanced classes": lambda *given: _forest("balanced", *given),
     }
-    scores = {name: _scores(name, learner, pixels, folds, seeds, epochs) for name, learner in learners.items()}
+    scores = {name: _scores(name, learner, pixels, (folds, seeds, epochs), kept) for name, learner in learners.items()}
+    kept.done()
     rows = [
         {
             "case": name,
@@ -96,16 +99,20 @@ def _filled(raw: np.ndarray, days: Sequence[float]) -> np.ndarray:
     return np.array([np.interp(different, different[own], values[own]) for values, own in zip(mean, exists)])
 
 
-def _scores(name: str, learner: Learner, pixels: Pixels, folds: int, seeds: int, epochs: int) -> np.ndarray:
-    """Return kappa of each fold and seed, shape (folds, seeds), and print each as it comes: networks take their time."""
+def _scores(name: str, learner: Learner, pixels: Pixels, runs: tuple[int, int, int], kept: KeptRuns) -> np.ndarray:
+    """Return kappa of each fold and seed, shape (folds, seeds); `runs` are their numbers, and that of the epochs."""
     from sklearn.metrics import cohen_kappa_score
 
+    folds, seeds, epochs = runs
     found = np.empty((folds, seeds))
     for fold in range(folds):
         held = pixels.folds == fold
         for seed in range(seeds):
-            found[fold, seed] = cohen_kappa_score(pixels.labels[held], learner(pixels, held, seed, epochs))
-            print(f"{name}, fold {fold + 1}, seed {seed}: {found[fold, seed]:.3f}", flush=True)
+
+            def kappa(held: np.ndarray = held, seed: int = seed) -> list[float]:
+                return [float(cohen_kappa_score(pixels.labels[held], learner(pixels, held, seed, epochs)))]
+
+            found[fold, seed] = kept.of(f"{name}, fold {fold + 1}, seed {seed}", kappa)[0]
     return found
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import inputs
 import numpy as np
-from series import DATA
+from kept import KeptRuns
+from series import DATA, MISSING
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
@@ -20,12 +22,15 @@ SIDES = {1: "single pixels", 10: "blocks of 10 x 10", 20: "blocks of 20 x 20", 3
 def bench_elevation(quick: bool, folder: Path) -> list[dict[str, Any]]:
     """Mean, deviation and draws of R2 of the elevation (dem.tif) from the NDVI series, with only image and values given."""
     if not DATA.is_dir():
-        return [{"case": f"skipped: {DATA} is missing; name its folder in NDVI_SERIES"}]
+        return [{"case": MISSING}]
     more, draws = ({"epochs": 1, "samples": 500}, 2) if quick else ({}, DRAWS)
-    return [row for side in SIDES for row in _rows(side, draws, more, folder)]
+    kept = KeptRuns("seriesregression", quick)
+    rows = [row for side in SIDES for row in _rows(side, draws, more, folder, kept)]
+    kept.done()
+    return rows
 
 
-def _rows(side: int, draws: int, more: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+def _rows(side: int, draws: int, more: dict[str, Any], folder: Path, kept: KeptRuns) -> list[dict[str, Any]]:
     given = {
         "in": [str(DATA / "ndvi.tif")],
         "values.raster": str(DATA / "dem.tif"),
@@ -34,18 +39,18 @@ def _rows(side: int, draws: int, more: dict[str, Any], folder: Path) -> list[dic
         "out": str(folder / "map.tif"),
         **more,
     }
-    results = []
-    for seed in range(draws):
-        results.append(registry.run("RegressionMap", inputs.on_device({**given, "seed": seed}), Progress()))
-        network, forest = (results[-1][key] for key in ("r2", "baseline_r2"))
-        print(f"{SIDES[side]}, draw {seed + 1}: network {network:.3f}, forest {forest:.3f}", flush=True)
+
+    def measured(seed: int) -> list[float]:
+        result = registry.run("RegressionMap", inputs.on_device({**given, "seed": seed}), Progress())
+        return [float(result[key]) for key in ("r2", "baseline_r2")]
+
+    found = [kept.of(f"{SIDES[side]}, draw {seed + 1}", partial(measured, seed)) for seed in range(draws)]
     return [
         {
             "case": f"{name}, {SIDES[side]}",
-            "R2": float(np.mean(found)),
-            "deviation": float(np.std(found, ddof=1)),
-            "draws": " ".join(f"{value:.2f}" for value in found),
+            "R2": float(np.mean(values)),
+            "deviation": float(np.std(values, ddof=1)),
+            "draws": " ".join(f"{value:.2f}" for value in values),
         }
-        for name, key in (("network", "r2"), ("forest", "baseline_r2"))
-        for found in [[result[key] for result in results]]
+        for name, values in zip(("network", "forest"), zip(*found))
     ]

@@ -78,11 +78,14 @@ def test_how_sure_a_map_is_in_the_same_run(qgis, files):
             "OUT": files / "p.tif",
             "OUT_CONFIDENCE": files / "confidence.tif",
             "OUT_MARGIN": "TEMPORARY_OUTPUT",
+            "MODEL_MORE": [files / "sure.keras"] * 2,
+            "OUT_AGREEMENT": files / "agreement.tif",
         },
     )
+    assert (gdal.Open(str(files / "agreement.tif")).ReadAsArray() == 1).all(), "of a model with itself"
     assert served["OUT_CONFIDENCE"] == str(files / "confidence.tif") and served["OUT_MARGIN"].endswith(".tif")
     ranked = np.sort(gdal.Open(str(files / "p.tif")).ReadAsArray(), axis=0)
-    np.testing.assert_array_equal(gdal.Open(str(files / "confidence.tif")).ReadAsArray(), ranked[2])
+    np.testing.assert_allclose(gdal.Open(str(files / "confidence.tif")).ReadAsArray(), ranked[2], atol=1e-6)
 
 
 def test_rasters_that_do_not_fit_are_told(qgis, files):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import processing
 import pytest
 from modeldialogs import wait_for
 from osgeo import gdal, ogr
@@ -16,7 +18,7 @@ from qgis.core import QgsApplication, QgsProcessingParameterDefinition
 from qgis.gui import QgsFileWidget
 from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QCoreApplication, QEvent, qInstallMessageHandler
-from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QScrollArea, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QGroupBox, QScrollArea, QTextEdit, QWidget
 
 from otbtf_qgis.gui import dialogs
 from otbtf_qgis.gui.dialogs import Dialogs
@@ -203,3 +205,24 @@ def test_where_sections_cannot_be_drawn_qgis_opens_its_own_dialog(
     assert Dialogs(plugin.provider, None).make(algorithm, None) is None
     log.messageReceived.disconnect(connection)
     assert any("no such layout" in line for line in lines)
+
+
+def test_the_log_holds_no_json(open_dialog: Callable[[str], AlgorithmDialog], tmp_path: Path) -> None:
+    """Steps of graphical models and scripts get these results; for people, the log has names and numbers."""
+    labels = str(tmp_path / "labels.tif")
+    dataset = gdal.GetDriverByName("GTiff").Create(labels, 8, 6)
+    dataset.GetRasterBand(1).WriteRaster(0, 0, 8, 6, bytes(range(48)))
+    del dataset
+    parameters = {"INREF": labels, "STRATEGY": "all", "OUTVEC": str(tmp_path / "points.gpkg")}
+    dialog = open_dialog("labelimagesampleselection")
+    dialog.setParameters(parameters)
+    ended: list[bool] = []
+    dialog.algorithmFinished.connect(lambda ok, results: ended.append(ok))
+    dialog.runAlgorithm()
+    wait_for(lambda: bool(ended), 20)
+    told, log = dialog.results(), dialog.findChild(QTextEdit, "txtLog").toPlainText()
+    assert ended == [True], log
+    found = processing.run("otbtf:labelimagesampleselection", {**parameters, "OUTVEC": str(tmp_path / "again.gpkg")})
+    assert len(json.loads(found["LEGEND"])) == 48
+    assert "LEGEND" not in told and '"value"' not in log
+    assert told["SAMPLES"] == found["SAMPLES"]

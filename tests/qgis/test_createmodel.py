@@ -11,6 +11,6 @@ from otbtf_qgis.provider import OtbtfProvider
 def test_the_help_tells_each_templates_use_geometry_and_origin(provider: OtbtfProvider) -> None:
     text = unescape(provider.algorithm("createmodel").shortHelpString())
     for template in TEMPLATES.values():
-        assert f"{template.name}: {template.use}" in text
+        assert f"{template.name} \u2013 {template.use}" in text
         assert template.geometry.describe() in text
         assert template.origin in text

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import processing
 import pytest
 from osgeo import gdal, ogr, osr
@@ -173,6 +174,31 @@ def test_patches_keep_names_and_colours_of_the_layer(
     results = processing.run("otbtf:patchesextraction", {**parameters, **size, "NODATA_FROM_LAYER": False})
     assert results["PATCHES"] == 8
     assert json.loads(Path(f"{labels}.json").read_text())["classes"] == ROWS
+
+
+def test_patches_with_some_missing_values(plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path) -> None:
+    """NODATA_RULE and NODATA_PIXELS come as the form gives them: a text and a number."""
+    samples, gappy = tmp_path / "samples.gpkg", str(tmp_path / "gappy.tif")
+    select(image, fields, samples)
+    source = gdal.Open(image)
+    pixels = np.full((2, source.RasterYSize, source.RasterXSize), 7, "int16")
+    pixels[0] = -1  # every pixel lacks one of its bands
+    made = gdal.GetDriverByName("GTiff").CreateCopy(
+        gappy, gdal.Translate("", source, options="-of MEM -b 1 -b 1 -ot Int16")
+    )
+    for number in (1, 2):
+        made.GetRasterBand(number).SetNoDataValue(-1)
+        made.GetRasterBand(number).WriteArray(pixels[number - 1])
+    made = None
+    out = tmp_path / "patches.tif"
+    given = {"SOURCE1_IL": [gappy], "SOURCE1_PATCHSIZEX": 1, "SOURCE1_PATCHSIZEY": 1, "SOURCE1_OUT": str(out)}
+    given |= {"VEC": str(samples), "FIELD": "crop"}
+    with pytest.raises(QgsProcessingException, match="Accept patches with some missing values in NODATA_RULE"):
+        processing.run("otbtf:patchesextraction", given)
+    for rule in ("all", "0.5"):
+        results = processing.run("otbtf:patchesextraction", {**given, "NODATA_RULE": rule, "NODATA_PIXELS": 0.5})
+        assert results["PATCHES"] == 8
+        assert gdal.Open(str(out)).ReadAsArray().reshape(2, -1).tolist() == [[-1] * 8, [7] * 8]
 
 
 def test_patches_are_not_thrown_onto_the_map(plugin: OtbtfPlugin, image: str, fields: str, tmp_path: Path) -> None:

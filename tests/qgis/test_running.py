@@ -98,6 +98,11 @@ class TestRequest:
         ]
         assert results["OUT"] == parameters["OUT"]
 
+    def test_holds_lists_of_files(self, engine: Any, parameters: dict[str, Any]) -> None:
+        for given in (["one.keras", "two"], "one.keras"):
+            processing.run(SERVE, {**parameters, "MODEL_MORE": given})
+            assert engine.requests[-1][1]["model.more"] == ([given] if isinstance(given, str) else given)
+
     def test_is_json(self, engine: Any, parameters: dict[str, Any], make_raster: Callable[[str], str]) -> None:
         import json
 

@@ -123,6 +123,9 @@ def test_what_tells_how_sure_a_map_is_has_the_same_ramp(tmp_path):
         styled = raster(tmp_path / f"{number}.tif", [np.linspace(0.1, 0.9, 20)])
         LandCoverMap.style(output, styled, results)
         assert (styled.renderer().classificationMin(), styled.renderer().classificationMax()) == (0, 1)
+    styled = raster(tmp_path / "variance.tif", [np.linspace(0.0, 0.04, 20)])
+    TensorflowModelServe.style("OUT_VARIANCE", styled, results)
+    assert styled.renderer().contrastEnhancement().maximumValue() < 0.1, "which are no probabilities"
     styled = raster(tmp_path / "each.tif", [np.linspace(0.2, 0.6, 20), np.linspace(0.8, 0.4, 20)])
     LandCoverMap.style("OUT_PROBABILITIES", styled, results)
     assert styled.styleManager().styles() == ["water", "wood"]

@@ -187,10 +187,12 @@ def test_phrases_are_in_the_language_of_the_process() -> None:
     speak(Language("fr", French()))
     try:
         report.heading(Phrase("Samples"))
+        report.table("", (), [("", 0.8125), ("", 12345), ("", 1.5e-7)])
         page = report.html()
     finally:
         speak(ENGLISH)
     assert '<html lang="fr">' in page
+    assert ">0,812</td>" in page and ">12\u202f345</td>" in page and ">1,5e-07</td>" in page
     assert "<h1" in page and "Précision d&#x27;une carte</h1>" in page
     assert Page(page).texts.count("Échantillons") == 1
     assert Page(page).texts.count("Samples") == 2

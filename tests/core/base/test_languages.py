@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gettext
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from otbtf_qgis.core.base.languages import ENGLISH, language_of, speak, spoken, tr
+from otbtf_qgis.core.base.languages import ENGLISH, Language, language_of, quoted, speak, spoken, tr
 from otbtf_qgis.core.phrases import Phrase, translated
 
 CATALOGUE = """
@@ -56,3 +57,13 @@ def test_a_process_speaks_english_unless_told(catalogues: Path) -> None:
     assert tr("Epochs") == "Époques"
     assert tr(Phrase("Epochs")) == "Époques"
     assert tr("") == ""
+
+
+def test_quotation_marks_and_numbers_of_the_language() -> None:
+    assert quoted("Map") == "\u201cMap\u201d"
+    speak(Language("fr", gettext.NullTranslations()))
+    try:
+        assert quoted("Carte") == "\u00ab\u00a0Carte\u00a0\u00bb"
+        assert spoken().written("1,234.5") == "1\u202f234,5"
+    finally:
+        speak(ENGLISH)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,8 +123,12 @@ def test_an_address_beyond_this_machine_is_warned_about(monkeypatch: pytest.Monk
     assert any("everybody who reaches this port can run programs" in warning for warning in log.warnings)
 
 
-def test_workers_of_this_machine_end_with_the_run(tmp_path: Path) -> None:
-    """Nobody else can connect to them: their scheduler wants a certificate that only this process has."""
+def test_workers_of_this_machine_end_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else can connect to them: their scheduler wants a certificate that only this process has.
+
+    Ctrl-C, which a terminal sends to them as well, leaves them to whoever has started them.
+    """
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     names = {0: "Task 0"}
     processes: list[int] = []
     with dask_pool("local:2", "", Progress()) as pool:
@@ -131,11 +137,16 @@ def test_workers_of_this_machine_end_with_the_run(tmp_path: Path) -> None:
         address = pool._client.scheduler.address
         with pytest.raises(EngineError, match="no scheduler can be reached"):
             doubled(address)
+        for process in processes:
+            os.kill(process, signal.SIGINT)
+        again = pool.on_each(small_cluster.process, progress=Progress())
+        assert sorted(answer.value for answer in again.values()) == sorted(processes)
         Tasks(small_cluster.double, names, {0: 1.0}, lambda *_: None).run(pool, Progress())
     end = time.monotonic() + 10
     while time.monotonic() < end and any(Path(f"/proc/{process}").exists() for process in processes):
         time.sleep(0.05)
     assert len(set(processes)) == 2 and os.getpid() not in processes
+    assert list(tmp_path.iterdir()) == []
     assert sys.platform != "linux" or not any(Path(f"/proc/{process}").exists() for process in processes)
 
 

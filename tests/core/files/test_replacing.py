@@ -280,7 +280,7 @@ def pairs(*wanted: kinds.Kind) -> list[tuple[str, Key, Key]]:
     return found
 
 
-@pytest.mark.parametrize(("name", "key", "output"), pairs(kinds.FILE))
+@pytest.mark.parametrize(("name", "key", "output"), pairs(kinds.FILE, kinds.FILES))
 def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key: Key, output: Key) -> None:
     """Models, statistics, rates, weights."""
     path = tmp_path / "a.xml"
@@ -288,7 +288,8 @@ def test_files_that_are_no_layers_are_inputs_too(tmp_path: Path, name: str, key:
     told = f"{output.parameter} is {path}, which is also an input \\({key.parameter}\\)"
     with pytest.raises(ParameterError, match=told):
         check_outputs(
-            keys(registry.declaration(name)), {key.name: str(path), output.name: str(tmp_path / "." / "a.xml")}
+            keys(registry.declaration(name)),
+            {key.name: [str(path)] if key.kind.is_list else str(path), output.name: str(tmp_path / "." / "a.xml")},
         )
 
 

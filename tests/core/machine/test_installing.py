@@ -158,7 +158,7 @@ def bounds(python: tuple[int, int]) -> dict[str, str]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_requirement_has_a_newest_version_that_it_admits(python):
     for gpu in (False, True):
-        for text in [*requirements(python, "linux", "x86_64", None, gpu), *packages_of(EXTRAS)]:
+        for text in [*requirements(python, "linux", "x86_64", None, gpu), *packages_of(EXTRAS, gpu)]:
             wanted = Requirement(text)
             assert wanted.specifier.contains(bounds(python)[wanted.name], prereleases=True), text
     newest = {(3, 9): "3.10.0", (3, 10): "3.12.4"}  # what Python 3.9 and 3.10 can have of Keras ends there
@@ -323,6 +323,21 @@ def test_extras_are_installed_and_stay(engine, index):
     registry.run("InstallEngine", {"folder": str(engine)}, progress)
     assert any("not there: distributed" in line for line in progress.lines)
     assert (packages(engine) / "distributed").is_dir() and is_current(engine)
+
+
+def test_onnx_runtime_is_for_the_cpu_or_for_the_gpu_and_never_both(engine, index):
+    assert packages_of(["onnx"]) == ["onnxruntime>=1.19"] and packages_of(["onnx"], gpu=True) == [
+        "onnxruntime-gpu>=1.19"
+    ]
+    registry.run("InstallEngine", {"folder": str(engine), "extras": "onnx"})
+    assert (packages(engine) / "onnxruntime").is_dir() and is_current(engine)
+    (
+        packages(engine) / "onnxruntime_gpu-1.19.2.dist-info"
+    ).mkdir()  # as pip leaves it, where somebody adds the other one
+    before = (engine / "pyvenv.cfg").stat().st_ino
+    registry.run("InstallEngine", {"folder": str(engine)})
+    assert (engine / "pyvenv.cfg").stat().st_ino != before
+    assert not list(packages(engine).glob("onnxruntime_gpu*")) and is_current(engine)
 
 
 def test_an_extra_that_does_not_exist(tmp_path):

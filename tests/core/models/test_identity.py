@@ -201,6 +201,12 @@ class TestSettledFiles:
             file.write_bytes(b"two")
         assert (file.stat().st_size, file.stat().st_ino) == (before.st_size, before.st_ino)
 
+    def test_reading_the_content_makes_no_other_model_of_it(self, file: Path) -> None:
+        """Else a worker, which compares the content with the plan's, would load it twice."""
+        first = identity(str(file), [])
+        fingerprint(str(file))
+        assert identity(str(file), []) == first
+
     def test_a_change_whose_time_was_set_back_is_noticed(self, file: Path) -> None:
         """As by `cp --preserve` or `rsync --inplace`: the time of the description's change cannot be set."""
         first, content, before = identity(str(file), []), fingerprint(str(file)), file.stat()

@@ -30,6 +30,7 @@ def key(kind: Kind, **more: Any) -> Key:
         (kinds.RASTERS, "a.tif", ("a.tif",)),
         (kinds.RASTERS, ["a.tif", "", {"path": "b.tif"}], ("a.tif", {"path": "b.tif"})),
         (kinds.VECTORS, ("a.shp", "b.shp"), ("a.shp", "b.shp")),
+        (kinds.FILES, ["a.keras", "b"], ("a.keras", "b")),
         (kinds.FIELDS, "red green", ("red", "green")),
         (kinds.FIELDS, "near infrared; red", ("near infrared", "red")),
         (kinds.FIELD, 7, "7"),

@@ -92,6 +92,23 @@ def test_values(here: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("cluster", "absolute"),
+    [
+        (" sub/scheduler.json ", "{}sub/scheduler.json"),
+        ("/data/scheduler.json", "/data/scheduler.json"),
+        ("local:2", "local:2"),
+        ("tcp://host:8786", "tcp://host:8786"),
+        ("", ""),
+    ],
+)
+def test_the_file_of_a_scheduler(here: str, cluster: str, absolute: str) -> None:
+    values = {"cluster": cluster, "cluster.tls": "tls/own"}
+    for name in ("TensorflowModelServe", "RunTable"):
+        found = absolute_values(registry.declaration(name), values)
+        assert found == {"cluster": absolute.format(here), "cluster.tls": f"{here}tls/own"}
+
+
 def test_a_model_s_bare_name_is_a_file_only_where_there_is_one(here: str) -> None:
     operation = registry.declaration("TensorflowModelTrain")
     for name in ("cnn16", "template:cnn16"):

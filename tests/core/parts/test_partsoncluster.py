@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from osgeo import gdal
 from part_processes import ServingProcess, wait_for
 
 from otbtf_qgis import core
+from otbtf_qgis.core.base import ownership
 from otbtf_qgis.core.errors import Cancelled, EngineError, OtbtfError, ParameterError
 
 pytest.importorskip("tensorflow")
@@ -217,8 +219,16 @@ class Doing(serving.Log):
 
 @pytest.mark.parametrize("kind", ["dask", "threads"])
 def test_cancelled_and_resumed(folder: Path, address: str, tmp_path: Path, kind: str) -> None:
+    """What a worker has left that died in the meantime goes, too."""
     parts = tmp_path / "map.parts"
-    log = Doing(parts, lambda log: setattr(log, "stopped", True))
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+
+    def stop(log: Doing) -> None:
+        (parts / ownership.planned_name().replace(f"-{os.getpid()}-", f"-{dead.pid}-")).mkdir()
+        log.stopped = True
+
+    log = Doing(parts, stop)
     with ThreadPoolExecutor(2) as executor:
         given = address if kind == "dask" else executor
         with pytest.raises(Cancelled):

@@ -191,6 +191,33 @@ def test_cloud_optimized_parts(values: dict[str, Any], tmp_path: Path) -> None:
     np.testing.assert_array_equal(serving.read(values["out"]), serving.read(values["source1.il"][0]))
 
 
+def test_overviews(values: dict[str, Any], tmp_path: Path) -> None:
+    """Parts that are kept have them, and they are those of the whole; what they are copied into has them on request."""
+    pixels = serving.noise(340, 1024, 2, "int16")
+    values["source1.il"] = [serving.write(tmp_path / "large.tif", pixels)]
+    halves(values)
+    assert len(parts(tmp_path)) == 2
+    for name in parts(tmp_path):
+        part = gdal.Open(str(tmp_path / "map.parts" / name))
+        assert (part.RasterXSize, part.RasterYSize) == (512, 340)
+        assert part.GetRasterBand(1).GetOverviewCount() == 1
+    for number, asked in enumerate((True, False)):
+        out = str(tmp_path / f"copied{number}.tif")
+        (tmp_path / f"copied{number}.parts").symlink_to(tmp_path / "map.parts")
+        serve({**values, "out": out}, resume=True, out__overviews=asked)
+        copied = gdal.Open(out)
+        assert copied.GetRasterBand(2).GetOverviewCount() == (2 if asked else 0)
+    found = [
+        np.moveaxis(gdal.Open(str(tmp_path / name)).ReadAsArray(buf_xsize=512, buf_ysize=170), 0, -1)
+        for name in ("map.vrt", "copied0.tif")
+    ]
+    np.testing.assert_array_equal(*found)
+    fours = pixels.reshape(
+        170, 2, 512, 2, 2
+    )  # whole numbers may be classes, so that one of four pixels stands for them
+    assert (fours == found[0][:, None, :, None]).any(axis=(1, 3)).all()
+
+
 def test_the_counts_of_values_that_are_not_held(values: dict[str, Any], tmp_path: Path) -> None:
     values["source1.il"] = [serving.write(tmp_path / "large.tif", np.full((60, 80, 2), 300, "int16"))]
     log = serving.Log()

@@ -55,10 +55,22 @@ def test_sizes(name: str) -> None:
     assert law_of(function) == SizeLaw((0,), *[AxisSizeLaw(Fraction(scale), lattice, rfield, efield)] * 2)
 
 
+def test_a_few_sizes_that_are_rounded_up_are_no_lattice() -> None:
+    """DeepLabV3+ joins features of strides 16 and 4: of 77 to 79 pixels too, which it completes to 80."""
+    law = law_of(lambda n: 4 * -(-n // 4), lambda n: -(-n // 4) == 4 * -(-n // 16))
+    assert law == SizeLaw((0,), *[AxisSizeLaw(Fraction(1), 16, 16, 16)] * 2)
+
+
 @pytest.mark.parametrize("step", [2, 3, 8, 32, 64, 128])
 def test_lattices(step: int) -> None:
     law = law_of(lambda n: n, lambda n: n % step == 0)
     assert law.x == AxisSizeLaw(Fraction(1), step, step, step)
+
+
+def test_sizes_just_below_a_multiple_that_are_rounded_up() -> None:
+    """DeepLabV3+ takes 61 to 64, 77 to 80, ...: 64, 79 and 94 are no steps of its lattice."""
+    law = law_of(lambda n: -(-n // 16) * 16, lambda n: n % 16 in (0, 13, 14, 15))
+    assert law == SizeLaw((0,), *[AxisSizeLaw(Fraction(1), 16, 16, 16)] * 2)
 
 
 def test_unet_with_valid_padding() -> None:

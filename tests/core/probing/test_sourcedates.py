@@ -64,7 +64,7 @@ def test_unknown_dates_are_taken_for_the_models_and_told_once(scene: SimpleNames
     found = serving.served(tmp_path, scene.model, made(tmp_path / "unknown.tif", scene.pixels, -1), log=log)
     assert np.array_equal(found, scene.expected)
     told = [text for text in log.infos if "hold no dates" in text]
-    assert len(told) == 1 and "4 dates of 1 bands, date-major, from 2018-01-01 to 2018-02-10" in told[0]
+    assert len(told) == 1 and "4 dates of 1 band, date-major, from 2018-01-01 to 2018-02-10" in told[0]
 
 
 @pytest.mark.parametrize("how", ["other value", "files", "uint16"])

@@ -36,6 +36,8 @@ CUBE = {"x": {"type": "spatial"}, "t": {"type": "temporal", "values": [f"{date}T
         item(datetime="2018-03-01T00:00:00Z", **{"cube:dimensions": CUBE}),
         "2018-01-01\n2018-01-06\n",
         "20180101, 20180106",
+        "2018/01/01 10:00:08\n2018/01/06 23:59:59.5+02:00\n",
+        [f"{date} 10:00:08" for date in DATES],
     ],
 )
 def test_files(content: Any, tmp_path: Path) -> None:
@@ -74,6 +76,8 @@ def test_files_without_dates(name: str, content: str | None, told: str, tmp_path
 
 def test_numbers_that_are_no_dates() -> None:
     assert not holds_date("scene_12345678") and holds_date("S2A_12345678_20180101T105031")
+    assert not holds_date("tile_1234_05_06") and not holds_date("2018_01-06") and holds_date("NDVI_2018_01_06")
+    assert without_date("B2 2018-01-01T10:04:25Z") == "B2 " and without_date("20180101_1004") == "_1004"
     assert without_date("NDVI_12345678_20180101_a") == "NDVI_12345678__a" and without_date("red") == "red"
     assert shown_date(DAY + 0.5) == "2018-01-01"
 

@@ -150,3 +150,22 @@ def test_statistics_that_do_not_fit_are_told(tmp_path: Path, image: str, fields:
     run("SampleSelection", {"in": image, "vec": smaller, "instats": str(given), "out": str(tmp_path / "o.gpkg")}, log)
     assert len(log.warnings) == 1
     assert "Class 1 has 16 pixels here, but 24" in log.warnings[0]
+
+
+def test_what_is_drawn_at_random_does_not_depend_on_ram(tmp_path: Path) -> None:
+    image = raster(tmp_path / "large.tif", np.zeros((1500, 1500)))  # several of OTB's tiles with 16 MB
+    vec = layer(tmp_path / "v.gpkg", [(1, box(100, 100, 1400, 1400)), (2, box(300, 1000, 1490, 1300))])
+    given = {
+        "in": image,
+        "vec": vec,
+        "sampler": "random",
+        "strategy": "constant",
+        "strategy.constant.nb": 50,
+        "rand": 3,
+    }
+    found = []
+    for ram in (16, 256):
+        out = tmp_path / f"{ram}.gpkg"
+        run("SampleSelection", {**given, "ram": ram, "out": str(out)})
+        found.append(samples(out))
+    assert found[0] == found[1]

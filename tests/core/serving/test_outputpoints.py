@@ -23,6 +23,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "regions without padding": ("valid", TILES),
     "regions of a finer output": ("super_resolution", TILES),
     "the whole image": ("attention", TILES),
+    "windows": ("attention", {"model_context": 16, **TILES}),
     "patches": ("valid", PATCHES),
     "patches further apart": ("valid", {**PATCHES, "output_spcscale": 3}),
     "patches beyond the edge": ("valid", {**PATCHES, "padding": "reflect"}),

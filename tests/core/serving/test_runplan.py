@@ -30,6 +30,7 @@ PATCHES = {"model.fullyconv": "off", "source1.rfieldx": 12, "source1.rfieldy": 1
 CASES = {
     "regions that overlap": ("unet", {"optim.tilesizex": 16}),
     "the whole image": ("attention", {"optim.tilesizex": 16}),
+    "windows": ("attention", {"model.context": 16, "optim.tilesizex": 16}),
     "patches": ("valid", PATCHES),
     "patches of one size": ("classifier", {}),
 }

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import serving
 from osgeo import gdal
+from template_models import create
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 
@@ -114,3 +115,12 @@ def test_with_no_data_and_another_pixel_type(image: str, tmp_path: Path) -> None
     net = serving.pixelwise(tmp_path / "net", lambda x: x[..., :1] * 0.5, 4)
     values = {"source1_il": image, "model_dir": net, "source1_nodata": 7, "out_pixeltype": "int32"}
     assert growth({**values, "memory": BUDGETS[0], "out": str(tmp_path / "out.tif")}) <= BUDGETS[0]
+
+
+def test_a_series_of_many_dates(tmp_path: Path) -> None:
+    """A network for 68 dates has 68 features for each of its filters and pixels: even small trials of it are large."""
+    folder, dates = tmp_path / "series", " ".join(f"{2015 + n // 12}-{n % 12 + 1:02}-05" for n in range(68))
+    folder.mkdir()
+    image = serving.write_at(folder / "image.tif", serving.noise(128, 128, 68, "uint16"))
+    model = create(folder, "tempcnn", bands="68", dates=dates, width=16)["out.keras"]
+    assert growth({"source1_il": image, "model_dir": model, "memory": 64, "out": str(tmp_path / "out.tif")}) <= 64

@@ -26,6 +26,8 @@ PACKAGES = {
     "tensorboard": "tensorboard",
     "distributed": "distributed",
     "cryptography": "cryptography",
+    "onnxruntime": "onnxruntime",
+    "onnxruntime-gpu": "onnxruntime",
 }
 BOUNDS = Path(installing.__file__).with_name("constraints") / f"python{sys.version_info[0]}.{sys.version_info[1]}.txt"
 VERSIONS = dict(line.split("<=") for line in BOUNDS.read_text().splitlines() if "<=" in line)

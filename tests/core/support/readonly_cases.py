@@ -224,6 +224,7 @@ def _serving_saved_model(scene: Scene) -> dict[str, Any]:
         "source1.il": [scene.path("image.tif")],
         "model.dir": scene.path("saved"),
         "out": scene.out("served.tif"),
+        "model.more": [scene.path("saved")],
         **_inside(scene),
     }
 
@@ -324,6 +325,10 @@ def _stack(scene: Scene) -> dict[str, Any]:
     return {"il": [scene.path("image.tif"), scene.path("labels.tif")], "out": scene.out("stack.tif")}
 
 
+def _band_statistics(scene: Scene) -> dict[str, Any]:
+    return {"il": [scene.path("image.tif")], "bv": 0, "out": scene.out("bands.xml")}
+
+
 def _part_of_an_image(scene: Scene) -> dict[str, Any]:
     fit = {"mode": "fit", "mode.fit.im": scene.path("labels_20m.tif")}
     return {"in": scene.path("image.tif"), **fit, "out": scene.out("part.tif")}
@@ -354,6 +359,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "BandMath": (_band_math,),
     "BandMathX": (_band_math_x,),
     "ComputeConfusionMatrix": (_confusion_raster, _confusion_vector),
+    "ComputeImagesStatistics": (_band_statistics,),
     "ConcatenateImages": (_stack,),
     "CreateExampleData": (_example_data,),
     "CreateModel": (_model_for_patches, _model_from_other_weights),

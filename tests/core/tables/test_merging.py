@@ -13,6 +13,7 @@ from polygon_scene import Log, X, box, layer, point, raster, samples, statistics
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.accuracy.matrixfile import read as scores_of
+from otbtf_qgis.core.classifiers.imstat import read_statistics
 from otbtf_qgis.core.errors import EngineError, ParameterError, VectorError
 from otbtf_qgis.core.samples.allocation import Rate
 from otbtf_qgis.core.tables.mergingselection import allotted
@@ -73,6 +74,26 @@ def test_matrices_of_tiles_add_up_to_that_of_the_mosaic(tmp_path: Path, format: 
     counts = np.zeros((5, 5), int)
     np.add.at(counts, (reference.ravel() - 1, found.ravel() - 1), 1)
     assert scores_of(tmp_path / "r.merged.csv").matrix.tolist() == counts.tolist()
+
+
+def test_statistics_of_bands_are_those_of_one_run_over_all_images(mosaic: Path) -> None:
+    """One row has two images, and one nothing to add; also where rows were kept from an earlier run."""
+    raster(mosaic / "empty.tif", np.zeros((2, 3, 3)), x=X + 900, nodata=0)
+    raster(mosaic / "third.tif", np.stack([np.arange(12).reshape(3, 4)] * 2) ** 2, x=X + 500)
+    (mosaic / "t.csv").write_text("il,out\nwest.tif;east.tif,1.xml\nthird.tif,2.xml\nempty.tif,3.xml\n")
+    given = {"operation": "ComputeImagesStatistics", "table": str(mosaic / "t.csv"), "merge": True}
+    values = {"il": [str(mosaic / f"{name}.tif") for name in ("west", "east", "third")]}
+    whole = registry.run("ComputeImagesStatistics", {**values, "out": str(mosaic / "whole.xml")}, Log())
+    expected = read_statistics(str(mosaic / "whole.xml"))
+    for resume in (False, True):
+        log = Log()
+        merged = registry.run("RunTable", {**given, "resume": resume, "out": str(mosaic / "r.csv")}, log)
+        found = read_statistics(str(mosaic / "r.merged.xml"))
+        np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+        np.testing.assert_allclose(found.deviation, expected.deviation, rtol=1e-12)
+        assert json.loads(merged["merged"]) == {"pixels": 612, "images": 3, "bands": 2}
+        assert whole["pixels"] == 612
+    assert not any("overlap" in warning for warning in log.warnings)
 
 
 def test_values_under_points_of_tiles_are_those_of_the_mosaic(mosaic: Path) -> None:

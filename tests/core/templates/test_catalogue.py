@@ -28,6 +28,8 @@ CASES = {
     "cnn16_deep": ("4", (16,), 1, {"width": 3}),
     "fcnn": ("4", (32,), 32, {"width": 3}),
     "unet": ("3", (32,), 32, {"width": 2}),
+    "deeplabv3plus": ("3", (32,), 32, {"width": 1, "depth": 1}),
+    "segformer_b0": ("4", (32,), 32, {"width": 1, "depth": 1}),
     "maggiori": ("3", (80,), 16, {"width": 4}),
     "pan_xs": ("1 4", (32, 8), 1, {"width": 3}),
     "two_resolution": ("4 6", (16, 8), 1, {"width": 3}),
@@ -188,6 +190,18 @@ def test_the_seed_repeats_the_weights(tmp_path):
     kernel = [model.weights[0].numpy() for model in (first, again, other)]
     np.testing.assert_array_equal(kernel[0], kernel[1])
     assert (kernel[0] != kernel[2]).any()
+
+
+def test_image_pooling_sees_the_whole_image():
+    plain, pooling = (
+        catalogue.create("deeplabv3plus", bands=(2,), classes=2, width=1, depth=1, image_pooling=asked)
+        for asked in (None, True)
+    )
+    one = np.random.default_rng(0).random((1, 1024, 16, 2), "float32")
+    two = one.copy()
+    two[:, -16:] += 5
+    same = [np.array_equal(model([one])[:, :16], model([two])[:, :16]) for model in (plain, pooling)]
+    assert same == [True, False]
 
 
 def test_the_depth_of_a_unet(tmp_path):

@@ -287,7 +287,7 @@ def test_training_ends_early_with_the_best_weights(data: dict[str, Any], network
     )
     rows = scene.history(tmp_path / "history.csv")
     assert results["epochs_run"] == len(rows) == 3
-    assert "val_loss has not improved for 2 epochs (PATIENCE): training ends." in log.lines
+    assert "No better loss on validation data for 2 epochs (PATIENCE): training ends." in log.lines
     assert any("The weights are those of epoch 1, " in line for line in log.lines)
     with np.load(tmp_path / "kept" / "checkpoint.npz") as content:
         assert json.loads(str(content["state"]))["state"]["best_epoch"] == 1

@@ -30,7 +30,7 @@ from otbtf_qgis.core.parameters.parsing import keys
 from otbtf_qgis.core.rasters.inmemory import selected
 from otbtf_qgis.core.vectors.vectorlayer import VectorLayer
 
-FILES = (kinds.RASTERS, kinds.RASTER, kinds.VECTOR, kinds.VECTORS, kinds.FILE, kinds.FOLDER)
+FILES = (kinds.RASTERS, kinds.RASTER, kinds.VECTOR, kinds.VECTORS, kinds.FILE, kinds.FILES, kinds.FOLDER)
 RUNS = [(name, case) for name, cases in CASES.items() for case in cases]
 NAMES = [f"{name} {case.__name__.strip('_')}" for name, case in RUNS]
 

@@ -124,6 +124,11 @@ def statistics(name: str) -> Callable[..., Any]:
     return found
 
 
+def bands(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any:
+    run("ComputeImagesStatistics", Log(), il=[image], out=str(folder / "b.xml"), **more)
+    return text(folder / "b.xml")
+
+
 def classify(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any:
     run("ImageClassifier", Log(), **{"in": image}, model=scene.classifier, out=str(folder / "map.tif"), **more)
     return read(str(folder / "map.tif")).tolist()
@@ -215,6 +220,7 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     "SampleExtraction": ("images", values_under),
     "PolygonClassStatistics": ("images", statistics("PolygonClassStatistics")),
     "DensePolygonClassStatistics": ("images", statistics("DensePolygonClassStatistics")),
+    "ComputeImagesStatistics": ("images", bands),
     "ImageClassifier": ("images", classify),
     "TrainClassifierFromDeepFeatures": ("images", train_from_features),
     "ImageClassifierFromDeepFeatures": ("images", classify_from_features),

@@ -55,6 +55,8 @@ CASES = {
     "coarser": (strided, {"padding": "reflect"}),
     "finer": (small_models.super_resolution, {}),
     "the whole image at once": (small_models.attention, {}),
+    "windows of a fixed context": (small_models.attention, {"model.context": 16}),
+    "windows of one size": (lambda: one_size(False), {"model.context": 24}),
     "one size": (lambda: one_size(True), {}),
     "one size, side by side": (lambda: one_size(False), {"padding": "reflect"}),
 }

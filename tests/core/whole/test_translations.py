@@ -38,6 +38,7 @@ def test_there_is_a_catalogue() -> None:
         "images",  # its part
         "Serve a model (apply it to images)",  # a title
         "Images of the same area, on one grid; their bands are stacked.",  # of a graphical model
+        "Web layers: extent",  # of a key that QGIS adds
     ],
 )
 def test_texts_of_every_kind_are_found(texts: set[str], text: str) -> None:

@@ -22,6 +22,10 @@ from otbtf_qgis.core.operations.tensorflowmodelserve import TensorflowModelServe
 from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.workflows.commandline import Call, described, known_applications, parse_commands
 
+EXTRACT = (
+    "otbcli_PatchesExtraction -source1.il a.tif -source1.patchsizex 1 -source1.patchsizey 1 -vec v.shp -field f "
+    "-source1.out p.tif"
+)
 SERVE = "otbcli_TensorflowModelServe -source1.il a.tif -model.dir m -out b.tif"
 
 
@@ -95,6 +99,19 @@ class TestWords:
 
 
 class TestValues:
+    def test_missing_values_and_dates(self) -> None:
+        """Keys that OTBTF's applications do not have, beside theirs."""
+        call = one(f"{EXTRACT} -nodata_rule 0.3 -nodata_pixels 0.1")
+        assert (call.values["nodata_rule"], call.values["nodata_pixels"]) == ("0.3", "0.1")
+        keys = (
+            "-nodata_fill temporal -nodata_fill.mask on -dates '2018-01-01 2018-01-11' -dates.order band-major -step 5"
+        )
+        values = one(
+            f"otbcli_TensorflowModelTrain -model.dir template:tempcnn -training.source1.il a.tif {keys}"
+        ).values
+        assert (values["nodata_fill"], values["nodata_fill.mask"]) == ("temporal", "on")
+        assert (values["dates"], values["dates.order"], values["step"]) == ("2018-01-01 2018-01-11", "band-major", "5")
+
     def test_serve_has_the_defaults_of_otbtf(self) -> None:
         values = one(f"{SERVE} -source2.il c.tif -source2.rfieldx 5").values
         assert values == {

@@ -14,11 +14,19 @@ pytest.importorskip("tensorflow")
 from landcover_scene import COLUMNS, LABELS, ROWS, parcels, sparse
 from marked_rasters import made
 from osgeo import gdal
+from points import write_points
 from serving import Log, nodata_of, read, served
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.sidecar import read_sidecar
+from otbtf_qgis.core.operations.landcovermap import LandCoverMap
+from otbtf_qgis.core.parameters.parsing import parse
+from otbtf_qgis.core.rasters.rasterstack import Stack
+from otbtf_qgis.core.workflows.landcoverlabels import open_vector, parse_legend
+from otbtf_qgis.core.workflows.landcoverpatches import choose_patches
+from otbtf_qgis.core.workflows.missingdata import MissingData
+from otbtf_qgis.core.workflows.trainingplan import TrainingPlan
 
 DATES = ["2018-01-01", "2018-02-01", "2018-02-01", "2018-04-01", "2018-05-01"]
 
@@ -78,6 +86,25 @@ def test_a_network_for_patches_gets_the_filled_series(scene: SimpleNamespace, tm
     assert "linear interpolation along the dates" in log.text
     source = read_sidecar(str(tmp_path / "model.keras")).serving_defaults
     assert (source.nodata_pixels, source.sources["source1"].filled) == (0.2, -1)
+
+
+def test_features_are_sampled_where_any_file_has_data(scene: SimpleNamespace, tmp_path: Path) -> None:
+    """A file for each date: what the first one lacks, others may have."""
+    bands = range(scene.pixels.shape[2])
+    files = [made(tmp_path / f"{band}.tif", scene.pixels[..., [band]], -1) for band in bands]
+    places = [(300005.0 + 10 * x, 3999995.0 - 10 * y) for y in range(10) for x in range(10)]
+    points = write_points(tmp_path / "points.gpkg", places, **{"class": [n % 2 for n in range(100)]})
+    values = {"in": files, "labels.vector": points, "labels.field": "class", "template": "tempcnn", "out": "map.tif"}
+    parameters = parse(LandCoverMap, values)
+    image, log = Stack(files), Log()
+    labels = open_vector(parameters.labels_vector, "class", image, log)
+    plan = TrainingPlan("template:tempcnn", False, True, 1, 64, MissingData("temporal", "all", None, True))
+    found = choose_patches(parameters, image, labels, parse_legend(""), plan, tmp_path, log)
+    column, row = ((found.x - 300000) // 10).astype(int), ((4000000 - found.y) // 10).astype(int)
+    chosen = np.zeros((10, 10), bool)
+    chosen[row, column] = True
+    assert np.array_equal(chosen, (scene.pixels[:10, :10] != -1).any(axis=2))
+    assert (scene.pixels[row, column, 0] == -1).any()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ def given(files: dict[str, Any], **changed: Any) -> dict[str, Any]:
 def test_it_trains_as_tensorflowmodeltrain(files: dict[str, Any]) -> None:
     """The parameters of the training are equal, so it is the same; the tests of read-only inputs run it."""
     shared = {**FEW, "model.dir": "cnn16", "loss": "focal", "patience": 3, "memory": 128, "model.saveto": "model"}
+    shared |= {"nodata_fill": "value", "nodata_fill.value": 2.5, "nodata_fill.mask": True, "dates": "20180101 20180106"}
+    shared |= {"dates.order": "band-major", "step": 5}
     sources = {"training.source1.il": files["images"], "training.source2.il": files["images"]}
     validated = {"validation.source1.il": ["v.tif"], "validation.source2.il": ["w.tif"]}
     target, output = {"training.target.il": files["labels"]}, {"training.target.placeholder": "predictions"}

@@ -124,7 +124,8 @@ def test_an_image_with_other_dates_is_refused(scene: SimpleNamespace, whole: Sim
 
 def test_without_dates_the_band_means_take_the_place(scene: SimpleNamespace, tmp_path: Path) -> None:
     log = Log()
-    results = mapped(scene, tmp_path, log, **{"in": [scene.undated]}, baseline=True)
+    results = mapped(scene, tmp_path, log, **{"in": [scene.undated]}, baseline=True, step=8)
+    assert any("STEP is given, but the network takes no account of dates" in text for text in log.warnings)
     assert "by the mean of each band in the training data" in log.text
     assert results["pixels_nodata"] == (scene.pixels == -1).all(axis=2).sum()
     assert results["baseline_r2"] > 0
@@ -134,7 +135,7 @@ def test_without_dates_the_band_means_take_the_place(scene: SimpleNamespace, tmp
     ("values", "message"),
     [
         ({"dates": "2018-01-01 2018-02-01 2018-03-01"}, "DATES holds 3 dates, which do not divide the 5 bands"),
-        ({"dates": "2018-01-01 2018-02-01; 2018-03-01"}, "1 sources, but DATES holds the dates of 2"),
+        ({"dates": "2018-01-01 2018-02-01; 2018-03-01"}, "The number of sources is 1, but DATES holds the dates of 2"),
         ({"dates": "yesterday"}, "DATES.* 'yesterday', but must be a date"),
         ({"in": ["empty"]}, "Every patch holds no-data.* Not one has a valid value.* no-data values \\(NODATA\\)"),
         ({"values__raster": "nothing"}, "VALUES_RASTER is .*, which has no known value on the image"),

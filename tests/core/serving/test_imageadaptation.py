@@ -1,0 +1,162 @@
+"""Images get the pixel values and the pixel size of the model's training, or the user is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+import onnx_graphs as graphs
+from onnx_graphs import node, runtime_values, value, weights
+from serving import Log, read, served, texture, write_at
+
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.errors import OtbtfError, as_key, worded
+
+MEAN, DEVIATION = [0.4, 0.5, 0.6], [0.1, 0.2, 0.3]
+SCALED = {
+    "model_type": json.dumps("Segmentor"),
+    "class_names": json.dumps(dict(enumerate("abcd"))),
+    "standardization_mean": json.dumps(MEAN),
+    "standardization_std": json.dumps(DEVIATION),
+}
+
+
+def sized(metres: float) -> dict[str, str]:
+    return {"model_type": json.dumps("Segmentor"), "resolution": json.dumps(100 * metres)}
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, str]:
+    pixels = texture(40, 48, 3, dtype="uint8")
+    return pixels, write_at(tmp_path_factory.mktemp("scene") / "scene.tif", pixels)
+
+
+def pixelwise(path: Path, **more: Any) -> str:
+    """Return the model that returns its image."""
+    return graphs.save(path, [node("Identity", "x", "y")], [value("x", graphs.FREE)], [value("y", None)], **more)
+
+
+def test_bytes_are_scaled_as_in_training(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    model, log = graphs.convolutions(tmp_path / "net.onnx", metadata=SCALED), Log()
+    found = served(tmp_path, model, path, log=log, optim__tilesizex=14, optim__tilesizey=10)
+    expected = runtime_values(model, (pixels / 255 - MEAN) / DEVIATION)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert "scaled as in the model's training: (pixel / 255 - (0.4 0.5 0.6)) / (0.1 0.2 0.3)" in log.text
+    off = served(tmp_path, model, path, images__scaling="off")
+    np.testing.assert_allclose(off, runtime_values(model, pixels), rtol=1e-5, atol=1e-4)
+
+
+def test_other_pixel_types_are_used_as_they_are_with_a_warning(tmp_path: Path, scene: Any) -> None:
+    pixels = texture(40, 48, 3)
+    path, log = write_at(tmp_path / "real.tif", pixels), Log()
+    model = pixelwise(tmp_path / "net.onnx", metadata=SCALED)
+    np.testing.assert_array_equal(served(tmp_path, model, path, log=log), pixels)
+    (told,) = log.warnings
+    assert "real.tif holds float32: its pixel values are used as they are" in told and "IMAGES_SCALING" in told
+    on = served(tmp_path, model, path, images__scaling="on")
+    np.testing.assert_allclose(on, (pixels / 255 - MEAN) / DEVIATION, rtol=1e-4, atol=1e-5)
+
+
+def test_means_of_another_number_of_bands(tmp_path: Path, scene: Any) -> None:
+    model = pixelwise(tmp_path / "net.onnx", metadata=SCALED | {"standardization_mean": "[0.4, 0.5]"})
+    with pytest.raises(OtbtfError, match="scales images of 2 bands .* but its input x takes 3"):
+        served(tmp_path, model, scene[1])
+
+
+def test_the_sidecar_keeps_what_the_metadata_tell(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    model = pixelwise(tmp_path / "net.onnx", metadata=SCALED | {"resolution": "1000"})
+    values = {"model.dir": model, "sidecar": True, "probing": "fast"}
+    properties = json.loads(Path(registry.run("DescribeModel", values, Log())["sidecar.path"]).read_text())[
+        "properties"
+    ]
+    assert properties["otbtf:serving"]["pixel_size"] == "10.0"
+    assert properties["otbtf:metadata"]["model_type"] == '"Segmentor"'
+    assert [row["title"] for row in properties["mlm:output"][0]["classification:classes"]] == list("abcd")
+    found = served(tmp_path, model, path)
+    np.testing.assert_allclose(found, (pixels / 255 - MEAN) / DEVIATION, rtol=1e-4, atol=1e-5)
+
+
+# ------------------------------------------------------------------ pixel size
+
+
+def test_another_pixel_size_is_a_warning(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    model, log = pixelwise(tmp_path / "net.onnx", metadata=sized(5)), Log()
+    np.testing.assert_allclose(served(tmp_path, model, path, log=log), pixels / 255, rtol=1e-5)
+    (told,) = log.warnings
+    assert "are 10 m wide, but the model was trained on 5 m" in told and "IMAGES_PIXELSIZE to resample" in told
+    served(tmp_path, model, path, log=(silent := Log()), images__pixelsize="ignore")
+    served(tmp_path, pixelwise(tmp_path / "same.onnx", metadata=sized(10.1)), path, log=silent)
+    assert not silent.warnings
+
+
+def test_larger_pixels_are_averages(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    model, log = pixelwise(tmp_path / "net.onnx", metadata=sized(20)), Log()
+    found = served(tmp_path, model, path, log=log, images__pixelsize="resample")
+    expected = pixels.astype(float).reshape(20, 2, 24, 2, 3).mean(axis=(1, 3))
+    assert np.abs(found * 255 - expected).max() <= 0.51  # rounded to bytes
+    assert "resampled from 10 m to 20 m" in log.text and not log.warnings
+
+
+def test_no_data_does_not_mix_with_the_others(tmp_path: Path) -> None:
+    pixels = np.full((8, 8, 3), 100, "uint8")
+    pixels[:3] = 0
+    path = write_at(tmp_path / "edge.tif", pixels, nodata=0)
+    model = pixelwise(tmp_path / "net.onnx", metadata=sized(20))
+    found = served(tmp_path, model, path, images__pixelsize="resample", images__scaling="off", output__bv=-1)
+    assert (found[0] == -1).all() and (found[1:] == 100).all()
+
+
+def test_smaller_pixels_keep_the_place(tmp_path: Path, scene: Any) -> None:
+    from osgeo import gdal
+
+    _, path = scene
+    out = str(tmp_path / "out.tif")
+    values = {"model.dir": pixelwise(tmp_path / "net.onnx", metadata=sized(2.5)), "source1.il": [path], "out": out}
+    registry.run("TensorflowModelServe", {**values, "images.pixelsize": "resample"}, Log())
+    one, two = gdal.Open(path).GetGeoTransform(), gdal.Open(out).GetGeoTransform()
+    assert read(out).shape == (160, 192, 3) and two == (one[0], 2.5, 0.0, one[3], 0.0, -2.5)
+
+
+def refused(folder: Path, model: str, path: str, **more: Any) -> str:
+    with pytest.raises(OtbtfError) as caught:
+        served(folder, model, path, **more)
+    return worded(caught.value.message, as_key)
+
+
+def test_degrees_are_refused(tmp_path: Path) -> None:
+    path = write_at(tmp_path / "degrees.tif", texture(20, 20, 3, dtype="uint8"), 0.0001, (5.0, 45.0), epsg=4326)
+    model = pixelwise(tmp_path / "net.onnx", metadata=sized(10))
+    told = refused(tmp_path, model, path)
+    assert "trained on pixels of 10 m, but those of" in told and "are measured in degrees: reproject" in told
+    assert served(tmp_path, model, path, images__pixelsize="ignore").shape == (20, 20, 3)
+
+
+def test_parts_share_only_files(tmp_path: Path, scene: Any) -> None:
+    model = pixelwise(tmp_path / "net.onnx", metadata=sized(20))
+    values = {"model.dir": model, "source1.il": [scene[1]], "out": str(tmp_path / "map.vrt"), "part": "0/2"}
+    with pytest.raises(OtbtfError) as caught:
+        registry.run("TensorflowModelServe", {**values, "images.pixelsize": "resample"}, Log())
+    assert "IMAGES_PIXELSIZE is resample, but the parts" in worded(caught.value.message, as_key)
+
+
+def test_lists_of_objects_are_no_maps(tmp_path: Path, scene: Any) -> None:
+    nodes = [node("Conv", "x w", "c"), node("Reshape", "c size", "boxes")]
+    import onnx
+
+    size = onnx.numpy_helper.from_array(np.array([1, 2, -1], "int64"), "size")
+    told = {"names": "{0: 'car', 1: 'ship'}", "task": "detect", "stride": "32", "imgsz": "[32, 32]"}
+    inputs, outputs = [value("x", (1, 3, 32, 32))], [value("boxes", (1, 2, 1024))]
+    model = graphs.save(tmp_path / "net.onnx", nodes, inputs, outputs, [weights("w", 2, 3, 1, 1), size], metadata=told)
+    assert "is a list of objects (Ultralytics' task detect), not a map" in refused(tmp_path, model, scene[1])

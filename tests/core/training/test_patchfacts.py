@@ -1,0 +1,119 @@
+"""Patches whose files tell dates and missing values: alike in all files and roles, and as the model knows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import training_scene as scene
+from api_helpers import write
+
+from otbtf_qgis.core.errors import ParameterError
+from otbtf_qgis.core.models.loading import load_model
+from otbtf_qgis.core.templates import catalogue
+
+DATES = ["2018-01-01", "2018-01-11", "2018-01-21", "2018-02-10"]
+COUNT = 64
+
+
+@pytest.fixture(scope="module")
+def pixels() -> np.ndarray:
+    """Series of single pixels with gaps, which are NaN."""
+    random = np.random.default_rng(0)
+    found = random.integers(1, 100, (COUNT, 1, 1, 4)).astype("float32")
+    found[random.random(found.shape) < 0.3] = np.nan
+    found[..., 0] = random.integers(1, 100, found.shape[:3])
+    return found
+
+
+def described(path: Path, pixels: np.ndarray, gap: float, names: list[str] | None = None) -> str:
+    """Write patches whose gaps have a value, and the JSON beside them."""
+    image = write(path, np.where(np.isnan(pixels), gap, pixels).astype("float32"))
+    content = {"version": 1, "content": "patches", "bands": 4, "nodata": repr(float(gap))}
+    Path(f"{image}.json").write_text(json.dumps({**content, **({"band_names": names} if names else {})}))
+    return image
+
+
+def values(path: Path, pixels: np.ndarray) -> str:
+    return write(path, np.nanmean(pixels, axis=-1, keepdims=True).astype("float32"))
+
+
+def learn(folder: Path, training: list[str], pixels: np.ndarray, validation: str = "", **more: Any) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    target = values(folder / "target.tif", pixels)
+    given = {"training.source1.il": training, "training.source2.il": [target] * len(training)}
+    if validation:
+        given |= {"validation.source1.il": [validation], "validation.source2.il": [target]}
+    given |= {
+        "training.epochs": 1,
+        "training.batchsize": 16,
+        "model.dir": "template:mlp",
+        "nodata_fill": "mean",
+        **more,
+    }
+    return scene.train(**{"out.keras": str(folder / "out.keras"), **given})
+
+
+def error_of(model: Path, pixels: np.ndarray, gap: float) -> float:
+    """The root mean square error of a model, computed here."""
+    image = np.where(np.isnan(pixels), gap, pixels)
+    found = load_model(str(model))._keras.predict(image, verbose=0)["predictions"]
+    return float(np.sqrt(np.mean((found - np.nanmean(pixels, axis=-1, keepdims=True)) ** 2)))
+
+
+def test_validation_and_further_training_with_another_value(pixels: np.ndarray, tmp_path: Path) -> None:
+    """The model fills -1; what holds -30000 in its place is worth the same."""
+    one, other = described(tmp_path / "a.tif", pixels, -1), described(tmp_path / "b.tif", pixels, -30000)
+    found = learn(tmp_path / "first", [one], pixels, other)
+    assert found["rmse"] == pytest.approx(error_of(tmp_path / "first" / "out.keras", pixels, -1), rel=1e-4)
+    model = {"model.dir": str(tmp_path / "first" / "out.keras"), "nodata_fill": "auto"}
+    again = learn(tmp_path / "second", [other], pixels, one, **model)
+    assert again["rmse"] == pytest.approx(error_of(tmp_path / "second" / "out.keras", pixels, -1), rel=1e-4)
+    assert again["rmse"] < 2 * found["rmse"]
+
+
+def test_files_of_a_source_with_several_values(pixels: np.ndarray, tmp_path: Path) -> None:
+    one, other = described(tmp_path / "a.tif", pixels, -1), described(tmp_path / "b.tif", pixels, -2)
+    with pytest.raises(
+        ParameterError, match="TRAINING_SOURCE1_IL: missing values are -2 in .*b.tif, but -1 in .*a.tif"
+    ):
+        learn(tmp_path / "out", [one, other], pixels)
+    learn(tmp_path / "out", [described(tmp_path / "c.tif", pixels, np.nan), one], pixels)
+
+
+@pytest.mark.parametrize("role", ["training", "validation"])
+def test_patches_of_other_dates(pixels: np.ndarray, role: str, tmp_path: Path) -> None:
+    one = described(tmp_path / "a.tif", pixels, -1, DATES)
+    other = described(tmp_path / "b.tif", pixels, -1, [*DATES[:3], "2019-02-10"])
+    told = f"{role.upper()}_SOURCE1_IL: band 4 of .*b.tif is of 2019-02-10, but the model was made for 2018-02-10"
+    files, more = ([one, other], "") if role == "training" else ([one], other)
+    with pytest.raises(ParameterError, match=told):
+        learn(tmp_path / "out", files, pixels, more, nodata_fill="temporal")
+
+
+def test_a_model_with_dates_is_trained_further_on_those_alone(pixels: np.ndarray, tmp_path: Path) -> None:
+    days = (17532.0, 17542.0, 17552.0, 17572.0)
+    model = tmp_path / "made.keras"
+    catalogue.create("mlp", bands=(4,), fill="temporal", times=(days,), nodata=-1.0).save(model)
+    given = {"model.dir": str(model), "nodata_fill": "auto"}
+    swapped = described(tmp_path / "a.tif", pixels, -1, [DATES[1], DATES[0], *DATES[2:]])
+    with pytest.raises(
+        ParameterError, match="band 1 of .*a.tif is of 2018-01-11, but the model was made for 2018-01-01"
+    ):
+        learn(tmp_path / "out", [swapped], pixels, **given)
+    learn(tmp_path / "out", [described(tmp_path / "b.tif", pixels, -1, ["S2_20180101"] * 4)], pixels, **given)
+
+
+def test_dates_that_contradict_the_names(pixels: np.ndarray, tmp_path: Path) -> None:
+    patches = described(tmp_path / "a.tif", pixels, -1, DATES)
+    told = (
+        r"By DATES and DATES_ORDER \(date-major\), band 2 of source 1 is of 2018-01-12, but its name, 2018-01-11, tells"
+    )
+    with pytest.raises(ParameterError, match=told):
+        learn(tmp_path / "out", [patches], pixels, nodata_fill="temporal", dates="20180101 20180112 20180121 20180210")
