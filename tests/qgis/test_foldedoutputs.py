@@ -30,7 +30,7 @@ from otbtf_qgis.provider import OtbtfProvider
 
 SERVE = "otbtf:tensorflowmodelserve"
 ADVANCED = QgsProcessingParameterDefinition.Flag.FlagAdvanced
-TYPES = {Content.RASTER: "outputRaster", Content.FOLDER: "outputFolder"}
+TYPES = {Content.RASTER: "outputRaster", Content.LAYER: "outputVector", Content.FOLDER: "outputFolder"}
 Source = QgsProcessingModelChildParameterSource
 
 
