@@ -19,9 +19,11 @@ from ..rasters.placement import check_placed
 from ..rasters.rasterreference import Reference
 from ..samples.shapes import open_training_layer
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
+from ..serving.imageadaptation import scaling_mode
 from ..serving.memorybudget import MemoryBudget
 from ..serving.openmodel import OpenModel, open_model
 from ..serving.parameterresolution import serve_settings
+from ..serving.servesettings import ServeSettings
 from .classifierlearning import FeatureSamples, learn
 from .imstat import read_statistics
 from .parallelclassification import feature_type
@@ -86,7 +88,7 @@ def train_on_deep_features(parameters: TrainClassifierFromDeepFeatures, progress
         progress.check()
         names = [f"feature_{number}" for number in range(training.features.shape[1])]
         classifier = learn(parameters, training, names, chosen.legend, statistics, seed, progress)
-        classifier = dataclasses.replace(classifier, network=applied(opened, parameters.padding))
+        classifier = dataclasses.replace(classifier, network=_applied(opened, settings, parameters.padding))
         progress.fraction(0.95)
         return outcome.write(classifier, training, validation, parameters, _tested_on(parameters))
 
@@ -95,14 +97,20 @@ def _tested_on(parameters: TrainClassifierFromDeepFeatures) -> str:
     return Phrase("the validation layers") if parameters.valid else Phrase("samples held back from the training layers")
 
 
-def applied(opened: OpenModel, padding: str) -> ServingDefaults:
+def _applied(opened: OpenModel, settings: ServeSettings, padding: str) -> ServingDefaults:
     """Return how a model is applied, so that a map uses the same features as the training."""
     fields = opened.geometry.fields
-    output = " ".join(opened.outputs)
+    alike = ServingDefaults(
+        " ".join(opened.outputs),
+        padding=padding,
+        images_scaling=scaling_mode(settings, opened.sources),
+        images_pixelsize="" if settings.pixel_size == "check" else settings.pixel_size,
+    )
     if fields.fullyconv:
-        return ServingDefaults(output, "on", padding=padding, context=fields.x.rfields[0] if fields.windowed else None)
+        context = fields.x.rfields[0] if fields.windowed else None
+        return dataclasses.replace(alike, fullyconv="on", context=context)
     sizes = {info.name: SourceDefaults(fields.rfield(number)) for number, info in enumerate(opened.inputs.images)}
-    return ServingDefaults(output, "off", fields.x.scale, padding, sources=sizes)
+    return dataclasses.replace(alike, fullyconv="off", spcscale=fields.x.scale, sources=sizes)
 
 
 def check_features(opened: OpenModel) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -16,7 +16,11 @@ from ..rasters.seriesbands import SeriesLayout
 from .inputscaling import InputScaling
 
 _MODES = ("on", "off")
+_PIXEL_SIZES = ("resample", "ignore")
 _MANY = 2**31 - 1
+
+_SAME_SIZE = 0.02
+"""By how much pixel sizes may differ that count as the same, relative to them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class ServingDefaults:
         pixel_size: of the images, in metres; None for any.
         scaling: of images of bytes, before the model; None for none.
         context: as MODEL_CONTEXT.
+        images_scaling, images_pixelsize: as IMAGES_SCALING and IMAGES_PIXELSIZE, for a classifier that was trained so.
     """
 
     output: str = ""
@@ -64,11 +69,17 @@ class ServingDefaults:
     pixel_size: float | None = None
     scaling: InputScaling | None = None
     context: int | None = None
+    images_scaling: str = ""
+    images_pixelsize: str = ""
 
     @property
     def rfields(self) -> dict[str, tuple[int, int] | None]:
         """Sizes of patches by name of the input."""
         return {name: source.rfield for name, source in self.sources.items()}
+
+    def takes_pixels(self, metres: float) -> bool:
+        """Return whether images with pixels of this width in metres are as those of the training, as far as is known."""
+        return self.pixel_size is None or abs(self.pixel_size / metres - 1) <= _SAME_SIZE
 
     def exported(self, outputs: list[str], renamed: Mapping[str, str]) -> ServingDefaults:
         """Return this for a SavedModel.
@@ -104,6 +115,8 @@ def as_json(defaults: ServingDefaults) -> dict[str, Any]:
         ],
         "pixel_size": "" if defaults.pixel_size is None else repr(float(defaults.pixel_size)),
         "scaling": None if defaults.scaling is None else defaults.scaling.as_json(),
+        "images_scaling": defaults.images_scaling,
+        "images_pixelsize": defaults.images_pixelsize,
     }
     return {key: value for key, value in described.items() if value}
 
@@ -121,9 +134,7 @@ def from_json(described: Json | None) -> ServingDefaults | None:
     if described is None:
         return None
     scale, background = described.get("spacing_scale"), described.get("background")
-    mode = _text(described, "fully_convolutional")
-    if mode and mode not in _MODES:
-        raise described["fully_convolutional"].odd(Phrase("on or off"))
+    mode = _one_of(described, "fully_convolutional", _MODES)
     sources = described["sources"].items() if described.has("sources") else []
     return ServingDefaults(
         _text(described, "output"),
@@ -137,11 +148,20 @@ def from_json(described: Json | None) -> ServingDefaults | None:
         _number(described["pixel_size"]) if described.has("pixel_size") else None,
         InputScaling.from_json(described["scaling"]) if described.has("scaling") else None,
         described["context"].whole(1, _MANY) if described.has("context") else None,
+        _one_of(described, "images_scaling", _MODES),
+        _one_of(described, "images_pixelsize", _PIXEL_SIZES),
     )
 
 
 def _text(described: Json, name: str) -> str:
     return described[name].text() if described.has(name) else ""
+
+
+def _one_of(described: Json, name: str, allowed: Sequence[str]) -> str:
+    text = _text(described, name)
+    if text and text not in allowed:
+        raise described[name].odd(Phrase(" or ").join(allowed))
+    return text
 
 
 def _number(written: Json) -> float:

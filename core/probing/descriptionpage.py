@@ -9,7 +9,9 @@ from pathlib import Path
 from ..base.languages import spoken, tr
 from ..classes.modelclasses import Classes
 from ..errors import as_key, worded
+from ..models.modelfiles import is_onnx
 from ..models.modelinterface import TensorInfo
+from ..models.onnxmetadata import metadata_of
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Geometry, applied_verdict
 from ..phrases import Phrase
@@ -51,6 +53,10 @@ _WINDOWS = Phrase(
 )
 
 
+_LONGEST = 500
+"""Characters of a text of the metadata, at most."""
+
+
 def page(
     description: Description, classes: Mapping[str, Classes], serving_defaults: ServingDefaults | None = None
 ) -> str:
@@ -66,6 +72,7 @@ def page(
         f"<h1>{_text(Path(model.path).name)}</h1>",
         _table([(Phrase("Kind"), _text(model.kind)), (Phrase("Path"), _text(model.path))]),
         *_rasters(description),
+        *_training_images(serving_defaults),
         f"<h2>{_text(Phrase('Inputs'))}</h2>",
         _tensors(model.inputs.values(), dict(description.bands)),
         f"<h2>{_text(Phrase('Outputs'))}</h2>",
@@ -74,6 +81,8 @@ def page(
     for output in description.outputs:
         parts += _output(output, description.probed_on, serving_defaults)
         parts += _classes(classes.get(output.info.name, ()))
+    place = Path(model.path)
+    parts += _metadata(metadata_of(place).texts if is_onnx(place) else {})
     return _PAGE.format(language=spoken().name, title=_text(Path(model.path).name), body="\n".join(parts))
 
 
@@ -95,6 +104,24 @@ def _tensors(infos: Iterable[TensorInfo], bands: Mapping[str, Sequence[str]]) ->
         names = f" ({', '.join(bands[info.name])})" if info.name in bands else ""
         rows.append((info.name, f"{_text(shape or Phrase('scalar'))}, {_text(info.dtype)}{_text(names)}"))
     return _table(rows)
+
+
+def _training_images(defaults: ServingDefaults | None) -> list[str]:
+    """Return what is known of the images that the model was trained on, from its metadata or its sidecar."""
+    rows = []
+    if defaults and defaults.pixel_size is not None:
+        rows.append((Phrase("Pixel size"), _text(Phrase("{size:g} m", size=defaults.pixel_size))))
+    if defaults and defaults.scaling:
+        rows.append((Phrase("Scaling of bytes"), _text(defaults.scaling.describe())))
+    return [f"<h2>{_text(Phrase('Images of the training'))}</h2>", _table(rows)] if rows else []
+
+
+def _metadata(texts: Mapping[str, str]) -> list[str]:
+    rows = [
+        (name, f"<code>{_text(text[:_LONGEST])}{'…' if len(text) > _LONGEST else ''}</code>")
+        for name, text in texts.items()
+    ]
+    return [f"<h2>{_text(Phrase('Metadata'))}</h2>", _table(rows)] if rows else []
 
 
 def _rasters(description: Description) -> list[str]:

@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from ..base.progress import Progress
-from ..errors import ModelError, OtbtfError
+from ..errors import ModelError, OtbtfError, field
 from ..models.modelinterface import TensorInfo, plain_name
 from ..models.modelsummary import ModelSummary
+from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Geometry
 from ..phrases import Phrase
 from ..rasters.alpha import decide
@@ -80,6 +81,7 @@ def fit_of_images(
         stack = stacks[source.number]
         misfits += [*_misfit_of_bands(source, info, stack), *_misfit_of_type(source, info, stack)]
         remarks += _narrowed(source, info, stack)
+    remarks += _other_than_in_training(summary.described.serving_defaults or ServingDefaults(), list(stacks.items()))
     geometry = summary.geometry(output)
     if geometry is not None:
         remarks += _too_small(geometry, stacks[sources[0].number])
@@ -237,6 +239,45 @@ def _narrowed(source: GivenImages, info: TensorInfo, stack: Stack) -> list[str]:
             range=narrowing.range,
         )
     ]
+
+
+def _other_than_in_training(defaults: ServingDefaults, stacks: Sequence[tuple[int, Stack]]) -> list[str]:
+    """Say where images have other pixel values, or pixels of another size, than those that the model was trained on."""
+    remarks: list[str] = []
+    others = [(number, stack) for number, stack in stacks if stack.dtype.name != "uint8"]
+    if defaults.scaling and others:
+        number, stack = others[0]
+        remarks.append(
+            Phrase(
+                "The model was trained on bytes scaled as {scaling}, but source {number} holds {dtype}: {images_scaling} says "
+                "whether its pixel values are scaled.",
+                scaling=defaults.scaling.describe(),
+                number=number,
+                dtype=stack.dtype.name,
+                images_scaling=field("images_scaling"),
+            )
+        )
+    number, first = stacks[0]
+    metres = first.reference.metres
+    told = {"number": number, "wanted": defaults.pixel_size, "pixel_size": field("images_pixelsize")}
+    if defaults.pixel_size is not None and metres is None:
+        remarks.append(
+            Phrase(
+                "The model was trained on pixels of {wanted:g} m, but those of source {number} are not measured in metres: "
+                "reproject it to a coordinate system in metres, or set {pixel_size} to ignore.",
+                **told,
+            )
+        )
+    elif metres is not None and not defaults.takes_pixels(first.grid.x.spacing * metres):
+        remarks.append(
+            Phrase(
+                "Source {number} has pixels of {found:g} m, but the model was trained on {wanted:g} m: {pixel_size} says "
+                "whether it is resampled.",
+                found=first.grid.x.spacing * metres,
+                **told,
+            )
+        )
+    return remarks
 
 
 def _too_small(geometry: Geometry, first: Stack) -> list[str]:

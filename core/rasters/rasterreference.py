@@ -63,6 +63,20 @@ class Reference:
         two.ImportFromWkt(other.wkt)
         return bool(one.IsSame(two, ["IGNORE_DATA_AXIS_TO_SRS_AXIS_MAPPING=YES"]))
 
+    @property
+    def metres(self) -> float | None:
+        """Metres per unit of its coordinates; None where these are angles, or not known."""
+        system = osr.SpatialReference()
+        if not self.wkt or system.ImportFromWkt(self.wkt) or not system.IsProjected():
+            return None
+        return float(system.GetLinearUnits())
+
+    @property
+    def angles(self) -> bool:
+        """Whether its coordinates are longitudes and latitudes."""
+        system = osr.SpatialReference()
+        return bool(self.wkt) and not system.ImportFromWkt(self.wkt) and bool(system.IsGeographic())
+
     def describe(self) -> str:
         """Return the coordinate system's code or name."""
         if not self.wkt:

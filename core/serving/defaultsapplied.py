@@ -44,6 +44,10 @@ def with_serving_defaults(parameters: Parameters, defaults: ServingDefaults | No
     changes = {**_geometry(parameters, defaults), **_no_data(parameters, defaults), **_rule(parameters, defaults)}
     if defaults.context and parameters.model_context is None and parameters.model_fullyconv != "off":
         changes["model_context"] = defaults.context
+    if parameters.images_scaling == "auto" and defaults.images_scaling:
+        changes["images_scaling"] = defaults.images_scaling
+    if parameters.images_pixelsize == "check" and defaults.images_pixelsize:
+        changes["images_pixelsize"] = defaults.images_pixelsize
     if parameters.padding == "auto" and defaults.padding in PADDINGS[1:]:
         changes["padding"] = defaults.padding
     told = [f"{field(name)}={_plain(value)}" for name, value in changes.items()]

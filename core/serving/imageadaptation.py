@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from osgeo import gdal, osr
+from osgeo import gdal
 
 from ..base.progress import Progress
 from ..errors import ModelError, ParameterError, RasterError, field
@@ -24,16 +24,13 @@ from ..rasters.inmemory import Opened
 from .defaultsapplied import serving_defaults_of
 from .servesettings import ServeSettings
 
-SAME = 0.02
-"""By how much pixel sizes may differ that count as the same, relative to them."""
-
 _PIXEL_SIZE, _SCALING = field("images_pixelsize"), field("images_scaling")
 
 
 def adapted(
     settings: ServeSettings, sources: list[OpenSource], progress: Progress
 ) -> tuple[ServeSettings, list[OpenSource]]:
-    """Return settings and sources with the scaling and the pixel size that the model asks for.
+    """Return settings and sources with the scaling and the pixel size that the models ask for.
 
     Args:
         settings: of the run.
@@ -41,39 +38,74 @@ def adapted(
         progress: told what is done, and warned of what is not.
 
     Raises:
-        ParameterError: the model asks for a pixel size in metres, but the images have none.
+        ParameterError: a model asks for a pixel size in metres, but the images have none; or models that are averaged ask
+            for different ones, to which images cannot both be resampled.
         RasterError: an image cannot be resampled.
     """
-    defaults = serving_defaults_of(settings.model.path) or ServingDefaults()
-    scaling = _scaling(settings.scaling, defaults.scaling, sources, progress)
-    settings = replace(settings, model=replace(settings.model, scaling=scaling))
-    if defaults.pixel_size is None or settings.pixel_size == "ignore":
+    paths = dict.fromkeys((settings.model.path, *settings.averaging.model_more))
+    models = {path: serving_defaults_of(path) or ServingDefaults() for path in paths}
+    scalings = [_scaling(settings.scaling, path, model.scaling, sources, progress) for path, model in models.items()]
+    settings = replace(settings, model=replace(settings.model, scaling=scalings[0]))
+    sized = {path: model for path, model in models.items() if model.pixel_size is not None}
+    if not sized or settings.pixel_size == "ignore":
         return settings, sources
-    factor = defaults.pixel_size / _pixel_size(sources[0], defaults.pixel_size)
-    if abs(factor - 1) <= SAME:
-        return settings, sources
+    found = _pixel_size(sources[0], sized)
     if settings.pixel_size == "check":
-        progress.warning(
-            Phrase(
-                "The pixels of {name} are {found:g} m wide, but the model was trained on {wanted:g} m: its results may be "
-                "wrong. To resample the images, set {pixel_size} to resample.",
-                name=sources[0].stack.names[0],
-                found=defaults.pixel_size / factor,
-                wanted=defaults.pixel_size,
-                pixel_size=_PIXEL_SIZE,
-            )
-        )
+        _check_pixel_size(sources[0], found, sized, progress)
+        return settings, sources
+    wanted = _common_pixel_size(sized)
+    if all(model.takes_pixels(found) for model in sized.values()):
         return settings, sources
     progress.info(
         Phrase(
             "The images are resampled from {found:g} m to {wanted:g} m, the pixel size that the model was trained on.",
-            found=defaults.pixel_size / factor,
-            wanted=defaults.pixel_size,
+            found=found,
+            wanted=wanted,
         )
     )
-    resampled = [_resampled(source, factor) for source in sources]
+    resampled = [_resampled(source, wanted / found) for source in sources]
     settings = replace(settings, sources=replace(settings.sources, sources=tuple(resampled)))
     return settings, open_sources(settings.sources)
+
+
+def _check_pixel_size(
+    source: OpenSource, found: float, models: Mapping[str, ServingDefaults], progress: Progress
+) -> None:
+    """Warn of each model, by its path, that was trained on pixels of another size than those found, in metres."""
+    for path, model in models.items():
+        if not model.takes_pixels(found):
+            progress.warning(
+                Phrase(
+                    "The pixels of {name} are {found:g} m wide, but the model {path} was trained on {wanted:g} m: its "
+                    "results may be wrong. To resample the images, set {pixel_size} to resample.",
+                    name=source.stack.names[0],
+                    found=found,
+                    path=path,
+                    wanted=model.pixel_size,
+                    pixel_size=_PIXEL_SIZE,
+                )
+            )
+
+
+def _common_pixel_size(models: Mapping[str, ServingDefaults]) -> float:
+    """Return the pixel size that all models, by their paths, were trained on.
+
+    Raises:
+        ParameterError: it is not the same.
+    """
+    first, *others = ((path, float(model.pixel_size or 0)) for path, model in models.items())
+    for path, size in others:
+        if not models[path].takes_pixels(first[1]):
+            raise ParameterError(
+                "{pixel_size} is resample, but the models were trained on pixels of different sizes: {first} on {wanted:g} m, "
+                "{path} on {size:g} m. Average models of one pixel size, or set {pixel_size} to ignore.",
+                pixel_size=_PIXEL_SIZE,
+                first=first[0],
+                wanted=first[1],
+                path=path,
+                size=size,
+            )
+    return first[1]
 
 
 def other_model(settings: ServeSettings, path: str, sources: Sequence[OpenSource]) -> ModelSettings:
@@ -81,6 +113,14 @@ def other_model(settings: ServeSettings, path: str, sources: Sequence[OpenSource
     defaults = serving_defaults_of(path) or ServingDefaults()
     applied = None if _unscaled(settings.scaling, sources) else defaults.scaling
     return replace(settings.model, path=path, scaling=applied)
+
+
+def scaling_mode(settings: ServeSettings, sources: Sequence[OpenSource]) -> str:
+    """Return IMAGES_SCALING with which another run scales images as this one: on, off, or empty where nothing is scaled."""
+    defaults = serving_defaults_of(settings.model.path)
+    if defaults is None or defaults.scaling is None:
+        return ""
+    return "off" if _unscaled(settings.scaling, sources) else "on"
 
 
 def _unscaled(mode: str, sources: Sequence[OpenSource]) -> bool:
@@ -94,20 +134,26 @@ def _no_bytes(sources: Sequence[OpenSource]) -> OpenSource | None:
 
 
 def _scaling(
-    mode: str, scaling: InputScaling | None, sources: Sequence[OpenSource], progress: Progress
+    mode: str, path: str, scaling: InputScaling | None, sources: Sequence[OpenSource], progress: Progress
 ) -> InputScaling | None:
+    """Return the scaling that is applied for a model; say so."""
     if scaling is None or mode == "off":
         return None
     other = _no_bytes(sources)
     if mode == "on" or other is None:
         progress.info(
-            Phrase("Pixel values are scaled as in the model's training: {scaling}.", scaling=scaling.describe())
+            Phrase(
+                "Pixel values are scaled as in the training of the model {path}: {scaling}.",
+                path=path,
+                scaling=scaling.describe(),
+            )
         )
         return scaling
     progress.warning(
         Phrase(
-            "The model was trained on bytes scaled as {scaling}, but {name} holds {dtype}: its pixel values are used as they "
-            "are. Check that they have the range of the training, or set {images_scaling}.",
+            "The model {path} was trained on bytes scaled as {scaling}, but {name} holds {dtype}: its pixel values are used "
+            "as they are. Check that they have the range of the training, or set {images_scaling}.",
+            path=path,
             scaling=scaling.describe(),
             name=other.stack.names[0],
             dtype=other.stack.dtype.name,
@@ -117,24 +163,25 @@ def _scaling(
     return None
 
 
-def _pixel_size(source: OpenSource, wanted: float) -> float:
-    """Return the width of the pixels in metres.
+def _pixel_size(source: OpenSource, models: Mapping[str, ServingDefaults]) -> float:
+    """Return the width of the pixels in metres, that the models ask for.
 
     Raises:
         ParameterError: they have none.
     """
-    system = osr.SpatialReference()
-    wkt = source.stack.reference.wkt
-    if not wkt or system.ImportFromWkt(wkt) or not system.IsProjected():
+    reference = source.stack.reference
+    if reference.metres is None:
+        path, model = next(iter(models.items()))
         raise ParameterError(
-            "The model was trained on pixels of {wanted:g} m, but those of {name} are measured in {unit}: reproject the image "
-            "to a coordinate system in metres (Raster > Projections > Warp), or set {pixel_size} to ignore.",
-            wanted=wanted,
+            "The model {path} was trained on pixels of {wanted:g} m, but those of {name} are measured in {unit}: reproject "
+            "the image to a coordinate system in metres (Raster > Projections > Warp), or set {pixel_size} to ignore.",
+            path=path,
+            wanted=model.pixel_size,
             name=source.stack.names[0],
-            unit=Phrase("degrees") if wkt and system.IsGeographic() else Phrase("no known unit"),
+            unit=Phrase("degrees") if reference.angles else Phrase("no known unit"),
             pixel_size=_PIXEL_SIZE,
         )
-    return float(abs(source.stack.grid.x.spacing) * system.GetLinearUnits())
+    return float(abs(source.stack.grid.x.spacing) * reference.metres)
 
 
 def _resampled(source: OpenSource, factor: float) -> SourceSettings:

@@ -50,6 +50,7 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
         rows.append((tr("Not known"), tr("the exact receptive field: “Describe a model” measures it")))
     if geometry and (size := patch_size(geometry)):
         rows.append((tr("Patch size"), tr("{} x {} pixels").format(*size)))
+    rows += _training_images(summary)
     rows += [(tr("Output"), _output(summary, info, marked and info.name == output)) for info in summary.outputs]
     classes = summary.described.classes_of([output]) if output else ()
     if classes:
@@ -58,6 +59,17 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
         told = tr("“{}” is none of these outputs: it must be the name of a layer or tensor.").format(output)
         rows.append(("", _coloured(told, _DOUBTFUL)))
     return _table(rows)
+
+
+def _training_images(summary: ModelSummary) -> list[tuple[str, str]]:
+    """Return the pixel size and scaling of the images that the model was trained on, as far as its description tells."""
+    defaults = summary.described.serving_defaults
+    rows = []
+    if defaults and defaults.pixel_size is not None:
+        rows.append((tr("Pixel size"), tr("{:g} m").format(defaults.pixel_size)))
+    if defaults and defaults.scaling:
+        rows.append((tr("Scaling"), _escaped(defaults.scaling.describe())))
+    return rows
 
 
 def of_fit(fit: Fit, worded: Callable[[str], str]) -> str:

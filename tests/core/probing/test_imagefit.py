@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from osgeo import gdal, osr
 
 from otbtf_qgis.core.base.progress import Progress
-from otbtf_qgis.core.errors import Cancelled
+from otbtf_qgis.core.errors import Cancelled, as_key, worded
+from otbtf_qgis.core.models.inputscaling import InputScaling
 from otbtf_qgis.core.models.modelinterface import TensorInfo
 from otbtf_qgis.core.models.modelsummary import ModelSummary
+from otbtf_qgis.core.models.servingdefaults import ServingDefaults
 from otbtf_qgis.core.models.sidecar import AxisNumbers, Geometry, Sidecar
 from otbtf_qgis.core.probing.imagefit import Fit, GivenImages, fit_of_images, fit_of_patches
 
@@ -83,6 +86,30 @@ def test_what_is_remarked(image) -> None:
     assert "has 8 x 8 pixels, but the model sees 16 x 16" in fit(model(BOTH), image(1, size=8)).remarks[0]
     assert "Source 2 has pixels of 2, but xs was described with 4" in fit(model(BOTH), image(1), image(4, 2)).remarks[0]
     assert "holds float32, but pan takes uint8 (0 to 255)" in fit(model(dtype="uint8"), image(1), image(4)).remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("pixel", "epsg", "remark"),
+    [
+        (10, 32631, ""),
+        (5, 32631, "Source 1 has pixels of 5 m, but the model was trained on 10 m: IMAGES_PIXELSIZE says"),
+        (32.8084, 2263, ""),  # US survey feet
+        (10, 2263, "Source 1 has pixels of 3.04801 m, but the model was trained on 10 m"),
+        (0.0001, 4326, "trained on pixels of 10 m, but those of source 1 are not measured in metres"),
+    ],
+)
+def test_images_of_another_pixel_size_than_in_training(image, pixel: float, epsg: int, remark: str) -> None:
+    trained = replace(model(), described=Sidecar("", "", "", serving_defaults=ServingDefaults(pixel_size=10.0)))
+    remarks = fit(trained, image(1, pixel, epsg=epsg), image(4, pixel, epsg=epsg)).remarks
+    assert (remark in worded(remarks[0], as_key)) if remark else not remarks
+
+
+def test_images_of_other_values_than_in_training(image) -> None:
+    trained = replace(
+        model(), described=Sidecar("", "", "", serving_defaults=ServingDefaults(scaling=InputScaling(255)))
+    )
+    (told,) = fit(trained, image(1, kind=gdal.GDT_Byte), image(4)).remarks
+    assert "trained on bytes scaled as pixel / 255, but source 2 holds float32: IMAGES_SCALING" in worded(told, as_key)
 
 
 def test_patches(image) -> None:

@@ -50,7 +50,7 @@ def test_bytes_are_scaled_as_in_training(tmp_path: Path, scene: Any) -> None:
     found = served(tmp_path, model, path, log=log, optim__tilesizex=14, optim__tilesizey=10)
     expected = runtime_values(model, (pixels / 255 - MEAN) / DEVIATION)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-    assert "scaled as in the model's training: (pixel / 255 - (0.4 0.5 0.6)) / (0.1 0.2 0.3)" in log.text
+    assert f"scaled as in the training of the model {model}: (pixel / 255 - (0.4 0.5 0.6)) / (0.1 0.2 0.3)" in log.text
     off = served(tmp_path, model, path, images__scaling="off")
     np.testing.assert_allclose(off, runtime_values(model, pixels), rtol=1e-5, atol=1e-4)
 
@@ -94,7 +94,7 @@ def test_another_pixel_size_is_a_warning(tmp_path: Path, scene: Any) -> None:
     model, log = pixelwise(tmp_path / "net.onnx", metadata=sized(5)), Log()
     np.testing.assert_allclose(served(tmp_path, model, path, log=log), pixels / 255, rtol=1e-5)
     (told,) = log.warnings
-    assert "are 10 m wide, but the model was trained on 5 m" in told and "IMAGES_PIXELSIZE to resample" in told
+    assert f"are 10 m wide, but the model {model} was trained on 5 m" in told and "IMAGES_PIXELSIZE to resample" in told
     served(tmp_path, model, path, log=(silent := Log()), images__pixelsize="ignore")
     served(tmp_path, pixelwise(tmp_path / "same.onnx", metadata=sized(10.1)), path, log=silent)
     assert not silent.warnings
@@ -139,7 +139,10 @@ def test_degrees_are_refused(tmp_path: Path) -> None:
     path = write_at(tmp_path / "degrees.tif", texture(20, 20, 3, dtype="uint8"), 0.0001, (5.0, 45.0), epsg=4326)
     model = pixelwise(tmp_path / "net.onnx", metadata=sized(10))
     told = refused(tmp_path, model, path)
-    assert "trained on pixels of 10 m, but those of" in told and "are measured in degrees: reproject" in told
+    assert (
+        f"The model {model} was trained on pixels of 10 m, but those of" in told
+        and "are measured in degrees: reproject" in told
+    )
     assert served(tmp_path, model, path, images__pixelsize="ignore").shape == (20, 20, 3)
 
 
@@ -160,3 +163,44 @@ def test_lists_of_objects_are_no_maps(tmp_path: Path, scene: Any) -> None:
     inputs, outputs = [value("x", (1, 3, 32, 32))], [value("boxes", (1, 2, 1024))]
     model = graphs.save(tmp_path / "net.onnx", nodes, inputs, outputs, [weights("w", 2, 3, 1, 1), size], metadata=told)
     assert "is a list of objects (Ultralytics' task detect), not a map" in refused(tmp_path, model, scene[1])
+
+
+# ------------------------------------------------------------------ several models
+
+
+def test_each_of_several_models_has_its_own_scaling(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    models = [pixelwise(tmp_path / "one.onnx", metadata=SCALED), pixelwise(tmp_path / "two.onnx")]
+    found = served(tmp_path, models[0], path, model__more=[models[1]], log=(log := Log()))
+    np.testing.assert_allclose(found, ((pixels / 255 - MEAN) / DEVIATION + pixels) / 2, rtol=1e-5, atol=1e-4)
+    assert log.text.count("scaled as in the training of the model") == 1
+    real = write_at(tmp_path / "real.tif", pixels.astype("float32"))
+    served(tmp_path, models[1], real, model__more=[models[0]], log=(log := Log()))
+    (told,) = log.warnings
+    assert f"The model {models[0]} was trained on bytes" in told
+
+
+def test_the_pixel_size_of_each_of_several_models_is_checked(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    none, ten, twenty = (
+        pixelwise(tmp_path / "none.onnx"),
+        *(pixelwise(tmp_path / f"{size}.onnx", metadata=sized(size)) for size in (10, 20)),
+    )
+    served(tmp_path, none, path, model__more=[ten, twenty], log=(log := Log()))
+    (told,) = log.warnings
+    assert f"are 10 m wide, but the model {twenty} was trained on 20 m" in told
+    more = {"images__pixelsize": "resample", "images__scaling": "off"}
+    found = served(tmp_path, none, path, model__more=[twenty], **more)
+    assert np.abs(found - pixels.astype(float).reshape(20, 2, 24, 2, 3).mean(axis=(1, 3))).max() <= 0.51
+    told = refused(tmp_path, ten, path, model__more=[twenty], **more)
+    assert f"models were trained on pixels of different sizes: {ten} on 10 m, {twenty} on 20 m" in told
+
+
+def test_the_page_tells_what_the_images_of_the_training_were(tmp_path: Path) -> None:
+    model = pixelwise(tmp_path / "net.onnx", metadata=SCALED | {"resolution": "1000", "seg_thresh": "<0.5>"})
+    page = tmp_path / "page.html"
+    registry.run("DescribeModel", {"model.dir": model, "out.html": str(page), "probing": "none"}, Log())
+    text = page.read_text(encoding="utf-8")
+    for shown in ("10 m", "(pixel / 255 - (0.4 0.5 0.6)) / (0.1 0.2 0.3)", "&lt;0.5&gt;", "<th>resolution</th>"):
+        assert shown in text
+    assert all(f"</td></tr><tr><th>{n}</th><td>{c}</td>" in text for n, c in enumerate("abcd") if n)

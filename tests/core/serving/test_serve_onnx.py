@@ -15,6 +15,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 import onnx_graphs as graphs  # noqa: E402
+from blending import blended  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 from onnx_graphs import node, runtime_values, value, weights  # noqa: E402
 from serving import Log, read, served, texture, write_at  # noqa: E402
@@ -49,6 +50,14 @@ def test_a_fully_convolutional_model_in_tiles_is_the_whole(tmp_path: Path, scene
     assert "ONNX " in log.text and "bands first" in log.text
     assert not log.warnings
     assert f"ONNX Runtime {onnxsessions.runtime().__version__}" in log.text
+
+
+def test_windows_of_a_fixed_context_are_blended(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    model = graphs.pooled(tmp_path / "net.onnx")
+    found = served(tmp_path, model, path, model__context=16, **TILES)
+    close(found, blended(lambda window: runtime_values(model, window[0])[None], [pixels], 16))
+    assert np.abs(found - runtime_values(model, pixels)).max() > 0.01  # which the whole image gives
 
 
 def test_bands_last_are_not_transposed(tmp_path: Path, scene: Any) -> None:

@@ -117,6 +117,18 @@ def patches(path: Path, size: int = 8) -> str:
     )
 
 
+def pooled(path: Path) -> str:
+    """A convolution, and the mean of all its outputs beside it: each output depends on all that the model is shown."""
+    nodes = [
+        node("Conv", "x w", "c", pads=[1, 1, 1, 1]),
+        node("GlobalAveragePool", "c", "mean"),
+        node("Mul", "mean five", "large"),
+        node("Add", "c large", "y"),
+    ]
+    constants = [weights("w", 4, 3, 3, 3), numpy_helper.from_array(np.array(5, "float32"), "five")]
+    return save(path, nodes, [value("x", FREE)], [value("y", None)], constants)
+
+
 def runtime_values(path: str, *images: np.ndarray, output: str | None = None) -> np.ndarray:
     """Return what ONNX Runtime computes from whole images of (height, width, bands), with the bands last.
 
