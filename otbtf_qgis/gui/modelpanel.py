@@ -221,7 +221,9 @@ class ModelPanel(QFrame):
             self._release_fields()
 
     def _of_further_sources(self, output: str) -> str:
-        """Return how to give the sources for which the form has no fields; empty where it has one for each."""
+        """Return how to give the sources for which the form has no fields; empty where it has one for each, or for none."""
+        if not self._form.sources:
+            return ""
         last, fields = max(self._feeds(output) or (0,)), max(self._form.sources)
         return modeltext.of_further_sources(fields, last) if last > fields else ""
 
