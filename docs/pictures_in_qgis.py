@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import processing
+from osgeo import gdal, osr
 from processing.gui.AlgorithmDialog import AlgorithmDialog
-from qgis.core import QgsApplication, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import QgsApplication, QgsMapLayer, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QRect, QSize, QTimer, QUrl
 from qgis.PyQt.QtGui import QPainter, QPixmap
@@ -204,8 +206,8 @@ def true_colours(path: Path) -> QgsRasterLayer:
     return image
 
 
-def side_by_side(name: str, *layers: QgsRasterLayer, side: int = 330) -> None:
-    """Take maps of layers beside each other, without a window."""
+def side_by_side(name: str, *layers: QgsMapLayer, side: int = 330, extent: QgsRectangle | None = None) -> None:
+    """Take maps of layers beside each other, without a window; of an extent, or each layer of its own."""
     picture = QPixmap(len(layers) * (side + 8) - 8, side)
     picture.fill()
     painter = QPainter(picture)
@@ -215,7 +217,7 @@ def side_by_side(name: str, *layers: QgsRasterLayer, side: int = 330) -> None:
         canvas.resize(side, side)
         canvas.setDestinationCrs(each.crs())
         canvas.setLayers([each])
-        canvas.setExtent(each.extent())
+        canvas.setExtent(extent or each.extent())
         canvas.show()
         drawn(canvas)
         painter.drawPixmap(number * (side + 8), 0, canvas.grab(QRect(0, 0, side, side)))
@@ -236,7 +238,7 @@ def mosaic(name: str) -> None:
     save(QPixmap.fromImage(picture.previewAsImage(QSize(picture.width(), picture.height()))), name)
 
 
-def made_layers(algorithm: str, values: dict[str, Any]) -> dict[str, QgsRasterLayer]:
+def made_layers(algorithm: str, values: dict[str, Any]) -> dict[str, QgsMapLayer]:
     """Run an algorithm as its dialog does, and return by file the layers that QGIS loads, with their styles."""
     processing.runAndLoadResults(f"otbtf:{algorithm}", values)
     wait(1)
@@ -245,7 +247,7 @@ def made_layers(algorithm: str, values: dict[str, Any]) -> dict[str, QgsRasterLa
     return made
 
 
-def made_layer(algorithm: str, values: dict[str, Any]) -> QgsRasterLayer:
+def made_layer(algorithm: str, values: dict[str, Any]) -> QgsMapLayer:
     """Return the only layer."""
     (made,) = made_layers(algorithm, values).values()
     return made
@@ -269,6 +271,47 @@ def probabilities(name: str) -> None:
     """Take the probabilities in the window of QGIS."""
     values = {"SOURCE1_IL": [str(IMAGE)], "MODEL_DIR": MODEL, "OUTPUT_NAMES": "predictions"}
     window(name, made_layer("tensorflowmodelserve", {**values, "OUT": str(TAKEN / "Probabilities.tif")}))
+
+
+def polygons(name: str) -> None:
+    """Take a part of the map, its polygons, and the simplified ones."""
+    classes = QgsRasterLayer(str(DATA / "map.tif"), "map")
+    centre, half = classes.extent().center(), 40 * classes.rasterUnitsPerPixelX()
+    extent = QgsRectangle(centre.x() - half, centre.y() - half, centre.x() + half, centre.y() + half)
+    values = {"IN": str(DATA / "map.tif"), "MINAREA": 16_000}
+    exact = made_layer("maptopolygons", {**values, "OUT": str(TAKEN / "exact.gpkg")})
+    simple = made_layer("maptopolygons", {**values, "SIMPLIFY": 40, "OUT": str(TAKEN / "simple.gpkg")})
+    side_by_side(name, classes, exact, simple, extent=extent)
+
+
+def buildings(name: str) -> None:
+    """Take probabilities of buildings, the simplified outlines, and those with right angles."""
+    image = probabilities_of_buildings(TAKEN / "buildings.tif")
+    values = {"IN": image.source(), "THRESHOLD": 0.5, "MINAREA": 20, "SIMPLIFY": 1.5}
+    simple = made_layer("maptopolygons", {**values, "OUT": str(TAKEN / "simple.gpkg")})
+    squares = made_layer("maptopolygons", {**values, "RIGHTANGLES": True, "OUT": str(TAKEN / "squares.gpkg")})
+    side_by_side(name, image, simple, squares, extent=image.extent())
+
+
+def probabilities_of_buildings(path: Path) -> QgsRasterLayer:
+    """Write made-up probabilities in pixels of 1 m: houses with a wing in four directions, and a large round tank."""
+    random, side = np.random.default_rng(4), 110
+    y, x = np.indices((side, side)) + 0.5
+    found = np.hypot(x - 55, y - 55) < 14
+    for row, column, turn in ((22, 24, 0.2), (24, 84, 0.9), (84, 26, 1.25), (82, 84, 0.45)):
+        along = np.cos(turn) * (x - column) + np.sin(turn) * (y - row)
+        across = np.cos(turn) * (y - row) - np.sin(turn) * (x - column)
+        found |= (np.abs(along) < 16) & (np.abs(across) < 6)
+        found |= (np.abs(along - 11) < 5) & (np.abs(across - 6) < 10)
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(32654)
+    made = gdal.GetDriverByName("GTiff").Create(str(path), side, side, 1, gdal.GDT_Float32)
+    made.SetProjection(system.ExportToWkt())
+    made.SetGeoTransform((380_000.0, 1.0, 0.0, 3_955_000.0, 0.0, -1.0))
+    blurred = sum(np.roll(found * 1.0, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)) / 9
+    made.GetRasterBand(1).WriteArray(np.clip(blurred + random.normal(0, 0.04, found.shape), 0, 1))
+    made = None
+    return QgsRasterLayer(str(path), path.stem)
 
 
 def accuracy_report(name: str) -> None:
@@ -295,6 +338,8 @@ PICTURES: dict[str, Callable[[str], None]] = {
     "certainty": certainty,
     "dialog-accuracy": accuracy_dialog,
     "accuracy-report": accuracy_report,
+    "polygons": polygons,
+    "polygons-buildings": buildings,
     "start-land-cover-map": land_cover_dialog,
 }
 

@@ -24,8 +24,9 @@ _QUOTES = {"fr": "\u00ab\u00a0{}\u00a0\u00bb"}
 _SEVERAL = {"fr": 2}
 """The least number with words in the plural, of languages where it is not any number but 1."""
 
-_FOR_READING = re.compile(r"[,f%]")
-"""Format specifications of numbers that are only read; others, and none, show what a parameter takes."""
+_FOR_READING = re.compile(r"[,f%]|\.[2-6]g")
+"""Format specifications of numbers that are only read: with thousands, decimals, or a few digits. Others, and none, show what
+a parameter takes."""
 
 
 class Language:

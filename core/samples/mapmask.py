@@ -13,6 +13,7 @@ from ..errors import RasterError, VectorError, field
 from ..geometry.grid import TOLERANCE, Box, Grid
 from ..parameters.maskgroup import Masked
 from ..parameters.vectorsource import LayerSource
+from ..rasters.placement import check_same
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
 from ..vectors.transformation import Transformation
@@ -91,8 +92,9 @@ class RasterMask:
                 bands=self.stack.bands,
             )
         self._missing = self.stack.missing(nan=True)
-        same = self.stack.reference.same_as(reference) or not (self.stack.reference.wkt and reference.wkt)
-        self._same = same and own.same_as(grid)
+        check_same([name, image], [self.stack.reference, reference])
+        untold = not (self.stack.reference.wkt and reference.wkt)
+        self._same = (untold or self.stack.reference.same_as(reference)) and own.same_as(grid)
         if not self._same and (self.stack.reference.by_points or reference.by_points):
             raise RasterError(
                 "{mask} is {name}, whose grid is not that of {image}, and one of them is placed by points only: warp the mask "

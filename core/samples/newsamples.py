@@ -16,27 +16,27 @@ def repeated(count: int, number: int) -> np.ndarray:
     return np.arange(number, dtype="int64") % count
 
 
-def jittered(features: np.ndarray, number: int, factor: float, random: np.random.Generator) -> Iterator[np.ndarray]:
+def jittered(features: np.ndarray, number: int, factor: float, generator: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield new samples: samples drawn with replacement, with Gaussian noise added.
 
     Args:
         features: shape (samples, features).
         number: of new samples.
         factor: the standard deviation of the noise is that of the feature over all samples, divided by this.
-        random: draws them.
+        generator: draws them.
 
     Yields:
         Some of them, float64, shape (n, features).
     """
     noise = features.std(axis=0) / factor
-    drawn = random.integers(0, len(features), number)
+    drawn = generator.integers(0, len(features), number)
     for part in _parts(number, features.shape[1]):
         here = drawn[part]
-        yield features[here] + random.standard_normal((len(here), features.shape[1])) * noise
+        yield features[here] + generator.standard_normal((len(here), features.shape[1])) * noise
 
 
 def interpolated(
-    features: np.ndarray, number: int, neighbors: int, random: np.random.Generator, progress: Progress
+    features: np.ndarray, number: int, neighbors: int, generator: np.random.Generator, progress: Progress
 ) -> Iterator[np.ndarray]:
     """Yield new samples: points of the line from a sample drawn with replacement to one of its nearest neighbours.
 
@@ -47,15 +47,15 @@ def interpolated(
         features: shape (samples, features), more samples than `neighbors`.
         number: of new samples.
         neighbors: how many neighbours one is drawn from.
-        random: draws them.
+        generator: draws them.
         progress: may ask to stop.
 
     Yields:
         Some of them, float64, shape (n, features).
     """
-    drawn = random.integers(0, len(features), number)
-    other = random.integers(0, neighbors, number)
-    position = random.random(number)
+    drawn = generator.integers(0, len(features), number)
+    other = generator.integers(0, neighbors, number)
+    position = generator.random(number)
     bases, places = np.unique(drawn, return_inverse=True)
     near = nearest(features, bases, neighbors, progress)[places, other]
     for part in _parts(number, features.shape[1]):

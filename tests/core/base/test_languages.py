@@ -48,6 +48,7 @@ def test_numbers_for_reading_are_written_as_the_language_does(catalogues: Path) 
     french = language_of("fr", catalogues)
     assert translated(phrase, french) == "12,5\u00a0% des 1\u202f200 pixels dépassent 0.5"
     assert translated(phrase, ENGLISH) == phrase
+    assert french.number(0.90838, ".4g") == "0,9084"
 
 
 def test_a_process_speaks_english_unless_told(catalogues: Path) -> None:

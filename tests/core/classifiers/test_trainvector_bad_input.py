@@ -82,7 +82,7 @@ class TestTrainingOnAttributes:
                 "CLASSIFIER_KNN_K is 17.*16 training samples",
                 ParameterError,
             ),
-            ({"classifier": "rf", "classifier__rf__var": 2}, "CLASSIFIER_RF_VAR is 2.*1 features", ParameterError),
+            ({"classifier": "rf", "classifier__rf__var": 2}, "CLASSIFIER_RF_VAR is 2.*features is 1", ParameterError),
             ({"classifier": "ann", "classifier__ann__sizes": "8 x"}, "CLASSIFIER_ANN_SIZES is '8 x'", ParameterError),
             ({"classifier__rf__acc": 0.1}, "Unknown parameter classifier.rf.acc", ParameterError),
             ({"legend": "[1]"}, "LEGEND is", ParameterError),
@@ -164,7 +164,7 @@ class TestTrainingOnDeepFeatures:
             '<FeatureStatistics><Statistic name="mean"><StatisticVector value="1"/></Statistic>'
             '<Statistic name="stddev"><StatisticVector value="1"/></Statistic></FeatureStatistics>'
         )
-        self.check(folder, tmp_path, "are for 1 features, but there are 4", imstat=str(tmp_path / "s.xml"))
+        self.check(folder, tmp_path, "are for 1 feature, but there are 4", imstat=str(tmp_path / "s.xml"))
         (tmp_path / "s.xml").write_text("<FeatureStatistics/>")
         self.check(folder, tmp_path, "does not hold means", imstat=str(tmp_path / "s.xml"))
         (tmp_path / "s.xml").write_text("mean: 3")

@@ -62,7 +62,7 @@ def blobs(seed: int, rows: int, columns: int, classes: int, smooth: int) -> np.n
     return np.argmax(total, axis=0).astype("int32")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     size=st.tuples(st.integers(2, 24), st.integers(2, 24)),

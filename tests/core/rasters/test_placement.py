@@ -168,6 +168,8 @@ class TestDiffering:
         values = {"in": image, "mask": mask, "model": classifier, "out": str(tmp_path / "out.tif")}
         with pytest.raises(RasterError, match="does not have the same"):
             run("ImageClassifier", values, Progress())
+        equal = placed(tmp_path / "equal.tif", bands=1)
+        run("ImageClassifier", {**values, "mask": equal}, Progress())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -196,7 +196,8 @@ def test_parts_of_another_context_are_refused(tmp_path: Path, models: dict[str, 
 
 
 def test_a_whole_image_that_does_not_fit_the_memory_names_the_cure(tmp_path: Path, models: dict[str, Any]) -> None:
-    image = write_at(tmp_path / "image.tif", texture(1500, 1500, 2))
+    image = write_at(tmp_path / "image.tif", np.tile(texture(900, 900, 2), (3, 3, 1)))
     with pytest.raises(ModelError, match="depend on the whole image.* set MODEL_CONTEXT to the size of the patches"):
         served(tmp_path, models["same"], image, memory=64)
-    assert served(tmp_path, models["same"], image, memory=64, model__context=256).shape == (1500, 1500, 3)
+    part = {"out__box": "0:0:1500:1500", "model__context": 256}
+    assert served(tmp_path, models["same"], image, memory=64, **part).shape == (1500, 1500, 3)

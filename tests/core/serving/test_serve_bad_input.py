@@ -91,7 +91,7 @@ BAD: dict[str, tuple[dict[str, Any], type[OtbtfError], tuple[str, ...]]] = {
         ModelError,
         ("rate", "MODEL_USERPLACEHOLDERS", "name=value"),
     ),
-    "more sources than inputs": ({"source2.il": "two.tif"}, ModelError, ("2 sources", "x", "remove")),
+    "more sources than inputs": ({"source2.il": "two.tif"}, ModelError, ("1 source, but 2 are given", "x", "remove")),
     "fixed patches as regions": (
         {**PATCHES, "model.fullyconv": "on"},
         ModelError,

@@ -131,6 +131,8 @@ class TestValues:
             "padding": "none",
             "nodata_from_layer": "off",
             "alpha": "band",
+            "images.scaling": "off",
+            "images.pixelsize": "ignore",
             "out.pixeltype": "float",
         }
 
