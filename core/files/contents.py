@@ -8,6 +8,7 @@ from typing import Any
 from osgeo import gdal
 
 from ..errors import ParameterError
+from .filesbehind import files_behind
 from .gdalcalls import collected_errors, open_unchanged
 from .privatecopies import original
 
@@ -32,7 +33,9 @@ def files_of(file: str, is_layer: bool) -> list[str]:
     dataset = None
     with collected_errors():
         dataset = open_unchanged(file, gdal.OF_VECTOR if is_layer else gdal.OF_RASTER, ParameterError)
-    return [original(name) for name in dataset.GetFileList() or []] if dataset is not None else []
+    if dataset is None:
+        return []
+    return [original(name) for name in (dataset.GetFileList() or [] if is_layer else files_behind(dataset))]
 
 
 def other_layers(path: str, stem: str) -> list[str]:

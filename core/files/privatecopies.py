@@ -205,7 +205,7 @@ def _source_to_open(source: str, error: type[OtbtfError], found: dict[str, str])
 def _without_memory(source: str, error: type[OtbtfError], found: dict[str, str]) -> str:
     if source.lstrip().startswith("<"):
         return _with_readable_parts(source, "", error, found)
-    path = _file_in(source)
+    path = file_in(source)
     try:
         if path.lower().endswith(".vrt"):
             text = _text(path)
@@ -237,16 +237,22 @@ def _with_readable_parts(xml: str, path: str, error: type[OtbtfError], found: di
     replaced = []
 
     def part(match: re.Match[str]) -> str:
-        tag, attributes, name = match[1], match[2], html.unescape(match[3]).strip()
-        if folder and _RELATIVE.search(attributes):
-            leading, rest = _LEADING.fullmatch(name).groups()  # type: ignore[union-attr]
-            name = leading + os.path.join(folder, rest)
+        tag, attributes = match[1], match[2]
+        name = from_folder(html.unescape(match[3]).strip(), attributes, folder)
         readable = _source_to_open(name, error, found) if _MAY_CHANGE.search(name) else name
         replaced.append(readable != name)
         return f"<{tag}{_RELATIVE.sub(' ', attributes)}>{html.escape(readable)}<"
 
     changed = _REFERENCE.sub(part, xml)
     return changed if any(replaced) else xml
+
+
+def from_folder(name: str, attributes: str, folder: str) -> str:
+    """Return the name of a source in the XML of a virtual data set, which may be relative to its folder."""
+    if not folder or not _RELATIVE.search(attributes):
+        return name
+    leading, rest = _LEADING.fullmatch(name).groups()  # type: ignore[union-attr]
+    return str(leading + os.path.join(folder, rest))
 
 
 def _text(path: str) -> str:
@@ -264,7 +270,7 @@ def original(source: str) -> str:
     return source
 
 
-def _file_in(source: str) -> str:
+def file_in(source: str) -> str:
     """Return the path of the local file that `source` is or names; empty where it is none."""
     if os.path.isfile(source):
         return source

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import ParameterError, field
+from ..files.filesbehind import Behind
 from ..files.gdalcalls import collected_errors
 from ..files.memoryfiles import PREFIX
 from ..files.privatecopies import is_database, original
@@ -31,6 +33,9 @@ _OF_A_MACHINE = (
     *("cluster", "cluster_partsize", "cluster_tls"),
 )
 """Fields of the parameters that may differ from run to run."""
+
+_LONGEST = 200
+"""Characters of a value that a message shows."""
 
 OF_THE_FORMAT = ("out_format", "out_co", "out_overviews")
 """Those that count only where the parts themselves are the result."""
@@ -93,27 +98,42 @@ def images_identity(stack: Stack, given: Sequence[Any], name: str) -> str:
 
 def differences(theirs: Mapping[str, str], ours: Mapping[str, str], but: Collection[str] = ()) -> list[str]:
     """Return what differs, each as `name (there X, here Y)`; names in `but` do not count."""
-    names = dict.fromkeys((*theirs, *ours))
-    return [
-        Phrase(
-            "{name} (there {short}, here {short_ours})",
-            name=name if " " in name else field(name),
-            short=_short(theirs, name),
-            short_ours=_short(ours, name),
+    found: list[str] = []
+    for name in dict.fromkeys((*theirs, *ours)):
+        there, here = theirs.get(name, "null"), ours.get(name, "null")
+        if name in but or theirs.get(name) == ours.get(name):
+            continue
+        begin = _begin(there, here)
+        found.append(
+            Phrase(
+                "{name} (there {short}, here {short_ours})",
+                name=name if " " in name else field(name),
+                short=_short(there, begin),
+                short_ours=_short(here, begin),
+            )
         )
-        for name in names
-        if name not in but and theirs.get(name) != ours.get(name)
-    ]
+    return found
 
 
-def _short(texts: Mapping[str, str], name: str) -> str:
-    text = texts.get(name, "null")
-    return Phrase("nothing") if text in ("null", '""') else text if len(text) <= 200 else text[:200] + "..."
+def _short(text: str, begin: int) -> str:
+    if text in ("null", '""'):
+        return Phrase("nothing")
+    end = begin + _LONGEST
+    return ("..." if begin else "") + text[begin:end] + ("..." if end < len(text) else "")
+
+
+def _begin(one: str, other: str) -> int:
+    """Return from where on two texts are shown, so that where they begin to differ is among it."""
+    if max(len(one), len(other)) <= _LONGEST:
+        return 0
+    same = len(os.path.commonprefix([one, other]))
+    return max(one.rfind(mark, 0, same) + len(mark) for mark in (", ", "; ")) if same > _LONGEST // 2 else 0
 
 
 def _image(dataset: gdal.Dataset, name: str, given: Any, mention: str) -> str:
     """Return what tells a raster from another of its name."""
-    listed = [original(file) for file in dataset.GetFileList() or []]
+    behind = Behind(dataset)
+    listed = [original(file) for file in behind.files]
     asked = described(given)
     if any(PREFIX in text for text in (name, *listed)) or not (listed or path_of(asked)):
         raise ParameterError(
@@ -125,7 +145,7 @@ def _image(dataset: gdal.Dataset, name: str, given: Any, mention: str) -> str:
     # What has an address is told by it: asking servers takes what only the reader of the raster knows.
     files = [] if "://" in name else list(filter(None, map(_file, listed)))
     settings = repr(dataclasses.replace(asked, path="")) if isinstance(asked, RasterSource) else ""
-    return ", ".join(filter(None, [*(files or [name]), _bands(dataset), settings]))
+    return ", ".join(filter(None, [*(files or [name]), _reading(behind), settings]))
 
 
 def _file(file: str) -> str:
@@ -139,10 +159,23 @@ def _file(file: str) -> str:
     return told if is_database(file) else Phrase("{told} changed at {mtime}", told=told, mtime=found.mtime)
 
 
-def _bands(dataset: gdal.Dataset) -> str:
-    """Return which bands of its sources a virtual raster takes, as far as it tells."""
-    if dataset.GetDriver().ShortName != "VRT":
+def _reading(behind: Behind) -> str:
+    """Return what tells how virtual rasters read their sources; empty where there are none."""
+    folders = {os.path.dirname(original(file)) for file in behind.files} - {""}
+
+    def told(name: str) -> str:
+        name = original(name)
+        if name.lstrip().startswith("<"):
+            return "XML"  # which is among the texts itself
+        if "://" in name:
+            return masked(name)
+        if found := _file(name):
+            return found
+        # The name of a part of a file: its folder may be mounted elsewhere.
+        folder = max((folder for folder in folders if f"{folder}/" in name), key=len, default="")
+        return name.replace(f"{folder}/", "") if folder else name
+
+    texts = behind.texts(told)
+    if not texts:
         return ""
-    xml = (dataset.GetMetadata("xml:VRT") or [""])[0]
-    taken = [line.strip() for line in xml.splitlines() if "<SourceBand>" in line or "Rect " in line]
-    return Phrase("bands and windows {hexdigest}", hexdigest=hashlib.sha256(repr(taken).encode()).hexdigest()[:12])
+    return Phrase("virtual raster {hexdigest}", hexdigest=hashlib.sha256(repr(texts).encode()).hexdigest()[:12])

@@ -15,6 +15,7 @@ from ..base.addresses import masked
 from ..errors import RasterError
 from ..files import inputs
 from ..files.filebytes import part_of
+from ..files.filesbehind import files_behind
 from ..files.gdalcalls import collected_errors, open_unchanged
 from ..phrases import Phrase
 from .messages import Reports
@@ -41,27 +42,13 @@ def watch_files(dataset: gdal.Dataset, name: str) -> None:
         RasterError: a file is none that ends, such as a pipe.
     """
     watching = inputs.current()
-    for path in _files(dataset, _DEEPEST):
+    for path in files_behind(dataset):
+        if path.lower().endswith(_BESIDE):
+            continue
         inputs.check_ordinary(path, Phrase("{name}: its file {path}", name=name, path=path) if path != name else "")
         local = inputs.local_file(path)
         if watching is not None and local:
             watching.watch(local, name)
-
-
-def _files(dataset: gdal.Dataset, deepest: int) -> list[str]:
-    """Return the names of files from which pixels are read, as far as GDAL tells them."""
-    own, found = dataset.GetDescription(), []
-    for path in _file_list(dataset):
-        if path.lower().endswith(_BESIDE):
-            continue
-        found.append(path)
-        if path.lower().endswith(".vrt") and path != own and deepest:
-            inner = None
-            with collected_errors():
-                inner = open_unchanged(path, gdal.OF_RASTER, RasterError)
-            if inner is not None:
-                found += _files(inner, deepest - 1)
-    return found
 
 
 def _file_list(dataset: gdal.Dataset) -> list[str]:

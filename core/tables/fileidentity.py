@@ -6,6 +6,7 @@ the address.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from osgeo import gdal
 
 from ..base.addresses import masked
 from ..errors import OtbtfError, RasterError
+from ..files.filesbehind import files_behind
 from ..files.gdalcalls import collected_errors, open_unchanged
 from ..files.privatecopies import is_database, original
 from ..models.identity import file_fingerprint
@@ -71,12 +73,9 @@ def _files_of_raster(source: str) -> list[str]:
     if "://" in source:
         return []
     dataset = None
-    with collected_errors():
-        try:
-            dataset = open_unchanged(source, gdal.OF_RASTER, RasterError)
-        except OtbtfError:
-            return [source]
-        return [original(file) for file in dataset.GetFileList() or []] if dataset is not None else [source]
+    with collected_errors(), contextlib.suppress(OtbtfError):  # what is wrong with it is said when it is read
+        dataset = open_unchanged(source, gdal.OF_RASTER, RasterError)
+    return [source] if dataset is None else [original(file) for file in files_behind(dataset)]
 
 
 def _told(path: str) -> str:

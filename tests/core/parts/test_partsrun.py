@@ -17,6 +17,7 @@ pytest.importorskip("tensorflow")
 
 from otbtf_qgis import core
 from otbtf_qgis.core.errors import Cancelled, OtbtfError, ParameterError
+from otbtf_qgis.core.parts.partidentity import differences
 from otbtf_qgis.core.registry import run
 
 
@@ -278,6 +279,40 @@ def test_other_bands_of_an_image(values: dict[str, Any], tmp_path: Path) -> None
     serve({**values, "source1.il": [f"{image}?&bands=2,1"]}, part="0/2")
     with pytest.raises(ParameterError, match="SOURCE1_IL"):
         serve(values, part="1/2")
+
+
+def scaled(image: str, ratio: float) -> gdal.Dataset:
+    return gdal.Translate("", image, format="VRT", scaleParams=[[0, 1, 0, ratio]])
+
+
+def test_an_image_that_is_read_in_another_way(values: dict[str, Any]) -> None:
+    """By its virtual raster alone: the file is the same."""
+    image = values["source1.il"][0]
+    serve({**values, "source1.il": [scaled(image, 1)]}, part="0/2")
+    with pytest.raises(
+        ParameterError, match=r"SOURCE1_IL \(there .*virtual raster (\w+); .*here .*virtual raster (?!\1)"
+    ):
+        serve({**values, "source1.il": [scaled(image, 2)]}, part="1/2")
+    assert serve({**values, "source1.il": [scaled(image, 1)]}, part="1/2")["parts.missing"] == 0
+
+
+def test_a_source_of_a_source_that_has_changed(values: dict[str, Any], tmp_path: Path) -> None:
+    image = values["source1.il"][0]
+    for name, source in (("one", image), ("two", str(tmp_path / "one.vrt"))):
+        gdal.BuildVRT(str(tmp_path / f"{name}.vrt"), [source]).FlushCache()
+    values["source1.il"] = [str(tmp_path / "two.vrt")]
+    serve(values, part="0/2")
+    os.utime(image, (1e9, 1e9))
+    with pytest.raises(ParameterError, match=r"here .*image.tif of \d+ bytes changed at 1000000000"):
+        serve(values, part="1/2")
+
+
+def test_long_values_are_shown_where_they_differ() -> None:
+    common = ", ".join(f"image{number}.tif of 5 bytes" for number in range(99))
+    there, here = ({"the images": f"{common}, last.tif of {size} bytes, {common}"} for size in (5, 6))
+    told = str(differences(there, here)[0])
+    assert "(there ...last.tif of 5 bytes, image0" in told and "here ...last.tif of 6 bytes, image0" in told
+    assert len(told) < 500
 
 
 def test_an_image_in_memory(values: dict[str, Any], tmp_path: Path) -> None:
