@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
 from osgeo import gdal
 
-from ..errors import ParameterError
-from .filesbehind import files_behind
+from ..errors import OtbtfError, ParameterError
+from .filesbehind import Behind, files_behind
 from .gdalcalls import collected_errors, open_unchanged
 from .privatecopies import original
 
@@ -36,6 +37,14 @@ def files_of(file: str, is_layer: bool) -> list[str]:
     if dataset is None:
         return []
     return [original(name) for name in (dataset.GetFileList() or [] if is_layer else files_behind(dataset))]
+
+
+def names_behind(file: str) -> list[str]:
+    """Return the names of all files that a virtual raster names, those that are not there too."""
+    dataset = None
+    with collected_errors(), contextlib.suppress(OtbtfError):  # what is wrong with it is said when it is read
+        dataset = open_unchanged(file, gdal.OF_RASTER, ParameterError)
+    return [] if dataset is None else [original(name) for name in Behind(dataset).names]
 
 
 def other_layers(path: str, stem: str) -> list[str]:

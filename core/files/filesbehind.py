@@ -32,13 +32,18 @@ class Behind:
         """Look; sources at addresses are not opened."""
         self._files: dict[str, None] = {}
         self._texts: list[tuple[str, str]] = []
-        self._seen: set[str] = set()
+        self._seen: dict[str, None] = {}
         self._look(dataset)
 
     @property
     def files(self) -> list[str]:
         """The names of all files from which it is read, as far as they can be told, each once."""
         return list(self._files)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of files, those that are not there too, and of what is no file, such as a part of one."""
+        return list(dict.fromkeys([*self._files, *self._seen]))
 
     def texts(self, told: Callable[[str], str]) -> list[str]:
         """Return the XML of each virtual raster, in which `told` of a name takes the place of each name of a file."""
@@ -49,7 +54,7 @@ class Behind:
         listed = _listed(dataset)
         for path in listed:
             self._files[path] = None
-        self._seen.add(own)
+        self._seen[own] = None
         text = _xml(dataset)
         if not text:
             return
@@ -57,7 +62,7 @@ class Behind:
         self._texts.append((text, folder))
         for name in [*listed, *_names(text, folder), *filter(None, [file_in(own)])]:
             if name not in self._seen:
-                self._seen.add(name)
+                self._seen[name] = None
                 self._look_at_source(name)
 
     def _look_at_source(self, name: str) -> None:

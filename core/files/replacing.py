@@ -182,14 +182,17 @@ def _file_of(source: Any) -> str:
 
 def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
     """Yield the files on this machine from which a source is read."""
-    seen: set[str] = set()
     dataset = getattr(source, "dataset", source)
-    waiting = (
-        list(map(original, dataset.GetFileList() or [])) if hasattr(dataset, "GetFileList") else [_file_of(source)]
-    )
+    if hasattr(dataset, "GetFileList"):
+        from .filesbehind import files_behind
+
+        yield from map(original, files_behind(dataset))
+        return
+    seen: set[str] = set()
+    waiting = [_file_of(source)]
     while waiting:
         file = waiting.pop()
-        if not file or file in seen or "://" in file:
+        if not file or file in seen or ("://" in file and not file.lower().startswith("vrt://")):
             continue
         seen.add(file)
         yield file
@@ -198,7 +201,8 @@ def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
 
             found = files_of(file, is_layer)
             yield from found
-            waiting += [name for name in found if name.lower().endswith(".vrt")]
+            if is_layer:
+                waiting += [name for name in found if name.lower().endswith(".vrt")]
 
 
 def _same(one: str, two: str) -> bool:
@@ -223,7 +227,8 @@ def _mentions(text: str, path: str) -> bool:
 
 def _check_holds_no_other(key: Key, path: str) -> None:
     """Raise ParameterError where the file at `path` holds more than an output of that name."""
-    others = _others(key.kind.content, path)
+    may_be_layer = key.kind.content is Content.FILE and "*.gpkg" in key.file_filter
+    others = _others(Content.LAYER if may_be_layer else key.kind.content, path)
     if others:
         raise ParameterError(
             "{key} is {path}, which holds {others}: that would be lost. Choose another file.",

@@ -14,6 +14,7 @@ from .. import registry
 from ..base.addresses import masked
 from ..base.progress import Progress
 from ..errors import OtbtfError, ParameterError, field, worded
+from ..files.contents import names_behind
 from ..parameters.extendedfilenames import split
 from ..parameters.kinds import Content, Key
 from ..parameters.operation import Operation
@@ -314,10 +315,12 @@ def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, s
                         name=ROW,
                     )
                 )
+    within = functools.lru_cache(maxsize=None)(_within)
     for call in calls:
         for key, path in _paths(call, known, outputs=False):
-            writer = written.get(file_place(path))
-            if writer is not None and writer is not call:
+            places = within(path) if key.kind.content is Content.RASTER else (file_place(path),)
+            writer = next((written[place] for place in places if written.get(place, call) is not call), None)
+            if writer is not None:
                 problems.append(
                     Phrase(
                         "{row}: {key} is {path}, which is an output of {other}: rows run in any order, so make it first, by "
@@ -329,6 +332,12 @@ def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, s
                     )
                 )
     return problems
+
+
+def _within(path: str) -> tuple[str, ...]:
+    """Return the place of a raster, and of a virtual one those of all that it names."""
+    is_virtual = path.lower().endswith(".vrt") or path.lower().startswith("vrt://") or path.lstrip().startswith("<")
+    return tuple(map(file_place, [path, *(names_behind(path) if is_virtual else ())]))
 
 
 def file_place(path: str) -> str:

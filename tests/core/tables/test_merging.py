@@ -306,3 +306,17 @@ def test_points_with_other_fields_are_not_mixed(mosaic: Path) -> None:
     (mosaic / "one.tif").replace(mosaic / "east.tif")
     with pytest.raises(VectorError, match="Row 2 .* has written the fields"):
         over_halves(mosaic, "SampleExtraction", f"VEC={vec}", ".gpkg")
+
+
+def test_merged_points_may_be_made_again(mosaic: Path) -> None:
+    """In a file that holds nothing but them; what else a file holds is not lost."""
+    common = json.dumps({"vec": str(mosaic / "fields.gpkg"), "field": "class", "strategy": "all"})
+    (mosaic / "t.csv").write_text("in,out\nwest.tif,west.gpkg\neast.tif,east.gpkg\n")
+    merged = mosaic / "sel.gpkg"
+    given = {"operation": "SampleSelection", "table": str(mosaic / "t.csv"), "parameters": common, "merge": True}
+    given.update({"out": str(mosaic / "r.csv"), "out.merged": str(merged)})
+    counts = [json.loads(registry.run("RunTable", given, Log())["merged"]) for _ in range(2)]
+    assert counts[0] == counts[1]
+    merged.write_bytes((mosaic / "fields.gpkg").read_bytes())
+    with pytest.raises(ParameterError, match="OUT_MERGED is .*sel.gpkg, which holds .*: that would be lost"):
+        registry.run("RunTable", given, Log())

@@ -316,3 +316,40 @@ def test_every_operation_is_run_by_tables_or_said_to_be_none_for_them() -> None:
     others = {"RunTable", "RunCommandLine", "CreateExampleData", "EngineReport", "InstallEngine", "TensorBoard"}
     assert {*OPERATIONS, *others} == set(registry.names())
     assert set(MERGED) == set(MERGES) <= set(OPERATIONS)
+
+
+def test_a_virtual_raster_of_what_another_row_makes_is_refused(scenes: Path) -> None:
+    """Through another virtual raster, whether its source is there or not."""
+    (scenes / "x.tif").write_bytes((scenes / "c.tif").read_bytes())
+    for name, source in (("one", "x.tif"), ("two", "one.vrt")):
+        gdal.BuildVRT(str(scenes / f"{name}.vrt"), [str(scenes / source)]).FlushCache()
+    path = table(scenes / "t.csv", "IL,OUT", "a.tif,x.tif", "two.vrt,y.tif")
+    for _ in range(2):
+        with pytest.raises(ParameterError, match=r"Row 2 \(line 3\): IL is .*two\.vrt, which is an output of Row 1"):
+            run(operation="BandMath", table=path, parameters="EXP=im1b1", out=str(scenes / "r.csv"))
+        (scenes / "x.tif").unlink(missing_ok=True)
+
+
+def test_a_row_is_run_again_when_a_source_of_a_source_changed(scenes: Path) -> None:
+    for name, source in (("one", "a.tif"), ("two", "one.vrt")):
+        gdal.BuildVRT(str(scenes / f"{name}.vrt"), [str(scenes / source)]).FlushCache()
+    path = table(scenes / "t.csv", "IL,OUT", "two.vrt,y.tif")
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1*2", "out": str(scenes / "r.csv")}
+    run(**given)
+    raster(scenes / "a.tif", np.full((2, 3), 7))
+    assert run(**given, resume=True)["kept"] == 0
+    assert pixels(scenes / "y.tif").tolist() == [[14] * 3] * 2
+
+
+def test_a_missing_input_is_told_in_either_mode_of_gdal(scenes: Path) -> None:
+    path = table(scenes / "t.csv", "IL,OUT", "a.tif,x.tif", "nope.tif,y.tif")
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1", "out": str(scenes / "r.csv")}
+    before = gdal.GetUseExceptions()
+    gdal.UseExceptions()
+    try:
+        assert run(**given)["failed"] == 1
+    finally:
+        if not before:
+            gdal.DontUseExceptions()
+    error = results(scenes / "r.csv")[1]["error"]
+    assert "nope.tif" in error and "TypeError" not in error
