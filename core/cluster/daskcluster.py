@@ -17,7 +17,7 @@ from ..base.jsonvalues import OddJson, read
 from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..base.temporaries import scratch_folder
-from ..errors import EngineError, ParameterError, field
+from ..errors import Cancelled, EngineError, ParameterError, field
 from ..machine.extras import packages_of
 from ..parameters.clusteraddress import ClusterAddress, cluster_address, is_encrypted, leaves_machine
 from ..phrases import Phrase
@@ -103,6 +103,8 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
             end_at_once(distributed, client)
         except (RuntimeError, OSError, ImportError) as error:
+            _raise_interruption(error)
+            progress.check()
             raise EngineError(
                 "The workers of {cluster}=local:{count} cannot be started: {error}. In a script, run operations "
                 'below if __name__ == "__main__":, since each worker imports the script.',
@@ -111,6 +113,17 @@ def _local_client(distributed: Any, count: int, progress: Progress) -> Iterator[
                 error=error,
             ) from error
         yield client
+
+
+def _raise_interruption(error: BaseException) -> None:
+    """Raise the user's wish to stop that an error of Dask's has come from, if any."""
+    waiting, seen = [error], set()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, (KeyboardInterrupt, Cancelled)):
+            raise one
+        seen.add(id(one))
+        waiting += [other for other in (one.__cause__, one.__context__) if other is not None and id(other) not in seen]
 
 
 def bare(folder: Path | None = None) -> Any:

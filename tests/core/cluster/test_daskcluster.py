@@ -20,7 +20,7 @@ from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.cluster import daskcluster
 from otbtf_qgis.core.cluster.daskcluster import _own_security, dask_pool
 from otbtf_qgis.core.cluster.tasks import Tasks
-from otbtf_qgis.core.errors import EngineError, ParameterError
+from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
 
 distributed = pytest.importorskip("distributed")
 
@@ -154,3 +154,16 @@ def test_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(EngineError, match=r"CLUSTER needs Dask .*otbtf:installengine\) with EXTRAS=cluster"):
         doubled("local:2")
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), Cancelled()])
+def test_a_wish_to_stop_while_workers_start_stays_one(monkeypatch: pytest.MonkeyPatch, interruption: Any) -> None:
+    def interrupted(**_: Any) -> None:
+        try:
+            raise interruption
+        finally:
+            raise RuntimeError("Cluster failed to start")
+
+    monkeypatch.setattr(distributed, "LocalCluster", interrupted)
+    with pytest.raises(type(interruption)), dask_pool("local:2", "", Progress()):
+        pass
