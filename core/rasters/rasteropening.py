@@ -129,4 +129,6 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
     try:
         return Grid.from_geotransform(tuple(dataset.GetGeoTransform()), dataset.RasterXSize, dataset.RasterYSize)
     except RasterError as error:
-        raise RasterError("{name}: {reason}.", name=masked(name_of(dataset)), reason=error.message) from None
+        raise RasterError(
+            "Cannot use the raster {name}: {reason}.", name=masked(name_of(dataset)), reason=error.message
+        ) from None
