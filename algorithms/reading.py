@@ -34,7 +34,7 @@ from qgis.core import (
 
 from ..core.base.progress import Progress
 from ..core.errors import ParameterError
-from ..core.parameters.kinds import Key
+from ..core.parameters.kinds import Content, Key
 from ..core.parameters.parsing import unknown_key
 from ..core.parameters.vectorsource import Address
 from ..core.phrases import Phrase
@@ -48,6 +48,9 @@ from .weblayers import EXTENT, PIXEL_SIZE, Wanted, WebLayer, opened, provider_ad
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _EXTENT = re.compile(rf"\s*{_NUMBER}(?:\s*,\s*{_NUMBER}){{3}}\s*(?:\[[^\]]+\]\s*)?")
+_LIMITS = ("extent", "out.box")
+"""Keys that limit the output of an operation."""
+
 _DATABASES = ("memory:", "ogr:", "postgres:", "postgis:", "mssql:", "oracle:", "spatialite:", "hana:")
 
 
@@ -151,7 +154,7 @@ class Reader:
 
     def raster(self, key: Key, value: Any, number: int, run: bool) -> Any:
         """Return how a request names a raster: the `number`th of a list, or 0 for one alone."""
-        place = Phrase("{key}, image {number},", key=key.mention, number=number) if number else key.mention
+        place = _place(key, number)
         if value is None or value == "":
             raise ParameterError("{place} is empty: remove it from the list, or choose a raster.", place=place)
         layer = value
@@ -181,6 +184,31 @@ class Reader:
         several = value if isinstance(value, (list, tuple)) else [value]
         return any(self._is_web_layer(self.plain(key, one)) for one in several)
 
+    def check_web_layers(self) -> None:
+        """Check what is read of layers that only QGIS reads, as far as that takes no request to their servers.
+
+        Raises:
+            ParameterError: extent or pixel size are missing, or do not fit a layer.
+        """
+        for name, raw in self._parameters.items():
+            key = self._keys.get(name)
+            if key is None or key.kind.is_output or key.kind.content is not Content.RASTER:
+                continue
+            value = self.plain(key, raw)
+            several = enumerate(value, 1) if isinstance(value, (list, tuple)) else [(0, value)]
+            for number, one in several:
+                self._check_web_layer(_place(key, number), self.plain(key, one))
+
+    def _check_web_layer(self, place: str, value: Any) -> None:
+        if not self._is_web_layer(value):
+            return
+        wanted = self._wanted()
+        layer = self._layer(value, QgsProcessingUtils.LayerHint.Raster) if isinstance(value, str) else value
+        if layer is not None:
+            WebLayer(place, layer, wanted)
+        elif wanted.extent is None:  # an address: opening it may ask a server
+            raise wanted.missing(place.rstrip(","))
+
     def _is_web_layer(self, value: Any) -> bool:
         if not isinstance(value, str):
             return isinstance(value, QgsRasterLayer) and value.providerType() != "gdal"
@@ -193,7 +221,8 @@ class Reader:
         """Return which part of layers that are not files is asked for, and at which pixel size."""
         extent = self._value(EXTENT, self._parameters.get(EXTENT.parameter), False)
         size = self._value(PIXEL_SIZE, self._parameters.get(PIXEL_SIZE.parameter), False)
-        return Wanted(self._extent_in if extent else None, None if size is None else PIXEL_SIZE.read(size))
+        limits = tuple(key.mention for key in self._keys.values() if key.name in _LIMITS)
+        return Wanted(self._extent_in if extent else None, None if size is None else PIXEL_SIZE.read(size), limits)
 
     def _extent_in(self, crs: QgsCoordinateReferenceSystem) -> QgsRectangle:
         name = EXTENT.parameter
@@ -326,6 +355,11 @@ class Reader:
         if problem:
             raise ParameterError("{key} is {value!r}: {problem}", key=key.mention, value=value, problem=problem)
         return value
+
+
+def _place(key: Key, number: int) -> str:
+    """Return what names the `number`th of the rasters of a key, or the only one where that is 0."""
+    return Phrase("{key}, image {number},", key=key.mention, number=number) if number else key.mention
 
 
 def _choice(definition: QgsProcessingFeatureSourceDefinition) -> Choice:

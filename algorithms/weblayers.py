@@ -111,10 +111,22 @@ class Wanted:
     Attributes:
         extent: from a coordinate system to the rectangle in it; None where none is given.
         pixel_size: in units of the layer's coordinate system; None for the layer's own.
+        limits: mentions of the parameters that limit the output, but not what is read of such a layer.
     """
 
     extent: _Extent | None
     pixel_size: float | None
+    limits: tuple[str, ...] = ()
+
+    def missing(self, called: str) -> ParameterError:
+        """Return the error for a layer of which no extent is given."""
+        told = Phrase(" ({limits} only limit the map; the image itself must be finite.)", limits=", ".join(self.limits))
+        return ParameterError(
+            "{called} is not a file, and {extent} is missing: enter the extent to read of it.{limits}",
+            called=called,
+            extent=EXTENT.mention,
+            limits=told if self.limits else "",
+        )
 
 
 class WebLayer:
@@ -134,12 +146,7 @@ class WebLayer:
         self._place, self._name, self._crs = place, str(layer.name()), layer.crs()
         provider = layer.dataProvider()
         if wanted.extent is None:
-            raise ParameterError(
-                "{called} is not a file, and {extent} is missing: enter the extent to read of it. (An extent or box "
-                "of the output only limits the map; the image itself must be finite.)",
-                called=self._called,
-                extent=EXTENT.mention,
-            )
+            raise wanted.missing(self._called)
         self._levels = _levels(provider)
         self._query = parse_qs(str(layer.source())) if layer.providerType() == "wms" else {}
         size = self._pixel_size(provider, wanted)

@@ -82,8 +82,11 @@ def parse(text: str | bytes, largest: int = LARGEST, deepest: int = DEEPEST, inf
         raise OddJson(Phrase("it is not UTF-8 text")) from error
     except RecursionError as error:
         raise OddJson(Phrase("it is nested more than {deepest} levels deep", deepest=deepest)) from error
+    except json.JSONDecodeError as error:
+        place = Phrase("it is not JSON from line {line}, column {column} on", line=error.lineno, column=error.colno)
+        raise OddJson(place) from error
     except ValueError as error:
-        raise OddJson(Phrase("it is not JSON: {error}", error=error)) from error
+        raise OddJson(Phrase("it is not JSON")) from error
     _check_depth(value, deepest)
     return Json(value)
 

@@ -116,7 +116,7 @@ class Grid:
             raise RasterError(
                 "the raster is rotated (geotransform {transform}): warp it to a north-up grid first (Raster > "
                 "Projections > Warp)",
-                transform=transform,
+                transform=", ".join(f"{number:.10g}" for number in transform),
             )
         if dx <= 0 or dy == 0:
             raise RasterError(

@@ -36,7 +36,7 @@ FILE_NAME = "mlm.json"
 SERVING_DEFAULTS = "otbtf:serving"
 """Where an item holds the model's serving defaults."""
 
-_CURE = Phrase("Delete the sidecar, or have otbtf:describemodel write a new one.")
+_CURE = Phrase("Delete the sidecar, or have “Describe a model” write a new one.")
 
 
 @dataclass(frozen=True)
@@ -310,13 +310,6 @@ def _parse(path: Path) -> Sidecar:
 def patches_verdict(width: int, height: int) -> str:
     """Return the verdict on a model that takes patches of one size only."""
     return Phrase("patches of {width} x {height}", width=width, height=height)
-
-
-def applied_verdict(geometry: Geometry, defaults: ServingDefaults | None) -> str:
-    """Return how serving applies a model for an output, in words: in windows, where its serving defaults say so."""
-    if defaults is None or not defaults.context or geometry.x is None:
-        return geometry.verdict
-    return Phrase("context of fixed size: {side} x {side}", side=defaults.context)
 
 
 def _geometry(described: Json) -> Geometry:

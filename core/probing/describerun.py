@@ -13,9 +13,10 @@ from ..classes.palette import coloured
 from ..errors import ModelError, ParameterError, as_key, field, worded
 from ..files.staging import check_file, write_text_file
 from ..machine.devices import device_scope
+from ..models.appliedmodel import applied
 from ..models.loading import load_model
 from ..models.servingdefaults import ServingDefaults
-from ..models.sidecar import Sidecar, applied_verdict, as_text, read_sidecar, write_sidecar
+from ..models.sidecar import Sidecar, as_text, read_sidecar, write_sidecar
 from ..operations.describemodel import DescribeModel
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
@@ -83,7 +84,7 @@ def _results(described: Description, defaults: ServingDefaults | None) -> dict[s
     first = described.outputs[0]
     rasters = bool(described.rasters or described.misfits)
     return {
-        "verdict": applied_verdict(first.geometry, defaults) if first.geometry else first.verdict,
+        "verdict": applied(first.geometry, defaults).verdict if first.geometry else first.verdict,
         "parameters": worded(first.parameters, as_key),
         "fits": ("no" if described.misfits else "yes") if rasters else "",
         "misfits": "\n".join(worded(misfit, as_key) for misfit in described.misfits),

@@ -9,11 +9,12 @@ from pathlib import Path
 from ..base.languages import spoken, tr
 from ..classes.modelclasses import Classes
 from ..errors import as_key, worded
+from ..models.appliedmodel import applied
 from ..models.modelfiles import is_onnx
 from ..models.modelinterface import TensorInfo
 from ..models.onnxmetadata import metadata_of
 from ..models.servingdefaults import ServingDefaults
-from ..models.sidecar import Geometry, applied_verdict
+from ..models.sidecar import Geometry
 from ..phrases import Phrase
 from .modeldescription import Description
 from .outputdescription import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, OutputDescription
@@ -50,6 +51,11 @@ _MEANING: dict[str, Phrase] = {
 _WINDOWS = Phrase(
     "Each output pixel depends on all that the model is shown: the image is computed in windows of this size, in pixels of "
     "the first source, which overlap by half and are blended."
+)
+
+_PATCHES = Phrase(
+    "By default each output pixel is computed from a patch of its own, as the sidecar of the model says. The numbers below "
+    "tell what the model accepts."
 )
 
 
@@ -138,11 +144,13 @@ def _rasters(description: Description) -> list[str]:
 
 def _output(output: OutputDescription, probed_on: str, defaults: ServingDefaults | None) -> list[str]:
     geometry = output.geometry
-    verdict = applied_verdict(geometry, defaults) if geometry else output.verdict
+    way = applied(geometry, defaults) if geometry else None
+    verdict = way.verdict if way else output.verdict
     parts = [f"<h2>{_text(Phrase('{name}: {verdict}', name=output.info.name, verdict=verdict))}</h2>"]
-    if geometry is None:
+    if geometry is None or way is None:
         return [*parts, f"<p>{_text(worded(output.problem, as_key))}</p>"]
-    meaning = _MEANING.get(verdict) if verdict == geometry.verdict else _WINDOWS
+    otherwise = _PATCHES if way.by_patches else _WINDOWS
+    meaning = _MEANING.get(verdict) if verdict == geometry.verdict else otherwise
     if meaning:
         parts.append(f"<p>{_text(meaning)}</p>")
     parts.append(_table(_numbers(geometry, output.fields)))

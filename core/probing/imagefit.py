@@ -9,6 +9,7 @@ from typing import Any
 
 from ..base.progress import Progress
 from ..errors import ModelError, OtbtfError, field
+from ..models.appliedmodel import applied
 from ..models.modelinterface import TensorInfo, plain_name
 from ..models.modelsummary import ModelSummary
 from ..models.servingdefaults import ServingDefaults
@@ -84,7 +85,7 @@ def fit_of_images(
     remarks += _other_than_in_training(summary.described.serving_defaults or ServingDefaults(), list(stacks.items()))
     geometry = summary.geometry(output)
     if geometry is not None:
-        remarks += _too_small(geometry, stacks[sources[0].number])
+        remarks += _too_small(geometry, summary.described.serving_defaults, stacks[sources[0].number])
         remarks += _other_pixel_sizes(geometry, fed, stacks)
     lacking = [info for info in summary.image_inputs(output) if info not in fed]
     if lacking:
@@ -280,8 +281,9 @@ def _other_than_in_training(defaults: ServingDefaults, stacks: Sequence[tuple[in
     return remarks
 
 
-def _too_small(geometry: Geometry, first: Stack) -> list[str]:
-    size = (geometry.x.rfield, geometry.y.rfield) if geometry.x and geometry.y else geometry.patch
+def _too_small(geometry: Geometry, defaults: ServingDefaults | None, first: Stack) -> list[str]:
+    alone = (geometry.x.rfield, geometry.y.rfield) if geometry.x and geometry.y else geometry.patch
+    size = applied(geometry, defaults).patch or alone
     if size is None or (first.grid.width >= size[0] and first.grid.height >= size[1]):
         return []
     return [

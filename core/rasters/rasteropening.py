@@ -28,6 +28,14 @@ from .rasterfiles import check_whole, watch_files
 from .remoterasters import Remote, open_remote
 from .scaling import scaling
 
+_OF_SYSTEM = {
+    "No such file or directory": Phrase("No such file or directory"),
+    "Permission denied": Phrase("Permission denied"),
+    "Is a directory": Phrase("Is a directory"),
+    "No space left on device": Phrase("No space left on device"),
+}
+"""What the system says in English."""
+
 
 def open_dataset(source: Any) -> tuple[gdal.Dataset, Remote | None]:
     """Open a raster for reading.
@@ -93,12 +101,18 @@ def _open_local(source: str, options: Sequence[str]) -> gdal.Dataset:
         raise RasterError(
             "Cannot open the raster {source}: {errors}. {cure}",
             source=masked(source),
-            errors=masked(str(errors)),
+            errors=_reason(source, str(errors)),
             cure=cure,
         )
     check_options(source, options, errors)
     Reports(source).check_opened(dataset, errors)
     return dataset
+
+
+def _reason(source: str, told: str) -> str:
+    """Return GDAL's reason without the path before it; those of the system are phrases, which can be translated."""
+    reason = told[len(source) + 2 :] if told.startswith(f"{source}: ") else told
+    return _OF_SYSTEM.get(reason.rstrip("."), masked(reason))
 
 
 def _subdatasets(dataset: gdal.Dataset) -> str:
@@ -115,4 +129,6 @@ def grid_of(dataset: gdal.Dataset) -> Grid:
     try:
         return Grid.from_geotransform(tuple(dataset.GetGeoTransform()), dataset.RasterXSize, dataset.RasterYSize)
     except RasterError as error:
-        raise RasterError("{name}: {reason}.", name=masked(name_of(dataset)), reason=error.message) from None
+        raise RasterError(
+            "Cannot use the raster {name}: {reason}.", name=masked(name_of(dataset)), reason=error.message
+        ) from None

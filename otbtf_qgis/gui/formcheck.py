@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from qgis.core import QgsProcessingOutputLayerDefinition
+from qgis.core import QgsProcessingContext, QgsProcessingOutputLayerDefinition, QgsProject
 from qgis.PyQt.QtCore import Qt, QTimer, QVariant
 from qgis.PyQt.QtWidgets import QLabel
 
 from ..algorithms.feedback import in_labels
+from ..algorithms.reading import Reader
 from ..algorithms.translate import tr
 from ..core.base.languages import quoted
 from ..core.errors import OtbtfError
@@ -33,12 +34,14 @@ class FormCheck(QLabel):
 
     Args:
         panel: QGIS's widget with the parameters of the dialog, as `mainWidget()` returns it.
-        operation: whose parameters they are.
+        algorithm: whose parameters they are.
     """
 
-    def __init__(self, panel: Any, operation: type) -> None:
+    def __init__(self, panel: Any, algorithm: Any) -> None:
         super().__init__(panel)
-        self._wrappers, self._operation = panel.wrappers, operation
+        self._wrappers, self._algorithm, self._operation = panel.wrappers, algorithm, algorithm.OPERATION
+        self._context = QgsProcessingContext()
+        self._context.setProject(QgsProject.instance())
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -89,6 +92,7 @@ class FormCheck(QLabel):
             return tr("Before you run, fill in: {}.").format(", ".join(map(quoted, lacking)))
         try:
             read(self._operation, given)
+            Reader(self._algorithm, known, values, self._context).check_web_layers()
         except OtbtfError as error:
             return in_labels(error.message, self._operation)
         return ""

@@ -211,7 +211,7 @@ class ModelPanel(QFrame):
         if isinstance(found, Found):
             output = found.summary.output(self._text(form.outputs))
             told = modeltext.of_model(found.summary, output, form.applies, found.whole)
-            self._say("".join((told, self._of_further_sources(output), self._state)))
+            self._say(told + "<br>".join(filter(None, (self._of_further_sources(output), self._state))))
             self._follow(found, output)
             self._look_at_images(found.summary, output)
         elif found is not None:

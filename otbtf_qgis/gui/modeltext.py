@@ -7,15 +7,18 @@ from collections.abc import Callable, Iterable
 
 from ..algorithms.translate import tr
 from ..core.classes.modelclasses import Classes
+from ..core.models.appliedmodel import Applied, applied
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
-from ..core.models.sidecar import AxisNumbers, Geometry, applied_verdict
+from ..core.models.sidecar import AxisNumbers, Geometry
 from ..core.parameters.templatenames import Template
 from ..core.probing.imagefit import Fit
 
 _BAD, _GOOD, _DOUBTFUL = "#b00020", "#2e7d32", "#b26a00"
 _MOST_CLASSES = 40
 _MOST_NAMES = 8
+_LONGEST_NAME = 40
+"""Characters of a class's name, at most: the names do not break, and the form is as wide as the longest."""
 
 
 def of_template(template: Template) -> str:
@@ -38,15 +41,17 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
         whole: whether more cannot be had before it is run.
     """
     geometry = summary.geometry(output)
-    unknown = tr("how it is applied is not known before Run") if whole and marked and output else ""
-    verdict = tr(applied_verdict(geometry, summary.described.serving_defaults)) if geometry else unknown
+    images = summary.image_inputs(output)
+    imageless = marked and summary.inputs and not images
+    unknown = tr("how it is applied is not known before Run") if whole and marked and output and not imageless else ""
+    way = _applied(summary, geometry)
+    verdict = tr(way.verdict) if way else unknown
     kind = [part for part in (summary.kind, verdict) if part]
     rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
-    images = summary.image_inputs(output)
     rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]
     others = [info for info in summary.inputs if info.name not in {image.name for image in images}]
     rows += [(tr("Further input"), _named(info, info.dtype)) for info in others]
-    if geometry and _is_bounded(geometry):
+    if geometry and way and not way.by_patches and _is_bounded(geometry):
         rows.append((tr("Not known"), tr("the exact receptive field: “Describe a model” measures it")))
     if geometry and (size := patch_size(geometry)):
         rows.append((tr("Patch size"), tr("{} x {} pixels").format(*size)))
@@ -58,7 +63,19 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
     if output and output not in {info.name for info in summary.outputs}:
         told = tr("“{}” is none of these outputs: it must be the name of a layer or tensor.").format(output)
         rows.append(("", _coloured(told, _DOUBTFUL)))
+    if imageless:
+        rows.append(("", _coloured(_without_images(summary, output), _BAD)))
     return _table(rows)
+
+
+def _without_images(summary: ModelSummary, output: str) -> str:
+    """Return that no source can feed what is computed."""
+    if any(info.takes_images for info in summary.inputs):
+        return tr("The output {} of the model takes no images: choose another one.").format(output)
+    return tr(
+        "The model takes no images, so it cannot be applied to them: choose one with an input of shape (batch, height, width, "
+        "bands)."
+    )
 
 
 def _training_images(summary: ModelSummary) -> list[tuple[str, str]]:
@@ -129,6 +146,10 @@ def bands_of(info: TensorInfo) -> str:
     return tr("1 band") if number == 1 else tr("{} bands").format(number)
 
 
+def _applied(summary: ModelSummary, geometry: Geometry | None) -> Applied | None:
+    return applied(geometry, summary.described.serving_defaults) if geometry else None
+
+
 def _input(summary: ModelSummary, info: TensorInfo, geometry: Geometry | None) -> str:
     bands = bands_of(info)
     names = summary.bands.get(info.name, ())
@@ -138,7 +159,8 @@ def _input(summary: ModelSummary, info: TensorInfo, geometry: Geometry | None) -
     parts = [bands, info.dtype]
     if geometry and info.name in geometry.inputs:
         place = geometry.inputs.index(info.name)
-        parts += [_pixel_size(geometry, place), _receptive_field(geometry, place)]
+        way = applied(geometry, summary.described.serving_defaults)
+        parts += [_pixel_size(geometry, place), _receptive_field(geometry, place, way)]
     return _named(info, ", ".join(part for part in parts if part))
 
 
@@ -149,11 +171,11 @@ def _pixel_size(geometry: Geometry, place: int) -> str:
     return tr("pixel size {:g} times that of {}").format(float(1 / ratio), geometry.inputs[0])
 
 
-def _receptive_field(geometry: Geometry, place: int) -> str:
+def _receptive_field(geometry: Geometry, place: int, way: Applied) -> str:
     if place < len(geometry.seen):
         return tr("receptive field {} x {} pixels").format(*geometry.seen[place]) if all(geometry.seen[place]) else ""
     around = geometry.surroundings
-    if not _is_bounded(geometry) or geometry.x is None or geometry.y is None or around is None:
+    if way.by_patches or not _is_bounded(geometry) or geometry.x is None or geometry.y is None or around is None:
         return ""
     ratio, offset = float(geometry.ratios[place]), geometry.offsets[place]
     width = _bound(geometry.x, around.margin_x) * ratio + offset
@@ -178,9 +200,10 @@ def _is_bounded(geometry: Geometry) -> bool:
 
 def _output(summary: ModelSummary, info: TensorInfo, chosen: bool) -> str:
     geometry = summary.geometry(info.name)
+    way = _applied(summary, geometry)
     parts = [bands_of(info), info.dtype]
-    if geometry and geometry.x and geometry.x.scale != 1:
-        parts.append(tr("pixel size {:g} times that of {}").format(float(geometry.x.scale), geometry.inputs[0]))
+    if geometry and geometry.inputs and way and way.scale != 1:
+        parts.append(tr("pixel size {:g} times that of {}").format(float(way.scale), geometry.inputs[0]))
     if chosen and len(summary.outputs) > 1:
         parts.append(tr("used"))
     return _named(info, ", ".join(part for part in parts if part))
@@ -193,11 +216,15 @@ def _named(info: TensorInfo, about: str) -> str:
 def _swatches(classes: Classes) -> str:
     shown = [
         f'<span style="background-color: {item.color or "#ffffff"}">&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;'
-        f"{_unbroken(item.name or str(item.value))}"
+        f"{_unbroken(_cut(item.name or str(item.value)))}"
         for item in classes[:_MOST_CLASSES]
     ]
     more = [tr("and {} more").format(len(classes) - _MOST_CLASSES)] if len(classes) > _MOST_CLASSES else []
     return " &nbsp; ".join([*shown, *more])
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1].rstrip()}…"
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

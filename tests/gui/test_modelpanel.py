@@ -254,8 +254,12 @@ def test_images_are_compared_with_the_model(
     wait_for(lambda: not panel.images_text.isVisibleTo(panel), 30)
 
 
-@pytest.mark.parametrize("extent", ["", "0,1000,0,1000 [EPSG:3857]"])
-def test_a_basemap_is_left_to_the_run(open_dialog: Any, models: Path, tmp_path: Path, extent: str) -> None:
+@pytest.mark.parametrize(
+    ("extent", "lacking"), [("", "Web layers: extent"), ("0,1000,0,1000 [EPSG:3857]", "Web layers: pixel size")]
+)
+def test_a_basemap_is_left_to_the_run(
+    open_dialog: Any, models: Path, tmp_path: Path, extent: str, lacking: str
+) -> None:
     with serving_tiles() as server:
         layer = QgsRasterLayer(server.source(), "tiles", "wms")
         QgsProject.instance().addMapLayer(layer)
@@ -265,6 +269,7 @@ def test_a_basemap_is_left_to_the_run(open_dialog: Any, models: Path, tmp_path: 
             choose(dialog, MODEL_DIR=models / "net", SOURCE1_IL=[layer.id()], WEB_EXTENT=extent)
             wait_for(says_of_images(panel, "Source 1 is read when the algorithm runs."), 30)
             assert "missing" not in panel.images_text.text() and "The images fit" not in panel.images_text.text()
+            wait_for(lambda: f"\u201c{lacking}\u201d is missing" in dialog.form_check.text(), 20)
             choose(dialog, SOURCE1_IL=[given])
             wait_for(says_of_images(panel, "The images fit"), 30)
             assert server.asked == []

@@ -76,7 +76,14 @@ IN_QGIS = {
     ),
     *("vectors", "registry", "engine", "exampledata", "classes", "polygons", "samples", "patches", "imagetools"),
     *("workflows.commandline", "workflows.commandrun", "tables.givenonce"),
-    *("models.identity", "models.modelfiles", "models.modelinterface", "models.modelsummary", "models.sidecar"),
+    *(
+        "models.identity",
+        "models.appliedmodel",
+        "models.modelfiles",
+        "models.modelinterface",
+        "models.modelsummary",
+        "models.sidecar",
+    ),
     "probing.imagefit",
 }
 """What QGIS's own process may import of core: the declarations, and bodies that need only GDAL and NumPy."""
