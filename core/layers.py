@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .models.attentionlayers import PlaceAttention
 from .models.keraslayers import (
     ApplyMask,
     Argmax,
@@ -13,18 +14,36 @@ from .models.keraslayers import (
     ScalarsTile,
     TargetScaling,
 )
-from .models.missingvalues import FillNodata, TemporalInterpolation
+from .models.missingvalues import FillNodata, MergedDates, TemporalInterpolation
+from .models.serieslayers import (
+    DateEncoding,
+    EnlargedAttention,
+    ImageOfPixels,
+    ImagesOfDates,
+    LightweightAttention,
+    SeriesOfImages,
+    SeriesOfPixels,
+)
 
 __all__ = [
     "ApplyMask",
     "Argmax",
     "ClassValues",
+    "DateEncoding",
     "DilatedMask",
+    "EnlargedAttention",
     "FillNodata",
     "HarmonicFit",
+    "ImageOfPixels",
+    "ImagesOfDates",
+    "LightweightAttention",
     "Max",
+    "MergedDates",
     "PixelShuffle",
+    "PlaceAttention",
     "ScalarsTile",
+    "SeriesOfImages",
+    "SeriesOfPixels",
     "TargetScaling",
     "TemporalInterpolation",
 ]

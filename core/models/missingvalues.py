@@ -78,29 +78,15 @@ class FillNodata(ExactLayer):
         return {**super().get_config(), "nodata": self.nodata, "values": self.values, "mask": self.mask}
 
 
-@register
-class TemporalInterpolation(ExactLayer):
-    """Fills gaps in the time series of each pixel and band linearly along the dates.
-
-    Before the first known value and behind the last it holds these, as `numpy.interp` does. Takes (..., times * bands) of
-    any numeric dtype. Bands of one date are merged first, by the mean of the known ones.
-    Returns float32 of (..., dates * bands) in the same order, for the different dates from the first to the last; with
-    `step`, for dates that far apart from the first on, as iota2 resamples its series. A series with one known value holds it
-    everywhere; one with none is the no-data value everywhere. The mask, as many channels again, is 1 where nothing
-    was known at that date; with `step`, where nothing was known within half a step of it.
-
-    iota2: J. Inglada et al., Operational High Resolution Land Cover Map Production at the Country Scale Using Satellite
-    Image Time Series, Remote Sensing 9(1), 2017.
-    """
+class _SeriesLayer(ExactLayer):
+    """Takes time series, (..., times * bands), whose bands of one date it merges by the mean of the known ones."""
 
     def __init__(
         self,
         times: Sequence[float],
         bands: int = 1,
         order: str = DATE_MAJOR,
-        step: float | None = None,
         nodata: float = math.nan,
-        mask: bool = False,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -110,19 +96,17 @@ class TemporalInterpolation(ExactLayer):
             times: of the acquisitions, in days, in the order in which their bands come; they need not be sorted.
             bands: number of bands of each acquisition.
             order: of the channels, in and out: `date-major` or `band-major`.
-            step: days between two dates of the output; None for the dates of the input.
             nodata: stands for a missing value, beside NaN.
-            mask: whether the mask is appended.
             name: of the layer.
             **kwargs: for Keras's base class.
 
         Raises:
-            ParameterError: there are no times, or one is no number; the number of bands or the step is not positive; there
-                is no such order.
+            ParameterError: there are no times, or one is no number; the number of bands is not positive; there is no such
+                order.
         """
         super().__init__(name=name, **kwargs)
-        self.times, self.bands, self.order, self.step = [float(time) for time in times], bands, order, step
-        self.nodata, self.mask = float(nodata), mask
+        self.times, self.bands, self.order = [float(time) for time in times], bands, order
+        self.nodata = float(nodata)
         if not self.times or not np.isfinite(self.times).all():
             raise ParameterError(
                 "times is {times}, but must be one finite number of days for each acquisition.", times=self.times
@@ -133,12 +117,9 @@ class TemporalInterpolation(ExactLayer):
             raise ParameterError(
                 "order is {order!r}, but must be one of: {orders}.", order=order, orders=", ".join(ORDERS)
             )
-        if step is not None and not 0 < step < math.inf:
-            raise ParameterError("step is {step:g}, but must be a number of days above 0.", step=step)
-        self.dates = output_dates(self.times, step)
+        self.dates = output_dates(self.times, None)
         # From the first date on: float32 would round dates as days since 1970 with a fraction.
         self._days = (np.unique(self.times) - min(self.times)).astype("float32")
-        self._wanted = (np.array(self.dates) - min(self.times)).astype("float32")
 
     def build(self, input_shape: Any) -> None:
         """Check the number of channels.
@@ -155,23 +136,6 @@ class TemporalInterpolation(ExactLayer):
                 bands=self.bands,
                 times_count2=len(self.times) * self.bands,
             )
-
-    def call(self, inputs: Any) -> Any:
-        """Return the series without gaps, and the mask where it is asked for."""
-        series, known = self._merged(tf.cast(inputs, tf.float32))
-        before, behind = self._neighbours(known)
-        days = tf.constant(self._days)
-        start, end = tf.gather(days, before), tf.gather(days, behind)
-        weight = tf.clip_by_value(tf.math.divide_no_nan(self._wanted - start, end - start), 0.0, 1.0)
-        axes = len(series.shape) - 1
-        first, last = (tf.gather(series, index, batch_dims=axes) for index in (before, behind))
-        empty = ~tf.reduce_any(known, axis=-1, keepdims=True)
-        filled = tf.where(empty, tf.constant(self.nodata, tf.float32), first + weight * (last - first))
-        if not self.mask:
-            return self._flat(filled, inputs)
-        distance = tf.minimum(tf.abs(self._wanted - start), tf.abs(self._wanted - end))
-        missing = tf.cast(empty | (distance > (self.step or 0.0) / 2), tf.float32)
-        return tf.concat([self._flat(filled, inputs), self._flat(missing, inputs)], axis=-1)
 
     def _merged(self, image: Any) -> tuple[Any, Any]:
         """Return the mean of the known values at each date, 0 where there is none, and whether there is one.
@@ -204,6 +168,103 @@ class TemporalInterpolation(ExactLayer):
             found.append((channels.ravel(), np.tile(exists, self.bands)))
         return found
 
+    def _flat(self, series: Any, inputs: Any) -> Any:
+        """Return (..., bands, dates) as (..., channels) in the order of the input."""
+        if self.order == DATE_MAJOR:
+            series = tf.linalg.matrix_transpose(series)
+        channels = len(self.dates) * self.bands
+        return tf.reshape(series, tf.concat([tf.shape(inputs)[:-1], [channels]], axis=0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the layer is made again from."""
+        own = {"times": self.times, "bands": self.bands, "order": self.order, "nodata": self.nodata}
+        return {**super().get_config(), **own}
+
+
+@register
+class MergedDates(_SeriesLayer):
+    """Merges the bands of one date by the mean of the known ones, and puts the dates in order; gaps stay.
+
+    Takes (..., times * bands) of any numeric dtype. Returns float32 of (..., dates * bands) in the same order of dates and
+    bands, for the different dates from the first to the last: NaN where nothing is known.
+    """
+
+    def call(self, inputs: Any) -> Any:
+        """Return the merged series."""
+        series, known = self._merged(tf.cast(inputs, tf.float32))
+        return self._flat(tf.where(known, series, tf.constant(math.nan, tf.float32)), inputs)
+
+
+@register
+class TemporalInterpolation(_SeriesLayer):
+    """Fills gaps in the time series of each pixel and band linearly along the dates.
+
+    Before the first known value and behind the last it holds these, as `numpy.interp` does. Takes (..., times * bands) of
+    any numeric dtype. Bands of one date are merged first, by the mean of the known ones.
+    Returns float32 of (..., dates * bands) in the same order, for the different dates from the first to the last; with
+    `step`, for dates that far apart from the first on, as iota2 resamples its series. A series with one known value holds it
+    everywhere; one with none is `empty` everywhere. The mask, as many channels again, is 1 where nothing
+    was known at that date; with `step`, where nothing was known within half a step of it.
+
+    iota2: J. Inglada et al., Operational High Resolution Land Cover Map Production at the Country Scale Using Satellite
+    Image Time Series, Remote Sensing 9(1), 2017.
+    """
+
+    def __init__(
+        self,
+        times: Sequence[float],
+        bands: int = 1,
+        order: str = DATE_MAJOR,
+        step: float | None = None,
+        nodata: float = math.nan,
+        mask: bool = False,
+        empty: float = math.nan,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Make the layer.
+
+        Args:
+            times: of the acquisitions, in days, in the order in which their bands come; they need not be sorted.
+            bands: number of bands of each acquisition.
+            order: of the channels, in and out: `date-major` or `band-major`.
+            step: days between two dates of the output; None for the dates of the input.
+            nodata: stands for a missing value, beside NaN.
+            mask: whether the mask is appended.
+            empty: stands for the values of a series without a known one. NaN tells them from interpolated values, any of
+                which may be as large as the no-data value.
+            name: of the layer.
+            **kwargs: for Keras's base class.
+
+        Raises:
+            ParameterError: there are no times, or one is no number; the number of bands or the step is not positive; there
+                is no such order.
+        """
+        super().__init__(times, bands, order, nodata, name=name, **kwargs)
+        self.step, self.mask = step, mask
+        self.empty = float(empty)
+        if step is not None and not 0 < step < math.inf:
+            raise ParameterError("step is {step:g}, but must be a number of days above 0.", step=step)
+        self.dates = output_dates(self.times, step)
+        self._wanted = (np.array(self.dates) - min(self.times)).astype("float32")
+
+    def call(self, inputs: Any) -> Any:
+        """Return the series without gaps, and the mask where it is asked for."""
+        series, known = self._merged(tf.cast(inputs, tf.float32))
+        before, behind = self._neighbours(known)
+        days = tf.constant(self._days)
+        start, end = tf.gather(days, before), tf.gather(days, behind)
+        weight = tf.clip_by_value(tf.math.divide_no_nan(self._wanted - start, end - start), 0.0, 1.0)
+        axes = len(series.shape) - 1
+        first, last = (tf.gather(series, index, batch_dims=axes) for index in (before, behind))
+        empty = ~tf.reduce_any(known, axis=-1, keepdims=True)
+        filled = tf.where(empty, tf.constant(self.empty, tf.float32), first + weight * (last - first))
+        if not self.mask:
+            return self._flat(filled, inputs)
+        distance = tf.minimum(tf.abs(self._wanted - start), tf.abs(self._wanted - end))
+        missing = tf.cast(empty | (distance > (self.step or 0.0) / 2), tf.float32)
+        return tf.concat([self._flat(filled, inputs), self._flat(missing, inputs)], axis=-1)
+
     def _neighbours(self, known: Any) -> tuple[Any, Any]:
         """Return for each date of the output the last date with a known value up to it, and the first one from it on.
 
@@ -220,17 +281,14 @@ class TemporalInterpolation(ExactLayer):
         last = tf.where(behind >= count, before, behind)
         return tuple(tf.cast(tf.clip_by_value(index, 0.0, count - 1.0), tf.int32) for index in (first, last))
 
-    def _flat(self, series: Any, inputs: Any) -> Any:
-        """Return (..., bands, dates) as (..., channels) in the order of the input."""
-        if self.order == DATE_MAJOR:
-            series = tf.linalg.matrix_transpose(series)
-        channels = len(self._wanted) * self.bands
-        return tf.reshape(series, tf.concat([tf.shape(inputs)[:-1], [channels]], axis=0))
-
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made again from."""
-        own = {"times": self.times, "bands": self.bands, "order": self.order, "step": self.step}
-        return {**super().get_config(), **own, "nodata": self.nodata, "mask": self.mask}
+        return {**super().get_config(), "step": self.step, "mask": self.mask, "empty": self.empty}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TemporalInterpolation:
+        """Return the layer of a configuration; in old ones the no-data value stands for empty series."""
+        return cls(**{"empty": config["nodata"], **config})
 
 
 def output_dates(times: Sequence[float], step: float | None) -> list[float]:

@@ -8,7 +8,7 @@ import keras
 
 from ..rasters.seriesbands import SeriesLayout, has_dates
 from .keraslayers import HarmonicFit
-from .missingvalues import FillNodata, TemporalInterpolation
+from .missingvalues import FillNodata, MergedDates, TemporalInterpolation
 from .servingdefaults import ServingDefaults, SourceDefaults
 
 
@@ -16,7 +16,7 @@ def source_facts(model: keras.Model) -> dict[str, SourceDefaults]:
     """Return what the layers tell that follow each input; by name of the inputs for which there is something."""
     found: dict[str, SourceDefaults] = {}
     for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, (FillNodata, TemporalInterpolation, HarmonicFit)):
+        if isinstance(layer, (FillNodata, MergedDates, TemporalInterpolation, HarmonicFit)):
             for name in _inputs_before(layer):
                 found[name] = _joined(found.get(name, SourceDefaults()), layer)
     return found

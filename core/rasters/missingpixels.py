@@ -84,6 +84,7 @@ class Missing:
         from_layer: bool = True,
         nan: bool = False,
         rule: NodataRule = WITHOUT_BANDS,
+        filled: float | None = None,
     ) -> None:
         """Prepare.
 
@@ -93,9 +94,10 @@ class Missing:
             from_layer: whether the files' no-data values, what the user has set beside them, and masks count.
             nan: whether NaN counts too.
             rule: how many bands must be missing for a pixel to be no-data; whether NaN counts, too.
+            filled: what a model takes for missing and fills, whatever the files say; None for nothing.
         """
         self._rasters, self._bands = rasters, len(rasters.held)
-        self._rules = [_rule(held, rasters.dtype, nodata, from_layer, nan or rule.nan) for held in rasters.held]
+        self._rules = [_rule(held, rasters.dtype, nodata, from_layer, nan or rule.nan, filled) for held in rasters.held]
         self._allowed = rule.bands_allowed(self._bands)
         self._value = nodata if nodata is not None or not from_layer else common_tag(rasters.held)
         joints = [(number, held.joint) for number, held in enumerate(rasters.held) if held.joint and from_layer]
@@ -268,10 +270,19 @@ def gap_type(dtype: np.dtype, value: float) -> np.dtype:
     return np.dtype(np.result_type(dtype, np.min_scalar_type(plain)))
 
 
-def _rule(held: Held, dtype: np.dtype, nodata: float | None, from_layer: bool, nan: bool = False) -> _Rule:
+def _rule(
+    held: Held,
+    dtype: np.dtype,
+    nodata: float | None,
+    from_layer: bool,
+    nan: bool = False,
+    filled: float | None = None,
+) -> _Rule:
     tag = nodata if nodata is not None else held.tag if from_layer else None
     ranges = () if tag is None else ranges_of(tag, held.dtype, dtype)
     ranges += ranges_of(math.nan, dtype, dtype) if nan else ()
+    if filled is not None:
+        ranges += tuple(part for part in ranges_of(filled, held.dtype, dtype) if part not in ranges)
     if not from_layer:
         return _Rule(ranges, (), None)
     ranges += tuple(r for pair in held.ranges for r in stored_range(*pair, held.dtype, dtype))

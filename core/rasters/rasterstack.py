@@ -146,6 +146,7 @@ class Stack:
         from_layer: bool = True,
         nan: bool = False,
         rule: NodataRule = WITHOUT_BANDS,
+        filled: float | None = None,
     ) -> Missing:
         """Return what says which pixels are missing.
 
@@ -154,8 +155,9 @@ class Stack:
             from_layer: whether those, the masks of the files, and what the user has set for a layer count.
             nan: whether NaN counts too.
             rule: which pixels are no-data.
+            filled: what a model takes for missing and fills, whatever the files say; None for nothing.
         """
-        return Missing(self, nodata, from_layer, nan, rule)
+        return Missing(self, nodata, from_layer, nan, rule, filled)
 
     def check_real(self, why: str = Phrase("this operation computes with real ones")) -> None:
         """Raise RasterError where a raster holds complex numbers, of which the imaginary part would be lost."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
 from ..errors import ParameterError
 from ..models.loading import KerasModel
-from ..models.missingvalues import FillNodata, TemporalInterpolation
+from ..models.missingvalues import FillNodata, MergedDates, TemporalInterpolation
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.templatenames import Template
 from ..rasters.seriesbands import SeriesLayout
@@ -126,10 +127,13 @@ def _series(image: Any, options: Options, layout: SeriesLayout, number: int) -> 
         if options.mask:
             made, mask = keras.ops.split(made, 2, axis=-1)
         means = by_date(scaling.offset if scaling else [0.0] * layout.bands, len(interpolated.dates), layout)
-        made = FillNodata(nodata, means, name=f"{name}_filled")(made)
+        # NaN alone: an interpolated value may well be as large as the no-data value.
+        made = FillNodata(values=means, name=f"{name}_filled")(made)
     else:
-        filled = FillNodata(nodata, _values(options, number, kind), name=f"{name}_filled")(image)
-        interpolated = TemporalInterpolation(*times, name=f"{name}_interpolated")
+        merged = MergedDates(layout.times, layout.bands, layout.order, nodata, name=f"{name}_merged")
+        values = _values_of_dates(_values(options, number, kind), layout, merged.dates)
+        filled = FillNodata(values=values, name=f"{name}_filled")(merged(image))
+        interpolated = TemporalInterpolation(merged.dates, *times[1:], name=f"{name}_interpolated")
         made = interpolated(filled)
         if options.mask:
             gaps = TemporalInterpolation(*times, nodata, True, name=f"{name}_gaps")(image)
@@ -142,6 +146,20 @@ def _values(options: Options, number: int, kind: str) -> float | list[float]:
         return options.fill_value
     means = options.means[number - 1] if kind == MEAN and options.means else None
     return 0.0 if means is None else list(means)
+
+
+def _values_of_dates(values: float | list[float], layout: SeriesLayout, dates: Sequence[float]) -> float | list[float]:
+    """Return what fills each channel of the merged dates: of several acquisitions of one date, the mean."""
+    if not isinstance(values, list):
+        return values
+    channels = [layout.channels_of(band) for band in range(layout.bands)]
+    found = np.array(
+        [
+            [np.mean([values[i] for i, time in zip(own, layout.times) if time == date]) for own in channels]
+            for date in dates
+        ]
+    )
+    return [float(value) for value in (found if layout.date_major else found.T).ravel()]
 
 
 def by_date(values: Sequence[Any], dates: int, layout: SeriesLayout) -> list[Any]:

@@ -163,14 +163,17 @@ def open_vector(source: LayerSource, field: str, image: Stack, progress: Progres
     return VectorLabels(source, shapes, read_texts(source, shapes.field.name), named)
 
 
-def check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, image: Stack) -> None:
-    """Raise ParameterError where labels and image have no ground in common.
+def check_overlap(
+    what: str, bounds: tuple[float, ...], reference: Reference, image: Stack, kind: str = Phrase("labels")
+) -> None:
+    """Raise ParameterError where labels, or values, and image have no ground in common.
 
     Args:
         what: begins the message.
         bounds: xmin, xmax, ymin, ymax of the labels.
         reference: of the labels.
         image: the image.
+        kind: what to choose instead, labels or values.
     """
     west, east, south, north = bounds
     shares = np.linspace(0.0, 1.0, _STEPS)
@@ -181,8 +184,9 @@ def check_overlap(what: str, bounds: tuple[float, ...], reference: Reference, im
     if not len(x) or x.max() < grid.x.origin or x.min() > grid.x.end or y.max() < grid.y.origin or y.min() > grid.y.end:
         raise ParameterError(
             "{what}, but the image {name} covers {grid} (coordinate system: {reference}): they do not overlap. "
-            "Choose labels of the same area, or correct the coordinate system of the layer.",
+            "Choose {kind} of the same area, or correct the coordinate system of the layer.",
             what=what,
+            kind=kind,
             name=image.names[0],
             grid=grid.describe(),
             reference=image.reference.describe(),

@@ -82,6 +82,7 @@ def values_of_raster(
             bounds,
             reference,
             image,
+            Phrase("values"),
         )
     raster = reference_raster(source, image, nodata, True, parameter, alpha, progress)
     total = sum(len(values) for _, values in _known_pixels(raster, progress))
@@ -149,6 +150,7 @@ def values_of_points(
         bounds,
         layer.reference,
         image,
+        Phrase("values"),
     )
     transform, parts, without = Transformation(layer.reference, image.reference), [], 0
     for part in layer.read_points([own], progress):

@@ -14,6 +14,7 @@ from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
 from ..parameters.certaintyoutputs import asked_certainty
 from ..parameters.rasteroutputs import output_paths, results_of
+from ..phrases import Phrase
 from ..probing.exportrun import check_replaceable
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
@@ -80,7 +81,15 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         **{key: field(name) for key, name in zip(results_of(parameters), output_paths(parameters))},
     }
     progress.info("Mapping the image.")
-    return run_nested("TensorflowModelServe", values, words, Quiet(progress))
+    served = run_nested("TensorflowModelServe", values, words, Quiet(progress))
+    progress.info(
+        Phrase(
+            "{without_data} of {area} pixels of the map are no-data.",
+            without_data=served["pixels_nodata"],
+            area=served["width"] * served["height"],
+        )
+    )
+    return served
 
 
 def try_certainty(parameters: MapParameters, image: Stack, classes: int, progress: Progress) -> None:

@@ -15,7 +15,7 @@ from otbtf_qgis.core.errors import ParameterError
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from otbtf_qgis.core.layers import FillNodata, TemporalInterpolation  # noqa: E402
+from otbtf_qgis.core.layers import FillNodata, MergedDates, TemporalInterpolation  # noqa: E402
 from otbtf_qgis.core.models.loading import KerasModel, load_model  # noqa: E402
 from otbtf_qgis.core.models.savedmodelexport import export_saved_model  # noqa: E402
 from otbtf_qgis.core.parameters.seriesorders import ORDERS  # noqa: E402
@@ -59,10 +59,29 @@ def test_it_interpolates_as_numpy_does(nodata: float, step: float | None) -> Non
     known = np.where((stored == nodata) | np.isnan(stored), np.nan, stored)
     for index in np.ndindex(2, 5, 6):
         expected = interpolated(times, known[index], wanted)
-        np.testing.assert_allclose(
-            found[index], np.where(np.isnan(expected), np.float32(nodata), expected), rtol=1e-4, atol=2e-5
-        )
+        np.testing.assert_allclose(found[index], expected, rtol=1e-4, atol=2e-5)
     assert (found[0, 0, 1] == 3.5).all()
+
+
+def test_an_interpolated_value_may_be_that_of_no_data() -> None:
+    series = np.array([[-100, 0, 100], [0, 0, 0]], "int16")
+    filled = FillNodata(values=[7, 8, 9])(TemporalInterpolation([0, 10, 20], nodata=0)(series))
+    np.testing.assert_array_equal(filled, [[-100, 0, 100], [7, 8, 9]])
+
+
+def test_layers_saved_earlier_give_the_no_data_value_for_empty_series() -> None:
+    config = TemporalInterpolation([0, 10], nodata=-1).get_config()
+    assert np.isnan(TemporalInterpolation.from_config(config)(np.array([[-1.0, -1.0]]))).all()
+    del config["empty"]
+    np.testing.assert_array_equal(TemporalInterpolation.from_config(config)(np.array([[-1.0, -1.0]])), [[-1, -1]])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_bands_of_one_date_are_merged(order: str) -> None:
+    series = np.array([[5, -1], [10, 20], [-1, 40], [-1, -1]], "int16")  # of the days 3, 1, 1, 2: two bands
+    expected = np.array([[10, 30], [np.nan, np.nan], [5, np.nan]])
+    image, found = (part.ravel() if order == "date-major" else part.T.ravel() for part in (series, expected))
+    np.testing.assert_array_equal(MergedDates([3, 1, 1, 2], 2, order, -1)(image[None]), found[None])
 
 
 def test_known_values_stay_as_they_are() -> None:
@@ -136,7 +155,7 @@ def test_the_real_series(shared: Path) -> None:
         found = layer(image[None]).numpy()[0]
         for pixel, series in zip(found.reshape(-1, found.shape[-1]), means.reshape(-1, len(dates))):
             valid = np.isfinite(series)
-            expected = np.interp(layer.dates, dates[valid], series[valid]) if valid.any() else nodata
+            expected = np.interp(layer.dates, dates[valid], series[valid]) if valid.any() else np.nan
             np.testing.assert_allclose(pixel, np.broadcast_to(expected, pixel.shape), rtol=1e-4, atol=0.02)
 
 

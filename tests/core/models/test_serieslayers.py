@@ -12,6 +12,7 @@ from otbtf_qgis.core.errors import ParameterError
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
+from otbtf_qgis.core import layers as public  # noqa: E402
 from otbtf_qgis.core.models import serieslayers as layers  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
 from otbtf_qgis.core.parameters.seriesorders import BAND_MAJOR, DATE_MAJOR  # noqa: E402
@@ -21,6 +22,13 @@ def image_of(series: np.ndarray, order: str) -> np.ndarray:
     """An image (batch, rows, columns, channels) of series (batch, rows, columns, dates, bands)."""
     series = series if order == DATE_MAJOR else np.moveaxis(series, 4, 3)
     return series.reshape(*series.shape[:3], -1)
+
+
+def test_the_module_for_scripts_has_all_of_them() -> None:
+    """So that `keras.models.load_model` finds them where it was imported."""
+    own = {name for name, kind in vars(layers).items() if getattr(kind, "__module__", "") == layers.__name__}
+    classes = {name for name in own if isinstance(getattr(layers, name), type)}
+    assert "SeriesOfPixels" in classes and classes <= set(public.__all__)
 
 
 @pytest.mark.parametrize("order", [DATE_MAJOR, BAND_MAJOR])

@@ -84,6 +84,18 @@ def test_missing_values_that_are_marked_otherwise_are_filled_too(
     np.testing.assert_allclose(found, scene.expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("tag", [None, -9999])
+def test_the_models_missing_value_is_no_data_whatever_the_file_says(
+    scene: SimpleNamespace, tag: int | None, tmp_path: Path
+) -> None:
+    """The network takes it for missing, so that a pixel that holds nothing else has no data."""
+    image = named(made(tmp_path / "a.tif", scene.pixels, tag), DATES)
+    given = {"source1.il": [image], "model.dir": scene.model, "out": str(tmp_path / "map.tif")}
+    results = registry.run("TensorflowModelServe", given)
+    np.testing.assert_array_equal(serving.read(results["out"]), scene.expected)
+    assert results["pixels_nodata"] == (scene.pixels == -1).all(axis=2).sum() > 0
+
+
 def test_no_valid_value_in_the_whole_training_data(tmp_path: Path) -> None:
     image = named(made(tmp_path / "a.tif", np.full((4, 4, 4), -1, "int16"), -1), DATES)
     with pytest.raises(ParameterError, match="No band of source 1 holds a valid value, in all of the training data"):

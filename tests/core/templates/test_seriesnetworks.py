@@ -86,6 +86,29 @@ def test_a_pixel_without_a_value_is_the_mean_of_the_training_data() -> None:
     np.testing.assert_allclose(series([empty]), np.zeros((1, 4, 2)), atol=1e-6)
 
 
+@pytest.mark.parametrize("fill", ["value", "mean"])
+def test_bands_of_one_date_are_merged_before_they_are_filled(fill: str) -> None:
+    """A fill value is no measurement: it takes no part in the mean of a day."""
+    given = {"times": ((0, 10, 10, 20),), "nodata": -32768.0, "fill": fill, "fill_value": 100.0, "mask": True}
+    means = ((10.0, 20.0, 40.0, 80.0),) if fill == "mean" else ()
+    model = catalogue.create("tempcnn", bands=(4,), classes=2, width=2, means=means, **given)
+    outputs = [model.get_layer(f"source1_{part}").output for part in ("interpolated", "gaps")]
+    image = np.array([[1000, -32768, 3000, 5000], [1000, -32768, -32768, 5000]], "float32")[None, None]
+    series, gaps = keras.Model(model.inputs, outputs)([image])
+    filled = 100 if fill == "value" else 30  # the mean of the two acquisitions of that day
+    np.testing.assert_allclose(series[0, 0], [[1000, 3000, 5000], [1000, filled, 5000]])
+    np.testing.assert_array_equal(gaps[0, 0, :, 3:], [[0, 0, 0], [0, 1, 0]])
+
+
+def test_an_interpolated_value_that_is_the_no_data_value_stays() -> None:
+    scaling = Scaling((50.0,) * 3, (1.0,) * 3)
+    given = {"times": ((0, 10, 20),), "nodata": 0.0, "scalings": (scaling,)}
+    model = catalogue.create("tempcnn", bands=(3,), classes=2, width=2, **given)
+    filled = keras.Model(model.inputs, model.get_layer("source1_filled").output)
+    found = filled([np.array([[-100, 0, 100], [0, 0, 0]], "float32")[None, None]])
+    np.testing.assert_allclose(found[0, 0], [[-100, 0, 100], [50, 50, 50]], atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["gru", "utae"])
 def test_the_order_of_dates_and_bands(name: str) -> None:
     given = {"bands": (12,), "classes": 3, "width": 8, "times": (tuple(np.arange(6) * 20.0),)}

@@ -67,6 +67,7 @@ def test_a_map_without_a_manual_step(scene: SimpleNamespace, tmp_path: Path) -> 
     results = mapped(scene, tmp_path, log, template="ltae")
     without = (scene.pixels == -1).all(axis=2)
     assert results["mode"] == "patches" and results["pixels_nodata"] == without.sum()
+    assert f"{without.sum()} of {without.size} pixels of the map are no-data." in log.text
     found = read(results["out"])[..., 0]
     empty = nodata_of(results["out"])
     assert np.array_equal(found == empty, without) and found[0, 0] == empty

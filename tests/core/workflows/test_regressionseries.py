@@ -47,6 +47,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     scene.empty = dated(made(folder / "empty.tif", np.full_like(pixels, -1), -1), DATES)
     scene.values = made(folder / "values.tif", quantity[..., None], -1)
     scene.nothing = made(folder / "nothing.tif", np.full((ROWS, COLUMNS, 1), np.nan, "float32"))
+    scene.elsewhere = made(folder / "elsewhere.tif", quantity[..., None], -1)
+    dataset = gdal.Open(scene.elsewhere, gdal.GA_Update)
+    west, *others = dataset.GetGeoTransform()
+    dataset.SetGeoTransform([west + 100000, *others])
+    del dataset
     return scene
 
 
@@ -77,6 +82,7 @@ def test_a_map_without_a_manual_step(scene: SimpleNamespace, whole: SimpleNamesp
     found = read(whole.results["out"])[..., 0]
     assert np.array_equal(found == nodata_of(whole.results["out"]), without) and found[0, 0] == -9999
     assert whole.results["pixels_nodata"] == without.sum()
+    assert f"{without.sum()} of {without.size} pixels of the map are no-data." in whole.log.text
     assert whole.results["samples_training"] + whole.results["samples_validation"] == (~without).sum()
     assert np.corrcoef(found[~without], scene.quantity[~without])[0, 1] > 0.9  # a forest: 0.925
     assert "linear interpolation along the dates" in whole.log.text
@@ -139,6 +145,7 @@ def test_without_dates_the_band_means_take_the_place(scene: SimpleNamespace, tmp
         ({"dates": "yesterday"}, "DATES.* 'yesterday', but must be a date"),
         ({"in": ["empty"]}, "Every patch holds no-data.* Not one has a valid value.* no-data values \\(NODATA\\)"),
         ({"values__raster": "nothing"}, "VALUES_RASTER is .*, which has no known value on the image"),
+        ({"values__raster": "elsewhere"}, "they do not overlap. Choose values of the same area"),
         ({"nodata_rule": "some"}, "NODATA_RULE is some, but must be any, all or a number"),
         ({"nodata_fill__value": 3.0}, "NODATA_FILL_VALUE"),
     ],
