@@ -135,7 +135,7 @@ def test_sidecar_of_swapped_variables_is_an_error_that_describing_cures(
     describe(model)
     swap_variables(model, other)
     forget(monkeypatch)
-    with pytest.raises(ModelError, match="fingerprint.*otbtf:describemodel"):
+    with pytest.raises(ModelError, match="fingerprint.*Describe a model"):
         serving.served(tmp_path, model, image, **TILES)
     describe(model)
     np.testing.assert_allclose(serving.served(tmp_path, model, image, **TILES), convolved(pixels, WIDE), rtol=1e-4)

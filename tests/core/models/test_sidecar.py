@@ -109,9 +109,7 @@ def test_one_of_another_model_is_an_error(tmp_path):
     with pytest.raises(ModelError) as caught:
         serve(path, [small_models.image(tmp_path)], tmp_path)
     assert (
-        old in str(caught.value)
-        and "otbtf:describemodel" in str(caught.value)
-        and "net.keras.json" in str(caught.value)
+        old in str(caught.value) and "Describe a model" in str(caught.value) and "net.keras.json" in str(caught.value)
     )
     assert str(caught.value).count("sha256:") == 2
     assert not (tmp_path / "map.tif").exists()
