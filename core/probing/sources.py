@@ -84,7 +84,8 @@ def _opened(
 ) -> OpenSource:
     """Return a source; `filled` is what stands for missing values in a model that fills them."""
     rule = settings.rule if filled is None else replace(settings.rule, nan=True)
-    missing = stack.missing(source.nodata, settings.nodata_from_layer, rule=rule, filled=filled)
+    taken = filled if settings.nodata_from_layer else None  # whoever switches no-data off wants all pixels mapped
+    missing = stack.missing(source.nodata, settings.nodata_from_layer, rule=rule, filled=taken)
     gaps = (missing, filled) if filled is not None and missing.changes(filled) else None
     return OpenSource(number, stack, missing if missing.possible else None, source, rule, gaps)
 

@@ -289,7 +289,7 @@ for ask in (lambda: core.run("CreateExampleData", {"outdir": "missing"}), lambda
 """
     done = python(program)
     lines = done.stdout.splitlines()
-    assert [line.split(" is missing")[0] for line in lines[2:]] == ["EngineError The package tensorflow"], done.stderr
+    assert [line.split(" is missing")[0] for line in lines[2:]] == ["EngineError The package keras"], done.stderr
     assert all("python3-gdal" in line for line in lines[:2])
 
 
