@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..base.progress import Progress
-from ..errors import ParameterError, VectorError
+from ..errors import ParameterError
 from ..files.gdalcalls import collected_errors
 from ..vectors.texts import field_text
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
@@ -95,13 +95,7 @@ def _texts(layer: VectorLayer, field: Field, progress: Progress | None) -> Itera
                     if text not in seen:
                         seen.add(text)
                         fresh.append(text)
-            if errors.failed:
-                raise VectorError(
-                    "Cannot read the layer {layer} of {layer_path}: {errors}.",
-                    layer=layer.name,
-                    layer_path=layer.path,
-                    errors=errors,
-                )
+            layer.check_read(errors)
             yield from fresh
     finally:
         layer.layer.SetIgnoredFields([])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError, VectorError
+from ..errors import ParameterError
 from ..errors import field as mention
 from ..files.gdalcalls import collected_errors
 from ..parameters.vectorsource import LayerSource
@@ -97,13 +97,7 @@ def _chunks(layer: VectorLayer, columns: Sequence[Field], field: Field) -> Itera
                     break
                 rows.append([_number(feature, column) for column in columns])
                 classes.append(_class(feature, field, layer.path))
-        if errors.failed:
-            raise VectorError(
-                "Cannot read the layer {layer} of {layer_path}: {errors}.",
-                layer=layer.name,
-                layer_path=layer.path,
-                errors=errors,
-            )
+        layer.check_read(errors)
         if rows:
             yield np.array(rows, np.float64).reshape(len(rows), len(columns)), classes
 

@@ -11,7 +11,7 @@ import numpy as np
 from osgeo import ogr
 
 from ..base.progress import Progress
-from ..errors import ParameterError, VectorError, field
+from ..errors import ParameterError, field
 from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
 from ..vectors.texts import field_text
@@ -130,13 +130,7 @@ def read_class(
                 if first is None:
                     first, wanted = FirstSample.of(feature, layer), value
                 rows.append(row)
-        if errors.failed:
-            raise VectorError(
-                "Cannot read the layer {layer} of {layer_path}: {errors}.",
-                layer=layer.name,
-                layer_path=layer.path,
-                errors=errors,
-            )
+        layer.check_read(errors)
     names = ", ".join(each.name for each in features)
     if first is None:
         raise _nothing(layer, class_field, label, list(others), left_out, names)

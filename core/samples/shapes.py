@@ -167,13 +167,7 @@ class Shapes:
                         break
                     self._collect(feature, place, collector)
                     place += 1
-            if errors.failed:
-                raise VectorError(
-                    "Cannot read the layer {layer} of {layer_path}: {errors}.",
-                    layer=self.layer.name,
-                    layer_path=self.layer.path,
-                    errors=errors,
-                )
+            self.layer.check_read(errors)
             batch, outside = collector.batch()
             self.left_out.outside += outside
             if len(batch):

@@ -130,8 +130,7 @@ def _features(layer: VectorLayer) -> Iterator[Row]:
         feature = None
         with collected_errors() as errors:
             feature = layer.layer.GetNextFeature()
-        if errors.failed:
-            raise VectorError("Cannot read the layer {name}: {errors}.", name=layer.name, errors=errors)
+        layer.check_read(errors)
         if feature is None:
             return
         number += 1

@@ -15,7 +15,7 @@ from osgeo import ogr
 
 from ..base.progress import Progress
 from ..errors import VectorError
-from ..files.gdalcalls import collected_errors
+from ..files.gdalcalls import Errors, collected_errors
 from ..parameters.vectorsource import Address, LayerSource, VectorSource
 from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
@@ -120,7 +120,18 @@ class VectorLayer:
         self.count = -1
         with collected_errors() as errors:
             self.count = int(self.layer.GetFeatureCount())
-        if errors.failed:  # GDAL reports it once: after counting, reading ends early without a word
+        self.check_read(errors)  # GDAL reports it once: after counting, reading ends early without a word
+
+    def check_read(self, errors: Errors) -> None:
+        """Refuse a layer that could not be read.
+
+        Args:
+            errors: what GDAL has told meanwhile.
+
+        Raises:
+            VectorError: reading has failed.
+        """
+        if errors.failed:
             raise VectorError(
                 "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
             )
@@ -269,10 +280,7 @@ class VectorLayer:
                 shapes.append(shape[5:21])
                 for getter, column in zip(getters, values):
                     column.append(getter(feature))
-        if errors.failed:
-            raise VectorError(
-                "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
-            )
+        self.check_read(errors)
         places = np.frombuffer(b"".join(shapes), "<f8").reshape(-1, 2)
         columns = tuple(_masked(column, field.kind) for column, field in zip(values, fields))
         points = Points(np.array(fids, "int64"), places[:, 0].copy(), places[:, 1].copy(), columns, without)
