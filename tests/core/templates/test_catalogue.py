@@ -416,5 +416,5 @@ def test_the_documentation_tells_each_template():
     text = (TOP / "docs" / "templates.md").read_text(encoding="utf-8")
     for template in TEMPLATES.values():
         row = next((line for line in text.splitlines() if line.startswith(f"| `{template.name}` |")), "")
-        assert template.geometry.describe() in row, template.name
-        assert template.origin in row, template.name
+        texts = (template.use, template.geometry.describe(), template.training or "", template.origin)
+        assert all(text in row for text in texts), template.name
