@@ -60,7 +60,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     Attributes:
         OPERATION: the operation.
-        in_dialog: True for that of a dialog of ours, whose log is for people: its results are told without JSON.
+        in_dialog: whether one of our dialogs runs it. QGIS lists the results in the dialog's log, and there JSON is left out.
     """
 
     OPERATION: ClassVar[type[Operation]]
@@ -228,11 +228,11 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             results = told({**paths, **{name: known.get(str(value), value) for name, value in found.items()}})
             self._style_layers(results, context)
             self._tell_outcome(results, feedback)
-        self._results = results  # which algorithms of further steps complete
+        self._results = results  # subclasses add to these
         return results
 
     def postProcessAlgorithm(self, context, feedback):
-        # What comes from here, QGIS takes for the results; nothing leaves them as they are.
+        # QGIS takes what this returns for the results, and keeps those of the run if it is empty.
         return without_json(self._results) if self.in_dialog else {}
 
     def vector_layer(
@@ -378,7 +378,7 @@ def _written(value: Any) -> Any:
 
 
 def without_json(results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return results without those that are written for programs, of which QGIS would fill the log with braces."""
+    """Return the results without JSON, which is for programs and would fill a dialog's log."""
     return {name: value for name, value in results.items() if not _is_json(value)}
 
 
@@ -386,9 +386,10 @@ def _is_json(value: Any) -> bool:
     if not isinstance(value, str) or value[:1] not in ("[", "{"):
         return False
     try:
-        return isinstance(json.loads(value), (list, dict))
+        json.loads(value)
     except ValueError:
         return False
+    return True
 
 
 def _tellable(value: Any) -> bool:

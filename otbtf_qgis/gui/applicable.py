@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from ..algorithms.translate import tr
+from ..core.models.modelfiles import is_onnx
 from ..core.models.modelsummary import ModelSummary
 from .modelform import ModelForm
 from .modelreading import Found
@@ -30,7 +32,7 @@ def not_applicable(form: ModelForm, path: str, found: Found | None, output: str)
         mark(template, form.reading.get("model.tagsets", ""), form.reading.get("trust_model", ""))
     elif path.endswith(".keras"):
         mark(tr("A .keras file has no tag sets."), form.reading.get("model.tagsets", ""))
-    elif path.lower().endswith(".onnx"):
+    elif is_onnx(Path(path)):
         mark(tr("An .onnx file has no tag sets."), form.reading.get("model.tagsets", ""))
         mark(tr("An .onnx file is always checked: it holds no code."), form.reading.get("trust_model", ""))
     mark(tr("The model is trained further, instead of a template."), form.template)

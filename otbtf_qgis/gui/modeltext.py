@@ -157,9 +157,9 @@ def _input(summary: ModelSummary, info: TensorInfo, geometry: Geometry | None) -
         listed = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
         bands = f"{bands} ({listed})" if bands else listed
     parts = [bands, info.dtype]
-    if geometry and info.name in geometry.inputs:
+    way = _applied(summary, geometry)
+    if geometry and way and info.name in geometry.inputs:
         place = geometry.inputs.index(info.name)
-        way = applied(geometry, summary.described.serving_defaults)
         parts += [_pixel_size(geometry, place), _receptive_field(geometry, place, way)]
     return _named(info, ", ".join(part for part in parts if part))
 

@@ -10,7 +10,6 @@ import processing
 import pytest
 from osgeo import gdal
 from qgis.core import (
-    QgsApplication,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -138,4 +137,3 @@ def test_the_model_designer_stores_it(provider: OtbtfProvider, tmp_path: Path) -
     assert read.fromFile(path)
     (source,) = read.childAlgorithm("serving").parameterSources()["OUT_CONFIDENCE"]
     assert source.staticValue() == "/kept/sure.tif"
-    assert QgsApplication.processingRegistry().algorithmById(SERVE) is not None
