@@ -320,7 +320,7 @@ class _FolderOut(Shown):
 class _FoldedOut(Shown):
     """An output under Advanced, where QGIS folds no destination away: a path to enter, and an output of the same name.
 
-    Steps of a graphical model use the output; a result of the model it cannot be, as only destinations are.
+    Later steps of a graphical model can use the output. It cannot be a result of the model: only destinations can.
 
     Args:
         unfolded: what its kind is elsewhere.

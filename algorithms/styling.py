@@ -48,26 +48,21 @@ def style_outputs(output: str, layer: QgsMapLayer, results: dict[str, Any]) -> N
     Args:
         output: name of the parameter.
         layer: the layer.
-        results: see `style_map`.
-    """
-    if output == "OUT":
-        style_map(layer, results)
-    elif output == "OUT_VARIANCE" and isinstance(layer, QgsRasterLayer):
-        style_continuous(layer)
-    elif isinstance(layer, QgsRasterLayer):
-        style_probabilities(layer, results["PROBABILITIES"] if output == "OUT_PROBABILITIES" else [layer.name()])
-
-
-def style_map(layer: QgsMapLayer, results: dict[str, Any]) -> None:
-    """Style what a model or classifier has made of images: classes, probabilities or continuous values.
-
-    Args:
-        layer: the layer.
         results: the algorithm's; CLASSES where the map holds numbers of classes, PROBABILITIES, the names of the classes,
             where it has a band for each.
     """
     if not isinstance(layer, QgsRasterLayer):
         return
+    if output == "OUT":
+        _style_map(layer, results)
+    elif output == "OUT_VARIANCE":
+        style_continuous(layer)
+    else:
+        style_probabilities(layer, results["PROBABILITIES"] if output == "OUT_PROBABILITIES" else [layer.name()])
+
+
+def _style_map(layer: QgsRasterLayer, results: dict[str, Any]) -> None:
+    """Style what a model or classifier has made of images: classes, probabilities or continuous values."""
     if results.get("CLASSES"):
         style_classes(layer, results["CLASSES"])
     elif len(results.get("PROBABILITIES", ())) == layer.bandCount():
