@@ -1,4 +1,4 @@
-"""Packages that an engine has on request: for what not everybody uses, by the names that EXTRAS takes."""
+"""Optional packages of an engine, by the names that EXTRAS takes."""
 
 from __future__ import annotations
 

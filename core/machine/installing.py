@@ -456,7 +456,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m otbtf_qgis.core.installation", description="Install the engine.")
     parser.add_argument("folder", type=Path, help="folder of the virtual environment")
     parser.add_argument("--gpu", action="store_true", help="TensorFlow with CUDA (Linux on x86_64)")
-    parser.add_argument("--extras", default="", help=f"packages for what not everybody uses: {', '.join(EXTRAS)}")
+    parser.add_argument("--extras", default="", help=f"optional packages: {', '.join(EXTRAS)}")
     parser.add_argument("--python", type=Path, help="QGIS's Python, or another with GDAL (default: the one running)")
     parser.add_argument("--wheels", type=Path, help="folder of wheels to install from, without a network")
     given = parser.parse_args(arguments)

@@ -39,7 +39,7 @@ class ComputeImagesStatistics(Operation, PixelMemory):
     bv: float | None = voc.number(
         "bv",
         "Background value",
-        "Pixels that have this value in all bands do not count. Default: only pixels without data do not.",
+        "Pixels with this value in all bands are left out. Default: all pixels with data count.",
         section=sections.SETTINGS,
     )
     out: str = voc.file_out(

@@ -39,8 +39,8 @@ class InstallEngine(Operation):
     extras: str = voc.text(
         "extras",
         "Extras",
-        "Packages for what not everybody uses, which the installation adds: cluster (Dask, for CLUSTER), onnx (ONNX "
-        "Runtime, for .onnx models). An engine keeps the extras that it has.",
+        "Optional packages to install: cluster (Dask, for CLUSTER), onnx (ONNX Runtime, for .onnx models). An engine keeps "
+        "the extras that it has.",
         section=sections.SETTINGS,
     )
     wheels: str | None = voc.folder(

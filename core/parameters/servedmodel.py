@@ -100,7 +100,7 @@ class _Application(Group):
     images_pixelsize: str = voc.choice(
         "images.pixelsize",
         "Pixel size",
-        "If the images have another pixel size than the model's metadata or sidecar asks for: check: warn, and refuse images "
+        "For images with another pixel size than the model's metadata or sidecar asks for. check: warn, and refuse images "
         "in degrees. resample: resample the images first; the output then has the model's pixel size. ignore: use the "
         "images as they are.",
         PIXEL_SIZES,
