@@ -151,8 +151,8 @@ def test_sources_keep_their_ratio_where_new_pixels_reach_beyond_the_image(tmp_pa
     sources = {"source1.il": [paths[0]], "source2.il": [paths[1]]}
     given = {"model.dir": model, "images.pixelsize": "resample", "images.scaling": "off", "out": out}
     registry.run("TensorflowModelServe", {**sources, **given}, Log())
-    expected = areas(coarse, 2, 3) + areas(areas(fine, 2, 3), 1, 2)
-    assert read(out).shape == (9, 8, 3)
+    expected = (areas(coarse, 2, 3) + areas(areas(fine, 2, 3), 1, 2))[:, :7]
+    assert read(out).shape == (9, 7, 3), "the fine source ends halfway through an eighth column"
     assert np.abs(read(out) - expected).max() <= 1.01  # either is rounded to bytes
     assert gdal.Open(out).GetGeoTransform()[1::4] == (15.0, -15.0)
 
