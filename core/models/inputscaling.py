@@ -10,6 +10,7 @@ from ..base.jsonvalues import Json
 from ..errors import ModelError
 from ..phrases import Phrase
 from .modelinterface import Model, TensorInfo, is_real
+from .wrappedmodel import WrappedModel
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class InputScaling:
 _SMALLEST, _LARGEST = 1e-30, 1e30
 
 
-class ScaledModel(Model):
+class ScaledModel(WrappedModel):
     """A model of which images are scaled first: those that it takes as real numbers."""
 
     def __init__(self, model: Model, scaling: InputScaling) -> None:
@@ -67,11 +68,9 @@ class ScaledModel(Model):
         Raises:
             ModelError: an image has another number of bands than means or deviations.
         """
-        super().__init__(model.path)
-        self._model, self._scaling = model, scaling
-        self.identity, self.kind = (model.identity, scaling), model.kind
-        self.transposed, self.computed_by, self.remarks = model.transposed, model.computed_by, model.remarks
-        self.inputs, self.outputs = model.inputs, model.outputs
+        super().__init__(model)
+        self._scaling = scaling
+        self.identity = model.identity, scaling
         self.scaled = frozenset(name for name, info in model.inputs.items() if info.rank == 4 and is_real(info))
         for name in self.scaled:
             self._check_bands(model.inputs[name])
@@ -88,22 +87,6 @@ class ScaledModel(Model):
                     info=info.name,
                     bands=info.size(3),
                 )
-
-    def input(self, name: str) -> TensorInfo:
-        """See `Model.input`."""
-        return self._model.input(name)
-
-    def output(self, name: str) -> TensorInfo:
-        """See `Model.output`."""
-        return self._model.output(name)
-
-    def values_behind(self, output: str) -> list[str]:
-        """See `Model.values_behind`."""
-        return self._model.values_behind(output)
-
-    def used_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """See `Model.used_inputs`."""
-        return self._model.used_inputs(outputs)
 
     def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
         """See `Model.function`."""

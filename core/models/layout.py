@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .modelinterface import Model, TensorInfo
+from .wrappedmodel import WrappedModel
 
 _LAST, _FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 """Orders of dimensions that move bands from the second place to the last, and back."""
@@ -47,14 +48,12 @@ def _has_bands_last(info: TensorInfo) -> bool:
     return height == width != bands
 
 
-class ChannelsLast(Model):
+class ChannelsLast(WrappedModel):
     """A model of which some inputs and outputs have their bands first, with these transposed."""
 
     def __init__(self, model: Model, transposed: Sequence[str]) -> None:
-        super().__init__(model.path)
-        self._model, self.transposed = model, frozenset(transposed)
-        self.identity, self.kind = model.identity, model.kind
-        self.computed_by, self.remarks = model.computed_by, model.remarks
+        super().__init__(model)
+        self.transposed = frozenset(transposed)
         self.inputs = {n: _moved(i) if n in self.transposed else i for n, i in model.inputs.items()}
         self.outputs = {name: self.output(name) for name in model.outputs}
 
@@ -70,14 +69,6 @@ class ChannelsLast(Model):
     def moves(self, info: TensorInfo) -> bool:
         """Return whether an output has its bands first; one of which the sizes do not tell is as the inputs are."""
         return has_bands_first(info) or (info.rank == 4 and bool(self.transposed) and not _has_bands_last(info))
-
-    def values_behind(self, output: str) -> list[str]:
-        """See `Model.values_behind`."""
-        return self._model.values_behind(output)
-
-    def used_inputs(self, outputs: Sequence[str]) -> list[str]:
-        """See `Model.used_inputs`."""
-        return self._model.used_inputs(outputs)
 
     def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
         """See `Model.function`."""

@@ -114,7 +114,7 @@ class OnnxModel(Model):
         if plain in self.outputs:
             return self.outputs[plain]
         if plain not in self._inner:
-            raise self.unknown(Phrase("output"), name, [*self.outputs, *self._inner])
+            raise self.unknown(Phrase("output"), name, {*self.outputs, *self._inner})
         if plain not in self._known:
             session = self._sessions.session([self._inner[plain]])
             self._known[plain] = _described(session.get_outputs()[-1])

@@ -18,7 +18,7 @@ from ..machine.devices import Scope
 from ..models.modelinterface import Model, TensorInfo, common_type
 from ..phrases import Phrase
 from ..rasters.buffers import ALIGNMENT, aligned_empty
-from .freezing import frozen
+from .freezing import frozen, inlined
 from .numbersgraph import Numbers, numbers_graph
 from .shiftgraph import NoShiftGraph, build_shift_graph
 from .sources import ModelInputs, OpenSource
@@ -142,7 +142,8 @@ class Compute:
 
     def numbers_graph(self) -> Numbers | None:
         """Return what computes the second output, class numbers, from the first alone; None where nothing does."""
-        return None if self._constant is None else numbers_graph(self._constant, self._scope)
+        constant = None if self._constant is None else inlined(self._constant)
+        return None if constant is None else numbers_graph(constant, self._scope)
 
     @property
     def dtype_name(self) -> str:

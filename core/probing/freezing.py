@@ -14,6 +14,8 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 READING = {"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "StatefulPartitionedCall", "VarHandleOp"}
 """Stateful operations that only read their state, or call a function, whose operations are checked too."""
 
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+
 BRANCHING = {
     *("Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"),
     *("Enter", "Exit", "Merge", "NextIteration", "RefMerge", "RefSwitch", "Switch"),  # TensorFlow 1
@@ -35,6 +37,19 @@ def frozen(function: Any) -> Any:
         return None
     if not operations & (READING - {"StatefulPartitionedCall"}):
         return traced
+    return _converted(traced)
+
+
+def inlined(constant: Any) -> Any:
+    """Return a function that `frozen` returned, with the functions that it calls in its own graph; None where it cannot be done.
+
+    Those of a function with variables are there already.
+    """
+    calls = any(node.op in _CALLS for node in constant.graph.as_graph_def().node)
+    return _converted(constant) if calls else constant
+
+
+def _converted(traced: Any) -> Any:
     try:
         return convert_variables_to_constants_v2(traced)
     except Exception:  # noqa: BLE001 - it is not made for every graph, and raises whatever it trips over

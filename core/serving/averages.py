@@ -50,15 +50,18 @@ class _Member:
     def __init__(self, model: Model, settings: ServeSettings, sources: list[OpenSource], scope: Scope) -> None:
         self.model, self._sources, self._scope = model, sources, scope
         self._sidecar: Sidecar | None = read_sidecar(model.path, split_tags(settings.model.tags))
-        self._placeholders, self._wanted = (
-            settings.model.placeholders,
-            _MORE if settings.averaging.model_more else _TURNED,
-        )
+        self._placeholders = settings.model.placeholders
+        self._wanted = _MORE if settings.averaging.model_more else _TURNED
+        self._resolvers: dict[tuple[str, ...], GeometryResolver] = {}
 
     def resolver(self, names: Sequence[str]) -> GeometryResolver:
-        """Return what probes it for some outputs."""
-        inputs = assign_inputs(self.model, self._placeholders, self._sources, names)
-        return GeometryResolver(self.model, inputs, names, self._sources, self._scope, self._sidecar)
+        """Return what probes it for some outputs, one for all calls: it reads samples and traces the model."""
+        key = tuple(names)
+        if key not in self._resolvers:
+            inputs = assign_inputs(self.model, self._placeholders, self._sources, names)
+            probing = GeometryResolver(self.model, inputs, names, self._sources, self._scope, self._sidecar)
+            self._resolvers[key] = probing
+        return self._resolvers[key]
 
     def held(self, name: str) -> _Held:
         """Return what an output holds.
@@ -118,16 +121,16 @@ class Averages:
     """
 
     def __init__(
-        self, settings: ServeSettings, model: Model, names: Sequence[str], sources: list[OpenSource], scope: Scope
+        self, settings: ServeSettings, first: LoadedModel, names: Sequence[str], sources: list[OpenSource], scope: Scope
     ) -> None:
         """Load the further models, and compare them with the first.
 
         Args:
             settings: of the run.
-            model: the first one.
+            first: the first model, on the first device.
             names: of its outputs that are mapped.
             sources: that feed it.
-            scope: the device.
+            scope: the first device.
 
         Raises:
             ParameterError, ModelError: the models do not fit each other, or cannot be turned.
@@ -135,7 +138,10 @@ class Averages:
         self._settings, self._sources, self._scope = settings, sources, scope
         self._names = list(names)
         self._rfields = settings.defaults.rfields if settings.defaults else {}
-        self._first = _Member(model, settings, sources, scope)
+        self._device = devices(settings.model.device)[0]
+        self._others = [other_model(settings, path, sources) for path in settings.averaging.model_more]
+        self._models = {self._device: [first, *self._load(self._others, self._device, scope)]}
+        self._first = _Member(first.model, settings, sources, scope)
         self._inputs = self._first.resolver(names).inputs
         self._average = self._found()
         self.resolver = self._resolver()
@@ -164,22 +170,24 @@ class Averages:
         return self._loaded(self._average, device, scope)
 
     def _loaded(self, average: Average, device: str, scope: Scope) -> LoadedModel:
-        others = [self._other(path) for path in self._settings.averaging.model_more]
-        each = [loaded_model(replace(asked, device=device), scope) for asked in (self._settings.model, *others)]
+        if device not in self._models:
+            self._models[device] = self._load([self._settings.model, *self._others], device, scope)
+        each = self._models[device]
         key = ("average", tuple(one.model.identity for one in each), average)
         models, size = [one.model for one in each], sum(one.bytes for one in each)
         return each[0].once(key, lambda: LoadedModel(AveragedModel(models, average), size))
 
-    def _other(self, path: str) -> ModelSettings:
-        return other_model(self._settings, path, self._sources)
+    @staticmethod
+    def _load(asked: Sequence[ModelSettings], device: str, scope: Scope) -> list[LoadedModel]:
+        """Load models; they are kept here, since the engine's cache may hold fewer than a run averages."""
+        return [loaded_model(replace(one, device=device), scope) for one in asked]
 
     def _found(self) -> Average:
         """Return what is averaged."""
         held = [self._first.held(name) for name in self._names]
         members = [self._member_names(self._first, self._names, held, held)]
-        for path in self._settings.averaging.model_more:
-            asked = replace(self._other(path), device=devices(self._settings.model.device)[0])
-            member = _Member(loaded_model(asked, self._scope).model, self._settings, self._sources, self._scope)
+        for other in self._models[self._device][1:]:
+            member = _Member(other.model, self._settings, self._sources, self._scope)
             own = member.own_outputs(self._first.model, self._names)
             theirs = [member.held(name) for name in own]
             self._check_alike(member, own, held, theirs)
@@ -263,15 +271,14 @@ class Averages:
 
     def _resolver(self) -> GeometryResolver:
         """Return what probes the average: the sizes before it is turned, which hides what moves, and the margins after it."""
-        device = devices(self._settings.model.device)[0]
         plain = self._first.resolver(self._names)
         if self._settings.averaging.model_more:
             unturned = replace(self._average, turns="none")
-            plain = self._probed(self._loaded(unturned, device, self._scope).model)
+            plain = self._probed(self._loaded(unturned, self._device, self._scope).model)
         if self._average.turns == "none":
             return plain
         _check_turns(self._average.turns, self._sources, self._fields(plain))
-        return self._probed(self._loaded(self._average, device, self._scope).model, plain)
+        return self._probed(self._loaded(self._average, self._device, self._scope).model, plain)
 
     def _probed(self, model: Model, like: GeometryResolver | None = None) -> GeometryResolver:
         return GeometryResolver(model, self._inputs, self._names, self._sources, self._scope, like=like)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from osgeo import gdal
 from ..base.progress import Progress
 from ..errors import ModelError, ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
+from ..geometry.grid import TOLERANCE
 from ..models.inputscaling import InputScaling
 from ..models.modelfiles import is_onnx, model_place
 from ..models.modelinterface import Model
@@ -185,15 +187,17 @@ def _pixel_size(source: OpenSource, models: Mapping[str, ServingDefaults]) -> fl
 
 
 def _resampled(source: OpenSource, factor: float) -> SourceSettings:
-    """Return a source with pixels that are `factor` times as wide, computed on reading.
+    """Return a source with pixels that are exactly `factor` times as wide, computed on reading.
 
-    Averages where pixels become larger, else bilinear, as the images of a training are made.
+    Averages where pixels become larger, else bilinear, as the images of a training are made. Sources keep the ratios of their
+    pixel sizes, so the last pixels may reach beyond the image.
     """
     stack = source.stack
     grid = stack.grid
-    size = [max(1, round(axis.size / factor)) for axis in (grid.x, grid.y)]
-    bounds = (grid.x.origin, -grid.y.end, grid.x.end, -grid.y.origin)
     method = "average" if factor > 1 else "bilinear"
+    width, height = (_resampled_size(axis.size, factor) for axis in (grid.x, grid.y))
+    right, bottom = (axis.origin + size * factor * axis.spacing for axis, size in ((grid.x, width), (grid.y, height)))
+    bounds = (grid.x.origin, -bottom, right, -grid.y.origin)
     rasters: list[Any] = []
     for name, dataset, given in zip(stack.names, stack.datasets, source.settings.rasters):
         told = described(given)
@@ -211,8 +215,8 @@ def _resampled(source: OpenSource, factor: float) -> SourceSettings:
                 dataset,
                 format="VRT",
                 outputBounds=bounds,
-                width=size[0],
-                height=size[1],
+                width=width,
+                height=height,
                 resampleAlg=method,
                 srcNodata=source.settings.nodata,
             )
@@ -220,6 +224,12 @@ def _resampled(source: OpenSource, factor: float) -> SourceSettings:
             raise RasterError("The image {name} cannot be resampled: {errors}.", name=name, errors=str(errors))
         rasters.append(Opened(made, name, told))
     return replace(source.settings, rasters=tuple(rasters))
+
+
+def _resampled_size(size: int, factor: float) -> int:
+    """Return the number of pixels that are `factor` times as wide: averages of a part of them, or with their centre inside."""
+    covered = size / factor - TOLERANCE
+    return max(1, math.ceil(covered if factor > 1 else covered - 0.5))
 
 
 def check_maps(model: Model, outputs: Sequence[str]) -> None:

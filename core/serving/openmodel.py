@@ -162,7 +162,7 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
     if settings.averaging.averages:
         from .averages import Averages
 
-        averages = Averages(settings, model, names, sources, scope)
+        averages = Averages(settings, loaded, names, sources, scope)
         loaded, resolver = averages.loaded(first, scope), averages.resolver
         settings = replace(settings, probabilities=settings.probabilities or averages.probabilities)
         progress.info(averages.told)

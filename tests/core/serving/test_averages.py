@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from osgeo import gdal
 tf = pytest.importorskip("tensorflow")
 
 from otbtf_qgis.core.errors import ModelError, ParameterError  # noqa: E402
+from otbtf_qgis.core.probing import modelcache  # noqa: E402
 
 HEIGHT, WIDTH = 40, 48
 KERNELS = np.random.default_rng(3).normal(size=(3, 3, 3, 2, 3)).astype("float32")
@@ -125,6 +127,21 @@ def test_the_mean_of_several_models(folder: Path, tmp_path: Path) -> None:
     assert len(np.unique(read(tmp_path, "agreement"))) == 4, (
         "none to all: what is second in each may be first in the mean"
     )
+
+
+def test_each_model_is_loaded_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the engine keeps fewer models than the run averages."""
+    loaded, load = [], modelcache.load_model
+
+    def noted(path: str, *given: Any) -> Any:
+        loaded.append(Path(path).name)
+        return load(path, *given)
+
+    monkeypatch.setattr(modelcache, "load_model", noted)
+    monkeypatch.setattr(modelcache, "_models", OrderedDict())
+    monkeypatch.setattr(modelcache, "MOST_MODELS", 1)
+    run(folder, tmp_path, ["net0", "net1", "net2"], output_names="p", augment_serve="flips")
+    assert loaded == ["net0", "net1", "net2"]
 
 
 def test_class_numbers_are_those_of_the_mean_probabilities(folder: Path, tmp_path: Path) -> None:

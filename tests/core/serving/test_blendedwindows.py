@@ -12,7 +12,7 @@ tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 
 from blending import blended  # noqa: E402
-from serving import Log, keras_file, read, serve, served, texture, write_at  # noqa: E402
+from serving import Log, keras_file, read, save, serve, served, texture, write_at  # noqa: E402
 
 from otbtf_qgis.core.errors import ModelError, ParameterError  # noqa: E402
 from otbtf_qgis.core.models.keraslayers import ClassValues  # noqa: E402
@@ -167,6 +167,23 @@ def test_windows_that_cannot_be(
     with pytest.raises((ModelError, ParameterError), match="^MODEL_CONTEXT is") as error:
         served(tmp_path, models[name], image, model__context=side, **more)
     assert cure in str(error.value)
+
+
+def test_classes_of_a_model_without_variables(tmp_path: Path, pixels: np.ndarray) -> None:
+    """Its graph calls a function, in which the classes are computed."""
+    weights = np.random.default_rng(4).normal(size=(1, 1, 2, 3)).astype("float32") * 9
+
+    def body(image: Any) -> dict[str, Any]:
+        centred = image - tf.reduce_mean(image, [1, 2], keepdims=True)
+        scores = tf.nn.softmax(tf.nn.conv2d(centred, weights, 1, "SAME"))
+        return {"scores": scores, "classes": tf.argmax(scores, -1)[..., None]}
+
+    model = save(tmp_path / "model", body, image=([None, None, None, 2], "float32"))
+    image = write_at(tmp_path / "image.tif", pixels)
+    found = served(tmp_path, model, image, model__context=SIDE, output__names="classes", **tiled(20, 20))
+    expected = blended(lambda window: body(window)["scores"], [pixels], SIDE).argmax(axis=2)
+    np.testing.assert_array_equal(found[..., 0], expected)
+    assert len(np.unique(expected)) > 1
 
 
 def test_whole_numbers_of_unknown_origin_cannot_be_blended(tmp_path: Path, pixels: np.ndarray) -> None:

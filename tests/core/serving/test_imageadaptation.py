@@ -129,6 +129,34 @@ def test_smaller_pixels_keep_the_place(tmp_path: Path, scene: Any) -> None:
     assert read(out).shape == (160, 192, 3) and two == (one[0], 2.5, 0.0, one[3], 0.0, -2.5)
 
 
+def areas(pixels: np.ndarray, count: int, side: int) -> np.ndarray:
+    """Means of squares of `side` parts, of which each pixel has `count` by `count`; at the edges, of the parts there are."""
+    parts = pixels.astype(float).repeat(count, 0).repeat(count, 1)
+    more = [(0, -size % side) for size in parts.shape[:2]]
+    padded = np.pad(parts, [*more, (0, 0)], constant_values=np.nan)
+    rows, columns = (size // side for size in padded.shape[:2])
+    found: np.ndarray = np.nanmean(padded.reshape(rows, side, columns, side, -1), axis=(1, 3))
+    return found
+
+
+def test_sources_keep_their_ratio_where_new_pixels_reach_beyond_the_image(tmp_path: Path) -> None:
+    from osgeo import gdal
+
+    coarse, fine = texture(13, 11, 3, dtype="uint8"), texture(26, 22, 1, dtype="uint8", seed=1)
+    paths = write_at(tmp_path / "coarse.tif", coarse), write_at(tmp_path / "fine.tif", fine, 5.0)
+    nodes = [node("AveragePool", "z", "half", kernel_shape=[2, 2], strides=[2, 2]), node("Add", "x half", "y")]
+    inputs = [value("x", graphs.FREE), value("z", ("n", 1, "h2", "w2"))]
+    model = graphs.save(tmp_path / "net.onnx", nodes, inputs, [value("y", None)], metadata=sized(15))
+    out = str(tmp_path / "out.tif")
+    sources = {"source1.il": [paths[0]], "source2.il": [paths[1]]}
+    given = {"model.dir": model, "images.pixelsize": "resample", "images.scaling": "off", "out": out}
+    registry.run("TensorflowModelServe", {**sources, **given}, Log())
+    expected = (areas(coarse, 2, 3) + areas(areas(fine, 2, 3), 1, 2))[:, :7]
+    assert read(out).shape == (9, 7, 3), "the fine source ends halfway through an eighth column"
+    assert np.abs(read(out) - expected).max() <= 1.01  # either is rounded to bytes
+    assert gdal.Open(out).GetGeoTransform()[1::4] == (15.0, -15.0)
+
+
 def refused(folder: Path, model: str, path: str, **more: Any) -> str:
     with pytest.raises(OtbtfError) as caught:
         served(folder, model, path, **more)
