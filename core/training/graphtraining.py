@@ -33,6 +33,7 @@ from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .classlabels import alphas_of, described_classes, legend_of
+from .samplesets import SampleSets, open_sets
 from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
 from .trainablegraph import (
     TrainableGraph,
@@ -44,7 +45,6 @@ from .trainablegraph import (
     variables_of,
 )
 from .trainingfiles import TrainingFiles
-from .trainingpreparation import SampleSets, open_sets
 from .trainingreport import history_csv, report_html
 from .valueranges import check_input_holds
 
