@@ -3,49 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from ..accuracy.scores import ClassScores, described, numbers
-from ..base.progress import Progress, Quiet
+from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..classes.modelclasses import Classes
-from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError, field
-from ..files.staging import Staging
-from ..machine.devices import device_scope
-from ..models.loading import load_model
+from ..errors import Cancelled, ParameterError, TrainingError, field
 from ..models.modelinterface import plain_name
-from ..models.sidecar import write_sidecar
 from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import FOR_KERAS_ONLY, Fitting, SampleUse
 from ..phrases import Phrase
-from ..probing.modeldescription import describe as describe_model
-from ..probing.modeldescription import item
-from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .classlabels import alphas_of, described_classes, legend_of
+from .graphfeeds import assign_tensors, describe_feeds, feedable, shaped_as_target
+from .graphfiles import GraphFiles
 from .samplesets import SampleSets, open_sets
 from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
-from .trainablegraph import (
-    TrainableGraph,
-    assign_tensors,
-    describe_feeds,
-    feedable,
-    is_prefix,
-    shaped_as_target,
-    variables_of,
-)
-from .trainingfiles import TrainingFiles
-from .trainingreport import history_csv, report_html
+from .trainablegraph import TrainableGraph
+from .trainingreport import report_html
 from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
@@ -58,7 +40,7 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
     """Train a graph; see `trainingrun.run_training`."""
     _check_keys(parameters)
     with ExitStack() as stack:
-        files = _GraphFiles(parameters, stack, progress)
+        files = GraphFiles(parameters, stack, progress)
         graph = stack.enter_context(
             closing(
                 TrainableGraph(
@@ -71,7 +53,8 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
         run = _GraphRun(parameters, graph, open_sets(parameters, progress), progress)
         run.fit()
         scores = run.score()
-        results = {**run.results(scores), **files.write(run, scores)}
+        written = files.write(graph, run.state.history, run.classes(scores), run.alpha, lambda: run.report(scores))
+        results = {**run.results(scores), **written}
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -432,73 +415,3 @@ class _GraphRun:
         scored = self._tensors.scored
         key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
         return {key: described_classes(map(int, deciding.labels), self.legend)}
-
-
-# ----------------------------------------------------------------- files
-
-
-class _GraphFiles:
-    """The files of a training: a SavedModel or variables alone, history, report, logs for TensorBoard."""
-
-    def __init__(self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress) -> None:
-        self._parameters, self._progress = parameters, progress
-        self._variables: Staging | None = None
-        saveto = parameters.model_saveto
-        if saveto and is_prefix(saveto):
-            prefix = Path(saveto).absolute()
-            if prefix.is_dir():
-                raise ParameterError(
-                    "{model_saveto} is {saveto}, which is a folder, but must be the prefix of files: remove the "
-                    "folder, or name another prefix.",
-                    model_saveto=field("model_saveto"),
-                    saveto=saveto,
-                )
-            prefix.parent.mkdir(parents=True, exist_ok=True)
-            self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
-            parameters = dataclasses.replace(parameters, model_saveto=None)
-        self._files = TrainingFiles(parameters, stack, progress, saved_elsewhere=self._variables is not None)
-
-    def write(self, run: _GraphRun, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
-        """Write what is asked for, and return the paths by key."""
-        if self._variables is not None:
-            run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
-        elif self._files.wants("model.saveto"):
-            self._write_model(run, scores, self._files.path("model.saveto"))
-        self._files.write_text("out.history", history_csv(run.state.history))
-        if self._files.wants("out.report"):
-            self._files.write_text("out.report", run.report(scores))
-        if self._parameters.tensorboard_dir:
-            _write_logs(Path(self._parameters.tensorboard_dir), run.state.history)
-        results = self._files.commit()
-        if self._variables is not None:
-            self._variables.commit()
-            results["model.saveto"] = self._parameters.model_saveto
-        return results
-
-    def _write_model(self, run: _GraphRun, scores: Mapping[SampleRole, Scores], folder: Path) -> None:
-        """The graph as it was loaded, with the variables as they are now."""
-        old = ("variables", "mlm.json")
-        shutil.copytree(run.graph.folder, folder, ignore=lambda _, names: [name for name in names if name in old])
-        run.graph.save(variables_of(folder))
-        scope = device_scope(self._parameters.device)
-        try:
-            model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
-            values = self._parameters.validation_userplaceholders
-            described = describe_model(model, (), scope, Quiet(self._progress), placeholders=values, probing="fast")
-            defaults = serving_defaults_of(str(run.graph.folder))
-            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
-        except OtbtfError as error:
-            self._progress.warning(
-                Phrase(
-                    "The trained graph is written without a sidecar, so serving probes it first: {reason}",
-                    reason=error.message,
-                )
-            )
-
-
-def _write_logs(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
-    with tf.summary.create_file_writer(str(folder / time.strftime("%Y%m%d-%H%M%S"))).as_default():
-        for row in history:
-            for name, value in row.items():
-                if name != "epoch" and math.isfinite(value):
-                    tf.summary.scalar(name, value, step=int(row["epoch"]))
