@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..base.progress import Progress
-from ..errors import ParameterError, VectorError
-from ..files.gdalcalls import collected_errors
+from ..errors import ParameterError
 from ..vectors.texts import field_text
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
@@ -80,28 +79,11 @@ def _texts(layer: VectorLayer, field: Field, progress: Progress | None) -> Itera
     seen = {""}
     layer.ignore_others((field.index,), geometry=False)
     try:
-        layer.layer.ResetReading()
-        feature = True
-        while feature is not None:
-            if progress is not None:
-                progress.check()
-            fresh: list[str] = []
-            with collected_errors() as errors:
-                for _ in range(_CHUNK):
-                    feature = layer.layer.GetNextFeature()
-                    if feature is None:
-                        break
-                    text = field_text(feature, field.index, layer.path)
-                    if text not in seen:
-                        seen.add(text)
-                        fresh.append(text)
-            if errors.failed:
-                raise VectorError(
-                    "Cannot read the layer {layer} of {layer_path}: {errors}.",
-                    layer=layer.name,
-                    layer_path=layer.path,
-                    errors=errors,
-                )
+        for texts in layer.taken(
+            lambda feature: field_text(feature, field.index, layer.path), progress or Progress(), _CHUNK
+        ):
+            fresh = dict.fromkeys(text for text in texts if text not in seen)
+            seen.update(fresh)
             yield from fresh
     finally:
         layer.layer.SetIgnoredFields([])
