@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..models.modelinterface import plain_name
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
+from .samplebatches import Samples
 from .trainablegraph import TrainableGraph
+from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -33,7 +36,96 @@ class SourceTensors:
     scored: Any
 
 
-def assign_tensors(
+class GraphFeeds:
+    """What the placeholders of a graph are fed with when training and when scoring, by sources and by the user.
+
+    Attributes:
+        tensors: which of them each source feeds, and which output is scored.
+    """
+
+    def __init__(self, parameters: TensorflowModelTrain, graph: TrainableGraph, sources: Sequence[str]) -> None:
+        """Find them in the graph.
+
+        Raises:
+            ParameterError, ModelError: a name is not in the graph, or comes twice.
+        """
+        self._graph = graph
+        self._values = {
+            SampleRole.TRAINING: graph.placeholder_values(
+                parameters.training_userplaceholders, field("training_userplaceholders")
+            ),
+            SampleRole.VALIDATION: graph.placeholder_values(
+                parameters.validation_userplaceholders, field("validation_userplaceholders")
+            ),
+        }
+        self.tensors = _assigned(parameters, graph, sources, self._values[SampleRole.TRAINING])
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of the placeholder that each source feeds."""
+        return {source: plain_name(tensor.name) for source, tensor in self.tensors.fed.items()}
+
+    def describe_values(self) -> str:
+        """Return the user's values for training in words; empty for none."""
+        values = self._values[SampleRole.TRAINING]
+        return ", ".join(f"{plain_name(tensor.name)} = {value.tolist()}" for tensor, value in values.items())
+
+    def check_values_held(self, samples: Mapping[SampleRole, Samples], progress: Progress) -> None:
+        """Raise ParameterError where a placeholder does not hold the values of the samples that it is fed with."""
+        for role, own in samples.items():
+            for key, tensor in self.tensors.fed.items():
+                if role is SampleRole.TRAINING or key != self.tensors.reference:
+                    dtype = tensor.dtype.base_dtype.name
+                    check_input_holds(own, key, role, plain_name(tensor.name), dtype, progress)
+
+    def check_all_fed(self, fetches: Sequence[Any], role: SampleRole) -> None:
+        """Raise ParameterError where something is needed that nothing feeds."""
+        fed = {tensor.name for tensor in (*self.inputs(role).values(), *self.values(role))}
+        missing = [plain_name(tensor.name) for tensor in self._graph.needed(fetches, fed) if tensor.name not in fed]
+        if missing:
+            raise ParameterError(
+                "The graph also needs {missing} ({role}), but the sources feed {known} only. Give values in "
+                "{role_key}, such as {missing2}=0.001, or add a source with this placeholder.",
+                missing=", ".join(missing),
+                role=role,
+                known=", ".join(self.names.values()),
+                role_key=field(f"{role}_userplaceholders"),
+                missing2=missing[0],
+            )
+
+    def check_sizes(self, training: Samples) -> None:
+        """Raise ParameterError where patches have another size than a placeholder takes."""
+        for source, tensor in self.tensors.fed.items():
+            one = np.zeros((1, *training.shapes[source]), training.dtypes[source])
+            feedable(tensor, one, SampleRole.TRAINING.mention("il", source))
+
+    def inputs(self, role: SampleRole) -> dict[str, Any]:
+        """Return the placeholders by source; when scoring those without which the scored output cannot be computed.
+
+        Raises:
+            ParameterError: the scored output is computed from its own reference.
+        """
+        if role is SampleRole.TRAINING:
+            return dict(self.tensors.fed)
+        fed = {tensor.name for tensor in (*self.tensors.fed.values(), *self.values(role))}
+        needed = {tensor.name for tensor in self._graph.needed([self.tensors.scored], fed)}
+        found = {source: tensor for source, tensor in self.tensors.fed.items() if tensor.name in needed}
+        if self.tensors.reference in found:
+            raise ParameterError(
+                "The output {plain_name} is computed from {reference}, which is also its reference: name another "
+                "output in {mention}.",
+                plain_name=plain_name(self.tensors.scored.name),
+                reference=self.tensors.reference,
+                mention=role.mention("name", self.tensors.reference),
+            )
+        return found
+
+    def values(self, role: SampleRole) -> dict[Any, np.ndarray]:
+        """Return the values of user placeholders; when scoring those of training stand where none is given."""
+        return {**self._values[SampleRole.TRAINING], **self._values[role]}
+
+
+def _assigned(
     parameters: TensorflowModelTrain, graph: TrainableGraph, sources: Sequence[str], user: Mapping[Any, np.ndarray]
 ) -> SourceTensors:
     """Return what each source feeds, and what is scored.
@@ -162,8 +254,3 @@ def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str
         )
     found = found.reshape(target.shape)
     return np.rint(found) if mode == "class" else found
-
-
-def describe_feeds(feeds: Mapping[Any, np.ndarray]) -> str:
-    """Return the values of user placeholders as words."""
-    return ", ".join(f"{plain_name(tensor.name)} = {value.tolist()}" for tensor, value in feeds.items())

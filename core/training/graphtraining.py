@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +22,12 @@ from ..phrases import Phrase
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .classlabels import alphas_of, described_classes, legend_of
-from .graphfeeds import assign_tensors, describe_feeds, feedable, shaped_as_target
+from .graphfeeds import GraphFeeds, feedable, shaped_as_target
 from .graphfiles import GraphFiles
 from .samplesets import SampleSets, open_sets
 from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
 from .trainablegraph import TrainableGraph
 from .trainingreport import report_html
-from .valueranges import check_input_holds
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -106,33 +105,27 @@ class _GraphRun:
             name: graph.tensor(name, field("training_outputtensors"))
             for name in parameters.training_outputtensors.split()
         }
-        self._values = {
-            SampleRole.TRAINING: graph.placeholder_values(
-                parameters.training_userplaceholders, field("training_userplaceholders")
-            ),
-            SampleRole.VALIDATION: graph.placeholder_values(
-                parameters.validation_userplaceholders, field("validation_userplaceholders")
-            ),
-        }
-        self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values[SampleRole.TRAINING])
-        self._check_all_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
-        self._check_inputs_hold()
+        self._fed = GraphFeeds(parameters, graph, sets.training.keys)
+        self._fed.check_all_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
+        self._fed.check_values_held(sets.by_role, progress)
         check_augmentation(parameters.augmentation, sets.training.shapes)
         kind = parameters.augmentation
         change = None if kind == "none" else lambda batch, seed: augment(batch, kind, seed)
         self._feed = sets.training.feed(parameters.batchsize, shuffled=True, change=change)
-        self._check_sizes()
+        self._fed.check_sizes(sets.training)
+        self._tensors = self._fed.tensors
+        if self._tensors.scored is not None:
+            self._fed.check_all_fed([self._tensors.scored], SampleRole.VALIDATION)
         self.legend: Legend = {}
         if parameters.validation_mode == "class":
             self.legend = legend_of(sets.training, self._tensors.reference)
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress)
         self.state = TrainingState()
-        placeholders = {source: plain_name(tensor.name) for source, tensor in self._tensors.fed.items()}
-        self.alpha = alphas_of(sets.training, placeholders)
+        self.alpha = alphas_of(sets.training, self._fed.names)
         fed = Phrase(", ").join(
-            (Phrase("{source} feeds {name}", source=source, name=name) for source, name in placeholders.items())
+            (Phrase("{source} feeds {name}", source=source, name=name) for source, name in self._fed.names.items())
         )
-        values = describe_feeds(self._values[SampleRole.TRAINING])
+        values = self._fed.describe_values()
         progress.info(
             Phrase(
                 "Training {folder}: {fed}{value}{values}.",
@@ -154,62 +147,6 @@ class _GraphRun:
             field("augmentation"): own.augmentation,
             field("seed"): own.seed,
         }
-
-    # ----------------------------------------------------------- checks
-
-    def _check_inputs_hold(self) -> None:
-        """Raise ParameterError where a placeholder does not hold the values of the samples that it is fed with."""
-        for role, samples in self._sets.by_role.items():
-            for key, tensor in self._tensors.fed.items():
-                if role is SampleRole.TRAINING or key != self._tensors.reference:
-                    dtype = tensor.dtype.base_dtype.name
-                    check_input_holds(samples, key, role, plain_name(tensor.name), dtype, self._progress)
-
-    def _check_all_fed(self, fetches: Sequence[Any], role: SampleRole) -> None:
-        """Raise ParameterError where something is needed that nothing feeds."""
-        fed = {tensor.name for tensor in self._inputs(role).values()} | {
-            tensor.name for tensor in self._user_values(role)
-        }
-        missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches, fed) if tensor.name not in fed]
-        if missing:
-            known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
-            raise ParameterError(
-                "The graph also needs {missing} ({role}), but the sources feed {known} only. Give values in "
-                "{role_key}, such as {missing2}=0.001, or add a source with this placeholder.",
-                missing=", ".join(missing),
-                role=role,
-                known=known,
-                role_key=field(f"{role}_userplaceholders"),
-                missing2=missing[0],
-            )
-
-    def _check_sizes(self) -> None:
-        for source, tensor in self._tensors.fed.items():
-            one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
-            feedable(tensor, one, SampleRole.TRAINING.mention("il", source))
-        if self._tensors.scored is not None:
-            self._check_all_fed([self._tensors.scored], SampleRole.VALIDATION)
-
-    def _inputs(self, role: SampleRole) -> dict[str, Any]:
-        """The placeholders by source; when scoring those without which the scored output cannot be computed."""
-        if role is SampleRole.TRAINING:
-            return dict(self._tensors.fed)
-        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user_values(role))}
-        needed = {tensor.name for tensor in self.graph.needed([self._tensors.scored], fed)}
-        found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
-        if self._tensors.reference in found:
-            raise ParameterError(
-                "The output {plain_name} is computed from {reference}, which is also its reference: name another "
-                "output in {mention}.",
-                plain_name=plain_name(self._tensors.scored.name),
-                reference=self._tensors.reference,
-                mention=role.mention("name", self._tensors.reference),
-            )
-        return found
-
-    def _user_values(self, role: SampleRole) -> dict[Any, np.ndarray]:
-        """The values of user placeholders; when scoring those of training stand where none is given."""
-        return {**self._values[SampleRole.TRAINING], **self._values[role]}
 
     # ----------------------------------------------------------- fitting
 
@@ -252,7 +189,7 @@ class _GraphRun:
 
     def _compiled_step(self) -> Any:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
-        fed, user = self._inputs(SampleRole.TRAINING), self._user_values(SampleRole.TRAINING)
+        fed, user = self._fed.inputs(SampleRole.TRAINING), self._fed.values(SampleRole.TRAINING)
         call = self.graph.session.make_callable(
             [*self._targets, *self._logged.values()], [*fed.values(), *user], accept_options=False
         )
@@ -313,7 +250,7 @@ class _GraphRun:
         )
         if not self.checkpoints.folder:
             kept = Phrase("Nothing is kept, because {model_saveto} is not given.", model_saveto=field("model_saveto"))
-        rate = describe_feeds(self._values[SampleRole.TRAINING]) or Phrase("as the graph has it")
+        rate = self._fed.describe_values() or Phrase("as the graph has it")
         return Phrase(
             "{kept} Try a smaller learning rate (now {rate}), or scale the inputs.",
             kept=kept if self.state.epoch else Phrase("No epoch was completed, so nothing is kept."),
@@ -360,7 +297,7 @@ class _GraphRun:
 
     def _scores(self, role: SampleRole) -> Scores:
         samples, scored = self._sets.by_role[role], self._tensors.scored
-        fed, user = self._inputs(SampleRole.VALIDATION), self._user_values(SampleRole.VALIDATION)
+        fed, user = self._fed.inputs(SampleRole.VALIDATION), self._fed.values(SampleRole.VALIDATION)
         given = {tensor.name for tensor in (*fed.values(), *user)}
         used = {tensor.name for tensor in self.graph.needed([scored], given)}
         user = {tensor: value for tensor, value in user.items() if tensor.name in used}
