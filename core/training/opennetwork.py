@@ -97,7 +97,9 @@ def _statistics(
         given = {"bands": options["bands"], **{name: options[name] for name in ("times", "order") if options[name]}}
         series = layouts(Options(template, **given))
     rows = [
-        usable_statistics(band_statistics(samples, key), layout, fill, SampleRole.TRAINING.mention("il", key), progress)
+        usable_statistics(
+            _band_statistics(samples, key), layout, fill, SampleRole.TRAINING.mention("il", key), progress
+        )
         for key, layout in zip(images, series)
     ]
     scalings = [
@@ -108,7 +110,7 @@ def _statistics(
     return {"scalings": tuple(scalings), **({"means": means} if fill == MEAN else {})}
 
 
-def band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:
+def _band_statistics(samples: Samples, key: str) -> Sequence[Mapping[str, float | None]]:
     """Return smallest, largest, mean and standard deviation per band of one source, from its JSON or its patches."""
     if isinstance(samples, PatchSamples) and len(samples.files[key]) == 1:
         described = read_description(samples.files[key][0])
