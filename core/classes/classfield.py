@@ -47,7 +47,7 @@ def numbers_of(texts: Iterable[str], named: bool) -> dict[str, int]:
     return {text: place if named else int(text) for place, text in enumerate(classes)}
 
 
-def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress | None = None) -> bool:
+def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress) -> bool:
     """Return whether a class field holds names in one of the layers of a run.
 
     Args:
@@ -74,14 +74,12 @@ def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress 
     return named is not None
 
 
-def _texts(layer: VectorLayer, field: Field, progress: Progress | None) -> Iterator[str]:
+def _texts(layer: VectorLayer, field: Field, progress: Progress) -> Iterator[str]:
     """Yield each text of a field once."""
     seen = {""}
     layer.ignore_others((field.index,), geometry=False)
     try:
-        for texts in layer.taken(
-            lambda feature: field_text(feature, field.index, layer.path), progress or Progress(), _CHUNK
-        ):
+        for texts in layer.taken(lambda feature: field_text(feature, field.index, layer.path), progress, _CHUNK):
             fresh = dict.fromkeys(text for text in texts if text not in seen)
             seen.update(fresh)
             yield from fresh

@@ -15,7 +15,7 @@ from osgeo import ogr
 
 from ..base.progress import Progress
 from ..errors import VectorError
-from ..files.gdalcalls import collected_errors
+from ..files.gdalcalls import Errors, collected_errors
 from ..parameters.vectorsource import Address, LayerSource, VectorSource
 from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
@@ -123,9 +123,12 @@ class VectorLayer:
         with collected_errors() as errors:
             self.count = int(self.layer.GetFeatureCount())
         if errors.failed:  # GDAL reports it once: after counting, reading ends early without a word
-            raise VectorError(
-                "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
-            )
+            raise self._unreadable(errors)
+
+    def _unreadable(self, errors: Errors) -> VectorError:
+        return VectorError(
+            "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
+        )
 
     def ignore_others(self, wanted: Collection[int], geometry: bool = True) -> None:
         """Have OGR read fewer fields, until `layer.SetIgnoredFields([])`: those of these indices, and the geometry or not."""
@@ -256,9 +259,7 @@ class VectorLayer:
                         break
                     found.append(take(feature))
             if errors.failed:
-                raise VectorError(
-                    "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
-                )
+                raise self._unreadable(errors)
             if found:
                 yield found
 
@@ -303,9 +304,7 @@ class VectorLayer:
                 for getter, column in zip(getters, values):
                     column.append(getter(feature))
         if errors.failed:
-            raise VectorError(
-                "Cannot read the layer {name} of {path}: {errors}.", name=self.name, path=self.path, errors=errors
-            )
+            raise self._unreadable(errors)
         places = np.frombuffer(b"".join(shapes), "<f8").reshape(-1, 2)
         columns = tuple(_masked(column, field.kind) for column, field in zip(values, fields))
         points = Points(np.array(fids, "int64"), places[:, 0].copy(), places[:, 1].copy(), columns, without)
