@@ -1,11 +1,11 @@
-"""A TensorFlow 1 graph that is trained: loaded into a session, its tensors found by name and fed, and saved again."""
+"""A TensorFlow 1 graph that is trained: loaded into a session, its tensors found by name, and saved again."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,9 +22,6 @@ from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
 from ..phrases import Phrase
-
-if TYPE_CHECKING:
-    pass
 
 _VARIABLES = "variables"
 """Name of the folder, and of the files, in which a SavedModel keeps its variables."""
