@@ -1,4 +1,4 @@
-"""Readable names of what a training measures, for logs, pictures and reports; files keep the names of Keras."""
+"""Readable names of losses and scores, for logs, pictures and reports; files and results keep the names of Keras and ours."""
 
 from __future__ import annotations
 

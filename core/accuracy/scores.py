@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ParameterError
 from ..phrases import Phrase
+from .quantitynames import readable
 
 
 @dataclass(frozen=True)
@@ -205,19 +206,9 @@ def numbers(scores: ClassScores | RegressionScores) -> dict[str, float]:
     return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
-_WORDS = {
-    "kappa": Phrase("kappa"),
-    "overall_accuracy": Phrase("overall accuracy"),
-    "f1_macro": Phrase("mean F-score"),
-    "rmse": Phrase("RMSE"),
-    "mae": Phrase("MAE"),
-    "r2": Phrase("R2"),
-}
-
-
 def described(scores: ClassScores | RegressionScores) -> str:
     """Return the scores that sum all up as words for the log."""
-    found = [Phrase("{score} {value:.4g}", score=_WORDS[key], value=value) for key, value in numbers(scores).items()]
+    found = [Phrase("{score} {value:.4g}", score=readable(key), value=value) for key, value in numbers(scores).items()]
     return Phrase(", ").join(found) if found else Phrase("no score is defined")
 
 

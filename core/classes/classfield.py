@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..base.progress import Progress
 from ..errors import ParameterError
-from ..files.gdalcalls import collected_errors
 from ..vectors.texts import field_text
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 
@@ -48,7 +47,7 @@ def numbers_of(texts: Iterable[str], named: bool) -> dict[str, int]:
     return {text: place if named else int(text) for place, text in enumerate(classes)}
 
 
-def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress | None = None) -> bool:
+def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress) -> bool:
     """Return whether a class field holds names in one of the layers of a run.
 
     Args:
@@ -75,27 +74,14 @@ def holds_names(layers: Sequence[tuple[VectorLayer, Field]], progress: Progress 
     return named is not None
 
 
-def _texts(layer: VectorLayer, field: Field, progress: Progress | None) -> Iterator[str]:
+def _texts(layer: VectorLayer, field: Field, progress: Progress) -> Iterator[str]:
     """Yield each text of a field once."""
     seen = {""}
     layer.ignore_others((field.index,), geometry=False)
     try:
-        layer.layer.ResetReading()
-        feature = True
-        while feature is not None:
-            if progress is not None:
-                progress.check()
-            fresh: list[str] = []
-            with collected_errors() as errors:
-                for _ in range(_CHUNK):
-                    feature = layer.layer.GetNextFeature()
-                    if feature is None:
-                        break
-                    text = field_text(feature, field.index, layer.path)
-                    if text not in seen:
-                        seen.add(text)
-                        fresh.append(text)
-            layer.check_read(errors)
+        for texts in layer.taken(lambda feature: field_text(feature, field.index, layer.path), progress, _CHUNK):
+            fresh = dict.fromkeys(text for text in texts if text not in seen)
+            seen.update(fresh)
             yield from fresh
     finally:
         layer.layer.SetIgnoredFields([])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,9 @@ import numpy as np
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..errors import field as mention
-from ..files.gdalcalls import collected_errors
 from ..parameters.vectorsource import LayerSource
 from ..samples.shapes import layer_source
-from ..vectors.texts import field_text
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
-
-_CHUNK = 8192  # features read at a time
 
 
 @dataclass(frozen=True)
@@ -60,10 +56,10 @@ def read_attributes(
     fields = [layer.field(class_name) for layer in layers]
     layers[0].check_class_field(fields[0], progress)
     for own, layer, field in zip(classes, layers, fields):
-        columns = [_numeric(layer, name) for name in names]
-        for values, found in _chunks(layer, columns, field):
-            progress.check()
-            kept = np.isfinite(values).all(axis=1) & np.array([value is not None for value in found])
+        for rows in layer.taken(_row([*(_numeric(layer, name) for name in names), field], layer), progress):
+            *columns, found = zip(*rows)
+            values = np.array(columns, np.float64).reshape(len(names), len(rows)).T  # None becomes NaN
+            kept = np.isfinite(values).all(axis=1) & np.array([value not in (None, "") for value in found])
             features.append(values[kept])
             own += [value for value, keep in zip(found, kept.tolist()) if keep]
             left_out += int((~kept).sum())
@@ -83,34 +79,7 @@ def _numeric(layer: VectorLayer, name: str) -> Field:
     return field
 
 
-def _chunks(layer: VectorLayer, columns: Sequence[Field], field: Field) -> Iterator[tuple[np.ndarray, list[Any]]]:
-    """Yield the values of some features, NaN where they have none, and their classes, None where they have none."""
-    layer.layer.ResetReading()
-    feature: Any = True
-    while feature is not None:
-        rows: list[list[float]] = []
-        classes: list[Any] = []
-        with collected_errors() as errors:
-            while len(rows) < _CHUNK:
-                feature = layer.layer.GetNextFeature()
-                if feature is None:
-                    break
-                rows.append([_number(feature, column) for column in columns])
-                classes.append(_class(feature, field, layer.path))
-        layer.check_read(errors)
-        if rows:
-            yield np.array(rows, np.float64).reshape(len(rows), len(columns)), classes
-
-
-def _number(feature: Any, field: Field) -> float:
-    if field.index < 0:
-        return float(feature.GetFID())
-    return float(feature.GetFieldAsDouble(field.index)) if feature.IsFieldSetAndNotNull(field.index) else float("nan")
-
-
-def _class(feature: Any, field: Field, path: str) -> Any:
-    if field.index < 0:
-        return feature.GetFID()
-    if not feature.IsFieldSetAndNotNull(field.index):
-        return None
-    return (field_text(feature, field.index, path) or None) if field.kind == TEXT else feature.GetField(field.index)
+def _row(fields: Sequence[Field], layer: VectorLayer) -> Callable[[Any], list[Any]]:
+    """Return a function of a feature that gives the values of fields; None where it has none."""
+    getters = [layer.getter(each) for each in fields]
+    return lambda feature: [get(feature) for get in getters]

@@ -116,7 +116,7 @@ class PixelClassifier:
         if not self.replaced:
             return ""
         return Phrase(
-            "{replaced} {replaced:pixel is|pixels are} NaN or infinite, which gives the label {nodatalabel} ({nodatalabel_key}).",
+            "{replaced} {replaced:pixel is|pixels are} NaN or infinite: labelled {nodatalabel} ({nodatalabel_key}).",
             replaced=self.replaced,
             nodatalabel=self._nodatalabel,
             nodatalabel_key=field("nodatalabel"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..rasters.rasterstack import Stack
 from ..samples.bandmoments import BandMoments
+from ..samples.bandstatistics import BandStatistics
 from .tooloutput import BLOCK, ENOUGH_PIXELS
 
 if TYPE_CHECKING:
@@ -35,17 +37,19 @@ def compute_statistics(parameters: ComputeImagesStatistics, progress: Progress) 
     for image in images:
         image.check_real()
     _check_bands(images)
-    found, total, done = BandMoments.none(images[0].bands), sum(image.grid.box.area for image in images), 0
+    found: list[BandMoments] = []
+    total, done = sum(image.grid.box.area for image in images), 0
     for image in images:
         after = done + image.grid.box.area
-        one = _moments(image, parameters, Part(progress, done / total, after / total))
-        if not one.pixels and len(images) > 1:
+        found.append(_moments(image, parameters, Part(progress, done / total, after / total)))
+        if not found[-1].pixels and len(images) > 1:
             progress.warning(Phrase("{image} has no pixel with data, and adds nothing.", image=image.names[0]))
-        found, done = found.beside(one), after
-    if not found.pixels:
+        done = after
+    together = reduce(BandMoments.beside, found)
+    if not together.pixels:
         raise NothingInsideError("{il}: no pixel has data in all bands.", il=field("il"))
-    write_text_file(parameters.out, found.xml(), progress, field("out"))
-    return {"out": parameters.out, "pixels": found.pixels, "images": found.images, "bands": images[0].bands}
+    write_text_file(parameters.out, together.xml(), progress, field("out"))
+    return {"out": parameters.out, "pixels": together.pixels, "images": together.images, "bands": images[0].bands}
 
 
 def _check_bands(images: list[Stack]) -> None:
@@ -76,14 +80,14 @@ def _moments(image: Stack, parameters: ComputeImagesStatistics, progress: Progre
         lambda width, height: width * height >= ENOUGH_PIXELS,
         BLOCK,
     )
-    found, done = BandMoments.none(image.bands), 0
+    statistics, done = BandStatistics(image.bands), 0
     for part in tiling.tiles(box.width, box.height, width, height):
         progress.check()
         values = image.read(part)
         counted = ~missing.by_band(values, part).any(axis=-1) & np.isfinite(values).all(axis=-1)
         if background is not None:
             counted &= (values != background).any(axis=-1)
-        found = found.within(values[counted])
+        statistics.add(values[counted])
         done += part.area
         progress.fraction(done / box.area)
-    return found
+    return BandMoments.of_image(statistics)

@@ -105,8 +105,8 @@ def _repeated_bands(days: Sequence[float], kinds: Sequence[str]) -> SeriesLayout
 def other_days(found: Sequence[float] | None, wanted: Sequence[float]) -> list[int]:
     """Return the places of the bands that are of another day than wanted.
 
-    None where the days are not known; or where all are the same, and wanted are others: the name of a file often holds one
-    date, that of its making perhaps, whatever its bands are of.
+    There are none where the days are not known. Nor are there where names tell one and the same day, but several are wanted:
+    the name of a file often holds one date, that of its making perhaps, whatever its bands are of.
 
     Args:
         found: the days that names tell, of each band.

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .bandstatistics import BandStatistics
+
 MEAN, DEVIATION = "mean", "stddev"
 """Names of the statistics in the file."""
 
@@ -27,29 +29,16 @@ class BandMoments:
     squares: np.ndarray
 
     @classmethod
-    def none(cls, bands: int) -> BandMoments:
-        """Return those of no image."""
-        return cls(0, 0, np.zeros(bands), np.zeros(bands))
+    def of_image(cls, statistics: BandStatistics) -> BandMoments:
+        """Return those of one image, whose pixels have a number in each band."""
+        rows, pixels = statistics.rows(), int(statistics.counts[0])
+        mean, deviation = (np.array([row[name] or 0.0 for row in rows]) for name in ("mean", "std"))
+        return cls(int(pixels > 0), pixels, mean, deviation**2 * pixels)
 
     @classmethod
     def known(cls, images: int, pixels: int, mean: np.ndarray, deviation: np.ndarray) -> BandMoments:
         """Return those of images whose means and standard deviations are known."""
         return cls(images, pixels, mean, deviation**2 * max(pixels - images, 0))
-
-    def within(self, values: np.ndarray) -> BandMoments:
-        """Return these with further pixels of the same image (Chan, Golub and LeVeque 1983).
-
-        Args:
-            values: of shape (pixels, bands).
-        """
-        if not len(values):
-            return self
-        values = values.astype(np.float64)
-        mean = values.mean(axis=0)
-        pixels = self.pixels + len(values)
-        apart = mean - self.mean
-        squares = self.squares + ((values - mean) ** 2).sum(axis=0) + apart**2 * (self.pixels * len(values) / pixels)
-        return BandMoments(1, pixels, self.mean + apart * (len(values) / pixels), squares)
 
     def beside(self, other: BandMoments) -> BandMoments:
         """Return these with those of other images."""

@@ -12,13 +12,10 @@ from osgeo import ogr
 
 from ..base.progress import Progress
 from ..errors import ParameterError, field
-from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
-from ..vectors.texts import field_text
 from ..vectors.vectorlayer import DTYPES, INTEGER, TEXT, Field, VectorLayer
 from ..vectors.vectoroutput import NO_GEOMETRY, POINTS
 
-_CHUNK = 8192  # features read at a time
 _EXACT = 2**53  # whole numbers up to it are exact as float64
 _LISTED = 20  # classes named in a message
 
@@ -46,7 +43,7 @@ class FirstSample:
         Raises:
             VectorError: a text of it cannot be read.
         """
-        attributes = tuple(_value(feature, each, layer.path) for each in layer.fields)
+        attributes = tuple(layer.getter(each)(feature) for each in layer.fields)
         geometry = feature.GetGeometryRef()
         if geometry is None or geometry.IsEmpty():
             return cls(attributes)
@@ -103,37 +100,12 @@ def read_class(
         VectorError: the layer cannot be read.
         Cancelled: `progress` asked to stop.
     """
-    belongs = _belongs(class_field, label)
-    rows: list[list[Any]] = []
-    first: FirstSample | None = None
-    wanted: Any = None
-    others: dict[Any, None] = {}
-    left_out = 0
-    layer.layer.ResetReading()
-    feature: Any = True
-    while feature is not None:
-        progress.check()
-        with collected_errors() as errors:
-            for _ in range(_CHUNK):
-                feature = layer.layer.GetNextFeature()
-                if feature is None:
-                    break
-                value = _value(feature, class_field, layer.path)
-                if value is None or not belongs(value):
-                    if value is not None and len(others) <= _LISTED:
-                        others[value] = None
-                    continue
-                row = [_value(feature, each, layer.path) for each in features]
-                if not all(number is not None and math.isfinite(number) for number in row):
-                    left_out += 1
-                    continue
-                if first is None:
-                    first, wanted = FirstSample.of(feature, layer), value
-                rows.append(row)
-        layer.check_read(errors)
+    reader = _Reader(layer, class_field, features, label)
+    rows = [row for part in layer.taken(reader, progress) for row in part if row is not None]
+    first, left_out = reader.first, reader.left_out
     names = ", ".join(each.name for each in features)
     if first is None:
-        raise _nothing(layer, class_field, label, list(others), left_out, names)
+        raise _nothing(layer, class_field, label, list(reader.others), left_out, names)
     if left_out:
         progress.warning(
             Phrase(
@@ -145,7 +117,43 @@ def read_class(
             )
         )
     columns = tuple(np.array(column, DTYPES[each.kind]) for each, column in zip(features, zip(*rows)))
-    return ClassSamples(wanted, features, columns, first)
+    return ClassSamples(reader.label, features, columns, first)
+
+
+class _Reader:
+    """Takes the samples of a class from the features of a layer.
+
+    Attributes:
+        first: the first of them; None before there is one.
+        label: the class, as its field holds it.
+        others: other classes, as far as a message names them.
+        left_out: number of features of the class without a finite number in each field.
+    """
+
+    def __init__(self, layer: VectorLayer, class_field: Field, features: Sequence[Field], label: str) -> None:
+        self._layer, self._belongs = layer, _belongs(class_field, label)
+        self._class, self._numbers = layer.getter(class_field), [layer.getter(each) for each in features]
+        self.first: FirstSample | None = None
+        self.label: Any = None
+        self.others: dict[Any, None] = {}
+        self.left_out = 0
+
+    def __call__(self, feature: Any) -> list[Any] | None:
+        """Return the values of an OGR feature; None where it is no sample of the class."""
+        value = self._class(feature)
+        if value is None:
+            return None
+        if not self._belongs(value):
+            if len(self.others) <= _LISTED:
+                self.others[value] = None
+            return None
+        row = [get(feature) for get in self._numbers]
+        if not all(number is not None and math.isfinite(number) for number in row):
+            self.left_out += 1
+            return None
+        if self.first is None:
+            self.first, self.label = FirstSample.of(feature, self._layer), value
+        return row
 
 
 def _belongs(class_field: Field, label: str) -> Callable[[Any], bool]:
@@ -165,17 +173,6 @@ def _belongs(class_field: Field, label: str) -> Callable[[Any], bool]:
                 name=class_field.name,
             ) from None
     return lambda value: bool(value == number)
-
-
-def _value(feature: Any, of: Field, path: str) -> Any:
-    """Return the value of a field as its kind has it; None where it is null."""
-    if of.index < 0:
-        return feature.GetFID()
-    if not feature.IsFieldSetAndNotNull(of.index):
-        return None
-    if of.kind == TEXT:
-        return field_text(feature, of.index, path)
-    return feature.GetFieldAsInteger64(of.index) if of.kind == INTEGER else feature.GetFieldAsDouble(of.index)
 
 
 def _exact(of: Field, column: np.ndarray) -> np.ndarray:

@@ -7,10 +7,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
+from typing import Any
 
 from ..base.addresses import address_of, masked
+from ..base.progress import Progress
 from ..errors import ParameterError, VectorError, field
-from ..files.gdalcalls import collected_errors
 from ..parameters.vectorsource import Address
 from ..phrases import Phrase
 from ..vectors.texts import field_text
@@ -124,15 +126,9 @@ def _read_layer(path: str) -> Table:
 
 
 def _features(layer: VectorLayer) -> Iterator[Row]:
-    layer.layer.ResetReading()
-    number = 0
-    while True:
-        feature = None
-        with collected_errors() as errors:
-            feature = layer.layer.GetNextFeature()
-        layer.check_read(errors)
-        if feature is None:
-            return
-        number += 1
+    def told(feature: Any) -> tuple[Phrase, dict[str, str]]:
         cells = {each.name: field_text(feature, each.index, layer.path).strip() for each in layer.fields}
-        yield Row(number, Phrase("feature {fid}", fid=feature.GetFID()), cells)
+        return Phrase("feature {fid}", fid=feature.GetFID()), cells
+
+    for number, (place, cells) in enumerate(chain.from_iterable(layer.taken(told, Progress())), 1):
+        yield Row(number, place, cells)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from ..models.attentionlayers import PlaceAttention
-from .blocks import inputs, normalized_convolution
+from .blocks import inputs, normalized, normalized_convolution
 from .templateoptions import Options
 
 _RATES = (3, 6, 9)
@@ -51,8 +51,7 @@ def _pyramid(x: Any, filters: int, image_pooling: bool) -> Any:
     if image_pooling:
         mean = normalized_convolution(keras.layers.GlobalAveragePooling2D(keepdims=True)(x), filters, 1)
         joined = keras.layers.Add()([joined, keras.layers.Conv2D(filters, 1, use_bias=False)(mean)])
-    joined = keras.layers.ReLU()(keras.layers.BatchNormalization()(joined))
-    return keras.layers.Dropout(0.1)(joined)
+    return keras.layers.Dropout(0.1)(keras.layers.ReLU()(normalized(joined)))
 
 
 def _xception_block(x: Any, filters: int, stride: int) -> Any:
@@ -61,13 +60,13 @@ def _xception_block(x: Any, filters: int, stride: int) -> Any:
     if stride == 1 and x.shape[-1] == filters:
         return keras.layers.Add()([x, y])
     shortcut = keras.layers.Conv2D(filters, 1, strides=stride, use_bias=False)(x)
-    return keras.layers.Add()([keras.layers.BatchNormalization()(shortcut), y])
+    return keras.layers.Add()([normalized(shortcut), y])
 
 
 def _separable(x: Any, filters: int, stride: int = 1, rate: int = 1, name: str | None = None) -> Any:
     """Return a depthwise and a pointwise convolution, each with batch normalization and ReLU (the last called `name`)."""
     x = keras.layers.DepthwiseConv2D(3, strides=stride, dilation_rate=rate, padding="same", use_bias=False)(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization()(x))
+    x = keras.layers.ReLU()(normalized(x))
     return normalized_convolution(x, filters, 1, name)
 
 

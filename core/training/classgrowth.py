@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ParameterError, field
@@ -108,12 +109,12 @@ def with_more_classes(network: Network, output: str, known: Sequence[int], every
     except ValueError as error:
         raise ParameterError(
             "{extend_classes} is on, but the model {network} has a layer after {layer} that is made for its {count} "
-            "classes: {reason}",
+            "classes ({reason}): choose another model, or switch {extend_classes} off.",
             extend_classes=field("extend_classes"),
             network=network.name,
             layer=last.name,
             count=len(known),
-            reason=str(error).strip().splitlines()[0],
+            reason=telling_line(error),
         ) from error
     places = np.searchsorted(every, known)
     for layer in network.whole.layers:

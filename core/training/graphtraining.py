@@ -3,50 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tensorflow as tf
 
 from ..accuracy.scores import ClassScores, described, numbers
-from ..base.progress import Progress, Quiet
+from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..classes.modelclasses import Classes
-from ..errors import Cancelled, OtbtfError, ParameterError, TrainingError, field
-from ..files.staging import Staging
-from ..machine.devices import device_scope
-from ..models.loading import load_model
+from ..errors import Cancelled, ParameterError, TrainingError, field
 from ..models.modelinterface import plain_name
-from ..models.sidecar import write_sidecar
 from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import FOR_KERAS_ONLY, Fitting, SampleUse
 from ..phrases import Phrase
-from ..probing.modeldescription import describe as describe_model
-from ..probing.modeldescription import item
-from ..serving.defaultsapplied import serving_defaults_of
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .classlabels import alphas_of, described_classes, legend_of
+from .graphfeeds import GraphFeeds, feedable, shaped_as_target
+from .graphfiles import GraphFiles
+from .samplesets import SampleSets, open_sets
 from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
-from .trainablegraph import (
-    TrainableGraph,
-    assign_tensors,
-    describe_feeds,
-    feedable,
-    is_prefix,
-    shaped_as_target,
-    variables_of,
-)
-from .trainingfiles import TrainingFiles
-from .trainingpreparation import SampleSets, open_sets
-from .trainingreport import history_csv, report_html
-from .valueranges import check_input_holds
+from .trainablegraph import TrainableGraph
+from .trainingreport import report_html
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -58,7 +39,7 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
     """Train a graph; see `trainingrun.run_training`."""
     _check_keys(parameters)
     with ExitStack() as stack:
-        files = _GraphFiles(parameters, stack, progress)
+        files = GraphFiles(parameters, stack, progress)
         graph = stack.enter_context(
             closing(
                 TrainableGraph(
@@ -71,7 +52,8 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
         run = _GraphRun(parameters, graph, open_sets(parameters, progress), progress)
         run.fit()
         scores = run.score()
-        results = {**run.results(scores), **files.write(run, scores)}
+        written = files.write(graph, run.state.history, run.classes(scores), run.alpha, lambda: run.report(scores))
+        results = {**run.results(scores), **written}
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -123,33 +105,27 @@ class _GraphRun:
             name: graph.tensor(name, field("training_outputtensors"))
             for name in parameters.training_outputtensors.split()
         }
-        self._values = {
-            SampleRole.TRAINING: graph.placeholder_values(
-                parameters.training_userplaceholders, field("training_userplaceholders")
-            ),
-            SampleRole.VALIDATION: graph.placeholder_values(
-                parameters.validation_userplaceholders, field("validation_userplaceholders")
-            ),
-        }
-        self._tensors = assign_tensors(parameters, graph, sets.training.keys, self._values[SampleRole.TRAINING])
-        self._check_all_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
-        self._check_inputs_hold()
+        self._fed = GraphFeeds(parameters, graph, sets.training.keys)
+        self._fed.check_all_fed([*self._targets, *self._logged.values()], SampleRole.TRAINING)
+        self._fed.check_values_held(sets.by_role, progress)
         check_augmentation(parameters.augmentation, sets.training.shapes)
         kind = parameters.augmentation
         change = None if kind == "none" else lambda batch, seed: augment(batch, kind, seed)
         self._feed = sets.training.feed(parameters.batchsize, shuffled=True, change=change)
-        self._check_sizes()
+        self._fed.check_sizes(sets.training)
+        self._tensors = self._fed.tensors
+        if self._tensors.scored is not None:
+            self._fed.check_all_fed([self._tensors.scored], SampleRole.VALIDATION)
         self.legend: Legend = {}
         if parameters.validation_mode == "class":
             self.legend = legend_of(sets.training, self._tensors.reference)
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress)
         self.state = TrainingState()
-        placeholders = {source: plain_name(tensor.name) for source, tensor in self._tensors.fed.items()}
-        self.alpha = alphas_of(sets.training, placeholders)
+        self.alpha = alphas_of(sets.training, self._fed.names)
         fed = Phrase(", ").join(
-            (Phrase("{source} feeds {name}", source=source, name=name) for source, name in placeholders.items())
+            (Phrase("{source} feeds {name}", source=source, name=name) for source, name in self._fed.names.items())
         )
-        values = describe_feeds(self._values[SampleRole.TRAINING])
+        values = self._fed.describe_values()
         progress.info(
             Phrase(
                 "Training {folder}: {fed}{value}{values}.",
@@ -171,62 +147,6 @@ class _GraphRun:
             field("augmentation"): own.augmentation,
             field("seed"): own.seed,
         }
-
-    # ----------------------------------------------------------- checks
-
-    def _check_inputs_hold(self) -> None:
-        """Raise ParameterError where a placeholder does not hold the values of the samples that it is fed with."""
-        for role, samples in self._sets.by_role.items():
-            for key, tensor in self._tensors.fed.items():
-                if role is SampleRole.TRAINING or key != self._tensors.reference:
-                    dtype = tensor.dtype.base_dtype.name
-                    check_input_holds(samples, key, role, plain_name(tensor.name), dtype, self._progress)
-
-    def _check_all_fed(self, fetches: Sequence[Any], role: SampleRole) -> None:
-        """Raise ParameterError where something is needed that nothing feeds."""
-        fed = {tensor.name for tensor in self._inputs(role).values()} | {
-            tensor.name for tensor in self._user_values(role)
-        }
-        missing = [plain_name(tensor.name) for tensor in self.graph.needed(fetches, fed) if tensor.name not in fed]
-        if missing:
-            known = ", ".join(plain_name(tensor.name) for tensor in self._tensors.fed.values())
-            raise ParameterError(
-                "The graph also needs {missing} ({role}), but the sources feed {known} only. Give values in "
-                "{role_key}, such as {missing2}=0.001, or add a source with this placeholder.",
-                missing=", ".join(missing),
-                role=role,
-                known=known,
-                role_key=field(f"{role}_userplaceholders"),
-                missing2=missing[0],
-            )
-
-    def _check_sizes(self) -> None:
-        for source, tensor in self._tensors.fed.items():
-            one = np.zeros((1, *self._sets.training.shapes[source]), self._sets.training.dtypes[source])
-            feedable(tensor, one, SampleRole.TRAINING.mention("il", source))
-        if self._tensors.scored is not None:
-            self._check_all_fed([self._tensors.scored], SampleRole.VALIDATION)
-
-    def _inputs(self, role: SampleRole) -> dict[str, Any]:
-        """The placeholders by source; when scoring those without which the scored output cannot be computed."""
-        if role is SampleRole.TRAINING:
-            return dict(self._tensors.fed)
-        fed = {tensor.name for tensor in (*self._tensors.fed.values(), *self._user_values(role))}
-        needed = {tensor.name for tensor in self.graph.needed([self._tensors.scored], fed)}
-        found = {source: tensor for source, tensor in self._tensors.fed.items() if tensor.name in needed}
-        if self._tensors.reference in found:
-            raise ParameterError(
-                "The output {plain_name} is computed from {reference}, which is also its reference: name another "
-                "output in {mention}.",
-                plain_name=plain_name(self._tensors.scored.name),
-                reference=self._tensors.reference,
-                mention=role.mention("name", self._tensors.reference),
-            )
-        return found
-
-    def _user_values(self, role: SampleRole) -> dict[Any, np.ndarray]:
-        """The values of user placeholders; when scoring those of training stand where none is given."""
-        return {**self._values[SampleRole.TRAINING], **self._values[role]}
 
     # ----------------------------------------------------------- fitting
 
@@ -269,7 +189,7 @@ class _GraphRun:
 
     def _compiled_step(self) -> Any:
         """Return a function of a batch that trains on it and returns the values of the output tensors."""
-        fed, user = self._inputs(SampleRole.TRAINING), self._user_values(SampleRole.TRAINING)
+        fed, user = self._fed.inputs(SampleRole.TRAINING), self._fed.values(SampleRole.TRAINING)
         call = self.graph.session.make_callable(
             [*self._targets, *self._logged.values()], [*fed.values(), *user], accept_options=False
         )
@@ -330,7 +250,7 @@ class _GraphRun:
         )
         if not self.checkpoints.folder:
             kept = Phrase("Nothing is kept, because {model_saveto} is not given.", model_saveto=field("model_saveto"))
-        rate = describe_feeds(self._values[SampleRole.TRAINING]) or Phrase("as the graph has it")
+        rate = self._fed.describe_values() or Phrase("as the graph has it")
         return Phrase(
             "{kept} Try a smaller learning rate (now {rate}), or scale the inputs.",
             kept=kept if self.state.epoch else Phrase("No epoch was completed, so nothing is kept."),
@@ -377,7 +297,7 @@ class _GraphRun:
 
     def _scores(self, role: SampleRole) -> Scores:
         samples, scored = self._sets.by_role[role], self._tensors.scored
-        fed, user = self._inputs(SampleRole.VALIDATION), self._user_values(SampleRole.VALIDATION)
+        fed, user = self._fed.inputs(SampleRole.VALIDATION), self._fed.values(SampleRole.VALIDATION)
         given = {tensor.name for tensor in (*fed.values(), *user)}
         used = {tensor.name for tensor in self.graph.needed([scored], given)}
         user = {tensor: value for tensor, value in user.items() if tensor.name in used}
@@ -432,73 +352,3 @@ class _GraphRun:
         scored = self._tensors.scored
         key = next((n for n, tensor in self.graph.outputs.items() if tensor == scored.name), plain_name(scored.name))
         return {key: described_classes(map(int, deciding.labels), self.legend)}
-
-
-# ----------------------------------------------------------------- files
-
-
-class _GraphFiles:
-    """The files of a training: a SavedModel or variables alone, history, report, logs for TensorBoard."""
-
-    def __init__(self, parameters: TensorflowModelTrain, stack: ExitStack, progress: Progress) -> None:
-        self._parameters, self._progress = parameters, progress
-        self._variables: Staging | None = None
-        saveto = parameters.model_saveto
-        if saveto and is_prefix(saveto):
-            prefix = Path(saveto).absolute()
-            if prefix.is_dir():
-                raise ParameterError(
-                    "{model_saveto} is {saveto}, which is a folder, but must be the prefix of files: remove the "
-                    "folder, or name another prefix.",
-                    model_saveto=field("model_saveto"),
-                    saveto=saveto,
-                )
-            prefix.parent.mkdir(parents=True, exist_ok=True)
-            self._variables = stack.enter_context(Staging(f"{prefix}.index", progress))
-            parameters = dataclasses.replace(parameters, model_saveto=None)
-        self._files = TrainingFiles(parameters, stack, progress, saved_elsewhere=self._variables is not None)
-
-    def write(self, run: _GraphRun, scores: Mapping[SampleRole, Scores]) -> dict[str, Any]:
-        """Write what is asked for, and return the paths by key."""
-        if self._variables is not None:
-            run.graph.save(self._variables.folder / Path(self._parameters.model_saveto or "").name)
-        elif self._files.wants("model.saveto"):
-            self._write_model(run, scores, self._files.path("model.saveto"))
-        self._files.write_text("out.history", history_csv(run.state.history))
-        if self._files.wants("out.report"):
-            self._files.write_text("out.report", run.report(scores))
-        if self._parameters.tensorboard_dir:
-            _write_logs(Path(self._parameters.tensorboard_dir), run.state.history)
-        results = self._files.commit()
-        if self._variables is not None:
-            self._variables.commit()
-            results["model.saveto"] = self._parameters.model_saveto
-        return results
-
-    def _write_model(self, run: _GraphRun, scores: Mapping[SampleRole, Scores], folder: Path) -> None:
-        """The graph as it was loaded, with the variables as they are now."""
-        old = ("variables", "mlm.json")
-        shutil.copytree(run.graph.folder, folder, ignore=lambda _, names: [name for name in names if name in old])
-        run.graph.save(variables_of(folder))
-        scope = device_scope(self._parameters.device)
-        try:
-            model = load_model(str(folder), self._parameters.model_tagsets, self._parameters.trust_model)
-            values = self._parameters.validation_userplaceholders
-            described = describe_model(model, (), scope, Quiet(self._progress), placeholders=values, probing="fast")
-            defaults = serving_defaults_of(str(run.graph.folder))
-            write_sidecar(str(folder), item(described, run.classes(scores), ".", run.alpha, defaults))
-        except OtbtfError as error:
-            self._progress.warning(
-                Phrase(
-                    "The trained graph is written without a sidecar, so serving probes it first: {reason}",
-                    reason=error.message,
-                )
-            )
-
-
-def _write_logs(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
-    with tf.summary.create_file_writer(str(folder / time.strftime("%Y%m%d-%H%M%S"))).as_default():
-        for row in history:
-            for name, value in row.items():
-                if name != "epoch" and math.isfinite(value):
-                    tf.summary.scalar(name, value, step=int(row["epoch"]))

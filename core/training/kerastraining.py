@@ -30,13 +30,15 @@ from .network import Network, load_network
 from .opensamples import original_errors
 from .precision import mixed_policy
 from .samplebatches import Feed, Samples
+from .samplesets import SampleSets
 from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, score
 from .strategies import is_chief, make_strategy
 from .traineddefaults import patch_sizes, serving_defaults_of_training
 from .trainedmodel import FinishedModel
 from .trainingfiles import TrainingFiles
-from .trainingpreparation import SampleSets, Task, predictor, prepare_training
+from .trainingpreparation import prepare_training
 from .trainingreport import history_csv, report_html
+from .trainingtask import Task, predictor
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain

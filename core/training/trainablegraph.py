@@ -1,12 +1,11 @@
-"""A TensorFlow 1 graph that is trained: loaded into a session, its tensors found by name and fed, and saved again."""
+"""A TensorFlow 1 graph that is trained: loaded into a session, its tensors found by name, and saved again."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,11 +21,7 @@ from ..models.modelinterface import plain_name
 from ..models.placeholders import check_held, parse_userplaceholders
 from ..models.pruning import JudgedPart, node_of
 from ..models.safety import check_saved_model, refused_node, served_signature
-from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
-
-if TYPE_CHECKING:
-    from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
 _VARIABLES = "variables"
 """Name of the folder, and of the files, in which a SavedModel keeps its variables."""
@@ -293,157 +288,6 @@ class TrainableGraph:
 
 
 # --------------------------------------------------------------- sources
-
-
-@dataclass(frozen=True)
-class SourceTensors:
-    """Which tensor of the graph each source feeds, and which output is scored against which source.
-
-    Attributes:
-        fed: placeholders by source, for training.
-        reference: the source that holds what the scored output shall be; empty where nothing is scored.
-        scored: that output, a tensor; None where nothing is scored.
-    """
-
-    fed: Mapping[str, Any]
-    reference: str
-    scored: Any
-
-
-def assign_tensors(
-    parameters: TensorflowModelTrain, graph: TrainableGraph, sources: Sequence[str], user: Mapping[Any, np.ndarray]
-) -> SourceTensors:
-    """Return what each source feeds, and what is scored.
-
-    Raises:
-        ParameterError, ModelError: a name is not in the graph, or comes twice.
-    """
-    given = {f"source{n}": source.placeholder for n, source in enumerate(parameters.sources, 1) if source.placeholder}
-    parameter = {key: SampleRole.TRAINING.mention("placeholder", key) for key in (*sources, *given)}
-    fed = {key: graph.tensor(name, parameter[key]) for key, name in given.items()}
-    free = graph.free_placeholders([tensor.name for tensor in (*fed.values(), *user)])
-    for key in sources:
-        if key not in fed:
-            if not free:
-                raise ParameterError(
-                    "{key} feeds nothing, because other sources feed all of the graph's inputs ({inputs}): name its "
-                    "placeholder in {parameter}, or leave it out.",
-                    key=key,
-                    inputs=", ".join(graph.inputs),
-                    parameter=parameter[key],
-                )
-            fed[key] = graph.tensor(free.pop(0), "")
-    fed = {key: fed[key] for key in sources}
-    for tensor in fed.values():
-        same = [parameter[other] for other in fed if fed[other].name == tensor.name]
-        if len(same) > 1:
-            raise ParameterError(
-                "Two sources feed the placeholder {plain_name}: correct {same}.",
-                plain_name=plain_name(tensor.name),
-                same=Phrase(" or ").join(same),
-            )
-    if parameters.validation_mode == "none":
-        return SourceTensors(fed, "", None)
-    return _scored_output(parameters, graph, fed)
-
-
-def _scored_output(parameters: TensorflowModelTrain, graph: TrainableGraph, fed: Mapping[str, Any]) -> SourceTensors:
-    found: dict[str, Any] = {}
-    named: dict[str, str] = {}
-    scored = {SampleRole.VALIDATION: parameters.validation_sources, SampleRole.TEST: parameters.test_sources}
-    for role, items in scored.items():
-        for number, source in enumerate(items, 1):
-            key = f"source{number}"
-            if source.name and key in fed:
-                tensor = graph.tensor(source.name, role.mention("name", key))
-                if tensor.name != fed[key].name:
-                    found[key], named[key] = tensor, role.mention("name", key)
-    if len(found) > 1:
-        outputs = ", ".join(plain_name(tensor.name) for tensor in found.values())
-        raise ParameterError(
-            "{named} name {count} outputs to score ({outputs}): name one.",
-            named=Phrase(" and ").join(named.values()),
-            count=len(found),
-            outputs=outputs,
-        )
-    if found:
-        ((key, tensor),) = found.items()
-        return SourceTensors(fed, key, tensor)
-    last = list(fed)[-1]
-    parameter = SampleRole.VALIDATION.mention("name", last)
-    if not graph.outputs:
-        raise ParameterError(
-            "{validation_mode} is {parameters_validation_mode}, but no output to score is named, and the graph has "
-            "none in its signature: name one for the source that holds its reference, for {last} in {parameter}.",
-            validation_mode=field("validation_mode"),
-            parameters_validation_mode=parameters.validation_mode,
-            last=last,
-            parameter=parameter,
-        )
-    return SourceTensors(fed, last, graph.tensor(min(graph.outputs), parameter))
-
-
-def feedable(tensor: Any, array: np.ndarray, what: str) -> np.ndarray:
-    """Return a batch as a placeholder takes it.
-
-    Args:
-        tensor: the placeholder.
-        array: shape (batch, rows, columns, bands), or (batch, ...).
-        what: the parameter, for messages.
-
-    Raises:
-        ParameterError: it has another size.
-    """
-    shape = tensor.shape.as_list() if tensor.shape.rank is not None else None
-    if shape is not None and len(shape) < array.ndim:
-        squeezed = array.reshape(array.shape[0], *[size for size in array.shape[1:] if size != 1])
-        array = squeezed if squeezed.ndim >= len(shape) else array.reshape(array.shape[: len(shape) - 1] + (-1,))
-    if shape is not None and (
-        len(shape) != array.ndim or any(w not in (None, s) for w, s in zip(shape[1:], array.shape[1:]))
-    ):
-        wanted = Phrase(" x ").join(Phrase("any") if size is None else str(size) for size in shape[1:])
-        raise ParameterError(
-            "{what} has patches of {shape} (rows, columns, bands), but the placeholder {plain_name} of the graph "
-            "takes {wanted}: extract patches of that size.",
-            what=what,
-            shape=" x ".join(map(str, array.shape[1:])),
-            plain_name=plain_name(tensor.name),
-            wanted=wanted or Phrase("one value"),
-        )
-    return array.astype(tensor.dtype.base_dtype.as_numpy_dtype, copy=False)
-
-
-def shaped_as_target(found: np.ndarray, target: np.ndarray, name: str, mode: str, parameter: str) -> np.ndarray:
-    """Return predictions in the shape of their targets; of probabilities the number of the largest.
-
-    Args:
-        found: the predictions.
-        target: what they are scored against.
-        name: of the output that is scored, for messages.
-        mode: `class` or `rmse`.
-        parameter: mention of the parameter that names the output, by `errors.field`.
-
-    Raises:
-        ParameterError: there is another number of them.
-    """
-    if mode == "class" and found.ndim > 1 and found.size != target.size and found.shape[-1] * target.size == found.size:
-        found = found.argmax(axis=-1)
-    if found.size != target.size:
-        raise ParameterError(
-            "The output {name} gives {size:g} values for a sample, but its reference patches have {target_size:g}: "
-            "name another output in {parameter}.",
-            name=name,
-            size=found.size / len(target),
-            target_size=target.size / len(target),
-            parameter=parameter,
-        )
-    found = found.reshape(target.shape)
-    return np.rint(found) if mode == "class" else found
-
-
-def describe_feeds(feeds: Mapping[Any, np.ndarray]) -> str:
-    """Return the values of user placeholders as words."""
-    return ", ".join(f"{plain_name(tensor.name)} = {value.tolist()}" for tensor, value in feeds.items())
 
 
 def is_prefix(path: str) -> bool:

@@ -13,7 +13,7 @@ from ..parameters.templatenames import template_of
 from ..serving.defaultsapplied import serving_defaults_of
 from .network import Network
 from .samplebatches import Samples
-from .trainingpreparation import Task
+from .trainingtask import Task
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain

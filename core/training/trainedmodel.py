@@ -24,7 +24,7 @@ from ..models.sidecar import write_sidecar
 from ..probing.fixedcontext import context_of_patches
 from ..probing.modeldescription import Description, describe, item
 from .network import Network
-from .trainingpreparation import Task
+from .trainingtask import Task
 
 _FEATURES = "features"
 """The layer whose output a classifier's SavedModel returns too, for other classifiers to learn from."""

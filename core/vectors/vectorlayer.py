@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from osgeo import ogr
@@ -23,6 +23,8 @@ from .columns import POINT_SIZES, batches
 from .systems import assigned_system, own_system
 from .texts import field_text, readable
 from .vectoropening import opened
+
+_T = TypeVar("_T")
 
 INTEGER, REAL, TEXT = "integer", "real", "text"
 """The kinds of a field, as far as sampling tells them apart."""
@@ -240,6 +242,34 @@ class VectorLayer:
         finally:
             self.layer.SetIgnoredFields([])
 
+    def taken(self, take: Callable[[Any], _T], progress: Progress, chunk: int = 8192) -> Iterator[list[_T]]:
+        """Yield what a function takes from each feature, of `chunk` features at a time, in the layer's order.
+
+        Args:
+            take: gets an OGR feature, which is gone afterwards.
+            progress: may ask to stop.
+            chunk: number of features.
+
+        Raises:
+            VectorError: a feature cannot be read.
+            Cancelled: `progress` asked to stop.
+        """
+        self.layer.ResetReading()
+        more = True
+        while more:
+            progress.check()
+            found: list[_T] = []
+            with collected_errors() as errors:
+                for _ in range(chunk):
+                    feature = self.layer.GetNextFeature()
+                    if feature is None:
+                        more = False
+                        break
+                    found.append(take(feature))
+            self.check_read(errors)
+            if found:
+                yield found
+
     def check_points(self) -> None:
         """Raise VectorError where the layer holds lines, polygons, or no geometry."""
         if self.geometry in ("line", "polygon"):
@@ -256,7 +286,7 @@ class VectorLayer:
             )
 
     def _read_chunk(self, fields: Sequence[Field], chunk: int) -> tuple[Points, bool]:
-        getters = [self._getter(field) for field in fields]
+        getters = [self.getter(field) for field in fields]
         fids: list[int] = []
         shapes: list[bytes] = []
         values: list[list[Any]] = [[] for _ in fields]
@@ -286,7 +316,7 @@ class VectorLayer:
         points = Points(np.array(fids, "int64"), places[:, 0].copy(), places[:, 1].copy(), columns, without)
         return points, feature is not None
 
-    def _getter(self, field: Field) -> Callable[[Any], Any]:
+    def getter(self, field: Field) -> Callable[[Any], Any]:
         """Return a function of a feature that gives the field's value, or None where it is null."""
         index = field.index
         if index < 0:

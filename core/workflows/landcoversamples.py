@@ -179,7 +179,7 @@ def _extract(
     if found["rejected"]:
         progress.info(
             Phrase(
-                "{rejected} {rejected:sample|samples} for {role} {rejected:is|are} left out, where patches "
+                "{rejected} {rejected:sample|samples} for {role} {rejected:is|are} left out, because a patch there "
                 "would reach beyond the image or hold no-data.",
                 rejected=found["rejected"],
                 role=role,

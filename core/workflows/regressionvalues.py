@@ -174,9 +174,8 @@ def values_of_points(
     if not inside.all():
         progress.info(
             Phrase(
-                "{inside} "
-                "{inside:point lies outside of the image, and is|points lie outside of the image, and are} left out.",
-                inside=int((~inside).sum()),
+                "{outside} {outside:point lies|points lie} outside of the image: left out.",
+                outside=int((~inside).sum()),
             )
         )
     found = found.of(inside)

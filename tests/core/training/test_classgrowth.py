@@ -13,10 +13,11 @@ from api_helpers import write
 from otbtf_qgis.core.classes.legend import ClassEntry
 from otbtf_qgis.core.classes.modelclasses import ModelClass
 from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.models.loading import KerasModel
 from otbtf_qgis.core.models.sidecar import read_sidecar
 from otbtf_qgis.core.training.classgrowth import with_more_classes
 from otbtf_qgis.core.training.knownclasses import joined_legend
-from otbtf_qgis.core.training.network import load_network
+from otbtf_qgis.core.training.network import Network, load_network
 
 BRIGHT = {3: (60, 0, 0), 7: (0, 60, 0), 9: (50, 50, 0), 200: (0, 0, 60)}
 """Of each label, what its patches have more in each band."""
@@ -126,3 +127,18 @@ def test_what_cannot_get_more_classes_is_refused(tmp_path: Path) -> None:
         scene.train(
             **values, **given, validation__mode="rmse", model__dir=scene.pixelwise(tmp_path / "two.keras", 2, "linear")
         )
+
+
+def test_a_layer_made_for_the_old_classes_is_named() -> None:
+    """What Keras says comes in one line, without the rest of its message."""
+    import keras
+
+    image = keras.Input((8, 8, 3), name="image")
+    x = keras.layers.Dense(3, name="scores")(keras.layers.GlobalAveragePooling2D()(image))
+    out = keras.layers.Softmax(name="classes")(keras.layers.Reshape((1, 1, 3))(x))
+    network = Network("three.keras", KerasModel("three.keras", keras.Model(image, out)))
+    with pytest.raises(OtbtfError) as refused:
+        with_more_classes(network, network.outputs[0], (0, 1, 2), (0, 1, 2, 3))
+    assert "a layer after scores that is made for its 3 classes (" in str(refused.value)
+    assert str(refused.value).endswith("): choose another model, or switch EXTEND_CLASSES off.")
+    assert "\n" not in str(refused.value)

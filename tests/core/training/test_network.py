@@ -24,7 +24,7 @@ def test_batch_normalization_reaches_back_one_epoch_at_most(steps: int, expected
     assert momenta(model) == [expected] * 3
 
 
-@pytest.mark.parametrize("template", ["unet", "tempcnn", "ltae", "gap_filling", "time_series_vhr"])
+@pytest.mark.parametrize("template", ["unet", "deeplabv3plus", "tempcnn", "ltae", "gap_filling", "time_series_vhr"])
 def test_templates_do_not_wait_a_hundred_batches(template: str) -> None:
     bands = {"gap_filling": (4, 2, 1), "time_series_vhr": (4, 3)}.get(template, (4,))
     options = {} if template == "gap_filling" else {"classes": 2}
