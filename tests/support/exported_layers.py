@@ -65,7 +65,7 @@ def opened(source: Any) -> VectorLayer:
 def rows(source: Any, *names: str) -> list[tuple[Any, ...]]:
     """What core reads: the fields by name (None where null) of each feature."""
     layer = opened(source)
-    getters = [layer._getter(layer.field(name)) for name in names]
+    getters = [layer.getter(layer.field(name)) for name in names]
     return [tuple(getter(feature) for getter in getters) for feature in layer.layer]
 
 
