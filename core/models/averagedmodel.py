@@ -13,6 +13,8 @@ from .modelinterface import Model, TensorInfo, plain_name
 AGREEMENT, VARIANCE = "agreement of models", "variance of models"
 """Names of the outputs that compare the models; see `AveragedModel`."""
 
+_SPREAD = AGREEMENT, VARIANCE
+
 _WITHOUT_BANDS = (1, 3)
 """Numbers of dimensions of outputs of one value for each patch or pixel."""
 
@@ -114,7 +116,7 @@ class AveragedModel(Model):
     def output(self, name: str) -> TensorInfo:
         """See `Model.output`; there are those that are averaged, and those that compare models."""
         plain = plain_name(name)
-        if plain in (AGREEMENT, VARIANCE):
+        if plain in _SPREAD:
             return TensorInfo(plain, None, "float32")
         info = self._models[0].output(plain)
         if info.name not in self._names[0][1]:
@@ -140,7 +142,7 @@ class AveragedModel(Model):
     def _real(self, name: str) -> str:
         """Return the name of the output of real numbers from which an output is made."""
         plain = plain_name(name)
-        if plain in (AGREEMENT, VARIANCE):
+        if plain in _SPREAD:
             return self._average.probabilities
         return self._numbers[plain].probabilities if plain in self._numbers else plain
 
@@ -148,7 +150,7 @@ class AveragedModel(Model):
         """See `Model.function`."""
         needed = list(dict.fromkeys(self._real(name) for name in outputs))
         members = [self._member(number, inputs, needed) for number in range(len(self._models))]
-        compares = any(plain_name(name) in (AGREEMENT, VARIANCE) for name in outputs)
+        compares = any(plain_name(name) in _SPREAD for name in outputs)
 
         def call(feeds: Mapping[str, Any]) -> list[Any]:
             import tensorflow as tf
@@ -209,7 +211,7 @@ class AveragedModel(Model):
         if name in self._numbers:
             values = tf.constant(self._numbers[name].values, self.output(name).dtype)
             return tf.gather(values, _best(mean))[..., None]
-        if name not in (AGREEMENT, VARIANCE):
+        if name not in _SPREAD:
             return mean
         best = _best(mean)
         if name == AGREEMENT:

@@ -157,10 +157,10 @@ class Averages:
         )
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """What is averaged, for the log."""
         return Phrase(
-            "Averaged: models {models}, positions of the image {positions}.",
+            "The map averages {models} {models:model|models} in {positions} {positions:position|positions} of the image.",
             models=1 + len(self._settings.averaging.model_more),
             positions=len(TURNS[self._average.turns]),
         )
@@ -236,7 +236,7 @@ class Averages:
     def _check_classes(self, member: _Member, mine: tuple[str, _Held], their: tuple[str, _Held]) -> None:
         """Raise ModelError where an output, by its name and what it holds, has other classes than that of the first model."""
         classes = self._first.classes([mine[0]]), member.classes([their[0]])
-        here, there = _told(classes[0], mine[1]), _told(classes[1], their[1])
+        here, there = _described(classes[0], mine[1]), _described(classes[1], their[1])
         if not _same(mine[1], their[1]) or (all(classes) and here != there):
             raise ModelError(
                 "{more} cannot be averaged: the output {output} of the model {path} has {there}, but that of {first} has "
@@ -289,7 +289,7 @@ def _same(one: _Held, other: _Held) -> bool:
     return one.bands == other.bands and numbers[0] == numbers[1]
 
 
-def _told(classes: Classes, held: _Held) -> str:
+def _described(classes: Classes, held: _Held) -> str:
     """Return the classes of an output, or else how many values it has, for a message."""
     if not classes:
         return Phrase("{bands} bands", bands=held.bands)

@@ -58,21 +58,23 @@ class CertaintyBands:
         mapped: of the map.
     """
 
-    def __init__(self, model: Model, mapped: str, found: ClassProbabilities, asked: Sequence[str], wanted: str) -> None:
+    def __init__(
+        self, model: Model, mapped: str, found: ClassProbabilities, fields: Sequence[str], wanted: str
+    ) -> None:
         """Prepare.
 
         Args:
             model: the model.
             mapped: name of its output that is mapped, which comes first among the values.
             found: the class probabilities, which are these or come behind. What compares models comes last.
-            asked: fields of the outputs, in order.
+            fields: of the outputs of certainty that are made, in order.
             wanted: mention of the first, for messages.
         """
-        self._model, self._found, self._asked, self._wanted = model, found, tuple(asked), wanted
+        self._model, self._found, self._fields, self._wanted = model, found, tuple(fields), wanted
         self._first = 0 if found.output == mapped else 1
-        self._spread = [name for name in asked if name in SPREAD]  # the last bands of the values
+        self._spread = [name for name in fields if name in SPREAD]  # the last bands of the values
         self.mapped = found.bands if self._first == 0 else 1
-        self.bands = self.mapped + sum(self.width(name) for name in asked)
+        self.bands = self.mapped + sum(self.width(name) for name in fields)
 
     def width(self, name: str) -> int:
         """Return how many bands an output of certainty has."""
@@ -96,6 +98,6 @@ class CertaintyBands:
         probabilities[np.isnan(probabilities).any(axis=-1)] = np.nan  # TensorFlow's softmax returns zeros beside a NaN
         if probabilities.shape[-1] == 1:
             probabilities = np.concatenate([1 - probabilities, probabilities], axis=-1)
-        parts = {name: _MEASURES[name](probabilities) for name in self._asked if name in _MEASURES}
+        parts = {name: _MEASURES[name](probabilities) for name in self._fields if name in _MEASURES}
         parts.update((name, values[..., [behind + place]]) for place, name in enumerate(self._spread))
-        return np.concatenate([values[..., : self.mapped], *(parts[name] for name in self._asked)], axis=-1)
+        return np.concatenate([values[..., : self.mapped], *(parts[name] for name in self._fields)], axis=-1)

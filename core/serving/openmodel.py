@@ -43,8 +43,8 @@ if TYPE_CHECKING:  # these import TensorFlow
     from ..probing.geometryresolver import GeometryResolver
     from ..probing.modelcache import LoadedModel
 
-_COMPARING = {"out_agreement": AGREEMENT, "out_variance": VARIANCE}
-"""The outputs that compare several models, by the fields of the rasters made of them."""
+_SPREAD_OUTPUTS = {"out_agreement": AGREEMENT, "out_variance": VARIANCE}
+"""Outputs of `AveragedModel` that compare its models, by the fields of the rasters made of them."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,12 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
         averages = Averages(settings, loaded, names, sources, scope)
         loaded, resolver = averages.loaded(first, scope), averages.resolver
         settings = replace(settings, probabilities=settings.probabilities or averages.probabilities)
-        progress.info(averages.told)
+        progress.info(averages.summary)
     fields = applied_fields(resolver, settings, sources, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
     probabilities = _probabilities(settings, resolver, names) if settings.certainty else None
     computed = list(dict.fromkeys([*names, *([probabilities.output] if probabilities else [])]))
-    computed += [_COMPARING[name] for name in settings.certainty if name in _COMPARING]
+    computed += [_SPREAD_OUTPUTS[name] for name in settings.certainty if name in _SPREAD_OUTPUTS]
     key, compute = _computing(loaded, resolver, geometry, computed, sources, scope)
     beside = []
     for device in others:

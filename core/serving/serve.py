@@ -60,4 +60,4 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
             Phrase("{without_data} of {area} output pixels are no-data.", without_data=run.without_data, area=box.area)
         )
     results = {**rasters.results, "width": box.width, "height": box.height, "pixels_nodata": run.without_data}
-    return {**results, **forms.told(plan.bands)}
+    return {**results, **forms.results(plan.bands)}

@@ -42,15 +42,15 @@ class ServedForms:
         Raises:
             ParameterError: a pixel type cannot hold a no-data value, or the values of the model.
         """
-        self._opened, self._asked = opened, settings.certainty
+        self._opened, self._fields = opened, settings.certainty
         self._dtype = written_type(opened.dtype_name, settings.pixel_type)
         self._background = settings.background
         self._nodata = declared_nodata(settings.nodata, opened, self._dtype, self._background)
         self._bands: CertaintyBands | None = None
         self.output = TileOutput(self._dtype, self._background)
         if opened.probabilities is not None:
-            model, wanted = opened.loaded.model, field(self._asked[0])
-            self._bands = CertaintyBands(model, opened.outputs[0], opened.probabilities, self._asked, wanted)
+            model, wanted = opened.loaded.model, field(self._fields[0])
+            self._bands = CertaintyBands(model, opened.outputs[0], opened.probabilities, self._fields, wanted)
             background = np.full(self._bands.bands, np.nan)
             background[: self._bands.mapped] = self._background
             self.output = TileOutput(np.dtype("float64"), background, self._bands)
@@ -62,10 +62,10 @@ class ServedForms:
         content = output_content(self._opened, mapped, self._dtype, others)
         found = [RasterForm("out", mapped, self._dtype, self._background, self._nodata, content, OUT_FIELDS)]
         if self._bands is not None:
-            found += [self._certainty(name, self._bands.width(name)) for name in self._asked]
+            found += [self._certainty_form(name, self._bands.width(name)) for name in self._fields]
         return found
 
-    def _certainty(self, name: str, bands: int) -> RasterForm:
+    def _certainty_form(self, name: str, bands: int) -> RasterForm:
         describe = partial(declare_classes, classes=self._classes, numbers=False)
         content = Content(describe=describe) if name == "out_probabilities" else Content()
         return RasterForm(name, bands, np.dtype("float32"), np.nan, np.nan, content, _CERTAINTY_FIELDS)
@@ -77,11 +77,11 @@ class ServedForms:
         count = found.classes if found else 0
         return known if len(known) == count else coloured(tuple(ModelClass(n) for n in range(count)))
 
-    def told(self, bands: int) -> dict[str, Any]:
+    def results(self, bands: int) -> dict[str, Any]:
         """Return what the operation's results say of bands and classes; see `told_classes`."""
         mapped = self._bands.mapped if self._bands else bands
         found = {"bands": mapped, **told_classes(self._opened, mapped, self._dtype)}
-        if "out_probabilities" in self._asked:
+        if "out_probabilities" in self._fields:
             found["probabilities"] = [item.name or str(item.value) for item in self._classes]
         return found
 

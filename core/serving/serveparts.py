@@ -107,4 +107,4 @@ class _Follower:
         return Counted(tiles.converter.replaced, tiles.converter.clipped, [*run.told(), *tiles.told()])
 
     def results(self) -> dict[str, Any]:
-        return self.work._forms.told(self.run.bands)
+        return self.work._forms.results(self.run.bands)

@@ -188,7 +188,7 @@ def test_models_and_positions(folder: Path, tmp_path: Path) -> None:
     log = serving.Log()
     run(folder, tmp_path, ["net0", "net1"], log, output_names="labels", augment_serve="flips", **outs)
     each = np.array([in_positions(lambda p, k=kernel: same(p, k), image(), FLIPS) for kernel in KERNELS[:2]])
-    assert "Averaged: models 2, positions of the image 4." in log.text
+    assert "The map averages 2 models in 4 positions of the image." in log.text
     best = each.mean(0).argmax(-1)
     np.testing.assert_array_equal(read(tmp_path)[..., 0], np.array(NUMBERS)[best])
     np.testing.assert_allclose(read(tmp_path, "agree")[..., 0], (each.argmax(-1) == best).mean(0), atol=1e-6)
