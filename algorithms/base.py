@@ -39,6 +39,7 @@ from ..core.registry.givenvalues import check_files
 from .definitions import definition, folded_output, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
 from .helppages import algorithm_page
+from .helptexts import in_titles_and_labels
 from .keptoutputs import unused
 from .outcome import outcome
 from .reading import Reader, exported_files, written
@@ -77,7 +78,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def description(self) -> str:
         """Return what the algorithm does, in a few paragraphs; the help page begins with it."""
-        return tr(self.OPERATION.DESCRIPTION)
+        return in_titles_and_labels(tr(self.OPERATION.DESCRIPTION), self._keys())
 
     def displayName(self):
         return tr(self.OPERATION.TITLE)
@@ -116,8 +117,11 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def initAlgorithm(self, configuration=None):
         defaults, shown = self.defaults(), (configuration or {}).get(SHOWN_SOURCES, self.usual_sources())
-        for key in ordered((*self._keys(), *web_keys(self.OPERATION))):
-            self.addParameter(definition(key, defaults.get(key.name), key.group > shown))
+        every = ordered((*self._keys(), *web_keys(self.OPERATION)))
+        for key in every:
+            parameter = definition(key, defaults.get(key.name), key.group > shown)
+            parameter.setHelp(in_titles_and_labels(parameter.help(), every))
+            self.addParameter(parameter)
             if (folded := folded_output(key)) is not None:
                 self.addOutput(folded)
         for result in self.OPERATION.RESULTS:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..base.languages import tr
+from ..base.languages import spoken, tr
 from ..parameters.sampleroles import SampleRole
 from .quantitynames import VALIDATION, readable
 from .scores import ClassScores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _MOST_COUNTS = 20
@@ -161,7 +162,21 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def _png(figure: Any) -> bytes:
+def _write_in_language(axis: Axis) -> None:
+    """Write the numbers along an axis as the language of this process writes numbers; classes keep their names."""
+    from matplotlib.ticker import ScalarFormatter
+
+    formatter = axis.get_major_formatter()
+    if isinstance(formatter, ScalarFormatter):
+        # The one that is there knows what has been set; matplotlib's own way follows the locale of the C library.
+        as_english = formatter.format_ticks
+        vars(formatter)["format_ticks"] = lambda values: [spoken().written(text) for text in as_english(values)]
+
+
+def _png(figure: Figure) -> bytes:
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            _write_in_language(axis)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()

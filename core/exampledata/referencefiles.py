@@ -8,7 +8,7 @@ from ..base.progress import Progress
 from ..errors import RasterError, VectorError
 from ..files.gdalcalls import close_now, collected_errors
 from ..files.staging import Staging
-from .referenceclasses import CLASSES
+from .referenceclasses import CLASSES, named_classes
 from .referencestyles import store_polygon_style
 
 
@@ -40,7 +40,7 @@ def name_classes(dataset: gdal.Dataset) -> None:
     """
     band = dataset.GetRasterBand(1)
     with collected_errors() as errors:
-        band.SetRasterCategoryNames([name for name, _ in CLASSES.values()])
+        band.SetRasterCategoryNames([name for name, _ in named_classes().values()])
         band.SetDefaultRAT(_attribute_table())
     if errors.failed:
         raise RasterError("Cannot store the names of the classes: {errors}.", errors=errors)
@@ -53,7 +53,7 @@ def _attribute_table() -> gdal.RasterAttributeTable:
     for name, usage in (("Red", gdal.GFU_Red), ("Green", gdal.GFU_Green), ("Blue", gdal.GFU_Blue)):
         table.CreateColumn(name, gdal.GFT_Integer, usage)
     table.SetRowCount(len(CLASSES))
-    for row, (class_, (name, colour)) in enumerate(CLASSES.items()):
+    for row, (class_, (name, colour)) in enumerate(named_classes().items()):
         table.SetValueAsInt(row, 0, int(class_))
         table.SetValueAsString(row, 1, name)
         for column, value in enumerate(colour):
@@ -103,5 +103,9 @@ def _fill(layer: ogr.Layer, band: gdal.Band, progress: Progress) -> None:
 
 def _naming(layer: str) -> str:
     """SQL that gives each polygon the name of its class."""
-    cases = " ".join(f"WHEN {int(class_)} THEN '{name}'" for class_, (name, _) in CLASSES.items())
+    cases = " ".join(f"WHEN {int(class_)} THEN {_quoted(name)}" for class_, (name, _) in named_classes().items())
     return f'UPDATE "{layer}" SET "name" = CASE "class" {cases} END'  # nosec B608 (our own file and names)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

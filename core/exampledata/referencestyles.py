@@ -6,7 +6,7 @@ from xml.sax.saxutils import quoteattr  # nosec B406 (escapes, and parses nothin
 
 from osgeo import gdal, ogr
 
-from .referenceclasses import CLASSES
+from .referenceclasses import named_classes
 
 _QML = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n<qgis version=\"3.22\">\n{}\n</qgis>\n"
 _TABLE = "layer_styles"
@@ -17,7 +17,7 @@ def raster_style() -> str:
     """Return the style of the label rasters: without it, QGIS would list all 256 colours that a GeoTIFF's palette has."""
     entries = "".join(
         f'<paletteEntry value="{int(class_)}" color="{_hex(colour)}" alpha="255" label={quoteattr(name)}/>'
-        for class_, (name, colour) in CLASSES.items()
+        for class_, (name, colour) in named_classes().items()
     )
     renderer = (
         f'<rasterrenderer type="paletted" band="1" opacity="1"><colorPalette>{entries}</colorPalette></rasterrenderer>'
@@ -51,7 +51,7 @@ def store_polygon_style(dataset: gdal.Dataset, layer: str) -> None:
 
 def _polygon_style() -> str:
     categories, symbols = [], []
-    for place, (class_, (name, colour)) in enumerate(CLASSES.items()):
+    for place, (class_, (name, colour)) in enumerate(named_classes().items()):
         categories.append(
             f'<category value="{int(class_)}" type="integer" symbol="{place}" label={quoteattr(name)} render="true"/>'
         )

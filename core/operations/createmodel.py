@@ -22,6 +22,16 @@ NORMALIZATIONS = ("none", "scale", "maximum", "standard")
 """The words of NORMALIZATION."""
 
 
+def missing_bands(template: str) -> ParameterError:
+    """Return the error for a template of which nothing says how many bands its sources have."""
+    return ParameterError(
+        "{bands} is missing: give the number of bands of each source of the template {template}, or images in {il}, ...",
+        bands=field("bands"),
+        template=template,
+        il=field("il", of="sources", number=1),
+    )
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """Images like those that will feed one source of the model."""
@@ -259,6 +269,8 @@ class CreateModel(Operation, _Outputs, _Details, FilledSources, _Network):
             raise ParameterError(
                 "{il} is missing: choose the images of this source.", il=field("il", of="sources", number=lacking[0])
             )
+        if not self.sources and not self.bands.strip():
+            raise missing_bands(self.template)
         number = len(TEMPLATES[self.template].inputs)
         if number and len(self.sources) > number:
             raise ParameterError(

@@ -166,7 +166,7 @@ class _Outputs(Group):
     out_polygons: str | None = voc.vector_out(
         "out.polygons",
         "Polygons",
-        "The map as polygons with class, name, area and perimeter, as maptopolygons makes them; with OUT_CONFIDENCE, also "
+        "The map as polygons with class, name, area and perimeter, as otbtf:maptopolygons makes them; with OUT_CONFIDENCE, also "
         "their mean probability.",
         required=False,
         geometry="polygon",
@@ -205,8 +205,8 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         "classifies the pixel in the middle of a patch; dense labels, which cover much of the image, train a network "
         "that classifies all pixels of a tile. Networks for time series learn from the dates of each pixel; missing values, such "
         "as clouds, are filled in the network. The steps are also available, with all parameters, as the algorithms "
-        "labelimagesampleselection or sampleselection, patchesextraction, tensorflowmodeltrain and "
-        "tensorflowmodelserve."
+        "otbtf:labelimagesampleselection or otbtf:sampleselection, otbtf:patchesextraction, otbtf:tensorflowmodeltrain and "
+        "otbtf:tensorflowmodelserve."
     )
     RESULTS = (
         NumberResult("kappa", "Kappa of the validation"),

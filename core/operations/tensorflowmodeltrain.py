@@ -46,7 +46,7 @@ class TensorflowModelTrain(
     DESCRIPTION = (
         "Trains a network on patches and reports its accuracy. The model is the name of a template (cnn16, unet, "
         "...), a .keras file, a model that this plugin has trained, or a TensorFlow 1 graph with target nodes. The "
-        "sources are patches images of patchesextraction, the last one usually the labels, or TFRecords.\n\n"
+        "sources are patches images of otbtf:patchesextraction, the last one usually the labels, or TFRecords.\n\n"
         "The trained model is ready to serve, with the names and colours of its classes. The report has the curves "
         "of loss and metrics, the confusion matrix and the scores per class. If RESUME is on, a training that was "
         "stopped resumes after its last complete epoch. The parameters with a dot in OTBTF are those of its "

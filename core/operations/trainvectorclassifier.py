@@ -60,7 +60,7 @@ class TrainVectorClassifier(Operation, Outputs, ClassifierChoice, Attributes):
     GROUP = "training"
     DESCRIPTION = (
         "Trains a classifier (random forest, support vector machine, ...) on attributes of vector layers: points of "
-        "sampleextraction with the pixel values of an image, or any layer with numbers and a class. "
+        "otbtf:sampleextraction with the pixel values of an image, or any layer with numbers and a class. "
         "otbtf:imageclassifier creates a map with it, from the image whose bands are these attributes.\n\n"
         "The report has the confusion matrix and the scores of each class. The parameters and defaults are those of "
         "OTB's TrainVectorClassifier; the classifiers are those of scikit-learn."

@@ -81,7 +81,7 @@ def fit_of_images(
     for source, info in zip(sources, fed):
         stack = stacks[source.number]
         misfits += [*_misfit_of_bands(source, info, stack), *_misfit_of_type(source, info, stack)]
-        remarks += _narrowed(source, info, stack)
+        remarks += [*_narrowed(source, info, stack), *_nowhere(source, stack)]
     remarks += _other_than_in_training(summary.described.serving_defaults or ServingDefaults(), list(stacks.items()))
     geometry = summary.geometry(output)
     if geometry is not None:
@@ -238,6 +238,18 @@ def _narrowed(source: GivenImages, info: TensorInfo, stack: Stack) -> list[str]:
             info=info.name,
             info_dtype=info.dtype,
             range=narrowing.range,
+        )
+    ]
+
+
+def _nowhere(source: GivenImages, stack: Stack) -> list[str]:
+    if stack.reference.wkt or stack.reference.georeferenced or stack.reference.placement:
+        return []
+    return [
+        Phrase(
+            "Source {number} has neither a coordinate system nor a geotransform: the output will have none either, and QGIS "
+            "shows it by its pixels.",
+            number=source.number,
         )
     ]
 

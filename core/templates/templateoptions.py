@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
-from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS
+from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS, missing_bands
 from ..parameters.fillings import AUTO, FILLINGS, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.seriesorders import DATE_MAJOR
 from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
@@ -167,13 +167,7 @@ def _check_known(template: Template, values: Mapping[str, Any]) -> None:
 
 def _check_bands(template: Template, bands: tuple[int, ...]) -> None:
     if not bands:
-        raise ParameterError(
-            "{bands} is missing: give the number of bands of each source of the template {template}, or images in "
-            "{il}, ...",
-            bands=field("bands"),
-            template=template.name,
-            il=field("il", of="sources", number=1),
-        )
+        raise missing_bands(template.name)
     if template.inputs and len(bands) != len(template.inputs):
         sources = Phrase("; ").join(
             (

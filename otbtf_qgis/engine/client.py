@@ -150,6 +150,8 @@ class Engine:
         number = next(self._numbers)
         deadline: float | None = None
         try:
+            if not process.ready:
+                progress.info(Phrase("Starting the engine …"))
             process.send({"id": number, "run": operation, "values": dict(values)})
             while True:
                 if poll is not None:

@@ -83,6 +83,7 @@ class EngineProcess:
     Attributes:
         events: what the engine has reported, as dictionaries; None once it has ended.
         left: unfinished outputs that could not be removed after the end.
+        ready: True once the engine has said that it can be sent requests.
         retired: True once the engine has said that it leaves, having been idle for long.
         stopped: True once it was told to end, or killed, while it ran.
     """
@@ -92,6 +93,7 @@ class EngineProcess:
         self.arguments = list(arguments)
         self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.left: list[str] = []
+        self.ready = False
         self.retired = False
         self.stopped = False
         self._requests: queue.Queue[bytes | None] = queue.Queue()
@@ -215,6 +217,8 @@ class EngineProcess:
             self._temporaries.add(event["path"])
         elif kind in ("result", "error", "cancelled"):
             self._temporaries.forget()
+        elif kind == "ready":
+            self.ready = True
         elif kind == "idle":
             self.retired = True
         self.events.put(event)

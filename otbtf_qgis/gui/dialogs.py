@@ -53,7 +53,7 @@ class Dialogs:
             draw_sections(dialog.mainWidget(), algorithm.sections())
             hide_loading(dialog.mainWidget(), algorithm.no_maps())
             let_write(dialog.mainWidget(), algorithm.folded_outputs())
-            dialog.form_check = FormCheck(dialog.mainWidget(), own)
+            dialog.form_check = FormCheck(dialog.mainWidget(), own, dialog.model_panel)
         except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
             report(error)
             if dialog is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProcessingOutputLayerDefinition, QgsProject
@@ -19,6 +20,7 @@ from ..core.parameters.parsing import keys
 from ..core.parameters.sections import ordered
 from ..core.registry import read
 from .failures import report
+from .modelpanel import ModelPanel
 
 _PAUSE = 300
 """Milliseconds without another change before the form is looked at."""
@@ -35,10 +37,12 @@ class FormCheck(QLabel):
     Args:
         panel: QGIS's widget with the parameters of the dialog, as `mainWidget()` returns it.
         algorithm: whose parameters they are.
+        model_panel: tells which sources the model needs; None where the form names no model.
     """
 
-    def __init__(self, panel: Any, algorithm: Any) -> None:
+    def __init__(self, panel: Any, algorithm: Any, model_panel: ModelPanel | None = None) -> None:
         super().__init__(panel)
+        self._model_panel = model_panel
         self._wrappers, self._algorithm, self._operation = panel.wrappers, algorithm, algorithm.OPERATION
         self._context = QgsProcessingContext()
         self._context.setProject(QgsProject.instance())
@@ -53,6 +57,8 @@ class FormCheck(QLabel):
         self._timer.timeout.connect(self.look)
         for wrapper in self._wrappers.values():
             wrapper.widgetValueHasChanged.connect(self._wait)  # a method: a lambda would keep the dialog for ever
+        if model_panel is not None:
+            model_panel.followed.connect(self._wait)
         self.look()
 
     def hasHeightForWidth(self) -> bool:
@@ -87,15 +93,29 @@ class FormCheck(QLabel):
         values = {name: wrapper.parameterValue() for name, wrapper in self._wrappers.items()}
         known = [key for key in ordered(keys(self._operation, values)) if key.parameter in values]
         given = {key.name: _given(key, values[key.parameter]) for key in known}
-        lacking = [tr(key.label) for key in known if key.required and given[key.name] is None]
+        needed = self._model_panel.needed_images() if self._model_panel is not None else ()
+        lacking = [key for key in known if (key.required or key.parameter in needed) and given[key.name] is None]
         if lacking:
-            return tr("Before you run, fill in: {}.").format(", ".join(map(quoted, lacking)))
+            labels = ", ".join(quoted(tr(key.label)) for key in lacking)
+            return " ".join([tr("Before you run, fill in: {}.").format(labels), *self._further(given, lacking)])
         try:
             read(self._operation, given)
             Reader(self._algorithm, known, values, self._context).check_web_layers()
         except OtbtfError as error:
             return in_labels(error.message, self._operation)
         return ""
+
+    def _further(self, given: Mapping[str, Any], lacking: Sequence[Key]) -> list[str]:
+        """Return what else is missing or wrong, as far as it can be told before the layers that are missing are given."""
+        if any(key.kind.content not in (Content.RASTER, Content.LAYER) for key in lacking):
+            return []  # what would stand in its place could be wrong itself
+        layers = {key.name: [key.name] if key.kind.is_list else key.name for key in lacking}
+        try:
+            read(self._operation, {**given, **layers})
+        except OtbtfError as error:
+            if not any(key.mention in error.message for key in lacking):
+                return [in_labels(error.message, self._operation)]
+        return []
 
 
 def _given(key: Key, value: Any) -> Any:

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from qgis.core import QgsProcessingContext, QgsProject
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from ..algorithms.feedback import in_labels
@@ -59,7 +59,12 @@ class ModelPanel(QFrame):
         form: the parameters to follow.
         usual_sources: number of sources to show while no model says how many it needs.
         reading: reads models.
+
+    Attributes:
+        followed: emitted when what the model needs may have changed without a change of a field.
     """
+
+    followed = pyqtSignal()
 
     def __init__(self, panel: Any, form: ModelForm, usual_sources: int, reading: ModelReading) -> None:
         field = panel.wrappers[form.model].wrappedWidget()
@@ -108,6 +113,13 @@ class ModelPanel(QFrame):
         # By itself a layout does not follow texts that wrap once some of them are hidden.
         if self.width() > 0:
             self.setFixedHeight(self.layout().totalHeightForWidth(self.width()) + 2 * self.frameWidth())
+
+    def needed_images(self) -> Sequence[str]:
+        """Return the parameters of the images without which the model cannot be applied, as far as it is known."""
+        if not isinstance(self._found, Found) or self._form.trains:
+            return ()
+        feeds = self._feeds(self._found.summary.output(self._text(self._form.outputs))) or {}
+        return [source.images for number, source in self._form.sources.items() if number in feeds]
 
     def give_up(self, error: Exception) -> None:
         """Leave the dialog as QGIS made it, and log why."""
@@ -219,6 +231,7 @@ class ModelPanel(QFrame):
             self._follow(None, "")
         else:
             self._release_fields()
+        self.followed.emit()
 
     def _of_further_sources(self, output: str) -> str:
         """Return how to give the sources for which the form has no fields; empty where it has one for each, or for none."""

@@ -108,7 +108,10 @@ def points(tmp_path: Path) -> str:
 def test_what_is_missing_shows_before_run(open_dialog: Any, image: str, points: str) -> None:
     dialog = open_dialog("landcovermap")
     line = dialog.form_check
-    assert line.isVisible() and line.text() == "Before you run, fill in: “Images”."
+    assert line.isVisible() and line.text() == (
+        "Before you run, fill in: “Images”. “Labels: raster” and “Labels: polygons, lines or points” are missing: choose one "
+        "of them."
+    )
     dialog.setParameters({"IN": [image]})
     wait_for(lambda: "“Labels: raster” and “Labels: polygons, lines or points” are missing" in line.text(), 20)
     dialog.setParameters({"LABELS_VECTOR": points})
@@ -117,6 +120,15 @@ def test_what_is_missing_shows_before_run(open_dialog: Any, image: str, points: 
     dialog.setParameters({"LABELS_FIELD": "class"})
     wait_for(lambda: not line.isVisible(), 20)
     assert line.text() == ""
+
+
+def test_a_model_to_be_created_needs_bands_or_images(open_dialog: Any, image: str) -> None:
+    dialog = open_dialog("createmodel")
+    line = dialog.form_check
+    assert line.isVisible() and line.text().startswith("“Bands” is missing: give the number of bands of each source")
+    assert "or images in “Source 1: images”" in line.text()
+    dialog.setParameters({"BANDS": "4"})
+    wait_for(lambda: not line.isVisible(), 20)
 
 
 def test_the_line_is_as_high_as_its_text_and_brings_no_second_scroll_bar(open_dialog: Any) -> None:

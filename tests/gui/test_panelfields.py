@@ -42,6 +42,8 @@ def test_as_many_sources_are_shown_as_the_model_has_inputs(
     labels = [dialog.mainWidget().wrappers[f"SOURCE{number}_IL"].wrappedLabel().text() for number in range(1, 5)]
     fed = ["dem, 1 band", "radar, 2 bands", "spot, 4 bands", "swir, 6 bands"]
     assert [label.partition(" – ")[2] for label in labels] == fed
+    lacking = ", ".join(f"“Source {number}: images”" for number in range(1, 5))
+    wait_for(lambda: dialog.form_check.text() == f"Before you run, fill in: {lacking}.", 10)
     screenshot(dialog, "panel_four_inputs")
     choose(dialog, MODEL_DIR="")
     assert all(widget.isVisible() for widget in second) and not any(widget.isVisible() for widget in further)

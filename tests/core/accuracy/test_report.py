@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from otbtf_qgis.core.accuracy.figures import confusion_figure, curves_figure
 from otbtf_qgis.core.accuracy.report import Report
@@ -177,7 +178,7 @@ class French(gettext.NullTranslations):
     """A catalogue of a few words."""
 
     def gettext(self, message: str) -> str:
-        return {"Accuracy of a map": "Précision d'une carte", "Samples": "Échantillons"}.get(message, message)
+        return {"Accuracy of a map": "Exactitude d'une carte", "Samples": "Échantillons"}.get(message, message)
 
 
 def test_phrases_are_in_the_language_of_the_process() -> None:
@@ -193,6 +194,25 @@ def test_phrases_are_in_the_language_of_the_process() -> None:
         speak(ENGLISH)
     assert '<html lang="fr">' in page
     assert ">0,812</td>" in page and ">12\u202f345</td>" in page and ">1,5e-07</td>" in page
-    assert "<h1" in page and "Précision d&#x27;une carte</h1>" in page
+    assert "<h1" in page and "Exactitude d&#x27;une carte</h1>" in page
     assert Page(page).texts.count("Échantillons") == 1
     assert Page(page).texts.count("Samples") == 2
+
+
+def test_numbers_along_axes_are_in_the_language_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+
+    def labels_of(figure: Figure, *_: Any, **__: Any) -> None:
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            drawn.extend(label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels())
+
+    monkeypatch.setattr(Figure, "savefig", labels_of)
+    speak(Language("fr", French()))
+    try:
+        curves_figure({"loss": [0.75, 0.25]}, "Training")
+        confusion_figure(class_scores([1, 2], [1, 2], names=["1.5 m", "2.5 m"]))
+    finally:
+        speak(ENGLISH)
+    assert {"0,5", "0,4", "1.5 m", "2.5 m"} <= {*drawn}
+    assert [label for label in drawn if "." in label and not label.endswith(" m")] == []

@@ -58,6 +58,15 @@ def test_sources_feed_the_only_order_that_their_bands_allow(image) -> None:
     assert fit(model(), image(4), image(1)).misfits == ()
 
 
+def test_a_raster_without_georeferencing(tmp_path: Path) -> None:
+    path = str(tmp_path / "photo.tif")
+    gdal.GetDriverByName("GTiff").Create(path, 32, 32, 4, gdal.GDT_Float32)
+    summary = model()
+    photo = replace(summary, inputs=summary.inputs[1:])
+    (remark,) = fit(photo, path).remarks
+    assert remark.startswith("Source 1 has neither a coordinate system nor a geotransform")
+
+
 @pytest.mark.parametrize(
     ("first", "names", "words"),
     [

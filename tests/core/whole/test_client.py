@@ -40,6 +40,7 @@ class Recorder(Progress):
 
     def __init__(self, cancel_at: str = "") -> None:
         self.events: list[tuple[str, Any]] = []
+        self.starts = 0
         self.threads: set[int] = set()
         self.cancelled_at: float | None = None
         self.cancel_at = cancel_at
@@ -54,7 +55,10 @@ class Recorder(Progress):
         self._record("fraction", done)
 
     def info(self, message: str) -> None:
-        self._record("info", message)
+        if message == "Starting the engine …":
+            self.starts += 1
+        else:
+            self._record("info", message)
 
     def warning(self, message: str) -> None:
         self._record("warning", message)
@@ -142,6 +146,13 @@ def test_what_an_operation_reports_arrives_in_order_in_the_calling_thread(engine
     assert shares == sorted(shares) and shares[-1] == 1
     assert (progress.of("info"), progress.of("warning")) == (["begins"], ["ends"])
     assert progress.threads == {threading.get_ident()}
+
+
+def test_a_run_that_waits_for_the_start_of_the_engine_says_so(engine: Engine) -> None:
+    first, second = Recorder(), Recorder()
+    engine.run("echo", {}, first)
+    engine.run("echo", {}, second)
+    assert (first.starts, second.starts) == (1, 0)
 
 
 def test_values_of_all_sorts_come_through(engine: Engine) -> None:
