@@ -12,7 +12,7 @@ from osgeo import gdal
 from ..errors import RasterError
 from .gdalcalls import collected_errors, open_unchanged
 from .inputs import local_file
-from .privatecopies import file_in, from_folder
+from .privatecopies import file_in, from_folder, original
 
 _ELEMENT = re.compile(r"<([\w:]+)([^<>]*)>([^<>]+)</")
 _SOURCES = ("SourceFilename", "SourceDataset", "SrcDataSource")
@@ -20,6 +20,9 @@ _OF_A_PLACE = re.compile(r"\s(?:relativeToVRT|shared)\s*=\s*(?:\"[^\"]*\"|'[^']*
 _MAY_BE_A_FILE = re.compile(r"(?=[^\n]*[A-DF-Za-df-z])[^\n]*[./\\][^\n]*")
 _PROPERTIES = re.compile(r"\s*<SourceProperties\b[^>]*/>")
 """What GDAL knows of a source: only once it has opened it."""
+
+_NODATA = re.compile(r"(?<=<NODATA>)\s*([-+.\deE]+)\s*(?=</NODATA>)")
+"""The no-data value of a source, which GDAL writes in its own way once it has opened the source: 0 for 0.0."""
 
 _OF_ONE_FILE = (".tif", ".tiff", ".jp2", ".png", ".jpg", ".aux.xml", ".ovr", ".msk")
 """Endings of files that need not be opened to know what else is read with them."""
@@ -47,7 +50,7 @@ class Behind:
 
     def texts(self, told: Callable[[str], str]) -> list[str]:
         """Return the XML of each virtual raster, in which `told` of a name takes the place of each name of a file."""
-        return [_with_names(text, folder, told) for text, folder in self._texts]
+        return [_NODATA.sub(_plain_number, _with_names(text, folder, told)) for text, folder in self._texts]
 
     def _look(self, dataset: gdal.Dataset) -> None:
         own = dataset.GetDescription()
@@ -79,6 +82,21 @@ def files_behind(dataset: gdal.Dataset) -> list[str]:
     return Behind(dataset).files
 
 
+def absolute_xml(dataset: gdal.Dataset) -> str:
+    """Return the XML of a virtual raster as it is open, with names that any folder and process finds.
+
+    Returns:
+        The XML; empty for a raster of another format.
+    """
+    own = dataset.GetDescription()
+
+    def told(name: str) -> str:
+        name = original(name)
+        return html.escape(os.path.abspath(name) if os.path.exists(name) else name, quote=False)
+
+    return _with_names(_xml(dataset), "" if own.lstrip().startswith("<") else os.path.dirname(own), told)
+
+
 def _listed(dataset: gdal.Dataset) -> list[str]:
     with collected_errors():
         return dataset.GetFileList() or []
@@ -107,6 +125,13 @@ def _with_names(text: str, folder: str, told: Callable[[str], str]) -> str:
         return f"<{match[1]}{_OF_A_PLACE.sub('', match[2])}>{told(name)}</" if name else match[0]
 
     return _ELEMENT.sub(element, _PROPERTIES.sub("", text))
+
+
+def _plain_number(match: re.Match[str]) -> str:
+    try:
+        return f"{float(match[1]):.16g}"
+    except ValueError:
+        return match[0]
 
 
 def _name(match: re.Match[str], folder: str) -> str:

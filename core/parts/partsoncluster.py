@@ -27,6 +27,7 @@ from .partedwork import OpenWork
 from .partnotes import PartNote
 from .partsfolder import PartsFolder
 from .partsrun import PartsRun, follow_plan
+from .travellingdatasets import let_datasets_travel
 
 _SHOWN_LATE, _POLL = 90.0, 0.2
 """Seconds after which a network file system shows the files of other machines at the latest, and between two looks."""
@@ -92,6 +93,7 @@ def parameters_of_parts(parameters: Any, pool: Pool, packages: Sequence[str], pr
 
 def assignment(parameters: Any, open_work: OpenWork, run: PartsRun, team: Team, pool: Pool) -> Assignment:
     """Return what workers must know to follow a run."""
+    let_datasets_travel()
     shares = team.shares()
     if list(shares) == [""]:
         shares = {"": dataclasses.replace(shares[""], cores=max(1, shares[""].cores // pool.workers()))}

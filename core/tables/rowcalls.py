@@ -286,8 +286,9 @@ def _check(operation: type[Operation], call: RowCall, columns: _Columns) -> None
 
 
 def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, str]) -> list[Phrase]:
-    """Return what is wrong with the outputs of rows: two that are one, and one that another row reads."""
+    """Return what is wrong with the outputs of rows and of all: two that are one, and one that a row reads."""
     written: dict[str, RowCall] = {}
+    replaced = {place: what for place, what in taken.items() if what != field("table")}  # which a row may read, too
     problems: list[Phrase] = []
     for call in calls:
         for key, path in _paths(call, known, outputs=True):
@@ -319,6 +320,17 @@ def _clashes(calls: list[RowCall], known: tuple[Key, ...], taken: Mapping[str, s
     for call in calls:
         for key, path in _paths(call, known, outputs=False):
             places = within(path) if key.kind.content is Content.RASTER else (file_place(path),)
+            if found := next((replaced[place] for place in places if place in replaced), None):
+                problems.append(
+                    Phrase(
+                        "{row}: {key} is {path}, which is {other}: inputs are only read, so choose another file for one of "
+                        "them.",
+                        row=call.name,
+                        key=key.parameter,
+                        path=path,
+                        other=found,
+                    )
+                )
             writer = next((written[place] for place in places if written.get(place, call) is not call), None)
             if writer is not None:
                 problems.append(

@@ -108,6 +108,22 @@ def test_serve(folder: Path, address: str, tmp_path: Path, case: str) -> None:
     same(tmp_path / "map.vrt", tmp_path / "whole.tif")
 
 
+@pytest.mark.parametrize("kind", ["file", "virtual raster of no file"])
+def test_open_datasets(folder: Path, address: str, tmp_path: Path, kind: str) -> None:
+    """Each worker opens them anew; GDAL writes their XML in another way once it has read them."""
+    dataset: Any = str(folder / "holes.tif")
+    if kind != "file":
+        made = gdal.Translate("", dataset, format="VRT", scaleParams=[[0, 1, 0, 3]], outputType=gdal.GDT_Float32)
+        dataset = made.GetMetadata("xml:VRT")[0].replace("<NODATA>0<", "<NODATA>0.0<")
+    dataset = gdal.Open(dataset)
+    values = {**model(folder, "two", padding="reflect"), "source1.il": [dataset]}
+    run(values, tmp_path / "whole.tif")
+    run(values, tmp_path / "map.vrt", part="0/2")
+    dataset.ReadAsArray()
+    run(values, tmp_path / "map.vrt", cluster=address)
+    same(tmp_path / "map.vrt", tmp_path / "whole.tif")
+
+
 def classifiers(folder: Path) -> dict[str, dict[str, Any]]:
     forest = str(next(folder.glob("*.skops")))
     image = str(folder / "image.tif")
