@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from osgeo import gdal
+
+from ..base.addresses import masked
 from ..base.progress import Passed, Progress
 from ..cluster.tasks import Pool, Tasks, WorkerProgress
 from ..cluster.workerfacts import Share, Team, take_share, worker_facts
@@ -22,6 +25,7 @@ from ..files.privatecopies import private_copies
 from ..files.staging import Staging
 from ..machine.memory import MB, budget, gdal_cache
 from ..phrases import Phrase
+from ..rasters.inmemory import Opened, name_of
 from .askedoutputs import AskedOutputs
 from .partedwork import OpenWork
 from .partnotes import PartNote
@@ -88,6 +92,29 @@ def parameters_of_parts(parameters: Any, pool: Pool, packages: Sequence[str], pr
     return dataclasses.replace(
         parameters, memory=memory, ram=None, cluster="", cluster_tls="", cluster_partsize=None
     ), team
+
+
+def check_travel(parameters: Any) -> None:
+    """Raise ParameterError where a raster is open in this process: workers open theirs by themselves."""
+    for raster in _open_rasters(parameters):
+        raise ParameterError(
+            "{cluster} is given, but {name} is open in this process, as assets are whose values are scaled or masked, and "
+            "workers cannot read it as it is: save it as a file first, or leave {cluster} out. RunTable has {cluster}, too, "
+            "which runs several rows at a time.",
+            cluster=field("cluster"),
+            name=masked(name_of(raster)),
+        )
+
+
+def _open_rasters(value: Any) -> Iterator[Any]:
+    if isinstance(value, (gdal.Dataset, Opened)):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _open_rasters(item)
+    elif dataclasses.is_dataclass(value):
+        for each in dataclasses.fields(value):
+            yield from _open_rasters(getattr(value, each.name))
 
 
 def assignment(parameters: Any, open_work: OpenWork, run: PartsRun, team: Team, pool: Pool) -> Assignment:
