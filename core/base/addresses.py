@@ -24,6 +24,13 @@ def address_of(source: object) -> str:
     return match[1] if match else ""
 
 
+def leads_to_server(name: str) -> bool:
+    """Return whether a name for GDAL is one of something on a server, or of a part of it; no XML is."""
+    if name.lstrip().startswith("<"):
+        return False
+    return "://" in re.sub(r"vrt://", "", name, count=1, flags=re.IGNORECASE) or "/vsicurl" in name
+
+
 def masked(text: str) -> str:
     """Return a text for a log or a message: user names, passwords, keys and signatures in addresses become `***`.
 

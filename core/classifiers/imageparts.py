@@ -103,3 +103,7 @@ class ImageParts:
     def results(self) -> dict[str, Any]:
         """Return the classes."""
         return {"classes": [vars(item) for item in self._maps.classes]}
+
+    def counts(self, without_data: int) -> dict[str, Any]:
+        """Return none."""
+        return {}

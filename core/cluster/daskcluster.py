@@ -241,7 +241,7 @@ def _client(distributed: Any, given: ClusterAddress, tls: str, progress: Progres
                 cluster_tls=field("cluster_tls"),
             )
         )
-    security = _security(distributed, tls) if is_encrypted(address) else None
+    security = _security(distributed, address, tls) if is_encrypted(address) else None
     try:
         client = _connected(distributed, address, security)
     except (OSError, *TIMEOUTS, ValueError, RuntimeError, TypeError) as error:
@@ -291,14 +291,25 @@ def _address_in(file: str) -> str:
         ) from error
 
 
-def _security(distributed: Any, tls: str) -> Any:
+def _security(distributed: Any, address: str, tls: str) -> Any:
     """Return the certificates in a folder; None for those of Dask's own configuration.
 
     Raises:
         ParameterError: one is missing.
     """
     if not tls:
-        return None
+        found = distributed.Security()
+        loader = importlib.import_module("dask").config.get("distributed.client.security-loader", None)
+        if loader or (found.tls_ca_file and found.tls_client_cert):
+            return None
+        raise ParameterError(
+            "{cluster} is {address}, which is encrypted, but {cluster_tls} is missing: give the folder of the "
+            "certificates. It must hold {files}.",
+            cluster=field("cluster"),
+            address=address,
+            cluster_tls=field("cluster_tls"),
+            files=", ".join(_TLS_FILES),
+        )
     files = [os.path.join(tls, name) for name in _TLS_FILES]
     if missing := [file for file in files if not os.path.isfile(file)]:
         raise ParameterError(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from osgeo import gdal
 
+from ..base.addresses import leads_to_server
 from ..errors import RasterError
 from .gdalcalls import collected_errors, open_unchanged
 from .inputs import local_file
@@ -69,11 +70,11 @@ class Behind:
                 self._look_at_source(name)
 
     def _look_at_source(self, name: str) -> None:
-        if local_file(name) == name and os.path.isfile(name):
+        if os.path.isfile(name):
             self._files[name] = None
             if os.path.isfile(name + ".msk"):
                 self._files[name + ".msk"] = None
-        if (inner := _opened(name)) is not None:
+        if not name.lower().endswith(_OF_ONE_FILE) and (inner := _opened(name)) is not None:
             self._look(inner)
 
 
@@ -146,11 +147,10 @@ def _name(match: re.Match[str], folder: str) -> str:
 
 def _opened(name: str) -> gdal.Dataset | None:
     """Open a source of a virtual raster if more may lie behind it than its file."""
-    if "://" in name and not name.lower().startswith("vrt://") and not name.lstrip().startswith("<"):
+    if leads_to_server(name):
         return None
     local = local_file(name)
-    is_pipe = bool(local) and not os.path.isfile(local) and not os.path.isdir(local)  # opening one may wait for ever
-    if is_pipe or name.lower().endswith(_OF_ONE_FILE):
+    if local and not os.path.isfile(local) and not os.path.isdir(local):  # a pipe: opening one may wait for ever
         return None
     inner = None
     with collected_errors():  # what is wrong with a source is said when it is read

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..base.addresses import masked
+from ..base.addresses import leads_to_server, masked
 from ..errors import ParameterError
 from ..parameters.kinds import Content, Key
 from ..parameters.vectorsource import Address, VectorSource
@@ -192,7 +192,7 @@ def _files_of(source: Any, is_layer: bool) -> Iterator[str]:
     waiting = [_file_of(source)]
     while waiting:
         file = waiting.pop()
-        if not file or file in seen or ("://" in file and not file.lower().startswith("vrt://")):
+        if not file or file in seen or leads_to_server(file):
             continue
         seen.add(file)
         yield file

@@ -113,6 +113,13 @@ def _number(environment: Mapping[str, str], name: str) -> int:
 
 
 def _checked(text: str, index: int, count: int, of: str) -> PartShare:
+    if count < 1:
+        raise ParameterError(
+            "{part} is {text}, but the count is {count}: it must be at least 1, as in 0/1 for a run alone.",
+            part=field("part"),
+            text=text,
+            count=count,
+        )
     if not 0 <= index < count:
         raise ParameterError(
             "{part} is {text}, but the index {index}{of} is not among 0 to {count}: indices count from 0. Number "
@@ -122,6 +129,6 @@ def _checked(text: str, index: int, count: int, of: str) -> PartShare:
             index=index,
             of=of,
             count=count - 1,
-            count2=max(count - 1, 0),
+            count2=count - 1,
         )
     return PartShare(index, count)

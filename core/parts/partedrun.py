@@ -20,6 +20,7 @@ from .partnotes import PartNote
 from .partsfolder import PartsFolder
 from .partsoncluster import (
     assignment,
+    check_travel,
     check_workers,
     compute_on,
     parameters_of_parts,
@@ -61,29 +62,30 @@ def run_in_parts(parameters: Any, open_work: OpenWork, packages: Sequence[str], 
     share = part_share(parameters.part, os.environ)
     run = agreed_run(parameters, open_work(parameters, progress), asked, share.count, None, progress)
     with gdal_cache(run.plan.cache):
-        done = _complete(run, asked, share, parameters.resume, partial(_compute_here, run), progress)
+        notes = _complete(run, asked, share, parameters.resume, partial(_compute_here, run), progress)
     if not asked.virtual:
         _leave(run, True, progress)
-    return _results(run, asked, done)
+    return _results(run, asked, notes)
 
 
 def _run_on_cluster(
     parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
 ) -> dict[str, Any]:
     try:
-        run, done = _run_by_workers(parameters, asked, open_work, packages, progress)
+        run, notes = _run_by_workers(parameters, asked, open_work, packages, progress)
     finally:  # of workers that died while nobody began another part
         ownership.remove_abandoned(PartsFolder(asked.paths["out"]).path)
     if not asked.virtual:
         referred = run.plan.overviews or Path(asked.paths["out"]).with_suffix(".vrt").exists()
         _leave(run, parameters.resume or referred, progress)
-    return _results(run, asked, done)
+    return _results(run, asked, notes)
 
 
 def _run_by_workers(
     parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
-) -> tuple[PartsRun, int]:
-    """Have workers compute the parts that are missing, and make the whole; return the run, and how many parts are done."""
+) -> tuple[PartsRun, Sequence[PartNote]]:
+    """Have workers compute the parts that are missing, and make the whole; return the run, and the notes of its parts."""
+    check_travel(parameters)
     beside = Path(asked.paths["out"]).absolute().parent
     side = parameters.cluster_partsize
     with opened_pool(parameters.cluster, parameters.cluster_tls, beside, progress) as pool:
@@ -97,13 +99,13 @@ def _run_by_workers(
 
         with gdal_cache(run.plan.cache):
             try:
-                done = _complete(run, asked, PartShare(), parameters.resume, compute, progress)
+                notes = _complete(run, asked, PartShare(), parameters.resume, compute, progress)
             finally:
                 if not pool.apart:
                     release(everywhere=True)
         if pool.apart:
             pool.on_each(release_on_worker, progress=progress)
-    return run, done
+    return run, notes
 
 
 def _leave(run: PartsRun, kept: bool, progress: Progress) -> None:
@@ -131,8 +133,8 @@ def _compute_here(run: PartsRun, todo: Sequence[int], arrived: Arrived, progress
 
 def _complete(
     run: PartsRun, asked: AskedOutputs, share: PartShare, thoroughly: bool, compute: Compute, progress: Progress
-) -> int:
-    """Compute the parts of a share that are not done, and the whole where none is missing; return how many are done.
+) -> Sequence[PartNote]:
+    """Compute the parts of a share that are not done, and the whole where none is missing; return the notes of all done.
 
     Args:
         run: what is followed.
@@ -176,29 +178,32 @@ def _complete(
                 paths=asked.paths["out"],
             )
         )
-        return len(notes)
+        return list(notes.values())
     with whole_output(run, asked, progress) as whole:
         for number, note in notes.items():
             whole.arrived(number, note, progress)
 
         def arrived(number: int, note: PartNote) -> None:
+            notes[number] = note
             whole.arrived(number, note, progress)
 
         if todo:
             compute(todo, arrived, Part(progress, 0.0, 1.0 if asked.virtual else _COMPUTING))
         whole.finish(progress)
         progress.fraction(1.0)
-    return count
+    return list(notes.values())
 
 
-def _results(run: PartsRun, asked: AskedOutputs, done: int) -> dict[str, Any]:
+def _results(run: PartsRun, asked: AskedOutputs, notes: Sequence[PartNote]) -> dict[str, Any]:
     """Return the results of the operation."""
-    missing = len(run.plan.parts) - done
+    missing = len(run.plan.parts) - len(notes)
+    counts = {} if missing else run.computer.counts(sum(note.without_data for note in notes))
     return {
         **{key: None if missing else path for key, path in asked.results.items()},
         "width": run.plan.box.width,
         "height": run.plan.box.height,
-        "parts.done": done,
+        "parts.done": len(notes),
         "parts.missing": missing,
         **run.computer.results(),
+        **counts,
     }

@@ -67,11 +67,13 @@ class Counted:
 
     Attributes:
         replaced, clipped: values that the pixel type does not hold.
+        without_data: pixels that are no-data, where the operation counts them.
         told: warnings.
     """
 
     replaced: int = 0
     clipped: int = 0
+    without_data: int = 0
     told: Sequence[str] = ()
 
 
@@ -107,6 +109,9 @@ class PartComputer(Protocol):
 
     def results(self) -> dict[str, Any]:
         """Return the results of the operation beside paths and sizes."""
+
+    def counts(self, without_data: int) -> dict[str, Any]:
+        """Return the results of the operation that are sums over all parts; see `Counted`."""
 
 
 class PartedWork(Protocol):

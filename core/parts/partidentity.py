@@ -7,17 +7,18 @@ another machine. The model, which is small, is compared by its content.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import json
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
 
-from ..base.addresses import masked
+from ..base.addresses import leads_to_server, masked
 from ..errors import ParameterError, field
 from ..files.filesbehind import Behind
 from ..files.gdalcalls import collected_errors
@@ -142,14 +143,19 @@ def _image(dataset: gdal.Dataset, name: str, given: Any, mention: str) -> str:
             mention=mention,
             name=name,
         )
-    # What has an address is told by it: asking servers takes what only the reader of the raster knows.
-    files = [] if "://" in name else list(filter(None, map(_file, listed)))
+    file_told = functools.lru_cache(maxsize=None)(_file)  # virtual rasters name a file once for each band
+    files = [] if leads_to_server(name) else list(filter(None, map(file_told, listed)))
     settings = repr(dataclasses.replace(asked, path="")) if isinstance(asked, RasterSource) else ""
-    return ", ".join(filter(None, [*(files or [name]), _reading(behind), settings]))
+    return ", ".join(filter(None, [*(files or [name]), _reading(behind, file_told), settings]))
 
 
 def _file(file: str) -> str:
-    """Return what tells a file, of a disk or of one of GDAL's other file systems; nothing where there is none."""
+    """Return what tells a file, of a disk or of one of GDAL's other file systems; nothing where there is none.
+
+    What has an address is told by it: asking servers takes what only the reader of the raster knows.
+    """
+    if leads_to_server(file):
+        return masked(file)
     with collected_errors():
         found = gdal.VSIStatL(file)
     if found is None or found.IsDirectory():
@@ -159,7 +165,7 @@ def _file(file: str) -> str:
     return told if is_database(file) else Phrase("{told} changed at {mtime}", told=told, mtime=found.mtime)
 
 
-def _reading(behind: Behind) -> str:
+def _reading(behind: Behind, file_told: Callable[[str], str]) -> str:
     """Return what tells how virtual rasters read their sources; empty where there are none."""
     folders = {os.path.dirname(original(file)) for file in behind.files} - {""}
 
@@ -167,9 +173,7 @@ def _reading(behind: Behind) -> str:
         name = original(name)
         if name.lstrip().startswith("<"):
             return "XML"  # which is among the texts itself
-        if "://" in name:
-            return masked(name)
-        if found := _file(name):
+        if found := file_told(name):
             return found
         # The name of a part of a file: its folder may be mounted elsewhere.
         folder = max((folder for folder in folders if f"{folder}/" in name), key=len, default="")

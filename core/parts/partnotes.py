@@ -15,6 +15,7 @@ from ..base.jsonvalues import Json, OddJson, read
 from ..base.progress import Progress
 from ..files.gdalcalls import collected_errors
 from ..files.staging import write_text_file
+from .partedwork import Counted
 from .partplan import PartPlan
 from .partsfolder import PartsFolder
 
@@ -52,6 +53,7 @@ class PartNote:
         plan: digest of the plan that it follows.
         files: one for each raster of the output.
         replaced, clipped: values that its pixel type does not hold; see `core.rasters.conversion.Converter`.
+        without_data: pixels that are no-data, where the operation counts them.
         seconds: that it took.
         host: name of the machine.
     """
@@ -60,13 +62,15 @@ class PartNote:
     files: tuple[FileNote, ...]
     replaced: int
     clipped: int
+    without_data: int
     seconds: float
     host: str
 
     @classmethod
-    def of(cls, plan: PartPlan, files: Sequence[FileNote], replaced: int, clipped: int, seconds: float) -> PartNote:
+    def of(cls, plan: PartPlan, files: Sequence[FileNote], counted: Counted, seconds: float) -> PartNote:
         """Return the note of a part."""
-        return cls(plan.digest, tuple(files), replaced, clipped, round(seconds, 3), socket.gethostname())
+        counts = counted.replaced, counted.clipped, counted.without_data
+        return cls(plan.digest, tuple(files), *counts, round(seconds, 3), socket.gethostname())
 
     def write(self, place: Path, progress: Progress) -> None:
         """Write the note, whole or not at all.
@@ -107,6 +111,7 @@ def _read(place: Path) -> PartNote:
         tuple(map(_read_file, found["files"].items())),
         found["replaced"].whole(0),
         found["clipped"].whole(0),
+        found["without_data"].whole(0),
         found["seconds"].number(0, 1e9),
         found["host"].text(),
     )

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from osgeo import gdal
+
 from ..base.progress import Passed, Progress
 from ..cluster.tasks import Pool, Tasks, WorkerProgress
 from ..cluster.workerfacts import Share, Team, take_share, worker_facts
@@ -22,6 +24,7 @@ from ..files.privatecopies import private_copies
 from ..files.staging import Staging
 from ..machine.memory import MB, budget, gdal_cache
 from ..phrases import Phrase
+from ..rasters.inmemory import Opened, name_of
 from .askedoutputs import AskedOutputs
 from .partedwork import OpenWork
 from .partnotes import PartNote
@@ -31,6 +34,9 @@ from .travellingdatasets import let_datasets_travel
 
 _SHOWN_LATE, _POLL = 90.0, 0.2
 """Seconds after which a network file system shows the files of other machines at the latest, and between two looks."""
+
+_WITHOUT_FILE = "MEM", "NUMPY"
+"""GDAL's drivers of rasters that exist in one process alone."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,31 @@ def parameters_of_parts(parameters: Any, pool: Pool, packages: Sequence[str], pr
     return dataclasses.replace(
         parameters, memory=memory, ram=None, cluster="", cluster_tls="", cluster_partsize=None
     ), team
+
+
+def check_travel(parameters: Any) -> None:
+    """Raise ParameterError where a dataset has neither a file nor a description, by which workers could open it anew."""
+    for dataset in _datasets(parameters):
+        if dataset.GetDriver().ShortName in _WITHOUT_FILE:
+            raise ParameterError(
+                "{cluster} is given, but an input is a {name}, which workers cannot open: save it as a file first, or leave "
+                "{cluster} out.",
+                cluster=field("cluster"),
+                name=name_of(dataset),
+            )
+
+
+def _datasets(value: Any) -> Iterator[gdal.Dataset]:
+    if isinstance(value, Opened):
+        yield value.dataset
+    elif isinstance(value, gdal.Dataset):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _datasets(item)
+    elif dataclasses.is_dataclass(value):
+        for each in dataclasses.fields(value):
+            yield from _datasets(getattr(value, each.name))
 
 
 def assignment(parameters: Any, open_work: OpenWork, run: PartsRun, team: Team, pool: Pool) -> Assignment:

@@ -75,7 +75,7 @@ class PartsRun:
                 raster.close(progress)
             files = [FileNote.of(staging.path) for staging in stagings]
             seconds = time.monotonic() - started
-            note = PartNote.of(plan, files, counted.replaced, counted.clipped, seconds)
+            note = PartNote.of(plan, files, counted, seconds)
             self.folder.check_still(plan)
             for staging in stagings:
                 staging.commit()

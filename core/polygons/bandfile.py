@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .ranges import expanded
+
 
 class BandFile:
     """A file of records of one type, from which those of one band of rows are read at once.
@@ -45,10 +47,7 @@ class BandFile:
             firsts: the first band that each touches.
             lasts: the last one.
         """
-        counts = lasts - firsts + 1
-        offsets = np.cumsum(counts) - counts
-        which = np.repeat(np.arange(len(records)), counts)
-        band = firsts[which] + np.arange(len(which)) - offsets[which]
+        which, band = expanded(firsts, lasts - firsts + 1)
         order = np.argsort(band, kind="stable")
         begins = np.flatnonzero(np.diff(band[order], prepend=-1))
         start = self._file.seek(0, 2)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .douglaspeucker import squared_distances
+from .ranges import expanded, groups
 
 SEGMENT = np.dtype([("ends", "<i4", (4,)), ("piece", "<i8"), ("arc", "<i8"), ("ring", "?")])
 """A straight part of a piece, or of a ring: column and row of its two ends; numbers of the first vertex of the piece and
@@ -102,8 +103,8 @@ class Crossings:
         line, cell = line[order], cell[order]
         begin = np.searchsorted(cell, wanted)
         count = np.searchsorted(cell, wanted, "right") - begin
-        for group in _groups(count):
-            which, place = _expanded(begin[group], count[group])
+        for group in groups(count, _AT_ONCE):
+            which, place = expanded(begin[group], count[group])
             yield chord[group][which], line[place]
 
     def _find_vertices_between(
@@ -126,26 +127,11 @@ class Crossings:
         step = firsts[ring] + chords["ends"][chord[ring], 0]
         back[ring] = np.concatenate((self._points[step], self._points[step - 1]), axis=1)
         turns = _turns(back, vertex)
-        for group in _groups(lasts - firsts):
-            which, place = _expanded(firsts[group], (lasts - firsts)[group])
+        for group in groups(lasts - firsts, _AT_ONCE):
+            which, place = expanded(firsts[group], (lasts - firsts)[group])
             pieces = np.concatenate((self._points[place], self._points[place + 1]), axis=1).astype("int64")
             np.add.at(turns[group], which, _turns(pieces, vertex[group][which]))
         found[chord[turns != 0]] = True
-
-
-def _groups(counts: np.ndarray) -> Iterator[slice]:
-    """Yield slices of items that have `_AT_ONCE` parts together, or few more."""
-    if not len(counts):
-        return
-    cuts = np.flatnonzero(np.diff(np.cumsum(counts) // _AT_ONCE)) + 1
-    for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(counts)]):
-        yield slice(first, last)
-
-
-def _expanded(begins: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each of `counts` numbers from `begins` on: of which item it is, and the number."""
-    which = np.repeat(np.arange(len(counts)), counts)
-    return which, np.arange(len(which)) + (begins - np.cumsum(counts) + counts)[which]
 
 
 def _boxes(ends: np.ndarray) -> np.ndarray:
@@ -157,7 +143,7 @@ def _cells(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return lines, and for each a cell in the rows of cells, that may be within `reach` of it and in its box."""
     low, high = np.maximum(boxes[:, 1] // _SIDE, rows[0]), np.minimum(boxes[:, 3] // _SIDE, rows[1] - 1)
-    line, row = _expanded(low, np.maximum(high - low + 1, 0))
+    line, row = expanded(low, np.maximum(high - low + 1, 0))
     upwards = ends[:, 1] > ends[:, 3]
     x0, y0, x1, y1 = np.where(upwards[:, None], _turned(ends), ends)[line].T.astype("float64")
     reach, height = reach[line], np.maximum(y1 - y0, 1)
@@ -167,7 +153,7 @@ def _cells(
     margin = reach + 1  # of rounding
     left = np.maximum(np.minimum(*columns) - margin, boxes[line, 0]) // _SIDE
     right = np.minimum(np.maximum(*columns) + margin, boxes[line, 2]) // _SIDE
-    which, column = _expanded(left.astype("int64"), np.maximum(right - left + 1, 0).astype("int64"))
+    which, column = expanded(left.astype("int64"), np.maximum(right - left + 1, 0).astype("int64"))
     return line[which], (row[which] << 32) + column
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .ranges import expanded, groups
+
 _PART = 1 << 16
 """Vertices of an arc that are looked at together."""
 
@@ -55,13 +57,11 @@ def _farthest(
     """Return for each interval the largest squared distance of a vertex inside, and the first that has it."""
     counts = -(-(ends - starts - 1) // _PART)
     offsets = np.cumsum(counts) - counts
-    of = np.repeat(np.arange(len(starts)), counts)
-    lows = starts[of] + 1 + (np.arange(len(of)) - offsets[of]) * _PART
+    of, number = expanded(np.zeros_like(counts), counts)
+    lows = starts[of] + 1 + number * _PART
     highs = np.minimum(lows + _PART, ends[of])
     squares, places = np.empty(len(of)), np.empty(len(of), "int64")
-    cuts = np.flatnonzero(np.diff(np.cumsum(highs - lows) // _AT_ONCE)) + 1
-    for first, last in zip([0, *cuts.tolist()], [*cuts.tolist(), len(of)]):
-        group = slice(first, last)
+    for group in groups(highs - lows, _AT_ONCE):
         base = points[starts[of[group]]], points[ends[of[group]]]
         squares[group], places[group] = _farthest_of_parts(points, lows[group], highs[group], base, linear)
     largest = np.maximum.reduceat(squares, offsets)
@@ -74,8 +74,7 @@ def _farthest_of_parts(
 ) -> tuple[np.ndarray, np.ndarray]:
     sizes = highs - lows
     offsets = np.cumsum(sizes) - sizes
-    part = np.repeat(np.arange(len(lows)), sizes)
-    vertex = np.arange(len(part)) - (offsets - lows)[part]
+    part, vertex = expanded(lows, sizes)
     squared = squared_distances(points[vertex], base[0][part], base[1][part], linear)
     largest = np.maximum.reduceat(squared, offsets)
     return largest, np.minimum.reduceat(np.where(squared == largest[part], vertex, len(points)), offsets)
@@ -85,7 +84,7 @@ def squared_distances(points: np.ndarray, starts: np.ndarray, ends: np.ndarray, 
     """Return the squared distances of points to pieces of straight lines, in map units.
 
     Args:
-        points, starts, ends: columns and rows, whole numbers of shape (n, 2): they give the same distance in any place.
+        points, starts, ends: columns and rows, of shape (n, 2); whole numbers give the same distance in any place.
         linear: see `kept_vertices`.
     """
     way, along = _mapped(points - starts, linear), _mapped(ends - starts, linear)

@@ -11,6 +11,7 @@ import numpy as np
 from .arcs import Arc, Joining
 from .borders import lines_of
 from .components import NO_CLASS, Components, components_of, joined
+from .ranges import groups
 from .rings import Side
 
 
@@ -70,9 +71,8 @@ def polygons_of(strips: Iterable[Strip], columns: int, prepare: Prepare) -> Iter
 def _parts(strip: Strip) -> Iterator[Strip]:
     """Yield a strip in parts of few rows where many runs, as those of noise, would take much more memory than its pixels."""
     runs = 1 + np.count_nonzero(strip.codes[:, 1:] != strip.codes[:, :-1], axis=1)
-    cuts = np.flatnonzero(np.diff(np.cumsum(runs) // _MOST_RUNS)) + 1
-    for first, end in zip([0, *cuts], [*cuts, len(runs)]):
-        yield Strip(strip.codes[first:end], None if strip.values is None else strip.values[first:end])
+    for rows in groups(runs, _MOST_RUNS):
+        yield Strip(strip.codes[rows], None if strip.values is None else strip.values[rows])
 
 
 class _Growing:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .douglaspeucker import squared_distances
+
 _MOST = 200
 """Vertices of an outline, simplified; more are no building."""
 
@@ -89,8 +91,6 @@ def _corner(one: _Wall, other: _Wall) -> tuple[float, float]:
 
 def _largest_distance(points: np.ndarray, ring: np.ndarray) -> float:
     """Return the largest distance of points from a ring."""
-    starts, along = ring[:-1], np.diff(ring, axis=0)
-    way = points[:, None] - starts
-    share = np.clip((way * along).sum(axis=2) / np.maximum((along**2).sum(axis=1), 1e-300), 0, 1)
-    away = way - share[..., None] * along
-    return float(np.sqrt((away**2).sum(axis=2).min(axis=1)).max())
+    starts, ends = (np.tile(each, (len(points), 1)) for each in (ring[:-1], ring[1:]))
+    squares = squared_distances(np.repeat(points, len(ring) - 1, axis=0), starts, ends, np.eye(2))
+    return math.sqrt(squares.reshape(len(points), -1).min(axis=1).max())

@@ -10,6 +10,7 @@ from .. import errors
 from ..base.progress import Progress
 from ..errors import ParameterError
 from ..phrases import Phrase
+from ..rasters.rasterreference import Reference
 from .mapreading import Placed
 
 _SMALLEST = 0.447
@@ -28,7 +29,7 @@ def checked_tolerance(tolerance: float, placed: Placed, progress: Progress) -> f
         "simplify": errors.field("simplify"),
         "tolerance": tolerance,
         "name": placed.stack.names[0],
-        "unit": _unit(placed.reference.wkt),
+        "unit": _unit(placed.reference),
     }
     if tolerance >= min(sides[0] * grid.width, sides[1] * grid.height) / 2:
         raise ParameterError(
@@ -61,8 +62,7 @@ def check_right_angles(tolerance: float, placed: Placed) -> None:
             rightangles=errors.field("rightangles"),
             simplify=errors.field("simplify"),
         )
-    system = osr.SpatialReference()
-    if placed.reference.wkt and system.ImportFromWkt(placed.reference.wkt) == 0 and system.IsGeographic():
+    if placed.reference.angles:
         raise ParameterError(
             "{rightangles} is given, but {name} is in degrees, where a right angle is none on the ground: warp it to a "
             "projected coordinate system (Raster > Projections > Warp).",
@@ -71,11 +71,11 @@ def check_right_angles(tolerance: float, placed: Placed) -> None:
         )
 
 
-def _unit(wkt: str) -> str:
+def _unit(reference: Reference) -> str:
     """Return the unit of coordinates, in the plural."""
-    system = osr.SpatialReference()
-    if not wkt or system.ImportFromWkt(wkt) != 0:
-        return Phrase("map units")
-    if system.IsGeographic():
+    if reference.angles:
         return Phrase("degrees")
+    system = osr.SpatialReference()
+    if not reference.wkt or system.ImportFromWkt(reference.wkt) != 0:
+        return Phrase("map units")
     return Phrase("metres") if system.GetLinearUnits() == 1 else system.GetLinearUnitsName()

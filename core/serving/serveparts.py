@@ -104,7 +104,11 @@ class _Follower:
         run = TiledRun(self.work._opened, replace(self.run, box=box), self.work._forms.output)
         tiles = ServedTiles(self.forms, rasters)
         run.write(tiles, progress)
-        return Counted(tiles.converter.replaced, tiles.converter.clipped, [*run.told(), *tiles.told()])
+        converter, told = tiles.converter, [*run.told(), *tiles.told()]
+        return Counted(converter.replaced, converter.clipped, run.without_data, told)
 
     def results(self) -> dict[str, Any]:
         return self.work._forms.results(self.run.bands)
+
+    def counts(self, without_data: int) -> dict[str, Any]:
+        return {"pixels_nodata": without_data}

@@ -7,15 +7,16 @@ the address.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from osgeo import gdal
 
-from ..base.addresses import masked
+from ..base.addresses import leads_to_server, masked
 from ..errors import OtbtfError, RasterError
 from ..files.filesbehind import files_behind
 from ..files.gdalcalls import collected_errors, open_unchanged
@@ -26,7 +27,9 @@ from ..parameters.kinds import Content, Key
 from ..parameters.vectorsource import Address
 
 
-def inputs_identity(known: tuple[Key, ...], values: dict[str, Any], others: tuple[str, ...] = ()) -> dict[str, str]:
+def inputs_identity(
+    known: tuple[Key, ...], values: dict[str, Any], run: str, others: tuple[str, ...] = ()
+) -> dict[str, str]:
     """Return what tells each file that the values of an operation name, by path.
 
     Signatures in addresses, which expire, are left out.
@@ -34,6 +37,7 @@ def inputs_identity(known: tuple[Key, ...], values: dict[str, Any], others: tupl
     Args:
         known: the operation's keys.
         values: its values.
+        run: stands for the run of the table.
         others: further rasters that are read.
     """
     found: dict[str, str] = {}
@@ -42,12 +46,24 @@ def inputs_identity(known: tuple[Key, ...], values: dict[str, Any], others: tupl
             continue
         value = values[key.name]
         for item in value if isinstance(value, (list, tuple)) else [value]:
-            for path in _files(key.kind.content, split(str(item))[0]):
-                found[masked(path)] = _told(path)
+            source = split(str(item))[0]
+            if key.kind.content is Content.RASTER:
+                found.update(_raster_told(run, source))
+            else:
+                found.update({masked(path): _told(path) for path in _files(key.kind.content, source)})
     for raster in others:
-        for path in _files(Content.RASTER, raster):
-            found[masked(path)] = _told(path)
+        found.update(_raster_told(run, raster))
     return found
+
+
+@functools.lru_cache(maxsize=16)
+def _raster_told(run: str, source: str) -> Mapping[str, str]:
+    """Return what tells each file of a raster, by path.
+
+    Rows may share a virtual raster of thousands of files, so they are looked at once in a run. If one changes later in the
+    run, the next run finds another identity, and computes the row again.
+    """
+    return {masked(path): _told(path) for path in _files_of_raster(source)}
 
 
 def output_identity(path: str) -> str:
@@ -61,8 +77,6 @@ def _files(content: Content, source: str) -> Iterator[str]:
     """Yield the files that a source consists of, as far as they lie on this machine."""
     if content is Content.LAYER:
         yield Address.of(source).path
-    elif content is Content.RASTER:
-        yield from _files_of_raster(source)
     elif os.path.isdir(source):
         yield from sorted(str(path) for path in Path(source).rglob("*") if path.is_file())
     else:
@@ -70,7 +84,7 @@ def _files(content: Content, source: str) -> Iterator[str]:
 
 
 def _files_of_raster(source: str) -> list[str]:
-    if "://" in source:
+    if leads_to_server(source):
         return []
     dataset = None
     with collected_errors(), contextlib.suppress(OtbtfError):  # what is wrong with it is said when it is read
@@ -79,6 +93,8 @@ def _files_of_raster(source: str) -> list[str]:
 
 
 def _told(path: str) -> str:
+    if leads_to_server(path):
+        return ""
     if is_database(path) and os.path.isfile(path):
         return file_fingerprint(Path(path))
     found = None

@@ -71,7 +71,7 @@ def shared_out(calls: Sequence[RowCall], out: str, run: Run, progress: Progress)
 
 
 def allotted(totals: Sequence[Mapping[str, int]], rates: Rates) -> list[dict[str, int]]:
-    """Return for each row how many samples of each class it takes.
+    """Return for each row how many samples it takes of each class that it has.
 
     Args:
         totals: pixels of each class, for each row.
@@ -85,7 +85,8 @@ def allotted(totals: Sequence[Mapping[str, int]], rates: Rates) -> list[dict[str
         for row in order[: rate.needed - sum(whole)]:
             whole[row] += 1
         for row, number in enumerate(whole):
-            found[row][name] = number
+            if totals[row].get(name):  # numbers of classes that a row does not have would be warned of
+                found[row][name] = number
     return found
 
 

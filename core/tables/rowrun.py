@@ -101,12 +101,16 @@ class RowTask:
         """Return how rasters are read, by path."""
         return {path: _view(told) for path, told in json.loads(self.views).items()}
 
-    def identity(self) -> str:
-        """Return what tells whether the row would be computed again in the same way: product, operation, values, inputs."""
+    def identity(self, run: str) -> str:
+        """Return what tells whether the row would be computed again in the same way: product, operation, values, inputs.
+
+        Args:
+            run: stands for the run of the table.
+        """
         values, ways = self.given(), self.ways()
         known = keys(declaration(self.operation), values)
         masks = tuple(view.mask for view in ways.values() if view.mask)
-        files = inputs_identity(known, values, masks)
+        files = inputs_identity(known, values, run, masks)
         own = (self.operation, masked(self.values), masked(self.views), self.texts)
         return digest(*versions_identity().values(), *own, json.dumps(files, sort_keys=True))
 
@@ -134,7 +138,7 @@ class RowOutcome:
     kept: bool = False
 
 
-def run_row(task: RowTask, progress: Progress, memory: int | None = None) -> RowOutcome:
+def run_row(task: RowTask, progress: Progress, run: str, memory: int | None = None) -> RowOutcome:
     """Run a row, in a context of its own: what it opens and copies is let go with it.
 
     Its errors are part of the outcome, whatever they are: the other rows do not depend on it.
@@ -142,6 +146,7 @@ def run_row(task: RowTask, progress: Progress, memory: int | None = None) -> Row
     Args:
         task: the row.
         progress: of the row.
+        run: stands for the run of the table.
         memory: MB that it may take unless it says so itself; None for the operation's default.
 
     Raises:
@@ -154,7 +159,7 @@ def run_row(task: RowTask, progress: Progress, memory: int | None = None) -> Row
 
     identity = ""
     try:
-        identity = task.identity()
+        identity = task.identity(run)
         results = contextvars.Context().run(_run, task, memory, Reworded(Quiet(progress), of_row))
         return RowOutcome(task.number, results, time.monotonic() - began, identity)
     except Cancelled:

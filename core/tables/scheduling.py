@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import uuid
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,10 +36,12 @@ class Terms:
     Attributes:
         memory: MB that a row may take unless it says so itself; None for the operation's default.
         shares: of workers in their machines, by name.
+        run: stands for this run of a table.
     """
 
     memory: int | None = None
     shares: Mapping[str, Share] = dataclasses.field(default_factory=dict)
+    run: str = dataclasses.field(default_factory=lambda: uuid.uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def _worker(packages: Sequence[str], folder: str, progress: Progress) -> Any:
 def _run_on_worker(terms: Terms, text: str, progress: Progress) -> RowOutcome:
     if isinstance(progress, WorkerProgress) and progress.worker in terms.shares:
         take_share(terms.shares[progress.worker])
-    return run_row(RowTask.of_text(text), progress, terms.memory)
+    return run_row(RowTask.of_text(text), progress, terms.run, terms.memory)
 
 
 class HerePool(ExecutorPool):

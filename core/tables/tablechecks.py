@@ -29,6 +29,17 @@ def check_table_run(parameters: RunTable) -> None:
             out_merged=field("out_merged"),
             merge=field("merge"),
         )
+    path, wanted = parameters.out_merged or "", _ending(parameters)
+    if path and wanted != _POINTS and os.path.splitext(path)[1].lower() != wanted:  # points may have any vector format
+        raise ParameterError(
+            "{out_merged} is {path}, but what {merge} writes for {operation} is a {wanted} file: give a name that ends with "
+            "{wanted}.",
+            out_merged=field("out_merged"),
+            path=path,
+            merge=field("merge"),
+            operation=parameters.operation,
+            wanted=wanted,
+        )
     places = [os.path.abspath(path) for path in (parameters.out, merged_path(parameters)) if path]
     if len(set(places)) < len(places):
         raise ParameterError(
@@ -39,13 +50,16 @@ def check_table_run(parameters: RunTable) -> None:
         )
 
 
-_ENDINGS = {"ComputeConfusionMatrix": ".csv", "SampleSelection": ".gpkg", "SampleExtraction": ".gpkg"}
+_POINTS = ".gpkg"
+_ENDINGS = {"ComputeConfusionMatrix": ".csv", "SampleSelection": _POINTS, "SampleExtraction": _POINTS}
+
+
+def _ending(parameters: RunTable) -> str:
+    return _ENDINGS.get(parameters.operation, ".xml")
 
 
 def merged_path(parameters: RunTable) -> str:
     """Return where the merged result goes; empty where none is asked for."""
     if not parameters.merge:
         return ""
-    return parameters.out_merged or os.path.splitext(parameters.out)[0] + ".merged" + _ENDINGS.get(
-        parameters.operation, ".xml"
-    )
+    return parameters.out_merged or os.path.splitext(parameters.out)[0] + ".merged" + _ending(parameters)

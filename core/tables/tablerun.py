@@ -163,7 +163,7 @@ def _outcomes(
     found = {call.row.number: RowOutcome(call.row.number, {}, 0.0, empty=True) for call in calls if call.idle}
     for task in [task for task in tasks if len(journal) and task.number not in found]:
         progress.check()
-        if (kept := journal.kept(task.number, task.identity())) is not None:
+        if (kept := journal.kept(task.number, task.identity(workers.terms.run))) is not None:
             found[task.number] = kept
     _tell_earlier(journal, sum(outcome.kept for outcome in found.values()), len(tasks), progress)
     names = {call.row.number: call.name for call in calls}

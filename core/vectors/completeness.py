@@ -110,19 +110,15 @@ def _interchange(files: dict[str, str], layer: Any) -> Phrase | None:
 
 def _rows(path: str) -> int:
     """Count the rows of a .mid file: its lines that are not empty; a line end within quotes ends none."""
-    rows, rest = 0, b""
+    rows, quoted, empty = 0, False, True
     for part in parts_of(path):
-        *lines, rest = (rest + part).split(b"\n")
-        begun = b""
-        for line in lines:
-            begun += line
-            if begun.count(b'"') % 2 == 0:
-                rows += bool(begun.strip())
-                begun = b""
-            else:
-                begun += b" "
-        rest = begun + rest
-    return rows + bool(rest.strip())
+        for number, piece in enumerate(part.split(b"\n")):
+            if number and not quoted:
+                rows += not empty
+                empty = True
+            quoted ^= piece.count(b'"') % 2 == 1
+            empty = empty and not piece.strip()
+    return rows + (not empty)
 
 
 def _gmt(dataset: Any, layer: Any) -> Phrase | None:

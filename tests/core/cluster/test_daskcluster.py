@@ -70,8 +70,19 @@ def test_tls_refuses_a_plain_client(encrypted: tuple[str, str]) -> None:
     plain = encrypted[0].replace("tls://", "tcp://")
     with pytest.raises(EngineError, match=f"CLUSTER is {plain}, but no scheduler can be reached there"):
         doubled(plain)
-    with pytest.raises(EngineError, match="no scheduler can be reached there: TLS .* are its certificates those given"):
-        doubled(encrypted[0])
+
+
+def test_an_encrypted_address_without_certificates() -> None:
+    told = r"CLUSTER is tls://127.0.0.1:1, which is encrypted, but CLUSTER_TLS is missing: .*ca.pem, cert.pem, key.pem"
+    with pytest.raises(ParameterError, match=told):
+        doubled("tls://127.0.0.1:1")
+
+
+def test_certificates_of_dasks_own_configuration(encrypted: tuple[str, str]) -> None:
+    names = {"ca-file": "ca", "client.cert": "cert", "client.key": "key"}
+    own = {f"distributed.comm.tls.{key}": str(Path(encrypted[1]) / f"{name}.pem") for key, name in names.items()}
+    with pytest.importorskip("dask").config.set(own):
+        assert doubled(encrypted[0]) == DOUBLED
 
 
 def test_tls_refuses_other_certificates(encrypted: tuple[str, str], tmp_path: Path) -> None:
@@ -123,7 +134,9 @@ def test_an_address_beyond_this_machine_is_warned_about(monkeypatch: pytest.Monk
     assert any("everybody who reaches this port can run programs" in warning for warning in log.warnings)
 
 
-def test_workers_of_this_machine_end_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_of_this_machine_end_with_the_run(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody else can connect to them: their scheduler wants a certificate that only this process has.
 
     Ctrl-C, which a terminal sends to them as well, leaves them to whoever has started them.
@@ -136,7 +149,7 @@ def test_workers_of_this_machine_end_with_the_run(tmp_path: Path, monkeypatch: p
         processes += [answer.value for answer in pool.on_each(small_cluster.process, progress=Progress()).values()]
         address = pool._client.scheduler.address
         with pytest.raises(EngineError, match="no scheduler can be reached"):
-            doubled(address)
+            doubled(address, certificates(tmp_path_factory.mktemp("others") / "own", _own_security(distributed)))
         for process in processes:
             os.kill(process, signal.SIGINT)
         again = pool.on_each(small_cluster.process, progress=Progress())

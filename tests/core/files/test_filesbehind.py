@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from osgeo import gdal
 from polygon_scene import raster
+from range_server import RangeServer
 
 from otbtf_qgis.core.files.filesbehind import Behind, files_behind
 
@@ -35,6 +36,27 @@ def test_sources_of_sources(nested: Path) -> None:
     xml = (nested / "two.vrt").read_text().replace('relativeToVRT="1">one', f'relativeToVRT="0">{nested}/one')
     assert names(gdal.Open(xml)) == expected - {"two.vrt"}
     assert names(gdal.Open(f"vrt://{nested}/two.vrt?bands=1")) == expected
+
+
+@pytest.mark.parametrize("exceptions", [False, True])
+def test_sources_that_are_not_there_or_on_a_server(nested: Path, exceptions: bool) -> None:
+    """Servers are not asked, whatever GDAL's bindings do with errors."""
+    text = (nested / "one.vrt").read_text()
+    before = gdal.GetUseExceptions()
+    with RangeServer() as server:
+        for number, source in enumerate(
+            (f"/vsicurl/{server.address('/far.vrt')}", f"vrt://{server.address('/x')}", "none.vrt")
+        ):
+            (nested / f"{number}.vrt").write_text(text.replace("image.tif", source))
+            text_of_two = (nested / "two.vrt").read_text().replace("one.vrt", f"{number}.vrt")
+            view = gdal.Open(text_of_two.replace('relativeToVRT="1">', f'relativeToVRT="0">{nested}/'))
+            (gdal.UseExceptions if exceptions else gdal.DontUseExceptions)()
+            try:
+                found = names(view)
+            finally:
+                (gdal.UseExceptions if before else gdal.DontUseExceptions)()
+            assert f"{number}.vrt" in found and "image.tif" not in found
+        assert not server.asked
 
 
 def test_a_circle_ends(nested: Path) -> None:

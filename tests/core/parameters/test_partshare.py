@@ -45,7 +45,8 @@ def test_parts_of_a_share() -> None:
     ("text", "environment", "told"),
     [
         ("64/64", {}, "indices count from 0"),
-        ("0/0", {}, "not among"),
+        ("0/0", {}, "the count is 0: it must be at least 1"),
+        ("auto", slurm(0, 0, 0), "the count is 0"),
         ("1", {}, "must be INDEX/COUNT"),
         ("-1/4", {}, "must be INDEX/COUNT"),
         ("auto", {}, "SLURM_ARRAY_TASK_ID"),

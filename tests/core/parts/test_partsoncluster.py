@@ -102,9 +102,10 @@ def names_of(path: Path) -> Any:
 @pytest.mark.parametrize("case", SERVED)
 def test_serve(folder: Path, address: str, tmp_path: Path, case: str) -> None:
     values = SERVED[case](folder)
-    run(values, tmp_path / "whole.tif")
+    whole = run(values, tmp_path / "whole.tif")
     found = run(values, tmp_path / "map.vrt", cluster=address, cluster__partsize=32)
     assert (found["parts.done"], found["parts.missing"]) == (4, 0)
+    assert found["pixels_nodata"] == whole["pixels_nodata"]
     same(tmp_path / "map.vrt", tmp_path / "whole.tif")
 
 

@@ -18,6 +18,7 @@ pytest.importorskip("tensorflow")
 from otbtf_qgis import core
 from otbtf_qgis.core.errors import Cancelled, OtbtfError, ParameterError
 from otbtf_qgis.core.parts.partidentity import differences
+from otbtf_qgis.core.rasters.inmemory import Opened
 from otbtf_qgis.core.registry import run
 
 
@@ -66,6 +67,15 @@ def test_results_and_progress(values: dict[str, Any], tmp_path: Path) -> None:
     assert [note["files"][0]["bytes"] for note in notes] == [
         (tmp_path / "map.parts" / name).stat().st_size for name in parts(tmp_path)
     ]
+
+
+def test_the_number_of_pixels_without_data(values: dict[str, Any], tmp_path: Path) -> None:
+    image = serving.noise(60, 80, 2, "int16")
+    image[3:10, 5:30] = image[50:60, 60:80] = -5
+    values["source1.il"] = [serving.write(tmp_path / "gaps.tif", image, nodata=-5)]
+    assert "pixels_nodata" not in serve(values, part="0/2")
+    assert serve(values, part="1/2")["pixels_nodata"] == 7 * 25 + 10 * 20
+    assert serve(values, part="1/2")["pixels_nodata"] == 7 * 25 + 10 * 20  # by the notes alone
 
 
 def test_more_runs_than_parts(values: dict[str, Any], tmp_path: Path) -> None:
@@ -294,6 +304,31 @@ def test_an_image_that_is_read_in_another_way(values: dict[str, Any]) -> None:
     ):
         serve({**values, "source1.il": [scaled(image, 2)]}, part="1/2")
     assert serve({**values, "source1.il": [scaled(image, 1)]}, part="1/2")["parts.missing"] == 0
+
+
+def test_workers_are_not_begun_for_a_raster_without_a_file(values: dict[str, Any]) -> None:
+    held = gdal.GetDriverByName("MEM").CreateCopy("", gdal.Open(values["source1.il"][0]))
+    for raster in (held, Opened(held, "B04.tif")):
+        with pytest.raises(ParameterError, match="CLUSTER is given, but an input is a MEM dataset in memory, which"):
+            serve({**values, "source1.il": [raster]}, cluster="local:2")
+
+
+def test_virtual_rasters_in_another_folder(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another machine sees them, by a path relative to the current folder, and as parts of other virtual rasters."""
+    image = Path(values["source1.il"][0])
+    gdal.BuildVRT(str(tmp_path / "one.vrt"), [str(image)]).FlushCache()
+    (tmp_path / "mounted").mkdir()
+    for name in ("image.tif", "one.vrt"):
+        os.link(tmp_path / name, tmp_path / "mounted" / name)
+    monkeypatch.chdir(tmp_path / "mounted")
+    for number, (there, here) in enumerate(
+        [(str(tmp_path / "one.vrt"), "one.vrt"), (f"vrt://{tmp_path}/one.vrt?bands=2,1", "vrt://one.vrt?bands=2,1")]
+    ):
+        out = str(tmp_path / f"map{number}.vrt")
+        serve({**values, "source1.il": [there], "out": out}, part="0/2")
+        assert serve({**values, "source1.il": [here], "out": out}, part="1/2")["parts.missing"] == 0
 
 
 def test_a_source_of_a_source_that_has_changed(values: dict[str, Any], tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def kills_at_row_two(text: str, progress: Progress) -> RowOutcome:
     task = RowTask.of_text(text)
     if task.number == 2:
         os._exit(1)
-    return run_row(task, progress)
+    return run_row(task, progress, "run")
 
 
 def process(progress: Progress) -> int:

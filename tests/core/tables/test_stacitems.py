@@ -344,7 +344,7 @@ def test_a_result_names_the_item_that_it_was_made_of(tmp_path: Path) -> None:
 
 def test_a_new_signature_of_an_address_is_no_other_input() -> None:
     identities = {
-        RowTask(1, "Row 1", "BandMath", json.dumps({"il": [f"https://x.org/a.tif?{asked}"]})).identity()
+        RowTask(1, "Row 1", "BandMath", json.dumps({"il": [f"https://x.org/a.tif?{asked}"]})).identity("run")
         for asked in ("se=1&sig=abc", "se=1&sig=def")
     }
     assert len(identities) == 1

@@ -14,6 +14,7 @@ from polygon_scene import Log, raster
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import Cancelled, EngineError, ParameterError
+from otbtf_qgis.core.tables import fileidentity
 
 BAD_ROWS = (3, 77, 150)
 
@@ -307,6 +308,19 @@ def test_a_layer_that_another_row_makes_is_refused(scenes: Path, layer: str) -> 
         ({"operation": "RunTable"}, "OPERATION is 'RunTable'"),
         ({"merge": True}, "MERGE is on, but results of BandMath"),
         ({"out_merged": "x.xml"}, "OUT_MERGED is given, but MERGE is off"),
+        (
+            {"operation": "PolygonClassStatistics", "parameters": "VEC=v.gpkg", "merge": True, "out_merged": "p.gpkg"},
+            r"OUT_MERGED is p.gpkg, but what MERGE writes for PolygonClassStatistics is a \.xml file",
+        ),
+        (
+            {
+                "operation": "ComputeConfusionMatrix",
+                "parameters": "NODATALABEL=0",
+                "merge": True,
+                "out_merged": "m.xml",
+            },
+            r"OUT_MERGED is m.xml, .*ends with \.csv",
+        ),
         ({"mask": "SCL"}, "MASK is 'SCL'"),
         ({"table": "none.csv"}, "none.csv, which does not exist"),
     ],
@@ -352,6 +366,30 @@ def test_a_row_is_run_again_when_a_source_of_a_source_changed(scenes: Path) -> N
     path = table(scenes / "t.csv", "IL,OUT", "two.vrt,y.tif")
     given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1*2", "out": str(scenes / "r.csv")}
     run(**given)
+    raster(scenes / "a.tif", np.full((2, 3), 7))
+    assert run(**given, resume=True)["kept"] == 0
+    assert pixels(scenes / "y.tif").tolist() == [[14] * 3] * 2
+
+
+def test_the_files_of_a_raster_are_looked_at_once_in_a_run(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows read it; what has changed since is another input to the next run."""
+    looks: list[str] = []
+    monkeypatch.setattr(fileidentity, "_files_of_raster", lambda source: looks.append(source) or [source])
+    path = table(scenes / "t.csv", "IL,OUT", *(f"a.tif,{number}.tif" for number in range(5)))
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1", "out": str(scenes / "r.csv")}
+    run(**given)
+    assert len(looks) == 1
+    assert run(**given, resume=True)["kept"] == 5
+    raster(scenes / "a.tif", np.full((2, 3), 7))
+    assert run(**given, resume=True)["kept"] == 0
+    assert len(looks) == 3
+
+
+def test_a_raster_that_is_named_by_vrt_is_read_again_when_its_file_changed(scenes: Path) -> None:
+    path = table(scenes / "t.csv", "IL,OUT", f"vrt://{scenes}/a.tif?bands=1,y.tif")
+    given = {"operation": "BandMath", "table": path, "parameters": "EXP=im1b1*2", "out": str(scenes / "r.csv")}
+    run(**given)
+    assert run(**given, resume=True)["kept"] == 1
     raster(scenes / "a.tif", np.full((2, 3), 7))
     assert run(**given, resume=True)["kept"] == 0
     assert pixels(scenes / "y.tif").tolist() == [[14] * 3] * 2
