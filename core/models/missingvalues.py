@@ -87,6 +87,7 @@ class _SeriesLayer(ExactLayer):
         bands: int = 1,
         order: str = DATE_MAJOR,
         nodata: float = math.nan,
+        band_names: Sequence[str] = (),
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -97,22 +98,29 @@ class _SeriesLayer(ExactLayer):
             bands: number of bands of each acquisition.
             order: of the channels, in and out: `date-major` or `band-major`.
             nodata: stands for a missing value, beside NaN.
+            band_names: of the bands of each acquisition; empty where they are not known.
             name: of the layer.
             **kwargs: for Keras's base class.
 
         Raises:
-            ParameterError: there are no times, or one is no number; the number of bands is not positive; there is no such
-                order.
+            ParameterError: there are no times, or one is no number; the number of bands is not positive, or not that of
+                their names; there is no such order.
         """
         super().__init__(name=name, **kwargs)
         self.times, self.bands, self.order = [float(time) for time in times], bands, order
-        self.nodata = float(nodata)
+        self.nodata, self.band_names = float(nodata), list(band_names)
         if not self.times or not np.isfinite(self.times).all():
             raise ParameterError(
                 "times is {times}, but must be one finite number of days for each acquisition.", times=self.times
             )
         if bands < 1:
             raise ParameterError("bands is {bands}, but must be a whole number from 1 on.", bands=bands)
+        if self.band_names and len(self.band_names) != bands:
+            raise ParameterError(
+                "band_names is {band_names}, but must be empty or one name for each of the {bands} bands.",
+                band_names=self.band_names,
+                bands=bands,
+            )
         if order not in ORDERS:
             raise ParameterError(
                 "order is {order!r}, but must be one of: {orders}.", order=order, orders=", ".join(ORDERS)
@@ -178,7 +186,9 @@ class _SeriesLayer(ExactLayer):
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made again from."""
         own = {"times": self.times, "bands": self.bands, "order": self.order, "nodata": self.nodata}
-        return {**super().get_config(), **own}
+        # Left out where there are none, so that older versions of the layer read the file.
+        named = {"band_names": self.band_names} if self.band_names else {}
+        return {**super().get_config(), **own, **named}
 
 
 @register
@@ -219,6 +229,7 @@ class TemporalInterpolation(_SeriesLayer):
         nodata: float = math.nan,
         mask: bool = False,
         empty: float = math.nan,
+        band_names: Sequence[str] = (),
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -233,14 +244,15 @@ class TemporalInterpolation(_SeriesLayer):
             mask: whether the mask is appended.
             empty: stands for the values of a series without a known one. NaN tells them from interpolated values, any of
                 which may be as large as the no-data value.
+            band_names: of the bands of each acquisition; empty where they are not known.
             name: of the layer.
             **kwargs: for Keras's base class.
 
         Raises:
-            ParameterError: there are no times, or one is no number; the number of bands or the step is not positive; there
-                is no such order.
+            ParameterError: there are no times, or one is no number; the number of bands or the step is not positive; the
+                number of bands is not that of their names; there is no such order.
         """
-        super().__init__(times, bands, order, nodata, name=name, **kwargs)
+        super().__init__(times, bands, order, nodata, band_names, name=name, **kwargs)
         self.step, self.mask = step, mask
         self.empty = float(empty)
         if step is not None and not 0 < step < math.inf:

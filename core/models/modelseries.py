@@ -45,7 +45,8 @@ def _joined(facts: SourceDefaults, layer: Any) -> SourceDefaults:
     series, filled = facts.series, facts.filled
     if not isinstance(layer, FillNodata) and has_dates(layer.times):
         bands, order = getattr(layer, "bands", 1), getattr(layer, "order", "date-major")
-        series = SeriesLayout(tuple(layer.times), bands, order)
+        names = tuple(getattr(layer, "band_names", ()))
+        series = SeriesLayout(tuple(layer.times), bands, order, names)
     # Of several layers the one that knows a value beside NaN: the others come behind it.
     if filled is None or filled != filled:
         filled = float(layer.nodata)

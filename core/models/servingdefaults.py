@@ -122,7 +122,12 @@ def as_json(defaults: ServingDefaults) -> dict[str, Any]:
 
 
 def _series_as_json(series: SeriesLayout) -> dict[str, Any]:
-    return {"dates": [shown_date(time) for time in series.times], "bands": series.bands, "order": series.order}
+    return {
+        "dates": [shown_date(time) for time in series.times],
+        "bands": series.bands,
+        "order": series.order,
+        **({"band_names": list(series.names)} if series.names else {}),
+    }
 
 
 def from_json(described: Json | None) -> ServingDefaults | None:
@@ -194,4 +199,8 @@ def _series(described: Json) -> SeriesLayout:
         times = days_of([date.text() for date in described["dates"].items()], "otbtf:serving")
     except ParameterError as error:
         raise described["dates"].odd(Phrase("a list of dates")) from error
-    return SeriesLayout(times, described["bands"].whole(1, 1 << 24), order)
+    bands = described["bands"].whole(1, 1 << 24)
+    names = tuple(name.text() for name in described["band_names"].items()) if described.has("band_names") else ()
+    if names and len(names) != bands:
+        raise described["band_names"].odd(Phrase("a name for each band"))
+    return SeriesLayout(times, bands, order, names)

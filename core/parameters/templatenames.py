@@ -105,7 +105,7 @@ _BACKBONE_TRAINING = (
 _WHOLE = "whole image only"
 _FAR = "Its later layers have a receptive field of the whole image, or nearly: set PATCHSIZE, or select an early LAYER."
 _FILLED_OPTIONS = ("fill", "fill_value", "mask", "means", "nodata")
-_DATED_OPTIONS = (*_FILLED_OPTIONS, "times", "order", "step")
+_DATED_OPTIONS = (*_FILLED_OPTIONS, "times", "order", "step", "band_names")
 
 
 def _series(name: str, use: str, origin: str, width: int, depth: int | None = None, remark: str = "") -> Template:

@@ -1,4 +1,4 @@
-"""The dates of a source against those that the model was made for."""
+"""The dates and bands of a source against those that the model was made for."""
 
 from __future__ import annotations
 
@@ -10,16 +10,43 @@ from ..phrases import Phrase
 from ..rasters.dates import dated_names, holds_date, shown_date
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, days_of_bands
+from ..rasters.seriesnames import other_names, reordered, selection
 
 _SHOWN = 3
 
 
 def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progress) -> None:
-    """Compare the dates of a source's bands with those of the model; say so where they are not known.
+    """Compare dates and names of a source's bands with those of the model; say so where dates are not known.
 
     Raises:
-        ModelError: the dates differ.
+        ModelError: the dates differ, or the bands of a date are in another order.
     """
+    _check_dates(stack, number, series, progress)
+    names = dated_names(stack)
+    if order := reordered(names, series):
+        raise ModelError(
+            "The bands of source {number} ({names}) are those that the model was made for, but in another order: at each date "
+            "it takes {wanted}. Reorder them (gdal_translate {selection} IN OUT), or list files of single bands in this order "
+            "in {il}.",
+            number=number,
+            names=", ".join(stack.names[:_SHOWN]),
+            wanted=", ".join(series.names),
+            selection=selection(order),
+            il=field("il", of="sources", number=number),
+        )
+    if other := other_names(names, series):
+        progress.warning(
+            Phrase(
+                "Source {number}: by their names, its bands at each date are {found}, but the model was made for {wanted}. "
+                "They are taken for those.",
+                number=number,
+                found=", ".join(other),
+                wanted=", ".join(series.names),
+            )
+        )
+
+
+def _check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progress) -> None:
     wanted = series.times_of_channels
     found = days_of_bands(dated_names(stack))
     if not any(map(holds_date, stack.band_names)) and len(set(found or ())) == 1 < len(set(wanted)):

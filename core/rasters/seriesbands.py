@@ -19,11 +19,13 @@ class SeriesLayout:
         times: of the acquisitions, in days since 1970-01-01, or their numbers from 0 on where no dates are known.
         bands: of each acquisition.
         order: `date-major` or `band-major`.
+        names: of the bands of one date, in order; empty where they are not known.
     """
 
     times: tuple[float, ...]
     bands: int = 1
     order: str = DATE_MAJOR
+    names: tuple[str, ...] = ()
 
     @property
     def date_major(self) -> bool:
@@ -42,6 +44,12 @@ class SeriesLayout:
         if self.date_major:
             return range(band, len(self.times) * self.bands, self.bands)
         return range(band * len(self.times), (band + 1) * len(self.times))
+
+    def channels_at(self, date: int) -> range:
+        """Return the channels that hold the bands of a date, numbered from 0."""
+        if self.date_major:
+            return range(date * self.bands, (date + 1) * self.bands)
+        return range(date, len(self.times) * self.bands, len(self.times))
 
 
 def named_layout(names: Sequence[str], what: str) -> SeriesLayout | None:

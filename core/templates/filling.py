@@ -119,10 +119,13 @@ def _series(image: Any, options: Options, layout: SeriesLayout, number: int) -> 
     name, nodata = f"source{number}", options.nodata_of(number)
     kind = filling_of(options.template, options.fill)
     times = (layout.times, layout.bands, layout.order, options.step or None)
+    names = layout.names
     scaling = scaling_of_bands(options.scalings[number - 1], layout, number)
     mask = None
     if kind == TEMPORAL:
-        interpolated = TemporalInterpolation(*times, nodata, options.mask, name=f"{name}_interpolated")
+        interpolated = TemporalInterpolation(
+            *times, nodata, options.mask, band_names=names, name=f"{name}_interpolated"
+        )
         made = interpolated(image)
         if options.mask:
             made, mask = keras.ops.split(made, 2, axis=-1)
@@ -130,13 +133,13 @@ def _series(image: Any, options: Options, layout: SeriesLayout, number: int) -> 
         # NaN alone: an interpolated value may well be as large as the no-data value.
         made = FillNodata(values=means, name=f"{name}_filled")(made)
     else:
-        merged = MergedDates(layout.times, layout.bands, layout.order, nodata, name=f"{name}_merged")
+        merged = MergedDates(layout.times, layout.bands, layout.order, nodata, band_names=names, name=f"{name}_merged")
         values = _values_of_dates(_values(options, number, kind), layout, merged.dates)
         filled = FillNodata(values=values, name=f"{name}_filled")(merged(image))
         interpolated = TemporalInterpolation(merged.dates, *times[1:], name=f"{name}_interpolated")
         made = interpolated(filled)
         if options.mask:
-            gaps = TemporalInterpolation(*times, nodata, True, name=f"{name}_gaps")(image)
+            gaps = TemporalInterpolation(*times, nodata, True, band_names=names, name=f"{name}_gaps")(image)
             _, mask = keras.ops.split(gaps, 2, axis=-1)
     return FilledSource(made, mask, interpolated.dates, layout, scaling, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..base.progress import Progress
@@ -18,8 +19,22 @@ Row = Mapping[str, "float | None"]
 
 
 def layouts(options: Options) -> list[SeriesLayout]:
-    """Return the layout of each source; see `layouts_of`."""
-    return layouts_of(options.bands, options.times, options.order)
+    """Return the layout of each source; see `layouts_of`.
+
+    Raises:
+        ParameterError: there are not band names for each source; and as `layouts_of`.
+    """
+    found = layouts_of(options.bands, options.times, options.order)
+    if not options.band_names:
+        return found
+    if len(options.band_names) != len(found):
+        raise ParameterError(
+            "band_names holds the names of {given} sources, but there are {sources}: give those of each, empty ones where "
+            "they are not known.",
+            given=len(options.band_names),
+            sources=len(found),
+        )
+    return [replace(layout, names=names) for layout, names in zip(found, options.band_names)]
 
 
 def layouts_of(bands: Sequence[int], times: Sequence[tuple[float, ...]] | None, order: str) -> list[SeriesLayout]:

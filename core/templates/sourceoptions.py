@@ -17,6 +17,7 @@ from ..phrases import Phrase
 from ..rasters.dates import dated_names, shown_date, times_by_source
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, has_dates
+from ..rasters.seriesnames import check_order_of_dates, names_of_date
 from .filling import filling_of, is_series
 from .serieslayout import Row, check_named_dates, named_series, pooled_statistics
 
@@ -86,7 +87,27 @@ def source_options(
                 check_named_dates(source.names, layout, number)
     if options["times"] is None and is_series(template, given.nodata_fill):
         options.update(named_series([source.names for source in facts], sources, progress))
+    if options["times"] is not None and "band_names" in template.takes:
+        named = _band_names([source.names for source in facts], options["times"], options["order"] or DATE_MAJOR)
+        options["band_names"] = named if any(named) else None
     return options
+
+
+def _band_names(
+    names: Sequence[Sequence[str]], times: Sequence[tuple[float, ...]], order: str
+) -> tuple[tuple[str, ...], ...]:
+    """Return the names of the bands of one date of each source with dates; empty ones where the names do not tell.
+
+    Raises:
+        ParameterError: see `check_order_of_dates`.
+    """
+    found = []
+    for number, own in enumerate(times, 1):
+        known = names[number - 1] if number <= len(names) else ()
+        layout = SeriesLayout(own, max(len(known) // len(own), 1), order)
+        check_order_of_dates(known, layout, number)
+        found.append(names_of_date(known, layout))
+    return tuple(found)
 
 
 def check_dates_used(template: Template, given: FilledSources) -> None:

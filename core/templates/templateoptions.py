@@ -45,6 +45,7 @@ class Options:
             where they are free.
         times: of the bands or dates, in days, for each source that has them.
         order: of bands and dates in the sources of a time series: date-major or band-major.
+        band_names: of each source, those of the bands of one date; empty where they are not known.
         step: days between two dates to which a time series is resampled; 0 where it keeps its own.
         period: of the first harmonic, in days.
         harmonics: number of waves, of harmonic.
@@ -70,6 +71,7 @@ class Options:
     patch: int = 0
     times: tuple[tuple[float, ...], ...] = ()
     order: str = DATE_MAJOR
+    band_names: tuple[tuple[str, ...], ...] = ()
     step: float = 0.0
     period: float = DAYS_OF_A_YEAR
     harmonics: int = 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..models.modelseries import source_facts
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from ..rasters.dates import shown_date
-from ..rasters.seriesbands import days_of_bands, other_days
+from ..rasters.seriesbands import SeriesLayout, days_of_bands, other_days
+from ..rasters.seriesnames import other_names, reordered, selection
 from ..templates.sourceoptions import SourceFacts, facts_of_patches
 from .network import Network
 from .samplebatches import PatchSamples, Samples
@@ -49,12 +52,15 @@ def facts_of(samples: Samples, key: str, role: SampleRole = SampleRole.TRAINING)
 
 
 def check_dates_of_patches(
-    network: Network, samples: Mapping[SampleRole, Samples], roles: Mapping[SampleRole, SourceRoles]
+    network: Network,
+    samples: Mapping[SampleRole, Samples],
+    roles: Mapping[SampleRole, SourceRoles],
+    progress: Progress,
 ) -> None:
-    """Compare the dates that patches tell with those that the model was made for.
+    """Compare the dates and bands that patches tell with those that the model was made for.
 
     Raises:
-        ParameterError: they differ.
+        ParameterError: the dates differ, or the bands of a date are in another order.
     """
     known = source_facts(network.whole)
     for role, own in samples.items():
@@ -62,22 +68,50 @@ def check_dates_of_patches(
             series = known[name].series if name in known else None
             if series is None or not isinstance(own, PatchSamples):
                 continue
-            for file in own.files[key]:
-                facts = facts_of_patches(file)
-                wanted = series.times_of_channels
-                found = days_of_bands(facts.names) if facts else None
-                if places := other_days(found, wanted):
-                    assert found is not None  # nosec B101 (tells mypy)
-                    raise ParameterError(
-                        "{il}: band {band} of {file} is of {date}, but the model was made for {wanted} there. Give patches of "
-                        "the model's dates in its order; or train a template for these dates ({dates}).",
+            told = [(file, facts.names) for file in own.files[key] if (facts := facts_of_patches(file)) is not None]
+            for file, names in told:
+                _check_dates(file, names, series, role.mention("il", key))
+                _check_order(file, names, series, role.mention("il", key))
+            others = [(file, other) for file, names in told if (other := other_names(names, series))]
+            for file, other in others[:1]:
+                progress.warning(
+                    Phrase(
+                        "{il}: by their names, the bands of {file} at each date are {found}, but the model was made for "
+                        "{wanted}. They are taken for those.",
                         il=role.mention("il", key),
-                        band=places[0] + 1,
                         file=file,
-                        date=shown_date(found[places[0]]),
-                        wanted=shown_date(wanted[places[0]]),
-                        dates=field("dates"),
+                        found=", ".join(other),
+                        wanted=", ".join(series.names),
                     )
+                )
+
+
+def _check_dates(file: str, names: Sequence[str], series: SeriesLayout, il: str) -> None:
+    wanted, found = series.times_of_channels, days_of_bands(names)
+    if places := other_days(found, wanted):
+        assert found is not None  # nosec B101 (tells mypy)
+        raise ParameterError(
+            "{il}: band {band} of {file} is of {date}, but the model was made for {wanted} there. Give patches of "
+            "the model's dates in its order; or train a template for these dates ({dates}).",
+            il=il,
+            band=places[0] + 1,
+            file=file,
+            date=shown_date(found[places[0]]),
+            wanted=shown_date(wanted[places[0]]),
+            dates=field("dates"),
+        )
+
+
+def _check_order(file: str, names: Sequence[str], series: SeriesLayout, il: str) -> None:
+    if order := reordered(names, series):
+        raise ParameterError(
+            "{il}: the bands of {file} are those that the model was made for, but in another order: at each date it takes "
+            "{wanted}. Reorder the bands of the images (gdal_translate {selection} IN OUT), and extract the patches again.",
+            il=il,
+            file=file,
+            wanted=", ".join(series.names),
+            selection=selection(order),
+        )
 
 
 def gaps_to_fill(

@@ -48,7 +48,7 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     if parameters.extend_classes and parameters.validation_mode != compileoptions.VALUES:
         counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
         network, known = extended(parameters, network, for_training.output, known, counts, progress)
-    check_dates_of_patches(network, sets.by_role, source_roles)
+    check_dates_of_patches(network, sets.by_role, source_roles, progress)
     gaps = gaps_to_fill(network, sets.by_role, source_roles)
     for role, samples in sets.by_role.items():
         for key, name in source_roles[role].inputs.items():

@@ -178,12 +178,21 @@ def test_fill_nodata(nodata: float) -> None:
         (lambda: TemporalInterpolation([1.0], order="bands"), "order is 'bands', but must be one of: date-major"),
         (lambda: TemporalInterpolation([1.0], 0), "bands is 0"),
         (lambda: TemporalInterpolation([1.0], step=0.0), "step is 0"),
+        (lambda: TemporalInterpolation([1.0], 2, band_names=["VV"]), "band_names is .*'VV'.* each of the 2 bands"),
         (lambda: TemporalInterpolation([1.0, 2.0], 2)(np.zeros((1, 5))), "5 channels, but 2 times with 2 bands make 4"),
     ],
 )
 def test_bad_options(make: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def test_band_names_are_kept_and_may_be_absent() -> None:
+    for layer in (TemporalInterpolation, MergedDates):
+        config = layer([0, 1], 2, band_names=("VV", "VH")).get_config()
+        assert layer.from_config(config).band_names == config.pop("band_names") == ["VV", "VH"]
+        assert layer.from_config(config).band_names == []
+        assert "band_names" not in layer.from_config(config).get_config()
 
 
 def test_saved_models_load_and_take_any_size(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -138,3 +139,79 @@ def test_several_sensors_have_dates_of_their_own(tmp_path: Path) -> None:
     told = "dates of source 2 .*band 3 is of 2018-01-28, the model's of 2018-01-27.*SOURCE2_IL"
     with pytest.raises(ModelError, match=told):
         serving.served(tmp_path, model, optical, sar)
+
+
+RADAR = [f"{band}_2015-0{month}-01" for month in (6, 7) for band in ("VV", "VH")]
+
+
+@pytest.fixture(scope="module")
+def radar(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A model of two dates with two bands each, whose values tell the bands from each other."""
+    folder = tmp_path_factory.mktemp("radar")
+    pixels = np.random.default_rng(0).normal([-12, -19, -10, -17], 2, (6, 5, 4)).astype("float32")
+    image = named(made(folder / "image.tif", pixels, -99), RADAR)
+    given = {"source1__il": [image], "width": 2, "out__savedmodel": str(folder / "saved")}
+    model = create(folder, "tempcnn", **given)["out.keras"]
+    expected = serving.served(folder, model, image)
+    return SimpleNamespace(pixels=pixels, model=model, expected=expected)
+
+
+def swapped(radar: SimpleNamespace, folder: Path, names: list[str]) -> str:
+    """The radar image with both bands of each date in the other order."""
+    return named(made(folder / "swapped.tif", radar.pixels[..., [1, 0, 3, 2]], -99), names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[RADAR[1], RADAR[0], RADAR[3], RADAR[2]], ["vh", "vv", "vh", "vv"]],
+    ids=["with dates", "without dates"],
+)
+def test_bands_in_another_order_are_refused_with_the_cure(
+    radar: SimpleNamespace, names: list[str], tmp_path: Path
+) -> None:
+    image = swapped(radar, tmp_path, names)
+    with pytest.raises(
+        ModelError, match="it takes VV, VH. Reorder them .gdal_translate .* IN OUT.*SOURCE1_IL"
+    ) as error:
+        serving.served(tmp_path, radar.model, image)
+    options = str(error.value).split("gdal_translate ")[1].split(" IN")[0]
+    cured = str(tmp_path / "cured.tif")
+    gdal.Translate(cured, image, options=options).FlushCache()
+    np.testing.assert_array_equal(serving.served(tmp_path, radar.model, cured), radar.expected)
+
+
+def test_band_names_are_in_both_sidecars(radar: SimpleNamespace) -> None:
+    for model in (radar.model, str(Path(radar.model).parent / "saved")):
+        assert read_sidecar(model).serving_defaults.sources["source1"].series.names == ("VV", "VH")
+
+
+@pytest.mark.parametrize(
+    ("names", "warnings"), [(["HH", "HV"], 1), (["vv", "vh"], 0), (["S1A VV asc", "S1A VH asc"], 0), (["", ""], 0)]
+)
+def test_other_band_names_are_warned_about_once(
+    radar: SimpleNamespace, names: list[str], warnings: int, tmp_path: Path
+) -> None:
+    log = serving.Log()
+    dated = [f"2015-0{month}-01 {name}".strip() for month in (6, 7) for name in names]
+    image = named(made(tmp_path / "a.tif", radar.pixels, -99), dated)
+    np.testing.assert_array_equal(serving.served(tmp_path, radar.model, image, log=log), radar.expected)
+    told = [text for text in log.warnings if "Source 1: by their names" in text]
+    assert len(told) == warnings and all("are HH, HV, but the model was made for VV, VH" in text for text in told)
+
+
+def test_models_without_band_names_are_served_as_before(radar: SimpleNamespace, tmp_path: Path) -> None:
+    content = Path(f"{radar.model}.json").read_text()
+    old = tmp_path / "old.keras"
+    old.write_bytes(Path(radar.model).read_bytes())
+    described = json.loads(content)
+    for source in described["properties"]["otbtf:serving"]["sources"]:
+        assert source["series"].pop("band_names") == ["VV", "VH"]
+    Path(f"{old}.json").write_text(json.dumps(described))
+    image = swapped(radar, tmp_path, [RADAR[1], RADAR[0], RADAR[3], RADAR[2]])
+    assert np.abs(serving.served(tmp_path, str(old), image) - radar.expected).max() > 0.001
+
+
+def test_dates_with_their_bands_in_different_orders_make_no_model(radar: SimpleNamespace, tmp_path: Path) -> None:
+    image = named(made(tmp_path / "a.tif", radar.pixels, -99), [*RADAR[:2], RADAR[3], RADAR[2]])
+    with pytest.raises(ParameterError, match="order VV, VH at its first date, but VH, VV at its date 2"):
+        create(tmp_path, "tempcnn", source1__il=[image])

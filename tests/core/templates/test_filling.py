@@ -121,8 +121,10 @@ def test_dates_that_do_not_match_the_bands() -> None:
 
 @pytest.mark.parametrize("fill", ["value", "mean", "temporal"])
 def test_the_model_tells_dates_and_missing_value(fill: str) -> None:
-    facts = source_facts(made("tempcnn", fill=fill, times=(DAYS,), order="band-major"))["source1"]
-    assert (facts.filled, facts.series) == (NODATA, SeriesLayout(DAYS, 1, "band-major"))
+    facts = source_facts(made("tempcnn", fill=fill, times=(DAYS,), order="band-major", band_names=(("NDVI",),)))[
+        "source1"
+    ]
+    assert (facts.filled, facts.series) == (NODATA, SeriesLayout(DAYS, 1, "band-major", ("NDVI",)))
     defaults = ServingDefaults(nodata_rule="0.5", nodata_pixels=0.0, sources={"source1": facts})
     assert from_json(Json(as_json(defaults))) == defaults
     unknown = source_facts(made("tempcnn", fill=fill))["source1"]

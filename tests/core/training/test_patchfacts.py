@@ -117,3 +117,31 @@ def test_dates_that_contradict_the_names(pixels: np.ndarray, tmp_path: Path) -> 
     )
     with pytest.raises(ParameterError, match=told):
         learn(tmp_path / "out", [patches], pixels, nodata_fill="temporal", dates="20180101 20180112 20180121 20180210")
+
+
+RADAR = [f"{day} {band}" for day in ("2018-01-01", "2018-01-11") for band in ("VV", "VH")]
+SWAPPED = [RADAR[1], RADAR[0], RADAR[3], RADAR[2]]
+
+
+@pytest.mark.parametrize("role", ["training", "validation"])
+def test_patches_with_bands_in_another_order(pixels: np.ndarray, role: str, tmp_path: Path) -> None:
+    """The model gets its band names from the first patches."""
+    one = described(tmp_path / "a.tif", pixels, -1, RADAR)
+    other = described(tmp_path / "b.tif", pixels, -1, SWAPPED)
+    told = f"{role.upper()}_SOURCE1_IL: the bands of .*b.tif .* takes VV, VH.*gdal_translate -b 2 -b 1 -b 4 -b 3"
+    files, more = ([one, other], "") if role == "training" else ([one], other)
+    with pytest.raises(ParameterError, match=told):
+        learn(tmp_path / "out", files, pixels, more, nodata_fill="temporal")
+
+
+def test_other_band_names_and_old_models(pixels: np.ndarray, tmp_path: Path) -> None:
+    model, log = tmp_path / "old.keras", scene.Log()
+    options = {"fill": "temporal", "times": ((17532.0, 17542.0),), "nodata": -1.0}
+    catalogue.create("mlp", bands=(4,), **options).save(model)
+    given = {"model.dir": str(model), "nodata_fill": "auto"}
+    learn(tmp_path / "out", [described(tmp_path / "a.tif", pixels, -1, SWAPPED)], pixels, **given)
+    catalogue.create("mlp", bands=(4,), band_names=(("VV", "VH"),), **options).save(model)
+    names = [name.replace("V", "H", 1) for name in RADAR]
+    learn(tmp_path / "out", [described(tmp_path / "b.tif", pixels, -1, names)], pixels, log=log, **given)
+    told = [text for text in log.lines if "by their names" in text]
+    assert len(told) == 1 and "at each date are HV, HH, but the model was made for VV, VH" in told[0]

@@ -44,7 +44,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     image = made(folder / "image.tif", pixels, -1)
     dataset = gdal.Open(image, gdal.GA_Update)
     for band, date in enumerate(DATES, 1):
-        dataset.GetRasterBand(band).SetDescription(date)
+        dataset.GetRasterBand(band).SetDescription(f"NDVI_{date}")
     del dataset
     labels = made(folder / "labels.tif", sparse(parcels())[..., None].astype("int16"), -1)
     return SimpleNamespace(folder=folder, image=image, labels=labels, pixels=pixels)
@@ -77,6 +77,7 @@ def test_a_map_without_a_manual_step(scene: SimpleNamespace, tmp_path: Path) -> 
     defaults = read_sidecar(str(tmp_path / "model.keras")).serving_defaults
     source = defaults.sources["source1"]
     assert (defaults.nodata_rule, source.filled, len(source.series.times)) == ("all", -1, 5)
+    assert source.series.names == ("NDVI",)
     again = served(tmp_path, str(tmp_path / "model.keras"), scene.image, optim__tilesizex=37, optim__tilesizey=20)
     assert np.array_equal(again[..., 0], found)
 

@@ -58,7 +58,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def dated(path: str, dates: list[str]) -> str:
     dataset = gdal.Open(path, gdal.GA_Update)
     for band, date in enumerate(dates, 1):
-        dataset.GetRasterBand(band).SetDescription(date)
+        dataset.GetRasterBand(band).SetDescription(f"NDVI_{date}")
     return path
 
 
