@@ -19,11 +19,11 @@ from ..classes.legend import Legend, as_rows, known_classes, write_legend
 from ..errors import ParameterError
 from ..operations.maptopolygons import MapToPolygons
 from ..phrases import Phrase
+from ..rasters.ellipsoid import Ellipsoid, planar
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .arcs import Arc
-from .ellipsoid import Ellipsoid, planar
 from .mapreading import MapReader, Placed
 from .polygonizing import Polygon, Prepare, Strip, polygons_of
 from .polygonshapes import Measuring, Shape
