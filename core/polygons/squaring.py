@@ -39,9 +39,9 @@ def squared(outline: np.ndarray, border: np.ndarray, tolerance: float) -> np.nda
     Args:
         outline: its vertices in map coordinates, float64 of shape (n, 2), the first one repeated at the end.
         border: likewise, the border of the pixels that it was simplified from.
-        tolerance: the largest distance of a vertex of the outline from the new one, and of a corner of the new one from
-            the border: around a disc, the corners of a square are farther than its sides. Also the length of the
-            shortest wall.
+        tolerance: the largest distance of a vertex of the outline from the new one, and the largest mean of that and of the
+            distance of a corner of the new one from the border: the corners of a square around a disc are far out. Also
+            the length of the shortest wall.
 
     Returns:
         As `outline`, in the same direction.
@@ -57,8 +57,11 @@ def squared(outline: np.ndarray, border: np.ndarray, tolerance: float) -> np.nda
         return None
     corners = np.array([_corner(walls[number - 1], wall) for number, wall in enumerate(walls)])
     ring = np.concatenate((corners, corners[:1])) @ turn + outline[0]
-    near = _largest_distance(outline, ring) <= tolerance
-    return ring if near and all(_largest_distance(corner[None], border) <= tolerance for corner in ring[1:]) else None
+    inside = _largest_distance(outline, ring)
+    if inside > tolerance:
+        return None
+    outside = max(_largest_distance(corner[None], border) for corner in ring[1:])  # one by one: a border may be long
+    return ring if inside + outside <= 2 * tolerance else None
 
 
 def _walls(outline: np.ndarray, tolerance: float) -> list[_Wall]:
@@ -94,7 +97,7 @@ def _corner(one: _Wall, other: _Wall) -> tuple[float, float]:
 
 
 def _largest_distance(points: np.ndarray, ring: np.ndarray) -> float:
-    """Return the largest distance of points from a ring; there are as many distances in memory as pairs of both."""
+    """Return the largest distance of points from a ring."""
     starts, ends = (np.tile(each, (len(points), 1)) for each in (ring[:-1], ring[1:]))
     squares = squared_distances(np.repeat(points, len(ring) - 1, axis=0), starts, ends, np.eye(2))
     return math.sqrt(squares.reshape(len(points), -1).min(axis=1).max())

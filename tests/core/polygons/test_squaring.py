@@ -54,8 +54,8 @@ def disc(sides: int) -> np.ndarray:
 
 
 def test_a_round_tank_becomes_no_square() -> None:
-    """Of eight sides, each within the tolerance of a square, whose corners are farther away."""
-    outline = closed(8 * disc(8))
-    square = squared(outline, closed(1.3 * 8 * disc(4)), 1.6)
-    assert square is not None and len(square) == 5  # a house that was simplified at its corners
-    assert squared(outline, closed(8 * disc(64)), 1.6) is None
+    """An octagon within the tolerance of a square, as what is left of a house, and of a disc, whose corners are far out."""
+    outline = closed(np.array([(9, -5), (9, 5), (5, 9), (-5, 9), (-9, 5), (-9, -5), (-5, -9), (5, -9)], "float64"))
+    square = squared(outline, closed(9 * np.sqrt(2) * turned(disc(4), np.pi / 4)), 1.0)
+    assert square is not None and len(square) == 5
+    assert squared(outline, closed(np.hypot(9, 5) * disc(64)), 1.0) is None
