@@ -23,6 +23,8 @@ FOR_KERAS_ONLY = (
     "class_weights",
     "remap_labels",
     "extend_classes",
+    "width",
+    "depth",
 )
 """Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
@@ -82,6 +84,14 @@ class TrainedModel(Group):
     )
     model_tagsets: str = shared.tag_sets()
     trust_model: bool = shared.trust_model()
+
+
+@dataclass(frozen=True)
+class NetworkSize(Group):
+    """The size of a template, which is made for the samples."""
+
+    width: int | None = shared.network_width()
+    depth: int | None = shared.network_depth()
 
 
 @dataclass(frozen=True)
