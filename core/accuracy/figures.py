@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base.languages import spoken, tr
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from .quantitynames import VALIDATION, readable
 from .scores import ClassScores
 
@@ -90,6 +91,38 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
     axes.grid(color="#dddddd", linewidth=0.5)
     if len(drawn) > 1:
         axes.legend(fontsize=8)
+
+
+def rates_figure(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float] | np.ndarray,
+    suggested: float | None,
+    steepest: float | None,
+) -> bytes:
+    """Return the losses of batches over their learning rates, with the rates that follow from them.
+
+    Args:
+        rates, losses, smoothed: of the batches.
+        suggested, steepest: rates to mark; None for none.
+    """
+    figure = _figure(6.0, 4.0)
+    axes = figure.add_subplot()
+    axes.plot(rates, losses, color=_OWN, linewidth=0.8, alpha=0.4, label=tr("loss"))
+    axes.plot(rates, smoothed, color=_OWN, label=tr("smoothed loss"))
+    if steepest is not None:
+        words = tr(Phrase("steepest descent: {rate:.2g}", rate=steepest))
+        axes.axvline(steepest, color="#777777", linestyle=":", label=words)
+    if suggested is not None:
+        axes.axvline(
+            suggested, color=_VALIDATED, linestyle="--", label=tr(Phrase("suggested: {rate:.2g}", rate=suggested))
+        )
+    low, high = float(np.min(smoothed)), float(np.max(smoothed[: int(np.argmin(smoothed)) + 1]))
+    room = 0.3 * (high - low) or 1.0  # where the loss diverges, it would hide all before
+    axes.set(xscale="log", xlabel=tr("learning rate"), ylabel=tr("loss"), ylim=(low - room, high + room))
+    axes.grid(color="#dddddd", linewidth=0.5)
+    axes.legend(fontsize=8)
+    return _png(figure)
 
 
 def scatter_figure(reference: np.ndarray, predicted: np.ndarray) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..parameters import sharedkeys as shared
 from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Operation
 from ..parameters.traininggroups import (
@@ -15,6 +14,7 @@ from ..parameters.traininggroups import (
     Scoring,
     TrainedModel,
     TrainingOutputs,
+    patches_memory,
 )
 from ..parameters.trainingpatches import ValidatedPatches
 
@@ -50,6 +50,4 @@ class TrainModel(
     CHECK = "workflows.modeltraining:check_training"
     NEEDS_ENGINE = True
 
-    memory: int | None = shared.memory(
-        "patches that are kept or shuffled", more="; further patches are read when they are used"
-    )
+    memory: int | None = patches_memory()

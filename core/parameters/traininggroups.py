@@ -58,6 +58,11 @@ TRAINING_RESULTS = (
 """The results of a training."""
 
 
+def patches_memory() -> Any:
+    """The memory budget of a training."""
+    return shared.memory("patches that are kept or shuffled", more="; further patches are read when they are used")
+
+
 @dataclass(frozen=True)
 class TrainedModel(Group):
     """The model."""

@@ -48,7 +48,7 @@ def training_values(parameters: LearnedPatches) -> dict[str, Any]:
 def training_words(parameters: LearnedPatches) -> dict[str, str]:
     """Return what stands for the keys of TensorflowModelTrain in messages; `parameters` as for `training_values`."""
     own = {key.name: key.mention for key in keys(type(parameters), values_of(parameters))}
-    return {**own, **{inner: own[name] for name, inner in _targets(parameters).items()}}
+    return {**own, **{inner: own[name] for name, inner in _targets(parameters).items() if name in own}}
 
 
 def _targets(parameters: LearnedPatches) -> dict[str, str]:

@@ -12,7 +12,7 @@ Case = Callable[[Scene], dict[str, Any]]
 NO_INPUTS = ("InstallEngine",)
 """Operations that are not run here: they take a minute, and only pip reads their files."""
 
-SLOW = ("LandCoverMap", "RegressionMap", "TensorflowModelTrain", "TrainModel")
+SLOW = ("FindLearningRate", "LandCoverMap", "RegressionMap", "TensorflowModelTrain", "TrainModel")
 """Operations that train, for seconds."""
 
 ENDLESS = ("TensorBoard",)
@@ -215,6 +215,13 @@ def _sample_selection(scene: Scene) -> dict[str, Any]:
     return {**_polygons(scene), "mask": scene.path("mask.tif"), **rates, **outs}
 
 
+def _learning_rate(scene: Scene) -> dict[str, Any]:
+    images, labels = [scene.path("patches.tif")], [scene.path("patch_labels.tif")]
+    samples = {"training.source1.il": images, "training.target.il": labels, "remap_labels": True}
+    model = {"model.dir": scene.path("small.keras"), "model.restorefrom": scene.path("small.weights.h5")}
+    return {**samples, **model, "training.batchsize": 2, "batches": 20, "out.report": scene.out("rate.html")}
+
+
 def _board(scene: Scene) -> dict[str, Any]:
     return {"logdir": scene.path("logs")}
 
@@ -368,6 +375,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
+    "FindLearningRate": (_learning_rate,),
     "ImageClassifier": (_pixel_map, _pixel_map_in_polygons, _pixel_map_by_nobody),
     "ImageClassifierFromDeepFeatures": (
         _deep_map,
