@@ -20,6 +20,7 @@ OPERATIONS = (
     "LandCoverMap",
     "RegressionMap",
     "MapToPolygons",
+    "DetectObjects",
     "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",
