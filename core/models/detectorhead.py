@@ -8,7 +8,7 @@ their grids: those are not mistaken for one of these, since they have one row fo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ModelError, field
@@ -31,6 +31,9 @@ _GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32))
 
 _ANCHORS = 3
 """Rows for each cell in YOLOv5."""
+
+_KEYPOINTS = 300
+"""Most values of the key points of an object."""
 
 _FEW = 1024
 """Rows up to which a fixed number of them is that of a suppression."""
@@ -174,10 +177,17 @@ def _form(model: Model, info: TensorInfo, known: OnnxMetadata) -> str | None:
     if first is not None and first >= 5 and (last in cells or (last is None and known.lists_objects)):
         return "yolov8_obb" if oriented else "yolov8"
     few = first is None or first <= _FEW
-    told = known.lists_objects or (last == 6 and first is not None and bool(cells))
-    if few and last is not None and last >= 6 and told:
+    told = known.lists_objects or (first is not None and bool(cells))
+    if few and told and last in _lengths(model, known):
         return "suppressed_obb" if oriented else "suppressed"
     return None
+
+
+def _lengths(model: Model, known: OnnxMetadata) -> Collection[int]:
+    """Return the lengths that a row of box, score and class may have, with what follows these for the model's task."""
+    if known.task == "pose":
+        return range(7, 7 + _KEYPOINTS)
+    return [6 + (1 if known.task == "obb" else 0) + _mask_values(model)]
 
 
 def _cells(model: Model, known: OnnxMetadata) -> list[int]:
@@ -201,6 +211,12 @@ def _has_masks(model: Model) -> bool:
     return ranks == [3, 4]
 
 
+def _mask_values(model: Model) -> int:
+    """Return the number of values of a box that stand for its mask: one for each prototype."""
+    masks = [info for info in model.outputs.values() if info.rank == 4]
+    return (masks[0].size(1 if model.bands_first else 3) or 0) if masks else 0
+
+
 def _scores(model: Model, head: DetectorHead, known: OnnxMetadata) -> int | None:
     """Return the number of class scores of a row or column; None where none stand there, or its length is not known.
 
@@ -211,11 +227,9 @@ def _scores(model: Model, head: DetectorHead, known: OnnxMetadata) -> int | None
         return None
     before, after = 5 if head.form == "yolov5" else 4, 1 if head.facts.oriented else 0
     length = model.output(head.outputs[0]).size(2 if head.form == "yolov5" else 1)
-    masks = [info for info in model.outputs.values() if info.rank == 4]
-    more = (masks[0].size(1 if model.bands_first else 3) or 0) if masks else 0
     if length is None:
         return len(known.objects) or None
-    left = length - before - after - more
+    left = length - before - after - _mask_values(model)
     named = len(known.objects)
     if left < 1 or (named and (named > left if known.task == "pose" else named != left)):
         raise ModelError(

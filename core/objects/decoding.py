@@ -104,7 +104,7 @@ class Decoder:
         if not len(boxes):
             return
         turned = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
-        if turned.mean() > 0.5:
+        if turned.mean() >= 0.5:
             raise self._odd(
                 Phrase("boxes whose end lies before their begin if their order is {order}", order=self.head.order),
                 Phrase("set {head_order}", head_order=field("head_order")),

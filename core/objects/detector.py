@@ -168,7 +168,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
     )
     inputs = assign_inputs(model, parameters.model_userplaceholders, sources, outputs)
     known = metadata(model)
-    classes: Classes = known.objects or (sidecar.classes_of(outputs) if sidecar else ())
+    classes: Classes = known.objects or (sidecar.classes_of(head.outputs[-1:]) if sidecar else ())
     legend = {item.value: ClassEntry(item.name, item.color) for item in coloured(classes)}
     stack = sources[0].stack
     detector = Detector(

@@ -171,3 +171,43 @@ def test_bad_input(values: dict[str, Any], named: str, drawn: SimpleNamespace, t
     with pytest.raises(OtbtfError, match=named):
         run(tmp_path, drawn.path, drawn.model, **values)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_serve_points_here_and_this_points_to_serve(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    values = {"source1.il": [drawn.path], "model.dir": drawn.model, "out": str(tmp_path / "map.tif")}
+    with pytest.raises(OtbtfError, match="is a detector .*otbtf:detectobjects"):
+        registry.run("TensorflowModelServe", values, Log())
+    yolo = detectors.yolo_grid(tmp_path / "yolo.onnx")
+    with pytest.raises(OtbtfError, match="is a detector .*otbtf:detectobjects"):
+        registry.run("TensorflowModelServe", {**values, "model.dir": yolo}, Log())
+    maps = detectors.fixed_outputs(tmp_path / "maps.onnx", (1, 3, 64, 64), {"map": np.zeros((1, 2, 64, 64))})
+    with pytest.raises(OtbtfError, match="returns maps .*otbtf:tensorflowmodelserve"):
+        run(tmp_path, drawn.path, maps)
+
+
+def test_describe_model_shows_a_detector_and_keeps_names_of_classes(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    model = detectors.segments_detector(tmp_path)
+    labels = detectors.scene(tmp_path / "labels.tif", np.ones((4, 4, 1), "uint8"))
+    legend = {"classes": [{"value": 1, "name": "oak", "color": "#112233"}, {"value": 2, "name": "fir"}]}
+    (tmp_path / "labels.tif.json").write_text(json.dumps(legend))
+    page = tmp_path / "model.html"
+    values = {"model.dir": model, "classes": labels, "sidecar": True, "out.html": str(page)}
+    results = registry.run("DescribeModel", values, Log())
+    assert results["verdict"] == "detector"
+    text = page.read_text(encoding="utf-8")
+    assert all(word in text for word in ("<code>tensorflow</code>", "<code>yxyx</code>", "otbtf:detectobjects"))
+    found = run(tmp_path, drawn.path, model, classes="Oak")
+    assert {feature["name"] for feature in found.features} == {"oak"}
+    rows = {row["value"]: row for row in json.loads(found.results["legend"])}
+    assert rows == {1: {"value": 1, "name": "oak", "color": "#112233"}}
+
+
+def test_boxes_in_an_unknown_order_are_refused_until_it_is_said(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    outputs = {"boxes": np.array([[[8, 8, 20, 10]]]), "confidence": np.array([[0.9]]), "labels": np.array([[0]])}
+    model = detectors.fixed_outputs(tmp_path / "keras.onnx", (1, 3, 400, 400), outputs)
+    with pytest.raises(OtbtfError, match="HEAD_ORDER"):
+        run(tmp_path, drawn.path, model)
+    with pytest.raises(OtbtfError, match="HEAD_SCALE"):
+        run(tmp_path, drawn.path, model, **{"head.order": "xywh"})
+    found = run(tmp_path, drawn.path, model, **{"head.order": "xywh", "head.scale": "pixels"})
+    assert edges_of(found) == {(8, 8, 28, 18)}

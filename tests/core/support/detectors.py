@@ -83,10 +83,10 @@ def scene(path: Path, image: np.ndarray, tag: float | None = None) -> str:
     return write(path, image, ORIGIN, UTM, tag)
 
 
-def yolo_grid(path: Path, side: int = 64, **more: Any) -> str:
+def yolo_grid(path: Path, side: int = 64, bands: int = 3, gain: float = 1.0) -> str:
     """As YOLO11 is exported, with two classes: a bright pixel in a cell of 8 x 8 pixels is an object of that cell.
 
-    Its score is the pixel's value, in the first band for the first class and in the second band for the second.
+    Its score is the pixel's value times `gain`, in the first band for the first class and in the second for the second.
     """
     cells = side // 8
     coarse = [(side // stride) ** 2 for stride in (16, 32)]
@@ -96,7 +96,8 @@ def yolo_grid(path: Path, side: int = 64, **more: Any) -> str:
     constants = [
         numpy_helper.from_array(boxes, "boxes"),
         numpy_helper.from_array(np.zeros((1, 2, sum(coarse)), "float32"), "none"),
-        numpy_helper.from_array(np.array([1, 3, cells**2]), "flat"),
+        numpy_helper.from_array(np.array([1, bands, cells**2]), "flat"),
+        numpy_helper.from_array(np.array(gain, "float32"), "gain"),
         numpy_helper.from_array(np.array([0]), "begin"),
         numpy_helper.from_array(np.array([2]), "end"),
         numpy_helper.from_array(np.array([1]), "axis"),
@@ -104,14 +105,15 @@ def yolo_grid(path: Path, side: int = 64, **more: Any) -> str:
     nodes = [
         onnx_graphs.node("MaxPool", "images", "pooled", kernel_shape=[8, 8], strides=[8, 8]),
         onnx_graphs.node("Reshape", "pooled flat", "rows"),
-        onnx_graphs.node("Slice", "rows begin end axis", "scores"),
+        onnx_graphs.node("Slice", "rows begin end axis", "values"),
+        onnx_graphs.node("Mul", "values gain", "scores"),
         onnx_graphs.node("Concat", "scores none", "all", axis=2),
         onnx_graphs.node("Concat", "boxes all", "output0", axis=1),
     ]
-    inputs = [onnx_graphs.value("images", (1, 3, side, side))]
+    inputs = [onnx_graphs.value("images", (1, bands, side, side))]
     outputs = [onnx_graphs.value("output0", (1, 6, boxes.shape[2]))]
     metadata = {**ULTRALYTICS, "imgsz": f"[{side}, {side}]"}
-    return onnx_graphs.save(path, nodes, inputs, outputs, constants, metadata=metadata, **more)
+    return onnx_graphs.save(path, nodes, inputs, outputs, constants, metadata=metadata)
 
 
 def fixed_outputs(
