@@ -14,6 +14,7 @@ from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.servedmodel import images_pixelsize, images_scaling
 from ..parameters.sharedgroups import Memory
+from ..parameters.vectorsource import LayerSource
 
 _FORMS = ". ".join(f"{name}: {form.meaning}" for name, form in FORMS.items())
 
@@ -135,7 +136,31 @@ class _Choice(Group):
 
 
 @dataclass(frozen=True)
-class DetectObjects(Operation, Masked, Memory, _Choice, _Detector):
+class _Mask(Masked):
+    """Where objects are looked for."""
+
+    mask: Any = voc.raster(
+        "mask",
+        "Mask: raster",
+        "Raster of one band; objects are kept whose centre lies where it is neither 0 nor no-data. If it has another grid, "
+        "the nearest pixel is used. Tiles outside of it are neither read nor computed.",
+        required=False,
+        advanced=True,
+    )
+    mask_vector: LayerSource | None = voc.vector(
+        "mask.vector",
+        "Mask: polygons",
+        "Polygons in any coordinate system, instead of a raster; objects are kept whose centre lies in a pixel with its "
+        "centre inside.",
+        required=False,
+        advanced=True,
+        geometry="polygon",
+        section=sections.IMAGES,
+    )
+
+
+@dataclass(frozen=True)
+class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
     """An image through a detector, tile by tile, into a layer in which each object is once."""
 
     TITLE = "Detect objects"
