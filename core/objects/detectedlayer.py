@@ -10,7 +10,7 @@ import numpy as np
 from ..base.progress import Progress
 from ..classes.legend import Legend
 from ..geometry.grid import Grid
-from ..polygons.ellipsoid import Ellipsoid, planar
+from ..rasters.ellipsoid import Ellipsoid, planar
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import OutputVector

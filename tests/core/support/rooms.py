@@ -32,8 +32,8 @@ ROOMS = {
     "templates": "probing patches",
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
-    "objects": "serving accuracy polygons",
-    "workflows": "registry exampledata imagetools objects training classifiers",
+    "objects": "serving accuracy",
+    "workflows": "registry exampledata imagetools polygons objects training classifiers",
     "tables": "workflows cluster",
     "entry": "tables",
 }
