@@ -210,7 +210,7 @@ class Scene:
         training_scene.classifier(self.folder / "small.keras", classes=2)
         keras.models.load_model(self.path("net.keras")).export(self.path("saved"), verbose=False)
         keras.models.load_model(self.path("small.keras")).save_weights(self.path("small.weights.h5"))
-        detectors.yolo_grid(self.folder / "detector.onnx", bands=2, gain=1e-6)
+        detectors.yolo_grid(self.folder / "detector.onnx", gain=1e-6)
         (self.folder / "saved" / "notes.txt").write_text("ours")
         run("DescribeModel", {"model.dir": self.path("saved"), "sidecar": True})
 
