@@ -32,7 +32,8 @@ ROOMS = {
     "templates": "probing patches",
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
-    "workflows": "registry exampledata imagetools polygons training classifiers",
+    "objects": "serving accuracy",
+    "workflows": "registry exampledata imagetools polygons objects training classifiers",
     "tables": "workflows cluster",
     "entry": "tables",
 }
