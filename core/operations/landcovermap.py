@@ -10,6 +10,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.averaging import positions
 from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
@@ -162,6 +163,7 @@ class _Outputs(Group):
     )
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
+    augment_serve: str = positions(sections.NETWORK)
     out: str = voc.raster_out("out", "Map", "The class of each pixel of the image, with names and colours.")
     out_polygons: str | None = voc.vector_out(
         "out.polygons",

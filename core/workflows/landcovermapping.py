@@ -32,7 +32,7 @@ from .landcoverreport import add_forest
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
-from .trainedmaps import check_outputs, serve_map, try_certainty, work_folder
+from .trainedmaps import check_outputs, check_turns, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
@@ -62,6 +62,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     names = parse_legend(parameters.legend)
     asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
     open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
+    check_turns(parameters, image)
     parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     labels = _open_labels(parameters, asked, image, progress)
     plan = _plan(parameters, labels, image, progress)

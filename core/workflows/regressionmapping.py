@@ -32,7 +32,7 @@ from .nestedruns import run_nested
 from .regressionreport import compare, forest_scores, report_of, shown
 from .regressionvalues import KnownValues, values_of_points, values_of_raster
 from .samplesplit import LocatedSamples, split_samples
-from .trainedmaps import check_outputs, serve_map, work_folder
+from .trainedmaps import check_outputs, check_turns, serve_map, work_folder
 
 _VALUE = "value"
 _PATIENCE = 25  # epochs without progress, after which training ends
@@ -74,6 +74,7 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
     check_outputs(parameters)
     image = open_images(parameters.image, parameters.alpha, progress)
     open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
+    check_turns(parameters, image)
     known = _known_values(parameters, image, progress)
     parameters = replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     nodata = _NODATA if known.values.min() > _NODATA else _LOWEST
