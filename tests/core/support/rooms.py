@@ -34,6 +34,7 @@ ROOMS = {
     "classifiers": "serving accuracy",
     "workflows": "registry exampledata imagetools polygons training classifiers",
     "tables": "workflows cluster",
+    "search": "tables",
     "entry": "tables",
 }
 """The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.
