@@ -40,6 +40,9 @@ LOSSES = (
 )
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
+OVER_ALL_EPOCHS = ("cosine", "exponential")
+"""The schedules that depend on the number of epochs."""
+
 METRICS = ("accuracy", "mean_iou", "mse", "mae", "rmse")
 AUGMENTATIONS = ("none", "flips", "flips_turns")
 STRATEGIES = ("none", "mirrored", "multiworker")

@@ -19,7 +19,7 @@ from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
-from ..parameters.traininggroups import GraphTraining
+from ..parameters.traininggroups import OVER_ALL_EPOCHS, GraphTraining
 from ..phrases import Phrase
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
@@ -277,7 +277,7 @@ class _KerasRun:
             field("seed"): own.seed,
             "the monitored loss": "val_loss" if self._sets.validation is not None else "loss",
         }
-        if own.schedule in ("cosine", "exponential"):  # which span all epochs
+        if own.schedule in OVER_ALL_EPOCHS:
             found[field("epochs")] = own.epochs
         return found
 

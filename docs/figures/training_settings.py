@@ -1,4 +1,4 @@
-"""Draws docs/figures/learning_rate.png, from the report about a learning rate for the example data.
+"""Draws docs/figures/learning_rate.png and search.png, from reports about trainings on the example data.
 
 Run in the engine's Python: PYTHONPATH=build/tree python docs/figures/training_settings.py
 """
@@ -40,7 +40,7 @@ def save_picture(report: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Draw the figure."""
+    """Draw the figures."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         samples = patches(folder)
@@ -48,6 +48,12 @@ def main() -> None:
         report = folder / "rate.html"
         print(run("FindLearningRate", {**to_learn, "model.dir": "cnn16", "out.report": str(report)}))
         save_picture(report, "learning_rate")
+        report = folder / "search.html"
+        budget = {"trials": 9, "training.epochs": 18, "method": "halving", "validation.mode": "class"}
+        settings = {"settings": "LEARNING_RATE=0.0001:0.1 TRAINING_BATCHSIZE=16;64;256 WIDTH=4:32"}
+        outs = {"out": str(folder / "trials.json"), "out.report": str(report)}
+        print(run("SearchSettings", {**samples, **budget, **settings, "model.dir": "cnn16", **outs}))
+        save_picture(report, "search")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ ROOMS = {
     "objects": "serving accuracy",
     "workflows": "registry exampledata imagetools polygons objects training classifiers",
     "tables": "workflows cluster",
+    "search": "tables",
     "entry": "tables",
 }
 """The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.

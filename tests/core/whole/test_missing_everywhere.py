@@ -304,6 +304,7 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
             "TensorflowModelTrain",
             "TrainModel",
             "FindLearningRate",
+            "SearchSettings",
         ),  # patches: all of their bands are bands
         *("ConcatenateImages", "ExtractROI", "Superimpose"),  # which copy bands, whatever they are
     }

@@ -31,7 +31,7 @@ SEEDED = {name: key for name in registry.names() for key in keys(registry.declar
 NOT_RANDOM_WITHOUT = ("LabelImageSampleSelection", "PatchesMosaic")
 """Operations that draw nothing unless a seed is given."""
 
-BY_OTHERS = ("LandCoverMap", "RegressionMap", "TrainModel")
+BY_OTHERS = ("LandCoverMap", "RegressionMap", "SearchSettings", "TrainModel")
 """Operations that hand their seed on to others."""
 
 TRAINED = ("TensorflowModelTrain",)
