@@ -15,6 +15,7 @@ ROOMS = {
     "files": "parameters",
     "rasters": "geometry files",
     "vectors": "rasters",
+    "tablefiles": "vectors",
     "cluster": "machine files",
     "parts": "cluster rasters",
     "registry": "operations machine vectors",
@@ -32,7 +33,7 @@ ROOMS = {
     "templates": "probing patches",
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
-    "workflows": "registry exampledata imagetools polygons training classifiers",
+    "workflows": "registry tablefiles exampledata imagetools polygons training classifiers",
     "tables": "workflows cluster",
     "entry": "tables",
 }
