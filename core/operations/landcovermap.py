@@ -15,6 +15,7 @@ from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
+from ..parameters.scenetable import scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
@@ -143,6 +144,17 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
+class _Scenes(Group):
+    scenes: str | None = scenes(
+        "IN, LABELS_RASTER, LABELS_VECTOR, LABELS_FIELD, LABELS_NODATA, MASK, MASK_VECTOR, and of the outputs OUT",
+        "accuracy",
+        "SAMPLES are shared evenly, class by class; what a scene lacks comes from the others, and scenes held back have as many "
+        "of their own.",
+        "Every scene is mapped, to its OUT or else to that of the form with the scene's name (map_north.tif).",
+    )
+
+
+@dataclass(frozen=True)
 class _NoData(MappedRule, PatchRule):
     nodata_pixels: float | None = nodata_pixels(
         "Largest share of no-data pixels in a patch for training, and below a pixel of the map",
@@ -193,7 +205,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, Masked, _Inputs):
+class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, _Scenes, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"
@@ -218,6 +230,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         NumberResult("epochs_run", "Number of epochs trained"),
         NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
         TextResult("mode", "Mode used"),
+        TextResult("maps", "Maps of several scenes (JSON)"),
     )
     RUN = "workflows.landcovermapping:make_map"
     NEEDS_ENGINE = True

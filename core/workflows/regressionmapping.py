@@ -51,7 +51,7 @@ class RegressionSamples:
     """
 
     known: dict[SampleRole, KnownValues]
-    files: dict[SampleRole, tuple[str, str]]
+    files: dict[SampleRole, tuple[list[str], list[str]]]
     counts: dict[SampleRole, int]
 
 
@@ -77,7 +77,7 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
     known = _known_values(parameters, image, progress)
     parameters = replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
     nodata = _NODATA if known.values.min() > _NODATA else _LOWEST
-    missing = decide_missing_data(parameters, TEMPLATE_PREFIX + parameters.template, image, progress)
+    missing = decide_missing_data(parameters, TEMPLATE_PREFIX + parameters.template, [image], progress)
     with ExitStack() as stack:
         folder = work_folder(parameters, stack, progress)
         _try_format(parameters, image, nodata, missing, progress)
@@ -184,7 +184,7 @@ def _extract(
     missing: MissingData,
     folder: Path,
     progress: Progress,
-) -> tuple[tuple[str, str], int]:
+) -> tuple[tuple[list[str], list[str]], int]:
     """Write the points, and cut their pixels; return both paths, and the number of pixels."""
     points = str(folder / f"values_{role}.gpkg")
     with vector_staging(points, progress) as staging:
@@ -214,7 +214,7 @@ def _extract(
         "alpha": field("alpha"),
         "memory": field("memory"),
     }
-    return (pixels, values), run_nested("PatchesExtraction", given, words, Quiet(progress))["patches"]
+    return ([pixels], [values]), run_nested("PatchesExtraction", given, words, Quiet(progress))["patches"]
 
 
 def _train(
@@ -237,7 +237,7 @@ def _train(
         **missing.training_values(parameters),
     }
     for role, files in samples.files.items():
-        values.update({f"{role}.source{number}.il": [path] for number, path in enumerate(files, 1)})
+        values.update({f"{role}.source{number}.il": paths for number, paths in enumerate(files, 1)})
     cut_from = (field("image"), field("values_vector" if parameters.values_vector else "values_raster"))
     words = {
         **{f"{role}.source{number}.il": cut for role in samples.files for number, cut in enumerate(cut_from, 1)},

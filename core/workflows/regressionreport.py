@@ -16,7 +16,7 @@ from ..geometry.grid import Box
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
-from .baselines import Fill, predicted_values
+from .baselines import Files, Fill, predicted_values
 from .regressionvalues import KnownValues
 
 _ROWS = 256  # of the map, read at a time
@@ -83,13 +83,11 @@ def compare(path: str, known: KnownValues, nodata: float, progress: Progress) ->
     return Comparison(known.of(there), predicted[there])
 
 
-def forest_scores(
-    files: Mapping[SampleRole, tuple[str, str]], fill: Fill, seed: int, progress: Progress
-) -> dict[SampleRole, dict[str, float]]:
+def forest_scores(files: Files, fill: Fill, seed: int, progress: Progress) -> dict[SampleRole, dict[str, float]]:
     """Return the errors, by role, of a random forest that learns from the same pixels.
 
     Args:
-        files: by role, patches image (1 x 1) and values image.
+        files: by role, patches images (1 x 1) and values images.
         fill: fills missing values.
         seed: random seed.
         progress: may cancel.
