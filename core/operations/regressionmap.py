@@ -12,7 +12,8 @@ from ..parameters import vocabulary as voc
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
-from ..parameters.operation import Group, NumberResult, Operation
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
+from ..parameters.scenetable import scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import REGRESSION, TEMPLATES
 from ..parameters.vectorsource import LayerSource
@@ -120,6 +121,16 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
+class _Scenes(Group):
+    scenes: str | None = scenes(
+        "IN, VALUES_RASTER, VALUES_VECTOR, VALUES_FIELD, VALUES_NODATA, MASK, MASK_VECTOR and OUT",
+        "error",
+        "SAMPLES are shared evenly; what a scene lacks comes from the others, and scenes held back have as many of their own.",
+        "Every scene is mapped, to its OUT or else to that of the form with the scene's name (map_north.tif).",
+    )
+
+
+@dataclass(frozen=True)
 class _Outputs(Group):
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
@@ -145,7 +156,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inputs):
+class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, _Scenes, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Map a quantity"
@@ -169,6 +180,7 @@ class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inp
         NumberResult("samples_validation", "Number of pixels for validation"),
         NumberResult("epochs_run", "Number of epochs trained"),
         NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
+        TextResult("maps", "Maps of several scenes (JSON)"),
     )
     RUN = "workflows.regressionmapping:make_map"
     NEEDS_ENGINE = True

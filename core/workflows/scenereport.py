@@ -24,7 +24,7 @@ def tell_scenes(report: Report, scenes: Sequence[Scene[Any]], counts: Mapping[Sa
     report.table(Phrase("Scenes"), header, rows)
     if holds_back(scenes):
         text = Phrase(
-            "The accuracy is that on the scenes held back ({held}): images that the network has never seen.",
+            "Validation is on the scenes held back ({held}): images that the network has never seen.",
             held=held_back_names(scenes),
         )
     else:

@@ -28,7 +28,7 @@ from ..tablefiles.table import Row, Table
 
 P = TypeVar("P")
 
-_CLOSE = 0.8
+_CLOSE = 0.7
 _DIVIDERS = re.compile(r"[/\\:\0]|^\.{1,2}$")
 
 
@@ -76,7 +76,7 @@ def scene_rows(parameters: P, columns: SceneColumns, progress: Progress) -> list
     Args:
         parameters: of the operation, with `scenes`.
         columns: what rows may say.
-        progress: told which columns are not used.
+        progress: warned of columns that are not used.
 
     Raises:
         ParameterError: the table cannot be read, has no scene, or a value of it cannot be right; two scenes have one name or

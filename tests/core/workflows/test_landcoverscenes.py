@@ -121,7 +121,7 @@ def test_accuracy_is_that_of_the_scene_held_back(scene: dict[str, str], tmp_path
     assert results["kappa"] == pytest.approx(scores.kappa)
     assert scores.overall_accuracy > 0
     page = report.read_text(encoding="utf-8")
-    assert "The accuracy is that on the scenes held back (east)" in page
+    assert "Validation is on the scenes held back (east)" in page
     assert "Scenes held back for validation: east." in log.text
 
 
