@@ -146,11 +146,10 @@ class _Inputs(Group):
 @dataclass(frozen=True)
 class _Scenes(Group):
     scenes: str | None = scenes(
-        "IN, LABELS_RASTER, LABELS_VECTOR, LABELS_FIELD, LABELS_NODATA, MASK, MASK_VECTOR, and of the outputs OUT",
-        "accuracy",
-        "SAMPLES are shared evenly, class by class; what a scene lacks comes from the others, and scenes held back have as many "
-        "of their own.",
-        "Every scene is mapped, to its OUT or else to that of the form with the scene's name (map_north.tif).",
+        "in, labels_raster, labels_vector, labels_field, labels_nodata, mask, mask_vector, out",
+        "to learn from and to map",
+        "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
+        "OUT with the scene's name (map_north.tif).",
     )
 
 

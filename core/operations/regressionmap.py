@@ -123,10 +123,10 @@ class _Inputs(Group):
 @dataclass(frozen=True)
 class _Scenes(Group):
     scenes: str | None = scenes(
-        "IN, VALUES_RASTER, VALUES_VECTOR, VALUES_FIELD, VALUES_NODATA, MASK, MASK_VECTOR and OUT",
-        "error",
-        "SAMPLES are shared evenly; what a scene lacks comes from the others, and scenes held back have as many of their own.",
-        "Every scene is mapped, to its OUT or else to that of the form with the scene's name (map_north.tif).",
+        "in, values_raster, values_vector, values_field, values_nodata, mask, mask_vector, out",
+        "to learn from and to map",
+        "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
+        "OUT with the scene's name (map_north.tif).",
     )
 
 

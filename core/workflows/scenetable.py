@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from ..base.addresses import masked
 from ..base.progress import Progress
-from ..errors import OtbtfError, ParameterError, as_key, field, worded
+from ..errors import OtbtfError, ParameterError, field, worded
 from ..files.replacing import check_outputs
 from ..parameters import kinds
 from ..parameters.kinds import Key
@@ -134,7 +134,7 @@ def _used(
     others: list[str] = []
     found: dict[str, tuple[str, Key]] = {}
     everything = by_any_name(operation, list(table.columns))
-    words = ", ".join(key.parameter for _, key in known.values())
+    words = ", ".join(known)
     for column in table.columns:
         name = plain_name(column)
         if name in known:
@@ -202,9 +202,16 @@ def _scene_row(
             name=name,
         )
     if not called and not name:
-        raise ParameterError("the scene needs a name: give one in the column {name}.", name=as_key(NAME))
+        raise ParameterError("the scene needs a name: give one in the column {name}.", name=NAME)
     changed = {**_without_others(found, columns), **_outputs(name, form, columns), **found}
-    return SceneRow(name, replace(form, **changed), bool(_ROLE.read(role)) if role else False)  # type: ignore[type-var]
+    return SceneRow(name, replace(form, **changed), _is_held_back(role))  # type: ignore[type-var]
+
+
+def _is_held_back(cell: str) -> bool:
+    try:
+        return bool(_ROLE.read(cell))
+    except ParameterError:
+        raise ParameterError("held_back is {cell!r}, but must be yes or no.", cell=cell) from None
 
 
 def _text(key: Key, folder: str, cell: str) -> Any:
@@ -253,7 +260,7 @@ def _check_different(rows: Sequence[SceneRow[Any]], columns: SceneColumns) -> No
                 "form is called after its image file.)",
                 scenes=field("scenes"),
                 name=row.name,
-                column=as_key(NAME),
+                column=NAME,
             )
         names[row.name.casefold()] = number
         files = tuple(map(str, getattr(row.parameters, columns.image)))

@@ -188,7 +188,7 @@ def test_tiles_of_several_scenes(scene: dict[str, str], tmp_path: Path) -> None:
         ({"in": "first.tif"}, "two scenes are called first"),
         ({"in": "first.tif", "name": "again"}, "first and again are the same image"),
         ({"in": "second.tif", "labels_raster": "elsewhere.tif"}, "elsewhere.tif.*do not overlap"),
-        ({"in": "second.tif", "held_back": "perhaps"}, "HELD_BACK is 'perhaps', but must be on or off"),
+        ({"in": "second.tif", "held_back": "perhaps"}, "held_back is 'perhaps', but must be yes or no"),
         ({"in": "second.tif", "epochs": "3"}, "column epochs is nothing that a scene can have of its own"),
         ({"in": "second.tif", "label_raster": "all.tif"}, "column label_raster is nothing"),
         ({"in": "second.tif", "name": "a/b"}, "called 'a/b'"),
