@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from . import vocabulary as voc
+from .operation import Group
 from .sections import IMAGES
 
-NAME, HELD_BACK = "name", "held_back"
-"""Columns of the table that are no parameters."""
+
+@dataclass(frozen=True)
+class SceneRole(Group):
+    """Columns of the table that are no parameters of the operation."""
+
+    name: str = voc.text("name", "Name", "What the scene is called. Default: its image file.", section=IMAGES)
+    held_back: bool = voc.boolean("held_back", "Held back", "On: the scene is for validation only.", section=IMAGES)
 
 
 def scenes(columns: str, uses: str, rest: str) -> Any:

@@ -32,8 +32,8 @@ from .landcoverreport import add_forest, add_scenes
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
+from .scenerows import SceneColumns
 from .scenes import Scene, check_dates, open_scenes
-from .scenetable import SceneColumns
 from .trainedmaps import between, check_outputs, maps_of, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
 

@@ -32,9 +32,9 @@ from .nestedruns import run_nested
 from .regressionreport import Comparisons, compare, forest_scores, joined, report_of, shown
 from .regressionvalues import KnownValues, values_of_points, values_of_raster
 from .samplesplit import LocatedSamples
+from .scenerows import SceneColumns
 from .scenes import Scene, check_dates, check_values, open_scenes
 from .scenesplit import balanced, split_scenes
-from .scenetable import SceneColumns
 from .trainedmaps import between, check_outputs, maps_of, serve_map, work_folder
 
 _VALUE = "value"

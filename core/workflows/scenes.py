@@ -19,7 +19,7 @@ from ..rasters.alpha import open_images, said
 from ..rasters.dates import dated_names
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
-from .scenetable import SceneColumns, scene_rows
+from .scenerows import SceneColumns, scene_rows
 
 P = TypeVar("P")
 

@@ -15,11 +15,10 @@ from ..base.addresses import masked
 from ..base.progress import Progress
 from ..errors import OtbtfError, ParameterError, field, worded
 from ..files.replacing import check_outputs
-from ..parameters import kinds
 from ..parameters.kinds import Key
-from ..parameters.parsing import values_of
+from ..parameters.parsing import keys, values_of
 from ..parameters.rastersource import RasterSource
-from ..parameters.scenetable import HELD_BACK, NAME
+from ..parameters.scenetable import SceneRole
 from ..parameters.tablecells import beside, by_any_name, holds_paths, listed, plain_name
 from ..phrases import Phrase
 from ..registry.givenvalues import check_files, understood
@@ -116,15 +115,14 @@ def _table(path: str) -> Table:
 
 # ------------------------------------------------------------------ columns
 
-_ROLE = Key(HELD_BACK, kinds.BOOLEAN, "", "")
-_CALLED = Key(NAME, kinds.TEXT, "", "")
+_ROLES = {key.name: (key.name, key) for key in keys(SceneRole)}
 
 
 def _known(operation: type, columns: SceneColumns) -> dict[str, tuple[str, Key]]:
     """Return by the plain name of a column the field and the key that it gives."""
     own = {each.name: each.metadata["key"] for each in fields(operation) if "key" in each.metadata}
     found = {plain_name(own[name].name): (name, own[name]) for name in columns.all}
-    return {**found, NAME: (NAME, _CALLED), HELD_BACK: (HELD_BACK, _ROLE)}
+    return {**found, **_ROLES}
 
 
 def _used(
@@ -187,8 +185,7 @@ def _scene_row(
     progress: Progress,
 ) -> SceneRow[P]:
     cells = {name: (row.cells[column], key) for column, (name, key) in used.items() if row.cells[column]}
-    role, _ = cells.pop(HELD_BACK, ("", _ROLE))
-    called, _ = cells.pop(NAME, ("", _CALLED))
+    called, held_back = (cells.pop(name)[0] if name in cells else "" for name in _ROLES)
     texts = {key.name: _text(key, folder, cell) for cell, key in cells.values()}
     check_files(type(form), texts)
     values = understood(type(form), texts, progress)
@@ -202,14 +199,14 @@ def _scene_row(
             name=name,
         )
     if not called and not name:
-        raise ParameterError("the scene needs a name: give one in the column {name}.", name=NAME)
+        raise ParameterError("the scene needs a name: give one in the column {name}.", name="name")
     changed = {**_without_others(found, columns), **_outputs(name, form, columns), **found}
-    return SceneRow(name, replace(form, **changed), _is_held_back(role))  # type: ignore[type-var]
+    return SceneRow(name, replace(form, **changed), _is_held_back(held_back))  # type: ignore[type-var]
 
 
 def _is_held_back(cell: str) -> bool:
     try:
-        return bool(_ROLE.read(cell))
+        return bool(_ROLES["held_back"][1].read(cell))
     except ParameterError:
         raise ParameterError("held_back is {cell!r}, but must be yes or no.", cell=cell) from None
 
@@ -260,7 +257,7 @@ def _check_different(rows: Sequence[SceneRow[Any]], columns: SceneColumns) -> No
                 "form is called after its image file.)",
                 scenes=field("scenes"),
                 name=row.name,
-                column=NAME,
+                column="name",
             )
         names[row.name.casefold()] = number
         files = tuple(map(str, getattr(row.parameters, columns.image)))
