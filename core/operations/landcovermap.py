@@ -15,7 +15,7 @@ from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
-from ..parameters.scenetable import scenes
+from ..parameters.scenetable import MappedScenes, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
@@ -144,7 +144,7 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
-class _Scenes(Group):
+class _Scenes(MappedScenes):
     scenes: str | None = scenes(
         "in, labels_raster, labels_vector, labels_field, labels_nodata, mask, mask_vector, out",
         "to learn from and to map",

@@ -13,7 +13,7 @@ from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
-from ..parameters.scenetable import scenes
+from ..parameters.scenetable import MappedScenes, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import REGRESSION, TEMPLATES
 from ..parameters.vectorsource import LayerSource
@@ -121,7 +121,7 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
-class _Scenes(Group):
+class _Scenes(MappedScenes):
     scenes: str | None = scenes(
         "in, values_raster, values_vector, values_field, values_nodata, mask, mask_vector, out",
         "to learn from and to map",

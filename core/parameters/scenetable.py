@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ParameterError, field
 from . import vocabulary as voc
 from .operation import Group
+from .rasteroutputs import output_paths
 from .sections import IMAGES
 
 
@@ -27,7 +29,8 @@ def scenes(columns: str, uses: str, rest: str) -> Any:
         rest: sentences about samples and outputs.
     """
     told = (
-        f"Further scenes {uses}: a CSV file, or a layer, with a row for each scene and the columns {columns}, name and "
+        f"Further scenes {uses}: a CSV file, or a layer, with a row for each scene and the columns "
+        f"{columns}, name and "
         "held_back. What a row leaves out is as in the form. held_back is yes: the scene is for validation only, which shows how "
         f"good the result is on an image that was never seen; no other samples are held back. {rest}"
     )
@@ -40,3 +43,19 @@ def scenes(columns: str, uses: str, rest: str) -> Any:
         section=IMAGES,
         file_filter="Tables (*.csv *.tsv *.txt *.gpkg);;All files (*)",
     )
+
+
+@dataclass(frozen=True)
+class MappedScenes(Group):
+    """The check of operations that map each scene."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = vars(self)
+        for name in output_paths(self) if given.get("scenes") else ():
+            if str(given[name]).startswith("/vsimem/"):
+                raise ParameterError(
+                    "{out} is {path}, which is in memory, but the maps of several scenes lie beside each other: name a file.",
+                    out=field(name),
+                    path=given[name],
+                )

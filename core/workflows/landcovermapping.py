@@ -16,7 +16,6 @@ from ..files.staging import Staging
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import change_serving_defaults
 from ..operations.landcovermap import OF_PATCHES, OF_PIXELS, OF_TILES, LandCoverMap
-from ..parameters.certaintyoutputs import CERTAINTY, SPREAD
 from ..parameters.rasteroutputs import results_of
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
@@ -42,10 +41,10 @@ _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
 
 COLUMNS = SceneColumns(
-    "image",
-    ("labels_raster", "labels_vector", "labels_field", "labels_nodata", "mask", "mask_vector"),
-    ({"labels_raster": ("labels_nodata",), "labels_vector": ("labels_field",)}, {"mask": (), "mask_vector": ()}),
-    ("out", *(name for name in CERTAINTY if name not in SPREAD), "out_polygons"),
+    "in",
+    ("labels.raster", "labels.vector", "labels.field", "labels.nodata", "mask", "mask.vector"),
+    ({"labels.raster": ("labels.nodata",), "labels.vector": ("labels.field",)}, {"mask": (), "mask.vector": ()}),
+    ("out", "out.confidence", "out.entropy", "out.margin", "out.probabilities", "out.polygons"),
 )
 """What a row of the table of scenes may say."""
 

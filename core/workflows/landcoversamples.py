@@ -15,6 +15,7 @@ from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
+from ..samples.allocation import even_shares
 from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
 from .landcoverlabels import Labels, MapClasses, Names, joint_classes
@@ -24,7 +25,7 @@ from .missingdata import filling_words
 from .nestedruns import run_nested
 from .patchlocations import PatchLocations
 from .scenes import Scene, check_values, holds_back
-from .scenesplit import Parts, balanced, even_shares, split_scenes
+from .scenesplit import Parts, balanced, split_scenes
 from .trainingplan import TrainingPlan
 
 if TYPE_CHECKING:

@@ -44,9 +44,9 @@ _NODATA, _LOWEST = -9999.0, float(np.finfo("float32").min)
 
 
 COLUMNS = SceneColumns(
-    "image",
-    ("values_raster", "values_vector", "values_field", "values_nodata", "mask", "mask_vector"),
-    ({"values_raster": ("values_nodata",), "values_vector": ("values_field",)}, {"mask": (), "mask_vector": ()}),
+    "in",
+    ("values.raster", "values.vector", "values.field", "values.nodata", "mask", "mask.vector"),
+    ({"values.raster": ("values.nodata",), "values.vector": ("values.field",)}, {"mask": (), "mask.vector": ()}),
     ("out",),
 )
 """What a row of the table of scenes may say."""

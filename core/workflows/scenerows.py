@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ from ..parameters.rastersource import RasterSource
 from ..parameters.scenetable import SceneRole
 from ..parameters.tablecells import beside, by_any_name, holds_paths, listed, plain_name
 from ..phrases import Phrase
+from ..registry import read
 from ..registry.givenvalues import check_files, understood
 from ..tablefiles.reading import read_table
 from ..tablefiles.table import Row, Table
@@ -33,25 +34,25 @@ _DIVIDERS = re.compile(r"[/\\:\0]|^\.{1,2}$")
 
 @dataclass(frozen=True)
 class SceneColumns:
-    """What a row may say of its scene, as fields of the operation.
+    """What a row may say of its scene, as keys of the operation.
 
     Attributes:
-        image: the images, which every row has.
-        own: further fields.
-        alternatives: groups of fields of which a scene has one, each with those that only it has: where a row gives one,
+        image: the images that every row has; those of further sources are counted up from it.
+        own: further keys.
+        alternatives: groups of keys of which a scene has one, each with those that only it has: where a row gives one,
             the others of the form are not the scene's.
-        outputs: fields of what is written for each scene; where a row names none, the form's with the scene's name.
+        outputs: keys of what is written for each scene; where a row names none, the form's with the scene's name.
     """
 
     image: str
     own: tuple[str, ...]
-    alternatives: tuple[Mapping[str, tuple[str, ...]], ...]
-    outputs: tuple[str, ...]
+    alternatives: tuple[Mapping[str, tuple[str, ...]], ...] = ()
+    outputs: tuple[str, ...] = ()
 
-    @property
-    def all(self) -> tuple[str, ...]:
-        """All of them."""
-        return (self.image, *self.own, *self.outputs)
+    def images_of(self, values: Iterable[str]) -> list[str]:
+        """Return the keys of images among those of an operation: `in`, or `source1.il`, `source2.il`, ..."""
+        form = re.compile(re.escape(self.image).replace("1", r"\d+"))
+        return [name for name in values if form.fullmatch(name)]
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,35 @@ def scene_rows(parameters: P, columns: SceneColumns, progress: Progress) -> list
         ParameterError: the table cannot be read, has no scene, or a value of it cannot be right; two scenes have one name or
             one image; or an output would replace another one or an input.
     """
-    given: Any = parameters
-    if not given.scenes:
+    form = values_of(parameters)
+    path = form.pop("scenes", "")
+    if not path:
         return [SceneRow("", parameters, False)]
-    table = _table(given.scenes)
-    known = _known(type(parameters), columns)
-    used = _used(table, known, type(parameters), progress)
-    first = SceneRow(_name_of(getattr(given, columns.image)), replace(given, scenes=None), False)
-    rows: list[SceneRow[P]] = [first]
+    operation: Any = type(parameters)
+    whole: Any = parameters
+    table = _table(path)
+    used = _used(table, operation, columns, progress)
+    first = _Given(_name_of(form[columns.image]), form, False)
+    given = [first]
     for row in table.rows:
         with _in_row(row):
-            rows.append(_scene_row(row, table.folder, used, first.parameters, columns, progress))
-    _check_different(rows, columns)
-    _check_outputs(rows, columns, given.scenes)
+            given.append(_of_row(row, table.folder, used, operation, form, columns, progress))
+    rows = [SceneRow(first.name, replace(whole, scenes=None), False)]
+    for row, own in zip(table.rows, given[1:]):
+        with _in_row(row):
+            rows.append(SceneRow(own.name, read(operation, own.values), own.held_back))
+    _check_different(given, columns)
+    _check_outputs(given, operation, columns, path)
     return rows
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A scene as values by key."""
+
+    name: str
+    values: dict[str, Any]
+    held_back: bool
 
 
 def _table(path: str) -> Table:
@@ -115,28 +131,21 @@ def _table(path: str) -> Table:
 
 # ------------------------------------------------------------------ columns
 
-_ROLES = {key.name: (key.name, key) for key in keys(SceneRole)}
+_ROLES = {key.name: key for key in keys(SceneRole)}
 
 
-def _known(operation: type, columns: SceneColumns) -> dict[str, tuple[str, Key]]:
-    """Return by the plain name of a column the field and the key that it gives."""
-    own = {each.name: each.metadata["key"] for each in fields(operation) if "key" in each.metadata}
-    found = {plain_name(own[name].name): (name, own[name]) for name in columns.all}
-    return {**found, **_ROLES}
-
-
-def _used(
-    table: Table, known: Mapping[str, tuple[str, Key]], operation: type, progress: Progress
-) -> dict[str, tuple[str, Key]]:
-    """Return the columns that count, with the field and the key that each gives."""
-    others: list[str] = []
-    found: dict[str, tuple[str, Key]] = {}
+def _used(table: Table, operation: type, columns: SceneColumns, progress: Progress) -> dict[str, Key]:
+    """Return the columns that count, with the key that each gives."""
     everything = by_any_name(operation, list(table.columns))
-    words = ", ".join(known)
+    images = columns.images_of(key.name for key in everything.values())
+    known = {plain_name(name): everything[plain_name(name)] for name in (*images, *columns.own, *columns.outputs)}
+    known.update(_ROLES)
+    others: list[str] = []
+    found: dict[str, Key] = {}
     for column in table.columns:
         name = plain_name(column)
         if name in known:
-            if twice := next((other for other, (_, key) in found.items() if key is known[name][1]), None):
+            if twice := next((other for other, key in found.items() if key is known[name]), None):
                 raise ParameterError(
                     "{scenes} is {path}, whose columns {first} and {second} are the same: keep one.",
                     scenes=field("scenes"),
@@ -154,11 +163,11 @@ def _used(
                 scenes=field("scenes"),
                 path=masked(table.path),
                 column=column,
-                words=words,
+                words=", ".join(known),
             )
         others.append(column)
     if others:
-        progress.info(
+        progress.warning(
             Phrase("Columns of {scenes} that are not used: {others}.", scenes=field("scenes"), others=", ".join(others))
         )
     return found
@@ -176,37 +185,39 @@ def _in_row(row: Row) -> Iterator[None]:
         raise
 
 
-def _scene_row(
+def _of_row(
     row: Row,
     folder: str,
-    used: Mapping[str, tuple[str, Key]],
-    form: P,
+    used: Mapping[str, Key],
+    operation: type,
+    form: Mapping[str, Any],
     columns: SceneColumns,
     progress: Progress,
-) -> SceneRow[P]:
-    cells = {name: (row.cells[column], key) for column, (name, key) in used.items() if row.cells[column]}
+) -> _Given:
+    cells = {key.name: (row.cells[column], key) for column, key in used.items() if row.cells[column]}
     called, held_back = (cells.pop(name)[0] if name in cells else "" for name in _ROLES)
-    texts = {key.name: _text(key, folder, cell) for cell, key in cells.values()}
-    check_files(type(form), texts)
-    values = understood(type(form), texts, progress)
-    found = {name: key.read(values[key.name]) for name, (_, key) in cells.items()}
+    texts = {name: _text(key, folder, cell) for name, (cell, key) in cells.items()}
+    check_files(operation, texts)
+    found = understood(operation, texts, progress)
     if columns.image not in found:
-        raise ParameterError("{image} is missing: every scene has an image.", image=field(columns.image))
+        (image,) = (key for key in keys(operation) if key.name == columns.image)
+        raise ParameterError("{image} is missing: every scene has an image.", image=image.mention)
     name = called or _name_of(found[columns.image])
     if _DIVIDERS.search(name):
         raise ParameterError(
             "the scene is called {name!r}, but its name is part of the names of files: leave out slashes and colons.",
             name=name,
         )
-    if not called and not name:
+    if not name:
         raise ParameterError("the scene needs a name: give one in the column {name}.", name="name")
-    changed = {**_without_others(found, columns), **_outputs(name, form, columns), **found}
-    return SceneRow(name, replace(form, **changed), _is_held_back(held_back))  # type: ignore[type-var]
+    gone = {*_without_others(found, columns), *columns.images_of(form)}
+    kept = {key: value for key, value in form.items() if key not in gone}
+    return _Given(name, {**kept, **_outputs(name, form, columns), **found}, _is_held_back(held_back))
 
 
 def _is_held_back(cell: str) -> bool:
     try:
-        return bool(_ROLES["held_back"][1].read(cell))
+        return bool(_ROLES["held_back"].read(cell))
     except ParameterError:
         raise ParameterError("held_back is {cell!r}, but must be yes or no.", cell=cell) from None
 
@@ -217,20 +228,20 @@ def _text(key: Key, folder: str, cell: str) -> Any:
     return [beside(key, folder, text) for text in listed(cell)] if holds_paths(key) else listed(cell)
 
 
-def _without_others(found: Mapping[str, Any], columns: SceneColumns) -> dict[str, None]:
+def _without_others(found: Mapping[str, Any], columns: SceneColumns) -> list[str]:
     """Return what of the form is not the scene's: what a row gives another thing instead of, with what belongs to it."""
     gone: list[str] = []
     for group in columns.alternatives:
         if set(group) & set(found):
             gone += [name for other in group if other not in found for name in (other, *group[other])]
-    return dict.fromkeys(gone)
+    return gone
 
 
-def _outputs(name: str, form: Any, columns: SceneColumns) -> dict[str, str]:
+def _outputs(name: str, form: Mapping[str, Any], columns: SceneColumns) -> dict[str, str]:
     """Return the form's outputs with the name of the scene: `map.tif` is `map_north.tif`."""
     found = {}
     for output in columns.outputs:
-        if path := getattr(form, output):
+        if path := form.get(output):
             stem, ending = os.path.splitext(path)
             found[output] = f"{stem}_{name}{ending}"
     return found
@@ -247,49 +258,46 @@ def _name_of(images: Sequence[Any]) -> str:
 # ------------------------------------------------------------------- checks
 
 
-def _check_different(rows: Sequence[SceneRow[Any]], columns: SceneColumns) -> None:
-    names: dict[str, int] = {}
+def _check_different(scenes: Sequence[_Given], columns: SceneColumns) -> None:
+    names: set[str] = set()
     images: dict[Any, str] = {}
-    for number, row in enumerate(rows):
-        if row.name.casefold() in names:
+    for scene in scenes:
+        if scene.name.casefold() in names:
             raise ParameterError(
                 "{scenes}: two scenes are called {name}: give them other names, in the column {column}. (The scene of the "
                 "form is called after its image file.)",
                 scenes=field("scenes"),
-                name=row.name,
+                name=scene.name,
                 column="name",
             )
-        names[row.name.casefold()] = number
-        files = tuple(map(str, getattr(row.parameters, columns.image)))
+        names.add(scene.name.casefold())
+        files = tuple(str(image) for key in columns.images_of(scene.values) for image in scene.values[key])
         if files in images:
             raise ParameterError(
                 "{scenes}: the scenes {first} and {second} are the same image, {image}: keep one. The image of the form is "
                 "a scene, too.",
                 scenes=field("scenes"),
                 first=images[files],
-                second=row.name,
+                second=scene.name,
                 image=masked(", ".join(files)),
             )
-        images[files] = row.name
+        images[files] = scene.name
 
 
-def _check_outputs(rows: Sequence[SceneRow[Any]], columns: SceneColumns, table: str) -> None:
+def _check_outputs(scenes: Sequence[_Given], operation: type, columns: SceneColumns, table: str) -> None:
     """Raise ParameterError where an output of a scene would replace an input or output of any, or the table."""
-    known: list[Key] = []
-    values: dict[str, Any] = {}
+    known: list[Key] = [key for key in keys(operation) if key.name == "scenes"]
+    values: dict[str, Any] = {"scenes": table}
     called: dict[str, Phrase] = {}
-    for number, row in enumerate(rows):
-        own = values_of(row.parameters)
-        scene = {each.name: each.metadata["key"] for each in fields(row.parameters) if "key" in each.metadata}
-        for name in (*columns.all, *(() if number else (each for each in scene if each not in columns.all))):
-            key = replace(scene[name], name=f"{number}:{scene[name].name}")
-            if scene[name].name in own:
-                known.append(key)
-                values[key.name] = own[scene[name].name]
-                called[key.name] = Phrase("{key} of the scene {name}", key=scene[name].mention, name=row.name)
-    (own_key,) = (each.metadata["key"] for each in fields(rows[0].parameters) if each.name == "scenes")
+    for number, scene in enumerate(scenes):
+        own = {*columns.images_of(scene.values), *columns.own, *columns.outputs}
+        for key in keys(operation, scene.values):
+            if key.name in scene.values and (not number or key.name in own):
+                known.append(replace(key, name=f"{number}:{key.name}"))
+                values[known[-1].name] = scene.values[key.name]
+                called[known[-1].name] = Phrase("{key} of the scene {name}", key=key.mention, name=scene.name)
     try:
-        check_outputs([*known, own_key], {**values, own_key.name: table})
+        check_outputs(known, values)
     except ParameterError as error:
         told = worded(error.message, lambda path: called.get(path.lstrip("="), field(path)))
         raise ParameterError("{error}", error=told) from None

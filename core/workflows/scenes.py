@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -61,21 +61,25 @@ class Scene(Generic[P]):
 
     def progress(self, progress: Progress) -> Progress:
         """Return a progress whose lines begin with the scene's name."""
-        if not self.name:
-            return progress
-        named = Reworded(progress, lambda message: Phrase("{name}: {message}", name=self.name, message=message))
-        named.keeps_mentions = progress.keeps_mentions
-        return named
+        return named(self.name, progress)
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
+    def told(self) -> AbstractContextManager[None]:
         """Let errors begin with the scene's name."""
-        with _named(self.name):
-            yield
+        return in_scene(self.name)
+
+
+def named(scene: str, progress: Progress) -> Progress:
+    """Return a progress whose lines begin with the name of a scene; it is empty for the only one."""
+    if not scene:
+        return progress
+    told = Reworded(progress, lambda message: Phrase("{name}: {message}", name=scene, message=message))
+    told.keeps_mentions = progress.keeps_mentions
+    return told
 
 
 @contextmanager
-def _named(scene: str) -> Iterator[None]:
+def in_scene(scene: str) -> Iterator[None]:
+    """Let errors begin with the name of a scene; it is empty for the only one."""
     try:
         yield
     except OtbtfError as error:
@@ -100,8 +104,8 @@ def open_scenes(parameters: P, columns: SceneColumns, progress: Progress) -> lis
     for row in scene_rows(parameters, columns, progress):
         progress.check()
         given: Any = row.parameters
-        with _named(row.name):
-            image = open_images(getattr(given, columns.image), given.alpha, progress)
+        with in_scene(row.name):
+            image = open_images(given.image, given.alpha, progress)
         own = dataclasses.replace(given, alpha=said(image) or given.alpha)  # for all steps
         scenes.append(Scene(row.name, own, image, row.held_back, given.alpha))
     for scene in scenes[1:]:

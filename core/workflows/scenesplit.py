@@ -10,31 +10,13 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
+from ..samples.allocation import even_shares
 from ..vectors.transformation import Transformation
 from .samplesplit import LocatedSamples, held_back, near, split_samples
 from .scenes import Scene, holds_back
 
 Parts = dict[SampleRole, np.ndarray]
 """By role, the numbers of the samples that have it, in ascending order; a role without samples is left out."""
-
-
-def even_shares(total: int, available: Sequence[int]) -> list[int]:
-    """Return how many each gives of `total`: the same number, or all that it has; what is missing comes from the others.
-
-        even_shares(100, [20, 70, 90])  ->  [20, 40, 40]
-
-    What cannot be divided goes to the first ones.
-    """
-    shares = [0] * len(available)
-    left = min(total, sum(available))
-    while left:
-        open_ = [place for place, most in enumerate(available) if shares[place] < most]
-        each = max(1, left // len(open_))
-        for place in open_:
-            given = min(each, available[place] - shares[place], left)
-            shares[place] += given
-            left -= given
-    return shares
 
 
 def balanced(

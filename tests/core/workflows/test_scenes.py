@@ -16,9 +16,10 @@ from polygon_scene import Log, raster
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.rasters.rasterstack import Stack
+from otbtf_qgis.core.samples.allocation import even_shares
 from otbtf_qgis.core.workflows.samplesplit import LocatedSamples
 from otbtf_qgis.core.workflows.scenes import Scene, check_values
-from otbtf_qgis.core.workflows.scenesplit import balanced, even_shares, split_scenes
+from otbtf_qgis.core.workflows.scenesplit import balanced, split_scenes
 
 
 @given(total=st.integers(0, 200), available=st.lists(st.integers(0, 60), min_size=1, max_size=6))
