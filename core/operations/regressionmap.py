@@ -13,7 +13,8 @@ from ..parameters.averaging import positions
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
-from ..parameters.operation import Group, NumberResult, Operation
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
+from ..parameters.scenetable import MappedScenes, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import REGRESSION, TEMPLATES
 from ..parameters.vectorsource import LayerSource
@@ -121,6 +122,16 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
+class _Scenes(MappedScenes):
+    scenes: str | None = scenes(
+        "in, values_raster, values_vector, values_field, values_nodata, mask, mask_vector, out",
+        "to learn from and to map",
+        "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
+        "OUT with the scene's name (map_north.tif).",
+    )
+
+
+@dataclass(frozen=True)
 class _Outputs(Group):
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
@@ -147,7 +158,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inputs):
+class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, _Scenes, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Map a quantity"
@@ -171,6 +182,7 @@ class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inp
         NumberResult("samples_validation", "Number of pixels for validation"),
         NumberResult("epochs_run", "Number of epochs trained"),
         NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
+        TextResult("maps", "Maps of several scenes (JSON)"),
     )
     RUN = "workflows.regressionmapping:make_map"
     NEEDS_ENGINE = True

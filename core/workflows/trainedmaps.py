@@ -23,8 +23,11 @@ from .missingdata import filling_words
 from .nestedruns import run_nested
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..operations.landcovermap import LandCoverMap
     from ..operations.regressionmap import RegressionMap
+    from .scenes import Scene
 
     MapParameters = Union[LandCoverMap, RegressionMap]
 
@@ -107,6 +110,17 @@ def check_turns(parameters: MapParameters, image: Stack) -> None:
             width=width,
             height=height,
         )
+
+
+def between(start: float, end: float, place: int, count: int) -> tuple[float, float]:
+    """Return from where to where the part number `place` (from 0) of `count` equal ones of a step reaches."""
+    each = (end - start) / count
+    return start + place * each, start + (place + 1) * each
+
+
+def maps_of(scenes: Sequence[Scene[Any]]) -> list[dict[str, Any]]:
+    """Return name, use and outputs of each scene, as results tell them."""
+    return [{"scene": scene.name, "held_back": scene.held_back, **results_of(scene.parameters)} for scene in scenes]
 
 
 def try_certainty(parameters: MapParameters, image: Stack, classes: int, progress: Progress) -> None:
