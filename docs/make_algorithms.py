@@ -38,6 +38,7 @@ GUIDES = {
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
     "polygons": ("maptopolygons",),
+    "objects": ("detectobjects",),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
         *("computeimagesstatistics", "trainvectorclassifier", "imageclassifier"),

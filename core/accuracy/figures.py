@@ -198,6 +198,24 @@ def residuals_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> byt
     return _png(figure)
 
 
+def histogram_figure(values: np.ndarray, edges: np.ndarray, label: str, counted: str) -> bytes:
+    """Return how many values lie in each interval.
+
+    Args:
+        values: shape (n,), finite.
+        edges: of the intervals, rising, shape (intervals + 1,).
+        label: what the values are, a phrase.
+        counted: what has them, a phrase.
+    """
+    figure = _figure(5.4, 3.4)
+    axes = figure.add_subplot()
+    axes.hist(values, bins=edges.tolist(), color=_OWN, edgecolor="white", linewidth=0.5)
+    axes.set(xlabel=tr(label), ylabel=tr(counted))
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
+    return _png(figure)
+
+
 def _limits(values: np.ndarray) -> tuple[float, float]:
     low, high = float(values.min()), float(values.max())
     room = 0.03 * (high - low) or 1.0

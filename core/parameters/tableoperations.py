@@ -21,6 +21,7 @@ OPERATIONS = (
     "RegressionMap",
     "MapToPolygons",
     "FindLearningRate",
+    "DetectObjects",
     "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",

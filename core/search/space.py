@@ -15,9 +15,10 @@ from ..errors import ParameterError, field
 from ..operations.searchsettings import RANGES, SEARCHED
 from ..parameters.kinds import Key
 from ..parameters.parsing import keys
+from ..parameters.tablecells import SEPARATOR, plain_name
 from ..phrases import Phrase
 from ..registry import declaration
-from ..tables.givenonce import SEPARATOR, named_values, plain_name
+from ..tables.givenonce import named_values
 from ..workflows.modeltraining import INNER
 
 _MODEL = "model.dir"

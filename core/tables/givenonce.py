@@ -8,15 +8,13 @@ from typing import Any
 from ..base.jsonvalues import Json, OddJson, parse
 from ..errors import ParameterError, field
 from ..parameters.commandwords import split_commands
-from ..parameters.kinds import Content, Key
+from ..parameters.kinds import Key
 from ..parameters.parsing import keys, unknown_key
 from ..parameters.relativepaths import absolute_path
+from ..parameters.tablecells import by_any_name, holds_paths, listed, plain_name
 
 Given = dict[str, Any]
 """Keys of an operation to texts, numbers, booleans or lists of texts."""
-
-SEPARATOR = ";"
-"""Stands between several paths in one text."""
 
 
 def given_once(operation: type, text: str) -> Given:
@@ -66,33 +64,6 @@ def named_values(text: str, parameter: str) -> list[tuple[str, Any]]:
         ParameterError: the text cannot be read.
     """
     return _of_json(text, parameter) if text.lstrip().startswith("{") else _of_words(text, parameter)
-
-
-def by_any_name(operation: type, names: list[str]) -> dict[str, Key]:
-    """Return an operation's keys by `plain_name`, those of the sources that names number included."""
-    return {plain_name(key.name): key for key in keys(operation, names)}
-
-
-def plain_name(name: str) -> str:
-    """Return a name by which a key is found however it is written: `SOURCE1_IL` and `source1.il` are one."""
-    return name.strip().lower().replace(".", "_")
-
-
-def listed(value: Any) -> list[str]:
-    """Return the texts of a list: a list, a JSON list, or texts with semicolons between them.
-
-    Raises:
-        ParameterError: it begins as a JSON list, and is none.
-    """
-    if isinstance(value, list):
-        return value
-    text = str(value)
-    if not text.lstrip().startswith("["):
-        return [part for part in map(str.strip, text.split(SEPARATOR)) if part]
-    try:
-        return [item.text() for item in parse(text).items()]
-    except OddJson as error:
-        raise ParameterError("{text} is no list: {error}.", text=text, error=error) from error
 
 
 def _of_words(text: str, parameter: str) -> list[tuple[str, Any]]:
@@ -155,8 +126,3 @@ def _absolute(key: Key, value: Any) -> Any:
         return key.kind.absolute(value)
     begins_with_a_column = value.startswith("{") and not value.startswith("{{")
     return value if begins_with_a_column and not key.kind.is_output else absolute_path(value)
-
-
-def holds_paths(key: Key) -> bool:
-    """Return whether a key's values lead to files, so that columns may be named in them."""
-    return key.kind.content in (Content.RASTER, Content.LAYER, Content.FILE, Content.FOLDER)

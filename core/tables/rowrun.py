@@ -22,10 +22,10 @@ from ..parameters.parsing import keys
 from ..parts.partidentity import versions_identity
 from ..phrases import Phrase, decoded, encoded, plain
 from ..registry import declaration
+from ..tablefiles.table import Scaling
 from ..workflows.nestedruns import run_nested
 from .fileidentity import digest, inputs_identity
 from .rowcalls import RowCall
-from .table import Scaling
 from .viewopening import opened_view
 from .views import View
 

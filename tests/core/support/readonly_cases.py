@@ -66,6 +66,11 @@ def _description(scene: Scene) -> dict[str, Any]:
     return {**model, "classes": scene.path("labels.tif"), **outs}
 
 
+def _detection(scene: Scene) -> dict[str, Any]:
+    given = {"il": [scene.path("image.tif")], "model.dir": scene.path("detector.onnx"), "mask": scene.path("mask.tif")}
+    return {**given, "out": scene.out("objects.gpkg"), "out.report": scene.out("objects.html")}
+
+
 def _report(scene: Scene) -> dict[str, Any]:
     return {"out.html": scene.out("engine.html"), "out.json": scene.out("engine.json")}
 
@@ -390,6 +395,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "CreateModel": (_model_for_patches, _model_from_other_weights),
     "DensePolygonClassStatistics": (_statistics,),
     "DescribeModel": (_description,),
+    "DetectObjects": (_detection,),
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
