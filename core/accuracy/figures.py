@@ -132,7 +132,7 @@ def trials_figure(
     """Return the scores of trials over their settings, a panel for each setting.
 
     Args:
-        settings: values of each setting by its key, of the trials; numbers have a logarithmic scale.
+        settings: values of each setting by its key, of the trials; fractions have a logarithmic scale.
         scores: of the trials, the best one first, which is marked.
         epochs: of the trials; those that ended early are paler.
         score: name of the score.
@@ -148,7 +148,7 @@ def trials_figure(
         at = list(values) if numeric else [_literal(str(value)) for value in values]
         axes.scatter(at[1:], scores[1:], color=_OWN, alpha=shares[1:], s=22)
         axes.scatter(at[:1], scores[:1], color=_VALIDATED, s=45, label=tr("best trial"))
-        if numeric:
+        if all(isinstance(value, float) for value in values):
             axes.set_xscale("log")
         axes.set_xlabel(parameter_name(name))
         axes.set_ylabel(tr(readable(score)))

@@ -75,7 +75,7 @@ IN_QGIS = {
         "rasters",
     ),
     *("vectors", "registry", "engine", "exampledata", "classes", "polygons", "samples", "patches", "imagetools"),
-    *("workflows.commandline", "workflows.commandrun", "tables.givenonce"),
+    *("workflows.commandline", "workflows.commandrun", "tables.givenonce", "search.space"),
     *(
         "models.identity",
         "models.appliedmodel",
