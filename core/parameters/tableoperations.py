@@ -21,6 +21,7 @@ OPERATIONS = (
     "RegressionMap",
     "MapToPolygons",
     "DetectObjects",
+    "AssessDetections",
     "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",
