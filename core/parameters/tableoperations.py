@@ -20,6 +20,7 @@ OPERATIONS = (
     "LandCoverMap",
     "RegressionMap",
     "MapToPolygons",
+    "FindLearningRate",
     "DetectObjects",
     "AssessDetections",
     "TrainModel",

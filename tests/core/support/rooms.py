@@ -15,6 +15,7 @@ ROOMS = {
     "files": "parameters",
     "rasters": "geometry files",
     "vectors": "rasters",
+    "tablefiles": "vectors",
     "cluster": "machine files",
     "parts": "cluster rasters",
     "registry": "operations machine vectors",
@@ -33,8 +34,9 @@ ROOMS = {
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
     "objects": "serving accuracy",
-    "workflows": "registry exampledata imagetools polygons objects training classifiers",
+    "workflows": "registry tablefiles exampledata imagetools polygons objects training classifiers",
     "tables": "workflows cluster",
+    "search": "tables",
     "entry": "tables",
 }
 """The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.

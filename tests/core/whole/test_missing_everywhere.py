@@ -299,7 +299,13 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
         if any(key.kind in (kinds.RASTER, kinds.RASTERS) for key in keys(registry.declaration(name)))
     }
     assert images - reading == {
-        *("PatchesMosaic", "TensorflowModelTrain", "TrainModel"),  # patches: all of their bands are bands
+        *(
+            "PatchesMosaic",
+            "TensorflowModelTrain",
+            "TrainModel",
+            "FindLearningRate",
+            "SearchSettings",
+        ),  # patches: all of their bands are bands
         *("ConcatenateImages", "ExtractROI", "Superimpose"),  # which copy bands, whatever they are
         "AssessDetections",  # only the place of the image counts
     }
