@@ -198,6 +198,23 @@ def residuals_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> byt
     return _png(figure)
 
 
+def precision_figure(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Return the precision over the recall.
+
+    Args:
+        curves: by class recall and precision, shape (n,) each.
+    """
+    figure = _figure(5.4, 4.4)
+    axes = figure.add_subplot()
+    for name, (recall, precision) in curves.items():
+        axes.plot(recall, precision, label=_shortened(name), linewidth=1.2)
+    axes.set(xlabel=tr(Phrase("recall")), ylabel=tr(Phrase("precision")), xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.grid(color="#dddddd", linewidth=0.5)
+    if any(curves) and len(curves) > 1:
+        axes.legend(fontsize=8)
+    return _png(figure)
+
+
 def histogram_figure(values: np.ndarray, edges: np.ndarray, label: str, counted: str) -> bytes:
     """Return how many values lie in each interval.
 
