@@ -42,7 +42,7 @@ class SceneColumns:
     @property
     def listed(self) -> tuple[str, ...]:
         """The columns that people write, in the order of a table; those of outputs beside the map are left out."""
-        names = ("name", self.image, *self.own, *self.outputs[:1], "held_back")
+        names = ("name", self.image, "held_back", *self.own, *self.outputs[:1])
         return tuple(name.replace(".", "_") for name in names)
 
     def images_of(self, values: Iterable[str]) -> list[str]:

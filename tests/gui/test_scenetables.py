@@ -26,10 +26,10 @@ def test_a_table_is_made_and_changed(plugin: Any, tmp_path: Path, screenshot: An
     path = str(tmp_path / "scenes.csv")
     made.write(path)
     found = read_table(path)
-    assert found.columns == ("name", "in", "labels_raster", "held_back")
+    assert found.columns == ("name", "in", "held_back", "labels_raster")
     assert [tuple(row.cells.values()) for row in found.rows] == [
-        ("north", "/data/north.tif", "labels.tif", ""),
-        ("south", "/data/south.tif", "", "yes"),
+        ("north", "/data/north.tif", "", "labels.tif"),
+        ("south", "/data/south.tif", "yes", ""),
     ]
     again = SceneTable(COLUMNS, path, None)
     screenshot(again, "scenes")
