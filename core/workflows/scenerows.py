@@ -186,7 +186,7 @@ def _of_row(
             name=name,
         )
     if not name:
-        raise ParameterError("the scene needs a name: give one in the column {name}.", name="name")
+        raise ParameterError("the scene needs a name: give one in the column name.")
     gone = {*_without_others(found, columns), *columns.images_of(form)}
     kept = {key: value for key, value in form.items() if key not in gone}
     return _Given(name, {**kept, **_outputs(name, form, columns), **found}, _is_held_back(held_back))
@@ -241,11 +241,10 @@ def _check_different(scenes: Sequence[_Given], columns: SceneColumns) -> None:
     for scene in scenes:
         if scene.name.casefold() in names:
             raise ParameterError(
-                "{scenes}: two scenes are called {name}: give them other names, in the column {column}. (The scene of the "
+                "{scenes}: two scenes are called {name}: give them other names, in the column name. (The scene of the "
                 "form is called after its image file.)",
                 scenes=field("scenes"),
                 name=scene.name,
-                column="name",
             )
         names.add(scene.name.casefold())
         files = tuple(str(image) for key in columns.images_of(scene.values) for image in scene.values[key])

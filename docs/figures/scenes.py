@@ -75,7 +75,7 @@ def draw(folder: Path) -> None:
     """Run, and draw the picture."""
     scenes = {name: make_scene(folder, number, name) for number, name in enumerate(LIGHT, 1)}
     alone = mapped(folder, scenes)
-    figure, axes = plt.subplots(1, 5, figsize=(12, 2.8))
+    figure, axes = plt.subplots(1, 5, figsize=(12, 3), layout="constrained")
     for axis, (name, (image, _)) in zip(axes, scenes.items()):
         axis.imshow(true_colours(image))
         axis.set_title(f"{name} scene", fontsize=9)
@@ -88,8 +88,7 @@ def draw(folder: Path) -> None:
     for axis in axes:
         axis.set(xticks=[], yticks=[])
     axes[0].set_xlabel(f"kappa in other places\nof it: {alone['kappa']:.2f}", fontsize=9)
-    figure.tight_layout(pad=0.5)
-    figure.savefig(Path(__file__).parents[1] / "images" / "scenes.png", dpi=80)
+    figure.savefig(Path(__file__).parents[1] / "images" / "scenes.png", dpi=80, bbox_inches="tight")
 
 
 if __name__ == "__main__":
