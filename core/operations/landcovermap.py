@@ -16,7 +16,7 @@ from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
-from ..parameters.scenetable import MappedScenes, scenes
+from ..parameters.scenetable import MappedScenes, SceneColumns, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
@@ -144,10 +144,18 @@ class _Inputs(Group):
     alpha: str = shared.alpha()
 
 
+_SCENES = SceneColumns(
+    "in",
+    ("labels.raster", "labels.vector", "labels.field", "labels.nodata", "mask", "mask.vector"),
+    ({"labels.raster": ("labels.nodata",), "labels.vector": ("labels.field",)}, {"mask": (), "mask.vector": ()}),
+    ("out", "out.confidence", "out.entropy", "out.margin", "out.probabilities", "out.polygons"),
+)
+
+
 @dataclass(frozen=True)
 class _Scenes(MappedScenes):
     scenes: str | None = scenes(
-        "in, labels_raster, labels_vector, labels_field, labels_nodata, mask, mask_vector, out",
+        _SCENES,
         "to learn from and to map",
         "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
         "OUT with the scene's name (map_north.tif).",
@@ -235,6 +243,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
     )
     RUN = "workflows.landcovermapping:make_map"
     NEEDS_ENGINE = True
+    SCENE_COLUMNS = _SCENES
 
     def __post_init__(self) -> None:
         super().__post_init__()

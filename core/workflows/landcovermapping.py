@@ -31,7 +31,6 @@ from .landcoverreport import add_forest, add_scenes
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
-from .scenerows import SceneColumns
 from .scenes import Scene, check_dates, open_scenes
 from .trainedmaps import between, check_outputs, check_turns, maps_of, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
@@ -39,14 +38,6 @@ from .trainingplan import TrainingPlan
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
-
-COLUMNS = SceneColumns(
-    "in",
-    ("labels.raster", "labels.vector", "labels.field", "labels.nodata", "mask", "mask.vector"),
-    ({"labels.raster": ("labels.nodata",), "labels.vector": ("labels.field",)}, {"mask": (), "mask.vector": ()}),
-    ("out", "out.confidence", "out.entropy", "out.margin", "out.probabilities", "out.polygons"),
-)
-"""What a row of the table of scenes may say."""
 
 
 def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
@@ -67,7 +58,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop.
     """
     names = parse_legend(parameters.legend)
-    scenes = open_scenes(parameters, COLUMNS, progress)
+    scenes = open_scenes(parameters, progress)
     labels = [_prepared(scene, progress) for scene in scenes]
     parameters = scenes[0].parameters
     plan = _plan(scenes, labels, progress)
