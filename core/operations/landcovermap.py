@@ -130,6 +130,7 @@ class _Inputs(Group):
         section=sections.VALIDATION,
         advanced=True,
     )
+    calibrate: bool = shared.calibrate()
     baseline: bool = shared.baseline("samples (of patches the middle pixel, of tiles all labelled ones)", "scores")
     seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
@@ -212,6 +213,8 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         NumberResult("kappa", "Kappa of the validation"),
         NumberResult("overall_accuracy", "Overall accuracy of the validation"),
         NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
+        NumberResult("temperature", "Temperature of the calibration"),
+        NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
         NumberResult("baseline_kappa", "Kappa of the random forest"),
         NumberResult("samples_training", "Number of patches or tiles for training"),
         NumberResult("samples_validation", "Number of patches or tiles for validation"),
@@ -227,6 +230,13 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         self._check_labels()
         self._check_model()
         check_keras_out(self.out_keras)
+        if self.calibrate and not self.validation_share:
+            raise ParameterError(
+                "{calibrate} is on, but {validation_share} is 0, so that there are no samples to fit the temperature to: set "
+                "{validation_share} to 0.25, or switch {calibrate} off.",
+                calibrate=field("calibrate"),
+                validation_share=field("validation_share"),
+            )
 
     def _check_labels(self) -> None:
         labels = {"labels_raster": field("labels_raster"), "labels_vector": field("labels_vector")}

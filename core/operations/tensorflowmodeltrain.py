@@ -84,6 +84,24 @@ class TensorflowModelTrain(
                 validation_share=field("validation_share"),
                 validation_share2=self.validation_share,
             )
+        if self.calibrate:
+            self._check_calibration(bool(validated or self.validation_share))
+
+    def _check_calibration(self, validated: bool) -> None:
+        if not validated:
+            raise ParameterError(
+                "{calibrate} is on, but there are no validation samples to fit the temperature to: give validation samples, "
+                "set {validation_share}, or switch {calibrate} off.",
+                calibrate=field("calibrate"),
+                validation_share=field("validation_share"),
+            )
+        if self.validation_mode == "rmse":
+            raise ParameterError(
+                "{calibrate} is on, but {validation_mode} is rmse, and only class probabilities can be calibrated: switch "
+                "{calibrate} off, or set {validation_mode} to class.",
+                calibrate=field("calibrate"),
+                validation_mode=field("validation_mode"),
+            )
 
 
 def _check_data(role: SampleRole, sources: Any, records: str | None) -> None:

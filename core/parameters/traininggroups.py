@@ -23,6 +23,7 @@ FOR_KERAS_ONLY = (
     "class_weights",
     "remap_labels",
     "extend_classes",
+    "calibrate",
 )
 """Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
@@ -50,6 +51,8 @@ TRAINING_RESULTS = (
     NumberResult("rmse", "Root mean square error of the last validation"),
     NumberResult("mae", "Mean absolute error of the last validation"),
     NumberResult("r2", "Coefficient of determination of the last validation"),
+    NumberResult("temperature", "Temperature of the calibration"),
+    NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
     NumberResult("epochs_run", "Number of epochs trained"),
     NumberResult("samples_per_epoch", "Number of samples per epoch"),
 )
@@ -199,6 +202,7 @@ class Scoring(Group):
         advanced=True,
         section=sections.VALIDATION,
     )
+    calibrate: bool = shared.calibrate()
 
 
 @dataclass(frozen=True)

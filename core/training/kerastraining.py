@@ -23,6 +23,7 @@ from ..parameters.templatenames import template_of
 from ..parameters.traininggroups import GraphTraining
 from ..phrases import Phrase
 from . import compileoptions
+from .calibrating import FittedTemperature, calibrate
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .fitting import fit
@@ -58,9 +59,10 @@ def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> 
             run = _KerasRun(parameters, sets, network, task, strategy, progress)
             run.fit()
             scores = run.score()
-        results = run.results(scores)
+            calibrated = run.calibrate() if parameters.calibrate else None
+        results = {**run.results(scores), **(calibrated.results() if calibrated else {})}
         if files is not None:
-            results.update(run.write(files, scores))
+            results.update(run.write(files, scores, calibrated))
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -332,6 +334,14 @@ class _KerasRun:
             )
         return found
 
+    def calibrate(self) -> FittedTemperature:
+        """Calibrate the probabilities, last of all: the network returns them in another way from then on."""
+        roles = [role for role in (SampleRole.VALIDATION, SampleRole.TEST) if role in self._sets.by_role]
+        data: dict[SampleRole, Any] = {role: self._feed_of(role, self._sets.by_role[role]).data for role in roles}
+        found = calibrate(self._network, self._task, data, self._progress)
+        self._finished.calibrate(found)
+        return found
+
     def results(self, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
         """Return the numbers that the operation results in."""
         deciding = deciding_scores(scores)
@@ -343,7 +353,9 @@ class _KerasRun:
 
     # ----------------------------------------------------------- outputs
 
-    def write(self, files: TrainingFiles, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
+    def write(
+        self, files: TrainingFiles, scores: dict[SampleRole, Scores], calibrated: FittedTemperature | None
+    ) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         rows = self._callback.state.history
         files.write_model(self._finished, device_scope(self._parameters.device))
@@ -357,5 +369,5 @@ class _KerasRun:
             }
             if self._rules.validated:
                 facts[Phrase("Best epoch")] = str(self._callback.state.best_epoch)
-            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
+            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts, calibrated))
         return files.commit()

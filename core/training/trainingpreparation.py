@@ -12,6 +12,7 @@ from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from . import compileoptions
 from .augmentation import check_augmentation
+from .calibrating import check_calibration
 from .classgrowth import extended
 from .classlabels import ClassTable, alphas_of, balanced_weights, class_table, legend_of, missing_labels
 from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
@@ -92,6 +93,17 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
     task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps)
+    if parameters.calibrate:
+        counts_of_validation = labels(SampleRole.VALIDATION, source_roles[SampleRole.VALIDATION].target)
+        check_calibration(task, bool(set(counts_of_validation) - {parameters.ignored_label}))
+    elif network.calibrated:
+        progress.warning(
+            Phrase(
+                "The model has calibrated probabilities, but its training changes the temperature that suits it: the trained "
+                "model is not calibrated. Set {calibrate} to calibrate it again.",
+                calibrate=field("calibrate"),
+            )
+        )
     return sets, network, task
 
 

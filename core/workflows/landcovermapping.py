@@ -77,6 +77,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         folder = work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
         samples = prepare_samples(parameters, image, labels, names, plan, folder, step)
+        if parameters.calibrate and not samples.counts.get(SampleRole.VALIDATION):
+            raise _nothing_held_back()
         _try_format(parameters, plan, image, samples, progress)
         trained = _train(parameters, plan, samples, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
@@ -89,6 +91,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
             _make_polygons(parameters, parameters.out_polygons, Part(progress, mapped, end))
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
+    passed_on += ["temperature", "calibration_error"]
     told = {"probabilities": served["probabilities"]} if parameters.out_probabilities else {}
     polygons = {"out.polygons": parameters.out_polygons} if parameters.out_polygons else {}
     return {
@@ -107,6 +110,14 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
+
+
+def _nothing_held_back() -> ParameterError:
+    return ParameterError(
+        "{calibrate} is on, but no samples could be held back for validation, because all labels lie in one place: add labels "
+        "in another place, or switch {calibrate} off.",
+        calibrate=field("calibrate"),
+    )
 
 
 def _make_polygons(parameters: LandCoverMap, out: str, progress: Progress) -> None:
@@ -218,6 +229,7 @@ def _train(
         "remap_labels": True,
         "augmentation": "flips_turns",
         "validation.mode": "class",
+        "calibrate": parameters.calibrate,
         "schedule": "plateau",
         "patience": _PATIENCE,
         "seed": parameters.seed,
@@ -239,6 +251,7 @@ def _train(
         "model.dir": field("model_dir" if parameters.model_dir else "template"),
         "training.batchsize": field("batchsize"),
         "training.epochs": field("epochs"),
+        "calibrate": field("calibrate"),
         "seed": field("seed"),
         "device": field("device"),
         "memory": field("memory"),
