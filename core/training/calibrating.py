@@ -73,13 +73,8 @@ class FittedTemperature:
         return {"temperature": told.temperature, "calibration_error": told.error_after} if told else {}
 
 
-def check_calibration(task: Task, validated: bool) -> None:
-    """Raise ParameterError where there is nothing to calibrate, or no sample to calibrate it with.
-
-    Args:
-        task: what is learned.
-        validated: whether a validation sample has a label that counts.
-    """
+def check_calibration(task: Task) -> None:
+    """Raise ParameterError where there are no probabilities to calibrate."""
     if task.table is None:
         raise ParameterError(
             "{calibrate} is on, but the target holds values, and only class probabilities can be calibrated: switch "
@@ -93,12 +88,15 @@ def check_calibration(task: Task, validated: bool) -> None:
             calibrate=field("calibrate"),
             output=task.output.name,
         )
-    if not validated:
-        raise ParameterError(
-            "{calibrate} is on, but no validation sample has a label that counts: give validation samples with labels, or "
-            "switch {calibrate} off.",
-            calibrate=field("calibrate"),
-        )
+
+
+def without_validation_labels() -> ParameterError:
+    """Return the error for validation samples without any label that counts."""
+    return ParameterError(
+        "{calibrate} is on, but no validation sample has a label that counts: give validation samples with labels, or switch "
+        "{calibrate} off.",
+        calibrate=field("calibrate"),
+    )
 
 
 def calibrate(network: Network, task: Task, data: Mapping[SampleRole, Any], progress: Progress) -> FittedTemperature:

@@ -12,7 +12,7 @@ from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from . import compileoptions
 from .augmentation import check_augmentation
-from .calibrating import check_calibration
+from .calibrating import check_calibration, without_validation_labels
 from .classgrowth import extended
 from .classlabels import ClassTable, alphas_of, balanced_weights, class_table, legend_of, missing_labels
 from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
@@ -94,8 +94,11 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     alpha = alphas_of(sets.training, for_training.inputs)
     task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps)
     if parameters.calibrate:
-        counts_of_validation = labels(SampleRole.VALIDATION, source_roles[SampleRole.VALIDATION].target)
-        check_calibration(task, bool(set(counts_of_validation) - {parameters.ignored_label}))
+        check_calibration(task)
+        if not set(labels(SampleRole.VALIDATION, source_roles[SampleRole.VALIDATION].target)) - {
+            parameters.ignored_label
+        }:
+            raise without_validation_labels()
     elif network.calibrated:
         progress.warning(
             Phrase(

@@ -77,8 +77,6 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         folder = work_folder(parameters, stack, progress)
         step = Part(progress, 0.0, 0.1)
         samples = prepare_samples(parameters, image, labels, names, plan, folder, step)
-        if parameters.calibrate and not samples.counts.get(SampleRole.VALIDATION):
-            raise _nothing_held_back()
         _try_format(parameters, plan, image, samples, progress)
         trained = _train(parameters, plan, samples, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
@@ -110,14 +108,6 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
         "classes": served["classes"],
     }
-
-
-def _nothing_held_back() -> ParameterError:
-    return ParameterError(
-        "{calibrate} is on, but no samples could be held back for validation, because all labels lie in one place: add labels "
-        "in another place, or switch {calibrate} off.",
-        calibrate=field("calibrate"),
-    )
 
 
 def _make_polygons(parameters: LandCoverMap, out: str, progress: Progress) -> None:
