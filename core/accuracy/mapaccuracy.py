@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from osgeo import osr
 
 from ..base.progress import Progress
 from ..classes.classfield import holds_names
@@ -23,7 +22,6 @@ from ..machine import preloading
 from ..phrases import Phrase
 from ..rasters.placement import check_placed
 from ..rasters.rasteropening import open_dataset
-from ..rasters.rasterstack import Stack
 from ..samples.labelraster import LabelRaster
 from ..samples.shapes import Shapes, open_training_layer
 from ..vectors.vectorlayer import TEXT
@@ -72,7 +70,7 @@ def assess_map(parameters: ComputeConfusionMatrix, progress: Progress) -> dict[s
         names.tell_strangers({label for label, _ in pairs}, comparison.mapped, progress)
         preloading.wait()  # scikit-learn is needed from here on, and shares packages with what may be loading
         scores = _scores(pairs, comparison.mapped, names)
-        areas = _areas(scores, comparison.mapped, image.stack)
+        areas = _areas(scores, comparison)
         outputs["out"].write_text(text(scores, parameters.format))
         if "out.report" in outputs:
             outputs["out.report"].write_text(_report(parameters, scores, areas, comparison.without))
@@ -173,10 +171,10 @@ def _scores(pairs: _Pairs, mapped: Mapping[int, int], names: ClassNames) -> Clas
 # ------------------------------------------------------------------- areas
 
 
-def _areas(scores: ClassScores, mapped: Mapping[int, int], image: Stack) -> _Areas:
-    size, unit = _pixel_area(image)
+def _areas(scores: ClassScores, comparison: Comparison) -> _Areas:
+    mapped, unit = _mapped_areas(comparison)
     try:
-        return _Areas(estimate(scores.matrix, [mapped.get(label, 0) for label in scores.labels], size), unit)
+        return _Areas(estimate(scores.matrix, [mapped.get(label, 0) for label in scores.labels]), unit)
     except ParameterError as error:
         missing = [
             name
@@ -188,15 +186,11 @@ def _areas(scores: ClassScores, mapped: Mapping[int, int], image: Stack) -> _Are
         )
 
 
-def _pixel_area(image: Stack) -> tuple[float, str]:
-    """Return the area of a pixel and its unit: hectares where the map's coordinates are lengths."""
-    system = osr.SpatialReference()
-    if image.reference.wkt:
-        system.ImportFromWkt(image.reference.wkt)
-        if system.IsProjected():
-            metres = system.GetLinearUnits()
-            return image.grid.x.spacing * image.grid.y.spacing * metres**2 / 1e4, _HECTARES
-    return 1.0, _PIXELS
+def _mapped_areas(comparison: Comparison) -> tuple[Mapping[int, float], str]:
+    """Return the area of each class on the map and its unit: hectares on the ellipsoid where the map tells it."""
+    if comparison.areas is None:
+        return comparison.mapped, _PIXELS
+    return {label: area / 1e4 for label, area in comparison.areas.items()}, _HECTARES
 
 
 def _adjusted(areas: _Areas) -> dict[str, float]:
@@ -315,8 +309,8 @@ def _area_tables(report: Report, scores: ClassScores, found: AreaEstimates, unit
     if unit == _PIXELS:
         report.text(
             Phrase(
-                "Areas are in pixels, because the map's coordinates are not lengths: warp the map to a projected "
-                "coordinate system."
+                "Areas are in pixels, because the coordinate system (CRS) of the map is unknown, or part of the map is not "
+                "on the Earth in it: assign the right one (Raster > Projections > Assign projection)."
             )
         )
 

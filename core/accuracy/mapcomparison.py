@@ -20,15 +20,17 @@ from ..geometry.grid import Box
 from ..parameters.rastersource import Ranges, RasterSource
 from ..phrases import Phrase
 from ..rasters.alpha import BAND
+from ..rasters.ellipsoid import Ellipsoid
 from ..rasters.inmemory import Opened, name_of
 from ..rasters.missingpixels import alpha_bands, marks_of_first
+from ..rasters.pixelareas import PixelAreas
 from ..rasters.placement import check_same
 from ..rasters.rasteropening import grid_of, open_dataset
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
 from ..rasters.warping import warped
 from ..samples.counting import Counted, count, owners, portions
-from ..samples.labelraster import LabelRaster, count_labels
+from ..samples.labelraster import LabelRaster, count_labels, sum_by_label
 from ..samples.shapes import Shapes
 from ..samples.validity import Validity
 from ..vectors.vectorlayer import VectorLayer
@@ -43,11 +45,13 @@ class Comparison:
     Attributes:
         pairs: label of the reference and label of the map, to the pixels (or points) that have both.
         mapped: label of the map to its pixels, in the whole map.
+        areas: label of the map to its area in m2, in the whole map; None where areas are unknown.
         without: pixels or points of the reference where the map has no data.
     """
 
     pairs: Counter[tuple[int, int]] = dataclasses.field(default_factory=Counter)
     mapped: Counter[int] = dataclasses.field(default_factory=Counter)
+    areas: dict[int, float] | None = None
     without: int = 0
 
     def add(self, reference: np.ndarray, found: np.ndarray) -> None:
@@ -70,6 +74,34 @@ class Comparison:
         self.mapped.update(count_labels(labels))
         if len(self.mapped) > _MOST_CLASSES:
             raise _no_classes(min(self.mapped), max(self.mapped))
+
+
+class _MapCount:
+    """Counts and measures the pixels of the map, box by box."""
+
+    def __init__(self, image: LabelRaster, comparison: Comparison) -> None:
+        self._image, self._comparison = image, comparison
+        reference, grid = image.stack.reference, image.stack.grid
+        self._pixel_areas: PixelAreas | None = None
+        if reference.georeferenced and Ellipsoid.knows(reference.wkt):
+            transform = (grid.x.origin, grid.x.spacing, 0.0, -grid.y.origin, 0.0, -grid.y.spacing)
+            self._pixel_areas = PixelAreas(Ellipsoid(reference.wkt), transform)
+            comparison.areas = {}
+
+    def read(self, box: Box) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `LabelRaster.read` returns for a box; each box once."""
+        where, labels = self._image.read(box)
+        self._comparison.add_mapped(labels)
+        if self._pixel_areas is not None and self._comparison.areas is not None:
+            wanted = np.zeros(box.area, bool)
+            wanted[where] = True
+            areas = self._pixel_areas.within(box, wanted.reshape(box.height, box.width))
+            if areas is None:
+                self._comparison.areas = None
+                return where, labels
+            for label, area in sum_by_label(labels, areas.reshape(-1)[where]).items():
+                self._comparison.areas[label] = self._comparison.areas.get(label, 0.0) + area
+        return where, labels
 
 
 def _no_classes(low: int, high: int) -> ParameterError:
@@ -180,11 +212,10 @@ def compare_rasters(image: LabelRaster, reference: LabelRaster, progress: Progre
         Cancelled: `progress` asked to stop.
     """
     comparison = Comparison()
-    boxes = image.boxes()
+    counted, boxes = _MapCount(image, comparison), image.boxes()
     for number, box in enumerate(boxes, 1):
         progress.check()
-        where, found = image.read(box)
-        comparison.add_mapped(found)
+        where, found = counted.read(box)
         places, labels = reference.read(box)
         comparison.without += len(places) - _add_at(comparison, box, (where, found), places, labels)
         progress.fraction(number / len(boxes))
@@ -242,11 +273,11 @@ def compare_features(
 
 
 def _count_map(image: LabelRaster, comparison: Comparison, progress: Progress, span: tuple[float, float]) -> None:
-    """Count the pixels of each class of the map; `span` is the part of the work that this is."""
-    boxes = image.boxes()
+    """Count and measure the pixels of each class of the map; `span` is the part of the work that this is."""
+    counted, boxes = _MapCount(image, comparison), image.boxes()
     for number, box in enumerate(boxes, 1):
         progress.check()
-        comparison.add_mapped(image.read(box)[1])
+        counted.read(box)
         progress.fraction(span[0] + (span[1] - span[0]) * number / len(boxes))
 
 

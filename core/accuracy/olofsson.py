@@ -10,8 +10,8 @@ The reference must be a random sample of each mapped class (or of the whole map)
 polygon are no independent samples, and make the intervals too narrow.
 
 The paper's matrices have the map in rows; ours, as in OTB, the reference. In the formulas below, i is the mapped
-class, j and k are reference classes, n_ij the samples, n_i. those of mapped class i, N_i. its pixels and W_i its
-share of the map.
+class, j and k are reference classes, n_ij the samples, n_i. those of mapped class i, N_i. its pixels (here its area, since
+pixels differ in size on the ground; a common factor cancels out) and W_i its share of the map.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AreaEstimates:
     """Estimates, and the halves of their 95 % confidence intervals (`_ci`); arrays float64 (classes,).
 
     Attributes:
-        mapped: area of each class on the map, in the unit that was asked for.
+        mapped: area of each class on the map, in the unit that was given.
         area, area_ci: its estimated true area.
         users, users_ci: user's accuracy (precision).
         producers, producers_ci: producer's accuracy (recall).
@@ -52,19 +52,18 @@ class AreaEstimates:
     overall_ci: float
 
 
-def estimate(matrix: Any, pixels: Any, pixel_area: float = 1.0) -> AreaEstimates:
+def estimate(matrix: Any, areas: Any) -> AreaEstimates:
     """Estimate accuracies and areas.
 
     Args:
         matrix: (classes, classes), the samples; rows are the reference, columns the map.
-        pixels: (classes,), how many pixels of the map each class has, N_i.
-        pixel_area: area of a pixel, in the unit in which areas are wanted.
+        areas: (classes,), the area of each class on the map, N_i., in the unit in which areas are wanted.
 
     Raises:
         ParameterError: a mapped class has no sample: nothing is known of its part of the map.
     """
     n = np.asarray(matrix, np.float64).T
-    mapped = np.asarray(pixels, np.float64)
+    mapped = np.asarray(areas, np.float64)
     sampled = n.sum(axis=1)
     missing = np.flatnonzero((mapped > 0) & (sampled == 0))
     if not mapped.any() or len(missing):
@@ -82,9 +81,9 @@ def estimate(matrix: Any, pixels: Any, pixel_area: float = 1.0) -> AreaEstimates
         overall_variance = _total(share**2 * users * (1 - users) / (sampled - 1), share)  # eq. 5
         users_variance = users * (1 - users) / (sampled - 1)  # eq. 6
     area = proportions.sum(axis=0)  # eq. 9
-    whole = float(mapped.sum()) * pixel_area
+    whole = float(mapped.sum())
     return AreaEstimates(
-        mapped * pixel_area,
+        mapped,
         whole * area,
         Z * whole * _area_error(n, sampled, share),  # eq. 11
         users,
@@ -124,7 +123,7 @@ def _producers_variance(
 
     Eq. 7: V(P_j) = (1 / N_.j^2) [N_j.^2 (1 - P_j)^2 U_j (1 - U_j) / (n_j. - 1)
     + P_j^2 sum over i other than j of N_i.^2 n_ij/n_i. (1 - n_ij/n_i.) / (n_i. - 1)],
-    eq. 8: N_.j = sum_i N_i. n_ij / n_i., the estimated pixels of reference class j.
+    eq. 8: N_.j = sum_i N_i. n_ij / n_i., the estimated area of reference class j.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         reference = _total(mapped[:, None] * n / sampled[:, None], mapped)

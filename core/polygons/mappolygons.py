@@ -19,11 +19,12 @@ from ..classes.legend import Legend, as_rows, known_classes, write_legend
 from ..errors import ParameterError
 from ..operations.maptopolygons import MapToPolygons
 from ..phrases import Phrase
+from ..rasters.ellipsoid import Ellipsoid
+from ..rasters.pixelareas import PixelAreas
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .arcs import Arc
-from .ellipsoid import Ellipsoid, planar
 from .mapreading import MapReader, Placed
 from .polygonizing import Polygon, Prepare, Strip, polygons_of
 from .polygonshapes import Measuring, Shape
@@ -163,9 +164,8 @@ def _pixel_areas(placed: Placed, ellipsoid: Ellipsoid) -> list[float]:
     """Return the areas in m2 of nine pixels: row by row those at the corners and edges of the map, and in its middle."""
     grid = placed.stack.grid
     columns, rows = [0, grid.width // 2, grid.width - 1], [0, grid.height // 2, grid.height - 1]
-    squares = [(c + x, r + y) for r in rows for c in columns for x, y in ((0, 0), (1, 0), (1, 1), (0, 1), (0, 0))]
-    found = ellipsoid.measure(planar(np.array(squares, "float64"), placed.transform), np.arange(0, len(squares), 5))
-    return [ellipsoid.area(below, turn) for below, turn in zip(found.areas.tolist(), found.turns.tolist())]
+    areas = PixelAreas(ellipsoid, placed.transform).of(np.tile(columns, 3), np.repeat(rows, 3))
+    return [float(area) for area in areas]
 
 
 def _shapes(

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..rasters.ellipsoid import Ellipsoid, planar
 from .arcs import Curve
-from .ellipsoid import Ellipsoid, planar
 from .polygonizing import Polygon
 from .rings import Ring, rings_of
 

@@ -131,7 +131,8 @@ class Simplification:
 
     def _add_ring(self, arc: Curve, kept: np.ndarray) -> None:
         """Add what may replace a closed arc: an outline with right angles, if there is one near it."""
-        corners = squared(arc.points[kept] @ self._linear.T, self._tolerance)
+        border = arc.points @ self._linear.T
+        corners = squared(border[kept], border, self._tolerance)
         if corners is None:
             return
         own = arc.points * SCALE

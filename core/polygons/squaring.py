@@ -33,12 +33,15 @@ class _Wall(NamedTuple):
     place: float
 
 
-def squared(outline: np.ndarray, tolerance: float) -> np.ndarray | None:
+def squared(outline: np.ndarray, border: np.ndarray, tolerance: float) -> np.ndarray | None:
     """Return the corners of an outline with right angles; None where none is near it.
 
     Args:
         outline: its vertices in map coordinates, float64 of shape (n, 2), the first one repeated at the end.
-        tolerance: the largest distance of a vertex from the new outline; also the length of the shortest wall.
+        border: likewise, the border of the pixels that it was simplified from.
+        tolerance: the largest distance of a vertex of the outline from the new one, and the largest mean of that and of the
+            distance of a corner of the new one from the border: the corners of a square around a disc are far out. Also
+            the length of the shortest wall.
 
     Returns:
         As `outline`, in the same direction.
@@ -54,7 +57,11 @@ def squared(outline: np.ndarray, tolerance: float) -> np.ndarray | None:
         return None
     corners = np.array([_corner(walls[number - 1], wall) for number, wall in enumerate(walls)])
     ring = np.concatenate((corners, corners[:1])) @ turn + outline[0]
-    return ring if _largest_distance(outline, ring) <= tolerance else None
+    inside = _largest_distance(outline, ring)
+    if inside > tolerance:
+        return None
+    outside = max(_largest_distance(corner[None], border) for corner in ring[1:])  # one by one: a border may be long
+    return ring if inside + outside <= 2 * tolerance else None
 
 
 def _walls(outline: np.ndarray, tolerance: float) -> list[_Wall]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .ellipsoid import planar
+from ..rasters.ellipsoid import planar
 from .rings import Ring
 
 _POLYGON = 3

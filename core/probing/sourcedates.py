@@ -26,7 +26,8 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
     if order := reordered(names, series):
         raise ModelError(
             "The bands of source {number} ({names}) are those that the model was made for, but in another order: at each date "
-            "it takes {wanted}. Reorder them (gdal_translate {selection} IN OUT), or list files of single bands in this order "
+            "it takes {wanted}. Reorder them (gdal_translate {selection} image.tif "
+            "reordered.tif), or list files of single bands in this order "
             "in {il}.",
             number=number,
             names=", ".join(stack.names[:_SHOWN]),

@@ -133,6 +133,19 @@ def count_labels(labels: np.ndarray) -> dict[int, int]:
     return dict(zip((int(value) for value in values), counts.tolist()))
 
 
+def sum_by_label(labels: np.ndarray, values: np.ndarray) -> dict[int, float]:
+    """Return the sums of positive values at each label that occurs in a flat array of whole numbers."""
+    if not len(labels):
+        return {}
+    low, high = int(labels.min()), int(labels.max())
+    if high - low < max(_DENSE, len(labels)):
+        sums = np.bincount(labels.astype("int64") - low, values)
+        found = np.flatnonzero(sums)
+        return dict(zip((found + low).tolist(), sums[found].tolist()))
+    names, at = np.unique(labels, return_inverse=True)
+    return dict(zip((int(name) for name in names), np.bincount(at, values).tolist()))
+
+
 def group_by_label(labels: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sort pixels by class, keeping their order inside each.
 

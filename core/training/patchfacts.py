@@ -106,7 +106,8 @@ def _check_order(file: str, names: Sequence[str], series: SeriesLayout, il: str)
     if order := reordered(names, series):
         raise ParameterError(
             "{il}: the bands of {file} are those that the model was made for, but in another order: at each date it takes "
-            "{wanted}. Reorder the bands of the images (gdal_translate {selection} IN OUT), and extract the patches again.",
+            "{wanted}. Reorder the bands of the images (gdal_translate {selection} image.tif "
+            "reordered.tif), and extract the patches again.",
             il=il,
             file=file,
             wanted=", ".join(series.names),

@@ -39,11 +39,13 @@ class QgisProcess:
             line += [f"{key}={item}" for item in several]
         return line
 
-    def start(self, algorithm: str, parameters: Mapping[str, Any], **more: Any) -> subprocess.Popen[str]:
-        """Start an algorithm and return at once, for tests that stop it in the middle."""
+    def start(
+        self, algorithm: str, parameters: Mapping[str, Any], variables: Mapping[str, str] | None = None, **more: Any
+    ) -> subprocess.Popen[str]:
+        """Start an algorithm and return at once, for tests that stop it in the middle or change its environment."""
         return subprocess.Popen(
             self.command(algorithm, parameters, json_output=False),
-            env={**self.environment},
+            env={**self.environment, **(variables or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

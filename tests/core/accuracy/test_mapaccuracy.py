@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gc
 import json
 from pathlib import Path
@@ -263,33 +264,64 @@ def test_names_can_be_given(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ report
 
 
-def test_areas_are_in_hectares_where_coordinates_are_lengths(tmp_path: Path) -> None:
+def test_areas_are_in_hectares_on_the_ellipsoid(tmp_path: Path) -> None:
+    """On the central meridian of UTM, lengths in the plane are 0.9996 of those on the ellipsoid."""
     source = layer(tmp_path / "p.gpkg", POINTS)
     _, results = against_layer(tmp_path, source, out_report=str(tmp_path / "r.html"))
     row = class_rows(results)[1]
     assert row["unit"] == "ha"
-    assert row["mapped"] == pytest.approx((MAP == 1).sum() * 0.01)
+    assert row["mapped"] == pytest.approx((MAP == 1).sum() * 0.01 / 0.9996**2, rel=1e-7)
     total = sum(row["area"] for row in class_rows(results).values())
-    assert total == pytest.approx(600 * 0.01)
+    assert total == pytest.approx(600 * 0.01 / 0.9996**2, rel=1e-7)
     assert 0 < results["overall_accuracy_adjusted_ci"] < results["overall_accuracy_adjusted"] < 1
     page = Path(results["out.report"]).read_text(encoding="utf-8")
     assert "Estimated area (ha)" in page
     assert "REF_VECTOR_FIELD" in page
 
 
-def test_areas_are_pixels_elsewhere(tmp_path: Path) -> None:
+def placed(folder: Path, system: str, transform: tuple[float, ...]) -> list[str]:
+    """Map and reference, both with this place on the ground."""
     paths = []
-    for name, labels in (("map", MAP), ("reference", REFERENCE)):
-        path = raster(tmp_path / f"{name}.tif", labels)
+    known = osr.SpatialReference()
+    if system:
+        known.SetFromUserInput(system)
+    for name, labels in (("map", np.where(COLUMNS == 29, 0, MAP)), ("reference", REFERENCE)):
+        path = raster(folder / f"{name}.tif", labels, nodata=0)
         dataset = gdal.Open(path, gdal.GA_Update)
-        system = osr.SpatialReference()
-        system.ImportFromEPSG(4326)
-        dataset.SetProjection(system.ExportToWkt())
-        dataset.SetGeoTransform((5, 0.01, 0, 50, 0, -0.01))
+        dataset.SetProjection(known.ExportToWkt() if system else "")
+        dataset.SetGeoTransform(transform)
         dataset = None
         paths.append(path)
-    _, results = compare(tmp_path, image=paths[0], ref_raster_in=paths[1], out_report=str(tmp_path / "r.html"))
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("system", "transform"),
+    [
+        ("EPSG:4326", (5, 2, 0, 70, 0, -2)),  # a pixel in the south is twice that in the north
+        ("EPSG:4326", (5, 0.5, 0, 60, 0, 0.5)),  # from south to north
+        ("EPSG:3857", (0, 50_000, 0, 9e6, 0, -50_000)),
+        ("EPSG:32631", (2e5, 3, 0, 5e6, 0, -3)),
+    ],
+)
+def test_areas_are_those_of_maptopolygons(tmp_path: Path, system: str, transform: tuple[float, ...]) -> None:
+    image, reference = placed(tmp_path, system, transform)
+    _, results = compare(tmp_path, image=image, ref_raster_in=reference)
+    table = str(tmp_path / "areas.csv")
+    registry.run("MapToPolygons", {"in": image, "out": str(tmp_path / "p.gpkg"), "outtable": table})
+    table_rows = csv.DictReader(Path(table).read_text(encoding="utf-8").splitlines())
+    areas = {row["class"]: float(row["area_m2"]) for row in table_rows}
+    rows = class_rows(results)
+    assert len(areas) == 4
+    for label, area in areas.items():
+        assert rows[int(label)]["mapped"] == pytest.approx(area / 1e4, rel=1e-6)
+
+
+def test_areas_are_pixels_elsewhere(tmp_path: Path) -> None:
+    image, reference = placed(tmp_path, "", (5, 0.01, 0, 50, 0, -0.01))
+    _, results = compare(tmp_path, image=image, ref_raster_in=reference, out_report=str(tmp_path / "r.html"))
     assert class_rows(results)[1]["unit"] == "pixels"
+    assert class_rows(results)[1]["mapped"] == (MAP[:, :29] == 1).sum()
     assert "Areas are in pixels" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ PIXELS = [200_000, 150_000, 3_200_000, 6_450_000]
 
 
 def test_the_example_of_the_paper() -> None:
-    found = estimate(MATRIX, PIXELS, 30 * 30 / 1e4)
+    found = estimate(MATRIX, np.array(PIXELS) * 30 * 30 / 1e4)
     assert found.users.round(2).tolist() == [0.88, 0.73, 0.93, 0.96]
     assert found.users_ci.round(2).tolist() == [0.07, 0.10, 0.04, 0.02]
     assert found.producers.round(2).tolist() == [0.75, 0.85, 0.93, 0.96]

@@ -281,16 +281,16 @@ def test_what_cannot_be_right_is_refused_before_anything_runs(scenes: Path, case
 @pytest.mark.parametrize("name", ["out", "out_items", "out_merged"])
 def test_no_result_of_all_rows_replaces_an_input(scenes: Path, name: str) -> None:
     """Neither one of a column nor one that all rows have in common."""
-    given = {"operation": "PolygonClassStatistics", "table": str(scenes / "t.csv"), "merge": True}
+    given = {"operation": "SampleSelection", "table": str(scenes / "t.csv"), "merge": True}
     given |= {"out": str(scenes / "r.csv"), name: str(scenes / "fields.gpkg")}
     (scenes / "fields.gpkg").write_bytes(b"fields")
     for line, common in (
-        ("IN,VEC,OUT\na.tif,fields.gpkg,x.xml", ""),
-        ("IN,OUT\na.tif,x.xml", f"VEC={scenes}/fields.gpkg"),
+        ("IN,VEC,OUT\na.tif,fields.gpkg,x.gpkg", ""),
+        ("IN,OUT\na.tif,x.gpkg", f"VEC={scenes}/fields.gpkg"),
     ):
         (scenes / "t.csv").write_text(f"{line}\n")
         with pytest.raises(ParameterError, match=rf"Row 1 \(line 2\): VEC is .*fields.gpkg, which is {name.upper()}:"):
-            run(**given, parameters=f"FIELD=class {common}")
+            run(**given, parameters=f"FIELD=class INSTATS=stats.xml {common}")
     assert (scenes / "fields.gpkg").read_bytes() == b"fields"
 
 

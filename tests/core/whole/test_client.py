@@ -440,6 +440,7 @@ def parent(tmp_path: Path, operation: str, hold: bool = False) -> subprocess.Pop
 @pytest.mark.parametrize("hold", [False, True])
 def test_the_engine_of_a_parent_that_is_gone_ends(tmp_path: Path, number: signal.Signals, hold: bool) -> None:
     with parent(tmp_path, "work", hold) as process:
+        assert process.stdout.readline() == "Starting the engine …\n"
         pid = int(process.stdout.readline())
         assert (tmp_path / "t").exists() and not gone(pid)
         process.send_signal(number)
@@ -450,7 +451,7 @@ def test_the_engine_of_a_parent_that_is_gone_ends(tmp_path: Path, number: signal
 
 def test_a_parent_that_ends_by_itself_leaves_no_engine(tmp_path: Path) -> None:
     with parent(tmp_path, "report") as process:
-        assert process.stdout.readline() == "begins\n"
+        assert [process.stdout.readline() for _ in range(2)] == ["Starting the engine …\n", "begins\n"]
         children = psutil.Process(process.pid).children()
         assert process.wait() == 0
         assert all(gone(child.pid) for child in children)

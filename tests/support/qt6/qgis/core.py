@@ -63,7 +63,9 @@ def _check(*values):
 
 
 class Thing(metaclass=_Named):
-    """An object of any class."""
+    """An object of any class; what is asked of it as a text is the text that it was given."""
+
+    _help = ""
 
     def __init__(self, *arguments, **named):
         _check(*arguments, *named.values())
@@ -76,6 +78,12 @@ class Thing(metaclass=_Named):
     def __or__(self, other):
         _check(other)
         return self
+
+    def setHelp(self, text):
+        self._help = text
+
+    def help(self):
+        return self._help
 
 
 class QgsProcessingAlgorithm(Thing):

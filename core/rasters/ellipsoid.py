@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from osgeo import osr
 
-_STEP = 250.0
+STEP = 250.0
 """Metres after which a straight line of the map gets a point more, since it is a curve on the ellipsoid."""
 
 
@@ -55,8 +55,8 @@ class Ellipsoid:
         self._axis = float(system.GetSemiMajor())
         flattening = 1 / system.GetInvFlattening() if system.GetInvFlattening() else 0.0
         self._squared = flattening * (2 - flattening)
-        metres = self._axis * self._radians if self._geographic else system.GetLinearUnits()
-        self._step = _STEP / metres
+        self.metres = self._axis * self._radians if self._geographic else float(system.GetLinearUnits())
+        """Metres of a unit of the coordinates; for degrees, on the equator."""
         self.polar_half = math.pi * self._axis**2 * float(self._q(np.array(math.pi / 2)))
         """The area from the equator to a pole, in m2."""
 
@@ -68,14 +68,15 @@ class Ellipsoid:
             return False
         return bool(system.IsGeographic() or system.IsProjected())
 
-    def measure(self, points: np.ndarray, starts: np.ndarray) -> Measured:
+    def measure(self, points: np.ndarray, starts: np.ndarray, step: float = STEP) -> Measured:
         """Measure lines.
 
         Args:
             points: x and y of the vertices of all lines, float64 of shape (n, 2).
             starts: where each line begins in them; each has two vertices or more.
+            step: metres of the map after which a straight line gets a point more.
         """
-        points, starts = self._densified(points, starts)
+        points, starts = self._densified(points, starts, step / self.metres)
         longitude, latitude = self._angles(points)
         across = np.diff(longitude, append=0.0)
         if self._to_degrees is not None:  # else a line runs as its longitudes tell
@@ -97,9 +98,9 @@ class Ellipsoid:
         around_pole = abs(turns) > math.pi
         return abs(self.polar_half - abs(areas)) if around_pole else abs(areas)
 
-    def _densified(self, points: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _densified(self, points: np.ndarray, starts: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
         steps = np.diff(points, axis=0, append=points[-1:])
-        pieces = np.maximum(1, np.ceil(np.hypot(steps[:, 0], steps[:, 1]) / self._step)).astype("int64")
+        pieces = np.maximum(1, np.ceil(np.hypot(steps[:, 0], steps[:, 1]) / step)).astype("int64")
         if self._geographic:  # along parallels and meridians, lines are straight there, too
             pieces[(steps == 0).any(axis=1)] = 1
         pieces[np.append(starts[1:], len(points)) - 1] = 1

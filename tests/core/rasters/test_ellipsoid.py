@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from osgeo import osr
 
-from otbtf_qgis.core.polygons.ellipsoid import Ellipsoid
+from otbtf_qgis.core.rasters.ellipsoid import Ellipsoid
 
 EARTH = 510_065_621_724_089.0
 """Area of WGS 84, in m2: 2 pi a^2 (1 + (1 - e^2) / e artanh e)."""
