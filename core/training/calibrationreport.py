@@ -65,5 +65,5 @@ def _independence(found: FittedTemperature) -> str:
         )
     return Phrase(
         "The diagrams and errors are those of the validation data, to which the temperature was fitted: they are no independent "
-        "evidence, and the error after is rather too small. Other data show how well the probabilities are calibrated."
+        "evidence, and the error after tends to be too small. Other data show how well the probabilities are calibrated."
     )

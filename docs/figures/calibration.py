@@ -20,7 +20,7 @@ HEADING = "Calibration of the class probabilities"
 def patches(folder: Path, area: str) -> list[str]:
     """Cut patches around labels of an area of the example data, and return the paths of patches and labels."""
     labels, points = str(folder / f"terrain_truth_{area}.tif"), str(folder / f"{area}.gpkg")
-    selection = {"inref": labels, "strategy": "constant", "strategy.constant.nb": SAMPLES, "pad": 8, "rand": 1}
+    selection = {"inref": labels, "strategy": "constant", "strategy.constant.nb": SAMPLES, "pad": 8, "seed": 1}
     run("LabelImageSampleSelection", {**selection, "outvec": points})
     made = {"source1.out": str(folder / f"{area}.tif"), "outlabels": str(folder / f"{area}_labels.tif")}
     size = {"source1.patchsizex": 16, "source1.patchsizey": 16}
