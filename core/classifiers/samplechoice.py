@@ -17,7 +17,7 @@ from ..parameters.classifiergroups import SampleChoice
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 from ..samples import allocation
-from ..samples.allocation import Rates, Totals
+from ..samples.allocation import Rates, Totals, even_shares
 from ..samples.classtotals import natural_order
 from ..samples.counting import Counted, count
 from ..samples.footprint import pixel_of
@@ -60,66 +60,89 @@ class ChosenSamples:
     legend: Legend
 
 
+@dataclass(frozen=True)
+class SampleScene:
+    """An image on which samples are chosen.
+
+    Attributes:
+        validity: its grid, and where it has data.
+        training: layers with the samples for training; none for a scene that only validates.
+        validation: layers with those for validation.
+    """
+
+    validity: ValidPixels
+    training: tuple[LayerSource, ...]
+    validation: tuple[LayerSource, ...]
+
+
+@dataclass(frozen=True)
+class _OpenLayer:
+    """A layer on the image of the scene with this number."""
+
+    scene: int
+    shapes: Shapes
+
+
 class SampleChooser:
     """Chooses samples from the layers of a run."""
 
-    def __init__(self, parameters: SampleChoice, validity: ValidPixels, memory: int, seed: int) -> None:
+    def __init__(self, parameters: SampleChoice, scenes: Sequence[SampleScene], memory: int, seed: int) -> None:
         """Open the layers.
 
         Args:
-            parameters: where samples come from.
-            validity: the grid, and where it has data.
+            parameters: how many samples there are, and their class field.
+            scenes: where they come from.
             memory: budget in MB.
             seed: of what is drawn.
 
         Raises:
             ParameterError, VectorError: a layer or its class field cannot be used.
         """
-        if not parameters.valid and parameters.sample_vtr == 1:
+        self._training = _opened(scenes, [scene.training for scene in scenes], parameters.sample_vfn)
+        self._validation = _opened(scenes, [scene.validation for scene in scenes], parameters.sample_vfn)
+        if not self._validation and parameters.sample_vtr == 1:
             raise ParameterError(
                 "{sample_vtr} is 1, which leaves no training sample: choose a smaller share, or add a validation "
                 "layer ({valid}).",
                 sample_vtr=field("sample_vtr"),
                 valid=field("valid"),
             )
-        self._parameters, self._validity, self._memory = parameters, validity, memory
+        self._parameters, self._memory = parameters, memory
+        self._valid = [scene.validity for scene in scenes]
         self._random = np.random.default_rng(seed)
-        self._training = [self._open(source) for source in parameters.vd]
-        self._validation = [self._open(source) for source in parameters.valid]
 
-    def _open(self, source: LayerSource) -> Shapes:
-        image = self._validity.image
-        return Shapes(open_training_layer(source, None), self._parameters.sample_vfn, image.grid, image.reference)
+    def choose(self, progress: Progress) -> list[ChosenSamples]:
+        """Return the samples of each scene; what is known of the classes is the same in all.
 
-    def choose(self, progress: Progress) -> ChosenSamples:
-        """Return the samples.
+        Of a class, each scene gives the same number as far as it has them.
 
         Raises:
             ParameterError, VectorError: there are none, or a class cannot be read.
             Cancelled: `progress` asked to stop.
         """
         given, dedicated = self._parameters, bool(self._validation)
-        layers = [(shapes.layer, shapes.field) for shapes in (*self._training, *self._validation)]
+        layers = [(own.shapes.layer, own.shapes.field) for own in (*self._training, *self._validation)]
         changes, known = renumbering(layers)
         ours, theirs = changes[: len(self._training)], changes[len(self._training) :]
         part = Part(progress, 0, 0.5 if dedicated else 1)
         found = self._of(self._training, ours, training_limit(given, dedicated), part)
-        coding = ClassCoding(self._training[0].field, holds_names(layers, progress), _classes(found))
-        training = self._placed(found, coding)
+        coding = ClassCoding(self._training[0].shapes.field, holds_names(layers, progress), _classes(found))
+        training = self._placed(self._training, found, coding)
         if dedicated:
             found = self._of(self._validation, theirs, validation_limit(given), Part(progress, 0.5, 1))
-            other = self._placed(found, coding)
+            other = self._placed(self._validation, found, coding)
             legend = coding.legend(known, given.legend)
-            warn_of_unknown_classes(legend, training.labels, other.labels, progress)
-            return ChosenSamples(training, other, legend)
+            learned, tested = (np.concatenate([own.labels for own in each]) for each in (training, other))
+            warn_of_unknown_classes(legend, learned, tested, progress)
+            return [ChosenSamples(own, held, legend) for own, held in zip(training, other)]
         legend = coding.legend(known, given.legend)
-        held = held_back(training.labels, given.sample_vtr)
-        return ChosenSamples(training[~held], training[held], legend)
+        split = [(own, held_back(own.labels, given.sample_vtr)) for own in training]
+        return [ChosenSamples(own[~held], own[held], legend) for own, held in split]
 
     def _of(
-        self, layers: Sequence[Shapes], changes: Sequence[dict[Any, int]], limit: int, progress: Progress
+        self, layers: Sequence[_OpenLayer], changes: Sequence[dict[Any, int]], limit: int, progress: Progress
     ) -> list[_MapSamples]:
-        """Return the samples of each layer, chosen as if the features of all stood in one.
+        """Return the samples of each layer, chosen as if the features of all of a scene stood in one.
 
         Args:
             layers: the layers.
@@ -127,10 +150,10 @@ class SampleChooser:
             limit: how many samples a class has at most; -1: no limit.
             progress: hears of the work, and of classes without a sample.
         """
-        paths = Phrase(" and ").join(str(shapes.layer.path) for shapes in layers)
+        paths = Phrase(" and ").join(dict.fromkeys(str(own.shapes.layer.path) for own in layers))
         width = 1 / len(layers)
         counting = [Part(progress, width * place / 2, width * (place + 1) / 2) for place in range(len(layers))]
-        counted = [count(shapes, self._validity, self._memory, part) for shapes, part in zip(layers, counting)]
+        counted = [count(o.shapes, self._valid[o.scene], self._memory, part) for o, part in zip(layers, counting)]
         rates = rates_of(_together(counted, changes), bool(self._parameters.sample_bm), limit)
         if not any(rate.needed for rate in rates.values()):
             raise ParameterError(
@@ -147,22 +170,61 @@ class SampleChooser:
                     "The class {empty} of {paths} has no sample on a valid pixel.", empty=", ".join(empty), paths=paths
                 )
             )
-        samplers = {name: Periodic(rate.needed, rate.total, JITTER, self._random) for name, rate in rates.items()}
+        samplers = self._samplers(layers, counted, changes, rates)
         found = []
-        for place, (shapes, those, change) in enumerate(zip(layers, counted, changes)):
+        for place, (own, those, change) in enumerate(zip(layers, counted, changes)):
             # What it tells goes from one half on: that is where this layer's part begins.
             part = Part(progress, 0.5 + width * (place - 1) / 2, 0.5 + width * (place + 1) / 2)
-            own = {label: samplers[_named(label, change)] for label in those.labels}
-            selection = Selection(shapes, those, self._validity, own, self._memory)
-            collected = _SampleCollector(selection.fields.index(shapes.field) if shapes.field.index >= 0 else -1)
+            by_label = {label: samplers[own.scene][_named(label, change)] for label in those.labels}
+            selection = Selection(own.shapes, those, self._valid[own.scene], by_label, self._memory)
+            fields = selection.fields
+            collected = _SampleCollector(fields.index(own.shapes.field) if own.shapes.field.index >= 0 else -1)
             selection.write(collected, part)
             found.append(collected.result(change))
         return found
 
-    def _placed(self, found: Sequence[_MapSamples], coding: ClassCoding) -> SamplePixels:
-        x, y = (np.concatenate([getattr(part, axis) for part in found]) for axis in ("x", "y"))
-        columns, rows = pixels_of(x, y, self._validity.image.grid)
-        return SamplePixels(columns, rows, coding.numbers(_classes(found)))
+    def _samplers(
+        self, layers: Sequence[_OpenLayer], counted: Sequence[Counted], changes: Sequence[dict[Any, int]], rates: Rates
+    ) -> dict[int, dict[str, Periodic]]:
+        """Return by scene and class what takes its share of the samples."""
+        scenes = list(dict.fromkeys(own.scene for own in layers))
+        totals = {
+            scene: _together(
+                [those for own, those in zip(layers, counted) if own.scene == scene],
+                [change for own, change in zip(layers, changes) if own.scene == scene],
+            )
+            for scene in scenes
+        }
+        samplers: dict[int, dict[str, Periodic]] = {scene: {} for scene in scenes}
+        for name, rate in rates.items():
+            available = [totals[scene].get(name, 0) for scene in scenes]
+            for scene, total, share in zip(scenes, available, even_shares(rate.needed, available)):
+                samplers[scene][name] = Periodic(share, total, JITTER, self._random)
+        return samplers
+
+    def _placed(
+        self, layers: Sequence[_OpenLayer], found: Sequence[_MapSamples], coding: ClassCoding
+    ) -> list[SamplePixels]:
+        """Return the samples of each scene as pixels of its grid."""
+        placed = []
+        for scene, valid in enumerate(self._valid):
+            own = [part for layer, part in zip(layers, found) if layer.scene == scene]
+            x, y = (np.concatenate([np.empty(0), *(getattr(part, axis) for part in own)]) for axis in ("x", "y"))
+            columns, rows = pixels_of(x, y, valid.image.grid)
+            placed.append(SamplePixels(columns, rows, coding.numbers(_classes(own))))
+        return placed
+
+
+def _opened(
+    scenes: Sequence[SampleScene], sources: Sequence[Sequence[LayerSource]], class_field: str
+) -> list[_OpenLayer]:
+    found = []
+    for number, (scene, own) in enumerate(zip(scenes, sources)):
+        image = scene.validity.image
+        for source in own:
+            shapes = Shapes(open_training_layer(source, None), class_field, image.grid, image.reference)
+            found.append(_OpenLayer(number, shapes))
+    return found
 
 
 def _classes(found: Sequence[_MapSamples]) -> list[Any]:

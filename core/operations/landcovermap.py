@@ -10,11 +10,13 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.averaging import positions
 from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
+from ..parameters.scenetable import MappedScenes, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
@@ -144,6 +146,16 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
+class _Scenes(MappedScenes):
+    scenes: str | None = scenes(
+        "in, labels_raster, labels_vector, labels_field, labels_nodata, mask, mask_vector, out",
+        "to learn from and to map",
+        "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
+        "OUT with the scene's name (map_north.tif).",
+    )
+
+
+@dataclass(frozen=True)
 class _NoData(MappedRule, PatchRule):
     nodata_pixels: float | None = nodata_pixels(
         "Largest share of no-data pixels in a patch for training, and below a pixel of the map",
@@ -163,6 +175,7 @@ class _Outputs(Group):
     )
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
+    augment_serve: str = positions(sections.NETWORK)
     out: str = voc.raster_out("out", "Map", "The class of each pixel of the image, with names and colours.")
     out_polygons: str | None = voc.vector_out(
         "out.polygons",
@@ -194,7 +207,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, Masked, _Inputs):
+class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling, _Scenes, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Make a land cover map"
@@ -221,6 +234,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         NumberResult("epochs_run", "Number of epochs trained"),
         NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
         TextResult("mode", "Mode used"),
+        TextResult("maps", "Maps of several scenes (JSON)"),
     )
     RUN = "workflows.landcovermapping:make_map"
     NEEDS_ENGINE = True
@@ -230,13 +244,6 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         self._check_labels()
         self._check_model()
         check_keras_out(self.out_keras)
-        if self.calibrate and not self.validation_share:
-            raise ParameterError(
-                "{calibrate} is on, but {validation_share} is 0, so that there are no samples to fit the temperature to: set "
-                "{validation_share} to 0.25, or switch {calibrate} off.",
-                calibrate=field("calibrate"),
-                validation_share=field("validation_share"),
-            )
 
     def _check_labels(self) -> None:
         labels = {"labels_raster": field("labels_raster"), "labels_vector": field("labels_vector")}

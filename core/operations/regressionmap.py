@@ -9,10 +9,12 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.averaging import positions
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
-from ..parameters.operation import Group, NumberResult, Operation
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
+from ..parameters.scenetable import MappedScenes, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import REGRESSION, TEMPLATES
 from ..parameters.vectorsource import LayerSource
@@ -120,9 +122,20 @@ class _Inputs(Group):
 
 
 @dataclass(frozen=True)
+class _Scenes(MappedScenes):
+    scenes: str | None = scenes(
+        "in, values_raster, values_vector, values_field, values_nodata, mask, mask_vector, out",
+        "to learn from and to map",
+        "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
+        "OUT with the scene's name (map_north.tif).",
+    )
+
+
+@dataclass(frozen=True)
 class _Outputs(Group):
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
+    augment_serve: str = positions(sections.NETWORK)
     out: str = voc.raster_out("out", "Map", "The estimated quantity of each pixel, in the unit of the values (float).")
     model_saveto: str | None = voc.folder_out(
         "model.saveto",
@@ -145,7 +158,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inputs):
+class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, _Scenes, Masked, _Inputs):
     """OTBTF has no such application."""
 
     TITLE = "Map a quantity"
@@ -169,6 +182,7 @@ class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, Masked, _Inp
         NumberResult("samples_validation", "Number of pixels for validation"),
         NumberResult("epochs_run", "Number of epochs trained"),
         NumberResult("pixels_nodata", "Number of no-data pixels in the map"),
+        TextResult("maps", "Maps of several scenes (JSON)"),
     )
     RUN = "workflows.regressionmapping:make_map"
     NEEDS_ENGINE = True

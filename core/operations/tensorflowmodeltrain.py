@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
-from ..parameters import sharedkeys as shared
 from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Operation
 from ..parameters.sampleroles import SampleRole
@@ -15,11 +14,13 @@ from ..parameters.traininggroups import (
     TRAINING_RESULTS,
     Fitting,
     GraphTraining,
+    NetworkSize,
     SampleUse,
     Scoring,
     TrainedModel,
     TrainingFiles,
     TrainingOutputs,
+    patches_memory,
 )
 from ..parameters.trainingsources import SampleSources
 from ..parameters.vocabulary import folded
@@ -32,6 +33,7 @@ class TensorflowModelTrain(
     TrainingOutputs,
     GraphTraining,
     TrainedFilling,
+    NetworkSize,
     Memory,
     Fitting,
     Scoring,
@@ -61,9 +63,7 @@ class TensorflowModelTrain(
     augmentation: str = folded(SampleUse, "augmentation")
     remap_labels: bool = folded(SampleUse, "remap_labels")
     validation_share: float | None = folded(Scoring, "validation_share")
-    memory: int | None = shared.memory(
-        "patches that are kept or shuffled", more="; further patches are read when they are used"
-    )
+    memory: int | None = patches_memory()
 
     def __post_init__(self) -> None:
         super().__post_init__()

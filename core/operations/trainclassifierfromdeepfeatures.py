@@ -15,6 +15,7 @@ from ..parameters.classifiergroups import (
     training_report,
 )
 from ..parameters.operation import Group, Operation
+from ..parameters.scenetable import scenes
 from ..parameters.servedmodel import ServedModel
 
 
@@ -27,6 +28,17 @@ class FeatureModel(ServedModel):
 
 
 @dataclass(frozen=True)
+class Scenes(Group):
+    """Further scenes."""
+
+    scenes: str | None = scenes(
+        "source1_il (source2_il, ...), vd and valid",
+        "to learn from",
+        "Of each class, every scene has the same number of samples, as far as it has them.",
+    )
+
+
+@dataclass(frozen=True)
 class Outputs(Group):
     """The outputs."""
 
@@ -36,7 +48,7 @@ class Outputs(Group):
 
 
 @dataclass(frozen=True)
-class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, SampleChoice, FeatureModel):
+class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, SampleChoice, Scenes, FeatureModel):
     """See OTBTF's application of the same name."""
 
     TITLE = "Train on deep features (random forest, SVM, ...)"
@@ -51,5 +63,5 @@ class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, Samp
         "scikit-learn."
     )
     RESULTS = TRAINING_RESULTS
-    RUN = "classifiers.traindeep:train_on_deep_features"
+    RUN = "workflows.deeptraining:train_classifier"
     NEEDS_ENGINE = True

@@ -205,6 +205,35 @@ def keras_out() -> Any:
     )
 
 
+def network_width() -> Any:
+    """The size of a template's layers."""
+    return voc.integer(
+        "width",
+        "Network width",
+        "Number of filters or units of the first layer; those of later layers follow from it. Default: depends on "
+        "the template.",
+        minimum=1,
+        maximum=4096,
+        section=sections.NETWORK,
+        advanced=True,
+    )
+
+
+def network_depth() -> Any:
+    """The number of a template's layers."""
+    return voc.integer(
+        "depth",
+        "Network depth",
+        "Number of levels of unet, gap_filling and utae, residual blocks of super_resolution, blocks of deeplabv3plus behind "
+        "its encoder and of segformer_b0 in each level, or layers of mlp, tempcnn and time_series_transformer. Default: "
+        "depends on the template.",
+        minimum=1,
+        maximum=8,
+        section=sections.NETWORK,
+        advanced=True,
+    )
+
+
 def tag_sets(name: str = "model.tagsets") -> Any:
     """Which graph of a SavedModel is taken."""
     return voc.text(

@@ -20,6 +20,8 @@ OPERATIONS = (
     "LandCoverMap",
     "RegressionMap",
     "MapToPolygons",
+    "FindLearningRate",
+    "DetectObjects",
     "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",

@@ -24,6 +24,8 @@ FOR_KERAS_ONLY = (
     "remap_labels",
     "extend_classes",
     "calibrate",
+    "width",
+    "depth",
 )
 """Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
@@ -39,6 +41,9 @@ LOSSES = (
 )
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
+OVER_ALL_EPOCHS = ("cosine", "exponential")
+"""The schedules that depend on the number of epochs."""
+
 METRICS = ("accuracy", "mean_iou", "mse", "mae", "rmse")
 AUGMENTATIONS = ("none", "flips", "flips_turns")
 STRATEGIES = ("none", "mirrored", "multiworker")
@@ -57,6 +62,11 @@ TRAINING_RESULTS = (
     NumberResult("samples_per_epoch", "Number of samples per epoch"),
 )
 """The results of a training."""
+
+
+def patches_memory() -> Any:
+    """The memory budget of a training."""
+    return shared.memory("patches that are kept or shuffled", more="; further patches are read when they are used")
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,14 @@ class TrainedModel(Group):
     )
     model_tagsets: str = shared.tag_sets()
     trust_model: bool = shared.trust_model()
+
+
+@dataclass(frozen=True)
+class NetworkSize(Group):
+    """The size of a template, which is made for the samples."""
+
+    width: int | None = shared.network_width()
+    depth: int | None = shared.network_depth()
 
 
 @dataclass(frozen=True)

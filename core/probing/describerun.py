@@ -85,11 +85,18 @@ def _results(described: Description, defaults: ServingDefaults | None) -> dict[s
     first = described.outputs[0]
     rasters = bool(described.rasters or described.misfits)
     return {
-        "verdict": applied(first.geometry, defaults).verdict if first.geometry else first.verdict,
+        "verdict": _verdict(described, defaults),
         "parameters": worded(first.parameters, as_key),
         "fits": ("no" if described.misfits else "yes") if rasters else "",
         "misfits": "\n".join(worded(misfit, as_key) for misfit in described.misfits),
     }
+
+
+def _verdict(described: Description, defaults: ServingDefaults | None) -> str:
+    first = described.outputs[0]
+    if described.head is not None and first.geometry is None:
+        return Phrase("detector")
+    return applied(first.geometry, defaults).verdict if first.geometry else first.verdict
 
 
 def _uri(path: str) -> str:

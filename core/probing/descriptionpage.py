@@ -88,6 +88,7 @@ def page(
         _table([(Phrase("Kind"), _text(model.kind)), (Phrase("Path"), _text(model.path))]),
         *_rasters(description),
         *_training_images(serving_defaults),
+        *_detector(description),
         f"<h2>{_text(Phrase('Inputs'))}</h2>",
         _tensors(model.inputs.values(), dict(description.bands)),
         f"<h2>{_text(Phrase('Outputs'))}</h2>",
@@ -149,6 +150,23 @@ def _calibration(calibration: Calibration | None) -> list[str]:
     ]
     shown = [(name, _text(value)) for name, value in rows]
     return [f"<h2>{_text(Phrase('Calibrated class probabilities'))}</h2>", _table(shown)]
+
+
+def _detector(description: Description) -> list[str]:
+    """Return what the outputs of a detector are."""
+    head = description.head
+    if head is None:
+        return []
+    rows = [
+        (Phrase("Form"), f"<code>{_text(head.form)}</code>"),
+        (Phrase("Outputs"), f"<code>{_text(', '.join(head.all_outputs))}</code>"),
+        (Phrase("Order of boxes"), f"<code>{_text(head.order)}</code>" if head.order else _text(Phrase("unknown"))),
+        (Phrase("Unit of boxes"), f"<code>{_text(head.scale)}</code>" if head.scale else _text(Phrase("unknown"))),
+    ]
+    if head.scores:
+        rows.append((Phrase("Classes"), str(head.scores)))
+    use = f"<p>{_text(Phrase('Objects are found with otbtf:detectobjects.'))}</p>"
+    return [f"<h2>{_text(Phrase('Detector'))}</h2>", _table(rows), use]
 
 
 def _metadata(texts: Mapping[str, str]) -> list[str]:

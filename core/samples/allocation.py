@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import ParameterError, field
@@ -125,3 +125,22 @@ def rates_table(rates: Mapping[str, Rate]) -> str:
     """Return the rates as the text that OTB writes to `outrates`."""
     lines: Iterable[str] = (f"{name}\t{r.required}\t{r.total}\t{r.rate:g}\n" for name, r in rates.items())
     return "".join(["#className requiredSamples totalSamples rate\n", *lines])
+
+
+def even_shares(total: int, available: Sequence[int]) -> list[int]:
+    """Return how many each gives of `total`: the same number, or all that it has; what is missing comes from the others.
+
+        even_shares(100, [20, 70, 90])  ->  [20, 40, 40]
+
+    What cannot be divided goes to the first ones.
+    """
+    shares = [0] * len(available)
+    left = min(total, sum(available))
+    while left:
+        open_ = [place for place, most in enumerate(available) if shares[place] < most]
+        each = max(1, left // len(open_))
+        for place in open_:
+            given = min(each, available[place] - shares[place], left)
+            shares[place] += given
+            left -= given
+    return shares

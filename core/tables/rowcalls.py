@@ -19,11 +19,12 @@ from ..parameters.extendedfilenames import split
 from ..parameters.kinds import Content, Key
 from ..parameters.operation import Operation
 from ..parameters.parsing import keys
+from ..parameters.tablecells import beside, by_any_name, holds_paths, listed, plain_name
 from ..parameters.vectorsource import Address
 from ..phrases import Phrase, plain
 from ..registry.givenvalues import understood
-from .givenonce import Given, by_any_name, holds_paths, listed, plain_name
-from .table import Row, Table
+from ..tablefiles.table import Row, Table
+from .givenonce import Given
 from .templates import ROW, filled, names_in
 from .views import View, Views
 
@@ -200,7 +201,7 @@ def _call(table: Table, row: Row, columns: _Columns, once: Given, views: Views, 
         if cell:
             given: Any = listed(cell) if key.kind.is_list else cell
             given = _of_row(table.folder, row, key, given, views, found)
-            values[key.name] = _each(given, functools.partial(_beside, key, table.folder))
+            values[key.name] = _each(given, functools.partial(beside, key, table.folder))
     return RowCall(row, " ".join(row.cells.get(columns.label, "").split()), values, found)
 
 
@@ -219,7 +220,7 @@ def _of_row(folder: str, row: Row, key: Key, value: Any, views: Views, found: di
                 _check_alone(text, name)
                 found[row.assets[name].href] = view
         path = filled(text, row, is_output=False)
-        return _beside(key, folder, path) if text.startswith("{") and not text.startswith("{{") else path
+        return beside(key, folder, path) if text.startswith("{") and not text.startswith("{{") else path
 
     try:
         return _each(value, with_cells)
@@ -236,19 +237,6 @@ def _check_alone(text: str, name: str) -> None:
             text=text,
             name=name,
         )
-
-
-def _beside(key: Key, folder: str, text: str) -> str:
-    """Return a path in a cell, which is relative to the folder of the table, as seen from anywhere."""
-    plain_file = holds_paths(key) and text and "://" not in text and not text.startswith(("/vsi", "<"))
-    if not plain_file or os.path.isabs(text):
-        return text
-    beside = os.path.join(folder, text)
-    # A bare name may be another one's: that of a template, as MODEL_DIR takes it.
-    is_name = (
-        not key.kind.is_output and not os.path.dirname(text) and not os.path.exists(Address.of(_path(beside)).path)
-    )
-    return text if is_name and "." not in text else beside
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:

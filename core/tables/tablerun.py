@@ -18,6 +18,8 @@ from ..operations.runtable import RunTable
 from ..parameters.operation import Operation
 from ..phrases import Phrase, plain
 from ..registry import declaration
+from ..tablefiles.reading import read_table
+from ..tablefiles.table import Table
 from ..vectors.vectoroutput import check_vector_output
 from .givenonce import given_once
 from .journal import ENDING, Journal
@@ -25,12 +27,10 @@ from .merging import MERGES
 from .mergingpoints import merge_points
 from .mergingselection import shared_out
 from .overlaps import warn_of_overlaps
-from .reading import read_table
 from .resultitems import results_as_items
 from .rowcalls import RowCall, file_place, outputs_of, row_calls
 from .rowrun import RowOutcome, RowTask
 from .scheduling import Workers, workers_for
-from .table import Table
 from .tablechecks import merged_path
 from .tableresults import DONE, EMPTY, FAILED, KEPT, results_table, status
 from .views import Views, mask_of, warn_of_offsets

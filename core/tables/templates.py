@@ -7,7 +7,7 @@ import re
 
 from ..errors import ParameterError
 from ..phrases import Phrase, plain
-from .table import Row
+from ..tablefiles.table import Row
 
 _PLACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _DIVIDERS = re.compile(r"[/\\\0]|^\.{1,2}$")

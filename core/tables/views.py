@@ -12,7 +12,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..operations.runtable import PIXEL_VALUES
 from ..phrases import Phrase
-from .table import Row, Scaling, Table
+from ..tablefiles.table import Row, Scaling, Table
 
 AUTO, SCALED, STORED = PIXEL_VALUES
 

@@ -22,6 +22,9 @@ from .precision import mixed_copy
 
 _LEAST_MOMENTUM = 0.5  # of batch normalization: a last batch of an epoch may be small
 
+_OF_TRAINING = ("width", "depth")
+"""Options of templates that are parameters of a training, too."""
+
 WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
 
@@ -258,11 +261,13 @@ def make_network(template: Template, **options: Any) -> Network:
     try:
         model = create(template.name, **options)
     except ParameterError as error:
-        named = worded(
-            error.message,
-            lambda path: Phrase("{path} of the template {template}", path=as_key(path), template=template.name),
-        )
-        raise ParameterError(named) from error
+
+        def word(path: str) -> str:
+            if path in _OF_TRAINING:
+                return field(path)
+            return Phrase("{path} of the template {template}", path=as_key(path), template=template.name)
+
+        raise ParameterError(worded(error.message, word)) from error
     return Network(template.name, KerasModel(template.name, model))
 
 

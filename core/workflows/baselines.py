@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,24 +28,28 @@ _TOGETHER = 20_000
 """Pixels that are read and predicted together."""
 
 Fill = Callable[[np.ndarray], np.ndarray]
-Files = Mapping[SampleRole, tuple[str, str]]
-"""By role, training first: patches image, and the image of labels or values."""
+Pair = tuple[Sequence[str], Sequence[str]]
+"""Patches images, and the images of labels or values that go with them."""
+
+Files = Mapping[SampleRole, Pair]
+"""By role, training first."""
 
 
-def fill_as_network(model: str, patches: str) -> Fill:
+def fill_as_network(model: str, patches: Sequence[str]) -> Fill:
     """Return what fills the missing values of pixels, (n, bands) to (n, features), as a network does.
 
     Where the network does not, the mean of the band in the training data takes their place: forests take no gaps.
 
     Args:
         model: the .keras file of the network.
-        patches: patches image for training.
+        patches: patches images for training; missing values are marked alike in all of them.
     """
     loaded = load_model(model, trust=True)  # it was trained a moment ago
     layers = filling_part(loaded) if isinstance(loaded, KerasModel) else None
-    described = read_description(patches)
-    gap = gap_of(described)
-    means = np.array([row["mean"] or 0.0 for row in described["statistics"]], "float32")
+    described = [read_description(path) for path in patches]
+    gap = next((gap for gap in map(gap_of, described) if gap == gap), np.nan)
+    each = [[row["mean"] or 0.0 for row in one["statistics"]] for one in described]
+    means = np.average(each, axis=0, weights=[one["patches"] for one in described]).astype("float32")
 
     def filled(pixels: np.ndarray) -> np.ndarray:
         if layers is None:
@@ -122,9 +126,7 @@ def _grown(forest: Any, files: Files, ignored: int | None, fill: Fill, seed: int
     return forest
 
 
-def _drawn(
-    pair: tuple[str, str], ignored: int | None, fill: Fill, seed: int, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(pair: Pair, ignored: int | None, fill: Fill, seed: int, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
     """Return features and targets of the pixels for training, or of as many as a forest may learn from."""
     total = sum(len(targets) for _, targets in _pixels(pair, ignored, progress))
     chosen = np.zeros(total, bool)
@@ -139,13 +141,13 @@ def _drawn(
     return np.concatenate(features), np.concatenate(found)
 
 
-def _pixels(pair: tuple[str, str], ignored: int | None, progress: Progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _pixels(pair: Pair, ignored: int | None, progress: Progress) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield pixels, (n, bands), and their labels or values, (n,): of patches with one the pixel in the middle.
 
     Labels count unless they are `ignored`.
     """
     images, targets = pair
-    reader = PatchesImagesReader({"image": [images], "target": [targets]}, use_streaming=True)
+    reader = PatchesImagesReader({"image": images, "target": targets}, use_streaming=True)
     first = reader.get_sample(0)
     side, dense = first["image"].shape[0], first["target"].shape[0] > 1
     together = max(1, _TOGETHER // side**2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -214,38 +214,115 @@ class MapClasses:
 
 
 def classes_of(labels: Labels, found: Iterable[str], given: Names) -> MapClasses:
-    """Return the classes.
+    """Return the classes of one image; see `joint_classes`."""
+    return joint_classes([("", labels, found)], given)
+
+
+def joint_classes(scenes: Sequence[tuple[str, Labels, Iterable[str]]], given: Names) -> MapClasses:
+    """Return the classes of all scenes together.
 
     Whole numbers stay what they are, as texts too; names are numbered from 0 in alphabetical order.
 
     Args:
-        labels: where they come from.
-        found: the labels as text.
+        scenes: for each its name, where its labels come from, and those that are found, as text.
         given: names and colours that win over the data's own.
 
     Raises:
-        ParameterError: there are fewer than two, or one is a number, but no whole one.
+        ParameterError: there are fewer than two, or one is a number, but no whole one; or a class has two names, a name two
+            numbers, or classes are numbers in one scene and names in another.
     """
-    field = labels.field if isinstance(labels, VectorLabels) else None
-    where = f"{mention('labels_field')} ({field.name})" if field else mention("labels_raster")
-    texts = sorted(set(found))
+    _check_kinds(scenes)
+    texts = sorted({text for _, _, found in scenes for text in found})
     if len(texts) < 2:
         raise ParameterError(
             "{where} has {text} on the image, but a map needs at least two: give labels of another class too.",
-            where=where,
+            where=_where(scenes[0][1]),
             text=Phrase("one class only ({text})", text=texts[0]) if texts else Phrase("no class"),
         )
-    as_text = field is not None and field.kind == TEXT
-    named = isinstance(labels, VectorLabels) and labels.named
-    numbers = numbers_of(texts, named) if as_text else {text: _whole(text, where) for text in texts}
+    numbers: dict[str, int] = {}
     legend: Legend = {}
+    known_by: dict[int, tuple[str, str]] = {}
+    for name, labels, found in scenes:
+        own = _numbers(labels, found, texts)
+        numbers.update(own)
+        for text, number in own.items():
+            entry = _own_entry(labels, text, number)
+            _check_one_name(known_by, number, entry.name, name)
+            before = legend.get(number, ClassEntry())
+            own_name = before.name if before.name not in ("", str(number)) else entry.name or before.name
+            legend[number] = ClassEntry(own_name, before.color or entry.color)
     for text, number in numbers.items():
-        key = text if named else str(number)
-        own, wished = labels.known.get(key, ClassEntry()), given.get(key, ClassEntry())
-        name = wished.name or ("" if named else own.name) or (text if as_text else "")
-        legend[number] = ClassEntry(name, wished.color or own.color)
+        wished = given.get(text if _named(scenes[0][1]) else str(number), ClassEntry())
+        legend[number] = ClassEntry(wished.name or legend[number].name, wished.color or legend[number].color)
     values = tuple(sorted(set(numbers.values())))
     return MapClasses(values, legend, _free(values), numbers)
+
+
+def _named(labels: Labels) -> bool:
+    return isinstance(labels, VectorLabels) and labels.named
+
+
+def _as_text(labels: Labels) -> bool:
+    return isinstance(labels, VectorLabels) and labels.field.kind == TEXT
+
+
+def _where(labels: Labels) -> str:
+    if isinstance(labels, VectorLabels):
+        return f"{mention('labels_field')} ({labels.field.name})"
+    return mention("labels_raster")
+
+
+def _numbers(labels: Labels, found: Iterable[str], every: Sequence[str]) -> dict[str, int]:
+    """Return the numbers of a scene's labels; names are numbered among those of all scenes."""
+    own = sorted(set(found))
+    if not _as_text(labels):
+        return {text: _whole(text, _where(labels)) for text in own}
+    numbers = numbers_of(every if _named(labels) else own, _named(labels))
+    return {text: numbers[text] for text in own}
+
+
+def _own_entry(labels: Labels, text: str, number: int) -> ClassEntry:
+    """Return the name and the colour that a class has in the data of a scene."""
+    known = labels.known.get(text if _named(labels) else str(number), ClassEntry())
+    name = "" if _named(labels) else known.name
+    return ClassEntry(name or (text if _as_text(labels) else ""), known.color)
+
+
+def _check_kinds(scenes: Sequence[tuple[str, Labels, Iterable[str]]]) -> None:
+    """Raise ParameterError where classes are numbers in one scene and names in another."""
+    (first, labels, _), *others = scenes
+    for name, other, _ in others:
+        if _named(labels) != _named(other):
+            numeric, named = (first, name) if _named(other) else (name, first)
+            raise ParameterError(
+                "Classes are numbers in the scene {numeric}, but names in {named}: give labels whose classes are all numbers, "
+                "or all names.",
+                numeric=numeric,
+                named=named,
+            )
+
+
+def _check_one_name(known: dict[int, tuple[str, str]], number: int, name: str, scene: str) -> None:
+    """Raise ParameterError where scenes disagree about the name of a number, or the number of a name; and remember both.
+
+    A number as text has no name of its own.
+    """
+    if not name or name == str(number):
+        return
+    for other, (its_name, its_scene) in known.items():
+        same_number, same_name = other == number, its_name.casefold() == name.casefold()
+        if its_scene != scene and same_number != same_name:
+            raise ParameterError(
+                "Class {number} is {name} in the scene {scene}, but class {other} is {its_name} in {its_scene}: give the labels "
+                "of all scenes the same numbers and names.",
+                number=number,
+                name=name,
+                scene=scene,
+                other=other,
+                its_name=its_name,
+                its_scene=its_scene,
+            )
+    known.setdefault(number, (name, scene))
 
 
 def _whole(text: str, where: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
@@ -20,7 +20,6 @@ from ..parameters.rasteroutputs import results_of
 from ..parameters.sampleroles import SampleRole
 from ..parameters.templatenames import TEMPLATE_PREFIX, TEMPLATES
 from ..phrases import Phrase
-from ..rasters.alpha import open_images, said
 from ..rasters.outputtrial import Content
 from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
@@ -28,20 +27,30 @@ from ..samples.mapmask import open_mask
 from ..vectors.vectoroutput import check_vector_output
 from .baselines import fill_as_network, forest_class_scores
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
-from .landcoverreport import add_forest
+from .landcoverreport import add_forest, add_scenes
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
-from .trainedmaps import check_outputs, serve_map, try_certainty, work_folder
+from .scenerows import SceneColumns
+from .scenes import Scene, check_dates, holds_back, open_scenes
+from .trainedmaps import between, check_outputs, check_turns, maps_of, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
 _TILE = 64  # pixels
 _PATIENCE = 15  # epochs without progress, after which training ends
 
+COLUMNS = SceneColumns(
+    "in",
+    ("labels.raster", "labels.vector", "labels.field", "labels.nodata", "mask", "mask.vector"),
+    ({"labels.raster": ("labels.nodata",), "labels.vector": ("labels.field",)}, {"mask": (), "mask.vector": ()}),
+    ("out", "out.confidence", "out.entropy", "out.margin", "out.probabilities", "out.polygons"),
+)
+"""What a row of the table of scenes may say."""
+
 
 def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
-    """Make the map.
+    """Make the map, or those of all scenes.
 
     A model that was trained stays where it is asked for, should the map fail after it.
 
@@ -49,22 +58,21 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         The outputs' paths by key; `mode`, `patches` or `dense`; `kappa`, `overall_accuracy` and `f1_macro` of the samples
         held back (of those for training where there are none), left out where they are not defined; `samples_training`
         and `samples_validation`, their numbers; `epochs_run`; `baseline_kappa` of the random forest on the same samples as
-        `kappa`, if asked for; `pixels_nodata` of the map; `classes`, value, name and color of each.
+        `kappa`, if asked for; `pixels_nodata` of all maps; `classes`, value, name and color of each; with several scenes
+        `maps`, name and outputs of each.
 
     Raises:
         ParameterError, RasterError, VectorError, ModelError: bad input, as far as possible before work starts.
         TrainingError: the network did not learn.
         Cancelled: `progress` asked to stop.
     """
-    check_outputs(parameters)
-    if parameters.out_polygons:
-        check_vector_output(parameters.out_polygons, field("out_polygons"))
     names = parse_legend(parameters.legend)
-    asked, image = parameters.alpha, open_images(parameters.image, parameters.alpha, progress)
-    open_mask(parameters, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
-    parameters = dataclasses.replace(parameters, alpha=said(image) or parameters.alpha)  # for all steps
-    labels = _open_labels(parameters, asked, image, progress)
-    plan = _plan(parameters, labels, image, progress)
+    scenes = open_scenes(parameters, COLUMNS, progress)
+    if parameters.calibrate:
+        _check_calibration(parameters, scenes)
+    labels = [_prepared(scene, progress) for scene in scenes]
+    parameters = scenes[0].parameters
+    plan = _plan(scenes, labels, progress)
     progress.info(
         Phrase(
             "{tiles} of {size} x {size} pixels for the network {removeprefix}.",
@@ -75,22 +83,25 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     )
     with ExitStack() as stack:
         folder = work_folder(parameters, stack, progress)
-        step = Part(progress, 0.0, 0.1)
-        samples = prepare_samples(parameters, image, labels, names, plan, folder, step)
-        _try_format(parameters, plan, image, samples, progress)
+        samples = prepare_samples(scenes, labels, names, plan, folder, Part(progress, 0.0, 0.1))
+        for scene in scenes:
+            with scene.told():
+                _try_format(scene.parameters, plan, scene.image, samples, progress)
         trained = _train(parameters, plan, samples, folder, Part(progress, 0.1, 0.8))
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
                 _set_serving_defaults(parameters, plan, samples, model)
         end = 0.9 if parameters.baseline else 1.0
-        mapped = end - 0.03 if parameters.out_polygons else end
-        served = serve_map(parameters, trained["out.keras"], Part(progress, 0.8, mapped))
-        if parameters.out_polygons:
-            _make_polygons(parameters, parameters.out_polygons, Part(progress, mapped, end))
+        maps = [
+            _make_one(scene, trained["out.keras"], Part(progress, *between(0.8, end, place, len(scenes))))
+            for place, scene in enumerate(scenes)
+        ]
+        if parameters.out_report and len(scenes) > 1:
+            add_scenes(parameters.out_report, scenes, samples.counts, progress)
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     passed_on += ["temperature", "calibration_error"]
-    told = {"probabilities": served["probabilities"]} if parameters.out_probabilities else {}
+    told = {"probabilities": maps[0]["probabilities"]} if parameters.out_probabilities else {}
     polygons = {"out.polygons": parameters.out_polygons} if parameters.out_polygons else {}
     return {
         **results_of(parameters),
@@ -102,12 +113,48 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
             if key in trained
         },
         **forest,
-        "pixels_nodata": served["pixels_nodata"],
+        "pixels_nodata": sum(served["pixels_nodata"] for served in maps),
         "mode": "dense" if plan.dense else "patches",
-        "samples_training": samples.counts[SampleRole.TRAINING],
-        "samples_validation": samples.counts.get(SampleRole.VALIDATION, 0),
-        "classes": served["classes"],
+        "samples_training": samples.count(SampleRole.TRAINING),
+        "samples_validation": samples.count(SampleRole.VALIDATION),
+        "classes": maps[0]["classes"],
+        **({"maps": maps_of(scenes)} if len(scenes) > 1 else {}),
     }
+
+
+def _prepared(scene: Scene[LandCoverMap], progress: Progress) -> Labels:
+    """Return the labels of a scene, once sure that its outputs can be written and its mask meets it."""
+    parameters, image = scene.parameters, scene.image
+    with scene.told():
+        check_outputs(parameters)
+        if parameters.out_polygons:
+            check_vector_output(parameters.out_polygons, field("out_polygons"))
+        open_mask(
+            parameters, image.grid, image.reference, image.names[0], progress
+        )  # refused before a model is trained
+        check_turns(parameters, image)
+        return _open_labels(parameters, scene.asked_alpha, image, scene.progress(progress))
+
+
+def _make_one(scene: Scene[LandCoverMap], model: str, progress: Progress) -> dict[str, Any]:
+    """Make the map of a scene, and its polygons if they are asked for; return the results of TensorflowModelServe."""
+    with scene.told():
+        polygons = scene.parameters.out_polygons
+        served = serve_map(scene.parameters, model, scene.progress(Part(progress, 0.0, 0.8 if polygons else 1.0)))
+        if polygons:
+            _make_polygons(scene.parameters, polygons, Part(progress, 0.8, 1.0))
+    return served
+
+
+def _check_calibration(parameters: LandCoverMap, scenes: Sequence[Scene[LandCoverMap]]) -> None:
+    """Raise ParameterError where no samples are held back, to which a temperature could be fitted."""
+    if not (parameters.validation_share or holds_back(scenes)):
+        raise ParameterError(
+            "{calibrate} is on, but {validation_share} is 0, so that there are no samples to fit the temperature to: set "
+            "{validation_share} to 0.25, or switch {calibrate} off.",
+            calibrate=field("calibrate"),
+            validation_share=field("validation_share"),
+        )
 
 
 def _make_polygons(parameters: LandCoverMap, out: str, progress: Progress) -> None:
@@ -166,18 +213,19 @@ def _open_labels(parameters: LandCoverMap, alpha: str, image: Stack, progress: P
     return open_raster(parameters.labels_raster, parameters.labels_nodata, alpha, image, progress)
 
 
-def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Progress) -> TrainingPlan:
+def _plan(scenes: Sequence[Scene[LandCoverMap]], labels: Sequence[Labels], progress: Progress) -> TrainingPlan:
     """Decide what is not given, and check that it fits.
 
     Raises:
-        ParameterError: the patch size does not fit the network or the image.
+        ParameterError: the patch size does not fit the network or an image.
     """
+    parameters = scenes[0].parameters
     if parameters.mode != "auto":
         dense = parameters.mode == "dense"
     elif parameters.template != "auto":
         dense = parameters.template in OF_TILES
     else:
-        dense = isinstance(labels, RasterLabels) and labels.covered >= _COVERED
+        dense = _covered(labels) >= _COVERED
     template = parameters.template if parameters.template != "auto" else (OF_TILES if dense else OF_PATCHES)[0]
     step = TEMPLATES[template].geometry.rfields[0]
     pixelwise = template in OF_PIXELS
@@ -192,20 +240,32 @@ def _plan(parameters: LandCoverMap, labels: Labels, image: Stack, progress: Prog
             template=template,
             wanted=wanted,
         )
-    if size > min(image.grid.width, image.grid.height):
-        raise ParameterError(
-            "{patchsize} is {size}, but {name} has only {width} x {height} pixels: choose a smaller patch size, or "
-            "a larger image.",
-            patchsize=field("patchsize"),
-            size=size,
-            name=image.names[0],
-            width=image.grid.width,
-            height=image.grid.height,
-        )
+    for image in (scene.image for scene in scenes):
+        if size > min(image.grid.width, image.grid.height):
+            raise ParameterError(
+                "{patchsize} is {size}, but {name} has only {width} x {height} pixels: choose a smaller patch size, or "
+                "a larger image.",
+                patchsize=field("patchsize"),
+                size=size,
+                name=image.names[0],
+                width=image.grid.width,
+                height=image.grid.height,
+            )
     batch = parameters.batchsize or (8 if dense else 64)
     model = parameters.model_dir or TEMPLATE_PREFIX + template
-    missing = decide_missing_data(parameters, model, image, progress)
+    missing = decide_missing_data(parameters, model, [scene.image for scene in scenes], progress)
+    if missing.dated:
+        check_dates(scenes)
     return TrainingPlan(model, dense, pixelwise, size, batch, missing)
+
+
+def _covered(labels: Sequence[Labels]) -> float:
+    """Return the share of the images' pixels that have a label in a raster; 0 where one has other labels."""
+    rasters = [own for own in labels if isinstance(own, RasterLabels)]
+    if len(rasters) < len(labels):
+        return 0.0
+    areas = [own.raster.stack.grid.box.area for own in rasters]
+    return sum(own.covered * area for own, area in zip(rasters, areas)) / sum(areas)
 
 
 def _train(
@@ -234,7 +294,7 @@ def _train(
     if plan.dense:
         values["ignored_label"] = samples.classes.ignored
     for role, files in samples.files.items():
-        values.update({f"{role}.source{number}.il": [path] for number, path in enumerate(files, 1)})
+        values.update({f"{role}.source{number}.il": paths for number, paths in enumerate(files, 1)})
     cut_from = (field("image"), field("labels_vector" if parameters.labels_vector else "labels_raster"))
     words = {
         **{f"{role}.source{number}.il": cut for role in samples.files for number, cut in enumerate(cut_from, 1)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from ..rasters.rasterstack import Stack
 from ..samples.validity import Validity
 from ..vectors.vectorlayer import VectorLayer
 from .labelregions import region_numbers
-from .landcoverlabels import Labels, Names, RasterLabels, VectorLabels, classes_of
+from .landcoverlabels import Labels, MapClasses, RasterLabels, VectorLabels
 from .nestedruns import run_nested
 from .patchlocations import PatchLocations, pixels_of
 from .trainingplan import TrainingPlan
@@ -35,28 +36,53 @@ _FEATURE = "originfid"
 """The field in which SampleSelection keeps the feature's id."""
 
 
+@dataclass(frozen=True)
+class LabelledPixels:
+    """Pixels around which patches may be cut, n of them, before it is known what their labels are in the map.
+
+    Attributes:
+        x, y: coordinates in the image's system, float64, shape (n,).
+        texts: the labels as text, shape (n,).
+        features: number of the feature or region that each comes from, int64, shape (n,).
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    texts: np.ndarray
+    features: np.ndarray
+
+    @property
+    def found(self) -> list[str]:
+        """The labels that occur, each once."""
+        return sorted(set(self.texts.tolist()))
+
+    def located(self, classes: MapClasses, progress: Progress) -> PatchLocations:
+        """Return them with the classes of the map."""
+        own = np.array([classes.numbers[text] for text in self.texts.tolist()], "int64")
+        counts = (own[:, None] == np.array(classes.values)).astype("float64")
+        return PatchLocations(self.x, self.y, counts, self.features, classes)
+
+
 def choose_patches(
     parameters: LandCoverMap,
     image: Stack,
     labels: Labels,
-    names: Names,
     plan: TrainingPlan,
     folder: Path,
     progress: Progress,
-) -> PatchLocations:
+) -> LabelledPixels:
     """Choose labelled pixels, as many of each class as asked for.
 
     Args:
         parameters: of the operation.
         image: the image.
         labels: on it.
-        names: names and colours that the user gives.
         plan: tells the side of the patches, and what becomes of missing values.
         folder: for files.
         progress: receives progress and warnings.
 
     Raises:
-        ParameterError, RasterError, VectorError: there are none, or of one class only.
+        ParameterError, RasterError, VectorError: there are none.
         Cancelled: `progress` asked to stop.
     """
     path = str(folder / _SAMPLES)
@@ -68,15 +94,12 @@ def choose_patches(
     parts = list(layer.read_points([layer.field(name) for name in fields], progress))
     columns = [np.concatenate([part.columns[place].data for part in parts]) for place in range(len(fields))]
     x, y = (np.concatenate([getattr(part, axis) for part in parts]) for axis in "xy")
-    texts = [str(label) for label in columns[0].tolist()]
-    classes = classes_of(labels, texts, names)
-    own = np.array([classes.numbers[text] for text in texts])
-    counts = (own[:, None] == np.array(classes.values)).astype("float64")
+    texts = np.array([str(label) for label in columns[0].tolist()], object)
     if isinstance(labels, RasterLabels):
         features = region_numbers(labels.raster, pixels_of(labels.raster.stack.grid, x, y), progress)
     else:
         features = columns[1]
-    return PatchLocations(x, y, counts, features, classes)
+    return LabelledPixels(x, y, texts, features)
 
 
 def _from_raster(parameters: LandCoverMap, labels: RasterLabels, size: int, path: str, progress: Progress) -> str:

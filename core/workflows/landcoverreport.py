@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from ..errors import field
 from ..files.staging import Staging
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
+from .scenereport import tell_scenes
+from .scenes import Scene
 
 _SCORES = ("kappa", "overall_accuracy", "f1_macro")
 
@@ -45,6 +47,26 @@ def add_forest(
         )
     )
     report.class_scores(Phrase("Random forest ({decides})", decides=decides), forest[decides])
+    _add(report, path, progress)
+
+
+def add_scenes(
+    path: str, scenes: Sequence[Scene[Any]], counts: Mapping[SampleRole, Mapping[str, int]], progress: Progress
+) -> None:
+    """Add the scenes at the end of the report of the training, and which of them the accuracy is of.
+
+    Args:
+        path: of the report.
+        scenes: the scenes.
+        counts: of patches, by role and scene.
+        progress: of the operation.
+    """
+    report = Report("")
+    tell_scenes(report, scenes, counts)
+    _add(report, path, progress)
+
+
+def _add(report: Report, path: str, progress: Progress) -> None:
     page = report.added_to(Path(path).read_text(encoding="utf-8"))
     with Staging.of_file(path, progress, field("out_report")) as place:
         place.path.write_text(page, encoding="utf-8")

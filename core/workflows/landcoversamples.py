@@ -1,7 +1,8 @@
-"""Samples for training and for validation: patches with their labels."""
+"""Samples for training and for validation: patches with their labels, of one scene or of several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,23 +11,28 @@ import numpy as np
 
 from ..base.progress import Part, Progress, Quiet
 from ..classes.legend import as_rows, write_legend
-from ..errors import field
+from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
+from ..samples.allocation import even_shares
 from ..vectors.vectorlayer import INTEGER, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
-from .landcoverlabels import Labels, MapClasses, Names
+from .landcoverlabels import Labels, MapClasses, Names, joint_classes
 from .landcoverpatches import choose_patches
-from .landcovertiles import choose_tiles
+from .landcovertiles import count_tiles
 from .missingdata import filling_words
 from .nestedruns import run_nested
 from .patchlocations import PatchLocations
-from .samplesplit import split_samples
+from .scenes import Scene, check_values, holds_back
+from .scenesplit import Parts, balanced, split_scenes
 from .trainingplan import TrainingPlan
 
 if TYPE_CHECKING:
     from ..operations.landcovermap import LandCoverMap
+
+SampleFiles = dict[SampleRole, tuple[list[str], list[str]]]
+"""By role, patches images and the labels images that go with them, one of each for a scene."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +40,23 @@ class LandCoverSamples:
     """Patches and labels.
 
     Attributes:
-        files: patches image and labels image for training and, where something is held back, for validation.
-        counts: how many patches each has.
+        files: patches images and labels images for training and, where something is held back, for validation.
+        counts: how many patches each role has in each scene, by the scene's name.
         classes: of the labels.
     """
 
-    files: dict[SampleRole, tuple[str, str]]
-    counts: dict[SampleRole, int]
+    files: SampleFiles
+    counts: dict[SampleRole, dict[str, int]]
     classes: MapClasses
+
+    def count(self, role: SampleRole) -> int:
+        """Return how many patches a role has."""
+        return sum(self.counts.get(role, {}).values())
 
 
 def prepare_samples(
-    parameters: LandCoverMap,
-    image: Stack,
-    labels: Labels,
+    scenes: Sequence[Scene[LandCoverMap]],
+    labels: Sequence[Labels],
     names: Names,
     plan: TrainingPlan,
     folder: Path,
@@ -56,9 +65,8 @@ def prepare_samples(
     """Choose the places of patches, split them between training and validation, and cut the patches.
 
     Args:
-        parameters: of the operation.
-        image: the image.
-        labels: on it.
+        scenes: the scenes.
+        labels: on each of them.
         names: names and colours that the user gives.
         plan: tells what patches are, and what becomes of missing values.
         folder: for the files.
@@ -68,61 +76,145 @@ def prepare_samples(
         ParameterError, RasterError, VectorError: something does not fit.
         Cancelled: `progress` asked to stop.
     """
-    step, size = Part(progress, 0.0, 0.5), plan.size
+    parameters = scenes[0].parameters
+    classes, locations = _locate(scenes, labels, names, plan, folder, Part(progress, 0.0, 0.5))
+    if not plan.dense:
+        of_classes = [own.counts.argmax(axis=1) for own in locations]
+        chosen = balanced(scenes, of_classes, parameters.samples, np.random.default_rng(parameters.seed))
+        locations = [own.of(used) for own, used in zip(locations, chosen)]
+    samples = [own.located_on(scene.image, plan.size) for own, scene in zip(locations, scenes)]
+    parts = split_scenes(scenes, samples, parameters.validation_share, parameters.seed, progress)
     if plan.dense:
-        locations = choose_tiles(parameters, image, labels, names, plan, folder, step)
-    else:
-        locations = choose_patches(parameters, image, labels, names, plan, folder, step)
-    training, validation = split_samples(
-        locations.located_on(image, size), parameters.validation_share, parameters.seed
-    )
-    left = int((~training & ~validation).sum())
-    if left:
-        progress.info(
-            Phrase(
-                "{left} {left:sample is|samples are} left out, because patches would share pixels with "
-                "validation patches.",
-                left=left,
-            )
-        )
-    parts = {SampleRole.TRAINING: np.flatnonzero(training), SampleRole.VALIDATION: np.flatnonzero(validation)}
-    parts = {role: part for role, part in parts.items() if len(part)}
-    if plan.dense:
-        parts = _limit_tiles(parts, parameters.samples, parameters.seed)
-    _log_classes(locations, parts, progress)
-    files, counts = {}, {}
-    for number, (role, part) in enumerate(parts.items()):
-        points = _write_points(folder, role, locations, part, image, progress)
-        step = Part(progress, 0.5 + 0.5 * number / len(parts), 0.5 + 0.5 * (number + 1) / len(parts))
-        files[role], counts[role] = _extract(parameters, folder, role, points, locations.label_raster, plan, step)
-    return LandCoverSamples(files, counts, locations.classes)
+        parts = _limit_tiles(scenes, parts, parameters.samples, parameters.seed)
+    _check_trained(scenes, locations, parts)
+    _log_classes(scenes, locations, parts, progress)
+    return _cut(scenes, classes, locations, parts, plan, folder, Part(progress, 0.5, 1.0))
 
 
-def _limit_tiles(parts: dict[SampleRole, np.ndarray], most: int, seed: int) -> dict[SampleRole, np.ndarray]:
-    """Draw at most this number of tiles, the same share of each part."""
-    share = min(1.0, most / sum(map(len, parts.values())))
+def _locate(
+    scenes: Sequence[Scene[LandCoverMap]],
+    labels: Sequence[Labels],
+    names: Names,
+    plan: TrainingPlan,
+    folder: Path,
+    progress: Progress,
+) -> tuple[MapClasses, list[PatchLocations]]:
+    """Return the classes of all scenes, and the places of patches in each."""
+    candidates = []
+    find = count_tiles if plan.dense else choose_patches
+    for number, (scene, own) in enumerate(zip(scenes, labels)):
+        step = Part(progress, 0.8 * number / len(scenes), 0.8 * (number + 1) / len(scenes))
+        with scene.told():
+            place = scene.folder(folder)
+            candidates.append(find(scene.parameters, scene.image, own, plan, place, scene.progress(step)))
+    found = [(scene.name, own, each.found) for scene, own, each in zip(scenes, labels, candidates)]
+    classes = joint_classes(found, names)
+    locations = []
+    for number, (scene, each) in enumerate(zip(scenes, candidates)):
+        step = Part(progress, 0.8 + 0.2 * number / len(scenes), 0.8 + 0.2 * (number + 1) / len(scenes))
+        with scene.told():
+            locations.append(each.located(classes, step))
+    return classes, locations
+
+
+def _limit_tiles(scenes: Sequence[Scene[LandCoverMap]], parts: Sequence[Parts], most: int, seed: int) -> list[Parts]:
+    """Draw at most this number of tiles, the same number in each scene, and the same share of each of its roles."""
     random = np.random.default_rng(seed)
-    return {role: np.sort(random.permutation(part)[: max(1, round(share * len(part)))]) for role, part in parts.items()}
+    limited = [dict(own) for own in parts]
+    for held in (False, True):
+        group = [place for place, scene in enumerate(scenes) if scene.held_back == held]
+        totals = [sum(map(len, parts[place].values())) for place in group]
+        for place, total, given in zip(group, totals, even_shares(most, totals)):
+            for role, part in parts[place].items():
+                limited[place][role] = np.sort(random.permutation(part)[: max(1, round(given / total * len(part)))])
+    return limited
 
 
-def _log_classes(locations: PatchLocations, parts: dict[SampleRole, np.ndarray], progress: Progress) -> None:
-    """Log how many samples, or labelled pixels, each class has; warn of classes without validation samples."""
-    what = Phrase("labelled pixels") if locations.label_raster else Phrase("samples")
-    for place, row in enumerate(as_rows(locations.classes.values, locations.classes.legend)):
+def _sums(locations: Sequence[PatchLocations], parts: Sequence[Parts], place: int) -> dict[SampleRole, int]:
+    """Return how many labels of a class each role has in all scenes."""
+    roles = [role for role in SampleRole if any(role in own for own in parts)]
+    return {
+        role: int(sum(found.counts[own[role], place].sum() for found, own in zip(locations, parts) if role in own))
+        for role in roles
+    }
+
+
+def _check_trained(
+    scenes: Sequence[Scene[LandCoverMap]], locations: Sequence[PatchLocations], parts: Sequence[Parts]
+) -> None:
+    """Raise ParameterError where a class would be validated that is not learned."""
+    classes = locations[0].classes
+    for place, row in enumerate(as_rows(classes.values, classes.legend)):
+        if _sums(locations, parts, place).get(SampleRole.TRAINING):
+            continue
+        where = ", ".join(scene.name for scene, own in zip(scenes, locations) if own.counts[:, place].any())
+        raise ParameterError(
+            "Class {called} has labels in {scenes} only, and none of them is for training: give labels of it in another scene, "
+            "or train with one of these scenes.",
+            called=row.get("name") or str(row["value"]),
+            scenes=where,
+        )
+
+
+def _log_classes(
+    scenes: Sequence[Scene[LandCoverMap]],
+    locations: Sequence[PatchLocations],
+    parts: Sequence[Parts],
+    progress: Progress,
+) -> None:
+    """Log how many samples, or labelled pixels, each class has, and which scenes lack it; warn of classes not validated."""
+    what = Phrase("labelled pixels") if locations[0].label_raster else Phrase("samples")
+    for place, row in enumerate(as_rows(locations[0].classes.values, locations[0].classes.legend)):
         called = row.get("name") or str(row["value"])
-        sums = {role: int(locations.counts[part, place].sum()) for role, part in parts.items()}
+        sums = _sums(locations, parts, place)
         shown = Phrase(", ").join(
             (Phrase("{number} {what} for {role}", number=number, what=what, role=role) for role, number in sums.items())
         )
         progress.info(Phrase("Class {called}: {shown}.", called=called, shown=shown))
-        if not sums.get(SampleRole.VALIDATION, 1):
-            progress.warning(
-                Phrase(
-                    "Class {called} is not validated, because all its labels lie in one place: add labels in "
-                    "another place.",
-                    called=called,
-                )
+        if lacking := [scene.name for scene, own in zip(scenes, locations) if not own.counts[:, place].any()]:
+            progress.info(
+                Phrase("Class {called} has no samples in {scenes}.", called=called, scenes=", ".join(lacking))
             )
+        if not sums.get(SampleRole.VALIDATION, 1):
+            why = (
+                Phrase("because the scenes held back have no label of it: hold back a scene that has some")
+                if holds_back(scenes)
+                else Phrase("because all its labels lie in one place: add labels in another place")
+            )
+            progress.warning(Phrase("Class {called} is not validated, {why}.", called=called, why=why))
+
+
+def _cut(
+    scenes: Sequence[Scene[LandCoverMap]],
+    classes: MapClasses,
+    locations: Sequence[PatchLocations],
+    parts: Sequence[Parts],
+    plan: TrainingPlan,
+    folder: Path,
+    progress: Progress,
+) -> LandCoverSamples:
+    """Cut the patches of all scenes and roles."""
+    tasks = [(place, role) for place, own in enumerate(parts) for role in own]
+    files: SampleFiles = {}
+    counts: dict[SampleRole, dict[str, int]] = {}
+    first: dict[str, str] = {}
+    for number, (place, role) in enumerate(sorted(tasks, key=lambda task: list(SampleRole).index(task[1]))):
+        scene, own, step = (
+            scenes[place],
+            locations[place],
+            Part(progress, number / len(tasks), (number + 1) / len(tasks)),
+        )
+        with scene.told():
+            at, told = scene.folder(folder), scene.progress(step)
+            points = _write_points(at, role, own, parts[place][role], scene.image, told)
+            pair, count = _extract(scene.parameters, at, role, points, own.label_raster, plan, told)
+        for kind, path in zip(files.setdefault(role, ([], [])), pair):
+            kind.append(path)
+        counts.setdefault(role, {})[scene.name] = count
+        first.setdefault(scene.name, pair[0])
+    if len(scenes) > 1:
+        check_values(scenes, first, progress)
+    return LandCoverSamples(files, counts, classes)
 
 
 def _write_points(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from ..rasters.rasterstack import Stack
 from ..samples.counting import Counted, count, owners
 from ..samples.labelraster import LabelRaster
 from ..samples.validity import Validity
-from .landcoverlabels import Labels, MapClasses, Names, RasterLabels, VectorLabels, classes_of, smallest_type
+from .landcoverlabels import Labels, MapClasses, RasterLabels, VectorLabels, smallest_type
 from .patchlocations import PatchLocations
 from .trainingplan import TrainingPlan
 
@@ -34,58 +35,94 @@ _ROWS = 512  # of a label raster, written at a time
 _Parts = Iterator[tuple[Box, np.ndarray]]
 
 
-def choose_tiles(
+@dataclass(frozen=True)
+class LabelledTiles:
+    """Tiles of an image whose labels were counted, before it is known what these are in the map.
+
+    Attributes:
+        parameters: of the operation.
+        image: the image.
+        labels: on it.
+        counted: the labels' pixels; None for those of a raster.
+        plan: tells the side of the tiles, and what becomes of missing values.
+        folder: for files.
+    """
+
+    parameters: LandCoverMap
+    image: Stack
+    labels: Labels
+    counted: Counted | None
+    plan: TrainingPlan
+    folder: Path
+
+    @property
+    def found(self) -> list[str]:
+        """The labels that occur, as text, each once."""
+        if isinstance(self.labels, RasterLabels):
+            return [str(label) for label in self.labels.counts]
+        assert self.counted is not None  # nosec B101 (tells mypy)
+        return list(self.counted.labels)
+
+    def located(self, classes: MapClasses, progress: Progress) -> PatchLocations:
+        """Write the labels as a raster on the image's grid, and choose the tiles that hold some.
+
+        Tiles lie half their size apart, so that each place is seen in several positions.
+
+        Raises:
+            ParameterError, RasterError: no tile with labels has data.
+            Cancelled: `progress` asked to stop.
+        """
+        path, size, rule = str(self.folder / "labels.tif"), self.plan.size, self.plan.missing.for_training
+        if isinstance(self.labels, RasterLabels):
+            parts = _of_raster(self.labels.raster, classes)
+        else:
+            assert self.counted is not None  # nosec B101 (tells mypy)
+            parts = _of_features(self.labels, self.counted, self.image, classes, progress)
+        _write(path, self.image, classes, parts, progress)
+        grid, nodata = PatchGrid(self.image.grid, size, max(1, size // 2)), self.parameters.nodata
+        validity = Validity(self.image, nodata, True, rule=rule)
+        usable = whole_patches(grid, validity.read, progress, rule.pixels_allowed(size**2))
+        counts = _counts(grid, LabelRaster(path, classes.ignored, False), classes, progress)
+        rows, columns = np.nonzero(usable & (counts.sum(axis=-1) > 0))
+        if not len(rows):
+            raise ParameterError(
+                "Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {patchsize}, accept "
+                "some in {nodata_pixels}, or check {nodata}.",
+                size=size,
+                patchsize=field("patchsize"),
+                nodata_pixels=field("nodata_pixels"),
+                nodata=field("nodata"),
+            )
+        x, y = grid.points(rows, columns)
+        return PatchLocations(x, y, counts[rows, columns], None, classes, path)
+
+
+def count_tiles(
     parameters: LandCoverMap,
     image: Stack,
     labels: Labels,
-    names: Names,
     plan: TrainingPlan,
     folder: Path,
     progress: Progress,
-) -> PatchLocations:
-    """Write the labels as a raster on the image's grid, and choose the tiles that hold some.
-
-    Tiles lie half their size apart, so that each place is seen in several positions.
+) -> LabelledTiles:
+    """Count the labels of an image.
 
     Args:
         parameters: of the operation.
         image: the image.
         labels: on it.
-        names: names and colours that the user gives.
-        plan: tells their side, and what becomes of missing values.
+        plan: tells the side of the tiles, and what becomes of missing values.
         folder: for files.
         progress: receives progress and warnings.
 
     Raises:
-        ParameterError, RasterError, VectorError: there are no labels, or of one class only.
+        ParameterError, RasterError, VectorError: there are none.
         Cancelled: `progress` asked to stop.
     """
-    path, size, rule = str(folder / "labels.tif"), plan.size, plan.missing.for_training
-    if isinstance(labels, RasterLabels):
-        classes = classes_of(labels, map(str, labels.counts), names)
-        parts = _of_raster(labels.raster, classes)
-    else:
+    counted = None
+    if isinstance(labels, VectorLabels):
         counted = count(labels.shapes, Validity(image, None, False), _MEMORY, progress, share=0.3)
-        classes = classes_of(labels, counted.labels, names)
-        parts = _of_features(labels, counted, image, classes, progress)
-    _write(path, image, classes, parts, progress)
-    grid = PatchGrid(image.grid, size, max(1, size // 2))
-    usable = whole_patches(
-        grid, Validity(image, parameters.nodata, True, rule=rule).read, progress, rule.pixels_allowed(size**2)
-    )
-    counts = _counts(grid, LabelRaster(path, classes.ignored, False), classes, progress)
-    rows, columns = np.nonzero(usable & (counts.sum(axis=-1) > 0))
-    if not len(rows):
-        raise ParameterError(
-            "Every tile of {size} x {size} pixels that holds a label also holds no-data: lower {patchsize}, accept "
-            "some in {nodata_pixels}, or check {nodata}.",
-            size=size,
-            patchsize=field("patchsize"),
-            nodata_pixels=field("nodata_pixels"),
-            nodata=field("nodata"),
-        )
-    x, y = grid.points(rows, columns)
-    return PatchLocations(x, y, counts[rows, columns], None, classes, path)
+    return LabelledTiles(parameters, image, labels, counted, plan, folder)
 
 
 def _of_raster(raster: LabelRaster, classes: MapClasses) -> _Parts:

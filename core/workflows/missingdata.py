@@ -5,6 +5,7 @@ Any workflow uses it whose operation has the keys of `MappedRule`, `MappedFillin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +86,15 @@ def filling_words() -> dict[str, str]:
     }
 
 
-def decide_missing_data(parameters: MapParameters, model: str, image: Stack, progress: Progress) -> MissingData:
+def decide_missing_data(
+    parameters: MapParameters, model: str, images: Sequence[Stack], progress: Progress
+) -> MissingData:
     """Decide how missing values are filled, and which pixels are no-data.
 
     Args:
         parameters: of the operation.
         model: that is trained, as MODEL_DIR of TensorflowModelTrain: `template:` and the name of one, or a path.
-        image: that is mapped.
+        images: that are mapped, with the same bands.
         progress: told what was decided.
 
     Raises:
@@ -103,6 +106,7 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         defaults = serving_defaults_of(model)
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
         return MissingData(AUTO, rule or (ALL if fills else ANY), pixels)
+    image = images[0]
     (layout,) = layouts_of((image.bands,), times_by_source(parameters.dates), parameters.dates_order)
     check_named_dates(dated_names(image), layout, 1)
     template, fill = model.removeprefix(TEMPLATE_PREFIX), parameters.nodata_fill
@@ -119,14 +123,14 @@ def decide_missing_data(parameters: MapParameters, model: str, image: Stack, pro
         )
     if fill != AUTO:
         check_dates_used(TEMPLATES[template], parameters)
-    missing = image.missing(parameters.nodata, rule=NodataRule(nan=True))
+    partly = any(each.missing(parameters.nodata, rule=NodataRule(nan=True)).partly for each in images)
     if fill == AUTO and TEMPLATES[template].series:
         fill = TEMPORAL
     elif fill == AUTO:
         series = _dated(parameters, template, image)
-        needed = missing.partly or (series and parameters.step is not None)
+        needed = partly or (series and parameters.step is not None)
         fill = NONE if not needed else TEMPORAL if series else MEAN
-    if missing.partly and fill in _TOLD:
+    if partly and fill in _TOLD:
         progress.info(
             Phrase(
                 "Missing values are filled {value}, in the network ({nodata_fill}).",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,11 @@ class PatchLocations:
     def labels(self) -> np.ndarray:
         """The label of each, where it has one; int64, shape (n,)."""
         return np.array(self.classes.values, "int64")[self.counts.argmax(axis=1)]
+
+    def of(self, chosen: np.ndarray) -> PatchLocations:
+        """Return some of them, chosen as an index chooses elements of an array."""
+        features = None if self.features is None else self.features[chosen]
+        return replace(self, x=self.x[chosen], y=self.y[chosen], counts=self.counts[chosen], features=features)
 
     def located_on(self, image: Stack, patch: int) -> LocatedSamples:
         """Return them as samples on the pixels of the image, with patches of `patch` x `patch` pixels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ from ..geometry.grid import Box
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
-from .baselines import Fill, predicted_values
+from .baselines import Files, Fill, predicted_values
 from .regressionvalues import KnownValues
+from .scenereport import tell_scenes
+from .scenes import Scene, holds_back
 
 _ROWS = 256  # of the map, read at a time
 _NAMES = {"rmse": "RMSE", "mae": "MAE", "bias": Phrase("bias"), "r2": "R2"}
@@ -47,6 +49,20 @@ class Comparison:
     def numbers(self) -> dict[str, float]:
         """`rmse`, `mae`, `bias` and `r2`; what is not defined is left out."""
         return _errors(self.known.values, self.predicted)
+
+
+Comparisons = Mapping[SampleRole, Comparison]
+"""By role, the map of a scene against its known values."""
+
+
+def joined(scenes: Sequence[Comparisons]) -> dict[SampleRole, Comparison]:
+    """Return the comparisons of all scenes as one for each role; their coordinates are those of each scene."""
+    found = {}
+    for role in SampleRole:
+        if own := [comparisons[role] for comparisons in scenes if role in comparisons]:
+            x, y, values = (np.concatenate([getattr(one.known, name) for one in own]) for name in ("x", "y", "values"))
+            found[role] = Comparison(KnownValues(x, y, values), np.concatenate([one.predicted for one in own]))
+    return found
 
 
 def _errors(known: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -83,13 +99,11 @@ def compare(path: str, known: KnownValues, nodata: float, progress: Progress) ->
     return Comparison(known.of(there), predicted[there])
 
 
-def forest_scores(
-    files: Mapping[SampleRole, tuple[str, str]], fill: Fill, seed: int, progress: Progress
-) -> dict[SampleRole, dict[str, float]]:
+def forest_scores(files: Files, fill: Fill, seed: int, progress: Progress) -> dict[SampleRole, dict[str, float]]:
     """Return the errors, by role, of a random forest that learns from the same pixels.
 
     Args:
-        files: by role, patches image (1 x 1) and values image.
+        files: by role, patches images (1 x 1) and values images.
         fill: fills missing values.
         seed: random seed.
         progress: may cancel.
@@ -108,20 +122,23 @@ def shown(scores: Scores) -> str:
 
 def report_of(
     parameters: Any,
-    counts: Mapping[SampleRole, int],
-    comparisons: Mapping[SampleRole, Comparison],
+    scenes: Sequence[Scene[Any]],
+    counts: Mapping[SampleRole, Mapping[str, int]],
+    by_scene: Sequence[Comparisons],
     forest: Mapping[SampleRole, Scores],
 ) -> str:
     """Return the report, as HTML.
 
     Args:
         parameters: of the operation.
-        counts: number of pixels by role.
-        comparisons: the map against the known values, by role.
+        scenes: the scenes.
+        counts: number of pixels by role and scene.
+        by_scene: the maps against the known values.
         forest: errors of the random forest, by role; empty where there is none.
     """
-    report = Report(Phrase("Map of a quantity"))
-    report.table("", (), [(Phrase("Pixels for {role}", role=role), count) for role, count in counts.items()])
+    report, comparisons = Report(Phrase("Map of a quantity")), joined(by_scene)
+    sums = [(role, sum(own.values())) for role, own in counts.items()]
+    report.table("", (), [(Phrase("Pixels for {role}", role=role), count) for role, count in sums])
     header = (Phrase("Model"), Phrase("Data"), "RMSE", "MAE", Phrase("Bias"), "R2")
     rows = []
     for role in (SampleRole.VALIDATION, SampleRole.TRAINING):
@@ -130,14 +147,21 @@ def report_of(
         if role in forest:
             rows.append((Phrase("Random forest"), str(role), *_cells(forest[role])))
     report.table(Phrase("Errors"), header, rows)
-    report.text(
-        Phrase(
-            "RMSE, MAE and bias (predicted minus known) are in the unit of the values. Validation is on other blocks of "
-            "the image than training; high scores with small blocks, or with single pixels, mostly show that neighbours "
-            "are alike."
+    report.text(Phrase("RMSE, MAE and bias (predicted minus known) are in the unit of the values."))
+    if not holds_back(scenes):
+        report.text(
+            Phrase(
+                "Validation is on other blocks of the image than training; high scores with small blocks, or with single pixels, "
+                "mostly show that neighbours are alike."
+            )
         )
-    )
     decides = SampleRole.VALIDATION if SampleRole.VALIDATION in comparisons else SampleRole.TRAINING
+    if len(scenes) > 1:
+        tell_scenes(report, scenes, counts)
+        rows_of = [(scene.name, own[decides]) for scene, own in zip(scenes, by_scene) if decides in own]
+        columns = (Phrase("Scene"), "RMSE", "MAE", Phrase("Bias"), "R2")
+        heading = Phrase("Errors by scene ({decides})", decides=decides)
+        report.table(heading, columns, [(name, *_cells(own.numbers)) for name, own in rows_of])
     deciding = comparisons[decides]
     if len(deciding.known):
         alt = Phrase(
@@ -150,15 +174,20 @@ def report_of(
             scatter_figure(deciding.known.values, deciding.predicted),
             alt,
         )
-        alt = Phrase("Differences between predicted and known values, at their coordinates")
-        report.figure(
-            Phrase("Errors over space ({decides})", decides=decides),
-            residuals_figure(deciding.known.x, deciding.known.y, deciding.residuals),
-            alt,
-        )
+    for scene, own in zip(scenes, by_scene):
+        if decides in own and len(own[decides].known):
+            _over_space(report, scene.name, own[decides], decides)
     report.parameters(parameters)
     return report.html()
 
 
 def _cells(scores: Scores) -> list[float]:
     return [scores.get(name, float("nan")) for name in ("rmse", "mae", "bias", "r2")]
+
+
+def _over_space(report: Report, scene: str, compared: Comparison, decides: SampleRole) -> None:
+    """Add where the map of a scene is too high or too low; `scene` is empty for the only one."""
+    alt = Phrase("Differences between predicted and known values, at their coordinates")
+    what = Phrase("{scene}, {decides}", scene=scene, decides=decides) if scene else decides
+    figure = residuals_figure(compared.known.x, compared.known.y, compared.residuals)
+    report.figure(Phrase("Errors over space ({decides})", decides=what), figure, alt)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -61,12 +61,8 @@ def split_samples(samples: LocatedSamples, share: float, seed: int) -> tuple[np.
     Raises:
         ParameterError: all samples lie so near each other that nothing can be held back.
     """
-    if not share:
-        return np.ones(len(samples.places), bool), np.zeros(len(samples.places), bool)
-    groups = samples.spatial_groups()
-    held = groups_held_back(samples.counts, groups, share, np.random.default_rng(seed))[groups]
-    training, validation = _without_shared_pixels(samples, held)
-    if not validation.any():
+    training, validation = held_back(samples, share, seed)
+    if share and not validation.any():
         raise ParameterError(
             "{validation_share} is {share:g}, but the labels lie so near each other that none can be held back "
             "without sharing pixels with training (patches of {patch} x {patch} pixels): give labels in more "
@@ -76,6 +72,16 @@ def split_samples(samples: LocatedSamples, share: float, seed: int) -> tuple[np.
             patch=samples.patch,
         )
     return training, validation
+
+
+def held_back(samples: LocatedSamples, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same as `split_samples`, with nothing for validation where nothing can be held back."""
+    if not share or not len(samples.places):
+        return np.ones(len(samples.places), bool), np.zeros(len(samples.places), bool)
+    samples = replace(samples, counts=samples.counts[:, samples.counts.any(axis=0)])
+    groups = samples.spatial_groups()
+    held = groups_held_back(samples.counts, groups, share, np.random.default_rng(seed))[groups]
+    return _without_shared_pixels(samples, held)
 
 
 def groups_held_back(counts: np.ndarray, groups: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
@@ -126,9 +132,19 @@ def _without_shared_pixels(samples: LocatedSamples, held: np.ndarray) -> tuple[n
 
 def _sharing_pixels(samples: LocatedSamples, others: np.ndarray) -> np.ndarray:
     """Return which samples have a patch that shares pixels with that of one of `others`, bool, shape (n,)."""
+    return near(samples.places, samples.places[others], samples.patch)
+
+
+def near(places: np.ndarray, others: np.ndarray, distance: float) -> np.ndarray:
+    """Return which places are less than `distance` columns and rows away from one of the others, bool, shape (n,).
+
+    Args:
+        places, others: columns and rows, shapes (n, 2) and (m, 2).
+        distance: in pixels.
+    """
     from sklearn.neighbors import KDTree
 
-    if not others.any():
-        return np.zeros(len(others), bool)
-    distance, _ = KDTree(samples.places[others], metric="chebyshev").query(samples.places)
-    return np.asarray(distance[:, 0] < samples.patch)
+    if not len(others) or not len(places):
+        return np.zeros(len(places), bool)
+    found, _ = KDTree(others, metric="chebyshev").query(places)
+    return np.asarray(found[:, 0] < distance)

@@ -13,7 +13,7 @@ from osgeo import osr
 
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.classes.legend import write_legend
-from otbtf_qgis.core.classifiers.samplechoice import ChosenSamples, SampleChoice, SampleChooser
+from otbtf_qgis.core.classifiers.samplechoice import ChosenSamples, SampleChoice, SampleChooser, SampleScene
 from otbtf_qgis.core.errors import ParameterError, VectorError
 from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.rasters.rasterstack import Stack
@@ -32,7 +32,9 @@ def image(tmp_path: Path) -> str:
 def chosen(image: str, training: Any, **more: Any) -> ChosenSamples:
     values = {"vd": training, "sample.vfn": "class", **{name.replace("__", "."): value for name, value in more.items()}}
     validity = Validity(Stack([image]), None, True)
-    return SampleChooser(parse(SampleChoice, values), validity, 64, 1).choose(Progress())
+    parameters = parse(SampleChoice, values)
+    scene = SampleScene(validity, parameters.vd, parameters.valid)
+    return SampleChooser(parameters, [scene], 64, 1).choose(Progress())[0]
 
 
 def places(found: Any) -> list[tuple[int, int, int]]:

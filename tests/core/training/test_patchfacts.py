@@ -16,6 +16,7 @@ from api_helpers import write
 
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.loading import load_model
+from otbtf_qgis.core.models.modelseries import source_facts
 from otbtf_qgis.core.templates import catalogue
 
 DATES = ["2018-01-01", "2018-01-11", "2018-01-21", "2018-02-10"]
@@ -145,3 +146,32 @@ def test_other_band_names_and_old_models(pixels: np.ndarray, tmp_path: Path) -> 
     learn(tmp_path / "out", [described(tmp_path / "b.tif", pixels, -1, names)], pixels, log=log, **given)
     told = [text for text in log.lines if "by their names" in text]
     assert len(told) == 1 and "at each date are HV, HH, but the model was made for VV, VH" in told[0]
+
+
+def test_each_sensor_has_dates_and_bands_of_its_own(pixels: np.ndarray, tmp_path: Path) -> None:
+    """An optical series with gaps, and two dates of radar with two bands each."""
+    model, days = tmp_path / "made.keras", (17532.0, 17542.0, 17552.0, 17572.0)
+    options = {"times": (days, days[1:3]), "band_names": (("NDVI",), ("VV", "VH")), "nodata": (-1.0, -9.0)}
+    catalogue.create("tempcnn", bands=(4, 4), classes=2, width=2, **options).save(model)
+    radar = ["VV_20180111", "VH_20180111", "VV_20180121", "VH_20180121"]
+    optical = described(tmp_path / "optical.tif", pixels, -1, [f"NDVI_{date}" for date in DATES])
+    labels = write(tmp_path / "labels.tif", (pixels[..., :1] > 50).astype("uint8"))
+
+    def learned(names: list[str]) -> dict[str, Any]:
+        files = {"source1": optical, "source2": described(tmp_path / "radar.tif", pixels, -9, names), "source3": labels}
+        given = {f"training.{source}.il": [file] for source, file in files.items()}
+        more = {"model.dir": str(model), "training.epochs": 1, "training.batchsize": 32, "validation.mode": "class"}
+        return scene.train(**{**given, **more, "out.keras": str(tmp_path / "out.keras")})
+
+    later = [name.replace("0121", "0131") for name in radar]
+    told = "TRAINING_SOURCE2_IL: band 3 of .*radar.tif is of 2018-01-31, but the model was made for 2018-01-21"
+    with pytest.raises(ParameterError, match=told):
+        learned(later)
+    with pytest.raises(ParameterError, match="TRAINING_SOURCE2_IL: .* it takes VV, VH. .*-b 2 -b 1 -b 4 -b 3 IN OUT"):
+        learned([radar[1], radar[0], radar[3], radar[2]])
+    assert learned(radar)["epochs_run"] == 1
+    stored = load_model(str(tmp_path / "out.keras"))._keras
+    found = {
+        name: (facts.series.times, facts.series.names, facts.filled) for name, facts in source_facts(stored).items()
+    }
+    assert found == {"source1": (days, ("NDVI",), -1.0), "source2": (days[1:3], ("VV", "VH"), -9.0)}

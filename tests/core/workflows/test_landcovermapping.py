@@ -35,6 +35,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     dataset = gdal.Open(coarse, gdal.GA_Update)
     dataset.SetGeoTransform((X, 20, 0, dataset.GetGeoTransform()[3], 0, -20))
     dataset = None
+    oblong = raster(folder / "oblong.tif", pixels)
+    dataset = gdal.Open(oblong, gdal.GA_Update)
+    dataset.SetGeoTransform((X, 10, 0, dataset.GetGeoTransform()[3], 0, -9))
+    dataset = None
     features = [
         (("crops", "water", "wood")[numbers[y, x]], box(x + 2, y + 2, x + SIDE - 2, y + SIDE - 2))
         for y in range(0, ROWS, SIDE)
@@ -46,6 +50,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "one": raster(folder / "one.tif", pixels[2:], nodata=0),
         "sparse": raster(folder / "sparse.tif", sparse(numbers), nodata=-1),
         "tiles": coarse,
+        "oblong": oblong,
         "polygons": layer(folder / "polygons.gpkg", features, ogr.OFTString, epsg=4326),
     }
 
@@ -126,10 +131,18 @@ def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None
         patchsize=5,
         keep=str(tmp_path / "steps"),
         out__keras=str(tmp_path / "net.keras"),
+        augment__serve="flips",
+        out__confidence=str(tmp_path / "sure.tif"),
     )
     assert first["samples_validation"] == 0 and first["out.keras"] == str(tmp_path / "net.keras")
     assert [(row["value"], row["name"]) for row in first["classes"]] == [(0, "crops"), (1, "water"), (2, "wood")]
     assert gdal.Open(first["out"]).GetRasterBand(1).GetNoDataValue() == 255
+    model = {"source1.il": [scene["two"], scene["one"]], "model.dir": str(tmp_path / "net.keras")}
+    outs = {"out": str(tmp_path / "again.tif"), "out.confidence": str(tmp_path / "again_sure.tif")}
+    for kind, differ in (("flips", False), ("none", True)):
+        registry.run("TensorflowModelServe", {**model, **outs, "augment.serve": kind}, Log())
+        mapped, again = (gdal.Open(found["out.confidence"]).ReadAsArray()[:, 3:] for found in (first, outs))
+        assert (np.abs(mapped - again).max() > 1e-4) == differ
     kept = {path.name for path in (tmp_path / "steps").iterdir()}
     assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
     again = {"model__dir": str(tmp_path / "net.keras"), "patchsize": 5, "epochs": 1}
@@ -195,6 +208,10 @@ def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> No
         ({"labels__raster": "sparse", "out": "/nowhere/map.tif"}, "does not exist: create it"),
         ({"labels__raster": "sparse", "out__polygons": "/tmp/map.xyz"}, "no vector format with the extension .xyz"),
         ({"labels__raster": "sparse", "keep": "two"}, "KEEP is .*two.tif, which is a file"),
+        (
+            {"in": "oblong", "labels__raster": "sparse", "augment__serve": "flips_turns"},
+            "AUGMENT_SERVE is flips_turns, but .*oblong.tif has pixels of 10 x 9.* AUGMENT_SERVE=flips",
+        ),
         ({"labels__raster": "two"}, "has 2 bands, but labels are one band"),
     ],
 )

@@ -23,7 +23,7 @@ from otbtf_qgis.core.models.sidecar import read_sidecar
 from otbtf_qgis.core.operations.landcovermap import LandCoverMap
 from otbtf_qgis.core.parameters.parsing import parse
 from otbtf_qgis.core.rasters.rasterstack import Stack
-from otbtf_qgis.core.workflows.landcoverlabels import open_vector, parse_legend
+from otbtf_qgis.core.workflows.landcoverlabels import open_vector
 from otbtf_qgis.core.workflows.landcoverpatches import choose_patches
 from otbtf_qgis.core.workflows.missingdata import MissingData
 from otbtf_qgis.core.workflows.trainingplan import TrainingPlan
@@ -101,7 +101,7 @@ def test_features_are_sampled_where_any_file_has_data(scene: SimpleNamespace, tm
     image, log = Stack(files), Log()
     labels = open_vector(parameters.labels_vector, "class", image, log)
     plan = TrainingPlan("template:tempcnn", False, True, 1, 64, MissingData("temporal", "all", None, True))
-    found = choose_patches(parameters, image, labels, parse_legend(""), plan, tmp_path, log)
+    found = choose_patches(parameters, image, labels, plan, tmp_path, log)
     column, row = ((found.x - 300000) // 10).astype(int), ((4000000 - found.y) // 10).astype(int)
     chosen = np.zeros((10, 10), bool)
     chosen[row, column] = True

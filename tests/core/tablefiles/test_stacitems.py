@@ -16,8 +16,8 @@ from range_server import RangeServer
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.errors import EngineError, ParameterError
+from otbtf_qgis.core.tablefiles.stacitems import read_items
 from otbtf_qgis.core.tables.rowrun import RowTask
-from otbtf_qgis.core.tables.stacitems import read_items
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
