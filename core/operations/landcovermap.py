@@ -18,6 +18,7 @@ from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.scenetable import MappedScenes, scenes
 from ..parameters.sharedgroups import check_keras_out
+from ..parameters.traininggroups import CALIBRATION_RESULTS
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 
@@ -226,8 +227,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         NumberResult("kappa", "Kappa of the validation"),
         NumberResult("overall_accuracy", "Overall accuracy of the validation"),
         NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
-        NumberResult("temperature", "Temperature of the calibration"),
-        NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
+        *CALIBRATION_RESULTS,
         NumberResult("baseline_kappa", "Kappa of the random forest"),
         NumberResult("samples_training", "Number of patches or tiles for training"),
         NumberResult("samples_validation", "Number of patches or tiles for validation"),

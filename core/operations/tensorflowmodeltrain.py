@@ -11,6 +11,7 @@ from ..parameters.operation import Operation
 from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
 from ..parameters.traininggroups import (
+    CALIBRATION_RESULTS,
     TRAINING_RESULTS,
     Fitting,
     GraphTraining,
@@ -54,7 +55,7 @@ class TensorflowModelTrain(
         "stopped resumes after its last complete epoch. The parameters with a dot in OTBTF are those of its "
         "TensorflowModelTrain."
     )
-    RESULTS = TRAINING_RESULTS
+    RESULTS = (*TRAINING_RESULTS, *CALIBRATION_RESULTS)
     RUN = "training.trainingrun:run_training"
     NEEDS_ENGINE = True
     MORE_SOURCES = 1

@@ -49,6 +49,12 @@ AUGMENTATIONS = ("none", "flips", "flips_turns")
 STRATEGIES = ("none", "mirrored", "multiworker")
 VALIDATION_MODES = ("none", "class", "rmse")
 
+CALIBRATION_RESULTS = (
+    NumberResult("temperature", "Temperature of the calibration"),
+    NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
+)
+"""The results of calibrating the class probabilities."""
+
 TRAINING_RESULTS = (
     NumberResult("kappa", "Kappa of the last validation"),
     NumberResult("overall_accuracy", "Overall accuracy of the last validation"),
@@ -56,8 +62,6 @@ TRAINING_RESULTS = (
     NumberResult("rmse", "Root mean square error of the last validation"),
     NumberResult("mae", "Mean absolute error of the last validation"),
     NumberResult("r2", "Coefficient of determination of the last validation"),
-    NumberResult("temperature", "Temperature of the calibration"),
-    NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
     NumberResult("epochs_run", "Number of epochs trained"),
     NumberResult("samples_per_epoch", "Number of samples per epoch"),
 )
