@@ -243,6 +243,14 @@ def check_maps(model: Model, outputs: Sequence[str]) -> None:
     head = None
     with contextlib.suppress(ModelError):  # contradicting metadata: the detector's own run says so
         head = detector_head(model)
+    if head and head.facts.maps and set(outputs) & set(head.outputs):
+        raise ModelError(
+            "The model {path} is a detector ({head}): its output {output} holds heat maps, sizes and offsets of objects, which "
+            "are no map by themselves. Find objects with otbtf:detectobjects.",
+            path=model.path,
+            head=head.describe(),
+            output=model.output(head.outputs[0]).describe(),
+        )
     lists = [name for name in outputs if head and (name in head.all_outputs or model.output(name).rank != 4)]
     if head and lists:
         raise ModelError(
