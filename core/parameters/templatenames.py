@@ -325,7 +325,7 @@ _TEMPLATES = (
         ("image",),
         "X. Zhou, D. Wang, P. Krähenbühl, Objects as Points (CenterNet), 2019; here with a small U-Net",
         DETECTION,
-        Geometry((16,), 4, Fraction(4)),
+        Geometry((32,), 8, Fraction(4)),
         "patches whose sides are multiples of STRIDE times 2 to the power of DEPTH, with the detection maps that "
         "PatchesExtraction makes of objects",
         "centernet",

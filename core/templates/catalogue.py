@@ -12,7 +12,7 @@ from ..errors import ParameterError
 from ..parameters.templatenames import FEATURES, TEMPLATES
 from . import (
     contextnetworks,
-    detection,
+    detectors,
     formulas,
     imagenetworks,
     multisource,
@@ -40,7 +40,7 @@ _BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
     "ltae": seriesnetworks.ltae,
     "time_series_transformer": seriesnetworks.time_series_transformer,
     "utae": utae.utae,
-    "detector": detection.detector,
+    "detector": detectors.detector,
     "super_resolution": imagenetworks.super_resolution,
     "gap_filling": imagenetworks.gap_filling,
     "mlp": imagenetworks.mlp,
