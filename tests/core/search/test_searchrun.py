@@ -131,7 +131,12 @@ def test_more_trials_go_on_with_those_that_are_done(
     files: dict[str, Any], whole: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
 ) -> None:
     shutil.copy(whole[0] / "trials.json.journal", tmp_path)
-    results = search({**files, "trials": 3}, tmp_path, resume=True)
+    report = tmp_path / "search.html"
+    results = search({**files, "trials": 3, "calibrate": True, "out.report": str(report)}, tmp_path, resume=True)
+    assert (
+        "Calibration of the class probabilities"
+        in report.read_text(encoding="utf-8").split("Best trial: training report")[1]
+    )
     assert results["trials_kept"] == 2 and trials(tmp_path)[:2] == trials(whole[0]) and len(trials(tmp_path)) == 3
     others = scene.patches(tmp_path, "others", 24, seed=8)
     for changed, message in (
