@@ -185,7 +185,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
         loaded.compute(inputs, outputs, sources, scope)[1]
         if model is loaded.model
         else Compute(model, inputs, outputs, sources, scope),
-        Decoder(head, model.path, parameters.score),
+        Decoder(head, model.path, parameters.score, _most_objects(model, head)),
         Narrowing(sources[0].dtype, inputs.images[0].dtype),
         open_mask(parameters, stack.grid, stack.reference, stack.names[0], progress),
     )
@@ -331,6 +331,11 @@ def _tile_size(
         )
     )
     return size
+
+
+def _most_objects(model: Model, head: DetectorHead) -> int | None:
+    """Return the number of objects that a model with suppression can return; None where that is not fixed."""
+    return model.output(head.outputs[0]).size(-2) if head.facts.suppressed else None
 
 
 def _tell(

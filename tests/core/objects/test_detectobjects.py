@@ -65,6 +65,7 @@ def test_each_object_is_found_once_whatever_the_tiles(
     found = run(tmp_path, drawn.path, drawn.model, tilesize=tile, overlap=overlap)
     assert edges_of(found) == set(drawn.edges.values())
     assert found.results["objects"] == len(drawn.edges)
+    assert found.log.warnings == []
 
 
 def test_the_overlap_follows_from_the_objects_of_a_trial(drawn: SimpleNamespace, tmp_path: Path) -> None:
