@@ -43,6 +43,7 @@ from .helptexts import in_titles_and_labels
 from .keptoutputs import unused
 from .outcome import outcome
 from .reading import Reader, exported_files, written
+from .scenemaps import load_scene_maps
 from .styling import show_legend
 from .translate import tr
 from .weblayers import released, web_keys
@@ -306,6 +307,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
             if shown_as(key).hint is not None and path and context.willLoadLayerOnCompletion(path):
                 details = context.layerToLoadOnCompletionDetails(path)
                 details.setPostProcessor(_Styler(type(self), key.parameter, results))
+        for output_name, path in load_scene_maps(results, context):
+            details = context.layerToLoadOnCompletionDetails(path)
+            details.setPostProcessor(_Styler(type(self), output_name, results))
 
 
 class _Styler(QgsProcessingLayerPostProcessorInterface):

@@ -38,7 +38,7 @@ GUIDES = {
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
     "polygons": ("maptopolygons",),
-    "objects": ("detectobjects",),
+    "objects": ("detectobjects", "assessdetections"),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
         *("computeimagesstatistics", "trainvectorclassifier", "imageclassifier"),

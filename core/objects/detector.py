@@ -19,6 +19,7 @@ from ..machine.devices import device_scope
 from ..models.detectorhead import DetectorHead, described_outputs, detector_head, head_of, metadata
 from ..models.modelinterface import Model, TensorInfo
 from ..models.sidecar import read_sidecar
+from ..models.unbatched import with_batches
 from ..operations.detectobjects import DetectObjects
 from ..parameters.nodatarules import WITHOUT_BANDS
 from ..phrases import Phrase
@@ -41,8 +42,8 @@ PADDING = "constant"
 _USUAL = 640
 """Width and height of tiles where neither the model nor the user tells them: of most detectors' training."""
 
-_YOLO = ("yolov5", "yolov7", "yolov8", "yolov8_obb", "suppressed", "suppressed_obb")
-"""Forms of models that were trained on bytes divided by 255."""
+_SCALED = ("torchvision", "yolov5", "yolov7", "yolov8", "yolov8_obb", "suppressed", "suppressed_obb")
+"""Forms of models that are trained on values from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
     from ..probing.modelcache import loaded_model
 
     scope = device_scope(parameters.device)
-    model = loaded_model(settings.model, scope).model
+    model = with_batches(loaded_model(settings.model, scope).model)
     head = asked_head(parameters, model)
     sidecar = read_sidecar(model.path)
     outputs = list(head.all_outputs)
@@ -346,7 +347,7 @@ def _tell(
     if any(info.rank == 4 for info in model.outputs.values()):
         progress.info("The model also returns masks of objects: they are not used, objects are written as boxes.")
     unscaled = settings.model.scaling is None and parameters.images_scaling != "off"
-    if detector.head.form in _YOLO and unscaled and metadata(model).scaling is None:
+    if detector.head.form in _SCALED and unscaled and metadata(model).scaling is None:
         progress.warning(
             Phrase(
                 "Models of the form {form} are usually trained on pixel values from 0 to 1, but the model {model} tells no "

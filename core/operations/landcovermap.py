@@ -16,8 +16,9 @@ from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
-from ..parameters.scenetable import MappedScenes, scenes
+from ..parameters.scenetable import MappedScenes, SceneColumns, scenes
 from ..parameters.sharedgroups import check_keras_out
+from ..parameters.traininggroups import CALIBRATION_RESULTS
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 
@@ -132,6 +133,7 @@ class _Inputs(Group):
         section=sections.VALIDATION,
         advanced=True,
     )
+    calibrate: bool = shared.calibrate()
     baseline: bool = shared.baseline("samples (of patches the middle pixel, of tiles all labelled ones)", "scores")
     seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
@@ -144,10 +146,18 @@ class _Inputs(Group):
     alpha: str = shared.alpha()
 
 
+_SCENES = SceneColumns(
+    "in",
+    ("labels.raster", "labels.vector", "labels.field", "labels.nodata", "mask", "mask.vector"),
+    ({"labels.raster": ("labels.nodata",), "labels.vector": ("labels.field",)}, {"mask": (), "mask.vector": ()}),
+    ("out", "out.confidence", "out.entropy", "out.margin", "out.probabilities", "out.polygons"),
+)
+
+
 @dataclass(frozen=True)
 class _Scenes(MappedScenes):
     scenes: str | None = scenes(
-        "in, labels_raster, labels_vector, labels_field, labels_nodata, mask, mask_vector, out",
+        _SCENES,
         "to learn from and to map",
         "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
         "OUT with the scene's name (map_north.tif).",
@@ -225,6 +235,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         NumberResult("kappa", "Kappa of the validation"),
         NumberResult("overall_accuracy", "Overall accuracy of the validation"),
         NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
+        *CALIBRATION_RESULTS,
         NumberResult("baseline_kappa", "Kappa of the random forest"),
         NumberResult("samples_training", "Number of patches or tiles for training"),
         NumberResult("samples_validation", "Number of patches or tiles for validation"),
@@ -235,6 +246,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
     )
     RUN = "workflows.landcovermapping:make_map"
     NEEDS_ENGINE = True
+    SCENE_COLUMNS = _SCENES
 
     def __post_init__(self) -> None:
         super().__post_init__()

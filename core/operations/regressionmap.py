@@ -14,7 +14,7 @@ from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
-from ..parameters.scenetable import MappedScenes, scenes
+from ..parameters.scenetable import MappedScenes, SceneColumns, scenes
 from ..parameters.sharedgroups import check_keras_out
 from ..parameters.templatenames import REGRESSION, TEMPLATES
 from ..parameters.vectorsource import LayerSource
@@ -121,10 +121,18 @@ class _Inputs(Group):
     alpha: str = shared.alpha()
 
 
+_SCENES = SceneColumns(
+    "in",
+    ("values.raster", "values.vector", "values.field", "values.nodata", "mask", "mask.vector"),
+    ({"values.raster": ("values.nodata",), "values.vector": ("values.field",)}, {"mask": (), "mask.vector": ()}),
+    ("out",),
+)
+
+
 @dataclass(frozen=True)
 class _Scenes(MappedScenes):
     scenes: str | None = scenes(
-        "in, values_raster, values_vector, values_field, values_nodata, mask, mask_vector, out",
+        _SCENES,
         "to learn from and to map",
         "Each scene has the same share of SAMPLES, as far as it has them. Its map is the out of its row, or else "
         "OUT with the scene's name (map_north.tif).",
@@ -186,6 +194,7 @@ class RegressionMap(Operation, _Outputs, MappedRule, MappedFilling, _Scenes, Mas
     )
     RUN = "workflows.regressionmapping:make_map"
     NEEDS_ENGINE = True
+    SCENE_COLUMNS = _SCENES
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -11,6 +11,7 @@ from ..parameters.operation import Operation
 from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
 from ..parameters.traininggroups import (
+    CALIBRATION_RESULTS,
     TRAINING_RESULTS,
     Fitting,
     GraphTraining,
@@ -54,7 +55,7 @@ class TensorflowModelTrain(
         "stopped resumes after its last complete epoch. The parameters with a dot in OTBTF are those of its "
         "TensorflowModelTrain."
     )
-    RESULTS = TRAINING_RESULTS
+    RESULTS = (*TRAINING_RESULTS, *CALIBRATION_RESULTS)
     RUN = "training.trainingrun:run_training"
     NEEDS_ENGINE = True
     MORE_SOURCES = 1
@@ -83,6 +84,24 @@ class TensorflowModelTrain(
                 "them.",
                 validation_share=field("validation_share"),
                 validation_share2=self.validation_share,
+            )
+        if self.calibrate:
+            self._check_calibration(bool(validated or self.validation_share))
+
+    def _check_calibration(self, validated: bool) -> None:
+        if not validated:
+            raise ParameterError(
+                "{calibrate} is on, but there are no validation samples to fit the temperature to: give validation samples, "
+                "set {validation_share}, or switch {calibrate} off.",
+                calibrate=field("calibrate"),
+                validation_share=field("validation_share"),
+            )
+        if self.validation_mode == "rmse":
+            raise ParameterError(
+                "{calibrate} is on, but {validation_mode} is rmse, and only class probabilities can be calibrated: switch "
+                "{calibrate} off, or set {validation_mode} to class.",
+                calibrate=field("calibrate"),
+                validation_mode=field("validation_mode"),
             )
 
 

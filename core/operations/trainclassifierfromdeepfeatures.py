@@ -15,7 +15,7 @@ from ..parameters.classifiergroups import (
     training_report,
 )
 from ..parameters.operation import Group, Operation
-from ..parameters.scenetable import scenes
+from ..parameters.scenetable import SceneColumns, scenes
 from ..parameters.servedmodel import ServedModel
 
 
@@ -27,14 +27,17 @@ class FeatureModel(ServedModel):
     imstat: str | None = statistics("imstat", "those of the training samples, which the classifier stores")
 
 
+_SCENES = SceneColumns("source1.il", ("vd", "valid"))
+
+
 @dataclass(frozen=True)
 class Scenes(Group):
     """Further scenes."""
 
     scenes: str | None = scenes(
-        "source1_il (source2_il, ...), vd and valid",
+        _SCENES,
         "to learn from",
-        "Of each class, every scene has the same number of samples, as far as it has them.",
+        "Further sources are source2_il, and so on. Each scene has the same number of samples of a class, as far as it has them.",
     )
 
 
@@ -65,3 +68,4 @@ class TrainClassifierFromDeepFeatures(Operation, Outputs, ClassifierChoice, Samp
     RESULTS = TRAINING_RESULTS
     RUN = "workflows.deeptraining:train_classifier"
     NEEDS_ENGINE = True
+    SCENE_COLUMNS = _SCENES

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Operation
 from ..parameters.traininggroups import (
+    CALIBRATION_RESULTS,
     TRAINING_RESULTS,
     Fitting,
     NetworkSize,
@@ -45,7 +46,7 @@ class TrainModel(
         "otbtf:tensorflowmodeltrain does the same with all parameters of OTBTF: TensorFlow 1 graphs, TFRecords, test "
         "samples, checkpoints and logs."
     )
-    RESULTS = TRAINING_RESULTS
+    RESULTS = (*TRAINING_RESULTS, *CALIBRATION_RESULTS)
     RUN = "workflows.modeltraining:train_model"
     CHECK = "workflows.modeltraining:check_training"
     NEEDS_ENGINE = True

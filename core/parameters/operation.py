@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Operation(Group):
         OPENS_FIRST: whether the body itself waits for TensorFlow, after it has opened its sources.
         HIDDEN: whether it is left out of toolbox and modeler, since QGIS has tools of its own for the same.
         MORE_SOURCES: how many sources dialogs show beyond the number in the options.
+        SCENE_COLUMNS: what a table of scenes may say, of operations that have the key `scenes`.
     """
 
     TITLE: ClassVar[str]
@@ -65,3 +66,4 @@ class Operation(Group):
     OPENS_FIRST: ClassVar[bool] = False
     HIDDEN: ClassVar[bool] = False
     MORE_SOURCES: ClassVar[int] = 0
+    SCENE_COLUMNS: ClassVar[Any] = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,19 +22,47 @@ class SceneRole(Group):
     held_back: bool = voc.boolean("held_back", "Held back", "On: the scene is for validation only.", section=IMAGES)
 
 
-def scenes(columns: str, uses: str, rest: str) -> Any:
+@dataclass(frozen=True)
+class SceneColumns:
+    """What a row may say of its scene, as keys of the operation.
+
+    Attributes:
+        image: the images that every row has; those of further sources are counted up from it.
+        own: further keys.
+        alternatives: groups of keys of which a scene has one, each with those that only it has: where a row gives one,
+            the others of the form are not the scene's.
+        outputs: keys of what is written for each scene; where a row names none, the form's with the scene's name.
+    """
+
+    image: str
+    own: tuple[str, ...]
+    alternatives: tuple[Mapping[str, tuple[str, ...]], ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The columns that people write, in the order of a table; those of outputs beside the map are left out."""
+        names = ("name", self.image, "held_back", *self.own, *self.outputs[:1])
+        return tuple(name.replace(".", "_") for name in names)
+
+    def images_of(self, values: Iterable[str]) -> list[str]:
+        """Return the keys of images among those of an operation: `in`, or `source1.il`, `source2.il`, ..."""
+        form = re.compile(re.escape(self.image).replace("1", r"\d+"))
+        return [name for name in values if form.fullmatch(name)]
+
+
+def scenes(columns: SceneColumns, uses: str, rest: str) -> Any:
     """The key `scenes`.
 
     Args:
-        columns: names of the columns with images, labels and outputs.
+        columns: of the table.
         uses: what becomes of the scenes, after "Further scenes".
         rest: sentences about samples and outputs.
     """
     told = (
-        f"Further scenes {uses}: a CSV file, or a layer, with a row for each scene and the columns "
-        f"{columns}, name and "
-        "held_back. What a row leaves out is as in the form. held_back is yes: the scene is for validation only, which shows how "
-        f"good the result is on an image that was never seen; no other samples are held back. {rest}"
+        f"Further scenes {uses}: a CSV file, or a layer, with a row for each scene and the columns {', '.join(columns.listed)}. "
+        "What a row leaves out is as in the form. held_back is yes: the scene is for validation only, which shows how good the "
+        f"result is on an image that was never seen; no other samples are held back. {rest}"
     )
     return voc.file(
         "scenes",

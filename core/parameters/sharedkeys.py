@@ -366,6 +366,19 @@ def baseline(samples: str, tells: str) -> Any:
     )
 
 
+def calibrate() -> Any:
+    """Whether the class probabilities of the trained model are calibrated."""
+    return voc.boolean(
+        "calibrate",
+        "Calibrate class probabilities",
+        "On: fit a temperature to the validation samples, by which the trained model divides its logits, so that among pixels "
+        "with a probability of 0.8 about 80 % are right. The most probable class of a pixel stays the same. The report has "
+        "the reliability diagram and the expected calibration error. Needs validation samples.",
+        section=sections.VALIDATION,
+        advanced=True,
+    )
+
+
 def confusion_matrix(name: str, **more: Any) -> Any:
     """A confusion matrix to write."""
     told = "CSV file in OTB's form: rows are the reference classes, columns the predicted classes."

@@ -22,6 +22,7 @@ OPERATIONS = (
     "MapToPolygons",
     "FindLearningRate",
     "DetectObjects",
+    "AssessDetections",
     "TrainModel",
     "TensorflowModelTrain",
     "TrainVectorClassifier",

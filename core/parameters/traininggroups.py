@@ -23,6 +23,7 @@ FOR_KERAS_ONLY = (
     "class_weights",
     "remap_labels",
     "extend_classes",
+    "calibrate",
     "width",
     "depth",
 )
@@ -47,6 +48,12 @@ METRICS = ("accuracy", "mean_iou", "mse", "mae", "rmse")
 AUGMENTATIONS = ("none", "flips", "flips_turns")
 STRATEGIES = ("none", "mirrored", "multiworker")
 VALIDATION_MODES = ("none", "class", "rmse")
+
+CALIBRATION_RESULTS = (
+    NumberResult("temperature", "Temperature of the calibration"),
+    NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
+)
+"""The results of calibrating the class probabilities."""
 
 TRAINING_RESULTS = (
     NumberResult("kappa", "Kappa of the last validation"),
@@ -217,6 +224,7 @@ class Scoring(Group):
         advanced=True,
         section=sections.VALIDATION,
     )
+    calibrate: bool = shared.calibrate()
 
 
 @dataclass(frozen=True)

@@ -62,18 +62,19 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     classes = _classes(parameters.classes, names, older, progress)
     alpha, defaults = (older.alpha, older.serving_defaults) if older else ({}, None)
     defaults = given_context(parameters.model_context, described.geometries, defaults)
+    calibration = older.calibration if older else None
     results: dict[str, Any] = _results(described, defaults)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults))
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults, calibration))
         progress.info(Phrase("Sidecar: {sidecar_path}", sidecar_path=results["sidecar.path"]))
     for misfit in described.misfits:
         progress.warning(Phrase("The rasters do not fit: {misfit}", misfit=misfit))
     for key, path in files.items():
         if path:
             text = (
-                page(described, classes, defaults)
+                page(described, classes, defaults, calibration)
                 if key == "out.html"
-                else as_text(item(described, classes, _uri(model.path), alpha, defaults))
+                else as_text(item(described, classes, _uri(model.path), alpha, defaults, calibration))
             )
             write_text_file(path, text, progress, field(key.replace(".", "_")))
             results[key] = path

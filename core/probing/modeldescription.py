@@ -16,6 +16,7 @@ from ..machine.devices import Scope
 from ..models.detectorhead import DetectorHead, detector_head
 from ..models.layout import channels_last
 from ..models.mlm import build_item
+from ..models.modelcalibration import Calibration
 from ..models.modelinterface import Model, TensorInfo
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Geometry
@@ -219,6 +220,7 @@ def item(
     href: str,
     alpha: Mapping[str, str] | None = None,
     serving_defaults: ServingDefaults | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Return the description as a STAC item; in `href`, `.` is the model relative to its sidecar."""
     path = Path(described.model.path)
@@ -226,5 +228,13 @@ def item(
         href = f"./{path.name}"
     infos = [output.info for output in described.outputs]
     return build_item(
-        described.model, infos, described.geometries, classes, described.bands, href, alpha, serving_defaults
+        described.model,
+        infos,
+        described.geometries,
+        classes,
+        described.bands,
+        href,
+        alpha,
+        serving_defaults,
+        calibration,
     )

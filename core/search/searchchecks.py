@@ -10,6 +10,7 @@ from ..errors import OtbtfError, ParameterError, field
 from ..operations.searchsettings import SearchSettings
 from ..parameters.kinds import Content
 from ..parameters.parsing import keys
+from ..parameters.templatenames import template_of
 from ..parameters.traininggroups import OVER_ALL_EPOCHS
 from ..registry import declaration
 from ..workflows.modeltraining import INNER, training_values, training_words
@@ -29,6 +30,8 @@ def check_search(parameters: SearchSettings) -> None:
     for drawn in _corners(space):
         try:
             check_nested(INNER, {**trial_values(parameters), **drawn}, words)
+            if "model.dir" in drawn:
+                template_of(drawn["model.dir"])
         except OtbtfError as error:
             raise ParameterError(
                 "{settings}, {told}: {error}", settings=field("settings"), told=told(drawn), error=error.message

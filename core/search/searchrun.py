@@ -52,6 +52,13 @@ def search_settings(parameters: SearchSettings, progress: Progress) -> dict[str,
         check_replaceable(Path(parameters.model_saveto), field("model_saveto"))
     if parameters.out_report:
         check_file(parameters.out_report, field("out_report"))
+    if not parameters.model_saveto:
+        progress.warning(
+            Phrase(
+                "{model_saveto} is not given: the model of the best trial is not kept.",
+                model_saveto=field("model_saveto"),
+            )
+        )
     with ExitStack() as stack:
         out = stack.enter_context(Staging.of_file(parameters.out, progress, field("out")))
         about = search_identity(parameters)

@@ -21,6 +21,7 @@ from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
 from ..parameters.traininggroups import OVER_ALL_EPOCHS, GraphTraining
 from ..phrases import Phrase
+from .calibrating import FittedTemperature, calibrate
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
 from .compilednetwork import compile_network
@@ -56,9 +57,10 @@ def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> 
             run = _KerasRun(parameters, sets, network, task, strategy, progress)
             run.fit()
             scores = run.score()
-        results = run.results(scores)
+            calibrated = run.calibrate() if parameters.calibrate else None
+        results = {**run.results(scores), **(calibrated.results() if calibrated else {})}
         if files is not None:
-            results.update(run.write(files, scores))
+            results.update(run.write(files, scores, calibrated))
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -306,6 +308,14 @@ class _KerasRun:
             )
         return found
 
+    def calibrate(self) -> FittedTemperature:
+        """Calibrate the probabilities, last of all: the network returns them in another way from then on."""
+        roles = [role for role in (SampleRole.VALIDATION, SampleRole.TEST) if role in self._sets.by_role]
+        data: dict[SampleRole, Any] = {role: self._feed_of(role, self._sets.by_role[role]).data for role in roles}
+        found = calibrate(self._network, self._task, data, self._progress)
+        self._finished.calibrate(found)
+        return found
+
     def results(self, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
         """Return the numbers that the operation results in."""
         deciding = deciding_scores(scores)
@@ -317,7 +327,9 @@ class _KerasRun:
 
     # ----------------------------------------------------------- outputs
 
-    def write(self, files: TrainingFiles, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
+    def write(
+        self, files: TrainingFiles, scores: dict[SampleRole, Scores], calibrated: FittedTemperature | None
+    ) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         rows = self._callback.state.history
         files.write_model(self._finished, device_scope(self._parameters.device))
@@ -331,5 +343,5 @@ class _KerasRun:
             }
             if self._rules.validated:
                 facts[Phrase("Best epoch")] = str(self._callback.state.best_epoch)
-            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
+            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts, calibrated))
         return files.commit()

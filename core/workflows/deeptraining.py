@@ -9,11 +9,9 @@ from ..base.progress import Progress
 from ..classifiers.traindeep import DeepScene, train_on_deep_features
 from ..errors import ParameterError, field
 from ..operations.trainclassifierfromdeepfeatures import TrainClassifierFromDeepFeatures
-from .scenerows import SceneColumns, scene_rows
-from .scenes import in_scene, named
-
-COLUMNS = SceneColumns("source1.il", ("vd", "valid"))
-"""What a row of the table of scenes may say."""
+from ..rasters.rasterstack import Stack
+from .scenerows import scene_rows
+from .scenes import compare_images, in_scene, named
 
 
 def train_classifier(parameters: TrainClassifierFromDeepFeatures, progress: Progress) -> dict[str, Any]:
@@ -29,8 +27,12 @@ def train_classifier(parameters: TrainClassifierFromDeepFeatures, progress: Prog
     """
     scenes = [
         DeepScene(row.name, row.parameters, row.held_back, partial(named, row.name), partial(in_scene, row.name))
-        for row in scene_rows(parameters, COLUMNS, progress)
+        for row in scene_rows(parameters, progress)
     ]
+    first, *others = ([Stack(source.il) for source in scene.parameters.sources] for scene in scenes)
+    for scene, images in zip(scenes[1:], others):
+        for one, other in zip(first, images):
+            compare_images(scenes[0].name, one, scene.name, other, progress)
     held = ", ".join(scene.name for scene in scenes if scene.held_back)
     if held and any(scene.parameters.valid for scene in scenes if not scene.held_back):
         raise ParameterError(

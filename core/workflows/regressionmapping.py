@@ -32,7 +32,6 @@ from .nestedruns import run_nested
 from .regressionreport import Comparisons, compare, forest_scores, joined, report_of, shown
 from .regressionvalues import KnownValues, values_of_points, values_of_raster
 from .samplesplit import LocatedSamples
-from .scenerows import SceneColumns
 from .scenes import Scene, check_dates, check_values, open_scenes
 from .scenesplit import balanced, split_scenes
 from .trainedmaps import between, check_outputs, check_turns, maps_of, serve_map, work_folder
@@ -41,15 +40,6 @@ _VALUE = "value"
 _PATIENCE = 25  # epochs without progress, after which training ends
 _BLOCKS = 8  # along the longer side of the image
 _NODATA, _LOWEST = -9999.0, float(np.finfo("float32").min)
-
-
-COLUMNS = SceneColumns(
-    "in",
-    ("values.raster", "values.vector", "values.field", "values.nodata", "mask", "mask.vector"),
-    ({"values.raster": ("values.nodata",), "values.vector": ("values.field",)}, {"mask": (), "mask.vector": ()}),
-    ("out",),
-)
-"""What a row of the table of scenes may say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +77,7 @@ def make_map(parameters: RegressionMap, progress: Progress) -> dict[str, Any]:
         TrainingError: the network did not learn.
         Cancelled: `progress` asked to stop.
     """
-    scenes = open_scenes(parameters, COLUMNS, progress)
+    scenes = open_scenes(parameters, progress)
     known = _all_values(scenes, progress)
     parameters = scenes[0].parameters
     nodata = _NODATA if min(own.values.min() for own in known) > _NODATA else _LOWEST

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..files.replacing import check_outputs
 from ..parameters.kinds import Key
 from ..parameters.parsing import keys, values_of
 from ..parameters.rastersource import RasterSource
-from ..parameters.scenetable import SceneRole
+from ..parameters.scenetable import SceneColumns, SceneRole
 from ..parameters.tablecells import beside, by_any_name, holds_paths, listed, plain_name
 from ..phrases import Phrase
 from ..registry import read
@@ -30,29 +30,6 @@ P = TypeVar("P")
 
 _CLOSE = 0.7
 _DIVIDERS = re.compile(r"[/\\:\0]|^\.{1,2}$")
-
-
-@dataclass(frozen=True)
-class SceneColumns:
-    """What a row may say of its scene, as keys of the operation.
-
-    Attributes:
-        image: the images that every row has; those of further sources are counted up from it.
-        own: further keys.
-        alternatives: groups of keys of which a scene has one, each with those that only it has: where a row gives one,
-            the others of the form are not the scene's.
-        outputs: keys of what is written for each scene; where a row names none, the form's with the scene's name.
-    """
-
-    image: str
-    own: tuple[str, ...]
-    alternatives: tuple[Mapping[str, tuple[str, ...]], ...] = ()
-    outputs: tuple[str, ...] = ()
-
-    def images_of(self, values: Iterable[str]) -> list[str]:
-        """Return the keys of images among those of an operation: `in`, or `source1.il`, `source2.il`, ..."""
-        form = re.compile(re.escape(self.image).replace("1", r"\d+"))
-        return [name for name in values if form.fullmatch(name)]
 
 
 @dataclass(frozen=True)
@@ -70,12 +47,11 @@ class SceneRow(Generic[P]):
     held_back: bool
 
 
-def scene_rows(parameters: P, columns: SceneColumns, progress: Progress) -> list[SceneRow[P]]:
+def scene_rows(parameters: P, progress: Progress) -> list[SceneRow[P]]:
     """Return the scenes of a run: that of the form, and those of its table.
 
     Args:
         parameters: of the operation, with `scenes`.
-        columns: what rows may say.
         progress: warned of columns that are not used.
 
     Raises:
@@ -87,6 +63,7 @@ def scene_rows(parameters: P, columns: SceneColumns, progress: Progress) -> list
     if not path:
         return [SceneRow("", parameters, False)]
     operation: Any = type(parameters)
+    columns: SceneColumns = operation.SCENE_COLUMNS
     whole: Any = parameters
     table = _table(path)
     used = _used(table, operation, columns, progress)
@@ -209,7 +186,7 @@ def _of_row(
             name=name,
         )
     if not name:
-        raise ParameterError("the scene needs a name: give one in the column {name}.", name="name")
+        raise ParameterError("the scene needs a name: give one in the column name.")
     gone = {*_without_others(found, columns), *columns.images_of(form)}
     kept = {key: value for key, value in form.items() if key not in gone}
     return _Given(name, {**kept, **_outputs(name, form, columns), **found}, _is_held_back(held_back))
@@ -264,11 +241,10 @@ def _check_different(scenes: Sequence[_Given], columns: SceneColumns) -> None:
     for scene in scenes:
         if scene.name.casefold() in names:
             raise ParameterError(
-                "{scenes}: two scenes are called {name}: give them other names, in the column {column}. (The scene of the "
+                "{scenes}: two scenes are called {name}: give them other names, in the column name. (The scene of the "
                 "form is called after its image file.)",
                 scenes=field("scenes"),
                 name=scene.name,
-                column="name",
             )
         names.add(scene.name.casefold())
         files = tuple(str(image) for key in columns.images_of(scene.values) for image in scene.values[key])

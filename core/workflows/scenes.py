@@ -19,7 +19,7 @@ from ..rasters.alpha import open_images, said
 from ..rasters.dates import dated_names
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
-from .scenerows import SceneColumns, scene_rows
+from .scenerows import scene_rows
 
 P = TypeVar("P")
 
@@ -88,12 +88,11 @@ def in_scene(scene: str) -> Iterator[None]:
         raise
 
 
-def open_scenes(parameters: P, columns: SceneColumns, progress: Progress) -> list[Scene[P]]:
+def open_scenes(parameters: P, progress: Progress) -> list[Scene[P]]:
     """Return the scenes of a run, their images open: the form's first, then those of its table.
 
     Args:
         parameters: of the operation.
-        columns: what the rows of the table may say.
         progress: receives warnings, and may cancel.
 
     Raises:
@@ -101,16 +100,25 @@ def open_scenes(parameters: P, columns: SceneColumns, progress: Progress) -> lis
         Cancelled: `progress` asked to stop.
     """
     scenes: list[Scene[P]] = []
-    for row in scene_rows(parameters, columns, progress):
+    for row in scene_rows(parameters, progress):
         progress.check()
         given: Any = row.parameters
         with in_scene(row.name):
             image = open_images(given.image, given.alpha, progress)
         own = dataclasses.replace(given, alpha=said(image) or given.alpha)  # for all steps
         scenes.append(Scene(row.name, own, image, row.held_back, given.alpha))
+    first = scenes[0]
     for scene in scenes[1:]:
-        _check_bands(scenes[0], scene)
-        _compare_pixels(scenes[0], scene, progress)
+        if first.image.bands != scene.image.bands:
+            raise ParameterError(
+                "The scene {scene} has {bands} {bands:band|bands}, but {first} has {wanted}: give images with the same bands in "
+                "the same order.",
+                scene=scene.name,
+                bands=scene.image.bands,
+                first=first.name,
+                wanted=first.image.bands,
+            )
+        compare_images(first.name, first.image, scene.name, scene.image, progress)
     if len(scenes) > 1:
         _tell(scenes, progress)
     return scenes
@@ -142,27 +150,40 @@ def _tell(scenes: Sequence[Scene[P]], progress: Progress) -> None:
 # -------------------------------------------------------------------- bands
 
 
-def _check_bands(first: Scene[P], scene: Scene[P]) -> None:
-    """Raise ParameterError where a scene has other bands than the first one."""
-    one, other = first.image, scene.image
-    if one.bands != other.bands:
-        raise ParameterError(
-            "The scene {scene} has {bands} {bands:band|bands}, but {first} has {wanted}: give images with the same bands in "
-            "the same order.",
-            scene=scene.name,
-            bands=other.bands,
-            first=first.name,
-            wanted=one.bands,
-        )
+def compare_images(first: str, one: Stack, scene: str, other: Stack, progress: Progress) -> None:
+    """Compare the images of a scene with those of the first one, as far as files tell what they hold.
+
+    Args:
+        first, one: name and images of the first scene.
+        scene, other: name and images of another one.
+        progress: warned of pixels of another size.
+
+    Raises:
+        ParameterError: the bands are the same in another order.
+    """
     names, other_names = one.band_names, other.band_names
     if all(names) and names != other_names and sorted(names) == sorted(other_names):
         raise ParameterError(
             "The bands of the scene {scene} are {names}, those of {first} {wanted}, which is another order: give images with "
             "the same bands in the same order.",
-            scene=scene.name,
+            scene=scene,
             names=", ".join(other_names),
-            first=first.name,
+            first=first,
             wanted=", ".join(names),
+        )
+    (size, unit), (other_size, other_unit) = map(_pixel_size, (one, other))
+    if unit == other_unit and abs(other_size - size) > _SAME_SIZE * size:
+        progress.warning(
+            Phrase(
+                "The pixels of the scene {scene} are {other:.6g} {unit} wide, those of {first} {size:.6g} {unit}: patches of "
+                "both show objects in different sizes, which the network has to learn. Resample the images to one pixel size "
+                "if they should look alike.",
+                scene=scene,
+                other=other_size,
+                unit=unit,
+                first=first,
+                size=size,
+            )
         )
 
 
@@ -183,24 +204,6 @@ def check_dates(scenes: Sequence[Scene[P]]) -> None:
 
 
 # ------------------------------------------------------------------- pixels
-
-
-def _compare_pixels(first: Scene[P], scene: Scene[P], progress: Progress) -> None:
-    """Warn where the pixels of a scene have another size than those of the first one."""
-    (size, unit), (other, other_unit) = map(_pixel_size, (first.image, scene.image))
-    if unit == other_unit and abs(other - size) > _SAME_SIZE * size:
-        progress.warning(
-            Phrase(
-                "The pixels of the scene {scene} are {other:.6g} {unit} wide, those of {first} {size:.6g} {unit}: patches of "
-                "both show objects in different sizes, which the network has to learn. Resample the images to one pixel size "
-                "if they should look alike.",
-                scene=scene.name,
-                other=other,
-                unit=unit,
-                first=first.name,
-                size=size,
-            )
-        )
 
 
 def _pixel_size(image: Stack) -> tuple[float, str]:

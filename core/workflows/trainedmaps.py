@@ -120,7 +120,20 @@ def between(start: float, end: float, place: int, count: int) -> tuple[float, fl
 
 def maps_of(scenes: Sequence[Scene[Any]]) -> list[dict[str, Any]]:
     """Return name, use and outputs of each scene, as results tell them."""
-    return [{"scene": scene.name, "held_back": scene.held_back, **results_of(scene.parameters)} for scene in scenes]
+    return [
+        {
+            "scene": scene.name,
+            "held_back": scene.held_back,
+            **results_of(scene.parameters),
+            **_polygons(scene.parameters),
+        }
+        for scene in scenes
+    ]
+
+
+def _polygons(parameters: Any) -> dict[str, str]:
+    path = getattr(parameters, "out_polygons", None)
+    return {"out.polygons": path} if path else {}
 
 
 def try_certainty(parameters: MapParameters, image: Stack, classes: int, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from .loading import hide_loading
 from .modelform import form_of
 from .modelpanel import ModelPanel
 from .modelreading import ModelReading
+from .scenetables import offer_scene_table
 from .sectionboxes import draw_sections
 
 _SIZE = (900, 650)
@@ -53,6 +54,7 @@ class Dialogs:
             draw_sections(dialog.mainWidget(), algorithm.sections())
             hide_loading(dialog.mainWidget(), algorithm.no_maps())
             let_write(dialog.mainWidget(), algorithm.folded_outputs())
+            dialog.scene_button = offer_scene_table(dialog.mainWidget(), algorithm.OPERATION.SCENE_COLUMNS)
             dialog.form_check = FormCheck(dialog.mainWidget(), own, dialog.model_panel)
         except Exception as error:  # noqa: BLE001 (QGIS's dialogs are no stable interface)
             report(error)

@@ -31,7 +31,7 @@ class FieldMenu(QToolButton):
         self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.setMenu(QMenu(self))
         self.menu().aboutToShow.connect(self._list)
-        self.row = _put_beside(field, self)
+        self.row = put_beside(field, self)
         self.offer(())
 
     def offer(self, names: Sequence[tuple[str, str]]) -> None:
@@ -56,7 +56,7 @@ class FieldMenu(QToolButton):
         self._fill(" ".join([*others, name] if on else others))
 
 
-def _put_beside(field: QWidget, button: QWidget) -> QWidget:
+def put_beside(field: QWidget, button: QWidget) -> QWidget:
     """Put a row of both in the field's place, and return it."""
     layout = field.parentWidget().layout()
     place = layout.indexOf(field)

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import processing
-from qgis.core import QgsPalettedRasterRenderer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsApplication,
+    QgsPalettedRasterRenderer,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtGui import QColor
 
 from otbtf_qgis.algorithms.landcovermap import LandCoverMap
@@ -63,3 +71,28 @@ def test_its_polygons_are_shown_by_the_same_classes() -> None:
     layer = QgsVectorLayer("Polygon?field=class:integer", "polygons", "memory")
     LandCoverMap.style("OUT_POLYGONS", layer, {"CLASSES": json.dumps(CLASSES)})
     assert [(item.value(), item.label()) for item in layer.renderer().categories()] == [(1, "Water"), (3, "Wood")]
+
+
+def test_the_maps_of_further_scenes_are_loaded_beside_the_first(
+    engine: Any, context: Any, make_raster: Callable[[str], str], tmp_path: Path
+) -> None:
+    table, out = tmp_path / "scenes.csv", str(tmp_path / "map.tif")
+    table.write_text("in,labels_raster\nnorth.tif,labels.tif\n")
+    maps = [
+        {"scene": "a", "held_back": False, "out": out},
+        {"scene": "north", "held_back": True, "out": make_raster("n.tif")},
+    ]
+    engine.answer = lambda values, progress: {"classes": CLASSES, "maps": maps}
+    image, labels = make_raster("a.tif"), make_raster("labels.tif")
+    algorithm = QgsApplication.processingRegistry().algorithmById(ID).create()
+    context.addLayerToLoadOnCompletion(out, QgsProcessingContext.LayerDetails("Map", QgsProject.instance(), "OUT"))
+    given = {"IN": [image], "LABELS_RASTER": labels, "SCENES": str(table), "OUT": out}
+    results, done = algorithm.run(given, context, QgsProcessingFeedback())
+    assert done and json.loads(results["MAPS"]) == maps
+    assert engine.requests[-1][1]["scenes"] == str(table)
+    loaded = context.layersToLoadOnCompletion()
+    assert {path: details.name for path, details in loaded.items()} == {out: "Map", maps[1]["out"]: "Map (north)"}
+    styler = loaded[maps[1]["out"]].postProcessor()
+    layer = QgsRasterLayer(maps[1]["out"], "north")
+    styler.postProcessLayer(layer, context, QgsProcessingFeedback())
+    assert [item.label for item in layer.renderer().classes()] == ["Water", "Wood"]

@@ -211,3 +211,11 @@ def test_boxes_in_an_unknown_order_are_refused_until_it_is_said(drawn: SimpleNam
         run(tmp_path, drawn.path, model, **{"head.order": "xywh"})
     found = run(tmp_path, drawn.path, model, **{"head.order": "xywh", "head.scale": "pixels"})
     assert edges_of(found) == {(8, 8, 28, 18)}
+
+
+def test_torchvision_takes_an_image_without_a_batch(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    outputs = {"boxes": np.array([[8, 8, 28, 18]]), "labels": np.array([1]), "scores": np.array([0.9])}
+    model = detectors.fixed_outputs(tmp_path / "rcnn.onnx", (3, "h", "w"), outputs)
+    found = run(tmp_path, drawn.path, model, tilesize=512)
+    assert edges_of(found) == {(8, 8, 28, 18)}
+    assert any("values from 0 to 1" in warning for warning in found.log.warnings)

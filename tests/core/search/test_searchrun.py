@@ -210,6 +210,7 @@ def test_all_trials_fail(files: dict[str, Any], tmp_path: Path) -> None:
         ({"trials": 0}, "TRIALS is 0, but must be at least 1"),
         ({"training.epochs": 0}, "TRAINING_EPOCHS is 0, but must be at least 1"),
         ({"minutes": 0}, "MINUTES is 0, but must be above 0"),
+        ({"settings": "MODEL_DIR=cnn16;cnn17"}, "SETTINGS, MODEL_DIR=cnn17: MODEL_DIR is cnn17, which does not exist"),
         ({"settings": "WIDHT=1:8"}, "Did you mean WIDTH"),
         ({"settings": "LEARNING_RATE=0.1:0.01"}, "a range is from"),
         (

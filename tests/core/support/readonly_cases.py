@@ -71,6 +71,13 @@ def _detection(scene: Scene) -> dict[str, Any]:
     return {**given, "out": scene.out("objects.gpkg"), "out.report": scene.out("objects.html")}
 
 
+def _assessed_detection(scene: Scene) -> dict[str, Any]:
+    layers = {"in": scene.path("polygons.gpkg"), "ref": scene.path("points.gpkg"), "image": scene.path("image.tif")}
+    fields = {"in.score": "class", "in.field": "class", "ref.field": "class"}
+    outs = {"out.errors": scene.out("errors.gpkg"), "out.report": scene.out("detections.html")}
+    return {**layers, **fields, "score": 0, "out": scene.out("detections.csv"), **outs}
+
+
 def _report(scene: Scene) -> dict[str, Any]:
     return {"out.html": scene.out("engine.html"), "out.json": scene.out("engine.json")}
 
@@ -386,6 +393,7 @@ def _table(scene: Scene) -> dict[str, Any]:
 
 
 CASES: dict[str, tuple[Case, ...]] = {
+    "AssessDetections": (_assessed_detection,),
     "BandMath": (_band_math,),
     "BandMathX": (_band_math_x,),
     "ComputeConfusionMatrix": (_confusion_raster, _confusion_vector),
