@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .models.attentionlayers import PlaceAttention
+from .models.attentionlayers import PlaceAttention, TanhGelu
 from .models.keraslayers import (
     ApplyMask,
     Argmax,
@@ -44,6 +44,7 @@ __all__ = [
     "ScalarsTile",
     "SeriesOfImages",
     "SeriesOfPixels",
+    "TanhGelu",
     "TargetScaling",
     "TemporalInterpolation",
 ]

@@ -126,11 +126,16 @@ def patches_dialog(name: str) -> None:
 
 def training_dialog(name: str) -> None:
     """Take the dialog of step 4."""
-    values = {"MODEL_DIR": "cnn16", "TRAINING_EPOCHS": 15, "VALIDATION_MODE": "class"}
+    dialog(name, "tensorflowmodeltrain", training_values())
+
+
+def training_values() -> dict[str, Any]:
+    """Return the values of step 4."""
+    values: dict[str, Any] = {"MODEL_DIR": "cnn16", "TRAINING_EPOCHS": 15, "VALIDATION_MODE": "class"}
     for role, area in (("TRAINING", "A"), ("VALIDATION", "B")):
         sources = {1: f"patches_{area}.tif", 2: f"labels_{area}.tif"}
         values |= {f"{role}_SOURCE{number}_IL": [DATA / file] for number, file in sources.items()}
-    dialog(name, "tensorflowmodeltrain", values)
+    return values
 
 
 def serving_dialog(name: str) -> None:
@@ -261,6 +266,20 @@ def certainty(name: str) -> None:
     side_by_side(name, *(made[path] for path in outputs.values()))
 
 
+def averages(name: str) -> None:
+    """Take confidence, agreement and variance of three models that differ in their seed, in four positions each."""
+    values = {key: source(value) for key, value in training_values().items()}
+    more = []
+    for seed in (2, 3):
+        more.append(str(TAKEN / f"model{seed}"))
+        processing.run("otbtf:tensorflowmodeltrain", {**values, "SEED": seed, "MODEL_SAVETO": more[-1]})
+    outputs = {f"OUT_{word}": str(TAKEN / f"mean {word}.tif") for word in ("CONFIDENCE", "AGREEMENT", "VARIANCE")}
+    models = {"MODEL_DIR": MODEL, "MODEL_MORE": more, "AUGMENT_SERVE": "flips"}
+    served = {"SOURCE1_IL": [str(IMAGE)], **models, "OUT": str(TAKEN / "Mean.tif"), **outputs}
+    made = made_layers("tensorflowmodelserve", served)
+    side_by_side(name, *(made[path] for path in outputs.values()))
+
+
 def class_map(name: str) -> None:
     """Take the map in the window of QGIS, with its legend."""
     out = str(TAKEN / "Land cover.tif")
@@ -336,6 +355,7 @@ PICTURES: dict[str, Callable[[str], None]] = {
     "map": class_map,
     "probabilities": probabilities,
     "certainty": certainty,
+    "averages": averages,
     "dialog-accuracy": accuracy_dialog,
     "accuracy-report": accuracy_report,
     "polygons": polygons,

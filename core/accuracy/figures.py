@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..base.languages import spoken, tr
+from ..parameters.kinds import parameter_name
 from ..parameters.sampleroles import SampleRole
+from ..phrases import Phrase
 from .quantitynames import VALIDATION, readable
+from .reliability import BINS, Reliability
 from .scores import ClassScores
 
 if TYPE_CHECKING:
@@ -92,6 +95,69 @@ def _curves(axes: Axes, key: str, history: Mapping[str, Sequence[float]]) -> Non
         axes.legend(fontsize=8)
 
 
+def rates_figure(
+    rates: Sequence[float],
+    losses: Sequence[float],
+    smoothed: Sequence[float] | np.ndarray,
+    suggested: float | None,
+    steepest: float | None,
+) -> bytes:
+    """Return the losses of batches over their learning rates, with the rates that follow from them.
+
+    Args:
+        rates, losses, smoothed: of the batches.
+        suggested, steepest: rates to mark; None for none.
+    """
+    figure = _figure(6.0, 4.0)
+    axes = figure.add_subplot()
+    axes.plot(rates, losses, color=_OWN, linewidth=0.8, alpha=0.4, label=tr("loss"))
+    axes.plot(rates, smoothed, color=_OWN, label=tr("smoothed loss"))
+    if steepest is not None:
+        words = tr(Phrase("steepest descent: {rate:.2g}", rate=steepest))
+        axes.axvline(steepest, color="#777777", linestyle=":", label=words)
+    if suggested is not None:
+        axes.axvline(
+            suggested, color=_VALIDATED, linestyle="--", label=tr(Phrase("suggested: {rate:.2g}", rate=suggested))
+        )
+    low, high = float(np.min(smoothed)), float(np.max(smoothed[: int(np.argmin(smoothed)) + 1]))
+    room = 0.3 * (high - low) or 1.0  # where the loss diverges, it would hide all before
+    axes.set(xscale="log", xlabel=tr("learning rate"), ylabel=tr("loss"), ylim=(low - room, high + room))
+    axes.grid(color="#dddddd", linewidth=0.5)
+    axes.legend(fontsize=8)
+    return _png(figure)
+
+
+def trials_figure(
+    settings: Mapping[str, Sequence[Any]], scores: Sequence[float], epochs: Sequence[int], score: str
+) -> bytes:
+    """Return the scores of trials over their settings, a panel for each setting.
+
+    Args:
+        settings: values of each setting by its key, of the trials; fractions have a logarithmic scale.
+        scores: of the trials, the best one first, which is marked.
+        epochs: of the trials; those that ended early are paler.
+        score: name of the score.
+    """
+    count = len(settings)
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    figure = _figure(3.4 * columns, 3.0 * rows)
+    shares = [0.25 + 0.75 * each / max(epochs) for each in epochs]
+    for number, (name, values) in enumerate(settings.items(), 1):
+        axes = figure.add_subplot(rows, columns, number)
+        numeric = all(isinstance(value, (int, float)) for value in values)
+        at = list(values) if numeric else [_literal(str(value)) for value in values]
+        axes.scatter(at[1:], scores[1:], color=_OWN, alpha=shares[1:], s=22)
+        axes.scatter(at[:1], scores[:1], color=_VALIDATED, s=45, label=tr("best trial"))
+        if all(isinstance(value, float) for value in values):
+            axes.set_xscale("log")
+        axes.set_xlabel(parameter_name(name))
+        axes.set_ylabel(tr(readable(score)))
+        axes.grid(color="#dddddd", linewidth=0.5)
+        axes.legend(fontsize=8)
+    return _png(figure)
+
+
 def scatter_figure(reference: np.ndarray, predicted: np.ndarray) -> bytes:
     """Return predicted values over those of the reference, with the line on which they are equal.
 
@@ -115,6 +181,40 @@ def scatter_figure(reference: np.ndarray, predicted: np.ndarray) -> bytes:
     return _png(figure)
 
 
+def reliability_figure(before: Reliability, after: Reliability) -> bytes:
+    """Return two reliability diagrams: without and with calibrated probabilities.
+
+    A bar is the share of right classes in a bin; the line is where it equals the mean probability. Below is the share of the
+    samples in each bin.
+    """
+    figure = _figure(8.4, 5.0)
+    panels = figure.subplots(2, 2, sharex=True, sharey="row", gridspec_kw={"height_ratios": (3, 1)})
+    titles = (
+        Phrase("before: expected calibration error {error:.3f}", error=before.error),
+        Phrase("after: expected calibration error {error:.3f}", error=after.error),
+    )
+    for column, (found, title) in enumerate(zip((before, after), titles)):
+        upper, lower = panels[:, column]
+        width = 1 / BINS
+        middles = (np.arange(BINS) + 0.5) * width
+        filled = found.counts > 0
+        upper.bar(
+            middles[filled], found.accuracy[filled], width, color=_OWN, edgecolor="white", label=tr("right classes")
+        )
+        upper.plot(found.confidence[filled], found.accuracy[filled], "o", color="black", markersize=3)
+        upper.plot([0, 1], [0, 1], color=_VALIDATED, linewidth=1, label=tr("probability = share of right classes"))
+        upper.set(xlim=(0, 1), ylim=(0, 1), title=tr(title))
+        lower.bar(middles, found.counts / max(1, found.samples), width, color="#999999", edgecolor="white")
+        lower.set(xlabel=tr("probability of the most probable class"))
+        for axes in (upper, lower):
+            axes.grid(color="#dddddd", linewidth=0.5)
+            axes.set_axisbelow(True)
+    panels[0, 0].set_ylabel(tr("share of right classes"))
+    panels[1, 0].set_ylabel(tr("share of labels"))
+    panels[0, 0].legend(fontsize=8, loc="upper left")
+    return _png(figure)
+
+
 def residuals_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> bytes:
     """Return where predictions are too high (red) or too low (blue).
 
@@ -130,6 +230,41 @@ def residuals_figure(x: np.ndarray, y: np.ndarray, residuals: np.ndarray) -> byt
     axes.ticklabel_format(useOffset=False, style="plain")
     axes.tick_params(axis="x", labelrotation=45)
     figure.colorbar(drawn, ax=axes, shrink=0.8, label=tr("predicted minus reference"), extend="both")
+    return _png(figure)
+
+
+def precision_figure(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> bytes:
+    """Return the precision over the recall.
+
+    Args:
+        curves: by class recall and precision, shape (n,) each.
+    """
+    figure = _figure(5.4, 4.4)
+    axes = figure.add_subplot()
+    for name, (recall, precision) in curves.items():
+        axes.plot(recall, precision, label=_shortened(name), linewidth=1.2)
+    axes.set(xlabel=tr(Phrase("recall")), ylabel=tr(Phrase("precision")), xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.grid(color="#dddddd", linewidth=0.5)
+    if any(curves) and len(curves) > 1:
+        axes.legend(fontsize=8)
+    return _png(figure)
+
+
+def histogram_figure(values: np.ndarray, edges: np.ndarray, label: str, counted: str) -> bytes:
+    """Return how many values lie in each interval.
+
+    Args:
+        values: shape (n,), finite.
+        edges: of the intervals, rising, shape (intervals + 1,).
+        label: what the values are, a phrase.
+        counted: what has them, a phrase.
+    """
+    figure = _figure(5.4, 3.4)
+    axes = figure.add_subplot()
+    axes.hist(values, bins=edges.tolist(), color=_OWN, edgecolor="white", linewidth=0.5)
+    axes.set(xlabel=tr(label), ylabel=tr(counted))
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.grid(axis="y", color="#dddddd", linewidth=0.5)
     return _png(figure)
 
 

@@ -28,7 +28,7 @@ _PAGE = """<!DOCTYPE html>
 <h1 style="font-size: x-large">{title}</h1>
 {body}"""
 
-_END = "\n</body></html>\n"
+_TITLE_END, _END = "</h1>\n", "\n</body></html>\n"
 
 _CELL = "padding: 3px 14px 3px 0; border-bottom: 1px solid #999999"
 
@@ -112,6 +112,18 @@ class Report:
         """Return a page that `html` made of another report, with these parts at its end."""
         end = page.rindex(_END)
         return page[:end] + "\n" + "\n".join(self._parts) + page[end:]
+
+    def followed_by(self, heading: str, page: str) -> str:
+        """Return the page with the content of another one, which `html` made, behind its own.
+
+        Args:
+            heading: in place of the other page's title.
+            page: the other one.
+        """
+        start, end = page.index(_TITLE_END) + len(_TITLE_END), page.rindex(_END)
+        self.heading(heading)
+        self._parts.append(page[start:end])
+        return self.html()
 
     def html(self) -> str:
         """Return the page."""

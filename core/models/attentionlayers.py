@@ -63,3 +63,19 @@ class PlaceAttention(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return what the layer is made again from."""
         return {**super().get_config(), "heads": self.heads}
+
+
+@register
+class TanhGelu(keras.layers.Layer):
+    """The Gaussian error linear unit by its approximation with tanh, as the SegFormer of KerasHub has it.
+
+    D. Hendrycks, K. Gimpel, Gaussian Error Linear Units (GELUs), 2016, section 2. Keras's own "gelu" is exact.
+    """
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the input."""
+        return input_shape
+
+    def call(self, inputs: Any) -> Any:
+        """Return 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
+        return keras.activations.gelu(inputs, approximate=True)

@@ -83,6 +83,7 @@ class Average:
         turns: a key of `TURNS`.
         probabilities: name of the output from which models are compared.
         bands: by name, of each output whose values are averaged.
+        quantities: whether the output from which models are compared holds quantities, not class probabilities.
     """
 
     members: tuple[MemberNames, ...]
@@ -90,6 +91,7 @@ class Average:
     turns: str
     probabilities: str
     bands: tuple[tuple[str, int], ...]
+    quantities: bool = False
 
 
 class AveragedModel(Model):
@@ -97,7 +99,7 @@ class AveragedModel(Model):
 
     An output of real numbers is the mean over all models and positions; one of class numbers is the class of the largest
     mean probability. `AGREEMENT` is the share of the models for which that class is the most probable one, `VARIANCE` the
-    variance of its probability among the models, each averaged over its positions.
+    variance of its probability among the models, each averaged over its positions; of quantities, the variance of each.
     """
 
     def __init__(self, models: Sequence[Model], average: Average) -> None:
@@ -213,6 +215,8 @@ class AveragedModel(Model):
             return tf.gather(values, _best(mean))[..., None]
         if name not in _SPREAD:
             return mean
+        if self._average.quantities:
+            return tf.cast(tf.math.reduce_variance(tf.stack(compared), axis=0), "float32")
         best = _best(mean)
         if name == AGREEMENT:
             votes = tf.stack([tf.cast(_best(one) == best, "float32") for one in compared])

@@ -142,6 +142,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
         missingvalues,
         serieslayers,
         targetsmodel,
+        temperaturelayer,
         tracedlayer,
     )
     from .kerasresize import repair
@@ -224,6 +225,16 @@ class KerasModel(Model):
         """Return the Keras tensor of an output or layer."""
         plain = self.output(name).name
         return self._outputs[plain] if plain in self._outputs else self._layers[plain]
+
+    def layer_tensor(self, layer: str) -> Any:
+        """Return the Keras tensor of a layer, also where an output that it does not make has its name.
+
+        Raises:
+            ModelError: there is no such layer.
+        """
+        if layer not in self._layers:
+            raise self.unknown(Phrase("layer"), layer, list(self._layers))
+        return self._layers[layer]
 
     def values_behind(self, output: str) -> list[str]:
         """Return the last real-valued layers; see `Model`."""

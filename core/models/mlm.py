@@ -18,6 +18,7 @@ from ..base.jsonvalues import OddJson
 from ..classes.modelclasses import Classes
 from .identity import Identity, fingerprint
 from .layout import ChannelsLast, bands_first, channels_last
+from .modelcalibration import CALIBRATION, Calibration, calibration_as_json
 from .modelinterface import Model, TensorInfo
 from .onnxmetadata import metadata_of
 from .servingdefaults import ServingDefaults, as_json
@@ -50,6 +51,7 @@ def build_item(
     href: str,
     alpha: Mapping[str, str] | None = None,
     serving_defaults: ServingDefaults | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Return a model's STAC item.
 
@@ -62,6 +64,7 @@ def build_item(
         href: the model's place as seen from the item.
         alpha: by name of the input, what bands marked as alpha were in training; see `Sidecar`.
         serving_defaults: what serving follows where the user says nothing; None where that is not known.
+        calibration: of the class probabilities; None where there is none.
     """
     found = {geometry.output: geometry for geometry in geometries}
     layout = channels_last(model)
@@ -95,6 +98,8 @@ def build_item(
     }
     if serving_defaults is not None:
         properties[SERVING_DEFAULTS] = as_json(serving_defaults)
+    if calibration is not None:
+        properties[CALIBRATION] = calibration_as_json(calibration)
     every = list(dict.fromkeys(band for names in bands.values() for band in names))
     if every:  # MLM asks that bands named by an input are defined somewhere
         properties["bands"] = [{"name": band} for band in every]

@@ -2,7 +2,7 @@
 
 Deepness (https://qgis-plugin-deepness.readthedocs.io, Adding metadata) writes JSON, divides the bytes of an image by 255
 and then takes mean and deviation; its `resolution` is in centimetres per pixel. Ultralytics writes Python's literals and
-divides by 255 too.
+divides by 255 too, and so does YOLOv5, which writes less.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from .onnxwalk import DamagedFile, OnnxContent, read_content
 
 _BYTES = 255.0
 _LONGEST = 100_000
+_LARGEST_SIDE = 1 << 16
 
 _DEEPNESS = {"model_type", "resolution", "standardization_mean", "standardization_std", "tiles_overlap", "seg_thresh"}
 _DEEPNESS_ALSO = {"class_names", "names", "tile_size", "tiles_size", "seg_small_segment", "reg_output_scaling"}
 _ULTRALYTICS = {"names", "task", "stride", "imgsz"}
+_YOLOV5 = {"names", "stride"}
 
 _NO_MAPS = {"detect", "segment", "pose", "obb"}
 """Ultralytics' tasks whose outputs are lists of objects."""
@@ -42,6 +44,8 @@ class OnnxMetadata:
         pixel_size: in metres; None where it is not told.
         scaling: of bytes; None where it is not told.
         task: of Ultralytics; empty for others.
+        objects: classes of objects; also where there is only one.
+        size: height and width in pixels of the images of the training; None where they are not told.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -49,6 +53,8 @@ class OnnxMetadata:
     pixel_size: float | None = None
     scaling: InputScaling | None = None
     task: str = ""
+    objects: Classes = ()
+    size: tuple[int, int] | None = None
 
     @property
     def lists_objects(self) -> bool:
@@ -75,10 +81,17 @@ def read_metadata(place: Path, content: OnnxContent) -> OnnxMetadata:
     if texts.keys() >= _ULTRALYTICS:
         classes = _classes(texts.get("names", ""), content.outputs)
         told = {key: text for key, text in texts.items() if key in _ULTRALYTICS}
-        return OnnxMetadata(told, classes, None, InputScaling(_BYTES), texts["task"])
+        objects = _named(_literal(texts["names"]))
+        return OnnxMetadata(
+            told, classes, None, InputScaling(_BYTES), texts["task"], objects, _size(texts.get("imgsz", ""))
+        )
     classes = _classes(texts.get("class_names") or texts.get("names", ""), content.outputs)
+    objects = _named(_literal(texts.get("class_names") or texts.get("names", "")))
+    sides = _size(texts.get("tile_size") or texts.get("tiles_size", ""))
     if not texts.keys() & _DEEPNESS:
-        return OnnxMetadata({key: text for key, text in texts.items() if key in _DEEPNESS_ALSO}, classes)
+        told = {key: text for key, text in texts.items() if key in _DEEPNESS_ALSO | _YOLOV5}
+        scaling = InputScaling(_BYTES) if texts.keys() >= _YOLOV5 else None
+        return OnnxMetadata(told, classes, scaling=scaling, objects=objects, size=sides)
     told = {key: text for key, text in texts.items() if key in _DEEPNESS | _DEEPNESS_ALSO}
     try:
         size = _value(texts, "resolution")
@@ -92,11 +105,20 @@ def read_metadata(place: Path, content: OnnxContent) -> OnnxMetadata:
             path=place,
             error=error,
         ) from error
-    return OnnxMetadata(told, classes, pixel_size, scaling)
+    return OnnxMetadata(told, classes, pixel_size, scaling, objects=objects, size=sides)
 
 
 def _value(texts: Mapping[str, str], key: str) -> Json | None:
     return Json(_literal(texts[key]), key) if key in texts else None
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    """Return height and width that are written as one number or two; None for anything else."""
+    found = _literal(text)
+    sides = list(found) if isinstance(found, (list, tuple)) else [found, found]
+    if len(sides) == 2 and all(isinstance(side, int) and 0 < side <= _LARGEST_SIDE for side in sides):
+        return sides[0], sides[1]
+    return None
 
 
 def _numbers(texts: Mapping[str, str], key: str) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +23,7 @@ from ..errors import ModelError, ParameterError, RasterError
 from ..files.staging import write_text_file
 from ..phrases import Phrase
 from .identity import file_fingerprint, fingerprint
+from .modelcalibration import CALIBRATION, Calibration, calibration_from_json
 from .modelfiles import PROGRAM, is_onnx, model_place
 from .onnxmetadata import OnnxMetadata, metadata_of
 from .servingdefaults import ServingDefaults
@@ -113,6 +114,7 @@ class Sidecar:
         classes: by name of the output, where it has any.
         alpha: by name of the input, what bands marked as alpha were in training, `mask` or `band`.
         serving_defaults: what serving follows where the user says nothing; None where there are none.
+        calibration: of the class probabilities; None where there is none.
     """
 
     path: str
@@ -123,12 +125,18 @@ class Sidecar:
     classes: dict[str, Classes] = field(default_factory=dict)
     alpha: dict[str, str] = field(default_factory=dict)
     serving_defaults: ServingDefaults | None = None
+    calibration: Calibration | None = None
 
     def classes_of(self, outputs: Sequence[str]) -> Classes:
         """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
         if len(outputs) != 1:
             return ()
-        return self.classes.get(outputs[0]) or self.classes.get(re.sub(r"_crop\d+$", "", outputs[0]), ())
+        return self.classes.get(outputs[0]) or self.classes.get(_uncropped(outputs[0]), ())
+
+    def calibration_of(self, outputs: Collection[str]) -> Calibration | None:
+        """Return the calibration if it is that of one of these outputs, or of what one is a crop of."""
+        names = {*outputs, *map(_uncropped, outputs)}
+        return self.calibration if self.calibration and self.calibration.output in names else None
 
     def contradiction(self, what: str, here: object, there: object) -> ModelError:
         """Return the error for a value of the sidecar that the model shows to be wrong."""
@@ -141,6 +149,10 @@ class Sidecar:
             there=there,
             cure=_CURE,
         )
+
+
+def _uncropped(output: str) -> str:
+    return re.sub(r"_crop\d+$", "", output)
 
 
 def sidecar_path(model_path: str) -> Path:
@@ -304,6 +316,7 @@ def _parse(path: Path) -> Sidecar:
             if entry.has("otbtf:alpha") and entry["otbtf:alpha"].value in ("mask", "band")
         },
         defaults_from_json(properties.get(SERVING_DEFAULTS)),
+        calibration_from_json(properties.get(CALIBRATION)),
     )
 
 

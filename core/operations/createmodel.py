@@ -87,27 +87,8 @@ class _Network(Group):
         section=sections.NETWORK,
         advanced=True,
     )
-    width: int | None = voc.integer(
-        "width",
-        "Network width",
-        "Number of filters or units of the first layer; those of later layers follow from it. Default: depends on "
-        "the template.",
-        minimum=1,
-        maximum=4096,
-        section=sections.NETWORK,
-        advanced=True,
-    )
-    depth: int | None = voc.integer(
-        "depth",
-        "Network depth",
-        "Number of levels of unet, gap_filling and utae, residual blocks of super_resolution, blocks of deeplabv3plus behind "
-        "its encoder and of segformer_b0 in each level, or layers of mlp, tempcnn and time_series_transformer. Default: "
-        "depends on the template.",
-        minimum=1,
-        maximum=8,
-        section=sections.NETWORK,
-        advanced=True,
-    )
+    width: int | None = shared.network_width()
+    depth: int | None = shared.network_depth()
     factor: int | None = voc.integer(
         "factor",
         "Resolution factor",

@@ -10,6 +10,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.averaging import positions
 from ..parameters.certaintyoutputs import CertaintyOutputs
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
@@ -17,6 +18,7 @@ from ..parameters.nodatarules import MappedRule, PatchRule, nodata_pixels
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.scenetable import MappedScenes, SceneColumns, scenes
 from ..parameters.sharedgroups import check_keras_out
+from ..parameters.traininggroups import CALIBRATION_RESULTS
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 
@@ -131,6 +133,7 @@ class _Inputs(Group):
         section=sections.VALIDATION,
         advanced=True,
     )
+    calibrate: bool = shared.calibrate()
     baseline: bool = shared.baseline("samples (of patches the middle pixel, of tiles all labelled ones)", "scores")
     seed: int = shared.seed(default=0, maximum=shared.LARGEST_SEED, advanced=True, section=sections.TRAINING)
     nodata: float | None = voc.number(
@@ -181,6 +184,7 @@ class _Outputs(Group):
     )
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
+    augment_serve: str = positions(sections.NETWORK)
     out: str = voc.raster_out("out", "Map", "The class of each pixel of the image, with names and colours.")
     out_polygons: str | None = voc.vector_out(
         "out.polygons",
@@ -231,6 +235,7 @@ class LandCoverMap(Operation, CertaintyOutputs, _Outputs, _NoData, MappedFilling
         NumberResult("kappa", "Kappa of the validation"),
         NumberResult("overall_accuracy", "Overall accuracy of the validation"),
         NumberResult("f1_macro", "Mean F-score of the classes in the validation"),
+        *CALIBRATION_RESULTS,
         NumberResult("baseline_kappa", "Kappa of the random forest"),
         NumberResult("samples_training", "Number of patches or tiles for training"),
         NumberResult("samples_validation", "Number of patches or tiles for validation"),

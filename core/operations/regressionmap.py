@@ -9,6 +9,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.averaging import positions
 from ..parameters.fillings import MappedFilling
 from ..parameters.maskgroup import Masked
 from ..parameters.nodatarules import MappedRule
@@ -142,6 +143,7 @@ class _Scenes(MappedScenes):
 class _Outputs(Group):
     memory: int | None = shared.memory("each step", "that of each step", shared.BESIDE_TENSORFLOW)
     device: str = shared.device()
+    augment_serve: str = positions(sections.NETWORK)
     out: str = voc.raster_out("out", "Map", "The estimated quantity of each pixel, in the unit of the values (float).")
     model_saveto: str | None = voc.folder_out(
         "model.saveto",

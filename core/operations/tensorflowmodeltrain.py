@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ParameterError, field
-from ..parameters import sharedkeys as shared
 from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Operation
 from ..parameters.sampleroles import SampleRole
 from ..parameters.sharedgroups import Memory
 from ..parameters.traininggroups import (
+    CALIBRATION_RESULTS,
     TRAINING_RESULTS,
     Fitting,
     GraphTraining,
+    NetworkSize,
     SampleUse,
     Scoring,
     TrainedModel,
     TrainingFiles,
     TrainingOutputs,
+    patches_memory,
 )
 from ..parameters.trainingsources import SampleSources
 from ..parameters.vocabulary import folded
@@ -32,6 +34,7 @@ class TensorflowModelTrain(
     TrainingOutputs,
     GraphTraining,
     TrainedFilling,
+    NetworkSize,
     Memory,
     Fitting,
     Scoring,
@@ -52,7 +55,7 @@ class TensorflowModelTrain(
         "stopped resumes after its last complete epoch. The parameters with a dot in OTBTF are those of its "
         "TensorflowModelTrain."
     )
-    RESULTS = TRAINING_RESULTS
+    RESULTS = (*TRAINING_RESULTS, *CALIBRATION_RESULTS)
     RUN = "training.trainingrun:run_training"
     NEEDS_ENGINE = True
     MORE_SOURCES = 1
@@ -61,9 +64,7 @@ class TensorflowModelTrain(
     augmentation: str = folded(SampleUse, "augmentation")
     remap_labels: bool = folded(SampleUse, "remap_labels")
     validation_share: float | None = folded(Scoring, "validation_share")
-    memory: int | None = shared.memory(
-        "patches that are kept or shuffled", more="; further patches are read when they are used"
-    )
+    memory: int | None = patches_memory()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +84,24 @@ class TensorflowModelTrain(
                 "them.",
                 validation_share=field("validation_share"),
                 validation_share2=self.validation_share,
+            )
+        if self.calibrate:
+            self._check_calibration(bool(validated or self.validation_share))
+
+    def _check_calibration(self, validated: bool) -> None:
+        if not validated:
+            raise ParameterError(
+                "{calibrate} is on, but there are no validation samples to fit the temperature to: give validation samples, "
+                "set {validation_share}, or switch {calibrate} off.",
+                calibrate=field("calibrate"),
+                validation_share=field("validation_share"),
+            )
+        if self.validation_mode == "rmse":
+            raise ParameterError(
+                "{calibrate} is on, but {validation_mode} is rmse, and only class probabilities can be calibrated: switch "
+                "{calibrate} off, or set {validation_mode} to class.",
+                calibrate=field("calibrate"),
+                validation_mode=field("validation_mode"),
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ParameterError, field
 from . import sections
@@ -11,6 +12,19 @@ from . import vocabulary as voc
 from .certaintyoutputs import SPREAD
 from .operation import Group
 from .traininggroups import AUGMENTATIONS
+
+
+def positions(section: str) -> Any:
+    """Declare `augment.serve`."""
+    return voc.choice(
+        "augment.serve",
+        "Average over flips",
+        "none, flips (left and right, top and bottom: 4 positions), or flips_turns (also quarter turns: 8 positions). The "
+        "model is applied in each position, and the values are averaged; this takes 4 or 8 times as long.",
+        AUGMENTATIONS,
+        advanced=True,
+        section=section,
+    )
 
 
 @dataclass(frozen=True)
@@ -26,15 +40,7 @@ class Averaging(Group):
         advanced=True,
         section=sections.MODEL,
     )
-    augment_serve: str = voc.choice(
-        "augment.serve",
-        "Average over flips",
-        "none, flips (left and right, top and bottom: 4 positions), or flips_turns (also quarter turns: 8 positions). The "
-        "model is applied in each position, and the values are averaged; this takes 4 or 8 times as long.",
-        AUGMENTATIONS,
-        advanced=True,
-        section=sections.MODEL,
-    )
+    augment_serve: str = positions(sections.MODEL)
     out_agreement: str | None = voc.raster_out(
         "out.agreement",
         "Agreement",
@@ -46,8 +52,8 @@ class Averaging(Group):
     out_variance: str | None = voc.raster_out(
         "out.variance",
         "Variance",
-        "Variance, among the models, of the probability of the class of the map in each pixel; its square root is a standard "
-        "deviation. NaN where there is no data.",
+        "Variance, among the models, of the probability of the class of the map in each pixel; if the map holds quantities, of "
+        "each of them, in a band for each. Its square root is a standard deviation. NaN where there is no data.",
         required=False,
         advanced=True,
     )

@@ -27,6 +27,34 @@ def context(name: str, of: str) -> Any:
     )
 
 
+def images_scaling() -> Any:
+    """Whether images are scaled as in the model's training."""
+    return voc.choice(
+        "images.scaling",
+        "Scaling",
+        "Scaling of pixel values as in the model's training, where its metadata or sidecar tells it, such as division by "
+        "255. auto: only for images of bytes. on: for all images. off: none.",
+        SCALINGS,
+        advanced=True,
+        in_otbtf="off",
+        section=sections.IMAGES,
+    )
+
+
+def images_pixelsize(then: str) -> Any:
+    """What happens to images of another pixel size than the model's; `then` is what resampling means for the output."""
+    return voc.choice(
+        "images.pixelsize",
+        "Pixel size",
+        "For images with another pixel size than the model's metadata or sidecar asks for. check: warn, and refuse images "
+        f"in degrees. resample: resample the images first; {then}. ignore: use the images as they are.",
+        PIXEL_SIZES,
+        advanced=True,
+        in_otbtf="ignore",
+        section=sections.IMAGES,
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """One source: rasters on one grid, stacked, that feed one input of the model."""
@@ -87,27 +115,8 @@ class _Application(Group):
     )
     model_context: int | None = context("model.context", "model")
     model_tagsets: str = shared.tag_sets()
-    images_scaling: str = voc.choice(
-        "images.scaling",
-        "Scaling",
-        "Scaling of pixel values as in the model's training, where its metadata or sidecar tells it, such as division by "
-        "255. auto: only for images of bytes. on: for all images. off: none.",
-        SCALINGS,
-        advanced=True,
-        in_otbtf="off",
-        section=sections.IMAGES,
-    )
-    images_pixelsize: str = voc.choice(
-        "images.pixelsize",
-        "Pixel size",
-        "For images with another pixel size than the model's metadata or sidecar asks for. check: warn, and refuse images "
-        "in degrees. resample: resample the images first; the output then has the model's pixel size. ignore: use the "
-        "images as they are.",
-        PIXEL_SIZES,
-        advanced=True,
-        in_otbtf="ignore",
-        section=sections.IMAGES,
-    )
+    images_scaling: str = images_scaling()
+    images_pixelsize: str = images_pixelsize("the output then has the model's pixel size")
     output_spcscale: float | None = voc.number(
         "output.spcscale",
         "Spacing scale",

@@ -205,6 +205,35 @@ def keras_out() -> Any:
     )
 
 
+def network_width() -> Any:
+    """The size of a template's layers."""
+    return voc.integer(
+        "width",
+        "Network width",
+        "Number of filters or units of the first layer; those of later layers follow from it. Default: depends on "
+        "the template.",
+        minimum=1,
+        maximum=4096,
+        section=sections.NETWORK,
+        advanced=True,
+    )
+
+
+def network_depth() -> Any:
+    """The number of a template's layers."""
+    return voc.integer(
+        "depth",
+        "Network depth",
+        "Number of levels of unet, gap_filling and utae, residual blocks of super_resolution, blocks of deeplabv3plus behind "
+        "its encoder and of segformer_b0 in each level, or layers of mlp, tempcnn and time_series_transformer. Default: "
+        "depends on the template.",
+        minimum=1,
+        maximum=8,
+        section=sections.NETWORK,
+        advanced=True,
+    )
+
+
 def tag_sets(name: str = "model.tagsets") -> Any:
     """Which graph of a SavedModel is taken."""
     return voc.text(
@@ -332,6 +361,19 @@ def baseline(samples: str, tells: str) -> Any:
         "Compare with a random forest",
         f"Also trains a random forest on the same {samples}, with missing values filled alike, and gives its {tells} in the "
         "report.",
+        section=sections.VALIDATION,
+        advanced=True,
+    )
+
+
+def calibrate() -> Any:
+    """Whether the class probabilities of the trained model are calibrated."""
+    return voc.boolean(
+        "calibrate",
+        "Calibrate class probabilities",
+        "On: fit a temperature to the validation samples, by which the trained model divides its logits, so that among pixels "
+        "with a probability of 0.8 about 80 % are right. The most probable class of a pixel stays the same. The report has "
+        "the reliability diagram and the expected calibration error. Needs validation samples.",
         section=sections.VALIDATION,
         advanced=True,
     )

@@ -23,6 +23,9 @@ FOR_KERAS_ONLY = (
     "class_weights",
     "remap_labels",
     "extend_classes",
+    "calibrate",
+    "width",
+    "depth",
 )
 """Fields that a TensorFlow 1 graph, which holds its own loss and optimizer, has no use for."""
 
@@ -38,10 +41,19 @@ LOSSES = (
 )
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
+OVER_ALL_EPOCHS = ("cosine", "exponential")
+"""The schedules that depend on the number of epochs."""
+
 METRICS = ("accuracy", "mean_iou", "mse", "mae", "rmse")
 AUGMENTATIONS = ("none", "flips", "flips_turns")
 STRATEGIES = ("none", "mirrored", "multiworker")
 VALIDATION_MODES = ("none", "class", "rmse")
+
+CALIBRATION_RESULTS = (
+    NumberResult("temperature", "Temperature of the calibration"),
+    NumberResult("calibration_error", "Expected calibration error of the calibrated probabilities"),
+)
+"""The results of calibrating the class probabilities."""
 
 TRAINING_RESULTS = (
     NumberResult("kappa", "Kappa of the last validation"),
@@ -54,6 +66,11 @@ TRAINING_RESULTS = (
     NumberResult("samples_per_epoch", "Number of samples per epoch"),
 )
 """The results of a training."""
+
+
+def patches_memory() -> Any:
+    """The memory budget of a training."""
+    return shared.memory("patches that are kept or shuffled", more="; further patches are read when they are used")
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,14 @@ class TrainedModel(Group):
     )
     model_tagsets: str = shared.tag_sets()
     trust_model: bool = shared.trust_model()
+
+
+@dataclass(frozen=True)
+class NetworkSize(Group):
+    """The size of a template, which is made for the samples."""
+
+    width: int | None = shared.network_width()
+    depth: int | None = shared.network_depth()
 
 
 @dataclass(frozen=True)
@@ -199,6 +224,7 @@ class Scoring(Group):
         advanced=True,
         section=sections.VALIDATION,
     )
+    calibrate: bool = shared.calibrate()
 
 
 @dataclass(frozen=True)

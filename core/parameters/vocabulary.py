@@ -154,7 +154,12 @@ def numbered(item: type, listed: int, prefix: str = "source", advanced: bool = F
     return dataclasses.field(default=(), metadata={"numbered": Numbered(prefix, item, listed, advanced)})
 
 
+def picked(group: type, name: str, **changed: Any) -> Any:
+    """The field `name` of a group, for an operation that does not have all of them; attributes of its key may differ."""
+    (field,) = (each for each in dataclasses.fields(group) if each.name == name)
+    return _field(dataclasses.replace(field.metadata["key"], **changed))
+
+
 def folded(group: type, name: str) -> Any:
     """The field `name` of a group, folded away in the dialog of an operation that has many others."""
-    (field,) = (each for each in dataclasses.fields(group) if each.name == name)
-    return _field(dataclasses.replace(field.metadata["key"], advanced=True))
+    return picked(group, name, advanced=True)

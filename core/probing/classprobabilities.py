@@ -26,10 +26,12 @@ class ClassProbabilities:
     Attributes:
         output: its name.
         bands: their number; one alone is the probability of the second of two classes.
+        quantities: whether they are none after all: each band is a quantity, in which several models may differ.
     """
 
     output: str
     bands: int
+    quantities: bool = False
 
     @property
     def classes(self) -> int:

@@ -62,18 +62,19 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     classes = _classes(parameters.classes, names, older, progress)
     alpha, defaults = (older.alpha, older.serving_defaults) if older else ({}, None)
     defaults = given_context(parameters.model_context, described.geometries, defaults)
+    calibration = older.calibration if older else None
     results: dict[str, Any] = _results(described, defaults)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults))
+        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults, calibration))
         progress.info(Phrase("Sidecar: {sidecar_path}", sidecar_path=results["sidecar.path"]))
     for misfit in described.misfits:
         progress.warning(Phrase("The rasters do not fit: {misfit}", misfit=misfit))
     for key, path in files.items():
         if path:
             text = (
-                page(described, classes, defaults)
+                page(described, classes, defaults, calibration)
                 if key == "out.html"
-                else as_text(item(described, classes, _uri(model.path), alpha, defaults))
+                else as_text(item(described, classes, _uri(model.path), alpha, defaults, calibration))
             )
             write_text_file(path, text, progress, field(key.replace(".", "_")))
             results[key] = path
@@ -84,11 +85,18 @@ def _results(described: Description, defaults: ServingDefaults | None) -> dict[s
     first = described.outputs[0]
     rasters = bool(described.rasters or described.misfits)
     return {
-        "verdict": applied(first.geometry, defaults).verdict if first.geometry else first.verdict,
+        "verdict": _verdict(described, defaults),
         "parameters": worded(first.parameters, as_key),
         "fits": ("no" if described.misfits else "yes") if rasters else "",
         "misfits": "\n".join(worded(misfit, as_key) for misfit in described.misfits),
     }
+
+
+def _verdict(described: Description, defaults: ServingDefaults | None) -> str:
+    first = described.outputs[0]
+    if described.head is not None and first.geometry is None:
+        return Phrase("detector")
+    return applied(first.geometry, defaults).verdict if first.geometry else first.verdict
 
 
 def _uri(path: str) -> str:

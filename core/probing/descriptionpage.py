@@ -10,11 +10,13 @@ from ..base.languages import spoken, tr
 from ..classes.modelclasses import Classes
 from ..errors import as_key, worded
 from ..models.appliedmodel import applied
+from ..models.modelcalibration import Calibration
 from ..models.modelfiles import is_onnx
 from ..models.modelinterface import TensorInfo
 from ..models.onnxmetadata import metadata_of
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Geometry
+from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from .modeldescription import Description
 from .outputdescription import ANY_PATCHES, FULLY_CONVOLUTIONAL, PIXELWISE, WHOLE, OutputDescription
@@ -59,12 +61,18 @@ _PATCHES = Phrase(
 )
 
 
+_ROLES = {str(role): str(role) for role in SampleRole}
+"""The words of roles as phrases, by what a sidecar says."""
+
 _LONGEST = 500
 """Characters of a text of the metadata, at most."""
 
 
 def page(
-    description: Description, classes: Mapping[str, Classes], serving_defaults: ServingDefaults | None = None
+    description: Description,
+    classes: Mapping[str, Classes],
+    serving_defaults: ServingDefaults | None = None,
+    calibration: Calibration | None = None,
 ) -> str:
     """Return the page.
 
@@ -72,6 +80,7 @@ def page(
         description: of the model.
         classes: by name of the output.
         serving_defaults: what serving follows where the user says nothing.
+        calibration: of the class probabilities.
     """
     model = description.model
     parts = [
@@ -79,6 +88,7 @@ def page(
         _table([(Phrase("Kind"), _text(model.kind)), (Phrase("Path"), _text(model.path))]),
         *_rasters(description),
         *_training_images(serving_defaults),
+        *_detector(description),
         f"<h2>{_text(Phrase('Inputs'))}</h2>",
         _tensors(model.inputs.values(), dict(description.bands)),
         f"<h2>{_text(Phrase('Outputs'))}</h2>",
@@ -87,6 +97,7 @@ def page(
     for output in description.outputs:
         parts += _output(output, description.probed_on, serving_defaults)
         parts += _classes(classes.get(output.info.name, ()))
+    parts += _calibration(calibration)
     place = Path(model.path)
     parts += _metadata(metadata_of(place).texts if is_onnx(place) else {})
     return _PAGE.format(language=spoken().name, title=_text(Path(model.path).name), body="\n".join(parts))
@@ -120,6 +131,42 @@ def _training_images(defaults: ServingDefaults | None) -> list[str]:
     if defaults and defaults.scaling:
         rows.append((Phrase("Scaling of bytes"), _text(defaults.scaling.describe())))
     return [f"<h2>{_text(Phrase('Images of the training'))}</h2>", _table(rows)] if rows else []
+
+
+def _calibration(calibration: Calibration | None) -> list[str]:
+    if calibration is None:
+        return []
+    errors = Phrase(
+        "{before:.4g} before, {after:.4g} after, on data for {role}",
+        before=calibration.error_before,
+        after=calibration.error_after,
+        role=_ROLES.get(calibration.measured_on, calibration.measured_on),
+    )
+    rows = [
+        (Phrase("Output"), calibration.output),
+        (Phrase("Temperature"), Phrase("{temperature:.4g}", temperature=calibration.temperature)),
+        (Phrase("Validation labels"), str(calibration.samples)),
+        (Phrase("Expected calibration error"), errors),
+    ]
+    shown = [(name, _text(value)) for name, value in rows]
+    return [f"<h2>{_text(Phrase('Calibrated class probabilities'))}</h2>", _table(shown)]
+
+
+def _detector(description: Description) -> list[str]:
+    """Return what the outputs of a detector are."""
+    head = description.head
+    if head is None:
+        return []
+    rows = [
+        (Phrase("Form"), f"<code>{_text(head.form)}</code>"),
+        (Phrase("Outputs"), f"<code>{_text(', '.join(head.all_outputs))}</code>"),
+        (Phrase("Order of boxes"), f"<code>{_text(head.order)}</code>" if head.order else _text(Phrase("unknown"))),
+        (Phrase("Unit of boxes"), f"<code>{_text(head.scale)}</code>" if head.scale else _text(Phrase("unknown"))),
+    ]
+    if head.scores:
+        rows.append((Phrase("Classes"), str(head.scores)))
+    use = f"<p>{_text(Phrase('Objects are found with otbtf:detectobjects.'))}</p>"
+    return [f"<h2>{_text(Phrase('Detector'))}</h2>", _table(rows), use]
 
 
 def _metadata(texts: Mapping[str, str]) -> list[str]:

@@ -73,7 +73,8 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
             older.serving_defaults.exported(list(made.outputs), renamed) if older and older.serving_defaults else None
         )
         defaults = given_context(parameters.model_context, described.geometries, defaults)
-        write_sidecar(made.path, item(described, classes, ".", alpha, defaults))
+        calibration = older.calibration_of(made.outputs) if older else None
+        write_sidecar(made.path, item(described, classes, ".", alpha, defaults, calibration))
         staging.commit()
     progress.info(
         Phrase(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,8 +13,10 @@ from ..base.progress import Progress
 from ..classes.modelclasses import Classes
 from ..errors import ModelError, OtbtfError, field
 from ..machine.devices import Scope
+from ..models.detectorhead import DetectorHead, detector_head
 from ..models.layout import channels_last
 from ..models.mlm import build_item
+from ..models.modelcalibration import Calibration
 from ..models.modelinterface import Model, TensorInfo
 from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import Geometry
@@ -28,6 +31,8 @@ from .usersettings import GeometrySettings, SourcesSettings
 
 _NOT_PROBED = Phrase("Not probed, since {probing} is none.", probing=field("probing"))
 
+_DETECTOR = Phrase("A list of objects, no map: otbtf:detectobjects applies the model.")
+
 
 @dataclasses.dataclass(frozen=True)
 class Description:
@@ -40,6 +45,7 @@ class Description:
         rasters: the rasters, for people; empty where none were given.
         misfits: why the rasters do not fit, with mentions of parameters; empty where they do.
         bands: names of the bands by name of the input, where the rasters have them.
+        head: what the outputs of a detector are; None for other models.
     """
 
     model: Model
@@ -48,6 +54,7 @@ class Description:
     rasters: tuple[str, ...] = ()
     misfits: tuple[str, ...] = ()
     bands: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    head: DetectorHead | None = None
 
     @property
     def geometries(self) -> list[Geometry]:
@@ -87,10 +94,12 @@ def describe(
             model=model.path,
             output_names=field("output_names"),
         )
+    head = _head(model)
+    if head is not None:
+        progress.info(Phrase("Detector: {head}. {use}", head=head.describe(), use=_DETECTOR))
     if probing == "none":
-        return Description(
-            model, tuple(OutputDescription(info, problem=_NOT_PROBED) for info in infos), Phrase("nothing")
-        )
+        unprobed = tuple(OutputDescription(info, problem=_NOT_PROBED) for info in infos)
+        return Description(model, unprobed, Phrase("nothing"), head=head)
     described, model = model, channels_last(model)
     opened, misfits = _opened(model, placeholders, sources or SourcesSettings(), infos, progress)
     probed_on = opened if not misfits else []
@@ -101,6 +110,10 @@ def describe(
     outputs = []
     for number, info in enumerate(infos):
         progress.check()
+        listed = OutputDescription(info, problem=_DETECTOR)
+        if _is_list(listed, head):
+            outputs.append(listed)
+            continue
         outputs.append(output_probing.describe(info, probed_on))
         progress.info(
             Phrase(
@@ -112,7 +125,9 @@ def describe(
         )
         progress.fraction((number + 1) / len(infos))
     if probed_on:
-        misfits = list(dict.fromkeys(_geometry_misfit(output, opened) for output in outputs))
+        misfits = list(
+            dict.fromkeys(_geometry_misfit(output, opened) for output in outputs if not _is_list(output, head))
+        )
     return Description(
         described,
         tuple(outputs),
@@ -122,7 +137,18 @@ def describe(
         ),
         tuple(misfit for misfit in misfits if misfit),
         _band_names(model, placeholders, opened, first) if probed_on else {},
+        head,
     )
+
+
+def _is_list(output: OutputDescription, head: DetectorHead | None) -> bool:
+    return head is not None and output.info.name in head.all_outputs
+
+
+def _head(model: Model) -> DetectorHead | None:
+    with contextlib.suppress(ModelError):  # contradicting metadata: the detector's own run says so
+        return detector_head(model)
+    return None
 
 
 def _listed(stack: Stack) -> str:
@@ -194,6 +220,7 @@ def item(
     href: str,
     alpha: Mapping[str, str] | None = None,
     serving_defaults: ServingDefaults | None = None,
+    calibration: Calibration | None = None,
 ) -> dict[str, Any]:
     """Return the description as a STAC item; in `href`, `.` is the model relative to its sidecar."""
     path = Path(described.model.path)
@@ -201,5 +228,13 @@ def item(
         href = f"./{path.name}"
     infos = [output.info for output in described.outputs]
     return build_item(
-        described.model, infos, described.geometries, classes, described.bands, href, alpha, serving_defaults
+        described.model,
+        infos,
+        described.geometries,
+        classes,
+        described.bands,
+        href,
+        alpha,
+        serving_defaults,
+        calibration,
     )

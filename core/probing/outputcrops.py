@@ -176,7 +176,7 @@ def _telling_size(resolver: GeometryResolver, law: SizeLaw, call: Call) -> tuple
     if law.x.fixed or law.y.fixed:
         return law.x.rfield, law.y.rfield
     found = None
-    for side in SIDES:
+    for side in (*resolver.probe.small_sides, *SIDES):
         pixels = accepted_size(resolver.probe, law.x, side)
         if pixels is None:
             break

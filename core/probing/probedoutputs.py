@@ -7,7 +7,8 @@ output, or a layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -39,24 +40,37 @@ def _behind(model: Model, name: str, probe_of: Callable[[Sequence[str]], Probe])
     return None
 
 
-def _accepted(probe: Probe) -> tuple[int, int]:
-    if any(size is not None for fixed in probe.fixed for size in fixed):
-        return take_fixed_size(probe)
-    size = next((n * probe.unit for n in SIZES[:4] if probe.size(n * probe.unit)), 0)
-    if not size:
-        raise ModelError("The model accepts none of the sizes that were tried.")
-    return size, size
-
-
 def tried_pixels(probe: Probe) -> np.ndarray:
     """Return outputs of a model for trial pixels, one row for each: shape (n, bands).
+
+    Where each pixel may take much memory, they are as few as are needed for values of the first band to differ.
 
     Raises:
         ModelError: the model accepts none of the sizes that were tried, or its outputs differ in size.
     """
-    size = _accepted(probe)
-    images = [probe.images(size, kind=kind) for kind in KINDS]
-    return np.concatenate([array.reshape(-1, array.shape[-1]) for array in map(probe.outputs, images)])
+    pixels = np.empty((0, 0))
+    for size in _accepted(probe):
+        images = [probe.images(size, kind=kind) for kind in KINDS]
+        pixels = np.concatenate([array.reshape(-1, array.shape[-1]) for array in map(probe.outputs, images)])
+        if (pixels[:, 0] != pixels[0, 0]).any():
+            break
+    if not pixels.size:
+        raise ModelError("The model accepts none of the sizes that were tried.")
+    return pixels
+
+
+def _accepted(probe: Probe) -> Iterator[tuple[int, int]]:
+    """Yield the small sizes that are tried before others, or the first of the others, as far as the model accepts them."""
+    if any(size is not None for fixed in probe.fixed for size in fixed):
+        yield take_fixed_size(probe)
+        return
+    small, others = ((side * probe.unit for side in sides) for sides in (probe.small_sides, SIZES[:4]))
+    found = False
+    for side in filter(probe.size, small):
+        found = True
+        yield side, side
+    if not found:
+        yield from ((side, side) for side in itertools.islice(filter(probe.size, others), 1))
 
 
 def follow(pixels: np.ndarray) -> bool:

@@ -25,7 +25,7 @@ SIZES = (64, 128, 96, 80, 100, 120, 256, 48, 40, 32, 24, 16, 12, 8, 4, 2, 1, 3, 
 SMALL_SIDES = (8, 16, 32)
 """Sides in pixels that are tried before others where images have many bands."""
 
-MANY_BANDS = 48
+MANY_BANDS = 24
 """Bands of all sources from which they are many: networks for series of so many dates take megabytes for a few pixels."""
 
 STEPS = (

@@ -10,7 +10,7 @@ from ..phrases import Phrase
 from ..rasters.dates import dated_names, holds_date, shown_date
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import SeriesLayout, days_of_bands
-from ..rasters.seriesnames import other_names, reordered, selection
+from ..rasters.seriesnames import names_of_date, other_names, reordered, selection
 
 _SHOWN = 3
 
@@ -42,6 +42,14 @@ def check_dates(stack: Stack, number: int, series: SeriesLayout, progress: Progr
                 "They are taken for those.",
                 number=number,
                 found=", ".join(other),
+                wanted=", ".join(series.names),
+            )
+        )
+    elif series.bands > 1 and series.names and not names_of_date(names, series):
+        progress.info(
+            Phrase(
+                "Source {number}: the names of its bands do not tell which is which. At each date they are taken for {wanted}.",
+                number=number,
                 wanted=", ".join(series.names),
             )
         )

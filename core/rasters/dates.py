@@ -83,12 +83,15 @@ def dated_names(stack: Stack) -> list[str]:
     """Return a text for each band of rasters that holds its date, where one is known.
 
     It is the band's description, or the name of its file with the description behind it: files of single dates are
-    often named by them. Where neither holds a date, it is the description, which may be empty.
+    often named by them. Where neither holds a date, it is the description; or, of several files, the name of that of a band
+    without one: files, too, are named by what they hold.
     """
-    found = []
-    for name, band in zip(stack.files_of_bands, stack.band_names):
+    found, files = [], stack.files_of_bands
+    several = len(set(files)) > 1
+    for name, band in zip(files, stack.band_names):
         file = Path(name).stem
-        found.append(f"{file} {band}".strip() if not holds_date(band) and holds_date(file) else band)
+        dated = holds_date(file) and not holds_date(band)
+        found.append(f"{file} {band}".strip() if dated or (several and not band) else band)
     return found
 
 

@@ -33,6 +33,7 @@ from .placement import check_placed, check_same
 from .rasterfiles import tells_of_truncation
 from .rasteropening import grid_of, open_dataset
 from .rasterreference import Reference
+from .vrtsources import stacked_files
 
 SEPARATE = ("GTiff", "JP2OpenJPEG", "JP2ECW", "JP2KAK", "PNG", "JPEG", "HFA", "ENVI", "EHdr")
 """Formats whose files are read by several threads at a time, a file by each. Those that open others are not: several
@@ -137,8 +138,12 @@ class Stack:
 
     @property
     def files_of_bands(self) -> list[str]:
-        """The name of the file that holds each band."""
-        return [name for name, numbers in zip(self.names, self._numbers) for _ in numbers]
+        """The name of the file that holds each band; of a virtual raster that stacks files, of these."""
+        found = []
+        for name, dataset, numbers in zip(self.names, self.datasets, self._numbers):
+            stacked = stacked_files(dataset)
+            found += [stacked[band - 1] if stacked else name for band in numbers]
+        return found
 
     def missing(
         self,

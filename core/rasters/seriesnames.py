@@ -23,7 +23,7 @@ def names_of_date(names: Sequence[str], layout: SeriesLayout) -> tuple[str, ...]
         names: of all bands, which may hold dates.
         layout: of the source.
     """
-    dates = _by_date(names, layout)
+    dates = [date for date in _by_date(names, layout) if any(date)]
     alike = {tuple(map(_key, date)) for date in dates}
     if len(alike) != 1 or not all(dates[0]):
         return ()
@@ -35,22 +35,26 @@ def names_of_date(names: Sequence[str], layout: SeriesLayout) -> tuple[str, ...]
 
 def check_order_of_dates(names: Sequence[str], layout: SeriesLayout, number: int) -> None:
     """Raise ParameterError if a source, counted from 1, has the same bands in another order at some date."""
-    dates = _by_date(names, layout)
-    for place, date in enumerate(dates):
-        found, first = list(map(_key, date)), list(map(_key, dates[0]))
-        if all(found) and found != first and sorted(found) == sorted(first):
+    first: dict[tuple[str, ...], tuple[int, tuple[str, ...]]] = {}
+    for place, date in enumerate(_by_date(names, layout), 1):
+        keys = tuple(map(_key, date))
+        other, known = first.setdefault(tuple(sorted(keys)), (place, date))
+        if all(keys) and keys != tuple(map(_key, known)):
             raise ParameterError(
-                "Source {number} has its bands in the order {first} at its first date, but {found} at its date {place}: give "
+                "Source {number} has its bands in the order {first} at its date {other}, but {found} at its date {place}: give "
                 "all dates the same bands in the same order.",
                 number=number,
-                first=", ".join(dates[0]),
+                first=", ".join(known),
+                other=other,
                 found=", ".join(date),
-                place=place + 1,
+                place=place,
             )
 
 
 def reordered(names: Sequence[str], series: SeriesLayout) -> list[int] | None:
     """Return the order that gives a source the model's bands; None unless it holds the same bands in another order.
+
+    Dates whose names tell nothing are taken to have the model's order where others tell.
 
     Args:
         names: of all bands of the source, whose dates are those of the model as far as they are known.
@@ -59,14 +63,22 @@ def reordered(names: Sequence[str], series: SeriesLayout) -> list[int] | None:
     Returns:
         The band of the source, from 1 on, that belongs at the place of each band.
     """
-    wanted = [""] * len(names)
-    found = [""] * len(names)
-    for date, own in enumerate(_by_date(names, series) if series.names else ()):
-        for channel, name, known in zip(series.channels_at(date), own, series.names):
-            found[channel], wanted[channel] = _key(name), _key(known)
-    if found == wanted or sorted(found) != sorted(wanted):
-        return None
-    times, free, order = series.times_of_channels, set(range(len(found))), []
+    known, as_it_is = list(map(_key, series.names)), list(range(1, len(names) + 1))
+    found, wanted, order = [""] * len(names), [""] * len(names), list(as_it_is)
+    for date, own in enumerate(_by_date(names, series) if known else ()):
+        places, keys = series.channels_at(date), list(map(_key, own))
+        for channel, name, wish in zip(places, keys, known):
+            found[channel], wanted[channel] = name, wish
+            if sorted(keys) == sorted(known):
+                order[channel] = places[keys.index(wish)] + 1
+    if found != wanted and sorted(found) == sorted(wanted):
+        order = _matched(found, wanted, series.times_of_channels)
+    return order if order != as_it_is else None
+
+
+def _matched(found: Sequence[str], wanted: Sequence[str], times: Sequence[float]) -> list[int]:
+    """Return which of the channels found, from 1 on, belongs at the place of each that is wanted."""
+    free, order = set(range(len(found))), []
     for channel, name in enumerate(wanted):
         # At the same date where it is there: bands without dates may be in another order altogether.
         same = [place for place in sorted(free) if found[place] == name]
@@ -85,16 +97,26 @@ def other_names(names: Sequence[str], series: SeriesLayout) -> tuple[str, ...]:
         names: of all bands of the source.
         series: that the model takes.
     """
-    found = names_of_date(names, series) if series.names else ()
+    if not series.names:
+        return ()
+    found, known = names_of_date(names, series), sorted(map(_key, series.names))
     if series.bands == 1 and found and set(_keys(found[0])) & set(_keys(series.names[0])):
         return ()
-    return found if sorted(map(_key, found)) != sorted(map(_key, series.names)) else ()
+    # Dates may tell each something else.
+    dates = [found] if found or series.bands == 1 else [date for date in _by_date(names, series) if _tells(date)]
+    return next((date for date in dates if sorted(map(_key, date)) != known), ())
 
 
 def selection(order: Sequence[int]) -> str:
     """Return the options with which gdal_translate puts bands in order."""
     options = [f"-b {band}" for band in order[:_SHOWN]]
     return " ".join([*options, *(["..."] if len(order) > _SHOWN else [])])
+
+
+def _tells(date: Sequence[str]) -> bool:
+    """Return whether the names of a date tell its bands from each other, by more than numbers over all dates."""
+    keys = set(map(_key, date))
+    return all(keys) and len(keys) == len(date) and not all(map(_NUMBERED.fullmatch, keys))
 
 
 def _by_date(names: Sequence[str], layout: SeriesLayout) -> list[tuple[str, ...]]:

@@ -18,7 +18,7 @@ from ..models.modelinterface import Model, is_real
 from ..models.sidecar import Sidecar, read_sidecar
 from ..phrases import Phrase
 from ..probing.appliedgeometry import Fields, serving_geometry
-from ..probing.classprobabilities import ClassProbabilities, holds_labels
+from ..probing.classprobabilities import ClassProbabilities, flaw, holds_labels
 from ..probing.geometryresolver import GeometryResolver
 from ..probing.modelcache import LoadedModel, loaded_model
 from ..probing.probedoutputs import tried_pixels
@@ -38,10 +38,12 @@ class _Held:
     Attributes:
         bands: of the values that are averaged.
         numbers: how class numbers follow from these; None where they are the output itself.
+        quantities: whether these are no class probabilities, as far as the sidecar and a trial tell.
     """
 
     bands: int
     numbers: ClassNumbers | None = None
+    quantities: bool = False
 
 
 class _Member:
@@ -72,7 +74,7 @@ class _Member:
         resolver, info = self.resolver([name]), self.model.output(name)
         pixels = tried_pixels(resolver.probe_of([name]))
         if is_real(info) and not holds_labels(pixels):
-            return _Held(pixels.shape[1])
+            return _Held(pixels.shape[1], quantities=bool(flaw(pixels)) and not self.classes([name]))
         found = resolver.class_probabilities(self._wanted)
         pixels = tried_pixels(resolver.probe_of([name, found.output]))
         bands = pixels[:, 1:]
@@ -118,6 +120,7 @@ class Averages:
 
     Attributes:
         resolver: finds out by probing how the average is applied.
+        quantities: what is mapped, if it is no class probabilities; else None.
     """
 
     def __init__(
@@ -194,10 +197,21 @@ class Averages:
             members.append(self._member_names(member, own, held, theirs))
         numbers = tuple((name, one.numbers) for name, one in zip(self._names, held) if one.numbers is not None)
         behind = held[0].numbers.probabilities if held[0].numbers else self._names[0]
+        self.quantities = self._quantities(held)
         bands = tuple(
             (one.numbers.probabilities if one.numbers else name, one.bands) for name, one in zip(self._names, held)
         )
-        return Average(tuple(members), numbers, self._settings.averaging.augment_serve, behind, bands)
+        return Average(
+            tuple(members), numbers, self._settings.averaging.augment_serve, behind, bands, self.quantities is not None
+        )
+
+    def _quantities(self, held: Sequence[_Held]) -> ClassProbabilities | None:
+        """Return the quantities that are mapped; None where there are none, or where a plan tells probabilities."""
+        planned = self._settings.probabilities
+        if planned is not None:
+            return planned if planned.quantities else None
+        alone = len(held) == 1 and held[0].quantities
+        return ClassProbabilities(self._names[0], held[0].bands, True) if alone else None
 
     def _member_names(
         self, member: _Member, own: Sequence[str], held: Sequence[_Held], theirs: Sequence[_Held]

@@ -78,6 +78,8 @@ class CertaintyBands:
 
     def width(self, name: str) -> int:
         """Return how many bands an output of certainty has."""
+        if self._found.quantities:
+            return self._found.bands
         return self._found.classes if name == "out_probabilities" else 1
 
     def __call__(self, values: np.ndarray, nodata: np.ndarray | None) -> np.ndarray:
@@ -90,6 +92,8 @@ class CertaintyBands:
         Raises:
             ModelError: the values are no probabilities.
         """
+        if self._found.quantities:
+            return values  # behind those of the map, their variances
         behind = values.shape[-1] - len(self._spread)
         probabilities = values[..., self._first : behind].astype(np.float32)
         if why := flaw(probabilities if nodata is None else probabilities[~nodata]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from ..base.progress import Progress
 from ..errors import ModelError, ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import TOLERANCE
+from ..models.detectorhead import detector_head
 from ..models.inputscaling import InputScaling
 from ..models.modelfiles import is_onnx, model_place
 from ..models.modelinterface import Model
@@ -233,14 +235,27 @@ def _resampled_size(size: int, factor: float) -> int:
 
 
 def check_maps(model: Model, outputs: Sequence[str]) -> None:
-    """Check that outputs of an ONNX model are maps or values of patches, and no lists of objects.
+    """Check that outputs are maps or values of patches, and no lists of objects.
 
     Raises:
         ModelError: they are.
     """
+    head = None
+    with contextlib.suppress(ModelError):  # contradicting metadata: the detector's own run says so
+        head = detector_head(model)
+    lists = [name for name in outputs if head and (name in head.all_outputs or model.output(name).rank != 4)]
+    if head and lists:
+        raise ModelError(
+            "The model {path} is a detector ({head}): its output {output} is a list of objects, not a map. Find objects with "
+            "otbtf:detectobjects, or name a tensor of shape batch x height x width x features in {output_names}.",
+            path=model.path,
+            head=head.describe(),
+            output=model.output(lists[0]).describe(),
+            output_names=field("output_names"),
+        )
     place = model_place(model.path)
-    metadata = metadata_of(place) if is_onnx(place) else None
-    if metadata is None or not metadata.lists_objects:
+    told = metadata_of(place) if is_onnx(place) else None
+    if told is None or not told.lists_objects:
         return
     lists = [name for name in outputs if model.output(name).rank == 3]
     if lists:
@@ -249,6 +264,6 @@ def check_maps(model: Model, outputs: Sequence[str]) -> None:
             "for semantic segmentation, or name a tensor of shape batch x features x height x width in {output_names}.",
             output=model.output(lists[0]).describe(),
             path=model.path,
-            task=metadata.task,
+            task=told.task,
             output_names=field("output_names"),
         )

@@ -31,7 +31,7 @@ class ModelPlan:
         way: how patches are computed; None where regions are.
         bands: that the model returns.
         tile: width and height in outputs.
-        probabilities: of the classes, where further outputs are made of them.
+        probabilities: of the classes, or quantities, where further outputs are made of them.
     """
 
     outputs: tuple[str, ...]
@@ -138,7 +138,11 @@ def _read_axis(found: Json) -> AxisFields:
 
 
 def _read_probabilities(found: Json | None) -> ClassProbabilities | None:
-    return None if found is None else ClassProbabilities(found["output"].text(), found["bands"].whole(1))
+    return (
+        None
+        if found is None
+        else ClassProbabilities(found["output"].text(), found["bands"].whole(1), found["quantities"].flag())
+    )
 
 
 def _way(way: PatchWay | None) -> dict[str, Any] | None:

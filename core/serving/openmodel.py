@@ -66,7 +66,7 @@ class OpenModel:
         padding: what stands beyond the images' edges.
         offsets: each source's receptive field beyond its share of the ground, where the user gives them.
         beside: what calls the model on further devices.
-        probabilities: of the classes; None where they are not needed.
+        probabilities: of the classes, or quantities in which models differ; None where they are not needed.
         mask: tells where the map is made; None for everywhere.
     """
 
@@ -164,7 +164,8 @@ def open_model(settings: ServeSettings, progress: Progress) -> OpenModel:
 
         averages = Averages(settings, loaded, names, sources, scope)
         loaded, resolver = averages.loaded(first, scope), averages.resolver
-        settings = replace(settings, probabilities=settings.probabilities or averages.probabilities)
+        varies = averages.quantities if settings.certainty == ("out_variance",) else None
+        settings = replace(settings, probabilities=settings.probabilities or averages.probabilities or varies)
         progress.info(averages.summary)
     fields = applied_fields(resolver, settings, sources, defaults.rfields if defaults else {})
     geometry = serving_geometry(sources, fields)
@@ -271,7 +272,15 @@ def _tell(opened: OpenModel, given: GeometrySettings, progress: Progress) -> Non
         progress.info(
             "The model has the bands first (batch x bands x height x width): its input images are transposed."
         )
-    if opened.probabilities is not None:
+    if opened.probabilities is not None and opened.probabilities.quantities:
+        progress.info(
+            Phrase(
+                "The values of the output {output} are no class probabilities: {out_variance} is the variance of each value.",
+                output=opened.probabilities.output,
+                out_variance=field("out_variance"),
+            )
+        )
+    elif opened.probabilities is not None:
         progress.info(
             Phrase(
                 "Class probabilities: the output {output}, {classes} classes.",

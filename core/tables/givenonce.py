@@ -26,7 +26,7 @@ def given_once(operation: type, text: str) -> Given:
     Raises:
         ParameterError: the text cannot be read, a name is unknown, or it is given twice.
     """
-    pairs = _of_json(text) if text.lstrip().startswith("{") else _of_words(text)
+    pairs = named_values(text, field("parameters"))
     known = by_any_name(operation, [name for name, _ in pairs])
     found: Given = {}
     for name, value in pairs:
@@ -41,35 +41,55 @@ def given_once(operation: type, text: str) -> Given:
             raise ParameterError(
                 "{parameters}: {name} is given twice: keep one.", parameters=field("parameters"), name=name
             )
+        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
+            raise ParameterError(
+                "{parameters}: {name} is {value!r}, but must be a text, or a list of texts.",
+                parameters=field("parameters"),
+                name=name,
+                value=value,
+            )
         value = listed(value) if key.kind.is_list else value
         found[key.name] = [*found.get(key.name, []), *value] if key.kind.is_list else value
     return found
 
 
-def _of_words(text: str) -> list[tuple[str, Any]]:
+def named_values(text: str, parameter: str) -> list[tuple[str, Any]]:
+    """Return names and values in a text, in the form that `given_once` takes; of a JSON list, its items.
+
+    Args:
+        text: the text.
+        parameter: mention of the parameter that holds it, by `errors.field`, for messages.
+
+    Raises:
+        ParameterError: the text cannot be read.
+    """
+    return _of_json(text, parameter) if text.lstrip().startswith("{") else _of_words(text, parameter)
+
+
+def _of_words(text: str, parameter: str) -> list[tuple[str, Any]]:
     try:
         words = [word for _, command in split_commands(text) for word in command]
     except ParameterError as error:
-        raise ParameterError("{parameters}: {error}", parameters=field("parameters"), error=error.message) from error
+        raise ParameterError("{parameters}: {error}", parameters=parameter, error=error.message) from error
     pairs = []
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.strip():
             raise ParameterError(
                 "{parameters}: {word!r} is no NAME=value: put quotes around a value with spaces.",
-                parameters=field("parameters"),
+                parameters=parameter,
                 word=word,
             )
         pairs.append((name.strip(), value))
     return pairs
 
 
-def _of_json(text: str) -> list[tuple[str, Any]]:
+def _of_json(text: str, parameter: str) -> list[tuple[str, Any]]:
     try:
         return [(name, _value(value)) for name, value in _named(parse(text))]
     except OddJson as error:
         raise ParameterError(
-            "{parameters} is no JSON object of names and values: {error}.", parameters=field("parameters"), error=error
+            "{parameters} is no JSON object of names and values: {error}.", parameters=parameter, error=error
         ) from error
 
 
@@ -79,7 +99,11 @@ def _named(document: Json) -> list[tuple[str, Json]]:
 
 def _value(value: Json) -> Any:
     if isinstance(value.value, list):
-        return [item.text() for item in value.items()]
+        return [_single(item) for item in value.items()]
+    return _single(value)
+
+
+def _single(value: Json) -> Any:
     if isinstance(value.value, (str, bool)):
         return value.value
     return value.value if isinstance(value.value, int) else value.number()

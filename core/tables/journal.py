@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 from ..base import ownership
 from ..base.jsonvalues import Json, OddJson, parse
 from ..errors import ParameterError, field
+from ..phrases import Phrase
 from .fileidentity import output_identity
 from .rowrun import RowOutcome
 
@@ -32,17 +33,21 @@ class Journal:
     Attributes:
         path: of the journal.
         earlier: how many rows an earlier run has noted.
+        resumed: whether an earlier run with the same `about` goes on.
     """
 
-    def __init__(self, results: str, resume: bool) -> None:
+    def __init__(self, results: str, resume: bool, about: Mapping[str, str] | None = None) -> None:
         """Open the journal beside a file of results.
 
         Args:
             results: path of that file.
-            resume: whether what an earlier run has noted counts; else it is given up for the first row that is done.
+            resume: whether what an earlier run has noted counts; else it is given up, with `about` at once, otherwise for the
+                first row that is done.
+            about: what a resumed run must have in common with the earlier one, by name; a parameter's name is its key. None
+                where each row tells by itself whether it is the same.
 
         Raises:
-            ParameterError: it cannot be written, or another run writes it.
+            ParameterError: it cannot be written, or another run writes it, or it is of a run that differs in `about`.
         """
         self.path = Path(results + ENDING)
         self._results = results
@@ -58,11 +63,46 @@ class Journal:
                 path=self.path,
                 error=error.strerror,
             ) from error
-        lines = _read(content)
+        lines, self.resumed = _read(content), about is not None and resume and bool(content)
+        if about is not None:
+            if self.resumed:
+                try:
+                    self._check_same(about, content)
+                except ParameterError:
+                    self._file.close()
+                    raise
+            else:
+                self._begin(about)
+                content, lines, resume = b"", {}, True
         self.earlier = len(lines)
         self._done = lines if resume else {}
         self._anew = not resume
         self._cut_off = resume and bool(content) and not content.endswith(b"\n")
+
+    def _begin(self, about: Mapping[str, str]) -> None:
+        self._file.truncate(0)
+        self._write(json.dumps({"about": dict(about)}, ensure_ascii=False) + "\n")
+
+    def _check_same(self, about: Mapping[str, str], content: bytes) -> None:
+        """Raise ParameterError where an earlier run was another one."""
+        earlier = _about(content)
+        for name in (*about, *(name for name in earlier if name not in about)):
+            was, value = earlier.get(name, Phrase("not given")), about.get(name, Phrase("not given"))
+            if was != value:
+                raise ParameterError(
+                    "{resume} is on, but the journal {path} is of a run in which {name} was {was}, not {value}: restore this "
+                    "value, or set {resume} to off to begin again.",
+                    resume=field("resume"),
+                    path=self.path,
+                    name=name,
+                    was=was,
+                    value=value,
+                )
+
+    def _write(self, text: str) -> None:
+        self._file.write(text.encode("utf-8"))
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def _opened(self) -> BinaryIO:
         while True:
@@ -114,10 +154,8 @@ class Journal:
         if self._anew:
             self._file.truncate(0)
         text = json.dumps(line, ensure_ascii=False) + "\n"
-        self._file.write(("\n" + text if self._cut_off else text).encode("utf-8"))
+        self._write("\n" + text if self._cut_off else text)
         self._anew = self._cut_off = False
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
 
 def _read(content: bytes) -> _Lines:
@@ -134,6 +172,15 @@ def _read(content: bytes) -> _Lines:
         except OddJson:
             continue
     return found
+
+
+def _about(content: bytes) -> dict[str, str]:
+    """Return what the run that wrote a journal had in common with those that may go on with it; empty where nothing tells."""
+    try:
+        told = parse(content.split(b"\n", 1)[0])
+        return {name: value.text() for name, value in told["about"].fields()}
+    except OddJson:
+        return {}
 
 
 def _result(value: Json) -> Any:

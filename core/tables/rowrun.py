@@ -41,6 +41,7 @@ class RowTask:
         values: the operation's values as JSON.
         views: how rasters are read that are not taken as they are, by path, as JSON.
         texts: files that are made for the row alone: keys to content, as JSON.
+        words: keys to what stands for them in messages, as JSON; see `nestedruns.run_nested`.
     """
 
     number: int
@@ -49,6 +50,7 @@ class RowTask:
     values: str
     views: str = "{}"
     texts: str = "{}"
+    words: str = "{}"
 
     @classmethod
     def of(cls, call: RowCall, operation: str) -> RowTask:
@@ -183,7 +185,7 @@ def _run(task: RowTask, memory: int | None, progress: Progress) -> dict[str, Any
         for name, text in texts.items():
             values[name] = str(folder / name)
             (folder / name).write_text(text, encoding="utf-8")
-        results = run_nested(task.operation, values, {}, progress)
+        results = run_nested(task.operation, values, json.loads(task.words), progress)
     return {name: _plain(value) for name, value in results.items()}
 
 

@@ -111,8 +111,9 @@ def _transformer_block(x: Any, heads: int, reduction: int, dropped: float) -> An
     y = keras.layers.Dense(channels)(PlaceAttention(heads)([query, key, value]))
     x = keras.layers.Add()([x, _left_out(y, dropped)])
     y = keras.layers.Dense(4 * channels)(keras.layers.LayerNormalization(epsilon=1e-6)(x))
-    y = keras.layers.DepthwiseConv2D(3, padding="same", activation="gelu")(y)
-    return keras.layers.Add()([x, _left_out(keras.layers.Dense(channels)(y), dropped)])
+    y = keras.layers.DepthwiseConv2D(3, padding="same")(y)
+    y = keras.layers.Dense(channels)(keras.layers.Activation("gelu")(y))
+    return keras.layers.Add()([x, _left_out(y, dropped)])
 
 
 def _left_out(x: Any, share: float) -> Any:

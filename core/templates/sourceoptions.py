@@ -110,6 +110,20 @@ def _band_names(
     return tuple(found)
 
 
+def check_series(names: Sequence[Sequence[str]], times: Sequence[tuple[float, ...]], order: str) -> None:
+    """Raise ParameterError where the names of the bands of sources tell no series, though a template learns from one.
+
+    Args:
+        names: of the bands of each source.
+        times: of each source, as the user gives them; empty where names tell them.
+        order: of dates and bands, as the user gives it.
+    """
+    if not times and (found := named_series(names, len(names), Progress())):
+        times, order = found["times"], found["order"]
+    if times:
+        _band_names(names, times, order)
+
+
 def check_dates_used(template: Template, given: FilledSources) -> None:
     """Raise ParameterError where dates, their order or a step are given to a network that takes no account of them."""
     told = {

@@ -17,7 +17,7 @@ from ..classes.modelclasses import Classes
 from ..errors import Cancelled, ParameterError, TrainingError, field
 from ..models.modelinterface import plain_name
 from ..parameters.sampleroles import SampleRole
-from ..parameters.traininggroups import FOR_KERAS_ONLY, Fitting, SampleUse
+from ..parameters.traininggroups import FOR_KERAS_ONLY, Fitting, NetworkSize, SampleUse, Scoring
 from ..phrases import Phrase
 from .augmentation import augment, check_augmentation
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
@@ -60,7 +60,9 @@ def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> 
 
 
 def _check_keys(parameters: TensorflowModelTrain) -> None:
-    fields = {each.name: each for base in (Fitting, SampleUse) for each in dataclasses.fields(base)}
+    fields = {
+        each.name: each for base in (Fitting, SampleUse, NetworkSize, Scoring) for each in dataclasses.fields(base)
+    }
     for name in FOR_KERAS_ONLY:
         value = getattr(parameters, name)
         if value != fields[name].default:

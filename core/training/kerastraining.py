@@ -19,16 +19,15 @@ from ..base.progress import Progress
 from ..errors import Cancelled, ParameterError, field
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
-from ..parameters.templatenames import template_of
-from ..parameters.traininggroups import GraphTraining
+from ..parameters.traininggroups import OVER_ALL_EPOCHS, GraphTraining
 from ..phrases import Phrase
-from . import compileoptions
+from .calibrating import FittedTemperature, calibrate
 from .callback import TrainingCallback, TrainingRules
 from .checkpoints import Checkpoints, TrainingState, checkpoint_folder
+from .compilednetwork import compile_network
 from .fitting import fit
 from .network import Network, load_network
 from .opensamples import original_errors
-from .precision import mixed_policy
 from .samplebatches import Feed, Samples
 from .samplesets import SampleSets
 from .scoring import SCORED_WHILE_TRAINING, Scores, deciding_scores, score
@@ -58,9 +57,10 @@ def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> 
             run = _KerasRun(parameters, sets, network, task, strategy, progress)
             run.fit()
             scores = run.score()
-        results = run.results(scores)
+            calibrated = run.calibrate() if parameters.calibrate else None
+        results = {**run.results(scores), **(calibrated.results() if calibrated else {})}
         if files is not None:
-            results.update(run.write(files, scores))
+            results.update(run.write(files, scores, calibrated))
     if parameters.checkpoints is None:
         run.checkpoints.remove()
     return results
@@ -120,33 +120,8 @@ class _KerasRun:
         """
         self._parameters, self._sets, self._network, self._task = parameters, sets, network, task
         self._progress, self._strategy = progress, strategy
-        target = sets.training.shapes[task.source_roles[SampleRole.TRAINING].target]
-        template = template_of(parameters.model_dir)
-        scaling = network.target_scaling if task.kind == compileoptions.VALUES else None
-        self._loss, loss = compileoptions.choose_loss(
-            parameters.loss,
-            task.kind,
-            task.output,
-            target,
-            template.loss if template else "",
-            scaling.deviation.numpy() if scaling else None,
-        )
-        if self._loss == "dice" and task.weights:
-            raise ParameterError(
-                "{class_weights} is balanced, but the loss dice gives all classes the same weight by itself: set "
-                "{class_weights} to none.",
-                class_weights=field("class_weights"),
-            )
-        metrics = compileoptions.choose_metrics(parameters.metrics, task.kind, task.output)
-        if parameters.mixed_precision:
-            network.use_mixed_precision(mixed_policy())
-        frozen = compileoptions.freeze(network.trained, parameters.freeze.split())
         self._feed = self._feed_of(SampleRole.TRAINING, sets.training, shuffled=True)
-        optimizer = compileoptions.make_optimizer(
-            parameters.optimizer, parameters.learning_rate, parameters.schedule, self._feed.steps, parameters.epochs
-        )
-        network.trained.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
-        network.trained.optimizer.build(network.trained.trainable_variables)
+        self._compiled = compile_network(parameters, sets.training, network, task, self._feed)
         self._finished = FinishedModel(
             network,
             task,
@@ -157,6 +132,7 @@ class _KerasRun:
             self._finished.check_exportable()
         self.checkpoints = Checkpoints(checkpoint_folder(parameters), self._identity(), progress, is_chief(strategy))
         self._callback = self._make_callback()
+        loss = self._compiled.loss
         counted = sum(int(np.prod(weight.shape)) for weight in network.trained.trainable_weights)
         progress.info(
             Phrase(
@@ -165,14 +141,14 @@ class _KerasRun:
                 "an epoch.",
                 network=network.name,
                 counted=counted,
-                loss=Phrase("{loss} in standard deviations", loss=self._loss) if scaling else self._loss,
+                loss=Phrase("{loss} in standard deviations", loss=loss) if self._compiled.scaled else loss,
                 optimizer=parameters.optimizer,
                 steps=self._feed.steps,
                 batchsize=parameters.batchsize,
             )
         )
-        if frozen:
-            progress.info(Phrase("Frozen layers: {frozen}.", frozen=", ".join(frozen)))
+        if self._compiled.frozen:
+            progress.info(Phrase("Frozen layers: {frozen}.", frozen=", ".join(self._compiled.frozen)))
 
     # ----------------------------------------------------------- fitting
 
@@ -292,7 +268,7 @@ class _KerasRun:
             "the network (shapes of its weights)": hashlib.sha256(repr(shapes).encode()).hexdigest()[:12],
             "the number of samples for training": self._sets.training.size,
             field("batchsize"): own.batchsize,
-            field("loss"): self._loss,
+            field("loss"): self._compiled.loss,
             field("optimizer"): own.optimizer,
             field("learning_rate"): own.learning_rate,
             field("schedule"): own.schedule,
@@ -303,7 +279,7 @@ class _KerasRun:
             field("seed"): own.seed,
             "the monitored loss": "val_loss" if self._sets.validation is not None else "loss",
         }
-        if own.schedule in ("cosine", "exponential"):  # which span all epochs
+        if own.schedule in OVER_ALL_EPOCHS:
             found[field("epochs")] = own.epochs
         return found
 
@@ -332,6 +308,14 @@ class _KerasRun:
             )
         return found
 
+    def calibrate(self) -> FittedTemperature:
+        """Calibrate the probabilities, last of all: the network returns them in another way from then on."""
+        roles = [role for role in (SampleRole.VALIDATION, SampleRole.TEST) if role in self._sets.by_role]
+        data: dict[SampleRole, Any] = {role: self._feed_of(role, self._sets.by_role[role]).data for role in roles}
+        found = calibrate(self._network, self._task, data, self._progress)
+        self._finished.calibrate(found)
+        return found
+
     def results(self, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
         """Return the numbers that the operation results in."""
         deciding = deciding_scores(scores)
@@ -343,7 +327,9 @@ class _KerasRun:
 
     # ----------------------------------------------------------- outputs
 
-    def write(self, files: TrainingFiles, scores: dict[SampleRole, Scores]) -> dict[str, Any]:
+    def write(
+        self, files: TrainingFiles, scores: dict[SampleRole, Scores], calibrated: FittedTemperature | None
+    ) -> dict[str, Any]:
         """Write what is asked for, and return the paths by key."""
         rows = self._callback.state.history
         files.write_model(self._finished, device_scope(self._parameters.device))
@@ -352,10 +338,10 @@ class _KerasRun:
             counts = {role: samples.size for role, samples in self._sets.by_role.items()}
             facts: dict[str, str] = {
                 Phrase("Model"): self._network.name,
-                Phrase("Loss"): self._loss,
+                Phrase("Loss"): self._compiled.loss,
                 Phrase("Epochs"): str(self._callback.state.epoch),
             }
             if self._rules.validated:
                 facts[Phrase("Best epoch")] = str(self._callback.state.best_epoch)
-            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts))
+            files.write_text("out.report", report_html(self._parameters, rows, scores, counts, facts, calibrated))
         return files.commit()

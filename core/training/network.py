@@ -15,14 +15,21 @@ from ..models.kerasfile import check_weights_file
 from ..models.keraslayers import ClassValues, TargetScaling
 from ..models.loading import KerasModel, load_model
 from ..models.modelfiles import is_onnx, keras_file
+from ..models.temperaturelayer import TemperatureScaling
 from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
 from ..phrases import Phrase
 from .precision import mixed_copy
 
 _LEAST_MOMENTUM = 0.5  # of batch normalization: a last batch of an epoch may be small
 
+_OF_TRAINING = ("width", "depth")
+"""Options of templates that are parameters of a training, too."""
+
 WITHOUT_WORK = ("Activation", "Cropping2D", "Flatten", "Identity", "Reshape")
 """Layers through which one looks for the activation of an output."""
+
+_FUSED = ("Conv1D", "Conv2D", "Conv2DTranspose", "Conv3D", "Dense", "SeparableConv2D")
+"""Layers whose activation is the last that they compute."""
 
 
 def template_shadowed_by_path(model_dir: str) -> str:
@@ -53,6 +60,7 @@ class Network:
         name: for messages: MODEL_DIR.
         outputs: names of its outputs, without labels of classes that an earlier training added.
         layers: names of the layers whose outputs may be had, without those either.
+        calibrated: whether an earlier training calibrated probabilities; here they are uncalibrated again.
         labels: the labels that such an output gives, in the order of the classes; empty where there is not exactly one.
         inputs: names and shapes (with the batch) of its inputs.
         whole: the Keras model with all `outputs`, computing with 32 bits; its weights are those that were trained once
@@ -63,6 +71,9 @@ class Network:
 
     def __init__(self, name: str, model: KerasModel) -> None:
         self.name = name
+        self._separated: dict[str, Any] = {}  # tensors by output, of sigmoids that got a layer of their own
+        uncalibrated = _without_calibration(model)
+        self.calibrated, model = uncalibrated is not model, uncalibrated
         self._model = model
         makers = {layer: maker_of(model.tensor(layer)) for layer in model.layers}
         self.layers = [layer for layer, maker in makers.items() if not isinstance(maker, ClassValues)]
@@ -76,7 +87,7 @@ class Network:
             )
         self.inputs = {tensor.name: tuple(tensor.shape) for tensor in model.input_tensors}
         self.dtypes = {tensor.name: str(tensor.dtype) for tensor in model.input_tensors}
-        tensors = {output: model.tensor(output) for output in self.outputs}
+        tensors = {output: self.tensor(output) for output in self.outputs}
         self.whole = keras.Model(model.input_tensors, tensors, name=_plain(name))
         self.trained: keras.Model = self.whole
         self.trained_tensor: Any = None
@@ -85,11 +96,11 @@ class Network:
     @property
     def output(self) -> Any:
         """The Keras tensor of the output that is trained, in `whole`."""
-        return self._model.tensor(self._output)
+        return self.tensor(self._output)
 
     def tensor(self, name: str) -> Any:
         """Return the Keras tensor of an output or layer of `whole`."""
-        return self._model.tensor(name)
+        return self._separated[name] if name in self._separated else self._model.tensor(name)
 
     @property
     def input_tensors(self) -> list[Any]:
@@ -106,10 +117,10 @@ class Network:
     def activation(self) -> str:
         """Keras's name of the activation that makes the output that is trained; empty where no layer tells."""
         layer = maker_of(self.output)
-        while type(layer).__name__ in WITHOUT_WORK and _activation(layer) in ("", "linear"):
+        while type(layer).__name__ in WITHOUT_WORK and activation_of(layer) in ("", "linear"):
             before = layer.input
             layer = maker_of(before) if not isinstance(before, (list, dict)) else None
-        return "softmax" if isinstance(layer, keras.layers.Softmax) else _activation(layer)
+        return "softmax" if isinstance(layer, keras.layers.Softmax) else activation_of(layer)
 
     @property
     def target_scaling(self) -> TargetScaling | None:
@@ -125,6 +136,31 @@ class Network:
             tensor = keras.ops.expand_dims(tensor, -1)
         self.trained_tensor = tensor
         self.trained = self._trained_part()
+
+    def new_name(self, name: str) -> str:
+        """Return a name that begins like this, and that no layer nor output has."""
+        taken = {layer.name for layer in self.whole.layers} | set(self.outputs)
+        while name in taken:
+            name += "_"
+        return name
+
+    def separate_sigmoid(self) -> None:
+        """Give a sigmoid that belongs to the layer of the trained output a layer of its own, so that its logits can be had.
+
+        Probabilities of 32 bits do not tell them: they are 1 from a logit of 17 on. Nothing is changed where another layer
+        takes the output, too.
+        """
+        layer = maker_of(self.output)
+        takers = [node for node in _nodes(self.whole) if any(each is self.output for each in node.input_tensors)]
+        shared = takers or len(layer._inbound_nodes) > 1
+        if activation_of(layer) != "sigmoid" or type(layer).__name__ not in _FUSED or shared:
+            return
+        logits, name = self.output, layer.name  # which is that of the output, in a file
+        layer.name, layer.activation = self.new_name(f"{name}_logits"), keras.activations.linear
+        self._separated[self._output] = keras.layers.Activation("sigmoid", name=name)(logits)
+        tensors = {output: self.tensor(output) for output in self.outputs}
+        self.whole = keras.Model(self._model.input_tensors, tensors, name=self.whole.name)
+        self.choose_output(self._output)
 
     def _trained_part(self) -> keras.Model:
         """The part of `whole` that is trained, with its weights."""
@@ -225,11 +261,13 @@ def make_network(template: Template, **options: Any) -> Network:
     try:
         model = create(template.name, **options)
     except ParameterError as error:
-        named = worded(
-            error.message,
-            lambda path: Phrase("{path} of the template {template}", path=as_key(path), template=template.name),
-        )
-        raise ParameterError(named) from error
+
+        def word(path: str) -> str:
+            if path in _OF_TRAINING:
+                return field(path)
+            return Phrase("{path} of the template {template}", path=as_key(path), template=template.name)
+
+        raise ParameterError(worded(error.message, word)) from error
     return Network(template.name, KerasModel(template.name, model))
 
 
@@ -290,13 +328,32 @@ def fitted_shape(shape: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(shape[2:]) if rank == 1 and len(shape) == 3 and tuple(shape[:2]) == (1, 1) else tuple(shape)
 
 
+def _without_calibration(model: KerasModel) -> KerasModel:
+    """Return a model whose probabilities are no longer calibrated; the model itself where none are."""
+    tensors = {output: model.tensor(output) for output in model.outputs}
+    scaled = {name: maker_of(tensor) for name, tensor in tensors.items()}
+    scaled = {name: maker for name, maker in scaled.items() if isinstance(maker, TemperatureScaling)}
+    if not scaled:
+        return model
+    for output, maker in scaled.items():
+        tensors[output] = model.layer_tensor(maker.uncalibrated) if maker.logits else maker.input
+        maker_of(tensors[output]).name = maker.name  # an output is called by its layer in a file
+    return KerasModel(model.path, keras.Model(model.input_tensors, tensors))
+
+
+def _nodes(model: keras.Model) -> list[Any]:
+    """Return the calls of layers that a model is made of."""
+    return [node for depth in model._nodes_by_depth.values() for node in depth]
+
+
 def maker_of(tensor: Any) -> Any:
     """Return the layer that makes a tensor."""
     history = getattr(tensor, "_keras_history", None)
     return history.operation if history else None
 
 
-def _activation(layer: Any) -> str:
+def activation_of(layer: Any) -> str:
+    """Return Keras's name of the activation of a layer; empty where it has none."""
     return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 

@@ -54,6 +54,15 @@ def open_network(
                 model_dir=field("model_dir"),
                 model_dir2=parameters.model_dir,
             )
+        if parameters.width or parameters.depth:
+            raise ParameterError(
+                "{width} and {depth} are for templates, but {model_dir} is {model_dir2}, a model that has its size: leave "
+                "them out.",
+                width=field("width"),
+                depth=field("depth"),
+                model_dir=field("model_dir"),
+                model_dir2=parameters.model_dir,
+            )
         network = load_network(parameters.model_dir, parameters.trust_model)
     else:
         network = make_network(template, **_template_options(template, parameters, sets, labels, progress))
@@ -71,7 +80,7 @@ def _template_options(
     shapes = sets.training.shapes
     bands = [shapes[key][-1] for key in images]
     facts = [facts_of(sets.training, key) for key in images]
-    options: dict[str, Any] = {"bands": tuple(bands)}
+    options: dict[str, Any] = {"bands": tuple(bands), "width": parameters.width, "depth": parameters.depth}
     options.update(source_options(template, parameters, facts, len(bands), progress))
     options.update(_statistics(template, parameters.nodata_fill, sets.training, options, progress))
     if template.loss == "sparse_categorical_crossentropy":

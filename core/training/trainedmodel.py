@@ -16,6 +16,7 @@ from ..classes.modelclasses import Classes
 from ..machine.devices import Scope
 from ..models.keraslayers import ClassValues
 from ..models.loading import KerasModel, load_model
+from ..models.modelcalibration import Calibration
 from ..models.modelfiles import KERAS_INSIDE
 from ..models.modelinterface import Model
 from ..models.savedmodelexport import check_exportable, export_saved_model
@@ -23,6 +24,7 @@ from ..models.servingdefaults import ServingDefaults
 from ..models.sidecar import write_sidecar
 from ..probing.fixedcontext import context_of_patches
 from ..probing.modeldescription import Description, describe, item
+from .calibrating import FittedTemperature, calibrated_tensor
 from .network import Network
 from .trainingtask import Task
 
@@ -36,6 +38,7 @@ class FinishedModel:
     Attributes:
         model: the Keras model.
         classes: by output, the classes that it holds.
+        calibration: of the probabilities of the trained output; None where they are uncalibrated.
         alpha: by input, what bands marked as alpha were in its patches.
         serving_defaults: what serving follows where the user says nothing.
     """
@@ -52,23 +55,36 @@ class FinishedModel:
             patches: width and height of the patches that it is trained on, by input.
         """
         self._network, self._patches = network, patches
-        tensors = {name: network.tensor(name) for name in network.outputs}
         self.classes: dict[str, Classes] = {}
         self.alpha = task.alpha
-        self._trained, self._labels = task.output.name, ""
+        self.calibration: Calibration | None = None
+        self._task, self._trained, self._labels = task, task.output.name, ""
         if task.table is not None:
             # First in alphabetical order, so that serving takes it by default; a layer of that name may be another's.
-            name = "classes" if "classes" not in network.layers else "class_labels"
-            layer = ClassValues(task.table.values, logits=not task.output.probabilities, name=name)
-            last = network.trained_tensor
-            tensors[name] = layer(last)
-            self._labels = name
-            self.classes[name] = task.table.described
+            self._labels = "classes" if "classes" not in network.layers else "class_labels"
+            self.classes[self._labels] = task.table.described
             if task.output.bands == len(task.table.values):
                 self.classes[task.output.name] = task.table.described
-        self.model = keras.Model(network.input_tensors, tensors, name=network.whole.name)
+        self.model = self._complete()
         self.serving_defaults = dataclasses.replace(serving_defaults, output=self._labels or serving_defaults.output)
         self._features = task.table is not None and _FEATURES in network.layers
+
+    def _complete(self) -> keras.Model:
+        """Return the network with the labels of its classes, and the probabilities of these calibrated if they are."""
+        network, table = self._network, self._task.table
+        tensors = {name: network.tensor(name) for name in network.outputs}
+        if table is not None:
+            # From the uncalibrated probabilities: rounding may make two calibrated ones equal.
+            layer = ClassValues(table.values, logits=not self._task.output.probabilities, name=self._labels)
+            tensors[self._labels] = layer(network.trained_tensor)
+        if self.calibration is not None:
+            tensors[self._trained] = calibrated_tensor(network, self.calibration.temperature)
+        return keras.Model(network.input_tensors, tensors, name=network.whole.name)
+
+    def calibrate(self, found: FittedTemperature) -> None:
+        """Let the probabilities of the trained output be those at a temperature, if one was found."""
+        self.calibration = found.calibration
+        self.model = self._complete()
 
     def check_exportable(self) -> None:
         """Raise ModelError where the model, trained or not, cannot be exported as a SavedModel."""
@@ -87,8 +103,12 @@ class FinishedModel:
         if geometry is not None and (size := self._patches.get(geometry.inputs[0])):
             context = context_of_patches(geometry, *size) or self.serving_defaults.context
             self.serving_defaults = dataclasses.replace(self.serving_defaults, context=context)
-        write_sidecar(str(path), item(described, self.classes, ".", self.alpha, self.serving_defaults))
+        write_sidecar(str(path), self._item(described, self.alpha, self.serving_defaults))
         return described
+
+    def _item(self, described: Description, alpha: Mapping[str, str], defaults: ServingDefaults) -> dict[str, Any]:
+        """Return what is written to the sidecar."""
+        return item(described, self.classes, ".", alpha, defaults, self.calibration)
 
     @property
     def _exported(self) -> list[str]:
@@ -125,7 +145,7 @@ class FinishedModel:
         alpha = {renamed.get(name, name): kind for name, kind in self.alpha.items()}
         defaults = self.serving_defaults.exported(self._exported, renamed)
         made_now = dataclasses.replace(described, model=made)
-        write_sidecar(str(folder), item(made_now, self.classes, ".", alpha, defaults))
+        write_sidecar(str(folder), self._item(made_now, alpha, defaults))
         (folder / KERAS_INSIDE).parent.mkdir(exist_ok=True)
         shutil.copyfile(keras_file, folder / KERAS_INSIDE)
 

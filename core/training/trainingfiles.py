@@ -31,7 +31,7 @@ class TrainingFiles:
             parameters: name them.
             stack: is left when they are moved to their places, or removed.
             progress: is told of what is made.
-            saved_elsewhere: whether the trained model is saved in another way.
+            saved_elsewhere: whether the trained model is saved in another way; the checkpoints keep the best one, too.
 
         Raises:
             ParameterError, RasterError: a file cannot be written.
@@ -54,7 +54,7 @@ class TrainingFiles:
         self._scratch = None
         if "model.saveto" in self._staged and "out.keras" not in self._staged:
             self._scratch = self._staged["model.saveto"].folder / "spare"
-        if not saved_elsewhere and not self.writes_model:
+        if not (saved_elsewhere or parameters.checkpoints or self.writes_model):
             progress.warning(
                 Phrase(
                     "Neither {model_saveto} nor {out_keras} is given: the trained model is not kept.",

@@ -12,6 +12,7 @@ from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from . import compileoptions
 from .augmentation import check_augmentation
+from .calibrating import check_calibration, without_validation_labels
 from .classgrowth import extended
 from .classlabels import ClassTable, alphas_of, balanced_weights, class_table, legend_of, missing_labels
 from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
@@ -92,6 +93,20 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
     task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps)
+    if parameters.calibrate:
+        check_calibration(task)
+        if not set(labels(SampleRole.VALIDATION, source_roles[SampleRole.VALIDATION].target)) - {
+            parameters.ignored_label
+        }:
+            raise without_validation_labels()
+    elif network.calibrated:
+        progress.warning(
+            Phrase(
+                "The model has calibrated probabilities, but its training changes the temperature that suits it: the trained "
+                "model is not calibrated. Set {calibrate} to calibrate it again.",
+                calibrate=field("calibrate"),
+            )
+        )
     return sets, network, task
 
 

@@ -13,6 +13,8 @@ from ..accuracy.report import Report
 from ..accuracy.scores import ClassScores
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
+from .calibrating import FittedTemperature
+from .calibrationreport import add_calibration
 from .scoring import Scores
 
 _NOT_DRAWN = ("epoch", "seconds", "seconds_waited")
@@ -48,6 +50,7 @@ def report_html(
     scores: Mapping[SampleRole, Scores],
     counts: Mapping[SampleRole, int],
     facts: Mapping[str, str],
+    calibrated: FittedTemperature | None = None,
 ) -> str:
     """Return the report.
 
@@ -57,6 +60,7 @@ def report_html(
         scores: by role, in the order of the page.
         counts: number of samples by role.
         facts: further names and values for the first table.
+        calibrated: what came of calibrating the probabilities; None where that was not asked for.
     """
     report = Report(Phrase("Training report"))
     seconds = [row["seconds"] for row in rows if "seconds" in row]
@@ -79,6 +83,8 @@ def report_html(
             report.class_scores(_HEADINGS[role], found)
         else:
             report.regression_scores(_HEADINGS[role], found)
+    if calibrated is not None:
+        add_calibration(report, calibrated)
     report.parameters(parameters)
     return report.html()
 

@@ -31,8 +31,8 @@ from .landcoverreport import add_forest, add_scenes
 from .landcoversamples import LandCoverSamples, prepare_samples
 from .missingdata import decide_missing_data, filling_words
 from .nestedruns import run_nested
-from .scenes import Scene, check_dates, open_scenes
-from .trainedmaps import between, check_outputs, maps_of, serve_map, try_certainty, work_folder
+from .scenes import Scene, check_dates, holds_back, open_scenes
+from .trainedmaps import between, check_outputs, check_turns, maps_of, serve_map, try_certainty, work_folder
 from .trainingplan import TrainingPlan
 
 _COVERED = 0.5  # of the image, from which labels are dense
@@ -59,6 +59,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     """
     names = parse_legend(parameters.legend)
     scenes = open_scenes(parameters, progress)
+    if parameters.calibrate:
+        _check_calibration(parameters, scenes)
     labels = [_prepared(scene, progress) for scene in scenes]
     parameters = scenes[0].parameters
     plan = _plan(scenes, labels, progress)
@@ -89,6 +91,7 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
             add_scenes(parameters.out_report, scenes, samples.counts, progress)
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
+    passed_on += ["temperature", "calibration_error"]
     told = {"probabilities": maps[0]["probabilities"]} if parameters.out_probabilities else {}
     polygons = {"out.polygons": parameters.out_polygons} if parameters.out_polygons else {}
     return {
@@ -117,7 +120,10 @@ def _prepared(scene: Scene[LandCoverMap], progress: Progress) -> Labels:
         check_outputs(parameters)
         if parameters.out_polygons:
             check_vector_output(parameters.out_polygons, field("out_polygons"))
-        open_mask(parameters, image.grid, image.reference, image.names[0], progress)
+        open_mask(
+            parameters, image.grid, image.reference, image.names[0], progress
+        )  # refused before a model is trained
+        check_turns(parameters, image)
         return _open_labels(parameters, scene.asked_alpha, image, scene.progress(progress))
 
 
@@ -129,6 +135,17 @@ def _make_one(scene: Scene[LandCoverMap], model: str, progress: Progress) -> dic
         if polygons:
             _make_polygons(scene.parameters, polygons, Part(progress, 0.8, 1.0))
     return served
+
+
+def _check_calibration(parameters: LandCoverMap, scenes: Sequence[Scene[LandCoverMap]]) -> None:
+    """Raise ParameterError where no samples are held back, to which a temperature could be fitted."""
+    if not (parameters.validation_share or holds_back(scenes)):
+        raise ParameterError(
+            "{calibrate} is on, but {validation_share} is 0, so that there are no samples to fit the temperature to: set "
+            "{validation_share} to 0.25, or switch {calibrate} off.",
+            calibrate=field("calibrate"),
+            validation_share=field("validation_share"),
+        )
 
 
 def _make_polygons(parameters: LandCoverMap, out: str, progress: Progress) -> None:
@@ -253,6 +270,7 @@ def _train(
         "remap_labels": True,
         "augmentation": "flips_turns",
         "validation.mode": "class",
+        "calibrate": parameters.calibrate,
         "schedule": "plateau",
         "patience": _PATIENCE,
         "seed": parameters.seed,
@@ -274,6 +292,7 @@ def _train(
         "model.dir": field("model_dir" if parameters.model_dir else "template"),
         "training.batchsize": field("batchsize"),
         "training.epochs": field("epochs"),
+        "calibrate": field("calibrate"),
         "seed": field("seed"),
         "device": field("device"),
         "memory": field("memory"),

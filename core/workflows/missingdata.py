@@ -22,7 +22,7 @@ from ..rasters.seriesbands import days_of_bands
 from ..serving.defaultsapplied import serving_defaults_of
 from ..templates.filling import is_series
 from ..templates.serieslayout import check_named_dates, layouts_of
-from ..templates.sourceoptions import check_dates_used
+from ..templates.sourceoptions import check_dates_used, check_series
 
 if TYPE_CHECKING:
     from .trainedmaps import MapParameters
@@ -107,8 +107,9 @@ def decide_missing_data(
         fills = defaults is not None and any(source.filled is not None for source in defaults.sources.values())
         return MissingData(AUTO, rule or (ALL if fills else ANY), pixels)
     image = images[0]
-    (layout,) = layouts_of((image.bands,), times_by_source(parameters.dates), parameters.dates_order)
-    check_named_dates(dated_names(image), layout, 1)
+    names, times = dated_names(image), times_by_source(parameters.dates)
+    (layout,) = layouts_of((image.bands,), times, parameters.dates_order)
+    check_named_dates(names, layout, 1)
     template, fill = model.removeprefix(TEMPLATE_PREFIX), parameters.nodata_fill
     if fill == NONE and TEMPLATES[template].series:
         raise ParameterError(
@@ -139,6 +140,8 @@ def decide_missing_data(
             )
         )
     dated = is_series(TEMPLATES[template], fill)
+    if dated:
+        check_series((names,), times, parameters.dates_order)
     if not dated and (parameters.dates.strip() or parameters.step is not None):
         progress.warning(
             Phrase(

@@ -7,9 +7,11 @@ from typing import Any
 from ..base.progress import Progress
 from ..operations.trainmodel import TrainModel
 from ..parameters.parsing import keys, values_of
+from ..parameters.trainingpatches import LearnedPatches
+from ..registry import declaration
 from .nestedruns import check_nested, run_nested
 
-_INNER = "TensorflowModelTrain"
+INNER = "TensorflowModelTrain"
 
 
 def train_model(parameters: TrainModel, progress: Progress) -> dict[str, Any]:
@@ -23,27 +25,33 @@ def train_model(parameters: TrainModel, progress: Progress) -> dict[str, Any]:
         TrainingError: the loss became NaN; the last good weights are kept.
         Cancelled: `progress` asked to stop; the checkpoints stay.
     """
-    return run_nested(_INNER, training_values(parameters), _words(parameters), progress)
+    return run_nested(INNER, training_values(parameters), training_words(parameters), progress)
 
 
 def check_training(parameters: TrainModel) -> None:
     """Raise ParameterError where TensorflowModelTrain refuses the values; the declaration names this check."""
-    check_nested(_INNER, training_values(parameters), _words(parameters))
+    check_nested(INNER, training_values(parameters), training_words(parameters))
 
 
-def training_values(parameters: TrainModel) -> dict[str, Any]:
-    """Return the values for TensorflowModelTrain that do the same, by its keys."""
+def training_values(parameters: LearnedPatches) -> dict[str, Any]:
+    """Return the values for TensorflowModelTrain that do the same, by its keys.
+
+    Args:
+        parameters: of TrainModel, or of an operation with such samples and keys of its own, which are left out.
+    """
     renamed = _targets(parameters)
-    return {renamed.get(name, name): value for name, value in values_of(parameters).items()}
+    found = {renamed.get(name, name): value for name, value in values_of(parameters).items()}
+    known = {key.name for key in keys(declaration(INNER), found)}
+    return {name: value for name, value in found.items() if name in known}
 
 
-def _words(parameters: TrainModel) -> dict[str, str]:
-    """Return what stands for the keys of TensorflowModelTrain in messages."""
-    own = {key.name: key.mention for key in keys(TrainModel, values_of(parameters))}
-    return {**own, **{inner: own[name] for name, inner in _targets(parameters).items()}}
+def training_words(parameters: LearnedPatches) -> dict[str, str]:
+    """Return what stands for the keys of TensorflowModelTrain in messages; `parameters` as for `training_values`."""
+    own = {key.name: key.mention for key in keys(type(parameters), values_of(parameters))}
+    return {**own, **{inner: own[name] for name, inner in _targets(parameters).items() if name in own}}
 
 
-def _targets(parameters: TrainModel) -> dict[str, str]:
+def _targets(parameters: LearnedPatches) -> dict[str, str]:
     """Return the keys of the targets, with those of the last source in TensorflowModelTrain."""
     last = len(parameters.sources) + 1
     return {

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..base.progress import Progress, Reworded
 from ..errors import OtbtfError, as_key, worded
-from ..registry import declaration, read, run
+from ..parameters.mentions import with_keys
+from ..registry import declaration, in_keys_of, read, run
 
 
 def run_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str], progress: Progress) -> dict[str, Any]:
@@ -30,16 +31,44 @@ def run_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str], p
         OtbtfError: as the inner operation raises it; its message has the words.
         Cancelled: `progress` asked to stop.
     """
-    outer = Reworded(progress, lambda message: _said(message, name, words))
-    outer.keeps_mentions = True  # the inner run leaves its keys as mentions
     with _in_words(name, words):
-        return run(name, values, outer)
+        return run(name, values, _reworded(name, words, progress))
+
+
+@contextmanager
+def nested_step(
+    name: str, values: Mapping[str, Any], words: Mapping[str, str], progress: Progress
+) -> Iterator[tuple[Any, Progress]]:
+    """Yield what a step of an inner operation needs, for an outer operation that does not run all of it.
+
+    Args:
+        name, values, words, progress: see `run_nested`.
+
+    Yields:
+        The inner operation's parameters, and its progress. Errors of the step are raised in the words of the outer one.
+
+    Raises:
+        ParameterError: the inner operation refuses its values.
+    """
+    operation = declaration(name)
+
+    def in_words(message: str) -> str:
+        return _said(with_keys(message, operation), name, words)
+
+    with _in_words(name, words), in_keys_of(operation):
+        yield read(operation, values), Reworded(progress, in_words)
 
 
 def check_nested(name: str, values: Mapping[str, Any], words: Mapping[str, str]) -> None:
     """Raise ParameterError, with the words, where the inner operation refuses its values; see `run_nested`."""
     with _in_words(name, words):
         read(declaration(name), values)
+
+
+def _reworded(name: str, words: Mapping[str, str], progress: Progress) -> Progress:
+    outer = Reworded(progress, lambda message: _said(message, name, words))
+    outer.keeps_mentions = True  # the inner run leaves its keys as mentions
+    return outer
 
 
 @contextmanager

@@ -34,7 +34,7 @@ from .regressionvalues import KnownValues, values_of_points, values_of_raster
 from .samplesplit import LocatedSamples
 from .scenes import Scene, check_dates, check_values, open_scenes
 from .scenesplit import balanced, split_scenes
-from .trainedmaps import between, check_outputs, maps_of, serve_map, work_folder
+from .trainedmaps import between, check_outputs, check_turns, maps_of, serve_map, work_folder
 
 _VALUE = "value"
 _PATIENCE = 25  # epochs without progress, after which training ends
@@ -152,7 +152,8 @@ def _all_values(scenes: Sequence[Scene[RegressionMap]], progress: Progress) -> l
         own, image = scene.parameters, scene.image
         with scene.told():
             check_outputs(own)
-            open_mask(own, image.grid, image.reference, image.names[0], progress)
+            open_mask(own, image.grid, image.reference, image.names[0], progress)  # refused before a model is trained
+            check_turns(own, image)
             asked = replace(own, alpha=scene.asked_alpha)  # the values' raster has alpha bands of its own
             known.append(_known_values(asked, image, scene.progress(progress)))
     low, high = (float(value) for value in (min(k.values.min() for k in known), max(k.values.max() for k in known)))

@@ -12,6 +12,7 @@ import numpy as np
 from ..base.progress import Progress, Quiet
 from ..errors import ParameterError, field
 from ..files.staging import Staging, check_file, check_writable
+from ..geometry.grid import TOLERANCE
 from ..parameters.certaintyoutputs import asked_certainty
 from ..parameters.rasteroutputs import output_paths, results_of
 from ..phrases import Phrase
@@ -70,6 +71,7 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "device": parameters.device,
         "mask": parameters.mask,
         "mask.vector": parameters.mask_vector,
+        "augment.serve": parameters.augment_serve,
         **results_of(parameters),  # its outputs have the same keys
     }
     words = {
@@ -81,6 +83,7 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         "device": field("device"),
         "mask": field("mask"),
         "mask.vector": field("mask_vector"),
+        "augment.serve": field("augment_serve"),
         **{key: field(name) for key, name in zip(results_of(parameters), output_paths(parameters))},
     }
     progress.info("Mapping the image.")
@@ -93,6 +96,20 @@ def serve_map(parameters: MapParameters, model: str, progress: Progress) -> dict
         )
     )
     return served
+
+
+def check_turns(parameters: MapParameters, image: Stack) -> None:
+    """Raise ParameterError where pixels cannot be turned, before a model is trained."""
+    width, height = image.grid.x.spacing, image.grid.y.spacing
+    if parameters.augment_serve == "flips_turns" and abs(width - height) > TOLERANCE * width:
+        raise ParameterError(
+            "{turned} is flips_turns, but {name} has pixels of {width:g} x {height:g}; quarter turns need square pixels: set "
+            "{turned}=flips.",
+            turned=field("augment_serve"),
+            name=image.names[0],
+            width=width,
+            height=height,
+        )
 
 
 def between(start: float, end: float, place: int, count: int) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 SEGMENTATION = ("Unet", "FPN", "DeepLabV3Plus", "Linknet", "Segformer")
-OF_CONTEXT = ("DeepLabV3Plus", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large")
+OF_CONTEXT = ("DeepLabV3Plus", "FPN", "Segformer", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large")
 """Each of their outputs depends on all that the model is shown."""
 
 SIDE, TRACED = 192, 64

@@ -113,14 +113,17 @@ print("saved:", model.toFile(given["file"]))
 
 
 def test_in_a_model_that_chains_two_runs(qgis: Any, tmp_path: Path) -> None:
-    """Halved and cut to whole numbers by one network, blurred by another; every value is stored in the .model3."""
+    """Halved by two networks on average and cut to whole numbers, blurred by another in each mirror image.
+
+    Every value is stored in the .model3.
+    """
     image = serving.noise(60, 70, 2, "uint16")
     common = {"MODEL_FULLYCONV": "auto", "OUTPUT_BV": 0, "DEVICE": "cpu", "MEMORY": 256, "PADDING": "none"}
-    half = serving.pixelwise(tmp_path / "half", lambda x: x / 2, 2)
+    less, more = (serving.pixelwise(tmp_path / f"{n}", lambda x, n=n: x * n / 4, 2) for n in (1, 3))
     blur = serving.convolutions(tmp_path / "blur", 2, (4,), 1, dtype="float32")
     steps = [
-        {**common, "MODEL_DIR": half, "OUT_PIXELTYPE": "uint16"},
-        {**common, "MODEL_DIR": blur, "OUT_PIXELTYPE": "float"},
+        {**common, "MODEL_DIR": less, "MODEL_MORE": [more], "OUT_PIXELTYPE": "uint16"},
+        {**common, "MODEL_DIR": blur, "AUGMENT_SERVE": "flips", "OUT_PIXELTYPE": "float"},
     ]
     file = tmp_path / "two.model3"
     printed = application.run(qgis.environment, SAVE_MODEL, {"steps": steps, "file": str(file)})
@@ -130,6 +133,8 @@ def test_in_a_model_that_chains_two_runs(qgis: Any, tmp_path: Path) -> None:
     import tensorflow as tf
 
     bare = tf.saved_model.load(blur).signatures["serving_default"]
-    expected = bare(x=tf.constant(np.floor(image / 2).astype("float32")[None]))["y"].numpy()[0]
+    halved = np.floor(image / 2).astype("float32")
+    flips = [np.s_[::down, ::across] for down in (1, -1) for across in (1, -1)]
+    expected = np.mean([bare(x=tf.constant(halved[flip][None]))["y"].numpy()[0][flip] for flip in flips], axis=0)
     assert serving.read(out).shape == (56, 66, 1)
     np.testing.assert_allclose(serving.read(out), expected, rtol=1e-4, atol=1e-5)

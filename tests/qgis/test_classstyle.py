@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from qgis.core import QgsVectorLayer
 
+from otbtf_qgis.algorithms.assessdetections import AssessDetections
 from otbtf_qgis.algorithms.classstyle import style_by_class
+from otbtf_qgis.algorithms.detectobjects import DetectObjects
 from otbtf_qgis.algorithms.patchesselection import PatchesSelection
 
 
@@ -35,3 +37,18 @@ def test_groups_of_patches_differ_in_colour(qgis_app) -> None:
         PatchesSelection.style(output, points, {})
         colors.add(points.renderer().symbol().color().name())
     assert len(colors) == 3
+
+
+def test_objects_are_styled_by_their_class(qgis_app) -> None:
+    boxes = QgsVectorLayer("Polygon?crs=EPSG:32654&field=class:integer", "objects", "memory")
+    DetectObjects.style("OUT", boxes, {"LEGEND": '[{"value": 3, "name": "car", "color": "#0080ff"}]'})
+    (car,) = boxes.renderer().categories()
+    assert (car.value(), car.label(), car.symbol().color().name()) == (3, "car", "#0080ff")
+
+
+def test_errors_of_detections_have_three_colours(qgis_app) -> None:
+    errors = QgsVectorLayer("Polygon?crs=EPSG:32654&field=kind:string", "errors", "memory")
+    AssessDetections.style("OUT_ERRORS", errors, {})
+    categories = errors.renderer().categories()
+    assert [category.value() for category in categories] == ["hit", "miss", "false alarm"]
+    assert len({category.symbol().color().name() for category in categories}) == 3

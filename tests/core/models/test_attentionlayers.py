@@ -12,7 +12,7 @@ from otbtf_qgis.core.errors import ParameterError
 keras = pytest.importorskip("keras")
 pytest.importorskip("tensorflow")
 
-from otbtf_qgis.core.models.attentionlayers import PlaceAttention  # noqa: E402
+from otbtf_qgis.core.models.attentionlayers import PlaceAttention, TanhGelu  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
 
 
@@ -38,3 +38,13 @@ def test_a_saved_model_with_it_loads(tmp_path: Path) -> None:
     pixels = np.random.default_rng(1).random((1, 3, 2, 4), "float32")
     loaded = load_model(str(tmp_path / "net.keras"))._keras
     np.testing.assert_array_equal(loaded(pixels), PlaceAttention(2)([pixels] * 3))
+
+
+def test_the_gelu_of_kerashub(tmp_path: Path) -> None:
+    """From a file, and by the formula of Hendrycks and Gimpel."""
+    image = keras.Input((None, None, 2), name="image")
+    keras.Model(image, TanhGelu()(image)).save(tmp_path / "net.keras")
+    pixels = np.linspace(-4, 4, 24, dtype="float32").reshape(1, 3, 4, 2)
+    found = load_model(str(tmp_path / "net.keras"))._keras(pixels)
+    x = pixels.astype("float64")
+    np.testing.assert_allclose(found, x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))), atol=1e-6)

@@ -50,6 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     serving.write(folder / "slow.tif", serving.noise(64, 32, 1, "float32"))
     serving.convolutions(folder / "two", 2)
     serving.convolutions(folder / "three", 3, outputs=3)
+    serving.convolutions(folder / "twice", 2, widths=(5, 6))
     serving.save(
         folder / "sources",
         lambda a, b: {"y": a[..., :1] * 2.0 + b[..., 1:]},
@@ -71,6 +72,13 @@ SERVED = {
     "regions, padded, with holes": lambda f: model(f, "two", "holes.tif", padding="reflect"),
     "regions that crop": lambda f: model(f, "three", "image.tif"),
     "patches": lambda f: model(f, "three", "image.tif", model__fullyconv="off", source1__rfieldx=7, source1__rfieldy=7),
+    "averages": lambda f: model(
+        f,
+        "two",
+        "holes.tif",
+        model__more=[str(f / "twice")],
+        augment__serve="flips",
+    ),
     "two sources with holes": lambda f: model(f, "sources", "holes.tif", "image.tif", out__nodata=-1),
 }
 

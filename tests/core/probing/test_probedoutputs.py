@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 tf = pytest.importorskip("tensorflow")
@@ -15,6 +18,8 @@ from serving import Log, keras_file, served, texture, write_at  # noqa: E402
 from otbtf_qgis.core.machine.devices import device_scope  # noqa: E402
 from otbtf_qgis.core.models.loading import load_model  # noqa: E402
 from otbtf_qgis.core.probing.geometryresolver import GeometryResolver  # noqa: E402
+from otbtf_qgis.core.probing.probedoutputs import follow, tried_pixels  # noqa: E402
+from otbtf_qgis.core.probing.sizelaw import Probe  # noqa: E402
 from otbtf_qgis.core.probing.sources import assign_inputs, open_sources  # noqa: E402
 from otbtf_qgis.core.probing.usersettings import SourceSettings, SourcesSettings  # noqa: E402
 
@@ -95,3 +100,25 @@ def test_strides_are_found_behind_a_number_that_is_always_the_same(tmp_path: Pat
     out = served(tmp_path, network, image, log=log, optim__tilesizex=20)
     assert (out == 0).all()
     assert "Tiles start at multiples of 4 pixels" in log.text
+
+
+def test_numbers_of_a_network_for_many_dates_are_tried_on_few_pixels() -> None:
+    """Of 68 dates a pixel may take a third of a megabyte; only where all numbers are the same are more pixels tried."""
+
+    def sides(thresholds: tuple[float, ...], bands: int) -> tuple[set[int], bool]:
+        called = set()
+
+        def call(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+            (image,) = images
+            called.add(image.shape[1])
+            first = image[..., :1]
+            return [np.digitize(first, thresholds), first]
+
+        sample = np.linspace(0.0, 1.0, 320 * 320 * bands, dtype="float32").reshape(320, 320, bands)
+        pixels = tried_pixels(Probe(call, [sample], [Fraction(1)], [(None, None)], ["numbers", "values"]))
+        return called, follow(pixels)
+
+    everywhere = tuple(np.linspace(-0.1, 1.1, 1200))
+    assert sides(everywhere, 68) == ({8}, True)
+    assert sides((1e9,), 68) == ({8, 16, 32}, False)
+    assert sides(everywhere, 4) == ({64}, True)

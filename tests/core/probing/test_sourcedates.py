@@ -195,6 +195,8 @@ def test_other_band_names_are_warned_about_once(
     dated = [f"2015-0{month}-01 {name}".strip() for month in (6, 7) for name in names]
     image = named(made(tmp_path / "a.tif", radar.pixels, -99), dated)
     np.testing.assert_array_equal(serving.served(tmp_path, radar.model, image, log=log), radar.expected)
+    unknown = [text for text in log.infos if "At each date they are taken for VV, VH." in text]
+    assert len(unknown) == (names == ["", ""])
     told = [text for text in log.warnings if "Source 1: by their names" in text]
     assert len(told) == warnings and all("are HH, HV, but the model was made for VV, VH" in text for text in told)
 
@@ -213,5 +215,5 @@ def test_models_without_band_names_are_served_as_before(radar: SimpleNamespace, 
 
 def test_dates_with_their_bands_in_different_orders_make_no_model(radar: SimpleNamespace, tmp_path: Path) -> None:
     image = named(made(tmp_path / "a.tif", radar.pixels, -99), [*RADAR[:2], RADAR[3], RADAR[2]])
-    with pytest.raises(ParameterError, match="order VV, VH at its first date, but VH, VV at its date 2"):
+    with pytest.raises(ParameterError, match="order VV, VH at its date 1, but VH, VV at its date 2"):
         create(tmp_path, "tempcnn", source1__il=[image])

@@ -96,6 +96,22 @@ def test_names_of_bands_come_before_names_of_files(tmp_path: Path) -> None:
     assert days_of_bands(["2018-01-01", "red"]) is None
 
 
+def test_files_tell_what_undescribed_bands_are(tmp_path: Path) -> None:
+    """Listed, or stacked in a virtual raster, whose own name and order of files may be anything."""
+    names = ["VH_20180101", "VV_20180101", "vh", "vv"]
+    files = [made(tmp_path / f"{name}.tif", np.ones((2, 2, 1), "uint8")) for name in names]
+    stacked = str(tmp_path / "stack_20190101.vrt")
+    gdal.BuildVRT(stacked, files, separate=True).FlushCache()
+    assert dated_names(Stack(files)) == dated_names(Stack([stacked])) == names
+    named = gdal.Open(files[3], gdal.GA_Update)
+    named.GetRasterBand(1).SetDescription("red")
+    named.FlushCache()
+    assert dated_names(Stack(files)) == [*names[:3], "red"]
+    mosaic = str(tmp_path / "mosaic_20190101.vrt")
+    gdal.BuildVRT(mosaic, files).FlushCache()
+    assert dated_names(Stack([mosaic])) == ["mosaic_20190101"]
+
+
 @pytest.mark.parametrize("order", ["date-major", "band-major"])
 def test_the_time_of_each_channel(order: str) -> None:
     layout = SeriesLayout((1.0, 2.0, 3.0), 2, order)

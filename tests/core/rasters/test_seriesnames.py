@@ -34,6 +34,8 @@ NDVI = SeriesLayout(DAYS, 1, DATE_MAJOR, ("NDVI",))
         ("20150601_VV 20150601_VV_mean 20150701_VV 20150701_VV_mean", DATE_MAJOR, ("VV", "VV mean")),
         ("VV_2015-06-01 VH_2015-06-01 HH_2015-07-01 HV_2015-07-01", DATE_MAJOR, ()),
         ("2015-06-01 2015-06-01 2015-07-01 2015-07-01", DATE_MAJOR, ()),
+        ("2015-06-01 2015-06-01 VV_2015-07-01 VH_2015-07-01", DATE_MAJOR, ("VV", "VH")),
+        ("VV_2015-06-01 2015-06-01 VV_2015-07-01 VH_2015-07-01", DATE_MAJOR, ()),
         ("B1 B2 B3 B4", DATE_MAJOR, ()),
         ("VV_2015-06-01 VH_2015-06-01", DATE_MAJOR, ()),
     ],
@@ -63,11 +65,15 @@ def test_names_of_one_band(names: str, found: tuple[str, ...]) -> None:
         ("VV_2015-06-01 VH_2015-06-01 VH_2015-07-01 VV_2015-07-01", [1, 2, 4, 3]),
         ("vh vv vh vv", [2, 1, 4, 3]),
         ("VV VV VH VH", [1, 3, 2, 4]),
+        ("VH_2015-06-01 VV_2015-06-01 2015-07-01 2015-07-01", [2, 1, 3, 4]),
+        ("B1 B2 VH VV", [1, 2, 4, 3]),
+        ("VV_2015-06-01 VH_2015-06-01 2015-07-01 2015-07-01", None),
         ("VV_2015-06-01 VH_2015-06-01 VV_2015-07-01 VH_2015-07-01", None),
         ("2015.06.01-vv 2015.06.01-vh 2015.07.01-vv 2015.07.01-vh", None),
         ("VH_2015-06-01 HH_2015-06-01 VH_2015-07-01 HH_2015-07-01", None),
         ("B1 B2 B3 B4", None),
         ("VH VV", None),
+        (" ".join(["VH_2015-06-01"] * 9), None),
     ],
 )
 def test_another_order(names: str, order: list[int] | None) -> None:
@@ -85,6 +91,10 @@ def test_another_order_band_by_band() -> None:
     ("names", "series", "found"),
     [
         ("HH_2015-06-01 HV_2015-06-01 HH_2015-07-01 HV_2015-07-01", RADAR, ("HH", "HV")),
+        ("VV_2015-06-01 VH_2015-06-01 HH_2015-07-01 HV_2015-07-01", RADAR, ("HH", "HV")),
+        ("vh1 vv1 vh2 vv2", RADAR, ("vh1", "vv1")),
+        ("Band1 Band2 Band3 Band4", RADAR, ()),
+        ("S1_2015-06-01 S1_2015-06-01 S2_2015-07-01 S2_2015-07-01", RADAR, ()),
         ("vv-2015-06-01 vh-2015-06-01 vv-2015-07-01 vh-2015-07-01", RADAR, ()),
         ("2015-06-01 2015-06-01 2015-07-01 2015-07-01", RADAR, ()),
         ("HH_2015-06-01 HV_2015-06-01 HH_2015-07-01 HV_2015-07-01", SeriesLayout(DAYS, 2), ()),
@@ -99,9 +109,11 @@ def test_other_names(names: str, series: SeriesLayout, found: tuple[str, ...]) -
 
 def test_one_order_at_all_dates() -> None:
     names = "VV_2015-06-01 VH_2015-06-01 VH_2015-07-01 VV_2015-07-01".split()
-    told = "Source 3 has its bands in the order VV, VH at its first date, but VH, VV at its date 2"
+    told = "Source 3 has its bands in the order VV, VH at its date 1, but VH, VV at its date 2"
     with pytest.raises(ParameterError, match=told):
         check_order_of_dates(names, SeriesLayout(DAYS, 2), 3)
+    with pytest.raises(ParameterError, match="VV, VH at its date 2, but VH, VV at its date 3"):
+        check_order_of_dates(["2015-05-01", "2015-05-01", *names], SeriesLayout((16556.0, *DAYS), 2), 3)
     check_order_of_dates(["VV", "VH", "HH", "HV"], SeriesLayout(DAYS, 2), 3)
 
 

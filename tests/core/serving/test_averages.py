@@ -73,6 +73,10 @@ def conv(kernel: np.ndarray, padding: str = "SAME") -> Callable[..., dict[str, A
     return body
 
 
+def linear(kernel: np.ndarray) -> Callable[..., dict[str, Any]]:
+    return lambda x: {"t": tf.nn.conv2d(x, kernel, 1, "SAME")}
+
+
 def pools(x: Any) -> dict[str, Any]:
     small = tf.nn.softmax(tf.nn.conv2d(tf.nn.max_pool2d(x, 2, 2, "VALID"), KERNELS[0], 1, "SAME"))
     return {"p": tf.repeat(tf.repeat(small, 2, 1), 2, 2)}
@@ -192,6 +196,30 @@ def test_models_and_positions(folder: Path, tmp_path: Path) -> None:
     best = each.mean(0).argmax(-1)
     np.testing.assert_array_equal(read(tmp_path)[..., 0], np.array(NUMBERS)[best])
     np.testing.assert_allclose(read(tmp_path, "agree")[..., 0], (each.argmax(-1) == best).mean(0), atol=1e-6)
+
+
+def test_the_variance_of_quantities(folder: Path, tmp_path: Path) -> None:
+    """Of each value, whole and in parts; what is made of class probabilities is refused."""
+    nets = []
+    for number, kernel in enumerate(KERNELS[:2] * 50):
+        nets.append(serving.save(tmp_path / f"net{number}", linear(kernel), x=SOME))
+    log = serving.Log()
+    run(folder, tmp_path, nets, log, augment_serve="flips", out_variance=str(tmp_path / "variance.tif"), **SMALL)
+    padded = np.pad(image().astype("float64"), ((1, 1), (1, 1), (0, 0)))
+    each = np.array([in_positions(lambda p, k=k: convolved(p, k), padded, FLIPS) for k in KERNELS[:2] * 50])
+    np.testing.assert_allclose(read(tmp_path), each.mean(0), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(read(tmp_path, "variance"), each.var(0), rtol=1e-4, atol=1e-1)
+    assert each.var(0).mean() > 100
+    assert "OUT_VARIANCE is the variance of each value" in log.text
+    outs = {"out": str(tmp_path / "map.vrt"), "out_variance": str(tmp_path / "variance.vrt")}
+    for part in ("0/2", "1/2"):
+        run(folder, tmp_path, nets, augment_serve="flips", part=part, **outs)
+    np.testing.assert_allclose(
+        serving.read(tmp_path / "variance.vrt"), read(tmp_path, "variance"), rtol=1e-4, atol=1e-2
+    )
+    asked = {"out_variance": str(tmp_path / "v.tif"), "out_agreement": str(tmp_path / "a.tif")}
+    with pytest.raises(ModelError, match="OUT_AGREEMENT needs class probabilities"):
+        run(folder, tmp_path, nets, **asked)
 
 
 def test_patches_are_turned_around_their_own_pixel(folder: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ Case = Callable[[Scene], dict[str, Any]]
 NO_INPUTS = ("InstallEngine",)
 """Operations that are not run here: they take a minute, and only pip reads their files."""
 
-SLOW = ("LandCoverMap", "RegressionMap", "TensorflowModelTrain", "TrainModel")
+SLOW = ("FindLearningRate", "LandCoverMap", "RegressionMap", "SearchSettings", "TensorflowModelTrain", "TrainModel")
 """Operations that train, for seconds."""
 
 ENDLESS = ("TensorBoard",)
@@ -64,6 +64,18 @@ def _description(scene: Scene) -> dict[str, Any]:
     model = {"model.dir": scene.path("saved"), "source1.il": [scene.path("image.tif")]}
     outs = {"out.html": scene.out("model.html"), "out.json": scene.out("model.json")}
     return {**model, "classes": scene.path("labels.tif"), **outs}
+
+
+def _detection(scene: Scene) -> dict[str, Any]:
+    given = {"il": [scene.path("image.tif")], "model.dir": scene.path("detector.onnx"), "mask": scene.path("mask.tif")}
+    return {**given, "out": scene.out("objects.gpkg"), "out.report": scene.out("objects.html")}
+
+
+def _assessed_detection(scene: Scene) -> dict[str, Any]:
+    layers = {"in": scene.path("polygons.gpkg"), "ref": scene.path("points.gpkg"), "image": scene.path("image.tif")}
+    fields = {"in.score": "class", "in.field": "class", "ref.field": "class"}
+    outs = {"out.errors": scene.out("errors.gpkg"), "out.report": scene.out("detections.html")}
+    return {**layers, **fields, "score": 0, "out": scene.out("detections.csv"), **outs}
 
 
 def _report(scene: Scene) -> dict[str, Any]:
@@ -215,6 +227,31 @@ def _sample_selection(scene: Scene) -> dict[str, Any]:
     return {**_polygons(scene), "mask": scene.path("mask.tif"), **rates, **outs}
 
 
+def _learning_rate(scene: Scene) -> dict[str, Any]:
+    images, labels = [scene.path("patches.tif")], [scene.path("patch_labels.tif")]
+    samples = {"training.source1.il": images, "training.target.il": labels, "remap_labels": True}
+    model = {"model.dir": scene.path("small.keras"), "model.restorefrom": scene.path("small.weights.h5")}
+    return {**samples, **model, "training.batchsize": 2, "batches": 20, "out.report": scene.out("rate.html")}
+
+
+def _search(scene: Scene) -> dict[str, Any]:
+    images, labels = [scene.path("patches.tif")], [scene.path("patch_labels.tif")]
+    samples = {"training.source1.il": images, "training.target.il": labels, "remap_labels": True}
+    data = {"validation.source1.il": images, "validation.target.il": labels}
+    model = {"model.dir": scene.path("small.keras"), "model.restorefrom": scene.path("small.weights.h5")}
+    few = {"settings": "OPTIMIZER=sgd", "training.epochs": 1}
+    return {**samples, **data, **model, **few, "out": scene.out("trials.json")}
+
+
+def _search_in_groups(scene: Scene) -> dict[str, Any]:
+    given = {key: value for key, value in _search(scene).items() if not key.startswith("validation")}
+    return {**given, "validation.share": 0.3, "validation.groups": [scene.path("patch_labels.tif")]}
+
+
+def _search_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_search(scene), **_by_nobody(scene)}
+
+
 def _board(scene: Scene) -> dict[str, Any]:
     return {"logdir": scene.path("logs")}
 
@@ -356,6 +393,7 @@ def _table(scene: Scene) -> dict[str, Any]:
 
 
 CASES: dict[str, tuple[Case, ...]] = {
+    "AssessDetections": (_assessed_detection,),
     "BandMath": (_band_math,),
     "BandMathX": (_band_math_x,),
     "ComputeConfusionMatrix": (_confusion_raster, _confusion_vector),
@@ -365,9 +403,11 @@ CASES: dict[str, tuple[Case, ...]] = {
     "CreateModel": (_model_for_patches, _model_from_other_weights),
     "DensePolygonClassStatistics": (_statistics,),
     "DescribeModel": (_description,),
+    "DetectObjects": (_detection,),
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
+    "FindLearningRate": (_learning_rate,),
     "ImageClassifier": (_pixel_map, _pixel_map_in_polygons, _pixel_map_by_nobody),
     "ImageClassifierFromDeepFeatures": (
         _deep_map,
@@ -387,6 +427,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "RegressionMap": (_quantity_from_raster, _quantity_from_points),
     "RunCommandLine": (_command_lines,),
     "RunTable": (_table, _table_by_nobody),
+    "SearchSettings": (_search, _search_in_groups, _search_by_nobody),
     "SampleAugmentation": (_augmentation,),
     "SampleExtraction": (_extraction,),
     "SampleSelection": (_sample_selection,),
@@ -413,5 +454,6 @@ REFUSED = (
     _deep_map_by_nobody,
     _serving_by_nobody,
     _table_by_nobody,
+    _search_by_nobody,
 )
 """Runs that end in an error once they have read their inputs."""

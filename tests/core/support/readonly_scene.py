@@ -203,12 +203,14 @@ class Scene:
         (logs / "events.out.tfevents.1700000000.here").touch()
 
     def _make_models(self) -> None:
+        import detectors
         import keras
 
         training_scene.pixelwise(self.folder / "net.keras", bands=2)
         training_scene.classifier(self.folder / "small.keras", classes=2)
         keras.models.load_model(self.path("net.keras")).export(self.path("saved"), verbose=False)
         keras.models.load_model(self.path("small.keras")).save_weights(self.path("small.weights.h5"))
+        detectors.yolo_grid(self.folder / "detector.onnx", gain=1e-6)
         (self.folder / "saved" / "notes.txt").write_text("ours")
         run("DescribeModel", {"model.dir": self.path("saved"), "sidecar": True})
 

@@ -33,8 +33,10 @@ ROOMS = {
     "templates": "probing patches",
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
-    "workflows": "registry tablefiles exampledata imagetools polygons training classifiers",
+    "objects": "serving accuracy",
+    "workflows": "registry tablefiles exampledata imagetools polygons objects training classifiers",
     "tables": "workflows cluster",
+    "search": "tables",
     "entry": "tables",
 }
 """The rooms of core from the bottom to the top: each with those that it may import, and through them all that these may.

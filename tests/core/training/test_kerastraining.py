@@ -308,3 +308,11 @@ def test_a_trusted_model_with_python_code_is_trained_and_kept(data: dict[str, An
     again = str(tmp_path / "again.keras")
     scene.train(**given, model__restorefrom=kept, out__keras=again)
     assert read_sidecar(again) is not None
+
+
+def test_width_and_depth_of_a_template(tmp_path: Path) -> None:
+    sources = scene.keyed("training", scene.values(tmp_path, "values", 20))
+    out = str(tmp_path / "net.keras")
+    scene.train(**sources, model__dir="mlp", width=5, depth=3, training__epochs=1, out__keras=out)
+    shapes = [weight.shape for weight in scene.weights(out) if weight.ndim == 2]
+    assert shapes == [(3, 5), (5, 5), (5, 5), (5, 2)]

@@ -11,11 +11,13 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
+import keras
 import training_scene as scene
 from api_helpers import write
 
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.loading import load_model
+from otbtf_qgis.core.models.missingvalues import TemporalInterpolation
 from otbtf_qgis.core.templates import catalogue
 
 DATES = ["2018-01-01", "2018-01-11", "2018-01-21", "2018-02-10"]
@@ -145,3 +147,28 @@ def test_other_band_names_and_old_models(pixels: np.ndarray, tmp_path: Path) -> 
     learn(tmp_path / "out", [described(tmp_path / "b.tif", pixels, -1, names)], pixels, log=log, **given)
     told = [text for text in log.lines if "by their names" in text]
     assert len(told) == 1 and "at each date are HV, HH, but the model was made for VV, VH" in told[0]
+
+
+def test_each_sensor_has_dates_and_bands_of_its_own(pixels: np.ndarray, tmp_path: Path) -> None:
+    """An optical series, and two dates of radar with two bands each."""
+    days = (17532.0, 17542.0, 17552.0, 17572.0)
+    inputs = [keras.Input((1, 1, 4), name=f"source{number}") for number in (1, 2)]
+    optical = TemporalInterpolation(days, nodata=-1.0, band_names=("NDVI",))(inputs[0])
+    radar = TemporalInterpolation(days[1:3], 2, nodata=-9.0, band_names=("VV", "VH"))(inputs[1])
+    both = keras.layers.Concatenate()([keras.layers.Flatten()(series) for series in (optical, radar)])
+    model = tmp_path / "made.keras"
+    keras.Model(inputs, keras.layers.Dense(1)(both)).save(model)
+    first = described(tmp_path / "optical.tif", pixels, -1, [f"NDVI_{date}" for date in DATES])
+
+    def learned(names: str) -> None:
+        second = described(tmp_path / "radar.tif", pixels, -9, names.split())
+        files = {"training.source1.il": [first], "training.source2.il": [second], "training.source3.il": [second]}
+        scene.train(**{**files, "model.dir": str(model), "out.keras": str(tmp_path / "out.keras")})
+
+    told = "TRAINING_SOURCE2_IL: band 3 of .*radar.tif is of 2018-01-31, but the model was made for 2018-01-21"
+    with pytest.raises(ParameterError, match=told):
+        learned("VV_20180111 VH_20180111 VV_20180131 VH_20180131")
+    with pytest.raises(ParameterError, match="TRAINING_SOURCE2_IL: .* it takes VV, VH. .*-b 2 -b 1 -b 4 -b 3 IN OUT"):
+        learned("VH_20180111 VV_20180111 VH_20180121 VV_20180121")
+    with pytest.raises(ParameterError, match="LOSS is mse"):  # the target, which is compared later
+        learned("VV_20180111 VH_20180111 VV_20180121 VH_20180121")

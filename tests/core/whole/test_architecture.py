@@ -86,7 +86,7 @@ IN_QGIS = {
         "imagetools",
         "tablefiles",
     ),
-    *("workflows.commandline", "workflows.commandrun", "tables.givenonce"),
+    *("workflows.commandline", "workflows.commandrun", "tables.givenonce", "search.space"),
     *(
         "models.identity",
         "models.appliedmodel",

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import detectors
 import numpy as np
 import pytest
 from classifier_scene import HEIGHT, WIDTH, layer, pixels, run, train_deep, train_pixels
@@ -69,6 +70,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     keras.Model(inputs, keras.layers.Conv2D(2, 3, name="features")(inputs)).save(found.model)
     rows, columns = (part.ravel() for part in np.mgrid[2:HEIGHT:4, 2:WIDTH:4])
     places = [(300005.0 + 10 * c, 3999995.0 - 10 * r) for r, c in zip(rows, columns)]
+    found.detector = detectors.yolo_grid(folder / "detector.onnx", gain=1e-4)
     found.points = write_points(folder / "points.gpkg", places, **{"class": (rows % 3).tolist()})
     found.classifier = train_pixels(folder)
     found.deep = train_deep(folder, found.images["none"], found.model, found.polygons)["out"]
@@ -208,6 +210,12 @@ def managed(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> An
     return read(mask).tolist(), read(changed).tolist()
 
 
+def detected(scene: SimpleNamespace, image: Any, folder: Path, **more: Any) -> Any:
+    out = str(folder / "o.gpkg")
+    run("DetectObjects", Log(), il=[image], model__dir=scene.detector, score=0, out=out, **more)
+    return table(out)
+
+
 CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     "TensorflowModelServe": ("images", serve),
     "TensorflowModelServe, patches": (
@@ -226,6 +234,7 @@ CASES: dict[str, tuple[str, Callable[..., Any]]] = {
     "ImageClassifierFromDeepFeatures": ("images", classify_from_features),
     "CreateModel": ("images", normalised),
     "DescribeModel": ("images", probed),
+    "DetectObjects": ("images", detected),
     "BandMath": ("images", arithmetic("BandMath")),
     "BandMathX": ("images", arithmetic("BandMathX")),
     "ManageNoData": ("images", managed),
@@ -290,8 +299,15 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
         if any(key.kind in (kinds.RASTER, kinds.RASTERS) for key in keys(registry.declaration(name)))
     }
     assert images - reading == {
-        *("PatchesMosaic", "TensorflowModelTrain", "TrainModel"),  # patches: all of their bands are bands
+        *(
+            "PatchesMosaic",
+            "TensorflowModelTrain",
+            "TrainModel",
+            "FindLearningRate",
+            "SearchSettings",
+        ),  # patches: all of their bands are bands
         *("ConcatenateImages", "ExtractROI", "Superimpose"),  # which copy bands, whatever they are
+        "AssessDetections",  # only the place of the image counts
     }
 
 

@@ -31,7 +31,7 @@ SEEDED = {name: key for name in registry.names() for key in keys(registry.declar
 NOT_RANDOM_WITHOUT = ("LabelImageSampleSelection", "PatchesMosaic")
 """Operations that draw nothing unless a seed is given."""
 
-BY_OTHERS = ("LandCoverMap", "RegressionMap", "TrainModel")
+BY_OTHERS = ("LandCoverMap", "RegressionMap", "SearchSettings", "TrainModel")
 """Operations that hand their seed on to others."""
 
 TRAINED = ("TensorflowModelTrain",)
@@ -135,6 +135,14 @@ def deep_forest(scene: SimpleNamespace, folder: Path, log: Log, more: dict[str, 
     return trees(Path(results["out"]))
 
 
+def rate(scene: SimpleNamespace, folder: Path, log: Log, more: dict[str, Any]) -> Any:
+    (images,), (labels,) = scene.patches.values()
+    samples = {"training.source1.il": [images], "training.target.il": [labels], "training.batchsize": 2}
+    values = {"model.dir": "cnn16_deep", "width": 4, "batches": 20, "out.curve": str(folder / "curve.csv")}
+    registry.run("FindLearningRate", {**samples, **values, **more}, log)
+    return (folder / "curve.csv").read_text()
+
+
 CASES: dict[str, tuple[Case, dict[str, Any]]] = {
     "SampleSelection": (selected, {"ram": 16}),
     "LabelImageSampleSelection": (selected_labels, {}),
@@ -143,6 +151,7 @@ CASES: dict[str, tuple[Case, dict[str, Any]]] = {
     "SampleAugmentation": (augmented, {}),
     "CreateExampleData": (example, {}),
     "CreateModel": (created, {}),
+    "FindLearningRate": (rate, {"memory": 128}),
     "TrainVectorClassifier": (forest, {}),
     "TrainClassifierFromDeepFeatures": (deep_forest, {"memory": 64}),
 }

@@ -16,6 +16,7 @@ from polygon_scene import Log, Stop, X, box, layer, raster
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.classes.legend import raster_legend
 from otbtf_qgis.core.errors import Cancelled, ModelError, ParameterError, RasterError, VectorError
+from otbtf_qgis.core.models.sidecar import read_sidecar
 from otbtf_qgis.core.vectors.vectorlayer import TEXT, Field
 from otbtf_qgis.core.workflows.landcoverlabels import VectorLabels, classes_of, smallest_type
 
@@ -34,6 +35,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     dataset = gdal.Open(coarse, gdal.GA_Update)
     dataset.SetGeoTransform((X, 20, 0, dataset.GetGeoTransform()[3], 0, -20))
     dataset = None
+    oblong = raster(folder / "oblong.tif", pixels)
+    dataset = gdal.Open(oblong, gdal.GA_Update)
+    dataset.SetGeoTransform((X, 10, 0, dataset.GetGeoTransform()[3], 0, -9))
+    dataset = None
     features = [
         (("crops", "water", "wood")[numbers[y, x]], box(x + 2, y + 2, x + SIDE - 2, y + SIDE - 2))
         for y in range(0, ROWS, SIDE)
@@ -45,6 +50,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "one": raster(folder / "one.tif", pixels[2:], nodata=0),
         "sparse": raster(folder / "sparse.tif", sparse(numbers), nodata=-1),
         "tiles": coarse,
+        "oblong": oblong,
         "polygons": layer(folder / "polygons.gpkg", features, ogr.OFTString, epsg=4326),
     }
 
@@ -64,6 +70,7 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
         log,
         labels__raster=scene["sparse"],
         legend=LEGEND,
+        calibrate=True,
         model__saveto=str(tmp_path / "model"),
         out__report=str(tmp_path / "report.html"),
         out__margin=str(tmp_path / "margin.tif"),
@@ -85,6 +92,12 @@ def test_from_a_raster_with_few_labels(scene: dict[str, str], tmp_path: Path) ->
     assert (legend[3].name, legend[3].color, legend[9].name) == ("water", "#0000ff", "wood")
     assert "Confusion matrix" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert (tmp_path / "model" / "saved_model.pb").is_file()
+    sidecar = read_sidecar(str(tmp_path / "model"))
+    assert sidecar is not None and sidecar.calibration is not None
+    told = sidecar.calibration
+    assert (told.temperature, told.error_after) == (results["temperature"], results["calibration_error"])
+    assert (told.measured_on, told.samples) == ("validation", results["samples_validation"])
+    assert "they are no independent evidence" in (tmp_path / "report.html").read_text(encoding="utf-8")
     each, margin = gdal.Open(results["out.probabilities"]), gdal.Open(results["out.margin"]).ReadAsArray()
     probabilities = each.ReadAsArray()[:, :, 3:]
     assert [each.GetRasterBand(band).GetDescription() for band in (1, 2, 3)] == results["probabilities"]
@@ -118,10 +131,17 @@ def test_from_polygons_with_texts(scene: dict[str, str], tmp_path: Path) -> None
         patchsize=5,
         keep=str(tmp_path / "steps"),
         out__keras=str(tmp_path / "net.keras"),
+        augment__serve="flips",
+        out__confidence=str(tmp_path / "sure.tif"),
     )
     assert first["samples_validation"] == 0 and first["out.keras"] == str(tmp_path / "net.keras")
     assert [(row["value"], row["name"]) for row in first["classes"]] == [(0, "crops"), (1, "water"), (2, "wood")]
     assert gdal.Open(first["out"]).GetRasterBand(1).GetNoDataValue() == 255
+    model = {"source1.il": [scene["two"], scene["one"]], "model.dir": str(tmp_path / "net.keras")}
+    outs = {"out": str(tmp_path / "again.tif"), "out.confidence": str(tmp_path / "again_sure.tif")}
+    registry.run("TensorflowModelServe", {**model, **outs, "augment.serve": "flips"}, Log())
+    mapped, again = (gdal.Open(found["out.confidence"]).ReadAsArray() for found in (first, outs))
+    np.testing.assert_allclose(mapped, again, atol=1e-6)
     kept = {path.name for path in (tmp_path / "steps").iterdir()}
     assert {"samples_training.gpkg", "patches_training.tif", "labels_training.tif", "history.csv"} <= kept
     again = {"model__dir": str(tmp_path / "net.keras"), "patchsize": 5, "epochs": 1}
@@ -178,11 +198,19 @@ def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> No
         ({"labels__raster": "sparse", "model__dir": "/none.keras"}, "which does not exist"),
         ({"labels__raster": "sparse", "model__dir": "sparse", "template": "unet"}, "MODEL_DIR is given too"),
         ({"labels__raster": "sparse", "out__keras": "/tmp/net.h5"}, "must end with .keras"),
+        (
+            {"labels__raster": "sparse", "calibrate": True, "validation__share": 0},
+            "CALIBRATE is on, but VALIDATION_SHARE is 0",
+        ),
         ({"labels__raster": "sparse", "legend": "[1]"}, "must be JSON"),
         ({"labels__raster": "sparse", "out": "two"}, "OUT is .*two.tif, which is also an input"),
         ({"labels__raster": "sparse", "out": "/nowhere/map.tif"}, "does not exist: create it"),
         ({"labels__raster": "sparse", "out__polygons": "/tmp/map.xyz"}, "no vector format with the extension .xyz"),
         ({"labels__raster": "sparse", "keep": "two"}, "KEEP is .*two.tif, which is a file"),
+        (
+            {"in": "oblong", "labels__raster": "sparse", "augment__serve": "flips_turns"},
+            "AUGMENT_SERVE is flips_turns, but .*oblong.tif has pixels of 10 x 9.* AUGMENT_SERVE=flips",
+        ),
         ({"labels__raster": "two"}, "has 2 bands, but labels are one band"),
     ],
 )

@@ -125,3 +125,26 @@ def test_bad_input(scene: SimpleNamespace, values: dict[str, Any], told: str, tm
     with pytest.raises(ParameterError, match=told):
         mapped(scene, tmp_path, Log(), template="tempcnn", **values)
     assert not (tmp_path / "map.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([f"VV_{DATES[0]}", "", *DATES[2:], ""], "item 2 is '', but must be a date"),
+        (
+            [f"{band}_{day}" for day, bands in zip(DATES[2:], ("VV VH", "VV VH", "VH VV")) for band in bands.split()],
+            "order VV, VH at its date 1, but VH, VV at its date 3",
+        ),
+    ],
+)
+def test_names_that_tell_no_series_are_refused_before_samples_are_chosen(
+    scene: SimpleNamespace, names: list[str], told: str, tmp_path: Path
+) -> None:
+    image = made(tmp_path / "image.tif", np.concatenate([scene.pixels, scene.pixels[..., :1]], axis=2), -1)
+    dataset, log = gdal.Open(image, gdal.GA_Update), Log()
+    for band, name in enumerate(names, 1):
+        dataset.GetRasterBand(band).SetDescription(name)
+    del dataset
+    with pytest.raises(ParameterError, match=told):
+        mapped(scene, tmp_path, log, template="tempcnn", **{"in": [image]})
+    assert "samples" not in log.text

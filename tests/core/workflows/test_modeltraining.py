@@ -78,6 +78,7 @@ def test_it_trains_as_tensorflowmodeltrain(files: dict[str, Any]) -> None:
             {"validation.source1.il": ["v.tif"], "validation.target.il": ["l.tif"], "validation.share": 0.2},
             "VALIDATION_SHARE is 0.2, but there are validation sources too",
         ),
+        ({"calibrate": True}, "CALIBRATE is on, but there are no validation samples to fit the temperature to: give"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_the_run(

@@ -167,7 +167,7 @@ def test_points_in_another_system(scene: dict[str, str], tmp_path: Path) -> None
 def test_as_many_pixels_as_asked_for(scene: dict[str, str], tmp_path: Path) -> None:
     """The map is made where the mask has data, here the known values."""
     few = {"samples": 100, "epochs": 1, "validation__share": 0}
-    results = run(scene, tmp_path, values__raster=scene["raster"], mask=scene["raster"], **few)
+    results = run(scene, tmp_path, values__raster=scene["raster"], mask=scene["raster"], augment__serve="flips", **few)
     assert 90 <= results["samples_training"] <= 100 and results["samples_validation"] == 0
     dataset = gdal.Open(results["out"])
     band = dataset.GetRasterBand(1)

@@ -1,0 +1,24 @@
+"""otbtf:assessdetections."""
+
+from __future__ import annotations
+
+from ..core.operations.assessdetections import AssessDetections as Operation
+from .base import OtbtfAlgorithm
+from .classstyle import style_by_class
+from .translate import tr
+
+
+class AssessDetections(OtbtfAlgorithm):
+    """Detected objects against a reference."""
+
+    OPERATION = Operation
+
+    @staticmethod
+    def style(output, layer, results):
+        rows = [
+            {"value": "hit", "name": tr("hit"), "color": "#009e73"},
+            {"value": "miss", "name": tr("miss"), "color": "#d55e00"},
+            {"value": "false alarm", "name": tr("false alarm"), "color": "#f0e442"},
+        ]
+        if output == "OUT_ERRORS":
+            style_by_class(layer, "kind", rows)

@@ -1,0 +1,17 @@
+"""otbtf:detectobjects."""
+
+from __future__ import annotations
+
+from ..core.operations.detectobjects import DetectObjects as Operation
+from .base import OtbtfAlgorithm
+from .classstyle import style_by_result
+
+
+class DetectObjects(OtbtfAlgorithm):
+    """The objects in an image as boxes, by a detector."""
+
+    OPERATION = Operation
+
+    @staticmethod
+    def style(output, layer, results):
+        style_by_result(layer, "class", results)

@@ -1,0 +1,1 @@
+"""Objects in images: detection tile by tile, each object once."""

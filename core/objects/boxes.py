@@ -1,0 +1,60 @@
+"""Boxes of objects, as they are kept while an image is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+BOX = np.dtype(
+    {
+        "names": ["y1", "x1", "y2", "x2", "score", "class", "angle", "cut"],
+        "formats": ["f8", "f8", "f8", "f8", "f4", "i4", "f4", "?"],
+        "itemsize": 48,
+    }
+)
+"""A box: its upper and lower, left and right edges in pixels, before it is turned by the angle (radians, clockwise as seen
+on the image) around its centre; score and class; whether the inner edge of a tile cuts it."""
+
+NO_BOXES = np.empty(0, BOX)
+
+
+def boxes_of(rows: np.ndarray, column: int = 0, row: int = 0) -> np.ndarray:
+    """Return boxes of what `decoding.decoded` returns.
+
+    Args:
+        rows: shape (n, 7).
+        column, row: pixel of the image in which the tile begins.
+    """
+    boxes = np.zeros(len(rows), BOX)
+    for name, place, shift in (("y1", 0, row), ("x1", 1, column), ("y2", 2, row), ("x2", 3, column)):
+        boxes[name] = rows[:, place] + shift
+    boxes["score"], boxes["class"], boxes["angle"] = rows[:, 4], rows[:, 5], rows[:, 6]
+    return boxes
+
+
+def centres(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and columns of the boxes' centres, float64."""
+    return (boxes["y1"] + boxes["y2"]) / 2, (boxes["x1"] + boxes["x2"]) / 2
+
+
+def hulls(boxes: np.ndarray) -> np.ndarray:
+    """Return the upright rectangles around the turned boxes: y1, x1, y2, x2, shape (n, 4)."""
+    rows, columns = centres(boxes)
+    height, width = (boxes["y2"] - boxes["y1"]) / 2, (boxes["x2"] - boxes["x1"]) / 2
+    cosine, sine = np.abs(np.cos(boxes["angle"].astype("float64"))), np.abs(np.sin(boxes["angle"].astype("float64")))
+    straight = boxes["angle"] == 0
+    tall = np.where(straight, height, width * sine + height * cosine)
+    wide = np.where(straight, width, width * cosine + height * sine)
+    return np.stack((rows - tall, columns - wide, rows + tall, columns + wide), axis=1)
+
+
+def corners(boxes: np.ndarray) -> np.ndarray:
+    """Return the corners of the turned boxes in order around them: column and row, shape (n, 4, 2)."""
+    rows, columns = centres(boxes)
+    height, width = (boxes["y2"] - boxes["y1"]) / 2, (boxes["x2"] - boxes["x1"]) / 2
+    angle = boxes["angle"].astype("float64")
+    cosine, sine = np.cos(angle), np.sin(angle)
+    found = np.empty((len(boxes), 4, 2))
+    for number, (across, down) in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
+        found[:, number, 0] = columns + across * width * cosine - down * height * sine
+        found[:, number, 1] = rows + across * width * sine + down * height * cosine
+    return found

@@ -1,0 +1,91 @@
+"""The layer of detected objects."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ..base.progress import Progress
+from ..classes.legend import Legend
+from ..geometry.grid import Grid
+from ..rasters.ellipsoid import Ellipsoid, planar
+from ..rasters.rasterreference import Reference
+from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
+from ..vectors.vectoroutput import OutputVector
+from .boxes import corners
+
+FIELDS = (
+    *(Field("class", INTEGER), Field("name", TEXT), Field("score", REAL)),
+    *(Field("area_m2", REAL), Field("pixels", REAL)),
+)
+ANGLE = Field("angle", REAL)
+"""Of turned boxes: degrees, clockwise from the right."""
+
+_BATCH = 20_000
+_POLYGON = 3
+
+
+class DetectedObjects:
+    """Draws boxes on the ground and tells their fields."""
+
+    def __init__(self, grid: Grid, reference: Reference, legend: Legend, turned: bool) -> None:
+        """Take the grid of the image, its coordinate system, the classes, and whether boxes are turned."""
+        self._transform = (grid.x.origin, grid.x.spacing, 0.0, -grid.y.origin, 0.0, -grid.y.spacing)
+        self._ellipsoid = Ellipsoid(reference.wkt) if Ellipsoid.knows(reference.wkt) else None
+        self._legend, self._turned = legend, turned
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Fields of the layer."""
+        return (*FIELDS, ANGLE) if self._turned else FIELDS
+
+    @property
+    def has_areas(self) -> bool:
+        """Whether areas on the ground are known."""
+        return self._ellipsoid is not None
+
+    def write(self, out: OutputVector, boxes: np.ndarray, progress: Progress) -> None:
+        """Write boxes in their order."""
+        for start in range(0, len(boxes), _BATCH):
+            progress.check()
+            part = boxes[start : start + _BATCH]
+            places = planar(corners(part).reshape(-1, 2), self._transform).reshape(-1, 4, 2)
+            out.write_shapes(self._columns(part, places), list(_outlines(places)))
+            progress.fraction(min(1.0, (start + _BATCH) / len(boxes)))
+
+    def _columns(self, boxes: np.ndarray, places: np.ndarray) -> list[np.ma.MaskedArray]:
+        names = [self._legend[value].name if value in self._legend else "" for value in boxes["class"].tolist()]
+        pixels = (boxes["y2"] - boxes["y1"]) * (boxes["x2"] - boxes["x1"])
+        columns = [
+            np.ma.MaskedArray(boxes["class"].astype("int64")),
+            np.ma.MaskedArray(np.array(names, object), [not name for name in names]),
+            np.ma.MaskedArray(boxes["score"].astype("float64")),
+            np.ma.masked_invalid(self._areas(places)),
+            np.ma.MaskedArray(pixels),
+        ]
+        if self._turned:
+            columns.append(np.ma.MaskedArray(np.degrees(boxes["angle"].astype("float64"))))
+        return columns
+
+    def _areas(self, places: np.ndarray) -> np.ndarray:
+        """Return areas in m2 on the ellipsoid; NaN where it is not known."""
+        if self._ellipsoid is None:
+            return np.full(len(places), np.nan)
+        rings = np.concatenate((places, places[:, :1]), axis=1)
+        found = self._ellipsoid.measure(rings.reshape(-1, 2), np.arange(0, 5 * len(places), 5))
+        return np.array([self._ellipsoid.area(*pair) for pair in zip(found.areas.tolist(), found.turns.tolist())])
+
+
+def _outlines(places: np.ndarray) -> Iterator[bytes]:
+    """Yield polygons of four corners as WKB, little-endian."""
+    head = struct.pack("<BIII", 1, _POLYGON, 1, 5)
+    rings = np.concatenate((places, places[:, :1]), axis=1).astype("<f8")
+    for ring in rings:
+        yield head + ring.tobytes()
+
+
+def classes_in(boxes: np.ndarray) -> Sequence[int]:
+    """Return the classes that boxes have, in order."""
+    return [int(value) for value in np.unique(boxes["class"])]

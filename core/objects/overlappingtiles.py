@@ -1,0 +1,97 @@
+"""Tiles that overlap, and which of them an object is taken from.
+
+Two neighbours share pixels. An object smaller than these lies whole in one of them: in the one in whose half of the shared
+pixels its centre is. From the other one, which may see a part of it only, it is not taken. What a detector finds there is
+shifted by some pixels, so boxes near the middle are taken from both, unless the edge of the tile cuts them; the
+suppression removes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry.grid import Box
+
+TOUCHES = 2.0
+"""Pixels from the edge of a tile within which a box is cut by it."""
+
+_BAND = 1 / 8
+"""Share of the shared pixels beyond their middle up to which boxes are taken from both tiles."""
+
+
+@dataclass(frozen=True)
+class OverlappingTile:
+    """A tile.
+
+    Attributes:
+        box: its pixels in the image, beyond which it may reach where the image is smaller.
+        shared: pixels that it shares with the neighbour at the left, at the right, above and below; 0 for none.
+    """
+
+    box: Box
+    shared: tuple[int, int, int, int]
+
+
+def overlapping_tiles(region: Box, width: int, height: int, overlap: int) -> list[OverlappingTile]:
+    """Return the tiles of a region, row by row; they share the overlap or some pixels more.
+
+    Args:
+        region: pixels of the image.
+        width, height: of each tile.
+        overlap: pixels that neighbours share at least; smaller than the tiles.
+    """
+    return [
+        OverlappingTile(Box(region.x + x, region.y + y, width, height), (left, right, above, below))
+        for y, above, below in _places(region.height, height, overlap)
+        for x, left, right in _places(region.width, width, overlap)
+    ]
+
+
+def _places(length: int, size: int, overlap: int) -> Iterator[tuple[int, int, int]]:
+    """Yield where each tile begins along an axis, and the pixels that it shares with that before and that behind."""
+    count = max(1, -(-(length - overlap) // (size - overlap)))
+    starts = [round(number * (length - size) / (count - 1)) for number in range(count)] if count > 1 else [0]
+    for number, start in enumerate(starts):
+        before = starts[number - 1] + size - start if number else 0
+        behind = start + size - starts[number + 1] if number + 1 < count else 0
+        yield start, before, behind
+
+
+def cut_by_edges(hulls: np.ndarray, tile: OverlappingTile) -> np.ndarray:
+    """Return which boxes end at an edge that the tile shares with a neighbour.
+
+    Args:
+        hulls: y1, x1, y2, x2 in pixels of the tile, shape (n, 4).
+        tile: that they were found in.
+    """
+    left, right, above, below = tile.shared
+    found = np.zeros(len(hulls), bool)
+    for shared, near in (
+        (left, hulls[:, 1] <= TOUCHES),
+        (right, hulls[:, 3] >= tile.box.width - TOUCHES),
+        (above, hulls[:, 0] <= TOUCHES),
+        (below, hulls[:, 2] >= tile.box.height - TOUCHES),
+    ):
+        if shared:
+            found |= near
+    return found
+
+
+def taken(hulls: np.ndarray, tile: OverlappingTile) -> np.ndarray:
+    """Return which boxes are taken from a tile, and not from its neighbours; see `cut_by_edges` for the arguments."""
+    left, right, above, below = tile.shared
+    across, down = (hulls[:, 1] + hulls[:, 3]) / 2, (hulls[:, 0] + hulls[:, 2]) / 2
+    found = np.ones(len(hulls), bool)
+    for shared, edge in (
+        (left, (across, hulls[:, 1])),
+        (right, (tile.box.width - across, tile.box.width - hulls[:, 3])),
+        (above, (down, hulls[:, 0])),
+        (below, (tile.box.height - down, tile.box.height - hulls[:, 2])),
+    ):
+        if shared:
+            inwards, gap = edge
+            found &= inwards >= shared / 2 - np.where(gap <= TOUCHES, 0.0, shared * _BAND)
+    return found

@@ -1,0 +1,94 @@
+"""What outputs of detectors are, by their names and shapes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import detectors
+import numpy as np
+import pytest
+
+from otbtf_qgis.core.errors import ModelError
+from otbtf_qgis.core.models.detectorhead import detector_head, head_of
+from otbtf_qgis.core.models.loading import load_model
+
+pytest.importorskip("onnxruntime")
+
+SQUARE, FREE = (1, 3, 64, 64), (1, 3, "h", "w")
+CELLS = 64 + 16 + 4
+YOLO, OBB = detectors.ULTRALYTICS, {**detectors.ULTRALYTICS, "task": "obb"}
+YOLOV5 = {"names": "{0: 'tree', 1: 'car'}", "stride": "32"}
+LISTS = {"boxes": np.zeros((5, 4)), "labels": np.zeros(5), "scores": np.zeros(5)}
+
+
+def head(folder: Path, image: Any, outputs: Any, shapes: Any = None, metadata: Any = None) -> Any:
+    if not isinstance(outputs, dict):
+        outputs = {"output0": np.zeros(outputs)}
+        shapes = {"output0": shapes} if shapes else None
+    path = detectors.fixed_outputs(folder / "model.onnx", image, outputs, shapes, metadata=metadata or {})
+    return detector_head(load_model(path, ""))
+
+
+@pytest.mark.parametrize(
+    ("form", "scores", "image", "shape", "declared", "metadata"),
+    [
+        ("yolov8", 2, SQUARE, (1, 6, CELLS), None, YOLO),
+        ("yolov8", 2, SQUARE, (1, 6, CELLS), None, None),
+        ("yolov8", 2, FREE, (1, 6, CELLS), (1, 6, "n"), YOLO),
+        ("yolov8_obb", 2, SQUARE, (1, 7, CELLS), None, OBB),
+        ("yolov5", 2, SQUARE, (1, 3 * CELLS, 7), None, YOLOV5),
+        ("yolov5", 1, SQUARE, (1, 3 * CELLS, 6), None, None),
+        ("suppressed", None, SQUARE, (1, 300, 6), None, None),
+        ("suppressed", None, FREE, (1, 300, 6), (1, "n", 6), YOLO),
+        ("suppressed_obb", None, SQUARE, (1, 300, 7), None, OBB),
+        ("yolov7", None, SQUARE, (9, 7), ("n", 7), None),
+    ],
+)
+def test_yolo(
+    form: str, scores: int | None, image: Any, shape: Any, declared: Any, metadata: Any, tmp_path: Path
+) -> None:
+    found = head(tmp_path, image, shape, declared, metadata)
+    assert (found.form, found.scores, found.outputs) == (form, scores, ("output0",))
+
+
+def test_masks_of_instances_are_no_class_scores(tmp_path: Path) -> None:
+    outputs = {"output0": np.zeros((1, 4 + 2 + 32, CELLS)), "output1": np.zeros((1, 32, 16, 16))}
+    for number, metadata in enumerate((None, {**YOLO, "task": "segment"})):
+        (tmp_path / str(number)).mkdir()
+        found = head(tmp_path / str(number), SQUARE, outputs, metadata=metadata)
+        assert (found.form, found.scores) == ("yolov8", 2)
+
+
+def test_names(tmp_path: Path) -> None:
+    found = head(tmp_path, SQUARE, LISTS)
+    assert (found.form, found.outputs) == ("torchvision", ("boxes", "scores", "labels"))
+    assert (found.order, found.scale) == ("xyxy", "pixels")
+
+
+@pytest.mark.parametrize(
+    ("image", "shape", "declared"),
+    [
+        (SQUARE, (1, CELLS, 7), None),  # one row for each cell: to be decoded by the grids, as YOLOX
+        (FREE, (1, 300, 7), (1, "n", 7)),
+        (FREE, (1, 300, 6), (1, "n", 6)),  # YOLOv5 with one class, or rows after suppression
+        (SQUARE, (1, 2, 64, 64), None),
+        (SQUARE, (1, 5), None),
+    ],
+)
+def test_what_may_be_something_else_is_not_recognised(image: Any, shape: Any, declared: Any, tmp_path: Path) -> None:
+    assert head(tmp_path, image, shape, declared) is None
+
+
+def test_names_of_classes_that_contradict_the_shape_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="5 class scores .* 2 classes.*HEAD"):
+        head(tmp_path, SQUARE, (1, 9, CELLS), metadata=YOLO)
+
+
+def test_a_form_can_be_said(tmp_path: Path) -> None:
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", FREE, {"o": np.zeros((1, 300, 6))}, {"o": (1, "n", 6)})
+    model = load_model(path, "")
+    assert head_of(model, "yolov5", []).scores == 1
+    assert head_of(model, "suppressed", ["o"]).outputs == ("o",)
+    with pytest.raises(ModelError, match="needs 3 outputs.*OUTPUT_NAMES"):
+        head_of(model, "keras", [])

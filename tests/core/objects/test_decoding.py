@@ -1,0 +1,113 @@
+"""What detectors return, decoded: against boxes written down by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from otbtf_qgis.core.errors import ModelError
+from otbtf_qgis.core.models.detectorhead import DetectorHead
+from otbtf_qgis.core.objects.decoding import Decoder
+from otbtf_qgis.core.parameters.detectorheads import FORMS
+
+HEIGHT, WIDTH = 40, 80
+EXPECTED = np.array([[4.0, 8, 12, 40, 0.9, 1, 0], [20, 60, 30, 70, 0.6, 0, 0]])
+"""y1, x1, y2, x2, score, class and angle of two objects in a tile."""
+
+BOXES = {
+    "yxyx": [[4, 8, 12, 40], [20, 60, 30, 70], [0, 0, 9, 9]],
+    "xyxy": [[8, 4, 40, 12], [60, 20, 70, 30], [0, 0, 9, 9]],
+    "xywh": [[8, 4, 32, 8], [60, 20, 10, 10], [0, 0, 9, 9]],
+    "cxcywh": [[24, 8, 32, 8], [65, 25, 10, 10], [4.5, 4.5, 9, 9]],
+}
+"""The same in each order, and a third one of a low score."""
+
+RELATIVE = {"yxyx": [HEIGHT, WIDTH, HEIGHT, WIDTH], "xyxy": [WIDTH, HEIGHT, WIDTH, HEIGHT]}
+SCORES, CLASSES = [0.9, 0.6, 0.2], [1, 0, 1]
+
+
+def decoded(
+    form: str, *outputs: Any, order: str = "", scale: str = "", scores: int | None = None, count: str = ""
+) -> Any:
+    facts = FORMS[form]
+    names = ("boxes", "scores", "classes") if facts.lists else ("output0",)
+    head = DetectorHead(form, names, count, order or facts.order, scale or facts.scale, scores)
+    decoder = Decoder(head, "model", 0.5)
+    return decoder([np.asarray(output, "float32") for output in outputs], HEIGHT, WIDTH), decoder
+
+
+@pytest.mark.parametrize("order", BOXES)
+def test_each_order_of_boxes(order: str) -> None:
+    found, _ = decoded("keras", [BOXES[order]], [SCORES], [CLASSES], order=order, scale="pixels")
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", RELATIVE)
+def test_shares_of_the_tile(order: str) -> None:
+    boxes = np.array(BOXES[order]) / RELATIVE[order]
+    found, _ = decoded("keras", boxes, SCORES, CLASSES, order=order, scale="relative")  # without the image's dimension
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+
+
+def test_object_detection_api_counts_its_objects() -> None:
+    boxes = np.array(BOXES["yxyx"]) / RELATIVE["yxyx"]
+    found, decoder = decoded("tensorflow", [boxes], [[0.9, 0.6, 0.7]], [CLASSES], [2], count="num_detections")
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)  # the third is filling, whatever its score
+    assert decoder.full == 0
+    _, decoder = decoded("tensorflow", [boxes], [[0.9, 0.6, 0.7]], [CLASSES], [3], count="num_detections")
+    assert decoder.full == 1
+
+
+def test_yolov5_multiplies_objectness_and_class_score() -> None:
+    rows = np.concatenate([BOXES["cxcywh"], [[0.9, 0.1, 1.0], [0.8, 0.75, 0.3], [0.9, 0.3, 0.4]]], axis=1)
+    found, _ = decoded("yolov5", rows[None], scores=2)
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+
+
+def test_yolov8_has_columns_and_more_rows_after_the_scores() -> None:
+    columns = np.concatenate([BOXES["cxcywh"], [[0.1, 0.9], [0.6, 0.2], [0.1, 0.2]], np.full((3, 32), 7.0)], axis=1).T
+    np.testing.assert_allclose(decoded("yolov8", columns[None], scores=2)[0], EXPECTED, rtol=1e-6)
+    np.testing.assert_allclose(decoded("yolov8", columns[None, :6])[0], EXPECTED, rtol=1e-6)
+
+
+def test_oriented_boxes_have_their_angle_last() -> None:
+    columns = np.concatenate([BOXES["cxcywh"], [[0.1, 0.9], [0.6, 0.2], [0.1, 0.2]], [[0.3], [-0.2], [1]]], axis=1).T
+    expected = EXPECTED.copy()
+    expected[:, 6] = 0.3, -0.2
+    np.testing.assert_allclose(decoded("yolov8_obb", columns[None])[0], expected, rtol=1e-6)
+    rows = np.concatenate([BOXES["cxcywh"], [[0.9, 1, 0.3], [0.6, 0, -0.2], [0, 0, 0]]], axis=1)
+    np.testing.assert_allclose(decoded("suppressed_obb", rows[None])[0], expected, rtol=1e-6)
+
+
+def test_rows_after_suppression() -> None:
+    rows = np.concatenate([BOXES["xyxy"], [[0.9, 1], [0.6, 0], [0, 0]]], axis=1)
+    np.testing.assert_allclose(decoded("suppressed", rows[None])[0], EXPECTED, rtol=1e-6)
+    numbered = np.concatenate([[[0.0]] * 3, BOXES["xyxy"], [[1, 0.9], [0, 0.6], [0, 0]]], axis=1)
+    np.testing.assert_allclose(decoded("yolov7", numbered)[0], EXPECTED, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["suppressed", "yolov7", "yolov5"])
+def test_no_object(form: str) -> None:
+    assert decoded(form, np.zeros((0, 7 if form == "yolov7" else 6)))[0].shape == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("form", "outputs", "message"),
+    [
+        ("torchvision", (BOXES["xyxy"], SCORES[:2], CLASSES), "equal number"),
+        ("torchvision", (BOXES["xyxy"], SCORES, CLASSES[:2]), "equal number"),
+        ("torchvision", (np.zeros((3, 5)), SCORES, CLASSES), "equal number"),
+        ("suppressed", (np.zeros((3, 5)),), "equal number"),
+        ("yolov7", (np.zeros((3, 6)),), "equal number"),
+        ("torchvision", (BOXES["xyxy"], [9.0, 2.0, -3.0], CLASSES), "scores up to 9"),
+        ("torchvision", (BOXES["xywh"], SCORES, CLASSES), "HEAD_ORDER"),
+        ("torchvision", (np.array(BOXES["xyxy"]) / 100, SCORES, CLASSES), "HEAD_SCALE"),
+        ("tensorflow", (BOXES["yxyx"], SCORES, CLASSES), "HEAD_SCALE"),
+        ("tensorflow", (np.full((3, 4), np.nan), SCORES, CLASSES), "no numbers"),
+    ],
+)
+def test_what_is_not_as_the_head_says_is_refused(form: str, outputs: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        decoded(form, *outputs)

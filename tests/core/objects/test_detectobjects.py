@@ -1,0 +1,221 @@
+"""DetectObjects: from an image to a layer in which each object is once, wherever tiles meet."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import detectors
+import numpy as np
+import pytest
+from osgeo import ogr
+from serving import ORIGIN, Log
+
+from otbtf_qgis.core import registry
+from otbtf_qgis.core.errors import Cancelled, OtbtfError
+
+pytest.importorskip("tensorflow")
+
+SIZE = 400
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """An image of discs of up to 47 pixels, their edges, and a detector that finds each exactly."""
+    folder = tmp_path_factory.mktemp("drawn")
+    image, edges = detectors.drawn_discs(SIZE, 60, (4, 23))
+    return SimpleNamespace(
+        image=image,
+        edges=edges,
+        path=detectors.scene(folder / "image.tif", image),
+        model=detectors.segments_detector(folder),
+    )
+
+
+def run(folder: Path, image: str, model: str, out: str = "out.gpkg", **values: Any) -> SimpleNamespace:
+    log = values.pop("log", None) or Log()
+    given = {"il": [image], "model.dir": model, "out": str(folder / out), **values}
+    results = registry.run("DetectObjects", given, log)
+    dataset = ogr.Open(results["out"])
+    features = [
+        {**feature.items(), "shape": feature.GetGeometryRef().Clone()} for feature in (dataset.GetLayer(0) or ())
+    ]
+    return SimpleNamespace(features=features, results=results, log=log)
+
+
+def edges_of(found: SimpleNamespace) -> set[tuple[int, int, int, int]]:
+    """Return x1, y1, x2, y2 in pixels of each object, checked to be whole numbers."""
+    edges = set()
+    for feature in found.features:
+        left, right, low, high = feature["shape"].GetEnvelope()
+        exact = (left - ORIGIN[0]) / 10, (ORIGIN[3] - high) / 10, (right - ORIGIN[0]) / 10, (ORIGIN[3] - low) / 10
+        assert np.allclose(exact, np.rint(exact), atol=1e-3)
+        edges.add(tuple(int(round(number)) for number in exact))
+    assert len(edges) == len(found.features)  # none twice
+    return edges
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(96, 48), (128, 64), (150, 48), (2048, 64)])
+def test_each_object_is_found_once_whatever_the_tiles(
+    tile: int, overlap: int, drawn: SimpleNamespace, tmp_path: Path
+) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=tile, overlap=overlap)
+    assert edges_of(found) == set(drawn.edges.values())
+    assert found.results["objects"] == len(drawn.edges)
+
+
+def test_the_overlap_follows_from_the_objects_of_a_trial(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=160)
+    assert edges_of(found) == set(drawn.edges.values())
+    assert found.results["overlap"] == 64  # the largest of 47 pixels need no more
+    assert "Overlap of tiles: 64 pixels" in found.log.text
+
+
+def test_fields_and_legend(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, **{"out.report": str(tmp_path / "report.html")})
+    by_edges = {edges: number for number, edges in drawn.edges.items()}
+    for feature in found.features:
+        left, right, low, high = feature["shape"].GetEnvelope()
+        edges = tuple(round(v / 10) for v in (left - ORIGIN[0], ORIGIN[3] - high, right - ORIGIN[0], ORIGIN[3] - low))
+        number = by_edges[edges]
+        assert feature["class"] == 1 + number % 3
+        assert feature["score"] == pytest.approx(0.6 + number % 7 / 20, abs=1e-6)
+        assert feature["pixels"] == pytest.approx((edges[2] - edges[0]) * (edges[3] - edges[1]), rel=1e-4)
+        assert feature["area_m2"] == pytest.approx(feature["shape"].GetArea(), rel=2e-3)  # UTM's scale
+    assert [row["value"] for row in json.loads(found.results["legend"])] == [1, 2, 3]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<h2" in page and ">60<" in page.replace("\u202f", "")
+    scores = [feature["score"] for feature in found.features]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_score_and_classes_choose(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=160, score=0.7, classes="2, 3")
+    expected = {
+        edges for number, edges in drawn.edges.items() if 0.6 + number % 7 / 20 > 0.699 and 1 + number % 3 in (2, 3)
+    }
+    assert edges_of(found) == expected
+
+
+def test_an_extent_takes_the_objects_with_their_centre_in_it(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    extent = "301000,303000,3997500,3999000"  # columns 100 to 300, rows 100 to 250
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=96, overlap=48, extent=extent)
+    expected = {
+        edges
+        for edges in drawn.edges.values()
+        if 100 <= (edges[0] + edges[2]) / 2 < 300 and 100 <= (edges[1] + edges[3]) / 2 < 250
+    }
+    assert edges_of(found) == expected
+
+
+def test_a_mask_limits_by_the_centre(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    inside = np.zeros((SIZE, SIZE, 1), "uint8")
+    inside[:, 170:] = 1
+    mask = detectors.scene(tmp_path / "mask.tif", inside)
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=128, mask=mask)
+    assert edges_of(found) == {edges for edges in drawn.edges.values() if (edges[0] + edges[2]) // 2 >= 170}
+
+
+def test_no_object_is_an_empty_layer(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, score=0.95, **{"out.report": str(tmp_path / "report.html")})
+    assert found.features == []
+    assert found.results["objects"] == 0
+    assert any("SCORE (0.95)" in warning for warning in found.log.warnings)
+
+
+def test_objects_larger_than_the_overlap_are_told(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=64, overlap=4)
+    assert any("OVERLAP" in warning and "larger than" in warning for warning in found.log.warnings)
+
+
+def test_names_and_colours_of_yolo_reach_the_layer(tmp_path: Path) -> None:
+    image = np.zeros((100, 150, 3), "uint8")
+    image[10, 20, 0], image[70, 140, 1] = 204, 255
+    path = detectors.scene(tmp_path / "image.tif", image)
+    found = run(tmp_path, path, detectors.yolo_grid(tmp_path / "yolo.onnx"))
+    objects = {(feature["name"], round(feature["score"], 3)) for feature in found.features}
+    assert objects == {("tree", 0.8), ("car", 1.0)}
+    assert {row["name"] for row in json.loads(found.results["legend"])} == {"tree", "car"}
+    assert all(x2 - x1 == 8 and y2 - y1 == 8 for x1, y1, x2, y2 in edges_of(found))
+    tree = next(feature for feature in found.features if feature["name"] == "tree")
+    left, right, low, high = tree["shape"].GetEnvelope()
+    assert left <= ORIGIN[0] + 205 <= right and low <= ORIGIN[3] - 105 <= high
+
+
+def test_cancelling_leaves_nothing(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    class Impatient(Log):
+        def cancelled(self) -> bool:
+            return bool(self.fractions) and self.fractions[-1] > 0.3
+
+    with pytest.raises(Cancelled):
+        run(tmp_path, drawn.path, drawn.model, tilesize=96, log=Impatient())
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"classes": "tree"}, "CLASSES"),
+        ({"tilesize": 96, "overlap": 60}, "OVERLAP"),
+        ({"output.names": "detection_boxes"}, "HEAD"),
+        ({"head": "yolov8"}, "OUTPUT_NAMES"),
+        ({"head": "yolov8", "output.names": "detection_boxes"}, "HEAD"),
+        ({"head.scale": "pixels"}, "HEAD_SCALE"),
+        ({"head.order": "cxcywh", "head.scale": "relative", "out": "/nowhere/x.gpkg"}, "OUT"),
+        ({"extent": "0,1,0,1"}, "EXTENT"),
+    ],
+)
+def test_bad_input(values: dict[str, Any], named: str, drawn: SimpleNamespace, tmp_path: Path) -> None:
+    with pytest.raises(OtbtfError, match=named):
+        run(tmp_path, drawn.path, drawn.model, **values)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serve_points_here_and_this_points_to_serve(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    values = {"source1.il": [drawn.path], "model.dir": drawn.model, "out": str(tmp_path / "map.tif")}
+    with pytest.raises(OtbtfError, match="is a detector .*otbtf:detectobjects"):
+        registry.run("TensorflowModelServe", values, Log())
+    yolo = detectors.yolo_grid(tmp_path / "yolo.onnx")
+    with pytest.raises(OtbtfError, match="is a detector .*otbtf:detectobjects"):
+        registry.run("TensorflowModelServe", {**values, "model.dir": yolo}, Log())
+    maps = detectors.fixed_outputs(tmp_path / "maps.onnx", (1, 3, 64, 64), {"map": np.zeros((1, 2, 64, 64))})
+    with pytest.raises(OtbtfError, match="returns maps .*otbtf:tensorflowmodelserve"):
+        run(tmp_path, drawn.path, maps)
+
+
+def test_describe_model_shows_a_detector_and_keeps_names_of_classes(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    model = detectors.segments_detector(tmp_path)
+    labels = detectors.scene(tmp_path / "labels.tif", np.ones((4, 4, 1), "uint8"))
+    legend = {"classes": [{"value": 1, "name": "oak", "color": "#112233"}, {"value": 2, "name": "fir"}]}
+    (tmp_path / "labels.tif.json").write_text(json.dumps(legend))
+    page = tmp_path / "model.html"
+    values = {"model.dir": model, "classes": labels, "sidecar": True, "out.html": str(page)}
+    results = registry.run("DescribeModel", values, Log())
+    assert results["verdict"] == "detector"
+    text = page.read_text(encoding="utf-8")
+    assert all(word in text for word in ("<code>tensorflow</code>", "<code>yxyx</code>", "otbtf:detectobjects"))
+    found = run(tmp_path, drawn.path, model, classes="Oak")
+    assert {feature["name"] for feature in found.features} == {"oak"}
+    rows = {row["value"]: row for row in json.loads(found.results["legend"])}
+    assert rows == {1: {"value": 1, "name": "oak", "color": "#112233"}}
+
+
+def test_boxes_in_an_unknown_order_are_refused_until_it_is_said(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    outputs = {"boxes": np.array([[[8, 8, 20, 10]]]), "confidence": np.array([[0.9]]), "labels": np.array([[0]])}
+    model = detectors.fixed_outputs(tmp_path / "keras.onnx", (1, 3, 400, 400), outputs)
+    with pytest.raises(OtbtfError, match="HEAD_ORDER"):
+        run(tmp_path, drawn.path, model)
+    with pytest.raises(OtbtfError, match="HEAD_SCALE"):
+        run(tmp_path, drawn.path, model, **{"head.order": "xywh"})
+    found = run(tmp_path, drawn.path, model, **{"head.order": "xywh", "head.scale": "pixels"})
+    assert edges_of(found) == {(8, 8, 28, 18)}
+
+
+def test_torchvision_takes_an_image_without_a_batch(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    outputs = {"boxes": np.array([[8, 8, 28, 18]]), "labels": np.array([1]), "scores": np.array([0.9])}
+    model = detectors.fixed_outputs(tmp_path / "rcnn.onnx", (3, "h", "w"), outputs)
+    found = run(tmp_path, drawn.path, model, tilesize=512)
+    assert edges_of(found) == {(8, 8, 28, 18)}
+    assert any("values from 0 to 1" in warning for warning in found.log.warnings)

@@ -1,0 +1,69 @@
+"""Tiles that overlap: of which an object is taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from otbtf_qgis.core.geometry.grid import Box
+from otbtf_qgis.core.objects.overlappingtiles import OverlappingTile, cut_by_edges, overlapping_tiles, taken
+
+
+@pytest.mark.parametrize(
+    ("length", "size", "overlap"), [(1000, 128, 64), (129, 128, 64), (333, 100, 10), (90, 128, 64)]
+)
+def test_tiles_cover_the_region_and_share_enough(length: int, size: int, overlap: int) -> None:
+    tiles = overlapping_tiles(Box(5, 7, length, 50), size, 50, overlap)
+    starts = [tile.box.x for tile in tiles]
+    assert starts[0] == 5
+    assert starts[-1] + size >= 5 + length
+    assert all(tile.box.y == 7 and tile.shared[2:] == (0, 0) for tile in tiles)
+    for one, other in zip(tiles, tiles[1:]):
+        shared = one.box.right - other.box.x
+        assert shared >= overlap
+        assert one.shared[1] == other.shared[0] == shared
+    if length >= size:
+        assert starts[-1] + size == 5 + length
+
+
+def seen(objects: np.ndarray, tile: OverlappingTile, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers and visible edges of the objects in a tile, as a detector with small errors finds them."""
+    box = tile.box
+    low, high = np.array([box.y, box.x]), np.array([box.bottom, box.right])
+    visible = np.concatenate([np.maximum(objects[:, :2], low), np.minimum(objects[:, 2:], high)], axis=1)
+    there = np.flatnonzero((visible[:, 2:] - visible[:, :2] > 1).all(axis=1))
+    return there, visible[there] - [box.y, box.x, box.y, box.x] + shift[there]
+
+
+@pytest.mark.parametrize("error", [0.0, 1.5])
+@pytest.mark.parametrize(("size", "overlap"), [(128, 64), (100, 50), (256, 65)])
+def test_each_object_is_taken_whole_from_one_tile_or_two(size: int, overlap: int, error: float) -> None:
+    random = np.random.default_rng(3)
+    sides = random.uniform(4, overlap - 4 * error - 0.01, (4000, 2))
+    corners = random.uniform(0, 1, (4000, 2)) * (np.array([700, 900]) - sides)
+    objects = np.concatenate([corners, corners + sides], axis=1)
+    counts = np.zeros(len(objects), int)
+    for tile in overlapping_tiles(Box(0, 0, 900, 700), size, size, overlap):
+        there, edges = seen(objects, tile, random.uniform(-error, error, (len(objects), 1)))
+        kept = taken(edges, tile)
+        counts[there[kept]] += 1
+        found = edges[kept] + [tile.box.y, tile.box.x, tile.box.y, tile.box.x]
+        np.testing.assert_allclose(found, objects[there[kept]], atol=error + 1e-9)  # whole
+    assert counts.min() == 1
+    assert counts.mean() < 1.6
+
+
+def test_no_object_larger_than_the_overlap_is_lost() -> None:
+    random = np.random.default_rng(4)
+    lengths = random.uniform(20, 300, 4000)
+    starts = random.uniform(0, 1, 4000) * (1000 - lengths)
+    objects = np.stack((np.full(4000, 10.0), starts, np.full(4000, 30.0), starts + lengths), axis=1)
+    counts, cut = np.zeros(4000, int), np.zeros(4000, bool)
+    for tile in overlapping_tiles(Box(0, 0, 1000, 128), 128, 128, 40):
+        there, edges = seen(objects, tile, np.zeros((4000, 1)))
+        kept = taken(edges, tile)
+        counts[there[kept]] += 1
+        cut[there[kept]] |= cut_by_edges(edges[kept], tile)
+    assert counts.min() >= 1
+    assert cut[lengths > 128].all()
+    assert not cut[lengths < 35].any()
