@@ -39,17 +39,20 @@ class Decoder:
         full: number of tiles for which the model returned as many objects as it can.
     """
 
-    def __init__(self, head: DetectorHead, model: str, score: float, labels: Sequence[int] = ()) -> None:
+    def __init__(
+        self, head: DetectorHead, model: str, score: float, most: int | None = None, labels: Sequence[int] = ()
+    ) -> None:
         """Prepare.
 
         Args:
             head: what the outputs are; its order and scale are known.
             model: path of the model, for messages.
             score: the smallest one that is kept.
+            most: objects that the model can return; None where that is not known.
             labels: of maps, the label of each class; empty for their numbers from 0 on.
         """
         self.head, self.full, self.score = head, 0, score
-        self._model, self._labels = model, np.array(labels, "int64")
+        self._model, self._most, self._labels = model, most, np.array(labels, "int64")
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
         """Return the boxes of a tile.
@@ -71,7 +74,7 @@ class Decoder:
         )
         kept = found.scores >= self.score
         self._check_scores(found.scores)
-        if self.head.facts.suppressed and len(kept) > 1 and kept.all():
+        if self._most is not None and int(kept.sum()) >= self._most:
             self.full += 1
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
         kept &= found.classes >= 0
@@ -183,11 +186,7 @@ def _lists(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
         count = np.asarray(outputs[3]).reshape(-1)
         if count.size != 1 or not 0 <= count[0] <= len(boxes):
             raise decoder.unequal(shapes)
-        if int(count[0]) < len(boxes):
-            # What follows is filling: a row of score 0 stands for it, so that the model is not taken for full.
-            boxes, scores, classes = (array[: int(count[0])] for array in (boxes, scores, classes))
-            boxes, classes = np.append(boxes, [[0, 0, 0, 0]], axis=0), np.append(classes, -1)
-            scores = np.append(scores, 0)
+        boxes, scores, classes = (array[: int(count[0])] for array in (boxes, scores, classes))  # others are filling
     return _Found(boxes, scores, classes)
 
 

@@ -13,7 +13,7 @@ from otbtf_qgis.core.patches.detectiontarget import TargetMaps, TargetObjects
 
 
 def decoder(score: float = 0.5, labels: tuple[int, ...] = ()) -> Decoder:
-    return Decoder(DetectorHead("centernet", ("detection_maps",), "", "cxcywh", "pixels"), "m", score, labels)
+    return Decoder(DetectorHead("centernet", ("detection_maps",), "", "cxcywh", "pixels"), "m", score, None, labels)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 8])
