@@ -167,11 +167,9 @@ def _detection_loss(name: str, output: TrainedOutput, target: tuple[int, ...]) -
     if len(target) != 3 or target[:2] != output.shape[:2] or target[2] != output.bands + 1:
         raise ParameterError(
             "The model's output {output} and the detection maps of shape {target} do not fit: the maps need one band more, "
-            "the mask, and as many rows and columns. Extract them for the classes and with the cell size ({stride}) of the "
-            "model.",
+            "the mask, and as many rows and columns. Extract them for the classes and with the cell size of the model.",
             output=output.describe(),
             target=" x ".join(map(str, target)),
-            stride=field("objects_stride"),
         )
     return loss.name, loss
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..classes.legend import as_rows
 from ..classes.modelclasses import Classes
-from ..errors import ParameterError, field
+from ..errors import ParameterError
 from ..parameters.detectionmaps import CONTENT, MORE_IN_TARGET, STRIDES
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description, rows_legend
@@ -33,11 +33,10 @@ def detector_options(samples: Samples, image: str, target: str) -> dict[str, Any
     if maps[-1] <= MORE_IN_TARGET or stride not in STRIDES or tuple(side * stride for side in maps[:2]) != tuple(sides):
         raise ParameterError(
             "{target} has patches of {maps} (rows, columns, bands), which are no detection maps for patches of {sides}: give "
-            "those that otbtf:patchesextraction writes to {out_objects}.",
+            "those that otbtf:patchesextraction makes of objects.",
             target=SampleRole.TRAINING.mention("il", target),
             maps=" x ".join(map(str, maps)),
             sides=" x ".join(map(str, sides)),
-            out_objects=field("out_objects"),
         )
     return {"classes": maps[-1] - MORE_IN_TARGET, "stride": stride}
 
