@@ -19,7 +19,7 @@ HEIGHT, WIDTH, HALF = 224, 448, 224
 """The western half is for training, the eastern is held back."""
 
 DISC, SQUARE = 3, 7
-PATCH, STEP, STRIDE = 48, 16, 2
+PATCH, STEP, STRIDE = 48, 22, 2
 
 
 def drawn(count: int, seed: int = 0) -> tuple[np.ndarray, list[tuple[int, int, int, int]], list[int]]:
@@ -85,12 +85,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         "TensorflowModelTrain",
         {
             "model.dir": "template:detector",
-            "width": 12,
+            "width": 10,
             "depth": 2,
             "training.source1.il": [cut["source1.out"]],
             "training.source2.il": [cut["out.objects"]],
-            "training.epochs": 18,
-            "training.batchsize": 12,
+            "training.epochs": 12,
+            "training.batchsize": 8,
             "learning_rate": 0.004,
             "schedule": "cosine",
             "augmentation": "flips_turns",
@@ -137,5 +137,4 @@ def test_held_back_objects_are_found(trained: SimpleNamespace, tmp_path: Path) -
                 "out": str(tmp_path / "scores.csv"),
             },
         )
-        print(scores)
         assert scores["f1"] > 0.8
