@@ -41,13 +41,14 @@ def write_boxes(
     """Write the boxes of the objects as polygons with the fields `class` and `name`."""
     texts = {class_: tr(name) for class_, name in NAMES.items()}
     names = np.array([texts[Small(value)] for value in objects.classes.tolist()], object)
-    columns = [np.ma.MaskedArray(objects.classes), np.ma.MaskedArray(names)]
+    columns: list[np.ma.MaskedArray] = [np.ma.MaskedArray(objects.classes), np.ma.MaskedArray(names)]
     with OutputVector(staging, (Field("class", INTEGER), Field("name", TEXT)), reference, progress, POLYGONS) as out:
-        out.write_shapes(columns, [_outline(*edges, west, north) for edges in objects.edges.tolist()])
+        out.write_shapes(columns, [_outline(edges, west, north) for edges in objects.edges.tolist()])
         out.close()
 
 
-def _outline(x1: int, y1: int, x2: int, y2: int, west: float, north: float) -> bytes:
+def _outline(edges: list[int], west: float, north: float) -> bytes:
     """Return a box as a polygon in WKB, little-endian."""
+    x1, y1, x2, y2 = edges
     corners = np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)], "<f8") * (SPACING, -SPACING) + (west, north)
     return struct.pack("<BIII", 1, 3, 1, 5) + corners.astype("<f8").tobytes()
