@@ -21,6 +21,9 @@ from .smallobjects import BANDS, SIDE, SPACING, Small, SmallObjects
 NAMES = {Small.TREE: Phrase("Tree"), Small.HOUSE: Phrase("House")}
 """The name of each class."""
 
+_OPTIONS = ("PHOTOMETRIC=RGB", "ALPHA=NO")
+"""Else GDAL takes the last of four bands of bytes for a mask."""
+
 
 def write_image(
     objects: SmallObjects, staging: Staging, reference: Reference, west: float, north: float
@@ -28,7 +31,7 @@ def write_image(
     """Write the image, still to be committed, with its upper left corner at a place."""
     grid = Grid(Axis(west, SPACING, SIDE), Axis(-north, SPACING, SIDE))
     driver = gdal.GetDriverByName("GTiff")
-    raster = OutputRaster(staging, grid, len(BANDS), np.dtype("uint8"), reference, driver)
+    raster = OutputRaster(staging, grid, len(BANDS), np.dtype("uint8"), reference, driver, options=_OPTIONS)
     for number, name in enumerate(BANDS, 1):
         raster.dataset.GetRasterBand(number).SetDescription(name)
     raster.write(Box(0, 0, SIDE, SIDE), objects.pixels)

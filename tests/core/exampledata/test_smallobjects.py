@@ -41,6 +41,8 @@ def test_the_files_hold_the_same_on_the_ground(tmp_path: Path) -> None:
         drawn = draw_small_objects(1, area)
         image = gdal.Open(made[f"ortho.{'ab'[area]}"])
         assert image.GetGeoTransform() == (west, 0.5, 0, 3960000, 0, -0.5)
+        assert image.GetRasterBand(4).GetColorInterpretation() != gdal.GCI_AlphaBand
+        assert image.GetRasterBand(1).GetMaskFlags() == gdal.GMF_ALL_VALID
         np.testing.assert_array_equal(np.moveaxis(image.ReadAsArray(), 0, -1), drawn.pixels)
         vector = ogr.Open(made[f"objects.{'ab'[area]}"])
         found = [
