@@ -8,8 +8,8 @@ import numpy as np
 
 from ..parameters.detectionmaps import GEOMETRY, MORE_IN_TARGET
 
-OVERLAP = 0.7
-"""Intersection over union that a box has at least with its object if its corners are off by the radius of the heat."""
+OVERLAP = 0.3
+"""Intersection over union that a box keeps if its corners are off by the radius of the heat, as CornerNet has it."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def heat_radius(heights: np.ndarray, widths: np.ndarray, overlap: float = OVERLA
 
     After H. Law and J. Deng, CornerNet: Detecting Objects as Paired Keypoints, ECCV 2018, section 3.2, which CenterNet
     follows: the smallest of the radii for a box that is shifted, for one inside the right one, and for one around it, each the
-    root of a quadratic equation. (CornerNet's program divides the last two by 2 instead of twice the square's coefficient.)
+    root of a quadratic equation.
 
     Args:
         heights, widths: of the boxes, in any unit.
@@ -83,7 +83,7 @@ class TargetMaps:
             stride: width and height of a cell in pixels.
         """
         self.objects, self.classes, self.stride, self.hidden = objects, classes, stride, 0
-        # Whole cells, and a deviation of a third of the side of the heat's half, as CornerNet and CenterNet have them.
+        # In whole cells; half a cell more on each side, so that a radius of 0 has a deviation, too.
         self._radii = np.floor(heat_radius(objects.heights / stride, objects.widths / stride)).astype("int64")
         self._reach = float((self._radii.max(initial=0) + 1) * stride)
 

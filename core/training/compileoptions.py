@@ -74,8 +74,18 @@ def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[in
         output: the model's.
         target: shape of a sample's target.
         two_values: whether it holds nothing but the whole numbers 0 and 1.
+
+    Raises:
+        ParameterError: VALIDATION_MODE does not fit the model.
     """
     if output.name == detectionmaps.OUTPUT:
+        if mode == CLASSES:
+            raise ParameterError(
+                "{validation_mode} is {mode}, but the model is a detector, whose maps hold no class for each cell: set it to "
+                "none, and assess what the trained model finds with otbtf:assessdetections.",
+                validation_mode=field("validation_mode"),
+                mode=mode,
+            )
         return DETECTION
     if mode != "none":
         return mode

@@ -88,8 +88,8 @@ def assess(folder: Path, made: dict[str, Any], model: str) -> dict[str, Any]:
 
 def draw(folder: Path, made: dict[str, Any], scores: dict[str, Any]) -> None:
     """Draw a patch with its target beside the middle of image B with what is found in it."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(12, 4.4))
-    number = 8
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 5.6), width_ratios=(1, 1, 1.7))
+    number = 8  # a house and trees
     patches, maps = gdal.Open(str(folder / "patches.tif")), gdal.Open(str(folder / "maps.tif"))
     patch = patches.ReadAsArray(0, number * PATCH, PATCH, PATCH)[:3]
     heat = maps.ReadAsArray(0, number * PATCH // 2, PATCH // 2, PATCH // 2)[:2]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from points import write_points
-from serving import ORIGIN, write
+from serving import ORIGIN, Log, read, write
 
 from otbtf_qgis.core import registry
+from otbtf_qgis.core.errors import OtbtfError
 
 pytest.importorskip("tensorflow")
 
@@ -138,3 +140,55 @@ def test_held_back_objects_are_found(trained: SimpleNamespace, tmp_path: Path) -
             },
         )
         assert scores["f1"] > 0.8
+
+
+def test_the_report_and_the_description_say_what_it_is(trained: SimpleNamespace) -> None:
+    log = Log()
+    found = registry.run("DescribeModel", {"model.dir": trained.results["model.saveto"]}, log)
+    assert "centernet (detection_maps)" in log.text
+    assert found["verdict"] == "fully convolutional" and "OUTPUT_SPCSCALE=2 " in found["parameters"]
+    assert "centernet" in (trained.folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"target": "patches.tif"}, "which are no detection maps for patches of 48 x 48"),
+        ({"loss": "mse"}, "which learns by the loss centernet"),
+        ({"metrics": "mae"}, "detectors have no metrics"),
+        ({"validation.mode": "class"}, "no class for each cell"),
+        ({"calibrate": True, "validation.source1.il": "patches.tif", "validation.source2.il": "same"}, "probabilities"),
+        ({"model.dir": "detector.keras", "target": "other"}, "the maps need one band more"),
+        ({"validation.source1.il": "patches.tif", "validation.source2.il": "renamed"}, "layers of the same classes"),
+    ],
+)
+def test_bad_training_is_refused(
+    values: dict[str, Any], message: str, trained: SimpleNamespace, tmp_path: Path
+) -> None:
+    patches, maps = str(trained.folder / "patches.tif"), Path(trained.cut["out.objects"])
+    files = {"patches.tif": patches, "detector.keras": trained.results["out.keras"], "same": str(maps)}
+    files["renamed"] = write(tmp_path / "renamed.tif", read(maps))
+    told = json.loads(Path(f"{maps}.json").read_text(encoding="utf-8"))
+    told["classes"] = [{"value": DISC}, {"value": SQUARE + 1}]
+    Path(f"{files['renamed']}.json").write_text(json.dumps(told), encoding="utf-8")
+    files["other"] = write(tmp_path / "other.tif", read(maps)[..., 1:])
+    told["bands"], told["classes"] = told["bands"] - 1, [{"value": 1}]
+    told["statistics"] = told["statistics"][1:]
+    Path(f"{files['other']}.json").write_text(json.dumps(told), encoding="utf-8")
+    given = {key: files.get(value, value) if isinstance(value, str) else value for key, value in values.items()}
+    for key in ("validation.source1.il", "validation.source2.il"):
+        if key in given:
+            given[key] = [given[key]]
+    given["training.source2.il"] = [given.pop("target", str(maps))]
+    with pytest.raises(OtbtfError, match=message):
+        registry.run(
+            "TensorflowModelTrain",
+            {
+                "model.dir": "template:detector",
+                "training.source1.il": [patches],
+                "training.epochs": 1,
+                "out.keras": str(tmp_path / "new.keras"),
+                **given,
+            },
+        )
+    assert not (tmp_path / "new.keras").exists()
