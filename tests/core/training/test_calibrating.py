@@ -181,9 +181,7 @@ def test_serving_gives_the_confidence_and_the_same_map(trained: dict[str, Any], 
             np.testing.assert_array_equal(maps[name], maps["plain.keras"])
 
 
-def test_averages_and_parts_are_those_of_the_calibrated_probabilities(
-    trained: dict[str, Any], tmp_path: Path
-) -> None:
+def test_averages_and_parts_are_those_of_the_calibrated_probabilities(trained: dict[str, Any], tmp_path: Path) -> None:
     """The mean of a calibrated model and the same one uncalibrated, in four positions, equals that of NumPy."""
     bands = np.random.default_rng(6).integers(0, 200, (3, 12, 15)).astype("uint16")
     image = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "image.tif"), 15, 12, 3, gdal.GDT_UInt16)
