@@ -79,6 +79,7 @@ class OnnxContent:
         nodes: of the main graph.
         constants: names of its values that the file holds.
         outputs: names of what it returns.
+        shapeless: names of the inputs of which it tells no shape, not even that of a single number.
     """
 
     ir_version: int = 0
@@ -92,6 +93,7 @@ class OnnxContent:
     nodes: list[Node] = field(default_factory=list)
     constants: set[str] = field(default_factory=set)
     outputs: list[str] = field(default_factory=list)
+    shapeless: set[str] = field(default_factory=set)
 
 
 def read_content(path: Path) -> OnnxContent:
@@ -242,8 +244,11 @@ class _Walk:
     def _graph(self, data: range, depth: int, main: bool = False) -> None:
         if depth > _DEEPEST:
             raise DamagedFile(Phrase("its graphs are nested too deeply"))
-        for number, value in self.source.parts(data, 1, 5, 12, 15):
-            if number == 12:
+        for number, value in self.source.parts(data, 1, 5, 11, 12, 15):
+            if number == 11:
+                if main:
+                    self._input(value)
+            elif number == 12:
                 if main:
                     self.content.outputs += [self.source.text(name) for _, name in self.source.parts(value, 1)]
             elif number == 1:
@@ -254,6 +259,17 @@ class _Walk:
                 name = self._tensor(value) if number == 5 else self._sparse(value)
                 if main:
                     self.content.constants.add(name)
+
+    def _input(self, data: range) -> None:
+        name, shapes = "", 0
+        for number, value in self.source.parts(data, 1, 2):
+            if number == 1:
+                name = self.source.text(value)
+            else:
+                tensors = (tensor for _, tensor in self.source.parts(value, 1))
+                shapes += sum(1 for tensor in tensors for _ in self.source.parts(tensor, 2))
+        if not shapes:
+            self.content.shapeless.add(name)
 
     def _node(self, data: range, depth: int) -> Node:
         texts: dict[int, list[str]] = {number: [] for number in (1, 2, 3, 4, 7)}

@@ -30,6 +30,9 @@ from .servesettings import ServeSettings
 
 _PIXEL_SIZE, _SCALING = field("images_pixelsize"), field("images_scaling")
 
+_UNEQUAL = 0.01
+"""How much width and height of square pixels may differ, of the width."""
+
 
 def adapted(
     settings: ServeSettings, sources: list[OpenSource], progress: Progress
@@ -54,6 +57,7 @@ def adapted(
     if not sized or settings.pixel_size == "ignore":
         return settings, sources
     found = _pixel_size(sources[0], sized)
+    _check_square(sources[0], found, progress)
     if settings.pixel_size == "check":
         _check_pixel_size(sources[0], found, sized, progress)
         return settings, sources
@@ -70,6 +74,22 @@ def adapted(
     resampled = [_resampled(source, wanted / found) for source in sources]
     settings = replace(settings, sources=replace(settings.sources, sources=tuple(resampled)))
     return settings, open_sources(settings.sources)
+
+
+def _check_square(source: OpenSource, width: float, progress: Progress) -> None:
+    """Warn of pixels that are not as high as wide, in metres: no pixel size of a model tells such ones."""
+    grid = source.stack.grid
+    height = width * abs(grid.y.spacing / grid.x.spacing)
+    if abs(height - width) > _UNEQUAL * width:
+        progress.warning(
+            Phrase(
+                "The pixels of {name} are {width:g} m wide and {height:g} m high, but the model was trained on square ones: its "
+                "results may be wrong. Warp the image to square pixels (Raster > Projections > Warp).",
+                name=source.stack.names[0],
+                width=width,
+                height=height,
+            )
+        )
 
 
 def _check_pixel_size(
