@@ -22,6 +22,7 @@ from ..models.onnxmetadata import metadata_of
 from ..models.servingdefaults import ServingDefaults
 from ..parameters.rastersource import RasterSource, described
 from ..phrases import Phrase
+from ..probing.imagefit import not_square
 from ..probing.sources import OpenSource, open_sources
 from ..probing.usersettings import ModelSettings, SourceSettings
 from ..rasters.inmemory import Opened
@@ -29,9 +30,6 @@ from .defaultsapplied import serving_defaults_of
 from .servesettings import ServeSettings
 
 _PIXEL_SIZE, _SCALING = field("images_pixelsize"), field("images_scaling")
-
-_UNEQUAL = 0.01
-"""How much width and height of square pixels may differ, of the width."""
 
 
 def adapted(
@@ -57,7 +55,9 @@ def adapted(
     if not sized or settings.pixel_size == "ignore":
         return settings, sources
     found = _pixel_size(sources[0], sized)
-    _check_square(sources[0], found, progress)
+    oblong = not_square(sources[0].stack)
+    if oblong is not None:
+        progress.warning(oblong)
     if settings.pixel_size == "check":
         _check_pixel_size(sources[0], found, sized, progress)
         return settings, sources
@@ -74,22 +74,6 @@ def adapted(
     resampled = [_resampled(source, wanted / found) for source in sources]
     settings = replace(settings, sources=replace(settings.sources, sources=tuple(resampled)))
     return settings, open_sources(settings.sources)
-
-
-def _check_square(source: OpenSource, width: float, progress: Progress) -> None:
-    """Warn of pixels that are not as high as wide, in metres: no pixel size of a model tells such ones."""
-    grid = source.stack.grid
-    height = width * abs(grid.y.spacing / grid.x.spacing)
-    if abs(height - width) > _UNEQUAL * width:
-        progress.warning(
-            Phrase(
-                "The pixels of {name} are {width:g} m wide and {height:g} m high, but the model was trained on square ones: its "
-                "results may be wrong. Warp the image to square pixels (Raster > Projections > Warp).",
-                name=source.stack.names[0],
-                width=width,
-                height=height,
-            )
-        )
 
 
 def _check_pixel_size(
