@@ -7,6 +7,7 @@ that stand twice, each of them is walked.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,17 @@ Value = Union[int, range]
 
 _DEEPEST = 32
 """Graphs inside graphs; protobuf reads a hundred messages inside each other, and a graph needs three."""
+
+_MOST_DIMENSIONS = 64
+_BITS = {
+    **dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), 8),
+    **dict.fromkeys((4, 5, 10, 16), 16),
+    **dict.fromkeys((1, 6, 12), 32),
+    **dict.fromkeys((7, 11, 13, 14), 64),
+    15: 128,
+    **dict.fromkeys((21, 22, 23), 4),
+}
+"""Bits of a number of each type, by onnx.proto's DataType; a text has none."""
 
 _CHUNK = 1 << 14
 _LONGEST = 1 << 24
@@ -174,6 +186,14 @@ class _Source:
             if number in numbers and isinstance(value, range):
                 yield number, value
 
+    def numbers(self, part: range) -> list[int]:
+        """Return whole numbers that are packed."""
+        found, place = [], part.start
+        while place < part.stop:
+            value, place = self._varint(place, part.stop)
+            found.append(value)
+        return found
+
     def _varint(self, place: int, end: int) -> tuple[int, int]:
         value = 0
         for shift in range(0, 70, 7):
@@ -309,15 +329,25 @@ class _Walk:
         return names[0] if names else ""
 
     def _tensor(self, data: range) -> str:
-        name = ""
+        name, kind = "", 0
+        shape: list[int] = []
         external: list[tuple[str, str]] = []
-        for number, value in self.source.parts(data, 8, 13):
-            if number == 8:
+        for number, value in self.source.fields(data):
+            if number == 1:
+                shape += [value] if isinstance(value, int) else self.source.numbers(value)
+            elif number == 2 and isinstance(value, int):
+                kind = value
+            elif number == 8 and isinstance(value, range):
                 name = self.source.text(value)
-            else:
+            elif number == 13 and isinstance(value, range):
                 external.append(self._pair(value))
+        if not external:
+            return name
+        if len(shape) > _MOST_DIMENSIONS:
+            raise DamagedFile(Phrase("a tensor of {count} dimensions", count=len(shape)))
         sizes = {key: _whole(text) for key, text in external if key in ("offset", "length")}
-        end = sum(sizes.values())
+        length = sizes.get("length") or math.prod(shape) * _BITS.get(kind, 0) // 8
+        end = sizes.get("offset", 0) + length
         self.content.external += [ExternalData(name, text, end) for key, text in external if key == "location"]
         return name
 
