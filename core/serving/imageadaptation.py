@@ -22,6 +22,7 @@ from ..models.onnxmetadata import metadata_of
 from ..models.servingdefaults import ServingDefaults
 from ..parameters.rastersource import RasterSource, described
 from ..phrases import Phrase
+from ..probing.imagefit import not_square
 from ..probing.sources import OpenSource, open_sources
 from ..probing.usersettings import ModelSettings, SourceSettings
 from ..rasters.inmemory import Opened
@@ -54,6 +55,9 @@ def adapted(
     if not sized or settings.pixel_size == "ignore":
         return settings, sources
     found = _pixel_size(sources[0], sized)
+    oblong = not_square(sources[0].stack)
+    if oblong is not None:
+        progress.warning(oblong)
     if settings.pixel_size == "check":
         _check_pixel_size(sources[0], found, sized, progress)
         return settings, sources
