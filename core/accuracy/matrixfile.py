@@ -68,7 +68,17 @@ def write(path: str | Path, scores: ClassScores, form: str = "confusionmatrix") 
 
 
 def read(path: str | Path) -> ClassScores:
-    """Read a matrix in either form; its classes are those of rows and columns together.
+    """Read a matrix in either form, with its scores; see `read_counts`."""
+    labels, counts = read_counts(path)
+    return class_scores_of(counts, labels)
+
+
+def read_counts(path: str | Path) -> tuple[list[Any], np.ndarray]:
+    """Read a matrix in either form.
+
+    Returns:
+        The classes, those of rows and columns together: int where all of them are numbers, else str; and the samples, int64
+        (classes, classes), with the reference in rows.
 
     Raises:
         ParameterError: the file cannot be read, or is not such a matrix.
@@ -100,8 +110,8 @@ def _fields(line: str) -> list[str]:
     return next(csv.reader([line]), [])
 
 
-def _square(reference: Sequence[str], produced: Sequence[str], counts: np.ndarray) -> ClassScores:
-    """Return the matrix over all classes; labels are numbers where all of them are."""
+def _square(reference: Sequence[str], produced: Sequence[str], counts: np.ndarray) -> tuple[list[Any], np.ndarray]:
+    """Return all classes and the matrix over them; labels are numbers where all of them are."""
     labels: list[Any] = [*reference, *produced]
     with contextlib.suppress(ValueError):
         labels = [int(label) for label in labels]
@@ -109,4 +119,4 @@ def _square(reference: Sequence[str], produced: Sequence[str], counts: np.ndarra
     places = [classes.index(label) for label in labels]
     matrix = np.zeros((len(classes), len(classes)), np.int64)
     matrix[np.ix_(places[: len(reference)], places[len(reference) :])] = counts
-    return class_scores_of(matrix, classes)
+    return classes, matrix

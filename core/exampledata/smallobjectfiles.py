@@ -21,7 +21,7 @@ from .smallobjects import BANDS, SIDE, SPACING, Small, SmallObjects
 NAMES = {Small.TREE: Phrase("Tree"), Small.HOUSE: Phrase("House")}
 """The name of each class."""
 
-_OPTIONS = ("PHOTOMETRIC=RGB", "ALPHA=NO")
+_OPTIONS = ("PHOTOMETRIC=RGB",)
 """Else GDAL takes the last of four bands of bytes for a mask."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
@@ -52,6 +53,17 @@ class _Map(PixelMemory):
         section=sections.SETTINGS,
         advanced=True,
     )
+    matrix: str | None = voc.file(
+        "matrix",
+        "Confusion matrix of the map",
+        "CSV file in which ComputeConfusionMatrix has compared this map with reference data. The table of areas then also has "
+        "the areas adjusted for the map's errors (adjusted, in m2) and half the width of their 95 % confidence interval "
+        "(adjust_ci), after Olofsson et al. (2014). The reference must be a random sample of each mapped class.",
+        required=False,
+        file_filter="CSV files (*.csv *.txt);;All files (*)",
+        section=sections.SETTINGS,
+        advanced=True,
+    )
     nodata: float | None = shared.nodata("Pixels with this value get no polygon.", advanced=True)
     nodata_from_layer: bool = shared.nodata_from_layer()
     alpha: str = shared.alpha()
@@ -84,3 +96,19 @@ class MapToPolygons(Operation, _Map):
         "Table (.gpkg, .csv, ...) with the number of polygons and pixels, the area and its share of each class.",
         required=False,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.matrix and not self.outtable:
+            raise ParameterError(
+                "{matrix} is given, but {outtable} is missing, which gets the adjusted areas: name a file for it, or leave "
+                "{matrix} empty.",
+                matrix=field("matrix"),
+                outtable=field("outtable"),
+            )
+        if self.matrix and (self.threshold is not None or self.minarea):
+            raise ParameterError(
+                "{matrix} compares the map as it is, but {other} changes its areas: leave one of them empty.",
+                matrix=field("matrix"),
+                other=field("threshold" if self.threshold is not None else "minarea"),
+            )

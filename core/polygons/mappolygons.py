@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .. import errors
+from ..accuracy.matrixfile import read_counts
 from ..base.progress import Part, Progress
 from ..base.temporaries import scratch_folder
 from ..classes.legend import Legend, as_rows, known_classes, write_legend
@@ -21,10 +21,10 @@ from ..operations.maptopolygons import MapToPolygons
 from ..phrases import Phrase
 from ..rasters.ellipsoid import Ellipsoid
 from ..rasters.pixelareas import PixelAreas
-from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .arcs import Arc
+from .classareas import ClassAreas, names_of, whole_numbers, write_areas
 from .mapreading import MapReader, Placed
 from .polygonizing import Polygon, Prepare, Strip, polygons_of
 from .polygonshapes import Measuring, Shape
@@ -35,11 +35,6 @@ from .wkb import polygon_wkb
 
 _FIELDS = (Field("class", INTEGER), Field("name", TEXT), Field("area_m2", REAL), Field("perimeter", REAL))
 _PROBABILITY = Field("mean_prob", REAL)
-_TABLE = (
-    *(Field("class", INTEGER), Field("name", TEXT), Field("polygons", INTEGER), Field("pixels", INTEGER)),
-    *(Field("area_m2", REAL), Field("percent", REAL)),
-)
-
 _UNEVEN = 0.05
 """How much the areas of pixels may differ from that in the middle before a smallest area in pixels is warned of."""
 
@@ -58,19 +53,27 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
     check_vector_output(parameters.out, errors.field("out"))
     if parameters.outtable:
         check_vector_output(parameters.outtable, errors.field("outtable"), NO_GEOMETRY)
+    matrix = read_counts(parameters.matrix) if parameters.matrix else None
     reader = MapReader(parameters, progress)
     tolerance = checked_tolerance(parameters.simplify, reader.placed, progress) if parameters.simplify else 0.0
     if parameters.rightangles:
         check_right_angles(tolerance, reader.placed)
     ellipsoid = _ellipsoid(reader, progress)
+    if matrix is not None and ellipsoid is None:
+        raise ParameterError(
+            "{matrix} adjusts areas, but {name} has no geographic or projected coordinate system (CRS), so its areas are "
+            "unknown: assign the right one (Raster > Projections > Assign projection), or leave {matrix} empty.",
+            matrix=errors.field("matrix"),
+            name=reader.placed.stack.names[0],
+        )
     smallest = _pixels_of(parameters.minarea, reader, ellipsoid, progress) if parameters.minarea else 0
     with ExitStack() as stack:
         staging = stack.enter_context(vector_staging(parameters.out, progress, errors.field("out")))
         fields = (*_FIELDS, _PROBABILITY) if reader.has_values else _FIELDS
         out = stack.enter_context(OutputVector(staging, fields, reader.placed.reference, progress, POLYGONS))
         legend = {} if parameters.threshold is not None else known_classes(reader.placed.dataset)
-        out.check_values([_whole(list(legend)), _names(list(legend), legend)])
-        totals = _Totals()
+        out.check_values([whole_numbers(list(legend)), names_of(list(legend), legend)])
+        totals = ClassAreas()
         measuring = Measuring(ellipsoid, reader.placed.transform)
         for shapes in _shapes(reader, smallest, tolerance, parameters.rightangles, measuring, progress):
             progress.check()
@@ -83,9 +86,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         table = None
         if parameters.outtable:
             table = stack.enter_context(vector_staging(parameters.outtable, progress, errors.field("outtable")))
-            with OutputVector(table, _TABLE, Reference("", False), progress, NO_GEOMETRY) as output:
-                output.write(totals.columns(legend))
-                output.close()
+            write_areas(table, totals, legend, matrix, progress)
         staging.commit()
         if table is not None:
             table.commit()
@@ -256,41 +257,7 @@ def _columns(shapes: Sequence[Shape], reader: MapReader, legend: Legend) -> list
     if reader.has_values:
         numbers.append([total / number if number else math.nan for total, number in (shape.sums for shape in shapes)])
     return [
-        _whole(values),
-        _names(values, legend),
+        whole_numbers(values),
+        names_of(values, legend),
         *(np.ma.masked_invalid(np.array(one, "float64")) for one in numbers),
     ]
-
-
-def _whole(values: Sequence[int]) -> np.ma.MaskedArray:
-    return np.ma.MaskedArray(np.array(values, "int64"))
-
-
-def _names(values: Sequence[int], legend: Legend) -> np.ma.MaskedArray:
-    names = [legend[value].name if value in legend else "" for value in values]
-    return np.ma.MaskedArray(np.array(names, object), [not name for name in names])
-
-
-class _Totals:
-    """What the polygons of each class come to."""
-
-    def __init__(self) -> None:
-        self.polygons: defaultdict[int, int] = defaultdict(int)
-        self._pixels: defaultdict[int, int] = defaultdict(int)
-        self._areas: defaultdict[int, float] = defaultdict(float)
-        self.unmeasured = 0
-
-    def add(self, shapes: Iterable[Shape], classes: Sequence[int]) -> None:
-        for shape in shapes:
-            value = classes[shape.code]
-            self.polygons[value] += 1
-            self._pixels[value] += shape.pixels
-            self._areas[value] += shape.area_of_pixels
-            self.unmeasured += not (math.isfinite(shape.area) and math.isfinite(shape.perimeter))
-
-    def columns(self, legend: Legend) -> list[np.ma.MaskedArray]:
-        values = sorted(self.polygons)
-        areas = np.ma.masked_invalid([self._areas[value] for value in values])
-        counts = [[known[value] for value in values] for known in (self.polygons, self._pixels)]
-        shares = areas * 100 / areas.sum() if len(values) and areas.count() else areas
-        return [_whole(values), _names(values, legend), *map(_whole, counts), areas, np.ma.masked_invalid(shares)]

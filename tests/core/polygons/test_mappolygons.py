@@ -353,3 +353,90 @@ class TestRefused:
         other = write(tmp_path / "p.tif", np.ones((4, 6, 1), "float32"), (300005.0, *ORIGIN[1:]), UTM, None)
         with pytest.raises(OtbtfError, match="PROBABILITIES is .*is not on the grid of IN"):
             run(tmp_path, CODES, probabilities=other)
+
+
+# --------------------------------------------------- areas adjusted for errors
+
+
+def matrix(folder: Path, reference: Sequence[Any], produced: Sequence[Any], counts: Any) -> str:
+    lines = ["#Reference labels (rows):", "#Produced labels (columns):"]
+    lines = [line + ",".join(map(str, labels)) for line, labels in zip(lines, (reference, produced))]
+    path = folder / "matrix.csv"
+    path.write_text("\n".join([*lines, *(",".join(map(str, row)) for row in counts)]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_adjusted_areas(tmp_path: Path, named: bool) -> None:
+    """By Olofsson et al. (2014), eq. 9 to 11, written out; class 4 is in the reference alone."""
+    image = write(tmp_path / "map.tif", CODES[..., None], ORIGIN, UTM, 0)
+    names = ["", "water", "forest", "farm", "rock"]
+    if named:
+        dataset = gdal.Open(image, gdal.GA_Update)
+        dataset.GetRasterBand(1).SetCategoryNames(names)
+        dataset = None
+    counts = np.array([[20, 3, 1], [2, 15, 0], [0, 1, 9], [1, 0, 2]])  # reference 1 to 4, map 1 to 3
+    labels = names[1:] if named else [1, 2, 3, 4]
+    given = matrix(tmp_path, labels, labels[:3], counts)
+    _, results, _ = run(tmp_path, CODES, image=image, outtable=str(tmp_path / "areas.gpkg"), matrix=given)
+    rows = features(results["outtable"])
+    assert [(row["class"], row["polygons"], row["pixels"]) for row in rows] == [
+        (1, 1, 11),
+        (2, 2, 6),
+        (3, 1, 3),
+        (4, 0, 0),
+    ]
+    whole = sum(row["area_m2"] for row in rows)
+    for k, row in enumerate(rows):
+        share = variance = 0.0
+        for i in range(3):
+            weight, sampled = rows[i]["area_m2"] / whole, counts[:, i].sum()
+            part = counts[k, i] / sampled
+            share += weight * part
+            variance += weight**2 * part * (1 - part) / (sampled - 1)
+        assert row["adjusted"] == pytest.approx(whole * share, rel=1e-12)
+        assert row["adjust_ci"] == pytest.approx(1.96 * whole * variance**0.5, rel=1e-12)
+
+
+def test_adjusted_areas_are_those_of_the_accuracy_report(tmp_path: Path) -> None:
+    codes = np.kron(CODES, np.ones((5, 5), "uint8"))
+    reference = codes.copy()
+    reference[::3, ::4] = np.roll(codes, 7, axis=1)[::3, ::4]
+    image, truth = (
+        write(tmp_path / f"{n}.tif", c[..., None], ORIGIN, UTM, 0) for n, c in enumerate((codes, reference))
+    )
+    given = {"in": image, "ref": "raster", "ref.raster.in": truth, "out": str(tmp_path / "matrix.csv")}
+    accuracy = registry.run("ComputeConfusionMatrix", given, Log())
+    _, results, _ = run(tmp_path, codes, image=image, outtable=str(tmp_path / "areas.gpkg"), matrix=accuracy["out"])
+    told = {row["label"]: (row["area"] * 1e4, row["area_ci"] * 1e4) for row in json.loads(accuracy["classes"])}
+    for row in features(results["outtable"]):
+        assert (row["adjusted"], row["adjust_ci"]) == pytest.approx(told[row["class"]], rel=1e-6)
+
+
+def test_areas_without_samples_are_not_adjusted(tmp_path: Path) -> None:
+    given = matrix(tmp_path, [1, 2], [1, 2], [[5, 1], [2, 7]])
+    _, results, log = run(tmp_path, CODES, outtable=str(tmp_path / "areas.gpkg"), matrix=given)
+    assert {row["adjusted"] for row in features(results["outtable"])} == {None}
+    assert any("MATRIX has no sample where the map has 3" in line for line in log.warnings)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"outtable": None}, "MATRIX is given, but OUTTABLE is missing"),
+        ({"minarea": 200}, "MATRIX compares the map as it is, but MINAREA changes its areas"),
+        ({"threshold": 0.5}, "MATRIX compares the map as it is, but THRESHOLD"),
+        ({"crs": None}, "MATRIX adjusts areas, but .* has no geographic or projected"),
+        ({"matrix": "water"}, r"MATRIX has the class forest, but those of IN are 1, 2, 3"),
+        ({"matrix": "none"}, "not a confusion matrix"),
+    ],
+)
+def test_a_matrix_that_does_not_fit(tmp_path: Path, more: dict[str, Any], message: str) -> None:
+    labels = ["water", "forest"] if more.get("matrix") == "water" else [1, 2]
+    given = matrix(tmp_path, labels, labels, [[5, 1], [2, 7]])
+    if more.get("matrix") == "none":
+        Path(given).write_text("a,b\n1,2\n")
+    values = {"outtable": str(tmp_path / "areas.csv"), **more, "matrix": given}
+    with pytest.raises(OtbtfError, match=message):
+        run(tmp_path, CODES, **values)
+    assert not list(tmp_path.glob("out*")) and not list(tmp_path.glob("areas*"))

@@ -86,6 +86,7 @@ IN_QGIS = {
         "imagetools",
         "tablefiles",
     ),
+    *("accuracy.matrixfile", "accuracy.olofsson", "accuracy.scores", "accuracy.quantitynames"),
     *("workflows.commandline", "workflows.commandrun", "tables.givenonce", "search.space"),
     *(
         "models.identity",
