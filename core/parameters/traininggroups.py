@@ -38,6 +38,7 @@ LOSSES = (
     "mse",
     "mae",
     "huber",
+    "centernet",
 )
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
 SCHEDULES = ("constant", "cosine", "exponential", "plateau")
@@ -234,9 +235,9 @@ class Fitting(Group):
     loss: str = voc.choice(
         "loss",
         "Loss",
-        "auto: categorical_crossentropy for classes, binary_crossentropy for one probability, mse for values. focal "
-        "emphasizes samples that are difficult to classify, dice classes with few pixels; mae and huber are less "
-        "sensitive to outliers than mse.",
+        "auto: categorical_crossentropy for classes, binary_crossentropy for one probability, mse for values, "
+        "centernet for a detector. focal emphasizes samples that are difficult to classify, dice classes with few pixels; mae "
+        "and huber are less sensitive to outliers than mse.",
         LOSSES,
         section=sections.TRAINING,
         advanced=True,

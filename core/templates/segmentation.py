@@ -46,11 +46,11 @@ def unet(options: Options) -> keras.Model:
             most_filters=_MOST_FILTERS,
         )
     raw, (x,) = inputs(options)
-    x = _unet_body(x, options.width, options.depth)
+    x = unet_body(x, options.width, options.depth)
     return keras.Model(raw, classified(x, options.classes), name="unet")
 
 
-def _unet_body(x: Any, width: int, depth: int) -> Any:
+def unet_body(x: Any, width: int, depth: int) -> Any:
     """Return the features of a U-Net, called `features`: of the size of `x`, which is a multiple of 2**depth."""
     levels = []
     for level in range(depth):
