@@ -275,7 +275,7 @@ class _Search:
         if kept:
             self._progress.info(
                 Phrase(
-                    "{kept} {kept:trial|trials} of {epochs} {epochs:epoch is|epochs are} done already, as {journal} says.",
+                    "{kept} {kept:trial|trials} of {epochs} {epochs:epoch|epochs} {kept:is|are} done already, as {journal} says.",
                     kept=kept,
                     epochs=rung.epochs,
                     journal=self._journal.path,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import keras
@@ -19,6 +19,12 @@ from ..phrases import Phrase
 from .network import Network, activation_of, maker_of
 from .temperaturefit import LabelledLogits, fit_temperature, why_no_temperature
 from .trainingtask import Task
+
+_WIDE = 2.0
+"""Factor between the ends of an interval from which a temperature is doubtful."""
+
+_OF_95_PERCENT = 1.96
+"""Standard errors on each side of an estimate."""
 
 
 class Measured(NamedTuple):
@@ -45,6 +51,8 @@ class FittedTemperature:
         samples: number of validation samples to which it was fitted.
         measured: by role; validation, and test where there are such samples.
         why_none: empty where there is a best temperature.
+        interval: from and to which temperature it may be, with a confidence of 95 %, by the number of samples.
+        lacking: names of the classes that no sample of the fit has.
     """
 
     output: str
@@ -52,6 +60,26 @@ class FittedTemperature:
     samples: int
     measured: Mapping[SampleRole, Measured]
     why_none: str = ""
+    interval: tuple[float, float] = (1.0, 1.0)
+    lacking: tuple[str, ...] = ()
+
+    @property
+    def doubts(self) -> list[Phrase]:
+        """What speaks against the temperature, as sentences."""
+        found, (low, high) = [], self.interval
+        if self.lacking:
+            lacking = ", ".join(self.lacking)
+            found.append(Phrase("No validation label is of {lacking}: the temperature ignores them.", lacking=lacking))
+        if not high < _WIDE * low:
+            found.append(
+                Phrase(
+                    "The validation labels are too few for a sure temperature: it may as well be {low:.3g} or {high:.3g} (95 % "
+                    "confidence). Give more of them.",
+                    low=low,
+                    high=high,
+                )
+            )
+        return found
 
     @property
     def measured_on(self) -> SampleRole:
@@ -120,8 +148,20 @@ def calibrate(network: Network, task: Task, data: Mapping[SampleRole, Any], prog
     temperature = 1.0 if why else fit_temperature(fitted)
     measured = {role: _measured(samples, temperature) for role, samples in logits.items() if samples.kept}
     found = FittedTemperature(task.output.name, temperature, fitted.kept, measured, why)
+    if not why:
+        lacking = tuple(name for name, count in zip(_names(task), fitted.counts()) if not count)
+        found = replace(found, interval=_interval(fitted, temperature), lacking=lacking)
     _log(found, fitted, progress)
     return found
+
+
+def _interval(samples: LabelledLogits, temperature: float) -> tuple[float, float]:
+    factor = float(np.exp(_OF_95_PERCENT * samples.uncertainty(temperature)))
+    return temperature / factor, temperature * factor
+
+
+def _names(task: Task) -> tuple[str, ...]:
+    return task.table.names if task.table else ()
 
 
 def _logits(network: Network, task: Task, batches: Any, progress: Progress) -> LabelledLogits:
@@ -209,3 +249,5 @@ def _log(found: FittedTemperature, fitted: LabelledLogits, progress: Progress) -
             after=measured.after.error,
         )
     )
+    for doubt in found.doubts:
+        progress.warning(doubt)

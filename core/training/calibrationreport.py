@@ -16,8 +16,15 @@ def add_calibration(report: Report, found: FittedTemperature) -> None:
     if found.why_none:
         report.text(Phrase("The probabilities are not calibrated: {why}.", why=found.why_none))
     else:
-        rows = [(Phrase("Temperature"), found.temperature), (Phrase("Fitted to validation labels"), found.samples)]
+        low, high = found.interval
+        rows = [
+            (Phrase("Temperature"), found.temperature),
+            (Phrase("Interval of 95 % confidence"), Phrase("{low:.3g} to {high:.3g}", low=low, high=high)),
+            (Phrase("Fitted to validation labels"), found.samples),
+        ]
         report.table("", (), rows)
+        for doubt in found.doubts:
+            report.text(doubt)
     header = (
         Phrase("Data"),
         Phrase("Labels"),

@@ -166,12 +166,31 @@ class TrainingCallback(keras.callbacks.Callback):
                 seconds=seconds,
             )
         )
+        self._check_finite(row)
         self._decide(epoch + 1, row)
         if self._is_scored(epoch + 1):
             row.update(self._score())
         self.state.history.append(row)
         self._checkpoints.write(self.state, self.variables)
         self._progress.check()
+
+    def _check_finite(self, row: Mapping[str, float]) -> None:
+        """Raise TrainingError where the last step has destroyed the network, which the loss of no batch has told yet."""
+        weights = self._trained.trainable_weights
+        lost = next((own.path for own in weights if not np.isfinite(np.asarray(own)).all()), "")
+        value = row[self._rules.monitor]
+        if lost or not math.isfinite(value):
+            what = Phrase("The weights {path} hold values that are not finite", path=lost)
+            if not lost:
+                what = Phrase("{monitor} is {value}", monitor=readable(self._rules.monitor), value=value)
+            raise TrainingError(
+                "{what} after epoch {epoch}, with a learning rate of {rate:.3g}; {kept}. {cure}",
+                what=what,
+                epoch=self._epoch + 1,
+                rate=self._rate(),
+                kept=self._kept(),
+                cure=_cure(),
+            )
 
     def _decide(self, epoch: int, row: Mapping[str, float]) -> None:
         """Keep the best weights, lower the learning rate, stop early."""
@@ -213,23 +232,32 @@ class TrainingCallback(keras.callbacks.Callback):
 
     def _not_finite(self, batch: int, loss: float) -> str:
         step = self._epoch * self._feed.steps + batch + 1
-        kept = Phrase("no epoch was completed, so no weights are kept")
-        if self.state.best_epoch:
-            best = self._checkpoints.best
-            where = Phrase(" in {best}", best=best) if best else ""
-            kept = Phrase(
-                "the weights of epoch {best_epoch}, the best so far, are kept{where}",
-                best_epoch=self.state.best_epoch,
-                where=where,
-            )
         return Phrase(
             "The loss became {loss} at step {step} (epoch {epoch}, batch {batch}), with a learning rate of "
-            "{rate:.3g}; {kept}. Lower {learning_rate}, and check the patches for NaN or very large values.",
+            "{rate:.3g}; {kept}. {cure}",
             loss=loss,
             step=step,
             epoch=self._epoch + 1,
             batch=batch + 1,
             rate=self._rate(),
-            kept=kept,
-            learning_rate=field("learning_rate"),
+            kept=self._kept(),
+            cure=_cure(),
         )
+
+    def _kept(self) -> str:
+        """Return which weights are kept when training stops at values that are not finite."""
+        if not self.state.best_epoch:
+            return Phrase("no epoch ended well, so no weights are kept")
+        best = self._checkpoints.best
+        return Phrase(
+            "the weights of epoch {best_epoch}, the best so far, are kept{where}",
+            best_epoch=self.state.best_epoch,
+            where=Phrase(" in {best}", best=best) if best else "",
+        )
+
+
+def _cure() -> str:
+    return Phrase(
+        "Lower {learning_rate}, and check the patches for NaN or very large values.",
+        learning_rate=field("learning_rate"),
+    )

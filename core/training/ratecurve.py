@@ -77,9 +77,11 @@ class RateCurve:
     @property
     def steepest(self) -> float | None:
         """The rate at which the smoothed loss falls fastest over the logarithm of the rate; None where it does not fall."""
+        if not self.falls:  # of one batch, there is no slope
+            return None
         first = beginning(self.planned)
         slopes = np.gradient(self.smoothed)[first : self.place + 1]
-        return self.rates[first + int(np.argmin(slopes))] if self.falls else None
+        return self.rates[first + int(np.argmin(slopes))]
 
 
 def beginning(planned: int) -> int:

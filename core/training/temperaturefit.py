@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -106,6 +107,25 @@ class LabelledLogits:
             confidence.append(1 / np.exp(logits / temperature).sum(axis=1))  # of the largest logit, which is 0
             right.append(logits.argmax(axis=1) == labels)
         return reliability_of(np.concatenate(confidence), np.concatenate(right))
+
+    def uncertainty(self, temperature: float) -> float:
+        """Return the standard error of ln(temperature), as the samples tell it: from the curvature of the log-likelihood.
+
+        That is 1 / sqrt(sum of the variances of logits / temperature under softmax(logits / temperature)), the asymptotic
+        standard error of a maximum likelihood estimate.
+        """
+        total = 0.0
+        for _, logits in self._parts():
+            scaled = logits / temperature
+            weights = np.exp(scaled)
+            weights /= weights.sum(axis=1, keepdims=True)
+            means = (weights * scaled).sum(axis=1, keepdims=True)
+            total += float((weights * (scaled - means) ** 2).sum())
+        return 1 / math.sqrt(total) if total > 0 else math.inf
+
+    def counts(self) -> np.ndarray:
+        """Return the number of samples of each class, int64, shape (classes,)."""
+        return np.bincount(self._joined()[0], minlength=self._classes)
 
     def all_right(self) -> bool:
         """Return whether no class has a larger logit than the label of its sample."""

@@ -15,6 +15,7 @@ from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import ParameterError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
+from otbtf_qgis.core.training.calibrating import FittedTemperature
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +182,18 @@ def test_serving_gives_the_confidence_and_the_same_map(trained: dict[str, Any], 
             np.testing.assert_array_equal(maps[name], maps["plain.keras"])
 
 
+def at_temperature_2(trained: dict[str, Any], path: Path) -> Path:
+    """Save the calibrated network with another temperature."""
+    import keras
+
+    network = keras.models.load_model(trained["folder"] / "net.keras", compile=False)
+    network.get_layer("predictions").temperature = 2.0
+    network.save(path)
+    return path
+
+
 def test_averages_and_parts_are_those_of_the_calibrated_probabilities(trained: dict[str, Any], tmp_path: Path) -> None:
-    """The mean of a calibrated model and the same one uncalibrated, in four positions, equals that of NumPy."""
+    """The mean of a calibrated model and the same one at temperature 2, in four positions, equals that of NumPy."""
     bands = np.random.default_rng(6).integers(0, 200, (3, 12, 15)).astype("uint16")
     image = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "image.tif"), 15, 12, 3, gdal.GDT_UInt16)
     image.WriteArray(bands)
@@ -192,12 +203,12 @@ def test_averages_and_parts_are_those_of_the_calibrated_probabilities(trained: d
         windows = np.lib.stride_tricks.sliding_window_view(bands, (8, 8), axis=(1, 2))
         patches = np.flip(windows, axes).transpose(1, 2, 3, 4, 0).reshape(-1, 8, 8, 3).astype("float32")
         logits = np.log(values(plain, "predictions_uncalibrated", patches).astype(float))
-        sums.append((softmax(logits / trained["results"]["temperature"]) + softmax(logits)) / 2)
+        sums.append((softmax(logits / trained["results"]["temperature"]) + softmax(logits / 2)) / 2)
     expected = np.mean(sums, axis=0).max(axis=-1).reshape(5, 8)
     given = {
         "source1.il": [str(tmp_path / "image.tif")],
         "model.dir": str(trained["folder"] / "net.keras"),
-        "model.more": [str(plain)],
+        "model.more": [str(at_temperature_2(trained, tmp_path / "net2.keras"))],
         "output.names": ["predictions"],
         "augment.serve": "flips",
         "source1.rfieldx": 8,
@@ -216,6 +227,7 @@ def test_the_report_says_on_which_data_the_errors_are(trained: dict[str, Any]) -
     page = (trained["folder"] / "report.html").read_text(encoding="utf-8")
     part = page[page.index("Calibration of the class probabilities") :]
     assert "The diagrams show the test data, which had no part in the fit." in part
+    assert "Interval of 95 % confidence" in part and "No validation label is of" not in part
     assert part.count("<img src=") == 1 and "sum over 15 bins" in part
 
 
@@ -376,6 +388,14 @@ def test_samples_that_are_all_right_leave_the_probabilities_as_they_are(
     sidecar = read_sidecar(str(tmp_path / "out.keras"))
     assert sidecar is not None and sidecar.calibration is None
     assert "all samples are classified right" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_temperature_of_few_labels_of_some_classes_is_doubted() -> None:
+    sure = FittedTemperature("p", 2.0, 400, {}, interval=(1.8, 2.2))
+    assert sure.doubts == []
+    doubted = FittedTemperature("p", 2.0, 5, {}, interval=(0.5, 8.0), lacking=("wood", "water"))
+    told = "\n".join(map(str, doubted.doubts))
+    assert "No validation label is of wood, water" in told and "as well be 0.5 or 8 (95 % confidence)" in told
 
 
 def test_what_cannot_be_calibrated_is_refused_before_training(

@@ -136,3 +136,9 @@ def test_a_loss_that_falls_to_the_end_is_told() -> None:
     curve = curve_of([1.0 - 0.01 * n for n in range(50)])
     assert curve.falls_to_the_end and curve.suggested == pytest.approx(0.1)
     assert not RateCurve(curve.rates[:20], curve.losses[:20], 50).falls_to_the_end
+
+
+def test_a_curve_of_one_batch_suggests_nothing() -> None:
+    """The first step has destroyed the network."""
+    curve = RateCurve((1e30,), (0.7,), 20)
+    assert (curve.suggested, curve.steepest, curve.place) == (None, None, 0)

@@ -44,6 +44,17 @@ def test_the_temperature_is_that_of_brute_force(factor: float) -> None:
     assert samples.negative_log_likelihood(found) == pytest.approx(loss(labels, logits, found), rel=1e-9)
 
 
+@pytest.mark.parametrize("count", [40, 400])
+def test_its_standard_error_is_that_of_the_curvature(count: int) -> None:
+    """The second derivative of the negative log-likelihood by ln T, from differences."""
+    labels, logits = overconfident(count, 4, 2.0)
+    samples = collected(labels, logits)
+    found, step = fit_temperature(samples), 1e-3
+    around = [loss(labels, logits, found * np.exp(each)) for each in (-step, 0, step)]
+    curvature = count * (around[0] - 2 * around[1] + around[2]) / step**2
+    assert samples.uncertainty(found) == pytest.approx(1 / np.sqrt(curvature), rel=1e-3)
+
+
 def test_one_band_is_the_logit_of_the_second_class() -> None:
     labels, logits = overconfident(500, 2, 2.0)
     single = (logits[:, 1:] - logits[:, :1]).astype("float32")
@@ -57,7 +68,8 @@ def test_labels_that_do_not_count_and_nan_are_left_out() -> None:
     worse, other = labels.copy(), logits.copy()
     worse[::3], other[1::3, 2] = -1, np.nan
     samples = collected(worse, other)
-    assert samples.kept == samples.seen == 100
+    assert samples.kept == samples.seen == samples.counts().sum() == 100
+    assert samples.counts().tolist() == [int((worse[2::3] == each).sum()) for each in range(3)]
     assert fit_temperature(samples) == fit_temperature(collected(labels[2::3], logits[2::3]))
 
 

@@ -172,7 +172,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_weights(files: d
     fitting = {"training.batchsize": 4, "checkpoints": str(tmp_path / "kept"), "out.keras": str(tmp_path / "net.keras")}
     (tmp_path / "net.keras").write_bytes(b"older")
     with pytest.raises(
-        TrainingError, match=r"became inf at step 1 \(epoch 1, .* learning rate of 0\.001; no epoch was"
+        TrainingError, match=r"became inf at step 1 \(epoch 1, .* learning rate of 0\.001; no epoch ended well"
     ):
         scene.train(**{**good, **fitting, "training.source1.il": files["huge"]})
     scene.train(**{**good, "training.batchsize": 4, "training.epochs": 2, "checkpoints": str(tmp_path / "kept")})
@@ -203,3 +203,12 @@ def test_a_model_that_is_no_keras_model(tmp_path: Path, files: dict[str, Any]) -
     sources = {"training.source1.il": files["image"], "training.source2.il": files["labels"]}
     with pytest.raises(ModelError, match="is not a .keras file, or is damaged"):
         scene.train(**sources, **{"model.dir": str(tmp_path / "net.keras")})
+
+
+def test_weights_that_the_last_step_destroys_are_not_kept(files: dict[str, Any], tmp_path: Path) -> None:
+    """The loss of the only batch is that before the step."""
+    good = {"training.source1.il": files["image"], "training.source2.il": files["images"], "model.dir": files["linear"]}
+    wild = {"training.batchsize": 1000, "training.usestreaming": False, "optimizer": "sgd", "learning_rate": 1e39}
+    with pytest.raises(TrainingError, match=r"not finite after epoch 1, .*; no epoch ended well"):
+        scene.train(**good, **wild, **{"training.epochs": 1, "out.keras": str(tmp_path / "net.keras")})
+    assert not (tmp_path / "net.keras").exists()

@@ -1,0 +1,68 @@
+"""A graphical model that finds a learning rate, trains with it, calibrates, and maps: saved to a file and run from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelOutput,
+)
+
+Source = QgsProcessingModelChildParameterSource
+
+
+def step(model: QgsProcessingModelAlgorithm, name: str, result: str = "", **values: Any) -> None:
+    """Add a step; a pair is the step and the output that a value comes from; `result` is an output of the model."""
+    child = QgsProcessingModelChildAlgorithm(f"otbtf:{name}")
+    child.setChildId(name)
+    # The model designer stores the defaults that its form shows.
+    known = {each.name(): each.defaultValue() for each in child.algorithm().parameterDefinitions()}
+    shown = {key: value for key, value in known.items() if value not in (None, "", [])}
+    for key, value in {**shown, **values}.items():
+        source = Source.fromChildOutput(*value) if isinstance(value, tuple) else Source.fromStaticValue(value)
+        child.addParameterSources(key, [source])
+    if result:
+        output = QgsProcessingModelOutput(name)
+        output.setChildId(name)
+        output.setChildOutputName(result)
+        child.setModelOutputs({name: output})
+    model.addChildAlgorithm(child)
+
+
+def test_a_rate_a_calibrated_training_and_scenes(
+    engine: Any, make_raster: Callable[[str], str], tmp_path: Path
+) -> None:
+    image, values = make_raster("image.tif"), make_raster("values.tif")
+    scenes = tmp_path / "scenes.csv"
+    scenes.write_text(f"name,in\neast,{image}\n")
+    samples = {"TRAINING_SOURCE1_IL": [image], "TRAINING_TARGET_IL": [values], "MODEL_DIR": "template:cnn16"}
+    engine.answer = lambda given, progress: {"learning_rate": 0.0125} if "batches" in given else {}
+    model = QgsProcessingModelAlgorithm("calibrated", "tests")
+    step(model, "findlearningrate", BATCHES=20, **samples)
+    rate = {"LEARNING_RATE": ("findlearningrate", "LEARNING_RATE"), "VALIDATION_SHARE": 0.25}
+    step(model, "trainmodel", "MODEL_SAVETO", CALIBRATE=True, **rate, **samples)
+    step(model, "searchsettings", "OUT", CALIBRATE=True, VALIDATION_SHARE=0.25, **samples)
+    mapped = {"IN": [image], "LABELS_RASTER": values, "SCENES": str(scenes), "CALIBRATE": True}
+    step(model, "landcovermap", "OUT", AUGMENT_SERVE="flips", **mapped)
+    assert model.validate() == (True, [])
+    file = str(tmp_path / "calibrated.model3")
+    assert model.toFile(file)
+
+    loaded = QgsProcessingModelAlgorithm()
+    assert loaded.fromFile(file)
+    outs = {"trainmodel": "model", "searchsettings": "trials.json", "landcovermap": "map.tif"}
+    given = {f"{name}:{name}": str(tmp_path / path) for name, path in outs.items()}
+    feedback = QgsProcessingFeedback()
+    _, worked = loaded.run(given, QgsProcessingContext(), feedback)
+    assert worked, feedback.textLog()
+    asked = {name.lower(): values for name, values in engine.requests}
+    assert asked["trainmodel"]["learning_rate"] == 0.0125
+    assert all(asked[name]["calibrate"] is True for name in outs)
+    assert (asked["landcovermap"]["scenes"], asked["landcovermap"]["augment.serve"]) == (str(scenes), "flips")
