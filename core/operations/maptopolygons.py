@@ -67,22 +67,22 @@ class _Instances(Group):
     instances: bool = voc.boolean(
         "instances",
         "Separate objects that touch",
-        "For fields or buildings: IN is the probability of their extent, and BOUNDARY, DISTANCE or both tell them apart; or "
+        "For fields or buildings: IN is the probability of their extent, and BOUNDARIES, DISTANCES or both tell them apart; or "
         "IN has these as its bands: extent, boundary, distance. All are between 0 and 1. The extent is THRESHOLD (default "
         "0.5) or more. Seeds are connected pixels in it with a distance of SEEDS or more; without a distance, with an extent "
         "minus the boundary of SEEDS or more. From them, a watershed floods the extent, by the boundary minus the distance. "
         "It runs in the engine, with scikit-image (EXTRAS=objects of otbtf:installengine).",
         section=sections.SETTINGS,
     )
-    boundary: Any = voc.raster(
-        "boundary",
-        "Boundary",
+    boundaries: Any = voc.raster(
+        "boundaries",
+        "Boundaries",
         "With INSTANCES: raster on the map's grid with the probability of borders.",
         required=False,
     )
-    distance: Any = voc.raster(
-        "distance",
-        "Distance",
+    distances: Any = voc.raster(
+        "distances",
+        "Distances",
         "With INSTANCES: raster on the map's grid with the distance from the border of the object, divided by the largest "
         "one in it.",
         required=False,
@@ -142,7 +142,7 @@ class MapToPolygons(Operation, _Map, _Instances):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key in ("boundary", "distance"):
+        for key in ("boundaries", "distances"):
             if getattr(self, key) is not None and not self.instances:
                 raise ParameterError(
                     "{given} is given without {instances}, for which it is: set {instances} to on, or leave {given} empty.",

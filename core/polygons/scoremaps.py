@@ -33,7 +33,7 @@ class ScoreMaps:
         stack = self._stack = self.placed.stack
         self._threshold = parameters.least_extent
         self._missing = stack.missing(parameters.nodata, parameters.nodata_from_layer, nan=True)
-        given = [key for key in ("boundary", "distance") if getattr(parameters, key) is not None]
+        given = [key for key in ("boundaries", "distances") if getattr(parameters, key) is not None]
         self._check_bands(given)
         self._beside = {key: self._opened(key, parameters, progress) for key in given}
 
@@ -43,13 +43,13 @@ class ScoreMaps:
             "raster": self._stack.names[0],
             "bands": self._stack.bands,
             "instances": errors.field("instances"),
-            "boundary": errors.field("boundary"),
-            "distance": errors.field("distance"),
+            "boundaries": errors.field("boundaries"),
+            "distances": errors.field("distances"),
         }
         if self._stack.bands == 1 and not given:
             raise ParameterError(
-                "{instances} is given, but {in} is {raster}, which has the extent of objects only: give {boundary} or "
-                "{distance}, or a raster with extent, boundary and distance as its bands.",
+                "{instances} is given, but {in} is {raster}, which has the extent of objects only: give {boundaries} or "
+                "{distances}, or a raster with extent, boundary and distance as its bands.",
                 **known,
             )
         if self._stack.bands > 3:
@@ -86,7 +86,7 @@ class ScoreMaps:
         """
         pixels = self._stack.read(box)
         missing = self._missing.marked(pixels, box)
-        bands = dict(zip(("image", "boundary", "distance"), np.moveaxis(pixels, -1, 0).astype("float64")))
+        bands = dict(zip(("image", "boundaries", "distances"), np.moveaxis(pixels, -1, 0).astype("float64")))
         bands.update({key: beside.read(box)[..., 0] for key, beside in self._beside.items()})
         for values in bands.values():
             missing = missing | np.isnan(values)
@@ -94,7 +94,7 @@ class ScoreMaps:
             self._check(key, values, missing, box)
         extent = bands["image"]
         inside = ~missing & (extent >= self._threshold)
-        return Scores(np.where(missing, np.nan, extent), bands.get("boundary"), bands.get("distance"), inside)
+        return Scores(np.where(missing, np.nan, extent), bands.get("boundaries"), bands.get("distances"), inside)
 
     def _check(self, key: str, values: np.ndarray, missing: np.ndarray, box: Box) -> None:
         wrong = np.flatnonzero(~missing & ((values < -_ROUNDING) | (values > 1 + _ROUNDING)))

@@ -113,11 +113,11 @@ def test_with_probabilities_areas_and_classes(tmp_path: Path) -> None:
     assert (row["class"], row["polygons"], row["pixels"]) == (1, len(found), int((whole > 0).sum()))
 
 
-@pytest.mark.parametrize("given", ["boundary", "distance"])
-def test_rasters_of_one_band(tmp_path: Path, given: str) -> None:
+@pytest.mark.parametrize(("given", "key"), [("boundary", "boundaries"), ("distance", "distances")])
+def test_rasters_of_one_band(tmp_path: Path, given: str, key: str) -> None:
     bands = scores()
     other = write(tmp_path / "other.tif", bands[..., 1 if given == "boundary" else 2][..., None], ORIGIN, UTM, None)
-    found, _, _ = run(tmp_path, bands[..., :1], **{given: other})
+    found, _, _ = run(tmp_path, bands[..., :1], **{key: other})
     whole = expected(bands, known=given)
     assert len(found) == whole.max() > 20
     assert sorted(f["shape"].Area() for f in found) == pytest.approx(sorted(100.0 * np.bincount(whole.ravel())[1:]))
@@ -152,11 +152,11 @@ def test_pixels_without_a_seed_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bands", "values", "message"),
     [
-        (1, {}, "extent of objects only: give BOUNDARY or DISTANCE"),
+        (1, {}, "extent of objects only: give BOUNDARIES or DISTANCES"),
         (4, {}, "which has 4 bands, but INSTANCES takes at most three"),
-        (3, {"distance": "self"}, "DISTANCE is given, but IN is .* which has 3 bands"),
-        (1, {"distance": "other"}, "DISTANCE is .* which is not on the grid of IN"),
-        (1, {"distance": "self", "instances": False}, "DISTANCE is given without INSTANCES"),
+        (3, {"distances": "self"}, "DISTANCES is given, but IN is .* which has 3 bands"),
+        (1, {"distances": "other"}, "DISTANCES is .* which is not on the grid of IN"),
+        (1, {"distances": "self", "instances": False}, "DISTANCES is given without INSTANCES"),
         (
             3,
             {"overlap": 4000, "ram": 16, "size": 900},
