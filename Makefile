@@ -71,7 +71,7 @@ campaign: $(VENV)/tools.stamp tree ## Kill N=500 runs at random moments, damage 
 	PYTHONPATH=$(TREE):.ci:tests/support $(ENGINE) tests/campaign --kills $(N) --seed $(SEED) --jobs $(JOBS)
 
 bench: $(VENV)/engine.stamp tree ## Measure speed and memory
-	PYTHONPATH=$(TREE):tests/core/support $(ENGINE) tests/bench $(ARGS)
+	PYTHONPATH=$(TREE):tests/core/support:tests/support $(ENGINE) tests/bench $(ARGS)
 
 docs: $(VENV)/tools.stamp tree ## Write docs/api and docs/algorithms from the code, and build the site build/docs/html
 	PYTHONPATH=$(TREE) $(ENGINE) docs/make_api.py

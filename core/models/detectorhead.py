@@ -172,6 +172,9 @@ def _form(model: Model, info: TensorInfo, known: OnnxMetadata) -> str | None:
     first, last = info.size(1), info.size(2)
     oriented = known.task == "obb"
     cells = _cells(model, known)
+    if first is None and last is None and known.lists_objects and known.suppressed is not None:
+        form = "suppressed" if known.suppressed else "yolov8"
+        return f"{form}_obb" if oriented else form
     if last is not None and last >= 6 and first in [_ANCHORS * count for count in cells]:
         return "yolov5"
     if first is not None and first >= 5 and (last in cells or (last is None and known.lists_objects)):

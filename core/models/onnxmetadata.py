@@ -46,6 +46,7 @@ class OnnxMetadata:
         task: of Ultralytics; empty for others.
         objects: classes of objects; also where there is only one.
         size: height and width in pixels of the images of the training; None where they are not told.
+        suppressed: whether the model itself removes objects that overlap; None where that is not told.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class OnnxMetadata:
     task: str = ""
     objects: Classes = ()
     size: tuple[int, int] | None = None
+    suppressed: bool | None = None
 
     @property
     def lists_objects(self) -> bool:
@@ -82,9 +84,8 @@ def read_metadata(place: Path, content: OnnxContent) -> OnnxMetadata:
         classes = _classes(texts.get("names", ""), content.outputs)
         told = {key: text for key, text in texts.items() if key in _ULTRALYTICS}
         objects = _named(_literal(texts["names"]))
-        return OnnxMetadata(
-            told, classes, None, InputScaling(_BYTES), texts["task"], objects, _size(texts.get("imgsz", ""))
-        )
+        sides, suppressed = _size(texts.get("imgsz", "")), _suppressed(texts)
+        return OnnxMetadata(told, classes, None, InputScaling(_BYTES), texts["task"], objects, sides, suppressed)
     classes = _classes(texts.get("class_names") or texts.get("names", ""), content.outputs)
     objects = _named(_literal(texts.get("class_names") or texts.get("names", "")))
     sides = _size(texts.get("tile_size") or texts.get("tiles_size", ""))
@@ -119,6 +120,14 @@ def _size(text: str) -> tuple[int, int] | None:
     if len(sides) == 2 and all(isinstance(side, int) and 0 < side <= _LARGEST_SIDE for side in sides):
         return sides[0], sides[1]
     return None
+
+
+def _suppressed(texts: Mapping[str, str]) -> bool | None:
+    """Return whether an export of Ultralytics removes objects that overlap: its head does, or was asked to."""
+    arguments = _literal(texts.get("args", ""))
+    if "end2end" not in texts or not isinstance(arguments, dict):
+        return None
+    return texts["end2end"] == "True" or bool(arguments.get("nms"))
 
 
 def _numbers(texts: Mapping[str, str], key: str) -> tuple[float, ...]:

@@ -37,16 +37,17 @@ class Decoder:
         full: number of tiles for which the model returned as many objects as it can.
     """
 
-    def __init__(self, head: DetectorHead, model: str, score: float) -> None:
+    def __init__(self, head: DetectorHead, model: str, score: float, most: int | None = None) -> None:
         """Prepare.
 
         Args:
             head: what the outputs are; its order and scale are known.
             model: path of the model, for messages.
             score: the smallest one that is kept.
+            most: objects that the model can return; None where that is not known.
         """
         self.head, self.full, self.score = head, 0, score
-        self._model = model
+        self._model, self._most = model, most
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
         """Return the boxes of a tile.
@@ -64,7 +65,7 @@ class Decoder:
         found = _READERS.get(self.head.form, _lists)(self, outputs)
         kept = found.scores >= self.score
         self._check_scores(found.scores)
-        if self.head.facts.suppressed and len(kept) > 1 and kept.all():
+        if self._most is not None and int(kept.sum()) >= self._most:
             self.full += 1
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
         kept &= found.classes >= 0
@@ -165,11 +166,7 @@ def _lists(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
         count = np.asarray(outputs[3]).reshape(-1)
         if count.size != 1 or not 0 <= count[0] <= len(boxes):
             raise decoder.unequal(shapes)
-        if int(count[0]) < len(boxes):
-            # What follows is filling: a row of score 0 stands for it, so that the model is not taken for full.
-            boxes, scores, classes = (array[: int(count[0])] for array in (boxes, scores, classes))
-            boxes, classes = np.append(boxes, [[0, 0, 0, 0]], axis=0), np.append(classes, -1)
-            scores = np.append(scores, 0)
+        boxes, scores, classes = (array[: int(count[0])] for array in (boxes, scores, classes))  # others are filling
     return _Found(boxes, scores, classes)
 
 

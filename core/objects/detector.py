@@ -17,6 +17,7 @@ from ..geometry.grid import Box
 from ..machine import preloading
 from ..machine.devices import device_scope
 from ..models.detectorhead import DetectorHead, described_outputs, detector_head, head_of, metadata
+from ..models.modelfiles import split_tags
 from ..models.modelinterface import Model, TensorInfo
 from ..models.sidecar import read_sidecar
 from ..models.unbatched import with_batches
@@ -160,9 +161,10 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
     from ..probing.modelcache import loaded_model
 
     scope = device_scope(parameters.device)
-    model = with_batches(loaded_model(settings.model, scope).model)
+    loaded = loaded_model(settings.model, scope)
+    model = with_batches(loaded.model)
     head = asked_head(parameters, model)
-    sidecar = read_sidecar(model.path)
+    sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
     outputs = list(head.all_outputs)
     sources = settle_sources(
         model, parameters.model_userplaceholders, settings.sources, sources, outputs[0], sidecar, progress
@@ -179,8 +181,11 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
         _tile_size(parameters, model, inputs.images[0], known.size, progress),
         legend,
         chosen_classes(parameters.classes, legend),
-        Compute(model, inputs, outputs, sources, scope),
-        Decoder(head, model.path, parameters.score),
+        # What a warm engine has traced serves again, unless the model is adapted here.
+        loaded.compute(inputs, outputs, sources, scope)[1]
+        if model is loaded.model
+        else Compute(model, inputs, outputs, sources, scope),
+        Decoder(head, model.path, parameters.score, _most_objects(model, head)),
         Narrowing(sources[0].dtype, inputs.images[0].dtype),
         open_mask(parameters, stack.grid, stack.reference, stack.names[0], progress),
     )
@@ -326,6 +331,11 @@ def _tile_size(
         )
     )
     return size
+
+
+def _most_objects(model: Model, head: DetectorHead) -> int | None:
+    """Return the number of objects that a model with suppression can return; None where that is not fixed."""
+    return model.output(head.outputs[0]).size(-2) if head.facts.suppressed else None
 
 
 def _tell(

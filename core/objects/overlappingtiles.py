@@ -15,6 +15,10 @@ import numpy as np
 
 from ..geometry.grid import Box
 
+LATTICE = 32
+"""Pixels of which tiles begin at a multiple, but for the last ones. So neighbours that pool pixels see an object at the same
+place of their grids, up to this stride, and find the same box."""
+
 TOUCHES = 2.0
 """Pixels from the edge of a tile within which a box is cut by it."""
 
@@ -52,8 +56,9 @@ def overlapping_tiles(region: Box, width: int, height: int, overlap: int) -> lis
 
 def _places(length: int, size: int, overlap: int) -> Iterator[tuple[int, int, int]]:
     """Yield where each tile begins along an axis, and the pixels that it shares with that before and that behind."""
-    count = max(1, -(-(length - overlap) // (size - overlap)))
-    starts = [round(number * (length - size) / (count - 1)) for number in range(count)] if count > 1 else [0]
+    step = (size - overlap) // LATTICE * LATTICE or size - overlap
+    count = 1 + max(0, -(-(length - size) // step))
+    starts = [min(number * step, max(0, length - size)) for number in range(count)]
     for number, start in enumerate(starts):
         before = starts[number - 1] + size - start if number else 0
         behind = start + size - starts[number + 1] if number + 1 < count else 0

@@ -13,6 +13,7 @@ from ..parameters.clusteraddress import needs_cluster
 from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.traininggroups import (
+    CALIBRATION_RESULTS,
     TRAINING_RESULTS,
     Fitting,
     NetworkSize,
@@ -69,6 +70,7 @@ class _Training(Group):
     validation_usestreaming: bool = voc.picked(Scoring, "validation_usestreaming")
     validation_share: float | None = voc.folded(Scoring, "validation_share")
     validation_groups: tuple[Any, ...] = voc.picked(Scoring, "validation_groups")
+    calibrate: bool = voc.picked(Scoring, "calibrate")
     loss: str = voc.picked(Fitting, "loss")
     optimizer: str = voc.picked(Fitting, "optimizer")
     learning_rate: float | None = voc.picked(Fitting, "learning_rate")
@@ -181,6 +183,7 @@ class SearchSettings(Operation, _Outputs, TrainedFilling, NetworkSize, _Search, 
         NumberResult("best_score", "Score of the best trial"),
         TextResult("best_settings", "Settings of the best trial (JSON)"),
         *TRAINING_RESULTS,
+        *CALIBRATION_RESULTS,
     )
     RUN = "search.searchrun:search_settings"
     CHECK = "search.searchchecks:check_search"

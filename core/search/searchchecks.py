@@ -17,8 +17,8 @@ from ..workflows.modeltraining import INNER, training_values, training_words
 from ..workflows.nestedruns import check_nested
 from .space import Drawn, Listed, Setting, draw_trials, read_space, told
 
-_MADE = ("model.saveto", "out.report", "resume")
-"""Keys of a training that are not those of a trial."""
+_MADE = ("model.saveto", "out.report", "resume", "calibrate")
+"""Keys of a training that are not those of a trial; only the best one is calibrated."""
 
 
 def check_search(parameters: SearchSettings) -> None:
@@ -26,7 +26,7 @@ def check_search(parameters: SearchSettings) -> None:
     space = read_space(parameters.settings)
     _check_schedules(parameters, space)
     words = training_words(parameters)
-    check_nested(INNER, trial_values(parameters), words)
+    check_nested(INNER, {**trial_values(parameters), "calibrate": parameters.calibrate}, words)
     for drawn in _corners(space):
         try:
             check_nested(INNER, {**trial_values(parameters), **drawn}, words)

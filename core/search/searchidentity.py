@@ -16,7 +16,7 @@ from .space import Listed, read_space
 
 _FREE = (
     *("out", "model.saveto", "out.report", "resume", "trials", "minutes", "memory", "device", "cluster", "cluster.tls"),
-    *("training.usestreaming", "validation.usestreaming", "trust_model"),
+    *("training.usestreaming", "validation.usestreaming", "trust_model", "calibrate"),
 )
 """Keys that may differ."""
 

@@ -105,7 +105,7 @@ def _finish(parameters: SearchSettings, best: Tried, scratch: Path, progress: Pr
     """
     report = scratch / "best.html"
     values = best.trial.values(trial_values(parameters), best.planned)
-    values["out.report"] = str(report)
+    values.update({"out.report": str(report), "calibrate": parameters.calibrate})
     if parameters.model_saveto:
         values["model.saveto"] = parameters.model_saveto
     trials_folder(parameters).mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ from .valueranges import check_input_holds
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
 
-_TRIED = 4  # samples that the model is tried on
+_TRIED = 4  # samples that the model is tried on; no more than a batch: tiles of a series take much memory
 
 
 def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tuple[SampleSets, Network, Task]:
@@ -54,7 +54,8 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     for role, samples in sets.by_role.items():
         for key, name in source_roles[role].inputs.items():
             check_input_holds(samples, key, role, name, network.dtypes[name], progress)
-    output = _try_output(sets.training, for_training, network)
+    tried = min(_TRIED, parameters.batchsize)
+    output = _try_output(sets.training, for_training, network, tried)
     shape = sets.training.shapes[target]
     check_augmentation(parameters.augmentation, sets.training.shapes)
     whole = sets.training.dtypes[target].kind in "iu"
@@ -140,14 +141,14 @@ def _padded(names: Sequence[str], count: int) -> list[str]:
     return [*names, *[""] * (count - len(names))]
 
 
-def _try_output(samples: Samples, sources: SourceRoles, network: Network) -> compileoptions.TrainedOutput:
-    """Try the model on some samples, and return what its output is."""
+def _try_output(samples: Samples, sources: SourceRoles, network: Network, tried: int) -> compileoptions.TrainedOutput:
+    """Try the model on a number of samples, and return what its output is."""
     import tensorflow as tf
 
     network.check_inputs(
         {name: (SampleRole.TRAINING.mention("il", key), samples.shapes[key]) for key, name in sources.inputs.items()}
     )
-    batch = next(iter(samples.feed(min(_TRIED, samples.size)).data))
+    batch = next(iter(samples.feed(min(tried, samples.size)).data))
     inputs = {
         name: tf.cast(
             tf.reshape(batch[key], (-1, *fitted_shape(samples.shapes[key], len(network.inputs[name]) - 1))),

@@ -19,12 +19,16 @@ from ..rasters.alpha import open_images, said
 from ..rasters.dates import dated_names
 from ..rasters.rasterstack import Stack
 from ..rasters.seriesbands import days_of_bands
+from ..vectors.transformation import Transformation
 from .scenerows import scene_rows
 
 P = TypeVar("P")
 
 _SAME_SIZE = 0.01
 """Relative difference of pixel sizes from which they are other ones."""
+
+_POINTS = 33
+"""Points along each side of an image by which it is seen whether it has ground in common with another one."""
 
 _FAR = 10.0
 """Factor between the values of two images from which they are on other scales."""
@@ -201,6 +205,17 @@ def check_dates(scenes: Sequence[Scene[P]]) -> None:
                 first=first.name,
                 band=band,
             )
+
+
+def share_ground(one: Stack, other: Stack) -> bool:
+    """Return whether two images have ground in common, as far as a coarse grid of points shows it."""
+    steps = np.linspace(0.0, 1.0, _POINTS)
+    columns, rows = np.tile(steps * one.grid.width, _POINTS), np.repeat(steps * one.grid.height, _POINTS)
+    x, y = one.grid.x.origin + columns * one.grid.x.spacing, -(one.grid.y.origin + rows * one.grid.y.spacing)
+    x, y = Transformation(one.reference, other.reference).points(x, y)
+    axes = ((x, other.grid.x), (-y, other.grid.y))
+    inside = [np.isfinite(at) & (at > axis.origin) & (at < axis.end) for at, axis in axes]
+    return bool((inside[0] & inside[1]).any())
 
 
 # ------------------------------------------------------------------- pixels

@@ -34,6 +34,7 @@ WITH_MODEL = {
         "landcovermap",
     ),
     *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
+    *("findlearningrate", "searchsettings", "detectobjects"),
 }
 
 

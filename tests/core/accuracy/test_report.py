@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from otbtf_qgis.core.accuracy.figures import confusion_figure, curves_figure
+from otbtf_qgis.core.accuracy.figures import confusion_figure, curves_figure, reliability_figure
+from otbtf_qgis.core.accuracy.reliability import reliability_of
 from otbtf_qgis.core.accuracy.report import Report
 from otbtf_qgis.core.accuracy.scores import ClassScores, class_scores, class_scores_of, regression_scores
 from otbtf_qgis.core.base.languages import ENGLISH, Language, speak
@@ -205,6 +206,7 @@ def test_numbers_along_axes_are_in_the_language_of_the_process(monkeypatch: pyte
     def labels_of(figure: Figure, *_: Any, **__: Any) -> None:
         figure.draw_without_rendering()
         for axes in figure.axes:
+            drawn.append(axes.get_title())
             drawn.extend(label.get_text() for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels())
 
     monkeypatch.setattr(Figure, "savefig", labels_of)
@@ -212,7 +214,11 @@ def test_numbers_along_axes_are_in_the_language_of_the_process(monkeypatch: pyte
     try:
         curves_figure({"loss": [0.75, 0.25]}, "Training")
         confusion_figure(class_scores([1, 2], [1, 2], names=["1.5 m", "2.5 m"]))
+        surer = reliability_of(np.array([0.9, 0.7]), np.array([True, True]))
+        reliability_figure(reliability_of(np.array([0.95, 0.7]), np.array([True, False])), surer)
     finally:
         speak(ENGLISH)
     assert {"0,5", "0,4", "1.5 m", "2.5 m"} <= {*drawn}
+    errors = [title for title in drawn if "calibration error" in title]
+    assert errors == ["before: expected calibration error 0,375", "after: expected calibration error 0,200"]
     assert [label for label in drawn if "." in label and not label.endswith(" m")] == []

@@ -39,6 +39,16 @@ def head(folder: Path, image: Any, outputs: Any, shapes: Any = None, metadata: A
         ("yolov8_obb", 2, SQUARE, (1, 7, CELLS), None, OBB),
         ("yolov5", 2, SQUARE, (1, 3 * CELLS, 7), None, YOLOV5),
         ("yolov5", 1, SQUARE, (1, 3 * CELLS, 6), None, None),
+        (
+            "yolov8",
+            2,
+            FREE,
+            (1, 6, CELLS),
+            ("batch", "dim", "anchors"),
+            {**YOLO, "end2end": "False", "args": "{'nms': None}"},
+        ),
+        ("suppressed", None, FREE, (1, 9, 6), ("b", "n", "m"), {**YOLO, "end2end": "False", "args": "{'nms': True}"}),
+        ("suppressed_obb", None, FREE, (1, 9, 7), ("b", "n", "m"), {**OBB, "end2end": "True", "args": "{'nms': None}"}),
         ("suppressed", None, SQUARE, (1, 300, 6), None, None),
         ("suppressed", None, FREE, (1, 300, 6), (1, "n", 6), YOLO),
         ("suppressed_obb", None, SQUARE, (1, 300, 7), None, OBB),
@@ -71,6 +81,7 @@ def test_names(tmp_path: Path) -> None:
     [
         (SQUARE, (1, CELLS, 7), None),  # one row for each cell: to be decoded by the grids, as YOLOX
         (FREE, (1, 300, 7), (1, "n", 7)),
+        (FREE, (1, 6, CELLS), ("batch", "dim", "anchors")),
         (FREE, (1, 300, 6), (1, "n", 6)),  # YOLOv5 with one class, or rows after suppression
         (SQUARE, (1, 2, 64, 64), None),
         (SQUARE, (1, 5), None),

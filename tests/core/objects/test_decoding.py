@@ -34,7 +34,7 @@ def decoded(
     facts = FORMS[form]
     names = ("boxes", "scores", "classes") if facts.lists else ("output0",)
     head = DetectorHead(form, names, count, order or facts.order, scale or facts.scale, scores)
-    decoder = Decoder(head, "model", 0.5)
+    decoder = Decoder(head, "model", 0.5, 3)
     return decoder([np.asarray(output, "float32") for output in outputs], HEIGHT, WIDTH), decoder
 
 

@@ -11,10 +11,11 @@ import detectors
 import numpy as np
 import pytest
 from osgeo import ogr
-from serving import ORIGIN, Log
+from serving import ORIGIN, UTM, Log, write
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
+from otbtf_qgis.core.objects import detection
 
 pytest.importorskip("tensorflow")
 
@@ -64,6 +65,7 @@ def test_each_object_is_found_once_whatever_the_tiles(
     found = run(tmp_path, drawn.path, drawn.model, tilesize=tile, overlap=overlap)
     assert edges_of(found) == set(drawn.edges.values())
     assert found.results["objects"] == len(drawn.edges)
+    assert found.log.warnings == []
 
 
 def test_the_overlap_follows_from_the_objects_of_a_trial(drawn: SimpleNamespace, tmp_path: Path) -> None:
@@ -219,3 +221,51 @@ def test_torchvision_takes_an_image_without_a_batch(drawn: SimpleNamespace, tmp_
     found = run(tmp_path, drawn.path, model, tilesize=512)
     assert edges_of(found) == {(8, 8, 28, 18)}
     assert any("values from 0 to 1" in warning for warning in found.log.warnings)
+
+
+def test_rows_from_south_to_north_and_other_formats(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    place = (ORIGIN[0], 10.0, 0.0, ORIGIN[3] - 10.0 * SIZE, 0.0, 10.0)
+    image = write(tmp_path / "image.tif", drawn.image[::-1], place, UTM)
+    found = run(tmp_path, image, drawn.model, "out.shp", tilesize=160)
+    assert edges_of(found) == set(drawn.edges.values())
+
+
+def test_an_image_without_a_place_has_objects_in_pixels(tmp_path: Path) -> None:
+    image = np.zeros((64, 64, 3), "uint8")
+    image[10, 20, 0] = 255
+    path = write(tmp_path / "image.tif", image, (0.0, 1.0, 0.0, 0.0, 0.0, 1.0), None)
+    found = run(tmp_path, path, detectors.yolo_grid(tmp_path / "yolo.onnx"))
+    assert found.features[0]["shape"].GetEnvelope() == (16, 24, -16, -8)
+    assert found.features[0]["area_m2"] is None
+    assert any("no area in m2" in warning for warning in found.log.warnings)
+
+
+def test_oriented_boxes_are_drawn_turned(tmp_path: Path) -> None:
+    columns = np.zeros((1, 7, 84))
+    columns[0, :, 5] = 32, 24, 20, 10, 0.1, 0.9, np.pi / 6
+    metadata = {**detectors.ULTRALYTICS, "task": "obb"}
+    model = detectors.fixed_outputs(tmp_path / "obb.onnx", (1, 3, 64, 64), {"output0": columns}, metadata=metadata)
+    found = run(tmp_path, detectors.scene(tmp_path / "image.tif", np.zeros((64, 64, 3), "uint8")), model)
+    (feature,) = found.features
+    assert (feature["name"], round(feature["angle"], 4)) == ("car", 30)
+    assert feature["pixels"] == pytest.approx(200)
+    along, across = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)]), np.array([-np.sin(np.pi / 6), np.cos(np.pi / 6)])
+    corners = [np.array([32, 24]) + a * 10 * along + b * 5 * across for a in (-1, 1) for b in (-1, 1)]
+    expected = {(round(ORIGIN[0] + 10 * x, 3), round(ORIGIN[3] - 10 * y, 3)) for x, y in corners}
+    ring = feature["shape"].GetGeometryRef(0).GetPoints()
+    assert {(round(x, 3), round(y, 3)) for x, y in ring} == expected
+
+
+def test_a_model_that_returns_all_it_can_is_told(tmp_path: Path) -> None:
+    rows = np.array([[[8, 8, 20, 20, 0.9, 0], [30, 30, 40, 40, 0.8, 0]]])
+    model = detectors.fixed_outputs(tmp_path / "full.onnx", (1, 3, 64, 64), {"output0": rows})
+    image = detectors.scene(tmp_path / "image.tif", np.zeros((64, 64, 3), "uint8"))
+    assert any("as many objects as it can" in warning for warning in run(tmp_path, image, model).log.warnings)
+    assert not any("as it can" in warning for warning in run(tmp_path, image, model, score=0.85).log.warnings)
+
+
+def test_too_many_boxes_name_the_score(drawn: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "MOST_BOXES", 20)
+    with pytest.raises(OtbtfError, match="More than 20 boxes have a score of SCORE .0.5. or more"):
+        run(tmp_path, drawn.path, drawn.model, tilesize=160)
+    assert list(tmp_path.iterdir()) == []

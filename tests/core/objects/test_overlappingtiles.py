@@ -37,7 +37,7 @@ def seen(objects: np.ndarray, tile: OverlappingTile, shift: np.ndarray) -> tuple
 
 @pytest.mark.parametrize("error", [0.0, 1.5])
 @pytest.mark.parametrize(("size", "overlap"), [(128, 64), (100, 50), (256, 65)])
-def test_each_object_is_taken_whole_from_one_tile_or_two(size: int, overlap: int, error: float) -> None:
+def test_each_object_is_taken_whole_and_from_few_tiles(size: int, overlap: int, error: float) -> None:
     random = np.random.default_rng(3)
     sides = random.uniform(4, overlap - 4 * error - 0.01, (4000, 2))
     corners = random.uniform(0, 1, (4000, 2)) * (np.array([700, 900]) - sides)
@@ -50,7 +50,7 @@ def test_each_object_is_taken_whole_from_one_tile_or_two(size: int, overlap: int
         found = edges[kept] + [tile.box.y, tile.box.x, tile.box.y, tile.box.x]
         np.testing.assert_allclose(found, objects[there[kept]], atol=error + 1e-9)  # whole
     assert counts.min() == 1
-    assert counts.mean() < 1.6
+    assert counts.mean() < 2.5
 
 
 def test_no_object_larger_than_the_overlap_is_lost() -> None:

@@ -131,7 +131,12 @@ def test_more_trials_go_on_with_those_that_are_done(
     files: dict[str, Any], whole: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
 ) -> None:
     shutil.copy(whole[0] / "trials.json.journal", tmp_path)
-    results = search({**files, "trials": 3}, tmp_path, resume=True)
+    report = tmp_path / "search.html"
+    results = search({**files, "trials": 3, "calibrate": True, "out.report": str(report)}, tmp_path, resume=True)
+    assert (
+        "Calibration of the class probabilities"
+        in report.read_text(encoding="utf-8").split("Best trial: training report")[1]
+    )
     assert results["trials_kept"] == 2 and trials(tmp_path)[:2] == trials(whole[0]) and len(trials(tmp_path)) == 3
     others = scene.patches(tmp_path, "others", 24, seed=8)
     for changed, message in (
@@ -194,9 +199,21 @@ def test_a_trial_that_fails_is_listed_and_the_others_go_on(files: dict[str, Any]
     assert any("SETTINGS has 2 combinations" in line for line in log.lines)
 
 
-def test_a_time_limit(files: dict[str, Any], tmp_path: Path) -> None:
-    results = search({**files, "minutes": 1e-6}, tmp_path)
-    assert results["trials_done"] == 1 and results["best_trial"] == 1
+def test_no_trial_begins_after_the_time_limit(
+    files: dict[str, Any], whole: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    shutil.copy(whole[0] / "trials.json.journal", tmp_path)
+    results = search({**files, "trials": 3, "minutes": 1e-3}, tmp_path, resume=True)
+    assert (results["trials_done"], results["trials_kept"]) == (2, 2) and trials(tmp_path) == trials(whole[0])
+
+
+def test_a_score_that_no_trial_has(
+    files: dict[str, Any], whole: tuple[Path, dict[str, Any], list[str]], tmp_path: Path
+) -> None:
+    about, rest = (whole[0] / "trials.json.journal").read_text(encoding="utf-8").split("\n", 1)
+    (tmp_path / "trials.json.journal").write_text(about.replace("f1_macro", "rmse") + "\n" + rest, encoding="utf-8")
+    with pytest.raises(OtbtfError, match="No trial has the score RMSE: choose another one in SCORE"):
+        search({**files, "score": "rmse"}, tmp_path, resume=True)
 
 
 def test_all_trials_fail(files: dict[str, Any], tmp_path: Path) -> None:
@@ -214,16 +231,11 @@ def test_all_trials_fail(files: dict[str, Any], tmp_path: Path) -> None:
         ({"settings": "WIDHT=1:8"}, "Did you mean WIDTH"),
         ({"settings": "LEARNING_RATE=0.1:0.01"}, "a range is from"),
         (
-            {"validation.source1.il": [], "validation.target.il": []},
-            "VALIDATION_SOURCE1_IL and VALIDATION_SHARE are missing",
-        ),
-        (
             {"method": "halving", "schedule": "cosine"},
             "METHOD is halving, but SCHEDULE is cosine, which spans all epochs",
         ),
         ({"method": "halving", "settings": "SCHEDULE=constant;exponential"}, "SCHEDULE is exponential"),
         ({"training.target.il": []}, "TRAINING_TARGET_IL is missing"),
-        ({"score": "rmse"}, "No trial has the score RMSE: choose another one in SCORE"),
     ],
 )
 def test_bad_input(files: dict[str, Any], changed: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def _land_cover(scene: Scene) -> dict[str, Any]:
 
 def _land_cover_from_raster(scene: Scene) -> dict[str, Any]:
     labels = {"labels.raster": scene.path("labels_20m.tif"), "mask": scene.path("mask.tif")}
-    return {**_land_cover(scene), **labels, "mode": "patches", "template": "cnn16"}
+    return {**_land_cover(scene), **labels, "scenes": scene.path("scenes.csv"), "mode": "patches", "template": "cnn16"}
 
 
 def _land_cover_from_polygons(scene: Scene) -> dict[str, Any]:
@@ -169,6 +169,7 @@ def _quantity_from_raster(scene: Scene) -> dict[str, Any]:
         "in": [scene.path("image.tif")],
         "values.raster": scene.path("labels_20m.tif"),
         "mask": scene.path("mask.tif"),
+        "scenes": scene.path("scenes.csv"),
         "samples": 20,
         "validation.share": 0,
         "epochs": 1,
@@ -336,7 +337,7 @@ def _deep_training(scene: Scene) -> dict[str, Any]:
     layers = {"vd": scene.path("polygons.gpkg"), "valid": scene.path("points.gpkg"), "sample.vfn": "class"}
     forest = {"classifier": "rf", "classifier.rf.nbtrees": 2, "imstat": scene.path("features.xml")}
     outs = {"out": scene.out("learned.skops"), "confmatout": scene.out("learned.csv")}
-    return {**image, **layers, **forest, **outs}
+    return {**image, **layers, **forest, "scenes": scene.path("deep_scenes.csv"), **outs}
 
 
 def _vector_training(scene: Scene) -> dict[str, Any]:

@@ -190,6 +190,8 @@ class Scene:
     def _make_texts(self) -> None:
         (self.folder / "rates.csv").write_text("1,5\n2,5\n")
         (self.folder / "rows.csv").write_text("IL\nimage.tif\n")
+        (self.folder / "scenes.csv").write_text("name,in,held_back\nagain,image.img,yes\n")
+        (self.folder / "deep_scenes.csv").write_text("name,source1_il\nagain,image.img\n")
         for name, count in (("imstat.xml", 3), ("features.xml", 2)):  # of the image's bands, and of a model's outputs
             values = '<StatisticVector value="100"/>' * count
             parts = [f'<Statistic name="{what}">{values}</Statistic>' for what in ("mean", "stddev")]

@@ -43,9 +43,10 @@ def train(folder: Path, out: Path, row: dict[str, str], **more: Any) -> dict[str
 
 def test_scores_are_those_of_the_scene_held_back(folder: Path, tmp_path: Path) -> None:
     """They follow from the map of that scene under its polygons."""
-    report = tmp_path / "report.html"
+    report, log = tmp_path / "report.html", serving.Log()
     row = {"source1_il": "second.tif", "held_back": "yes"}
-    results = train(folder, tmp_path, row, out__report=str(report), **ALL)
+    results = train(folder, tmp_path, row, progress=log, out__report=str(report), **ALL)
+    assert any("second, which is held back, shows ground of first" in line for line in log.warnings)
     assert (results["training.samples"], results["validation.samples"]) == (4 * 216, 4 * 216)
     values = {"source1__il": [str(folder / "second.tif")], "deepmodel__dir": str(folder / "net"), "nodatalabel": 255}
     out = str(tmp_path / "map.tif")

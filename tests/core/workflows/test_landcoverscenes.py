@@ -220,6 +220,11 @@ def test_bad_input_is_refused_before_anything_is_learned(
     assert not list(tmp_path.iterdir())
 
 
+def test_maps_of_several_scenes_are_files(scene: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(OtbtfError, match="OUT is /vsimem/map.tif, which is in memory"):
+        run(scene, tmp_path, "scenes.csv", out="/vsimem/map.tif")
+
+
 @pytest.fixture(scope="module")
 def bad(scene: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What scenes cannot be, beside what they can."""

@@ -18,7 +18,7 @@ from otbtf_qgis.core.parameters.sampleroles import SampleRole
 from otbtf_qgis.core.rasters.rasterstack import Stack
 from otbtf_qgis.core.samples.allocation import even_shares
 from otbtf_qgis.core.workflows.samplesplit import LocatedSamples
-from otbtf_qgis.core.workflows.scenes import Scene, check_values
+from otbtf_qgis.core.workflows.scenes import Scene, check_values, share_ground
 from otbtf_qgis.core.workflows.scenesplit import balanced, split_scenes
 
 
@@ -78,6 +78,13 @@ def test_a_scene_held_back_that_shows_known_ground_is_warned_of(images: list[Sta
         {SampleRole.VALIDATION: 3600},
     ]
     assert len(log.warnings) == 1 and log.warnings[0].startswith("1800 of 3600 samples of the scene east")
+
+
+def test_images_that_share_ground(images: list[Stack], tmp_path: Path) -> None:
+    """The third one begins where the first one ends."""
+    beside = Stack([raster(tmp_path / "beside.tif", np.zeros((60, 60)), x=500_600.0)])
+    assert share_ground(*images) and share_ground(*reversed(images)) and share_ground(beside, images[1])
+    assert not share_ground(images[0], beside) and not share_ground(beside, images[0])
 
 
 def described(path: Path, means: list[float], nodata: float | None = None) -> str:
