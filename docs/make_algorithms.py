@@ -37,7 +37,7 @@ GUIDES = {
     "regression": ("regressionmap",),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
-    "polygons": ("maptopolygons",),
+    "polygons": ("maptopolygons", "objectlabels"),
     "objects": ("detectobjects", "assessdetections"),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
@@ -52,7 +52,14 @@ GUIDES = {
 ORDER = (
     *("createexampledata", "landcovermap", "regressionmap", "landcovermodel"),
     *("polygonclassstatistics", "densepolygonclassstatistics", "sampleselection", "labelimagesampleselection"),
-    *("sampleextraction", "sampleaugmentation", "patchesselection", "patchesextraction", "patchesmosaic"),
+    *(
+        "sampleextraction",
+        "sampleaugmentation",
+        "objectlabels",
+        "patchesselection",
+        "patchesextraction",
+        "patchesmosaic",
+    ),
     *("createmodel", "describemodel", "exportsavedmodel"),
     *("findlearningrate", "searchsettings", "trainmodel", "tensorflowmodeltrain", "tensorboard"),
     *("trainclassifierfromdeepfeatures", "trainvectorclassifier"),
