@@ -15,9 +15,10 @@ from template_models import DATES, create, patches
 from otbtf_qgis.core.errors import ModelError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
-from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, FEATURES, FIXED, NAMES, TEMPLATES
+from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, FEATURES, FIXED, NAMES, TANIMOTO, TEMPLATES
 from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.normalization import Scaling
+from otbtf_qgis.core.training.losses import TanimotoLoss
 
 TOP = Path(__file__).parents[3]
 
@@ -41,6 +42,7 @@ CASES = {
     "utae": ("12", (16,), 16, {"width": 8, "dates": SIX}),
     "super_resolution": ("3", (6,), 12, {"width": 3, "depth": 1}),
     "gap_filling": ("3 2 1", (16, 16, 16), 16, {"width": 2}),
+    "field_boundaries": ("3", (16,), 16, {"width": 2}),
     "mlp": ("4", (1,), 1, {"width": 5, "classes": 2}),
     "scalar_product": ("3 3", (2, 2), 2, {}),
     "norm": ("3", (2,), 2, {}),
@@ -126,7 +128,8 @@ def test_it_takes_a_step(made, name):
         target = generator.integers(0, classes, (2, side, side, 1))
     else:
         target = generator.random((2, side, side, classes), "float32")
-    model.compile(optimizer="sgd", loss=TEMPLATES[name].loss)
+    loss = TEMPLATES[name].loss
+    model.compile(optimizer="sgd", loss=TanimotoLoss() if loss == TANIMOTO else loss)
     before = [weight.numpy() for weight in model.trainable_weights]
     history = model.fit(images(name), target, batch_size=2, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
