@@ -51,11 +51,17 @@ def blocks(sample: np.ndarray) -> np.ndarray:
     generator = np.random.default_rng(2)
     height, width, bands = sample.shape
     shape = -(-height // BLOCK), -(-width // BLOCK), bands
-    spread = float(np.std(sample.astype("float64"))) or 1.0
+    spread = float(np.std(sample, dtype="float64")) or 1.0
     factors = generator.choice([-1.0, 1.0], shape) * 10.0 ** generator.uniform(-1.5, 1.0, shape)
     moves = generator.normal(0.0, 5.0 * spread, shape)
-    factors, moves = (np.repeat(np.repeat(a, BLOCK, axis=0), BLOCK, axis=1)[:height, :width] for a in (factors, moves))
-    return _cast(sample.astype("float64") * factors + moves, sample.dtype)
+    made = np.empty_like(sample)
+    for band in range(bands):  # each by itself: copies of all bands take much memory where they are many
+        stretch, move = (
+            np.repeat(np.repeat(values[..., band], BLOCK, axis=0), BLOCK, axis=1)[:height, :width]
+            for values in (factors, moves)
+        )
+        made[..., band] = _cast(sample[..., band].astype("float64") * stretch + move, sample.dtype)
+    return made
 
 
 def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -171,10 +171,10 @@ def test_bands_in_another_order_are_refused_with_the_cure(
 ) -> None:
     image = swapped(radar, tmp_path, names)
     with pytest.raises(
-        ModelError, match="it takes VV, VH. Reorder them .gdal_translate .* IN OUT.*SOURCE1_IL"
+        ModelError, match="it takes VV, VH. Reorder them .gdal_translate .* image.tif reordered.tif.*SOURCE1_IL"
     ) as error:
         serving.served(tmp_path, radar.model, image)
-    options = str(error.value).split("gdal_translate ")[1].split(" IN")[0]
+    options = str(error.value).split("gdal_translate ")[1].split(" image.tif")[0]
     cured = str(tmp_path / "cured.tif")
     gdal.Translate(cured, image, options=options).FlushCache()
     np.testing.assert_array_equal(serving.served(tmp_path, radar.model, cured), radar.expected)

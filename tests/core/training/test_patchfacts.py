@@ -168,7 +168,9 @@ def test_each_sensor_has_dates_and_bands_of_its_own(pixels: np.ndarray, tmp_path
     told = "TRAINING_SOURCE2_IL: band 3 of .*radar.tif is of 2018-01-31, but the model was made for 2018-01-21"
     with pytest.raises(ParameterError, match=told):
         learned("VV_20180111 VH_20180111 VV_20180131 VH_20180131")
-    with pytest.raises(ParameterError, match="TRAINING_SOURCE2_IL: .* it takes VV, VH. .*-b 2 -b 1 -b 4 -b 3 IN OUT"):
+    with pytest.raises(
+        ParameterError, match="TRAINING_SOURCE2_IL: .* it takes VV, VH. .*-b 2 -b 1 -b 4 -b 3 image.tif"
+    ):
         learned("VH_20180111 VV_20180111 VH_20180121 VV_20180121")
     with pytest.raises(ParameterError, match="LOSS is mse"):  # the target, which is compared later
         learned("VV_20180111 VH_20180111 VV_20180121 VH_20180121")
