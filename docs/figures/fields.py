@@ -84,7 +84,9 @@ def found_again(fields: list[ogr.Geometry], polygons: list[ogr.Geometry]) -> int
     count = 0
     for field in fields:
         for polygon in polygons:
-            both = field.Intersection(polygon).Area() if field.Intersects(polygon) else 0.0
+            both = (
+                field.Intersection(polygon).Area() if field.Intersects(polygon) and not field.Touches(polygon) else 0.0
+            )
             count += both > 0.5 * (field.Area() + polygon.Area() - both)
     return count
 
@@ -92,6 +94,7 @@ def found_again(fields: list[ogr.Geometry], polygons: list[ogr.Geometry]) -> int
 def outlined(axes: plt.Axes, background: np.ndarray, polygons: list[ogr.Geometry], title: str) -> None:
     """Show an image with the outlines of polygons."""
     axes.imshow(background, extent=(380_000, 380_000 + 2560, 3_955_000 - 2560, 3_955_000))
+    axes.set_autoscale_on(False)
     for polygon in polygons:
         for ring in range(polygon.GetGeometryCount()):
             places = np.array(polygon.GetGeometryRef(ring).GetPoints())
