@@ -47,5 +47,5 @@ class ObjectLabels(Operation, FloatOutput, _Polygons):
         "the network learns that there are none elsewhere."
     )
     RESULTS = (NumberResult("objects", "Number of polygons"),)
-    RUN = "imagetools.objectlabels:write_object_labels"
+    RUN = "imagetools.objectlabelling:write_object_labels"
     NEEDS_ENGINE = True  # SciPy is there; TensorFlow takes no part

@@ -99,7 +99,7 @@ def outlined(axes: plt.Axes, background: np.ndarray, polygons: list[ogr.Geometry
         for ring in range(polygon.GetGeometryCount()):
             places = np.array(polygon.GetGeometryRef(ring).GetPoints())
             axes.plot(places[:, 0], places[:, 1], color="white", linewidth=0.8)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, fontsize=9, y=1.0)
     axes.axis("off")
 
 
