@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from osgeo import gdal, osr
 
-from ..base.progress import Progress
+from ..base.progress import Progress, Quiet
 from ..errors import ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..files.staging import Staging, check_writable
@@ -25,6 +25,8 @@ from ..rasters.rasterreference import Reference
 from . import referencefiles, scene
 from .parcels import lay_out
 from .referencestyles import raster_style
+from .smallobjectfiles import write_boxes, write_image
+from .smallobjects import SIDE, SPACING, draw_small_objects
 
 EPSG = 32654
 
@@ -48,6 +50,10 @@ class _Files:
     truth_b: Path
     polygons_a: Path
     polygons_b: Path
+    ortho_a: Path
+    ortho_b: Path
+    objects_a: Path
+    objects_b: Path
 
     @classmethod
     def inside(cls, folder: Path) -> _Files:
@@ -58,6 +64,10 @@ class _Files:
             "terrain_truth_B.tif",
             "terrain_truth_A.gpkg",
             "terrain_truth_B.gpkg",
+            "orthophoto_A.tif",
+            "orthophoto_B.tif",
+            "trees_houses_A.gpkg",
+            "trees_houses_B.gpkg",
         )
         return cls(*(folder / name for name in names))
 
@@ -67,7 +77,9 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
 
     Returns:
         The paths: `outdir`, `xs10` (B2, B3, B4, B8 at 10 m), `xs20` (B5, B6, B7, B8A, B11, B12 at 20 m),
-        `truth.a`, `truth.b` (labels 0 to 5, 255 = no data) and `polygons.a`, `polygons.b` (the same).
+        `truth.a`, `truth.b` (labels 0 to 5, 255 = no data) and `polygons.a`, `polygons.b` (the same);
+        `ortho.a`, `ortho.b` (red, green, blue, near infrared at 0.5 m) and `objects.a`, `objects.b` (the boxes of all trees
+        and houses in them).
 
     Raises:
         ParameterError: the size is odd.
@@ -87,18 +99,19 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
         stagings = [stack.enter_context(Staging(str(path), progress)) for path in dataclasses.astuple(files)]
         rasters = _create(stagings[:4], parameters.size)
         _draw(parameters, rasters, progress)
-        for labels, staging in zip(rasters[2:], stagings[4:]):
+        rasters += _draw_small_objects(parameters.seed, stagings[6:], progress)
+        for labels, staging in zip(rasters[2:4], stagings[4:6]):
             progress.check()
             referencefiles.write_polygons(labels.dataset, staging, progress)
         progress.fraction(0.95)
         progress.check()
-        for labels in rasters[2:]:
+        for labels in rasters[2:4]:
             referencefiles.name_classes(labels.dataset)
         for staging in stagings[2:4]:
             (staging.folder / staging.final.with_suffix(".qml").name).write_text(raster_style(), encoding="utf-8")
         for raster in rasters:
             raster.commit(progress)
-        for staging in stagings[4:]:
+        for staging in (*stagings[4:6], *stagings[8:]):
             staging.commit()
     progress.fraction(1.0)
     paths = {field.name.replace("_", "."): str(getattr(files, field.name)) for field in dataclasses.fields(files)}
@@ -145,6 +158,18 @@ def _create(stagings: Sequence[Staging], size: int) -> list[OutputRaster]:
     for raster in rasters[2:]:
         referencefiles.colour_classes(raster.dataset)
     return rasters
+
+
+def _draw_small_objects(seed: int, stagings: Sequence[Staging], progress: Progress) -> list[OutputRaster]:
+    """Write images and boxes of trees and houses, one image beside the other; return the images, which are to be committed."""
+    reference, images = _reference(), []
+    for area in (0, 1):
+        progress.check()
+        objects = draw_small_objects(seed, area)
+        west = WEST + area * SIDE * SPACING
+        images.append(write_image(objects, stagings[area], reference, west, NORTH))
+        write_boxes(objects, stagings[2 + area], reference, west, NORTH, Quiet(progress))
+    return images
 
 
 def _reference() -> Reference:

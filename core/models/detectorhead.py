@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ModelError, field
+from ..parameters.detectionmaps import GEOMETRY, OUTPUT
 from ..parameters.detectorheads import FORMS, HeadForm
 from ..phrases import Phrase
 from .modelfiles import is_onnx, model_place
@@ -118,7 +119,7 @@ def head_of(model: Model, form: str, outputs: Sequence[str]) -> DetectorHead:
         )
     count = next((name for name in ("num_detections",) if facts.lists and name in model.outputs), "")
     head = DetectorHead(form, tuple(names), count, facts.order, facts.scale)
-    return head if facts.lists else replace(head, scores=_scores(model, head, metadata(model)))
+    return head if facts.lists or facts.maps else replace(head, scores=_scores(model, head, metadata(model)))
 
 
 def described_outputs(model: Model) -> str:
@@ -138,6 +139,8 @@ def _found(model: Model, form: str) -> list[str]:
             return list(names)
     if FORMS[form].lists:
         return []
+    if FORMS[form].maps:
+        return [info.name for info in model.outputs.values() if _may_be_maps(info)]
     return [info.name for info in _lists_of(model)]
 
 
@@ -147,11 +150,19 @@ def _lists_of(model: Model) -> list[TensorInfo]:
 
 
 def _by_names(model: Model) -> DetectorHead | None:
+    if OUTPUT in model.outputs and _may_be_maps(model.outputs[OUTPUT]):
+        return DetectorHead("centernet", (OUTPUT,), "", FORMS["centernet"].order, FORMS["centernet"].scale)
     for form, names, counts in _NAMED:
         if set(names) <= set(model.outputs) and model.outputs[names[0]].size(-1) in (4, None):
             count = next((name for name in counts if name in model.outputs), "")
             return DetectorHead(form, names, count, FORMS[form].order, FORMS[form].scale)
     return None
+
+
+def _may_be_maps(info: TensorInfo) -> bool:
+    """Return whether an output may be the maps of objects that are found as points."""
+    bands = info.size(-1)
+    return info.rank == 4 and (bands is None or bands > len(GEOMETRY))
 
 
 def _by_shapes(model: Model, known: OnnxMetadata) -> DetectorHead | None:

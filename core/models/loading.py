@@ -138,6 +138,7 @@ def _load_keras(file: Path, trust: bool) -> Model:
     # Registered with Keras on import.
     from . import (  # noqa: F401
         attentionlayers,
+        detectionlayer,
         keraslayers,
         missingvalues,
         serieslayers,

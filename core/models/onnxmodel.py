@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,27 @@ class OnnxModel(Model):
         own, results = self._session.get_inputs(), self._session.get_outputs()
         self._feeds = {plain_name(item.name): item.name for item in own}
         self._fetches = {plain_name(item.name): item.name for item in results}
-        self.inputs = dict(sorted((plain_name(item.name), _described(item)) for item in own))
+        self.inputs = dict(sorted((plain_name(item.name), self._input(item)) for item in own))
         self.outputs = dict(sorted((plain_name(item.name), _described(item)) for item in results))
         self.bands_first = frozenset(name for name, info in self.inputs.items() if self._has_bands_first(info))
+
+    def _input(self, item: Any) -> TensorInfo:
+        """Describe an input; where the file tells no shape of it, what the graph convolves is an image of any size.
+
+        Raises:
+            ModelError: nothing tells which of its dimensions are the bands.
+        """
+        info = _described(item)
+        if item.name not in self._content.shapeless or not info.holds_numbers:
+            return info
+        if self._convolved_bands(item.name) is None:
+            raise ModelError(
+                "The model {path} does not tell the shape of its input {name}: export it with a shape such as batch x bands x "
+                "height x width, and a fixed number of bands.",
+                path=self.path,
+                name=info.name,
+            )
+        return replace(info, shape=(None,) * 4)
 
     def _has_bands_first(self, info: TensorInfo) -> bool:
         """Return whether an input is an image of batch x bands x height x width, as nearly all ONNX models have it.
@@ -154,7 +173,8 @@ class OnnxModel(Model):
         dtypes = [np.dtype(info.dtype) for info in infos]
 
         def compute(*images: np.ndarray) -> list[np.ndarray]:
-            found = run(session, names, dict(zip(feeds, images)))
+            # TensorFlow hands over numbers of NumPy where a tensor has no dimensions.
+            found = run(session, names, dict(zip(feeds, map(np.asarray, images))))
             return [np.asarray(array, dtype) for array, dtype in zip(found, dtypes)]
 
         def call(given: Mapping[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ that stand twice, each of them is walked.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,17 @@ Value = Union[int, range]
 
 _DEEPEST = 32
 """Graphs inside graphs; protobuf reads a hundred messages inside each other, and a graph needs three."""
+
+_MOST_DIMENSIONS = 64
+_BITS = {
+    **dict.fromkeys((2, 3, 9, 17, 18, 19, 20, 24), 8),
+    **dict.fromkeys((4, 5, 10, 16), 16),
+    **dict.fromkeys((1, 6, 12), 32),
+    **dict.fromkeys((7, 11, 13, 14), 64),
+    15: 128,
+    **dict.fromkeys((21, 22, 23), 4),
+}
+"""Bits of a number of each type, by onnx.proto's DataType; a text has none."""
 
 _CHUNK = 1 << 14
 _LONGEST = 1 << 24
@@ -79,6 +91,7 @@ class OnnxContent:
         nodes: of the main graph.
         constants: names of its values that the file holds.
         outputs: names of what it returns.
+        shapeless: names of the inputs of which it tells no shape, not even that of a single number.
     """
 
     ir_version: int = 0
@@ -92,6 +105,7 @@ class OnnxContent:
     nodes: list[Node] = field(default_factory=list)
     constants: set[str] = field(default_factory=set)
     outputs: list[str] = field(default_factory=list)
+    shapeless: set[str] = field(default_factory=set)
 
 
 def read_content(path: Path) -> OnnxContent:
@@ -172,6 +186,14 @@ class _Source:
             if number in numbers and isinstance(value, range):
                 yield number, value
 
+    def numbers(self, part: range) -> list[int]:
+        """Return whole numbers that are packed."""
+        found, place = [], part.start
+        while place < part.stop:
+            value, place = self._varint(place, part.stop)
+            found.append(value)
+        return found
+
     def _varint(self, place: int, end: int) -> tuple[int, int]:
         value = 0
         for shift in range(0, 70, 7):
@@ -242,8 +264,11 @@ class _Walk:
     def _graph(self, data: range, depth: int, main: bool = False) -> None:
         if depth > _DEEPEST:
             raise DamagedFile(Phrase("its graphs are nested too deeply"))
-        for number, value in self.source.parts(data, 1, 5, 12, 15):
-            if number == 12:
+        for number, value in self.source.parts(data, 1, 5, 11, 12, 15):
+            if number == 11:
+                if main:
+                    self._input(value)
+            elif number == 12:
                 if main:
                     self.content.outputs += [self.source.text(name) for _, name in self.source.parts(value, 1)]
             elif number == 1:
@@ -254,6 +279,17 @@ class _Walk:
                 name = self._tensor(value) if number == 5 else self._sparse(value)
                 if main:
                     self.content.constants.add(name)
+
+    def _input(self, data: range) -> None:
+        name, shapes = "", 0
+        for number, value in self.source.parts(data, 1, 2):
+            if number == 1:
+                name = self.source.text(value)
+            else:
+                tensors = (tensor for _, tensor in self.source.parts(value, 1))
+                shapes += sum(1 for tensor in tensors for _ in self.source.parts(tensor, 2))
+        if not shapes:
+            self.content.shapeless.add(name)
 
     def _node(self, data: range, depth: int) -> Node:
         texts: dict[int, list[str]] = {number: [] for number in (1, 2, 3, 4, 7)}
@@ -293,15 +329,25 @@ class _Walk:
         return names[0] if names else ""
 
     def _tensor(self, data: range) -> str:
-        name = ""
+        name, kind = "", 0
+        shape: list[int] = []
         external: list[tuple[str, str]] = []
-        for number, value in self.source.parts(data, 8, 13):
-            if number == 8:
+        for number, value in self.source.fields(data):
+            if number == 1:
+                shape += [value] if isinstance(value, int) else self.source.numbers(value)
+            elif number == 2 and isinstance(value, int):
+                kind = value
+            elif number == 8 and isinstance(value, range):
                 name = self.source.text(value)
-            else:
+            elif number == 13 and isinstance(value, range):
                 external.append(self._pair(value))
+        if not external:
+            return name
+        if len(shape) > _MOST_DIMENSIONS:
+            raise DamagedFile(Phrase("a tensor of {count} dimensions", count=len(shape)))
         sizes = {key: _whole(text) for key, text in external if key in ("offset", "length")}
-        end = sum(sizes.values())
+        length = sizes.get("length") or math.prod(shape) * _BITS.get(kind, 0) // 8
+        end = sizes.get("offset", 0) + length
         self.content.external += [ExternalData(name, text, end) for key, text in external if key == "location"]
         return name
 

@@ -18,7 +18,7 @@ from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
-from ..vectors.vectoroutput import NO_GEOMETRY, OutputVector, check_vector_output, vector_staging
+from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .assessedobjects import AssessedObjects, read_objects
 from .assessmentreport import assessment_report
 from .classresults import ClassResult, best_score, together
@@ -48,7 +48,7 @@ def assess_detections(parameters: AssessDetections, progress: Progress) -> dict[
     """
     for name in ("out", "out_errors"):
         if getattr(parameters, name):
-            check_vector_output(getattr(parameters, name), field(name))
+            check_vector_output(getattr(parameters, name), field(name), NO_GEOMETRY if name == "out" else POLYGONS)
     if parameters.out_report:
         check_file(parameters.out_report, field("out_report"))
     detections, objects = _read(parameters, progress)

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..errors import ModelError, field
 from ..models.detectorhead import DetectorHead
+from ..parameters.detectionmaps import GEOMETRY
 from ..phrases import Phrase
+from .centrepoints import centred_boxes
 
 _ROUNDING = 1e-3
 """By how much a score may exceed 1."""
@@ -37,7 +39,9 @@ class Decoder:
         full: number of tiles for which the model returned as many objects as it can.
     """
 
-    def __init__(self, head: DetectorHead, model: str, score: float, most: int | None = None) -> None:
+    def __init__(
+        self, head: DetectorHead, model: str, score: float, most: int | None = None, labels: Sequence[int] = ()
+    ) -> None:
         """Prepare.
 
         Args:
@@ -45,9 +49,10 @@ class Decoder:
             model: path of the model, for messages.
             score: the smallest one that is kept.
             most: objects that the model can return; None where that is not known.
+            labels: of maps, the label of each class; empty for their numbers from 0 on.
         """
         self.head, self.full, self.score = head, 0, score
-        self._model, self._most = model, most
+        self._model, self._most, self._labels = model, most, np.array(labels, "int64")
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
         """Return the boxes of a tile.
@@ -62,7 +67,11 @@ class Decoder:
         Raises:
             ModelError: the outputs are not what the head says.
         """
-        found = _READERS.get(self.head.form, _lists)(self, outputs)
+        found = (
+            self._points(outputs[0], height, width)
+            if self.head.facts.maps
+            else _READERS.get(self.head.form, _lists)(self, outputs)
+        )
         kept = found.scores >= self.score
         self._check_scores(found.scores)
         if self._most is not None and int(kept.sum()) >= self._most:
@@ -79,6 +88,17 @@ class Decoder:
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
         return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+
+    def _points(self, output: np.ndarray, height: int, width: int) -> _Found:
+        """Read the maps of objects that are found as points."""
+        maps = np.asarray(output)
+        maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
+        if maps.ndim != 3 or maps.shape[-1] <= len(GEOMETRY):
+            raise self.unequal([maps.shape])
+        self._check_scores(maps[..., : -len(GEOMETRY)].reshape(-1))
+        boxes, scores, classes = centred_boxes(maps, height, width, self.score)
+        fits = len(self._labels) == maps.shape[-1] - len(GEOMETRY)
+        return _Found(boxes, scores, self._labels[classes] if fits else classes)
 
     def unequal(self, shapes: Sequence[tuple[int, ...]]) -> ModelError:
         """Return the error for outputs that do not fit each other or the form."""

@@ -185,7 +185,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
         loaded.compute(inputs, outputs, sources, scope)[1]
         if model is loaded.model
         else Compute(model, inputs, outputs, sources, scope),
-        Decoder(head, model.path, parameters.score, _most_objects(model, head)),
+        Decoder(head, model.path, parameters.score, _most_objects(model, head), [item.value for item in classes]),
         Narrowing(sources[0].dtype, inputs.images[0].dtype),
         open_mask(parameters, stack.grid, stack.reference, stack.names[0], progress),
     )
@@ -354,7 +354,7 @@ def _tell(
     remarks: Sequence[Any] = model.remarks
     for remark in remarks:
         progress.warning(remark)
-    if any(info.rank == 4 for info in model.outputs.values()):
+    if not detector.head.facts.maps and any(info.rank == 4 for info in model.outputs.values()):
         progress.info("The model also returns masks of objects: they are not used, objects are written as boxes.")
     unscaled = settings.model.scaling is None and parameters.images_scaling != "off"
     if detector.head.form in _SCALED and unscaled and metadata(model).scaling is None:

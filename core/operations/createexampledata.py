@@ -20,7 +20,9 @@ class CreateExampleData(Operation):
         "Creates a synthetic scene in the style of Sentinel-2 to try the other algorithms: an image of 4 bands at 10 "
         "m, an image of 6 bands at 20 m, and sparse reference data of six classes, as rasters and as polygons. The "
         "classes differ more in texture than in spectrum, so a model benefits from a receptive field larger than one "
-        "pixel."
+        "pixel.\n\n"
+        "Two orthophotos of 0.5 m, and layers of the boxes of all trees and houses in them, are for detectors: one to train, "
+        "the other to assess."
     )
     RUN = "exampledata.datacreation:create_example_data"
 

@@ -9,6 +9,7 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.detectionmaps import STRIDES
 from ..parameters.fillings import FilledSources
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import check_keras_out
@@ -96,6 +97,16 @@ class _Network(Group):
         "Default: 2.",
         minimum=2,
         maximum=4,
+        section=sections.NETWORK,
+        advanced=True,
+    )
+    stride: int | None = voc.integer(
+        "stride",
+        "Cell size",
+        f"For detector: width and height, in pixels, of the cells of its maps, {', '.join(map(str, STRIDES[:-1]))} or "
+        f"{STRIDES[-1]}. A cell tells one object only. Default: 4.",
+        minimum=min(STRIDES),
+        maximum=max(STRIDES),
         section=sections.NETWORK,
         advanced=True,
     )

@@ -41,7 +41,7 @@ class DescribeModel(Operation):
     TITLE = "Describe a model"
     GROUP = "models"
     DESCRIPTION = (
-        "Describes a TensorFlow or Keras model: inputs, outputs, receptive field, expression field, spacing scale, "
+        "Describes a TensorFlow, Keras or ONNX model: inputs, outputs, receptive field, expression field, spacing scale, "
         "stride, and the border whose values depend on pixels outside. If you choose rasters, it reports whether "
         "they fit, and why not.\n\n"
         "The description is an HTML page and a STAC item with the machine learning model extension (MLM). Stored "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
+from ..parameters.detectionmaps import STRIDES
 from ..parameters.nodatarules import PatchRule, nodata_pixels, nodata_rule
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import Memory, check_sources
+from ..parameters.targetgroup import DetectionTarget
 from ..parameters.vectorsource import LayerSource
 
 
@@ -117,7 +120,7 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
+class PatchesExtraction(Operation, DetectionTarget, _Outputs, Memory, _NoData, _Inputs):
     """See OTBTF's application of the same name."""
 
     TITLE = "Extract patches around points"
@@ -128,7 +131,9 @@ class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
         "are an image one pixel wide. Both can also be written to TFRecords.\n\n"
         "The sources may have different pixel sizes. A point is rejected if its patch is not inside every source, or "
         "has no-data; the log gives the number of rejected points and the reasons. Patches with missing values can be kept "
-        "for networks that fill them: NODATA_RULE and NODATA_PIXELS say how many are accepted."
+        "for networks that fill them: NODATA_RULE and NODATA_PIXELS say how many are accepted.\n\n"
+        "For a detector, OBJECTS is a layer of all objects of the image, and OUT_OBJECTS the target for each patch, made for the "
+        "template detector of TensorflowModelTrain. The points may be those of PatchesSelection, on a grid."
     )
     RESULTS = (
         NumberResult("patches", "Number of patches"),
@@ -149,6 +154,7 @@ class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
                 out=field("out", of="sources", number=missing[0]),
                 out_tfrecords=field("out_tfrecords"),
             )
+        self._check_objects()
         if self.out_mosaic and not self.sources[0].out:
             raise ParameterError(
                 "{mosaic} is {path}, but {out} is missing: choose a file for the patches that it shows.",
@@ -156,3 +162,41 @@ class PatchesExtraction(Operation, _Outputs, Memory, _NoData, _Inputs):
                 path=self.out_mosaic,
                 out=field("out", of="sources", number=1),
             )
+
+    def _check_objects(self) -> None:
+        if bool(self.objects) != bool(self.out_objects):
+            raise ParameterError(
+                "{objects} and {out_objects} belong together: give both, or neither.",
+                objects=field("objects"),
+                out_objects=field("out_objects"),
+            )
+        if not self.objects:
+            return
+        if self.out_tfrecords:
+            raise ParameterError(
+                "{out_tfrecords} is {path}, but TFRecords are written without the detection maps of {objects}: leave one out.",
+                out_tfrecords=field("out_tfrecords"),
+                path=self.out_tfrecords,
+                objects=field("objects"),
+            )
+        if self.objects_size is not None and not 0 < self.objects_size < math.inf:
+            raise ParameterError(
+                "{size} is {value:g}, but must be above 0.", size=field("objects_size"), value=self.objects_size
+            )
+        if self.objects_stride not in STRIDES:
+            raise ParameterError(
+                "{stride} is {value}, but must be one of: {strides}.",
+                stride=field("objects_stride"),
+                value=self.objects_stride,
+                strides=", ".join(map(str, STRIDES)),
+            )
+        for axis in ("patchsizex", "patchsizey"):
+            size = getattr(self.sources[0], axis)
+            if size % self.objects_stride:
+                raise ParameterError(
+                    "{axis} is {size}, but must be a multiple of {stride} ({value}).",
+                    axis=field(axis, of="sources", number=1),
+                    size=size,
+                    stride=field("objects_stride"),
+                    value=self.objects_stride,
+                )

@@ -57,7 +57,7 @@ class TensorflowModelServe(
     TITLE = "Serve a model (apply it to images)"
     GROUP = "inference"
     DESCRIPTION = (
-        "Applies a TensorFlow or Keras model to one or several rasters of any size and writes a georeferenced "
+        "Applies a TensorFlow, Keras or ONNX model to one or several rasters of any size and writes a georeferenced "
         "raster. The images are streamed through the model within the memory budget.\n\n"
         "The model is patch-based (one patch of pixels gives one output pixel) or fully convolutional (it accepts "
         "whole regions). Each source is a list of rasters on one grid, stacked; several sources may have different "

@@ -19,6 +19,7 @@ class HeadForm:
         order, scale: of its boxes, among `ORDERS` and `SCALES`; empty where models of this form differ.
         lists: whether boxes, scores and classes are an output each; else they are one.
         oriented: whether boxes have an angle.
+        maps: whether the output is maps, which grow with the image.
         suppressed: whether the model itself removes boxes that overlap, and returns a limited number.
         meaning: what it is, for the documentation.
     """
@@ -27,6 +28,7 @@ class HeadForm:
     scale: str = ""
     lists: bool = False
     oriented: bool = False
+    maps: bool = False
     suppressed: bool = False
     meaning: str = ""
 
@@ -54,6 +56,9 @@ FORMS = {
     ),
     "yolov7": HeadForm(
         "xyxy", "pixels", suppressed=True, meaning="rows of image number, box, class and score, after suppression"
+    ),
+    "centernet": HeadForm(
+        "cxcywh", "pixels", maps=True, meaning="heat maps, sizes and offsets of the template detector (detection_maps)"
     ),
 }
 """All forms, by the word of the parameter `head`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -293,7 +292,7 @@ class Cluster(Kind):
 
 
 class Number(Kind):
-    """A number; `nan` and `inf` are numbers too."""
+    """A number; `nan` and `inf` are numbers too, but `nan` is not within bounds."""
 
     word = "number"
 
@@ -304,14 +303,14 @@ class Number(Kind):
         return self._bounded(key, number)
 
     def _bounded(self, key: Key, value: Any) -> Any:
-        if key.minimum is not None and not value >= key.minimum and not math.isnan(value):
+        if key.minimum is not None and not value >= key.minimum:
             raise ParameterError(
                 "{key} is {value:g}, but must be at least {minimum:g}.",
                 key=key.mention,
                 value=value,
                 minimum=key.minimum,
             )
-        if key.maximum is not None and not value <= key.maximum and not math.isnan(value):
+        if key.maximum is not None and not value <= key.maximum:
             raise ParameterError(
                 "{key} is {value:g}, but must be at most {maximum:g}.",
                 key=key.mention,

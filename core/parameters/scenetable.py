@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ParameterError, field
 from . import vocabulary as voc
 from .operation import Group
+from .parsing import keys
 from .rasteroutputs import output_paths
 from .sections import IMAGES
 
@@ -20,6 +21,19 @@ class SceneRole(Group):
 
     name: str = voc.text("name", "Name", "What the scene is called. Default: its image file.", section=IMAGES)
     held_back: bool = voc.boolean("held_back", "Held back", "On: the scene is for validation only.", section=IMAGES)
+
+
+def is_held_back(cell: str) -> bool:
+    """Return whether a cell of the column `held_back` says yes; an empty one does not.
+
+    Raises:
+        ParameterError: it says neither yes nor no.
+    """
+    (key,) = (key for key in keys(SceneRole) if key.name == "held_back")
+    try:
+        return bool(key.read(cell))
+    except ParameterError:
+        raise ParameterError("held_back is {cell!r}, but must be yes or no.", cell=cell) from None
 
 
 @dataclass(frozen=True)

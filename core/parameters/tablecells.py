@@ -48,10 +48,14 @@ def holds_paths(key: Key) -> bool:
     return key.kind.content in (Content.RASTER, Content.LAYER, Content.FILE, Content.FOLDER)
 
 
+def is_relative(text: str) -> bool:
+    """Return whether a path in a cell begins in the folder of the table."""
+    return bool(text) and "://" not in text and not text.startswith(("/vsi", "<")) and not os.path.isabs(text)
+
+
 def beside(key: Key, folder: str, text: str) -> str:
     """Return a path in a cell, which is relative to the folder of the table, as seen from anywhere."""
-    plain_file = holds_paths(key) and text and "://" not in text and not text.startswith(("/vsi", "<"))
-    if not plain_file or os.path.isabs(text):
+    if not holds_paths(key) or not is_relative(text):
         return text
     inside = os.path.join(folder, text)
     # A bare name may be another one's: that of a template, as MODEL_DIR takes it.

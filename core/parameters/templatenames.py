@@ -13,7 +13,11 @@ from ..errors import ParameterError, field
 from ..phrases import Phrase, plain
 
 CLASSIFICATION, REGRESSION, FEATURES, FIXED = "classification", "regression", "features", "fixed"
-"""What a template's output is: probabilities of classes, quantities, features, or a formula without weights."""
+DETECTION = "detection"
+"""What a template's output is: probabilities of classes, quantities, features, a formula without weights, or objects."""
+
+DETECTOR = "detector"
+"""Name of the template that finds objects."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,11 @@ class Template:
         use: what it is for, in a sentence.
         inputs: what each source holds; empty where their number is free.
         origin: paper or program that it follows.
-        task: one of the four words above.
+        task: one of the five words above.
         geometry: with the default options.
         training: the patches that it trains on, and the target for each.
-        loss: Keras's name of the loss that suits its targets, or `tanimoto`; empty where there is nothing to train.
+        loss: Keras's name of the loss that suits its targets, or one of ours (`tanimoto`, a detector's); empty where there
+            is nothing to train.
         width: default number of filters or units of the first layer; None where it has no such option.
         depth: default number of levels or layers; None where it has no such option.
         patch: default of PATCHSIZE; 0 where rows and columns are free by default.
@@ -317,6 +322,20 @@ _TEMPLATES = (
         options=_DATED_OPTIONS,
         series=True,
         remark="Gaps are filled inside the model, linearly along the dates.",
+    ),
+    Template(
+        DETECTOR,
+        "Finds objects, such as trees or houses, as points with a size: trained here, applied by DetectObjects.",
+        ("image",),
+        "X. Zhou, D. Wang, P. Krähenbühl, Objects as Points (CenterNet), 2019; here with a small U-Net",
+        DETECTION,
+        Geometry((32,), 8, Fraction(4)),
+        "patches whose sides are multiples of STRIDE times 2 to the power of DEPTH, with the detection maps that "
+        "PatchesExtraction makes of objects",
+        "centernet",
+        width=32,
+        depth=2,
+        options=("stride", *_FILLED_OPTIONS),
     ),
     Template(
         "super_resolution",

@@ -105,7 +105,7 @@ def integer(name: str, label: str, help: str, *, default: int | None = None, **m
 
 
 def number(name: str, label: str, help: str, *, default: float | None = None, **more: Any) -> Any:
-    """A number; `nan` and `inf` are numbers too."""
+    """A number; `nan` and `inf` are numbers too, but `nan` is not within bounds."""
     return _field(Key(name, kinds.NUMBER, label, help, default, **more))
 
 

@@ -34,6 +34,7 @@ from .patchesimage import PatchesImage, described_patches, try_patches, write_de
 from .patchlabels import class_rows, label_type
 from .patchpoints import PatchPoints, PatchSource, describe_rejected, locate
 from .patchstore import PatchStore
+from .targetimage import TargetPatches
 
 if TYPE_CHECKING:
     from ..operations.patchesextraction import PatchesExtraction, Source
@@ -66,11 +67,14 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         check_folder(parameters.out_tfrecords, field("out_tfrecords"))
     if parameters.out_mosaic:
         driver_for(parameters.out_mosaic)  # an unknown format is told of before the patches are cut
+    target = TargetPatches(parameters, sources[0], progress) if parameters.objects else None
     points = locate(layer, class_field, sources, progress)
     labels_type = label_type(points.labels, parameters.outlabels_pixeltype)
     with ExitStack() as context:
         places = {key: context.enter_context(Staging(path, progress)) for key, path in outputs.items()}
         _try_formats(parameters, places, sources, len(points), labels_type)
+        if target is not None:
+            target.try_format(places["out.objects"], len(points))
         folder = next(iter(places.values())).folder
         stores = _stores(sources, points, folder, (parameters.memory or parameters.ram or _MEMORY) / 2)
         for store in stores:
@@ -78,9 +82,12 @@ def extract_patches(parameters: PatchesExtraction, progress: Progress) -> dict[s
         valid = _cut_all(sources, points, stores, progress)
         if not valid.any():
             raise _nothing_left(sources, points)
+        if target is not None:
+            target.thin_out(points, valid)
+            target.open(places["out.objects"], points, valid)
         if points.rejected:
             progress.info(describe_rejected(points.rejected))
-        writer = _Writer(parameters, sources, points, valid, labels_type, places)
+        writer = _Writer(parameters, sources, points, valid, labels_type, places, target)
         writer.write(stores, progress)
         writer.close(progress)
         if "out.mosaic" in places:
@@ -135,6 +142,7 @@ def _output_paths(parameters: PatchesExtraction) -> dict[str, str]:
     """Return the outputs asked for, by key."""
     paths = {f"source{number}.out": source.out for number, source in enumerate(parameters.sources, 1)}
     paths["outlabels"] = parameters.outlabels
+    paths["out.objects"] = parameters.out_objects
     paths["out.mosaic"] = parameters.out_mosaic
     paths["out.tfrecords"] = parameters.out_tfrecords
     return {key: path for key, path in paths.items() if path}
@@ -228,8 +236,10 @@ class _Writer:
         valid: np.ndarray,
         labels_type: np.dtype,
         places: dict[str, Staging],
+        target: TargetPatches | None,
     ) -> None:
         self._parameters, self._sources, self._points, self._valid = parameters, sources, points, valid
+        self._target = target
         self._count = int(valid.sum())
         self._shapes, self._dtypes = _shapes_and_types(parameters, sources)
         options = _options(parameters)
@@ -287,6 +297,8 @@ class _Writer:
                 tensors[f"source{number}"] = image.write(patches) if image else convert(patches)
             if self._labels is not None:
                 self._labels.write(labels)
+            if self._target is not None:
+                self._target.write(len(labels))
             if self._records is not None:
                 self._records.write(tensors)
             progress.fraction(0.7 + 0.3 * end / len(self._points))
@@ -328,5 +340,7 @@ class _Writer:
             self._labels.close(progress)
             content = {"content": "labels", "patches": self._count, "pixel_type": self._labels_type.name, **samples}
             write_description(self._labels.staging, content)
+        if self._target is not None:
+            self._target.close(groups, progress)
         if self._records is not None:
             self._records.close()

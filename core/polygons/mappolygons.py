@@ -60,7 +60,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
     """
     check_vector_output(parameters.out, errors.field("out"))
     if parameters.outtable:
-        check_vector_output(parameters.outtable, errors.field("outtable"))
+        check_vector_output(parameters.outtable, errors.field("outtable"), NO_GEOMETRY)
     reader = InstanceReader(parameters, progress) if parameters.instances else MapReader(parameters, progress)
     tolerance = checked_tolerance(parameters.simplify, reader.placed, progress) if parameters.simplify else 0.0
     if parameters.rightangles:
@@ -100,6 +100,15 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
             table.commit()
     progress.fraction(1.0)
     count = sum(totals.polygons.values())
+    if ellipsoid is not None and totals.unmeasured:
+        progress.warning(
+            Phrase(
+                "{unmeasured} {unmeasured:polygon has|polygons have} no area or perimeter, since {name} reaches beyond the "
+                "region where its coordinate system (CRS) has a place for each point: check that it is the right one.",
+                unmeasured=totals.unmeasured,
+                name=reader.placed.stack.names[0],
+            )
+        )
     if not count:
         progress.warning(
             Phrase("{name} has no pixel of a class: the output holds no polygon.", name=reader.placed.stack.names[0])
@@ -143,7 +152,19 @@ def _pixels_of(area: float, reader: Reader, ellipsoid: Ellipsoid | None, progres
             area=area,
             name=reader.placed.stack.names[0],
         )
-    count = math.ceil(area / middle)
+    grid = reader.placed.stack.grid
+    count = math.ceil(min(area / middle, grid.width * grid.height + 1))
+    if count > grid.width * grid.height:
+        progress.warning(
+            Phrase(
+                "{minarea} is {area:g} m2, but all pixels of {name} together have {whole:.6g} m2: no area becomes part of "
+                "another.",
+                minarea=errors.field("minarea"),
+                area=area,
+                name=reader.placed.stack.names[0],
+                whole=middle * grid.width * grid.height,
+            )
+        )
     progress.info(
         Phrase(
             "{minarea} is {area:g} m2: areas of less than {count} pixels of {middle:.6g} m2 become part of their "
@@ -266,6 +287,7 @@ class _Totals:
         self.polygons: defaultdict[int, int] = defaultdict(int)
         self._pixels: defaultdict[int, int] = defaultdict(int)
         self._areas: defaultdict[int, float] = defaultdict(float)
+        self.unmeasured = 0
 
     def add(self, shapes: Iterable[Shape], classes: Sequence[int]) -> None:
         for shape in shapes:
@@ -273,6 +295,7 @@ class _Totals:
             self.polygons[value] += 1
             self._pixels[value] += shape.pixels
             self._areas[value] += shape.area_of_pixels
+            self.unmeasured += not (math.isfinite(shape.area) and math.isfinite(shape.perimeter))
 
     def columns(self, legend: Legend) -> list[np.ma.MaskedArray]:
         values = sorted(self.polygons)

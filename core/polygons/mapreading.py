@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,10 @@ PIXEL_BYTES = 200
 
 _TABLED = 1 << 16
 """Values of types with so few are looked up in a table."""
+
+
+_LARGEST_CLASS = 2**63 - 1
+"""What a field holds in the formats with the largest numbers."""
 
 
 class Placed:
@@ -123,6 +128,8 @@ class MapReader:
             ParameterError, RasterError: it cannot be used.
         """
         self._progress, self._threshold = progress, parameters.threshold
+        if self._threshold is not None and math.isnan(self._threshold):
+            raise ParameterError("{threshold} is nan, but must be a number.", threshold=errors.field("threshold"))
         self.placed = Placed(parameters.image, parameters.alpha, progress)
         stack = self._stack = self.placed.stack
         if stack.bands != 1:
@@ -198,6 +205,17 @@ class MapReader:
 
     def _code(self, value: int) -> int:
         if value not in self._codes:
+            if value > _LARGEST_CLASS:
+                raise RasterError(
+                    "{in} is {raster}, which has the class {value}, but numbers of classes end at {most}: give them smaller "
+                    "ones (Raster > Raster Calculator).",
+                    **{
+                        "in": errors.field("image"),
+                        "raster": self._stack.names[0],
+                        "value": value,
+                        "most": _LARGEST_CLASS,
+                    },
+                )
             self._codes[value] = len(self.classes)
             self.classes.append(value)
         return self._codes[value]

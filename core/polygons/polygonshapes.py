@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files.gdalcalls import collected_errors
 from ..rasters.ellipsoid import Ellipsoid, planar
 from .arcs import Curve
 from .polygonizing import Polygon
@@ -52,7 +53,8 @@ class Measuring:
             return
         starts = np.cumsum([0, *(len(arc.points) for arc in arcs)])[:-1]
         points = planar(np.concatenate([arc.points for arc in arcs]).astype("float64"), self._transform)
-        found = self._ellipsoid.measure(points, starts)
+        with collected_errors(), np.errstate(invalid="ignore"):  # off the Earth
+            found = self._ellipsoid.measure(points, starts)
         for arc, *measures in zip(arcs, found.areas.tolist(), found.turns.tolist(), found.lengths.tolist()):
             arc.measures = (measures[0], measures[1], measures[2])
 

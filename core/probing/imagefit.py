@@ -254,6 +254,26 @@ def _nowhere(source: GivenImages, stack: Stack) -> list[str]:
     ]
 
 
+def not_square(stack: Stack) -> str | None:
+    """Say where the pixels of an image, in metres, are not as high as wide; None where they are.
+
+    The pixel size that a model was trained on is that of square ones.
+    """
+    metres = stack.reference.metres
+    if metres is None:
+        return None
+    width, height = (abs(axis.spacing) * metres for axis in (stack.grid.x, stack.grid.y))
+    if abs(height - width) <= _SAME * width:
+        return None
+    return Phrase(
+        "The pixels of {name} are {width:g} m wide and {height:g} m high, but the model was trained on square ones: its "
+        "results may be wrong. Warp the image to square pixels (Raster > Projections > Warp).",
+        name=stack.names[0],
+        width=width,
+        height=height,
+    )
+
+
 def _other_than_in_training(defaults: ServingDefaults, stacks: Sequence[tuple[int, Stack]]) -> list[str]:
     """Say where images have other pixel values, or pixels of another size, than those that the model was trained on."""
     remarks: list[str] = []
@@ -290,7 +310,8 @@ def _other_than_in_training(defaults: ServingDefaults, stacks: Sequence[tuple[in
                 **told,
             )
         )
-    return remarks
+    oblong = not_square(first) if defaults.pixel_size is not None else None
+    return [*remarks, oblong] if oblong is not None else remarks
 
 
 def _too_small(geometry: Geometry, defaults: ServingDefaults | None, first: Stack) -> list[str]:

@@ -345,7 +345,7 @@ def _fixed_axis(probe: Probe, images: list[np.ndarray], base: np.ndarray, axis: 
     if 1 < outputs < pixels:
         places = pixels * 3 // 8, pixels * 5 // 8
         one, two = (_centre_of_change(probe, images, base, axis, place) for place in places)
-        moved = (two - one) / (places[1] - places[0])
+        moved = (two - one) / (places[1] - places[0]) if pixels > 3 else math.nan  # of 3, both places are one
         # Nothing moves where every output depends on everything, or on nothing: then a crop, as OTBTF's models have.
         if not moved > 0 or abs(moved - 1) <= abs(moved - 1 / scale):
             scale = Fraction(1)

@@ -113,7 +113,9 @@ class Ellipsoid:
     def _angles(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._to_degrees is not None:
             points = np.array(self._to_degrees.TransformPoints(points))
-        return points[:, 0] * self._radians, points[:, 1] * self._radians
+        # Grids with the centres of pixels on the poles end beyond them, where there is nothing.
+        latitude = np.clip(points[:, 1] * self._radians, -math.pi / 2, math.pi / 2)
+        return points[:, 0] * self._radians, latitude
 
     def _q(self, latitude: np.ndarray) -> np.ndarray:
         """Return Snyder's q, which has the sign of the latitude."""

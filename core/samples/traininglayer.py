@@ -11,7 +11,7 @@ from ..files.staging import Staging
 from ..parameters.samplegroups import StatisticsOutputs, TrainingLayer
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
-from ..vectors.vectoroutput import vector_staging
+from ..vectors.vectoroutput import NO_GEOMETRY, vector_staging
 from .classtotals import Statistics, write_table, xml
 from .shapes import Shapes, open_training_layer
 
@@ -34,7 +34,8 @@ class StagedStatistics:
         self._progress = progress
         self._table: Staging | None = None
         if outputs.outtable:
-            self._table = stack.enter_context(vector_staging(outputs.outtable, progress, field("outtable")))
+            name = field("outtable")
+            self._table = stack.enter_context(vector_staging(outputs.outtable, progress, name, NO_GEOMETRY))
         self._xml = stack.enter_context(Staging.of_file(outputs.out, progress, field("out")))
 
     def write(self, statistics: Statistics) -> dict[str, Any]:

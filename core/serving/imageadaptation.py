@@ -22,6 +22,7 @@ from ..models.onnxmetadata import metadata_of
 from ..models.servingdefaults import ServingDefaults
 from ..parameters.rastersource import RasterSource, described
 from ..phrases import Phrase
+from ..probing.imagefit import not_square
 from ..probing.sources import OpenSource, open_sources
 from ..probing.usersettings import ModelSettings, SourceSettings
 from ..rasters.inmemory import Opened
@@ -54,6 +55,9 @@ def adapted(
     if not sized or settings.pixel_size == "ignore":
         return settings, sources
     found = _pixel_size(sources[0], sized)
+    oblong = not_square(sources[0].stack)
+    if oblong is not None:
+        progress.warning(oblong)
     if settings.pixel_size == "check":
         _check_pixel_size(sources[0], found, sized, progress)
         return settings, sources
@@ -243,6 +247,14 @@ def check_maps(model: Model, outputs: Sequence[str]) -> None:
     head = None
     with contextlib.suppress(ModelError):  # contradicting metadata: the detector's own run says so
         head = detector_head(model)
+    if head and head.facts.maps and set(outputs) & set(head.outputs):
+        raise ModelError(
+            "The model {path} is a detector ({head}): its output {output} holds heat maps, sizes and offsets of objects, which "
+            "are no map by themselves. Find objects with otbtf:detectobjects.",
+            path=model.path,
+            head=head.describe(),
+            output=model.output(head.outputs[0]).describe(),
+        )
     lists = [name for name in outputs if head and (name in head.all_outputs or model.output(name).rank != 4)]
     if head and lists:
         raise ModelError(

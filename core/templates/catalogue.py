@@ -10,7 +10,17 @@ import keras
 from ..base.librarymessages import telling_line
 from ..errors import ParameterError
 from ..parameters.templatenames import FEATURES, TEMPLATES
-from . import contextnetworks, formulas, imagenetworks, multisource, patchnetworks, segmentation, seriesnetworks, utae
+from . import (
+    contextnetworks,
+    detectors,
+    formulas,
+    imagenetworks,
+    multisource,
+    patchnetworks,
+    segmentation,
+    seriesnetworks,
+    utae,
+)
 from .backbones import backbone
 from .templateoptions import Options, resolve
 
@@ -30,6 +40,7 @@ _BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
     "ltae": seriesnetworks.ltae,
     "time_series_transformer": seriesnetworks.time_series_transformer,
     "utae": utae.utae,
+    "detector": detectors.detector,
     "super_resolution": imagenetworks.super_resolution,
     "gap_filling": imagenetworks.gap_filling,
     "field_boundaries": segmentation.field_boundaries,
@@ -47,7 +58,8 @@ def create(name: str, **options: Any) -> keras.Model:
 
     Its inputs are called `source1`, `source2`, ... Its output is called `predictions`: of a classifier the
     probabilities of the classes along the last axis, made from the layer `features`. A formula's output is `values`,
-    that of a backbone without classes `features`. The first weights follow from `keras.utils.set_random_seed`.
+    that of a backbone without classes `features`, that of a detector
+    `detection_maps`. The first weights follow from `keras.utils.set_random_seed`.
 
     Args:
         name: of the template, one of `core.parameters.templatenames.NAMES`.

@@ -103,6 +103,7 @@ def _options(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "width": parameters.width,
         "depth": parameters.depth,
         "factor": parameters.factor,
+        "stride": parameters.stride,
         "patch": parameters.patchsize,
         "period": parameters.period,
         "harmonics": parameters.harmonics,

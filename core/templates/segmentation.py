@@ -36,7 +36,7 @@ def unet(options: Options) -> keras.Model:
     """Return a U-Net with `depth` poolings; the width doubles with each."""
     _check_width(options)
     raw, (x,) = inputs(options)
-    x = _unet_body(x, options.width, options.depth)
+    x = unet_body(x, options.width, options.depth)
     return keras.Model(raw, classified(x, options.classes), name="unet")
 
 
@@ -54,7 +54,7 @@ def _check_width(options: Options) -> None:
         )
 
 
-def _unet_body(x: Any, width: int, depth: int) -> Any:
+def unet_body(x: Any, width: int, depth: int) -> Any:
     """Return the features of a U-Net, called `features`: of the size of `x`, which is a multiple of 2**depth."""
     levels = []
     for level in range(depth):
@@ -78,7 +78,7 @@ def field_boundaries(options: Options) -> keras.Model:
     """Return a U-Net with three outputs as bands: the distance, the boundary that sees it, the extent that sees both."""
     _check_width(options)
     raw, (x,) = inputs(options)
-    x = _unet_body(x, options.width, options.depth)
+    x = unet_body(x, options.width, options.depth)
     distance = _share(x, options.width, "distance")
     boundary = _share(keras.layers.Concatenate()([x, distance]), options.width, "boundary")
     extent = _share(keras.layers.Concatenate()([x, distance, boundary]), options.width, "extent")

@@ -10,9 +10,10 @@ from typing import Any
 
 from ..errors import ParameterError, field
 from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS, missing_bands
+from ..parameters.detectionmaps import STRIDES
 from ..parameters.fillings import AUTO, FILLINGS, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.seriesorders import DATE_MAJOR
-from ..parameters.templatenames import CLASSIFICATION, FEATURES, NAMES, TEMPLATES, Template
+from ..parameters.templatenames import CLASSIFICATION, DETECTION, FEATURES, NAMES, TEMPLATES, Template
 from ..phrases import Phrase
 from .normalization import Scaling
 
@@ -41,6 +42,7 @@ class Options:
         classes: number of classes, or of output bands; 0 where the template sets it.
         width, depth: see `core.parameters.templatenames.Template`; 0 where it has none.
         factor: output pixels per pixel along each side, of super_resolution.
+        stride: pixels per cell along each side, of detector.
         patch: rows and columns of the patches that a backbone, or the second source of time_series_vhr, takes; 0
             where they are free.
         times: of the bands or dates, in days, for each source that has them.
@@ -68,6 +70,7 @@ class Options:
     width: int = 0
     depth: int = 0
     factor: int = 2
+    stride: int = 4
     patch: int = 0
     times: tuple[tuple[float, ...], ...] = ()
     order: str = DATE_MAJOR
@@ -136,7 +139,9 @@ def resolve(name: str, given: Mapping[str, Any]) -> Options:
     values.setdefault("classes", template.outputs)
     if values["classes"] is None:
         what = (
-            Phrase("the number of classes") if template.task == CLASSIFICATION else Phrase("the number of output bands")
+            Phrase("the number of classes")
+            if template.task in (CLASSIFICATION, DETECTION)
+            else Phrase("the number of output bands")
         )
         raise ParameterError(
             "{classes} ({what}) is missing: the template {name} needs it.",
@@ -216,6 +221,13 @@ def _check_bounds(template: Template, values: Mapping[str, Any]) -> None:
             factor=field("factor"),
             factor2=values["factor"],
             factors=", ".join(map(str, FACTORS)),
+        )
+    if values.get("stride", STRIDES[0]) not in STRIDES:
+        raise ParameterError(
+            "{stride} is {value}, but must be one of: {strides}.",
+            stride=field("stride"),
+            value=values["stride"],
+            strides=", ".join(map(str, STRIDES)),
         )
     if values.get("fill", AUTO) not in FILLINGS:
         raise ParameterError(

@@ -10,13 +10,18 @@ from typing import Any
 import keras
 
 from ..errors import ParameterError, field
+from ..parameters import detectionmaps
 from ..parameters.templatenames import TANIMOTO
 from ..parameters.traininggroups import METRICS
 from ..phrases import Phrase
 from . import losses
+from .detectionloss import DetectionLoss
 
 CLASSES, VALUES = "class", "rmse"
 """The kinds of targets, in the words of VALIDATION_MODE."""
+
+DETECTION = "detection"
+"""The kind of target of a detector: maps of the objects in a patch."""
 
 _OF_CLASSES = ("categorical_crossentropy", "focal", "dice", "binary_crossentropy")
 _RATES = {"sgd": 0.01}
@@ -62,7 +67,7 @@ def are_probabilities(values: Any, activation: str) -> bool:
 
 
 def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[int, ...], two_values: bool) -> str:
-    """Return what the target is: `class` or `rmse` (values).
+    """Return what the target is: `class`, `rmse` (values) or `detection`.
 
     Args:
         mode: VALIDATION_MODE, which decides where it is not `none`.
@@ -70,7 +75,19 @@ def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[in
         output: the model's.
         target: shape of a sample's target.
         two_values: whether it holds nothing but the whole numbers 0 and 1.
+
+    Raises:
+        ParameterError: VALIDATION_MODE does not fit the model.
     """
+    if output.name == detectionmaps.OUTPUT:
+        if mode == CLASSES:
+            raise ParameterError(
+                "{validation_mode} is {mode}, but the model is a detector, whose maps hold no class for each cell: set it to "
+                "none, and assess what the trained model finds with otbtf:assessdetections.",
+                validation_mode=field("validation_mode"),
+                mode=mode,
+            )
+        return DETECTION
     if mode != "none":
         return mode
     if loss != "auto":
@@ -113,8 +130,10 @@ def choose_loss(
     Raises:
         ParameterError: the loss does not fit the output or the target.
     """
+    if kind == DETECTION:
+        return _detection_loss(name, output, target)
     name = loss_name(name, kind, output, suited)
-    if (name in _OF_CLASSES) != (kind == CLASSES):
+    if (name in _OF_CLASSES) != (kind == CLASSES) or name == DetectionLoss().name:
         fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else Phrase("mse, mae, huber, tanimoto")
         what = Phrase("classes") if kind == CLASSES else Phrase("values")
         raise ParameterError(
@@ -155,6 +174,26 @@ def choose_loss(
     }
     loss = of_values[name]()
     return name, loss if deviation is None else losses.StandardizedLoss(loss, deviation)
+
+
+def _detection_loss(name: str, output: TrainedOutput, target: tuple[int, ...]) -> tuple[str, keras.losses.Loss]:
+    """Return name and loss of a detector."""
+    loss = DetectionLoss()
+    if name not in ("auto", loss.name):
+        raise ParameterError(
+            "{loss} is {name}, but the model is a detector, which learns by the loss {own}: choose that, or auto.",
+            loss=field("loss"),
+            name=name,
+            own=loss.name,
+        )
+    if len(target) != 3 or target[:2] != output.shape[:2] or target[2] != output.bands + 1:
+        raise ParameterError(
+            "The model's output {output} and the detection maps of shape {target} do not fit: the maps need one band more, "
+            "the mask, and as many rows and columns. Extract them for the classes and with the cell size of the model.",
+            output=output.describe(),
+            target=" x ".join(map(str, target)),
+        )
+    return loss.name, loss
 
 
 def _check_classes(name: str, output: TrainedOutput, target: tuple[int, ...]) -> None:
@@ -205,7 +244,9 @@ def choose_metrics(names: str, kind: str, output: TrainedOutput) -> list[keras.m
         "mae": lambda: keras.metrics.MeanAbsoluteError(name="mae"),
         "rmse": lambda: keras.metrics.RootMeanSquaredError(name="rmse"),
     }
-    fitting = of_classes if kind == CLASSES else of_values
+    if kind == DETECTION and not names.split():
+        return []
+    fitting: Mapping[str, Any] = {} if kind == DETECTION else of_classes if kind == CLASSES else of_values
     if kind == CLASSES and output.bands == 1:
         fitting = {"accuracy": of_classes["accuracy"]}
     words = list(dict.fromkeys(names.split())) or (["accuracy"] if kind == CLASSES else ["mae"])
@@ -217,7 +258,7 @@ def choose_metrics(names: str, kind: str, output: TrainedOutput) -> list[keras.m
             metrics=field("metrics"),
             wrong=wrong[0],
             why=why,
-            fitting=", ".join(fitting),
+            fitting=", ".join(fitting) or Phrase("none, since detectors have no metrics beside the loss"),
         )
     return [fitting[word]() for word in words]
 

@@ -10,6 +10,7 @@ from ..base.progress import Progress
 from ..classes.joinedclasses import joined, told
 from ..classes.legend import Legend, known_classes
 from ..errors import OtbtfError
+from ..parameters.detectionmaps import CONTENT
 from ..parameters.sampleroles import SampleRole
 from ..patches.patchesimage import read_description, rows_legend
 from ..phrases import Phrase
@@ -19,6 +20,8 @@ from ..rasters.rasteropening import open_dataset
 def file_legend(path: str) -> Legend:
     """Return names and colours of the classes in a labels image, or in an image of label tiles."""
     description = read_description(path)
+    if description.get("content") == CONTENT:  # maps of objects hold no labels that could be numbered
+        return {}
     if description.get("content") != "patches":
         return rows_legend(description)
     found: Legend = {}  # label tiles: the classes are those of the raster

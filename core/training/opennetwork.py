@@ -9,7 +9,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.fillings import MEAN
 from ..parameters.sampleroles import SampleRole
-from ..parameters.templatenames import Template, template_of
+from ..parameters.templatenames import DETECTOR, Template, template_of
 from ..patches.patchesimage import read_description, without_gaps
 from ..rasters.seriesbands import SeriesLayout
 from ..samples.bandstatistics import BandStatistics
@@ -19,6 +19,7 @@ from ..templates.serieslayout import layouts
 from ..templates.sourceoptions import source_options, usable_statistics
 from ..templates.templateoptions import Options
 from .classlabels import class_table
+from .detectiontargets import detector_options
 from .network import Network, load_network, make_network, restore
 from .patchfacts import facts_of
 from .samplebatches import PatchSamples, Samples
@@ -87,6 +88,8 @@ def _template_options(
         counts = {role: labels(role, target) for role in sets.by_role}
         table = class_table(counts, None, parameters.remap_labels, parameters.ignored_label, {})
         options["classes"] = len(table.values)
+    elif template.name == DETECTOR:
+        options.update(detector_options(sets.training, images[0], target))
     elif "classes" in template.takes:
         options["classes"] = shapes[target][-1]
     if "factor" in template.takes:

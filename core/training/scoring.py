@@ -97,6 +97,18 @@ class ValueTally:
         return regression_scores(np.concatenate(self._targets), np.concatenate(self._predicted))
 
 
+class HeatTally(ValueTally):
+    """Collects the heat maps of a detector, which come first among the bands."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self._classes = classes
+
+    def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
+        """Take a batch."""
+        super().add(target[..., : self._classes], predicted[..., : self._classes])
+
+
 def score(predict: Callable[[Any], Any], data: Any, tally: Tally, progress: Progress) -> Scores:
     """Return the scores of a model.
 

@@ -65,6 +65,8 @@ class FinishedModel:
             self.classes[self._labels] = task.table.described
             if task.output.bands == len(task.table.values):
                 self.classes[task.output.name] = task.table.described
+        if task.objects:
+            self.classes[task.output.name] = task.objects
         self.model = self._complete()
         self.serving_defaults = dataclasses.replace(serving_defaults, output=self._labels or serving_defaults.output)
         self._features = task.table is not None and _FEATURES in network.layers

@@ -16,6 +16,7 @@ from .augmentation import check_augmentation
 from .calibrating import check_calibration, without_validation_labels
 from .classgrowth import extended
 from .classlabels import ClassTable, alphas_of, balanced_weights, class_table, legend_of, missing_labels
+from .detectiontargets import object_classes
 from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
 from .network import Network, fitted_shape
 from .opennetwork import open_network
@@ -90,7 +91,7 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             class_weights=field("class_weights"),
             validation_mode=field("validation_mode"),
         )
-    else:
+    elif kind == compileoptions.VALUES:
         template = template_of(parameters.model_dir)
         suited = template.loss if template else ""
         if compileoptions.loss_name(parameters.loss, kind, output, suited) == TANIMOTO:
@@ -99,7 +100,10 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
         fit_target_scaling(network, sets.training, target, progress)
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
-    task = Task(source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps)
+    objects = object_classes(sets, source_roles) if kind == compileoptions.DETECTION else ()
+    task = Task(
+        source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps, objects
+    )
     if parameters.calibrate:
         check_calibration(task)
         if not set(labels(SampleRole.VALIDATION, source_roles[SampleRole.VALIDATION].target)) - {

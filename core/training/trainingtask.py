@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..classes.modelclasses import Classes
+from ..parameters.detectionmaps import GEOMETRY
 from ..parameters.sampleroles import SampleRole
 from . import compileoptions
 from .augmentation import augment
@@ -14,7 +16,7 @@ from .losses import class_numbers
 from .network import Network, fitted_shape
 from .patchfacts import Gaps
 from .samplebatches import Change
-from .scoring import ClassTally, Tally, ValueTally
+from .scoring import ClassTally, HeatTally, Tally, ValueTally
 from .sourceroles import SourceRoles
 
 
@@ -24,7 +26,7 @@ class Task:
 
     Attributes:
         source_roles: what each source is, by role of the samples.
-        kind: of the target, `class` or `rmse`.
+        kind: of the target, `class`, `rmse` or `detection`.
         output: the output that is trained.
         table: the classes; None for values.
         weights: of the classes in the loss, by number; empty where all count the same.
@@ -32,6 +34,7 @@ class Task:
         augmentation: what is done to each sample.
         alpha: by name of the input, what bands marked as alpha were when its patches were cut.
         gaps: by role of the samples, the missing values that the model knows by another value.
+        objects: the classes of a detector, in the order of its heat maps; empty for others.
     """
 
     source_roles: Mapping[SampleRole, SourceRoles]
@@ -44,6 +47,12 @@ class Task:
     augmentation: str
     alpha: Mapping[str, str]
     gaps: Mapping[SampleRole, Gaps]
+    objects: Classes = ()
+
+    @property
+    def detects(self) -> bool:
+        """Whether a detector is trained."""
+        return self.kind == compileoptions.DETECTION
 
     def change(self, role: SampleRole, augmented: bool) -> Change:
         """Return what turns a batch of sources into (inputs, target).
@@ -56,7 +65,7 @@ class Task:
 
         def turned(batch: dict[str, Any], seed: Any) -> Any:
             if augmented and self.augmentation != "none":
-                batch = augment(batch, self.augmentation, seed)
+                batch = augment(batch, self.augmentation, seed, target if self.detects else "")
             return self._inputs(batch, role), self._target(batch[target])
 
         return turned
@@ -81,10 +90,14 @@ class Task:
 
         if self.table is not None:
             return tf.reshape(self.table.numbers(tensor), (-1, *self.output.shape[:-1]))
+        if self.detects:
+            return tf.cast(tensor, tf.float32)
         return tf.reshape(tf.cast(tensor, tf.float32), (-1, *self.output.shape))
 
     def tally(self) -> Tally:
-        """Return what counts the scores."""
+        """Return what counts the scores; of a detector, those of its heat maps."""
+        if self.detects:
+            return HeatTally(self.output.bands - len(GEOMETRY))
         return ValueTally() if self.table is None else ClassTally(self.table)
 
     def predicted(self, output: Any) -> Any:

@@ -42,7 +42,13 @@ _CASELESS = ("GPKG", "SQLite")
 POINTS, POLYGONS, NO_GEOMETRY = ogr.wkbPoint, ogr.wkbPolygon, ogr.wkbNone
 """What the features of a layer are."""
 
+_NO_TABLES = ("FlatGeobuf",)
+"""Formats that can be read only where the features have a geometry; a Shapefile without one is its .dbf."""
+
 _LARGEST_32_BITS = 2**31 - 1
+_LARGEST_WHOLE = {"ESRI Shapefile": 10**18 - 1}
+"""What a field of whole numbers holds, less than its 64 bits: a dBASE file has 18 digits for them."""
+
 _LONGEST_TEXT = {"ESRI Shapefile": 254}
 """Bytes of UTF-8 after which a format cuts off a text."""
 
@@ -90,25 +96,43 @@ def vector_driver(path: str, name: str = "") -> gdal.Driver:
     )
 
 
-def vector_staging(path: str, progress: Progress, name: str = "") -> Staging:
+def vector_staging(path: str, progress: Progress, name: str = "", geometry: int = POINTS) -> Staging:
     """Return the place where a vector output is made.
 
     Args:
         path: the output.
         progress: told of the hidden folder.
         name: mention of the parameter, by `errors.field`, for messages.
+        geometry: that of the layer, as `OutputVector` takes it.
 
     Raises:
-        ParameterError: the format, or it cannot be written there.
+        ParameterError: the format, which may hold no table, or it cannot be written there.
         VectorError: the file there is in use.
     """
-    check_vector_output(path, name)
+    check_vector_output(path, name, geometry)
     return Staging.of_file(path, progress, name)
 
 
-def check_vector_output(path: str, name: str = "") -> None:
-    """Raise what `vector_staging` would raise, and make nothing."""
-    vector_driver(path, name)
+def check_vector_output(path: str, name: str = "", geometry: int = POINTS) -> None:
+    """Raise what `vector_staging` would raise, and make nothing.
+
+    Args:
+        path: the output.
+        name: mention of the parameter, by `errors.field`, for messages.
+        geometry: that of the layer, as `OutputVector` takes it.
+
+    Raises:
+        ParameterError: the format, which may hold no table, or it cannot be written there.
+        VectorError: the file there is in use.
+    """
+    driver = vector_driver(path, name)
+    if geometry == NO_GEOMETRY and (driver.ShortName in _NO_TABLES or path.lower().endswith(".shp")):
+        raise ParameterError(
+            "{name} is {path}, but the format {format} holds no table without geometry: choose .gpkg, .csv or .dbf.",
+            name=name or Phrase("The output"),
+            path=path,
+            format=driver.LongName,
+        )
     check_file(path, name)
     if os.path.exists(path):
         _check_unlocked(path, name or Phrase("The output"))
@@ -292,12 +316,14 @@ class OutputVector:
                 )
 
     def _check_whole(self, columns: Sequence[Column]) -> None:
-        if self._whole == ogr.OFTInteger64:
+        has_64_bits = self._whole == ogr.OFTInteger64
+        most = _LARGEST_WHOLE.get(self._driver.ShortName) if has_64_bits else _LARGEST_32_BITS
+        if most is None:
             return
         for name, column in zip(self.names, columns):
             if column.dtype.kind not in "iu":
                 continue
-            wrong = column[np.abs(column.astype("float64")) > _LARGEST_32_BITS]
+            wrong = column[(column > most) | (column < -most)]
             if len(wrong):
                 raise VectorError(
                     "{final} cannot hold {value} in the field {field}: whole numbers of the format {format} end at "
@@ -306,7 +332,7 @@ class OutputVector:
                     value=int(wrong[0]),
                     field=name,
                     format=self._driver.LongName,
-                    most=_LARGEST_32_BITS,
+                    most=most,
                 )
 
     def write(self, columns: Sequence[Column], x: np.ndarray | None = None, y: np.ndarray | None = None) -> None:
@@ -368,9 +394,11 @@ class OutputVector:
                     self._dataset.CommitTransaction()
                 self._check(errors, True)
             self._close_dataset()
+        rows = -1
         with collected_errors() as errors:
             again = gdal.OpenEx(str(self._staging.path), gdal.OF_VECTOR)
-            rows = again.GetLayer(0).GetFeatureCount() if again is not None and again.GetLayerCount() else -1
+            if again is not None and again.GetLayerCount():
+                rows = again.GetLayer(0).GetFeatureCount()
             again = None
         # some formats show an empty layer as none
         if rows != self._rows and self._rows:

@@ -25,6 +25,7 @@ from ..rasters.rasteroutput import OutputRaster, driver_for
 from ..rasters.rasterstack import Stack
 from ..samples.mapmask import open_mask
 from ..vectors.vectoroutput import check_vector_output
+from . import stepfiles
 from .baselines import fill_as_network, forest_class_scores
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoverreport import add_forest, add_scenes
@@ -277,8 +278,8 @@ def _train(
         "device": parameters.device,
         "memory": parameters.memory,
         "model.saveto": parameters.model_saveto,
-        "out.keras": parameters.out_keras or str(folder / "model.keras"),
-        "out.history": str(folder / "history.csv"),
+        "out.keras": parameters.out_keras or str(folder / stepfiles.MODEL),
+        "out.history": str(folder / stepfiles.HISTORY),
         "out.report": parameters.out_report,
         **plan.missing.training_values(parameters),
     }

@@ -26,6 +26,7 @@ from ..rasters.rasterstack import Stack
 from ..samples.mapmask import open_mask
 from ..vectors.vectorlayer import REAL, Field
 from ..vectors.vectoroutput import OutputVector, vector_staging
+from . import stepfiles
 from .baselines import fill_as_network
 from .missingdata import MissingData, decide_missing_data, filling_words
 from .nestedruns import run_nested
@@ -294,8 +295,8 @@ def _train(
         "device": parameters.device,
         "memory": parameters.memory,
         "model.saveto": parameters.model_saveto,
-        "out.keras": parameters.out_keras or str(folder / "model.keras"),
-        "out.history": str(folder / "history.csv"),
+        "out.keras": parameters.out_keras or str(folder / stepfiles.MODEL),
+        "out.history": str(folder / stepfiles.HISTORY),
         **missing.training_values(parameters),
     }
     for role, files in samples.files.items():

@@ -18,18 +18,23 @@ from ..files.replacing import check_outputs
 from ..parameters.kinds import Key
 from ..parameters.parsing import keys, values_of
 from ..parameters.rastersource import RasterSource
-from ..parameters.scenetable import SceneColumns, SceneRole
+from ..parameters.scenetable import SceneColumns, SceneRole, is_held_back
 from ..parameters.tablecells import beside, by_any_name, holds_paths, listed, plain_name
 from ..phrases import Phrase
 from ..registry import read
 from ..registry.givenvalues import check_files, understood
 from ..tablefiles.reading import read_table
 from ..tablefiles.table import Row, Table
+from . import stepfiles
 
 P = TypeVar("P")
 
 _CLOSE = 0.7
-_DIVIDERS = re.compile(r"[/\\:\0]|^\.{1,2}$")
+_NO_FILE_NAME = re.compile(r"[/\\:<>\"|?*\x00-\x1f]|^\.+$")
+_LONGEST = 100  # bytes of a name, with which the names of files stay below the 255 that file systems take
+_TAKEN = (stepfiles.MODEL, stepfiles.HISTORY)
+_FORM = "first"
+"""What the scene of the form is called where its image is no file."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ def scene_rows(parameters: P, progress: Progress) -> list[SceneRow[P]]:
     whole: Any = parameters
     table = _table(path)
     used = _used(table, operation, columns, progress)
-    first = _Given(_name_of(form[columns.image]), form, False)
+    short = _name_of(form[columns.image]).encode("utf-8", "surrogateescape")[:_LONGEST].decode("utf-8", "ignore")
+    first = _Given(short or _FORM, form, False)
     given = [first]
     for row in table.rows:
         with _in_row(row):
@@ -180,23 +186,33 @@ def _of_row(
         (image,) = (key for key in keys(operation) if key.name == columns.image)
         raise ParameterError("{image} is missing: every scene has an image.", image=image.mention)
     name = called or _name_of(found[columns.image])
-    if _DIVIDERS.search(name):
-        raise ParameterError(
-            "the scene is called {name!r}, but its name is part of the names of files: leave out slashes and colons.",
-            name=name,
-        )
     if not name:
         raise ParameterError("the scene needs a name: give one in the column name.")
+    _check_name(name)
     gone = {*_without_others(found, columns), *columns.images_of(form)}
     kept = {key: value for key, value in form.items() if key not in gone}
-    return _Given(name, {**kept, **_outputs(name, form, columns), **found}, _is_held_back(held_back))
+    return _Given(name, {**kept, **_outputs(name, form, columns), **found}, is_held_back(held_back))
 
 
-def _is_held_back(cell: str) -> bool:
-    try:
-        return bool(_ROLES["held_back"].read(cell))
-    except ParameterError:
-        raise ParameterError("held_back is {cell!r}, but must be yes or no.", cell=cell) from None
+def _check_name(name: str) -> None:
+    """Raise ParameterError where the name of a scene cannot be part of the names of its files."""
+    if _NO_FILE_NAME.search(name):
+        raise ParameterError(
+            "the scene is called {name!r}, but its name is part of the names of files: leave out line ends and the characters "
+            '/ \\ : < > " | ? *.',
+            name=name,
+        )
+    if len(name.encode("utf-8", "surrogateescape")) > _LONGEST:
+        raise ParameterError(
+            "the scene is called {name!r}, which is too long for the names of its files: give one of at most {longest} bytes in "
+            "the column name.",
+            name=name,
+            longest=_LONGEST,
+        )
+    if name.casefold() in _TAKEN:
+        raise ParameterError(
+            "the scene is called {name}, as a file of the steps is: give another name in the column name.", name=name
+        )
 
 
 def _text(key: Key, folder: str, cell: str) -> Any:
@@ -247,7 +263,8 @@ def _check_different(scenes: Sequence[_Given], columns: SceneColumns) -> None:
                 name=scene.name,
             )
         names.add(scene.name.casefold())
-        files = tuple(str(image) for key in columns.images_of(scene.values) for image in scene.values[key])
+        given = [image for key in columns.images_of(scene.values) for image in scene.values[key]]
+        files = tuple(map(_file_of, given))
         if files in images:
             raise ParameterError(
                 "{scenes}: the scenes {first} and {second} are the same image, {image}: keep one. The image of the form is "
@@ -255,9 +272,15 @@ def _check_different(scenes: Sequence[_Given], columns: SceneColumns) -> None:
                 scenes=field("scenes"),
                 first=images[files],
                 second=scene.name,
-                image=masked(", ".join(files)),
+                image=masked(", ".join(map(str, given))),
             )
         images[files] = scene.name
+
+
+def _file_of(image: Any) -> str:
+    """Return what tells an image from others, whatever path or link leads to its file."""
+    text = image.path if isinstance(image, RasterSource) else str(image)
+    return os.path.normcase(os.path.realpath(text)) if os.path.exists(text) else text
 
 
 def _check_outputs(scenes: Sequence[_Given], operation: type, columns: SceneColumns, table: str) -> None:

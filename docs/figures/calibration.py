@@ -51,7 +51,8 @@ def main() -> None:
     part = page[page.index(HEADING) :]
     print(re.sub(r"<[^>]+>", " ", part[: part.index("<img")]))
     picture = re.search(r'src="data:image/png;base64,([^"]+)"', part)
-    assert picture is not None
+    if picture is None:
+        raise RuntimeError("The report has no picture of the calibration.")
     Path(__file__).with_name("calibration.png").write_bytes(base64.b64decode(picture[1]))
 
 

@@ -27,12 +27,14 @@ from qgis.PyQt.QtWidgets import (
 
 from ..algorithms.translate import tr
 from ..core.errors import OtbtfError
+from ..core.parameters.scenetable import is_held_back
+from ..core.parameters.tablecells import SEPARATOR, is_relative, listed
 from ..core.tablefiles.reading import read_table
 from .fieldmenu import put_beside
 
 _PARAMETER, _SWITCH = "SCENES", "held_back"
-_FILES = ("raster", "vector", "in", "il", "mask", "vd", "valid", "out")
-"""Last parts of the names of columns whose cells are files."""
+_FILES = ("raster", "vector", "in", "il", "mask", "vd", "valid")
+"""Last parts of the names of columns whose cells are files, beside those of outputs."""
 
 
 def offer_scene_table(panel: Any, columns: Any) -> SceneButton | None:
@@ -84,13 +86,14 @@ class SceneTable(QDialog):
         """Show a table, which is empty unless there is a file.
 
         Raises:
-            ParameterError: the file cannot be read.
+            ParameterError: the file cannot be read, or a cell of `held_back` says neither yes nor no.
         """
         super().__init__(parent)
         self.path = path
         self.setWindowTitle(tr("Scenes"))
         self.resize(1000, 400)
-        rows = read_table(path).rows if path and os.path.exists(path) else ()
+        read = read_table(path) if path and os.path.exists(path) else None
+        rows, self._folder = (read.rows, read.folder) if read else ((), "")
         found = list(dict.fromkeys(name for row in rows for name in row.cells))
         known = {name.lower().replace(".", "_"): name for name in found}
         self._columns = [*columns, *(name for plain, name in known.items() if plain not in columns)]
@@ -128,7 +131,7 @@ class SceneTable(QDialog):
         for place, name in enumerate(self._columns):
             item = QTableWidgetItem("" if name == _SWITCH else cells.get(name, ""))
             if name == _SWITCH:
-                held = cells.get(name, "").lower() in ("yes", "true", "on", "1")
+                held = bool(cells.get(name)) and is_held_back(cells[name])
                 item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
                 item.setCheckState(Qt.CheckState.Checked if held else Qt.CheckState.Unchecked)
             self.table.setItem(number, place, item)
@@ -141,9 +144,9 @@ class SceneTable(QDialog):
 
     def _choose_file(self) -> None:
         item = self.table.currentItem()
-        if item is None or self._columns[item.column()].split("_")[-1] not in _FILES:
+        if item is None or not _holds_files(self._columns[item.column()]):
             return
-        if self._columns[item.column()] == "out":
+        if _is_output(self._columns[item.column()]):
             path, _ = QFileDialog.getSaveFileName(self, tr("Map of the scene"), item.text())
         else:
             paths, _ = QFileDialog.getOpenFileNames(self, self._columns[item.column()], item.text())
@@ -159,19 +162,35 @@ class SceneTable(QDialog):
         given = self.path if self.path.lower().endswith(".csv") else ""
         start = given or os.path.join(QgsProject.instance().homePath(), "scenes.csv")
         path, _ = QFileDialog.getSaveFileName(self, tr("Table of scenes"), start, "CSV (*.csv)")
-        if path:
+        if not path:
+            return
+        try:
             self.write(path if os.path.splitext(path)[1] else f"{path}.csv")
-            self.accept()
+        except (OSError, OtbtfError) as error:
+            QMessageBox.warning(self, tr("Scenes"), str(error))
+            return
+        self.accept()
 
     def write(self, path: str) -> None:
-        """Write the table; columns without a value are left out."""
+        """Write the table; columns without a value are left out.
+
+        Relative paths begin in the folder of the table: in another one than that from which it was read, they become absolute.
+        """
         rows = [self._cells(number) for number in range(self.table.rowCount())]
+        if self._folder and not os.path.samefile(self._folder, os.path.dirname(path) or "."):
+            rows = [{name: self._absolute(name, cell) for name, cell in row.items()} for row in rows]
         used = [name for place, name in enumerate(self._columns) if place < 2 or any(row[name] for row in rows)]
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, used, extrasaction="ignore")
             writer.writeheader()
             writer.writerows(rows)
         self.path = path
+
+    def _absolute(self, name: str, cell: str) -> str:
+        if not _holds_files(name):
+            return cell
+        paths = (os.path.join(self._folder, text) if is_relative(text) else text for text in listed(cell))
+        return SEPARATOR.join(paths)
 
     def _cells(self, row: int) -> dict[str, str]:
         cells = {}
@@ -180,3 +199,15 @@ class SceneTable(QDialog):
             checked = item is not None and item.checkState() == Qt.CheckState.Checked
             cells[name] = ("yes" if checked else "") if name == _SWITCH else item.text().strip() if item else ""
         return cells
+
+
+def _holds_files(column: str) -> bool:
+    return _is_output(column) or _last_part(column) in _FILES
+
+
+def _is_output(column: str) -> bool:
+    return column.lower().replace(".", "_").split("_")[0] == "out"
+
+
+def _last_part(column: str) -> str:
+    return column.lower().replace(".", "_").split("_")[-1]

@@ -154,6 +154,28 @@ def test_a_missing_or_short_file_of_weights_is_named(tmp_path: Path) -> None:
     checked(path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "bits"), [("FLOAT", 32), ("FLOAT16", 16), ("BOOL", 8), ("INT4", 4), ("DOUBLE", 64), ("COMPLEX128", 128)]
+)
+def test_without_a_length_the_shape_tells_how_long_the_file_is(tmp_path: Path, kind: str, bits: int) -> None:
+    tensor = external("w.bin", offset="4")
+    tensor.data_type = TensorProto.DataType.Value(kind)
+    needed = 4 + 24 * bits // 8
+    path = with_tensor(tmp_path / "net.onnx", tensor)
+    (tmp_path / "w.bin").write_bytes(bytes(needed - 1))
+    with pytest.raises(ModelError, match=rf"has {needed - 1} bytes, but the tensor w needs {needed}: it is damaged"):
+        checked(path)
+    (tmp_path / "w.bin").write_bytes(bytes(needed))
+    checked(path)
+
+
+def test_a_tensor_of_too_many_dimensions_is_damaged(tmp_path: Path) -> None:
+    tensor = external("w.bin")
+    tensor.dims.extend([2**62] * 1000)
+    with pytest.raises(ModelError, match="is damaged: a tensor of 1004 dimensions"):
+        checked(with_tensor(tmp_path / "net.onnx", tensor))
+
+
 def test_operators_of_other_domains_are_refused_by_name(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Steal", ["x"], ["a"], domain="com.evil", name="first"),

@@ -9,7 +9,7 @@ from typing import Any
 import gdal_polygons
 import numpy as np
 import pytest
-from osgeo import gdal, ogr
+from osgeo import gdal, ogr, osr
 from polygon_layers import features, in_pixels
 from serving import ORIGIN, UTM, Log, write
 
@@ -36,6 +36,18 @@ def run(folder: Path, codes: np.ndarray, out: str = "out.gpkg", **values: Any) -
     )
     results = registry.run("MapToPolygons", {"in": image, "out": str(folder / out), **values}, log)
     return features(str(folder / out)), results, log
+
+
+def whole(path: Path, dtype: str, value: int) -> str:
+    """Write a map of 1 and a larger class in a type of 64 bits, which GDAL has from 3.5 on."""
+    kind = getattr(gdal, {"int64": "GDT_Int64", "uint64": "GDT_UInt64"}[dtype], None)
+    if kind is None:
+        pytest.skip("this GDAL has no numbers of 64 bits")
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 2, 1, 1, kind)
+    dataset.SetGeoTransform(ORIGIN)
+    dataset.GetRasterBand(1).WriteArray(np.array([[1, value]], dtype))
+    dataset = None
+    return str(path)
 
 
 def test_polygons_with_their_area_and_perimeter(tmp_path: Path) -> None:
@@ -202,6 +214,27 @@ def test_pixels_of_uneven_area(tmp_path: Path) -> None:
     assert any("exact in its middle only" in line for line in log.warnings)
 
 
+def test_a_smallest_area_larger_than_the_map(tmp_path: Path) -> None:
+    found, _, log = run(tmp_path, CODES, minarea=float("inf"))
+    assert len(found) == 4
+    assert any("MINAREA is inf m2, but all pixels of" in line for line in log.warnings)
+
+
+def test_where_the_coordinate_system_ends(tmp_path: Path) -> None:
+    """An orthographic view: the corners of the map do not see the Earth."""
+    system = osr.SpatialReference()
+    system.ImportFromProj4("+proj=ortho +lat_0=40 +lon_0=0")
+    codes = np.repeat([[1, 2, 1]], 3, axis=0).astype("uint8")
+    transform = (-7.5e6, 5e6, 0.0, 7.5e6, 0.0, -5e6)
+    image = write(tmp_path / "map.tif", codes[..., None], transform, None, None)
+    dataset = gdal.Open(image, gdal.GA_Update)
+    dataset.SetProjection(system.ExportToWkt())
+    dataset = None
+    found, _, log = run(tmp_path, codes, image=image)
+    assert [feature["area_m2"] for feature in found] == [None] * 3
+    assert any("3 polygons have no area or perimeter, since" in line for line in log.warnings)
+
+
 def test_a_map_without_classes(tmp_path: Path) -> None:
     found, results, log = run(tmp_path, np.zeros((3, 3), "uint8"))
     assert (found, results["polygons"]) == ([], 0)
@@ -254,6 +287,32 @@ class TestRefused:
         with pytest.raises(OtbtfError, match=r"out\.mif cannot hold 3000000000 in the field class"):
             run(tmp_path, codes, "out.mif", tag=None)
         assert not list(tmp_path.glob("*.mif"))
+
+    def test_a_class_of_more_digits_than_a_shapefile_holds(self, tmp_path: Path) -> None:
+        """GDAL would write it as a real number, rounded."""
+        codes = np.array([[1, 2.0**52]], "float64")
+        assert {f["class"] for f in run(tmp_path, codes, "out.shp", tag=None)[0]} == {1, 2**52}
+        with pytest.raises(
+            OtbtfError, match=r"large\.shp cannot hold 4611686018427387905 in the field class: .* end at 9{18}\."
+        ):
+            run(tmp_path, CODES, "large.shp", image=whole(tmp_path / "large.tif", "int64", 2**62 + 1))
+
+    def test_a_class_that_no_format_holds(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            OtbtfError, match="the class 9223372036854775808, but numbers of classes end at 9223372036854775807"
+        ):
+            run(tmp_path, CODES, image=whole(tmp_path / "large.tif", "uint64", 2**63))
+
+    @pytest.mark.parametrize("key", ["threshold", "minarea", "simplify"])
+    def test_a_setting_that_is_no_number(self, tmp_path: Path, key: str) -> None:
+        with pytest.raises(OtbtfError, match=f"{key.upper()} is nan, but must be"):
+            run(tmp_path, CODES, **{key: float("nan")})
+
+    @pytest.mark.parametrize("extension", ["shp", "fgb"])
+    def test_a_table_in_a_format_that_holds_none(self, tmp_path: Path, extension: str) -> None:
+        with pytest.raises(OtbtfError, match=rf"OUTTABLE is .*\.{extension}, but .* holds no table without geometry"):
+            run(tmp_path, CODES, outtable=str(tmp_path / f"areas.{extension}"))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
 
     def test_a_name_that_the_format_cannot_hold(self, tmp_path: Path) -> None:
         """Before the work: a shapefile holds 254 bytes, and cuts off the rest."""

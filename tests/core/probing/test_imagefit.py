@@ -113,6 +113,17 @@ def test_images_of_another_pixel_size_than_in_training(image, pixel: float, epsg
     assert (remark in worded(remarks[0], as_key)) if remark else not remarks
 
 
+def test_pixels_that_are_not_square(image) -> None:
+    trained = replace(model(), described=Sidecar("", "", "", serving_defaults=ServingDefaults(pixel_size=10.0)))
+    paths = image(1, 10), image(4, 10)
+    assert not fit(trained, *paths).remarks
+    dataset = gdal.Open(paths[0], gdal.GA_Update)
+    dataset.SetGeoTransform((500000, 10, 0, 4800000, 0, -20))
+    dataset = None
+    (remark,) = fit(trained, *paths).remarks
+    assert "10 m wide and 20 m high, but the model was trained on square ones" in remark
+
+
 def test_images_of_other_values_than_in_training(image) -> None:
     trained = replace(
         model(), described=Sidecar("", "", "", serving_defaults=ServingDefaults(scaling=InputScaling(255)))

@@ -55,6 +55,12 @@ def test_sizes(name: str) -> None:
     assert law_of(function) == SizeLaw((0,), *[AxisSizeLaw(Fraction(scale), lattice, rfield, efield)] * 2)
 
 
+def test_a_fixed_size_of_three_pixels() -> None:
+    """Too few to see how a change of the input moves: a crop, as a convolution without padding makes."""
+    law = law_of(lambda n: n - 1, lambda n: n == 3)
+    assert law == SizeLaw((0,), *[AxisSizeLaw(Fraction(1), 3, 3, 2, fixed=True)] * 2)
+
+
 def test_a_few_sizes_that_are_rounded_up_are_no_lattice() -> None:
     """DeepLabV3+ joins features of strides 16 and 4: of 77 to 79 pixels too, which it completes to 80."""
     law = law_of(lambda n: 4 * -(-n // 4), lambda n: -(-n // 4) == 4 * -(-n // 16))

@@ -36,6 +36,11 @@ def test_the_whole_earth() -> None:
     assert measured(4326, box(-180, -90, 180, 90))[0] == pytest.approx(EARTH, rel=1e-12)
 
 
+def test_nothing_lies_beyond_the_poles() -> None:
+    """A grid with the centres of its pixels on the poles, and its outer edges half a pixel beyond."""
+    assert measured(4326, box(-180, -92.5, 180, 92.5))[0] == pytest.approx(EARTH, rel=1e-12)
+
+
 def test_a_cell_of_a_degree() -> None:
     """By Simpson's rule over the radii of curvature, meridian by parallel."""
     a, squared = 6378137.0, 0.0066943799901413165

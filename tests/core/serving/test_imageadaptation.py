@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime")
 
 import onnx_graphs as graphs
 from onnx_graphs import node, runtime_values, value, weights
-from serving import Log, read, served, texture, write_at
+from serving import Log, read, served, texture, write, write_at
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError, as_key, worded
@@ -98,6 +98,17 @@ def test_another_pixel_size_is_a_warning(tmp_path: Path, scene: Any) -> None:
     served(tmp_path, model, path, log=(silent := Log()), images__pixelsize="ignore")
     served(tmp_path, pixelwise(tmp_path / "same.onnx", metadata=sized(10.1)), path, log=silent)
     assert not silent.warnings
+
+
+@pytest.mark.parametrize("mode", ["check", "resample"])
+def test_pixels_that_are_not_square_are_a_warning(tmp_path: Path, mode: str) -> None:
+    path = write(tmp_path / "high.tif", texture(12, 12, 3, dtype="uint8"), (300000, 10, 0, 4900000, 0, -20))
+    model, log = pixelwise(tmp_path / "net.onnx", metadata=sized(10)), Log()
+    served(tmp_path, model, path, log=log, images__pixelsize=mode)
+    assert ["10 m wide and 20 m high" in line for line in log.warnings] == [True]
+    ignoring = Log()
+    served(tmp_path, model, path, log=ignoring, images__pixelsize="ignore")
+    assert not ignoring.warnings
 
 
 def test_larger_pixels_are_averages(tmp_path: Path, scene: Any) -> None:

@@ -174,6 +174,43 @@ def test_where_the_bands_are(tmp_path: Path, shape: Any, operators: list[str], f
     assert load_model(model).bands_first == (frozenset({"t0"}) if first else frozenset())
 
 
+def test_an_input_of_which_the_file_tells_no_shape(tmp_path: Path, scene: Any) -> None:
+    """The convolution tells where the bands are; without one, they would be taken for the columns."""
+    pixels, path = scene
+    constants = [weights("w", 2, 3, 3, 3)]
+    convolved = graphs.save(
+        tmp_path / "net.onnx",
+        [node("Conv", "x w", "y", pads=[1, 1, 1, 1])],
+        [value("x", None)],
+        [value("y", None)],
+        constants,
+    )
+    told = graphs.save(
+        tmp_path / "told.onnx",
+        [node("Conv", "x w", "y", pads=[1, 1, 1, 1])],
+        [value("x", graphs.FREE)],
+        [value("y", None)],
+        constants,
+    )
+    close(served(tmp_path, convolved, path), runtime_values(told, pixels))
+    other = graphs.save(
+        tmp_path / "other.onnx", [node("Softmax", "x", "y", axis=1)], [value("x", None)], [value("y", None)]
+    )
+    with pytest.raises(ModelError, match="does not tell the shape of its input x: export it with a shape"):
+        load_model(other)
+
+
+def test_a_single_number_is_fed_beside_the_image(tmp_path: Path, scene: Any) -> None:
+    pixels, path = scene
+    model = graphs.save(
+        tmp_path / "net.onnx",
+        [node("Mul", "x factor", "y")],
+        [value("x", graphs.FREE), value("factor", ())],
+        [value("y", graphs.FREE)],
+    )
+    close(served(tmp_path, model, path, model__userplaceholders="factor=2.5"), pixels * 2.5)
+
+
 def test_a_shape_that_fits_both_layouts_is_refused(tmp_path: Path) -> None:
     model = graphs.save(
         tmp_path / "net.onnx", [node("Relu", "x", "y")], [value("x", (1, 3, 64, 3))], [value("y", None)]

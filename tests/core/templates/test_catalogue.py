@@ -12,12 +12,13 @@ pytest.importorskip("tensorflow")
 import serving
 from template_models import DATES, create, patches
 
-from otbtf_qgis.core.errors import ModelError
+from otbtf_qgis.core.errors import ModelError, ParameterError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
-from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, FEATURES, FIXED, NAMES, TANIMOTO, TEMPLATES
+from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, DETECTION, FEATURES, FIXED, NAMES, TEMPLATES
 from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.normalization import Scaling
+from otbtf_qgis.core.training.detectionloss import DetectionLoss
 from otbtf_qgis.core.training.losses import TanimotoLoss
 
 TOP = Path(__file__).parents[3]
@@ -40,6 +41,7 @@ CASES = {
     "ltae": ("12", (2,), 2, {"width": 16, "dates": DATES, "step": 12}),
     "time_series_transformer": ("12", (2,), 2, {"width": 4, "depth": 1, "dates": SIX}),
     "utae": ("12", (16,), 16, {"width": 8, "dates": SIX}),
+    "detector": ("3", (32,), 8, {"width": 2, "classes": 2}),
     "super_resolution": ("3", (6,), 12, {"width": 3, "depth": 1}),
     "gap_filling": ("3 2 1", (16, 16, 16), 16, {"width": 2}),
     "field_boundaries": ("3", (16,), 16, {"width": 2}),
@@ -101,7 +103,7 @@ def test_its_geometry_is_what_its_help_says(made, name):
 def test_its_names_and_numbers(made, name):
     template, found = TEMPLATES[name], made(name)
     assert found["inputs"].split() == [f"source{k}" for k in range(1, len(CASES[name][0].split()) + 1)]
-    assert found["outputs"] == ("values" if template.task == FIXED else "predictions")
+    assert found["outputs"] == {FIXED: "values", DETECTION: "detection_maps"}.get(template.task, "predictions")
     model = loaded(found["out.keras"])
     assert found["parameters"] == model.count_params()
     assert (found["parameters"] == 0) == (template.task == FIXED) == (not template.loss)
@@ -126,17 +128,19 @@ def test_it_takes_a_step(made, name):
     generator = np.random.default_rng(1)
     if TEMPLATES[name].task == CLASSIFICATION:
         target = generator.integers(0, classes, (2, side, side, 1))
+    elif TEMPLATES[name].task == DETECTION:
+        target = generator.random((2, side, side, classes + 1), "float32")
     else:
         target = generator.random((2, side, side, classes), "float32")
-    loss = TEMPLATES[name].loss
-    model.compile(optimizer="sgd", loss=TanimotoLoss() if loss == TANIMOTO else loss)
+    ours = {loss.name: loss for loss in (DetectionLoss(), TanimotoLoss())}
+    model.compile(optimizer="sgd", loss=ours.get(TEMPLATES[name].loss, TEMPLATES[name].loss))
     before = [weight.numpy() for weight in model.trainable_weights]
     history = model.fit(images(name), target, batch_size=2, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert any((one != two.numpy()).any() for one, two in zip(before, model.trainable_weights))
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "time_series_vhr"])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in ("time_series_vhr", "detector")])
 def test_it_serves_as_a_saved_model(made, tmp_path, name):
     bands, sides, side, _ = CASES[name]
     found, arrays = made(name), images(name, 1)
@@ -164,6 +168,20 @@ def test_a_time_series_with_its_patches_serves(made, tmp_path):
     feeds = {"source1": series[None, 2:3, 2:3], "source2": image[None, 2:27, 2:27]}
     expected = loaded(found["out.keras"]).predict(feeds, verbose=0)[0]
     np.testing.assert_allclose(served[:1, :1], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_detector_is_not_served_as_a_map(made, tmp_path):
+    image = serving.write_at(tmp_path / "image.tif", serving.texture(32, 32, 3))
+    with pytest.raises(ModelError, match="otbtf:detectobjects"):
+        serving.served(tmp_path, made("detector")["out.savedmodel"], image)
+
+
+def test_the_cells_of_a_detector(tmp_path):
+    found = create(tmp_path, "detector", bands="2", classes=1, width=2, depth=1, stride=2)
+    assert "SOURCE1_RFIELDX=8 " in found["geometry"] and "OUTPUT_SPCSCALE=2 " in found["geometry"]
+    assert found["loss"] == "centernet"
+    with pytest.raises(ParameterError, match="must be one of: 1, 2, 4, 8"):
+        create(tmp_path, "detector", bands="2", classes=1, stride=3)
 
 
 def test_formulas(made):

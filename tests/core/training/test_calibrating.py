@@ -181,6 +181,37 @@ def test_serving_gives_the_confidence_and_the_same_map(trained: dict[str, Any], 
             np.testing.assert_array_equal(maps[name], maps["plain.keras"])
 
 
+def test_averages_and_parts_are_those_of_the_calibrated_probabilities(trained: dict[str, Any], tmp_path: Path) -> None:
+    """The mean of a calibrated model and the same one uncalibrated, in four positions, equals that of NumPy."""
+    bands = np.random.default_rng(6).integers(0, 200, (3, 12, 15)).astype("uint16")
+    image = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "image.tif"), 15, 12, 3, gdal.GDT_UInt16)
+    image.WriteArray(bands)
+    image = None
+    plain, sums = trained["folder"] / "plain.keras", []
+    for axes in ((), (3,), (4,), (3, 4)):
+        windows = np.lib.stride_tricks.sliding_window_view(bands, (8, 8), axis=(1, 2))
+        patches = np.flip(windows, axes).transpose(1, 2, 3, 4, 0).reshape(-1, 8, 8, 3).astype("float32")
+        logits = np.log(values(plain, "predictions_uncalibrated", patches).astype(float))
+        sums.append((softmax(logits / trained["results"]["temperature"]) + softmax(logits)) / 2)
+    expected = np.mean(sums, axis=0).max(axis=-1).reshape(5, 8)
+    given = {
+        "source1.il": [str(tmp_path / "image.tif")],
+        "model.dir": str(trained["folder"] / "net.keras"),
+        "model.more": [str(plain)],
+        "output.names": ["predictions"],
+        "augment.serve": "flips",
+        "source1.rfieldx": 8,
+        "source1.rfieldy": 8,
+        "output.spcscale": 1,
+        "model.fullyconv": False,
+        "out": str(tmp_path / "map.vrt"),
+        "out.confidence": str(tmp_path / "confidence.vrt"),
+    }
+    for part in ("0/2", "1/2"):
+        registry.run("TensorflowModelServe", {**given, "part": part})
+    np.testing.assert_allclose(gdal.Open(str(tmp_path / "confidence.vrt")).ReadAsArray(), expected, atol=1e-5)
+
+
 def test_the_report_says_on_which_data_the_errors_are(trained: dict[str, Any]) -> None:
     page = (trained["folder"] / "report.html").read_text(encoding="utf-8")
     part = page[page.index("Calibration of the class probabilities") :]

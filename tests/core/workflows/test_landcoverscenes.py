@@ -187,11 +187,15 @@ def test_tiles_of_several_scenes(scene: dict[str, str], tmp_path: Path) -> None:
         ({"in": "few.tif"}, "scene few has 2 bands, but first has 3"),
         ({"in": "first.tif"}, "two scenes are called first"),
         ({"in": "first.tif", "name": "again"}, "first and again are the same image"),
+        ({"in": "link.tif"}, "first and link are the same image"),
         ({"in": "second.tif", "labels_raster": "elsewhere.tif"}, "elsewhere.tif.*do not overlap"),
         ({"in": "second.tif", "held_back": "perhaps"}, "held_back is 'perhaps', but must be yes or no"),
         ({"in": "second.tif", "epochs": "3"}, "column epochs is nothing that a scene can have of its own"),
         ({"in": "second.tif", "label_raster": "all.tif"}, "column label_raster is nothing"),
         ({"in": "second.tif", "name": "a/b"}, "called 'a/b'"),
+        ({"in": "second.tif", "name": "a\nb"}, "called 'a.nb'.*leave out line ends"),
+        ({"in": "second.tif", "name": "x" * 101}, "too long for the names of its files"),
+        ({"in": "second.tif", "name": "history.csv"}, "called history.csv, as a file of the steps is"),
         ({"in": "second.tif", "out": "second.tif"}, "OUT of the scene second is .*, which is also an input"),
         ({"in": "second.tif", "out": "water.tif"}, "OUT of the scene second is .*, which is also an input"),
         ({"in": "second.tif", "labels_raster": "all.tif", "labels_vector": "x.gpkg"}, "both given: keep one"),
@@ -229,6 +233,7 @@ def test_maps_of_several_scenes_are_files(scene: dict[str, str], tmp_path: Path)
 def bad(scene: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What scenes cannot be, beside what they can."""
     folder = Path(scene["folder"])
+    (folder / "link.tif").symlink_to(scene["first"])
     few, numbers = image(folder / "few.tif", 1, x=EAST, bands=2)
     raster(folder / "elsewhere.tif", sparse(numbers), nodata=-1, x=X + 1e6)
     only = sparse(numbers)
