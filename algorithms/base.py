@@ -30,7 +30,7 @@ from ..core.errors import Cancelled, OtbtfError
 from ..core.files.replacing import check_outputs
 from ..core.parameters.kinds import Key, parameter_name
 from ..core.parameters.operation import Operation
-from ..core.parameters.parsing import keys
+from ..core.parameters.parsing import keys, needs_engine
 from ..core.parameters.relativepaths import absolute_path
 from ..core.parameters.sections import ordered
 from ..core.registry import read
@@ -175,7 +175,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     # ------------------------------------------------------------ running
 
     def canExecute(self):
-        problem = self.provider().engine_problem() if self.OPERATION.NEEDS_ENGINE else ""
+        problem = self._engine_problem({})
         return not problem, problem
 
     def checkParameterValues(self, parameters, context):
@@ -184,8 +184,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
                 reader = self._reader(parameters, context)
                 reader.check_names()
                 self._check_files(parameters)
-                self._parse({**reader.inputs(), **reader.destinations(resolve=False)})
-                if self.OPERATION.NEEDS_ENGINE:
+                inputs = reader.inputs()
+                self._parse({**inputs, **reader.destinations(resolve=False)})
+                if needs_engine(self.OPERATION, inputs):
                     self.provider().warm_engine()
         except QgsProcessingException as error:
             return False, str(error)
@@ -214,8 +215,9 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     def processAlgorithm(self, parameters, context, feedback):
         if self._problem:
             raise QgsProcessingException(self._problem)
-        runnable, problem = self.canExecute()  # qgis_process does not ask
-        if not runnable:
+        with _explained(self.OPERATION):
+            problem = self._engine_problem(self._inputs)  # qgis_process does not ask
+        if problem:
             raise QgsProcessingException(problem)
         with _explained(self.OPERATION), released(self._inputs):
             progress = FeedbackProgress(feedback, self.OPERATION)
@@ -248,6 +250,10 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
         if isinstance(value, QgsProcessingFeatureSourceDefinition):  # which QGIS 3.22 does not look into
             value = value.source
         return self.parameterAsVectorLayer({**parameters, name: value}, name, context)
+
+    def _engine_problem(self, values: dict[str, Any]) -> str:
+        """Return why a run with these values cannot have an engine that it needs; empty where it can, or needs none."""
+        return self.provider().engine_problem() if needs_engine(self.OPERATION, values) else ""
 
     def _reader(self, parameters: dict[str, Any], context: QgsProcessingContext) -> Reader:
         known = (*keys(self.OPERATION, parameters), *web_keys(self.OPERATION))
@@ -285,7 +291,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def _run(self, values: dict[str, Any], progress: FeedbackProgress) -> dict[str, Any]:
         name = self.OPERATION.__name__
-        if self.OPERATION.NEEDS_ENGINE:
+        if needs_engine(self.OPERATION, values):
             return self.provider().run_in_engine(name, values, progress, progress.poll)
         return run_here(name, values, progress)
 

@@ -35,7 +35,7 @@ from qgis.core import (
 from ..core.base.progress import Progress
 from ..core.errors import ParameterError
 from ..core.parameters.kinds import Content, Key
-from ..core.parameters.parsing import unknown_key
+from ..core.parameters.parsing import needs_engine, unknown_key
 from ..core.parameters.vectorsource import Address
 from ..core.phrases import Phrase
 from .definitions import shown_as
@@ -240,7 +240,7 @@ class Reader:
     def _for_engine(self, place: str, text: str, source: dict[str, Any], run: bool) -> Any:
         """Return how a request names a raster whose source in QGIS is `text`, if need be in a way that leaves QGIS."""
         named = source if len(source) > 1 else source["path"]
-        if not self._algorithm.OPERATION.NEEDS_ENGINE:
+        if not self._in_engine():
             return named
         credentials = credentials_of(text)
         if credentials:
@@ -305,7 +305,13 @@ class Reader:
 
     def _only_here(self, source: str | dict[str, Any]) -> bool:
         path = source["path"] if isinstance(source, dict) else source
-        return bool(self._algorithm.OPERATION.NEEDS_ENGINE and path.startswith(MEMORY))
+        return self._in_engine() and path.startswith(MEMORY)
+
+    def _in_engine(self) -> bool:
+        operation = self._algorithm.OPERATION
+        known = [(self._keys[name], raw) for name, raw in self._parameters.items() if name in self._keys]
+        deciding = {key.name: self.plain(key, raw) for key, raw in known if key.name == operation.ENGINE_WITH}
+        return needs_engine(operation, {name: value for name, value in deciding.items() if value is not None})
 
     def _temporary(self, name: str) -> str:
         if Qgis.QGIS_VERSION_INT >= 33200:

@@ -37,7 +37,7 @@ GUIDES = {
     "regression": ("regressionmap",),
     "serving": ("tensorflowmodelserve",),
     "accuracy": ("computeconfusionmatrix", "tensorboard"),
-    "polygons": ("maptopolygons",),
+    "polygons": ("maptopolygons", "objectlabels"),
     "objects": ("detectobjects", "assessdetections"),
     "classifiers": (
         *("trainclassifierfromdeepfeatures", "imageclassifierfromdeepfeatures"),
@@ -52,7 +52,14 @@ GUIDES = {
 ORDER = (
     *("createexampledata", "landcovermap", "regressionmap", "landcovermodel"),
     *("polygonclassstatistics", "densepolygonclassstatistics", "sampleselection", "labelimagesampleselection"),
-    *("sampleextraction", "sampleaugmentation", "patchesselection", "patchesextraction", "patchesmosaic"),
+    *(
+        "sampleextraction",
+        "sampleaugmentation",
+        "objectlabels",
+        "patchesselection",
+        "patchesextraction",
+        "patchesmosaic",
+    ),
     *("createmodel", "describemodel", "exportsavedmodel"),
     *("findlearningrate", "searchsettings", "trainmodel", "tensorflowmodeltrain", "tensorboard"),
     *("trainclassifierfromdeepfeatures", "trainvectorclassifier"),
@@ -122,13 +129,23 @@ def _operation_page(package: Any, operation: Any, titles: dict[str, str]) -> Pag
     lines = [f"# {operation.TITLE}", "", MADE, ""]
     lines += _place(name, titles[operation.GROUP], operation.HIDDEN)
     lines += [operation.DESCRIPTION, ""]
-    lines += ["It runs in the engine, with TensorFlow." if operation.NEEDS_ENGINE else "It needs no engine.", ""]
+    lines += [_where(operation), ""]
     for title, several in in_sections(_keys(operation)).items():
         lines += _table(title, [_row(key) for key in several])
     lines += _results(operation.RESULTS)
     lines += ["## Python", "", f'`core.run("{operation.__name__}", values)`: see [running](../api/running.md).', ""]
     lines += sections(package[f"core.{operation.RUN.replace(':', '.')}"], summary=False)
     return Page(name, operation.TITLE, operation.GROUP, _summary(operation.DESCRIPTION), joined(lines))
+
+
+def _where(operation: Any) -> str:
+    if operation.NEEDS_ENGINE:
+        return "It runs in the engine, with TensorFlow."
+    return (
+        f"It needs no engine, except with {operation.ENGINE_WITH.upper()}."
+        if operation.ENGINE_WITH
+        else "It needs no engine."
+    )
 
 
 def _place(name: str, group: str, hidden: bool) -> list[str]:

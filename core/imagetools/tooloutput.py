@@ -13,7 +13,7 @@ from ..errors import field
 from ..files.staging import Staging, check_writable
 from ..geometry import tiling
 from ..geometry.grid import Box, Grid
-from ..parameters.imagegroups import ToolOutput
+from ..parameters.imagegroups import FloatOutput, ToolOutput
 from ..phrases import Phrase
 from ..rasters.conversion import Converter
 from ..rasters.outputfields import OUT_FIELDS
@@ -29,7 +29,7 @@ BLOCK = tiling.BLOCK
 """Pixels of which the sides of tiles are made, where memory allows."""
 
 
-def check_output(given: ToolOutput) -> None:
+def check_output(given: ToolOutput | FloatOutput) -> None:
     """Raise ParameterError where the output cannot be written."""
     creation_options(given.out_co, OUT_FIELDS.options)
     driver_for(given.out, given.out_format, OUT_FIELDS)
@@ -38,7 +38,7 @@ def check_output(given: ToolOutput) -> None:
 
 @contextmanager
 def output_raster(
-    given: ToolOutput,
+    given: ToolOutput | FloatOutput,
     grid: Grid,
     bands: int,
     dtype: np.dtype,

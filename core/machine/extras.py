@@ -28,6 +28,8 @@ EXTRAS: Mapping[str, Extra] = {
     "cluster": Extra(("distributed>=2024.8", "cryptography"), ("distributed", "cryptography")),
     # 1.19 is the last for Python 3.9. Both packages write the same files, so an engine has one of them.
     "onnx": Extra(("onnxruntime>=1.19",), ("onnxruntime",), on_gpu=("onnxruntime-gpu>=1.19",)),
+    # 0.24 is the last for Python 3.9.
+    "objects": Extra(("scikit-image>=0.24",), ("skimage.segmentation",)),
 }
 
 

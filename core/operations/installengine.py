@@ -39,8 +39,8 @@ class InstallEngine(Operation):
     extras: str = voc.text(
         "extras",
         "Extras",
-        "Optional packages to install: cluster (Dask, for CLUSTER), onnx (ONNX Runtime, for .onnx models). An engine keeps "
-        "the extras that it has.",
+        "Optional packages to install: cluster (Dask, for CLUSTER), onnx (ONNX Runtime, for .onnx models), objects "
+        "(scikit-image, for INSTANCES of otbtf:maptopolygons). An engine keeps the extras that it has.",
         section=sections.SETTINGS,
     )
     wheels: str | None = voc.folder(

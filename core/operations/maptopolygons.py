@@ -9,13 +9,15 @@ from ..errors import ParameterError, field
 from ..parameters import sections
 from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
-from ..parameters.operation import NumberResult, Operation, TextResult
+from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.sharedgroups import PixelMemory
 
 
 @dataclass(frozen=True)
 class _Map(PixelMemory):
-    image: Any = voc.raster("in", "Map", "Raster of one band: classes as whole numbers, or a probability.")
+    image: Any = voc.raster(
+        "in", "Map", "Raster of one band: classes as whole numbers, or a probability. With INSTANCES: see there."
+    )
     threshold: float | None = voc.number(
         "threshold",
         "Threshold",
@@ -70,7 +72,56 @@ class _Map(PixelMemory):
 
 
 @dataclass(frozen=True)
-class MapToPolygons(Operation, _Map):
+class _Instances(Group):
+    """Objects that touch, as one polygon each."""
+
+    instances: bool = voc.boolean(
+        "instances",
+        "Separate objects that touch",
+        "For fields or buildings: IN is the probability of their extent, and BOUNDARIES, DISTANCES or both tell them apart; or "
+        "IN has these as its bands: extent, boundary, distance. All are between 0 and 1. The extent is THRESHOLD (default "
+        "0.5) or more. Seeds are connected pixels in it with a distance of SEEDS or more; without a distance, with an extent "
+        "minus the boundary of SEEDS or more. From them, a watershed floods the extent, by the boundary minus the distance. "
+        "It runs in the engine, with scikit-image (EXTRAS=objects of otbtf:installengine).",
+        section=sections.SETTINGS,
+    )
+    boundaries: Any = voc.raster(
+        "boundaries",
+        "Boundaries",
+        "With INSTANCES: raster on the map's grid with the probability of borders.",
+        required=False,
+    )
+    distances: Any = voc.raster(
+        "distances",
+        "Distances",
+        "With INSTANCES: raster on the map's grid with the distance from the border of the object, divided by the largest "
+        "one in it.",
+        required=False,
+    )
+    seeds: float = voc.number(
+        "seeds",
+        "Least distance of seeds",
+        "With INSTANCES. Higher values separate more objects, and lose small ones.",
+        default=0.5,
+        minimum=0,
+        maximum=1,
+        section=sections.SETTINGS,
+        advanced=True,
+    )
+    overlap: int = voc.integer(
+        "overlap",
+        "Largest object (pixels)",
+        "With INSTANCES: side of the largest object. Tiles are computed with twice as much around them, so that they have no "
+        "effect on objects up to this size; the log tells of larger ones.",
+        default=128,
+        minimum=1,
+        section=sections.SPEED,
+        advanced=True,
+    )
+
+
+@dataclass(frozen=True)
+class MapToPolygons(Operation, _Map, _Instances):
     """The connected pixels of each class, as `gdal_polygonize` finds them, from strips of a map of any height."""
 
     TITLE = "Convert a map to polygons"
@@ -80,7 +131,9 @@ class MapToPolygons(Operation, _Map):
         "where probabilities are given, its mean probability. Pixels are connected by their edges. Pixels without data "
         "get no polygon.\n\n"
         "The polygons are those of GDAL's Polygonize and Sieve, but the map is read in strips: it can be larger than "
-        "memory. Areas (m2) and perimeters (m) are those on the ellipsoid of the map's coordinate system."
+        "memory. Areas (m2) and perimeters (m) are those on the ellipsoid of the map's coordinate system.\n\n"
+        "INSTANCES makes one polygon of each field or building, although they touch, from the probabilities of their extent "
+        "and borders, or distances from these."
     )
     RESULTS = (
         NumberResult("polygons", "Number of polygons"),
@@ -88,6 +141,7 @@ class MapToPolygons(Operation, _Map):
         TextResult("legend", "Classes, their names and colours, as JSON"),
     )
     RUN = "polygons.mappolygons:map_to_polygons"
+    ENGINE_WITH = "instances"
 
     out: str = voc.vector_out("out", "Polygons", "The polygons, in the map's coordinate system.", geometry="polygon")
     outtable: str | None = voc.vector_out(
@@ -106,9 +160,24 @@ class MapToPolygons(Operation, _Map):
                 matrix=field("matrix"),
                 outtable=field("outtable"),
             )
-        if self.matrix and (self.threshold is not None or self.minarea):
+        changed = [
+            name for name in ("threshold", "minarea", "instances") if getattr(self, name) not in (None, False, 0)
+        ]
+        if self.matrix and changed:
             raise ParameterError(
                 "{matrix} compares the map as it is, but {other} changes its areas: leave one of them empty.",
                 matrix=field("matrix"),
-                other=field("threshold" if self.threshold is not None else "minarea"),
+                other=field(changed[0]),
             )
+        for key in ("boundaries", "distances"):
+            if getattr(self, key) is not None and not self.instances:
+                raise ParameterError(
+                    "{given} is given without {instances}, for which it is: set {instances} to on, or leave {given} empty.",
+                    given=field(key),
+                    instances=field("instances"),
+                )
+
+    @property
+    def least_extent(self) -> float:
+        """The probability from which on a pixel belongs to an object, with INSTANCES."""
+        return 0.5 if self.threshold is None else self.threshold

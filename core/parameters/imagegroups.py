@@ -30,6 +30,18 @@ class Images(Group):
 
 
 @dataclass(frozen=True)
+class FloatOutput(PixelMemory, RasterFormat):
+    """The parameters that name an output of real numbers."""
+
+    out: str = shared.raster_output()
+
+    @property
+    def memory(self) -> int:
+        """Memory for pixels, in bytes."""
+        return self.ram << 20
+
+
+@dataclass(frozen=True)
 class ToolOutput(PixelMemory, RasterFormat, RasterOutput):
     """The parameters that name the output."""
 

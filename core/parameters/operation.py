@@ -50,6 +50,7 @@ class Operation(Group):
         CHECK: the same for a check that needs more than the keys; it takes the parameters, and raises ParameterError.
             Empty where there is none.
         NEEDS_ENGINE: whether it runs in the engine, which has TensorFlow, scikit-learn and matplotlib.
+        ENGINE_WITH: name of a key of which a true value makes it run in the engine too; empty for none.
         OPENS_FIRST: whether the body itself waits for TensorFlow, after it has opened its sources.
         HIDDEN: whether it is left out of toolbox and modeler, since QGIS has tools of its own for the same.
         MORE_SOURCES: how many sources dialogs show beyond the number in the options.
@@ -63,6 +64,7 @@ class Operation(Group):
     RUN: ClassVar[str]
     CHECK: ClassVar[str] = ""
     NEEDS_ENGINE: ClassVar[bool] = False
+    ENGINE_WITH: ClassVar[str] = ""
     OPENS_FIRST: ClassVar[bool] = False
     HIDDEN: ClassVar[bool] = False
     MORE_SOURCES: ClassVar[int] = 0

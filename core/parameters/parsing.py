@@ -38,6 +38,16 @@ def keys(operation: type, names: Iterable[str] = (), sources: int = 0) -> tuple[
     return tuple(found)
 
 
+def needs_engine(operation: Any, values: Mapping[str, Any]) -> bool:
+    """Return whether a run with these values, by key, is one of the engine.
+
+    Raises:
+        ParameterError: the value that decides it cannot be read.
+    """
+    deciding = next((key for key in keys(operation) if key.name == operation.ENGINE_WITH), None)
+    return bool(operation.NEEDS_ENGINE or (deciding and deciding.read(values.get(deciding.name, deciding.default))))
+
+
 @lru_cache(maxsize=256)
 def _of_source(several: Numbered, number_: int) -> tuple[Key, ...]:
     """Return the keys of one source; remembered, since a dialog asks for all keys a dozen times while it opens."""

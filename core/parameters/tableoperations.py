@@ -14,6 +14,7 @@ OPERATIONS = (
     "LabelImageSampleSelection",
     "SampleExtraction",
     "SampleAugmentation",
+    "ObjectLabels",
     "PatchesSelection",
     "PatchesExtraction",
     "PatchesMosaic",

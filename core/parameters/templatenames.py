@@ -61,7 +61,8 @@ class Template:
         task: one of the five words above.
         geometry: with the default options.
         training: the patches that it trains on, and the target for each.
-        loss: Keras's name of the loss that suits its targets, or ours of a detector's; empty where there is nothing to train.
+        loss: Keras's name of the loss that suits its targets, or one of ours (`tanimoto`, a detector's); empty where there
+            is nothing to train.
         width: default number of filters or units of the first layer; None where it has no such option.
         depth: default number of levels or layers; None where it has no such option.
         patch: default of PATCHSIZE; 0 where rows and columns are free by default.
@@ -100,6 +101,9 @@ class Template:
 
 
 _CROSS_ENTROPY, _ABSOLUTE, _SQUARED = "sparse_categorical_crossentropy", "mean_absolute_error", "mean_squared_error"
+TANIMOTO = "tanimoto"
+"""The loss of shares between 0 and 1."""
+
 _TUTORIAL = "network of the OTBTF tutorial (R. Cresson, Deep Learning for Remote Sensing Images, CRC Press 2020)"
 _PIXELWISE = "pixel-wise"
 _BACKBONE_OPTIONS = ("classes", "weights", "weights_file", "layer", "patch")
@@ -363,6 +367,22 @@ _TEMPLATES = (
         depth=4,
         outputs=0,
         options=_FILLED_OPTIONS,
+    ),
+    Template(
+        "field_boundaries",
+        "Estimates extent, boundary and distance of fields or buildings, in this order, from which otbtf:maptopolygons with "
+        "INSTANCES makes a polygon of each.",
+        ("image",),
+        "F. Waldner, F. I. Diakogiannis, Deep learning on edge, Remote Sensing of Environment 245, 2020: its three tasks, each "
+        "of which sees those before it, and its loss; with the body of unet instead of ResUNet-a",
+        REGRESSION,
+        Geometry((16,), 16),
+        "tiles whose sides are multiples of 2 to the power of DEPTH, with tiles of otbtf:objectlabels of the same size",
+        TANIMOTO,
+        width=32,
+        depth=4,
+        outputs=0,
+        options=_DATED_OPTIONS,
     ),
     Template(
         "mlp",

@@ -38,6 +38,7 @@ LOSSES = (
     "mse",
     "mae",
     "huber",
+    "tanimoto",
     "centernet",
 )
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "nadam")
@@ -235,9 +236,10 @@ class Fitting(Group):
     loss: str = voc.choice(
         "loss",
         "Loss",
-        "auto: categorical_crossentropy for classes, binary_crossentropy for one probability, mse for values, "
-        "centernet for a detector. focal emphasizes samples that are difficult to classify, dice classes with few pixels; mae "
-        "and huber are less sensitive to outliers than mse.",
+        "auto: categorical_crossentropy for classes, binary_crossentropy for one probability, mse for values or what suits "
+        "the template, centernet for a detector. tanimoto is for shares between 0 and 1, as of the template field_boundaries. "
+        "focal emphasizes samples that are difficult to classify, dice classes with few pixels; mae and huber are less "
+        "sensitive to outliers than mse.",
         LOSSES,
         section=sections.TRAINING,
         advanced=True,

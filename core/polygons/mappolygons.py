@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .arcs import Arc
 from .classareas import ClassAreas, names_of, whole_numbers, write_areas
+from .instances import InstanceReader
 from .mapreading import MapReader, Placed
 from .polygonizing import Polygon, Prepare, Strip, polygons_of
 from .polygonshapes import Measuring, Shape
@@ -35,6 +36,9 @@ from .wkb import polygon_wkb
 
 _FIELDS = (Field("class", INTEGER), Field("name", TEXT), Field("area_m2", REAL), Field("perimeter", REAL))
 _PROBABILITY = Field("mean_prob", REAL)
+
+Reader = Union[MapReader, InstanceReader]
+
 _UNEVEN = 0.05
 """How much the areas of pixels may differ from that in the middle before a smallest area in pixels is warned of."""
 
@@ -47,14 +51,14 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         and color of each class.
 
     Raises:
-        ParameterError, RasterError, VectorError: bad input; nothing is written then.
+        ParameterError, RasterError, VectorError, EngineError: bad input; nothing is written then.
         Cancelled: `progress` asked to stop.
     """
     check_vector_output(parameters.out, errors.field("out"))
     if parameters.outtable:
         check_vector_output(parameters.outtable, errors.field("outtable"), NO_GEOMETRY)
     matrix = read_counts(parameters.matrix) if parameters.matrix else None
-    reader = MapReader(parameters, progress)
+    reader = InstanceReader(parameters, progress) if parameters.instances else MapReader(parameters, progress)
     tolerance = checked_tolerance(parameters.simplify, reader.placed, progress) if parameters.simplify else 0.0
     if parameters.rightangles:
         check_right_angles(tolerance, reader.placed)
@@ -71,11 +75,17 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         staging = stack.enter_context(vector_staging(parameters.out, progress, errors.field("out")))
         fields = (*_FIELDS, _PROBABILITY) if reader.has_values else _FIELDS
         out = stack.enter_context(OutputVector(staging, fields, reader.placed.reference, progress, POLYGONS))
-        legend = {} if parameters.threshold is not None else known_classes(reader.placed.dataset)
+        legend = (
+            {} if parameters.threshold is not None or parameters.instances else known_classes(reader.placed.dataset)
+        )
         out.check_values([whole_numbers(list(legend)), names_of(list(legend), legend)])
+        rest = progress
+        if isinstance(reader, InstanceReader):
+            reader.separate(stack.enter_context(scratch_folder()), Part(progress, 0, 0.5))
+            rest = Part(progress, 0.5, 1)
         totals = ClassAreas()
         measuring = Measuring(ellipsoid, reader.placed.transform)
-        for shapes in _shapes(reader, smallest, tolerance, parameters.rightangles, measuring, progress):
+        for shapes in _shapes(reader, smallest, tolerance, parameters.rightangles, measuring, rest):
             progress.check()
             totals.add(shapes, reader.classes)
             outlines = [polygon_wkb(shape.rings, reader.placed.transform) for shape in shapes]
@@ -110,7 +120,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
     return {**result, **more, "legend": json.dumps(rows, ensure_ascii=False)}
 
 
-def _ellipsoid(reader: MapReader, progress: Progress) -> Ellipsoid | None:
+def _ellipsoid(reader: Reader, progress: Progress) -> Ellipsoid | None:
     wkt = reader.placed.reference.wkt
     if Ellipsoid.knows(wkt):
         return Ellipsoid(wkt)
@@ -124,7 +134,7 @@ def _ellipsoid(reader: MapReader, progress: Progress) -> Ellipsoid | None:
     return None
 
 
-def _pixels_of(area: float, reader: MapReader, ellipsoid: Ellipsoid | None, progress: Progress) -> int:
+def _pixels_of(area: float, reader: Reader, ellipsoid: Ellipsoid | None, progress: Progress) -> int:
     """Return the smallest number of pixels that have an area, in the middle of the map."""
     if ellipsoid is None:
         raise ParameterError(
@@ -191,7 +201,7 @@ def _pixel_areas(placed: Placed, ellipsoid: Ellipsoid) -> list[float]:
 
 
 def _shapes(
-    reader: MapReader, smallest: int, tolerance: float, squares: bool, measuring: Measuring, progress: Progress
+    reader: Reader, smallest: int, tolerance: float, squares: bool, measuring: Measuring, progress: Progress
 ) -> Iterator[list[Shape]]:
     """Yield the polygons, some at a time, as they are drawn."""
     if not tolerance:
@@ -226,7 +236,7 @@ def _shapes(
         yield from simplification.shapes(Part(progress, 0.8, 0.95))
 
 
-def _polygons(reader: MapReader, smallest: int, prepare: Prepare, progress: Progress) -> Iterator[list[Polygon]]:
+def _polygons(reader: Reader, smallest: int, prepare: Prepare, progress: Progress) -> Iterator[list[Polygon]]:
     """Yield the polygons strip by strip."""
     passes = 1 if smallest <= 1 else 3
     done = 0
@@ -251,7 +261,7 @@ def _merged(strips: Iterable[Strip], merge: Callable[[int, np.ndarray], np.ndarr
         yield replace(strip, codes=merge(number, strip.codes))
 
 
-def _columns(shapes: Sequence[Shape], reader: MapReader, legend: Legend) -> list[np.ma.MaskedArray]:
+def _columns(shapes: Sequence[Shape], reader: Reader, legend: Legend) -> list[np.ma.MaskedArray]:
     values = [reader.classes[shape.code] for shape in shapes]
     numbers = [[shape.area for shape in shapes], [shape.perimeter for shape in shapes]]
     if reader.has_values:

@@ -18,14 +18,12 @@ from ..operations.maptopolygons import MapToPolygons
 from ..parameters.rastersource import RasterSource, described
 from ..rasters.alpha import open_images
 from ..rasters.inmemory import NO_PLACE, Opened, name_of
-from ..rasters.missingpixels import Missing
 from ..rasters.rasteropening import open_dataset
 from ..rasters.rasterreference import Reference
-from ..rasters.rasterstack import Stack
 from .components import NO_CLASS
 from .polygonizing import Strip
 
-_PIXEL_BYTES = 200
+PIXEL_BYTES = 200
 """Memory that a pixel of a strip takes on a map of fields, with the borders around it."""
 
 _TABLED = 1 << 16
@@ -71,6 +69,49 @@ class Placed:
         return near and sizes[0] == sizes[1]
 
 
+class Beside:
+    """A raster on the grid of a map.
+
+    Attributes:
+        stack: the raster.
+    """
+
+    def __init__(self, key: str, parameters: MapToPolygons, placed: Placed, progress: Progress) -> None:
+        """Open it.
+
+        Args:
+            key: the attribute of `parameters` that names it.
+            parameters: of the run.
+            placed: the map.
+            progress: for warnings.
+
+        Raises:
+            ParameterError: it is not on the grid of the map.
+        """
+        own = Placed(getattr(parameters, key), parameters.alpha, progress)
+        if not own.same_place(placed) or not own.reference.same_as(placed.reference):
+            raise ParameterError(
+                "{given} is {raster}, which is not on the grid of {in} ({map}): warp it to that grid.",
+                **{
+                    "given": errors.field(key),
+                    "raster": own.stack.names[0],
+                    "in": errors.field("image"),
+                    "map": placed.stack.names[0],
+                },
+            )
+        self.stack = own.stack
+        self._missing = own.stack.missing(None, parameters.nodata_from_layer, nan=True)
+
+    def read(self, box: Box) -> np.ndarray:
+        """Return its values, float64 of shape (rows, columns, bands), NaN where there are none."""
+        found = self.stack.read(box)
+        return np.where(self._missing.marked(found, box)[..., None], np.nan, found.astype("float64"))
+
+    def largest(self, box: Box) -> np.ndarray:
+        """Return the largest value of each pixel, of shape (rows, columns)."""
+        return np.asarray(np.fmax.reduce(self.read(box), axis=-1))
+
+
 class MapReader:
     """Reads the pixels of a map as codes of its classes, and their probabilities.
 
@@ -98,26 +139,14 @@ class MapReader:
                 **{"in": errors.field("image"), "raster": stack.names[0], "bands": stack.bands},
             )
         self._missing = stack.missing(parameters.nodata, parameters.nodata_from_layer, nan=True)
-        self._probabilities = self._opened_probabilities(parameters) if parameters.probabilities is not None else None
+        self._probabilities = (
+            Beside("probabilities", parameters, self.placed, progress) if parameters.probabilities is not None else None
+        )
         self.has_values = self._probabilities is not None or self._threshold is not None
         self.classes: list[int] = []
         self._codes: dict[int, int] = {}
         grid = stack.grid
-        self.rows = max(1, min(grid.height, (parameters.ram << 20) // (_PIXEL_BYTES * grid.width)))
-
-    def _opened_probabilities(self, parameters: MapToPolygons) -> tuple[Stack, Missing]:
-        placed = Placed(parameters.probabilities, parameters.alpha, self._progress)
-        if not placed.same_place(self.placed) or not placed.reference.same_as(self.placed.reference):
-            raise ParameterError(
-                "{probabilities} is {raster}, which is not on the grid of {in} ({map}): warp it to that grid.",
-                **{
-                    "probabilities": errors.field("probabilities"),
-                    "raster": placed.stack.names[0],
-                    "in": errors.field("image"),
-                    "map": self._stack.names[0],
-                },
-            )
-        return placed.stack, placed.stack.missing(None, parameters.nodata_from_layer, nan=True)
+        self.rows = max(1, min(grid.height, (parameters.ram << 20) // (PIXEL_BYTES * grid.width)))
 
     def codes(self) -> Iterator[np.ndarray]:
         """Yield the codes of the pixels of each strip, int32 of shape (rows, columns)."""
@@ -147,9 +176,7 @@ class MapReader:
     def _values(self, pixels: np.ndarray, missing: np.ndarray, box: Box) -> np.ndarray:
         if self._probabilities is None:
             return np.where(missing, np.nan, pixels.astype("float64"))
-        stack, without = self._probabilities
-        found = stack.read(box)
-        return np.where(without.marked(found, box), np.nan, np.fmax.reduce(found.astype("float64"), axis=-1))
+        return self._probabilities.largest(box)
 
     def _coded(self, pixels: np.ndarray, missing: np.ndarray, top: int) -> np.ndarray:
         if self._threshold is not None:

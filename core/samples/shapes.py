@@ -123,13 +123,13 @@ class Shapes:
     """
 
     def __init__(
-        self, layer: VectorLayer, field: str, grid: Grid, reference: Reference, only: int | None = None
+        self, layer: VectorLayer, field: str | Field, grid: Grid, reference: Reference, only: int | None = None
     ) -> None:
         """Prepare.
 
         Args:
             layer: the layer.
-            field: name of the field that holds the class.
+            field: the field that holds the class, or its name.
             grid: of the image.
             reference: of the image.
             only: POLYGON, LINE or POINT, where every feature must be one; None for any.
@@ -138,7 +138,7 @@ class Shapes:
             VectorError: there is no such field, or no way between the coordinate systems.
         """
         self.layer = layer
-        self.field: Field = layer.field(field)
+        self.field: Field = layer.field(field) if isinstance(field, str) else field
         self.left_out = LeftOut()
         self._grid, self._only = grid, only
         self._transformation = Transformation(layer.reference, reference)

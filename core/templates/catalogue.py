@@ -43,6 +43,7 @@ _BUILDERS: dict[str, Callable[[Options], keras.Model]] = {
     "detector": detectors.detector,
     "super_resolution": imagenetworks.super_resolution,
     "gap_filling": imagenetworks.gap_filling,
+    "field_boundaries": segmentation.field_boundaries,
     "mlp": imagenetworks.mlp,
     "scalar_product": formulas.scalar_product,
     "norm": formulas.norm,

@@ -34,6 +34,13 @@ def _enlarged(x: Any, filters: int, name: str | None = None) -> Any:
 
 def unet(options: Options) -> keras.Model:
     """Return a U-Net with `depth` poolings; the width doubles with each."""
+    _check_width(options)
+    raw, (x,) = inputs(options)
+    x = unet_body(x, options.width, options.depth)
+    return keras.Model(raw, classified(x, options.classes), name="unet")
+
+
+def _check_width(options: Options) -> None:
     if options.width * 2**options.depth > _MOST_FILTERS:
         raise ParameterError(
             "{width} is {options_width} and {depth} is {options_depth}, which makes {width2} filters at the bottom "
@@ -45,9 +52,6 @@ def unet(options: Options) -> keras.Model:
             width2=options.width * 2**options.depth,
             most_filters=_MOST_FILTERS,
         )
-    raw, (x,) = inputs(options)
-    x = unet_body(x, options.width, options.depth)
-    return keras.Model(raw, classified(x, options.classes), name="unet")
 
 
 def unet_body(x: Any, width: int, depth: int) -> Any:
@@ -68,6 +72,23 @@ def unet_body(x: Any, width: int, depth: int) -> Any:
 def _double(x: Any, filters: int, name: str | None = None) -> Any:
     x = normalized_convolution(x, filters, 3, padding="same")
     return normalized_convolution(x, filters, 3, name, padding="same")
+
+
+def field_boundaries(options: Options) -> keras.Model:
+    """Return a U-Net with three outputs as bands: the distance, the boundary that sees it, the extent that sees both."""
+    _check_width(options)
+    raw, (x,) = inputs(options)
+    x = unet_body(x, options.width, options.depth)
+    distance = _share(x, options.width, "distance")
+    boundary = _share(keras.layers.Concatenate()([x, distance]), options.width, "boundary")
+    extent = _share(keras.layers.Concatenate()([x, distance, boundary]), options.width, "extent")
+    bands = keras.layers.Concatenate(name="predictions", dtype="float32")([extent, boundary, distance])
+    return keras.Model(raw, bands, name="field_boundaries")
+
+
+def _share(x: Any, filters: int, name: str) -> Any:
+    x = normalized_convolution(x, filters, 3, padding="same")
+    return keras.layers.Conv2D(1, 1, activation="sigmoid", name=name, dtype="float32")(x)
 
 
 def maggiori(options: Options) -> keras.Model:

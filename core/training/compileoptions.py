@@ -11,6 +11,7 @@ import keras
 
 from ..errors import ParameterError, field
 from ..parameters import detectionmaps
+from ..parameters.templatenames import TANIMOTO
 from ..parameters.traininggroups import METRICS
 from ..phrases import Phrase
 from . import losses
@@ -96,6 +97,18 @@ def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[in
     return CLASSES if output.probabilities and two_values else VALUES
 
 
+_SUITED = {"mean_absolute_error": "mae", TANIMOTO: TANIMOTO}
+"""The words of LOSS for the losses of templates; mse for others."""
+
+
+def loss_name(name: str, kind: str, output: TrainedOutput, suited: str = "") -> str:
+    """Return the name of the loss, where LOSS is auto too; see `choose_loss`."""
+    if name != "auto":
+        return name
+    of_classes = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy"
+    return of_classes if kind == CLASSES else _SUITED.get(suited, "mse")
+
+
 def choose_loss(
     name: str,
     kind: str,
@@ -111,7 +124,7 @@ def choose_loss(
         kind: what the target is.
         output: the model's.
         target: shape of a sample's target.
-        suited: Keras's name of the loss for values that the model was made for; empty where that is not known.
+        suited: name of the loss for values that the model was made for, as templates have it; empty where that is not known.
         deviation: standard deviation of each band of a target of values, in which the loss counts; None for its own unit.
 
     Raises:
@@ -119,11 +132,9 @@ def choose_loss(
     """
     if kind == DETECTION:
         return _detection_loss(name, output, target)
-    if name == "auto":
-        of_classes = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy"
-        name = of_classes if kind == CLASSES else ("mae" if suited == "mean_absolute_error" else "mse")
+    name = loss_name(name, kind, output, suited)
     if (name in _OF_CLASSES) != (kind == CLASSES) or name == DetectionLoss().name:
-        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else Phrase("mse, mae, huber")
+        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else Phrase("mse, mae, huber, tanimoto")
         what = Phrase("classes") if kind == CLASSES else Phrase("values")
         raise ParameterError(
             "{loss} is {name}, but the target holds {what} ({validation_mode}={kind}): choose one of {fitting}, or "
@@ -159,6 +170,7 @@ def choose_loss(
         "mse": keras.losses.MeanSquaredError,
         "mae": keras.losses.MeanAbsoluteError,
         "huber": keras.losses.Huber,
+        TANIMOTO: losses.TanimotoLoss,
     }
     loss = of_values[name]()
     return name, loss if deviation is None else losses.StandardizedLoss(loss, deviation)

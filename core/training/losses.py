@@ -1,4 +1,4 @@
-"""Losses and metrics of classes that leave out what does not count.
+"""Losses and metrics, those of classes without what does not count.
 
 Class numbers below 0 (`core.training.classlabels.IGNORED`) do not count. Predictions have the classes along their last axis, or a
 single probability; class numbers have the same shape without that axis.
@@ -53,6 +53,31 @@ class DiceLoss(keras.losses.Loss):
         both = ops.sum(found * expected, axis=axes)
         total = ops.sum(found, axis=axes) + ops.sum(expected, axis=axes)
         return ops.mean(1.0 - (2.0 * both + _SMOOTH) / (total + _SMOOTH))
+
+
+class TanimotoLoss(keras.losses.Loss):
+    """One minus the mean over the bands of the Tanimoto coefficient with its complement.
+
+    For shares between 0 and 1: F. I. Diakogiannis et al., "ResUNet-a: A deep learning framework for semantic segmentation
+    of remotely sensed data", ISPRS Journal 162, 2020, equations 4 and 5, over all pixels of a batch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="tanimoto")
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss, one number for the batch."""
+        expected, found = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        coefficients = (_tanimoto(expected, found) + _tanimoto(1.0 - expected, 1.0 - found)) / 2.0
+        return 1.0 - ops.mean(coefficients)
+
+
+def _tanimoto(one: Any, other: Any) -> Any:
+    """Return the coefficient of each band, along the last axis."""
+    axes = list(range(len(one.shape) - 1))
+    both = ops.sum(one * other, axis=axes)
+    squares = ops.sum(one * one, axis=axes) + ops.sum(other * other, axis=axes)
+    return (both + _SMOOTH) / (squares - both + _SMOOTH)
 
 
 class StandardizedLoss(keras.losses.Loss):

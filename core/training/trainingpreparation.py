@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
+from ..parameters.templatenames import TANIMOTO, template_of
 from ..phrases import Phrase
 from . import compileoptions
 from .augmentation import check_augmentation
@@ -25,7 +26,7 @@ from .samplesets import LabelCounts, SampleSets, open_sets
 from .sourceroles import SourceRoles, assign_sources
 from .targetscaling import fit_target_scaling
 from .trainingtask import Task
-from .valueranges import check_input_holds
+from .valueranges import check_input_holds, check_shares
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -91,6 +92,11 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             validation_mode=field("validation_mode"),
         )
     elif kind == compileoptions.VALUES:
+        template = template_of(parameters.model_dir)
+        suited = template.loss if template else ""
+        if compileoptions.loss_name(parameters.loss, kind, output, suited) == TANIMOTO:
+            for role, samples in sets.by_role.items():
+                check_shares(samples, source_roles[role].target, role, progress)
         fit_target_scaling(network, sets.training, target, progress)
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)

@@ -1,11 +1,11 @@
-"""Samples that a model's inputs do not hold: refused before training, since they would become other values."""
+"""Samples that a model's inputs do not hold, or a loss does not suit: refused before training."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError
+from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..rasters.narrowing import Narrowing
 from .samplebatches import Samples
@@ -41,4 +41,24 @@ def check_input_holds(samples: Samples, key: str, role: SampleRole, name: str, d
                 name=name,
                 dtype=dtype,
                 told=told,
+            )
+
+
+def check_shares(samples: Samples, key: str, role: SampleRole, progress: Progress) -> None:
+    """Look at all values of a target of shares.
+
+    Raises:
+        ParameterError: one is not between 0 and 1.
+        Cancelled: `progress` asked to stop.
+    """
+    for values in samples.values(key):
+        progress.check()
+        wrong = ~((values >= 0) & (values <= 1))
+        if wrong.any():
+            raise ParameterError(
+                "{mention} holds the value {value:g}, but {loss} is tanimoto, which is for values between 0 and 1: scale the "
+                "target, as otbtf:objectlabels does, or choose another loss.",
+                mention=role.mention("il", key),
+                value=float(np.asarray(values)[wrong][0]),
+                loss=field("loss"),
             )

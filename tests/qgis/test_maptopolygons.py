@@ -104,3 +104,23 @@ def test_a_graphical_model_makes_polygons_of_a_served_map(engine: Any, tmp_path:
     assert len(classes) == polygons["POLYGONS"] > 10
     assert set(classes) == {1, 2}
     assert Path(polygons["OUT"]).suffix == ".gpkg"
+
+
+def test_objects_that_touch_are_separated_in_the_engine(provider: Any, tmp_path: Any) -> None:
+    bands = np.zeros((3, 6, 13), "float32")
+    bands[0], bands[1, :, 6], bands[2] = 0.9, 1.0, 0.8
+    bands[2, :, 6] = 0.0
+    path = str(tmp_path / "scores.tif")
+    dataset = gdal.GetDriverByName("GTiff").Create(path, 13, 6, 3, gdal.GDT_Float32)
+    system = osr.SpatialReference()
+    system.ImportFromEPSG(32631)
+    dataset.SetProjection(system.ExportToWkt())
+    dataset.SetGeoTransform(PLACES[32631])
+    dataset.WriteArray(bands)
+    del dataset
+    values = {"IN": path, "INSTANCES": "true", "OUT": str(tmp_path / "out.gpkg")}
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    results, worked = provider.algorithm("maptopolygons").run(values, context, feedback)
+    assert worked, feedback.textLog()
+    areas = sorted(feature.geometry().area() for feature in QgsVectorLayer(results["OUT"], "objects").getFeatures())
+    assert areas == [3600, 4200]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import gdal_polygons
 import numpy as np
 import pytest
 from osgeo import gdal, ogr, osr
+from polygon_layers import features, in_pixels
 from serving import ORIGIN, UTM, Log, write
 
 from otbtf_qgis.core import registry
@@ -50,27 +50,6 @@ def whole(path: Path, dtype: str, value: int) -> str:
     return str(path)
 
 
-def features(path: str) -> list[dict[str, Any]]:
-    dataset = ogr.Open(path)
-    return [
-        {**feature.items(), "shape": feature.GetGeometryRef() and feature.GetGeometryRef().Clone()}
-        for feature in dataset.GetLayer(0)
-    ]
-
-
-def in_pixels(found: Sequence[dict[str, Any]], transform: Sequence[float] = ORIGIN) -> list[tuple[int, Any]]:
-    inverse = gdal.InvGeoTransform(transform)
-    outlines = []
-    for feature in found:
-        shape = feature["shape"].Clone()
-        for ring in shape:
-            for number, point in enumerate(ring.GetPoints()):
-                x, y = gdal.ApplyGeoTransform(inverse, *point[:2])
-                ring.SetPoint_2D(number, round(x, 6), round(y, 6))
-        outlines.append((feature["class"], shape))
-    return outlines
-
-
 def test_polygons_with_their_area_and_perimeter(tmp_path: Path) -> None:
     found, results, _ = run(tmp_path, CODES)
     expected = gdal_polygons.polygonized(np.where(CODES == 0, -1, CODES.astype("int32")))
@@ -96,7 +75,7 @@ def test_in_other_formats(tmp_path: Path, extension: str) -> None:
 def test_the_height_of_strips_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     codes = np.random.default_rng(3).integers(0, 3, (9, 8)).astype("uint8")
     whole, _, _ = run(tmp_path, codes, minarea=250)
-    monkeypatch.setattr(mapreading, "_PIXEL_BYTES", (16 << 20) // (rows * 8))
+    monkeypatch.setattr(mapreading, "PIXEL_BYTES", (16 << 20) // (rows * 8))
     strips, _, _ = run(tmp_path, codes, "strips.gpkg", minarea=250, ram=16)
     gdal_polygons.assert_same(in_pixels(strips), in_pixels(whole))
     areas = [

@@ -382,6 +382,10 @@ def _masked(scene: Scene) -> dict[str, Any]:
     return {"in": scene.path("image.tif"), **apply, "out": scene.out("masked.tif")}
 
 
+def _object_labels(scene: Scene) -> dict[str, Any]:
+    return {"in": scene.path("image.tif"), "vec": scene.path("polygons.gpkg"), "out": scene.out("object_labels.tif")}
+
+
 def _brought_to_a_grid(scene: Scene) -> dict[str, Any]:
     images = {"inr": scene.path("image.tif"), "inm": scene.path("labels_20m.tif"), "interpolator": "nn"}
     return {**images, "out": scene.out("warped.tif")}
@@ -421,6 +425,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
     "ManageNoData": (_masked,),
     "MapToPolygons": (_polygons_of_map,),
+    "ObjectLabels": (_object_labels,),
     "PatchesExtraction": (_patches,),
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),

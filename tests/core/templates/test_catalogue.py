@@ -19,6 +19,7 @@ from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, DETECTION, 
 from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.normalization import Scaling
 from otbtf_qgis.core.training.detectionloss import DetectionLoss
+from otbtf_qgis.core.training.losses import TanimotoLoss
 
 TOP = Path(__file__).parents[3]
 
@@ -43,6 +44,7 @@ CASES = {
     "detector": ("3", (32,), 8, {"width": 2, "classes": 2}),
     "super_resolution": ("3", (6,), 12, {"width": 3, "depth": 1}),
     "gap_filling": ("3 2 1", (16, 16, 16), 16, {"width": 2}),
+    "field_boundaries": ("3", (16,), 16, {"width": 2}),
     "mlp": ("4", (1,), 1, {"width": 5, "classes": 2}),
     "scalar_product": ("3 3", (2, 2), 2, {}),
     "norm": ("3", (2,), 2, {}),
@@ -130,8 +132,8 @@ def test_it_takes_a_step(made, name):
         target = generator.random((2, side, side, classes + 1), "float32")
     else:
         target = generator.random((2, side, side, classes), "float32")
-    loss = DetectionLoss()
-    model.compile(optimizer="sgd", loss=loss if TEMPLATES[name].loss == loss.name else TEMPLATES[name].loss)
+    ours = {loss.name: loss for loss in (DetectionLoss(), TanimotoLoss())}
+    model.compile(optimizer="sgd", loss=ours.get(TEMPLATES[name].loss, TEMPLATES[name].loss))
     before = [weight.numpy() for weight in model.trainable_weights]
     history = model.fit(images(name), target, batch_size=2, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()

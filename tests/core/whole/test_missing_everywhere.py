@@ -307,7 +307,7 @@ def test_every_operation_that_reads_images_has_a_case() -> None:
             "SearchSettings",
         ),  # patches: all of their bands are bands
         *("ConcatenateImages", "ExtractROI", "Superimpose"),  # which copy bands, whatever they are
-        "AssessDetections",  # only the place of the image counts
+        *("AssessDetections", "ObjectLabels"),  # only the place of the image counts
     }
 
 
