@@ -88,7 +88,7 @@ def assess(folder: Path, made: dict[str, Any], model: str) -> dict[str, Any]:
 
 def draw(folder: Path, made: dict[str, Any], scores: dict[str, Any]) -> None:
     """Draw a patch with its target beside the middle of image B with what is found in it."""
-    figure, axes = pyplot.subplots(1, 3, figsize=(13, 5.6), width_ratios=(1, 1, 1.7))
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 5.4), width_ratios=(1, 1, 1.7))
     number = 8  # a house and trees
     patches, maps = gdal.Open(str(folder / "patches.tif")), gdal.Open(str(folder / "maps.tif"))
     patch = patches.ReadAsArray(0, number * PATCH, PATCH, PATCH)[:3]
@@ -115,7 +115,7 @@ def draw(folder: Path, made: dict[str, Any], scores: dict[str, Any]) -> None:
     for axis in axes:
         axis.set_axis_off()
     figure.tight_layout()
-    figure.savefig(folder / "detector.png", dpi=110)
+    figure.savefig(folder / "detector.png", dpi=90)
 
 
 def main(folder: Path) -> None:
