@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..classes.modelclasses import Classes
+from ..classes.modelclasses import Classes, ModelClass
 from ..errors import ModelError, ParameterError, field
 from ..geometry.fields import AxisFields, ServingAxis, Span
 from ..geometry.grid import TOLERANCE
@@ -144,10 +144,21 @@ class Averages:
         self._device = devices(settings.model.device)[0]
         self._others = [other_model(settings, path, sources) for path in settings.averaging.model_more]
         self._models = {self._device: [first, *self._load(self._others, self._device, scope)]}
+        self._check_different()
         self._first = _Member(first.model, settings, sources, scope)
         self._inputs = self._first.resolver(names).inputs
         self._average = self._found()
         self.resolver = self._resolver()
+
+    def _check_different(self) -> None:
+        """Raise ParameterError where a model is given twice, which would count twice, and agree with itself."""
+        known = set()
+        for one in self._models[self._device]:
+            if one.model.identity in known:
+                raise ParameterError(
+                    "{more} names the model {path} again: give each model once.", more=_MORE, path=one.model.path
+                )
+            known.add(one.model.identity)
 
     @property
     def probabilities(self) -> ClassProbabilities | None:
@@ -307,7 +318,12 @@ def _described(classes: Classes, held: _Held) -> str:
     """Return the classes of an output, or else how many values it has, for a message."""
     if not classes:
         return Phrase("{bands} bands", bands=held.bands)
-    return Phrase("the classes {names}", names=", ".join(f"{item.value} {item.name}".strip() for item in classes))
+    return Phrase("the classes {names}", names=", ".join(map(_called, classes)))
+
+
+def _called(item: ModelClass) -> str:
+    named = item.name and item.name != str(item.value)
+    return f"{item.value} {item.name}" if named else str(item.value)
 
 
 def _same_geometry(one: Fields, other: Fields) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from ..accuracy.scores import ClassScores, RegressionScores, class_scores_of, described, numbers, regression_scores
 from ..base.progress import Progress
 from ..classes.legend import Legend
+from ..errors import TrainingError, field
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from .classlabels import ClassTable
@@ -22,6 +23,19 @@ _LISTED = 5  # classes that a class is taken for, in a line of the log
 
 SCORED_WHILE_TRAINING = (SampleRole.TRAINING, SampleRole.VALIDATION)
 """The roles whose samples are scored after epochs too; those for test are looked at once, in the end."""
+
+
+def _check_numbers(known: np.ndarray) -> None:
+    """Raise TrainingError where a prediction is no number."""
+    if not known.all():
+        raise TrainingError(
+            "The network returns NaN or infinite values for {lost} of {count} labels, so nothing can be scored: its "
+            "weights became too large, or its inputs are NaN there. Lower {learning_rate}, and check the patches for NaN or very "
+            "large values.",
+            lost=int((~known).sum()),
+            count=known.size,
+            learning_rate=field("learning_rate"),
+        )
 
 
 class Tally(Protocol):
@@ -35,16 +49,21 @@ class Tally(Protocol):
 
 
 class ClassTally:
-    """Counts class numbers: predictions are numbers too; targets below 0 do not count."""
+    """Counts class numbers: predictions are numbers too, -1 where there is none; targets below 0 do not count."""
 
     def __init__(self, table: ClassTable) -> None:
         self._table = table
         self._counts = np.zeros(len(table.values) ** 2, "int64")
 
     def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
-        """Take a batch: whole numbers of one shape."""
+        """Take a batch: whole numbers of one shape.
+
+        Raises:
+            TrainingError: a label that counts has no prediction.
+        """
         target, predicted = target.ravel(), predicted.ravel()
         counts = target >= 0
+        _check_numbers(predicted[counts] >= 0)
         places = target[counts].astype("int64") * len(self._table.values) + predicted[counts]
         self._counts += np.bincount(places, minlength=len(self._counts))
 
@@ -88,7 +107,12 @@ class ValueTally:
         self._predicted: list[np.ndarray] = []
 
     def add(self, target: np.ndarray, predicted: np.ndarray) -> None:
-        """Take a batch."""
+        """Take a batch.
+
+        Raises:
+            TrainingError: a prediction is NaN or infinite.
+        """
+        _check_numbers(np.isfinite(predicted))
         self._targets.append(target.reshape(-1, target.shape[-1]))
         self._predicted.append(predicted.reshape(-1, predicted.shape[-1]))
 

@@ -101,8 +101,14 @@ class Task:
         return ValueTally() if self.table is None else ClassTally(self.table)
 
     def predicted(self, output: Any) -> Any:
-        """Return what the tally takes, of the model's output."""
-        return output if self.table is None else class_numbers(output, not self.output.probabilities)
+        """Return what the tally takes, of the model's output; of classes, -1 where the output is NaN."""
+        if self.table is None:
+            return output
+        import tensorflow as tf
+
+        numbers = class_numbers(output, not self.output.probabilities)
+        lost = tf.reduce_any(tf.math.is_nan(tf.cast(output, tf.float32)), axis=-1)
+        return tf.where(lost, tf.cast(-1, numbers.dtype), numbers)
 
 
 def predictor(network: Network, task: Task, data: Any) -> Any:

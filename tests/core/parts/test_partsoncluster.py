@@ -57,9 +57,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         a=([None, None, None, 2], "float32"),
         b=([None, None, None, 3], "float32"),
     )
+    calibrated(folder / "calibrated.keras")
     serving.slow(folder / "slow", 4)
     scene.train_pixels(folder)
     return folder
+
+
+def calibrated(path: Path) -> None:
+    """Save a network of three classes with a temperature, as a training with CALIBRATE does."""
+    import keras
+
+    from otbtf_qgis.core.models.temperaturelayer import TemperatureScaling
+
+    image = keras.Input((None, None, 3), name="source1")
+    probabilities = keras.layers.Conv2D(3, 3, activation="softmax")(image)
+    scaled = TemperatureScaling(2.5, probabilities._keras_history.operation.name, name="predictions")(probabilities)
+    keras.Model(image, scaled).save(path)
 
 
 def model(folder: Path, name: str, *images: str, **more: Any) -> dict[str, Any]:
@@ -79,6 +92,7 @@ SERVED = {
         model__more=[str(f / "twice")],
         augment__serve="flips",
     ),
+    "calibrated probabilities": lambda f: model(f, "calibrated.keras", "image.tif"),
     "two sources with holes": lambda f: model(f, "sources", "holes.tif", "image.tif", out__nodata=-1),
 }
 

@@ -263,6 +263,11 @@ def test_patches_are_turned_around_their_own_pixel(folder: Path, tmp_path: Path)
             {"augment_serve": "flips", "source1_rfieldx": 3, "source1_rfieldy": 3},
             r"AUGMENT_SERVE is flips, but",
         ),
+        (
+            ["net0", "two", "net0"],
+            {"output_names": "p"},
+            r"MODEL_MORE names the model .*net0 again: give each model once",
+        ),
         (["net0"], {"out_variance": "v.tif"}, r"OUT_VARIANCE compares several models, but there is one"),
     ],
 )

@@ -212,3 +212,13 @@ def test_weights_that_the_last_step_destroys_are_not_kept(files: dict[str, Any],
     with pytest.raises(TrainingError, match=r"not finite after epoch 1, .*; no epoch ended well"):
         scene.train(**good, **wild, **{"training.epochs": 1, "out.keras": str(tmp_path / "net.keras")})
     assert not (tmp_path / "net.keras").exists()
+
+
+def test_weights_so_large_that_predictions_are_none(files: dict[str, Any], tmp_path: Path) -> None:
+    """The weights are finite, and an argmax of NaN is a class."""
+    good = {"training.source1.il": files["image"], "training.source2.il": files["images"], "model.dir": files["linear"]}
+    wild = {"training.batchsize": 1000, "training.usestreaming": False, "optimizer": "sgd", "learning_rate": 1e36}
+    with pytest.raises(
+        TrainingError, match=r"returns NaN or infinite values for \d+ of \d+ labels, .* Lower LEARNING_RATE"
+    ):
+        scene.train(**good, **wild, **{"training.epochs": 1, "out.keras": str(tmp_path / "net.keras")})
