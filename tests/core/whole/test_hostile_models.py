@@ -133,7 +133,9 @@ def test_hostile_file_is_refused_by_name(
 ROUTES = ("describe", "serve", "export", "restore", "train", "deep features")
 
 
-def small_classifier(folder: Path) -> str:
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A classifier of one feature; scikit-learn is loaded, and unpacks what is its own, before anything is watched."""
     from sklearn.dummy import DummyClassifier
     from sklearn.preprocessing import StandardScaler
 
@@ -148,11 +150,12 @@ def small_classifier(folder: Path) -> str:
         ["f"],
         (ModelClass(1), ModelClass(2)),
     )
-    classifierfiles.save(made, folder / "classifier.skops")
-    return str(folder / "classifier.skops")
+    path = tmp_path_factory.mktemp("classifier") / "classifier.skops"
+    classifierfiles.save(made, path)
+    return str(path)
 
 
-def run_route(route: str, model: Path, folder: Path) -> None:
+def run_route(route: str, model: Path, folder: Path, classifier: str) -> None:
     """Come to a model on one of the ways there are."""
     image = serving.write_at(folder / "image.tif", serving.texture(12, 12, 4))
     from otbtf_qgis.core.registry import run
@@ -165,7 +168,7 @@ def run_route(route: str, model: Path, folder: Path) -> None:
     elif route == "serve":
         run("tensorflowmodelserve", {"source1.il": [image], "model.dir": str(model), "out": out})
     elif route == "deep features":
-        given = {"source1.il": [image], "deepmodel.dir": str(model), "model": small_classifier(folder), "out": out}
+        given = {"source1.il": [image], "deepmodel.dir": str(model), "model": classifier, "out": out}
         run("imageclassifierfromdeepfeatures", given)
     else:
         from otbtf_qgis.core.models.loading import KerasModel
@@ -179,13 +182,13 @@ def run_route(route: str, model: Path, folder: Path) -> None:
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("word", ["dotted saved model", "dotted lambda", "package", "registered", "vocabulary"])
 def test_no_route_runs_a_hostile_file(
-    honest: Path, evil_saved_model: tuple[Path, Path], tmp_path: Path, route: str, word: str
+    honest: Path, evil_saved_model: tuple[Path, Path], tmp_path: Path, classifier: str, route: str, word: str
 ) -> None:
     canary = tmp_path / "canary"
     evil = hostile.names(canary, evil_saved_model[0])[word]
     path = hostile.write(honest, tmp_path / "hostile.keras", "a layer", evil)
     with nothing_happens(canary, evil_saved_model[1]), pytest.raises(OtbtfError, match="is not loaded.*TRUST_MODEL"):
-        run_route(route, path, tmp_path)
+        run_route(route, path, tmp_path, classifier)
 
 
 @pytest.mark.parametrize("word", ["dotted lambda", "dotted saved model"])
