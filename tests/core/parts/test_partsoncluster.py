@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import serving
 import small_cluster
+import small_models
 from osgeo import gdal
 from part_processes import ServingProcess, wait_for
 
@@ -58,6 +59,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         b=([None, None, None, 3], "float32"),
     )
     calibrated(folder / "calibrated.keras")
+    small_models.attention().save(folder / "attention.keras")
+    mask = np.zeros((scene.HEIGHT, scene.WIDTH, 1), "uint8")
+    mask[8:40, 12:50] = 1
+    serving.write(folder / "mask.tif", mask)
     serving.slow(folder / "slow", 4)
     scene.train_pixels(folder)
     return folder
@@ -92,7 +97,10 @@ SERVED = {
         model__more=[str(f / "twice")],
         augment__serve="flips",
     ),
-    "calibrated probabilities": lambda f: model(f, "calibrated.keras", "image.tif"),
+    "calibrated, under a mask": lambda f: model(
+        f, "calibrated.keras", "image.tif", mask=str(f / "mask.tif"), out__nodata=-1
+    ),
+    "windows of a fixed context": lambda f: model(f, "attention.keras", "image.tif", model__context=16),
     "two sources with holes": lambda f: model(f, "sources", "holes.tif", "image.tif", out__nodata=-1),
 }
 
@@ -106,7 +114,7 @@ def run(values: dict[str, Any], out: Path, name: str = "TensorflowModelServe", *
 def same(one: Path, two: Path) -> None:
     """Compare two rasters in all that a user sees of them."""
     np.testing.assert_array_equal(serving.read(one), serving.read(two))
-    assert serving.nodata_of(one) == serving.nodata_of(two)
+    np.testing.assert_equal(serving.nodata_of(one), serving.nodata_of(two))  # which may be NaN
     first, second = gdal.Open(str(one)), gdal.Open(str(two))
     assert first.GetGeoTransform() == second.GetGeoTransform() and first.GetProjection() == second.GetProjection()
     assert first.GetRasterBand(1).DataType == second.GetRasterBand(1).DataType
@@ -129,6 +137,17 @@ def test_serve(folder: Path, address: str, tmp_path: Path, case: str) -> None:
     assert (found["parts.done"], found["parts.missing"]) == (4, 0)
     assert found["pixels_nodata"] == whole["pixels_nodata"]
     same(tmp_path / "map.vrt", tmp_path / "whole.tif")
+
+
+def test_certainty(folder: Path, address: str, tmp_path: Path) -> None:
+    """Of a calibrated network; each raster is that of a plain run."""
+    values = model(folder, "calibrated.keras", "image.tif")
+    outs = "confidence", "entropy", "margin", "probabilities"
+    run(values, tmp_path / "whole.tif", **{f"out__{name}": str(tmp_path / f"whole_{name}.tif") for name in outs})
+    own = {f"out__{name}": str(tmp_path / f"map_{name}.vrt") for name in outs}
+    run(values, tmp_path / "map.vrt", cluster=address, cluster__partsize=32, **own)
+    for name in outs:
+        same(tmp_path / f"map_{name}.vrt", tmp_path / f"whole_{name}.tif")
 
 
 @pytest.mark.parametrize("kind", ["file", "virtual raster of no file"])
