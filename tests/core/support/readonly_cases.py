@@ -71,6 +71,11 @@ def _detection(scene: Scene) -> dict[str, Any]:
     return {**given, "out": scene.out("objects.gpkg"), "out.report": scene.out("objects.html")}
 
 
+def _detection_in_polygons(scene: Scene) -> dict[str, Any]:
+    given = {"il": [scene.path("image.tif")], "model.dir": scene.path("detector.onnx"), **_inside(scene)}
+    return {**given, "out": scene.out("objects.gpkg")}
+
+
 def _assessed_detection(scene: Scene) -> dict[str, Any]:
     layers = {"in": scene.path("polygons.gpkg"), "ref": scene.path("points.gpkg"), "image": scene.path("image.tif")}
     fields = {"in.score": "class", "in.field": "class", "ref.field": "class"}
@@ -138,6 +143,16 @@ def _polygons_of_map(scene: Scene) -> dict[str, Any]:
     return {"in": scene.path("map.tif"), "probabilities": probabilities, "out": scene.out("polygons_of_map.gpkg")}
 
 
+def _areas_of_map(scene: Scene) -> dict[str, Any]:
+    outs = {"out": scene.out("areas.gpkg"), "outtable": scene.out("areas.csv")}
+    return {"in": scene.path("map.tif"), "matrix": scene.path("matrix.csv"), **outs}
+
+
+def _objects_of_map(scene: Scene) -> dict[str, Any]:
+    maps = {key: scene.path("mask.tif") for key in ("in", "boundaries", "distances")}
+    return {**maps, "instances": True, "out": scene.out("instances.gpkg")}
+
+
 def _land_cover(scene: Scene) -> dict[str, Any]:
     return {
         "in": [scene.path("image.tif")],
@@ -150,6 +165,7 @@ def _land_cover(scene: Scene) -> dict[str, Any]:
 
 def _land_cover_from_raster(scene: Scene) -> dict[str, Any]:
     labels = {"labels.raster": scene.path("labels_20m.tif"), "mask": scene.path("mask.tif")}
+    scene.out("land_cover_again.tif")  # of the further scene
     return {**_land_cover(scene), **labels, "scenes": scene.path("scenes.csv"), "mode": "patches", "template": "cnn16"}
 
 
@@ -165,6 +181,7 @@ def _land_cover_from_polygons(scene: Scene) -> dict[str, Any]:
 
 
 def _quantity_from_raster(scene: Scene) -> dict[str, Any]:
+    scene.out("quantity_again.tif")  # of the further scene
     return {
         "in": [scene.path("image.tif")],
         "values.raster": scene.path("labels_20m.tif"),
@@ -188,6 +205,18 @@ def _patches(scene: Scene) -> dict[str, Any]:
     image = {"source1.il": [scene.path("image.tif")], "source1.patchsizex": 8, "source1.patchsizey": 8}
     outs = {"source1.out": scene.out("cut.tif"), "outlabels": scene.out("cut_labels.tif")}
     return {**image, "vec": scene.path("points.gpkg"), "field": "class", **outs}
+
+
+def _detection_targets(scene: Scene) -> dict[str, Any]:
+    image = {"source1.il": [scene.path("image.tif")], "source1.patchsizex": 8, "source1.patchsizey": 8}
+    objects = {"objects": scene.path("polygons.gpkg"), "objects.empty": 1, "out.objects": scene.out("heat.tif")}
+    return {
+        **image,
+        "vec": scene.path("points.gpkg"),
+        "field": "class",
+        **objects,
+        "source1.out": scene.out("cut_for_heat.tif"),
+    }
 
 
 def _mosaic(scene: Scene) -> dict[str, Any]:
@@ -262,7 +291,7 @@ def _serving_saved_model(scene: Scene) -> dict[str, Any]:
         "source1.il": [scene.path("image.tif")],
         "model.dir": scene.path("saved"),
         "out": scene.out("served.tif"),
-        "model.more": [scene.path("saved")],
+        "model.more": [scene.path("net.keras")],
         **_inside(scene),
     }
 
@@ -408,7 +437,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "CreateModel": (_model_for_patches, _model_from_other_weights),
     "DensePolygonClassStatistics": (_statistics,),
     "DescribeModel": (_description,),
-    "DetectObjects": (_detection,),
+    "DetectObjects": (_detection, _detection_in_polygons),
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
@@ -424,9 +453,9 @@ CASES: dict[str, tuple[Case, ...]] = {
     "LabelImageSampleSelection": (_label_points,),
     "LandCoverMap": (_land_cover_from_raster, _land_cover_from_polygons),
     "ManageNoData": (_masked,),
-    "MapToPolygons": (_polygons_of_map,),
+    "MapToPolygons": (_polygons_of_map, _areas_of_map, _objects_of_map),
     "ObjectLabels": (_object_labels,),
-    "PatchesExtraction": (_patches,),
+    "PatchesExtraction": (_patches, _detection_targets),
     "PatchesMosaic": (_mosaic,),
     "PatchesSelection": (_selection, _balanced_selection),
     "PolygonClassStatistics": (_masked_statistics,),

@@ -190,6 +190,7 @@ class Scene:
     def _make_texts(self) -> None:
         (self.folder / "rates.csv").write_text("1,5\n2,5\n")
         (self.folder / "rows.csv").write_text("IL\nimage.tif\n")
+        (self.folder / "matrix.csv").write_text("labels,1,2\n1,5,1\n2,2,7\n")
         (self.folder / "scenes.csv").write_text("name,in,held_back\nagain,image.img,yes\n")
         (self.folder / "deep_scenes.csv").write_text("name,source1_il\nagain,image.img\n")
         for name, count in (("imstat.xml", 3), ("features.xml", 2)):  # of the image's bands, and of a model's outputs
