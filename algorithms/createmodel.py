@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..core.operations.createmodel import CreateModel as Operation
 from ..core.parameters.templatenames import TEMPLATES, Template
 from .base import OtbtfAlgorithm
+from .helptexts import in_titles_and_labels
 from .translate import tr
 
 
@@ -14,7 +15,8 @@ class CreateModel(OtbtfAlgorithm):
     OPERATION = Operation
 
     def description(self):
-        return "\n\n".join([super().description(), *(_described(template) for template in TEMPLATES.values())])
+        templates = "\n\n".join(map(_described, TEMPLATES.values()))
+        return f"{super().description()}\n\n{in_titles_and_labels(templates, self._keys())}"
 
 
 def _described(template: Template) -> str:

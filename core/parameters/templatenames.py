@@ -325,13 +325,13 @@ _TEMPLATES = (
     ),
     Template(
         DETECTOR,
-        "Finds objects, such as trees or houses, as points with a size: trained here, applied by DetectObjects.",
+        "Finds objects, such as trees or houses, as points with a size: trained here, applied by otbtf:detectobjects.",
         ("image",),
         "X. Zhou, D. Wang, P. Krähenbühl, Objects as Points (CenterNet), 2019; here with a small U-Net",
         DETECTION,
         Geometry((32,), 8, Fraction(4)),
         "patches whose sides are multiples of STRIDE times 2 to the power of DEPTH, with the detection maps that "
-        "PatchesExtraction makes of objects",
+        "otbtf:patchesextraction makes of objects",
         "centernet",
         width=32,
         depth=2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -70,6 +71,7 @@ def test_how_sure_a_map_is_in_the_same_run(qgis, files):
     """Outputs under Advanced, which are no destinations in QGIS, as paths and as temporary rasters."""
     x = keras.Input((None, None, 3), name="x")
     keras.Model(x, keras.layers.Conv2D(3, 1, activation="softmax", name="p")(x)).save(files / "sure.keras")
+    others = [shutil.copy(files / "sure.keras", files / f"{name}.keras") for name in ("second", "third")]
     served = qgis.run(
         "otbtf:tensorflowmodelserve",
         {
@@ -78,11 +80,11 @@ def test_how_sure_a_map_is_in_the_same_run(qgis, files):
             "OUT": files / "p.tif",
             "OUT_CONFIDENCE": files / "confidence.tif",
             "OUT_MARGIN": "TEMPORARY_OUTPUT",
-            "MODEL_MORE": [files / "sure.keras"] * 2,
+            "MODEL_MORE": others,
             "OUT_AGREEMENT": files / "agreement.tif",
         },
     )
-    assert (gdal.Open(str(files / "agreement.tif")).ReadAsArray() == 1).all(), "of a model with itself"
+    assert (gdal.Open(str(files / "agreement.tif")).ReadAsArray() == 1).all(), "of a model with its copies"
     assert served["OUT_CONFIDENCE"] == str(files / "confidence.tif") and served["OUT_MARGIN"].endswith(".tif")
     ranked = np.sort(gdal.Open(str(files / "p.tif")).ReadAsArray(), axis=0)
     np.testing.assert_allclose(gdal.Open(str(files / "confidence.tif")).ReadAsArray(), ranked[2], atol=1e-6)
