@@ -121,7 +121,7 @@ class _Instances(Group):
 
 
 @dataclass(frozen=True)
-class MapToPolygons(Operation, _Map, _Instances):
+class MapToPolygons(Operation, _Instances, _Map):
     """The connected pixels of each class, as `gdal_polygonize` finds them, from strips of a map of any height."""
 
     TITLE = "Convert a map to polygons"
