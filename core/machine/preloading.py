@@ -57,8 +57,9 @@ def _load_next(leaving: int) -> bool:
 
 
 def gdal() -> None:
-    """Load GDAL, if there is one, and Python's SQLite before TensorFlow or shielded from it.
+    """Load GDAL, if there is one, Python's SQLite and NumPy before TensorFlow or shielded from it.
 
+    NumPy is what two threads would import at once: its parts import each other, and Python may then raise a deadlock.
     On Linux, TensorFlow's library shows those that are loaded after it an SQLite of its own, which lacks what
     GeoPackages need.
     """
@@ -69,7 +70,7 @@ def gdal() -> None:
     try:
         if flags is not None:
             sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
-        for name in ("sqlite3", "osgeo.gdal"):
+        for name in ("sqlite3", "osgeo.gdal", "numpy"):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
     finally:

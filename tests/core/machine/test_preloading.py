@@ -93,3 +93,13 @@ def test_sqlite_is_not_that_of_tensorflow() -> None:
         tree = Path(preloading.__file__).parents[3]
         done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_numpy_is_there_before_two_threads_import_it() -> None:
+    program = (
+        "import sys; from otbtf_qgis.core.machine import preloading; assert 'numpy' not in sys.modules; "
+        "preloading.gdal(); assert 'numpy' in sys.modules and 'tensorflow' not in sys.modules"
+    )
+    tree = Path(preloading.__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", program], cwd=tree, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
