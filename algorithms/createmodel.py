@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..core.operations.createmodel import CreateModel as Operation
-from ..core.parameters.templatenames import TEMPLATES, Template
+from ..core.parameters.templatedescription import Template
+from ..core.parameters.templatenames import TEMPLATES
 from .base import OtbtfAlgorithm
 from .helptexts import in_titles_and_labels
 from .translate import tr

@@ -16,7 +16,8 @@ from ..parameters.nodatarules import MappedRule
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.scenetable import MappedScenes, SceneColumns, scenes
 from ..parameters.sharedgroups import check_keras_out
-from ..parameters.templatenames import REGRESSION, TEMPLATES
+from ..parameters.templatedescription import REGRESSION
+from ..parameters.templatenames import TEMPLATES
 from ..parameters.vectorsource import LayerSource
 
 OF_PIXELS = tuple(name for name, template in TEMPLATES.items() if template.task == REGRESSION and template.outputs == 1)

@@ -9,7 +9,8 @@ import keras
 
 from ..base.librarymessages import telling_line
 from ..errors import ParameterError
-from ..parameters.templatenames import FEATURES, TEMPLATES
+from ..parameters.templatedescription import FEATURES
+from ..parameters.templatenames import TEMPLATES
 from . import (
     contextnetworks,
     detectors,

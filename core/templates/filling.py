@@ -13,7 +13,7 @@ from ..errors import ParameterError
 from ..models.loading import KerasModel
 from ..models.missingvalues import FillNodata, MergedDates, TemporalInterpolation
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE
-from ..parameters.templatenames import Template
+from ..parameters.templatedescription import Template
 from ..rasters.seriesbands import SeriesLayout
 from .normalization import Scaling
 from .serieslayout import layouts

@@ -26,7 +26,8 @@ from ..models.sidecar import write_sidecar
 from ..operations.createmodel import CreateModel, ModelSource
 from ..parameters.fillings import MEAN
 from ..parameters.rastersource import path_of
-from ..parameters.templatenames import CLASSIFICATION, TEMPLATES
+from ..parameters.templatedescription import CLASSIFICATION
+from ..parameters.templatenames import TEMPLATES
 from ..patches.imagestatistics import computed_statistics, described_statistics, variables_of
 from ..patches.patchesimage import read_description, rows_legend
 from ..phrases import Phrase

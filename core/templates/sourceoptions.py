@@ -11,7 +11,7 @@ from ..errors import ParameterError, field
 from ..parameters.fillings import AUTO, MEAN, NONE, TEMPORAL, VALUE, FilledSources
 from ..parameters.rastersource import path_of
 from ..parameters.seriesorders import DATE_MAJOR
-from ..parameters.templatenames import Template
+from ..parameters.templatedescription import Template
 from ..patches.patchesimage import read_description
 from ..phrases import Phrase
 from ..rasters.dates import dated_names, shown_date, times_by_source

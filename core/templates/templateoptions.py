@@ -13,7 +13,8 @@ from ..operations.createmodel import DAYS_OF_A_YEAR, FACTORS, WEIGHTS, missing_b
 from ..parameters.detectionmaps import STRIDES
 from ..parameters.fillings import AUTO, FILLINGS, MEAN, NONE, TEMPORAL, VALUE
 from ..parameters.seriesorders import DATE_MAJOR
-from ..parameters.templatenames import CLASSIFICATION, DETECTION, FEATURES, NAMES, TEMPLATES, Template
+from ..parameters.templatedescription import CLASSIFICATION, DETECTION, FEATURES, Template
+from ..parameters.templatenames import NAMES, TEMPLATES
 from ..phrases import Phrase
 from .normalization import Scaling
 
@@ -40,7 +41,7 @@ class Options:
         bands: of each source.
         scalings: of each source; None where its pixels are taken as they are.
         classes: number of classes, or of output bands; 0 where the template sets it.
-        width, depth: see `core.parameters.templatenames.Template`; 0 where it has none.
+        width, depth: see `core.parameters.templatedescription.Template`; 0 where it has none.
         factor: output pixels per pixel along each side, of super_resolution.
         stride: pixels per cell along each side, of detector.
         patch: rows and columns of the patches that a backbone, or the second source of time_series_vhr, takes; 0

@@ -16,7 +16,8 @@ from ..models.keraslayers import ClassValues, TargetScaling
 from ..models.loading import KerasModel, load_model
 from ..models.modelfiles import is_onnx, keras_file
 from ..models.temperaturelayer import TemperatureScaling
-from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, Template, template_of
+from ..parameters.templatedescription import Template
+from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, template_of
 from ..phrases import Phrase
 from .precision import mixed_copy
 

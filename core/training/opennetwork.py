@@ -9,7 +9,8 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.fillings import MEAN
 from ..parameters.sampleroles import SampleRole
-from ..parameters.templatenames import DETECTOR, Template, template_of
+from ..parameters.templatedescription import Template
+from ..parameters.templatenames import DETECTOR, template_of
 from ..patches.patchesimage import read_description, without_gaps
 from ..rasters.seriesbands import SeriesLayout
 from ..samples.bandstatistics import BandStatistics

@@ -19,7 +19,8 @@ from ..core.errors import OtbtfError, ParameterError
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
 from ..core.parameters.parsing import keys
-from ..core.parameters.templatenames import Template, template_of
+from ..core.parameters.templatedescription import Template
+from ..core.parameters.templatenames import template_of
 from ..core.probing.imagefit import Fit, GivenImages, fit_of_images, fit_of_patches
 from . import modeltext
 from .applicable import not_applicable

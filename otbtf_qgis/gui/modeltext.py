@@ -11,7 +11,7 @@ from ..core.models.appliedmodel import Applied, applied
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
 from ..core.models.sidecar import AxisNumbers, Geometry
-from ..core.parameters.templatenames import Template
+from ..core.parameters.templatedescription import Template
 from ..core.probing.imagefit import Fit
 
 _BAD, _GOOD, _DOUBTFUL = "#b00020", "#2e7d32", "#b26a00"

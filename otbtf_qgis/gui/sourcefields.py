@@ -9,7 +9,7 @@ from qgis.PyQt.QtWidgets import QLabel
 
 from ..algorithms.translate import tr
 from ..core.models.modelinterface import plain_name
-from ..core.parameters.templatenames import Template
+from ..core.parameters.templatedescription import Template
 from . import modeltext
 from .modelform import ModelForm
 from .modelreading import Found

@@ -8,7 +8,8 @@ from pathlib import Path
 import serving
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, TEMPLATES
+from otbtf_qgis.core.parameters.templatedescription import CLASSIFICATION
+from otbtf_qgis.core.parameters.templatenames import TEMPLATES
 
 DATES = " ".join(f"2020-{month:02}-10" for month in range(1, 13))
 

@@ -15,7 +15,8 @@ from template_models import DATES, create, patches
 from otbtf_qgis.core.errors import ModelError, ParameterError
 from otbtf_qgis.core.models.loading import load_model
 from otbtf_qgis.core.models.sidecar import read_sidecar
-from otbtf_qgis.core.parameters.templatenames import CLASSIFICATION, DETECTION, FEATURES, FIXED, NAMES, TEMPLATES
+from otbtf_qgis.core.parameters.templatedescription import CLASSIFICATION, DETECTION, FEATURES, FIXED
+from otbtf_qgis.core.parameters.templatenames import NAMES, TEMPLATES
 from otbtf_qgis.core.templates import catalogue
 from otbtf_qgis.core.templates.normalization import Scaling
 from otbtf_qgis.core.training.detectionloss import DetectionLoss
