@@ -6,34 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from modelsteps import step
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
 )
-
-Source = QgsProcessingModelChildParameterSource
-
-
-def step(model: QgsProcessingModelAlgorithm, name: str, result: str = "", **values: Any) -> None:
-    """Add a step; a pair is the step and the output that a value comes from; `result` is an output of the model."""
-    child = QgsProcessingModelChildAlgorithm(f"otbtf:{name}")
-    child.setChildId(name)
-    # The model designer stores the defaults that its form shows.
-    known = {each.name(): each.defaultValue() for each in child.algorithm().parameterDefinitions()}
-    shown = {key: value for key, value in known.items() if value not in (None, "", [])}
-    for key, value in {**shown, **values}.items():
-        source = Source.fromChildOutput(*value) if isinstance(value, tuple) else Source.fromStaticValue(value)
-        child.addParameterSources(key, [source])
-    if result:
-        output = QgsProcessingModelOutput(name)
-        output.setChildId(name)
-        output.setChildOutputName(result)
-        child.setModelOutputs({name: output})
-    model.addChildAlgorithm(child)
 
 
 def test_a_rate_a_calibrated_training_and_scenes(

@@ -6,19 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from modelsteps import Source, step
 from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingModelAlgorithm,
-    QgsProcessingModelChildAlgorithm,
-    QgsProcessingModelChildParameterSource,
-    QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
 
-Source = QgsProcessingModelChildParameterSource
 DATES = "2015-07-11 2015-07-21"
 FILLED = {
     "NODATA_FILL": "value",
@@ -29,24 +26,6 @@ FILLED = {
 SERIES = {**FILLED, "DATES": Source.fromModelParameter("dates"), "STEP": Source.fromExpression("@step * 2")}
 RULE = {"NODATA_RULE": Source.fromModelParameter("rule")}
 PIXELS = {"NODATA_PIXELS": 0.75}
-
-
-def step(model: QgsProcessingModelAlgorithm, name: str, result: str = "", **values: Any) -> None:
-    """Add a step of one of our algorithms, whose output of the name `result` is one of the model."""
-    child = QgsProcessingModelChildAlgorithm(f"otbtf:{name}")
-    child.setChildId(name)
-    known = {definition.name(): definition for definition in child.algorithm().parameterDefinitions()}
-    assert set(values) <= set(known)
-    # The model designer stores the defaults that its form shows.
-    shown = {name: each.defaultValue() for name, each in known.items() if each.defaultValue() not in (None, "", [])}
-    for key, value in {**shown, **values}.items():
-        child.addParameterSources(key, [value if isinstance(value, Source) else Source.fromStaticValue(value)])
-    if result:
-        output = QgsProcessingModelOutput(name)
-        output.setChildId(name)
-        output.setChildOutputName(result)
-        child.setModelOutputs({name: output})
-    model.addChildAlgorithm(child)
 
 
 def test_every_key_of_series_and_quantities_comes_through_a_file(
