@@ -39,7 +39,7 @@ from ..core.registry.givenvalues import check_files
 from .definitions import definition, folded_output, help_page, output, shown_as
 from .feedback import FeedbackProgress, in_words
 from .helppages import algorithm_page
-from .helptexts import in_titles_and_labels
+from .helptexts import titles_and_labels
 from .keptoutputs import unused
 from .outcome import outcome
 from .reading import Reader, exported_files, written
@@ -79,7 +79,7 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
 
     def description(self) -> str:
         """Return what the algorithm does, in a few paragraphs; the help page begins with it."""
-        return in_titles_and_labels(tr(self.OPERATION.DESCRIPTION), self._keys())
+        return titles_and_labels(self._keys())(tr(self.OPERATION.DESCRIPTION))
 
     def displayName(self):
         return tr(self.OPERATION.TITLE)
@@ -119,9 +119,10 @@ class OtbtfAlgorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, configuration=None):
         defaults, shown = self.defaults(), (configuration or {}).get(SHOWN_SOURCES, self.usual_sources())
         every = ordered((*self._keys(), *web_keys(self.OPERATION)))
+        named = titles_and_labels(every)
         for key in every:
             parameter = definition(key, defaults.get(key.name), key.group > shown)
-            parameter.setHelp(in_titles_and_labels(parameter.help(), every))
+            parameter.setHelp(named(parameter.help()))
             self.addParameter(parameter)
             if (folded := folded_output(key)) is not None:
                 self.addOutput(folded)

@@ -6,7 +6,7 @@ from ..core.operations.createmodel import CreateModel as Operation
 from ..core.parameters.templatedescription import Template
 from ..core.parameters.templatenames import TEMPLATES
 from .base import OtbtfAlgorithm
-from .helptexts import in_titles_and_labels
+from .helptexts import titles_and_labels
 from .translate import tr
 
 
@@ -17,7 +17,7 @@ class CreateModel(OtbtfAlgorithm):
 
     def description(self):
         templates = "\n\n".join(map(_described, TEMPLATES.values()))
-        return f"{super().description()}\n\n{in_titles_and_labels(templates, self._keys())}"
+        return f"{super().description()}\n\n{titles_and_labels(self._keys())(templates)}"
 
 
 def _described(template: Template) -> str:

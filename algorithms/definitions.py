@@ -37,7 +37,7 @@ from ..core.parameters import kinds
 from ..core.parameters.kinds import Content, Key, parameter_name
 from ..core.parameters.operation import NumberResult, Result, TextResult
 from ..core.parameters.sections import in_sections
-from .helptexts import in_titles_and_labels
+from .helptexts import titles_and_labels
 from .keptoutputs import suggested_place
 from .rasterparameters import RasterParameter, RastersParameter
 from .translate import tr
@@ -105,12 +105,12 @@ def help_of(key: Key) -> str:
 def help_page(description: str, keys: Iterable[Key], hidden: Iterable[Key]) -> str:
     """Return an algorithm's help as HTML: what it does, its parameters, and those that the dialog does not show."""
     shown, more = list(keys), list(hidden)
+    named = titles_and_labels((*shown, *more))
     lines = [f"<p>{_escape(part)}</p>" for part in description.split("\n\n")]
     for title, several in in_sections(shown).items():
         lines.append(f"<h3>{_escape(tr(title))}</h3>")
         for key in several:
-            told = in_titles_and_labels(help_of(key), (*shown, *more))
-            lines.append(f"<p><b>{_escape(tr(key.label))}</b> ({key.parameter})<br>{_escape(told)}</p>")
+            lines.append(f"<p><b>{_escape(tr(key.label))}</b> ({key.parameter})<br>{_escape(named(help_of(key)))}</p>")
     if more:
         first = min(key.group for key in more)
         names = [key.parameter for key in more if key.group == first]

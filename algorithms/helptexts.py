@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from qgis.core import QgsApplication
@@ -19,18 +19,23 @@ _WORDS = ("GPU", "RAM")
 """Names of parameters that are words of any text."""
 
 
-def in_titles_and_labels(text: str, keys: Iterable[Key]) -> str:
-    """Return a help text for its reader: in qgis_process, as it is.
+def titles_and_labels(keys: Iterable[Key]) -> Callable[[str], str]:
+    """Return what makes help texts of an operation those for its reader: in qgis_process, what leaves them as they are.
+
+    The texts are translated; they name algorithms as `otbtf:describemodel`, and parameters as `OUT_NODATA`.
 
     Args:
-        text: translated; it names algorithms as `otbtf:describemodel`, and parameters as `OUT_NODATA`.
-        keys: of the operation that it is about.
+        keys: of the operation.
     """
     if QgsApplication.platform() != "desktop":
-        return text
+        return str
     labels = {key.parameter: quoted(tr(key.label)) for key in keys if key.parameter not in _WORDS}
-    text = _PARAMETER.sub(lambda found: labels.get(found[0], found[0]), text)
-    return _ALGORITHM.sub(lambda found: _title(found[1]) or found[0], text)
+
+    def told(text: str) -> str:
+        text = _PARAMETER.sub(lambda found: labels.get(found[0], found[0]), text)
+        return _ALGORITHM.sub(lambda found: _title(found[1]) or found[0], text)
+
+    return told
 
 
 def _title(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from qgis.core import QgsApplication
 
+from otbtf_qgis.algorithms import helptexts
 from otbtf_qgis.core import registry
 from otbtf_qgis.provider import OtbtfProvider
 
@@ -41,3 +42,11 @@ def test_qgis_process_keeps_the_names(provider: OtbtfProvider, monkeypatch: pyte
     model = provider.algorithm("createmodel").create()
     assert "otbtf:trainmodel" in model.shortHelpString()
     assert model.parameterDefinition("SCALE").help().startswith("For NORMALIZATION=scale;")
+
+
+def test_each_label_is_looked_up_once(provider: OtbtfProvider, desktop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """QGIS describes all algorithms when it starts."""
+    looked_up = []
+    monkeypatch.setattr(helptexts, "quoted", lambda text: looked_up.append(text) or text)
+    algorithm = provider.algorithm("tensorflowmodelserve").create()
+    assert 0 < len(looked_up) <= 2 * len(algorithm.parameterDefinitions())
