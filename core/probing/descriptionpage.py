@@ -231,7 +231,7 @@ def _facts(geometry: Geometry, fields: Sequence[ReceptiveField]) -> Iterator[tup
         more = Phrase(" (no other size)") if x.fixed else Phrase(" or more")
         yield Phrase("Receptive field"), _in_pixels(x.rfield, y.rfield) + more
         yield Phrase("Expression field"), _in_pixels(x.efield, y.efield)
-        yield Phrase("Spacing scale"), f"{float(x.scale):g}"
+        yield Phrase("Spacing scale"), Phrase("{scale:.6g}", scale=float(x.scale))
         if not x.fixed:
             yield Phrase("Step of the accepted sizes"), Phrase("{count} {count:pixel|pixels}", count=x.lattice)
     for number, field in enumerate(fields, 1):

@@ -19,7 +19,7 @@ from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
 from .checkpoints import Checkpoints, TrainingState
 from .samplebatches import Feed
-from .scoring import Scores, log_scores
+from .scoring import Scores, log_scores, named_numbers
 
 _LOG_INTERVAL = 3.0  # seconds between two lines about batches
 FITTED = 0.95  # of the progress; the rest is for scores and files
@@ -154,9 +154,7 @@ class TrainingCallback(keras.callbacks.Callback):
         row["seconds"] = seconds
         row["seconds_waited"] = self._feed.waited - self._waited
         measured = [name for name in (logs or {}) if name in row]
-        shown = Phrase(", ").join(
-            Phrase("{name} {value:.4g}", name=readable(name), value=row[name]) for name in measured
-        )
+        shown = named_numbers((readable(name), row[name]) for name in measured)
         self._progress.info(
             Phrase(
                 "Epoch {epoch}/{epochs}: {shown} ({seconds:.1f} s)",

@@ -25,7 +25,16 @@ from .classlabels import alphas_of, described_classes, legend_of
 from .graphfeeds import GraphFeeds, feedable, shaped_as_target
 from .graphfiles import GraphFiles
 from .samplesets import SampleSets, open_sets
-from .scoring import SCORED_WHILE_TRAINING, LabelTally, Scores, Tally, ValueTally, deciding_scores, log_scores
+from .scoring import (
+    SCORED_WHILE_TRAINING,
+    LabelTally,
+    Scores,
+    Tally,
+    ValueTally,
+    deciding_scores,
+    log_scores,
+    named_numbers,
+)
 from .trainablegraph import TrainableGraph
 from .trainingreport import report_html
 
@@ -218,7 +227,7 @@ class _GraphRun:
             self._progress.fraction((epoch + (number + 1) / feed.steps) / parameters.epochs)
             if time.monotonic() - logged > _LOG_INTERVAL:
                 logged = time.monotonic()
-                shown = ", ".join(f"{name} {float(value.mean()):.4g}" for name, value in values.items())
+                shown = named_numbers((name, float(value.mean())) for name, value in values.items())
                 self._progress.info(
                     Phrase(
                         "Epoch {epoch}/{epochs}, batch {number}/{steps}: {shown}",
@@ -275,7 +284,7 @@ class _GraphRun:
                 epoch2=epoch * self._feed.steps,
                 advice=self._advice(),
             )
-        shown = ", ".join(f"{name} {row[name]:.4g}" for name in self._logged)
+        shown = named_numbers((name, row[name]) for name in self._logged)
         self._progress.info(
             Phrase(
                 "Epoch {epoch}/{epochs}: {shown} ({seconds:.1f} s)",

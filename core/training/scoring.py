@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, Union
 
 import numpy as np
@@ -160,6 +160,11 @@ def log_scores(role: SampleRole, scores: Scores, progress: Progress) -> dict[str
     return {f"{prefix}{name}": value for name, value in numbers(scores).items()}
 
 
+def named_numbers(numbered: Iterable[tuple[str, float]]) -> str:
+    """Return names, each with its number, for a line of the log."""
+    return Phrase(", ").join(Phrase("{name} {value:.4g}", name=name, value=value) for name, value in numbered)
+
+
 def deciding_scores(scores: Mapping[SampleRole, Scores]) -> Scores | None:
     """Return the scores that the operation results in: on data for validation, else on those for training."""
     return scores.get(SampleRole.VALIDATION) or scores.get(SampleRole.TRAINING)
@@ -202,4 +207,4 @@ def _taken_for(counts: Sequence[int], names: Sequence[str]) -> str:
 
 
 def _shown(score: float) -> str:
-    return f"{score:.3f}" if math.isfinite(score) else Phrase("undefined")
+    return Phrase("{score:.3f}", score=score) if math.isfinite(score) else Phrase("undefined")

@@ -190,7 +190,8 @@ def _class_weights(
                 cure=cure,
             )
         )
-    shown = ", ".join(f"{name}: {counts.get(value, 0)}" for value, name in zip(table.values, table.names))
+    each = zip(table.values, table.names)
+    shown = Phrase(", ").join(Phrase("{name}: {count}", name=name, count=counts.get(value, 0)) for value, name in each)
     progress.info(Phrase("Classes and their labels for training: {shown}.", shown=shown))
     return balanced_weights(table, counts) if parameters.class_weights == "balanced" else {}
 

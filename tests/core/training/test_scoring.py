@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gettext
+
 import numpy as np
 
 from otbtf_qgis.core.accuracy.scores import class_scores_of, described
+from otbtf_qgis.core.base.languages import Language
+from otbtf_qgis.core.phrases import translated
 from otbtf_qgis.core.training.scoring import describe_classes
 
 
@@ -25,3 +29,10 @@ def test_of_many_classes_the_most_frequent_are_told() -> None:
     matrix[0] = [1, 2, 3, 4, 5, 6, 7, 8]
     (line, *_) = describe_classes(class_scores_of(matrix, list(range(8)), list("abcdefgh")))
     assert line.startswith("  a: 36 labels, classified as h 8, g 7, f 6, e 5, d 4, others 6; ")
+
+
+def test_scores_are_written_as_the_language_does() -> None:
+    scores = class_scores_of(np.array([[6, 3], [1, 4]]), [1, 2], ["water", "wood"])
+    french = Language("fr", gettext.NullTranslations())
+    line = translated(describe_classes(scores)[0], french)
+    assert line.endswith("precision 0,857, recall 0,667, F-score 0,750")
