@@ -171,8 +171,9 @@ def _warn(
     if not len(boxes):
         progress.warning(
             Phrase(
-                "No object has a score of {score} ({least:g}) or more: the layer is empty. Lower {score}, or check that "
-                "bands, pixel size and range of values of the image are those of the model's training.",
+                "No object{of_classes} has a score of {score} ({least:g}) or more: the layer is empty. Lower {score}, or "
+                "check that bands, pixel size and range of values of the image are those of the model's training.",
+                of_classes=Phrase(" of {classes}", classes=field("classes")) if detector.classes else "",
                 score=field("score"),
                 least=parameters.score,
             )

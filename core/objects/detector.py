@@ -180,7 +180,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
         sources[0],
         _tile_size(parameters, model, inputs.images[0], known.size, progress),
         legend,
-        chosen_classes(parameters.classes, legend),
+        chosen_classes(parameters.classes, legend, progress),
         # What a warm engine has traced serves again, unless the model is adapted here.
         loaded.compute(inputs, outputs, sources, scope)[1]
         if model is loaded.model
@@ -270,8 +270,13 @@ def _unknown(model: Model) -> ModelError:
     )
 
 
-def chosen_classes(text: str, legend: Legend) -> frozenset[int] | None:
+def chosen_classes(text: str, legend: Legend, progress: Progress) -> frozenset[int] | None:
     """Return the classes that a text names by number or name; None where it names none.
+
+    Args:
+        text: of the user.
+        legend: the model's classes, as far as it tells them.
+        progress: told of numbers that are not among them.
 
     Raises:
         ParameterError: a name is unknown.
@@ -279,21 +284,28 @@ def chosen_classes(text: str, legend: Legend) -> frozenset[int] | None:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         return None
-    by_name = {entry.name.casefold(): value for value, entry in legend.items()}
-    found = set()
+    known = ", ".join(f"{value} {entry.name}" for value, entry in sorted(legend.items()))
+    found: set[int] = set()
     for word in words:
-        if word.casefold() in by_name:
-            found.add(by_name[word.casefold()])
-        elif word.isdigit():
-            found.add(int(word))
-        else:
+        named = {value for value, entry in legend.items() if entry.name.casefold() == word.casefold()}
+        if not named and not word.isdecimal():
             raise ParameterError(
                 "{classes} names {word!r}, but the model's classes are: {known}.",
                 classes=field("classes"),
                 word=word,
-                known=", ".join(f"{value} {entry.name}" for value, entry in sorted(legend.items()))
-                or Phrase("numbers without names"),
+                known=known or Phrase("numbers without names"),
             )
+        found |= named or {int(word)}
+    strange = sorted(found - legend.keys())
+    if legend and strange:
+        progress.warning(
+            Phrase(
+                "{classes} names {strange}, but the model names only these classes: {known}.",
+                classes=field("classes"),
+                strange=", ".join(map(str, strange)),
+                known=known,
+            )
+        )
     return frozenset(found)
 
 
