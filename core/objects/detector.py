@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..classes.legend import ClassEntry, Legend
 from ..classes.modelclasses import Classes
@@ -119,7 +120,7 @@ class Detector:
         if pixels is None:
             return NO_BOXES
         box = tile.box
-        rows = self.decoder(self.compute.one([pixels.image]), box.height, box.width)
+        rows = self.decoder(self._outputs(pixels.image), box.height, box.width)
         if self.classes is not None:
             rows = rows[np.isin(rows[:, 5], list(self.classes))]
         found = boxes_of(rows)
@@ -132,6 +133,27 @@ class Detector:
         for name, shift in (("y1", box.y), ("y2", box.y), ("x1", box.x), ("x2", box.x)):
             found[name] += shift
         return found
+
+    def _outputs(self, image: np.ndarray) -> list[np.ndarray]:
+        """Return what the model returns for a tile.
+
+        Raises:
+            ModelError: it does not take tiles of this size, or the memory does not hold them.
+        """
+        try:
+            return self.compute.one([image])
+        except ModelError as error:
+            if error.__cause__ is None:
+                raise
+            raise ModelError(
+                "The model {model} cannot compute tiles of {width} x {height} pixels: {reason}. Set {tilesize} to another "
+                "size if the model takes it. Most models take multiples of 32; smaller tiles need less memory.",
+                model=self.model.path,
+                width=image.shape[2],
+                height=image.shape[1],
+                reason=telling_line(error.__cause__),
+                tilesize=field("tilesize"),
+            ) from error
 
     def _centred(self, boxes: np.ndarray, box: Box, inside: np.ndarray | None) -> np.ndarray:
         """Return which boxes have their centre in the image, and in a pixel that counts."""
