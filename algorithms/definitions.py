@@ -200,8 +200,10 @@ def _listed(value: Any) -> list[Any]:
 
 class _Field(Shown):
     def parameter(self, key, name, label, default, optional):
-        parameter = QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=optional)
-        if default is None and not optional:  # else the dialog offers the first field, which is often the number `fid`
+        # Of a mandatory field, QGIS asks for a value though there is a default.
+        may_lack = optional or default is not None
+        parameter = QgsProcessingParameterField(name, label, default, parameter_name(key.of), optional=may_lack)
+        if not may_lack:  # else the dialog offers the first field, which is often the number `fid`
             parameter.setGuiDefaultValueOverride(CLASS_FIELD)
         return parameter
 

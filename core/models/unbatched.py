@@ -6,16 +6,29 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..errors import ModelError
 from .modelinterface import Model, TensorInfo
 from .wrappedmodel import WrappedModel
 
 
 def with_batches(model: Model) -> Model:
-    """Return a model whose only image is given as a batch of one, with the bands last: itself where it has batches."""
+    """Return a model whose only image is given as a batch of one, with the bands last: itself where it has batches.
+
+    Raises:
+        ModelError: an ONNX file does not tell which dimension of the image are the bands.
+    """
     images = [info for info in model.inputs.values() if info.holds_numbers and info.rank in (3, 4)]
     if len(images) != 1 or images[0].rank == 4:
         return model
-    return OfBatches(model, images[0])
+    (image,) = images
+    if model.kind == "ONNX" and image.size(0) is None and image.size(2) is None:
+        raise ModelError(
+            "The input {info} of the model {path} may be bands x height x width or height x width x bands: its shape does "
+            "not tell. Export the model with a fixed number of bands.",
+            info=image.describe(),
+            path=model.path,
+        )
+    return OfBatches(model, image)
 
 
 class OfBatches(WrappedModel):

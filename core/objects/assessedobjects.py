@@ -9,7 +9,6 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import VectorError, field
-from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box, Grid
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
@@ -135,7 +134,7 @@ def read_objects(
             path=layer.path,
         )
     if target is not None:
-        shapes = _transformed(shapes, layer, target)
+        Transformation(layer.reference, target).apply(shapes, layer.path)
     envelopes = np.array([shape.GetEnvelope() for shape in shapes], "float64").reshape(-1, 4)[:, [0, 2, 1, 3]]
     scores = np.array([row[2] for row in whole], "float64")
     classes = tuple(row[1] or "" for row in whole)
@@ -152,21 +151,3 @@ def _class_text(feature: Any, index: int, kind: str, path: str) -> str:
         return str(feature.GetFieldAsInteger64(index))
     text: str = field_text(feature, index, path)
     return text.strip()
-
-
-def _transformed(shapes: list[Any], layer: VectorLayer, target: Reference) -> list[Any]:
-    transform = Transformation(layer.reference, target).transform
-    if transform is None:
-        return shapes
-    failed = 0
-    with collected_errors() as errors:
-        failed = sum(shape.Transform(transform) != 0 for shape in shapes)
-    if failed:
-        raise VectorError(
-            "{failed} {failed:feature|features} of {path} cannot be transformed to {system}: {errors}.",
-            failed=failed,
-            path=layer.path,
-            system=target.describe(),
-            errors=errors,
-        )
-    return shapes

@@ -29,6 +29,9 @@ from .objectpairs import containing, overlapping
 LEAST_SCORES = tuple(round(0.05 * step, 2) for step in range(20))
 """Smallest scores of the table."""
 
+_MOST_LISTED = 20
+"""Classes that a message lists."""
+
 _TABLE = (
     *(Field("class", TEXT), Field("score", REAL), Field("hits", INTEGER), Field("misses", INTEGER)),
     *(Field("falsealarm", INTEGER), Field("precision", REAL), Field("recall", REAL), Field("f1", REAL)),
@@ -96,17 +99,36 @@ def _read(parameters: AssessDetections, progress: Progress) -> tuple[AssessedObj
         objects = _inside(parameters, objects, progress)
     if not len(detections):
         progress.warning(Phrase("{in} holds no detection: every object is missed.", **{"in": field("detections")}))
-    common = set(detections.classes) & set(objects.classes)
-    if len(detections) and not common:
+    _check_classes(set(detections.classes), set(objects.classes), progress)
+    return detections, objects
+
+
+def _check_classes(found: set[str], known: set[str], progress: Progress) -> None:
+    """Raise ParameterError where detections and reference have no class in common; warn where each has others."""
+    if found and not found & known:
         raise ParameterError(
             "The detections have the classes {found}, but the reference has {known}: none in common. Set {in_field} and "
             "{ref_field} to fields with the same numbers or names.",
-            found=", ".join(sorted(set(detections.classes))[:20]),
-            known=", ".join(sorted(set(objects.classes))[:20]),
+            found=_listed(found),
+            known=_listed(known),
             in_field=field("in_field"),
             ref_field=field("ref_field"),
         )
-    return detections, objects
+    if found - known and known - found:
+        progress.warning(
+            Phrase(
+                "Only the detections have the classes {found}, and only the reference has {known}. If their classes are "
+                "numbered differently, set {in_field} and {ref_field} to fields with names.",
+                found=_listed(found - known),
+                known=_listed(known - found),
+                in_field=field("in_field"),
+                ref_field=field("ref_field"),
+            )
+        )
+
+
+def _listed(classes: set[str]) -> str:
+    return ", ".join(sorted(classes, key=_order)[:_MOST_LISTED])
 
 
 def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Progress) -> AssessedObjects:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,8 +60,7 @@ def assessment_report(
 
 def _row(parameters: AssessDetections, result: ClassResult, name: str = "") -> tuple[Any, ...]:
     counts = result.counts(parameters.score)
-    precisions = result.precisions or (math.nan,) * 10
     return (
         *(name or result.name, result.objects, counts.hits, counts.misses, counts.alarms),
-        *(counts.precision, counts.recall, counts.fscore, result.ap, precisions[0], precisions[5]),
+        *(counts.precision, counts.recall, counts.fscore, result.ap, result.precisions[0], result.precisions[5]),
     )

@@ -17,17 +17,11 @@ on the image) around its centre; score and class; whether the inner edge of a ti
 NO_BOXES = np.empty(0, BOX)
 
 
-def boxes_of(rows: np.ndarray, column: int = 0, row: int = 0) -> np.ndarray:
-    """Return boxes of what `decoding.decoded` returns.
-
-    Args:
-        rows: shape (n, 7).
-        column, row: pixel of the image in which the tile begins.
-    """
+def boxes_of(rows: np.ndarray) -> np.ndarray:
+    """Return boxes of what `decoding.Decoder` returns, shape (n, 7)."""
     boxes = np.zeros(len(rows), BOX)
-    for name, place, shift in (("y1", 0, row), ("x1", 1, column), ("y2", 2, row), ("x2", 3, column)):
-        boxes[name] = rows[:, place] + shift
-    boxes["score"], boxes["class"], boxes["angle"] = rows[:, 4], rows[:, 5], rows[:, 6]
+    for name, column in zip(("y1", "x1", "y2", "x2", "score", "class", "angle"), rows.T):
+        boxes[name] = column
     return boxes
 
 

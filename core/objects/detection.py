@@ -26,7 +26,7 @@ from .boxes import BOX, NO_BOXES, centres
 from .detectedlayer import DetectedObjects, classes_in
 from .detectionreport import detection_report
 from .detector import Detector, Pixels, open_detector
-from .overlappingtiles import LATTICE, OverlappingTile, overlapping_tiles
+from .overlappingtiles import OverlappingTile, overlapping_tiles, region_around
 from .suppression import suppressed
 from .trialdetection import overlap_of
 
@@ -118,7 +118,7 @@ def _most_boxes(detector: Detector, budget: MemoryBudget) -> int:
 
 def _found(detector: Detector, wanted: Box, overlap: int, most: int, progress: Progress) -> np.ndarray:
     """Return the boxes of all tiles whose centre lies in the wanted part of the image."""
-    around = _around(wanted, overlap).intersection(detector.source.stack.grid.box)
+    around = region_around(wanted, detector.source.stack.grid.box, *detector.size, overlap)
     tiles = overlapping_tiles(around, *detector.size, overlap)
     parts: list[np.ndarray] = []
     count = done = 0
@@ -150,12 +150,6 @@ def _found(detector: Detector, wanted: Box, overlap: int, most: int, progress: P
     return np.concatenate(parts) if parts else NO_BOXES
 
 
-def _around(wanted: Box, overlap: int) -> Box:
-    """Return a part of the image with the overlap around it, so that no object with its centre in it is cut."""
-    x, y = ((start - overlap) // LATTICE * LATTICE for start in (wanted.x, wanted.y))
-    return Box(x, y, wanted.right + overlap - x, wanted.bottom + overlap - y)
-
-
 def _told(detector: Detector, boxes: np.ndarray, overlap: int) -> list[str]:
     width, height = detector.size
     return [
@@ -177,8 +171,9 @@ def _warn(
     if not len(boxes):
         progress.warning(
             Phrase(
-                "No object has a score of {score} ({least:g}) or more: the layer is empty. Lower {score}, or check that "
-                "bands, pixel size and range of values of the image are those of the model's training.",
+                "No object{of_classes} has a score of {score} ({least:g}) or more: the layer is empty. Lower {score}, or "
+                "check that bands, pixel size and range of values of the image are those of the model's training.",
+                of_classes=Phrase(" of {classes}", classes=field("classes")) if detector.classes else "",
                 score=field("score"),
                 least=parameters.score,
             )

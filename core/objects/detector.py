@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..base.librarymessages import telling_line
 from ..base.progress import Progress
 from ..classes.legend import ClassEntry, Legend
 from ..classes.modelclasses import Classes
@@ -119,7 +120,7 @@ class Detector:
         if pixels is None:
             return NO_BOXES
         box = tile.box
-        rows = self.decoder(self.compute.one([pixels.image]), box.height, box.width)
+        rows = self.decoder(self._outputs(pixels.image), box.height, box.width)
         if self.classes is not None:
             rows = rows[np.isin(rows[:, 5], list(self.classes))]
         found = boxes_of(rows)
@@ -132,6 +133,27 @@ class Detector:
         for name, shift in (("y1", box.y), ("y2", box.y), ("x1", box.x), ("x2", box.x)):
             found[name] += shift
         return found
+
+    def _outputs(self, image: np.ndarray) -> list[np.ndarray]:
+        """Return what the model returns for a tile.
+
+        Raises:
+            ModelError: it does not take tiles of this size, or the memory does not hold them.
+        """
+        try:
+            return self.compute.one([image])
+        except ModelError as error:
+            if error.__cause__ is None:
+                raise
+            raise ModelError(
+                "The model {model} cannot compute tiles of {width} x {height} pixels: {reason}. Set {tilesize} to another "
+                "size if the model takes it. Most models take multiples of 32; smaller tiles need less memory.",
+                model=self.model.path,
+                width=image.shape[2],
+                height=image.shape[1],
+                reason=telling_line(error.__cause__),
+                tilesize=field("tilesize"),
+            ) from error
 
     def _centred(self, boxes: np.ndarray, box: Box, inside: np.ndarray | None) -> np.ndarray:
         """Return which boxes have their centre in the image, and in a pixel that counts."""
@@ -180,7 +202,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
         sources[0],
         _tile_size(parameters, model, inputs.images[0], known.size, progress),
         legend,
-        chosen_classes(parameters.classes, legend),
+        chosen_classes(parameters.classes, legend, progress),
         # What a warm engine has traced serves again, unless the model is adapted here.
         loaded.compute(inputs, outputs, sources, scope)[1]
         if model is loaded.model
@@ -270,8 +292,13 @@ def _unknown(model: Model) -> ModelError:
     )
 
 
-def chosen_classes(text: str, legend: Legend) -> frozenset[int] | None:
+def chosen_classes(text: str, legend: Legend, progress: Progress) -> frozenset[int] | None:
     """Return the classes that a text names by number or name; None where it names none.
+
+    Args:
+        text: of the user.
+        legend: the model's classes, as far as it tells them.
+        progress: told of numbers that are not among them.
 
     Raises:
         ParameterError: a name is unknown.
@@ -279,21 +306,28 @@ def chosen_classes(text: str, legend: Legend) -> frozenset[int] | None:
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words:
         return None
-    by_name = {entry.name.casefold(): value for value, entry in legend.items()}
-    found = set()
+    known = ", ".join(f"{value} {entry.name}" for value, entry in sorted(legend.items()))
+    found: set[int] = set()
     for word in words:
-        if word.casefold() in by_name:
-            found.add(by_name[word.casefold()])
-        elif word.isdigit():
-            found.add(int(word))
-        else:
+        named = {value for value, entry in legend.items() if entry.name.casefold() == word.casefold()}
+        if not named and not word.isdecimal():
             raise ParameterError(
                 "{classes} names {word!r}, but the model's classes are: {known}.",
                 classes=field("classes"),
                 word=word,
-                known=", ".join(f"{value} {entry.name}" for value, entry in sorted(legend.items()))
-                or Phrase("numbers without names"),
+                known=known or Phrase("numbers without names"),
             )
+        found |= named or {int(word)}
+    strange = sorted(found - legend.keys())
+    if legend and strange:
+        progress.warning(
+            Phrase(
+                "{classes} names {strange}, but the model names only these classes: {known}.",
+                classes=field("classes"),
+                strange=", ".join(map(str, strange)),
+                known=known,
+            )
+        )
     return frozenset(found)
 
 

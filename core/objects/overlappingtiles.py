@@ -39,6 +39,24 @@ class OverlappingTile:
     shared: tuple[int, int, int, int]
 
 
+def region_around(wanted: Box, image: Box, width: int, height: int, overlap: int) -> Box:
+    """Return the pixels to read so that no object with its centre in a part of an image is cut.
+
+    Where the image is large enough, the tiles lie in it, so that the model sees no padding.
+
+    Args:
+        wanted: the part.
+        image: all pixels; it begins at 0, 0.
+        width, height: of the tiles.
+        overlap: pixels that neighbours share at least.
+    """
+    x, y = (
+        min(max(0, (start - overlap) // LATTICE * LATTICE), max(0, length - size))
+        for start, length, size in ((wanted.x, image.width, width), (wanted.y, image.height, height))
+    )
+    return Box(x, y, wanted.right + overlap - x, wanted.bottom + overlap - y).intersection(image)
+
+
 def overlapping_tiles(region: Box, width: int, height: int, overlap: int) -> list[OverlappingTile]:
     """Return the tiles of a region, row by row; they share the overlap or some pixels more.
 

@@ -12,7 +12,7 @@ from ..files.staging import Staging
 from ..parameters.detectionmaps import CONTENT
 from ..phrases import Phrase
 from ..rasters.outputtrial import content_of
-from .detectiontarget import TargetMaps, band_names
+from .detectiontarget import TargetMaps, TargetObjects, band_names
 from .patchesimage import PatchesImage, described_patches, try_patches, write_description
 from .patchpoints import PatchPoints, PatchSource
 from .targetobjects import read_target_objects
@@ -34,6 +34,7 @@ class TargetPatches:
             Cancelled: `progress` asked to stop.
         """
         objects, self._classes = read_target_objects(parameters, source.stack, progress)
+        _warn_of_sizes(objects, source, progress)
         self._maps = TargetMaps(objects, len(self._classes), parameters.objects_stride)
         self._parameters, self._source = parameters, source
         self._image: PatchesImage | None = None
@@ -125,3 +126,26 @@ class TargetPatches:
                     objects_stride=field("objects_stride"),
                 )
             )
+
+
+def _warn_of_sizes(objects: TargetObjects, source: PatchSource, progress: Progress) -> None:
+    """Warn of objects that no patch can show, as those whose size is in another unit."""
+    large = (objects.heights > source.height) | (objects.widths > source.width)
+    small = (objects.heights < 1) | (objects.widths < 1)
+    count = int((large | small).sum())
+    if count:
+        progress.warning(
+            Phrase(
+                "{count} of {every} {every:object|objects} ({objects}) {count:is|are} larger than a patch of {width} x "
+                "{height} pixels, or smaller than a pixel. Sizes of points ({size}, {sizefield}) are in the units of the image's "
+                "coordinate system. For large objects, cut larger patches ({patchsizex}).",
+                count=count,
+                every=len(objects),
+                objects=field("objects"),
+                width=source.width,
+                height=source.height,
+                size=field("objects_size"),
+                sizefield=field("objects_sizefield"),
+                patchsizex=field("patchsizex", of="sources", number=1),
+            )
+        )

@@ -11,7 +11,6 @@ from ..base.progress import Progress
 from ..classes.classfield import holds_names, numbers_of
 from ..classes.legend import ClassEntry, as_rows, of_texts, read_texts
 from ..errors import VectorError, field
-from ..files.gdalcalls import collected_errors
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from ..vectors.transformation import Transformation
@@ -140,19 +139,7 @@ def _boxes(shapes: Sequence[tuple[Any, float]], layer: VectorLayer, stack: Stack
     Raises:
         VectorError: a shape cannot be transformed to the image's coordinate system.
     """
-    transform = Transformation(layer.reference, stack.reference).transform
-    failed = 0
-    if transform is not None:
-        with collected_errors() as errors:
-            failed = sum(shape.Transform(transform) != 0 for shape, _ in shapes)
-        if failed:
-            raise VectorError(
-                "{failed} {failed:feature|features} of {path} cannot be transformed to {system}: {errors}.",
-                failed=failed,
-                path=layer.path,
-                system=stack.reference.describe(),
-                errors=errors,
-            )
+    Transformation(layer.reference, stack.reference).apply((shape for shape, _ in shapes), layer.path)
     edges = np.array([shape.GetEnvelope() for shape, _ in shapes], "float64").reshape(-1, 4)  # x from, to, y from, to
     half = np.array([size for _, size in shapes], "float64")[:, None] / 2
     edges += half * np.array([-1, 1, -1, 1])

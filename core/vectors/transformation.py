@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,32 @@ class Transformation:
             return np.full(len(x), np.inf), np.full(len(x), np.inf)
         array = np.array(moved, "float64")
         return array[:, 0], array[:, 1]
+
+    def apply(self, shapes: Iterable[Any], path: str) -> None:
+        """Transform OGR's geometries, which change.
+
+        Args:
+            shapes: of a layer.
+            path: of the layer, for messages.
+
+        Raises:
+            VectorError: some lie outside the target's area.
+        """
+        if self.transform is None:
+            return
+        failed = 0
+        with collected_errors() as errors:
+            for shape in shapes:
+                failed += shape.Transform(self.transform) != 0
+        # Where GDAL raises exceptions, the first failure ends the loop.
+        if failed or errors.failed:
+            raise VectorError(
+                "{failed} {failed:feature|features} of {path} cannot be transformed to {system}: {errors}.",
+                failed=max(failed, 1),
+                path=path,
+                system=self._names[1],
+                errors=errors,
+            )
 
 
 def _system(wkt: str) -> Any:

@@ -41,6 +41,16 @@ def test_an_algorithm_is_made_from_its_declaration(plugin: OtbtfPlugin, provider
         assert {parameter_name(result.name) for result in operation.RESULTS} <= outputs
 
 
+def test_what_has_a_default_may_be_left_out(plugin: OtbtfPlugin, provider: OtbtfProvider) -> None:
+    """As in qgis_process: `otbtf:assessdetections` asked for IN_FIELD, whose default is class."""
+    context = QgsProcessingContext()
+    for algorithm in provider.algorithms():
+        for parameter in algorithm.parameterDefinitions():
+            if parameter.defaultValue() not in (None, ""):
+                accepted = parameter.checkValueIsAcceptable(None, context)
+                assert accepted, f"{algorithm.id()} {parameter.name()}"
+
+
 def test_a_field_for_whole_numbers_shows_its_default(plugin: OtbtfPlugin, provider: OtbtfProvider) -> None:
     """QGIS's own overflows above 2^31 - 1: Create example data could not be run as it opened."""
     context, integer = QgsProcessingContext(), QgsProcessingParameterNumber.Type.Integer

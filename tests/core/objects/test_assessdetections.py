@@ -129,6 +129,14 @@ def test_reference_outside_the_image_is_left_out_and_told(layers: SimpleNamespac
         assess(tmp_path, layers.found, layers.reference, image=elsewhere)
 
 
+def test_classes_that_are_numbered_differently_are_told(layers: SimpleNamespace, tmp_path: Path) -> None:
+    other = layer(tmp_path / "other.gpkg", REFERENCE, **{"class": [0, 0, 0, 1]})
+    (warning,) = assess(tmp_path, layers.found, other).log.warnings
+    assert "Only the detections have the classes 2, and only the reference has 0." in warning
+    fewer = layer(tmp_path / "fewer.gpkg", REFERENCE, **{"class": [1, 1, 1, 1]})
+    assert assess(tmp_path, layers.found, fewer).log.warnings == []
+
+
 def test_no_detection(layers: SimpleNamespace, tmp_path: Path) -> None:
     empty = layer(tmp_path / "empty.gpkg", [], **{"class": [1], "score": [0.5]})
     run = assess(tmp_path, empty, layers.reference, **{"out.errors": str(tmp_path / "errors.gpkg")})

@@ -146,6 +146,15 @@ def test_names_and_colours_of_yolo_reach_the_layer(tmp_path: Path) -> None:
     assert left <= ORIGIN[0] + 205 <= right and low <= ORIGIN[3] - 105 <= high
 
 
+def test_a_number_that_is_no_class_is_told(tmp_path: Path) -> None:
+    path = detectors.scene(tmp_path / "image.tif", np.full((64, 64, 3), 255, "uint8"))
+    found = run(tmp_path, path, detectors.yolo_grid(tmp_path / "yolo.onnx"), classes="7")
+    assert found.features == []
+    told, empty = (warning for warning in found.log.warnings if "CLASSES" in warning)
+    assert told == "CLASSES names 7, but the model names only these classes: 0 tree, 1 car."
+    assert empty.startswith("No object of CLASSES has a score of SCORE (0.5) or more")
+
+
 def test_cancelling_leaves_nothing(drawn: SimpleNamespace, tmp_path: Path) -> None:
     class Impatient(Log):
         def cancelled(self) -> bool:

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from otbtf_qgis.core.geometry.grid import Box
-from otbtf_qgis.core.objects.overlappingtiles import OverlappingTile, cut_by_edges, overlapping_tiles, taken
+from otbtf_qgis.core.objects.overlappingtiles import (
+    OverlappingTile,
+    cut_by_edges,
+    overlapping_tiles,
+    region_around,
+    taken,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +30,25 @@ def test_tiles_cover_the_region_and_share_enough(length: int, size: int, overlap
         assert one.shared[1] == other.shared[0] == shared
     if length >= size:
         assert starts[-1] + size == 5 + length
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Box(284, 284, 100, 100), [128]),  # the lower right corner: as the last tile of the whole image
+        (Box(0, 0, 10, 10), [0]),
+        (Box(150, 150, 10, 10), [64]),  # at a multiple of 32, and no pixel of it beyond the image
+        (Box(0, 0, 384, 384), [0, 128]),
+    ],
+)
+def test_tiles_of_a_part_lie_in_the_image(wanted: Box, expected: list[int]) -> None:
+    image = Box(0, 0, 384, 384)
+    around = region_around(wanted, image, 256, 256, 64)
+    tiles = overlapping_tiles(around, 256, 256, 64)
+    assert sorted({tile.box.x for tile in tiles}) == sorted({tile.box.y for tile in tiles}) == expected
+    assert all(tile.box.intersection(image) == tile.box for tile in tiles)
+    small = region_around(Box(40, 40, 5, 5), Box(0, 0, 50, 60), 256, 256, 64)
+    assert small == Box(0, 0, 50, 60)
 
 
 def seen(objects: np.ndarray, tile: OverlappingTile, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

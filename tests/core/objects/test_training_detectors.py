@@ -142,6 +142,13 @@ def test_held_back_objects_are_found(trained: SimpleNamespace, tmp_path: Path) -
         assert scores["f1"] > 0.8
 
 
+def test_tiles_that_the_model_does_not_take_name_their_size(trained: SimpleNamespace, tmp_path: Path) -> None:
+    values = {"il": [trained.scene], "model.dir": trained.results["model.saveto"], "tilesize": 50}
+    with pytest.raises(OtbtfError, match="cannot compute tiles of 50 x 50 pixels: .* Set TILESIZE to another size"):
+        registry.run("DetectObjects", {**values, "out": str(tmp_path / "found.gpkg")}, Log())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_report_and_the_description_say_what_it_is(trained: SimpleNamespace) -> None:
     log = Log()
     found = registry.run("DescribeModel", {"model.dir": trained.results["model.saveto"]}, log)

@@ -87,6 +87,16 @@ def test_points_have_the_size_of_their_field_or_of_all(field: bool, tmp_path: Pa
     assert any("1 feature" in line and "left out" in line for line in log.warnings) == field
 
 
+@pytest.mark.parametrize(("size", "count"), [(170.0, 3), (9.0, 3), (160.0, 0)])
+def test_sizes_that_no_patch_shows_are_told(size: float, count: int, tmp_path: Path) -> None:
+    middles = [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in BOXES]
+    layer = write_points(tmp_path / "objects.gpkg", [ground(*each) for each in middles])
+    log = Log()
+    extract(tmp_path, log, objects=layer, objects__size=size)
+    expected = f"{count} of 3 objects (OBJECTS) are larger than a patch of 16 x 16 pixels, or smaller than a pixel."
+    assert [warning.startswith(expected) for warning in log.warnings] == [True] * (count > 0)
+
+
 @pytest.mark.parametrize(("share", "kept"), [(0.0, 3), (0.25, 6), (1.0, 16)])
 def test_a_share_of_the_patches_without_objects_is_kept(share: float, kept: int, tmp_path: Path) -> None:
     layer = write_points(tmp_path / "objects.gpkg", [polygon(*box) for box in BOXES])
