@@ -11,7 +11,7 @@ from osgeo import gdal
 
 from ..errors import RasterError
 from ..files.filesbehind import absolute_xml
-from ..files.gdalcalls import collected_errors
+from ..files.gdalcalls import collected_errors, open_unchanged
 from ..files.privatecopies import original
 
 
@@ -31,7 +31,7 @@ def _taken_apart(dataset: gdal.Dataset) -> tuple[Callable[..., Any], tuple[str, 
 def _opened(source: str, own: str) -> gdal.Dataset:
     dataset = None
     with collected_errors() as errors:
-        dataset = gdal.Open(source)
+        dataset = open_unchanged(source, gdal.OF_RASTER, RasterError)
     if dataset is None:
         raise RasterError("A worker cannot open the raster {source}: {errors}.", source=source, errors=errors)
     if not own:

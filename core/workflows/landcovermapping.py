@@ -44,7 +44,7 @@ _PATIENCE = 15  # epochs without progress, after which training ends
 def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
     """Make the map, or those of all scenes.
 
-    A model that was trained stays where it is asked for, should the map fail after it.
+    A model that was trained stays where it is asked for, with its report and the maps before, should a map fail after it.
 
     Returns:
         The outputs' paths by key; `mode`, `patches` or `dense`; `kappa`, `overall_accuracy` and `f1_macro` of the samples
@@ -83,13 +83,13 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         for model in (trained["out.keras"], trained.get("model.saveto")):
             if model:
                 _set_serving_defaults(parameters, plan, samples, model)
+        if parameters.out_report and len(scenes) > 1:  # it tells of whom the accuracy is, should a map fail
+            add_scenes(parameters.out_report, scenes, samples.counts, progress)
         end = 0.9 if parameters.baseline else 1.0
         maps = [
             _make_one(scene, trained["out.keras"], Part(progress, *between(0.8, end, place, len(scenes))))
             for place, scene in enumerate(scenes)
         ]
-        if parameters.out_report and len(scenes) > 1:
-            add_scenes(parameters.out_report, scenes, samples.counts, progress)
         forest = _compare_with_forest(parameters, plan, samples, trained, progress) if parameters.baseline else {}
     passed_on = ["model.saveto", "out.report", "kappa", "overall_accuracy", "f1_macro", "epochs_run"]
     passed_on += ["temperature", "calibration_error"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,9 +84,9 @@ def prepare_samples(
         locations = [own.of(used) for own, used in zip(locations, chosen)]
     samples = [own.located_on(scene.image, plan.size) for own, scene in zip(locations, scenes)]
     parts = split_scenes(scenes, samples, parameters.validation_share, parameters.seed, progress)
-    if plan.dense:
-        parts = _limit_tiles(scenes, parts, parameters.samples, parameters.seed)
     _check_trained(scenes, locations, parts)
+    if plan.dense:
+        parts = _limit_tiles(scenes, locations, parts, parameters.samples, parameters.seed)
     _log_classes(scenes, locations, parts, progress)
     return _cut(scenes, classes, locations, parts, plan, folder, Part(progress, 0.5, 1.0))
 
@@ -117,8 +117,18 @@ def _locate(
     return classes, locations
 
 
-def _limit_tiles(scenes: Sequence[Scene[LandCoverMap]], parts: Sequence[Parts], most: int, seed: int) -> list[Parts]:
-    """Draw at most this number of tiles, the same number in each scene, and the same share of each of its roles."""
+def _limit_tiles(
+    scenes: Sequence[Scene[LandCoverMap]],
+    locations: Sequence[PatchLocations],
+    parts: Sequence[Parts],
+    most: int,
+    seed: int,
+) -> list[Parts]:
+    """Draw at most this number of tiles, the same number in each scene, and the same share of each of its roles.
+
+    Raises:
+        ParameterError: there are too few of them for the classes.
+    """
     random = np.random.default_rng(seed)
     limited = [dict(own) for own in parts]
     for held in (False, True):
@@ -126,8 +136,38 @@ def _limit_tiles(scenes: Sequence[Scene[LandCoverMap]], parts: Sequence[Parts], 
         totals = [sum(map(len, parts[place].values())) for place in group]
         for place, total, given in zip(group, totals, even_shares(most, totals)):
             for role, part in parts[place].items():
-                limited[place][role] = np.sort(random.permutation(part)[: max(1, round(given / total * len(part)))])
+                number = max(1, round(given / total * len(part)))
+                limited[place][role] = _drawn(part, locations[place].counts, number, random)
+    for place, called in _with_labels(locations):
+        if not _sums(locations, limited, place).get(SampleRole.TRAINING):
+            raise ParameterError(
+                "The class {called} is in none of the tiles for training, because {samples} is {most}, which is too few for "
+                "all classes: raise {samples}.",
+                called=called,
+                samples=field("samples"),
+                most=most,
+            )
     return limited
+
+
+def _drawn(part: np.ndarray, counts: np.ndarray, number: int, random: np.random.Generator) -> np.ndarray:
+    """Draw tiles of a part; where a class would be missed, a tile of it comes first."""
+    order = random.permutation(part)
+    held = counts[order] > 0
+    first = np.unique(held[:, held.any(axis=0)].argmax(axis=0))
+    return np.sort(np.concatenate([order[first], np.delete(order, first)])[:number])
+
+
+def _with_labels(locations: Sequence[PatchLocations]) -> Iterator[tuple[int, str]]:
+    """Yield place and name of the classes that patches hold: tiles may miss one whose labels lie where there is no data."""
+    for place, called in enumerate(_called(locations[0].classes)):
+        if any(own.counts[:, place].any() for own in locations):
+            yield place, called
+
+
+def _called(classes: MapClasses) -> list[str]:
+    """Return what classes are called in messages, in the order of their values."""
+    return [row.get("name") or str(row["value"]) for row in as_rows(classes.values, classes.legend)]
 
 
 def _sums(locations: Sequence[PatchLocations], parts: Sequence[Parts], place: int) -> dict[SampleRole, int]:
@@ -142,17 +182,24 @@ def _sums(locations: Sequence[PatchLocations], parts: Sequence[Parts], place: in
 def _check_trained(
     scenes: Sequence[Scene[LandCoverMap]], locations: Sequence[PatchLocations], parts: Sequence[Parts]
 ) -> None:
-    """Raise ParameterError where a class would be validated that is not learned."""
-    classes = locations[0].classes
-    for place, row in enumerate(as_rows(classes.values, classes.legend)):
+    """Raise ParameterError where scenes leave no label of a class for training."""
+    for place, called in _with_labels(locations):
         if _sums(locations, parts, place).get(SampleRole.TRAINING):
             continue
         where = ", ".join(scene.name for scene, own in zip(scenes, locations) if own.counts[:, place].any())
+        if holds_back(scenes):
+            raise ParameterError(
+                "Class {called} has labels in {scenes} only, and none of them is for training: give labels of it in another "
+                "scene, or train with one of these scenes.",
+                called=called,
+                scenes=where,
+            )
         raise ParameterError(
-            "Class {called} has labels in {scenes} only, and none of them is for training: give labels of it in another scene, "
-            "or train with one of these scenes.",
-            called=row.get("name") or str(row["value"]),
+            "Class {called} has labels in {scenes} only, all of them on ground where another scene is validated: give labels of "
+            "it in more places, hold back a scene, or set {validation_share} to 0.",
+            called=called,
             scenes=where,
+            validation_share=field("validation_share"),
         )
 
 
@@ -164,14 +211,22 @@ def _log_classes(
 ) -> None:
     """Log how many samples, or labelled pixels, each class has, and which scenes lack it; warn of classes not validated."""
     what = Phrase("labelled pixels") if locations[0].label_raster else Phrase("samples")
-    for place, row in enumerate(as_rows(locations[0].classes.values, locations[0].classes.legend)):
-        called = row.get("name") or str(row["value"])
+    for place, called in enumerate(_called(locations[0].classes)):
+        lacking = [scene.name for scene, own in zip(scenes, locations) if not own.counts[:, place].any()]
+        if len(lacking) == len(scenes):
+            progress.warning(
+                Phrase(
+                    "Class {called} is not learned: every tile that holds a label of it also holds no-data.",
+                    called=called,
+                )
+            )
+            continue
         sums = _sums(locations, parts, place)
         shown = Phrase(", ").join(
             (Phrase("{number} {what} for {role}", number=number, what=what, role=role) for role, number in sums.items())
         )
         progress.info(Phrase("Class {called}: {shown}.", called=called, shown=shown))
-        if lacking := [scene.name for scene, own in zip(scenes, locations) if not own.counts[:, place].any()]:
+        if lacking:
             progress.info(
                 Phrase("Class {called} has no samples in {scenes}.", called=called, scenes=", ".join(lacking))
             )

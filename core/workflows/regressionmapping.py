@@ -33,7 +33,7 @@ from .nestedruns import run_nested
 from .regressionreport import Comparisons, compare, forest_scores, joined, report_of, shown
 from .regressionvalues import KnownValues, values_of_points, values_of_raster
 from .samplesplit import LocatedSamples
-from .scenes import Scene, check_dates, check_values, open_scenes
+from .scenes import Scene, check_dates, check_values, holds_back, open_scenes
 from .scenesplit import balanced, split_scenes
 from .trainedmaps import between, check_outputs, check_turns, maps_of, serve_map, work_folder
 
@@ -208,7 +208,8 @@ def _prepare(
 ) -> RegressionSamples:
     """Split the places between training and validation, and cut their pixels."""
     parameters = scenes[0].parameters
-    located = [_located(scene, own, progress) for scene, own in zip(scenes, known)]
+    in_blocks = parameters.validation_share > 0 and not holds_back(scenes)
+    located = [_located(scene, own, in_blocks, progress) for scene, own in zip(scenes, known)]
     parts = split_scenes(scenes, located, parameters.validation_share, parameters.seed, progress)
     by_role = [{role: own.of(part) for role, part in chosen.items()} for own, chosen in zip(known, parts)]
     tasks = [(place, role) for role in SampleRole for place, chosen in enumerate(parts) if role in chosen]
@@ -229,10 +230,11 @@ def _prepare(
     return found
 
 
-def _located(scene: Scene[RegressionMap], known: KnownValues, progress: Progress) -> LocatedSamples:
+def _located(scene: Scene[RegressionMap], known: KnownValues, in_blocks: bool, progress: Progress) -> LocatedSamples:
+    """Return the places of known values; `in_blocks` tells that blocks of them are held back."""
     parameters, grid = scene.parameters, scene.image.grid
     side = parameters.validation_blocksize or max(1, max(grid.width, grid.height) // _BLOCKS)
-    if parameters.validation_share and not scene.held_back:
+    if in_blocks:
         scene.progress(progress).info(
             Phrase("Blocks of {side} x {side} pixels are held back for validation.", side=side)
         )

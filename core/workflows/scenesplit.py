@@ -10,6 +10,7 @@ from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
 from ..phrases import Phrase
+from ..rasters.rasterstack import Stack
 from ..samples.allocation import even_shares
 from ..vectors.transformation import Transformation
 from .samplesplit import LocatedSamples, held_back, near, split_samples
@@ -17,6 +18,9 @@ from .scenes import Scene, holds_back
 
 Parts = dict[SampleRole, np.ndarray]
 """By role, the numbers of the samples that have it, in ascending order; a role without samples is left out."""
+
+_TOUCHING = 1e-6
+"""Pixels by which patches must overlap to have ground in common."""
 
 
 def balanced(
@@ -146,17 +150,33 @@ def _on_ground_of(
 ) -> np.ndarray:
     """Return which samples of the scene `place` have ground in common with the chosen ones of `other`, bool, shape (n,)."""
     own, there = samples[place], samples[other]
-    grid, other_grid = scenes[place].image.grid, scenes[other].image.grid
-    middles = there.places[chosen] + 0.5
-    x = other_grid.x.origin + middles[:, 0] * other_grid.x.spacing
-    y = -(other_grid.y.origin + middles[:, 1] * other_grid.y.spacing)
-    x, y = Transformation(scenes[other].image.reference, scenes[place].image.reference).points(x, y)
-    columns = (x - grid.x.origin) / grid.x.spacing - 0.5
-    rows = (-y - grid.y.origin) / grid.y.spacing - 0.5
-    found = np.stack([columns, rows], axis=1)
-    reach = own.patch
-    around = np.isfinite(found).all(axis=1)
-    around[around] = ((found[around] > -reach) & (found[around] < [grid.width + reach, grid.height + reach])).all(
-        axis=1
-    )
-    return near(own.places.astype("float64"), found[around], reach)
+    grid = scenes[place].image.grid
+    middles = _middles(there)[chosen]
+    found = _moved(middles, scenes[other].image, scenes[place].image)
+    corners = [
+        _moved(middles + [across, down], scenes[other].image, scenes[place].image)
+        for across in (-there.patch / 2, there.patch / 2)
+        for down in (-there.patch / 2, there.patch / 2)
+    ]
+    around = np.isfinite([found, *corners]).all(axis=(0, 2))
+    found = found[around]
+    if not len(found):
+        return np.zeros(len(own.places), bool)
+    # Pixels of the other scene may be larger, or turned against those of this one.
+    reach = own.patch / 2 + max(float(abs(corner[around] - found).max()) for corner in corners)
+    close = ((found > -reach) & (found < [grid.width + reach, grid.height + reach])).all(axis=1)
+    return near(_middles(own), found[close], reach - _TOUCHING)
+
+
+def _middles(samples: LocatedSamples) -> np.ndarray:
+    """Return columns and rows of the middles of patches, from the corner of the image; float64, shape (n, 2)."""
+    return samples.places - samples.patch // 2 + samples.patch / 2
+
+
+def _moved(places: np.ndarray, image: Stack, to: Stack) -> np.ndarray:
+    """Return where places of an image, as columns and rows, shape (n, 2), lie in another one."""
+    x = image.grid.x.origin + places[:, 0] * image.grid.x.spacing
+    y = -(image.grid.y.origin + places[:, 1] * image.grid.y.spacing)
+    x, y = Transformation(image.reference, to.reference).points(x, y)
+    columns, rows = (x - to.grid.x.origin) / to.grid.x.spacing, (-y - to.grid.y.origin) / to.grid.y.spacing
+    return np.stack([columns, rows], axis=1)

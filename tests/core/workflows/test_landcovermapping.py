@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -177,6 +178,42 @@ def test_from_labels_of_every_pixel(scene: dict[str, str], tmp_path: Path) -> No
     wanted = np.array(LABELS)[parcels()]
     np.testing.assert_array_equal(labels.ReadAsArray(), np.where(wanted == 9, 255, wanted))
     assert log.done == sorted(log.done)
+
+
+class UntilTraining(Log):
+    """Asks to stop once the classes are told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(str(message))
+
+    def cancelled(self) -> bool:
+        return any(line.startswith("Class 15: ") for line in self.lines)
+
+
+def test_few_tiles_hold_each_class_that_has_data(scene: dict[str, str], tmp_path: Path) -> None:
+    """Four classes are one pixel each, in 4 of about 150 tiles; class 7 lies where the image has no data."""
+    labels = np.array([3, 5])[parcels() % 2]
+    labels[[8, 40, 88, 88], [120, 40, 60, 120]], labels[:, :3] = [9, 11, 13, 15], 7
+    values = {"labels__raster": raster(tmp_path / "labels.tif", labels), "template": "fcnn", "patchsize": 16}
+    log = UntilTraining()
+    with pytest.raises(Cancelled):
+        run(scene, tmp_path, log, **values, samples=6, validation__share=0)
+    told = "\n".join(log.lines)
+    assert re.findall(r"Class (\d+): [1-9]\d* labelled pixels? for training\.", told) == [
+        "3",
+        "5",
+        "9",
+        "11",
+        "13",
+        "15",
+    ]
+    assert log.warnings == ["Class 7 is not learned: every tile that holds a label of it also holds no-data."]
+    with pytest.raises(ParameterError, match="is in none of the tiles for training, because SAMPLES is 2"):
+        run(scene, tmp_path, **values, samples=2)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from polygon_scene import Log, X, Y, box, layer, raster
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.accuracy.scores import class_scores
-from otbtf_qgis.core.errors import OtbtfError, as_key, worded
+from otbtf_qgis.core.errors import Cancelled, OtbtfError, as_key, worded
 
 EAST = X + 10 * COLUMNS
 """Where the second scene begins."""
@@ -123,6 +123,29 @@ def test_accuracy_is_that_of_the_scene_held_back(scene: dict[str, str], tmp_path
     page = report.read_text(encoding="utf-8")
     assert "Validation is on the scenes held back (east)" in page
     assert "Scenes held back for validation: east." in log.text
+
+
+class StopsAt(Told):
+    """Asks to stop once a line is told."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self.line = line
+
+    def cancelled(self) -> bool:
+        return self.line in self.lines
+
+
+def test_what_is_left_when_the_run_ends_between_maps(scene: dict[str, str], tmp_path: Path) -> None:
+    """The report says of which scene the accuracy is, though this one has no map."""
+    rows = table(tmp_path / "scenes.csv", {"in": scene["second"], "labels_raster": scene["all"], "held_back": "yes"})
+    report, model = tmp_path / "report.html", tmp_path / "net.keras"
+    values = {"template": "cnn16_deep", "patchsize": 1, "epochs": 1, "out__keras": str(model)}
+    with pytest.raises(Cancelled):
+        run(scene, tmp_path, rows, StopsAt("second: Mapping the image."), out__report=str(report), **values)
+    assert "Validation is on the scenes held back (second)" in report.read_text(encoding="utf-8")
+    assert gdal.Open(str(tmp_path / "map.tif")).RasterXSize == COLUMNS and model.is_file()
+    assert not [path.name for path in tmp_path.iterdir() if "second" in path.name or path.name.startswith(".")]
 
 
 def test_samples_are_shared_evenly_and_classes_joined(scene: dict[str, str], tmp_path: Path) -> None:

@@ -41,7 +41,18 @@ def moved(path: str) -> str:
     return path
 
 
-def run(folder: Path, scene: Path, *rows: dict[str, str], **values: Any) -> dict[str, Any]:
+class Told(Log):
+    """Keeps lines of information, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def info(self, message: str) -> None:
+        self.lines.append(str(message))
+
+
+def run(folder: Path, scene: Path, *rows: dict[str, str], progress: Log | None = None, **values: Any) -> dict[str, Any]:
     with open(scene / "scenes.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
@@ -56,7 +67,7 @@ def run(folder: Path, scene: Path, *rows: dict[str, str], **values: Any) -> dict
         "out": str(folder / "map.tif"),
         **{key.replace("__", "."): value for key, value in values.items()},
     }
-    return registry.run("RegressionMap", given, Log())
+    return registry.run("RegressionMap", given, progress or Log())
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +84,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_errors_are_those_of_the_scene_held_back(scene: Path, tmp_path: Path) -> None:
     second = {"in": "second.tif", "values_raster": "second_values.tif"}
     third = {"in": "third.tif", "values_raster": "third_values.tif", "held_back": "yes"}
-    steps, report = tmp_path / "steps", tmp_path / "report.html"
-    results = run(tmp_path, scene, second, third, keep=str(steps), out__report=str(report), baseline=True)
+    steps, report, log = tmp_path / "steps", tmp_path / "report.html", Told()
+    asked: dict[str, Any] = {"keep": str(steps), "out__report": str(report), "baseline": True}
+    results = run(tmp_path, scene, second, third, progress=log, **asked)
+    assert not [line for line in log.lines if "Blocks of" in line], "places of the other scenes are not held back"
     known = gdal.Open(str(scene / "second_values.tif")).ReadAsArray() != -1
     counts = {name: len(list(points(steps / name / "values_training.gpkg"))) for name in ("first", "second")}
     assert counts == {"first": 300 - known.sum(), "second": known.sum()}, "what a scene lacks comes from the other"

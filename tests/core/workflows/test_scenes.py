@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from osgeo import gdal
 from polygon_scene import Log, raster
 
 from otbtf_qgis.core.errors import ParameterError
@@ -67,6 +68,33 @@ def test_nothing_is_learned_on_ground_that_another_scene_validates(images: list[
     validated = np.concatenate([west[SampleRole.VALIDATION], east[SampleRole.VALIDATION] + [30, 0]])
     apart = abs(learned[:, None] - validated[None]).max(axis=-1)
     assert apart.min() >= 3
+
+
+def on_the_map(image: Stack, places: np.ndarray, patch: int) -> np.ndarray:
+    """West, east, south and north of patches, as they are cut around pixels; shape (n, 4)."""
+    west = image.grid.x.origin + (places[:, 0] - patch // 2) * image.grid.x.spacing
+    north = -image.grid.y.origin - (places[:, 1] - patch // 2) * image.grid.y.spacing
+    return np.stack([west, west + patch * image.grid.x.spacing, north - patch * image.grid.y.spacing, north], axis=1)
+
+
+def test_patches_of_larger_pixels_reach_farther(images: list[Stack], tmp_path: Path) -> None:
+    """The pixels of the second scene are three times as wide, so its patches cover nine times the ground."""
+    path = raster(tmp_path / "coarse.tif", np.zeros((60, 60)))
+    dataset = gdal.Open(path, gdal.GA_Update)
+    west, _, _, north, _, _ = dataset.GetGeoTransform()
+    dataset.SetGeoTransform((west, 30, 0, north, 0, -30))
+    dataset = None
+    both, samples = [images[0], Stack([path])], [everywhere(4), everywhere(4)]
+    scenes = [scene(name, image) for name, image in zip(("fine", "coarse"), both)]
+    parts = split_scenes(scenes, samples, 0.25, 0, Log())
+    cut = [
+        {role: on_the_map(image, own.places[part], 4) for role, part in chosen.items()}
+        for image, own, chosen in zip(both, samples, parts)
+    ]
+    for learned, validated in ((cut[0], cut[1]), (cut[1], cut[0])):
+        one, other = learned[SampleRole.TRAINING][:, None], validated[SampleRole.VALIDATION][None]
+        apart = (one[..., ::2] >= other[..., 1::2]) | (other[..., ::2] >= one[..., 1::2])
+        assert one.size and other.size and apart.any(axis=-1).all()
 
 
 def test_a_scene_held_back_that_shows_known_ground_is_warned_of(images: list[Stack]) -> None:
