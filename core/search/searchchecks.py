@@ -62,6 +62,12 @@ def trial_values(parameters: SearchSettings) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
+def models_of_trials(parameters: SearchSettings) -> tuple[str, ...]:
+    """Return the models that trials may train."""
+    listed = [s.values for s in read_space(parameters.settings) if s.name == "model.dir" and isinstance(s, Listed)]
+    return listed[0] if listed else (parameters.model_dir,)
+
+
 def trials_folder(parameters: SearchSettings) -> Path:
     """Return the folder for the checkpoints of trials."""
     return Path(parameters.out + ".checkpoints").absolute()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
-from .network import is_keras, template_shadowed_by_path
+from ..models.modelfiles import is_keras
+from .network import template_shadowed_by_path
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain

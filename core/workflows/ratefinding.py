@@ -15,7 +15,7 @@ from ..files.staging import Staging
 from ..operations.findlearningrate import FindLearningRate
 from ..phrases import Phrase
 from ..training.ratecurve import RateCurve, rising_rates
-from .modeltraining import INNER, training_values, training_words
+from .modeltraining import INNER, check_no_graph, training_values, training_words
 from .nestedruns import check_nested, nested_step
 
 
@@ -42,6 +42,7 @@ def find_learning_rate(parameters: FindLearningRate, progress: Progress) -> dict
             if path
         }
         words = training_words(parameters)
+        check_no_graph(parameters.model_dir)
         with nested_step(INNER, training_values(parameters), words, progress) as (training, step):
             curve = run_range_test(training, rates.tolist(), step)
         _tell(parameters, curve, progress)

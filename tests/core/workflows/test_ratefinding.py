@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import training_scene as scene
 from api_helpers import write
-from graph_models import save_graph
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import OtbtfError, ParameterError
+from otbtf_qgis.core.errors import OtbtfError
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +98,3 @@ def test_labels_that_nothing_tells(files: dict[str, Any], tmp_path: Path) -> Non
 def test_bad_input(files: dict[str, Any], changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OtbtfError, match=message):
         found({**files, **changed})
-
-
-def test_a_graph_of_tensorflow_1(files: dict[str, Any], tmp_path: Path) -> None:
-    def build() -> tuple[dict[str, Any], dict[str, Any]]:
-        import tensorflow.compat.v1 as tf1
-
-        x = tf1.placeholder(tf1.float32, (None, 1), "x")
-        return {"x": x}, {"y": tf1.identity(x, "y")}
-
-    graph = save_graph(tmp_path / "graph", build)
-    with pytest.raises(ParameterError, match="MODEL_DIR is .*, a TensorFlow 1 graph, which holds its own optimizer"):
-        found({**files, "model.dir": graph})
