@@ -75,8 +75,17 @@ def test_labels_that_nothing_tells(files: dict[str, Any], tmp_path: Path) -> Non
     values = {**files, "training.source1.il": [same], "rate.end": 1e-3, "out.report": str(tmp_path / "r.html")}
     results = found(values, log)
     assert "learning_rate" not in results and "rate_steepest" not in results
-    assert any("does not fall" in line and "RATE_START" in line for line in log.lines if line.startswith("Warning"))
-    assert "does not fall" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    told = "so none is suggested: give more BATCHES, or a higher RATE_END, and check patches and labels."
+    assert any(line.startswith("Warning: The loss does not fall") and line.endswith(told) for line in log.lines)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert told in page and "The suggestion is a tenth" not in page
+
+
+def test_rates_that_are_all_too_high(files: dict[str, Any]) -> None:
+    log = scene.Log()
+    results = found(files, log, **{"optimizer": "sgd", "rate.start": 1e3, "rate.end": 1e6})
+    assert "learning_rate" not in results and results["batches_run"] < 24
+    assert any("or a lower RATE_START, and check" in line for line in log.lines)
 
 
 @pytest.mark.parametrize(
