@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,6 @@ def check_search(parameters: SearchSettings) -> None:
             raise ParameterError(
                 "{settings}, {told}: {error}", settings=field("settings"), told=told(drawn), error=error.message
             ) from error
-    for path in [parameters.out_report, parameters.model_saveto]:
-        if path and os.path.abspath(path) == os.path.abspath(parameters.out):
-            raise ParameterError(
-                "{out} is {path}, which is an output of another kind, too: choose another file.",
-                out=field("out"),
-                path=path,
-            )
 
 
 def trial_values(parameters: SearchSettings) -> dict[str, Any]:
