@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, field
+from ..parameters.templatenames import template_of
 from ..phrases import Phrase
 from .onnxwalk import DamagedFile, read_content
 
@@ -183,3 +184,12 @@ def keras_file(model_dir: str) -> Path | None:
     if place.is_dir():
         return place / KERAS_INSIDE if (place / KERAS_INSIDE).is_file() else None
     return None if place.suffix in (".pb", ".pbtxt") else place
+
+
+def is_keras(model_dir: str) -> bool:
+    """Return whether MODEL_DIR is a template, or holds a Keras model; a TensorFlow 1 graph is neither.
+
+    Raises:
+        ParameterError: it does not exist.
+    """
+    return template_of(model_dir) is not None or keras_file(model_dir) is not None

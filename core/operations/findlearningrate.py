@@ -11,15 +11,8 @@ from ..parameters import sharedkeys as shared
 from ..parameters import vocabulary as voc
 from ..parameters.fillings import TrainedFilling
 from ..parameters.operation import Group, NumberResult, Operation
-from ..parameters.traininggroups import Fitting, NetworkSize, SampleUse, TrainedModel, patches_memory
+from ..parameters.traininggroups import Fitting, NetworkSize, SampleUse, TrainedKerasModel, patches_memory
 from ..parameters.trainingpatches import LearnedPatches
-
-
-@dataclass(frozen=True)
-class _Model(Group):
-    model_dir: str = voc.picked(TrainedModel, "model_dir", file_filter="Keras models (*.keras);;All files (*)")
-    model_restorefrom: str | None = voc.picked(TrainedModel, "model_restorefrom")
-    trust_model: bool = voc.picked(TrainedModel, "trust_model")
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,9 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class FindLearningRate(Operation, _Outputs, TrainedFilling, NetworkSize, _Test, _Training, LearnedPatches, _Model):
+class FindLearningRate(
+    Operation, _Outputs, TrainedFilling, NetworkSize, _Test, _Training, LearnedPatches, TrainedKerasModel
+):
     """OTBTF has no such application."""
 
     TITLE = "Find a learning rate"

@@ -19,7 +19,7 @@ from ..parameters.traininggroups import (
     NetworkSize,
     SampleUse,
     Scoring,
-    TrainedModel,
+    TrainedKerasModel,
     TrainingOutputs,
     patches_memory,
 )
@@ -40,13 +40,6 @@ SMALLER_IS_BETTER = ("rmse", "mae")
 LARGER_IS_BETTER = ("kappa", "overall_accuracy", "f1_macro", "r2")
 
 _NAMES = ", ".join(name.upper().replace(".", "_") for name in SEARCHED)
-
-
-@dataclass(frozen=True)
-class _Model(Group):
-    model_dir: str = voc.picked(TrainedModel, "model_dir", file_filter="Keras models (*.keras);;All files (*)")
-    model_restorefrom: str | None = voc.picked(TrainedModel, "model_restorefrom")
-    trust_model: bool = voc.picked(TrainedModel, "trust_model")
 
 
 @dataclass(frozen=True)
@@ -161,7 +154,9 @@ class _Outputs(Group):
 
 
 @dataclass(frozen=True)
-class SearchSettings(Operation, _Outputs, TrainedFilling, NetworkSize, _Search, _Training, ValidatedPatches, _Model):
+class SearchSettings(
+    Operation, _Outputs, TrainedFilling, NetworkSize, _Search, _Training, ValidatedPatches, TrainedKerasModel
+):
     """OTBTF has no such application."""
 
     TITLE = "Search training settings"

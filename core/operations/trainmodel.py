@@ -13,11 +13,13 @@ from ..parameters.traininggroups import (
     NetworkSize,
     SampleUse,
     Scoring,
+    TrainedKerasModel,
     TrainedModel,
     TrainingOutputs,
     patches_memory,
 )
 from ..parameters.trainingpatches import ValidatedPatches
+from ..parameters.vocabulary import picked
 
 
 @dataclass(frozen=True)
@@ -51,4 +53,6 @@ class TrainModel(
     CHECK = "workflows.modeltraining:check_training"
     NEEDS_ENGINE = True
 
+    model_dir: str = picked(TrainedKerasModel, "model_dir")
+    model_restorefrom: str | None = picked(TrainedKerasModel, "model_restorefrom")
     memory: int | None = patches_memory()

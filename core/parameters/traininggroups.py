@@ -104,6 +104,25 @@ class TrainedModel(Group):
 
 
 @dataclass(frozen=True)
+class TrainedKerasModel(Group):
+    """The model, where TensorFlow 1 graphs are not trained."""
+
+    model_dir: str = voc.picked(
+        TrainedModel,
+        "model_dir",
+        help="A .keras file, a SavedModel of this plugin (its folder, or the saved_model.pb in it), or a template of "
+        "otbtf:createmodel, such as cnn16 or template:cnn16, which is created for the bands and classes of the sources. If a "
+        "file or folder named cnn16 exists, cnn16 selects it, with a warning; template:cnn16 always selects the template.",
+    )
+    model_restorefrom: str | None = voc.picked(
+        TrainedModel,
+        "model_restorefrom",
+        help="Initial weights: a .keras or .weights.h5 file of the same network. Default: those in the model.",
+    )
+    trust_model: bool = voc.picked(TrainedModel, "trust_model")
+
+
+@dataclass(frozen=True)
 class NetworkSize(Group):
     """The size of a template, which is made for the samples."""
 

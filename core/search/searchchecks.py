@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,6 @@ def check_search(parameters: SearchSettings) -> None:
             raise ParameterError(
                 "{settings}, {told}: {error}", settings=field("settings"), told=told(drawn), error=error.message
             ) from error
-    for path in [parameters.out_report, parameters.model_saveto]:
-        if path and os.path.abspath(path) == os.path.abspath(parameters.out):
-            raise ParameterError(
-                "{out} is {path}, which is an output of another kind, too: choose another file.",
-                out=field("out"),
-                path=path,
-            )
 
 
 def trial_values(parameters: SearchSettings) -> dict[str, Any]:
@@ -60,6 +52,12 @@ def trial_values(parameters: SearchSettings) -> dict[str, Any]:
                 name=training_words(parameters).get(key.name, key.mention),
             )
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
+
+
+def models_of_trials(parameters: SearchSettings) -> tuple[str, ...]:
+    """Return the models that trials may train."""
+    listed = [s.values for s in read_space(parameters.settings) if s.name == "model.dir" and isinstance(s, Listed)]
+    return listed[0] if listed else (parameters.model_dir,)
 
 
 def trials_folder(parameters: SearchSettings) -> Path:

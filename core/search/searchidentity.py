@@ -11,8 +11,7 @@ from ..parts.partidentity import versions_identity
 from ..registry import declaration
 from ..tables.fileidentity import digest, inputs_identity
 from ..workflows.modeltraining import INNER
-from .searchchecks import trial_values
-from .space import Listed, read_space
+from .searchchecks import models_of_trials, trial_values
 
 _FREE = (
     *("out", "model.saveto", "out.report", "resume", "trials", "minutes", "memory", "device", "cluster", "cluster.tls"),
@@ -39,9 +38,8 @@ def search_identity(parameters: SearchSettings) -> dict[str, str]:
 
 def _files(parameters: SearchSettings) -> dict[str, str]:
     values = trial_values(parameters)
-    models = [s.values for s in read_space(parameters.settings) if s.name == "model.dir" and isinstance(s, Listed)]
     found: dict[str, str] = {}
-    for model in models[0] if models else [values.get("model.dir", "")]:
+    for model in models_of_trials(parameters):
         given = {**values, "model.dir": model}
         found.update(inputs_identity(keys(declaration(INNER), given), given, parameters.out))
     return found

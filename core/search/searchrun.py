@@ -22,10 +22,10 @@ from ..registry import declaration
 from ..tables.journal import Journal
 from ..tables.rowrun import RowOutcome
 from ..tables.scheduling import Workers, workers_for
-from ..workflows.modeltraining import INNER, training_words
+from ..workflows.modeltraining import INNER, check_no_graph, training_words
 from ..workflows.nestedruns import run_nested
 from .halving import Rung, epochs_altogether, rungs_of
-from .searchchecks import drawn_trials, trial_values, trials_folder
+from .searchchecks import drawn_trials, models_of_trials, trial_values, trials_folder
 from .searchidentity import search_identity
 from .searchreport import optimism, report_html, trials_json
 from .space import told
@@ -47,6 +47,8 @@ def search_settings(parameters: SearchSettings, progress: Progress) -> dict[str,
         EngineError: all trials failed, or none has the score that decides.
         Cancelled: `progress` asked to stop; trials that are done are in the journal.
     """
+    for model in models_of_trials(parameters):
+        check_no_graph(model)
     trials = _trials(parameters)
     if parameters.model_saveto:
         check_replaceable(Path(parameters.model_saveto), field("model_saveto"))

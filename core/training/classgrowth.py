@@ -125,4 +125,6 @@ def with_more_classes(network: Network, output: str, known: Sequence[int], every
                 here[..., places] = there
             old = new
         mine.set_weights(old)
-    return Network(network.name, KerasModel(network.name, larger))
+    found = Network(network.name, KerasModel(network.name, larger))
+    found.calibrated = network.calibrated
+    return found

@@ -54,6 +54,8 @@ def run_keras_training(parameters: TensorflowModelTrain, progress: Progress) -> 
         with scope(), original_errors():
             keras.utils.set_random_seed(parameters.seed)
             sets, network, task = prepare_training(parameters, progress)
+            if network.calibrated and not parameters.calibrate and files is not None and files.writes_model:
+                progress.warning(_no_longer_calibrated())
             run = _KerasRun(parameters, sets, network, task, strategy, progress)
             run.fit()
             scores = run.score()
@@ -88,6 +90,14 @@ def _check_keys(parameters: TensorflowModelTrain) -> None:
             strategy=field("strategy"),
             parameters_strategy=parameters.strategy,
         )
+
+
+def _no_longer_calibrated() -> str:
+    return Phrase(
+        "The model has calibrated probabilities, but its training changes the temperature that suits it: the trained model is "
+        "not calibrated. Set {calibrate} to calibrate it again.",
+        calibrate=field("calibrate"),
+    )
 
 
 def _scope(parameters: TensorflowModelTrain, strategy: Any) -> Callable[[], AbstractContextManager[Any]]:

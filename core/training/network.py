@@ -17,7 +17,7 @@ from ..models.loading import KerasModel, load_model
 from ..models.modelfiles import is_onnx, keras_file
 from ..models.temperaturelayer import TemperatureScaling
 from ..parameters.templatedescription import Template
-from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE, template_of
+from ..parameters.templatenames import TEMPLATE_PREFIX, TRAINABLE
 from ..phrases import Phrase
 from .precision import mixed_copy
 
@@ -47,11 +47,6 @@ def template_shadowed_by_path(model_dir: str) -> str:
         path=path.name,
         template_prefix=TEMPLATE_PREFIX,
     )
-
-
-def is_keras(model_dir: str) -> bool:
-    """Return whether MODEL_DIR is a template, or holds a Keras model."""
-    return template_of(model_dir) is not None or keras_file(model_dir) is not None
 
 
 class Network:

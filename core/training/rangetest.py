@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from ..base.progress import Progress
-from ..errors import ParameterError, TrainingError, field
+from ..errors import TrainingError
 from ..machine.devices import device_scope
 from ..parameters.sampleroles import SampleRole
 from .compilednetwork import compile_network
 from .fitting import fit
-from .network import is_keras, template_shadowed_by_path
+from .network import template_shadowed_by_path
 from .opensamples import original_errors
 from .ratecurve import RateCurve, has_diverged
 from .samplebatches import Feed
@@ -29,7 +29,7 @@ def run_range_test(parameters: TensorflowModelTrain, rates: Sequence[float], pro
     """Prepare a training as its run does, and test rates instead of it.
 
     Args:
-        parameters: of the training; its rate and schedule do not count.
+        parameters: of the training of a template or a Keras model; its rate and schedule do not count.
         rates: of the batches.
         progress: asked to stop after each batch.
 
@@ -40,13 +40,6 @@ def run_range_test(parameters: TensorflowModelTrain, rates: Sequence[float], pro
     """
     if doubt := template_shadowed_by_path(parameters.model_dir):
         progress.warning(doubt)
-    if not is_keras(parameters.model_dir):
-        raise ParameterError(
-            "{model_dir} is {model_dir2}, a TensorFlow 1 graph, which holds its own optimizer: choose a template or a Keras "
-            "model.",
-            model_dir=field("model_dir"),
-            model_dir2=parameters.model_dir,
-        )
     with device_scope(parameters.device)(), original_errors():
         keras.utils.set_random_seed(parameters.seed)
         sets, network, task = prepare_training(parameters, progress)

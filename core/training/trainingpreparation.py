@@ -110,14 +110,6 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             parameters.ignored_label
         }:
             raise without_validation_labels()
-    elif network.calibrated:
-        progress.warning(
-            Phrase(
-                "The model has calibrated probabilities, but its training changes the temperature that suits it: the trained "
-                "model is not calibrated. Set {calibrate} to calibrate it again.",
-                calibrate=field("calibrate"),
-            )
-        )
     return sets, network, task
 
 

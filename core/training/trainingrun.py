@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..base.progress import Progress
-from .network import is_keras, template_shadowed_by_path
+from ..models.modelfiles import is_keras
+from .network import template_shadowed_by_path
 
 if TYPE_CHECKING:
     from ..operations.tensorflowmodeltrain import TensorflowModelTrain
@@ -15,9 +16,9 @@ def run_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[s
     """Train the model.
 
     Returns:
-        The outputs' paths by key; `epochs.run` and `samples.per.epoch`; of the last validation (of the training data
-        where there is none) `kappa`, `overall.accuracy` and `f1.macro`, or `rmse`, `mae` and `r2`, those left out that
-        are not defined.
+        The outputs' paths by key; `epochs_run` and `samples_per_epoch`; of the last validation (of the training data
+        where there is none) `kappa`, `overall_accuracy` and `f1_macro`, or `rmse`, `mae` and `r2`; with CALIBRATE
+        `temperature` and `calibration_error`. Those that are not defined are left out.
 
     Raises:
         ParameterError, RasterError, RecordsError, ModelError: bad input, as far as possible before training starts.

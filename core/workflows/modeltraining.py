@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..base.progress import Progress
+from ..errors import ParameterError, field
+from ..models.modelfiles import is_keras
 from ..operations.trainmodel import TrainModel
 from ..parameters.parsing import keys, values_of
 from ..parameters.trainingpatches import LearnedPatches
@@ -25,12 +27,24 @@ def train_model(parameters: TrainModel, progress: Progress) -> dict[str, Any]:
         TrainingError: the loss became NaN; the last good weights are kept.
         Cancelled: `progress` asked to stop; the checkpoints stay.
     """
+    check_no_graph(parameters.model_dir)
     return run_nested(INNER, training_values(parameters), training_words(parameters), progress)
 
 
 def check_training(parameters: TrainModel) -> None:
     """Raise ParameterError where TensorflowModelTrain refuses the values; the declaration names this check."""
     check_nested(INNER, training_values(parameters), training_words(parameters))
+
+
+def check_no_graph(model_dir: str) -> None:
+    """Raise ParameterError where a model is a TensorFlow 1 graph, whose training needs keys of TensorflowModelTrain alone."""
+    if not is_keras(model_dir):
+        raise ParameterError(
+            "{model_dir} is {path}, a TensorFlow 1 graph, which holds its own loss and optimizer: choose a template or a Keras "
+            "model. otbtf:tensorflowmodeltrain trains graphs.",
+            model_dir=field("model_dir"),
+            path=model_dir,
+        )
 
 
 def training_values(parameters: LearnedPatches) -> dict[str, Any]:

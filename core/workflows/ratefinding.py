@@ -15,7 +15,7 @@ from ..files.staging import Staging
 from ..operations.findlearningrate import FindLearningRate
 from ..phrases import Phrase
 from ..training.ratecurve import RateCurve, rising_rates
-from .modeltraining import INNER, training_values, training_words
+from .modeltraining import INNER, check_no_graph, training_values, training_words
 from .nestedruns import check_nested, nested_step
 
 
@@ -42,6 +42,7 @@ def find_learning_rate(parameters: FindLearningRate, progress: Progress) -> dict
             if path
         }
         words = training_words(parameters)
+        check_no_graph(parameters.model_dir)
         with nested_step(INNER, training_values(parameters), words, progress) as (training, step):
             curve = run_range_test(training, rates.tolist(), step)
         _tell(parameters, curve, progress)
@@ -76,7 +77,7 @@ def curve_csv(curve: RateCurve) -> str:
 
 def _tell(parameters: FindLearningRate, curve: RateCurve, progress: Progress) -> None:
     if curve.suggested is None:
-        progress.warning(_nothing(parameters, curve))
+        progress.warning(_nothing(curve))
         return
     progress.info(
         Phrase(
@@ -89,14 +90,17 @@ def _tell(parameters: FindLearningRate, curve: RateCurve, progress: Progress) ->
         progress.warning(_still_falling(parameters))
 
 
-def _nothing(parameters: FindLearningRate, curve: RateCurve) -> str:
+def _nothing(curve: RateCurve) -> str:
+    other = Phrase("a higher {rate_end}", rate_end=field("rate_end"))
+    if curve.ended_early:  # higher rates have been tried
+        other = Phrase("a lower {rate_start}", rate_start=field("rate_start"))
     return Phrase(
         "The loss does not fall between the learning rates {start:.3g} and {end:.3g}, so none is suggested: give more "
-        "{batches}, or a lower {rate_start}, and check patches and labels.",
+        "{batches}, or {other}, and check patches and labels.",
         start=curve.rates[0],
         end=curve.rates[-1],
         batches=field("batches"),
-        rate_start=field("rate_start"),
+        other=other,
     )
 
 
@@ -119,17 +123,18 @@ def _report(parameters: FindLearningRate, curve: RateCurve) -> str:
     ]
     report.table("", (), rows)
     if curve.suggested is None:
-        report.text(_in_keys(_nothing(parameters, curve)))
+        report.text(_in_keys(_nothing(curve)))
     elif curve.falls_to_the_end:
         report.text(_in_keys(_still_falling(parameters)))
     picture = rates_figure(curve.rates, curve.losses, curve.smoothed, curve.suggested, curve.steepest)
     report.figure(Phrase("Loss over the learning rate"), picture, Phrase("Curve of the loss over the learning rate"))
-    report.text(
-        Phrase(
-            "The suggestion is a tenth of the learning rate at which the smoothed loss is smallest. A rate of this size "
-            "trains fast and without divergence; the loss falls fastest at the rate of the steepest descent."
+    if curve.suggested is not None:
+        report.text(
+            Phrase(
+                "The suggestion is a tenth of the learning rate at which the smoothed loss is smallest. A rate of this size "
+                "trains fast and without divergence; the loss falls fastest at the rate of the steepest descent."
+            )
         )
-    )
     report.parameters(parameters)
     return report.html()
 

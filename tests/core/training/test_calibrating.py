@@ -320,6 +320,22 @@ def test_further_training_begins_uncalibrated(trained: dict[str, Any], data: dic
     assert sorted(load_model(str(tmp_path / "again.keras")).outputs) == ["classes", "predictions"]
 
 
+def test_only_a_model_that_is_written_is_told_to_be_uncalibrated(
+    trained: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    """A test of learning rates keeps no model, and a trial of a search neither; one with further classes is a new network."""
+    more = scene.patches(folder, "more", 12, labels=(3, 7, 9))
+    common = {"model.dir": str(trained["folder"] / "net.keras"), "extend_classes": True}
+    log = scene.Log()
+    samples = {"training.source1.il": more["source1.il"], "training.target.il": more["source2.il"]}
+    registry.run("FindLearningRate", {**common, **samples, "batches": 20}, log)
+    training = {**common, **scene.keyed("training", more), "training.epochs": 1}
+    registry.run("TensorflowModelTrain", {**training, "checkpoints": str(tmp_path / "trial")}, log)
+    assert not any("CALIBRATE" in line for line in log.lines)
+    registry.run("TensorflowModelTrain", {**training, "out.keras": str(tmp_path / "more.keras")}, log)
+    assert any("the trained model is not calibrated. Set CALIBRATE" in line for line in log.lines)
+
+
 def test_describing_and_exporting_keep_the_calibration(trained: dict[str, Any], tmp_path: Path) -> None:
     own = read_sidecar(str(trained["folder"] / "net.keras"))
     assert own is not None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import training_scene as scene
 from api_helpers import write
+from graph_models import save_graph
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import OtbtfError, ParameterError
@@ -104,3 +105,27 @@ def test_values_are_those_that_were_read(files: dict[str, Any]) -> None:
     assert {name: list(back[name]) if name.endswith(".il") else back[name] for name in values} == values
     assert parse(TrainModel, back) == read
     assert set(back) <= {key.name for key in keys(TrainModel)}
+
+
+def test_a_graph_of_tensorflow_1_is_refused_before_the_work(files: dict[str, Any], tmp_path: Path) -> None:
+    def build() -> tuple[dict[str, Any], dict[str, Any]]:
+        import tensorflow.compat.v1 as tf1
+
+        x = tf1.placeholder(tf1.float32, (None, 1), "x")
+        return {"x": x}, {"y": tf1.identity(x, "y")}
+
+    samples = {"training.source1.il": files["images"], "training.target.il": files["labels"]}
+    graph, search = (
+        save_graph(tmp_path / "graph", build),
+        {"validation.share": 0.5, "out": str(tmp_path / "trials.json")},
+    )
+    searched = {"settings": f"MODEL_DIR=cnn16;{graph}", **search}
+    cases = [("TrainModel", {}), ("FindLearningRate", {}), ("SearchSettings", search), ("SearchSettings", searched)]
+    for name, more in cases:
+        log, model = scene.Log(), "cnn16" if more is searched else graph
+        with pytest.raises(
+            ParameterError, match="MODEL_DIR is .*graph, a TensorFlow 1 graph, which holds its own loss"
+        ):
+            registry.run(name, {**samples, "model.dir": model, **more}, log)
+        assert log.lines == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["graph"]

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import training_scene as scene
 from api_helpers import write
-from graph_models import save_graph
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import OtbtfError, ParameterError
+from otbtf_qgis.core.errors import OtbtfError
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +75,17 @@ def test_labels_that_nothing_tells(files: dict[str, Any], tmp_path: Path) -> Non
     values = {**files, "training.source1.il": [same], "rate.end": 1e-3, "out.report": str(tmp_path / "r.html")}
     results = found(values, log)
     assert "learning_rate" not in results and "rate_steepest" not in results
-    assert any("does not fall" in line and "RATE_START" in line for line in log.lines if line.startswith("Warning"))
-    assert "does not fall" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    told = "so none is suggested: give more BATCHES, or a higher RATE_END, and check patches and labels."
+    assert any(line.startswith("Warning: The loss does not fall") and line.endswith(told) for line in log.lines)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert told in page and "The suggestion is a tenth" not in page
+
+
+def test_rates_that_are_all_too_high(files: dict[str, Any]) -> None:
+    log = scene.Log()
+    results = found(files, log, **{"optimizer": "sgd", "rate.start": 1e3, "rate.end": 1e6})
+    assert "learning_rate" not in results and results["batches_run"] < 24
+    assert any("or a lower RATE_START, and check" in line for line in log.lines)
 
 
 @pytest.mark.parametrize(
@@ -99,15 +107,3 @@ def test_labels_that_nothing_tells(files: dict[str, Any], tmp_path: Path) -> Non
 def test_bad_input(files: dict[str, Any], changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OtbtfError, match=message):
         found({**files, **changed})
-
-
-def test_a_graph_of_tensorflow_1(files: dict[str, Any], tmp_path: Path) -> None:
-    def build() -> tuple[dict[str, Any], dict[str, Any]]:
-        import tensorflow.compat.v1 as tf1
-
-        x = tf1.placeholder(tf1.float32, (None, 1), "x")
-        return {"x": x}, {"y": tf1.identity(x, "y")}
-
-    graph = save_graph(tmp_path / "graph", build)
-    with pytest.raises(ParameterError, match="MODEL_DIR is .*, a TensorFlow 1 graph, which holds its own optimizer"):
-        found({**files, "model.dir": graph})
