@@ -169,6 +169,13 @@ class MapToPolygons(Operation, _Instances, _Map):
                 matrix=field("matrix"),
                 other=field(changed[0]),
             )
+        if self.instances and not 0 <= self.least_extent <= 1:
+            raise ParameterError(
+                "{threshold} is {value:g}, but must be between 0 and 1 with {instances}, as the extent is.",
+                threshold=field("threshold"),
+                value=self.least_extent,
+                instances=field("instances"),
+            )
         for key in ("boundaries", "distances"):
             if getattr(self, key) is not None and not self.instances:
                 raise ParameterError(
