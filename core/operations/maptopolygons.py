@@ -16,7 +16,9 @@ from ..parameters.sharedgroups import PixelMemory
 @dataclass(frozen=True)
 class _Map(PixelMemory):
     image: Any = voc.raster(
-        "in", "Map", "Raster of one band: classes as whole numbers, or a probability. With INSTANCES: see there."
+        "in",
+        "Map",
+        "Raster of one band: classes as whole numbers, or a probability. INSTANCES takes up to three bands.",
     )
     threshold: float | None = voc.number(
         "threshold",
@@ -179,7 +181,7 @@ class MapToPolygons(Operation, _Instances, _Map):
         for key in ("boundaries", "distances"):
             if getattr(self, key) is not None and not self.instances:
                 raise ParameterError(
-                    "{given} is given without {instances}, for which it is: set {instances} to on, or leave {given} empty.",
+                    "{given} has no effect without {instances}: set {instances} to on, or leave {given} empty.",
                     given=field(key),
                     instances=field("instances"),
                 )

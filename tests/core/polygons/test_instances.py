@@ -156,7 +156,7 @@ def test_pixels_without_a_seed_are_told(tmp_path: Path) -> None:
         (4, {}, "which has 4 bands, but INSTANCES takes at most three"),
         (3, {"distances": "self"}, "DISTANCES is given, but IN is .* which has 3 bands"),
         (1, {"distances": "other"}, "DISTANCES is .* which is not on the grid of IN"),
-        (1, {"distances": "self", "instances": False}, "DISTANCES is given without INSTANCES"),
+        (1, {"distances": "self", "instances": False}, "DISTANCES has no effect without INSTANCES"),
         (
             3,
             {"overlap": 4000, "ram": 16, "size": 900},
