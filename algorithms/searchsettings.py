@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..core.operations.searchsettings import SearchSettings as Operation
-from ..core.search.space import with_absolute_paths
 from .base import OtbtfAlgorithm
 
 
@@ -17,6 +16,8 @@ class SearchSettings(OtbtfAlgorithm):
         self.parameterDefinition("SETTINGS").setMultiLine(True)
 
     def _run(self, values, progress):
+        from ..core.search.space import with_absolute_paths  # QGIS starts without it
+
         # The engine works in another folder than the user.
         given = values.get("settings")
         return super()._run({**values, "settings": with_absolute_paths(given)} if given else values, progress)

@@ -84,8 +84,7 @@ class _MapCount:
         reference, grid = image.stack.reference, image.stack.grid
         self._pixel_areas: PixelAreas | None = None
         if reference.georeferenced and Ellipsoid.knows(reference.wkt):
-            transform = (grid.x.origin, grid.x.spacing, 0.0, -grid.y.origin, 0.0, -grid.y.spacing)
-            self._pixel_areas = PixelAreas(Ellipsoid(reference.wkt), transform)
+            self._pixel_areas = PixelAreas(Ellipsoid(reference.wkt), grid.north_up)
             comparison.areas = {}
 
     def read(self, box: Box) -> tuple[np.ndarray, np.ndarray]:

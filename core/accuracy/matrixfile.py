@@ -101,9 +101,21 @@ def read_counts(path: str | Path) -> tuple[list[Any], np.ndarray]:
             reference, counts = [row[0] for row in table], [row[1:] for row in table]
         else:
             raise wrong
-        return _square(reference, produced, np.array(counts, np.float64).reshape(len(reference), len(produced)))
+        numbers = np.array(counts, np.float64).reshape(len(reference), len(produced))
     except (IndexError, ValueError) as error:
         raise wrong from error
+    for labels in (reference, produced):
+        if len(set(labels)) < len(labels):
+            raise ParameterError("The confusion matrix {path} names a class twice.", path=path)
+    bad = numbers[~((numbers >= 0) & (numbers == np.floor(numbers)) & np.isfinite(numbers))]
+    if len(bad):
+        raise ParameterError(
+            "The confusion matrix {path} holds {value:g}, but must hold the numbers of samples, whole numbers from 0 on: "
+            "shares or percentages do not tell how many there are.",
+            path=path,
+            value=float(bad[0]),
+        )
+    return _square(reference, produced, numbers)
 
 
 def _fields(line: str) -> list[str]:

@@ -144,13 +144,18 @@ class Grid:
         """All pixels."""
         return Box(0, 0, self.width, self.height)
 
+    @property
+    def north_up(self) -> GeoTransform:
+        """GDAL's geotransform of the north-up view; QGIS shows a raster without georeference likewise, at rows below 0."""
+        return (self.x.origin, self.x.spacing, 0.0, -self.y.origin, 0.0, -self.y.spacing)
+
     def geotransform(self, georeferenced: bool = True) -> GeoTransform:
         """Return GDAL's geotransform of the raster itself, with the rows in the order they are stored in."""
         if not georeferenced:
             return (self.x.origin, self.x.spacing, 0.0, self.y.origin, 0.0, self.y.spacing)
         if self.south_up:
             return (self.x.origin, self.x.spacing, 0.0, -self.y.end, 0.0, self.y.spacing)
-        return (self.x.origin, self.x.spacing, 0.0, -self.y.origin, 0.0, -self.y.spacing)
+        return self.north_up
 
     def part(self, box: Box) -> Grid:
         """Return the grid of the pixels in `box` (counted in the north-up view)."""

@@ -80,6 +80,16 @@ def _tell(shapes: Shapes, objects: _Objects, image: Stack, progress: Progress) -
         )
     if told:
         progress.info(Phrase("Features left out: {told}.", told=told))
+    if objects.without:
+        progress.warning(
+            Phrase(
+                "{without} {without:polygon holds|polygons hold} the centre of no pixel of {name}, so that the labels lack "
+                "{without:it|them}: the network learns that there is nothing. Take an image with smaller pixels if there are "
+                "many.",
+                without=objects.without,
+                name=image.names[0],
+            )
+        )
 
 
 class _Objects:
@@ -87,6 +97,7 @@ class _Objects:
 
     Attributes:
         count: of those that have a pixel.
+        without: how many features have none.
     """
 
     def __init__(self, folder: Path, box: Box) -> None:
@@ -95,8 +106,7 @@ class _Objects:
         self._near = np.memmap(folder / "near", "?", "w+", shape=shape)
         self._distances = np.memmap(folder / "distances", "<f4", "w+", shape=shape)
         self._boxes: list[np.ndarray] = []
-        self._names: list[int] = []
-        self.count = 0
+        self.count = self.without = 0
 
     def draw(self, shapes: Shapes, progress: Progress) -> None:
         """Number the pixels, the last polygon over those before."""
@@ -104,7 +114,9 @@ class _Objects:
             outlines = batch.outlines
             for first, behind in outlines.slices(_MOST):
                 progress.check()
-                self._draw(outlines.runs(first, behind))
+                runs = outlines.runs(first, behind)
+                self.without += behind - first - len(np.unique(runs.shape))
+                self._draw(runs)
             progress.fraction(min(1.0, (batch.places[-1] + 1) / max(1, shapes.layer.count)))
 
     def _draw(self, runs: Runs) -> None:

@@ -32,7 +32,7 @@ class DetectedObjects:
 
     def __init__(self, grid: Grid, reference: Reference, legend: Legend, turned: bool) -> None:
         """Take the grid of the image, its coordinate system, the classes, and whether boxes are turned."""
-        self._transform = (grid.x.origin, grid.x.spacing, 0.0, -grid.y.origin, 0.0, -grid.y.spacing)
+        self._transform = grid.north_up
         self._ellipsoid = Ellipsoid(reference.wkt) if Ellipsoid.knows(reference.wkt) else None
         self._legend, self._turned = legend, turned
 

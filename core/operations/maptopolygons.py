@@ -16,7 +16,9 @@ from ..parameters.sharedgroups import PixelMemory
 @dataclass(frozen=True)
 class _Map(PixelMemory):
     image: Any = voc.raster(
-        "in", "Map", "Raster of one band: classes as whole numbers, or a probability. With INSTANCES: see there."
+        "in",
+        "Map",
+        "Raster of one band: classes as whole numbers, or a probability. INSTANCES takes up to three bands.",
     )
     threshold: float | None = voc.number(
         "threshold",
@@ -169,10 +171,17 @@ class MapToPolygons(Operation, _Instances, _Map):
                 matrix=field("matrix"),
                 other=field(changed[0]),
             )
+        if self.instances and not 0 <= self.least_extent <= 1:
+            raise ParameterError(
+                "{threshold} is {value:g}, but must be between 0 and 1 with {instances}, as the extent is.",
+                threshold=field("threshold"),
+                value=self.least_extent,
+                instances=field("instances"),
+            )
         for key in ("boundaries", "distances"):
             if getattr(self, key) is not None and not self.instances:
                 raise ParameterError(
-                    "{given} is given without {instances}, for which it is: set {instances} to on, or leave {given} empty.",
+                    "{given} has no effect without {instances}: set {instances} to on, or leave {given} empty.",
                     given=field(key),
                     instances=field("instances"),
                 )

@@ -26,8 +26,33 @@ _FIELDS = (
 )
 _ADJUSTED = (Field("adjusted", REAL), Field("adjust_ci", REAL))
 
-Matrix = tuple[Sequence[Any], np.ndarray]
-"""Classes, by their numbers or names, and how many samples each pair has, with the reference in rows."""
+Matrix = tuple[Sequence[int], np.ndarray]
+"""Classes, and how many samples each pair has, with the reference in rows."""
+
+
+def numbered(labels: Sequence[Any], legend: Legend) -> list[int]:
+    """Return the numbers of a matrix's classes, which it may call by their names.
+
+    Args:
+        labels: of the classes: int, or str.
+        legend: of the map.
+
+    Raises:
+        ParameterError: a class of the matrix is none of the map.
+    """
+    known = {item.name: value for value, item in legend.items() if item.name}
+    found = [label if isinstance(label, int) else known.get(label) for label in labels]
+    for label, number in zip(labels, found):
+        if number is None:
+            raise ParameterError(
+                "{matrix} has the class {label}, but {classes}: give the matrix that compares this map with a reference.",
+                matrix=field("matrix"),
+                label=label,
+                classes=Phrase("those of {image} are {names}", image=field("image"), names=", ".join(known))
+                if known
+                else Phrase("{image} has no names of classes", image=field("image")),
+            )
+    return [number for number in found if number is not None]
 
 
 class ClassAreas:
@@ -72,52 +97,36 @@ def write_areas(staging: Staging, areas: ClassAreas, legend: Legend, matrix: Mat
         matrix: a comparison of the map with a reference, if areas adjusted by it are wanted. The classes of the reference that
             are not on the map are rows of the table, too.
         progress: warned where areas cannot be adjusted.
-
-    Raises:
-        ParameterError: a class of the matrix is none of the map.
     """
     values, adjusted = sorted(areas.polygons), []
     if matrix is not None:
-        numbers = _numbers(matrix[0], values, legend)
-        values = sorted({*values, *numbers})
-        adjusted = _adjusted(values, areas.columns(values, legend)[4], numbers, matrix[1], progress)
+        values = sorted({*values, *matrix[0]})
+        adjusted = _adjusted(values, areas.columns(values, legend), matrix, progress)
     fields = (*_FIELDS, *_ADJUSTED) if matrix is not None else _FIELDS
     with OutputVector(staging, fields, Reference("", False), progress, NO_GEOMETRY) as output:
         output.write([*areas.columns(values, legend), *adjusted])
         output.close()
 
 
-def _numbers(labels: Sequence[Any], values: Sequence[int], legend: Legend) -> list[int]:
-    """Return the numbers of a matrix's classes, which it may call by their names."""
-    known = {item.name: value for value, item in legend.items() if item.name}
-    found = [label if isinstance(label, int) else known.get(label) for label in labels]
-    for label, number in zip(labels, found):
-        if number is None:
-            raise ParameterError(
-                "{matrix} has the class {label}, but those of {image} are {classes}: give the matrix that compares this map "
-                "with a reference.",
-                matrix=field("matrix"),
-                label=label,
-                image=field("image"),
-                classes=", ".join(list(known) or map(str, values)),
-            )
-    return [number for number in found if number is not None]
-
-
 def _adjusted(
-    values: Sequence[int], areas: np.ma.MaskedArray, numbers: Sequence[int], counts: np.ndarray, progress: Progress
+    values: Sequence[int], columns: Sequence[np.ma.MaskedArray], given: Matrix, progress: Progress
 ) -> list[np.ma.MaskedArray]:
     """Return the estimated true areas, and half the widths of their 95 % confidence intervals; masked where unknown."""
-    places = [values.index(number) for number in numbers]
+    names, areas = columns[1].filled(""), columns[4]
+    places = [values.index(number) for number in given[0]]
     matrix = np.zeros((len(values), len(values)))
-    matrix[np.ix_(places, places)] = counts
-    missing = [value for value, mapped, sampled in zip(values, areas, matrix.sum(axis=0)) if mapped and not sampled]
+    matrix[np.ix_(places, places)] = given[1]
+    missing = [
+        name or str(value)
+        for value, name, mapped, sampled in zip(values, names, areas, matrix.sum(axis=0))
+        if mapped and not sampled
+    ]
     if missing or areas.count() < len(values) or not areas.sum():
         progress.warning(
             Phrase(
                 "The areas cannot be adjusted: {matrix} has no sample where the map has {classes}. Add reference data there.",
                 matrix=field("matrix"),
-                classes=", ".join(map(str, missing)),
+                classes=", ".join(missing),
             )
             if missing
             else Phrase("The areas cannot be adjusted, since those of the map are unknown.")

@@ -24,7 +24,7 @@ from ..rasters.pixelareas import PixelAreas
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .arcs import Arc
-from .classareas import ClassAreas, names_of, whole_numbers, write_areas
+from .classareas import ClassAreas, names_of, numbered, whole_numbers, write_areas
 from .instances import InstanceReader
 from .mapreading import MapReader, Placed
 from .polygonizing import Polygon, Prepare, Strip, polygons_of
@@ -57,13 +57,13 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
     check_vector_output(parameters.out, errors.field("out"))
     if parameters.outtable:
         check_vector_output(parameters.outtable, errors.field("outtable"), NO_GEOMETRY)
-    matrix = read_counts(parameters.matrix) if parameters.matrix else None
+    counted = read_counts(parameters.matrix) if parameters.matrix else None
     reader = InstanceReader(parameters, progress) if parameters.instances else MapReader(parameters, progress)
     tolerance = checked_tolerance(parameters.simplify, reader.placed, progress) if parameters.simplify else 0.0
     if parameters.rightangles:
         check_right_angles(tolerance, reader.placed)
     ellipsoid = _ellipsoid(reader, progress)
-    if matrix is not None and ellipsoid is None:
+    if counted is not None and ellipsoid is None:
         raise ParameterError(
             "{matrix} adjusts areas, but {name} has no geographic or projected coordinate system (CRS), so its areas are "
             "unknown: assign the right one (Raster > Projections > Assign projection), or leave {matrix} empty.",
@@ -78,6 +78,7 @@ def map_to_polygons(parameters: MapToPolygons, progress: Progress) -> dict[str, 
         legend = (
             {} if parameters.threshold is not None or parameters.instances else known_classes(reader.placed.dataset)
         )
+        matrix = (numbered(counted[0], legend), counted[1]) if counted is not None else None
         out.check_values([whole_numbers(list(legend)), names_of(list(legend), legend)])
         rest = progress
         if isinstance(reader, InstanceReader):

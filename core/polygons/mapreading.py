@@ -51,8 +51,7 @@ class Placed:
         own = tuple(self.dataset.GetGeoTransform())
         if own == NO_PLACE or not (own[2] or own[4] or own[1] < 0):
             self.stack = open_images([source], alpha, progress)
-            grid = self.stack.grid
-            self.transform = (grid.x.origin, grid.x.spacing, 0.0, -grid.y.origin, 0.0, -grid.y.spacing)
+            self.transform = self.stack.grid.north_up
         else:
             copy = gdal.GetDriverByName("VRT").CreateCopy("", self.dataset)
             copy.SetGeoTransform((0, 1, 0, 0, 0, -1))

@@ -85,7 +85,7 @@ def segmentation() -> Any:
         return importlib.import_module("skimage.segmentation")
     except ImportError as error:
         raise EngineError(
-            "{instances} needs scikit-image (the package scikit-image), which {executable} does not have or cannot load "
+            "{instances} needs the package scikit-image, which {executable} does not have or cannot load "
             "({error}): run otbtf:installengine with {extras}=objects.",
             instances=field("instances"),
             executable=sys.executable,

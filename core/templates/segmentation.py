@@ -34,28 +34,18 @@ def _enlarged(x: Any, filters: int, name: str | None = None) -> Any:
 
 def unet(options: Options) -> keras.Model:
     """Return a U-Net with `depth` poolings; the width doubles with each."""
-    _check_width(options)
     raw, (x,) = inputs(options)
     x = unet_body(x, options.width, options.depth)
     return keras.Model(raw, classified(x, options.classes), name="unet")
 
 
-def _check_width(options: Options) -> None:
-    if options.width * 2**options.depth > _MOST_FILTERS:
-        raise ParameterError(
-            "{width} is {options_width} and {depth} is {options_depth}, which makes {width2} filters at the bottom "
-            "of the U-Net, but there may be {most_filters} at most: lower one of them.",
-            width=field("width"),
-            options_width=options.width,
-            depth=field("depth"),
-            options_depth=options.depth,
-            width2=options.width * 2**options.depth,
-            most_filters=_MOST_FILTERS,
-        )
-
-
 def unet_body(x: Any, width: int, depth: int) -> Any:
-    """Return the features of a U-Net, called `features`: of the size of `x`, which is a multiple of 2**depth."""
+    """Return the features of a U-Net, called `features`: of the size of `x`, which is a multiple of 2**depth.
+
+    Raises:
+        ParameterError: it would have too many filters.
+    """
+    _check_width(width, depth)
     levels = []
     for level in range(depth):
         x = _double(x, width * 2**level)
@@ -69,6 +59,20 @@ def unet_body(x: Any, width: int, depth: int) -> Any:
     return x
 
 
+def _check_width(width: int, depth: int) -> None:
+    if width * 2**depth > _MOST_FILTERS:
+        raise ParameterError(
+            "{width} is {options_width} and {depth} is {options_depth}, which makes {width2} filters at the bottom "
+            "of the U-Net, but there may be {most_filters} at most: lower one of them.",
+            width=field("width"),
+            options_width=width,
+            depth=field("depth"),
+            options_depth=depth,
+            width2=width * 2**depth,
+            most_filters=_MOST_FILTERS,
+        )
+
+
 def _double(x: Any, filters: int, name: str | None = None) -> Any:
     x = normalized_convolution(x, filters, 3, padding="same")
     return normalized_convolution(x, filters, 3, name, padding="same")
@@ -76,7 +80,6 @@ def _double(x: Any, filters: int, name: str | None = None) -> Any:
 
 def field_boundaries(options: Options) -> keras.Model:
     """Return a U-Net with three outputs as bands: the distance, the boundary that sees it, the extent that sees both."""
-    _check_width(options)
     raw, (x,) = inputs(options)
     x = unet_body(x, options.width, options.depth)
     distance = _share(x, options.width, "distance")

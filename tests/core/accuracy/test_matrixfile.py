@@ -67,6 +67,23 @@ def test_a_file_that_is_no_matrix_is_refused(tmp_path: Path, text: str) -> None:
         matrixfile.read(tmp_path / "m.csv")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("labels,1,2\n1,0.95,0.05\n2,0,1\n", "holds 0.95, but must hold the numbers of samples"),
+        ("labels,1,2\n1,3,-1\n2,0,1\n", "holds -1,"),
+        ("labels,1,2\n1,3,nan\n2,0,1\n", "holds nan,"),
+        ("labels,1,2\n1,3,inf\n2,0,1\n", "holds inf,"),
+        ("labels,1,1\n1,3,1\n2,0,1\n", "names a class twice"),
+        ("labels,1,2\n2,3,1\n2,0,1\n", "names a class twice"),
+    ],
+)
+def test_what_counts_no_samples_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(ParameterError, match=message):
+        matrixfile.read(tmp_path / "m.csv")
+
+
 def test_a_matrix_that_cannot_be_read_or_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="Cannot read the confusion matrix"):
         matrixfile.read(tmp_path / "missing.csv")

@@ -33,9 +33,10 @@ def layer(path: Path, boxes: Any = FIELDS, kind: int = ogr.wkbPolygon) -> str:
     return str(path)
 
 
-def run(folder: Path, vec: str, **values: Any) -> tuple[np.ndarray, dict[str, Any]]:
+def run(folder: Path, vec: str, log: Log | None = None, **values: Any) -> tuple[np.ndarray, dict[str, Any]]:
     image = write(folder / "image.tif", np.zeros((*SHAPE, 1), "uint8"), ORIGIN, UTM, None)
-    results = registry.run("ObjectLabels", {"in": image, "vec": vec, "out": str(folder / "out.tif"), **values}, Log())
+    given = {"in": image, "vec": vec, "out": str(folder / "out.tif"), **values}
+    results = registry.run("ObjectLabels", given, log or Log())
     return gdal.Open(results["out"]).ReadAsArray(), results
 
 
@@ -65,6 +66,16 @@ def test_labels(tmp_path: Path, thickness: int) -> None:
 def test_the_whole_image_as_one_field_has_no_boundary(tmp_path: Path) -> None:
     found, _ = run(tmp_path, layer(tmp_path / "fields.gpkg", [(0, 0, 30, 20)]))
     assert (found[0] == 1).all() and (found[1] == 0).all() and (found[2] == 1).all()
+
+
+def test_polygons_without_a_pixel_are_told(tmp_path: Path) -> None:
+    """Not those outside the image, nor those that others cover."""
+    boxes = [(1.1, 1.1, 1.4, 1.4), *FIELDS, (7.6, 2.6, 8.4, 3.4), (100, 100, 110, 110)]
+    log = Log()
+    _, results = run(tmp_path, layer(tmp_path / "fields.gpkg", boxes), log)
+    assert results["objects"] == 4
+    (told,) = log.warnings
+    assert told.startswith("2 polygons hold the centre of no pixel of")
 
 
 def test_maptopolygons_finds_the_polygons_again(tmp_path: Path) -> None:

@@ -156,12 +156,14 @@ def test_pixels_without_a_seed_are_told(tmp_path: Path) -> None:
         (4, {}, "which has 4 bands, but INSTANCES takes at most three"),
         (3, {"distances": "self"}, "DISTANCES is given, but IN is .* which has 3 bands"),
         (1, {"distances": "other"}, "DISTANCES is .* which is not on the grid of IN"),
-        (1, {"distances": "self", "instances": False}, "DISTANCES is given without INSTANCES"),
+        (1, {"distances": "self", "instances": False}, "DISTANCES has no effect without INSTANCES"),
         (
             3,
             {"overlap": 4000, "ram": 16, "size": 900},
             "OVERLAP is 4000 pixels, for which tiles take 116 MB, but RAM is 16",
         ),
+        (3, {"threshold": 128}, "THRESHOLD is 128, but must be between 0 and 1 with INSTANCES"),
+        (3, {"threshold": float("nan")}, "THRESHOLD is nan, but must be between 0 and 1"),
         (3, {"factor": 255}, r"has the value 63.75 in column 0, row 0, but INSTANCES needs .* between 0 and 1"),
     ],
 )

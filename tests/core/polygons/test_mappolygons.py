@@ -346,15 +346,20 @@ def matrix(folder: Path, reference: Sequence[Any], produced: Sequence[Any], coun
     return str(path)
 
 
+def named_map(folder: Path, names: Sequence[str]) -> str:
+    """Write a map whose classes have names, by their values."""
+    image = write(folder / "map.tif", CODES[..., None], ORIGIN, UTM, 0)
+    dataset = gdal.Open(image, gdal.GA_Update)
+    dataset.GetRasterBand(1).SetCategoryNames(list(names))
+    dataset = None
+    return image
+
+
 @pytest.mark.parametrize("named", [False, True])
 def test_adjusted_areas(tmp_path: Path, named: bool) -> None:
     """By Olofsson et al. (2014), eq. 9 to 11, written out; class 4 is in the reference alone."""
-    image = write(tmp_path / "map.tif", CODES[..., None], ORIGIN, UTM, 0)
     names = ["", "water", "forest", "farm", "rock"]
-    if named:
-        dataset = gdal.Open(image, gdal.GA_Update)
-        dataset.GetRasterBand(1).SetCategoryNames(names)
-        dataset = None
+    image = named_map(tmp_path, names if named else [])
     counts = np.array([[20, 3, 1], [2, 15, 0], [0, 1, 9], [1, 0, 2]])  # reference 1 to 4, map 1 to 3
     labels = names[1:] if named else [1, 2, 3, 4]
     given = matrix(tmp_path, labels, labels[:3], counts)
@@ -395,9 +400,10 @@ def test_adjusted_areas_are_those_of_the_accuracy_report(tmp_path: Path) -> None
 
 def test_areas_without_samples_are_not_adjusted(tmp_path: Path) -> None:
     given = matrix(tmp_path, [1, 2], [1, 2], [[5, 1], [2, 7]])
-    _, results, log = run(tmp_path, CODES, outtable=str(tmp_path / "areas.gpkg"), matrix=given)
+    image = named_map(tmp_path, ["", "", "", "farm"])
+    _, results, log = run(tmp_path, CODES, image=image, outtable=str(tmp_path / "areas.gpkg"), matrix=given)
     assert {row["adjusted"] for row in features(results["outtable"])} == {None}
-    assert any("MATRIX has no sample where the map has 3" in line for line in log.warnings)
+    assert any("MATRIX has no sample where the map has farm" in line for line in log.warnings)
 
 
 @pytest.mark.parametrize(
@@ -407,12 +413,19 @@ def test_areas_without_samples_are_not_adjusted(tmp_path: Path) -> None:
         ({"minarea": 200}, "MATRIX compares the map as it is, but MINAREA changes its areas"),
         ({"threshold": 0.5}, "MATRIX compares the map as it is, but THRESHOLD"),
         ({"crs": None}, "MATRIX adjusts areas, but .* has no geographic or projected"),
-        ({"matrix": "water"}, r"MATRIX has the class forest, but those of IN are 1, 2, 3"),
+        ({"matrix": "forest"}, "MATRIX has the class forest, but IN has no names of classes"),
+        (
+            {"matrix": "forest", "names": ["", "water", "rock"]},
+            "MATRIX has the class forest, but those of IN are water, rock",
+        ),
         ({"matrix": "none"}, "not a confusion matrix"),
     ],
 )
 def test_a_matrix_that_does_not_fit(tmp_path: Path, more: dict[str, Any], message: str) -> None:
-    labels = ["water", "forest"] if more.get("matrix") == "water" else [1, 2]
+    more = dict(more)
+    if names := more.pop("names", None):
+        more["image"] = named_map(tmp_path, names)
+    labels = ["forest", "water"] if more.get("matrix") == "forest" else [1, 2]
     given = matrix(tmp_path, labels, labels, [[5, 1], [2, 7]])
     if more.get("matrix") == "none":
         Path(given).write_text("a,b\n1,2\n")

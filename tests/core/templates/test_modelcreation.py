@@ -36,6 +36,11 @@ from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
             "SOURCE1_IL is missing: give the images to take the statistics from",
         ),
         ("unet", {"bands": "4", "width": 4000, "depth": 8}, "makes 1024000 filters at the bottom of the U-Net"),
+        (
+            "detector",
+            {"bands": "4", "classes": 2, "width": 256, "depth": 6},
+            "makes 16384 filters at the bottom of the U-Net",
+        ),
         ("super_resolution", {"bands": "4", "factor": 3}, "FACTOR is 3, but must be one of: 2, 4"),
         ("scalar_product", {"bands": "4 3"}, "have 4 and 3 bands, but must have the same number"),
         ("time_series_vhr", {"bands": "7 3", "dates": "3"}, "3 dates, which do not divide the 7 bands"),
