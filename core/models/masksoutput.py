@@ -12,7 +12,7 @@ from __future__ import annotations
 from .modelinterface import Model, TensorInfo
 
 NAMES = {"tensorflow": "detection_masks", "torchvision": "masks"}
-"""Name of the output with a mask for each object, by the form of the detector."""
+"""Name that the output with a mask for each object usually has, by the form of the detector."""
 
 PROTOTYPED = ("yolov5", "yolov8", "suppressed")
 """Forms of detectors that may return prototypes of masks."""
@@ -32,8 +32,11 @@ def masks_output(model: Model, form: str) -> str:
         form: of the detector, a key of `FORMS`.
     """
     if form in NAMES:
-        info = model.outputs.get(NAMES[form])
-        return info.name if info is not None and info.holds_numbers and info.rank in (None, 3, 4) else ""
+        named = model.outputs.get(NAMES[form])
+        if named is not None and named.holds_numbers and named.rank in (None, 3, 4):
+            return named.name
+        images = [info.name for info in model.outputs.values() if info.rank == 4 and info.holds_numbers]
+        return images[0] if len(images) == 1 else ""  # an export without names
     if form not in PROTOTYPED:
         return ""
     maps = prototype_maps(model)
