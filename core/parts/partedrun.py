@@ -57,7 +57,7 @@ def run_in_parts(parameters: Any, operation: PartedOperation, progress: Progress
     run = agreed_run(parameters, operation.open_work(parameters, progress), asked, share.count, None, progress)
     with gdal_cache(run.plan.cache):
         notes = _complete(run, asked, share, parameters.resume, partial(_compute_here, run), progress)
-    if not asked.virtual:
+    if not asked.virtual and len(notes) == len(run.plan.parts):
         _leave(run, True, progress)
     return _results(run, notes)
 
@@ -159,7 +159,7 @@ def _complete(
         for number in todo:  # else who computes it would take its note for true
             run.folder.note(number).unlink(missing_ok=True)
     if share.count > 1:
-        compute(todo, notes.__setitem__, progress)
+        compute(todo, notes.__setitem__, Part(progress, 0.0, asked.computing))
         notes = {number: note for number in range(count) if (note := run.note(number))}
         todo = []
     if len(notes) + len(todo) < count:
@@ -173,6 +173,7 @@ def _complete(
                 paths=asked.out,
             )
         )
+        progress.fraction(1.0)
         return list(notes.values())
     with run.maker.whole(progress) as whole:
         for number, note in notes.items():
