@@ -47,5 +47,6 @@ def detect_objects(parameters: DetectObjects, progress: Progress) -> dict[str, A
         opened.check_memory()
         overlap = overlap_of(opened.detector, opened.wanted, parameters.overlap, Part(progress, 0, _TRIAL))
         lattice = opened.lattice(overlap)
-        found = opened.found(lattice, lattice.box, Part(progress, _TRIAL, COMPUTING))
-        return layer.write(opened.detector, found.boxes, overlap, Part(progress, COMPUTING, 1.0))
+        masks = [layer.masks] if opened.with_masks else []
+        found = opened.found(lattice, lattice.box, masks, Part(progress, _TRIAL, COMPUTING))
+        return layer.write(opened.detector, found.boxes, masks, overlap, Part(progress, COMPUTING, 1.0))

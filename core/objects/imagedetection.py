@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +20,7 @@ from ..serving.memorybudget import MemoryBudget
 from ..serving.pipeline import IN_FLIGHT, stream
 from .boxes import BOX, centres, joined
 from .detector import Detector, Pixels, open_detector
+from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, TileLattice, region_around
 
 MOST_BOXES = 5_000_000
@@ -68,7 +72,12 @@ class ImageDetection:
         around = region_around(self.wanted, self.detector.source.stack.grid.box, *size, overlap)
         return TileLattice(around, *size, overlap)
 
-    def found(self, lattice: TileLattice, part: Box, progress: Progress) -> FoundBoxes:
+    @property
+    def with_masks(self) -> bool:
+        """Whether the masks of objects are wanted, too."""
+        return self.detector.outlines is not None
+
+    def found(self, lattice: TileLattice, part: Box, masks: Sequence[Path], progress: Progress) -> FoundBoxes:
         """Return the boxes of some tiles whose centre lies in the wanted part of the image.
 
         What the detector counts is counted anew.
@@ -76,13 +85,14 @@ class ImageDetection:
         Args:
             lattice: all tiles.
             part: columns and rows of them.
+            masks: the file to which masks go, where these are wanted.
             progress: told how far it is.
 
         Raises:
             OtbtfError: something cannot be read or computed, or there are too many boxes.
             Cancelled: `progress` asked to stop.
         """
-        tiles, detector, most = lattice.tiles(part), self.detector, self.most_boxes
+        tiles, most = lattice.tiles(part), self.most_boxes
         parts: list[np.ndarray] = []
         count = 0
 
@@ -94,10 +104,13 @@ class ImageDetection:
             progress.fraction(len(parts) / len(tiles))
 
         def read(tile: OverlappingTile) -> Pixels | None:
-            return detector.read(tile.box)
+            return self.detector.read(tile.box)
 
-        detector.reset_counts()
-        stream(tiles, read, detector.boxes, keep, progress.check)
+        self.detector.reset_counts()
+        with ExitStack() as stack:
+            kept = [stack.enter_context(MaskFile(path)) for path in masks]
+            detector = replace(self.detector, masks=kept[0]) if kept else self.detector
+            stream(tiles, read, detector.boxes, keep, progress.check)
         return FoundBoxes(joined(parts), np.array([len(each) for each in parts], "int64"))
 
     def _within(self, boxes: np.ndarray) -> np.ndarray:

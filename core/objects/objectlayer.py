@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,12 @@ from ..errors import field
 from ..files.staging import check_file, write_text_file
 from ..operations.detectobjects import DetectObjects
 from ..phrases import Phrase
-from ..vectors.vectoroutput import POLYGONS, OutputVector, check_vector_output, vector_staging
-from .detectedlayer import DetectedObjects, classes_in
+from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
+from .boxes import NO_MASK
+from .detectedlayer import DetectedObjects, classes_in, drawn_objects
 from .detectionreport import detection_report
 from .detector import Detector
+from .maskdecoding import LEAST
 from .suppression import suppressed
 
 COMPUTING = 0.85
@@ -49,12 +53,20 @@ class ObjectLayer:
     def __exit__(self, *error: object) -> None:
         self._staging.__exit__(*error)
 
-    def write(self, detector: Detector, boxes: np.ndarray, overlap: int, progress: Progress) -> dict[str, Any]:
+    @property
+    def masks(self) -> Path:
+        """Place for a file of masks that is not needed any more once the layer is written."""
+        return self._staging.folder / "masks"
+
+    def write(
+        self, detector: Detector, boxes: np.ndarray, masks: Sequence[Path], overlap: int, progress: Progress
+    ) -> dict[str, Any]:
         """Write the objects, and return the results of the operation.
 
         Args:
             detector: that has found them, with what it has counted.
             boxes: of all tiles, in the order of these.
+            masks: files of their masks, where these are wanted; boxes name places in all of them together.
             overlap: of the tiles in pixels.
             progress: told what was found, and warned of what is odd.
 
@@ -63,11 +75,15 @@ class ObjectLayer:
             Cancelled: `progress` asked to stop.
         """
         parameters, staging, image = self._parameters, self._staging, detector.source.stack
-        kept = suppressed(boxes, parameters.iou, _checking(Part(progress, 0.0, 0.7)))
-        drawn = DetectedObjects(image.grid, image.reference, detector.legend, detector.head.facts.oriented)
-        with OutputVector(staging, drawn.fields, image.reference, progress, POLYGONS) as out:
+        whole = boxes if detector.outlines is None else boxes[boxes["mask"] != NO_MASK]
+        kept = suppressed(whole, parameters.iou, _checking(Part(progress, 0.0, 0.7)))
+        with ExitStack() as stack:
+            drawn = stack.enter_context(drawn_objects(detector, parameters.geometry, masks))
+            reference, kind = image.reference, drawn.geometry
+            out = stack.enter_context(OutputVector(staging, drawn.fields, reference, self._progress, kind))
             drawn.write(out, kept, Part(progress, 0.7, 0.95))
             out.close()
+        self.masks.unlink(missing_ok=True)
         rows = as_rows(classes_in(kept), detector.legend)
         write_legend(staging.folder, staging.final.name, rows, "class")
         staging.commit()
@@ -75,6 +91,8 @@ class ObjectLayer:
         for sentence in told:
             progress.info(sentence)
         _warn(detector, parameters, kept, drawn, progress)
+        if len(whole) < len(boxes):
+            progress.warning(_without_masks(len(boxes) - len(whole)))
         results: dict[str, Any] = {
             "out": parameters.out,
             "objects": len(kept),
@@ -110,6 +128,17 @@ def _told(detector: Detector, boxes: np.ndarray, overlap: int) -> list[str]:
             overlap=overlap,
         )
     ]
+
+
+def _without_masks(count: int) -> str:
+    return Phrase(
+        "{count} {count:detection has|detections have} a score of {score} or more but an empty mask (no value above {least}), "
+        "and {count:is|are} left out: set {geometry} to boxes or points to have {count:it|them}.",
+        count=count,
+        score=field("score"),
+        least=LEAST,
+        geometry=field("geometry"),
+    )
 
 
 def _warn(

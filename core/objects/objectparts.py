@@ -25,14 +25,18 @@ from ..parts.partsizes import PartSides, part_size
 from ..phrases import Phrase
 from ..serving.memorybudget import MemoryBudget
 from ..serving.modelidentity import OF_THE_MASK, check_shared_images, mask_identity, models_identity
-from .boxes import BOX, joined
+from .boxes import BOX, NO_MASK, joined
 from .imagedetection import FoundBoxes, ImageDetection
+from .maskfiles import starts_of
 from .objectlayer import COMPUTING, ObjectLayer, check_outputs
 from .overlappingtiles import TileLattice
 from .trialdetection import overlap_of
 
 _BOXES = "boxes.npz"
-"""End of the name of the file of a part: an archive of NumPy with the boxes, and their numbers by tile."""
+"""End of the name of a file of each part: an archive of NumPy with the boxes, and their numbers by tile."""
+
+_MASKS = "masks.bin"
+"""End of the name of the other one, where masks are wanted; see `maskfiles`."""
 
 
 class ObjectParts:
@@ -103,7 +107,8 @@ class ObjectOutput:
             else _size(box, steps, side)
         )
         output = {"steps": steps, "shared": bool(parameters.part.strip() or parameters.resume)}
-        return PartPlan(identity, (_BOXES,), output, {"overlap": overlap}, box, size, *work.memory)
+        files = (_BOXES, _MASKS) if opened.with_masks else (_BOXES,)
+        return PartPlan(identity, files, output, {"overlap": overlap}, box, size, *work.memory)
 
     def part_size(self, plan: PartPlan, side: int) -> tuple[int, int]:
         """Return columns and rows of tiles in parts of this side."""
@@ -149,7 +154,8 @@ class _Maker:
         return self.lattice.pixels(self.plan.parts[number])
 
     def make(self, number: int, places: Sequence[Staging], progress: Progress) -> MadePart:
-        found = self.opened.found(self.lattice, self.plan.parts[number], progress)
+        masks = [place.path for place in places[1:]]
+        found = self.opened.found(self.lattice, self.plan.parts[number], masks, progress)
         _write(places[0].path, found)
         return MadePart({"boxes": len(found.boxes), **self.opened.detector.counts()})
 
@@ -190,14 +196,21 @@ class _Layer:
         detector.reset_counts()
         for note in self._notes.values():
             detector.add_counts(note.counts)
-        boxes, overlap = self._boxes(), maker.lattice.overlap
-        maker.written = self._layer.write(detector, boxes, overlap, Part(progress, COMPUTING, 1.0))
+        numbers = range(len(maker.plan.parts))
+        masks = [maker.folder.part(number, _MASKS) for number in numbers] if maker.opened.with_masks else []
+        boxes, overlap = self._boxes(starts_of(masks) if masks else [0 for _ in numbers]), maker.lattice.overlap
+        maker.written = self._layer.write(detector, boxes, masks, overlap, Part(progress, COMPUTING, 1.0))
 
-    def _boxes(self) -> np.ndarray:
-        """Return the boxes of all parts in the order of tiles, as if one run had found them."""
+    def _boxes(self, starts: Sequence[int]) -> np.ndarray:
+        """Return the boxes of all parts in the order of tiles, as if one run had found them.
+
+        Args:
+            starts: where the masks of each part begin in those of all.
+        """
         found, tiles = [], []
         for number, part in enumerate(self._maker.plan.parts):
             boxes, each = _read(self._maker.folder.part(number, _BOXES), part.area)
+            boxes["mask"][boxes["mask"] != NO_MASK] += starts[number]
             found.append(boxes)
             tiles.append(np.repeat(self._maker.lattice.numbers(part), each))
         return joined(found)[np.argsort(np.concatenate(tiles), kind="stable")]

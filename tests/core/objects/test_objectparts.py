@@ -36,11 +36,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
     folder = tmp_path_factory.mktemp("inputs")
     image, _ = detectors.drawn_discs(SIZE, 60, (4, 23))
     discs = {"il": [detectors.scene(folder / "discs.tif", image + np.float32(0.25))]}
-    discs["model.dir"] = detectors.segments_detector(folder)
+    discs["model.dir"] = detectors.segments_detector(folder, masks=True)
     rows = np.array([[[8, 8, 20, 20, 0.9, 0], [30, 30, 40, 40, 0.8, 0], [7, 9, 21, 20, 0.9, 1]]])
     full = {"il": [detectors.scene(folder / "empty.tif", np.zeros((200, 150, 3), "uint8"))]}
     full["images.scaling"] = "off"
     full["model.dir"] = detectors.fixed_outputs(folder / "full.onnx", (1, 3, 64, 64), {"output0": rows})
+    bare = {**full, "geometry": "outlines"}
+    masks = np.ones((1, 2, 8, 8)) * [[[[1.0]], [[0.1]]]]  # the second one is empty
+    outputs = {"boxes": [[[0.1, 0.1, 0.3, 0.3], [0.5, 0.5, 0.7, 0.8]]], "scores": [[0.9, 0.8]], "classes": [[1, 2]]}
+    arrays = {f"detection_{name}": np.array(values) for name, values in outputs.items()}
+    bare["model.dir"] = detectors.fixed_outputs(
+        folder / "bare.onnx", (1, 3, 64, 64), {**arrays, "num_detections": np.array([2]), "detection_masks": masks}
+    )
     mask = np.zeros((SIZE, SIZE, 1), "uint8")
     mask[:, 170:] = 1
     return {
@@ -51,6 +58,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
             **{"tilesize": 96, "overlap": 48, "extent": "301000,303800,3997500,3999000"},
             "mask": detectors.scene(folder / "mask.tif", mask),
         },
+        "outlines": {**discs, "tilesize": 96, "overlap": 10, "geometry": "outlines"},
+        "points": {**discs, "tilesize": 96, "overlap": 48, "geometry": "points"},
+        "empty masks": bare,
         "full": full,
         "none": {**discs, "tilesize": 128, "score": 0.99},
     }
@@ -90,6 +100,9 @@ EXPECTED = {
     "trial": ["have fractions"],
     "cut": ["larger than the overlap", "have fractions"],
     "extent and mask": ["have fractions"],
+    "outlines": ["larger than the overlap", "have fractions"],
+    "points": ["have fractions"],
+    "empty masks": ["as many objects as it can", "an empty mask"],
     "full": ["as many objects as it can"],
     "none": ["the layer is empty", "have fractions"],
 }
@@ -99,9 +112,8 @@ EXPECTED = {
 def test_runs_that_share_the_parts(inputs: dict[str, dict[str, Any]], tmp_path: Path, case: str) -> None:
     """In any order; the last one writes the layer, and warns of what all have counted."""
     whole = run(inputs[case], tmp_path / "whole.gpkg")
-    assert [words in warning for words, warning in zip(EXPECTED[case], whole.log.warnings)] == [True] * len(
-        EXPECTED[case]
-    )
+    assert len(whole.log.warnings) == len(EXPECTED[case]), whole.log.warnings
+    assert all(words in warning for words, warning in zip(EXPECTED[case], whole.log.warnings)), whole.log.warnings
     for part in ("2/3", "0/3"):
         found = run(inputs[case], tmp_path / "objects.gpkg", part=part)
         assert found.results["out"] is None and found.results["parts.missing"] > 0
@@ -130,7 +142,7 @@ def test_boxes_of_parts_are_those_of_one_run(
     work, output, folder = objectparts.ObjectParts(given, Progress()), objectparts.ObjectOutput(given), tmp_path
     plan = output.planned(given, work, {}, 1, None, Progress())
     lattice = work.opened.lattice(plan.way["overlap"])
-    expected, counts = work.opened.found(lattice, lattice.box, Progress()).boxes, work.opened.detector.counts()
+    expected, counts = work.opened.found(lattice, lattice.box, [], Progress()).boxes, work.opened.detector.counts()
     assert min(plan.box.width, plan.box.height) > 3 and len(expected) > 60 and counts["fractions"] > 0
     for part in ((1, 2), (3, 2), (2, plan.box.height)):
         made = replace(plan, part=part)
@@ -149,7 +161,7 @@ def test_boxes_of_parts_are_those_of_one_run(
         assert counted == counts
 
 
-@pytest.mark.parametrize("case", ["trial", "cut"])
+@pytest.mark.parametrize("case", ["trial", "outlines"])
 def test_threads(inputs: dict[str, dict[str, Any]], tmp_path: Path, case: str) -> None:
     """Of this process; `test_partsoncluster` has the workers of Dask."""
     whole = run(inputs[case], tmp_path / "whole.gpkg", out__report=str(tmp_path / "whole.html"))
@@ -216,6 +228,12 @@ def test_parts_of_another_run(
     run(inputs["trial"], out, part="0/2")
     with pytest.raises(ParameterError, match=f"holds the parts of another run. What differs: {told}"):
         run({**inputs["trial"], **changed}, out, part="1/2")
+
+
+def test_parts_without_masks(inputs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    run(inputs["cut"], tmp_path / "objects.gpkg", part="0/2")
+    with pytest.raises(ParameterError, match=r"What differs: GEOMETRY \(there \"boxes\", here \"outlines\"\)"):
+        run(inputs["outlines"], tmp_path / "objects.gpkg", part="1/2")
 
 
 def test_too_many_boxes(inputs: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

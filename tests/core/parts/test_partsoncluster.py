@@ -230,7 +230,8 @@ def test_objects(address: str, tmp_path: Path) -> None:
     """The layer is that of one run; workers open a dataset of a script anew."""
     image, _ = detectors.drawn_discs(400, 60, (4, 23))
     dataset = gdal.Open(detectors.scene(tmp_path / "discs.tif", image + np.float32(0.25)))
-    values = {"il": [dataset], "model.dir": detectors.segments_detector(tmp_path), "tilesize": 96, "overlap": 10}
+    values = {"il": [dataset], "model.dir": detectors.segments_detector(tmp_path, masks=True), "tilesize": 96}
+    values |= {"overlap": 10, "geometry": "outlines"}
     logs, layers = [serving.Log(), serving.Log()], []
     run(values, tmp_path / "whole.gpkg", "DetectObjects", log=logs[0])
     found = run(values, tmp_path / "objects.gpkg", "DetectObjects", log=logs[1], cluster=address, cluster__partsize=130)
