@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,20 @@ class Detector:
     mask: MapMask | None
     outlines: MaskDecoder | None = None
     masks: MaskFile | None = None
+
+    def reset_counts(self) -> None:
+        """Count from zero on what is warned of at the end."""
+        self.decoder.full = 0
+        self.narrowing.reset()
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted, by name."""
+        return {"full": self.decoder.full, **self.narrowing.counts()}
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Add what was counted elsewhere."""
+        self.decoder.full += counts["full"]
+        self.narrowing.add(counts)
 
     def read(self, box: Box) -> Pixels | None:
         """Return the pixels of a tile; None where no object can have its centre in it."""

@@ -13,7 +13,7 @@ from ..parameters.detectorheads import FORMS, ORDERS, SCALES
 from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.servedmodel import images_pixelsize, images_scaling
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import PARTS_RESULTS, LayerParts, Memory
 from ..parameters.vectorsource import LayerSource
 
 GEOMETRIES = ("boxes", "points", "outlines")
@@ -162,7 +162,7 @@ class _Mask(Masked):
 
 
 @dataclass(frozen=True)
-class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
+class DetectObjects(Operation, LayerParts, _Mask, Memory, _Choice, _Detector):
     """An image through a detector, tile by tile, into a layer in which each object is once."""
 
     TITLE = "Detect objects"
@@ -175,6 +175,7 @@ class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
         "from the neighbour that sees it whole, and each object is kept once."
     )
     RESULTS = (
+        *PARTS_RESULTS,
         NumberResult("objects", "Number of objects"),
         NumberResult("classes", "Number of classes"),
         NumberResult("overlap", "Overlap of tiles in pixels"),
