@@ -138,10 +138,11 @@ class Detector:
         keep = taken(around, tile) & self._centred(found, box, pixels.inside)
         found["cut"] = cut_by_edges(around, tile)
         found = found[keep]
-        if self.outlines is not None and self.masks is not None:
+        if self.outlines is not None:
             within = box.intersection(self.source.stack.grid.box)
-            masks = self.outlines(outputs[-1], rows[keep, :4], numbers[keep], outputs[0], box, within)
-            found["mask"] = self.masks.add(masks)
+            masks = list(self.outlines(outputs[-1], rows[keep, :4], numbers[keep], outputs[0], box, within))
+            if self.masks is not None:  # it is not in a trial, which refuses what are no masks
+                found["mask"] = self.masks.add(masks)
         for name, shift in (("y1", box.y), ("y2", box.y), ("x1", box.x), ("x2", box.x)):
             found[name] += shift
         return found
