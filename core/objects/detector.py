@@ -31,7 +31,7 @@ from ..rasters.narrowing import Narrowing
 from ..samples.mapmask import MapMask, open_mask
 from ..serving.imageadaptation import adapted
 from ..serving.servesettings import ServeSettings, TilingSettings
-from .boxes import NO_BOXES, boxes_of, centres, hulls
+from .boxes import NO_BOXES, NO_MASK, boxes_of, centres, hulls
 from .decoding import Decoder
 from .maskdecoding import MaskDecoder
 from .maskfiles import MaskFile
@@ -152,10 +152,11 @@ class Detector:
         keep = taken(around, tile) & self._centred(found, box, pixels.inside)
         found["cut"] = cut_by_edges(around, tile)
         found = found[keep]
-        if self.outlines is not None and self.masks is not None:
+        if self.outlines is not None:
             within = box.intersection(self.source.stack.grid.box)
             masks = self.outlines(outputs[-1], rows[keep, :4], numbers[keep], outputs[0], box, within)
-            found["mask"] = self.masks.add(masks)
+            # A trial has no file, but refuses what are no masks.
+            found["mask"] = self.masks.add(masks) if self.masks is not None else [NO_MASK for _ in masks]
         for name, shift in (("y1", box.y), ("y2", box.y), ("x1", box.x), ("x2", box.x)):
             found[name] += shift
         return found

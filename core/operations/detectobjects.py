@@ -191,7 +191,7 @@ class DetectObjects(Operation, LayerParts, _Mask, Memory, _Choice, _Detector):
         "boxes: of the detector. points: the centres of the boxes. outlines: of the objects' masks, only with a model that "
         "returns masks; area and pixels are then those of the outlines.",
         GEOMETRIES,
-        section=sections.OUTPUT,
+        section=sections.SETTINGS,
     )
     out: str = voc.vector_out("out", "Objects", "The objects, in the image's coordinate system.")
     out_report: str | None = shared.report("HTML page with the number of objects and the scores of each class.")
