@@ -14,4 +14,4 @@ class DetectObjects(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        style_by_result(layer, "class", results)
+        style_by_result(layer, "class", results, outlined=True)
