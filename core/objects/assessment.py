@@ -144,7 +144,7 @@ def _check_scores(detections: AssessedObjects, progress: Progress) -> None:
         progress.warning(
             Phrase(
                 "The scores of {in} are between {low:.6g} and {high:.6g}, but {score} and the table are for scores between 0 and "
-                "1: only the average precision counts. Scale the scores, or choose another field in {in_score}.",
+                "1: only the average precision is right. Scale the scores, or choose another field in {in_score}.",
                 **{"in": field("detections"), "score": field("score"), "in_score": field("in_score")},
                 **{"low": low, "high": high},
             )
