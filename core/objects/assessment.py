@@ -92,7 +92,8 @@ def _read(parameters: AssessDetections, progress: Progress) -> tuple[AssessedObj
     detections = read_objects(parameters.detections, classes, parameters.in_score, "detections", progress)
     if detections.points:
         raise ParameterError(
-            "{in} holds points, but detections are polygons: choose the layer that otbtf:detectobjects wrote.",
+            "{in} holds points, but detections are polygons: choose a layer of boxes or outlines, as otbtf:detectobjects "
+            "writes them.",
             **{"in": field("detections")},
         )
     objects = read_objects(parameters.ref, parameters.ref_field or "", "", "ref", progress, detections.reference)
