@@ -17,6 +17,7 @@ from ..operations.assessdetections import AssessDetections
 from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
+from ..vectors.transformation import warn_of_unknown_system
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .assessedobjects import AssessedObjects, read_objects
@@ -28,6 +29,8 @@ from .objectpairs import containing, overlapping
 
 LEAST_SCORES = tuple(round(0.05 * step, 2) for step in range(20))
 """Smallest scores of the table."""
+
+_LAYERS = {"in": field("detections"), "ref": field("ref")}
 
 _MOST_LISTED = 20
 """Classes that a message lists."""
@@ -98,10 +101,55 @@ def _read(parameters: AssessDetections, progress: Progress) -> tuple[AssessedObj
         raise NothingInsideError("{ref} holds no object: choose the layer with the reference.", ref=field("ref"))
     if parameters.image is not None:
         objects = _inside(parameters, objects, progress)
+    if parameters.detections == parameters.ref:
+        told = Phrase("{in} and {ref} are the same layer, so all is found: choose the reference in {ref}.", **_LAYERS)
+        progress.warning(told)
     if not len(detections):
         progress.warning(Phrase("{in} holds no detection: every object is missed.", **{"in": field("detections")}))
+    else:
+        _check_places(detections, objects, progress)
+        _check_scores(detections, progress)
     _check_classes(set(detections.classes), set(objects.classes), progress)
     return detections, objects
+
+
+def _check_places(detections: AssessedObjects, objects: AssessedObjects, progress: Progress) -> None:
+    """Warn where all detections lie beside the whole reference."""
+    (x1, y1, x2, y2), (left, low, right, high) = detections.extent, objects.extent
+    if x1 > right or x2 < left or y1 > high or y2 < low:
+        progress.warning(
+            Phrase(
+                "{in} and {ref} lie in different places, so nothing is a hit: the detections cover x {x1:.10g} to {x2:.10g}, y "
+                "{y1:.10g} to {y2:.10g}, the reference x {left:.10g} to {right:.10g}, y {low:.10g} to {high:.10g} (coordinate "
+                "system: {system}). Choose the reference of the same place, or check the coordinate systems.",
+                **_LAYERS,
+                **{
+                    "system": detections.reference.describe(),
+                    "x1": x1,
+                    "x2": x2,
+                    "y1": y1,
+                    "y2": y2,
+                    "left": left,
+                    "right": right,
+                    "low": low,
+                    "high": high,
+                },
+            )
+        )
+
+
+def _check_scores(detections: AssessedObjects, progress: Progress) -> None:
+    """Warn of scores that the smallest ones, from 0 to 1, do not suit."""
+    low, high = float(detections.scores.min()), float(detections.scores.max())
+    if low < 0 or high > 1:
+        progress.warning(
+            Phrase(
+                "The scores of {in} are between {low:.6g} and {high:.6g}, but {score} and the table are for scores between 0 and "
+                "1: only the average precision is right. Scale the scores, or choose another field in {in_score}.",
+                **{"in": field("detections"), "score": field("score"), "in_score": field("in_score")},
+                **{"low": low, "high": high},
+            )
+        )
 
 
 def _check_classes(found: set[str], known: set[str], progress: Progress) -> None:
@@ -135,6 +183,7 @@ def _listed(classes: set[str]) -> str:
 def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Progress) -> AssessedObjects:
     """Return the objects with their centre in the image."""
     stack = Stack([parameters.image])
+    warn_of_unknown_system(field("ref"), objects.reference, field("image"), stack.reference, progress)
     within = objects.centred_in(stack.grid, stack.reference)
     outside = int((~within).sum())
     if outside == len(objects):

@@ -57,21 +57,15 @@ def write_errors(
         np.ma.MaskedArray(np.array(classes, object), [not name for name in classes]),
         np.ma.MaskedArray(np.array([*scores, *[0.0] * len(lost)]), [False] * len(scores) + [True] * len(lost)),
     ]
-    geometry = ogr.wkbMultiPolygon if any(shape.GetGeometryCount() > 1 for shape in shapes if _several(shape)) else None
-    with OutputVector(staging, _FIELDS, detections.reference, progress, geometry or ogr.wkbPolygon) as out:
-        out.write_shapes(columns, [_wkb(shape, geometry is not None) for shape in shapes])
+    several = any(shape.GetGeometryType() == ogr.wkbMultiPolygon for shape in shapes)
+    kind = ogr.wkbMultiPolygon if several else ogr.wkbPolygon
+    with OutputVector(staging, _FIELDS, detections.reference, progress, kind) as out:
+        out.write_shapes(columns, [_wkb(shape, several) for shape in shapes])
         out.close()
 
 
-def _several(shape: Any) -> bool:
-    return bool(ogr.GT_Flatten(shape.GetGeometryType()) == ogr.wkbMultiPolygon)
-
-
 def _wkb(shape: Any, several: bool) -> bytes:
-    flat = shape.Clone()
-    flat.FlattenTo2D()
-    flat = ogr.ForceToMultiPolygon(flat) if several else ogr.ForceToPolygon(flat)
-    return bytes(flat.ExportToWkb(ogr.wkbNDR))
+    return bytes((ogr.ForceToMultiPolygon(shape.Clone()) if several else shape).ExportToWkb(ogr.wkbNDR))
 
 
 def _usual_side(detections: AssessedObjects) -> float:

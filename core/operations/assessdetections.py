@@ -78,6 +78,7 @@ class AssessDetections(Operation):
         "Raster in which the objects were detected. Objects of the reference with their centre outside of it are left out, "
         "and counted. Default: all take part.",
         required=False,
+        section=sections.LABELS,
     )
     score: float = voc.number(
         "score",
