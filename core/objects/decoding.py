@@ -55,14 +55,19 @@ class Decoder:
         self._model, self._most, self._labels = model, most, np.array(labels, "int64")
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
-        """Return the boxes of a tile.
+        """Return the boxes of a tile; see `numbered`."""
+        return self.numbered(outputs, height, width)[0]
+
+    def numbered(self, outputs: Sequence[np.ndarray], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the boxes of a tile, and the number of each among those that the model returns.
 
         Args:
             outputs: of the model for one image, in the order of the head's.
             height, width: of the tile in pixels.
 
         Returns:
-            float64 of shape (n, 7): y1, x1, y2, x2 in pixels of the tile, score, class, angle in radians.
+            float64 of shape (n, 7): y1, x1, y2, x2 in pixels of the tile, score, class, angle in radians; int64 of shape
+            (n,).
 
         Raises:
             ModelError: the outputs are not what the head says.
@@ -87,7 +92,8 @@ class Decoder:
             boxes *= np.array([height, width, height, width], "float64")
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
-        return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+        has_area = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+        return rows[has_area], np.flatnonzero(kept)[has_area]
 
     def _points(self, output: np.ndarray, height: int, width: int) -> _Found:
         """Read the maps of objects that are found as points."""
@@ -202,7 +208,7 @@ def _table(decoder: Decoder, output: np.ndarray) -> np.ndarray:
 
 def _yolov5(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     rows = _table(decoder, outputs[0])
-    count = decoder.head.scores if decoder.head.scores is not None else rows.shape[1] - 5
+    count = decoder.head.scores if decoder.head.scores is not None else rows.shape[1] - 5 - decoder.head.prototypes
     if count < 1 or rows.shape[1] < 5 + count:
         raise decoder.unequal([rows.shape])
     each = rows[:, 5 : 5 + count]
@@ -213,7 +219,11 @@ def _yolov5(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
 def _yolov8(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     columns = _table(decoder, outputs[0])
     angles = 1 if decoder.head.facts.oriented else 0
-    count = decoder.head.scores if decoder.head.scores is not None else columns.shape[0] - 4 - angles
+    count = (
+        decoder.head.scores
+        if decoder.head.scores is not None
+        else columns.shape[0] - 4 - angles - decoder.head.prototypes
+    )
     if count < 1 or columns.shape[0] < 4 + count + angles:
         raise decoder.unequal([columns.shape])
     each = columns[4 : 4 + count]

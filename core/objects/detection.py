@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,13 @@ from ..rasters.outputarea import wanted_box
 from ..rasters.placement import check_placed
 from ..serving.memorybudget import MemoryBudget
 from ..serving.pipeline import IN_FLIGHT, stream
-from ..vectors.vectoroutput import POLYGONS, OutputVector, check_vector_output, vector_staging
-from .boxes import BOX, NO_BOXES, centres
-from .detectedlayer import DetectedObjects, classes_in
+from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
+from .boxes import BOX, NO_BOXES, NO_MASK, centres
+from .detectedlayer import DetectedObjects, classes_in, drawn_objects
 from .detectionreport import detection_report
 from .detector import Detector, Pixels, open_detector
+from .maskdecoding import LEAST
+from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, overlapping_tiles, region_around
 from .suppression import suppressed
 from .trialdetection import overlap_of
@@ -63,12 +66,19 @@ def detect_objects(parameters: DetectObjects, progress: Progress) -> dict[str, A
         stack.enter_context(gdal_cache(budget.cache))
         most = _most_boxes(detector, budget)
         overlap = overlap_of(detector, wanted, parameters.overlap, Part(progress, 0, 0.05))
-        found = _found(detector, wanted, overlap, most, Part(progress, 0.05, 0.85))
-        boxes = suppressed(found, parameters.iou, _checking(Part(progress, 0.85, 0.95)))
-        drawn = DetectedObjects(image.grid, image.reference, detector.legend, detector.head.facts.oriented)
-        with OutputVector(staging, drawn.fields, image.reference, progress, POLYGONS) as out:
+        masks = staging.folder / "masks" if detector.outlines is not None else None
+        with MaskFile(masks) if masks is not None else nullcontext() as kept:
+            found = _found(replace(detector, masks=kept), wanted, overlap, most, Part(progress, 0.05, 0.85))
+        whole = found if masks is None else found[found["mask"] != NO_MASK]
+        boxes = suppressed(whole, parameters.iou, _checking(Part(progress, 0.85, 0.95)))
+        with (
+            drawn_objects(detector, parameters.geometry, [masks] if masks is not None else []) as drawn,
+            OutputVector(staging, drawn.fields, image.reference, progress, drawn.geometry) as out,
+        ):
             drawn.write(out, boxes, Part(progress, 0.95, 0.99))
             out.close()
+        if masks is not None:
+            masks.unlink()
         rows = as_rows(classes_in(boxes), detector.legend)
         write_legend(staging.folder, staging.final.name, rows, "class")
         staging.commit()
@@ -76,6 +86,8 @@ def detect_objects(parameters: DetectObjects, progress: Progress) -> dict[str, A
     for sentence in told:
         progress.info(sentence)
     _warn(detector, parameters, boxes, drawn, progress)
+    if len(whole) < len(found):
+        progress.warning(_without_masks(len(found) - len(whole)))
     results: dict[str, Any] = {"out": parameters.out, "objects": len(boxes), "classes": len(rows), "overlap": overlap}
     if parameters.out_report:
         page = detection_report(parameters, boxes, detector.legend, told)
@@ -163,6 +175,17 @@ def _told(detector: Detector, boxes: np.ndarray, overlap: int) -> list[str]:
             overlap=overlap,
         )
     ]
+
+
+def _without_masks(count: int) -> str:
+    return Phrase(
+        "{count} {count:detection has|detections have} a score of {score} or more but an empty mask (no value above {least}), "
+        "and {count:is|are} left out: set {geometry} to boxes or points to have {count:it|them}.",
+        count=count,
+        score=field("score"),
+        least=LEAST,
+        geometry=field("geometry"),
+    )
 
 
 def _warn(

@@ -142,7 +142,7 @@ def describe(
 
 
 def _is_list(output: OutputDescription, head: DetectorHead | None) -> bool:
-    return head is not None and not head.facts.maps and output.info.name in head.all_outputs
+    return head is not None and not head.facts.maps and output.info.name in (*head.all_outputs, head.masks)
 
 
 def _head(model: Model) -> DetectorHead | None:

@@ -7,10 +7,13 @@ from typing import Any
 
 import detectors
 import numpy as np
+import onnx_graphs
 import pytest
+from onnx import numpy_helper
 
 from otbtf_qgis.core.errors import ModelError
 from otbtf_qgis.core.models.detectorhead import detector_head, head_of
+from otbtf_qgis.core.models.layout import channels_last
 from otbtf_qgis.core.models.loading import load_model
 
 pytest.importorskip("onnxruntime")
@@ -103,3 +106,58 @@ def test_a_form_can_be_said(tmp_path: Path) -> None:
     assert head_of(model, "suppressed", ["o"]).outputs == ("o",)
     with pytest.raises(ModelError, match="needs 3 outputs.*OUTPUT_NAMES"):
         head_of(model, "keras", [])
+
+
+@pytest.mark.parametrize(
+    ("image", "shape", "declared", "prototypes"),
+    [
+        ((1, 3, 128, 64), (1, 6, 32, 16), None, 6),  # its first sides may be taken for an image with the bands last
+        (SQUARE, (1, 6, 16, 16), (1, 6, "h", "w"), 6),
+        (SQUARE, (1, 6, 64, 64), None, None),  # a map of the image's size
+    ],
+)
+def test_prototypes_are_told_by_their_size(
+    image: Any, shape: Any, declared: Any, prototypes: int | None, tmp_path: Path
+) -> None:
+    cells = sum((image[2] // stride) * (image[3] // stride) for stride in (8, 16, 32))
+    outputs = {"output0": np.zeros((1, 4 + 2 + 6, cells)), "output1": np.zeros(shape)}
+    path = detectors.fixed_outputs(
+        tmp_path / "model.onnx", image, outputs, {"output1": declared} if declared else None, metadata=YOLO
+    )
+    model = load_model(path, "")
+    for each in (model, channels_last(model)):
+        found = detector_head(each)
+        if prototypes is None:
+            assert found is None
+        else:
+            assert found is not None
+            assert (found.form, found.scores, found.prototypes, found.masks) == ("yolov8", 2, prototypes, "output1")
+
+
+def test_classes_without_names_and_prototypes_without_a_number_are_refused(tmp_path: Path) -> None:
+    constants = {
+        "listed": np.zeros((1, 4 + 2 + 32, CELLS), "float32"),
+        "maps": np.zeros((1, 32, 16, 16), "float32"),
+        "zero": np.zeros(32, "float32"),
+    }
+    nodes = [
+        onnx_graphs.node("ReduceMin", "images", "least", keepdims=0),
+        onnx_graphs.node("LessOrEqual", "zero least", "chosen"),  # as many of the maps as the image says
+        onnx_graphs.node("Compress", "maps chosen", "output1", axis=1),
+        onnx_graphs.node("Add", "listed least", "output0"),
+    ]
+    infos = [
+        onnx_graphs.value("output0", (1, 4 + 2 + 32, CELLS)),
+        onnx_graphs.value("output1", (1, "c", 16, 16)),
+    ]
+    inputs, arrays = (
+        [onnx_graphs.value("images", SQUARE)],
+        [numpy_helper.from_array(each, name) for name, each in constants.items()],
+    )
+    path = onnx_graphs.save(tmp_path / "model.onnx", nodes, inputs, infos, arrays)
+    with pytest.raises(ModelError, match="tells neither its classes nor the number of prototypes"):
+        detector_head(load_model(path, ""))
+    path = onnx_graphs.save(tmp_path / "named.onnx", nodes, inputs, infos, arrays, metadata={**YOLO, "task": "segment"})
+    found = detector_head(load_model(path, ""))
+    assert found is not None
+    assert (found.form, found.scores, found.masks) == ("yolov8", 2, "output1")
