@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BOX = np.dtype(
@@ -27,6 +29,11 @@ def boxes_of(rows: np.ndarray) -> np.ndarray:
     for name, column in zip(("y1", "x1", "y2", "x2", "score", "class", "angle"), rows.T):
         boxes[name] = column
     return boxes
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return boxes one after the other; NumPy would leave out the bytes behind their fields."""
+    return np.concatenate([NO_BOXES, *parts], out=np.empty(sum(map(len, parts)), BOX))
 
 
 def centres(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

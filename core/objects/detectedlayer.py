@@ -117,7 +117,7 @@ class DetectedOutlines(DetectedObjects):
         self._drawn = MaskOutlines(self._ellipsoid, self._transform)
 
     def _write(self, out: OutputVector, boxes: np.ndarray) -> None:
-        outlines = self._drawn.of([self._masks.read(place) for place in boxes["mask"].tolist()])
+        outlines = self._drawn.of(map(self._masks.read, boxes["mask"].tolist()))
         areas, pixels = (np.array(values, "float64") for values in zip(*((one.area, one.pixels) for one in outlines)))
         out.write_shapes(self._columns(boxes, areas, pixels), [one.wkb for one in outlines])
 

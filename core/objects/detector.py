@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +31,12 @@ from ..rasters.narrowing import Narrowing
 from ..samples.mapmask import MapMask, open_mask
 from ..serving.imageadaptation import adapted
 from ..serving.servesettings import ServeSettings, TilingSettings
-from .boxes import NO_BOXES, boxes_of, centres, hulls
+from .boxes import NO_BOXES, NO_MASK, boxes_of, centres, hulls
 from .decoding import Decoder
 from .maskdecoding import MaskDecoder
 from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, cut_by_edges, taken
+from .unknownpixels import filled, known_pixels
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from ..probing.compute import Compute
@@ -95,12 +96,26 @@ class Detector:
     outlines: MaskDecoder | None = None
     masks: MaskFile | None = None
 
+    def reset_counts(self) -> None:
+        """Count from zero on what is warned of at the end."""
+        self.decoder.full = 0
+        self.narrowing.reset()
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted, by name."""
+        return {"full": self.decoder.full, **self.narrowing.counts()}
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Add what was counted elsewhere."""
+        self.decoder.full += counts["full"]
+        self.narrowing.add(counts)
+
     def read(self, box: Box) -> Pixels | None:
         """Return the pixels of a tile; None where no object can have its centre in it."""
         grid = self.source.stack.grid
         inside: np.ndarray | None = None
-        within = box.intersection(grid.box)
         if self.mask is not None:
+            within = box.intersection(grid.box)
             inside = np.zeros((box.height, box.width), bool)
             rows, columns = (
                 slice(within.y - box.y, within.bottom - box.y),
@@ -116,10 +131,11 @@ class Detector:
             inside = ~missing if inside is None else inside & ~missing
             if not inside.any():
                 return None
-        pixels = self.source.with_gaps(pixels, box, PADDING)
-        if missing is not None and pixels.dtype.kind == "f":
-            pixels[missing] = np.nan_to_num(pixels[missing])
-        return Pixels(self.narrowing(pixels, missing)[None], inside)
+        known = known_pixels(box, grid.box, missing)
+        if not known.any():
+            return None
+        pixels = filled(self.source.with_gaps(pixels, box, PADDING), known)
+        return Pixels(self.narrowing(pixels, ~known)[None], inside)
 
     def boxes(self, tile: OverlappingTile, pixels: Pixels | None) -> np.ndarray:
         """Return the boxes of the objects that are taken from a tile, in pixels of the image; their masks go to the file."""
@@ -138,10 +154,11 @@ class Detector:
         keep = taken(around, tile) & self._centred(found, box, pixels.inside)
         found["cut"] = cut_by_edges(around, tile)
         found = found[keep]
-        if self.outlines is not None and self.masks is not None:
+        if self.outlines is not None:
             within = box.intersection(self.source.stack.grid.box)
             masks = self.outlines(outputs[-1], rows[keep, :4], numbers[keep], outputs[0], box, within)
-            found["mask"] = self.masks.add(masks)
+            # A trial has no file, but refuses what are no masks.
+            found["mask"] = self.masks.add(masks) if self.masks is not None else [NO_MASK for _ in masks]
         for name, shift in (("y1", box.y), ("y2", box.y), ("x1", box.x), ("x2", box.x)):
             found[name] += shift
         return found

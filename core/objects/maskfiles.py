@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import ParameterError, field
+from ..errors import ParameterError, VectorError, field
 from .boxes import NO_MASK
 
 _HEAD = np.dtype("<i4")
 _NUMBERS = 4
+
+_OPEN = 64
+"""Files that are open at a time."""
 
 
 @dataclass(frozen=True)
@@ -101,36 +104,72 @@ class MaskFile:
         )
 
 
-class MaskFiles:
-    """Reads the masks in one or several files, as if these were one. Used as a context manager, which closes them.
+def starts_of(paths: Sequence[Path]) -> list[int]:
+    """Return where each of several files begins if they are one after the other.
 
-    Attributes:
-        starts: where each file begins: to be added to the places that its `MaskFile` returned, but for `NO_MASK`.
+    It is to be added to the places that its `MaskFile` returned, but for `NO_MASK`.
+
+    Raises:
+        VectorError: one cannot be read.
     """
+    try:
+        sizes = [path.stat().st_size for path in paths]
+    except OSError as error:
+        raise _unreadable(Path(error.filename)) from error
+    return [int(start) for start in np.cumsum([0, *sizes[:-1]])]
+
+
+class MaskFiles:
+    """Reads the masks in one or several files, as if these were one. Used as a context manager, which closes them."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        """Open files that are finished.
+        """Take files that are finished.
 
         Raises:
-            OSError: one cannot be read.
+            VectorError: one cannot be read.
         """
-        sizes = [path.stat().st_size for path in paths]
-        self.starts = tuple(int(start) for start in np.cumsum([0, *sizes[:-1]]))
-        with ExitStack() as stack:
-            self._files = [stack.enter_context(path.open("rb")) for path in paths]
-            self._stack = stack.pop_all()
+        self._paths, self._starts = paths, starts_of(paths)
+        self._files: dict[int, BinaryIO] = {}
 
     def __enter__(self) -> MaskFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        while self._files:
+            self._files.popitem()[1].close()
 
     def read(self, place: int) -> Mask:
-        """Return the mask at a place."""
-        number = bisect_right(self.starts, place) - 1
-        file = self._files[number]
-        file.seek(place - self.starts[number])
-        y, x, height, width = np.frombuffer(file.read(_NUMBERS * _HEAD.itemsize), _HEAD).tolist()
-        bits = np.frombuffer(file.read(-(-height * width // 8)), "uint8")
-        return Mask(y, x, np.unpackbits(bits, count=height * width).astype(bool).reshape(height, width))
+        """Return the mask at a place.
+
+        Raises:
+            VectorError: it cannot be read, or is damaged.
+        """
+        number = bisect_right(self._starts, place) - 1
+        try:
+            file = self._opened(number)
+            file.seek(place - self._starts[number])
+            head = file.read(_NUMBERS * _HEAD.itemsize)
+            y, x, height, width = np.frombuffer(head, _HEAD).tolist()
+            bits = np.frombuffer(file.read(-(-height * width // 8)), "uint8")
+            if min(height, width) < 1 or 8 * len(bits) < height * width:
+                raise _unreadable(self._paths[number])
+            pixels = np.unpackbits(bits, count=height * width).astype(bool).reshape(height, width)
+        except (OSError, ValueError) as error:
+            raise _unreadable(self._paths[number]) from error
+        return Mask(y, x, pixels)
+
+    def _opened(self, number: int) -> BinaryIO:
+        """Return a file, of which some are open at a time: a process may have no more than some hundreds."""
+        if number not in self._files:
+            if len(self._files) >= _OPEN:
+                self._files.pop(next(iter(self._files))).close()
+            self._files[number] = self._paths[number].open("rb")
+        return self._files[number]
+
+
+def _unreadable(path: Path) -> VectorError:
+    return VectorError(
+        "The masks of objects in {path} cannot be read or are damaged: run again, in parts with {resume}.",
+        path=path,
+        resume=field("resume"),
+    )

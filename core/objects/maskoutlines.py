@@ -7,7 +7,7 @@ nor its place depends on which of them is the largest.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from ..polygons.wkb import multipolygon_wkb
 from ..rasters.ellipsoid import Ellipsoid
 from .maskfiles import Mask
 
-_SHEET = 1 << 20
+_SHEET = 1 << 18
 """Pixels of the masks that are drawn at once, side by side: with one at a time, most of the time is that of calls."""
 
 
@@ -47,8 +47,8 @@ class MaskOutlines:
         """Take the ellipsoid, if it is known, and GDAL's six numbers, which place columns and rows."""
         self._measuring, self._transform = Measuring(ellipsoid, transform), transform
 
-    def of(self, masks: Sequence[Mask]) -> list[Outline]:
-        """Return the outlines of masks, none of which is empty."""
+    def of(self, masks: Iterable[Mask]) -> list[Outline]:
+        """Return the outlines of masks, none of which is empty; a few masks are taken at a time."""
         return [outline for part in _sheets(masks) for outline in self._drawn(part)]
 
     def _drawn(self, masks: Sequence[Mask]) -> Iterator[Outline]:
@@ -83,14 +83,15 @@ def _order(shape: Shape) -> tuple[int, int, int]:
     return -shape.pixels, y, x
 
 
-def _sheets(masks: Sequence[Mask]) -> Iterator[Sequence[Mask]]:
+def _sheets(masks: Iterable[Mask]) -> Iterator[list[Mask]]:
     """Yield masks in parts that make sheets of few pixels; at least one in each."""
-    start = height = width = 0
-    for number, mask in enumerate(masks):
-        tall, wide = max(height, mask.pixels.shape[0]), width + mask.pixels.shape[1] + 1
-        if number > start and tall * wide > _SHEET:
-            yield masks[start:number]
-            start, tall, wide = number, mask.pixels.shape[0], mask.pixels.shape[1] + 1
-        height, width = tall, wide
-    if masks:
-        yield masks[start:]
+    part: list[Mask] = []
+    height = width = 0
+    for mask in masks:
+        height, width = max(height, mask.pixels.shape[0]), width + mask.pixels.shape[1] + 1
+        if part and height * width > _SHEET:
+            yield part
+            part, height, width = [], mask.pixels.shape[0], mask.pixels.shape[1] + 1
+        part.append(mask)
+    if part:
+        yield part

@@ -13,7 +13,7 @@ from ..parameters.detectorheads import FORMS, ORDERS, SCALES
 from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.servedmodel import images_pixelsize, images_scaling
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import PARTS_RESULTS, LayerParts, Memory
 from ..parameters.vectorsource import LayerSource
 
 GEOMETRIES = ("boxes", "points", "outlines")
@@ -162,7 +162,7 @@ class _Mask(Masked):
 
 
 @dataclass(frozen=True)
-class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
+class DetectObjects(Operation, LayerParts, _Mask, Memory, _Choice, _Detector):
     """An image through a detector, tile by tile, into a layer in which each object is once."""
 
     TITLE = "Detect objects"
@@ -175,6 +175,7 @@ class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
         "from the neighbour that sees it whole, and each object is kept once."
     )
     RESULTS = (
+        *PARTS_RESULTS,
         NumberResult("objects", "Number of objects"),
         NumberResult("classes", "Number of classes"),
         NumberResult("overlap", "Overlap of tiles in pixels"),
@@ -190,7 +191,7 @@ class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
         "boxes: of the detector. points: the centres of the boxes. outlines: of the objects' masks, only with a model that "
         "returns masks; area and pixels are then those of the outlines.",
         GEOMETRIES,
-        section=sections.OUTPUT,
+        section=sections.SETTINGS,
     )
     out: str = voc.vector_out("out", "Objects", "The objects, in the image's coordinate system.")
     out_report: str | None = shared.report("HTML page with the number of objects and the scores of each class.")

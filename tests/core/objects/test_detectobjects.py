@@ -15,7 +15,7 @@ from serving import ORIGIN, UTM, Log, write
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
-from otbtf_qgis.core.objects import detection
+from otbtf_qgis.core.objects import imagedetection
 
 pytest.importorskip("tensorflow")
 
@@ -274,7 +274,7 @@ def test_a_model_that_returns_all_it_can_is_told(tmp_path: Path) -> None:
 
 
 def test_too_many_boxes_name_the_score(drawn: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "MOST_BOXES", 20)
+    monkeypatch.setattr(imagedetection, "MOST_BOXES", 20)
     with pytest.raises(OtbtfError, match="More than 20 boxes have a score of SCORE .0.5. or more"):
         run(tmp_path, drawn.path, drawn.model, tilesize=160)
     assert list(tmp_path.iterdir()) == []
