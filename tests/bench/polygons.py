@@ -75,8 +75,7 @@ def bench_instances(quick: bool, folder: Path) -> list[dict[str, Any]]:
     source = folder / "scores.tif"
     _scores(source, side)
     cases = {
-        "otbtf:maptopolygons, INSTANCES": (_OURS, {"instances": True}),
-        "otbtf:maptopolygons, INSTANCES OVERLAP=64": (_OURS, {"instances": True, "overlap": 64}),
+        "otbtf:maptopolygons, INSTANCES, RAM=1024": (_OURS, {"instances": True, "ram": 1024}),
         "scikit-image's watershed of the whole": (_WHOLE, {}),
     }
     return [_measured("fields that touch", source, side, who, *case) for who, case in cases.items()]

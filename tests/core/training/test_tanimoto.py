@@ -95,6 +95,11 @@ def test_targets_beyond_one_are_refused(tmp_path: Path) -> None:
         learn(tmp_path, 255)
 
 
+def test_a_template_too_deep_for_its_patches_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="cannot be applied to patches of 8 x 8 x 2: .* lower DEPTH of a template"):
+        learn(tmp_path, depth=4)
+
+
 def test_a_created_model_is_trained_by_the_loss_of_its_template(tmp_path: Path) -> None:
     for template, loss in (("field_boundaries", "tanimoto"), ("super_resolution", "mae")):
         model = str(tmp_path / f"{template}.keras")
