@@ -8,14 +8,14 @@ import numpy as np
 
 BOX = np.dtype(
     {
-        "names": ["y1", "x1", "y2", "x2", "mask", "score", "class", "angle", "cut"],
-        "formats": ["f8", "f8", "f8", "f8", "i8", "f4", "i4", "f4", "?"],
+        "names": ["y1", "x1", "y2", "x2", "mask", "score", "class", "angle", "cut", "tile"],
+        "formats": ["f8", "f8", "f8", "f8", "i8", "f4", "i4", "f4", "?", "u1"],
         "itemsize": 56,
     }
 )
 """A box: its upper and lower, left and right edges in pixels, before it is turned by the angle (radians, clockwise as seen
 on the image) around its centre; where its mask is in the files of masks, `NO_MASK` for none; score and class; whether the
-inner edge of a tile cuts it."""
+inner edge of a tile cuts it; the kind of its tile, see `overlappingtiles.KINDS`."""
 
 NO_MASK = -1
 

@@ -152,7 +152,7 @@ class Detector:
             return NO_BOXES
         around = hulls(found)
         keep = taken(around, tile) & self._centred(found, box, pixels.inside)
-        found["cut"] = cut_by_edges(around, tile)
+        found["cut"], found["tile"] = cut_by_edges(around, tile), tile.kind
         found = found[keep]
         if self.outlines is not None:
             within = box.intersection(self.source.stack.grid.box)

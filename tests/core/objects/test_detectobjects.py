@@ -128,8 +128,14 @@ def test_no_object_is_an_empty_layer(drawn: SimpleNamespace, tmp_path: Path) -> 
 
 
 def test_objects_larger_than_the_overlap_are_told(drawn: SimpleNamespace, tmp_path: Path) -> None:
-    found = run(tmp_path, drawn.path, drawn.model, tilesize=64, overlap=4)
-    assert any("OVERLAP" in warning and "larger than" in warning for warning in found.log.warnings)
+    for overlap in (4, 0):
+        found = run(tmp_path, drawn.path, drawn.model, tilesize=64, overlap=overlap)
+        assert any("OVERLAP" in warning and "larger than" in warning for warning in found.log.warnings)
+
+
+def test_each_object_is_found_once_even_if_all_may_overlap(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=96, overlap=48, iou=1)
+    assert edges_of(found) == set(drawn.edges.values())
 
 
 def test_names_and_colours_of_yolo_reach_the_layer(tmp_path: Path) -> None:
