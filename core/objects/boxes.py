@@ -19,6 +19,8 @@ inner edge of a tile cuts it; the kind of its tile, see `overlappingtiles.KINDS`
 
 NO_MASK = -1
 
+_FINE = 16
+
 NO_BOXES = np.empty(0, BOX)
 
 
@@ -39,6 +41,15 @@ def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
 def centres(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and columns of the boxes' centres, float64."""
     return (boxes["y1"] + boxes["y2"]) / 2, (boxes["x1"] + boxes["x2"]) / 2
+
+
+def places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres to a sixteenth of a pixel, float64.
+
+    What is less is rounding, which differs from tile to tile. Centres often lie on the edge between two pixels.
+    """
+    rows, columns = (np.rint(_FINE * each) / _FINE for each in centres(boxes))
+    return rows, columns
 
 
 def hulls(boxes: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .boxes import centres, corners, hulls
+from .boxes import corners, hulls, places
 
 _BATCH = 2_000
 """Boxes between two looks at the user's wish to stop."""
@@ -28,13 +28,10 @@ _ROUNDING = 2e-4
 _TOUCHING = 1e-3
 """Pixels by which boxes beside each other may overlap, for the same reason."""
 
-_FINE = 16
-"""Steps of a pixel in which places are compared: what is less is rounding, which differs from tile to tile."""
-
 
 def in_order(boxes: np.ndarray) -> np.ndarray:
     """Return the numbers of boxes in the order of suppression: by score from the highest, then y, then x of the centre."""
-    rows, columns = (np.rint(_FINE * each) for each in centres(boxes))
+    rows, columns = places(boxes)
     return np.lexsort((boxes["class"], columns, rows, -boxes["score"].astype("float64")))
 
 
@@ -104,8 +101,8 @@ class _Index:
         sides = np.maximum(edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1])
         levels = np.ceil(np.log2(np.maximum(sides, 1.0))).astype("int64")
         areas = (part["y2"] - part["y1"]) * (part["x2"] - part["x1"])
-        places = corners(part).tolist() if self._turned else [None] * len(part)
-        entries = map(_Entry, *edges.T.tolist(), areas.tolist(), range(start, end), part["tile"].tolist(), places)
+        turned = corners(part).tolist() if self._turned else [None] * len(part)
+        entries = map(_Entry, *edges.T.tolist(), areas.tolist(), range(start, end), part["tile"].tolist(), turned)
         columns = (sides.tolist(), levels.tolist(), part["class"].tolist(), part["cut"].tolist())
         return [self._add(*one) for one in zip(entries, *columns)]
 
