@@ -16,6 +16,9 @@ from .centrepoints import centred_boxes
 _ROUNDING = 1e-3
 """By how much a score may exceed 1."""
 
+_NO_OBJECT = -1.0
+"""Score with which KerasCV and KerasHub fill their lists."""
+
 _BEYOND = 2.0
 """Shares of an image up to which boxes may reach beyond it, and pixels below which no box of a real object is."""
 
@@ -79,6 +82,11 @@ class Decoder:
         )
         kept = found.scores >= self.score
         self._check_scores(found.scores)
+        if (found.classes[kept] != np.floor(found.classes[kept])).any():  # also NaN
+            raise self._odd(
+                Phrase("classes that are no whole numbers"),
+                Phrase("set {output_names} to boxes, scores and classes", output_names=field("output_names")),
+            )
         if self._most is not None and int(kept.sum()) >= self._most:
             self.full += 1
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
@@ -120,9 +128,21 @@ class Decoder:
         )
 
     def _check_scores(self, scores: np.ndarray) -> None:
-        if len(scores) and np.nanmax(scores, initial=0.0) > 1 + _ROUNDING:
+        if np.isnan(scores).any():
             raise self._odd(
-                Phrase("scores up to {score:.4g}, but they are shares from 0 to 1", score=float(np.nanmax(scores))),
+                Phrase("scores that are no numbers"),
+                Phrase(
+                    "check that the values of the image are those of the model's training; else the model is damaged"
+                ),
+            )
+        told = scores[(scores != _NO_OBJECT) & (scores != -np.inf)]
+        wrong = told[(told > 1 + _ROUNDING) | (told < -_ROUNDING)]
+        if len(wrong):
+            least, most = float(told.min()), float(told.max())
+            raise self._odd(
+                Phrase("scores up to {score:.4g}, but they are shares from 0 to 1", score=most)
+                if most > 1 + _ROUNDING
+                else Phrase("scores down to {score:.4g}, but they are shares from 0 to 1", score=least),
                 Phrase("export the model with a sigmoid or softmax, or set {head} to what its outputs are", head=_HEAD),
             )
 

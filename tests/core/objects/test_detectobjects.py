@@ -191,6 +191,10 @@ def test_serve_points_here_and_this_points_to_serve(drawn: SimpleNamespace, tmp_
     yolo = detectors.yolo_grid(tmp_path / "yolo.onnx")
     with pytest.raises(OtbtfError, match="is a detector .*otbtf:detectobjects"):
         registry.run("TensorflowModelServe", {**values, "model.dir": yolo}, Log())
+    with pytest.raises(OtbtfError, match="a SavedModel of TensorFlow 2, which cannot be trained"):
+        patches = {f"training.source{number}.il": [drawn.path] for number in (1, 2)}
+        training = {**patches, "model.dir": drawn.model, "loss": "mae", "model.saveto": str(tmp_path / "trained")}
+        registry.run("TensorflowModelTrain", training, Log())
     maps = detectors.fixed_outputs(tmp_path / "maps.onnx", (1, 3, 64, 64), {"map": np.zeros((1, 2, 64, 64))})
     with pytest.raises(OtbtfError, match="returns maps .*otbtf:tensorflowmodelserve"):
         run(tmp_path, drawn.path, maps)
