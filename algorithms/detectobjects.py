@@ -8,7 +8,7 @@ from .classstyle import style_by_result
 
 
 class DetectObjects(OtbtfAlgorithm):
-    """The objects in an image as boxes, by a detector."""
+    """The objects in an image, by a detector."""
 
     OPERATION = Operation
 

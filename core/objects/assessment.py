@@ -78,10 +78,10 @@ def assess_detections(parameters: AssessDetections, progress: Progress) -> dict[
             drawn.commit()
     found = _found(parameters, results, every)
     if parameters.out_report:
-        page = assessment_report(parameters, results, every, objects.points)
+        page = assessment_report(parameters, results, every, detections.points or objects.points)
         write_text_file(parameters.out_report, page, progress, field("out_report"))
         found["out.report"] = parameters.out_report
-    _tell(parameters, found, objects, progress)
+    _tell(parameters, found, detections, objects, progress)
     progress.fraction(1.0)
     return found
 
@@ -90,13 +90,13 @@ def _read(parameters: AssessDetections, progress: Progress) -> tuple[AssessedObj
     """Return the detections and the reference objects in the coordinate system of the detections."""
     classes = parameters.in_field if parameters.ref_field else ""
     detections = read_objects(parameters.detections, classes, parameters.in_score, "detections", progress)
-    if detections.points:
-        raise ParameterError(
-            "{in} holds points, but detections are polygons: choose a layer of boxes or outlines, as otbtf:detectobjects "
-            "writes them.",
-            **{"in": field("detections")},
-        )
     objects = read_objects(parameters.ref, parameters.ref_field or "", "", "ref", progress, detections.reference)
+    if detections.points and objects.points:
+        raise ParameterError(
+            "{in} and {ref} both hold points, of which none contains another: choose polygons for one of them, such as boxes "
+            "of otbtf:detectobjects.",
+            **_LAYERS,
+        )
     if not len(objects):
         raise NothingInsideError("{ref} holds no object: choose the layer with the reference.", ref=field("ref"))
     if parameters.image is not None:
@@ -210,8 +210,11 @@ def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Pr
 
 def _pairs(parameters: AssessDetections, detections: AssessedObjects, objects: AssessedObjects) -> Pairs:
     """Return the pairs of one class."""
-    find = containing if objects.points else overlapping
-    pairs = find(detections.shapes, objects.shapes, detections.envelopes, objects.envelopes)
+    if detections.points:
+        pairs = containing(objects.shapes, detections.shapes, objects.envelopes, detections.envelopes).turned()
+    else:
+        find = containing if objects.points else overlapping
+        pairs = find(detections.shapes, objects.shapes, detections.envelopes, objects.envelopes)
     numbers = {name: number for number, name in enumerate(sorted({*detections.classes, *objects.classes}))}
     one, other = (np.array([numbers[name] for name in each.classes], "int64") for each in (detections, objects))
     same = one[pairs.detections] == other[pairs.objects]
@@ -226,10 +229,11 @@ def _class_results(
     progress: Progress,
 ) -> Iterator[ClassResult]:
     """Yield the result of each class, by name; the numbers of objects stay those of all."""
-    least = 0.0 if objects.points else parameters.iou
+    by_points = detections.points or objects.points
+    least = 0.0 if by_points else parameters.iou
     asked = matched(pairs.at_least(least), detections.scores, len(objects))
     each: dict[float, np.ndarray] = {}
-    for overlap in () if objects.points else OVERLAPS:
+    for overlap in () if by_points else OVERLAPS:
         progress.check()
         each[overlap] = matched(pairs.at_least(overlap), detections.scores, len(objects)) >= 0
     for name in sorted({*detections.classes, *objects.classes}, key=_order):
@@ -291,7 +295,13 @@ def _found(parameters: AssessDetections, results: Sequence[ClassResult], every: 
     }
 
 
-def _tell(parameters: AssessDetections, found: dict[str, Any], objects: AssessedObjects, progress: Progress) -> None:
+def _tell(
+    parameters: AssessDetections,
+    found: dict[str, Any],
+    detections: AssessedObjects,
+    objects: AssessedObjects,
+    progress: Progress,
+) -> None:
     progress.info(
         Phrase(
             "With scores of {least:g} or more: {hits} {hits:hit|hits}, {misses} {misses:miss|misses}, {alarms} "
@@ -304,7 +314,7 @@ def _tell(parameters: AssessDetections, found: dict[str, Any], objects: Assessed
             ap=found.get("ap", math.nan),
         )
     )
-    if objects.points:
+    if detections.points or objects.points:
         progress.info(
-            "The reference holds points: a detection that contains one is a hit, and the average precision knows no overlap."
+            "Points and polygons are compared: a point in a polygon is a hit, and the average precision knows no overlap."
         )

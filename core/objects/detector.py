@@ -36,6 +36,7 @@ from .decoding import Decoder
 from .maskdecoding import MaskDecoder
 from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, cut_by_edges, taken
+from .unknownpixels import filled, known_pixels
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from ..probing.compute import Compute
@@ -113,8 +114,8 @@ class Detector:
         """Return the pixels of a tile; None where no object can have its centre in it."""
         grid = self.source.stack.grid
         inside: np.ndarray | None = None
-        within = box.intersection(grid.box)
         if self.mask is not None:
+            within = box.intersection(grid.box)
             inside = np.zeros((box.height, box.width), bool)
             rows, columns = (
                 slice(within.y - box.y, within.bottom - box.y),
@@ -130,10 +131,11 @@ class Detector:
             inside = ~missing if inside is None else inside & ~missing
             if not inside.any():
                 return None
-        pixels = self.source.with_gaps(pixels, box, PADDING)
-        if missing is not None and pixels.dtype.kind == "f":
-            pixels[missing] = np.nan_to_num(pixels[missing])
-        return Pixels(self.narrowing(pixels, missing)[None], inside)
+        known = known_pixels(box, grid.box, missing)
+        if not known.any():
+            return None
+        pixels = filled(self.source.with_gaps(pixels, box, PADDING), known)
+        return Pixels(self.narrowing(pixels, ~known)[None], inside)
 
     def boxes(self, tile: OverlappingTile, pixels: Pixels | None) -> np.ndarray:
         """Return the boxes of the objects that are taken from a tile, in pixels of the image; their masks go to the file."""

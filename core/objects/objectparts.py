@@ -61,8 +61,9 @@ class ObjectParts:
         given, detector = self._parameters, self.opened.detector
         check_shared_images(given.images_pixelsize)
         found = models_identity(given.model_dir)
-        named = [f"{value} {entry.name}" for value, entry in sorted(detector.legend.items())]
-        found["the names of the model's classes"] = ", ".join(named)
+        if detector.legend:  # which a sidecar may tell, and CLASSES name
+            named = [f"{value} {entry.name}" for value, entry in sorted(detector.legend.items())]
+            found["the names of the model's classes"] = ", ".join(named)
         found.update(parameters_identity(given, ("il", "model_dir", "out_report", *OF_THE_MASK), parts_are_kept))
         found.update(mask_identity(given, detector.mask))
         found["il"] = images_identity(detector.source.stack, given.il, field("il"))

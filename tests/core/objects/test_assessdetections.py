@@ -14,7 +14,7 @@ from osgeo import ogr, osr
 from serving import Log, write
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.errors import OtbtfError, ParameterError
 
 UTM = 32631
 
@@ -124,6 +124,22 @@ def test_points_in_another_coordinate_system_are_hit_by_what_contains_them(
     errors = ogr.Open(str(tmp_path / "errors.gpkg"))
     (missed,) = [row.GetGeometryRef().GetEnvelope() for row in errors.GetLayer(0) if row["kind"] == "miss"]
     assert missed == pytest.approx((500_040, 500_050, 4_800_000, 4_800_010), abs=0.5)
+
+
+def test_points_that_are_detected_are_hits_in_polygons(layers: SimpleNamespace, tmp_path: Path) -> None:
+    points = layer(tmp_path / "points.gpkg", FOUND, points=True, **{"class": OF, "score": SCORES})
+    more = {"out.errors": str(tmp_path / "errors.gpkg"), "out.report": str(tmp_path / "report.html")}
+    run = assess(tmp_path, points, layers.reference, **more)
+    assert (run.results["hits"], run.results["misses"], run.results["falsealarms"]) == (3, 1, 3)
+    assert run.results["ap"] == pytest.approx(run.results["ap50"])
+    errors = ogr.Open(str(tmp_path / "errors.gpkg"))
+    alarms = [row.GetGeometryRef().GetEnvelope() for row in errors.GetLayer(0) if row["kind"] == "false alarm"]
+    beside = (500_080, 500_090, 4_800_000, 4_800_010)  # as large as most of the reference
+    assert beside in [tuple(round(edge) for edge in alarm) for alarm in alarms]
+    assert "a point in a polygon" in " ".join(run.log.infos)
+    assert "A hit is a point in a polygon" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    with pytest.raises(ParameterError, match="IN and REF both hold points"):
+        assess(tmp_path, points, points)
 
 
 def test_without_a_class_field_classes_are_not_compared(layers: SimpleNamespace, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -228,6 +231,24 @@ def test_parts_of_another_run(
     run(inputs["trial"], out, part="0/2")
     with pytest.raises(ParameterError, match=f"holds the parts of another run. What differs: {told}"):
         run({**inputs["trial"], **changed}, out, part="1/2")
+
+
+def test_parts_of_other_inputs(inputs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    """Of another image, and of a model whose classes have got names: CLASSES may name these."""
+    image, model = tmp_path / "image.tif", tmp_path / "model"
+    shutil.copy(inputs["cut"]["il"][0], image)
+    shutil.copytree(inputs["cut"]["model.dir"], model)
+    values, out = {**inputs["cut"], "il": [str(image)], "model.dir": str(model)}, tmp_path / "objects.gpkg"
+    run(values, out, part="0/2")
+    legend = {"classes": [{"value": 1, "name": "oak"}]}
+    labels = detectors.scene(tmp_path / "labels.tif", np.ones((4, 4, 1), "uint8"))
+    (tmp_path / "labels.tif.json").write_text(json.dumps(legend))
+    registry.run("DescribeModel", {"model.dir": str(model), "classes": labels, "sidecar": True}, Log())
+    with pytest.raises(ParameterError, match=r"the names of the model's classes \(there nothing, here 1 oak\)"):
+        run(values, out, part="1/2")
+    os.utime(image, (1, 1))
+    with pytest.raises(ParameterError, match=r"IL \(there image.tif of .* changed at 1"):
+        run({**values, "model.dir": inputs["cut"]["model.dir"]}, out, part="1/2")
 
 
 def test_parts_without_masks(inputs: dict[str, dict[str, Any]], tmp_path: Path) -> None:
