@@ -99,6 +99,19 @@ def test_names_of_classes_that_contradict_the_shape_are_refused(tmp_path: Path) 
         head(tmp_path, SQUARE, (1, 9, CELLS), metadata=YOLO)
 
 
+def test_features_are_no_masks(tmp_path: Path) -> None:
+    named = {
+        f"detection_{name}": np.zeros((1, 5, *more)) for name, more in (("boxes", [4]), ("scores", []), ("classes", []))
+    }
+    outputs = {**named, "box_classifier_features": np.zeros((5, 4, 4, 32))}  # of Faster R-CNN
+    found = head(tmp_path, SQUARE, outputs)
+    assert (found.form, found.masks) == ("tensorflow", "")
+    assert head(tmp_path, SQUARE, {**outputs, "detection_masks": np.zeros((1, 5, 15, 15))}).masks == "detection_masks"
+    unnamed = {"7": np.zeros((5, 4)), "8": np.zeros(5), "9": np.zeros(5), "10": np.zeros((5, 1, 64, 64))}
+    path = detectors.fixed_outputs(tmp_path / "unnamed.onnx", SQUARE, unnamed)
+    assert head_of(load_model(path, ""), "torchvision", ["7", "8", "9"]).masks == "10"
+
+
 def test_a_form_can_be_said(tmp_path: Path) -> None:
     path = detectors.fixed_outputs(tmp_path / "m.onnx", FREE, {"o": np.zeros((1, 300, 6))}, {"o": (1, "n", 6)})
     model = load_model(path, "")
