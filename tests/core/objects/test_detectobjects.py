@@ -217,15 +217,6 @@ def test_describe_model_shows_a_detector_and_keeps_names_of_classes(drawn: Simpl
     assert rows == {1: {"value": 1, "name": "oak", "color": "#112233"}}
 
 
-def test_the_template_is_described_as_a_detector(tmp_path: Path) -> None:
-    """Which makes no map by itself, although its outputs have a geometry."""
-    model = str(tmp_path / "detector.keras")
-    made = {"template": "detector", "bands": "3", "classes": 2, "width": 4, "depth": 1, "out.keras": model}
-    registry.run("CreateModel", made, Log())
-    described = registry.run("DescribeModel", {"model.dir": model, "probing": "fast"}, Log())
-    assert (described["verdict"], described["parameters"]) == ("detector", "")
-
-
 def test_boxes_in_an_unknown_order_are_refused_until_it_is_said(drawn: SimpleNamespace, tmp_path: Path) -> None:
     outputs = {"boxes": np.array([[[8, 8, 20, 10]]]), "confidence": np.array([[0.9]]), "labels": np.array([[0]])}
     model = detectors.fixed_outputs(tmp_path / "keras.onnx", (1, 3, 400, 400), outputs)
