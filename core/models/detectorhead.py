@@ -27,7 +27,7 @@ _NAMED = (
 )
 """Forms whose outputs have names: those of boxes, scores and classes, and of the number of objects, which may be missing."""
 
-_GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32))
+_GRIDS = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (16, 32))
 """Strides of the grids of YOLO's families."""
 
 _ANCHORS = 3
@@ -35,6 +35,12 @@ _ANCHORS = 3
 
 _KEYPOINTS = 300
 """Most values of the key points of an object."""
+
+_QUERIES = "RTDETRDecoder"
+"""Ultralytics' head of RT-DETR, whose boxes are shares of the image."""
+
+_IN_PIXELS = "image_info"
+"""An output of TensorFlow's Model Garden beside those of its Object Detection API; its boxes are in pixels."""
 
 _FEW = 1024
 """Rows up to which a fixed number of them is that of a suppression."""
@@ -84,7 +90,7 @@ def detector_head(model: Model) -> DetectorHead | None:
     """Return what the outputs of a model are; None where it is no detector, or none that is known."""
     found = _by_names(model)
     if found is None and model.kind == "ONNX":
-        found = _by_shapes(model, metadata(model))
+        found = _by_types(model) or _by_shapes(model, metadata(model))
     return found
 
 
@@ -155,8 +161,21 @@ def _by_names(model: Model) -> DetectorHead | None:
     for form, names, counts in _NAMED:
         if set(names) <= set(model.outputs) and model.outputs[names[0]].size(-1) in (4, None):
             count = next((name for name in counts if name in model.outputs), "")
-            return DetectorHead(form, names, count, FORMS[form].order, FORMS[form].scale)
+            scale = "pixels" if _IN_PIXELS in model.outputs else FORMS[form].scale
+            return DetectorHead(form, names, count, FORMS[form].order, scale)
     return None
+
+
+def _by_types(model: Model) -> DetectorHead | None:
+    """Return the head of a model of torchvision that was exported without names: one list each of boxes, scores, numbers."""
+    lists = [info for info in model.outputs.values() if info.rank == 1]
+    boxes = [info.name for info in model.outputs.values() if info.rank == 2 and info.size(1) == 4]
+    scores = [info.name for info in lists if info.dtype.startswith("float")]
+    classes = [info.name for info in lists if info.dtype == "int64"]
+    if len(boxes) != 1 or len(scores) != 1 or len(classes) != 1:
+        return None
+    facts = FORMS["torchvision"]
+    return DetectorHead("torchvision", (*boxes, *scores, *classes), "", facts.order, facts.scale)
 
 
 def _may_be_maps(info: TensorInfo) -> bool:
@@ -169,10 +188,11 @@ def _by_shapes(model: Model, known: OnnxMetadata) -> DetectorHead | None:
     lists = _lists_of(model)
     if len(lists) != 1 or len(model.outputs) > 1 and not _has_masks(model):
         return None
-    form = _form(model, lists[0], known)
+    form = (None if known.head == _QUERIES else _form(model, lists[0], known)) or _queries(lists[0], known)
     if form is None:
         return None
-    head = DetectorHead(form, (lists[0].name,), "", FORMS[form].order, FORMS[form].scale)
+    boxes = FORMS["rtdetr" if known.head == _QUERIES else form]
+    head = DetectorHead(form, (lists[0].name,), "", boxes.order, boxes.scale)
     return replace(head, scores=_scores(model, head, known))
 
 
@@ -195,6 +215,18 @@ def _form(model: Model, info: TensorInfo, known: OnnxMetadata) -> str | None:
     if few and told and last in _lengths(model, known):
         return "suppressed_obb" if oriented else "suppressed"
     return None
+
+
+def _queries(info: TensorInfo, known: OnnxMetadata) -> str | None:
+    """Return the form of RT-DETR's rows; None where they are not known to be such.
+
+    Ultralytics exported a box and the scores of all classes, later a box, the highest score and its class.
+    """
+    rows, length = info.size(1), info.size(2)
+    all_scores = length == 4 + len(known.objects) != 6
+    if known.head == _QUERIES:
+        return "rtdetr" if all_scores else "suppressed"
+    return "rtdetr" if all_scores and known.task == "detect" and rows is not None and rows <= _FEW else None
 
 
 def _lengths(model: Model, known: OnnxMetadata) -> Collection[int]:

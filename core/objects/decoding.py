@@ -16,6 +16,9 @@ from .centrepoints import centred_boxes
 _ROUNDING = 1e-3
 """By how much a score may exceed 1."""
 
+_LIMITS = 50
+"""Exports limit the number of objects of an image to a multiple of this: 100, 200 or 300 by default."""
+
 _BEYOND = 2.0
 """Shares of an image up to which boxes may reach beyond it, and pixels below which no box of a real object is."""
 
@@ -53,6 +56,7 @@ class Decoder:
         """
         self.head, self.full, self.score = head, 0, score
         self._model, self._most, self._labels = model, most, np.array(labels, "int64")
+        self._largest = 0
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
         """Return the boxes of a tile.
@@ -74,8 +78,8 @@ class Decoder:
         )
         kept = found.scores >= self.score
         self._check_scores(found.scores)
-        if self._most is not None and int(kept.sum()) >= self._most:
-            self.full += 1
+        self._count(int(kept.sum()), len(kept))
+        self._check_classes(found.classes)
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
         kept &= found.classes >= 0
         boxes = _edges(found.boxes[kept].astype("float64"), self.head.order)
@@ -88,6 +92,14 @@ class Decoder:
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
         return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+
+    def _count(self, kept: int, returned: int) -> None:
+        """Note whether the model returned as many objects as it can; where the file tells no limit, the largest number."""
+        if self._most is not None:
+            self.full += int(kept >= self._most)
+        elif self.head.facts.suppressed and kept == returned and kept >= max(self._largest, 1):
+            self.full = self.full * (kept == self._largest) + (kept % _LIMITS == 0)
+            self._largest = kept
 
     def _points(self, output: np.ndarray, height: int, width: int) -> _Found:
         """Read the maps of objects that are found as points."""
@@ -118,6 +130,15 @@ class Decoder:
             raise self._odd(
                 Phrase("scores up to {score:.4g}, but they are shares from 0 to 1", score=float(np.nanmax(scores))),
                 Phrase("export the model with a sigmoid or softmax, or set {head} to what its outputs are", head=_HEAD),
+            )
+
+    def _check_classes(self, classes: np.ndarray) -> None:
+        if not np.array_equal(classes, np.rint(classes)):
+            raise self._odd(
+                Phrase(
+                    "{number:.4g} as the number of a class", number=float(classes[classes != np.rint(classes)][0])
+                ),
+                Phrase("set {head} to what its outputs are, rtdetr for example", head=_HEAD),
             )
 
     def _check(self, boxes: np.ndarray, height: int, width: int) -> None:
@@ -230,6 +251,14 @@ def _suppressed(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     return _Found(rows[:, :4], rows[:, 4], rows[:, 5], rows[:, -1] if angles else None)
 
 
+def _rtdetr(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
+    rows = _table(decoder, outputs[0])
+    if rows.shape[1] < 5:
+        raise decoder.unequal([rows.shape])
+    classes = rows[:, 4:].argmax(axis=1)
+    return _Found(rows[:, :4], rows[np.arange(len(rows)), 4 + classes], classes)
+
+
 def _yolov7(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     rows = _table(decoder, outputs[0])
     if rows.shape[1] != 7:
@@ -243,6 +272,7 @@ _READERS: dict[str, Callable[[Decoder, Sequence[np.ndarray]], _Found]] = {
     "yolov8_obb": _yolov8,
     "suppressed": _suppressed,
     "suppressed_obb": _suppressed,
+    "rtdetr": _rtdetr,
     "yolov7": _yolov7,
 }
 """How each form that is one output is read; the others are lists."""

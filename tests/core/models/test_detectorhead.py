@@ -19,6 +19,8 @@ SQUARE, FREE = (1, 3, 64, 64), (1, 3, "h", "w")
 CELLS = 64 + 16 + 4
 YOLO, OBB = detectors.ULTRALYTICS, {**detectors.ULTRALYTICS, "task": "obb"}
 YOLOV5 = {"names": "{0: 'tree', 1: 'car'}", "stride": "32"}
+RTDETR = {**YOLO, "head": "RTDETRDecoder", "end2end": "False", "args": "{'nms': None}"}
+FIVE = "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"
 LISTS = {"boxes": np.zeros((5, 4)), "labels": np.zeros(5), "scores": np.zeros(5)}
 
 
@@ -35,6 +37,7 @@ def head(folder: Path, image: Any, outputs: Any, shapes: Any = None, metadata: A
     [
         ("yolov8", 2, SQUARE, (1, 6, CELLS), None, YOLO),
         ("yolov8", 2, SQUARE, (1, 6, CELLS), None, None),
+        ("yolov8", 2, SQUARE, (1, 6, 256 + CELLS), None, None),  # of four grids, for small objects
         ("yolov8", 2, FREE, (1, 6, CELLS), (1, 6, "n"), YOLO),
         ("yolov8_obb", 2, SQUARE, (1, 7, CELLS), None, OBB),
         ("yolov5", 2, SQUARE, (1, 3 * CELLS, 7), None, YOLOV5),
@@ -62,6 +65,22 @@ def test_yolo(
     assert (found.form, found.scores, found.outputs) == (form, scores, ("output0",))
 
 
+@pytest.mark.parametrize(
+    ("form", "image", "shape", "declared", "metadata"),
+    [  # the shapes of Ultralytics 8.4.190, and of 8.3.100, which writes no head
+        ("suppressed", SQUARE, (1, 300, 6), None, RTDETR),
+        ("suppressed", FREE, (1, 300, 6), ("batch", "dim", "anchors"), RTDETR),
+        ("rtdetr", SQUARE, (1, 300, 9), None, {**RTDETR, "names": FIVE}),
+        ("rtdetr", SQUARE, (1, 300, 9), None, {**YOLO, "names": FIVE}),
+    ],
+)
+def test_rows_of_rtdetr_are_shares_of_the_image(
+    form: str, image: Any, shape: Any, declared: Any, metadata: Any, tmp_path: Path
+) -> None:
+    found = head(tmp_path, image, shape, declared, metadata)
+    assert (found.form, found.order, found.scale) == (form, "cxcywh", "relative")
+
+
 def test_masks_of_instances_are_no_class_scores(tmp_path: Path) -> None:
     outputs = {"output0": np.zeros((1, 4 + 2 + 32, CELLS)), "output1": np.zeros((1, 32, 16, 16))}
     for number, metadata in enumerate((None, {**YOLO, "task": "segment"})):
@@ -74,6 +93,25 @@ def test_names(tmp_path: Path) -> None:
     found = head(tmp_path, SQUARE, LISTS)
     assert (found.form, found.outputs) == ("torchvision", ("boxes", "scores", "labels"))
     assert (found.order, found.scale) == ("xyxy", "pixels")
+
+
+@pytest.mark.parametrize("more", [{}, {"masks": np.zeros((5, 1, 9, 9))}, {"points": np.zeros((5, 17, 3))}])
+def test_torchvision_exported_without_names(more: dict[str, Any], tmp_path: Path) -> None:
+    lists = {"2322": np.zeros((5, 4)), "2291": np.zeros(5), "2292": np.zeros(5)}
+    declared = {"2322": ("n", 4), "2291": ("m",), "2292": ("m",)}
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), {**lists, **more}, declared, {"2292"})
+    found = detector_head(load_model(path, ""))
+    assert found is not None and found.outputs == ("2322", "2291", "2292")
+    assert (found.form, found.order, found.scale) == ("torchvision", "xyxy", "pixels")
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), lists, declared)  # which are the classes?
+    assert detector_head(load_model(path, "")) is None
+
+
+@pytest.mark.parametrize(("more", "scale"), [({}, "relative"), ({"image_info": np.zeros((1, 4, 2))}, "pixels")])
+def test_the_model_garden_has_boxes_in_pixels(more: dict[str, Any], scale: str, tmp_path: Path) -> None:
+    lists = {"boxes": np.zeros((1, 5, 4)), "scores": np.zeros((1, 5)), "classes": np.zeros((1, 5))}
+    found = head(tmp_path, SQUARE, {**{f"detection_{name}": array for name, array in lists.items()}, **more})
+    assert (found.form, found.order, found.scale) == ("tensorflow", "yxyx", scale)
 
 
 @pytest.mark.parametrize(

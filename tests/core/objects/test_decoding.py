@@ -88,6 +88,23 @@ def test_rows_after_suppression() -> None:
     np.testing.assert_allclose(decoded("yolov7", numbered)[0], EXPECTED, rtol=1e-6)
 
 
+def test_rows_of_queries_have_all_class_scores() -> None:
+    boxes = np.array(BOXES["cxcywh"]) / [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    rows = np.concatenate([boxes, [[0.1, 0.9], [0.6, 0.2], [0.1, 0.2]]], axis=1)
+    np.testing.assert_allclose(decoded("rtdetr", rows[None])[0], EXPECTED, rtol=1e-6)
+    with pytest.raises(ModelError, match="0.9 as the number of a class: set HEAD .*rtdetr"):
+        decoded("suppressed", rows[None])  # whatever their scores
+
+
+def test_a_limit_that_the_file_does_not_tell() -> None:
+    decoder = Decoder(DetectorHead("torchvision", ("boxes", "scores", "labels"), "", "xyxy", "pixels"), "model", 0.5)
+    for count, full in ((99, 0), (100, 1), (42, 1), (100, 2), (130, 0), (150, 1)):
+        decoder([np.tile([0.0, 0, 9, 9], (count, 1)), np.full(count, 0.9), np.zeros(count)], HEIGHT, WIDTH)
+        assert decoder.full == full
+    decoder([np.tile([0.0, 0, 9, 9], (150, 1)), np.linspace(0.9, 0.4, 150), np.zeros(150)], HEIGHT, WIDTH)
+    assert decoder.full == 1  # those that are missing would have a lower score
+
+
 @pytest.mark.parametrize("form", ["suppressed", "yolov7", "yolov5"])
 def test_no_object(form: str) -> None:
     assert decoded(form, np.zeros((0, 7 if form == "yolov7" else 6)))[0].shape == (0, 7)
