@@ -71,6 +71,8 @@ class Decoder:
         Raises:
             ModelError: the outputs are not what the head says.
         """
+        resizing = outputs[-1] if self.head.resizing else None
+        outputs = outputs[: len(outputs) - bool(self.head.resizing)]
         found = (
             self._points(outputs[0], height, width)
             if self.head.facts.maps
@@ -89,9 +91,20 @@ class Decoder:
         self._check(boxes, height, width)
         if self.head.scale == "relative":
             boxes *= np.array([height, width, height, width], "float64")
+        elif resizing is not None:
+            boxes = self._before_resizing(boxes, resizing)
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
         return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+
+    def _before_resizing(self, boxes: np.ndarray, resizing: np.ndarray) -> np.ndarray:
+        """Return boxes of the image that the model has resized, in pixels of the tile."""
+        told = np.asarray(resizing, "float64").reshape(-1, 2)
+        if told.shape != (4, 2) or not (told[2] > 0).all():
+            raise self.unequal([np.shape(resizing)])
+        factor, cut = (np.tile(each, 2) for each in told[2:])
+        before: np.ndarray = (boxes + cut) / factor
+        return before
 
     def _count(self, kept: int, returned: int) -> None:
         """Note whether the model returned as many objects as it can; where the file tells no limit, the largest number."""
@@ -135,9 +148,7 @@ class Decoder:
     def _check_classes(self, classes: np.ndarray) -> None:
         if not np.array_equal(classes, np.rint(classes)):
             raise self._odd(
-                Phrase(
-                    "{number:.4g} as the number of a class", number=float(classes[classes != np.rint(classes)][0])
-                ),
+                Phrase("{number:.4g} as the number of a class", number=float(classes[classes != np.rint(classes)][0])),
                 Phrase("set {head} to what its outputs are, rtdetr for example", head=_HEAD),
             )
 

@@ -105,13 +105,21 @@ def test_torchvision_exported_without_names(more: dict[str, Any], tmp_path: Path
     assert (found.form, found.order, found.scale) == ("torchvision", "xyxy", "pixels")
     path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), lists, declared)  # which are the classes?
     assert detector_head(load_model(path, "")) is None
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), LISTS, None, {"scores"})  # named in a wrong order
+    mixed = detector_head(load_model(path, ""))
+    assert mixed is not None and mixed.outputs == ("boxes", "labels", "scores")
 
 
-@pytest.mark.parametrize(("more", "scale"), [({}, "relative"), ({"image_info": np.zeros((1, 4, 2))}, "pixels")])
-def test_the_model_garden_has_boxes_in_pixels(more: dict[str, Any], scale: str, tmp_path: Path) -> None:
+def test_the_model_garden_has_boxes_in_pixels_of_a_resized_image(tmp_path: Path) -> None:
     lists = {"boxes": np.zeros((1, 5, 4)), "scores": np.zeros((1, 5)), "classes": np.zeros((1, 5))}
-    found = head(tmp_path, SQUARE, {**{f"detection_{name}": array for name, array in lists.items()}, **more})
-    assert (found.form, found.order, found.scale) == ("tensorflow", "yxyx", scale)
+    outputs = {f"detection_{name}": array for name, array in lists.items()}
+    found = head(tmp_path, SQUARE, outputs)
+    assert (found.form, found.order, found.scale, found.resizing) == ("tensorflow", "yxyx", "relative", "")
+    found = head(tmp_path, SQUARE, {**outputs, "image_info": np.zeros((1, 4, 2))})
+    assert (found.form, found.order, found.scale, found.resizing) == ("tensorflow", "yxyx", "pixels", "image_info")
+    assert found.all_outputs[-1] == "image_info"
+    said = head_of(load_model(str(tmp_path / "model.onnx"), ""), "tensorflow", list(outputs))
+    assert said == found
 
 
 @pytest.mark.parametrize(

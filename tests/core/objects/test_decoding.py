@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,22 @@ def test_object_detection_api_counts_its_objects() -> None:
     assert decoder.full == 0
     _, decoder = decoded("tensorflow", [boxes], [[0.9, 0.6, 0.7]], [CLASSES], [3], count="num_detections")
     assert decoder.full == 1
+
+
+def test_boxes_in_an_image_that_the_model_resized() -> None:
+    factor, cut = np.array([2.0, 1.5]), np.array([6.0, 3.0])
+    resized = np.array(BOXES["yxyx"]) * np.tile(factor, 2) - np.tile(
+        cut, 2
+    )  # as the Model Garden does to its references
+    info = np.array([[[HEIGHT, WIDTH], [64, 128], factor, cut]])
+    head = DetectorHead("tensorflow", ("boxes", "scores", "classes"), "", "yxyx", "pixels", resizing="image_info")
+    found = Decoder(head, "model", 0.5)([resized, SCORES, CLASSES, info], HEIGHT, WIDTH)
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+    with pytest.raises(ModelError, match=r"\(3, 2\)"):
+        Decoder(head, "model", 0.5)([resized, SCORES, CLASSES, info[0, :3]], HEIGHT, WIDTH)
+    shares = np.array(BOXES["yxyx"]) / RELATIVE["yxyx"]  # it computes these back itself
+    found = Decoder(replace(head, scale="relative"), "model", 0.5)([shares, SCORES, CLASSES, info], HEIGHT, WIDTH)
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
 
 
 def test_yolov5_multiplies_objectness_and_class_score() -> None:
